@@ -1,0 +1,19 @@
+import { z } from 'zod'
+
+const Count = z.int().nonnegative().nullable()
+
+/**
+ * The figures of an import; null where not known yet.
+ * Conservation (G1): `records = loaded + unchanged + quarantined + duplicates`, and `loaded = inserted + updated`.
+ */
+export const Counts = z.strictObject({
+  records: Count,
+  loaded: Count,
+  inserted: Count,
+  updated: Count,
+  unchanged: Count,
+  removed: Count,
+  quarantined: Count,
+  duplicates: Count,
+})
+export type Counts = z.infer<typeof Counts>

@@ -1,0 +1,233 @@
+import { z } from 'zod'
+
+/** Names that become SQL identifiers. Short enough that suffixes still fit into PostgreSQL's 63 bytes. */
+export const Identifier = z.string().regex(/^[a-z][a-z0-9_]{0,54}$/, 'a lower-case name of letters, digits and _')
+
+/** Patterns run on RE2: linear time, no look-around. Their length is bounded because counted repeats cost memory. */
+const Pattern = z.string().min(1).max(500)
+
+export const DATE_FORMATS = ['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY', 'YYYY/MM/DD', 'DD.MM.YYYY', 'YYYYMMDD'] as const
+export const TIMESTAMP_FORMATS = [
+  'YYYY-MM-DD HH:MM:SS',
+  'YYYY-MM-DD HH:MM',
+  'YYYY-MM-DDTHH:MM:SS',
+  'YYYY/MM/DD HH:MM',
+  'YYYY/MM/DD HH:MM:SS',
+  'DD/MM/YYYY HH:MM',
+  'DD/MM/YYYY HH:MM:SS',
+  'ISO8601',
+] as const
+
+/** Steps applied to the text of a cell, in this order, before any rule looks at it. Outer white space always goes. */
+export const Normalisation = z.enum(['upper', 'lower', 'collapse-spaces', 'strip-accents', 'digits-only'])
+export type Normalisation = z.infer<typeof Normalisation>
+
+/** A look-up of a code in a dimension table; the fact stores the surrogate id in `idColumn`. */
+export const Dimension = z.strictObject({
+  table: Identifier,
+  key: Identifier,
+  idColumn: Identifier,
+  onMissing: z.enum(['create', 'quarantine']),
+})
+export type Dimension = z.infer<typeof Dimension>
+
+const columnBase = {
+  name: Identifier,
+  title: z.strictObject({ en: z.string().min(1), es: z.string().min(1) }).optional(),
+  /** Must have a value. */
+  required: z.boolean().default(false),
+  /** Other header names under which files bring this column. Compared without case, accents and punctuation. */
+  aliases: z.array(z.string().min(1).max(100)).default([]),
+  normalise: z.array(Normalisation).default([]),
+  /** Written by others later: never set, compared or undone by a load. */
+  managed: z.boolean().default(false),
+  /** Personal or confidential: masked in logs. */
+  restricted: z.boolean().default(false),
+}
+
+export const TextColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('text'),
+  minLength: z.int().min(0).optional(),
+  maxLength: z.int().min(1).max(1_000_000).default(4000),
+  pattern: Pattern.optional(),
+  /** What the pattern means, for the message: "M and three digits". */
+  patternMeaning: z.string().max(200).optional(),
+  enum: z.array(z.string()).min(1).max(10_000).optional(),
+  dimension: Dimension.optional(),
+})
+
+export const IntegerColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('integer'),
+  /** Size in bits of the column of the table; values that do not fit are rejects. */
+  bits: z.union([z.literal(16), z.literal(32), z.literal(64)]).default(32),
+  min: z.int().optional(),
+  max: z.int().optional(),
+})
+
+export const DecimalColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('decimal'),
+  precision: z.int().min(1).max(38),
+  scale: z.int().min(0).max(37),
+  decimalMark: z.enum(['point', 'comma', 'either']).default('point'),
+  min: z.number().optional(),
+  max: z.number().optional(),
+})
+
+export const DateColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('date'),
+  formats: z.array(z.enum(DATE_FORMATS)).min(1).default(['YYYY-MM-DD']),
+  min: z.iso.date().default('1900-01-01'),
+  max: z.iso.date().default('2100-12-31'),
+})
+
+export const TimestampColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('timestamp'),
+  formats: z.array(z.enum(TIMESTAMP_FORMATS)).min(1).default(['YYYY-MM-DD HH:MM:SS']),
+  /** The zone of values that carry no offset of their own. */
+  timeZone: z.string().default('America/Bogota'),
+  min: z.iso.date().default('1900-01-01'),
+  max: z.iso.date().default('2100-12-31'),
+})
+
+export const BooleanColumn = z.strictObject({
+  ...columnBase,
+  type: z.literal('boolean'),
+  trueWords: z.array(z.string()).min(1).default(['true', 'si', 'sí', 'yes', 's', 'y', '1']),
+  falseWords: z.array(z.string()).min(1).default(['false', 'no', 'n', '0']),
+})
+
+export const Column = z.discriminatedUnion('type', [
+  TextColumn,
+  IntegerColumn,
+  DecimalColumn,
+  DateColumn,
+  TimestampColumn,
+  BooleanColumn,
+])
+export type Column = z.infer<typeof Column>
+
+/** What a cross-column rule compares: a column, a constant, or the sum of columns (an empty cell counts as 0). */
+export const Operand = z.union([
+  z.strictObject({ column: Identifier }),
+  z.strictObject({ value: z.union([z.string(), z.number(), z.boolean()]) }),
+  z.strictObject({ sum: z.array(Identifier).min(1) }),
+])
+export type Operand = z.infer<typeof Operand>
+
+export type Condition =
+  | { op: '=' | '!=' | '<' | '<=' | '>' | '>='; left: Operand; right: Operand }
+  | { op: 'present'; column: string }
+  | { op: 'all' | 'any'; of: Condition[] }
+  | { op: 'not'; of: Condition }
+
+/** A condition over the columns of one record. A comparison with an empty cell is neither true nor a violation. */
+export const Condition: z.ZodType<Condition> = z.lazy(() =>
+  z.union([
+    z.strictObject({ op: z.enum(['=', '!=', '<', '<=', '>', '>=']), left: Operand, right: Operand }),
+    z.strictObject({ op: z.literal('present'), column: Identifier }),
+    z.strictObject({ op: z.enum(['all', 'any']), of: z.array(Condition).min(1) }),
+    z.strictObject({ op: z.literal('not'), of: Condition }),
+  ]),
+)
+
+/** A rule over several columns: where `when` holds (always, if absent), `assert` must hold. */
+export const CrossRule = z.strictObject({
+  code: Identifier,
+  message: z.string().min(1).max(300),
+  column: Identifier.optional(),
+  when: Condition.optional(),
+  assert: Condition,
+})
+export type CrossRule = z.infer<typeof CrossRule>
+
+export const LoadMode = z.enum(['replace-window', 'upsert', 'append'])
+export type LoadMode = z.infer<typeof LoadMode>
+
+/** A declared dataset: what its records look like, which are good, and how they enter its table. */
+export const DatasetDefinition = z
+  .strictObject({
+    code: Identifier,
+    title: z.strictObject({ en: z.string().min(1), es: z.string().min(1) }),
+    table: z.strictObject({ schema: Identifier.default('public'), name: Identifier }),
+    columns: z.array(Column).min(1).max(1000),
+    /** Columns of the file that the definition does not know: told and left out, or a reason to fail. */
+    unknownColumns: z.enum(['ignore', 'fail']).default('ignore'),
+    rules: z.array(CrossRule).default([]),
+    /** No two records of a file may agree in these; the others count as duplicates. */
+    unique: z
+      .strictObject({ columns: z.array(Identifier).min(1), keep: z.enum(['first', 'last']).default('first') })
+      .optional(),
+    loadMode: LoadMode,
+    /** Natural key of an upsert: a unique constraint of the table. */
+    key: z.array(Identifier).min(1).optional(),
+    /** In an upsert a row whose value here is older than the stored one leaves the stored one as it is. */
+    versionColumn: Identifier.optional(),
+    /** The day of a record; windows are ranges of it. */
+    windowColumn: Identifier.optional(),
+    /** Range partitions by month on the window column are made when they are needed. */
+    partitioned: z.boolean().default(false),
+    /** The longest range that one import may replace or touch without declaring it. */
+    maxWindowDays: z.int().positive().default(400),
+    /** Columns that say to which company and warehouse a row belongs. */
+    scope: z.strictObject({ company: Identifier, warehouse: Identifier.optional() }).optional(),
+    /** The part of the scope that one import replaces by itself, side by side with others. */
+    replaceScope: Identifier.optional(),
+    /** Order in which rows are written: the columns of the table's index. */
+    sortBy: z.array(Identifier).default([]),
+    /** More rejects than this share of the records, and nothing is loaded. */
+    maxRejectRatio: z.number().min(0).max(1).default(0.2),
+    /** Rejects beyond this number stay in the downloadable file only. */
+    quarantineCap: z.int().min(1).max(5_000_000).default(100_000),
+    /** Column of the table that takes the id of the import a row came with. */
+    batchColumn: Identifier.optional(),
+  })
+  .superRefine((definition, context) => {
+    const names = new Set<string>()
+    const fail = (message: string, path: (string | number)[]) =>
+      context.addIssue({ code: 'custom', message, path })
+    definition.columns.forEach((column, index) => {
+      if (names.has(column.name)) fail(`column "${column.name}" is declared twice`, ['columns', index, 'name'])
+      names.add(column.name)
+    })
+    const known = (name: string | undefined, path: (string | number)[]) => {
+      if (name !== undefined && !names.has(name)) fail(`there is no column "${name}"`, path)
+    }
+    definition.unique?.columns.forEach((name, index) => known(name, ['unique', 'columns', index]))
+    definition.key?.forEach((name, index) => known(name, ['key', index]))
+    definition.sortBy.forEach((name, index) => known(name, ['sortBy', index]))
+    known(definition.versionColumn, ['versionColumn'])
+    known(definition.windowColumn, ['windowColumn'])
+    known(definition.scope?.company, ['scope', 'company'])
+    known(definition.scope?.warehouse, ['scope', 'warehouse'])
+    known(definition.replaceScope, ['replaceScope'])
+    definition.rules.forEach((rule, index) => {
+      known(rule.column, ['rules', index, 'column'])
+      for (const name of conditionColumns(rule.assert)) known(name, ['rules', index, 'assert'])
+      if (rule.when) for (const name of conditionColumns(rule.when)) known(name, ['rules', index, 'when'])
+    })
+    const window = definition.columns.find((column) => column.name === definition.windowColumn)
+    if (window && window.type !== 'date' && window.type !== 'timestamp')
+      fail('the window column must be a date or a timestamp', ['windowColumn'])
+    if (window && !window.required) fail('the window column must be required', ['windowColumn'])
+    if (definition.loadMode === 'upsert' && !definition.key) fail('an upsert needs a key', ['key'])
+    if (definition.partitioned && window?.type !== 'date')
+      fail('a partitioned table needs a date as window column', ['partitioned'])
+  })
+export type DatasetDefinition = z.infer<typeof DatasetDefinition>
+/** A definition as an author writes it: what has a default may be left out. */
+export type DatasetDefinitionInput = z.input<typeof DatasetDefinition>
+
+/** All columns that a condition looks at. */
+export function conditionColumns(condition: Condition): string[] {
+  if (condition.op === 'present') return [condition.column]
+  if (condition.op === 'not') return conditionColumns(condition.of)
+  if (condition.op === 'all' || condition.op === 'any') return condition.of.flatMap(conditionColumns)
+  return [condition.left, condition.right].flatMap((operand) =>
+    'column' in operand ? [operand.column] : 'sum' in operand ? operand.sum : [],
+  )
+}

@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { Day } from './dates.ts'
+
+/** The immutable facts that are written to `event_log` in the transaction that makes them true. */
+export const DomainEvent = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('job.accepted'), dataset: z.string(), fileName: z.string(), bytes: z.int() }),
+  z.strictObject({ type: z.literal('job.admitted'), attempt: z.int() }),
+  z.strictObject({ type: z.literal('job.waiting'), reason: z.string() }),
+  z.strictObject({ type: z.literal('job.completed'), counts: z.record(z.string(), z.int().nullable()) }),
+  z.strictObject({ type: z.literal('job.failed'), code: z.string(), detail: z.string() }),
+  z.strictObject({ type: z.literal('job.cancelled') }),
+  z.strictObject({
+    type: z.literal('dataset.updated'),
+    dataset: z.string(),
+    updateId: z.string(),
+    days: z.array(Day),
+    scopes: z.array(z.string()),
+    rows: z.int(),
+  }),
+])
+export type DomainEvent = z.infer<typeof DomainEvent>

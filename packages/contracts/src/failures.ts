@@ -1,0 +1,35 @@
+import { z } from 'zod'
+
+/**
+ * Why a job failed: stable codes with the sentence that tells a person what it means.
+ * `detail` of the failure itself says what was found, what was expected and what to do next.
+ */
+export const FAILURES = {
+  unreadable_file: 'The file could not be read',
+  header_not_found: 'No header row with the columns of the dataset was found',
+  missing_columns: 'The file lacks columns that the dataset requires',
+  duplicate_columns: 'Two columns of the file mean the same column of the dataset',
+  no_records: 'The file has a header but no records',
+  file_too_wide: 'The file has more columns than can be handled',
+  file_too_big: 'The file is larger than the limit once it is unpacked',
+  definition_mismatch: 'The dataset definition does not fit its table',
+  too_many_rejects: 'More records were rejected than the dataset allows; nothing was loaded',
+  window_too_wide: 'The days in the file span more than one import may replace',
+  key_in_other_scope: 'Rows of the file belong to a company or warehouse of somebody else',
+  constraint_violated: 'The target table refused the rows',
+  engine_out_of_memory: 'The file needs more memory than one import may use',
+  worker_lost: 'The work was lost too many times',
+  artifact_missing: 'A file that an earlier stage left behind is gone or damaged',
+  internal: 'Something went wrong inside',
+} as const satisfies Record<string, string>
+
+export type FailureCode = keyof typeof FAILURES
+export const FailureCode = z.string()
+
+/** A job's failure as it is stored and shown. */
+export const JobFailure = z.looseObject({
+  code: FailureCode,
+  detail: z.string(),
+  stage: z.string().nullable().optional(),
+})
+export type JobFailure = z.infer<typeof JobFailure>

@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { Counts } from './counts.ts'
+import { Day } from './dates.ts'
+import { JobFailure } from './failures.ts'
+import { JobStatus, JobType, WaitingFor } from './job-states.ts'
+import { StageName } from './stages.ts'
+
+const Instant = z.iso.datetime()
+
+/** A file that a stage left behind and that can be downloaded. */
+export const Artifact = z.strictObject({ name: z.string(), bytes: z.int(), sha256: z.string(), mediaType: z.string() })
+export type Artifact = z.infer<typeof Artifact>
+
+/** One run of one stage. */
+export const StageAttempt = z.strictObject({
+  stage: StageName,
+  attempt: z.int(),
+  state: z.enum(['running', 'done', 'failed', 'lost']),
+  startedAt: Instant,
+  finishedAt: Instant.nullable(),
+  error: JobFailure.nullable(),
+})
+export type StageAttempt = z.infer<typeof StageAttempt>
+
+/** A job as the API shows it. */
+export const Job = z.strictObject({
+  id: z.uuid(),
+  type: JobType,
+  status: JobStatus,
+  stage: StageName.nullable(),
+  waitingFor: WaitingFor.nullable(),
+  progress: z.number().min(0).max(100),
+  message: z.string(),
+  dataset: z.string().nullable(),
+  user: z.strictObject({ id: z.uuid(), email: z.string() }),
+  parameters: z.record(z.string(), z.unknown()),
+  counts: Counts,
+  rowsPerSecond: z.number().nullable(),
+  etaSeconds: z.number().nullable(),
+  error: JobFailure.nullable(),
+  attempts: z.array(StageAttempt),
+  parent: z.uuid().nullable(),
+  artifacts: z.array(Artifact),
+  totalItems: z.int().nullable(),
+  processedItems: z.int().nullable(),
+  result: z.record(z.string(), z.unknown()).nullable(),
+  batchDeleted: z.boolean(),
+  createdAt: Instant,
+  startedAt: Instant.nullable(),
+  completedAt: Instant.nullable(),
+  updatedAt: Instant,
+})
+export type Job = z.infer<typeof Job>
+
+const Flag = z.stringbool()
+
+/** The form fields of an import beside the file itself, as they arrive: all text. */
+export const ImportForm = z.strictObject({
+  dataset: z.string().min(1).max(63),
+  from: Day.optional(),
+  to: Day.optional(),
+  scope: z.string().max(200).optional(),
+  mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
+  force: Flag.default(false),
+  onConflict: z.enum(['reject', 'wait']).default('reject'),
+  priority: z.coerce.number().int().min(-100).max(100).default(0),
+  startAt: Instant.optional(),
+  encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).optional(),
+  delimiter: z.string().length(1).optional(),
+})
+export type ImportForm = z.infer<typeof ImportForm>
+
+export const ImportAccepted = z.strictObject({ id: z.uuid(), status: JobStatus })
+export type ImportAccepted = z.infer<typeof ImportAccepted>
+
+export const JobQuery = z.strictObject({
+  status: JobStatus.optional(),
+  type: JobType.optional(),
+  dataset: z.string().optional(),
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+})
+export type JobQuery = z.infer<typeof JobQuery>
+
+/** A page of a list; `next` is the cursor of the following page, null on the last. */
+export function page<T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> {
+  return z.strictObject({ items: z.array(item), next: z.string().nullable() })
+}

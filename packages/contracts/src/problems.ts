@@ -1,0 +1,55 @@
+import { z } from 'zod'
+
+/**
+ * Every error that a caller of the API can meet: its stable code, HTTP status and title.
+ * The answer is an RFC 9457 problem document whose `type` ends in the code.
+ */
+export const PROBLEMS = {
+  bad_request: { status: 400, title: 'The request is not well formed' },
+  missing_field: { status: 400, title: 'A required field is missing' },
+  not_multipart: { status: 400, title: 'The request must be multipart/form-data' },
+  upload_truncated: { status: 400, title: 'The upload ended before it was complete' },
+  empty_file: { status: 400, title: 'The file is empty' },
+  bad_window: { status: 400, title: 'The declared window is not usable' },
+  unauthenticated: { status: 401, title: 'Nobody is logged in' },
+  bad_credentials: { status: 401, title: 'E-mail or password are wrong' },
+  token_expired: { status: 401, title: 'The login has expired' },
+  forbidden: { status: 403, title: 'This needs another role' },
+  not_found: { status: 404, title: 'There is nothing here' },
+  unknown_dataset: { status: 404, title: 'There is no such dataset' },
+  already_imported: { status: 409, title: 'This file has already been imported' },
+  window_locked: { status: 409, title: 'The window is held by another job' },
+  illegal_transition: { status: 409, title: 'The job is not in a state that allows this' },
+  file_too_large: { status: 413, title: 'The file is larger than the limit' },
+  unsupported_type: { status: 415, title: 'This kind of file cannot be imported' },
+  queue_full: { status: 429, title: 'Too many jobs are waiting' },
+  too_many_logins: { status: 429, title: 'Too many failed logins' },
+  internal: { status: 500, title: 'Something went wrong inside' },
+  storage_full: { status: 507, title: 'There is no room for the file' },
+  unavailable: { status: 503, title: 'A service that is needed is not available' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** The body of every error answer, `application/problem+json` (RFC 9457), with our stable `code`. */
+export const Problem = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  instance: z.string().optional(),
+})
+export type Problem = z.infer<typeof Problem>
+
+/** An error with a stable code that becomes a problem document; `detail` says what was found, expected and what to do. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode
+  readonly extra: Record<string, unknown>
+  constructor(code: ProblemCode, detail: string, extra: Record<string, unknown> = {}) {
+    super(detail)
+    this.name = 'ProblemError'
+    this.code = code
+    this.extra = extra
+  }
+}

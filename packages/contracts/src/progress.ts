@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { Job } from './jobs.ts'
+
+/**
+ * Sequence number of a message about a job: `version · 2^20 + tick`.
+ * The version rises with each guarded change of state in PostgreSQL, so a message of an attempt that has been
+ * overtaken is older than what a client has already seen, and is ignored.
+ */
+export const TICKS_PER_VERSION = 2 ** 20
+
+/** Sequence number for the `tick`-th message since version `version` of a job began. */
+export function sequence(version: number, tick: number): number {
+  return version * TICKS_PER_VERSION + Math.min(tick, TICKS_PER_VERSION - 1)
+}
+
+/** What moves while a job is processed; published on Redis and forwarded to the clients that follow the job. */
+export const ProgressUpdate = z.strictObject({
+  jobId: z.uuid(),
+  userId: z.uuid(),
+  seq: z.int().nonnegative(),
+  stage: z.string().nullable(),
+  progress: z.number().min(0).max(100),
+  message: z.string(),
+  totalItems: z.int().nullable(),
+  processedItems: z.int().nullable(),
+  rowsPerSecond: z.number().nullable(),
+  etaSeconds: z.number().nullable(),
+})
+export type ProgressUpdate = z.infer<typeof ProgressUpdate>
+
+/** What a client may send over the WebSocket. `after` is the last `seq` it has seen. */
+export const ClientMessage = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('subscribe'), topic: z.literal('job'), id: z.uuid(), after: z.int().optional() }),
+  z.strictObject({ type: z.literal('subscribe'), topic: z.literal('jobs'), after: z.int().optional() }),
+  z.strictObject({ type: z.literal('unsubscribe'), topic: z.enum(['job', 'jobs']), id: z.uuid().optional() }),
+  z.strictObject({ type: z.literal('ping') }),
+])
+export type ClientMessage = z.infer<typeof ClientMessage>
+
+/** What the server sends: first the snapshot, then changes with rising `seq` for each job. */
+export const ServerMessage = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('snapshot'), topic: z.literal('job'), seq: z.int(), job: Job }),
+  z.strictObject({ type: z.literal('snapshot'), topic: z.literal('jobs'), jobs: z.array(Job) }),
+  z.strictObject({ type: z.literal('progress'), ...ProgressUpdate.omit({ userId: true }).shape }),
+  z.strictObject({ type: z.literal('state'), seq: z.int(), job: Job }),
+  z.strictObject({ type: z.literal('error'), code: z.string(), detail: z.string(), id: z.string().optional() }),
+  z.strictObject({ type: z.literal('pong') }),
+])
+export type ServerMessage = z.infer<typeof ServerMessage>
