@@ -1,12 +1,21 @@
 import { z } from 'zod'
 
 /** Names that become SQL identifiers. Short enough that suffixes still fit into PostgreSQL's 63 bytes. */
-export const Identifier = z.string().regex(/^[a-z][a-z0-9_]{0,54}$/, 'a lower-case name of letters, digits and _')
+export const Identifier = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,54}$/, 'a lower-case name of letters, digits and _')
 
 /** Patterns run on RE2: linear time, no look-around. Their length is bounded because counted repeats cost memory. */
 const Pattern = z.string().min(1).max(500)
 
-export const DATE_FORMATS = ['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY', 'YYYY/MM/DD', 'DD.MM.YYYY', 'YYYYMMDD'] as const
+export const DATE_FORMATS = [
+  'YYYY-MM-DD',
+  'DD/MM/YYYY',
+  'DD-MM-YYYY',
+  'YYYY/MM/DD',
+  'DD.MM.YYYY',
+  'YYYYMMDD',
+] as const
 export const TIMESTAMP_FORMATS = [
   'YYYY-MM-DD HH:MM:SS',
   'YYYY-MM-DD HH:MM',
@@ -122,7 +131,8 @@ export type Operand = z.infer<typeof Operand>
 export type Condition =
   | { op: '=' | '!=' | '<' | '<=' | '>' | '>='; left: Operand; right: Operand }
   | { op: 'present'; column: string }
-  | { op: 'all' | 'any'; of: Condition[] }
+  | { op: 'all'; of: Condition[] }
+  | { op: 'any'; of: Condition[] }
   | { op: 'not'; of: Condition }
 
 /** A condition over the columns of one record. A comparison with an empty cell is neither true nor a violation. */
@@ -130,7 +140,8 @@ export const Condition: z.ZodType<Condition> = z.lazy(() =>
   z.union([
     z.strictObject({ op: z.enum(['=', '!=', '<', '<=', '>', '>=']), left: Operand, right: Operand }),
     z.strictObject({ op: z.literal('present'), column: Identifier }),
-    z.strictObject({ op: z.enum(['all', 'any']), of: z.array(Condition).min(1) }),
+    z.strictObject({ op: z.literal('all'), of: z.array(Condition).min(1) }),
+    z.strictObject({ op: z.literal('any'), of: z.array(Condition).min(1) }),
     z.strictObject({ op: z.literal('not'), of: Condition }),
   ]),
 )
@@ -191,7 +202,8 @@ export const DatasetDefinition = z
     const fail = (message: string, path: (string | number)[]) =>
       context.addIssue({ code: 'custom', message, path })
     definition.columns.forEach((column, index) => {
-      if (names.has(column.name)) fail(`column "${column.name}" is declared twice`, ['columns', index, 'name'])
+      if (names.has(column.name))
+        fail(`column "${column.name}" is declared twice`, ['columns', index, 'name'])
       names.add(column.name)
     })
     const known = (name: string | undefined, path: (string | number)[]) => {

@@ -3,7 +3,12 @@ import { Day } from './dates.ts'
 
 /** The immutable facts that are written to `event_log` in the transaction that makes them true. */
 export const DomainEvent = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('job.accepted'), dataset: z.string(), fileName: z.string(), bytes: z.int() }),
+  z.strictObject({
+    type: z.literal('job.accepted'),
+    dataset: z.string(),
+    fileName: z.string(),
+    bytes: z.int(),
+  }),
   z.strictObject({ type: z.literal('job.admitted'), attempt: z.int() }),
   z.strictObject({ type: z.literal('job.waiting'), reason: z.string() }),
   z.strictObject({ type: z.literal('job.completed'), counts: z.record(z.string(), z.int().nullable()) }),

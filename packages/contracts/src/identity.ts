@@ -29,7 +29,11 @@ export const LoginRequest = z.strictObject({
   email: z.email().max(254),
   password: z.string().min(1).max(1024),
 })
-export const LoginResponse = z.strictObject({ token: z.string(), expiresAt: z.iso.datetime(), user: Principal })
+export const LoginResponse = z.strictObject({
+  token: z.string(),
+  expiresAt: z.iso.datetime(),
+  user: Principal,
+})
 export type LoginResponse = z.infer<typeof LoginResponse>
 
 /** A one-time key that opens one WebSocket within a short time. */

@@ -8,7 +8,12 @@ import { StageName } from './stages.ts'
 const Instant = z.iso.datetime()
 
 /** A file that a stage left behind and that can be downloaded. */
-export const Artifact = z.strictObject({ name: z.string(), bytes: z.int(), sha256: z.string(), mediaType: z.string() })
+export const Artifact = z.strictObject({
+  name: z.string(),
+  bytes: z.int(),
+  sha256: z.string(),
+  mediaType: z.string(),
+})
 export type Artifact = z.infer<typeof Artifact>
 
 /** One run of one stage. */
@@ -83,6 +88,8 @@ export const JobQuery = z.strictObject({
 export type JobQuery = z.infer<typeof JobQuery>
 
 /** A page of a list; `next` is the cursor of the following page, null on the last. */
-export function page<T extends z.ZodType>(item: T): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> {
+export function page<T extends z.ZodType>(
+  item: T,
+): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> {
   return z.strictObject({ items: z.array(item), next: z.string().nullable() })
 }

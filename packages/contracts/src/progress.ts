@@ -30,7 +30,12 @@ export type ProgressUpdate = z.infer<typeof ProgressUpdate>
 
 /** What a client may send over the WebSocket. `after` is the last `seq` it has seen. */
 export const ClientMessage = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('subscribe'), topic: z.literal('job'), id: z.uuid(), after: z.int().optional() }),
+  z.strictObject({
+    type: z.literal('subscribe'),
+    topic: z.literal('job'),
+    id: z.uuid(),
+    after: z.int().optional(),
+  }),
   z.strictObject({ type: z.literal('subscribe'), topic: z.literal('jobs'), after: z.int().optional() }),
   z.strictObject({ type: z.literal('unsubscribe'), topic: z.enum(['job', 'jobs']), id: z.uuid().optional() }),
   z.strictObject({ type: z.literal('ping') }),
@@ -43,7 +48,12 @@ export const ServerMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('snapshot'), topic: z.literal('jobs'), jobs: z.array(Job) }),
   z.strictObject({ type: z.literal('progress'), ...ProgressUpdate.omit({ userId: true }).shape }),
   z.strictObject({ type: z.literal('state'), seq: z.int(), job: Job }),
-  z.strictObject({ type: z.literal('error'), code: z.string(), detail: z.string(), id: z.string().optional() }),
+  z.strictObject({
+    type: z.literal('error'),
+    code: z.string(),
+    detail: z.string(),
+    id: z.string().optional(),
+  }),
   z.strictObject({ type: z.literal('pong') }),
 ])
 export type ServerMessage = z.infer<typeof ServerMessage>
