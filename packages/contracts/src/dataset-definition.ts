@@ -198,37 +198,8 @@ export const DatasetDefinition = z
     batchColumn: Identifier.optional(),
   })
   .superRefine((definition, context) => {
-    const names = new Set<string>()
-    const fail = (message: string, path: (string | number)[]) =>
+    for (const { message, path } of inconsistencies(definition))
       context.addIssue({ code: 'custom', message, path })
-    definition.columns.forEach((column, index) => {
-      if (names.has(column.name))
-        fail(`column "${column.name}" is declared twice`, ['columns', index, 'name'])
-      names.add(column.name)
-    })
-    const known = (name: string | undefined, path: (string | number)[]) => {
-      if (name !== undefined && !names.has(name)) fail(`there is no column "${name}"`, path)
-    }
-    definition.unique?.columns.forEach((name, index) => known(name, ['unique', 'columns', index]))
-    definition.key?.forEach((name, index) => known(name, ['key', index]))
-    definition.sortBy.forEach((name, index) => known(name, ['sortBy', index]))
-    known(definition.versionColumn, ['versionColumn'])
-    known(definition.windowColumn, ['windowColumn'])
-    known(definition.scope?.company, ['scope', 'company'])
-    known(definition.scope?.warehouse, ['scope', 'warehouse'])
-    known(definition.replaceScope, ['replaceScope'])
-    definition.rules.forEach((rule, index) => {
-      known(rule.column, ['rules', index, 'column'])
-      for (const name of conditionColumns(rule.assert)) known(name, ['rules', index, 'assert'])
-      if (rule.when) for (const name of conditionColumns(rule.when)) known(name, ['rules', index, 'when'])
-    })
-    const window = definition.columns.find((column) => column.name === definition.windowColumn)
-    if (window && window.type !== 'date' && window.type !== 'timestamp')
-      fail('the window column must be a date or a timestamp', ['windowColumn'])
-    if (window && !window.required) fail('the window column must be required', ['windowColumn'])
-    if (definition.loadMode === 'upsert' && !definition.key) fail('an upsert needs a key', ['key'])
-    if (definition.partitioned && window?.type !== 'date')
-      fail('a partitioned table needs a date as window column', ['partitioned'])
   })
 export type DatasetDefinition = z.infer<typeof DatasetDefinition>
 /** A definition as an author writes it: what has a default may be left out. */
@@ -242,4 +213,70 @@ export function conditionColumns(condition: Condition): string[] {
   return [condition.left, condition.right].flatMap((operand) =>
     'column' in operand ? [operand.column] : 'sum' in operand ? operand.sum : [],
   )
+}
+
+type Unchecked = Pick<
+  DatasetDefinition,
+  | 'columns'
+  | 'unique'
+  | 'key'
+  | 'sortBy'
+  | 'versionColumn'
+  | 'windowColumn'
+  | 'scope'
+  | 'replaceScope'
+  | 'rules'
+  | 'loadMode'
+  | 'partitioned'
+>
+type Path = (string | number)[]
+
+/** What does not fit together in a definition whose parts are each well formed, with the path to the part. */
+function inconsistencies(definition: Unchecked): { message: string; path: Path }[] {
+  const names = definition.columns.map((column) => column.name)
+  const twice = names.flatMap((name, index) =>
+    names.indexOf(name) < index
+      ? [{ message: `column "${name}" is declared twice`, path: ['columns', index, 'name'] }]
+      : [],
+  )
+  const unknown = columnReferences(definition)
+    .filter(([name]) => !names.includes(name))
+    .map(([name, path]) => ({ message: `there is no column "${name}"`, path }))
+  const window = definition.columns.find((column) => column.name === definition.windowColumn)
+  const found = [...twice, ...unknown]
+  if (window && window.type !== 'date' && window.type !== 'timestamp')
+    found.push({ message: 'the window column must be a date or a timestamp', path: ['windowColumn'] })
+  if (window && !window.required)
+    found.push({ message: 'the window column must be required', path: ['windowColumn'] })
+  if (definition.loadMode === 'upsert' && !definition.key)
+    found.push({ message: 'an upsert needs a key', path: ['key'] })
+  if (definition.partitioned && window?.type !== 'date')
+    found.push({ message: 'a partitioned table needs a date as window column', path: ['partitioned'] })
+  return found
+}
+
+/** Every place of a definition that names a column. */
+function columnReferences(definition: Unchecked): [string, Path][] {
+  const list = (names: readonly string[] | undefined, path: Path): [string, Path][] =>
+    (names ?? []).map((name, index) => [name, [...path, index]])
+  const one = (name: string | undefined, path: Path): [string, Path][] =>
+    name === undefined ? [] : [[name, path]]
+  return [
+    ...list(definition.unique?.columns, ['unique', 'columns']),
+    ...list(definition.key, ['key']),
+    ...list(definition.sortBy, ['sortBy']),
+    ...one(definition.versionColumn, ['versionColumn']),
+    ...one(definition.windowColumn, ['windowColumn']),
+    ...one(definition.scope?.company, ['scope', 'company']),
+    ...one(definition.scope?.warehouse, ['scope', 'warehouse']),
+    ...one(definition.replaceScope, ['replaceScope']),
+    ...definition.rules.flatMap((rule, index): [string, Path][] => [
+      ...one(rule.column, ['rules', index, 'column']),
+      ...conditionColumns(rule.assert).map((name): [string, Path] => [name, ['rules', index, 'assert']]),
+      ...(rule.when ? conditionColumns(rule.when) : []).map((name): [string, Path] => [
+        name,
+        ['rules', index, 'when'],
+      ]),
+    ]),
+  ]
 }
