@@ -23,7 +23,7 @@ export const FAILURES = {
   internal: 'Something went wrong inside',
 } as const satisfies Record<string, string>
 
-export type FailureCode = keyof typeof FAILURES
+export type KnownFailureCode = keyof typeof FAILURES
 export const FailureCode = z.string()
 
 /** A job's failure as it is stored and shown. */

@@ -1,0 +1,157 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import {
+  access,
+  constants,
+  copyFile,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
+
+/**
+ * A store on a local disk. A file is written under a temporary name, flushed, and renamed into place, so a key either
+ * is complete or is not there, also after a crash.
+ */
+export function createDiskStore(root: string): ArtifactStore {
+  const folder = resolve(root)
+  const pathOf = (key: string) => join(folder, checkKey(key))
+  return {
+    put: (key, source, options) =>
+      placed(folder, pathOf(key), (path) => write(path, source, options?.maxBytes)),
+    putFile: (key, path) =>
+      placed(folder, pathOf(key), async (temporary) => {
+        await linkOrCopy(path, temporary)
+        return hashFile(temporary)
+      }),
+    open: async (key) => {
+      await mustExist(pathOf(key), key)
+      return createReadStream(pathOf(key), { highWaterMark: 1024 * 1024 })
+    },
+    fetch: async (key, path) => {
+      await mustExist(pathOf(key), key)
+      await rm(path, { force: true })
+      await linkOrCopy(pathOf(key), path)
+    },
+    remove: (key) => rm(pathOf(key), { force: true }),
+  }
+}
+
+async function placed(
+  folder: string,
+  target: string,
+  fill: (path: string) => Promise<Stored>,
+): Promise<Stored> {
+  const temporary = join(folder, 'incoming', randomUUID())
+  try {
+    await mkdir(dirname(temporary), { recursive: true })
+    const stored = await fill(temporary)
+    await failPoint('artifact.before-rename', target)
+    await mkdir(dirname(target), { recursive: true })
+    await rename(temporary, target)
+    await flushFolder(dirname(target))
+    await failPoint('artifact.after-rename', target)
+    return stored
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw translate(error)
+  }
+}
+
+async function write(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Promise<Stored> {
+  const file = await open(path, 'wx', 0o640)
+  try {
+    const hash = createHash('sha256')
+    let bytes = 0
+    for await (const chunk of source) {
+      bytes += chunk.length
+      if (bytes > maxBytes) throw new StoreError('too_large', `The file is larger than ${maxBytes} bytes.`)
+      hash.update(chunk)
+      await writeAll(file, chunk)
+    }
+    await file.sync()
+    return { bytes, sha256: hash.digest('hex') }
+  } finally {
+    await file.close()
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) {
+    const { bytesWritten } = await file.write(chunk, offset)
+    offset += bytesWritten
+  }
+}
+
+async function hashFile(path: string): Promise<Stored> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+    hash.update(chunk)
+    bytes += chunk.length
+  }
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return { bytes, sha256: hash.digest('hex') }
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to)
+  } catch (error) {
+    // Another file system, or one without hard links.
+    if (codeOf(error) === 'ENOENT') throw error
+    await copyFile(from, to)
+  }
+}
+
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function mustExist(path: string, key: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK)
+    await stat(path)
+  } catch (error) {
+    throw new StoreError('missing', `The file "${key}" is not in the store.`, { cause: error })
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function translate(error: unknown): unknown {
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new StoreError('full', 'There is no room left in the artifact store.', { cause: error })
+    case 'EROFS':
+    case 'EACCES':
+      return new StoreError('read_only', 'The artifact store cannot be written.', { cause: error })
+    default:
+      return error
+  }
+}

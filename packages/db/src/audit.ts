@@ -1,0 +1,25 @@
+import type { Tx } from './database.ts'
+
+export interface AuditEntry {
+  /** Null when the system itself acts. */
+  actor: string | null
+  /** A dotted verb: `job.cancel`, `user.login`. */
+  action: string
+  subjectType: string
+  subjectId: string
+  details?: Record<string, string | number | boolean | null>
+}
+
+/** Record who did what, in the transaction that does it. */
+export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
+  await tx
+    .insertInto('audit_log')
+    .values({
+      actor: entry.actor,
+      action: entry.action,
+      subject_type: entry.subjectType,
+      subject_id: entry.subjectId,
+      details: JSON.stringify(entry.details ?? {}),
+    })
+    .execute()
+}

@@ -1,0 +1,49 @@
+import type { Principal } from '@aduana/contracts/identity'
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
+import type pg from 'pg'
+import type { DB } from './schema.generated.ts'
+
+/** The database for everything outside a transaction. */
+export type Database = Kysely<DB>
+
+declare const transactional: unique symbol
+/** A transaction as a value: what must be atomic takes one as its first argument. */
+export type Tx = Transaction<DB> & { readonly [transactional]: true }
+
+declare const reading: unique symbol
+/** A transaction that reads as somebody: under row-level security, for that person's scope only. */
+export type ReadTx = Transaction<DB> & { readonly [reading]: true }
+
+/** Kysely over a pool. The pool stays the caller's to end. */
+export function createDatabase(pool: pg.Pool): Database {
+  return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** Run `work` in one transaction; it commits when `work` resolves and rolls back when it throws. */
+export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.transaction().execute((transaction) => work(transaction as Tx))
+}
+
+/** Settings that tell the policies for whom is read. A missing list means all (`*`), an empty list none. */
+function scopeSetting(list: readonly string[] | null): string {
+  if (list === null) return '*'
+  return `{${list.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+}
+
+/**
+ * Read on behalf of `principal`: as the reader role, which is under row-level security, with the person's id, role,
+ * companies and warehouses set for this transaction only. Nothing outside that scope can be seen in `work`.
+ */
+export function readAs<T>(db: Database, principal: Principal, work: (tx: ReadTx) => Promise<T>): Promise<T> {
+  return db
+    .transaction()
+    .setAccessMode('read only')
+    .execute(async (transaction) => {
+      await sql`select set_config('role', 'aduana_reader', true),
+        set_config('aduana.user_id', ${principal.userId}, true),
+        set_config('aduana.role', ${principal.role}, true),
+        set_config('aduana.companies', ${scopeSetting(principal.companies)}, true),
+        set_config('aduana.warehouses', ${scopeSetting(principal.warehouses)}, true)`.execute(transaction)
+      return work(transaction as ReadTx)
+    })
+}

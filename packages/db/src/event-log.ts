@@ -1,0 +1,25 @@
+import type { DomainEvent } from '@aduana/contracts/events'
+import type { Tx } from './database.ts'
+
+export interface LoggedEvent {
+  /** Makes the event happen once, however often its transaction is tried. */
+  key: string
+  jobId?: string
+  datasetId?: string
+  event: DomainEvent
+}
+
+/** Append an event to the log in the transaction that makes it true. A key that is already there changes nothing. */
+export async function appendEvent(tx: Tx, logged: LoggedEvent): Promise<void> {
+  await tx
+    .insertInto('event_log')
+    .values({
+      event_key: logged.key,
+      type: logged.event.type,
+      job_id: logged.jobId ?? null,
+      dataset_id: logged.datasetId ?? null,
+      body: JSON.stringify(logged.event),
+    })
+    .onConflict((conflict) => conflict.column('event_key').doNothing())
+    .execute()
+}

@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import type { Logger } from '@aduana/runtime/logger'
+import pg from 'pg'
+
+/** A migration file: `0001_name.sql`; `-- breaking` on its first line marks one that older programs cannot live with. */
+export interface Migration {
+  number: number
+  name: string
+  sql: string
+  sha256: string
+  breaking: boolean
+}
+
+/** The database and this program do not belong together; the message says what to do. */
+export class MigrationError extends Error {
+  override readonly name = 'MigrationError'
+}
+
+/** The migrations of this repository, from the folder beside `packages` and `apps`. */
+export const MIGRATIONS_FOLDER = new URL('../../../migrations/', import.meta.url)
+
+const FILE = /^(\d{4})_([a-z0-9_]+)\.sql$/
+
+/** Read the migrations of a folder in order. @throws MigrationError when a name is off or a number is missing or twice */
+export async function readMigrations(folder: URL = MIGRATIONS_FOLDER): Promise<Migration[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+  return Promise.all(
+    names.map(async (name, index) => {
+      const [, number] = FILE.exec(name) ?? []
+      if (Number(number) !== index + 1)
+        throw new MigrationError(
+          `migrations/${name}: expected the name ${String(index + 1).padStart(4, '0')}_<name>.sql`,
+        )
+      const sql = await readFile(new URL(name, folder), 'utf8')
+      const sha256 = createHash('sha256').update(sql).digest('hex')
+      return { number: index + 1, name, sql, sha256, breaking: /^-- breaking\b/.test(sql) }
+    }),
+  )
+}
+
+// Any constant; it names our lock among the advisory locks of the database.
+const MIGRATION_LOCK = 7_461_001
+
+/**
+ * Bring the database up to the newest migration, one transaction for each, under a lock, so that several processes
+ * may call it at once. Does nothing when the database is up to date.
+ * @throws MigrationError when an applied migration differs from its file, or the database is ahead by a breaking one
+ */
+export async function migrate(url: string, migrations: Migration[], logger: Logger): Promise<number> {
+  const client = new pg.Client({ connectionString: url, application_name: 'aduana migrate' })
+  await client.connect()
+  try {
+    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await client.query(`create table if not exists schema_migrations (
+      number integer primary key, name text not null, sha256 text not null, breaking boolean not null,
+      applied_at timestamptz not null default now())`)
+    const applied = await readApplied(client)
+    refuseMismatch(applied, migrations)
+    const pending = migrations.slice(applied.length)
+    for (const migration of pending) {
+      await apply(client, migration)
+      logger.info({ event: 'db.migrated', migration: migration.name })
+    }
+    return pending.length
+  } finally {
+    await client.end()
+  }
+}
+
+/**
+ * Refuse to run against a database that this program does not understand: one that lacks a migration of ours, or that
+ * a newer program has changed in a breaking way.
+ * @throws MigrationError
+ */
+export async function checkSchema(pool: pg.Pool, migrations: Migration[]): Promise<void> {
+  const exists = await pool.query(`select to_regclass('schema_migrations') is not null as yes`)
+  const applied = exists.rows[0]?.yes === true ? await readApplied(pool) : []
+  refuseMismatch(applied, migrations)
+  const missing = migrations[applied.length]
+  if (missing)
+    throw new MigrationError(
+      `The database lacks the migration ${missing.name}. Run the migrations before starting.`,
+    )
+}
+
+interface Applied {
+  number: number
+  name: string
+  sha256: string
+  breaking: boolean
+}
+
+async function readApplied(client: pg.Client | pg.Pool): Promise<Applied[]> {
+  const result = await client.query<Applied>(
+    'select number, name, sha256, breaking from schema_migrations order by number',
+  )
+  return result.rows
+}
+
+function refuseMismatch(applied: Applied[], migrations: Migration[]): void {
+  for (const row of applied) {
+    const ours = migrations[row.number - 1]
+    if (ours && ours.sha256 !== row.sha256)
+      throw new MigrationError(
+        `The migration ${row.name} was changed after it had been applied. Applied migrations are frozen: add a new one.`,
+      )
+    if (!ours && row.breaking)
+      throw new MigrationError(
+        `The database is at ${row.name}, which this older program cannot work with. Start the newer program.`,
+      )
+  }
+}
+
+async function apply(client: pg.Client, migration: Migration): Promise<void> {
+  try {
+    await client.query('begin')
+    await client.query(migration.sql)
+    await client.query(
+      'insert into schema_migrations (number, name, sha256, breaking) values ($1, $2, $3, $4)',
+      [migration.number, migration.name, migration.sha256, migration.breaking],
+    )
+    await client.query('commit')
+  } catch (error) {
+    await client.query('rollback')
+    throw new MigrationError(`The migration ${migration.name} failed and was rolled back.`, { cause: error })
+  }
+}

@@ -1,0 +1,39 @@
+import type { Logger } from '@aduana/runtime/logger'
+import pg from 'pg'
+
+// Days and bigints keep their exact text: a Date would move days across time zones, a number would lose digits.
+const TYPES = new pg.TypeOverrides()
+TYPES.setTypeParser(pg.types.builtins.DATE, (text) => text)
+TYPES.setTypeParser(pg.types.builtins.INT8, (text) => text)
+TYPES.setTypeParser(pg.types.builtins.NUMERIC, (text) => text)
+
+export interface PoolOptions {
+  url: string
+  max: number
+  /** Shown in pg_stat_activity. */
+  applicationName: string
+  logger: Logger
+}
+
+/**
+ * A pool of connections. Every connection has bounded waits; an idle connection that breaks is logged and replaced,
+ * it does not end the process.
+ */
+export function createPool(options: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.max,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    types: TYPES,
+    options: '-c timezone=UTC -c idle_in_transaction_session_timeout=60000',
+  })
+  pool.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error }))
+  // A connection that is checked out reports its own breaking too; without a listener that would end the process.
+  pool.on('connect', (client) =>
+    client.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error })),
+  )
+  return pool
+}

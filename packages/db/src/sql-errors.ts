@@ -1,0 +1,66 @@
+/**
+ * SQLSTATE codes of PostgreSQL after which the same work may succeed when it is tried again
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+const TRANSIENT_STATES: ReadonlySet<string> = new Set([
+  '08000', // connection_exception
+  '08001', // sqlclient_unable_to_establish_sqlconnection
+  '08003', // connection_does_not_exist
+  '08004', // sqlserver_rejected_establishment_of_sqlconnection
+  '08006', // connection_failure
+  '08P01', // protocol_violation: a pooler that lost its server
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '53000', // insufficient_resources
+  '53100', // disk_full
+  '53200', // out_of_memory
+  '53300', // too_many_connections
+  '55006', // object_in_use
+  '55P03', // lock_not_available
+  '57014', // query_canceled
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+  '57P05', // idle_session_timeout
+  '58000', // system_error
+  '58030', // io_error
+])
+
+const TRANSIENT_ERRNO: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOSPC',
+  'EMFILE',
+])
+
+/** The SQLSTATE or errno of an error, looking through its causes; undefined when it has none. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return errorCode(error.cause)
+}
+
+/** The constraint that an error of PostgreSQL names. */
+export function violatedConstraint(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if ('constraint' in error && typeof error.constraint === 'string') return error.constraint
+  return violatedConstraint(error.cause)
+}
+
+/** True when the same work may succeed later: a lost connection, a deadlock, a full disk. */
+export function isTransient(error: unknown): boolean {
+  const code = errorCode(error)
+  if (code !== undefined) return TRANSIENT_STATES.has(code) || TRANSIENT_ERRNO.has(code)
+  // node-postgres reports a connection that broke under a query without any code.
+  return (
+    error instanceof Error &&
+    /connection terminated|timeout exceeded when trying to connect/i.test(error.message)
+  )
+}
