@@ -1,0 +1,95 @@
+import { STAGES, type StageName, StagePayload, stageQueueName } from '@aduana/contracts/stages'
+import type { Logger } from '@aduana/runtime/logger'
+import { type FlowJob, FlowProducer, type JobState, Queue } from 'bullmq'
+import { createRedis } from './redis.ts'
+
+const DAY_SECONDS = 86_400
+
+/** What BullMQ knows of one stage of a flow; `missing` when it knows nothing. */
+export type StageJobState = JobState | 'missing'
+
+export interface FlowRequest extends StagePayload {
+  /** Shown in Bull Board beside the stage: "production #12". */
+  title: string
+  /** The stages still to do, in order. */
+  stages: readonly StageName[]
+}
+
+export interface Flows {
+  /** Add the flow of one attempt: all its jobs or none. Adding it again changes nothing. Rejects when Redis is away. */
+  add(request: FlowRequest): Promise<void>
+  /** The state of each stage of an attempt. */
+  states(payload: StagePayload, stages: readonly StageName[]): Promise<StageJobState[]>
+  /** Number of jobs of each stage that wait for a worker, and of workers that serve the stage. */
+  waiting(): Promise<{ stage: StageName; waiting: number; workers: number }[]>
+  close(): Promise<void>
+}
+
+/** BullMQ id of a stage of an attempt: the same for every try to add it. */
+export function stageJobId(payload: StagePayload, stage: StageName): string {
+  return `${payload.jobId}_${payload.attempt}_${stage}`
+}
+
+/** The flow of one attempt, written inside out: the last stage is the root, and each stage waits for the one before. */
+export function buildFlow(request: FlowRequest): FlowJob {
+  const payload = StagePayload.parse({ jobId: request.jobId, attempt: request.attempt })
+  const nodes = STAGES.filter((stage) => request.stages.includes(stage.name))
+  const [first, ...rest] = nodes.map((stage, index) => ({
+    name: `${stage.title}: ${request.title}`,
+    queueName: stageQueueName(stage.name),
+    data: payload,
+    opts: {
+      jobId: stageJobId(payload, stage.name),
+      attempts: stage.attempts,
+      backoff: { type: 'exponential' as const, delay: 500, jitter: 0.5 },
+      sizeLimit: 4096,
+      removeOnComplete: { age: DAY_SECONDS, count: 2000 },
+      // Never `true`: a failed child that is removed releases its parent.
+      removeOnFail: { age: 7 * DAY_SECONDS, count: 5000 },
+      ...(index < nodes.length - 1 ? { failParentOnFailure: true } : {}),
+    },
+  }))
+  if (!first) throw new Error(`a flow of job ${request.jobId} without stages`)
+  return rest.reduce<FlowJob>((child, node) => ({ ...node, children: [child] }), first)
+}
+
+/** The producer side of the queues. Every call fails at once when Redis is away. */
+export function createFlows(options: { redisUrl: string; prefix: string; logger: Logger }): Flows {
+  const connection = createRedis(options.redisUrl, 'producer', options.logger)
+  const settings = { connection, prefix: options.prefix, skipWaitingForReady: true }
+  const producer = new FlowProducer(settings)
+  const queues = new Map(STAGES.map((stage) => [stage.name, new Queue(stageQueueName(stage.name), settings)]))
+  const queueOf = (stage: StageName): Queue => {
+    const queue = queues.get(stage)
+    if (!queue) throw new Error(`no queue for stage ${stage}`)
+    return queue
+  }
+  const onError = (error: Error) => options.logger.debug({ event: 'queue.error', err: error })
+  producer.on('error', onError)
+  for (const queue of queues.values()) queue.on('error', onError)
+  return {
+    add: async (request) => void (await producer.add(buildFlow(request))),
+    states: (payload, stages) =>
+      Promise.all(
+        stages.map(async (stage) => {
+          const job = await queueOf(stage).getJob(stageJobId(payload, stage))
+          const state = (await job?.getState()) ?? 'unknown'
+          return state === 'unknown' ? 'missing' : state
+        }),
+      ),
+    waiting: () =>
+      Promise.all(
+        STAGES.map(async ({ name }) => {
+          const [counts, workers] = await Promise.all([
+            queueOf(name).getJobCounts('waiting', 'prioritized'),
+            queueOf(name).getWorkersCount(),
+          ])
+          return { stage: name, waiting: (counts.waiting ?? 0) + (counts.prioritized ?? 0), workers }
+        }),
+      ),
+    close: async () => {
+      await Promise.all([producer.close(), ...[...queues.values()].map((queue) => queue.close())])
+      connection.disconnect()
+    },
+  }
+}

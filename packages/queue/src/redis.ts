@@ -1,0 +1,52 @@
+import type { Logger } from '@aduana/runtime/logger'
+import { Redis } from 'ioredis'
+
+/**
+ * How a connection behaves when Redis is away: a `producer` fails at once, so that its caller can go on without Redis;
+ * a `worker` and a `subscriber` wait for it to come back.
+ */
+export type RedisRole = 'producer' | 'worker' | 'subscriber'
+
+/** A connection to Redis. Errors are logged once for each state, not for each attempt to reconnect. */
+export function createRedis(url: string, role: RedisRole, logger: Logger): Redis {
+  const patient = role !== 'producer'
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: patient ? null : 1,
+    enableOfflineQueue: patient,
+    connectTimeout: 5000,
+    keepAlive: 5000,
+    // A master that is silent but not gone; longer than the longest blocking read of BullMQ (10 s).
+    ...(role === 'worker' ? { socketTimeout: 30_000 } : {}),
+    retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 6), 3000),
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  })
+  let said = ''
+  redis.on('error', (error: Error) => {
+    if (said === error.message) return
+    said = error.message
+    logger.warn({ event: 'redis.error', role, err: error })
+  })
+  redis.on('ready', () => {
+    if (said) logger.info({ event: 'redis.back', role })
+    said = ''
+  })
+  return redis
+}
+
+/** Redis is set up in a way that would lose jobs; the message says what to change. */
+export class RedisUnfitError extends Error {
+  override readonly name = 'RedisUnfitError'
+}
+
+/**
+ * Refuse a Redis that evicts keys when it is full: it would throw away jobs without a word.
+ * @throws RedisUnfitError
+ */
+export async function checkRedis(redis: Redis): Promise<void> {
+  const memory = await redis.info('memory')
+  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
+  if (policy !== undefined && policy !== 'noeviction')
+    throw new RedisUnfitError(
+      `Redis evicts keys when it is full (maxmemory-policy is "${policy}"); jobs would be lost. Set maxmemory-policy to noeviction.`,
+    )
+}

@@ -1,0 +1,140 @@
+import { STAGES, type StageName, StagePayload, stageQueueName } from '@aduana/contracts/stages'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type { Logger } from '@aduana/runtime/logger'
+import { DelayedError, type Job, MetricsTime, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import type { StageOutcome } from './outcome.ts'
+import { createRedis } from './redis.ts'
+
+/** Beside the payload, what a stage may need to know of its delivery. */
+export interface Delivery {
+  /** Aborted when the process stops, or when this worker no longer owns the job. */
+  signal: AbortSignal
+  /** True when a `retry` would not be tried again. */
+  lastTry: boolean
+}
+
+/** One handler for each stage: a missing or misspelt one does not compile. */
+export type StageHandlers = Record<
+  StageName,
+  (payload: StagePayload, delivery: Delivery) => Promise<StageOutcome>
+>
+
+export interface StageWorkersOptions {
+  redisUrl: string
+  prefix: string
+  logger: Logger
+  handlers: StageHandlers
+  /** Jobs at once for each stage that this process serves. */
+  concurrency: Partial<Record<StageName, number>>
+  /** The work of an attempt was given up by BullMQ: its worker died too often. */
+  onLost: (payload: StagePayload, stage: StageName, reason: string) => Promise<void>
+}
+
+export interface StageWorkers {
+  /** Milliseconds since a job was last taken or the queue was last seen to answer. */
+  close(): Promise<void>
+}
+
+// A job whose worker died is taken over after at most lockDuration + stalledInterval.
+const LOCK_MS = 10_000
+const STALLED_CHECK_MS = 3000
+const STALLS_ALLOWED = 3
+const SHUTDOWN = 'shutdown'
+
+/** Start consuming the stages that `concurrency` names. */
+export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
+  const connection = createRedis(options.redisUrl, 'worker', options.logger)
+  const workers = STAGES.flatMap(({ name }) => {
+    const concurrency = options.concurrency[name]
+    return concurrency === undefined ? [] : [startWorker(name, concurrency)]
+  })
+
+  function startWorker(stage: StageName, concurrency: number): Worker {
+    const logger = options.logger.child({ stage })
+    // Exactly three parameters: BullMQ hands over the signal only to a function that declares it.
+    const process = (job: Job, token: string | undefined, signal?: AbortSignal) =>
+      processStage({ stage, job, token, signal: signal ?? new AbortController().signal, logger, options })
+    const worker = new Worker(stageQueueName(stage), process, {
+      connection,
+      prefix: options.prefix,
+      concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: STALLS_ALLOWED,
+      metrics: { maxDataPoints: MetricsTime.ONE_WEEK },
+    })
+    worker.on('error', (error) => logger.warn({ event: 'queue.worker_error', err: error }))
+    worker.on('stalled', (id) => logger.warn({ event: 'queue.stalled', queueJob: id }))
+    worker.on('lockRenewalFailed', (ids) => {
+      for (const id of ids) worker.cancelJob(id, 'lock lost')
+    })
+    worker.on('failed', (job, error) => {
+      const payload = StagePayload.safeParse(job?.data)
+      // Failures that our own handler has seen are already recorded; this is for those that it could not see.
+      if (payload.success && job && /stalled more than|started more than/.test(error.message))
+        options
+          .onLost(payload.data, stage, error.message)
+          .catch((failure: unknown) => logger.error({ event: 'queue.lost_not_recorded', err: failure }))
+    })
+    return worker
+  }
+
+  return {
+    close: async () => {
+      const closing = workers.map((worker) => worker.close())
+      for (const worker of workers) worker.cancelAllJobs(SHUTDOWN)
+      await Promise.all(closing)
+      connection.disconnect()
+    },
+  }
+}
+
+interface Processing {
+  stage: StageName
+  job: Job
+  token: string | undefined
+  signal: AbortSignal
+  logger: Logger
+  options: StageWorkersOptions
+}
+
+async function processStage({ stage, job, token, signal, logger, options }: Processing): Promise<string> {
+  const payload = StagePayload.safeParse(job.data)
+  if (!payload.success) {
+    logger.error({ event: 'queue.bad_payload', queueJob: job.id, issues: payload.error.issues })
+    throw new UnrecoverableError(`The payload is not one of a stage: ${payload.error.message}`)
+  }
+  const lastTry = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
+  const outcome = await options.handlers[stage](payload.data, { signal, lastTry })
+  await failPoint('queue.before-acknowledge', stage)
+  return acknowledge(outcome, { job, token, signal })
+}
+
+/** Outcome → what BullMQ is told. The only place where the two meet. */
+async function acknowledge(
+  outcome: StageOutcome,
+  { job, token, signal }: Pick<Processing, 'job' | 'token' | 'signal'>,
+): Promise<string> {
+  switch (outcome.kind) {
+    case 'done':
+      return 'done'
+    case 'stop':
+      return outcome.reason
+    case 'snooze':
+      await job.moveToDelayed(Date.now() + outcome.milliseconds, token)
+      throw new DelayedError(outcome.reason)
+    case 'retry':
+      if (
+        signal.aborted && signal.reason instanceof Error
+          ? signal.reason.message === SHUTDOWN
+          : signal.reason === SHUTDOWN
+      ) {
+        // A stopping process gives the job back as if it had never been taken: no try is spent.
+        await job.moveToWait(token)
+        throw new WaitingError()
+      }
+      throw outcome.error
+    case 'fail':
+      throw new UnrecoverableError(`${outcome.failure.code}: ${outcome.failure.detail}`)
+  }
+}
