@@ -31,7 +31,7 @@ export interface StageWorkersOptions {
 }
 
 export interface StageWorkers {
-  /** Milliseconds since a job was last taken or the queue was last seen to answer. */
+  /** Stop taking jobs, hand back those in work without spending a try, and wait until they are. */
   close(): Promise<void>
 }
 
@@ -39,11 +39,11 @@ export interface StageWorkers {
 const LOCK_MS = 10_000
 const STALLED_CHECK_MS = 3000
 const STALLS_ALLOWED = 3
-const SHUTDOWN = 'shutdown'
 
 /** Start consuming the stages that `concurrency` names. */
 export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
   const connection = createRedis(options.redisUrl, 'worker', options.logger)
+  let stopping = false
   const workers = STAGES.flatMap(({ name }) => {
     const concurrency = options.concurrency[name]
     return concurrency === undefined ? [] : [startWorker(name, concurrency)]
@@ -53,7 +53,15 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
     const logger = options.logger.child({ stage })
     // Exactly three parameters: BullMQ hands over the signal only to a function that declares it.
     const process = (job: Job, token: string | undefined, signal?: AbortSignal) =>
-      processStage({ stage, job, token, signal: signal ?? new AbortController().signal, logger, options })
+      processStage({
+        stage,
+        job,
+        token,
+        signal: signal ?? new AbortController().signal,
+        isStopping: () => stopping,
+        logger,
+        options,
+      })
     const worker = new Worker(stageQueueName(stage), process, {
       connection,
       prefix: options.prefix,
@@ -81,8 +89,9 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
 
   return {
     close: async () => {
+      stopping = true
       const closing = workers.map((worker) => worker.close())
-      for (const worker of workers) worker.cancelAllJobs(SHUTDOWN)
+      for (const worker of workers) worker.cancelAllJobs('the process stops')
       await Promise.all(closing)
       connection.disconnect()
     },
@@ -94,11 +103,13 @@ interface Processing {
   job: Job
   token: string | undefined
   signal: AbortSignal
+  isStopping: () => boolean
   logger: Logger
   options: StageWorkersOptions
 }
 
-async function processStage({ stage, job, token, signal, logger, options }: Processing): Promise<string> {
+async function processStage(processing: Processing): Promise<string> {
+  const { stage, job, signal, logger, options } = processing
   const payload = StagePayload.safeParse(job.data)
   if (!payload.success) {
     logger.error({ event: 'queue.bad_payload', queueJob: job.id, issues: payload.error.issues })
@@ -107,14 +118,11 @@ async function processStage({ stage, job, token, signal, logger, options }: Proc
   const lastTry = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
   const outcome = await options.handlers[stage](payload.data, { signal, lastTry })
   await failPoint('queue.before-acknowledge', stage)
-  return acknowledge(outcome, { job, token, signal })
+  return acknowledge(outcome, processing)
 }
 
 /** Outcome → what BullMQ is told. The only place where the two meet. */
-async function acknowledge(
-  outcome: StageOutcome,
-  { job, token, signal }: Pick<Processing, 'job' | 'token' | 'signal'>,
-): Promise<string> {
+async function acknowledge(outcome: StageOutcome, { job, token, isStopping }: Processing): Promise<string> {
   switch (outcome.kind) {
     case 'done':
       return 'done'
@@ -124,11 +132,7 @@ async function acknowledge(
       await job.moveToDelayed(Date.now() + outcome.milliseconds, token)
       throw new DelayedError(outcome.reason)
     case 'retry':
-      if (
-        signal.aborted && signal.reason instanceof Error
-          ? signal.reason.message === SHUTDOWN
-          : signal.reason === SHUTDOWN
-      ) {
+      if (isStopping()) {
         // A stopping process gives the job back as if it had never been taken: no try is spent.
         await job.moveToWait(token)
         throw new WaitingError()
