@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { waitForLock } from './lock.mjs'
+import { mustRun } from './processes.mjs'
+import { during, say } from './say.mjs'
+import { toolEnvironment } from './settings.mjs'
+
+/**
+ * Does something to the checkout (install, build) that two launchers must not do at once.
+ * @template T
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {AbortSignal} signal
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function withCheckout({ root }, signal, work) {
+  const file = join(root, '.turbo', 'aduana.lock')
+  const lock = await waitForLock(file, signal, ({ pid }) =>
+    say(`waiting for process ${pid}, which installs or builds in this checkout …`),
+  )
+  try {
+    return await work()
+  } finally {
+    lock.release()
+  }
+}
+
+/**
+ * Builds what has changed since the last build.
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {AbortSignal} signal
+ */
+export async function build(settings, signal) {
+  await during('building', () =>
+    mustRun({
+      what: 'the build',
+      command: ['turbo', 'run', 'build', '--output-logs=errors-only'],
+      env: toolEnvironment(settings),
+      cwd: settings.root,
+      logFile: join(settings.logsDir, 'build.log'),
+      signal,
+    }),
+  )
+}

@@ -1,0 +1,49 @@
+import { demo } from './demo.mjs'
+import { dev } from './dev.mjs'
+import { exitCodeOf, LaunchError } from './errors.mjs'
+import { openLifetime } from './lifetime.mjs'
+import { reset } from './reset.mjs'
+import { complain, say } from './say.mjs'
+import { readSettings } from './settings.mjs'
+import { start } from './start.mjs'
+import { test } from './test.mjs'
+
+/** @typedef {(context: { settings: import('./settings.mjs').Settings, life: import('./lifetime.mjs').Lifetime, args: string[] }) => Promise<number>} Command */
+
+/** @type {Record<string, { run: Command, purpose: string }>} */
+const COMMANDS = {
+  start: { run: start, purpose: 'everything on this machine, until Ctrl-C (--once: stop after the demo)' },
+  demo: { run: demo, purpose: 'import the sample file into the running system' },
+  test: { run: test, purpose: 'all checks and tests, with services of their own; arguments go to vitest' },
+  dev: { run: dev, purpose: 'like start, rebuilding and restarting on every change' },
+  reset: { run: reset, purpose: 'remove the data folder' },
+}
+
+/**
+ * Runs one launcher command to its end, releases all it started, and returns the exit code of the process.
+ * @param {string} name
+ * @param {string[]} args
+ * @returns {Promise<number>}
+ */
+export async function runCommand(name, args) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (command === undefined) {
+    complain(`unknown command "${name}". The commands are:`)
+    for (const [known, { purpose }] of Object.entries(COMMANDS)) complain(`  ${known.padEnd(6)} ${purpose}`)
+    return 2
+  }
+  const life = openLifetime()
+  let code = 0
+  try {
+    code = await command.run({ settings: readSettings(), life, args })
+  } catch (error) {
+    code = exitCodeOf(error)
+    if (life.signal.aborted) say(`interrupted (${life.reason()})`)
+    else
+      complain(
+        error instanceof LaunchError ? error.message : String(error instanceof Error ? error.stack : error),
+      )
+  }
+  const clean = await life.end()
+  return clean || code !== 0 ? code : 1
+}

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LaunchError, systemCode } from './errors.mjs'
+import { findProgram, mustRun } from './processes.mjs'
+import { during, say } from './say.mjs'
+import { toolEnvironment } from './settings.mjs'
+
+/**
+ * Installs the dependencies exactly as locked, with the pnpm that package.json pins, when they are not yet.
+ * The caller holds the checkout's lock.
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {AbortSignal} signal
+ */
+export async function install(settings, signal) {
+  const { root, logsDir } = settings
+  const stampFile = join(root, 'node_modules', '.aduana-install')
+  const stamp = stampOf(root)
+  if (readIfThere(stampFile) === stamp) return
+  const logFile = join(logsDir, 'install.log')
+  rmSync(logFile, { force: true })
+  const pinned = pinnedPnpm(root)
+  const size = existsSync(stampFile) ? '' : ' (about 200 MB the first time)'
+  await during(`installing dependencies with ${pinned}${size}`, () =>
+    mustRun({
+      what: 'the installation of the dependencies',
+      // CI: pnpm asks nothing and changes neither lockfile nor settings.
+      command: [...pnpmCommand(root, pinned), 'install', '--frozen-lockfile'],
+      env: { ...toolEnvironment(settings), CI: 'true' },
+      cwd: root,
+      logFile,
+      signal,
+    }),
+  )
+  writeFileSync(stampFile, stamp)
+  say('dependencies are installed')
+}
+
+/**
+ * @param {string} root
+ * @returns {string} such as pnpm@12.21.0
+ */
+function pinnedPnpm(root) {
+  const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  if (typeof packageManager === 'string' && /^pnpm@\d/.test(packageManager)) return packageManager
+  throw new LaunchError('package.json must pin pnpm in its field "packageManager".')
+}
+
+/**
+ * @param {string} root
+ * @param {string} pinned
+ * @returns {string[]} the installed pnpm if it is the pinned one, else npx, which fetches it
+ */
+function pnpmCommand(root, pinned) {
+  const manifest = readIfThere(join(root, 'node_modules', 'pnpm', 'package.json'))
+  if (manifest !== undefined && `pnpm@${JSON.parse(manifest).version}` === pinned) {
+    return [join(root, 'node_modules', '.bin', 'pnpm')]
+  }
+  if (findProgram('npx') !== undefined) return ['npx', '--yes', pinned]
+  throw new LaunchError(
+    `npx is not on PATH, so ${pinned} cannot be fetched. It comes with Node's npm: install npm.`,
+  )
+}
+
+/**
+ * @param {string} root
+ * @returns {string} differs when an installation is due
+ */
+function stampOf(root) {
+  const hash = createHash('sha256')
+  for (const name of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml']) {
+    hash.update(readFileSync(join(root, name)))
+  }
+  hash.update(`${process.platform} ${process.arch} ${process.versions.modules} ${root}`)
+  return hash.digest('hex')
+}
+
+/** @param {string} file */
+function readIfThere(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// The launcher behind the root package.json scripts. It must run before anything is installed, so it and all it
+// imports use Node's built-ins only. This file is kept in old syntax: an old Node shall read it and say so.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(
+    `Aduana needs Node 20.19 or newer; this is ${process.version}. See https://nodejs.org/en/download`,
+  )
+  process.exit(1)
+}
+
+const { runCommand } = await import('./commands.mjs')
+process.exitCode = await runCommand(process.argv[2] ?? '', process.argv.slice(3))

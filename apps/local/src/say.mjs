@@ -1,0 +1,46 @@
+const started = performance.now()
+
+// A closed terminal or a finished `| head` must not keep the launcher from stopping what it started.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error) => {
+    if (!('code' in error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) throw error
+  })
+}
+
+/** @returns {string} seconds since the launcher began, such as "[  1.2 s]" */
+function clock() {
+  return `[${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s]`
+}
+
+/**
+ * Prints one short line with the elapsed seconds.
+ * @param {string} text
+ */
+export function say(text) {
+  console.log(`${clock()} ${text}`)
+}
+
+/**
+ * Prints a problem on stderr; further lines are indented below the first.
+ * @param {string} text
+ */
+export function complain(text) {
+  console.error(`${clock()} ${text.split('\n').join('\n          ')}`)
+}
+
+/**
+ * Says what is being done, reminds every ten seconds that it is still being done, and returns the work's result.
+ * @template T
+ * @param {string} text
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+export async function during(text, work) {
+  say(`${text} …`)
+  const reminder = setInterval(() => say(`still: ${text} …`), 10_000)
+  try {
+    return await work()
+  } finally {
+    clearInterval(reminder)
+  }
+}

@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { applicationEnvironment, migrate, PROGRAMS } from './application.mjs'
+import { build, withCheckout } from './checkout.mjs'
+import { LaunchError } from './errors.mjs'
+import { install } from './install.mjs'
+import { takeLock } from './lock.mjs'
+import { describe } from './processes.mjs'
+import { say } from './say.mjs'
+import { keepSecrets } from './secrets.mjs'
+import { providePostgres, provideRedis, sideBySide } from './services.mjs'
+import { makeDataDir } from './settings.mjs'
+import { forgetState, lockFileOf } from './state.mjs'
+
+/**
+ * @typedef {object} Prepared
+ * @property {NodeJS.ProcessEnv} env of the programs
+ * @property {string} databaseUrl
+ * @property {string} redisUrl
+ * @property {string} adminPassword
+ * @property {Promise<LaunchError>} serviceDied resolves when PostgreSQL or Redis ends unexpectedly
+ */
+
+/**
+ * All that comes before the programs: lock, dependencies, services, build, migration, secrets.
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {import('./lifetime.mjs').Lifetime} life
+ * @returns {Promise<Prepared>}
+ */
+export async function prepare(settings, life) {
+  const { signal } = life
+  makeDataDir(settings)
+  own(settings, life)
+  await withCheckout(settings, signal, () => install(settings, signal))
+  say('starting PostgreSQL and Redis …')
+  const services = sideBySide(
+    [
+      {
+        name: 'PostgreSQL',
+        start: () => providePostgres(settings, signal),
+        stop: (running) => running.stop(),
+      },
+      { name: 'Redis', start: () => provideRedis(settings, signal), stop: (running) => running.stop() },
+    ],
+    life,
+  )
+  const built = withCheckout(settings, signal, () => build(settings, signal))
+  const [servicesEnd, buildEnd] = await Promise.allSettled([services, built])
+  if (servicesEnd.status === 'rejected') throw servicesEnd.reason
+  if (buildEnd.status === 'rejected') throw buildEnd.reason
+  assertBuilt(settings.root)
+  const [postgres, redis] = servicesEnd.value
+  if (postgres === undefined || redis === undefined) throw new Error('two services were started')
+
+  const parts = { databaseUrl: postgres.url, redisUrl: redis.url, ...keepSecrets(settings.dataDir) }
+  const env = applicationEnvironment(settings, parts)
+  say('migrating the database …')
+  await migrate(settings, env, signal)
+  return { env, ...parts, serviceDied: firstDeath([postgres.service, redis.service]) }
+}
+
+/**
+ * Takes the data folder for this process.
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {import('./lifetime.mjs').Lifetime} life
+ */
+function own({ dataDir }, life) {
+  const lock = takeLock(lockFileOf(dataDir))
+  if ('heldBy' in lock) {
+    throw new LaunchError(
+      `Aduana already runs on ${dataDir} (process ${lock.heldBy.pid}). ` +
+        'Stop it first, or set ADUANA_DATA_DIR to another folder for a second one.',
+    )
+  }
+  life.own('the lock', lock.release)
+  forgetState(dataDir)
+}
+
+/** @param {string} root */
+function assertBuilt(root) {
+  const missing = Object.values(PROGRAMS).filter((program) => !existsSync(join(root, program)))
+  if (missing.length > 0) throw new LaunchError(`the build did not make ${missing.join(', ')}.`)
+}
+
+/**
+ * @param {(import('./processes.mjs').Service | undefined)[]} services those of others are undefined and not watched
+ * @returns {Promise<LaunchError>}
+ */
+function firstDeath(services) {
+  return Promise.race(
+    services.map(async (service) => {
+      if (service === undefined) return new Promise(() => undefined)
+      const ending = await service.exited
+      return new LaunchError(`${service.name} died (${describe(ending)}); its log: ${service.logFile}`)
+    }),
+  )
+}

@@ -1,0 +1,121 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { withCheckout } from './checkout.mjs'
+import { install } from './install.mjs'
+import { processExists } from './lock.mjs'
+import { startPostgres } from './postgres.mjs'
+import { describe, runProgram } from './processes.mjs'
+import { startRedis } from './redis.mjs'
+import { findRedis } from './redis-binaries.mjs'
+import { complain, say } from './say.mjs'
+import { sideBySide } from './services.mjs'
+import { makeDataDir, toolEnvironment } from './settings.mjs'
+import { readTally } from './tally.mjs'
+
+/** @typedef {{ title: string, command: string[] }} Check */
+/** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
+
+/**
+ * `npm test`: every check and every test, on a PostgreSQL and a Redis of its own; arguments go to vitest.
+ * All checks run even if one fails; the exit code is that of the first failure.
+ * @type {import('./commands.mjs').Command}
+ */
+export async function test({ settings, life, args }) {
+  const { signal } = life
+  makeDataDir(settings)
+  await withCheckout(settings, signal, () => install(settings, signal))
+  const dir = makeTestDir(settings.dataDir, life)
+  const env = await startTestServices(settings, dir, life)
+
+  const report = join(dir, 'vitest.json')
+  const failures = []
+  for (const check of checksBefore(args, report)) {
+    say(`${check.title}: ${check.command.join(' ').replace(report, '…')}`)
+    const run = () => runProgram({ command: check.command, env, cwd: settings.root, signal })
+    const ending = await (check.title === 'build' ? withCheckout(settings, signal, run) : run())
+    if (ending.code === 0) continue
+    failures.push({ title: check.title, code: ending.code || 1 })
+    complain(`${check.title} failed (${describe(ending)})`)
+  }
+  const tally = readTally(report)
+  await life.end()
+  if (failures.length > 0) complain(`failed: ${failures.map(({ title }) => title).join(', ')}`)
+  console.log(`${tally.passed} passed, ${tally.failed} failed`)
+  return failures[0]?.code ?? 0
+}
+
+/**
+ * @param {string[]} args for vitest
+ * @param {string} report
+ * @returns {Check[]} in order
+ */
+function checksBefore(args, report) {
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  return [
+    { title: 'lint and format', command: ['biome', 'check', '.'] },
+    { title: 'build', command: ['tsc', '-b'] },
+    {
+      title: 'import directions',
+      command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'packages'],
+    },
+    { title: 'tests', command: ['vitest', 'run', ...reporters, ...args] },
+  ]
+}
+
+/**
+ * @param {string} dataDir
+ * @param {import('./lifetime.mjs').Lifetime} life
+ * @returns {string} a folder for this run, removed at its end; those of killed runs are removed now
+ */
+function makeTestDir(dataDir, life) {
+  for (const name of readdirSync(dataDir)) {
+    const pid = /^test-(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !processExists(Number(pid))) {
+      rmSync(join(dataDir, name), { recursive: true, force: true })
+    }
+  }
+  const dir = join(dataDir, `test-${process.pid}`)
+  mkdirSync(dir, { mode: 0o700 })
+  life.own('the test folder', () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }))
+  return dir
+}
+
+/**
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {string} dir
+ * @param {import('./lifetime.mjs').Lifetime} life
+ * @returns {Promise<NodeJS.ProcessEnv>} the environment of the checks; nothing of the user's own services is in it
+ */
+async function startTestServices(settings, dir, life) {
+  say('starting PostgreSQL and Redis for the tests …')
+  const { signal } = life
+  /** @type {{ name: string, start: () => Promise<TestService>, stop: (service: TestService) => unknown }[]} */
+  const starts = [
+    {
+      name: 'PostgreSQL',
+      start: () => startPostgres({ dir: join(dir, 'postgres'), durable: false, signal }),
+      stop: (service) => service.stop(),
+    },
+    {
+      name: 'Redis',
+      start: async () => {
+        const binary = await findRedis({ toolsDir: settings.toolsDir, signal, tell: say })
+        return startRedis({ dir: join(dir, 'redis'), persistent: false, binary, signal })
+      },
+      stop: (service) => service.stop(),
+    },
+  ]
+  const [postgres, redis] = await sideBySide(starts, life)
+  if (postgres === undefined || redis === undefined) throw new Error('two services were started')
+  const users = ['DATABASE_URL', 'REDIS_URL', 'PORT', 'HOST']
+  const kept = Object.entries(toolEnvironment(settings)).filter(
+    ([name]) => !users.includes(name) && !name.startsWith('ADUANA_'),
+  )
+  return {
+    ...Object.fromEntries(kept),
+    TEST_DATABASE_URL: postgres.url,
+    TEST_REDIS_URL: redis.url,
+    ADUANA_DATA_DIR: join(dir, 'data'),
+    ADUANA_TOOLS_DIR: settings.toolsDir,
+  }
+}
