@@ -1,0 +1,142 @@
+import { EngineError } from '../errors.ts'
+import { type ByteEncoding, WINDOWS_1252 } from '../text.ts'
+
+/** What the scanner is told about a text. All positions refer to the unpacked byte stream. */
+export interface ScanOptions {
+  /** One ASCII character. */
+  readonly delimiter: string
+  /** One ASCII character, or null when the file quotes nothing. */
+  readonly quote: string | null
+  /** How many columns a record must have: the header's, without empty ones at its end. */
+  readonly expectedColumns: number
+  /** Which columns of the file to write, by index from 0; their order is the file's. */
+  readonly columns: readonly number[]
+  readonly encoding: ByteEncoding
+  /** The encoding is a guess: stop with `undecided` at the first record that is not UTF-8. */
+  readonly guessing?: boolean
+  /** Offset of the byte after the header row. */
+  readonly startOffset: number
+  /** Physical line (from 1) of that byte. */
+  readonly startLine: number
+  readonly maxRecordBytes?: number
+  /** How much of a structural reject's text is kept. */
+  readonly maxRawBytes?: number
+}
+
+/** Classes of bytes: what the fast loop has to do about a byte. */
+export const ORDINARY = 0
+export const DELIMITER = 1
+export const NEWLINE = 2
+export const HIGH = 3
+export const QUOTE = 4
+export const ODD = 5
+
+export const FIELD_END = 0x1f
+export const LF = 0x0a
+export const CR = 0x0d
+export const LF_INSIDE = 0x1e
+export const CR_INSIDE = 0x1d
+export const MAX_COLUMNS = 2000
+export const MAX_RECORD_BYTES = 1 << 20
+export const MAX_RAW_BYTES = 8 << 10
+
+/** `ScanOptions` as the loops want them. */
+export interface Dialect {
+  readonly delimiter: number
+  /** -1: no quoting. */
+  readonly quote: number
+  readonly expected: number
+  /** 1 for each column of the file that is written. */
+  readonly wanted: Uint8Array
+  readonly encoding: ByteEncoding
+  readonly guessing: boolean
+  readonly maxRecord: number
+  readonly maxRaw: number
+  /** With this many bytes at hand every record can be decided. */
+  readonly decisive: number
+  /** Class of each byte in a text without quotes, when all high bytes are known to be good. */
+  readonly plain: Uint8Array
+  /** The same inside quotes. */
+  readonly quoted: Uint8Array
+  /** The same two, with high bytes marked. */
+  readonly plainHigh: Uint8Array
+  readonly quotedHigh: Uint8Array
+}
+
+/** Checks the options and derives the tables. Throws `bad_input` with what is wrong. */
+export function compileDialect(options: ScanOptions): Dialect {
+  const delimiter = asciiCode(options.delimiter, 'delimiter')
+  const quote = options.quote === null ? -1 : asciiCode(options.quote, 'quote')
+  if (delimiter === quote) throw new EngineError('bad_input', 'delimiter and quote are the same character')
+  const expected = options.expectedColumns
+  if (expected < 1 || expected > MAX_COLUMNS) {
+    throw new EngineError('bad_input', `the header has ${expected} columns; 1 to ${MAX_COLUMNS} are possible`)
+  }
+  const wanted = new Uint8Array(expected)
+  for (const index of options.columns) {
+    if (index < 0 || index >= expected) throw new EngineError('bad_input', `there is no column ${index + 1}`)
+    wanted[index] = 1
+  }
+  const maxRecord = options.maxRecordBytes ?? MAX_RECORD_BYTES
+  const maxRaw = options.maxRawBytes ?? MAX_RAW_BYTES
+  return {
+    delimiter,
+    quote,
+    expected,
+    wanted,
+    encoding: options.encoding,
+    guessing: options.guessing ?? false,
+    maxRecord,
+    maxRaw,
+    decisive: Math.max(maxRecord, maxRaw) + 4,
+    plain: plainClasses(delimiter, false),
+    quoted: quotedClasses(quote, false),
+    plainHigh: plainClasses(delimiter, true),
+    quotedHigh: quotedClasses(quote, true),
+  }
+}
+
+function asciiCode(text: string, what: string): number {
+  const code = text.charCodeAt(0)
+  if (text.length !== 1 || code > 0x7e || (code < 0x20 && code !== 0x09)) {
+    throw new EngineError('bad_input', `the ${what} must be one printable ASCII character or a tab`)
+  }
+  return code
+}
+
+/** Bytes that no record may hold: NUL, which PostgreSQL refuses, and the three that the canonical file uses. */
+export function isForbidden(byte: number): boolean {
+  return byte === 0 || (byte >= 0x1d && byte <= 0x1f)
+}
+
+function baseClasses(high: boolean): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) => (isForbidden(byte) ? ODD : byte >= 0x80 && high ? HIGH : ORDINARY))
+}
+
+function plainClasses(delimiter: number, high: boolean): Uint8Array {
+  const classes = baseClasses(high)
+  classes[LF] = NEWLINE
+  classes[CR] = NEWLINE
+  classes[delimiter] = DELIMITER
+  return classes
+}
+
+// Newlines inside quotes are for the careful parser.
+function quotedClasses(quote: number, high: boolean): Uint8Array {
+  const classes = baseClasses(high)
+  classes[LF] = ODD
+  classes[CR] = ODD
+  if (quote >= 0) classes[quote] = QUOTE
+  return classes
+}
+
+/** UTF-8 of each windows-1252 byte from 0x80 on: four bytes each, the first is the length. */
+export const HIGH_AS_UTF8: Uint8Array = (() => {
+  const table = new Uint8Array(256 * 4)
+  for (let byte = 0x80; byte < 256; byte++) {
+    const encoded = new TextEncoder().encode(String.fromCharCode(WINDOWS_1252[byte] ?? 0))
+    table[byte * 4] = encoded.length
+    table.set(encoded, byte * 4 + 1)
+  }
+  return table
+})()

@@ -1,0 +1,117 @@
+import { scanCareful } from './careful.ts'
+import { isAllUtf8, scanFast } from './fast.ts'
+import { compileDialect, type ScanOptions } from './options.ts'
+import { skipLongLine } from './reject.ts'
+import { createState, newOutput, type ScanState, type StructuralCode } from './state.ts'
+
+/** Counts of a finished or running scan. `records = good + structural` always holds. */
+export interface ScanCounts {
+  records: number
+  good: number
+  structural: number
+  /** Blank lines. */
+  skipped: number
+  /** Sum of the numbers of the good records. */
+  goodSum: bigint
+  /** Some good field holds a line break (as 0x1E for LF, 0x1D for CR). */
+  embedded: boolean
+  /** Reasons by code; a record may have several. */
+  rejectCounts: Partial<Record<StructuralCode, number>>
+}
+
+/**
+ * Turns the bytes of a delimited text into canonical records and structural rejects, in chunks of any size, with
+ * the same result whatever the sizes. Nothing is interpreted, nothing is lost: each record is in one of the two.
+ *
+ * Canonical record: `number 1F line 1F offset 1F field 1F … field 1F length LF`, UTF-8, unquoted, the wanted
+ * columns in the file's order. Reject: one line of JSON `{record, line, offset, length, reasons, raw,
+ * rawTruncated}`. Offset and length are of the record without its line end.
+ */
+export interface Scanner {
+  /** Takes bytes from the chunk and returns how many; call `scan` after each call. */
+  feed(chunk: Uint8Array): number
+  /** No more bytes will come. */
+  finish(): void
+  /** Works on what was fed. `full`: take the output and call again. `undecided`: the encoding is not UTF-8. */
+  scan(): 'more' | 'full' | 'undecided'
+  /** The canonical bytes so far; the caller owns the buffer. */
+  takeCanonical(): Buffer
+  /** A buffer from `takeCanonical` that is written and may be used again. */
+  giveBack(buffer: Buffer): void
+  /** The rejects so far, lines of JSON. */
+  takeRejects(): string[]
+  counts(): ScanCounts
+}
+
+/** Characters of rejects kept in memory before `scan` asks to have them taken. */
+const REJECTS_FLUSH = 1 << 20
+
+/** Creates a scanner. Throws `bad_input` when the options make no sense. */
+export function createScanner(options: ScanOptions): Scanner {
+  const state = createState(compileDialect(options), options.startOffset, options.startLine)
+  const spare: Buffer[] = []
+  // After an unfinished record, how many bytes must be at hand before it is read again: doubling keeps
+  // the work linear.
+  let enough = 1
+  return {
+    feed(chunk) {
+      if (state.end + chunk.length > state.work.length - 1) compact(state)
+      const taken = Math.min(chunk.length, state.work.length - 1 - state.end)
+      state.work.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), state.end)
+      state.end += taken
+      return taken
+    },
+    finish() {
+      state.final = true
+    },
+    scan() {
+      if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive))) return 'more'
+      const stop = run(state)
+      enough = stop === 'full' ? 1 : (state.end - state.start) * 2
+      return stop
+    },
+    takeCanonical() {
+      const taken = state.out.subarray(0, state.outEnd)
+      state.out = spare.pop() ?? newOutput(state.work.length)
+      state.outEnd = 0
+      return taken
+    },
+    giveBack(buffer) {
+      spare.push(Buffer.from(buffer.buffer, 0))
+    },
+    takeRejects() {
+      const taken = state.rejects
+      state.rejects = []
+      state.rejectChars = 0
+      return taken
+    },
+    counts: () => ({
+      records: state.record,
+      good: state.good,
+      structural: state.structural,
+      skipped: state.skipped,
+      goodSum: state.goodSum,
+      embedded: state.embedded,
+      rejectCounts: Object.fromEntries(state.rejectCounts),
+    }),
+  }
+}
+
+function run(state: ScanState): 'more' | 'full' | 'undecided' {
+  if (state.dialect.encoding === 'utf-8') state.allUtf8 = isAllUtf8(state)
+  for (;;) {
+    if (state.longLine && !skipLongLine(state)) return 'more'
+    if (state.rejectChars >= REJECTS_FLUSH) return 'full'
+    const stop = scanFast(state)
+    if (stop !== 'careful') return stop
+    if (!scanCareful(state)) return state.undecided ? 'undecided' : 'more'
+  }
+}
+
+// Moves what is not yet read to the front of the buffer.
+function compact(state: ScanState): void {
+  state.work.copyWithin(0, state.start, state.end)
+  state.base += state.start
+  state.end -= state.start
+  state.start = 0
+}

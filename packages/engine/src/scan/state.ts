@@ -1,0 +1,148 @@
+import { type Dialect, MAX_RECORD_BYTES } from './options.ts'
+
+/** Why a record is not one: the structural codes. */
+export const STRUCTURAL_CODES = [
+  'missing_columns',
+  'too_many_columns',
+  'unterminated_quote',
+  'text_after_quote',
+  'record_too_long',
+  'control_character',
+  'invalid_utf8',
+] as const
+export type StructuralCode = (typeof STRUCTURAL_CODES)[number]
+
+/** One reason of a structural reject; `value` is the offending piece where there is one. */
+export interface StructuralReason {
+  column: null
+  code: StructuralCode
+  message: string
+  value: string | null
+}
+
+/** A line that goes on beyond the buffer; the rest is skipped and counted until its end. */
+export interface LongLine {
+  readonly offset: number
+  readonly reason: StructuralReason
+  readonly raw: Uint8Array
+}
+
+/** A reading that opened a quote and came to nothing; see `careful.ts`. */
+export interface FailedReading {
+  /** Absolute offset up to which the reading stood in quotes at every line end. */
+  to: number
+  reason: StructuralReason
+  /** Set when the reading was given up undecided at `to` for its length, in this state. */
+  openState: number | null
+}
+
+/** Everything the scanner knows between two calls. Indexes point into `work`, offsets into the byte stream. */
+export interface ScanState {
+  readonly dialect: Dialect
+  readonly work: Buffer
+  /** Index of the next record's first byte. */
+  start: number
+  /** Index after the last byte at hand. */
+  end: number
+  /** Offset of `work[0]` in the byte stream. */
+  base: number
+  final: boolean
+  /** No byte at hand is known to break UTF-8. */
+  allUtf8: boolean
+  out: Buffer
+  outEnd: number
+  /** Number of the last record. */
+  record: number
+  /** Physical line of the next record. */
+  line: number
+  good: number
+  goodSum: bigint
+  structural: number
+  skipped: number
+  /** Some field holds a line break. */
+  embedded: boolean
+  /** The guess of UTF-8 met bytes that are not. */
+  undecided: boolean
+  rejects: string[]
+  /** Characters in `rejects`. */
+  rejectChars: number
+  rejectCounts: Map<StructuralCode, number>
+  longLine: LongLine | null
+  failed: FailedReading
+}
+
+/** How much canonical output may wait before it must be taken. */
+export const FLUSH_BYTES = 1 << 20
+const FEED_BYTES = 1 << 20
+
+/** Fresh state; buffers are sized so that the longest record fits whole, in and out. */
+export function createState(dialect: Dialect, startOffset: number, startLine: number): ScanState {
+  const feed = dialect.maxRecord < MAX_RECORD_BYTES ? Math.max(4096, dialect.decisive) : FEED_BYTES
+  const work = Buffer.alloc(dialect.decisive + feed + 1)
+  return {
+    dialect,
+    work,
+    start: 0,
+    end: 0,
+    base: startOffset,
+    final: false,
+    allUtf8: false,
+    out: newOutput(work.length),
+    outEnd: 0,
+    record: 0,
+    line: startLine,
+    good: 0,
+    goodSum: 0n,
+    structural: 0,
+    skipped: 0,
+    embedded: false,
+    undecided: false,
+    rejects: [],
+    rejectChars: 0,
+    rejectCounts: new Map(),
+    longLine: null,
+    failed: { to: -1, reason: { column: null, code: 'unterminated_quote', message: '', value: null }, openState: null },
+  }
+}
+
+/** A buffer that takes what may wait plus the largest record with every byte tripled by its encoding. */
+export function newOutput(workLength: number): Buffer {
+  return Buffer.allocUnsafeSlow(FLUSH_BYTES + 3 * workLength + 128)
+}
+
+const BILLION = 1_000_000_000
+
+/** Writes a non-negative integer below 10^18 in decimal and returns the index after it. */
+export function writeNumber(out: Uint8Array, at: number, value: number): number {
+  if (value < BILLION) return writeSmall(out, at, value | 0)
+  const high = Math.floor(value / BILLION)
+  let o = writeSmall(out, at, high | 0)
+  let low = (value - high * BILLION) | 0
+  for (let i = 8; i >= 0; i--) {
+    const rest = (low / 10) | 0
+    out[o + i] = 0x30 + (low - rest * 10)
+    low = rest
+  }
+  o += 9
+  return o
+}
+
+function writeSmall(out: Uint8Array, at: number, value: number): number {
+  const digits =
+    value < 10_000
+      ? value < 100
+        ? value < 10 ? 1 : 2
+        : value < 1000 ? 3 : 4
+      : value < 1_000_000
+        ? value < 100_000 ? 5 : 6
+        : value < 100_000_000
+          ? value < 10_000_000 ? 7 : 8
+          : value < 1_000_000_000 ? 9 : 10
+  let left = value
+  for (let o = at + digits - 1; o >= at; o--) {
+    const rest = (left / 10) | 0
+    out[o] = 0x30 + (left - rest * 10)
+    left = rest
+  }
+  return at + digits
+}

@@ -1,0 +1,125 @@
+import { createReadStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { EngineError } from './errors.ts'
+import type { Encoding } from './text.ts'
+import { utf16Decoder } from './utf16.ts'
+
+/** How an original is packed. */
+export type SourceFormat = 'plain' | 'gzip'
+
+/** An original on disk and what is known of its bytes. */
+export interface Source {
+  readonly path: string
+  readonly format: SourceFormat
+  readonly encoding: Encoding
+  /** Refuse a compressed original that unpacks to more bytes than this. */
+  readonly maxBytes?: number
+}
+
+/** Counters of a reading in progress; `read` of `total` bytes of the file on disk, `out` bytes after unpacking. */
+export interface SourceProgress {
+  read: number
+  total: number
+  out: number
+}
+
+const CHUNK = 1 << 20
+const RATIO_LIMIT = 1000
+// Below this size a high ratio is harmless (a page of blanks).
+const RATIO_FLOOR = 64 << 20
+
+/**
+ * Reads an original from the start as the byte stream that offsets refer to: decompressed, and UTF-16 decoded to
+ * UTF-8. Reading runs one chunk ahead. Throws `bad_input` for damaged or truncated gzip and for a bomb.
+ */
+export async function* readSource(source: Source, progress: SourceProgress): AsyncGenerator<Buffer, void, void> {
+  progress.total = (await stat(source.path)).size
+  const bytes = source.format === 'gzip' ? unpack(source, progress) : readFile(source.path, progress)
+  if (source.encoding !== 'utf-16le' && source.encoding !== 'utf-16be') {
+    for await (const chunk of bytes) {
+      progress.out += chunk.length
+      yield chunk
+    }
+    return
+  }
+  const decoder = utf16Decoder(source.encoding)
+  for await (const chunk of bytes) {
+    const text = decoder.write(chunk)
+    progress.out += text.length
+    yield text
+  }
+  const rest = decoder.end()
+  progress.out += rest.length
+  if (rest.length > 0) yield rest
+}
+
+/** A counter to hand to `readSource`. */
+export function sourceProgress(): SourceProgress {
+  return { read: 0, total: 0, out: 0 }
+}
+
+// Two buffers: the consumer holds one while the other is filled.
+async function* readFile(path: string, progress: SourceProgress): AsyncGenerator<Buffer, void, void> {
+  const file = await open(path, 'r')
+  const buffers = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)] as const
+  let position = 0
+  let next = file.read(buffers[0], 0, CHUNK, position)
+  try {
+    for (let turn = 1; ; turn = 1 - turn) {
+      const { bytesRead, buffer } = await next
+      if (bytesRead === 0) return
+      position += bytesRead
+      progress.read = position
+      next = file.read(turn === 0 ? buffers[0] : buffers[1], 0, CHUNK, position)
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    // A consumer that stopped early leaves a read in flight whose outcome nobody needs.
+    await Promise.allSettled([next])
+    await file.close()
+  }
+}
+
+async function* unpack(source: Source, progress: SourceProgress): AsyncGenerator<Buffer, void, void> {
+  const file = createReadStream(source.path, { highWaterMark: 256 << 10 })
+  const gunzip = createGunzip({ chunkSize: 256 << 10 })
+  file.on('data', (chunk) => {
+    progress.read += chunk.length
+  })
+  // pipeline() destroys both when either fails; the iteration below then throws the same error.
+  const flow = pipeline(file, gunzip)
+  flow.catch(() => undefined)
+  let out = 0
+  try {
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      out += chunk.length
+      refuseBomb(out, progress.read, source.maxBytes)
+      yield chunk
+    }
+    await flow
+  } catch (error) {
+    throw asBadInput(error)
+  } finally {
+    gunzip.destroy()
+    file.destroy()
+  }
+}
+
+function refuseBomb(out: number, read: number, maxBytes = Number.POSITIVE_INFINITY): void {
+  if (out > maxBytes) {
+    throw new EngineError('bad_input', `the compressed file unpacks to more than the allowed ${maxBytes} bytes`)
+  }
+  if (out > RATIO_FLOOR && out > read * RATIO_LIMIT) {
+    throw new EngineError('bad_input', `the compressed file unpacks to more than ${RATIO_LIMIT} times its size`)
+  }
+}
+
+function asBadInput(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!/^(Z_|ERR_ZLIB)/.test(code)) return error
+  const message = error instanceof Error ? error.message : code
+  const what = code === 'Z_BUF_ERROR' ? 'is cut short' : 'is damaged'
+  return new EngineError('bad_input', `the gzip file ${what} (${message})`, { cause: error })
+}
