@@ -55,5 +55,7 @@ export const ServerMessage = z.discriminatedUnion('type', [
     id: z.string().optional(),
   }),
   z.strictObject({ type: z.literal('pong') }),
+  /** Comes at a steady pace, so that a client notices a connection that is dead but not closed. */
+  z.strictObject({ type: z.literal('heartbeat') }),
 ])
 export type ServerMessage = z.infer<typeof ServerMessage>

@@ -46,6 +46,8 @@ export const ApiSettings = CommonSettings.extend({
         .map((part) => part.trim())
         .filter(Boolean),
     ),
+  /** Proxies whose X-Forwarded-* headers are believed: addresses, networks or `loopback`, separated by commas. */
+  ADUANA_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(10),
 })
 export type ApiSettings = z.infer<typeof ApiSettings>
