@@ -1,0 +1,110 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { EngineError } from './errors.ts'
+import { readSource, type Source, sourceProgress } from './source.ts'
+import { byteEncoding, capBytes, decodeText } from './text.ts'
+
+/** The exact text of a record; `truncated` when it is longer than the cap. */
+export interface CutText {
+  raw: string
+  truncated: boolean
+}
+
+/** Cuts records out of an original in one pass from front to back. */
+export interface Cutter {
+  /** The text at `offset`, which must not lie before an earlier one. Throws `bad_input` beyond the end. */
+  cut(offset: number, length: number): CutText | Promise<CutText>
+  close(): Promise<void>
+}
+
+/** Default for how much of one record is cut. */
+export const MAX_CUT_BYTES = 64 << 10
+const WINDOW = 1 << 20
+
+/**
+ * Opens an original to cut the text of records out of it by the offsets that parsing noted. The same `encoding`
+ * must be given that parsing reported. A plain file is read only where records are; a compressed or UTF-16 one is
+ * read through.
+ */
+export function openCutter(source: Source, maxBytes = MAX_CUT_BYTES): Cutter {
+  const encoding = byteEncoding(source.encoding)
+  const plain = source.format === 'plain' && !source.encoding.startsWith('utf-16')
+  const window = plain ? fileWindow(source.path) : streamWindow(source)
+  // A sequence cut by the cap needs up to three bytes more to be recognised.
+  const wanted = (length: number) => Math.min(length, maxBytes + 3)
+  const decode = (bytes: Uint8Array, length: number): CutText => {
+    const kept = capBytes(bytes, maxBytes, encoding)
+    return { raw: decodeText(kept, encoding), truncated: kept.length < length }
+  }
+  return {
+    cut(offset, length) {
+      const bytes = window.atHand(offset, wanted(length))
+      if (bytes) return decode(bytes, length)
+      return window.reach(offset, wanted(length)).then((reached) => decode(reached, length))
+    },
+    close: () => window.close(),
+  }
+}
+
+// A stretch of the byte stream at hand, which only ever moves forward.
+interface Window {
+  atHand(offset: number, length: number): Uint8Array | null
+  reach(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+function beyond(offset: number, length: number): EngineError {
+  return new EngineError('bad_input', `the original ends before offset ${offset + length}: it is not the file that was parsed`)
+}
+
+function fileWindow(path: string): Window {
+  let file: FileHandle | null = null
+  let bytes: Buffer = Buffer.alloc(0)
+  let from = 0
+  const buffer = Buffer.allocUnsafeSlow(WINDOW)
+  const atHand = (offset: number, length: number) =>
+    offset >= from && offset + length <= from + bytes.length ? bytes.subarray(offset - from, offset - from + length) : null
+  return {
+    atHand,
+    async reach(offset, length) {
+      file ??= await open(path, 'r')
+      let size = 0
+      while (size < buffer.length) {
+        const { bytesRead } = await file.read(buffer, size, buffer.length - size, offset + size)
+        if (bytesRead === 0) break
+        size += bytesRead
+      }
+      from = offset
+      bytes = buffer.subarray(0, size)
+      const reached = atHand(offset, length)
+      if (!reached) throw beyond(offset, length)
+      return reached
+    },
+    close: async () => file?.close(),
+  }
+}
+
+function streamWindow(source: Source): Window {
+  const stream = readSource(source, sourceProgress())
+  let bytes: Buffer = Buffer.alloc(0)
+  let from = 0
+  const atHand = (offset: number, length: number) =>
+    offset >= from && offset + length <= from + bytes.length ? bytes.subarray(offset - from, offset - from + length) : null
+  return {
+    atHand,
+    async reach(offset, length) {
+      if (offset < from) throw new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
+      for (;;) {
+        const reached = atHand(offset, length)
+        if (reached) return reached
+        const next = await stream.next()
+        if (next.done) throw beyond(offset, length)
+        const keep = bytes.subarray(Math.min(Math.max(0, offset - from), bytes.length))
+        from += bytes.length - keep.length
+        bytes = Buffer.concat([keep, next.value])
+      }
+    },
+    close: async () => {
+      await stream.return()
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { type DialectHints, type DialectResult, detectDialect } from './dialect.ts'
+import { EngineError } from './errors.ts'
+import { type Recognition, recogniseBytes } from './recognise.ts'
+import { readSource, type SourceFormat, sourceProgress } from './source.ts'
+import { byteEncoding, type Encoding } from './text.ts'
+
+/** How much of an original is looked at. */
+export const HEAD_BYTES = 256 << 10
+
+/** What an original turned out to be, with the unpacked and decoded beginning of its text. */
+export type Inspection =
+  | { kind: 'empty' }
+  | { kind: 'unsupported'; found: string }
+  | {
+      kind: 'csv'
+      format: SourceFormat
+      encoding: Encoding
+      /** False: judged by a sample; parse with encoding `auto`. */
+      encodingSure: boolean
+      bom: boolean
+      head: Buffer
+      /** `head` is the whole text. */
+      complete: boolean
+    }
+
+/**
+ * Looks at the beginning of a file: what it is, how it is packed and encoded. Throws `bad_input` for a gzip file
+ * that is damaged right at its beginning. `encoding`: declared, so not judged.
+ */
+export async function inspectFile(path: string, encoding?: Encoding): Promise<Inspection> {
+  const outer = await readHead(path, 'plain', 'utf-8')
+  let format: SourceFormat = 'plain'
+  let inner = outer
+  let recognition = recogniseBytes(outer.bytes, outer.complete)
+  if (recognition.kind === 'gzip') {
+    format = 'gzip'
+    inner = await readHead(path, format, 'utf-8')
+    recognition = recogniseBytes(inner.bytes, inner.complete)
+    if (recognition.kind === 'gzip') return { kind: 'unsupported', found: 'a gzip archive within a gzip archive' }
+  }
+  if (recognition.kind !== 'csv') return recognition
+  const text = withDeclared(recognition, encoding)
+  const decoded = text.encoding.startsWith('utf-16') ? await readHead(path, format, text.encoding) : inner
+  return { ...text, format, head: decoded.bytes, complete: decoded.complete }
+}
+
+/** `inspectFile` and `detectDialect` in one: the dialect of a text, or why there is none. */
+export async function inspectDialect(
+  path: string,
+  hints: DialectHints & { encoding?: Encoding },
+): Promise<{ inspection: Inspection; result: DialectResult | null }> {
+  const inspection = await inspectFile(path, hints.encoding)
+  if (inspection.kind !== 'csv') return { inspection, result: null }
+  const { head, encoding, complete } = inspection
+  return { inspection, result: detectDialect(head, byteEncoding(encoding), complete, hints) }
+}
+
+function withDeclared(recognition: Extract<Recognition, { kind: 'csv' }>, declared?: Encoding) {
+  return declared === undefined ? recognition : { ...recognition, encoding: declared, encodingSure: true }
+}
+
+async function readHead(path: string, format: SourceFormat, encoding: Encoding): Promise<{ bytes: Buffer; complete: boolean }> {
+  const parts: Buffer[] = []
+  let size = 0
+  try {
+    for await (const chunk of readSource({ path, format, encoding }, sourceProgress())) {
+      // The reader fills its buffers again.
+      parts.push(Buffer.from(chunk))
+      size += chunk.length
+      if (size > HEAD_BYTES) return { bytes: Buffer.concat(parts).subarray(0, HEAD_BYTES), complete: false }
+    }
+  } catch (error) {
+    // A file cut short still has a head to show; parsing it will fail with the same error.
+    if (!(error instanceof EngineError) || size === 0) throw error
+  }
+  return { bytes: Buffer.concat(parts), complete: true }
+}
