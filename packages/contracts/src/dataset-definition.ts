@@ -65,6 +65,7 @@ export const TextColumn = z.strictObject({
   enum: z.array(z.string()).min(1).max(10_000).optional(),
   dimension: Dimension.optional(),
 })
+export type TextColumn = z.infer<typeof TextColumn>
 
 export const IntegerColumn = z.strictObject({
   ...columnBase,
@@ -74,6 +75,7 @@ export const IntegerColumn = z.strictObject({
   min: z.int().optional(),
   max: z.int().optional(),
 })
+export type IntegerColumn = z.infer<typeof IntegerColumn>
 
 export const DecimalColumn = z.strictObject({
   ...columnBase,
@@ -84,6 +86,7 @@ export const DecimalColumn = z.strictObject({
   min: z.number().optional(),
   max: z.number().optional(),
 })
+export type DecimalColumn = z.infer<typeof DecimalColumn>
 
 export const DateColumn = z.strictObject({
   ...columnBase,
@@ -92,6 +95,7 @@ export const DateColumn = z.strictObject({
   min: z.iso.date().default('1900-01-01'),
   max: z.iso.date().default('2100-12-31'),
 })
+export type DateColumn = z.infer<typeof DateColumn>
 
 export const TimestampColumn = z.strictObject({
   ...columnBase,
@@ -102,6 +106,7 @@ export const TimestampColumn = z.strictObject({
   min: z.iso.date().default('1900-01-01'),
   max: z.iso.date().default('2100-12-31'),
 })
+export type TimestampColumn = z.infer<typeof TimestampColumn>
 
 export const BooleanColumn = z.strictObject({
   ...columnBase,
@@ -109,6 +114,7 @@ export const BooleanColumn = z.strictObject({
   trueWords: z.array(z.string()).min(1).default(['true', 'si', 'sí', 'yes', 's', 'y', '1']),
   falseWords: z.array(z.string()).min(1).default(['false', 'no', 'n', '0']),
 })
+export type BooleanColumn = z.infer<typeof BooleanColumn>
 
 export const Column = z.discriminatedUnion('type', [
   TextColumn,

@@ -1,0 +1,68 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+
+/** A header cell in the form in which headers are compared: `Fecha Contabilización ` becomes `fecha_contabilizacion`. */
+export function normaliseHeader(text: string): string {
+  return text
+    .normalize('NFD')
+    .replace(/\p{Mn}/gu, '')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '_')
+    .replace(/^_+|_+$/g, '')
+}
+
+/** Columns that a file may bring: all but those that others write. */
+export function fileColumns(definition: DatasetDefinition): Column[] {
+  return definition.columns.filter((column) => !column.managed)
+}
+
+/** Every normalised header text by which a file may name a column of the definition. */
+export function knownHeaders(definition: DatasetDefinition): string[] {
+  return [...headerIndex(definition).keys()]
+}
+
+/** Which column of a file brings which column of a definition. */
+export interface HeaderMap {
+  /** Position in the file (from 0) and name in the definition, in the order of the file. */
+  columns: { index: number; name: string }[]
+  /** Header cells, as they stand, that name no column. */
+  unknown: string[]
+  /** Required columns that no header cell brings. */
+  missing: string[]
+  /** Columns that several header cells bring. */
+  twice: { column: string; headers: string[] }[]
+}
+
+/**
+ * Matches the cells of a header line with the columns of a definition. An optional column that is absent is fine;
+ * the caller decides what `unknown`, `missing` and `twice` mean (`definition.unknownColumns`).
+ */
+export function mapHeader(definition: DatasetDefinition, cells: readonly string[]): HeaderMap {
+  const index = headerIndex(definition)
+  const found = cells.map((cell, position) => ({ position, cell, name: index.get(normaliseHeader(cell)) }))
+  const headersOf = (name: string) => found.filter((entry) => entry.name === name).map((entry) => entry.cell)
+  const columns = found.flatMap(({ position, name }, order) =>
+    name !== undefined && found.findIndex((entry) => entry.name === name) === order
+      ? [{ index: position, name }]
+      : [],
+  )
+  return {
+    columns,
+    unknown: found.filter((entry) => entry.name === undefined).map((entry) => entry.cell),
+    missing: fileColumns(definition)
+      .filter((column) => column.required && headersOf(column.name).length === 0)
+      .map((column) => column.name),
+    twice: columns
+      .map(({ name }) => ({ column: name, headers: headersOf(name) }))
+      .filter((entry) => entry.headers.length > 1),
+  }
+}
+
+/** Normalised header text → column name. A column's own name wins over another column's alias. */
+function headerIndex(definition: DatasetDefinition): Map<string, string> {
+  const columns = fileColumns(definition)
+  const aliases = columns.flatMap((column) =>
+    column.aliases.map((alias): [string, string] => [normaliseHeader(alias), column.name]),
+  )
+  const names = columns.map((column): [string, string] => [normaliseHeader(column.name), column.name])
+  return new Map([...aliases, ...names].filter(([header]) => header !== ''))
+}

@@ -1,0 +1,43 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { lit, quoteIdentifier } from './literals.ts'
+
+/**
+ * The members of the dimension of one column: a Parquet file, or one JSON object a line if the name ends in
+ * `.ndjson`, with `code` (text) and `id` (bigint, in JSON as text or number).
+ */
+export interface MemberFile {
+  column: string
+  file: string
+}
+
+/** SQL of a subquery with the columns `code` and `id` of the members. */
+export function membersQuery(file: MemberFile): string {
+  const source = file.file.endsWith('.ndjson')
+    ? `read_json(${lit(file.file)}, format = 'newline_delimited', columns = {code: 'VARCHAR', id: 'BIGINT'})`
+    : `read_parquet(${lit(file.file)})`
+  return `(select code, id from ${source})`
+}
+
+/** SQL of a query for the codes alone. */
+export function memberCodes(file: MemberFile): string {
+  return `select code from ${membersQuery(file)}`
+}
+
+/** A column whose codes become ids, with the query for the codes that a clean file holds. */
+export interface DistinctMembers {
+  column: string
+  table: string
+  key: string
+  /** Rows `{code}`, sorted, without NULL. */
+  sql: string
+}
+
+/** The queries that list, per dimension column, the distinct codes of a clean file. */
+export function distinctMembers(definition: DatasetDefinition, clean: string): DistinctMembers[] {
+  return definition.columns.flatMap((column) => {
+    if (column.type !== 'text' || !column.dimension || column.managed) return []
+    const name = quoteIdentifier(column.name)
+    const sql = `select distinct ${name} as code from read_parquet(${lit(clean)}) where ${name} is not null order by 1`
+    return [{ column: column.name, table: column.dimension.table, key: column.dimension.key, sql }]
+  })
+}

@@ -1,0 +1,258 @@
+import type { Column, DecimalColumn, IntegerColumn, TextColumn } from '@aduana/contracts/dataset-definition'
+import { nextDay } from '@aduana/contracts/dates'
+import type { RULE_CODES } from '@aduana/contracts/rejects'
+import { lit, literals, plainNumber } from '../literals.ts'
+import { decimalShape, fullMatch, INTEGER_SHAPE, tooPreciseShape, valueType } from './values.ts'
+
+export type RuleCode = (typeof RULE_CODES)[number]
+
+/** SQL names of a column inside the compiled queries: original text, normalised text, typed value. */
+export interface Cell {
+  column: Column
+  original: string
+  text: string
+  value: string
+}
+
+/** One way in which a record can fail. All fields but `column` and `code` are SQL. */
+export interface Check {
+  /** Column of the definition, or null for the whole record. */
+  column: string | null
+  /** A RULE_CODE, or the code of a cross-column rule. */
+  code: RuleCode | (string & {})
+  /** True where the rule is broken; false or NULL where it is not. */
+  broken: string
+  /** The sentence for people. */
+  message: string
+  /** The original text that is shown with it. */
+  value: string
+}
+
+/** The rules of one column, twice: as one cheap condition and as the list that names what is wrong. */
+export interface ColumnRules {
+  /**
+   * SQL that is true for a good cell and false or NULL for any other. It looks at the value once, because DuckDB
+   * computes a value anew wherever a condition names it. Where it is not true, at least one check is broken.
+   */
+  good: string | null
+  checks: Check[]
+}
+
+/** The rules of a cell. `members` is SQL of a list of known codes, when an unknown one is a reject. */
+export function columnRules(cell: Cell, members?: string): ColumnRules {
+  const { column, text } = cell
+  const { condition, checks } = typeRules(cell, members)
+  const required = check(cell, 'required', `${text} is null`, lit('must have a value'))
+  if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...checks] }
+  return { good: condition === null ? null : `(${text} is null or ${condition})`, checks }
+}
+
+function typeRules(cell: Cell, members?: string): { condition: string | null; checks: Check[] } {
+  const { column } = cell
+  switch (column.type) {
+    case 'text':
+      return textRules(cell, column, members)
+    case 'integer':
+      return integerRules(cell, column)
+    case 'decimal':
+      return decimalRules(cell, column)
+    case 'date':
+      return momentRules(cell, 'not_a_date', `a date of the form ${either(column.formats)}`, column)
+    case 'timestamp':
+      return momentRules(cell, 'not_a_timestamp', `a date and time of the form ${either(column.formats)}`, {
+        min: column.min,
+        max: column.max,
+        zone: column.timeZone,
+      })
+    case 'boolean':
+      return {
+        condition: `${cell.value} is not null`,
+        checks: [
+          check(
+            cell,
+            'not_a_boolean',
+            `${cell.text} is not null and ${cell.value} is null`,
+            says(
+              cell,
+              `is neither yes (${column.trueWords.join(', ')}) nor no (${column.falseWords.join(', ')})`,
+            ),
+          ),
+        ],
+      }
+  }
+}
+
+function textRules(cell: Cell, column: TextColumn, members: string | undefined) {
+  const { value } = cell
+  const rules: { holds: string; code: RuleCode; message: string }[] = [
+    {
+      holds: `length(${value}) <= ${column.maxLength}`,
+      code: 'too_long',
+      message: `'has ' || length(${value}) || ${lit(` characters; at most ${column.maxLength} are allowed`)}`,
+    },
+  ]
+  if (column.minLength !== undefined)
+    rules.push({
+      holds: `length(${value}) >= ${column.minLength}`,
+      code: 'too_short',
+      message: says(cell, `has fewer than ${column.minLength} characters`),
+    })
+  if (column.pattern !== undefined)
+    rules.push({
+      holds: fullMatch(value, column.pattern),
+      code: 'pattern',
+      message: says(cell, `is not of the form ${column.patternMeaning ?? column.pattern}`),
+    })
+  if (column.enum)
+    rules.push({
+      holds: `${value} in (${allowedTexts(column.enum)})`,
+      code: 'not_allowed',
+      message: says(cell, `is not one of ${some(column.enum)}`),
+    })
+  if (members !== undefined && column.dimension)
+    rules.push({
+      holds: `${value} in (${members})`,
+      code: 'unknown_member',
+      message: says(cell, `is not a known ${column.dimension.key} of ${column.dimension.table}`),
+    })
+  return {
+    condition: `(${rules.map((rule) => rule.holds).join(' and ')})`,
+    checks: rules.map((rule) =>
+      check(cell, rule.code, `${value} is not null and (${rule.holds}) is not true`, rule.message),
+    ),
+  }
+}
+
+/** A long list is scanned as a table: a list of literals costs its whole length for every row. */
+function allowedTexts(list: readonly string[]): string {
+  return list.length <= 12 ? literals(list) : `select unnest([${literals(list)}])`
+}
+
+const INTEGER_BOUNDS = {
+  16: ['-32768', '32767'],
+  32: ['-2147483648', '2147483647'],
+  64: ['-9223372036854775808', '9223372036854775807'],
+} as const
+
+function integerRules(cell: Cell, column: IntegerColumn) {
+  const { text } = cell
+  const [lowest, highest] = INTEGER_BOUNDS[column.bits]
+  const min = column.min === undefined ? lowest : plainNumber(column.min)
+  const max = column.max === undefined ? highest : plainNumber(column.max)
+  const isNumber = fullMatch(text, INTEGER_SHAPE)
+  return numberRules(cell, {
+    min,
+    max,
+    code: 'not_an_integer',
+    isNumber,
+    what: 'a whole number',
+    keeps: isNumber,
+  })
+}
+
+function decimalRules(cell: Cell, column: DecimalColumn) {
+  const { text } = cell
+  const limit = `${'9'.repeat(column.precision - column.scale) || '0'}${column.scale > 0 ? `.${'9'.repeat(column.scale)}` : ''}`
+  const isNumber = fullMatch(text, decimalShape(column))
+  const precise = `not regexp_matches(${text}, ${lit(tooPreciseShape(column))})`
+  const marks = { point: 'a point', comma: 'a comma', either: 'a comma or a point' }[column.decimalMark]
+  const rules = numberRules(cell, {
+    min: column.min === undefined ? `-${limit}` : plainNumber(column.min),
+    max: column.max === undefined ? limit : plainNumber(column.max),
+    code: 'not_a_decimal',
+    isNumber,
+    what: `a decimal number with ${marks} as its only mark`,
+    keeps: `${isNumber} and ${precise}`,
+  })
+  const tooPrecise = check(
+    cell,
+    'too_precise',
+    `${isNumber} and not (${precise})`,
+    says(cell, `has more than ${column.scale} digits after the decimal mark`),
+  )
+  return { condition: rules.condition, checks: [...rules.checks, tooPrecise] }
+}
+
+interface NumberRule {
+  min: string
+  max: string
+  code: RuleCode
+  what: string
+  /** SQL: the text is such a number, however large. */
+  isNumber: string
+  /** SQL: and the column keeps all its digits, if it is not too large. */
+  keeps: string
+}
+
+/** A number that is well formed and still has no value is too large for its type, or too small by its sign. */
+function numberRules(cell: Cell, rule: NumberRule) {
+  const { column, text, value } = cell
+  const [min, max] = [rule.min, rule.max].map((bound) => `${lit(bound)}::${valueType(column)}`)
+  const overflow = (sign: string) =>
+    `(${value} is null and ${rule.keeps} and ${sign === '-' ? '' : 'not '}starts_with(${text}, '-'))`
+  return {
+    condition: `${value} between ${min} and ${max}`,
+    checks: [
+      check(
+        cell,
+        rule.code,
+        `${text} is not null and not ${rule.isNumber}`,
+        says(cell, `is not ${rule.what}`),
+      ),
+      check(
+        cell,
+        'too_small',
+        `coalesce(${value} < ${min}, false) or ${overflow('-')}`,
+        says(cell, `is less than ${rule.min}`),
+      ),
+      check(
+        cell,
+        'too_large',
+        `coalesce(${value} > ${max}, false) or ${overflow('+')}`,
+        says(cell, `is more than ${rule.max}`),
+      ),
+    ],
+  }
+}
+
+/** Dates and instants. `min` and `max` are days; with a zone they are days of that zone. */
+function momentRules(
+  cell: Cell,
+  code: RuleCode,
+  what: string,
+  bounds: { min: string; max: string; zone?: string },
+) {
+  const { text, value } = cell
+  const instant = (day: string) => `timezone(${lit(bounds.zone ?? 'UTC')}, timestamp ${lit(day)})`
+  const [first, last] = bounds.zone
+    ? [instant(bounds.min), `${instant(nextDay(bounds.max))} - interval 1 microsecond`]
+    : [`date ${lit(bounds.min)}`, `date ${lit(bounds.max)}`]
+  return {
+    condition: `${value} between ${first} and ${last}`,
+    checks: [
+      check(cell, code, `${text} is not null and ${value} is null`, says(cell, `is not ${what}`)),
+      check(cell, 'too_small', `${value} < ${first}`, says(cell, `is before ${bounds.min}`)),
+      check(cell, 'too_large', `${value} > ${last}`, says(cell, `is after ${bounds.max}`)),
+    ],
+  }
+}
+
+/** A check on one cell. */
+export function check(cell: Cell, code: Check['code'], broken: string, message: string): Check {
+  return { column: cell.column.name, code, broken, message, value: `left(${cell.original}, 200)` }
+}
+
+/** SQL of a sentence that begins with the quoted text of a cell. */
+export function says(cell: Cell, rest: string): string {
+  return `'"' || left(coalesce(${cell.original}, ''), 100) || ${lit(`" ${rest}`)}`
+}
+
+/** `A, B or C`. */
+function either(options: readonly string[]): string {
+  return options.length < 2 ? options.join('') : `${options.slice(0, -1).join(', ')} or ${options.at(-1)}`
+}
+
+function some(options: readonly string[]): string {
+  const shown = options.slice(0, 10).map((option) => `"${option}"`)
+  return options.length > 10 ? `${shown.join(', ')} … (${options.length} in all)` : either(shown)
+}

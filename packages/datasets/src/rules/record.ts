@@ -1,0 +1,102 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DayRange } from '@aduana/contracts/dates'
+import { fileColumns } from '../header.ts'
+import { lit, literals } from '../literals.ts'
+import { type Cell, type Check, check, columnRules, says } from './checks.ts'
+import { crossCheck } from './conditions.ts'
+import { normalisedText, originalText } from './text.ts'
+import { typedValue } from './values.ts'
+
+/** What an import adds to the rules of its definition. */
+export interface ImportRules {
+  /** Columns of the definition that the file brought. */
+  brought: readonly string[]
+  /** A text may hold 0x1E and 0x1D in place of LF and CR. */
+  embedded: boolean
+  /** Only records with a day of this range belong to the import. */
+  window?: DayRange
+  /** Only these companies and warehouses may be in the file. */
+  scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
+  /** SQL of a list of the known codes, per column whose unknown codes are rejects. */
+  members: ReadonlyMap<string, string>
+}
+
+/** The compiled rules of one record. */
+export interface RecordRules {
+  cells: Cell[]
+  /** SQL, never NULL: the record breaks no rule. */
+  good: string
+  checks: Check[]
+}
+
+/**
+ * Compiles a definition's rules for one import. Identifiers are positions (`r0`, `t0`, `v0`: original text,
+ * normalised text, typed value); whatever an author wrote stands in literals.
+ */
+export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
+  const cells = fileColumns(definition).map((column, index) => ({
+    column,
+    original: `r${index}`,
+    text: `t${index}`,
+    value: `v${index}`,
+  }))
+  const byName = new Map(cells.map((cell) => [cell.column.name, cell]))
+  const columns = cells.map((cell) => columnRules(cell, rules.members.get(cell.column.name)))
+  const extra = [
+    ...definition.rules.map((rule) => crossCheck(rule, byName)),
+    ...windowChecks(definition, rules, byName),
+    ...scopeChecks(definition, rules, byName),
+  ]
+  const conditions = [
+    ...columns.flatMap(({ good }) => (good === null ? [] : [good])),
+    ...extra.map(({ broken }) => `(${broken}) is not true`),
+  ]
+  return {
+    cells,
+    good: conditions.length > 0 ? `coalesce(${conditions.join(' and ')}, false)` : 'true',
+    checks: [...columns.flatMap(({ checks }) => checks), ...extra],
+  }
+}
+
+/** A subquery over `source` that adds the normalised text and the typed value of every cell. */
+export function valuesQuery(source: string, cells: readonly Cell[], rules: ImportRules): string {
+  const originals = cells.map(
+    ({ column, original }) =>
+      `${originalText(column, rules.brought.includes(column.name), rules.embedded)} as ${original}`,
+  )
+  const texts = cells.map(({ column, original, text }) => `${normalisedText(column, original)} as ${text}`)
+  const values = cells.map(({ column, text, value }) => `${typedValue(column, text)} as ${value}`)
+  const places = '_rec, _line, _off, _len'
+  return `(select *, ${values.join(', ')} from (select *, ${texts.join(', ')} from (select ${places}, ${originals.join(', ')} from ${source})))`
+}
+
+/** SQL of the day (a DATE) of a cell that holds a date or an instant. */
+export function dayOf(cell: { column: Cell['column']; value: string }): string {
+  if (cell.column.type !== 'timestamp') return cell.value
+  return `timezone(${lit(cell.column.timeZone)}, ${cell.value})::date`
+}
+
+function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
+  const cell = cells.get(definition.windowColumn ?? '')
+  if (!rules.window || !cell) return []
+  const { from, to } = rules.window
+  const day = dayOf(cell)
+  const broken = `${day} < date ${lit(from)} or ${day} >= date ${lit(to)}`
+  return [
+    check(cell, 'outside_window', broken, says(cell, `is outside the declared window [${from}, ${to})`)),
+  ]
+}
+
+function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
+  const lists: [string | undefined, readonly string[] | undefined, string][] = [
+    [definition.scope?.company, rules.scope?.companies, 'company'],
+    [definition.scope?.warehouse, rules.scope?.warehouses, 'warehouse'],
+  ]
+  return lists.flatMap(([name, allowed, what]) => {
+    const cell = cells.get(name ?? '')
+    if (!cell || !allowed) return []
+    const inside = allowed.length === 0 ? 'false' : `${cell.value} in (${literals(allowed)})`
+    const broken = `${cell.value} is not null and not (${inside})`
+    return [check(cell, 'outside_scope', broken, says(cell, `is not a ${what} that this import may touch`))]
+  })
+}
