@@ -187,6 +187,7 @@ create table stage_results (
   state text not null check (state in ('running', 'done', 'failed', 'lost')),
   worker text not null,
   started_at timestamptz not null default now(),
+  heartbeat_at timestamptz not null default clock_timestamp(),
   finished_at timestamptz,
   output jsonb,
   error jsonb,

@@ -241,6 +241,7 @@ export interface StageResults {
   attempt: number;
   error: Json | null;
   finished_at: Timestamp | null;
+  heartbeat_at: Generated<Timestamp>;
   job_id: string;
   output: Json | null;
   stage: string;

@@ -1,0 +1,249 @@
+import { randomUUID } from 'node:crypto'
+import type { Stored } from '@aduana/artifacts/store'
+import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { hasRole, type Principal } from '@aduana/contracts/identity'
+import type { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { violatedConstraint } from '@aduana/db/sql-errors'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+import { claimWindows, type Window, waitForWindows } from './windows.ts'
+
+export interface AcceptContext {
+  db: Database
+  /** Jobs that may wait at once. */
+  maxQueued: number
+}
+
+/** A file that has been stored in full, and what is known of it. */
+export interface Upload {
+  jobId: string
+  key: string
+  stored: Stored
+  fileName: string
+  mediaType: string
+}
+
+/** A new id for a job. */
+export function newJobId(): string {
+  return randomUUID()
+}
+
+/**
+ * Refuse work that cannot be held: too many jobs wait already.
+ * @throws ProblemError `queue_full` with `retryAfterSeconds`
+ */
+export async function ensureRoom(db: Database | Tx, maxQueued: number): Promise<void> {
+  const row = await sql<{ queued: string }>`select count(*) as queued from
+    (select from jobs where status = 'QUEUED' limit ${maxQueued}) as waiting`.execute(db)
+  const queued = Number(row.rows[0]?.queued ?? 0)
+  if (queued < maxQueued) return
+  throw new ProblemError('queue_full', `${queued} jobs are waiting, which is the limit. Try again later.`, {
+    retryAfterSeconds: 30,
+  })
+}
+
+/**
+ * Accept a stored file as an import: from here on the job reaches a final state, whatever fails. Everything that can be
+ * refused is refused here; Redis is not needed.
+ * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_window`, `queue_full`, `already_imported`, `window_locked`
+ */
+export async function acceptImport(
+  context: AcceptContext,
+  principal: Principal,
+  upload: Upload,
+  form: ImportForm,
+): Promise<ImportAccepted> {
+  if (!hasRole(principal.role, 'operator'))
+    throw new ProblemError('forbidden', 'Importing needs the role operator, steward or admin.')
+  const dataset = await readDataset(context.db, form.dataset)
+  const mode = chooseMode(dataset.definition, form)
+  const window = declaredWindow(dataset.definition, form)
+  try {
+    await inTransaction(context.db, async (tx) => {
+      await ensureRoom(tx, context.maxQueued)
+      await insertImport(tx, principal, upload, { form, dataset, mode, window })
+      if (window) await reserve(tx, { jobId: upload.jobId, datasetId: dataset.id, windows: [window] }, form)
+      await record(tx, principal, upload, dataset)
+      await wakeDispatchers(tx)
+      await failPoint('accept.before-commit')
+    })
+  } catch (error) {
+    if (violatedConstraint(error) === 'jobs_same_bytes_once')
+      throw await alreadyImported(context.db, dataset, upload.stored.sha256)
+    throw error
+  }
+  await failPoint('accept.after-commit')
+  return { id: upload.jobId, status: 'QUEUED' }
+}
+
+/** The load mode of an import: the one asked for, if the dataset can be loaded so, else the dataset's own. */
+function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
+  const mode = form.mode ?? definition.loadMode
+  if (mode === 'upsert' && !definition.key)
+    throw new ProblemError(
+      'bad_request',
+      `The dataset ${definition.code} has no key, so it cannot be upserted.`,
+    )
+  if (mode !== 'upsert' && definition.loadMode === 'upsert')
+    throw new ProblemError(
+      'bad_request',
+      `The rows of ${definition.code} have a key; it can only be loaded with the mode upsert.`,
+    )
+  if (mode === 'replace-window' && !definition.windowColumn)
+    throw new ProblemError(
+      'bad_request',
+      `The dataset ${definition.code} has no window column to replace by.`,
+    )
+  return mode
+}
+
+/** The window that the uploader declares: both ends or none, `to` not included. */
+function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window | undefined {
+  const { from, to } = form
+  if (from === undefined && to === undefined) return undefined
+  if (from === undefined || to === undefined)
+    throw new ProblemError('bad_window', 'A window needs both ends: from, and to (the first day after it).')
+  if (from >= to)
+    throw new ProblemError(
+      'bad_window',
+      `from (${from}) must be before to (${to}); to is the first day after the window.`,
+    )
+  if (!definition.windowColumn)
+    throw new ProblemError('bad_window', `The dataset ${definition.code} has no window column.`)
+  if (definition.replaceScope && form.scope === undefined)
+    throw new ProblemError(
+      'bad_window',
+      `A window of ${definition.code} needs its scope (${definition.replaceScope}).`,
+    )
+  return { scope: definition.replaceScope ? (form.scope ?? '') : '', from, to }
+}
+
+interface Accepting {
+  form: ImportForm
+  dataset: RegisteredDataset
+  mode: LoadMode
+  window: Window | undefined
+}
+
+async function insertImport(
+  tx: Tx,
+  principal: Principal,
+  upload: Upload,
+  accepting: Accepting,
+): Promise<void> {
+  const { form, dataset, mode, window } = accepting
+  await tx
+    .insertInto('jobs')
+    .values({
+      id: upload.jobId,
+      type: 'import',
+      dataset_id: dataset.id,
+      user_id: principal.userId,
+      tenant: principal.tenant,
+      companies: principal.companies,
+      warehouses: principal.warehouses,
+      priority: form.priority,
+      start_at: form.startAt ?? null,
+      content_sha256: upload.stored.sha256,
+      forced: form.force,
+      message: 'Waiting to be processed',
+      parameters: JSON.stringify({ ...form, fileName: upload.fileName, mode }),
+    })
+    .execute()
+  await tx
+    .insertInto('imports')
+    .values({
+      job_id: upload.jobId,
+      dataset_id: dataset.id,
+      dataset_version: dataset.version,
+      mode,
+      file_name: upload.fileName,
+      bytes: upload.stored.bytes,
+      declared_window: window ? `[${window.from},${window.to})` : null,
+      scopes: window ? [window.scope] : [],
+      on_conflict: form.onConflict,
+      encoding: form.encoding ?? null,
+      delimiter: form.delimiter ?? null,
+    })
+    .execute()
+  await tx
+    .insertInto('artifacts')
+    .values({
+      job_id: upload.jobId,
+      name: 'original',
+      key: upload.key,
+      media_type: upload.mediaType,
+      bytes: upload.stored.bytes,
+      sha256: upload.stored.sha256,
+      attempt: 0,
+    })
+    .execute()
+}
+
+async function reserve(tx: Tx, claim: Parameters<typeof claimWindows>[1], form: ImportForm): Promise<void> {
+  const result = await claimWindows(tx, claim)
+  if (result.kind === 'held') return
+  if (form.onConflict === 'reject')
+    throw new ProblemError(
+      'window_locked',
+      `The window ${form.from} to ${form.to} overlaps one that job ${result.by} holds or waits for. Wait until it has ended, or send onConflict=wait.`,
+      { jobId: result.by },
+    )
+  await waitForWindows(tx, claim)
+  await changeJob(
+    tx,
+    { jobId: claim.jobId, from: ['QUEUED'] },
+    { waiting_for: 'window', message: 'Waiting for the window' },
+  )
+}
+
+async function record(
+  tx: Tx,
+  principal: Principal,
+  upload: Upload,
+  dataset: RegisteredDataset,
+): Promise<void> {
+  const { jobId, fileName, stored } = upload
+  await appendEvent(tx, {
+    key: `${jobId}:accepted`,
+    jobId,
+    datasetId: dataset.id,
+    event: { type: 'job.accepted', dataset: dataset.code, fileName, bytes: stored.bytes },
+  })
+  await audit(tx, {
+    actor: principal.userId,
+    action: 'import.accept',
+    subjectType: 'job',
+    subjectId: jobId,
+    details: { dataset: dataset.code, fileName, bytes: stored.bytes, sha256: stored.sha256 },
+  })
+}
+
+async function alreadyImported(
+  db: Database,
+  dataset: RegisteredDataset,
+  sha256: string,
+): Promise<ProblemError> {
+  const first = await db
+    .selectFrom('jobs')
+    .select(['id', 'status'])
+    .where('dataset_id', '=', dataset.id)
+    .where('content_sha256', '=', sha256)
+    .where('status', 'not in', ['FAILED', 'CANCELLED'])
+    .where('batch_deleted', '=', false)
+    .where('forced', '=', false)
+    .orderBy('created_at')
+    .executeTakeFirst()
+  const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
+  return new ProblemError(
+    'already_imported',
+    `The same bytes were imported into ${dataset.code} ${which}. Send force=true to import them again on purpose.`,
+    first ? { jobId: first.id } : {},
+  )
+}

@@ -1,0 +1,51 @@
+import { hasRole, type Principal } from '@aduana/contracts/identity'
+import { isFinal, JobStatus } from '@aduana/contracts/job-states'
+import type { Job } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { markCancelled } from './finish.ts'
+import { readJob } from './read.ts'
+import { changeJob } from './transitions.ts'
+
+/** Channel on which the process that works on a job hears that somebody wants it cancelled. The payload is the job's id. */
+export const CANCEL_CHANNEL = 'aduana_cancel'
+
+/**
+ * Cancel a job. One that nobody works on ends at once; one in work is asked to stop, which it does within a second
+ * or two. After the load has committed a job can no longer be cancelled.
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`
+ */
+export async function cancelJob(db: Database, principal: Principal, id: string): Promise<Job> {
+  await readJob(db, principal, id)
+  if (!hasRole(principal.role, 'operator'))
+    throw new ProblemError('forbidden', 'Cancelling needs the role operator, steward or admin.')
+  await inTransaction(db, async (tx) => {
+    const job = await tx
+      .selectFrom('jobs')
+      .select(['status', 'loaded_at', 'waiting_for', 'attempt'])
+      .where('id', '=', id)
+      .forUpdate()
+      .executeTakeFirstOrThrow()
+    const status = JobStatus.parse(job.status)
+    if (isFinal(status)) throw new ProblemError('illegal_transition', `The job is ${status} already.`)
+    if (job.loaded_at !== null)
+      throw new ProblemError(
+        'illegal_transition',
+        'The rows have been loaded already; the import can only be undone.',
+      )
+    await audit(tx, { actor: principal.userId, action: 'job.cancel', subjectType: 'job', subjectId: id })
+    if (status === 'QUEUED' || job.waiting_for !== null) {
+      await markCancelled(tx, { jobId: id })
+      return
+    }
+    await changeJob(
+      tx,
+      { jobId: id, from: ['PROCESSING'] },
+      { cancel_requested_at: sql<Date>`clock_timestamp()`, message: 'Cancelling' },
+    )
+    await sql`select pg_notify(${CANCEL_CHANNEL}, ${id})`.execute(tx)
+  })
+  return readJob(db, principal, id)
+}

@@ -1,0 +1,119 @@
+import type { JobStatus } from '@aduana/contracts/job-states'
+import { STAGE_NAMES, type StageName } from '@aduana/contracts/stages'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import type { FlowRequest } from '@aduana/queue/flow'
+import { sql } from 'kysely'
+import { changeJob } from './transitions.ts'
+import { claimWindows, waitingClaim } from './windows.ts'
+
+export interface DispatchLimits {
+  /** Jobs processed at once in the whole fleet. */
+  maxActive: number
+  /** Jobs of one tenant processed at once. */
+  maxActivePerTenant: number
+}
+
+const WAITING_STATES: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
+
+/**
+ * Give free windows to the jobs that wait for them, in the order in which they came. A job that gets its windows is
+ * ready to be admitted (again).
+ */
+export async function wakeWaiters(db: Database): Promise<void> {
+  const waiting = await sql<{ job_id: string }>`
+    select job_id, min(id) as place from window_waiters group by job_id order by place`.execute(db)
+  for (const { job_id: jobId } of waiting.rows) {
+    await inTransaction(db, async (tx) => {
+      const claim = await waitingClaim(tx, jobId)
+      if (!claim) return
+      const result = await claimWindows(tx, claim)
+      if (result.kind === 'held')
+        await changeJob(
+          tx,
+          { jobId, from: WAITING_STATES },
+          { waiting_for: null, admitted_at: null, message: 'The window is free' },
+        )
+    })
+  }
+}
+
+/**
+ * Admit as many jobs as there is room for: by priority, then those of the tenant with the fewest in work, then by
+ * arrival. A job whose work was lost, or that got its window, comes in again the same way. Answers the flows to enqueue;
+ * if enqueuing them fails, the reconciler sees that they are missing.
+ */
+export function admit(db: Database, limits: DispatchLimits): Promise<FlowRequest[]> {
+  return inTransaction(db, async (tx) => {
+    const mine = await sql<{
+      yes: boolean
+    }>`select pg_try_advisory_xact_lock(hashtextextended('dispatch', 0)) as yes`.execute(tx)
+    if (mine.rows[0]?.yes !== true) return []
+    const chosen = await choose(tx, limits)
+    const flows: FlowRequest[] = []
+    for (const job of chosen) flows.push(await admitOne(tx, job))
+    return flows
+  })
+}
+
+interface Candidate {
+  id: string
+  attempt: number
+  title: string
+}
+
+async function choose(tx: Tx, limits: DispatchLimits): Promise<Candidate[]> {
+  const rows = await sql<Candidate>`
+    with active as (
+      select tenant, count(*) as running from jobs
+      where status = 'PROCESSING' and waiting_for is null and admitted_at is not null
+      group by tenant
+    ), ready as (
+      select j.id, j.attempt, j.priority, j.created_at, j.status,
+        coalesce(a.running, 0) + row_number() over (
+          partition by j.tenant order by (j.status = 'PROCESSING') desc, j.priority desc, j.created_at, j.id) as turn
+      from jobs j left join active a on a.tenant = j.tenant
+      where j.waiting_for is null and j.admitted_at is null
+        and (j.status = 'PROCESSING' or (j.status = 'QUEUED' and (j.start_at is null or j.start_at <= now())))
+    )
+    select r.id, r.attempt, coalesce(d.code, j.type) || coalesce(' #' || i.import_no, '') as title
+    from ready r join jobs j on j.id = r.id
+      left join imports i on i.job_id = r.id left join datasets d on d.id = j.dataset_id
+    where r.turn <= ${limits.maxActivePerTenant}
+    order by (r.status = 'PROCESSING') desc, r.priority desc, r.turn, r.created_at, r.id
+    limit greatest(0, ${limits.maxActive} - (select coalesce(sum(running), 0) from active))::int
+    for update of j skip locked`.execute(tx)
+  return rows.rows
+}
+
+async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
+  const attempt = job.attempt + 1
+  const version = await changeJob(
+    tx,
+    { jobId: job.id, from: ['QUEUED', 'PROCESSING'], attempt: job.attempt },
+    {
+      status: 'PROCESSING',
+      attempt,
+      admitted_at: sql<Date>`clock_timestamp()`,
+      started_at: sql<Date>`coalesce(started_at, clock_timestamp())`,
+    },
+  )
+  if (version === undefined) throw new Error(`job ${job.id} was changed while its row was locked`)
+  await appendEvent(tx, {
+    key: `${job.id}:admitted:${attempt}`,
+    jobId: job.id,
+    event: { type: 'job.admitted', attempt },
+  })
+  return { jobId: job.id, attempt, title: job.title, stages: await openStages(tx, job.id) }
+}
+
+/** The stages of a job that are not done yet, in order. */
+export async function openStages(db: Database | Tx, jobId: string): Promise<StageName[]> {
+  const done = await db
+    .selectFrom('stage_results')
+    .select('stage')
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'done')
+    .execute()
+  return STAGE_NAMES.filter((name) => !done.some((row) => row.stage === name))
+}

@@ -1,0 +1,93 @@
+import type { Counts } from '@aduana/contracts/counts'
+import type { JobFailure } from '@aduana/contracts/failures'
+import type { JobStatus } from '@aduana/contracts/job-states'
+import type { Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { sql } from 'kysely'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+import { releaseWindows } from './windows.ts'
+
+const ACTIVE: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
+const NOW = sql<Date>`clock_timestamp()`
+
+export interface Ending {
+  jobId: string
+  /** Undefined when the ending does not depend on who is at work. */
+  attempt?: number
+}
+
+/** Complete a job whose work is all done: release its windows, write the event. False when it was overtaken. */
+export async function completeJob(tx: Tx, ending: Ending, counts: Counts, message: string): Promise<boolean> {
+  const version = await changeJob(
+    tx,
+    { ...ending, from: ['PROCESSING'] },
+    { status: 'COMPLETED', progress: 100, message, eta_seconds: 0, completed_at: NOW, waiting_for: null },
+  )
+  if (version === undefined) return false
+  await appendEvent(tx, {
+    key: `${ending.jobId}:completed`,
+    jobId: ending.jobId,
+    event: { type: 'job.completed', counts },
+  })
+  await close(tx, ending.jobId)
+  return true
+}
+
+/** Fail a job for good, with what went wrong: nothing more is done for it. False when it was overtaken or is final. */
+export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Promise<boolean> {
+  const version = await changeJob(
+    tx,
+    { ...ending, from: ACTIVE },
+    {
+      status: 'FAILED',
+      error: JSON.stringify(failure),
+      message: failure.detail,
+      eta_seconds: null,
+      completed_at: NOW,
+      waiting_for: null,
+    },
+  )
+  if (version === undefined) return false
+  await appendEvent(tx, {
+    key: `${ending.jobId}:failed:${version}`,
+    jobId: ending.jobId,
+    event: { type: 'job.failed', code: failure.code, detail: failure.detail },
+  })
+  await close(tx, ending.jobId)
+  return true
+}
+
+/** Cancel a job that has not loaded yet. False when it was overtaken, has loaded, or is final. */
+export async function markCancelled(tx: Tx, ending: Ending): Promise<boolean> {
+  const loaded = await tx
+    .selectFrom('jobs')
+    .select('loaded_at')
+    .where('id', '=', ending.jobId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!loaded || loaded.loaded_at !== null) return false
+  const version = await changeJob(
+    tx,
+    { ...ending, from: ACTIVE },
+    { status: 'CANCELLED', message: 'Cancelled', eta_seconds: null, completed_at: NOW, waiting_for: null },
+  )
+  if (version === undefined) return false
+  await appendEvent(tx, {
+    key: `${ending.jobId}:cancelled`,
+    jobId: ending.jobId,
+    event: { type: 'job.cancelled' },
+  })
+  await close(tx, ending.jobId)
+  return true
+}
+
+async function close(tx: Tx, jobId: string): Promise<void> {
+  await tx
+    .updateTable('stage_results')
+    .set({ state: 'lost', finished_at: NOW })
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'running')
+    .execute()
+  await releaseWindows(tx, jobId)
+  await wakeDispatchers(tx)
+}

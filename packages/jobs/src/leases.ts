@@ -1,0 +1,73 @@
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/** How long a lease lives without a heartbeat, by the database's clock. */
+const LEASE_SECONDS = 15
+
+export interface Lease {
+  jobId: string
+  holder: string
+  /** Rises with every change of hands; the load checks it as its first statement. */
+  fence: string
+}
+
+/**
+ * Take the lease of a job's windows: the right of one process to load under them. Undefined while another process holds
+ * a lease that is alive. A lease that has run out is taken over, after the connection of the process that held it has
+ * been terminated: it may be frozen inside a transaction that holds the lock rows.
+ */
+export function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
+  return inTransaction(db, async (tx) => {
+    const current = await sql<{
+      holder: string
+      expired: boolean
+      backend_pid: number | null
+      backend_start: Date | null
+    }>`
+      select holder, expires_at < clock_timestamp() as expired, backend_pid, backend_start
+      from window_leases where job_id = ${jobId} for update`.execute(tx)
+    const row = current.rows[0]
+    if (row && row.holder !== holder && !row.expired) return undefined
+    if (row?.backend_pid != null) {
+      // The same pid may by now belong to another connection; the start time tells.
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where pid = ${row.backend_pid} and backend_start = ${row.backend_start}`.execute(tx)
+    }
+    const taken = await sql<{ fence: string }>`
+      insert into window_leases (job_id, fence, holder, expires_at)
+      values (${jobId}, nextval('window_fence'), ${holder}, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))
+      on conflict (job_id) do update set fence = excluded.fence, holder = excluded.holder,
+        expires_at = excluded.expires_at, backend_pid = null, backend_start = null
+      returning fence`.execute(tx)
+    const fence = taken.rows[0]?.fence
+    if (fence === undefined) throw new Error(`no lease for job ${jobId}`)
+    await sql`update window_locks set fence = ${fence} where job_id = ${jobId}`.execute(tx)
+    return { jobId, holder, fence }
+  })
+}
+
+/** Prolong a lease. False when it has changed hands. */
+export async function renewLease(db: Database, lease: Lease): Promise<boolean> {
+  const renewed = await sql`update window_leases
+    set expires_at = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS})
+    where job_id = ${lease.jobId} and fence = ${lease.fence}`.execute(db)
+  return (renewed.numAffectedRows ?? 0n) > 0n
+}
+
+/** Record the connection that works under a lease, so that a successor can terminate it. */
+export async function recordBackend(db: Database, lease: Lease, pid: number): Promise<void> {
+  await sql`update window_leases l set backend_pid = a.pid, backend_start = a.backend_start
+    from pg_stat_activity a where a.pid = ${pid} and l.job_id = ${lease.jobId} and l.fence = ${lease.fence}`.execute(
+    db,
+  )
+}
+
+/**
+ * The first statement of a load: lock the job's lock rows and check that the lease has not changed hands.
+ * False means that this process has been fenced out and must roll back.
+ */
+export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
+  const held = await sql`select 1 from window_locks where job_id = ${lease.jobId} and fence = ${lease.fence}
+    for update`.execute(tx)
+  return held.rows.length > 0
+}

@@ -1,0 +1,217 @@
+import type { Principal } from '@aduana/contracts/identity'
+import { Job, type JobQuery } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { Reject } from '@aduana/contracts/rejects'
+import { type Database, type ReadTx, readAs } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+
+export interface Page<T> {
+  items: T[]
+  next: string | null
+}
+
+export interface VersionedJob {
+  job: Job
+  version: number
+}
+
+const JobCursor = z.tuple([z.string(), z.uuid()])
+const RejectCursor = z.tuple([z.coerce.number()])
+
+/** A job that `principal` may see. @throws ProblemError `not_found` */
+export async function readJob(db: Database, principal: Principal, id: string): Promise<Job> {
+  return (await readJobWithVersion(db, principal, id)).job
+}
+
+/** A job with its version, from which the sequence numbers of messages are made. @throws ProblemError `not_found` */
+export function readJobWithVersion(db: Database, principal: Principal, id: string): Promise<VersionedJob> {
+  return readAs(db, principal, async (tx) => {
+    const [found] = await readRows(tx, sql`where j.id = ${id}::uuid`)
+    if (found) return found
+    throw new ProblemError('not_found', `There is no job ${id} that you may see.`)
+  })
+}
+
+/** The jobs that `principal` may see, newest first. */
+export async function listJobs(db: Database, principal: Principal, query: JobQuery): Promise<Page<Job>> {
+  const page = await listJobsWithVersions(db, principal, query)
+  return { items: page.items.map(({ job }) => job), next: page.next }
+}
+
+/** The jobs that `principal` may see with their versions, newest first. */
+export function listJobsWithVersions(
+  db: Database,
+  principal: Principal,
+  query: JobQuery,
+): Promise<Page<VersionedJob>> {
+  const after = query.cursor === undefined ? undefined : decodeCursor(JobCursor, query.cursor)
+  return readAs(db, principal, async (tx) => {
+    const found = await readRows(
+      tx,
+      sql`where (${query.status ?? null}::text is null or j.status = ${query.status ?? null})
+        and (${query.type ?? null}::text is null or j.type = ${query.type ?? null})
+        and (${query.dataset ?? null}::text is null or d.code = ${query.dataset ?? null})
+        and (${after?.[0] ?? null}::timestamptz is null
+          or (j.created_at, j.id) < (${after?.[0] ?? null}::timestamptz, ${after?.[1] ?? null}::uuid))
+        order by j.created_at desc, j.id desc limit ${query.limit + 1}`,
+    )
+    const items = found.slice(0, query.limit)
+    const last = items.at(-1)
+    const more = found.length > query.limit && last !== undefined
+    return { items, next: more ? encodeCursor([last.createdAtText, last.job.id]) : null }
+  })
+}
+
+/** The rejects of a job that `principal` may see, in the order of the file. @throws ProblemError `not_found` */
+export function listRejects(
+  db: Database,
+  principal: Principal,
+  jobId: string,
+  query: { cursor?: string | undefined; limit: number },
+): Promise<Page<Reject>> {
+  const after = query.cursor === undefined ? 0 : decodeCursor(RejectCursor, query.cursor)[0]
+  return readAs(db, principal, async (tx) => {
+    await mustSee(tx, jobId)
+    const rows = await tx
+      .selectFrom('quarantined_records as q')
+      .innerJoin('datasets as d', 'd.id', 'q.dataset_id')
+      .select(['q.id', 'q.job_id', 'd.code', 'q.record', 'q.line', 'q.reasons', 'q.raw', 'q.state'])
+      .where('q.job_id', '=', jobId)
+      .where('q.record', '>', String(after))
+      .orderBy('q.record')
+      .limit(query.limit + 1)
+      .execute()
+    const items = rows.slice(0, query.limit).map((row) =>
+      Reject.parse({
+        id: row.id,
+        jobId: row.job_id,
+        dataset: row.code,
+        record: Number(row.record),
+        line: Number(row.line),
+        reasons: row.reasons,
+        raw: row.raw,
+        state: row.state,
+      }),
+    )
+    const last = items.at(-1)
+    return { items, next: rows.length > query.limit && last ? encodeCursor([last.record]) : null }
+  })
+}
+
+export interface ArtifactLocation {
+  key: string
+  mediaType: string
+  bytes: number
+  sha256: string
+  /** The name under which the file is offered for download. */
+  fileName: string
+}
+
+/** Where a downloadable file of a job lies. @throws ProblemError `not_found` */
+export function findArtifact(
+  db: Database,
+  principal: Principal,
+  jobId: string,
+  name: string,
+): Promise<ArtifactLocation> {
+  return readAs(db, principal, async (tx) => {
+    const row = await tx
+      .selectFrom('artifacts as a')
+      .innerJoin('imports as i', 'i.job_id', 'a.job_id')
+      .select(['a.key', 'a.media_type', 'a.bytes', 'a.sha256', 'i.file_name', 'i.import_no'])
+      .where('a.job_id', '=', jobId)
+      .where('a.name', '=', name)
+      .where('a.downloadable', '=', true)
+      .executeTakeFirst()
+    if (!row)
+      throw new ProblemError('not_found', `There is no file "${name}" of job ${jobId} that you may see.`)
+    return {
+      key: row.key,
+      mediaType: row.media_type,
+      bytes: Number(row.bytes),
+      sha256: row.sha256,
+      fileName: name === 'original' ? row.file_name : `import-${row.import_no}-${name}`,
+    }
+  })
+}
+
+export interface RejectGroup {
+  column: string | null
+  code: string
+  rejects: number
+  /** One of the messages, as an example. */
+  example: string
+}
+
+/** Why records of a job were rejected, the most frequent reasons first. @throws ProblemError `not_found` */
+export function groupRejects(db: Database, principal: Principal, jobId: string): Promise<RejectGroup[]> {
+  return readAs(db, principal, async (tx) => {
+    await mustSee(tx, jobId)
+    const groups = await sql<RejectGroup>`
+      select r ->> 'column' as column, r ->> 'code' as code, count(*)::int as rejects, min(r ->> 'message') as example
+      from quarantined_records q, jsonb_array_elements(q.reasons) r
+      where q.job_id = ${jobId} group by 1, 2 order by 3 desc, 1, 2 limit 100`.execute(tx)
+    return groups.rows
+  })
+}
+
+/** The current versions of jobs, for those who follow them. Jobs that do not exist are left out. */
+export async function readVersions(db: Database, ids: readonly string[]): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map()
+  const rows = await sql<{ id: string; version: string }>`
+    select id, version from jobs where id = any (${ids}::uuid[])`.execute(db)
+  return new Map(rows.rows.map((row) => [row.id, Number(row.version)]))
+}
+
+async function mustSee(tx: ReadTx, jobId: string): Promise<void> {
+  const row = await tx.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst()
+  if (!row) throw new ProblemError('not_found', `There is no job ${jobId} that you may see.`)
+}
+
+interface Row {
+  job: unknown
+  version: string
+  created_at_text: string
+}
+
+async function readRows(
+  tx: ReadTx,
+  tail: ReturnType<typeof sql>,
+): Promise<(VersionedJob & { createdAtText: string })[]> {
+  const rows = await sql<Row>`
+    select j.version, j.created_at::text as created_at_text, jsonb_build_object(
+      'id', j.id, 'type', j.type, 'status', j.status, 'stage', j.stage, 'waitingFor', j.waiting_for,
+      'progress', j.progress, 'message', j.message, 'dataset', d.code,
+      'user', jsonb_build_object('id', j.user_id, 'email', coalesce(u.email, '')),
+      'parameters', j.parameters,
+      'counts', jsonb_build_object('records', j.records, 'loaded', j.loaded, 'inserted', j.inserted,
+        'updated', j.updated, 'unchanged', j.unchanged, 'removed', j.removed, 'quarantined', j.quarantined,
+        'duplicates', j.duplicates),
+      'rowsPerSecond', j.rows_per_second, 'etaSeconds', j.eta_seconds, 'error', j.error,
+      'attempts', coalesce((select jsonb_agg(jsonb_build_object('stage', s.stage, 'attempt', s.attempt,
+          'state', s.state, 'startedAt', ${instant('s.started_at')}, 'finishedAt', ${instant('s.finished_at')},
+          'error', s.error) order by s.started_at)
+        from stage_results s where s.job_id = j.id), '[]'),
+      'parent', j.parent_id,
+      'artifacts', coalesce((select jsonb_agg(jsonb_build_object('name', a.name, 'bytes', a.bytes,
+          'sha256', a.sha256, 'mediaType', a.media_type) order by a.created_at, a.name)
+        from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
+      'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', j.result,
+      'batchDeleted', j.batch_deleted, 'createdAt', ${instant('j.created_at')},
+      'startedAt', ${instant('j.started_at')}, 'completedAt', ${instant('j.completed_at')},
+      'updatedAt', ${instant('j.updated_at')}) as job
+    from jobs j left join datasets d on d.id = j.dataset_id left join users u on u.id = j.user_id
+    ${tail}`.execute(tx)
+  return rows.rows.map((row) => ({
+    job: Job.parse(row.job),
+    version: Number(row.version),
+    createdAtText: row.created_at_text,
+  }))
+}
+
+/** A time as ISO 8601 in UTC with milliseconds. `reference` is one of our own column names, never input. */
+function instant(reference: string) {
+  return sql`to_char(${sql.ref(reference)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+}

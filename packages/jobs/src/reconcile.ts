@@ -1,0 +1,121 @@
+import { type Database, inTransaction } from '@aduana/db/database'
+import type { Flows, StageJobState } from '@aduana/queue/flow'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import { openStages } from './dispatch.ts'
+import { failJob } from './finish.ts'
+import { HEARTBEAT_SECONDS } from './stage-log.ts'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+
+/** A job whose workers died this often in a row is given up: it probably kills them. */
+const LOSSES_ALLOWED = 2
+
+const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'prioritized']
+
+interface Suspect {
+  id: string
+  attempt: number
+}
+
+/** Remembers between two passes which attempts looked lost; only what looks so twice is acted on. */
+export type Suspicions = Map<string, number>
+
+/**
+ * Find jobs in work whose work is gone from BullMQ (Redis was wiped, a flow was tampered with, a worker died too often),
+ * and let them be admitted again. A stage with a fresh heartbeat is at work whatever BullMQ says.
+ * @throws Error when Redis is away; then nothing can be said
+ */
+export async function reconcile(
+  db: Database,
+  flows: Flows,
+  suspicions: Suspicions,
+  logger: Logger,
+): Promise<void> {
+  const quiet = await quietJobs(db)
+  const seen = new Set<string>()
+  for (const job of quiet) {
+    const state = await lookAt(db, flows, job)
+    if (state === 'fine') continue
+    seen.add(job.id)
+    if (suspicions.get(job.id) !== job.attempt) {
+      suspicions.set(job.id, job.attempt)
+      continue
+    }
+    suspicions.delete(job.id)
+    logger.warn({ event: 'dispatch.work_lost', jobId: job.id, attempt: job.attempt, found: state })
+    await readmit(db, job, state === 'failed')
+  }
+  for (const id of suspicions.keys()) if (!seen.has(id)) suspicions.delete(id)
+}
+
+/** Jobs that should be in work but show no sign of life. */
+async function quietJobs(db: Database): Promise<Suspect[]> {
+  const rows = await sql<Suspect>`
+    select j.id, j.attempt from jobs j
+    where j.status = 'PROCESSING' and j.waiting_for is null
+      and j.admitted_at < clock_timestamp() - interval '2 seconds'
+      and not exists (select from stage_results s where s.job_id = j.id and s.attempt = j.attempt
+        and s.state = 'running'
+        and s.heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}))`.execute(db)
+  return rows.rows
+}
+
+async function lookAt(
+  db: Database,
+  flows: Flows,
+  job: Suspect,
+): Promise<'fine' | 'missing' | 'failed' | 'stuck'> {
+  const stages = await openStages(db, job.id)
+  const all = await flows.states({ jobId: job.id, attempt: job.attempt }, [
+    'parse',
+    'validate',
+    'quarantine',
+    'load',
+    'fan-out',
+  ])
+  const first = stages[0]
+  if (first === undefined) return 'stuck'
+  const index = all.length - stages.length
+  const state = all[index] ?? 'missing'
+  if (RUNNABLE.includes(state)) return 'fine'
+  // The stage before has committed but its worker has not said so yet; or it died then, and the stage is delivered again.
+  const before = index > 0 ? all[index - 1] : undefined
+  if (state === 'waiting-children')
+    return before !== undefined && RUNNABLE.includes(before) ? 'fine' : 'stuck'
+  return state === 'failed' || state === 'missing' ? state : 'stuck'
+}
+
+function readmit(db: Database, job: Suspect, died: boolean): Promise<void> {
+  return inTransaction(db, async (tx) => {
+    const row = await tx
+      .selectFrom('jobs')
+      .select(['lost_count', 'stage'])
+      .where('id', '=', job.id)
+      .where('attempt', '=', job.attempt)
+      .forUpdate()
+      .executeTakeFirst()
+    if (!row) return
+    if (died && row.lost_count >= LOSSES_ALLOWED) {
+      await failJob(
+        tx,
+        { jobId: job.id, attempt: job.attempt },
+        {
+          code: 'worker_lost',
+          detail: `The process that worked on the stage ${row.stage ?? 'parse'} died ${row.lost_count + 1} times. Nothing was loaded. The file may need more memory than a worker has.`,
+          stage: row.stage,
+        },
+      )
+      return
+    }
+    await changeJob(
+      tx,
+      { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },
+      {
+        admitted_at: null,
+        lost_count: row.lost_count + (died ? 1 : 0),
+        message: 'The work was lost and starts again',
+      },
+    )
+    await wakeDispatchers(tx)
+  })
+}

@@ -1,0 +1,177 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import { isFinal, JobStatus } from '@aduana/contracts/job-states'
+import {
+  overallProgress,
+  STAGE_NAMES,
+  STAGES,
+  type StageName,
+  type StagePayload,
+  stageIndex,
+} from '@aduana/contracts/stages'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { markCancelled } from './finish.ts'
+import { changeJob } from './transitions.ts'
+
+/** A run of a stage: who it is in the log, and the fence of all its writes. */
+export interface StageRun {
+  jobId: string
+  stage: StageName
+  attempt: number
+  /** A stage can be delivered more than once within an attempt; only the newest delivery may commit. */
+  try: number
+  /** Version of the job when the run began; its progress messages are numbered from it. */
+  version: number
+}
+
+export type StageStart =
+  | { kind: 'run'; run: StageRun }
+  | { kind: 'already-done' }
+  | { kind: 'busy' }
+  | { kind: 'stop'; reason: string }
+
+/** A run whose last sign of life is older is taken for dead. */
+export const HEARTBEAT_SECONDS = 5
+
+/**
+ * Begin a stage, if PostgreSQL agrees that it is due: the job is in this attempt, the stages before are done and this
+ * one is not, nobody alive is at it, and nobody has asked to cancel. The order of the flow itself is not trusted.
+ */
+export function beginStage(
+  db: Database,
+  payload: StagePayload,
+  stage: StageName,
+  worker: string,
+): Promise<StageStart> {
+  return inTransaction(db, async (tx): Promise<StageStart> => {
+    const job = await tx
+      .selectFrom('jobs')
+      .select(['status', 'attempt', 'cancel_requested_at', 'waiting_for'])
+      .where('id', '=', payload.jobId)
+      .forUpdate()
+      .executeTakeFirst()
+    if (!job) return { kind: 'stop', reason: 'the job does not exist' }
+    if (isFinal(JobStatus.parse(job.status))) return { kind: 'stop', reason: `the job is ${job.status}` }
+    if (job.attempt !== payload.attempt)
+      return { kind: 'stop', reason: `overtaken by attempt ${job.attempt}` }
+    if (job.waiting_for !== null) return { kind: 'stop', reason: `the job waits for its ${job.waiting_for}` }
+    const log = await readLog(tx, payload.jobId)
+    if (log.some((row) => row.stage === stage && row.state === 'done')) return { kind: 'already-done' }
+    if (job.cancel_requested_at !== null) {
+      await markCancelled(tx, { jobId: payload.jobId, attempt: payload.attempt })
+      return { kind: 'stop', reason: 'cancelled' }
+    }
+    const before = STAGE_NAMES.slice(0, stageIndex(stage))
+    const open = before.find((name) => !log.some((row) => row.stage === name && row.state === 'done'))
+    if (open !== undefined) return { kind: 'stop', reason: `stage ${open} is not done` }
+    if (log.some((row) => row.state === 'running' && row.alive)) return { kind: 'busy' }
+    return { kind: 'run', run: await openRun(tx, payload, stage, worker, log) }
+  })
+}
+
+interface LogRow {
+  stage: string
+  attempt: number
+  try: number
+  state: string
+  alive: boolean
+}
+
+async function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
+  const rows = await sql<LogRow>`select stage, attempt, try, state,
+      heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}) as alive
+    from stage_results where job_id = ${jobId}`.execute(tx)
+  return rows.rows
+}
+
+async function openRun(
+  tx: Tx,
+  payload: StagePayload,
+  stage: StageName,
+  worker: string,
+  log: LogRow[],
+): Promise<StageRun> {
+  const { jobId, attempt } = payload
+  await tx
+    .updateTable('stage_results')
+    .set({ state: 'lost', finished_at: sql<Date>`clock_timestamp()` })
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'running')
+    .execute()
+  const earlier = log.filter((row) => row.stage === stage && row.attempt === attempt).map((row) => row.try)
+  const tryNo = Math.max(0, ...earlier) + 1
+  await tx
+    .insertInto('stage_results')
+    .values({ job_id: jobId, stage, attempt, try: tryNo, state: 'running', worker })
+    .execute()
+  const title = STAGES[stageIndex(stage)]?.title ?? stage
+  const version = await changeJob(
+    tx,
+    { jobId, attempt, from: ['PROCESSING'] },
+    {
+      stage,
+      message: title,
+      progress: sql<string>`greatest(progress, ${overallProgress(stage, 0)})`,
+    },
+  )
+  if (version === undefined) throw new Error(`job ${jobId} was changed while its row was locked`)
+  return { jobId, stage, attempt, try: tryNo, version }
+}
+
+/** A stage's run was overtaken: another process is at it, or has done it. Whatever the run did must be rolled back. */
+export class OvertakenError extends Error {
+  override readonly name = 'OvertakenError'
+}
+
+/**
+ * Commit a stage, in the transaction that makes its effects true: marks the run as done, which only the newest run of
+ * the current attempt can.
+ * @throws OvertakenError so that the transaction rolls back
+ */
+export async function commitStage(tx: Tx, run: StageRun, output: Record<string, unknown>): Promise<void> {
+  const done = await tx
+    .updateTable('stage_results')
+    .set({ state: 'done', finished_at: sql<Date>`clock_timestamp()`, output: JSON.stringify(output) })
+    .where('job_id', '=', run.jobId)
+    .where('stage', '=', run.stage)
+    .where('attempt', '=', run.attempt)
+    .where('try', '=', run.try)
+    .where('state', '=', 'running')
+    .executeTakeFirst()
+  if (done.numUpdatedRows !== 1n)
+    throw new OvertakenError(`stage ${run.stage} of job ${run.jobId} was overtaken`)
+}
+
+/** Close a run that did not succeed. One that was overtaken stays as it is. */
+export async function closeRun(
+  tx: Tx,
+  run: StageRun,
+  state: 'failed' | 'lost',
+  failure: JobFailure | null,
+): Promise<void> {
+  await tx
+    .updateTable('stage_results')
+    .set({
+      state,
+      finished_at: sql<Date>`clock_timestamp()`,
+      error: failure === null ? null : JSON.stringify(failure),
+    })
+    .where('job_id', '=', run.jobId)
+    .where('stage', '=', run.stage)
+    .where('attempt', '=', run.attempt)
+    .where('try', '=', run.try)
+    .where('state', '=', 'running')
+    .execute()
+}
+
+/** The output that a finished stage of a job left for the later ones; undefined when it is not done. */
+export async function stageOutput(db: Database | Tx, jobId: string, stage: StageName): Promise<unknown> {
+  const row = await db
+    .selectFrom('stage_results')
+    .select('output')
+    .where('job_id', '=', jobId)
+    .where('stage', '=', stage)
+    .where('state', '=', 'done')
+    .executeTakeFirst()
+  return row?.output
+}

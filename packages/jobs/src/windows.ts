@@ -1,0 +1,111 @@
+import type { Day } from '@aduana/contracts/dates'
+import type { Database, ReadTx, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { wakeDispatchers } from './transitions.ts'
+
+/**
+ * What a job may write: the days `[from, to)` of a scope. Without days it is the whole scope, for datasets that have
+ * no window column.
+ */
+export interface Window {
+  scope: string
+  from: Day | null
+  to: Day | null
+}
+
+export interface WindowClaim {
+  jobId: string
+  datasetId: string
+  windows: readonly Window[]
+}
+
+export type ClaimResult = { kind: 'held' } | { kind: 'taken'; by: string }
+
+const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${window.to}::date)`
+
+/**
+ * Take the windows of a job, all or none. Nobody barges in: a window is not given while another job holds an
+ * overlapping one, nor while a job that came earlier waits for one. Asking again for what one holds is no change.
+ * The exclusion constraint of `window_locks` would refuse an overlap even if this were wrong.
+ */
+export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
+  await serialise(tx, claim.datasetId)
+  for (const window of claim.windows) {
+    const by = await holder(tx, claim, window)
+    if (by !== undefined) return { kind: 'taken', by }
+  }
+  for (const window of claim.windows) {
+    await sql`insert into window_locks (job_id, dataset_id, scope, days)
+      select ${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)}
+      where not exists (select from window_locks where job_id = ${claim.jobId}
+        and dataset_id = ${claim.datasetId} and scope = ${window.scope} and days @> ${range(window)})`.execute(
+      tx,
+    )
+  }
+  await tx.deleteFrom('window_waiters').where('job_id', '=', claim.jobId).execute()
+  return { kind: 'held' }
+}
+
+/** Stand in line for windows. Standing in line already keeps the place. */
+export async function waitForWindows(tx: Tx, claim: WindowClaim): Promise<void> {
+  await serialise(tx, claim.datasetId)
+  for (const window of claim.windows) {
+    await sql`insert into window_waiters (job_id, dataset_id, scope, days)
+      values (${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)})
+      on conflict (job_id, scope) do nothing`.execute(tx)
+  }
+}
+
+/** Give back everything a job holds or waits for, and wake those who wait. */
+export async function releaseWindows(tx: Tx, jobId: string): Promise<void> {
+  await tx.deleteFrom('window_waiters').where('job_id', '=', jobId).execute()
+  await tx.deleteFrom('window_leases').where('job_id', '=', jobId).execute()
+  const released = await tx.deleteFrom('window_locks').where('job_id', '=', jobId).executeTakeFirst()
+  if (released.numDeletedRows > 0n) await wakeDispatchers(tx)
+}
+
+/** The windows that a job waits for, in one claim; undefined when it waits for none. */
+export async function waitingClaim(tx: Tx, jobId: string): Promise<WindowClaim | undefined> {
+  const rows = await sql<{ dataset_id: string; scope: string; from: Day | null; to: Day | null }>`
+    select dataset_id, scope, lower(days) as from, upper(days) as to from window_waiters where job_id = ${jobId}
+    order by scope`.execute(tx)
+  const [first] = rows.rows
+  if (!first) return undefined
+  return {
+    jobId,
+    datasetId: first.dataset_id,
+    windows: rows.rows.map(({ scope, from, to }) => ({ scope, from, to })),
+  }
+}
+
+/** True when an active job holds a window of the dataset and scope that overlaps `[from, to)`. */
+export async function isWindowLocked(
+  db: Database | Tx | ReadTx,
+  datasetId: string,
+  window: Window,
+): Promise<boolean> {
+  const found = await sql<{ yes: boolean }>`select exists (select from window_locks
+    where dataset_id = ${datasetId} and scope = ${window.scope} and days && ${range(window)}) as yes`.execute(
+    db,
+  )
+  return found.rows[0]?.yes === true
+}
+
+/** The changes of one dataset's locks and waiters happen one after the other; no two claims can interleave. */
+async function serialise(tx: Tx, datasetId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`window ${datasetId}`}, 0))`.execute(tx)
+}
+
+async function holder(tx: Tx, claim: WindowClaim, window: Window): Promise<string | undefined> {
+  const found = await sql<{ job_id: string }>`
+    select job_id from window_locks
+    where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}
+      and job_id <> ${claim.jobId}
+    union all
+    select job_id from window_waiters w
+    where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}
+      and job_id <> ${claim.jobId}
+      and id < coalesce((select min(id) from window_waiters where job_id = ${claim.jobId}), 9223372036854775807)
+    limit 1`.execute(tx)
+  return found.rows[0]?.job_id
+}
