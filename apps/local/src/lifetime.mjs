@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Interrupted, systemCode } from './errors.mjs'
 import { killEverything } from './processes.mjs'
-import { complain, say } from './say.mjs'
+import { complain } from './say.mjs'
 
 /**
  * @typedef {object} Lifetime
@@ -82,7 +82,6 @@ function watchParent(onGone) {
   const watch = setInterval(() => {
     if (ancestors() === first) return
     clearInterval(watch)
-    say('npm is gone')
     onGone()
   }, 250)
   watch.unref()

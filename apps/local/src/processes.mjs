@@ -4,6 +4,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Interrupted, LaunchError, systemCode } from './errors.mjs'
 import { tailOf } from './logs.mjs'
+import { tellReaper } from './reaper.mjs'
 
 /** @typedef {{ code: number | null, signal: NodeJS.Signals | null, error?: Error }} Ending */
 
@@ -77,7 +78,6 @@ export async function runProgram({ command, env, signal, logFile, cwd, input, ti
   const ending = await exited
   clearTimeout(timer)
   signal?.removeEventListener('abort', stop)
-  killGroup(child.pid ?? 0)
   if (signal?.aborted) throw new Interrupted()
   return ending
 }
@@ -154,18 +154,26 @@ export function isExecutable(file) {
 }
 
 /**
+ * Resolves when the child has ended; whatever it started and left behind is killed with it.
  * @param {import('node:child_process').ChildProcess} child
  * @returns {Promise<Ending>}
  */
 function follow(child) {
   const { pid } = child
-  if (pid !== undefined) groups.add(pid)
+  if (pid !== undefined) {
+    groups.add(pid)
+    tellReaper(groups)
+  }
   return new Promise((resolve) => {
     child.once('error', (error) => {
       if (pid === undefined) resolve({ code: null, signal: null, error })
     })
     child.once('exit', (code, signal) => {
-      if (pid !== undefined) groups.delete(pid)
+      if (pid !== undefined) {
+        groups.delete(pid)
+        killGroup(pid)
+        tellReaper(groups)
+      }
       resolve({ code, signal })
     })
   })
@@ -187,11 +195,10 @@ async function stopGroup(pid, exited, signal, graceMs) {
     patience.abort()
   }
   await exited
-  killGroup(pid)
 }
 
 /** @param {number} pid leader of a process group: it and its descendants are killed, if any is left */
-export function killGroup(pid) {
+function killGroup(pid) {
   if (pid !== 0) signalProcess(-pid, 'SIGKILL')
 }
 

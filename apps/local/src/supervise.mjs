@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LaunchError } from './errors.mjs'
-import { describe, killGroup, stopService } from './processes.mjs'
+import { describe, stopService } from './processes.mjs'
 import { complain, say } from './say.mjs'
 
 /**
@@ -40,7 +40,6 @@ export function supervise({
     for (;;) {
       const ending = await current.exited
       if (stopping.signal.aborted) return new Promise(() => undefined)
-      killGroup(current.pid)
       const now = Date.now()
       deaths = [...deaths.filter((time) => now - time < withinMs), now]
       const story = `${name} died (${describe(ending)}); its log: ${logFile}`

@@ -1,0 +1,41 @@
+import { spawn } from 'node:child_process'
+
+// When the launcher is killed outright, the kernel tells its children (see endWithLauncher), but not theirs: a worker's
+// engine, say. This shell reads the process groups that run at present, a line at each change; the end of its input is
+// the end of the launcher. A clean end leaves it an empty list.
+const SCRIPT = `
+groups=
+while read -r line; do groups=$line; done
+[ -n "$groups" ] || exit 0
+for group in $groups; do kill -TERM "-$group"; done
+tenth=0
+while [ $tenth -lt 100 ]; do
+  tenth=$((tenth + 1))
+  alive=
+  for group in $groups; do kill -0 "-$group" && alive=yes; done
+  [ -n "$alive" ] || exit 0
+  sleep 0.1
+done
+for group in $groups; do kill -KILL "-$group"; done
+`
+
+/** @type {import('node:child_process').ChildProcess | undefined} */
+let reaper
+
+/**
+ * Tells the reaper which process groups to end should this process be killed. It is started with the first group.
+ * @param {Iterable<number>} groups
+ */
+export function tellReaper(groups) {
+  const list = [...groups]
+  if (reaper === undefined) {
+    if (list.length === 0) return
+    reaper = spawn('sh', ['-c', SCRIPT], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+    reaper.unref()
+    // Without a reaper (it was killed) a clean stop still works; only the net below it is gone.
+    reaper.stdin?.on('error', () => reaper?.stdin?.destroy())
+    if (reaper.stdin !== null && 'unref' in reaper.stdin && typeof reaper.stdin.unref === 'function')
+      reaper.stdin.unref()
+  }
+  if (reaper.stdin?.writable) reaper.stdin.write(`${list.join(' ')}\n`)
+}
