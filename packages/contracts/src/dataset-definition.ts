@@ -202,6 +202,8 @@ export const DatasetDefinition = z
     quarantineCap: z.int().min(1).max(5_000_000).default(100_000),
     /** Column of the table that takes the id of the import a row came with. */
     batchColumn: Identifier.optional(),
+    /** Column of the table, with `now()` as default, that an update sets to the time of the load. */
+    loadedAtColumn: Identifier.optional(),
   })
   .superRefine((definition, context) => {
     for (const { message, path } of inconsistencies(definition))

@@ -94,4 +94,5 @@ export const orders = DatasetDefinition.parse({
   windowColumn: 'timestamp',
   scope: { company: 'company', warehouse: 'warehouse' },
   sortBy: ['order_id'],
+  loadedAtColumn: 'etl_loaded_at',
 })

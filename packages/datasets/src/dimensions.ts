@@ -1,0 +1,31 @@
+import { quoteIdentifier } from './literals.ts'
+
+/** A statement with its parameters, as pg's `query` takes them. */
+export interface Statement {
+  text: string
+  values: unknown[]
+}
+
+/** The dimension table of a column and its key column; the table is in schema public. */
+export interface DimensionTable {
+  table: string
+  key: string
+}
+
+/** Creates the members that are missing, sorted by code so that two loads cannot lock each other out. Row count: how many. */
+export function createMembers(dimension: DimensionTable, codes: readonly string[], jobId: string): Statement {
+  const [table, key] = [`"public".${quoteIdentifier(dimension.table)}`, quoteIdentifier(dimension.key)]
+  return {
+    text: `insert into ${table} (${key}, "created_by_job") select code, $2::uuid from unnest($1::text[]) as code where not exists (select from ${table} d where d.${key} = code) order by code on conflict (${key}) do nothing`,
+    values: [codes, jobId],
+  }
+}
+
+/** Rows `{code, id}` (id a bigint) of the members with these codes, or of all. */
+export function selectMembers(dimension: DimensionTable, codes?: readonly string[]): Statement {
+  const [table, key] = [`"public".${quoteIdentifier(dimension.table)}`, quoteIdentifier(dimension.key)]
+  const select = `select ${key} as code, "id" from ${table}`
+  return codes === undefined
+    ? { text: select, values: [] }
+    : { text: `${select} where ${key} = any ($1::text[])`, values: [codes] }
+}

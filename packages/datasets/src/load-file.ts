@@ -1,0 +1,98 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { lit, quoteIdentifier } from './literals.ts'
+import { type MemberFile, membersQuery } from './members.ts'
+import { type TargetColumn, targetColumns } from './target.ts'
+
+/** One load: the clean file, the ids of its codes, and what the rows will carry. Paths are absolute. */
+export interface LoadFileInput {
+  /** `clean.parquet` of the validation. */
+  clean: string
+  /** Members of every dimension column; each code of the clean file is among them. */
+  dimensions: readonly MemberFile[]
+  /** Number of the import, from 1 to 2,147,483,647. */
+  importNo: number
+  /** Id of the job, for the batch column. */
+  jobId: string
+  /** The file to write. */
+  output: string
+}
+
+/** Statements that write the COPY file, and the columns of the target in its order; `copyIn` reads it. */
+export interface CompiledLoadFile {
+  statements: string[]
+  columns: string[]
+}
+
+/**
+ * Compiles the writing of the file that PostgreSQL's COPY reads: sorted by the index of the target, which more than
+ * halves the time of the load, with `id = import_no << 32 | record`. The same input gives the same bytes.
+ * Running it fails when a code has no member, rather than lose a row.
+ */
+export function compileLoadFile(definition: DatasetDefinition, input: LoadFileInput): CompiledLoadFile {
+  if (!Number.isInteger(input.importNo) || input.importNo < 1 || input.importNo > 2_147_483_647)
+    throw new Error(`${input.importNo} is not the number of an import`)
+  const columns = targetColumns(definition)
+  const members = new Map(
+    columns.flatMap(({ role, source }, index): [string, { alias: string; query: string }][] =>
+      role === 'dimension'
+        ? [[source.name, { alias: `m${index}`, query: membersQuery(fileOf(source.name, input.dimensions)) }]]
+        : [],
+    ),
+  )
+  const joins = [...members].map(
+    ([name, { alias, query }]) => `left join ${query} ${alias} on ${alias}.code = p.${quoteIdentifier(name)}`,
+  )
+  const hash = rowHash(columns)
+  const values = columns.map(
+    (column) => `${valueSql(column, input, hash, members)} as ${quoteIdentifier(column.name)}`,
+  )
+  const order = definition.sortBy.map((name) => columns.findIndex(({ source }) => source?.name === name) + 1)
+  const query = `select ${values.join(', ')} from read_parquet(${lit(input.clean)}) p ${joins.join(' ')} order by ${[...order, 1].join(', ')}`
+  return {
+    statements: [
+      `copy (${query}) to ${lit(input.output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '')`,
+    ],
+    columns: columns.map(({ name }) => name),
+  }
+}
+
+function valueSql(
+  column: TargetColumn,
+  input: LoadFileInput,
+  hash: string,
+  members: ReadonlyMap<string, { alias: string }>,
+): string {
+  switch (column.role) {
+    case 'id':
+      return `(${input.importNo}::bigint << 32) | p._rec`
+    case 'importNo':
+      return String(input.importNo)
+    case 'record':
+      return 'p._rec'
+    case 'rowHash':
+      return hash
+    case 'batch':
+      return lit(input.jobId)
+    case 'value':
+      return `p.${quoteIdentifier(column.source.name)}`
+    case 'dimension': {
+      const code = `p.${quoteIdentifier(column.source.name)}`
+      const id = `${members.get(column.source.name)?.alias}.id`
+      return `case when ${code} is not null and ${id} is null then error(${lit(`no member of ${column.name} has the code `)} || ${code}) else ${id} end`
+    }
+  }
+}
+
+/** MD5 of all values as text. Neither separator nor the mark for NULL can be in a text: parsing refuses both. */
+function rowHash(columns: readonly TargetColumn[]): string {
+  const texts = columns.flatMap(({ source }) =>
+    source ? [`coalesce(p.${quoteIdentifier(source.name)}::varchar, chr(30))`] : [],
+  )
+  return `md5(concat_ws(chr(31), ${texts.join(', ')}))`
+}
+
+function fileOf(column: string, files: readonly MemberFile[]): MemberFile {
+  const file = files.find((entry) => entry.column === column)
+  if (!file) throw new Error(`column "${column}" needs the ids of its codes`)
+  return file
+}

@@ -1,0 +1,113 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Day, DayRange } from '@aduana/contracts/dates'
+import { fileColumns } from './header.ts'
+import { lit, literals, quoteIdentifier } from './literals.ts'
+
+/** A column of the target that a load fills. */
+export type TargetColumn =
+  | { role: 'value' | 'dimension'; name: string; source: Column }
+  | { role: 'id' | 'importNo' | 'record' | 'rowHash' | 'batch'; name: string; source: null }
+
+/**
+ * The columns that a load fills, in the order of the COPY file: row id, the definition's columns (surrogate ids in
+ * place of codes), for an upsert the last writer and the hash of its values, the batch column.
+ */
+export function targetColumns(definition: DatasetDefinition): TargetColumn[] {
+  const own = fileColumns(definition).map((source): TargetColumn => {
+    const dimension = source.type === 'text' ? source.dimension : undefined
+    return dimension
+      ? { role: 'dimension', name: dimension.idColumn, source }
+      : { role: 'value', name: source.name, source }
+  })
+  const added = (role: 'id' | 'importNo' | 'record' | 'rowHash' | 'batch', name: string): TargetColumn => ({
+    role,
+    name,
+    source: null,
+  })
+  const writer =
+    definition.loadMode === 'upsert'
+      ? [added('importNo', 'import_no'), added('record', 'record'), added('rowHash', 'row_hash')]
+      : []
+  const batch = definition.batchColumn === undefined ? [] : [added('batch', definition.batchColumn)]
+  return [added('id', 'id'), ...own, ...writer, ...batch]
+}
+
+/** The name of a column in the target: a dimension's id column for a code. */
+export function targetName(definition: DatasetDefinition, name: string): string {
+  const column = targetColumns(definition).find(({ source }) => source?.name === name)
+  if (!column) throw new Error(`the definition "${definition.code}" loads no column "${name}"`)
+  return column.name
+}
+
+/** The target as `"schema"."name"`. */
+export function targetTable({ table }: DatasetDefinition): string {
+  return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`
+}
+
+/** Names as a quoted, comma-separated list. */
+export function quotedList(names: readonly string[]): string {
+  return names.map(quoteIdentifier).join(', ')
+}
+
+/** How PostgreSQL reads and writes the CSV files of this package: NULL is empty, the empty text is `""`. */
+export const COPY_OPTIONS = "format csv, null '', encoding 'UTF8'"
+
+/** `COPY … FROM STDIN` for a file of `compileLoadFile`, into the target or into `table` (already quoted). */
+export function copyIn(definition: DatasetDefinition, table = targetTable(definition)): string {
+  const names = targetColumns(definition).map(({ name }) => name)
+  return `copy ${table} (${quotedList(names)}) from stdin with (${COPY_OPTIONS})`
+}
+
+/** Rows of the target, by day and replace scope. */
+export interface Selection {
+  /** A range of days, single days, or every row. */
+  days: DayRange | readonly Day[] | 'all'
+  /** Value of the definition's `replaceScope` column; absent when the definition has none. */
+  scope?: string
+}
+
+/** SQL condition on the target for a selection. Throws when scope and definition do not fit, so that nothing foreign is hit. */
+export function selectionCondition(definition: DatasetDefinition, selection: Selection): string {
+  if ((selection.scope === undefined) !== (definition.replaceScope === undefined))
+    throw new Error(`a selection of "${definition.code}" must name its replace scope, and only if it has one`)
+  const scope =
+    definition.replaceScope === undefined || selection.scope === undefined
+      ? []
+      : [`${quoteIdentifier(targetName(definition, definition.replaceScope))} = ${lit(selection.scope)}`]
+  return [...dayConditions(definition, selection.days), ...scope].join(' and ') || 'true'
+}
+
+/** `DELETE` of a selection; its row count is the number of rows replaced. */
+export function deleteRows(definition: DatasetDefinition, selection: Selection): string {
+  return `delete from ${targetTable(definition)} where ${selectionCondition(definition, selection)}`
+}
+
+/** `COPY … TO STDOUT` of a selection with all columns of the target: the before-image. */
+export function copyOut(definition: DatasetDefinition, selection: Selection): string {
+  return `copy (select * from ${targetTable(definition)} where ${selectionCondition(definition, selection)}) to stdout with (${COPY_OPTIONS}, header true)`
+}
+
+/** Whether the target holds any row of a selection: one row `{found}`. */
+export function anyRows(definition: DatasetDefinition, selection: Selection): string {
+  return `select exists (select from ${targetTable(definition)} where ${selectionCondition(definition, selection)}) as found`
+}
+
+function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {
+  if (days === 'all') return []
+  const window = definition.columns.find(({ name }) => name === definition.windowColumn)
+  if (!window) throw new Error(`"${definition.code}" has no window column`)
+  const name = quoteIdentifier(window.name)
+  const start = (day: Day) =>
+    window.type === 'timestamp'
+      ? `timestamp ${lit(day)} at time zone ${lit(window.timeZone)}`
+      : `date ${lit(day)}`
+  if ('from' in days) return [`${name} >= ${start(days.from)}`, `${name} < ${start(days.to)}`]
+  if (days.length === 0) return ['false']
+  if (window.type !== 'timestamp') return [`${name} = any (array[${literals(days)}]::date[])`]
+  const sorted = [...days].sort()
+  return [
+    `${name} >= ${start(sorted[0] ?? '')}`,
+    `${name} < ${start(sorted.at(-1) ?? '')} + interval '1 day'`,
+    `(${name} at time zone ${lit(window.timeZone)})::date = any (array[${literals(days)}]::date[])`,
+  ]
+}

@@ -1,0 +1,46 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { quoteIdentifier } from './literals.ts'
+import { quotedList, targetColumns, targetName, targetTable } from './target.ts'
+
+/** The temporary table that takes the rows of an upsert, quoted. */
+export function stageTable(definition: DatasetDefinition): string {
+  return `pg_temp.${quoteIdentifier(`stage_${definition.code}`)}`
+}
+
+/** DDL of the stage table: the loaded columns without constraints. It goes with the transaction. */
+export function createStageTable(definition: DatasetDefinition): string {
+  const names = targetColumns(definition).map(({ name }) => name)
+  const stage = quoteIdentifier(`stage_${definition.code}`)
+  return `create temp table ${stage} on commit drop as select ${quotedList(names)} from ${targetTable(definition)} with no data`
+}
+
+/**
+ * Merges the stage table into the target by the definition's key and returns one row
+ * `{inserted, updated, unchanged}` (bigint). A stored row stays as it is when its hash is equal or its version is newer.
+ * It keeps its id, the passport of its first writer; `import_no` and `record` name the last one.
+ */
+export function mergeStage(definition: DatasetDefinition): string {
+  if (definition.loadMode !== 'upsert' || !definition.key)
+    throw new Error(`"${definition.code}" is not loaded by upsert`)
+  const key = definition.key.map((name) => targetName(definition, name))
+  const names = targetColumns(definition).map(({ name }) => name)
+  const changed = names
+    .filter((name) => name !== 'id' && !key.includes(name))
+    .map((name) => `${quoteIdentifier(name)} = excluded.${quoteIdentifier(name)}`)
+  const loadedAt = definition.loadedAtColumn ? [`${quoteIdentifier(definition.loadedAtColumn)} = now()`] : []
+  const version = definition.versionColumn
+    ? quoteIdentifier(targetName(definition, definition.versionColumn))
+    : undefined
+  const newer = version ? ` and (t.${version} <= excluded.${version} or t.${version} is null)` : ''
+  const stage = stageTable(definition)
+  return [
+    'with written as (',
+    `insert into ${targetTable(definition)} as t (${quotedList(names)})`,
+    `select ${quotedList(names)} from ${stage} order by ${quotedList(key)}`,
+    `on conflict (${quotedList(key)}) do update set ${[...changed, ...loadedAt].join(', ')}`,
+    `where t."row_hash" is distinct from excluded."row_hash"${newer}`,
+    'returning t."id" = (t."import_no"::bigint << 32 | t."record") as inserted)',
+    'select count(*) filter (where inserted) as inserted, count(*) filter (where not inserted) as updated,',
+    `(select count(*) from ${stage}) - count(*) as unchanged from written`,
+  ].join(' ')
+}
