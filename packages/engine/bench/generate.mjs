@@ -10,9 +10,24 @@ const random = (below) => {
   return Math.floor((seed / 2 ** 32) * below)
 }
 const pad = (value, width) => String(value).padStart(width, '0')
-const notes = ['', 'sin novedad en la máquina', '"revisión; pendiente de turno"', 'cambio de bobina', 'paro de línea']
-const materials = ['polipropileno alta', 'polietileno baja', 'algodón peinado', 'resina técnica', 'fibra de vidrio']
-writeSync(file, 'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion\n')
+const notes = [
+  '',
+  'sin novedad en la máquina',
+  '"revisión; pendiente de turno"',
+  'cambio de bobina',
+  'paro de línea',
+]
+const materials = [
+  'polipropileno alta',
+  'polietileno baja',
+  'algodón peinado',
+  'resina técnica',
+  'fibra de vidrio',
+]
+writeSync(
+  file,
+  'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion\n',
+)
 let part = ''
 for (let i = 0; i < rows; i++) {
   const day = random(365)

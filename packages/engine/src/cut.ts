@@ -53,7 +53,10 @@ interface Window {
 }
 
 function beyond(offset: number, length: number): EngineError {
-  return new EngineError('bad_input', `the original ends before offset ${offset + length}: it is not the file that was parsed`)
+  return new EngineError(
+    'bad_input',
+    `the original ends before offset ${offset + length}: it is not the file that was parsed`,
+  )
 }
 
 function fileWindow(path: string): Window {
@@ -62,7 +65,9 @@ function fileWindow(path: string): Window {
   let from = 0
   const buffer = Buffer.allocUnsafeSlow(WINDOW)
   const atHand = (offset: number, length: number) =>
-    offset >= from && offset + length <= from + bytes.length ? bytes.subarray(offset - from, offset - from + length) : null
+    offset >= from && offset + length <= from + bytes.length
+      ? bytes.subarray(offset - from, offset - from + length)
+      : null
   return {
     atHand,
     async reach(offset, length) {
@@ -88,11 +93,14 @@ function streamWindow(source: Source): Window {
   let bytes: Buffer = Buffer.alloc(0)
   let from = 0
   const atHand = (offset: number, length: number) =>
-    offset >= from && offset + length <= from + bytes.length ? bytes.subarray(offset - from, offset - from + length) : null
+    offset >= from && offset + length <= from + bytes.length
+      ? bytes.subarray(offset - from, offset - from + length)
+      : null
   return {
     atHand,
     async reach(offset, length) {
-      if (offset < from) throw new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
+      if (offset < from)
+        throw new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
       for (;;) {
         const reached = atHand(offset, length)
         if (reached) return reached

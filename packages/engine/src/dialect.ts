@@ -73,21 +73,36 @@ export function detectDialect(
   const candidates: FoundRow[] = []
   let best: { score: number; fit: number; row: HeadRow; delimiter: string } | null = null
   for (const delimiter of hints.delimiter === undefined ? DELIMITERS : [hints.delimiter]) {
-    const reader = { head, encoding, complete, delimiter: delimiter.charCodeAt(0), quote: quote?.charCodeAt(0) ?? -1 }
+    const reader = {
+      head,
+      encoding,
+      complete,
+      delimiter: delimiter.charCodeAt(0),
+      quote: quote?.charCodeAt(0) ?? -1,
+    }
     const rows = headRows(reader)
-    const likeliest = rows.reduce<HeadRow | null>((a, b) => (a && a.cells.length >= b.cells.length ? a : b), null)
+    const likeliest = rows.reduce<HeadRow | null>(
+      (a, b) => (a && a.cells.length >= b.cells.length ? a : b),
+      null,
+    )
     if (likeliest) candidates.push({ delimiter, line: likeliest.line, cells: likeliest.cells })
     for (const row of rows) {
       const score = new Set(row.cells.map(normaliseName).filter((name) => known.has(name))).size
       if (score === 0 || (best && score < best.score)) continue
       const fit = shareOfEqualRows(reader, row)
-      if (!best || score > best.score || (best.delimiter !== delimiter && fit > best.fit)) best = { score, fit, row, delimiter }
+      if (!best || score > best.score || (best.delimiter !== delimiter && fit > best.fit))
+        best = { score, fit, row, delimiter }
     }
   }
   if (!best) return { found: false, candidates }
   const { row, score, delimiter } = best
   const header = { cells: row.cells, line: row.line, matched: score }
-  const place = { dataOffset: row.next, dataLine: row.nextLine, preamble: row.line - 1, lineEnds: lineEndsOf(head) }
+  const place = {
+    dataOffset: row.next,
+    dataLine: row.nextLine,
+    preamble: row.line - 1,
+    lineEnds: lineEndsOf(head),
+  }
   return { found: true, dialect: { delimiter, quote, header, ...place } }
 }
 

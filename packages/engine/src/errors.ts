@@ -21,7 +21,8 @@ export class EngineError extends Error {
   }
 }
 
-const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
 
 /** Gives any error that reached the edge of a task its stable code. */
 export function toEngineError(error: unknown): EngineError {
@@ -32,7 +33,7 @@ export function toEngineError(error: unknown): EngineError {
   if (code === 'ENOSPC' || code === 'EDQUOT' || /no space left on device/i.test(message)) {
     return new EngineError('disk_full', `the disk is full: ${message}`, cause)
   }
-  if (/^(out of memory error|.*failed to (allocate|pin|offload))/is.test(message)) {
+  if (/^out of memory error/i.test(message)) {
     return new EngineError('engine_out_of_memory', message, cause)
   }
   if (/interrupt error/i.test(message)) return new EngineError('aborted', 'the task was aborted', cause)

@@ -36,7 +36,8 @@ export async function inspectFile(path: string, encoding?: Encoding): Promise<In
     format = 'gzip'
     inner = await readHead(path, format, 'utf-8')
     recognition = recogniseBytes(inner.bytes, inner.complete)
-    if (recognition.kind === 'gzip') return { kind: 'unsupported', found: 'a gzip archive within a gzip archive' }
+    if (recognition.kind === 'gzip')
+      return { kind: 'unsupported', found: 'a gzip archive within a gzip archive' }
   }
   if (recognition.kind !== 'csv') return recognition
   const text = withDeclared(recognition, encoding)
@@ -59,7 +60,11 @@ function withDeclared(recognition: Extract<Recognition, { kind: 'csv' }>, declar
   return declared === undefined ? recognition : { ...recognition, encoding: declared, encodingSure: true }
 }
 
-async function readHead(path: string, format: SourceFormat, encoding: Encoding): Promise<{ bytes: Buffer; complete: boolean }> {
+async function readHead(
+  path: string,
+  format: SourceFormat,
+  encoding: Encoding,
+): Promise<{ bytes: Buffer; complete: boolean }> {
   const parts: Buffer[] = []
   let size = 0
   try {

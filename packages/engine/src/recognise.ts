@@ -59,13 +59,15 @@ function recogniseText(bytes: Uint8Array, complete: boolean): Recognition {
   })
   if (startsWith(bytes, [0xff, 0xfe])) return text('utf-16le', true, true)
   if (startsWith(bytes, [0xfe, 0xff])) return text('utf-16be', true, true)
-  if (startsWith(bytes, [0xef, 0xbb, 0xbf])) return bytes.length === 3 && complete ? { kind: 'empty' } : text('utf-8', true, true)
+  if (startsWith(bytes, [0xef, 0xbb, 0xbf]))
+    return bytes.length === 3 && complete ? { kind: 'empty' } : text('utf-8', true, true)
   const wide = utf16WithoutBom(bytes)
   if (wide) return text(wide, true, false)
   if (isBinary(bytes)) return { kind: 'unsupported', found: 'binary data' }
   const markup = markupFound(bytes)
   if (markup) return { kind: 'unsupported', found: markup }
-  if (complete && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d))) return { kind: 'empty' }
+  if (complete && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)))
+    return { kind: 'empty' }
   const tally = { sequences: 0, invalid: 0 }
   tallyUtf8(bytes, 0, bytes.length, complete, tally)
   return text(decideEncoding(tally), false, false)
@@ -103,6 +105,7 @@ function markupFound(bytes: Uint8Array): string | null {
   const head = String.fromCharCode(...bytes.subarray(0, 512)).trimStart()
   if (/^(<!doctype html|<html)/i.test(head)) return 'an HTML page'
   if (/^<\?xml/i.test(head)) return 'an XML document'
-  if (/^(\{\s*"[^"]*"\s*:|\[\s*(\{|\[|"))/.test(head) && !/^\["[^"]*"\][;,\t|]/.test(head)) return 'a JSON document'
+  if (/^(\{\s*"[^"]*"\s*:|\[\s*(\{|\[|"))/.test(head) && !/^\["[^"]*"\][;,\t|]/.test(head))
+    return 'a JSON document'
   return null
 }

@@ -34,7 +34,10 @@ const RATIO_FLOOR = 64 << 20
  * Reads an original from the start as the byte stream that offsets refer to: decompressed, and UTF-16 decoded to
  * UTF-8. Reading runs one chunk ahead. Throws `bad_input` for damaged or truncated gzip and for a bomb.
  */
-export async function* readSource(source: Source, progress: SourceProgress): AsyncGenerator<Buffer, void, void> {
+export async function* readSource(
+  source: Source,
+  progress: SourceProgress,
+): AsyncGenerator<Buffer, void, void> {
   progress.total = (await stat(source.path)).size
   const bytes = source.format === 'gzip' ? unpack(source, progress) : readFile(source.path, progress)
   if (source.encoding !== 'utf-16le' && source.encoding !== 'utf-16be') {
@@ -109,10 +112,16 @@ async function* unpack(source: Source, progress: SourceProgress): AsyncGenerator
 
 function refuseBomb(out: number, read: number, maxBytes = Number.POSITIVE_INFINITY): void {
   if (out > maxBytes) {
-    throw new EngineError('bad_input', `the compressed file unpacks to more than the allowed ${maxBytes} bytes`)
+    throw new EngineError(
+      'bad_input',
+      `the compressed file unpacks to more than the allowed ${maxBytes} bytes`,
+    )
   }
   if (out > RATIO_FLOOR && out > read * RATIO_LIMIT) {
-    throw new EngineError('bad_input', `the compressed file unpacks to more than ${RATIO_LIMIT} times its size`)
+    throw new EngineError(
+      'bad_input',
+      `the compressed file unpacks to more than ${RATIO_LIMIT} times its size`,
+    )
   }
 }
 

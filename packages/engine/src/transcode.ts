@@ -49,7 +49,11 @@ export async function transcode(options: TranscodeOptions): Promise<Transcoded> 
 }
 
 // One pass. null: guessing UTF-8 met bytes that are not.
-async function attempt(options: TranscodeOptions, encoding: Encoding, guessing: boolean): Promise<Transcoded | null> {
+async function attempt(
+  options: TranscodeOptions,
+  encoding: Encoding,
+  guessing: boolean,
+): Promise<Transcoded | null> {
   const progress = sourceProgress()
   const scanner = createScanner({ ...options, encoding: byteEncoding(encoding), guessing })
   const canonical = await open(options.canonical, 'w')
@@ -98,7 +102,12 @@ async function attempt(options: TranscodeOptions, encoding: Encoding, guessing: 
   }
 }
 
-async function writeOut(canonical: FileHandle, bytes: Buffer, rejects: FileHandle, lines: string[]): Promise<void> {
+async function writeOut(
+  canonical: FileHandle,
+  bytes: Buffer,
+  rejects: FileHandle,
+  lines: string[],
+): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await canonical.write(bytes, at)).bytesWritten
   if (lines.length > 0) await rejects.appendFile(lines.join(''))
 }

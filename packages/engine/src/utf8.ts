@@ -13,7 +13,8 @@ export interface Utf8Tally {
  */
 export function sequenceAt(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at] ?? 0
-  const length = lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0
+  const length =
+    lead >= 0xc2 && lead <= 0xdf ? 2 : lead >= 0xe0 && lead <= 0xef ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0
   if (length === 0) return 0
   for (let i = 1; i < length; i++) {
     if (at + i >= end) return -1
@@ -29,7 +30,13 @@ export function sequenceAt(bytes: Uint8Array, at: number, end: number): number {
  * Adds `bytes[from, end)` to the tally and returns the index where counting stopped: `end`, or the start of a
  * sequence that the bytes cut short (then pass it again with what follows; with `final` it counts as invalid).
  */
-export function tallyUtf8(bytes: Uint8Array, from: number, end: number, final: boolean, tally: Utf8Tally): number {
+export function tallyUtf8(
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  final: boolean,
+  tally: Utf8Tally,
+): number {
   let at = from
   while (at < end) {
     if ((bytes[at] ?? 0) < 0x80) {

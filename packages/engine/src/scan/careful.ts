@@ -85,8 +85,15 @@ function read(state: ScanState): Reading {
   const atEnd = final && stop === end && end - start <= maxRecord
   const canWait = !final && end - start < dialect.decisive
   const r: Reading = {
-    kind: 'record', at: start, columns: 0, textBeyond: false, firstLineEnd: -1, lineEnds: 0, forbidden: null,
-    state: AT_FIELD_START, reason: null,
+    kind: 'record',
+    at: start,
+    columns: 0,
+    textBeyond: false,
+    firstLineEnd: -1,
+    lineEnds: 0,
+    forbidden: null,
+    state: AT_FIELD_START,
+    reason: null,
   }
   let p = start
   let o = writeNumber(out, state.outEnd, state.record + 1)
@@ -141,7 +148,17 @@ function read(state: ScanState): Reading {
       r.state = IN_QUOTES
     } else if (byte === quote && r.state === AT_FIELD_START) r.state = IN_QUOTES
     else if (r.state === AFTER_QUOTE) {
-      return fail(state, r, p, null, reason('text_after_quote', `text after the closing quote of column ${r.columns + 1}`, snippet(state, p)))
+      return fail(
+        state,
+        r,
+        p,
+        null,
+        reason(
+          'text_after_quote',
+          `text after the closing quote of column ${r.columns + 1}`,
+          snippet(state, p),
+        ),
+      )
     } else {
       put(byte)
       r.state = IN_TEXT
@@ -157,7 +174,13 @@ function read(state: ScanState): Reading {
   return fail(state, r, p, atEnd ? null : r.state, whyOpen(state, inQuotes, `column ${r.columns + 1}`, atEnd))
 }
 
-function fail(state: ScanState, r: Reading, at: number, openState: number | null, why: StructuralReason): Reading {
+function fail(
+  state: ScanState,
+  r: Reading,
+  at: number,
+  openState: number | null,
+  why: StructuralReason,
+): Reading {
   if (r.firstLineEnd >= 0) state.failed = { to: state.base + at, reason: why, openState }
   return { ...r, kind: 'broken', at, reason: why }
 }
@@ -170,7 +193,12 @@ function whyOpen(state: ScanState, inQuotes: boolean, where: string, atEnd: bool
 }
 
 // This reading has joined a failed one. That fate is settled unless the other was given up for its length.
-function joinFailed(state: ScanState, stop: number, atEnd: boolean, canWait: boolean): 'broken' | 'incomplete' | 'ended' {
+function joinFailed(
+  state: ScanState,
+  stop: number,
+  atEnd: boolean,
+  canWait: boolean,
+): 'broken' | 'incomplete' | 'ended' {
   const { failed, base, work, dialect } = state
   if (failed.openState === null) return 'broken'
   const rest = followQuotes(work, failed.to - base, stop, failed.openState, dialect)
@@ -180,7 +208,11 @@ function joinFailed(state: ScanState, stop: number, atEnd: boolean, canWait: boo
     rest.kind === 'open'
       ? whyOpen(state, rest.state === IN_QUOTES, 'in this line', atEnd)
       : reason('text_after_quote', 'text after a closing quote', snippet(state, rest.at))
-  state.failed = { to: base + rest.at, reason: why, openState: rest.kind === 'open' && !atEnd ? rest.state : null }
+  state.failed = {
+    to: base + rest.at,
+    reason: why,
+    openState: rest.kind === 'open' && !atEnd ? rest.state : null,
+  }
   return 'broken'
 }
 
@@ -201,7 +233,10 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     const stray = isStrayQuote(state, r)
     if (stray === null) return false
     if (stray) {
-      const why = reason('unterminated_quote', `a quote that opens in this line makes ${r.columns} columns of ${r.lineEnds + 1} lines, expected ${dialect.expected}`)
+      const why = reason(
+        'unterminated_quote',
+        `a quote that opens in this line makes ${r.columns} columns of ${r.lineEnds + 1} lines, expected ${dialect.expected}`,
+      )
       state.failed = { to: base + r.at, reason: why, openState: null }
       state.outEnd = outStart
       return rejectFirstLine(state, r.firstLineEnd, why)
@@ -213,7 +248,9 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
   }
   if (r.forbidden) {
     const point = `U+${r.forbidden.byte.toString(16).toUpperCase().padStart(4, '0')}`
-    reasons.push(reason('control_character', `the control character ${point} in column ${r.forbidden.column}`, point))
+    reasons.push(
+      reason('control_character', `the control character ${point} in column ${r.forbidden.column}`, point),
+    )
   }
   if (dialect.encoding === 'utf-8' && !isUtf8(bytes)) {
     if (dialect.guessing) {

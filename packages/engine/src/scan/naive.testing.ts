@@ -16,7 +16,10 @@ export interface NaiveRecord {
  * The scanner's rules once more, in the plainest form: all bytes at hand, one record after the other, each read
  * from its start. It shares no code with the scanner and serves as its oracle.
  */
-export function readNaively(bytes: Buffer, options: ScanOptions): { records: NaiveRecord[]; skipped: number } {
+export function readNaively(
+  bytes: Buffer,
+  options: ScanOptions,
+): { records: NaiveRecord[]; skipped: number } {
   const maxRecord = options.maxRecordBytes ?? 1 << 20
   const delimiter = options.delimiter.charCodeAt(0)
   const quote = options.quote?.charCodeAt(0) ?? -1
@@ -26,7 +29,8 @@ export function readNaively(bytes: Buffer, options: ScanOptions): { records: Nai
     while (i < bytes.length && !isEol(i)) i++
     return i
   }
-  const afterEol = (at: number) => (bytes[at] === 13 && bytes[at + 1] === 10 ? at + 2 : Math.min(at + 1, bytes.length))
+  const afterEol = (at: number) =>
+    bytes[at] === 13 && bytes[at + 1] === 10 ? at + 2 : Math.min(at + 1, bytes.length)
   const records: NaiveRecord[] = []
   let skipped = 0
   let swallowedTo = -1
@@ -92,7 +96,11 @@ export function readNaively(bytes: Buffer, options: ScanOptions): { records: Nai
       const wrong = got.fields.length < options.expectedColumns || extra
       if (wrong && got.lines > 0) {
         const second = afterEol(got.firstEol)
-        const alone = columnsOfLine(bytes.subarray(second, Math.min(eolFrom(second), got.end)), delimiter, quote)
+        const alone = columnsOfLine(
+          bytes.subarray(second, Math.min(eolFrom(second), got.end)),
+          delimiter,
+          quote,
+        )
         if (alone === options.expectedColumns) {
           swallowedTo = got.end
           got = { broken: 'unterminated_quote', firstEol: got.firstEol }
@@ -103,11 +111,18 @@ export function readNaively(bytes: Buffer, options: ScanOptions): { records: Nai
         const codes: string[] = []
         if (got.fields.length < options.expectedColumns) codes.push('missing_columns')
         else if (extra) codes.push('too_many_columns')
-        if (got.fields.some((field) => field.some((b) => b === 0 || (b >= 29 && b <= 31)))) codes.push('control_character')
+        if (got.fields.some((field) => field.some((b) => b === 0 || (b >= 29 && b <= 31))))
+          codes.push('control_character')
         if (options.encoding === 'utf-8' && !isUtf8(raw)) codes.push('invalid_utf8')
         const place = { record, line, offset: start, length: got.end - start }
-        const texts = got.fields.slice(0, options.expectedColumns).map((f) => decodeText(Buffer.from(f), options.encoding))
-        records.push(codes.length > 0 ? { ...place, codes } : { ...place, fields: options.columns.map((c) => texts[c] ?? '') })
+        const texts = got.fields
+          .slice(0, options.expectedColumns)
+          .map((f) => decodeText(Buffer.from(f), options.encoding))
+        records.push(
+          codes.length > 0
+            ? { ...place, codes }
+            : { ...place, fields: options.columns.map((c) => texts[c] ?? '') },
+        )
         line += 1 + got.lines
         start = afterEol(got.end)
         continue

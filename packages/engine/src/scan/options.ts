@@ -110,7 +110,9 @@ export function isForbidden(byte: number): boolean {
 }
 
 function baseClasses(high: boolean): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, byte) => (isForbidden(byte) ? ODD : byte >= 0x80 && high ? HIGH : ORDINARY))
+  return Uint8Array.from({ length: 256 }, (_, byte) =>
+    isForbidden(byte) ? ODD : byte >= 0x80 && high ? HIGH : ORDINARY,
+  )
 }
 
 function plainClasses(delimiter: number, high: boolean): Uint8Array {

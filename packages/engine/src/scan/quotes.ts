@@ -16,7 +16,13 @@ export interface QuoteOutcome {
 }
 
 /** Follows the quotes of one record from `from` in `state` until it ends, breaks, or `stop` is reached. */
-export function followQuotes(bytes: Uint8Array, from: number, stop: number, state: number, dialect: Dialect): QuoteOutcome {
+export function followQuotes(
+  bytes: Uint8Array,
+  from: number,
+  stop: number,
+  state: number,
+  dialect: Dialect,
+): QuoteOutcome {
   const { delimiter, quote } = dialect
   let columns = 0
   let at = from

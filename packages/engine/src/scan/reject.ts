@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { CR, LF } from './options.ts'
 import { capBytes, decodeText } from '../text.ts'
+import { CR, LF } from './options.ts'
 import type { ScanState, StructuralCode, StructuralReason } from './state.ts'
 
 /** A structural reason without a column: the record as a whole is at fault. */
@@ -23,7 +23,15 @@ export function noteReject(
   const kept = capBytes(raw, maxRaw, encoding)
   const text = decodeText(kept, encoding)
   const rawTruncated = kept.length < length
-  const line = JSON.stringify({ record: state.record, line: state.line, offset, length, reasons, raw: text, rawTruncated })
+  const line = JSON.stringify({
+    record: state.record,
+    line: state.line,
+    offset,
+    length,
+    reasons,
+    raw: text,
+    rawTruncated,
+  })
   state.rejects.push(`${line}\n`)
   state.rejectChars += line.length
 }
@@ -39,7 +47,11 @@ export function rejectFirstLine(state: ScanState, from: number, why: StructuralR
   if (lineEnd === end && !final) {
     if (end - start < dialect.decisive) return false
     if (isNotTheGuess(state, start + dialect.maxRecord)) return false
-    state.longLine = { offset: state.base + start, reason: why, raw: Buffer.from(work.subarray(start, start + dialect.maxRaw + 4)) }
+    state.longLine = {
+      offset: state.base + start,
+      reason: why,
+      raw: Buffer.from(work.subarray(start, start + dialect.maxRaw + 4)),
+    }
     state.start = end
     return true
   }
@@ -54,7 +66,8 @@ export function rejectFirstLine(state: ScanState, from: number, why: StructuralR
 // A line that is rejected for its shape still tells the encoding.
 function isNotTheGuess(state: ScanState, lineEnd: number): boolean {
   const { work, start, dialect } = state
-  if (!dialect.guessing || isUtf8(capBytes(work.subarray(start, lineEnd), dialect.maxRaw, 'utf-8'))) return false
+  if (!dialect.guessing || isUtf8(capBytes(work.subarray(start, lineEnd), dialect.maxRaw, 'utf-8')))
+    return false
   state.undecided = true
   return true
 }

@@ -74,7 +74,9 @@ export function scanAll(
   const records = [...good, ...bad].sort((a, b) => a.record - b.record)
   const sum = good.reduce((total, { record }) => total + BigInt(record), 0n)
   if (counts.records !== records.length || counts.good !== good.length || counts.goodSum !== sum) {
-    throw new Error(`the counts do not agree with the output: ${counts.records} ${counts.good} ${counts.goodSum}`)
+    throw new Error(
+      `the counts do not agree with the output: ${counts.records} ${counts.good} ${counts.goodSum}`,
+    )
   }
   return { records, skipped: counts.skipped }
 }

@@ -4,7 +4,20 @@ import type { ScanOptions } from './options.ts'
 import { randomSource, scanAll } from './scan.testing.ts'
 
 const SOUP = [...Buffer.from('ab;;""\n\n\r ,\t'), 0x00, 0x1e, 0xc3, 0xa9, 0xf1, 0xe2, 0x82, 0xac]
-const PIECES = ['a";"\n', '"x\n', '1;2;3\n', '1;"a\nb";3\r\n', '""', ';;', '"a;b"', 'x"y;', '\r', ';"";\n', '1;"2";3;;\n', 'ñ€;']
+const PIECES = [
+  'a";"\n',
+  '"x\n',
+  '1;2;3\n',
+  '1;"a\nb";3\r\n',
+  '""',
+  ';;',
+  '"a;b"',
+  'x"y;',
+  '\r',
+  ';"";\n',
+  '1;"2";3;;\n',
+  'ñ€;',
+]
 
 function soup(random: (below: number) => number): Buffer {
   const parts: Buffer[] = []

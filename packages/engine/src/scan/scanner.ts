@@ -65,7 +65,8 @@ export function createScanner(options: ScanOptions): Scanner {
       state.final = true
     },
     scan() {
-      if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive))) return 'more'
+      if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive)))
+        return 'more'
       const stop = run(state)
       enough = stop === 'full' ? 1 : (state.end - state.start) * 2
       return stop

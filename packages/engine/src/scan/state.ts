@@ -101,7 +101,11 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     rejectChars: 0,
     rejectCounts: new Map(),
     longLine: null,
-    failed: { to: -1, reason: { column: null, code: 'unterminated_quote', message: '', value: null }, openState: null },
+    failed: {
+      to: -1,
+      reason: { column: null, code: 'unterminated_quote', message: '', value: null },
+      openState: null,
+    },
   }
 }
 
@@ -131,13 +135,23 @@ function writeSmall(out: Uint8Array, at: number, value: number): number {
   const digits =
     value < 10_000
       ? value < 100
-        ? value < 10 ? 1 : 2
-        : value < 1000 ? 3 : 4
+        ? value < 10
+          ? 1
+          : 2
+        : value < 1000
+          ? 3
+          : 4
       : value < 1_000_000
-        ? value < 100_000 ? 5 : 6
+        ? value < 100_000
+          ? 5
+          : 6
         : value < 100_000_000
-          ? value < 10_000_000 ? 7 : 8
-          : value < 1_000_000_000 ? 9 : 10
+          ? value < 10_000_000
+            ? 7
+            : 8
+          : value < 1_000_000_000
+            ? 9
+            : 10
   let left = value
   for (let o = at + digits - 1; o >= at; o--) {
     const rest = (left / 10) | 0

@@ -1,0 +1,52 @@
+import { createReadStream } from 'node:fs'
+
+/** A sorted file of JSON lines, read one after the other; `current` is null after the last. */
+export interface LineCursor<T> {
+  current: T | null
+  /** Moves on; waits only when more of the file must be read. */
+  advance(): void | Promise<void>
+}
+
+/**
+ * Opens a cursor on the first line. Lines end in LF and nothing else (Node's readline would also cut at U+2028,
+ * which stands unescaped in JSON).
+ */
+export async function openLines<T>(
+  path: string | null,
+  parse: (value: unknown) => T,
+): Promise<LineCursor<T>> {
+  const batches = path === null ? null : readBatches(path)
+  let lines: string[] = []
+  let at = 0
+  const take = () => {
+    const line = lines[at++]
+    cursor.current = line === undefined ? null : parse(JSON.parse(line))
+  }
+  const refill = async () => {
+    const next = await batches?.next()
+    lines = next?.value ?? []
+    at = 0
+    take()
+  }
+  const cursor: LineCursor<T> = {
+    current: null,
+    advance: () => (at < lines.length ? take() : refill()),
+  }
+  await refill()
+  return cursor
+}
+
+async function* readBatches(path: string): AsyncGenerator<string[], void, void> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 << 10 }) as AsyncIterable<Buffer>) {
+    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
+    const end = bytes.lastIndexOf(0x0a) + 1
+    rest = bytes.subarray(end)
+    if (end > 0)
+      yield bytes
+        .subarray(0, end - 1)
+        .toString()
+        .split('\n')
+  }
+  if (rest.length > 0) yield [rest.toString()]
+}

@@ -1,0 +1,77 @@
+import { rmSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { EngineError, toEngineError } from '../errors.ts'
+import { type FromChild, type Task, type TaskProgress, toChild } from '../protocol.ts'
+import type { TaskContext } from './context.ts'
+import { parse } from './parse.ts'
+import { query } from './query.ts'
+import { writeRejects } from './rejects.ts'
+
+/* The engine's child process: one task at a time, told over IPC by `engine.ts`, its parent. */
+
+const PROGRESS_MS = 200
+let running: { id: number; tempDir: string; abort: AbortController } | null = null
+
+function send(message: FromChild): void {
+  // A parent that is gone is noticed by 'disconnect'.
+  if (process.connected) process.send?.(message)
+}
+
+async function perform(task: Task, context: TaskContext): Promise<unknown> {
+  if (task.type === 'parse') return parse(task, context)
+  if (task.type === 'query') return query(task, context)
+  return writeRejects(task, context)
+}
+
+async function runTask(
+  id: number,
+  tempDir: string,
+  limits: TaskContext['limits'],
+  task: Task,
+): Promise<void> {
+  const abort = new AbortController()
+  running = { id, tempDir, abort }
+  let latest: TaskProgress | null = null
+  const timer = setInterval(() => {
+    if (latest) send({ kind: 'progress', id, progress: latest })
+  }, PROGRESS_MS)
+  const report = (progress: TaskProgress) => {
+    latest = { ...progress, fraction: Math.max(progress.fraction, latest?.fraction ?? 0) }
+  }
+  try {
+    await mkdir(tempDir, { recursive: true })
+    const result = await perform(task, { tempDir, limits, signal: abort.signal, report })
+    await rm(tempDir, { recursive: true, force: true })
+    send({ kind: 'done', id, result })
+  } catch (error) {
+    const { code, message } = abort.signal.aborted
+      ? new EngineError('aborted', 'the task was aborted')
+      : toEngineError(error)
+    await rm(tempDir, { recursive: true, force: true })
+    send({ kind: 'failed', id, code, message, fatal: /^(FATAL|INTERNAL) Error/i.test(message) })
+  } finally {
+    clearInterval(timer)
+    running = null
+  }
+}
+
+process.on('message', (raw) => {
+  const message = toChild.parse(raw)
+  if (message.kind === 'task') void runTask(message.id, message.tempDir, message.limits, message.task)
+  else if (running?.id === message.id) running.abort.abort()
+})
+
+process.on('disconnect', () => {
+  if (running) rmSync(running.tempDir, { recursive: true, force: true })
+  // Not exit(): native threads may be at work, and there is nobody left to tell.
+  process.kill(process.pid, 'SIGKILL')
+})
+
+// Load the native library now, not with the first task.
+const warm = await DuckDBInstance.create(':memory:')
+const connection = await warm.connect()
+await connection.run('SELECT 1')
+connection.closeSync()
+warm.closeSync()
+send({ kind: 'ready' })

@@ -1,0 +1,133 @@
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { z } from 'zod'
+import { EngineError } from '../errors.ts'
+import type { ParseResult, parseTask } from '../protocol.ts'
+import { type Transcoded, transcode } from '../transcode.ts'
+import { pathInside, type TaskContext, withDuck } from './context.ts'
+import { type Duck, identifier, literal, openDuck } from './duck.ts'
+
+type ParseTask = z.infer<typeof parseTask>
+
+/**
+ * Original → canonical file → Parquet. Both results appear only when all went well and the books balance: every
+ * record of the file is either a row of the Parquet file or a structural reject.
+ */
+export async function parse(task: ParseTask, context: TaskContext): Promise<ParseResult> {
+  const output = await pathInside(task.workDir, task.output)
+  const rejects = await pathInside(task.workDir, task.rejects)
+  const canonical = join(context.tempDir, 'canonical')
+  const newRejects = join(context.tempDir, 'rejects.ndjson')
+  const newOutput = join(context.tempDir, 'parsed.parquet')
+
+  const started = Date.now()
+  const found = await transcode({
+    source: {
+      path: task.input,
+      format: task.format,
+      ...(task.limits.maxBytes ? { maxBytes: task.limits.maxBytes } : {}),
+    },
+    encoding: task.encoding,
+    canonical,
+    rejects: newRejects,
+    delimiter: task.delimiter,
+    quote: task.quote,
+    expectedColumns: task.expectedColumns,
+    columns: task.columns.map(({ index }) => index),
+    startOffset: task.dataOffset,
+    startLine: task.dataLine,
+    ...(task.limits.maxRecordBytes ? { maxRecordBytes: task.limits.maxRecordBytes } : {}),
+    ...(task.limits.maxRawBytes ? { maxRawBytes: task.limits.maxRawBytes } : {}),
+    signal: context.signal,
+    onProgress: ({ read, total }, { records }) =>
+      context.report({
+        phase: 'read',
+        bytesDone: read,
+        bytesTotal: total,
+        rows: records,
+        fraction: total ? (read / total) * 0.5 : 0,
+      }),
+  })
+  const transcoded = Date.now()
+  const duck = await openDuck(task.workDir, context.tempDir, context.limits)
+  await withDuck(duck, context, () => writeParquet(duck, task, context, found, canonical, newOutput))
+  await rm(canonical)
+  await rename(newRejects, rejects)
+  await rename(newOutput, output)
+  const { records, good, structural, skipped, bytes, embedded, encoding, rejectCounts } = found
+  return {
+    records,
+    good,
+    structuralRejects: structural,
+    skipped,
+    bytes,
+    embedded,
+    encoding,
+    rejectCounts,
+    transcodeMs: transcoded - started,
+    parquetMs: Date.now() - transcoded,
+  }
+}
+
+async function writeParquet(
+  duck: Duck,
+  task: ParseTask,
+  context: TaskContext,
+  found: Transcoded,
+  canonical: string,
+  output: string,
+): Promise<void> {
+  const timer = setInterval(() => {
+    const share = Math.min(1, duck.percentage() / 100)
+    context.report({
+      phase: 'write',
+      bytesDone: found.bytes,
+      bytesTotal: found.bytes,
+      rows: found.records,
+      fraction: 0.5 + share * 0.5,
+    })
+  }, 150)
+  try {
+    // Version 2 pages: a fifth smaller and a third faster to read than version 1, for the same time of writing.
+    await duck.run(
+      `COPY (${selectCanonical(task, canonical, found.embedded)}) TO ${literal(output)}
+       (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, PARQUET_VERSION V2)`,
+    )
+    await checkBooks(duck, found, output)
+  } finally {
+    clearInterval(timer)
+  }
+}
+
+// Nothing is left to interpret in the canonical file: no quotes, no escapes, one kind of line end.
+function selectCanonical(task: ParseTask, canonical: string, embedded: boolean): string {
+  const written = [...new Set(task.columns.map(({ index }) => index))].sort((a, b) => a - b)
+  const types = ['_rec', '_line', '_off'].map((name) => `'${name}':'BIGINT'`)
+  types.push(...written.map((index) => `'c${index}':'VARCHAR'`), `'_len':'BIGINT'`)
+  const columns = task.columns.map(({ index, name }) => {
+    const value = embedded ? `replace(replace(c${index}, chr(30), chr(10)), chr(29), chr(13))` : `c${index}`
+    return `${value} AS ${identifier(name)}`
+  })
+  return `SELECT _rec, _line, _off, _len, ${columns.join(', ')} FROM read_csv(${literal(canonical)},
+    delim='\x1f', quote='', escape='', comment='', header=false, auto_detect=false, new_line='\\n', strict_mode=true,
+    ignore_errors=false, nullstr='', max_line_size=8000000, columns={${types.join(',')}})`
+}
+
+// What the scanner counted must be what the Parquet file holds, record for record.
+async function checkBooks(duck: Duck, found: Transcoded, output: string): Promise<void> {
+  const result = await duck.run(
+    `SELECT count(*)::VARCHAR, coalesce(sum(_rec), 0)::VARCHAR FROM read_parquet(${literal(output)})`,
+  )
+  const [[rows, sum] = []] = await result.getRowsJson()
+  const balanced =
+    found.records === found.good + found.structural &&
+    rows === String(found.good) &&
+    sum === String(found.goodSum)
+  if (!balanced) {
+    const counted = `${found.records} records, ${found.good} good, ${found.structural} rejected, sum ${found.goodSum}`
+    throw new EngineError(
+      'not_conserved',
+      `the books do not balance: counted ${counted}; written ${rows} rows, sum ${sum}`,
+    )
+  }
+}

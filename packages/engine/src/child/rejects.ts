@@ -1,0 +1,114 @@
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { type Cutter, openCutter } from '../cut.ts'
+import { EngineError } from '../errors.ts'
+import type { RejectsResult, rejectsTask } from '../protocol.ts'
+import { pathInside, type TaskContext, withDuck } from './context.ts'
+import { literal, openDuck } from './duck.ts'
+import { type LineCursor, openLines } from './lines.ts'
+
+const place = z.number().int().nonnegative()
+const reasons = z.array(
+  z.object({
+    column: z.string().nullable(),
+    code: z.string(),
+    message: z.string(),
+    value: z.string().nullable(),
+  }),
+)
+const reject = z.object({ record: place, line: place, offset: place, length: place, reasons })
+type Reject = z.infer<typeof reject>
+
+/**
+ * Writes every reject of a file, structural or by rule, in the order of the file, as lines of
+ * `{record, line, reasons, raw, rawTruncated}`. Both inputs are sorted by record number and merged, so memory does
+ * not grow with their number; the texts are cut from the original in one pass.
+ */
+export async function writeRejects(
+  task: z.infer<typeof rejectsTask>,
+  context: TaskContext,
+): Promise<RejectsResult> {
+  const output = await pathInside(task.workDir, task.output)
+  const byRule = join(context.tempDir, 'by-rule.ndjson')
+  const duck = await openDuck(task.workDir, context.tempDir, context.limits)
+  await withDuck(duck, context, async () => {
+    const select = `SELECT _rec AS record, _line AS line, _off AS "offset", _len AS length, CAST(reasons AS JSON) AS reasons
+      FROM (${task.sql}) ORDER BY _rec`
+    await duck.run(`COPY (${select}) TO ${literal(byRule)} (FORMAT json)`, task.params)
+  })
+  const newOutput = join(context.tempDir, 'rejects-all.ndjson')
+  const cutter = openCutter(
+    { path: task.original, format: task.format, encoding: task.encoding },
+    task.maxRawBytes,
+  )
+  const file = await open(newOutput, 'w')
+  try {
+    const result = await mergeInto(
+      file,
+      cutter,
+      await openLines(task.structural, (value) => reject.parse(value)),
+      await openLines(byRule, (value) => reject.parse(value)),
+      context,
+    )
+    await rename(newOutput, output)
+    return result
+  } finally {
+    await cutter.close()
+    await file.close()
+  }
+}
+
+async function mergeInto(
+  file: FileHandle,
+  cutter: Cutter,
+  structural: LineCursor<Reject>,
+  byRule: LineCursor<Reject>,
+  context: TaskContext,
+): Promise<RejectsResult> {
+  const tally = new Map<string, RejectsResult['counts'][number]>()
+  const result: RejectsResult = { total: 0, structural: 0, counts: [] }
+  let lines: string[] = []
+  let size = 0
+  const flush = async () => {
+    await file.appendFile(lines.join(''))
+    lines = []
+    size = 0
+    if (context.signal.aborted) throw new EngineError('aborted', 'the task was aborted')
+    context.report({ phase: 'rejects', bytesDone: 0, bytesTotal: 0, rows: result.total, fraction: 0.5 })
+  }
+  for (;;) {
+    const [left, right] = [structural.current, byRule.current]
+    const next = left && (!right || left.record < right.record) ? left : right
+    if (!next) break
+    if (left && left.record === right?.record) {
+      throw new EngineError('not_conserved', `record ${left.record} is both a structural reject and a row`)
+    }
+    const { record, line, offset, length, reasons: why } = next
+    // No await where the text is at hand: a million of them would cost seconds.
+    const cut = cutter.cut(offset, length)
+    const { raw, truncated } = cut instanceof Promise ? await cut : cut
+    for (const { column, code } of why) count(tally, column, code)
+    result.total++
+    if (next === left) result.structural++
+    const text = `${JSON.stringify({ record, line, reasons: why, raw, rawTruncated: truncated })}\n`
+    lines.push(text)
+    size += text.length
+    if (size > 1 << 20) await flush()
+    const advanced = (next === left ? structural : byRule).advance()
+    if (advanced) await advanced
+  }
+  await flush()
+  return { ...result, counts: [...tally.values()] }
+}
+
+function count(
+  tally: Map<string, RejectsResult['counts'][number]>,
+  column: string | null,
+  code: string,
+): void {
+  const key = `${code}\0${column ?? ''}`
+  const entry = tally.get(key)
+  if (entry) entry.count++
+  else tally.set(key, { column, code, count: 1 })
+}

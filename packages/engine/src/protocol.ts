@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import { ENGINE_ERROR_CODES } from './errors.ts'
+import { STRUCTURAL_CODES } from './scan/state.ts'
+import { ENCODINGS } from './text.ts'
+
+const count = z.number().int().nonnegative()
+const encoding = z.enum(ENCODINGS)
+const format = z.enum(['plain', 'gzip'])
+
+/** A value bound to `$1`, `$2` … of a statement; an array is a list of strings. */
+export const sqlParameter = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.null(),
+  z.array(z.string()).readonly(),
+])
+export type SqlParameter = z.infer<typeof sqlParameter>
+
+/** Turn an original into a Parquet file of text columns plus the structural rejects. */
+export const parseTask = z.object({
+  type: z.literal('parse'),
+  /** The job's folder: DuckDB sees nothing else. `output` and `rejects` lie in it. */
+  workDir: z.string(),
+  input: z.string(),
+  output: z.string(),
+  rejects: z.string(),
+  format,
+  /** `auto` unless it was declared or is sure. */
+  encoding: z.union([encoding, z.literal('auto')]),
+  delimiter: z.string(),
+  quote: z.string().nullable(),
+  /** First byte after the header row, in unpacked bytes, and its physical line. */
+  dataOffset: count,
+  dataLine: count,
+  /** Columns of the header row, mapped or not. */
+  expectedColumns: count,
+  /** The columns to keep: index in the header row from 0, and the name in the Parquet file, in its order. */
+  columns: z.array(z.object({ index: count, name: z.string().min(1) })).min(1),
+  limits: z
+    .object({ maxRecordBytes: count.optional(), maxRawBytes: count.optional(), maxBytes: count.optional() })
+    .default({}),
+})
+
+/** Run SQL over the files of a folder. */
+export const queryTask = z.object({
+  type: z.literal('query'),
+  workDir: z.string(),
+  statements: z.array(
+    z.object({
+      name: z.string(),
+      sql: z.string(),
+      params: z.array(sqlParameter).optional(),
+      as: z.enum(['rows', 'none']),
+    }),
+  ),
+  /** More rows than this from one statement are an error. */
+  maxRows: count.default(100_000),
+})
+
+/** Write the complete rejects of a parsed file, with their original text. */
+export const rejectsTask = z.object({
+  type: z.literal('rejects'),
+  workDir: z.string(),
+  original: z.string(),
+  format,
+  /** What parsing reported. */
+  encoding,
+  /** Yields `_rec, _line, _off, _len, reasons`, any order; reasons: JSON text or a list of structs. */
+  sql: z.string(),
+  params: z.array(sqlParameter).optional(),
+  /** The structural rejects of the same parsing. */
+  structural: z.string().nullable(),
+  output: z.string(),
+  maxRawBytes: count.optional(),
+})
+
+export const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
+export type Task = z.infer<typeof task>
+
+export const parseResult = z.object({
+  records: count,
+  good: count,
+  structuralRejects: count,
+  /** Blank lines after the header. */
+  skipped: count,
+  /** Bytes after unpacking. */
+  bytes: count,
+  /** Some field held a line break (already restored in the Parquet file). */
+  embedded: z.boolean(),
+  encoding,
+  rejectCounts: z.partialRecord(z.enum(STRUCTURAL_CODES), count),
+  transcodeMs: count,
+  parquetMs: count,
+})
+export type ParseResult = z.infer<typeof parseResult>
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+const json: z.ZodType<Json> = z.json()
+
+/** One row of a result: bigints are numbers when they are safe, else strings; dates are ISO strings; decimals strings. */
+export type Row = Record<string, Json>
+
+/** By statement name: the rows (for `as: 'rows'`) and how many rows the statement wrote. */
+export const queryResult = z.record(
+  z.string(),
+  z.object({ rows: z.array(z.record(z.string(), json)), changed: count }),
+)
+export type QueryResult = z.infer<typeof queryResult>
+
+export const rejectsResult = z.object({
+  total: count,
+  structural: count,
+  /** How many records have this reason; a record with several counts in each. */
+  counts: z.array(z.object({ column: z.string().nullable(), code: z.string(), count })),
+})
+export type RejectsResult = z.infer<typeof rejectsResult>
+
+/** How far a task is. `fraction` 0..1 never goes back. */
+export const taskProgress = z.object({
+  phase: z.string(),
+  bytesDone: count,
+  bytesTotal: count,
+  rows: count,
+  fraction: z.number().min(0).max(1),
+})
+export type TaskProgress = z.infer<typeof taskProgress>
+
+export const limits = z.object({ memoryLimitMb: count, threads: count.min(1), maxTempMb: count })
+export type Limits = z.infer<typeof limits>
+
+/** What the parent sends. `tempDir` is the task's own; the parent removes it whatever happens. */
+export const toChild = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('task'), id: count, tempDir: z.string(), limits, task }),
+  z.object({ kind: z.literal('abort'), id: count }),
+])
+export type ToChild = z.infer<typeof toChild>
+
+/** What the child sends. `fatal`: it cannot go on and should be replaced. */
+export const fromChild = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ready') }),
+  z.object({ kind: z.literal('progress'), id: count, progress: taskProgress }),
+  z.object({ kind: z.literal('done'), id: count, result: z.unknown() }),
+  z.object({
+    kind: z.literal('failed'),
+    id: count,
+    code: z.enum(ENGINE_ERROR_CODES),
+    message: z.string(),
+    fatal: z.boolean(),
+  }),
+])
+export type FromChild = z.infer<typeof fromChild>
