@@ -10,24 +10,30 @@ import {
   open,
   rename,
   rm,
+  rmdir,
   stat,
 } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
 
 /**
  * A store on a local disk. A file is written under a temporary name, flushed, and renamed into place, so a key either
- * is complete or is not there, also after a crash.
+ * is complete or is not there, also after a crash. Files arrive in `incoming`, a folder of the store unless said; on
+ * another file system it costs one more copy.
  */
-export function createDiskStore(root: string): ArtifactStore {
+export function createDiskStore(
+  root: string,
+  options: { incoming?: string | undefined } = {},
+): ArtifactStore {
   const folder = resolve(root)
+  const incoming = resolve(options.incoming ?? join(folder, 'incoming'))
   const pathOf = (key: string) => join(folder, checkKey(key))
   return {
     put: (key, source, options) =>
-      placed(folder, pathOf(key), (path) => write(path, source, options?.maxBytes)),
+      placed({ folder, incoming }, pathOf(key), (path) => write(path, source, options?.maxBytes)),
     putFile: (key, path) =>
-      placed(folder, pathOf(key), async (temporary) => {
+      placed({ folder, incoming }, pathOf(key), async (temporary) => {
         await linkOrCopy(path, temporary)
         return hashFile(temporary)
       }),
@@ -40,28 +46,68 @@ export function createDiskStore(root: string): ArtifactStore {
       await rm(path, { force: true })
       await linkOrCopy(pathOf(key), path)
     },
-    remove: (key) => rm(pathOf(key), { force: true }),
+    remove: async (key) => {
+      await rm(pathOf(key), { force: true })
+      await removeEmptyFolders(folder, dirname(pathOf(key)))
+    },
   }
 }
 
 async function placed(
-  folder: string,
+  { folder, incoming }: { folder: string; incoming: string },
   target: string,
   fill: (path: string) => Promise<Stored>,
 ): Promise<Stored> {
-  const temporary = join(folder, 'incoming', randomUUID())
+  const temporary = join(incoming, randomUUID())
   try {
     await mkdir(dirname(temporary), { recursive: true })
     const stored = await fill(temporary)
     await failPoint('artifact.before-rename', target)
-    await mkdir(dirname(target), { recursive: true })
-    await rename(temporary, target)
-    await flushFolder(dirname(target))
+    await move(folder, temporary, target)
+    await flush(dirname(target))
     await failPoint('artifact.after-rename', target)
     return stored
   } catch (error) {
     await rm(temporary, { force: true })
     throw translate(error)
+  }
+}
+
+/** Rename a flushed file into place, by way of a copy when it lies on another file system. */
+async function move(folder: string, from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true })
+  try {
+    await rename(from, to)
+  } catch (error) {
+    // Somebody removed the folder, which was still empty.
+    if (codeOf(error) === 'ENOENT') {
+      await mkdir(dirname(to), { recursive: true })
+      return rename(from, to)
+    }
+    if (codeOf(error) !== 'EXDEV') throw error
+    const near = join(folder, 'incoming', randomUUID())
+    await mkdir(dirname(near), { recursive: true })
+    try {
+      await copyFile(from, near)
+      await flush(near)
+      await rename(near, to)
+    } finally {
+      await rm(near, { force: true })
+    }
+    await rm(from, { force: true })
+  }
+}
+
+/** Remove the folders that a removed key leaves empty, up to the root. One that somebody else uses stays. */
+async function removeEmptyFolders(root: string, folder: string): Promise<void> {
+  for (let empty = folder; empty.startsWith(`${root}${sep}`); empty = dirname(empty)) {
+    try {
+      await rmdir(empty)
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') continue
+      if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return
+      throw error
+    }
   }
 }
 
@@ -101,12 +147,7 @@ async function hashFile(path: string): Promise<Stored> {
     hash.update(chunk)
     bytes += chunk.length
   }
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
+  await flush(path)
   return { bytes, sha256: hash.digest('hex') }
 }
 
@@ -120,12 +161,13 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
+/** Flush a file or a folder to the disk. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r')
   try {
-    await folder.sync()
+    await file.sync()
   } finally {
-    await folder.close()
+    await file.close()
   }
 }
 
