@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, membersQuery } from './members.ts'
+import type { NamedStatement } from './statement.ts'
 import { type TargetColumn, targetColumns } from './target.ts'
 
 /** One load: the clean file, the ids of its codes, and what the rows will carry. Paths are absolute. */
@@ -19,7 +20,7 @@ export interface LoadFileInput {
 
 /** Statements that write the COPY file, and the columns of the target in its order; `copyIn` reads it. */
 export interface CompiledLoadFile {
-  statements: string[]
+  statements: NamedStatement[]
   columns: string[]
 }
 
@@ -50,7 +51,11 @@ export function compileLoadFile(definition: DatasetDefinition, input: LoadFileIn
   const query = `select ${values.join(', ')} from read_parquet(${lit(input.clean)}) p ${joins.join(' ')} order by ${[...order, 1].join(', ')}`
   return {
     statements: [
-      `copy (${query}) to ${lit(input.output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '')`,
+      {
+        name: 'load-file',
+        sql: `copy (${query}) to ${lit(input.output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '')`,
+        as: 'none',
+      },
     ],
     columns: columns.map(({ name }) => name),
   }

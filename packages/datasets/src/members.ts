@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { lit, quoteIdentifier } from './literals.ts'
+import type { NamedStatement } from './statement.ts'
 
 /**
  * The members of the dimension of one column: a Parquet file, or one JSON object a line if the name ends in
@@ -28,8 +29,8 @@ export interface DistinctMembers {
   column: string
   table: string
   key: string
-  /** Rows `{code}`, sorted, without NULL. */
-  sql: string
+  /** Answers with rows `{code}`, sorted, without NULL; its name is `members-` and the column. */
+  statement: NamedStatement
 }
 
 /** The queries that list, per dimension column, the distinct codes of a clean file. */
@@ -38,6 +39,7 @@ export function distinctMembers(definition: DatasetDefinition, clean: string): D
     if (column.type !== 'text' || !column.dimension || column.managed) return []
     const name = quoteIdentifier(column.name)
     const sql = `select distinct ${name} as code from read_parquet(${lit(clean)}) where ${name} is not null order by 1`
-    return [{ column: column.name, table: column.dimension.table, key: column.dimension.key, sql }]
+    const statement: NamedStatement = { name: `members-${column.name}`, sql, as: 'rows' }
+    return [{ column: column.name, table: column.dimension.table, key: column.dimension.key, statement }]
   })
 }

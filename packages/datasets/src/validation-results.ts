@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Rows of the query `results.totals`: one. `records = good + rejected + duplicates` is for the caller to check. */
+/** `records = good + rejected + duplicates` is for the caller to check. */
 export const Totals = z.object({
   records: z.int().min(0),
   good: z.int().min(0),
@@ -9,10 +9,29 @@ export const Totals = z.object({
 })
 export type Totals = z.infer<typeof Totals>
 
-/** Rows of the query `results.days`: clean rows per value of the replace scope ('' if none) and day. */
+/** Clean rows per value of the replace scope ('' if none) and day. */
 export const DayCount = z.object({ scope: z.string(), day: z.iso.date(), rows: z.int().positive() })
 export type DayCount = z.infer<typeof DayCount>
 
-/** Rows of the query `results.scopes`: the companies and warehouses in the clean rows. */
+/** The companies and warehouses in the clean rows. */
 export const ScopePresent = z.object({ company: z.string().nullable(), warehouse: z.string().nullable() })
 export type ScopePresent = z.infer<typeof ScopePresent>
+
+/** What a validation found. `days` and `scopes` are empty where the definition has no window column or scope. */
+export interface ValidationResult {
+  totals: Totals
+  days: DayCount[]
+  scopes: ScopePresent[]
+}
+
+const Answers = z.object({
+  totals: z.object({ rows: z.tuple([Totals]) }),
+  days: z.object({ rows: z.array(DayCount) }).optional(),
+  scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
+})
+
+/** Reads the answers of the statements of `compileValidation`, by name. Throws a ZodError when they are not those. */
+export function readValidation(answers: unknown): ValidationResult {
+  const { totals, days, scopes } = Answers.parse(answers)
+  return { totals: totals.rows[0], days: days?.rows ?? [], scopes: scopes?.rows ?? [] }
+}

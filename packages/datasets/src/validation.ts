@@ -5,6 +5,7 @@ import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, memberCodes } from './members.ts'
 import type { Cell, Check } from './rules/checks.ts'
 import { compileRecordRules, dayOf, type ImportRules, valuesQuery } from './rules/record.ts'
+import type { NamedStatement } from './statement.ts'
 import { loserStatements, roundMarks, uniqueRounds } from './uniqueness.ts'
 
 /** One validation: a parsed file, what it brought, and what this import may hold. Paths are absolute. */
@@ -25,13 +26,12 @@ export interface ValidationInput {
   folder: string
 }
 
-/** Statements to run in order in one fresh database, the files they leave, and where the result rows are. */
+/** Statements to run in order in one fresh database (an engine `query` task), and the files that they leave. */
 export interface CompiledValidation {
-  statements: string[]
+  /** `readValidation` takes the rows of those that answer with rows. */
+  statements: NamedStatement[]
   /** clean: `_rec, _line`, typed columns. bad: `_rec, _line, _off, _len, reasons` (JSON). duplicates: …, `winner`. */
   outputs: { clean: string; bad: string; duplicates: string }
-  /** Index into `statements` of the queries whose rows are wanted; read them with the schemas of `validation-results`. */
-  results: { totals: number; days: number | null; scopes: number | null }
 }
 
 /**
@@ -62,23 +62,24 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
   const marks = roundMarks(rounds, 'good').map((mark) => `, ${mark}`)
   const all = valuesQuery(parsed, cells, rules)
   const marked = `select *, ${good} as good from ${all}`
-  const work = [
+  const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
+  const statements = [
     rounds.length > 0
-      ? `create temp table marks as select _rec, good${marks.join('')} from (${marked})`
-      : `create temp table marks as select _rec, good from (${marked}) where not good`,
-    'create temp table failed as select _rec from marks where not good',
-    copyTo(outputs.bad, badQuery(valuesWhere('_rec in (select _rec from failed)'), checks)),
-    ...loserStatements(rounds, 'marks', valuesWhere),
-    copyTo(outputs.duplicates, 'select * from losers order by _rec'),
-    'drop table marks',
-    'insert into failed select _rec from losers',
-    copyTo(
-      outputs.clean,
-      cleanQuery(valuesWhere('not exists (select 1 from failed where failed._rec = p._rec)'), cells),
-    ),
+      ? run('mark', `create temp table marks as select _rec, good${marks.join('')} from (${marked})`)
+      : run('mark', `create temp table marks as select _rec, good from (${marked}) where not good`),
+    run('failed', 'create temp table failed as select _rec from marks where not good'),
+    run('bad', copyTo(outputs.bad, badQuery(valuesWhere('_rec in (select _rec from failed)'), checks))),
+    ...loserStatements(rounds, 'marks', valuesWhere).map((sql, index) => run(`losers-${index}`, sql)),
+    run('duplicates', copyTo(outputs.duplicates, 'select * from losers order by _rec')),
+    run('forget-marks', 'drop table marks'),
+    run('not-clean', 'insert into failed select _rec from losers'),
+    run('clean', copyTo(outputs.clean, cleanQuery(valuesWhere(CLEAN), cells))),
+    ...resultQueries(definition, outputs, parsed),
   ]
-  return withResults(definition, work, outputs, parsed)
+  return { statements, outputs }
 }
+
+const CLEAN = 'not exists (select 1 from failed where failed._rec = p._rec)'
 
 function cleanQuery(values: string, cells: readonly Cell[]): string {
   const columns = cells.map(({ column, value }) => `${value} as ${quoteIdentifier(column.name)}`)
@@ -99,36 +100,30 @@ function badQuery(values: string, checks: readonly Check[]): string {
   return `select _rec, _line, _off, _len, ${checked} as reasons from (select _rec, _line, _off, _len, ${list} as reasons from ${values}) order by _rec`
 }
 
-function withResults(
+/** The queries whose rows `readValidation` reads, counted from the files themselves. */
+function resultQueries(
   definition: DatasetDefinition,
-  work: readonly string[],
   outputs: CompiledValidation['outputs'],
   parsed: string,
-): CompiledValidation {
-  const statements = [...work]
-  const add = (sql: string) => statements.push(sql) - 1
+): NamedStatement[] {
   const clean = `read_parquet(${lit(outputs.clean)})`
-  const count = (source: string) => `(select count(*) from ${source})::double`
-  const totals = add(
-    `select ${count(parsed)} as records, ${count(clean)} as good, ${count(`read_parquet(${lit(outputs.bad)})`)} as rejected, ${count('losers')} as duplicates`,
-  )
+  const count = (source: string) => `(select count(*) from ${source})`
+  const ask = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'rows' })
+  const bad = `read_parquet(${lit(outputs.bad)})`
+  const totals = `select ${count(parsed)} as records, ${count(clean)} as good, ${count(bad)} as rejected, ${count(`read_parquet(${lit(outputs.duplicates)})`)} as duplicates`
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
-  const replaceScope = definition.replaceScope
-    ? `coalesce(${quoteIdentifier(definition.replaceScope)}::varchar, '')`
-    : "''"
-  const days = window
-    ? add(
-        `select ${replaceScope} as scope, ${dayOf({ column: window, value: quoteIdentifier(window.name) })}::varchar as day, count(*)::double as "rows" from ${clean} group by 1, 2 order by 1, 2`,
-      )
-    : null
-  const { scope } = definition
+  const { scope, replaceScope } = definition
+  const part = replaceScope === undefined ? "''" : quoteIdentifier(replaceScope)
   const warehouse = scope?.warehouse ? quoteIdentifier(scope.warehouse) : 'NULL::VARCHAR'
-  const scopes = scope
-    ? add(
-        `select distinct ${quoteIdentifier(scope.company)} as company, ${warehouse} as warehouse from ${clean} order by 1, 2`,
-      )
-    : null
-  return { statements, outputs, results: { totals, days, scopes } }
+  const day = window ? `${dayOf({ column: window, value: quoteIdentifier(window.name) })}::varchar` : ''
+  const days = `select ${part} as scope, ${day} as day, count(*) as "rows" from ${clean} group by 1, 2 order by 1, 2`
+  const company = scope ? quoteIdentifier(scope.company) : ''
+  const present = `select distinct ${company} as company, ${warehouse} as warehouse from ${clean} order by 1, 2`
+  return [
+    ask('totals', totals),
+    ...(window ? [ask('days', days)] : []),
+    ...(scope ? [ask('scopes', present)] : []),
+  ]
 }
 
 /** Row groups as DuckDB likes them; snappy costs the least time of the compressions. */
