@@ -123,7 +123,8 @@ async function untilReady(service, port, password, signal) {
     signal?.throwIfAborted()
     if (!service.running()) return describe(await service.exited)
     const answer = await ask(port, `AUTH ${password}\r\nINFO\r\nQUIT\r\n`)
-    if (answer.includes(`process_id:${service.pid}\r\n`) && answer.includes('loading:0\r\n')) return undefined
+    const facts = answer.split('\r\n') // whole lines: async_loading:0 is another fact than loading:0
+    if (facts.includes(`process_id:${service.pid}`) && facts.includes('loading:0')) return undefined
     await delay(10)
   }
   return `not ready within ${READY_MS / 1000} s`

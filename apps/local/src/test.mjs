@@ -111,8 +111,11 @@ async function startTestServices(settings, dir, life) {
   const kept = Object.entries(toolEnvironment(settings)).filter(
     ([name]) => !users.includes(name) && !name.startsWith('ADUANA_'),
   )
+  const scratch = join(dir, 'tmp') // so that an interrupted test leaves nothing either
+  mkdirSync(scratch)
   return {
     ...Object.fromEntries(kept),
+    TMPDIR: scratch,
     TEST_DATABASE_URL: postgres.url,
     TEST_REDIS_URL: redis.url,
     ADUANA_DATA_DIR: join(dir, 'data'),
