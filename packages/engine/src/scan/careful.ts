@@ -267,6 +267,7 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     let o = writeNumber(state.out, state.outEnd, r.at - start)
     state.out[o++] = LF
     state.outEnd = o
+    state.longest = Math.max(state.longest, o - outStart)
     state.record++
     state.good++
     state.goodSum += BigInt(state.record)

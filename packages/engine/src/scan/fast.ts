@@ -30,6 +30,7 @@ export function scanFast(state: ScanState): FastStop {
   let line = state.line
   let record = state.record
   let sum = 0
+  let longest = state.longest
   let stop: FastStop = 'more'
 
   records: while (p < end) {
@@ -136,6 +137,7 @@ export function scanFast(state: ScanState): FastStop {
       record++
       line++
       sum += record
+      if (o - recordOut > longest) longest = o - recordOut
       recordStart = p
       recordOut = o
       break
@@ -149,6 +151,7 @@ export function scanFast(state: ScanState): FastStop {
   state.goodSum += BigInt(sum)
   state.record = record
   state.line = line
+  state.longest = longest
   return stop
 }
 

@@ -11,6 +11,8 @@ export interface ScanCounts {
   structural: number
   /** Blank lines. */
   skipped: number
+  /** Bytes of the longest canonical record. */
+  longest: number
   /** Sum of the numbers of the good records. */
   goodSum: bigint
   /** Some good field holds a line break (as 0x1E for LF, 0x1D for CR). */
@@ -91,6 +93,7 @@ export function createScanner(options: ScanOptions): Scanner {
       good: state.good,
       structural: state.structural,
       skipped: state.skipped,
+      longest: state.longest,
       goodSum: state.goodSum,
       embedded: state.embedded,
       rejectCounts: Object.fromEntries(state.rejectCounts),

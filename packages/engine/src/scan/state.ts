@@ -59,6 +59,8 @@ export interface ScanState {
   goodSum: bigint
   structural: number
   skipped: number
+  /** Bytes of the longest canonical record. */
+  longest: number
   /** Some field holds a line break. */
   embedded: boolean
   /** The guess of UTF-8 met bytes that are not. */
@@ -95,6 +97,7 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     goodSum: 0n,
     structural: 0,
     skipped: 0,
+    longest: 0,
     embedded: false,
     undecided: false,
     rejects: [],
