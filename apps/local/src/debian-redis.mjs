@@ -35,7 +35,8 @@ export async function debianRedis(folder, signal) {
     moveInPlace(join(work, 'root'), folder)
     return undefined
   } catch (error) {
-    if (error instanceof LaunchError) return `${error.message.split('\n')[0]} ${complaints(logFile)}`
+    // The log goes with the folder, so its telling lines go into the answer.
+    if (error instanceof LaunchError) return `${error.message.split('. The end of')[0]}: ${complaints(logFile)}`
     throw error
   } finally {
     rmSync(work, { recursive: true, force: true })
