@@ -36,7 +36,8 @@ export async function debianRedis(folder, signal) {
     return undefined
   } catch (error) {
     // The log goes with the folder, so its telling lines go into the answer.
-    if (error instanceof LaunchError) return `${error.message.split('. The end of')[0]}: ${complaints(logFile)}`
+    if (error instanceof LaunchError)
+      return `${error.message.split('. The end of')[0]}: ${complaints(logFile)}`
     throw error
   } finally {
     rmSync(work, { recursive: true, force: true })
