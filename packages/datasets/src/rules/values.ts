@@ -100,10 +100,12 @@ function timestampBranches(column: TimestampColumn, text: string, format: Timest
   }
   const point = `replace(${text}, ',', '.')`
   const offset = String.raw`([+-]\d{2}):?([0-5]\d)$`
-  const withColon = String.raw`regexp_replace(${point}, '${offset}', '\1:\2')`
+  // DuckDB wants seconds and a colon in the offset.
+  const withSeconds = String.raw`regexp_replace(${point}, '(T\d\d:\d\d)(Z|[+-]|$)', '\1:00\2')`
+  const complete = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
   const withOffset = String.raw`.*T.*(?:Z|[+-]\d{2}(?::?\d{2})?)`
   return [
-    `when ${fullMatch(text, formatShape(format))} then case when ${fullMatch(text, withOffset)} then try_cast(${withColon} as timestamptz) else timezone(${zone}, try_cast(${point} as timestamp)) end`,
+    `when ${fullMatch(text, formatShape(format))} then case when ${fullMatch(text, withOffset)} then try_cast(${complete} as timestamptz) else timezone(${zone}, try_cast(${point} as timestamp)) end`,
   ]
 }
 

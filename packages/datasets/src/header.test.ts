@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest'
+import { knownHeaders, mapHeader, normaliseHeader } from './header.ts'
+import { production } from './shipped/production.ts'
+import { definitionWith } from './testing/definitions.ts'
+
+describe('a header', () => {
+  test.each([
+    ['Fecha Contabilización', 'fecha_contabilizacion'],
+    [' PESO NETO (kg) ', 'peso_neto_kg'],
+    ['\ufeffmáquina-código', 'maquina_codigo'],
+    ['nº', 'nº'],
+    ['Año', 'ano'],
+    ['***', ''],
+  ])('is compared without case, accents and punctuation: %s', (text, normalised) => {
+    expect(normaliseHeader(text)).toBe(normalised)
+  })
+
+  test('maps names and aliases of any order to columns, and says what is unknown, missing and twice', () => {
+    const cells = [
+      'Peso neto (kg)',
+      'Código Máquina',
+      'Fecha Contabilización',
+      'Color',
+      'CANTIDAD',
+      'máquina',
+    ]
+    expect(mapHeader(production, cells)).toEqual({
+      columns: [
+        { index: 0, name: 'peso_neto' },
+        { index: 1, name: 'maquina_codigo' },
+        { index: 2, name: 'fecha_contabilizacion' },
+        { index: 4, name: 'cantidad' },
+      ],
+      unknown: ['Color'],
+      missing: ['maquinista_codigo', 'turno', 'lote'],
+      twice: [{ column: 'maquina_codigo', headers: ['Código Máquina', 'máquina'] }],
+    })
+  })
+
+  test('that is exact maps every column; optional ones may be absent', () => {
+    const names = production.columns.map(({ name }) => name)
+    expect(mapHeader(production, names)).toEqual({
+      columns: names.map((name, index) => ({ index, name })),
+      unknown: [],
+      missing: [],
+      twice: [],
+    })
+    expect(mapHeader(production, names.slice(0, -1)).missing).toEqual([])
+    expect(knownHeaders(production)).toContain('fecha_contabilizacion')
+  })
+
+  test('cannot bring a column that others write', () => {
+    const definition = definitionWith([
+      { name: 'a', type: 'text' },
+      { name: 'flag', type: 'boolean', managed: true, required: true },
+    ])
+    expect(mapHeader(definition, ['a', 'flag'])).toMatchObject({ unknown: ['flag'], missing: [] })
+  })
+
+  test('of empty cells brings nothing', () => {
+    expect(mapHeader(production, ['', '-']).unknown).toEqual(['', '-'])
+  })
+})

@@ -1,0 +1,144 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { RejectReason } from '@aduana/contracts/rejects'
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { z } from 'zod'
+import { fileColumns } from '../header.ts'
+import { lit, quoteIdentifier } from '../literals.ts'
+import type { NamedStatement } from '../statement.ts'
+import { compileValidation, type ValidationInput } from '../validation.ts'
+import { readValidation, type ValidationResult } from '../validation-results.ts'
+
+export type Answer = { rows: Record<string, unknown>[] }
+
+/** A DuckDB with a folder of its own, set up as the engine does it. */
+export interface TestDuck {
+  folder: string
+  /** Runs statements one by one, each prepared alone, and gives the rows of those that answer with rows. */
+  run(statements: readonly NamedStatement[]): Promise<Record<string, Answer>>
+  rows(sql: string): Promise<Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+/** Opens one in a new temporary folder. */
+export async function openTestDuck(): Promise<TestDuck> {
+  const folder = await mkdtemp(join(tmpdir(), 'datasets-'))
+  const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '512MB' })
+  const connection = await instance.connect()
+  await connection.run("SET TimeZone='UTC'")
+  await connection.run(`SET allowed_directories=[${lit(folder)}]`)
+  await connection.run('SET enable_external_access=false')
+  return {
+    folder,
+    async run(statements) {
+      const answers: Record<string, Answer> = {}
+      for (const { name, sql, as } of statements) {
+        const rows = await queryRows(connection, sql)
+        if (as === 'rows') answers[name] = { rows }
+      }
+      return answers
+    },
+    rows: (sql) => queryRows(connection, sql),
+    async close() {
+      connection.closeSync()
+      instance.closeSync()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
+
+async function queryRows(connection: DuckDBConnection, sql: string): Promise<Record<string, unknown>[]> {
+  const statement = await connection.prepare(sql)
+  try {
+    const rows = await (await statement.run()).getRowObjects()
+    return rows.map((row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]),
+      ),
+    )
+  } finally {
+    statement.destroySync()
+  }
+}
+
+/** A record of a file: column name → text. An absent name is an empty cell. */
+export type TextRecord = Record<string, string>
+
+export interface Validated extends ValidationResult {
+  /** Clean rows with all values as text. */
+  clean: Record<string, unknown>[]
+  bad: { record: number; reasons: RejectReason[] }[]
+  duplicates: { record: number; winner: number }[]
+}
+
+/** Writes records as the parser would and validates them. `_rec` counts from 1. */
+export async function validate(
+  definition: DatasetDefinition,
+  records: readonly TextRecord[],
+  more: Partial<ValidationInput> = {},
+): Promise<Validated> {
+  const duck = await openTestDuck()
+  try {
+    return await validateIn(duck, definition, records, more)
+  } finally {
+    await duck.close()
+  }
+}
+
+/** The same in a given DuckDB, whose folder then holds the files. */
+export async function validateIn(
+  duck: TestDuck,
+  definition: DatasetDefinition,
+  records: readonly TextRecord[],
+  more: Partial<ValidationInput> = {},
+): Promise<Validated> {
+  const columns = more.columns ?? fileColumns(definition).map(({ name }) => name)
+  const parsed = join(duck.folder, 'parsed.parquet')
+  await writeParsed(duck, parsed, columns, records)
+  const input = { parsed, columns, embedded: false, folder: duck.folder, ...more }
+  const compiled = compileValidation(definition, input)
+  const result = readValidation(await duck.run(compiled.statements))
+  await duck.rows('drop table if exists failed')
+  await duck.rows('drop table if exists losers')
+  const clean = await duck.rows(
+    `select columns(*)::varchar from read_parquet(${lit(compiled.outputs.clean)}) order by _rec::bigint`,
+  )
+  const bad = await duck.rows(`select _rec, reasons from read_parquet(${lit(compiled.outputs.bad)})`)
+  const duplicates = await duck.rows(
+    `select _rec, winner from read_parquet(${lit(compiled.outputs.duplicates)})`,
+  )
+  return {
+    ...result,
+    clean,
+    bad: z
+      .array(z.object({ _rec: z.int(), reasons: z.string() }))
+      .parse(bad)
+      .map(({ _rec, reasons }) => ({
+        record: _rec,
+        reasons: z.array(RejectReason).parse(JSON.parse(reasons)),
+      })),
+    duplicates: z
+      .array(z.object({ _rec: z.int(), winner: z.int() }))
+      .parse(duplicates)
+      .map(({ _rec, winner }) => ({ record: _rec, winner })),
+  }
+}
+
+async function writeParsed(
+  duck: TestDuck,
+  path: string,
+  columns: readonly string[],
+  records: readonly TextRecord[],
+): Promise<void> {
+  const lines = records.map((record, index) =>
+    JSON.stringify({ _rec: index + 1, cells: columns.map((name) => record[name] ?? '') }),
+  )
+  const source = join(duck.folder, 'parsed.ndjson')
+  await writeFile(source, `${lines.join('\n')}\n`)
+  const cells = columns.map((name, index) => `cells[${index + 1}] as ${quoteIdentifier(name)}`)
+  await duck.rows(
+    `copy (select _rec, _rec + 1 as _line, _rec * 100 as _off, 99::bigint as _len, ${cells.join(', ')} from read_json(${lit(source)}, format = 'newline_delimited', columns = {_rec: 'BIGINT', cells: 'VARCHAR[]'})) to ${lit(path)} (format parquet)`,
+  )
+}
