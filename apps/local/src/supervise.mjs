@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LaunchError } from './errors.mjs'
 import { describe, stopService } from './processes.mjs'
-import { complain, say } from './say.mjs'
+import { complain } from './say.mjs'
 
 /**
  * @typedef {object} Supervised
@@ -19,6 +19,7 @@ import { complain, say } from './say.mjs'
  * @param {number} [options.mostDeaths]
  * @param {number} [options.withinMs]
  * @param {number} [options.firstDelayMs]
+ * @param {(text: string) => void} [options.tell] hears of each death and restart
  * @returns {Supervised}
  */
 export function supervise({
@@ -28,6 +29,7 @@ export function supervise({
   mostDeaths = 5,
   withinMs = 60_000,
   firstDelayMs = 250,
+  tell = complain,
 }) {
   const { name, logFile } = first
   const stopping = new AbortController()
@@ -48,13 +50,13 @@ export function supervise({
           `${story}\n${name} died ${deaths.length} times within ${withinMs / 1000} s: giving up.`,
         )
       }
-      complain(`${story}\nstarting it again (${deaths.length} of ${mostDeaths}) …`)
+      tell(`${story}\nstarting it again (${deaths.length} of ${mostDeaths}) …`)
       await delay(firstDelayMs * 2 ** (deaths.length - 1), undefined, { signal: stopping.signal }).catch(
         () => undefined,
       )
       if (stopping.signal.aborted) return new Promise(() => undefined)
       current = again()
-      say(`${name} is started again`)
+      tell(`${name} is started again`)
     }
   }
 
