@@ -1,3 +1,4 @@
+import { STAGE_NAMES, type StageName, type StagePayload } from '@aduana/contracts/stages'
 import { type Database, inTransaction } from '@aduana/db/database'
 import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
@@ -43,7 +44,7 @@ export async function reconcile(
     }
     suspicions.delete(job.id)
     logger.warn({ event: 'dispatch.work_lost', jobId: job.id, attempt: job.attempt, found: state })
-    await readmit(db, job, state === 'failed')
+    await readmit(db, job, state === 'failed' ? { stage: undefined, reason: 'its flow failed' } : undefined)
   }
   for (const id of suspicions.keys()) if (!seen.has(id)) suspicions.delete(id)
 }
@@ -66,13 +67,7 @@ async function lookAt(
   job: Suspect,
 ): Promise<'fine' | 'missing' | 'failed' | 'stuck'> {
   const stages = await openStages(db, job.id)
-  const all = await flows.states({ jobId: job.id, attempt: job.attempt }, [
-    'parse',
-    'validate',
-    'quarantine',
-    'load',
-    'fan-out',
-  ])
+  const all = await flows.states({ jobId: job.id, attempt: job.attempt }, STAGE_NAMES)
   const first = stages[0]
   if (first === undefined) return 'stuck'
   const index = all.length - stages.length
@@ -85,7 +80,21 @@ async function lookAt(
   return state === 'failed' || state === 'missing' ? state : 'stuck'
 }
 
-function readmit(db: Database, job: Suspect, died: boolean): Promise<void> {
+/** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
+export function failLostJob(
+  db: Database,
+  payload: StagePayload,
+  stage: StageName,
+  reason: string,
+): Promise<void> {
+  return readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
+}
+
+function readmit(
+  db: Database,
+  job: Suspect,
+  death: { stage: StageName | undefined; reason: string } | undefined,
+): Promise<void> {
   return inTransaction(db, async (tx) => {
     const row = await tx
       .selectFrom('jobs')
@@ -95,13 +104,13 @@ function readmit(db: Database, job: Suspect, died: boolean): Promise<void> {
       .forUpdate()
       .executeTakeFirst()
     if (!row) return
-    if (died && row.lost_count >= LOSSES_ALLOWED) {
+    if (death && row.lost_count >= LOSSES_ALLOWED) {
       await failJob(
         tx,
         { jobId: job.id, attempt: job.attempt },
         {
           code: 'worker_lost',
-          detail: `The process that worked on the stage ${row.stage ?? 'parse'} died ${row.lost_count + 1} times. Nothing was loaded. The file may need more memory than a worker has.`,
+          detail: `The process that worked on the stage ${death.stage ?? row.stage ?? 'parse'} died too often: ${death.reason}. Nothing was loaded. The file may need more memory than a worker has.`,
           stage: row.stage,
         },
       )
@@ -112,7 +121,7 @@ function readmit(db: Database, job: Suspect, died: boolean): Promise<void> {
       { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },
       {
         admitted_at: null,
-        lost_count: row.lost_count + (died ? 1 : 0),
+        lost_count: row.lost_count + (death ? 1 : 0),
         message: 'The work was lost and starts again',
       },
     )

@@ -142,14 +142,14 @@ export async function commitStage(tx: Tx, run: StageRun, output: Record<string, 
     throw new OvertakenError(`stage ${run.stage} of job ${run.jobId} was overtaken`)
 }
 
-/** Close a run that did not succeed. One that was overtaken stays as it is. */
+/** Close a run that did not succeed. False when it was not open any more: overtaken, or done. */
 export async function closeRun(
   tx: Tx,
   run: StageRun,
   state: 'failed' | 'lost',
   failure: JobFailure | null,
-): Promise<void> {
-  await tx
+): Promise<boolean> {
+  const closed = await tx
     .updateTable('stage_results')
     .set({
       state,
@@ -161,7 +161,8 @@ export async function closeRun(
     .where('attempt', '=', run.attempt)
     .where('try', '=', run.try)
     .where('state', '=', 'running')
-    .execute()
+    .executeTakeFirst()
+  return closed.numUpdatedRows === 1n
 }
 
 /** The output that a finished stage of a job left for the later ones; undefined when it is not done. */

@@ -1,0 +1,117 @@
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { createDiskStore } from '@aduana/artifacts/disk-store'
+import { claimDiskStore } from '@aduana/artifacts/marker'
+import { registerDatasets } from '@aduana/datasets/registry'
+import { SHIPPED } from '@aduana/datasets/shipped'
+import { rememberStore } from '@aduana/db/artifact-stores'
+import { createDatabase } from '@aduana/db/database'
+import { checkSchema, readMigrations } from '@aduana/db/migrations'
+import { createPool } from '@aduana/db/pool'
+import { startEngine } from '@aduana/engine/engine'
+import { startDispatcher } from '@aduana/jobs/dispatcher'
+import { failLostJob } from '@aduana/jobs/reconcile'
+import { stageHandlers } from '@aduana/pipeline/stages'
+import { createFlows } from '@aduana/queue/flow'
+import { createProgressPublisher } from '@aduana/queue/progress-channel'
+import { checkRedis, createRedis } from '@aduana/queue/redis'
+import { startStageWorkers } from '@aduana/queue/stage-workers'
+import { readSettings, WorkerSettings } from '@aduana/runtime/config'
+import { armFailPointsFrom } from '@aduana/runtime/fail-points'
+import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
+import { createLogger, type Logger } from '@aduana/runtime/logger'
+import { stageConcurrency } from './concurrency.ts'
+import { claimWorkFolder } from './work-folder.ts'
+
+/** Start everything a worker needs, in the order in which it is needed; `resources` releases it in reverse. */
+async function start(settings: WorkerSettings, logger: Logger, resources: Resources): Promise<void> {
+  const dataDir = resolve(settings.ADUANA_DATA_DIR)
+  const pool = createPool({
+    url: settings.DATABASE_URL,
+    max: settings.ADUANA_DATABASE_POOL,
+    applicationName: 'aduana worker',
+    logger,
+  })
+  resources.add('database', () => pool.end())
+  const db = createDatabase(pool)
+  await checkSchema(pool, await readMigrations())
+  await registerDatasets(db, SHIPPED)
+
+  const artifacts = join(dataDir, 'artifacts')
+  await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))
+  const workFolder = await claimWorkFolder(dataDir)
+
+  const queue = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }
+  const redis = createRedis(settings.REDIS_URL, 'worker', logger)
+  await checkRedis(redis)
+  redis.disconnect()
+
+  const engine = {
+    memoryLimitMb: settings.ADUANA_ENGINE_MEMORY_MB,
+    threads: settings.ADUANA_ENGINE_THREADS,
+    logger,
+  }
+  const [small, large] = await Promise.all([
+    startEngine({ ...engine, memoryLimitMb: Math.min(128, engine.memoryLimitMb), threads: 1 }),
+    startEngine(engine),
+  ])
+  resources.add('engines', () => Promise.all([small.close(), large.close()]).then(() => undefined))
+  const publisher = createProgressPublisher(queue)
+  resources.add('progress', () => publisher.close())
+
+  const handlers = stageHandlers({
+    db,
+    pool,
+    store: createDiskStore(artifacts),
+    engines: { small, large },
+    publisher,
+    logger,
+    workFolder,
+    worker: `${hostname()}.${process.pid}`,
+    maxUnpackedBytes: settings.ADUANA_MAX_UNPACKED_SIZE,
+  })
+  const workers = startStageWorkers({
+    ...queue,
+    handlers,
+    concurrency: stageConcurrency(settings),
+    onLost: (payload, stage, reason) => failLostJob(db, payload, stage, reason),
+  })
+  resources.add('stage workers', () => workers.close())
+
+  const flows = createFlows(queue)
+  resources.add('flows', () => flows.close())
+  const dispatcher = startDispatcher({
+    db,
+    databaseUrl: settings.DATABASE_URL,
+    flows,
+    limits: {
+      maxActive: settings.ADUANA_MAX_ACTIVE,
+      maxActivePerTenant: settings.ADUANA_MAX_ACTIVE_PER_TENANT,
+    },
+    logger,
+  })
+  resources.add('dispatcher', () => dispatcher.stop())
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings(WorkerSettings, process.env)
+  const logger = createLogger({ name: 'worker', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
+  armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
+  const stopped = untilStopped(settings.ADUANA_PARENT_PID)
+  const resources = createResources(logger)
+  try {
+    await start(settings, logger, resources)
+    logger.info({ event: 'worker.ready', pid: process.pid })
+    logger.info({ event: 'worker.stopping', reason: await stopped })
+  } finally {
+    await resources.release()
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exit(1)
+  },
+)

@@ -1,0 +1,19 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { processExists } from '@aduana/runtime/lifecycle'
+
+/** A scratch folder for this process. Those of processes of this host that are gone are removed on the way. */
+export async function claimWorkFolder(dataDir: string): Promise<string> {
+  const root = join(dataDir, 'work')
+  await mkdir(root, { recursive: true })
+  const host = hostname().replace(/[^A-Za-z0-9-]/g, '-')
+  for (const name of await readdir(root)) {
+    const pid = name.startsWith(`${host}.`) ? Number(name.slice(host.length + 1)) : Number.NaN
+    if (Number.isInteger(pid) && (pid === process.pid || !processExists(pid)))
+      await rm(join(root, name), { recursive: true, force: true })
+  }
+  const own = join(root, `${host}.${process.pid}`)
+  await mkdir(own, { recursive: true })
+  return own
+}

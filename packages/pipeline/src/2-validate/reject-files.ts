@@ -1,0 +1,53 @@
+import { join } from 'node:path'
+import { lit } from '@aduana/datasets/literals'
+import type { Engine } from '@aduana/engine/engine'
+import type { StageJob } from '../stage.ts'
+import { fetchFile } from '../stage-files.ts'
+import type { ParseOutput, ValidateOutput } from '../stage-outputs.ts'
+
+export interface RejectFiles {
+  /** Every reject of the import, structural and by rule, in the order of the file, with its original text. */
+  rejects: string
+  /** Every duplicate with its original text and the record that won. */
+  duplicates: string
+  total: number
+  reasons: ValidateOutput['reasons']
+}
+
+/** Write the complete files of what does not go in, with the original text of each record cut from the file. */
+export async function writeRejectFiles(
+  job: StageJob,
+  engine: Engine,
+  parsed: ParseOutput,
+  outputs: { bad: string; duplicates: string },
+): Promise<RejectFiles> {
+  const { folder } = job
+  const original = await fetchFile(job, 'original')
+  const files = { rejects: join(folder, 'rejects.ndjson'), duplicates: join(folder, 'duplicates.ndjson') }
+  const source = { workDir: folder, original, format: parsed.format, encoding: parsed.encoding }
+  const options = {
+    signal: job.signal,
+    onProgress: ({ fraction }: { fraction: number }) =>
+      job.report({ fraction: 0.85 + fraction * 0.15, message: 'Writing down the rejects' }),
+  }
+  const written = await engine.writeRejects(
+    {
+      ...source,
+      sql: `select _rec, _line, _off, _len, reasons from read_parquet(${lit(outputs.bad)})`,
+      structural: await fetchFile(job, 'structural.ndjson'),
+      output: files.rejects,
+    },
+    options,
+  )
+  await engine.writeRejects(
+    { ...source, sql: duplicateReasons(outputs.duplicates), structural: null, output: files.duplicates },
+    options,
+  )
+  return { ...files, total: written.total, reasons: written.counts }
+}
+
+function duplicateReasons(path: string): string {
+  return `select _rec, _line, _off, _len, to_json([struct_pack("column" := null::varchar, code := 'duplicate',
+    message := 'the same unique columns as record ' || winner || ', which was kept', value := winner::varchar)])::varchar
+    as reasons from read_parquet(${lit(path)})`
+}

@@ -1,0 +1,109 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { daysBetween, nextDay } from '@aduana/contracts/dates'
+import type { JobFailure } from '@aduana/contracts/failures'
+import { compileValidation } from '@aduana/datasets/validation'
+import { readValidation } from '@aduana/datasets/validation-results'
+import type { Engine } from '@aduana/engine/engine'
+import { engineFor } from '../context.ts'
+import { knownMembers } from '../members.ts'
+import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
+import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
+import { writeRejectFiles } from './reject-files.ts'
+
+/** Validate: the definition's rules part the records into clean ones, rejects with every reason, and duplicates. */
+export const validate: Stage = { name: 'validate', work }
+
+async function work(job: StageJob): Promise<StageResult> {
+  const { context, facts, folder } = job
+  const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
+  const engine = engineFor(context, facts.bytes)
+  const { totals, days, outputs } = await partRecords(job, engine, parsed)
+  if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
+    throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
+  const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
+  const rejects = await writeRejectFiles(job, engine, parsed, outputs)
+  const rejected = totals.rejected + parsed.structuralRejects
+  if (rejects.total !== rejected)
+    throw new Error(`${rejected} records were rejected, but ${rejects.total} were written`)
+  const kept = await Promise.all([
+    keepFile(job, {
+      path: outputs.clean,
+      name: 'clean.parquet',
+      mediaType: 'application/vnd.apache.parquet',
+      downloadable: false,
+    }),
+    keepFile(job, { path: rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
+    keepFile(job, { path: rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
+  ])
+  const keep = (tx: Parameters<typeof pointAt>[0]) => pointAt(tx, job, kept)
+  if (tooWide) return { kind: 'fail', failure: tooWide, keep }
+  const output: ValidateOutput = {
+    clean: totals.good,
+    rejected,
+    duplicates: totals.duplicates,
+    days,
+    reasons: rejects.reasons,
+  }
+  job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
+  return {
+    kind: 'done',
+    commit: async (tx) => {
+      await keep(tx)
+      return output
+    },
+  }
+}
+
+async function partRecords(job: StageJob, engine: Engine, parsed: ParseOutput) {
+  const { facts, folder } = job
+  const compiled = compileValidation(facts.definition, {
+    parsed: await fetchFile(job, 'parsed.parquet'),
+    columns: parsed.columns,
+    // The engine has restored the line breaks within quotes already.
+    embedded: false,
+    ...(facts.window ? { window: facts.window } : {}),
+    ...(facts.definition.scope
+      ? {
+          scope: {
+            ...(facts.companies ? { companies: facts.companies } : {}),
+            ...(facts.warehouses ? { warehouses: facts.warehouses } : {}),
+          },
+        }
+      : {}),
+    members: await knownMembers(job, 'quarantine'),
+    folder,
+  })
+  const results = await engine.query(
+    { workDir: folder, statements: compiled.statements },
+    {
+      signal: job.signal,
+      onProgress: ({ fraction }) =>
+        job.report({
+          fraction: fraction * 0.85,
+          message: 'Checking the records',
+          totalItems: parsed.records,
+          processedItems: Math.round(parsed.records * fraction),
+        }),
+    },
+  )
+  return { ...readValidation(results), outputs: compiled.outputs }
+}
+
+/** One typing error in a date must not replace decades: an undeclared window has a longest span. */
+function widerThanAllowed(
+  definition: DatasetDefinition,
+  declared: boolean,
+  days: ValidateOutput['days'],
+): JobFailure | undefined {
+  if (declared || definition.loadMode !== 'replace-window') return undefined
+  const sorted = days.map(({ day }) => day).sort()
+  const [first, last] = [sorted[0], sorted.at(-1)]
+  if (first === undefined || last === undefined) return undefined
+  const span = daysBetween(first, nextDay(last))
+  if (span <= definition.maxWindowDays) return undefined
+  return {
+    code: 'window_too_wide',
+    detail: `The accepted records span ${span} days, from ${first} to ${last}; without a declared window at most ${definition.maxWindowDays} days are replaced. Nothing was changed. Correct the dates, or declare the window with from and to.`,
+  }
+}

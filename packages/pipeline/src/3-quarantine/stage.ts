@@ -1,0 +1,75 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import { changeJob } from '@aduana/jobs/transitions'
+import type { ImportFacts } from '../import-facts.ts'
+import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { fetchFile } from '../stage-files.ts'
+import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
+import { storeRejects } from './store-rejects.ts'
+
+/** Quarantine: the rejects are stored where a person can look at them and mend them, up to the dataset's cap. */
+export const quarantine: Stage = { name: 'quarantine', work }
+
+async function work(job: StageJob): Promise<StageResult> {
+  const { context, facts, run } = job
+  const [parsed, validated] = await Promise.all([
+    readOutput(context.db, run.jobId, 'parse', ParseOutput),
+    readOutput(context.db, run.jobId, 'validate', ValidateOutput),
+  ])
+  const rejects = await fetchFile(job, 'rejects.ndjson')
+  job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
+  const store: Extract<StageResult, { kind: 'done' }>['commit'] = async (tx, client) => {
+    const stored = await storeRejects(client, facts, rejects, job.signal)
+    await changeJob(
+      tx,
+      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+      {
+        records: parsed.records,
+        quarantined: validated.rejected,
+        duplicates: validated.duplicates,
+        result: JSON.stringify(summary(parsed, validated, stored)),
+      },
+    )
+    return { stored, total: validated.rejected }
+  }
+  const failure = tooManyRejects(facts, parsed, validated)
+  if (!failure) return { kind: 'done', commit: store }
+  return { kind: 'fail', failure, keep: async (tx, client) => void (await store(tx, client)) }
+}
+
+/** What a person wants to know of the file beside the counts. */
+function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number): Record<string, unknown> {
+  const days = validated.days.map(({ day }) => day).sort()
+  return {
+    encoding: parsed.encoding,
+    delimiter: parsed.delimiter,
+    headerLine: parsed.headerLine,
+    ignoredColumns: parsed.ignored,
+    absentColumns: parsed.absent,
+    skippedLines: parsed.skipped,
+    firstDay: days[0] ?? null,
+    lastDay: days.at(-1) ?? null,
+    days: new Set(days).size,
+    rejectReasons: validated.reasons.slice(0, 50),
+    rejectsStored: stored,
+  }
+}
+
+function tooManyRejects(
+  facts: ImportFacts,
+  parsed: ParseOutput,
+  validated: ValidateOutput,
+): JobFailure | undefined {
+  const { maxRejectRatio } = facts.definition
+  const ratio = validated.rejected / parsed.records
+  if (validated.clean > 0 && ratio <= maxRejectRatio) return undefined
+  const [top] = validated.reasons
+  const why = top
+    ? ` Most often: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${top.count}).`
+    : ''
+  return {
+    code: 'too_many_rejects',
+    detail: `${validated.rejected} of ${parsed.records} records were rejected (${(ratio * 100).toFixed(1)} %); ${facts.definition.code} allows ${(maxRejectRatio * 100).toFixed(1)} %.${why} Nothing was loaded; the rejects are kept. Correct the file and send it again.`,
+    rejected: validated.rejected,
+    records: parsed.records,
+  }
+}

@@ -1,0 +1,83 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { RejectLine } from '@aduana/contracts/rejects'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { ImportFacts } from '../import-facts.ts'
+
+const COLUMNS = 'id, job_id, dataset_id, record, line, codes, columns, reasons, raw, raw_truncated'
+
+/**
+ * Store the rejects of a file in the transaction of `client`, in place of any that an earlier try has stored; at most
+ * the dataset's cap. Answers how many.
+ */
+export async function storeRejects(
+  client: pg.PoolClient,
+  facts: ImportFacts,
+  path: string,
+  signal: AbortSignal,
+): Promise<number> {
+  await client.query('delete from quarantined_records where job_id = $1', [facts.jobId])
+  const copy = client.query(copyFrom(`copy quarantined_records (${COLUMNS}) from stdin`))
+  await pipeline(Readable.from(copyLines(facts, path)), copy, { signal })
+  return copy.rowCount
+}
+
+async function* copyLines(facts: ImportFacts, path: string): AsyncGenerator<string> {
+  const lines = createInterface({
+    input: createReadStream(path, { highWaterMark: 256 * 1024 }),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })
+  let stored = 0
+  for await (const line of lines) {
+    if (stored >= facts.definition.quarantineCap) break
+    yield copyLine(facts, RejectLine.parse(JSON.parse(line)))
+    stored += 1
+  }
+}
+
+function copyLine(facts: ImportFacts, reject: RejectLine): string {
+  const id = (BigInt(facts.importNo) << 32n) | BigInt(reject.record)
+  const codes = [...new Set(reject.reasons.map((reason) => reason.code))]
+  const columns = [...new Set(reject.reasons.flatMap((reason) => reason.column ?? []))]
+  const fields = [
+    id.toString(),
+    facts.jobId,
+    facts.datasetId,
+    String(reject.record),
+    String(reject.line),
+    textArray(codes),
+    textArray(columns),
+    JSON.stringify(reject.reasons.map((reason) => ({ ...reason, value: visible(reason.value) }))),
+    visible(reject.raw) ?? '',
+    reject.rawTruncated ? 't' : 'f',
+  ]
+  return `${fields.map(escapeField).join('\t')}\n`
+}
+
+/** PostgreSQL's text holds no NUL; the sign for it stands in its place. The downloadable file keeps it as it was. */
+function visible(text: string | null): string | null {
+  return text === null ? null : text.replaceAll('\0', '\u2400')
+}
+
+function textArray(items: readonly string[]): string {
+  return `{${items.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+}
+
+/** A field of COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html). */
+function escapeField(text: string): string {
+  return text.replace(/[\\\n\r\t]/g, (character) => {
+    switch (character) {
+      case '\n':
+        return '\\n'
+      case '\r':
+        return '\\r'
+      case '\t':
+        return '\\t'
+      default:
+        return '\\\\'
+    }
+  })
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto'
+import type { Tx } from '@aduana/db/database'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { holdFence, type Lease, recordBackend } from '@aduana/jobs/leases'
+import { commitStage, OvertakenError } from '@aduana/jobs/stage-log'
+import { changeJob } from '@aduana/jobs/transitions'
+import type { Window } from '@aduana/jobs/windows'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { CancelledError } from '../cancelled.ts'
+import type { StageJob } from '../stage.ts'
+import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
+import { recordUpdate } from './record-update.ts'
+import { type Written, writeRows } from './write-rows.ts'
+
+export interface Publishing {
+  lease: Lease
+  windows: readonly Window[]
+  /** The COPY file. */
+  file: string
+  validated: ValidateOutput
+}
+
+/**
+ * Publish the rows in one transaction. It begins by locking the job's lock rows, if the lease is still ours, and ends
+ * with the guarded change of the job's row: a run that was overtaken or cancelled in between rolls everything back.
+ * @throws OvertakenError, CancelledError
+ */
+export async function publish(job: StageJob, publishing: Publishing): Promise<void> {
+  const { context, run } = job
+  await failPoint('load.before-transaction')
+  await inTransactionOnConnection(context.pool, async (tx, client) => {
+    await boundWaits(tx)
+    await recordBackend(context.db, publishing.lease, await backendPid(tx))
+    if (!(await holdFence(tx, publishing.lease)))
+      throw new OvertakenError(`the lease of job ${run.jobId} is gone`)
+    const written = await interruptible(job, client, () => writeRows(job, tx, client, publishing))
+    const updateId = randomUUID()
+    await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
+    await failPoint('load.before-commit')
+    await finish(tx, job, publishing, written, updateId)
+  })
+  await failPoint('load.after-commit')
+}
+
+/** No statement of a load may hang for ever behind somebody else's lock. */
+async function boundWaits(tx: Tx): Promise<void> {
+  await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
+    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '60s', true)`.execute(
+    tx,
+  )
+}
+
+async function backendPid(tx: Tx): Promise<number> {
+  const row = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
+  const pid = row.rows[0]?.pid
+  if (pid === undefined) throw new Error('the connection has no backend')
+  return pid
+}
+
+/** While `work` runs, an abort cancels the statement of its connection, so that it stops within moments. */
+async function interruptible<T>(job: StageJob, client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
+  const pid = (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid
+  const cancel = () =>
+    void job.context.pool
+      .query('select pg_cancel_backend($1)', [pid])
+      .catch((error: unknown) => job.context.logger.warn({ event: 'load.not_interrupted', err: error }))
+  if (job.signal.aborted) cancel()
+  job.signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await work()
+  } finally {
+    job.signal.removeEventListener('abort', cancel)
+  }
+}
+
+async function finish(
+  tx: Tx,
+  job: StageJob,
+  { validated }: Publishing,
+  written: Written,
+  updateId: string,
+): Promise<void> {
+  const { run } = job
+  const loaded = written.inserted + written.updated
+  const output: LoadOutput = { loaded, ...written, updateId }
+  await commitStage(tx, run, output)
+  const version = await changeJob(
+    tx,
+    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+    {
+      loaded,
+      inserted: written.inserted,
+      updated: written.updated,
+      unchanged: written.unchanged,
+      removed: written.removed,
+      quarantined: validated.rejected,
+      duplicates: validated.duplicates,
+      loaded_at: sql<Date>`clock_timestamp()`,
+      message: 'Loaded',
+    },
+  )
+  if (version !== undefined) return
+  const asked = await tx
+    .selectFrom('jobs')
+    .select('cancel_requested_at')
+    .where('id', '=', run.jobId)
+    .where('attempt', '=', run.attempt)
+    .executeTakeFirst()
+  if (asked?.cancel_requested_at != null) throw new CancelledError()
+  throw new OvertakenError(`job ${run.jobId} was overtaken before its load could commit`)
+}

@@ -1,0 +1,29 @@
+import { completeJob } from '@aduana/jobs/finish'
+import { OvertakenError } from '@aduana/jobs/stage-log'
+import { sql } from 'kysely'
+import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { LoadOutput, readOutput } from '../stage-outputs.ts'
+import { readCounts } from './counts.ts'
+
+/** Fan-out: the dataset update that the load has recorded is passed on, and the import is complete. */
+export const fanOut: Stage = { name: 'fan-out', work }
+
+async function work(job: StageJob): Promise<StageResult> {
+  const { context, run } = job
+  const loaded = await readOutput(context.db, run.jobId, 'load', LoadOutput)
+  return {
+    kind: 'done',
+    commit: async (tx) => {
+      await tx
+        .updateTable('dataset_updates')
+        .set({ fanned_out_at: sql<Date>`clock_timestamp()` })
+        .where('id', '=', loaded.updateId)
+        .execute()
+      const counts = await readCounts(tx, run.jobId)
+      const message = `Loaded ${loaded.loaded} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates`
+      if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
+        throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
+      return {}
+    },
+  }
+}

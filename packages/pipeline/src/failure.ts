@@ -1,0 +1,65 @@
+import { StoreError } from '@aduana/artifacts/store'
+import type { JobFailure } from '@aduana/contracts/failures'
+import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
+import { EngineError } from '@aduana/engine/errors'
+
+/** An error as users are told of it, and whether the same work may succeed when it is tried again. */
+export interface ReadFailure {
+  failure: JobFailure
+  transient: boolean
+}
+
+/** What an unexpected error means for the job. One place decides what is tried again. */
+export function readFailure(error: unknown): ReadFailure {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof EngineError) return readEngineError(error)
+  if (error instanceof StoreError) {
+    if (error.code === 'missing')
+      return {
+        transient: false,
+        failure: { code: 'artifact_missing', detail: `${message} Upload the file again.` },
+      }
+    return { transient: true, failure: { code: 'internal', detail: message } }
+  }
+  const constraint = violatedConstraint(error)
+  const state = errorCode(error)
+  if (constraint !== undefined || (state !== undefined && /^2[23]/.test(state) && state.length === 5))
+    return {
+      transient: false,
+      failure: {
+        code: 'constraint_violated',
+        detail: `The table refused the rows: ${message}. Nothing was changed. The dataset definition allows values that the table does not.`,
+        ...(constraint === undefined ? {} : { constraint }),
+      },
+    }
+  if (isTransient(error))
+    return {
+      transient: true,
+      failure: { code: 'internal', detail: `A service was not available: ${message}` },
+    }
+  return { transient: false, failure: { code: 'internal', detail: message } }
+}
+
+function readEngineError(error: EngineError): ReadFailure {
+  switch (error.code) {
+    case 'bad_input':
+      return {
+        transient: false,
+        failure: { code: 'unreadable_file', detail: `The file could not be read: ${error.message}.` },
+      }
+    case 'engine_out_of_memory':
+      return {
+        transient: false,
+        failure: {
+          code: 'engine_out_of_memory',
+          detail: `The file needs more memory than one import may use: ${error.message}. Nothing was loaded. Split the file or raise ADUANA_ENGINE_MEMORY_MB.`,
+        },
+      }
+    case 'engine_crashed':
+    case 'disk_full':
+    case 'aborted':
+      return { transient: true, failure: { code: 'internal', detail: error.message } }
+    default:
+      return { transient: false, failure: { code: 'internal', detail: error.message } }
+  }
+}

@@ -1,0 +1,41 @@
+import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { Day } from '@aduana/contracts/dates'
+import { ScopeList } from '@aduana/contracts/identity'
+import type { Database } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { z } from 'zod'
+
+/** What a stage needs to know of an import; pinned when it was accepted. */
+export const ImportFacts = z.object({
+  jobId: z.uuid(),
+  userId: z.uuid(),
+  startedAt: z.coerce.date(),
+  importNo: z.int().positive(),
+  datasetId: z.uuid(),
+  definition: DatasetDefinition,
+  mode: LoadMode,
+  bytes: z.coerce.number(),
+  window: z.object({ from: Day, to: Day }).nullable(),
+  scopes: z.array(z.string()),
+  companies: ScopeList,
+  warehouses: ScopeList,
+  encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).nullable(),
+  delimiter: z.string().nullable(),
+})
+export type ImportFacts = z.infer<typeof ImportFacts>
+
+/** Read the facts of an import. @throws Error when the job is not an import */
+export async function readImportFacts(db: Database, jobId: string): Promise<ImportFacts> {
+  const rows = await sql`
+    select j.id as "jobId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
+      i.import_no as "importNo", i.dataset_id as "datasetId", v.definition, i.mode, i.bytes,
+      case when i.declared_window is null then null else jsonb_build_object(
+        'from', lower(i.declared_window)::text, 'to', upper(i.declared_window)::text) end as window,
+      i.scopes, j.companies, j.warehouses, i.encoding, i.delimiter
+    from jobs j join imports i on i.job_id = j.id
+      join dataset_versions v on v.dataset_id = i.dataset_id and v.version = i.dataset_version
+    where j.id = ${jobId}`.execute(db)
+  const facts = ImportFacts.parse(rows.rows[0])
+  // The mode of this import decides how its rows are written; the definition's own mode is only what it would be by itself.
+  return { ...facts, definition: { ...facts.definition, loadMode: facts.mode } }
+}

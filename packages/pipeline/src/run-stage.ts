@@ -1,0 +1,164 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { JobFailure } from '@aduana/contracts/failures'
+import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
+import { inTransaction } from '@aduana/db/database'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { failJob, markCancelled } from '@aduana/jobs/finish'
+import { createProgressReporter } from '@aduana/jobs/progress'
+import { beginStage, closeRun, commitStage, OvertakenError, type StageRun } from '@aduana/jobs/stage-log'
+import type { StageOutcome } from '@aduana/queue/outcome'
+import type { Delivery } from '@aduana/queue/stage-workers'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { CancelledError } from './cancelled.ts'
+import type { PipelineContext } from './context.ts'
+import { readFailure } from './failure.ts'
+import { readImportFacts } from './import-facts.ts'
+import type { Stage, StageResult } from './stage.ts'
+import { watchRun } from './watch-run.ts'
+
+/**
+ * Run a stage of a job as PostgreSQL allows it: begin (guarded), work while a heartbeat goes on, commit (guarded).
+ * However often it is delivered, and wherever it dies, its effects happen once.
+ */
+export async function runStage(
+  context: PipelineContext,
+  stage: Stage,
+  payload: StagePayload,
+  delivery: Delivery,
+): Promise<StageOutcome> {
+  const started = await beginStage(context.db, payload, stage.name, context.worker)
+  switch (started.kind) {
+    case 'stop':
+      context.logger.info({ event: 'stage.not_due', stage: stage.name, ...payload, reason: started.reason })
+      return { kind: 'stop', reason: started.reason }
+    case 'already-done':
+      return { kind: 'done' }
+    case 'busy':
+      return { kind: 'snooze', milliseconds: 1000, reason: 'another process is at work' }
+    case 'run':
+      return work(context, stage, started.run, delivery)
+  }
+}
+
+async function work(
+  context: PipelineContext,
+  stage: Stage,
+  run: StageRun,
+  delivery: Delivery,
+): Promise<StageOutcome> {
+  const began = performance.now()
+  const folder = join(context.workFolder, `${run.jobId}-${run.stage}-${run.attempt}.${run.try}`)
+  const facts = await readImportFacts(context.db, run.jobId)
+  const reporter = createProgressReporter({
+    run,
+    userId: facts.userId,
+    publisher: context.publisher,
+    jobStartedAt: facts.startedAt,
+    title: STAGES[stageIndex(run.stage)]?.title ?? run.stage,
+  })
+  const watch = watchRun(context.db, run, reporter, delivery.signal, context.logger)
+  try {
+    await mkdir(folder, { recursive: true })
+    reporter.report({ fraction: 0 })
+    await failPoint('stage.before-work', run.stage)
+    const result = await stage.work({
+      context,
+      run,
+      facts,
+      folder,
+      signal: watch.signal,
+      report: reporter.report,
+    })
+    watch.stop()
+    const outcome = await settle(context, run, result)
+    context.logger.info({
+      event: 'stage.ended',
+      jobId: run.jobId,
+      stage: run.stage,
+      attempt: run.attempt,
+      outcome: outcome.kind,
+      milliseconds: Math.round(performance.now() - began),
+    })
+    return outcome
+  } catch (error) {
+    watch.stop()
+    return await afterError(context, run, error, delivery, watch.reason())
+  } finally {
+    watch.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function settle(context: PipelineContext, run: StageRun, result: StageResult): Promise<StageOutcome> {
+  switch (result.kind) {
+    case 'done':
+      await failPoint('stage.before-commit', run.stage)
+      await inTransactionOnConnection(context.pool, async (tx, client) =>
+        commitStage(tx, run, await result.commit(tx, client)),
+      )
+      await failPoint('stage.after-commit', run.stage)
+      return { kind: 'done' }
+    case 'committed':
+      return { kind: 'done' }
+    case 'fail':
+      return fail(context, run, result.failure, result.keep)
+    case 'snooze':
+      await inTransaction(context.db, (tx) => closeRun(tx, run, 'lost', null))
+      return { kind: 'snooze', milliseconds: result.milliseconds, reason: result.reason }
+    case 'park':
+      return { kind: 'stop', reason: result.reason }
+  }
+}
+
+async function fail(
+  context: PipelineContext,
+  run: StageRun,
+  failure: JobFailure,
+  keep?: Extract<StageResult, { kind: 'fail' }>['keep'],
+): Promise<StageOutcome> {
+  const located = { ...failure, stage: run.stage }
+  const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
+    // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
+    if (!(await closeRun(tx, run, 'failed', located))) return false
+    await keep?.(tx, client)
+    return failJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
+  })
+  if (!failed) return { kind: 'stop', reason: 'overtaken' }
+  context.logger.warn({ event: 'job.failed', jobId: run.jobId, stage: run.stage, code: failure.code })
+  return { kind: 'fail', failure: located }
+}
+
+async function afterError(
+  context: PipelineContext,
+  run: StageRun,
+  error: unknown,
+  delivery: Delivery,
+  stopped: string | undefined,
+): Promise<StageOutcome> {
+  const { db, logger } = context
+  const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
+  if (error instanceof OvertakenError || stopped === 'overtaken') {
+    logger.warn({ event: 'stage.fenced_out', ...place })
+    return { kind: 'stop', reason: 'overtaken' }
+  }
+  if (stopped === 'cancel' || error instanceof CancelledError) {
+    await inTransaction(db, (tx) => markCancelled(tx, { jobId: run.jobId, attempt: run.attempt }))
+    logger.info({ event: 'job.cancelled', ...place })
+    return { kind: 'stop', reason: 'cancelled' }
+  }
+  const failure = readFailure(error)
+  logger.warn({
+    event: 'stage.error',
+    ...place,
+    transient: failure.transient,
+    code: failure.failure.code,
+    err: error,
+  })
+  const retry = failure.transient && (!delivery.lastTry || delivery.signal.aborted)
+  if (!retry) return fail(context, run, failure.failure)
+  await inTransaction(db, (tx) =>
+    closeRun(tx, run, delivery.signal.aborted ? 'lost' : 'failed', failure.failure),
+  )
+  return { kind: 'retry', error: error instanceof Error ? error : new Error(String(error)) }
+}

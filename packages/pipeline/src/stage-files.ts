@@ -1,0 +1,75 @@
+import { join } from 'node:path'
+import { artifactKey, type Stored, StoreError } from '@aduana/artifacts/store'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import type { StageJob } from './stage.ts'
+
+/** A file of a run that has been stored, not yet pointed at. */
+export interface KeptFile {
+  name: string
+  key: string
+  mediaType: string
+  stored: Stored
+  downloadable: boolean
+}
+
+/** Store a finished file of the run's folder under a key of the run's own, so that no other run can overwrite it. */
+export async function keepFile(
+  job: StageJob,
+  file: { path: string; name: string; mediaType: string; downloadable?: boolean },
+): Promise<KeptFile> {
+  const { run, context } = job
+  const key = artifactKey(run.jobId, run.stage, `${run.attempt}.${run.try}`, file.name)
+  const stored = await context.store.putFile(key, file.path)
+  return { name: file.name, key, mediaType: file.mediaType, stored, downloadable: file.downloadable ?? true }
+}
+
+/** Point the names of a job's artifacts at files that have been stored. */
+export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[]): Promise<void> {
+  if (files.length === 0) return
+  await tx
+    .insertInto('artifacts')
+    .values(
+      files.map((file) => ({
+        job_id: job.run.jobId,
+        name: file.name,
+        key: file.key,
+        media_type: file.mediaType,
+        bytes: file.stored.bytes,
+        sha256: file.stored.sha256,
+        stage: job.run.stage,
+        attempt: job.run.attempt,
+        downloadable: file.downloadable,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.columns(['job_id', 'name']).doUpdateSet((row) => ({
+        key: row.ref('excluded.key'),
+        media_type: row.ref('excluded.media_type'),
+        bytes: row.ref('excluded.bytes'),
+        sha256: row.ref('excluded.sha256'),
+        stage: row.ref('excluded.stage'),
+        attempt: row.ref('excluded.attempt'),
+        downloadable: row.ref('excluded.downloadable'),
+        created_at: sql<Date>`now()`,
+      })),
+    )
+    .execute()
+}
+
+/**
+ * Fetch an artifact of the job into the run's folder and answer its path.
+ * @throws StoreError `missing` when the job has no such artifact
+ */
+export async function fetchFile(job: StageJob, name: string): Promise<string> {
+  const row = await job.context.db
+    .selectFrom('artifacts')
+    .select('key')
+    .where('job_id', '=', job.run.jobId)
+    .where('name', '=', name)
+    .executeTakeFirst()
+  if (!row) throw new StoreError('missing', `The job has no file "${name}".`)
+  const path = join(job.folder, name)
+  await job.context.store.fetch(row.key, path)
+  return path
+}

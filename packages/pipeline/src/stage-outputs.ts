@@ -1,0 +1,63 @@
+import { Day } from '@aduana/contracts/dates'
+import type { StageName } from '@aduana/contracts/stages'
+import type { Database } from '@aduana/db/database'
+import { ENCODINGS } from '@aduana/engine/text'
+import { stageOutput } from '@aduana/jobs/stage-log'
+import { z } from 'zod'
+
+const Count = z.int().nonnegative()
+
+/** What `parse` found; beside it the artifacts `parsed.parquet` and `structural.ndjson`. */
+export const ParseOutput = z.object({
+  format: z.enum(['plain', 'gzip']),
+  encoding: z.enum(ENCODINGS),
+  delimiter: z.string(),
+  headerLine: Count,
+  /** Columns of the definition that the file brings, in the order of the parsed file. */
+  columns: z.array(z.string()),
+  /** Header cells that name no column of the definition. */
+  ignored: z.array(z.string()),
+  /** Optional columns that the file does not bring. */
+  absent: z.array(z.string()),
+  records: Count,
+  good: Count,
+  structuralRejects: Count,
+  skipped: Count,
+  embedded: z.boolean(),
+})
+export type ParseOutput = z.infer<typeof ParseOutput>
+
+/** What `validate` found; beside it `clean.parquet`, `rejects.ndjson` and `duplicates.ndjson`. */
+export const ValidateOutput = z.object({
+  clean: Count,
+  rejected: Count,
+  duplicates: Count,
+  /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
+  days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),
+  reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
+})
+export type ValidateOutput = z.infer<typeof ValidateOutput>
+
+/** What `quarantine` stored. */
+export const QuarantineOutput = z.object({ stored: Count, total: Count })
+
+/** What `load` published. */
+export const LoadOutput = z.object({
+  loaded: Count,
+  inserted: Count,
+  updated: Count,
+  unchanged: Count,
+  removed: Count,
+  updateId: z.uuid(),
+})
+export type LoadOutput = z.infer<typeof LoadOutput>
+
+/** The output of an earlier stage. @throws Error when that stage is not done, which `beginStage` rules out */
+export async function readOutput<T extends z.ZodType>(
+  db: Database,
+  jobId: string,
+  stage: StageName,
+  schema: T,
+): Promise<z.output<T>> {
+  return schema.parse(await stageOutput(db, jobId, stage))
+}
