@@ -1,0 +1,77 @@
+import type { Job } from '@aduana/contracts/jobs'
+
+/** What the program tells the shell. Scripts rely on these numbers: add to them, never change them. */
+export const EXIT = {
+  loaded: 0,
+  error: 1,
+  quarantined: 2,
+  failed: 3,
+  locked: 4,
+  alreadyImported: 5,
+  unavailable: 6,
+  interrupted: 130,
+} as const
+
+export type ExitName = keyof typeof EXIT
+export type ExitCode = (typeof EXIT)[ExitName]
+
+/** What each exit code means, in the words of `--help`. */
+export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
+  loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
+  error: 'wrong usage, not logged in, or anything not named below',
+  quarantined: 'loaded, but some records are in quarantine',
+  failed: 'the import failed or was cancelled; nothing of it was loaded',
+  locked: 'the window is held by another job',
+  alreadyImported: 'the same bytes have been imported before (--force imports them again)',
+  unavailable: 'the queue is full, or the service cannot be reached',
+  interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
+}
+
+const NAMES: readonly ExitName[] = [
+  'loaded',
+  'error',
+  'quarantined',
+  'failed',
+  'locked',
+  'alreadyImported',
+  'unavailable',
+  'interrupted',
+]
+
+/** The table of exit codes below the help. */
+export function exitCodeHelp(): string {
+  const lines = NAMES.map(
+    (name) => `  ${String(EXIT[name]).padStart(3)}  ${EXIT_MEANINGS[name]}`,
+  )
+  return `Exit codes:\n${lines.join('\n')}`
+}
+
+/** How a job ended, or null while it has not. */
+export function outcomeOfJob(job: Pick<Job, 'status' | 'counts'>): 'loaded' | 'quarantined' | 'failed' | null {
+  switch (job.status) {
+    case 'COMPLETED':
+      return (job.counts.quarantined ?? 0) > 0 ? 'quarantined' : 'loaded'
+    case 'FAILED':
+    case 'CANCELLED':
+      return 'failed'
+    case 'QUEUED':
+    case 'PROCESSING':
+      return null
+  }
+}
+
+/** The outcome that a problem of the API stands for. `code` is its stable code. */
+export function outcomeOfProblem(code: string, status: number): ExitName {
+  switch (code) {
+    case 'window_locked':
+      return 'locked'
+    case 'already_imported':
+      return 'alreadyImported'
+    case 'queue_full':
+    case 'unavailable':
+      return 'unavailable'
+    default:
+      // A proxy in front of the API answers for it without knowing our codes.
+      return status === 429 || status === 502 || status === 503 || status === 504 ? 'unavailable' : 'error'
+  }
+}
