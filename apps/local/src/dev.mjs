@@ -4,6 +4,7 @@ import { freePort } from './ports.mjs'
 import { runProgram } from './processes.mjs'
 import { say } from './say.mjs'
 import { toolEnvironment } from './settings.mjs'
+import { forgetState, writeState } from './state.mjs'
 import { prepare } from './system.mjs'
 
 /**
@@ -11,12 +12,17 @@ import { prepare } from './system.mjs'
  * @type {import('./commands.mjs').Command}
  */
 export async function dev({ settings, life }) {
-  const { env, adminPassword } = await prepare(settings, life)
+  const { env, databaseUrl, redisUrl, adminPassword } = await prepare(settings, life)
   const { root } = settings
   const port = await freePort(settings.port, settings.host)
-  say(
-    `API http://${settings.host}:${port}/docs  login ${settings.adminEmail} ${adminPassword}  (Ctrl-C stops)`,
-  )
+  const login = {
+    url: `http://${settings.host}:${port}`,
+    email: settings.adminEmail,
+    password: adminPassword,
+  }
+  writeState(settings.dataDir, { ...login, databaseUrl, redisUrl })
+  life.own('the state file', () => forgetState(settings.dataDir))
+  say(`API ${login.url}/docs  login ${login.email} ${login.password}  (Ctrl-C stops)`)
   /** @type {{ name: string, command: string[], env: NodeJS.ProcessEnv }[]} */
   const programs = [
     {
