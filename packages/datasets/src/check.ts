@@ -1,7 +1,8 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { fileColumns, normaliseHeader } from './header.ts'
 import { digitsOf, lit } from './literals.ts'
-import { compileRecordRules } from './rules/record.ts'
+import { crossCheck } from './rules/conditions.ts'
+import { cellsOf } from './rules/record.ts'
 import { targetColumns } from './target.ts'
 
 /**
@@ -123,12 +124,10 @@ function targetProblems(definition: DatasetDefinition): string[] {
 
 /** Rules compare like with like; compiling them is the proof. */
 function ruleProblems(definition: DatasetDefinition): string[] {
+  const cells = new Map(cellsOf(definition).map((cell) => [cell.column.name, cell]))
   return definition.rules.flatMap((rule) => {
     try {
-      compileRecordRules(
-        { ...definition, rules: [rule] },
-        { brought: [], embedded: false, members: new Map() },
-      )
+      crossCheck(rule, cells)
       return []
     } catch (error) {
       return [`rule "${rule.code}": ${error instanceof Error ? error.message : String(error)}`]

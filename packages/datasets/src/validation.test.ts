@@ -135,7 +135,7 @@ describe('validating orders', () => {
     const nothing = await validate(orders, records, { scope: { companies: [] } })
     expect(nothing.totals.rejected).toBe(3)
     const one = await validate(orders, records, { scope: { companies: ["O'Hara"] } })
-    expect(one.clean.map((row) => row['order_id'])).toEqual(['B'])
+    expect(one.clean.map((row) => row.order_id)).toEqual(['B'])
   })
 })
 

@@ -30,16 +30,21 @@ export interface RecordRules {
 }
 
 /**
- * Compiles a definition's rules for one import. Identifiers are positions (`r0`, `t0`, `v0`: original text,
- * normalised text, typed value); whatever an author wrote stands in literals.
+ * The columns that a file may bring, with their names inside the compiled queries, which are positions: `r0` original
+ * text, `t0` normalised text, `v0` typed value.
  */
-export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
-  const cells = fileColumns(definition).map((column, index) => ({
+export function cellsOf(definition: DatasetDefinition): Cell[] {
+  return fileColumns(definition).map((column, index) => ({
     column,
     original: `r${index}`,
     text: `t${index}`,
     value: `v${index}`,
   }))
+}
+
+/** Compiles a definition's rules for one import. Whatever an author wrote stands in literals. */
+export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
+  const cells = cellsOf(definition)
   const byName = new Map(cells.map((cell) => [cell.column.name, cell]))
   const columns = cells.map((cell) => columnRules(cell, rules.members.get(cell.column.name)))
   const extra = [

@@ -1,0 +1,86 @@
+import { DATE_FORMATS, TIMESTAMP_FORMATS } from '@aduana/contracts/dataset-definition'
+import { expect, test } from 'vitest'
+import { checkDefinition, patternProbes } from './check.ts'
+import { formatShape } from './rules/formats.ts'
+import { parseDefinition, SHIPPED } from './shipped.ts'
+import { definitionWith } from './testing/definitions.ts'
+import { openTestDuck } from './testing/validate.ts'
+
+test.each(SHIPPED.map((definition) => [definition.code, definition] as const))(
+  'the shipped definition %s is consistent, and equal after a way through JSON',
+  (_, definition) => {
+    expect(checkDefinition(definition)).toEqual([])
+    expect(parseDefinition(JSON.parse(JSON.stringify(definition)))).toEqual(definition)
+  },
+)
+
+test('a definition that contradicts itself is told every contradiction', () => {
+  const definition = definitionWith(
+    [
+      { name: 'a', type: 'text', minLength: 9, maxLength: 5, enum: [' x'] },
+      { name: 'b', type: 'integer', bits: 16, min: 5, max: 40_000, aliases: ['A!'] },
+      { name: 'c', type: 'integer', min: 5, max: 4 },
+      { name: 'd', type: 'decimal', precision: 5, scale: 2, min: 0.001, max: 1000 },
+      { name: 'e', type: 'decimal', precision: 2, scale: 3 },
+      { name: 'f', type: 'timestamp', timeZone: 'Mars/Olympus', min: '2026-01-02', max: '2026-01-01' },
+      { name: 'g', type: 'boolean', falseWords: ['SI'] },
+      { name: 'id', type: 'integer' },
+      { name: 'flag', type: 'boolean', managed: true },
+    ],
+    {
+      sortBy: ['flag'],
+      replaceScope: 'b',
+      rules: [
+        { code: 'r', message: 'm', assert: { op: '=', left: { column: 'a' }, right: { column: 'b' } } },
+        { code: 's', message: 'm', assert: { op: '=', left: { sum: ['a'] }, right: { value: 1 } } },
+        { code: 't', message: 'm', assert: { op: '=', left: { column: 'f' }, right: { value: 'soon' } } },
+      ],
+    },
+  )
+  expect(checkDefinition(definition)).toEqual([
+    'column "a" has a minLength above its maxLength',
+    'column "a" allows a value that is empty or has outer white space, which no cell can equal',
+    'column "b" has a bound that does not fit into 16 bits',
+    'column "c" has a min above its max',
+    'column "d" has a bound that decimal(5,2) cannot hold',
+    'column "e" has more digits after the mark (scale) than in all (precision)',
+    'column "f" has a min after its max',
+    'column "f" has a time zone that does not exist',
+    'column "g" has a word that means both yes and no',
+    'the header "a" stands for several columns: a, b',
+    'column "flag" is written by others and cannot be part of sortBy',
+    'column "b" identifies rows and must be required',
+    'the replace scope must be a text column without dimension',
+    'the load fills the column "id" of the table twice',
+    'rule "r": a text cannot be compared with a number',
+    'rule "s": only numbers can be added, not a text',
+    'rule "t": "soon" is not an instant of the form 2026-01-31T08:00:00Z',
+  ])
+  expect(() => parseDefinition(definition)).toThrow('contradicts itself')
+})
+
+test('no text can be read in two ways: formats of one type differ in their shape', () => {
+  const sample = (format: string) => format.replace(/[YMDHS]/g, '1')
+  for (const formats of [DATE_FORMATS, TIMESTAMP_FORMATS.filter((format) => format !== 'ISO8601')])
+    for (const format of formats)
+      expect(formats.filter((other) => new RegExp(`^${formatShape(other)}$`).test(sample(format)))).toEqual([
+        format,
+      ])
+})
+
+test('patterns that RE2 does not know are found by their probes', async () => {
+  const duck = await openTestDuck()
+  try {
+    const definition = definitionWith([
+      { name: 'fine', type: 'text', pattern: "it's \\d+" },
+      { name: 'lookahead', type: 'text', pattern: '(?=a)b' },
+      { name: 'unclosed', type: 'text', pattern: '(' },
+    ])
+    const refused: string[] = []
+    for (const { column, sql } of patternProbes(definition))
+      await duck.rows(sql).catch(() => refused.push(column))
+    expect(refused).toEqual(['lookahead', 'unclosed'])
+  } finally {
+    await duck.close()
+  }
+})
