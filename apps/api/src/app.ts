@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import cookie from '@fastify/cookie'
+import jwt from '@fastify/jwt'
+import multipart from '@fastify/multipart'
+import websocket from '@fastify/websocket'
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { ApiContext } from './context.ts'
+import { registerAccess } from './plugins/access.ts'
+import { registerBullBoard } from './plugins/bull-board.ts'
+import { addGauge, registerMetrics } from './plugins/metrics.ts'
+import { registerOpenApi } from './plugins/openapi.ts'
+import { registerProblems } from './plugins/problems.ts'
+import { registerRequestLog } from './plugins/request-log.ts'
+import { registerSecurityHeaders } from './plugins/security-headers.ts'
+import { authRoutes } from './routes/auth.ts'
+import { datasetRoutes } from './routes/datasets.ts'
+import { etlRoutes } from './routes/etl.ts'
+import { healthRoutes } from './routes/health.ts'
+import { importRoutes } from './routes/imports.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { metricsRoute } from './routes/metrics.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { wsRoute } from './routes/ws.ts'
+import { createFindUser } from './users/find-user.ts'
+import { createLoginThrottle } from './users/login-throttle.ts'
+import { findSession } from './users/session.ts'
+import { tokenOptions } from './users/tokens.ts'
+import { closeSockets } from './ws/close-sockets.ts'
+import { createHub } from './ws/hub.ts'
+
+// A connection on which nothing moves is dropped. The whole of an upload may take as long as it takes.
+const IDLE_MS = 120_000
+const SOCKET_PAYLOAD = 64 * 1024
+
+/** The whole API, without a port: whoever calls this listens, or injects requests. */
+export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
+  const { settings, logger, db } = context
+  const loggerInstance: FastifyBaseLogger = logger
+  const app: FastifyInstance = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => acceptedId(headers['x-request-id']) ?? randomUUID(),
+    trustProxy: settings.ADUANA_TRUSTED_PROXIES,
+    connectionTimeout: IDLE_MS,
+    requestTimeout: 0,
+    bodyLimit: 1024 * 1024,
+    routerOptions: { maxParamLength: 200 },
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+
+  const throttle = createLoginThrottle()
+  const findUser = createFindUser(db)
+  const hub = createHub(context)
+  app.addHook('onClose', () => hub.close())
+
+  registerProblems(app)
+  registerRequestLog(app)
+  await registerSecurityHeaders(app)
+  await app.register(cookie)
+  await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))
+  await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
+  registerAccess(app, {
+    authenticate: (request) => findSession(app, findUser, request),
+    origins: settings.ADUANA_ORIGINS,
+  })
+  await app.register(multipart, { throwFileSizeLimit: false })
+  const registry = registerMetrics(app, db)
+  addGauge(registry, 'aduana_ws_clients', 'Open WebSockets', () => hub.followers().size)
+  await registerOpenApi(app)
+  await registerBullBoard(app, context)
+
+  // As a plugin, so that the document sees the routes.
+  await app.register(async (routes) => {
+    authRoutes(routes, context, throttle)
+    importRoutes(routes, context)
+    jobRoutes(routes, context)
+    datasetRoutes(routes, context)
+    etlRoutes(routes, context)
+    healthRoutes(routes, context)
+    metricsRoute(routes, registry)
+    wsRoute(routes, context, hub, findUser)
+    await pageRoutes(routes, context, { throttle, findUser })
+  })
+  return app
+}
+
+function acceptedId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.-]{1,64}$/.test(header) ? header : undefined
+}

@@ -1,0 +1,55 @@
+import { ApiSettings, readSettings, SettingsError } from '@aduana/runtime/config'
+import { armFailPointsFrom } from '@aduana/runtime/fail-points'
+import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
+import { createLogger, type Logger } from '@aduana/runtime/logger'
+import { buildApp } from './app.ts'
+import { acquireContext } from './resources.ts'
+import { ensureFirstAdmin } from './users/first-admin.ts'
+
+// Uploads that are under way when the API is asked to stop may take this long to end.
+const GRACE_MS = 8000
+
+/** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
+async function start(settings: ApiSettings, logger: Logger, resources: Resources): Promise<string> {
+  const context = await acquireContext(settings, logger, resources)
+  const admin = await ensureFirstAdmin(context.db, {
+    email: settings.ADUANA_ADMIN_EMAIL,
+    password: settings.ADUANA_ADMIN_PASSWORD,
+  })
+  if (admin?.drawnPassword)
+    logger.warn(
+      { event: 'users.first_admin' },
+      `The first admin is ${admin.email} with the password ${admin.drawnPassword}, shown only now`,
+    )
+  const app = await buildApp(context)
+  resources.add('http', async () => {
+    const cut = setTimeout(() => app.server.closeAllConnections(), GRACE_MS)
+    await app.close()
+    clearTimeout(cut)
+  })
+  return app.listen({ host: settings.HOST, port: settings.PORT })
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings(ApiSettings, process.env)
+  const logger = createLogger({ name: 'api', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
+  armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
+  const stopped = untilStopped(settings.ADUANA_PARENT_PID)
+  const resources = createResources(logger)
+  try {
+    logger.info({ event: 'api.ready', pid: process.pid, address: await start(settings, logger, resources) })
+    logger.info({ event: 'api.stopping', reason: await stopped })
+  } finally {
+    await resources.release()
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    const text =
+      error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
+    process.stderr.write(`${text}\n`)
+    process.exit(1)
+  },
+)

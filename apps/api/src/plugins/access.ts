@@ -1,0 +1,102 @@
+import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
+import { ProblemError } from '@aduana/contracts/problems'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Session } from '../users/session.ts'
+import { isLoopback, refuseForeignOrigin } from './origin.ts'
+import { sendProblem, toProblem } from './problems.ts'
+
+/**
+ * Who may call a route: anybody, a role and those above it, an admin or a program on this very machine, or — for the
+ * WebSocket, which knows one-time tickets — whoever the route itself lets in.
+ */
+export type Access = 'public' | Role | 'admin-or-loopback' | 'ticket'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+    /** A page for people: whoever is not logged in is sent to the login page. */
+    page?: boolean
+  }
+  interface FastifyRequest {
+    session: Session | null
+  }
+}
+
+export interface AccessOptions {
+  /** Finds out who is asking. @throws ProblemError when the credentials are missing or no good */
+  authenticate(request: FastifyRequest): Promise<Session>
+  /** Other origins that are as good as our own. */
+  origins: readonly string[]
+}
+
+/**
+ * Every route says in `config.access` who may call it; the application does not start when one does not. The decision
+ * is taken before the body is read. Cross-site requests of browsers are refused first.
+ */
+export function registerAccess(app: FastifyInstance, options: AccessOptions): void {
+  app.decorateRequest('session', null)
+  requireDecisions(app)
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) return
+    try {
+      refuseForgery(request, options.origins)
+      await letIn(request, options)
+    } catch (error) {
+      // Not thrown: a plugin that brings an error handler of its own would answer in its own words.
+      return refuse(request, reply, toProblem(error))
+    }
+  })
+}
+
+/** Who asks, and until when, on a route that is not public. */
+export function sessionOf(request: FastifyRequest): Session {
+  if (request.session === null) throw new Error(`${request.routeOptions.url} was reached without a session`)
+  return request.session
+}
+
+/** Who asks, on a route that is not public. */
+export function principalOf(request: FastifyRequest): Principal {
+  return sessionOf(request).principal
+}
+
+function requireDecisions(app: FastifyInstance): void {
+  const routes: { url: string; config?: { access?: Access } }[] = []
+  app.addHook('onRoute', (route) => {
+    routes.push(route)
+  })
+  app.addHook('onReady', async () => {
+    const undecided = routes.filter((route) => route.config?.access === undefined)
+    if (undecided.length > 0)
+      throw new Error(`routes without config.access: ${undecided.map((route) => route.url).join(', ')}`)
+  })
+}
+
+async function letIn(request: FastifyRequest, { authenticate }: AccessOptions): Promise<void> {
+  const { access } = request.routeOptions.config
+  if (access === 'public' || access === 'ticket') return
+  if (access === 'admin-or-loopback' && isLoopback(request.ip)) return
+  const needed = access === 'admin-or-loopback' ? 'admin' : Role.parse(access)
+  const session = await authenticate(request)
+  const { role } = session.principal
+  if (!hasRole(role, needed))
+    throw new ProblemError('forbidden', `This needs the role ${needed}; yours is ${role}.`)
+  request.session = session
+}
+
+/**
+ * Refuse what a browser sends on behalf of another site. Only what it sends by itself (the cookie) can be abused so; a
+ * request that brings its own Authorization header cannot.
+ */
+function refuseForgery(request: FastifyRequest, origins: readonly string[]): void {
+  const safe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS'
+  if (!safe && request.headers.authorization === undefined) refuseForeignOrigin(request, origins)
+}
+
+function refuse(request: FastifyRequest, reply: FastifyReply, problem: ProblemError): FastifyReply {
+  const person = request.routeOptions.config.page === true && request.headers.accept?.includes('text/html')
+  if (person && (problem.code === 'unauthenticated' || problem.code === 'token_expired'))
+    return reply.redirect(`/login?next=${encodeURIComponent(request.url)}`)
+  if (problem.code === 'internal' || problem.code === 'unavailable')
+    request.log.error({ event: 'http.access_not_decided', problem: problem.code })
+  return sendProblem(request, reply, problem)
+}

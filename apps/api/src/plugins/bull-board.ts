@@ -1,0 +1,60 @@
+import { audit } from '@aduana/db/audit'
+import { inTransaction } from '@aduana/db/database'
+import { createBullBoard } from '@bull-board/api'
+import { FastifyAdapter } from '@bull-board/fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from './access.ts'
+import { problemDocument, toProblem } from './problems.ts'
+import { INLINE_STYLE_POLICY } from './security-headers.ts'
+
+/** Where Bull Board lives. */
+export const BOARD_PATH = '/admin/queues'
+
+/** Bull Board, for admins only: its pages, its API and its files. Whatever is changed there is audited. */
+export async function registerBullBoard(
+  app: FastifyInstance,
+  { board, db }: Pick<ApiContext, 'board' | 'db'>,
+): Promise<void> {
+  const adapter = new FastifyAdapter()
+  adapter.setBasePath(BOARD_PATH)
+  createBullBoard({
+    queues: board,
+    serverAdapter: adapter,
+    options: { uiConfig: { boardTitle: 'Aduana', hideRedisDetails: true } },
+  })
+  adapter.setErrorHandler((error) => {
+    app.log.error({ event: 'board.failed', err: error })
+    return { status: 500, body: problemDocument(toProblem(error)) }
+  })
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'admin', page: true, helmet: INLINE_STYLE_POLICY }
+    })
+    scope.addHook('onSend', withoutForeignFonts)
+    scope.addHook('onResponse', async (request, reply) => {
+      if (request.method === 'GET' || request.method === 'HEAD' || reply.statusCode >= 400) return
+      const path = request.url.slice(BOARD_PATH.length, BOARD_PATH.length + 300)
+      await inTransaction(db, (tx) =>
+        audit(tx, {
+          actor: principalOf(request).userId,
+          action: 'board.change',
+          subjectType: 'queue',
+          subjectId: path,
+          details: { method: request.method },
+        }),
+      )
+    })
+    await scope.register(adapter.registerPlugin(), { prefix: BOARD_PATH })
+  })
+}
+
+/** The page asks Google for its fonts, which the content policy refuses anyway. */
+async function withoutForeignFonts(
+  _request: FastifyRequest,
+  _reply: FastifyReply,
+  payload: unknown,
+): Promise<unknown> {
+  if (typeof payload !== 'string') return payload
+  return payload.replace(/<link[^>]+fonts\.googleapis\.com[^>]*>/, '')
+}

@@ -1,0 +1,56 @@
+import { JobStatus } from '@aduana/contracts/job-states'
+import type { Database } from '@aduana/db/database'
+import type { FastifyInstance } from 'fastify'
+import { sql } from 'kysely'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** The figures of this process and of the jobs, for Prometheus. */
+export function registerMetrics(app: FastifyInstance, db: Database): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const durations = new Histogram({
+    name: 'aduana_http_request_seconds',
+    help: 'Time from the arrival of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers: [registry],
+  })
+  new Gauge({
+    name: 'aduana_jobs',
+    help: 'Jobs by status',
+    labelNames: ['status'],
+    registers: [registry],
+    async collect() {
+      for (const [status, count] of await countJobs(db)) this.set({ status }, count)
+    },
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown')
+    durations.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
+  })
+  app.addHook('onClose', async () => registry.clear())
+  return registry
+}
+
+/** Shows a figure that is read when somebody asks. */
+export function addGauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read())
+    },
+  })
+}
+
+async function countJobs(db: Database): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('jobs')
+    .select(['status', sql<string>`count(*)`.as('jobs')])
+    .groupBy('status')
+    .execute()
+  const counts = new Map<string, number>(JobStatus.options.map((status) => [status, 0]))
+  for (const row of rows) counts.set(row.status, Number(row.jobs))
+  return counts
+}

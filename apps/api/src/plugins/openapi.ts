@@ -1,0 +1,116 @@
+import { Counts } from '@aduana/contracts/counts'
+import { Column, Condition, CrossRule, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { JobFailure } from '@aduana/contracts/failures'
+import { Principal } from '@aduana/contracts/identity'
+import { Artifact, ImportAccepted, Job, StageAttempt } from '@aduana/contracts/jobs'
+import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
+import { Reject, RejectReason } from '@aduana/contracts/rejects'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { INLINE_STYLE_POLICY } from './security-headers.ts'
+
+/** The schemas that have a name of their own in the document. */
+const NAMED = {
+  Artifact,
+  Column,
+  Condition,
+  Counts,
+  CrossRule,
+  DatasetDefinition,
+  ImportAccepted,
+  Job,
+  JobFailure,
+  Principal,
+  Problem,
+  Reject,
+  RejectReason,
+  StageAttempt,
+}
+
+const TAGS = [
+  { name: 'auth', description: 'Who asks' },
+  { name: 'imports', description: 'Bring a file' },
+  { name: 'jobs', description: 'Follow, cancel, download' },
+  { name: 'datasets', description: 'What can be imported' },
+  { name: 'etl', description: 'Addresses of the source documents, the same things under other names' },
+  { name: 'operation', description: 'Health and figures' },
+]
+
+/** The OpenAPI document (3.1) at /docs/json, and a page to try it at /docs. Must be registered before the routes. */
+export async function registerOpenApi(app: FastifyInstance): Promise<void> {
+  const schemaRegistry = z.registry<{ id: string }>()
+  for (const [id, schema] of Object.entries(NAMED)) schemaRegistry.add(schema, { id })
+  const transformObject = createJsonSchemaTransformObject({ schemaRegistry })
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Aduana',
+        version: '0.1.0',
+        description:
+          'Files arrive, are inspected, what fails is held and mended, what passes is loaded exactly once.',
+      },
+      tags: TAGS,
+      components: {
+        securitySchemes: {
+          token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          cookie: { type: 'apiKey', in: 'cookie', name: 'aduana_session' },
+        },
+      },
+      security: [{ token: [] }, { cookie: [] }],
+    },
+    transform: createJsonSchemaTransform({ schemaRegistry }),
+    transformObject: (document) => withoutUnused(transformObject(document)),
+  })
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'public', helmet: INLINE_STYLE_POLICY }
+    })
+    await scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      uiConfig: { persistAuthorization: true, docExpansion: 'list', displayRequestDuration: true },
+    })
+  })
+}
+
+/** The problem answers of a route, for its response schema. Every route that is not public can answer 401. */
+export function problems(...codes: ProblemCode[]): Record<number, ProblemAnswer> {
+  const byStatus: Record<number, ProblemAnswer> = {}
+  for (const code of codes) {
+    const { status, title } = PROBLEMS[code]
+    const earlier = byStatus[status]?.description
+    byStatus[status] = {
+      description: `${earlier ? `${earlier} · ` : ''}\`${code}\` ${title}`,
+      content: { 'application/problem+json': { schema: Problem } },
+    }
+  }
+  return byStatus
+}
+
+/** What a route can answer when it goes wrong. */
+export interface ProblemAnswer {
+  description: string
+  content: { 'application/problem+json': { schema: typeof Problem } }
+}
+
+type Document = ReturnType<ReturnType<typeof createJsonSchemaTransformObject>>
+
+/** The document without the schemas that nothing refers to. */
+function withoutUnused(document: Document): Document {
+  if (!('components' in document) || !document.components?.schemas) return document
+  const { schemas } = document.components
+  const used = new Set<string>()
+  const visit = (value: unknown) => {
+    for (const [, name] of JSON.stringify(value).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      if (name === undefined || used.has(name)) continue
+      used.add(name)
+      visit(schemas[name])
+    }
+  }
+  visit(document.paths)
+  for (const name of Object.keys(schemas)) if (!used.has(name)) delete schemas[name]
+  return document
+}

@@ -1,0 +1,109 @@
+import { StoreError } from '@aduana/artifacts/store'
+import { PROBLEMS, type Problem, type ProblemCode, ProblemError } from '@aduana/contracts/problems'
+import { isTransient } from '@aduana/db/sql-errors'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+
+/** Every error leaves the API as a problem document (RFC 9457) with a stable code; what is internal is only logged. */
+export function registerProblems(app: FastifyInstance): void {
+  app.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error)
+    if (problem.code === 'internal') request.log.error({ event: 'http.failed', err: error })
+    else if (problem.code === 'unavailable') request.log.warn({ event: 'http.unavailable', err: error })
+    return sendProblem(request, reply, problem)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      request,
+      reply,
+      new ProblemError('not_found', `${request.method} ${pathOf(request)} is not an address of this API.`),
+    ),
+  )
+}
+
+/** Answer with a problem document. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problem: ProblemError,
+): FastifyReply {
+  const body: Problem = { ...problemDocument(problem), instance: request.id }
+  const retryAfter = problem.extra.retryAfterSeconds
+  if (typeof retryAfter === 'number') reply.header('retry-after', Math.max(1, Math.ceil(retryAfter)))
+  if (body.status === 401) reply.header('www-authenticate', 'Bearer realm="aduana"')
+  // Text, so that no schema of the route is applied: problems carry members of their own.
+  return reply.status(body.status).type('application/problem+json').send(JSON.stringify(body))
+}
+
+/** An error as a problem document. */
+export function problemDocument(problem: ProblemError): Problem {
+  const { status, title } = PROBLEMS[problem.code]
+  const type = `urn:aduana:problem:${problem.code}`
+  return { ...problem.extra, type, title, status, detail: problem.message, code: problem.code }
+}
+
+/** The problem that an error means to the caller. What nobody foresaw becomes `internal`, without its details. */
+export function toProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error
+  if (error instanceof StoreError) return storeProblem(error)
+  if (hasZodFastifySchemaValidationErrors(error)) return validationProblem(error)
+  const known = error instanceof Error && 'code' in error ? FASTIFY_CODES[String(error.code)] : undefined
+  if (known && error instanceof Error) return new ProblemError(known, sentence(error.message))
+  if (isTransient(error))
+    return new ProblemError('unavailable', 'The database does not answer. Try again in a moment.', {
+      retryAfterSeconds: 2,
+    })
+  if (error instanceof Error && 'statusCode' in error && isClientError(error.statusCode))
+    return new ProblemError('bad_request', sentence(error.message))
+  return new ProblemError(
+    'internal',
+    'Something failed inside. The log of the API has the details under the id of this request.',
+  )
+}
+
+const FASTIFY_CODES: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'bad_content_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_INVALID_MULTIPART_CONTENT_TYPE: 'not_multipart',
+  FST_MP_PREMATURE_CLOSE: 'upload_truncated',
+  FST_ERR_NOT_FOUND: 'not_found',
+}
+
+function storeProblem(error: StoreError): ProblemError {
+  switch (error.code) {
+    case 'too_large':
+      return new ProblemError('file_too_large', error.message)
+    case 'full':
+      return new ProblemError('storage_full', 'There is no room left for files. Tell the operator.')
+    case 'missing':
+      return new ProblemError('not_found', 'The file is no longer in the artifact store.')
+    case 'read_only':
+    case 'foreign':
+      return new ProblemError('unavailable', 'The artifact store cannot be written. Tell the operator.')
+  }
+}
+
+function validationProblem(error: {
+  validation: { instancePath: string; message?: string }[]
+  validationContext?: string
+}): ProblemError {
+  const errors = error.validation.map(({ instancePath, message = 'not valid' }) => ({
+    field: instancePath.slice(1).replaceAll('/', '.'),
+    message,
+  }))
+  const [first] = errors
+  const place = first?.field ? `"${first.field}"` : `the ${error.validationContext ?? 'request'}`
+  return new ProblemError('bad_request', sentence(`${place}: ${first?.message ?? 'not valid'}`), { errors })
+}
+
+function isClientError(status: unknown): boolean {
+  return typeof status === 'number' && status >= 400 && status < 500
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? ''
+}

@@ -1,0 +1,40 @@
+import helmet, { type FastifyHelmetOptions } from '@fastify/helmet'
+import type { FastifyInstance } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Headers that differ from those of the others. */
+    helmet?: FastifyHelmetOptions
+  }
+}
+
+const POLICY = {
+  defaultSrc: ["'none'"],
+  baseUri: ["'self'"],
+  connectSrc: ["'self'"],
+  fontSrc: ["'self'"],
+  formAction: ["'self'"],
+  frameAncestors: ["'none'"],
+  imgSrc: ["'self'", 'data:'],
+  manifestSrc: ["'self'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'"],
+}
+
+/** Policy of pages of other authors that bring style elements. No page may load anything from another host. */
+export const INLINE_STYLE_POLICY = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: { ...POLICY, styleSrc: ["'self'", "'unsafe-inline'"] },
+  },
+}
+
+/** Security headers on every answer. */
+export async function registerSecurityHeaders(app: FastifyInstance): Promise<void> {
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: POLICY },
+    referrerPolicy: { policy: 'same-origin' },
+    frameguard: { action: 'deny' },
+    strictTransportSecurity: { maxAge: 31_536_000 },
+  })
+}

@@ -1,0 +1,97 @@
+import { Counts } from '@aduana/contracts/counts'
+import { JobFailure } from '@aduana/contracts/failures'
+import { JobStatus } from '@aduana/contracts/job-states'
+import { ImportAccepted } from '@aduana/contracts/jobs'
+import { readJob } from '@aduana/jobs/read'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+import { takeImport } from '../uploads/import.ts'
+import { IMPORT_PROBLEMS, ImportUpload } from './imports.ts'
+import { JobParameters } from './jobs.ts'
+
+/** The words of the source documents for our states. */
+const SOURCE_WORDS = {
+  QUEUED: 'INICIADO',
+  PROCESSING: 'PROCESANDO',
+  COMPLETED: 'EXITO',
+  FAILED: 'FALLO',
+  CANCELLED: 'CANCELADO',
+} as const satisfies Record<JobStatus, string>
+
+const Started = ImportAccepted.extend({ jobId: z.uuid() })
+
+const SourceStatus = z.strictObject({
+  jobId: z.uuid(),
+  status: z.enum(SOURCE_WORDS),
+  state: JobStatus,
+  stage: z.string().nullable(),
+  progress: z.number(),
+  message: z.string(),
+  counts: Counts,
+  error: JobFailure.nullable(),
+})
+
+/** The dataset of `POST /api/jobs/dkt-import`, which the documents name in the address. */
+const DKT_DATASET = 'dkt'
+
+/** Addresses that the source documents name: the same things under other names. */
+export function etlRoutes(app: FastifyInstance, context: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const importAlias = (url: string, operationId: string, summary: string, dataset?: string) =>
+    typed.post(
+      url,
+      {
+        config: { access: 'operator' },
+        schema: {
+          operationId,
+          summary,
+          tags: ['etl'],
+          consumes: ['multipart/form-data'],
+          body: dataset === undefined ? ImportUpload : ImportUpload.partial({ dataset: true }),
+          response: { 202: Started, ...IMPORT_PROBLEMS },
+        },
+        validatorCompiler: () => (value) => ({ value }),
+      },
+      async (request, reply) => {
+        const accepted = await takeImport(context, request, dataset)
+        return reply
+          .status(202)
+          .header('location', `/api/jobs/${accepted.id}`)
+          .send({ ...accepted, jobId: accepted.id })
+      },
+    )
+  importAlias('/api/etl/start-process', 'startProcess', 'The same as POST /api/imports')
+  importAlias(
+    '/api/jobs/dkt-import',
+    'importDkt',
+    'The same as POST /api/imports for the dataset dkt',
+    DKT_DATASET,
+  )
+
+  typed.get(
+    '/api/etl/jobs/:id/status',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readProcessStatus',
+        summary: 'The status of a job in the words of the source documents',
+        tags: ['etl'],
+        params: JobParameters,
+        response: {
+          200: SourceStatus,
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'not_found'),
+        },
+      },
+    },
+    async (request) => {
+      const job = await readJob(context.db, principalOf(request), request.params.id)
+      const { stage, progress, message, counts, error } = job
+      const status = SOURCE_WORDS[job.status]
+      return { jobId: job.id, status, state: job.status, stage, progress, message, counts, error }
+    },
+  )
+}

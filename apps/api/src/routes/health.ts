@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+
+const TIMEOUT_MS = 2000
+// Who asks more often gets the same answer: the checks write to a disk.
+const REMEMBER_MS = 1000
+
+const Check = z.strictObject({ ok: z.boolean(), milliseconds: z.int(), needed: z.boolean() })
+const CheckName = z.enum(['postgresql', 'schema', 'artifacts', 'redis'])
+const Health = z.strictObject({
+  /** `degraded`: imports are accepted, but live progress and the work itself wait for Redis. */
+  status: z.enum(['ok', 'degraded', 'unavailable']),
+  uptimeSeconds: z.int(),
+  checks: z.record(CheckName, Check),
+})
+type Health = z.infer<typeof Health>
+
+/** /health: overall with details, /health/live: the process answers, /health/ready: it can accept imports. */
+export function healthRoutes(app: FastifyInstance, context: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const examine = remembered(() => examineAll(context))
+
+  for (const [url, operationId, summary] of [
+    ['/health', 'readHealth', 'Whether everything works, in detail'],
+    ['/health/ready', 'readReadiness', 'Whether imports can be accepted'],
+  ] as const)
+    typed.get(
+      url,
+      {
+        config: { access: 'public' },
+        logLevel: 'warn',
+        schema: {
+          operationId,
+          summary,
+          tags: ['operation'],
+          security: [],
+          response: { 200: Health, 503: Health },
+        },
+      },
+      async (_request, reply) => {
+        const health = await examine()
+        return reply.status(health.status === 'unavailable' ? 503 : 200).send(health)
+      },
+    )
+
+  typed.get(
+    '/health/live',
+    {
+      config: { access: 'public' },
+      logLevel: 'warn',
+      schema: {
+        operationId: 'readLiveness',
+        summary: 'Whether the process answers',
+        tags: ['operation'],
+        security: [],
+        response: { 200: z.strictObject({ status: z.literal('ok') }) },
+      },
+    },
+    async () => ({ status: 'ok' as const }),
+  )
+}
+
+async function examineAll({ db, store, checkSchema, pingRedis, logger }: ApiContext): Promise<Health> {
+  const check = async (name: z.infer<typeof CheckName>, needed: boolean, work: () => Promise<unknown>) => {
+    const from = performance.now()
+    const ok = await inTime(work).catch((error: unknown) => {
+      logger.warn({ event: 'health.failed', check: name, err: error })
+      return false
+    })
+    return { ok, needed, milliseconds: Math.round(performance.now() - from) }
+  }
+  const [postgresql, schema, artifacts, redis] = await Promise.all([
+    check('postgresql', true, () => sql`select 1`.execute(db)),
+    check('schema', true, checkSchema),
+    check('artifacts', true, async () => {
+      const key = `health/${randomUUID()}`
+      await store.put(key, Readable.from([Buffer.from('ok')]))
+      await store.remove(key)
+    }),
+    check('redis', false, pingRedis),
+  ])
+  const checks = { postgresql, schema, artifacts, redis }
+  const failed = Object.values(checks).filter((result) => !result.ok)
+  const status = failed.length === 0 ? 'ok' : failed.some((one) => one.needed) ? 'unavailable' : 'degraded'
+  return { status, uptimeSeconds: Math.round(process.uptime()), checks }
+}
+
+async function inTime(work: () => Promise<unknown>): Promise<true> {
+  const giveUp = new AbortController()
+  const late = delay(TIMEOUT_MS, undefined, { signal: giveUp.signal, ref: false }).then(
+    () => Promise.reject(new Error(`no answer within ${TIMEOUT_MS} ms`)),
+    () => undefined,
+  )
+  try {
+    await Promise.race([work(), late])
+    return true
+  } finally {
+    giveUp.abort()
+  }
+}
+
+function remembered<T>(read: () => Promise<T>): () => Promise<T> {
+  let last: { at: number; value: Promise<T> } | undefined
+  return () => {
+    if (!last || Date.now() - last.at > REMEMBER_MS) last = { at: Date.now(), value: read() }
+    return last.value
+  }
+}

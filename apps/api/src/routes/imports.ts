@@ -1,0 +1,56 @@
+import { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { problems } from '../plugins/openapi.ts'
+import { takeImport } from '../uploads/import.ts'
+
+/** The multipart form of an import, for the document; the parts themselves are read as they arrive. */
+export const ImportUpload = ImportForm.extend({ file: z.file() })
+
+/** What can go wrong with an import, beside what can go wrong everywhere. */
+export const IMPORT_PROBLEMS = problems(
+  'missing_field',
+  'bad_request',
+  'not_multipart',
+  'upload_truncated',
+  'empty_file',
+  'bad_window',
+  'unauthenticated',
+  'token_expired',
+  'forbidden',
+  'unknown_dataset',
+  'already_imported',
+  'window_locked',
+  'file_too_large',
+  'unsupported_type',
+  'queue_full',
+  'storage_full',
+  'unavailable',
+)
+
+/** /api/imports */
+export function importRoutes(app: FastifyInstance, context: ApiContext): void {
+  app.withTypeProvider<ZodTypeProvider>().post(
+    '/api/imports',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'createImport',
+        summary: 'Import a file into a dataset',
+        description:
+          'The file is stored while it arrives and then processed in stages; follow the job at `Location` or over the WebSocket. `from` and `to` declare a window: `to` is the first day after it.',
+        tags: ['imports'],
+        consumes: ['multipart/form-data'],
+        body: ImportUpload,
+        response: { 202: ImportAccepted, ...IMPORT_PROBLEMS },
+      },
+      validatorCompiler: () => (value) => ({ value }),
+    },
+    async (request, reply) => {
+      const accepted = await takeImport(context, request)
+      return reply.status(202).header('location', `/api/jobs/${accepted.id}`).send(accepted)
+    },
+  )
+}

@@ -1,0 +1,195 @@
+import { Readable } from 'node:stream'
+import { Counts } from '@aduana/contracts/counts'
+import { JobStatus } from '@aduana/contracts/job-states'
+import { Artifact, Job, JobQuery, page } from '@aduana/contracts/jobs'
+import { Reject } from '@aduana/contracts/rejects'
+import { cancelJob } from '@aduana/jobs/cancel'
+import { findArtifact, groupRejects, listJobs, listRejects, readJob } from '@aduana/jobs/read'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+
+export const JobParameters = z.strictObject({ id: z.uuid() })
+
+const ArtifactParameters = JobParameters.extend({ name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/) })
+
+const RejectQuery = z.strictObject({
+  cursor: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+})
+
+/** Bytes, as far as the document is concerned; they are streamed, not serialised. */
+const FileContent = z.instanceof(Readable).meta({ type: 'string', format: 'binary' })
+
+const Report = z.strictObject({
+  jobId: z.uuid(),
+  status: JobStatus,
+  dataset: z.string().nullable(),
+  counts: Counts,
+  /** From the beginning of the work to its end. */
+  seconds: z.number().nullable(),
+  rowsPerSecond: z.number().nullable(),
+  /** The most frequent reasons of the rejects that are stored in the database; all of them are in the file. */
+  rejects: z.array(
+    z.strictObject({
+      column: z.string().nullable(),
+      code: z.string(),
+      rejects: z.int(),
+      example: z.string(),
+    }),
+  ),
+  artifacts: z.array(Artifact),
+  error: Job.shape.error,
+})
+
+const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'not_found')
+
+/** /api/jobs */
+export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  const { db } = context
+
+  typed.get(
+    '/api/jobs',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listJobs',
+        summary: 'Your jobs, newest first; those of everybody for an admin',
+        tags: ['jobs'],
+        querystring: JobQuery,
+        response: { 200: page(Job), ...problems('bad_request', 'unauthenticated', 'token_expired') },
+      },
+    },
+    (request) => listJobs(db, principalOf(request), request.query),
+  )
+
+  typed.get(
+    '/api/jobs/:id',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readJob',
+        summary: 'A job',
+        tags: ['jobs'],
+        params: JobParameters,
+        response: { 200: Job, ...COMMON },
+      },
+    },
+    (request) => readJob(db, principalOf(request), request.params.id),
+  )
+
+  typed.post(
+    '/api/jobs/:id/cancel',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'cancelJob',
+        summary: 'Cancel a job that has not loaded its rows yet',
+        tags: ['jobs'],
+        params: JobParameters,
+        response: { 200: Job, ...COMMON, ...problems('forbidden', 'illegal_transition') },
+      },
+    },
+    (request) => cancelJob(db, principalOf(request), request.params.id),
+  )
+
+  typed.get(
+    '/api/jobs/:id/rejects',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listRejects',
+        summary: 'The rejects of a job in the order of the file',
+        tags: ['jobs'],
+        params: JobParameters,
+        querystring: RejectQuery,
+        response: { 200: page(Reject), ...COMMON },
+      },
+    },
+    (request) => listRejects(db, principalOf(request), request.params.id, request.query),
+  )
+
+  typed.get(
+    '/api/jobs/:id/report',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readReport',
+        summary: 'What became of a job: counts, the most frequent reasons of its rejects, its files',
+        tags: ['jobs'],
+        params: JobParameters,
+        response: { 200: Report, ...COMMON },
+      },
+    },
+    async (request) => {
+      const job = await readJob(db, principalOf(request), request.params.id)
+      const rejects = await groupRejects(db, principalOf(request), job.id)
+      const { status, dataset, counts, artifacts, error } = job
+      const seconds = secondsBetween(job.startedAt, job.completedAt)
+      const rowsPerSecond = seconds && counts.records ? Math.round(counts.records / seconds) : null
+      return { jobId: job.id, status, dataset, counts, seconds, rowsPerSecond, rejects, artifacts, error }
+    },
+  )
+
+  artifactRoute(app, context)
+}
+
+/** /api/jobs/{id}/artifacts/{name}: a file that a stage left behind. */
+function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/api/jobs/:id/artifacts/:name',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'downloadArtifact',
+        summary: 'Download a file of a job',
+        tags: ['jobs'],
+        params: ArtifactParameters,
+        response: {
+          200: {
+            description: 'The file',
+            content: { 'application/octet-stream': { schema: FileContent } },
+          },
+          304: z.null().describe('The file is the one of If-None-Match'),
+          ...COMMON,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id, name } = request.params
+      const artifact = await findArtifact(db, principalOf(request), id, name)
+      const tag = `"${artifact.sha256}"`
+      reply.headers({ etag: tag, 'cache-control': 'private, no-store' })
+      if (request.headers['if-none-match'] === tag) return reply.status(304).send(null)
+      const content = await store.open(artifact.key)
+      reply.headers({
+        'content-type': artifact.mediaType,
+        'content-length': artifact.bytes,
+        'content-disposition': attachment(artifact.fileName),
+      })
+      return reply.send(content)
+    },
+  )
+}
+
+/** A Content-Disposition that offers a file under its name, whatever stands in it (RFC 6266). */
+export function attachment(fileName: string): string {
+  const ascii =
+    fileName
+      .normalize('NFKD')
+      .replace(/[^\x20-\x7e]/g, '')
+      .replace(/["\\%/]/g, '_') || 'file'
+  const encoded = encodeURIComponent(fileName.replace(/\p{Cs}/gu, '')).replace(
+    /['()*]/g,
+    (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`
+}
+
+function secondsBetween(from: string | null, to: string | null): number | null {
+  return from === null || to === null ? null : (Date.parse(to) - Date.parse(from)) / 1000
+}

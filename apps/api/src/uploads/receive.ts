@@ -1,0 +1,182 @@
+import type { ArtifactStore, Stored } from '@aduana/artifacts/store'
+import { StoreError } from '@aduana/artifacts/store'
+import { ImportForm } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { recogniseBytes } from '@aduana/engine/recognise'
+import type { Multipart, MultipartFile } from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+
+// Enough to tell kinds of files apart, small enough to hold.
+const HEAD_BYTES = 64 * 1024
+
+export interface UploadOptions {
+  store: ArtifactStore
+  key: string
+  /** Bytes of the file; one that is larger is refused, never cut. */
+  maxBytes: number
+  /** The dataset when the form does not name one. */
+  dataset?: string
+  /** Throws a ProblemError when there is no such dataset; asked as soon as the form has named one. */
+  checkDataset(code: string): Promise<unknown>
+}
+
+/** A file that has arrived in full, and the form it came with. */
+export interface ReceivedUpload {
+  stored: Stored
+  fileName: string
+  mediaType: string
+  form: ImportForm
+}
+
+/**
+ * Receive a multipart import: stream its file into the store, hashed on the way, whatever its size. The fields may come
+ * before or after the file. The key exists in the store only when the whole request has arrived and its form is good.
+ * @throws ProblemError and StoreError; the rest of the request is then unread
+ */
+export async function receiveUpload(
+  request: FastifyRequest,
+  options: UploadOptions,
+): Promise<ReceivedUpload> {
+  const parts = readParts(request, options.maxBytes)
+  const fields = new Map<string, string>()
+  if (options.dataset !== undefined) fields.set('dataset', options.dataset)
+  const file = await readFields(parts, fields)
+  if (!file) throw missing('file', fields)
+  const dataset = fields.get('dataset')
+  const chunks: AsyncIterator<Buffer> = file.file[Symbol.asyncIterator]()
+  try {
+    if (dataset !== undefined) await options.checkDataset(dataset)
+    const head = await takeHead(chunks, file.filename)
+    let form: ImportForm | undefined
+    const content = async function* () {
+      yield* head
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
+      if (file.file.truncated) throw tooLarge(options.maxBytes)
+      if (await readFields(parts, fields))
+        throw new ProblemError('bad_request', 'One import takes one file; a second one was sent.')
+      form = parseForm(fields)
+    }
+    const stored = await options.store.put(options.key, content(), { maxBytes: options.maxBytes })
+    if (!form) throw new Error('the store did not read the upload to its end')
+    return { stored, fileName: plainName(file.filename), mediaType: plainMediaType(file.mimetype), form }
+  } catch (error) {
+    throw uploadProblem(error, options.maxBytes)
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+/** The parts of the request; what the parser has against it becomes a problem. */
+async function* readParts(request: FastifyRequest, maxBytes: number): AsyncGenerator<Multipart, void> {
+  try {
+    yield* request.parts({
+      limits: {
+        fileSize: maxBytes + 1,
+        files: 2,
+        fields: 40,
+        parts: 50,
+        fieldSize: 8192,
+        fieldNameSize: 100,
+      },
+    })
+  } catch (error) {
+    throw uploadProblem(error, maxBytes)
+  }
+}
+
+/** Read fields up to the next file, which is answered; undefined when there is none any more. */
+async function readFields(
+  parts: AsyncGenerator<Multipart, void>,
+  fields: Map<string, string>,
+): Promise<MultipartFile | undefined> {
+  // Not for…of: leaving such a loop would end the parts.
+  for (let next = await parts.next(); !next.done; next = await parts.next()) {
+    const part = next.value
+    if (part.type === 'file') {
+      if (part.fieldname === 'file') return part
+      throw new ProblemError('bad_request', `A file came as "${part.fieldname}"; send it as "file".`)
+    }
+    if (part.valueTruncated)
+      throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
+    const value = String(part.value)
+    // A form sends the fields that nobody filled in as well.
+    if (value === '') continue
+    fields.set(part.fieldname, value)
+  }
+  return undefined
+}
+
+/** The first bytes of the file, when they are those of a kind that can be imported. */
+async function takeHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Buffer[]> {
+  const head: Buffer[] = []
+  let length = 0
+  let complete = false
+  while (length < HEAD_BYTES && !complete) {
+    const next = await chunks.next()
+    if (next.done) complete = true
+    else {
+      head.push(next.value)
+      length += next.value.length
+    }
+  }
+  const found = recogniseBytes(Buffer.concat(head), complete)
+  if (found.kind === 'empty')
+    throw new ProblemError('empty_file', `The file "${plainName(name)}" has no content.`)
+  if (found.kind === 'unsupported')
+    throw new ProblemError(
+      'unsupported_type',
+      `The file "${plainName(name)}" is ${found.found}, judged by its content. Send delimited text (CSV, TSV), also compressed by gzip.`,
+      { found: found.found },
+    )
+  return head
+}
+
+function parseForm(fields: ReadonlyMap<string, string>): ImportForm {
+  if (!fields.has('dataset')) throw missing('dataset', fields)
+  const parsed = ImportForm.safeParse(Object.fromEntries(fields))
+  if (parsed.success) return parsed.data
+  const errors = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }))
+  const [first] = errors
+  throw new ProblemError('bad_request', `${first?.field ? `"${first.field}": ` : ''}${first?.message}.`, {
+    errors,
+  })
+}
+
+function missing(field: 'file' | 'dataset', fields: ReadonlyMap<string, string>): ProblemError {
+  const hint = field === 'file' && fields.has('file') ? ' It came as text: send it with a file name.' : ''
+  return new ProblemError('missing_field', `The form lacks the field "${field}".${hint}`, { field })
+}
+
+function tooLarge(maxBytes: number): ProblemError {
+  return new ProblemError(
+    'file_too_large',
+    `The file is larger than ${maxBytes} bytes, which is the limit.`,
+    {
+      maxBytes,
+    },
+  )
+}
+
+/** What ended the upload, as a problem. */
+function uploadProblem(error: unknown, maxBytes: number): unknown {
+  if (error instanceof StoreError && error.code === 'too_large') return tooLarge(maxBytes)
+  if (error instanceof ProblemError || error instanceof StoreError || !(error instanceof Error)) return error
+  if (/unexpected end|terminated early|premature|aborted|closed before/i.test(error.message))
+    return new ProblemError('upload_truncated', 'The upload ended before it was complete. Nothing was kept.')
+  if ('code' in error && /^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(String(error.code)))
+    return new ProblemError('bad_request', 'The form has too many parts.')
+  if (/multipart|boundary|part header/i.test(error.message))
+    return new ProblemError('bad_request', `The form is not well formed: ${error.message}.`)
+  return error
+}
+
+/** A name of a file without folders and without what cannot be shown. It is only ever shown, never a path. */
+function plainName(name: string): string {
+  const last = name.split(/[\\/]/).at(-1) ?? ''
+  const plain = last.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').trim()
+  return plain.slice(0, 200) || 'file'
+}
+
+function plainMediaType(type: string): string {
+  return /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(type) ? type.toLowerCase() : 'application/octet-stream'
+}

@@ -1,0 +1,48 @@
+import { ProblemError } from '@aduana/contracts/problems'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+
+const ISSUER = 'aduana'
+const AUDIENCE = 'aduana-api'
+
+/** What a token that was checked says. */
+const Claims = z.object({ sub: z.uuid(), exp: z.int() })
+
+/** The options of @fastify/jwt: one algorithm, our issuer and audience, and no token that lives for ever. */
+export function tokenOptions(secret: string, minutes: number) {
+  return {
+    secret,
+    sign: { algorithm: 'HS256' as const, iss: ISSUER, aud: AUDIENCE, expiresIn: minutes * 60 },
+    verify: {
+      algorithms: ['HS256' as const],
+      allowedIss: ISSUER,
+      allowedAud: AUDIENCE,
+      requiredClaims: ['sub', 'exp', 'iss', 'aud'],
+    },
+  }
+}
+
+/** Issue a token for a user. */
+export function issueToken(app: FastifyInstance, userId: string): { token: string; expiresAt: Date } {
+  const token = app.jwt.sign({ sub: userId, jti: crypto.randomUUID() })
+  return { token, expiresAt: readToken(app, token).expiresAt }
+}
+
+/** Check a token. @throws ProblemError `token_expired` or `unauthenticated` */
+export function readToken(app: FastifyInstance, token: string): { userId: string; expiresAt: Date } {
+  const claims = Claims.safeParse(verified(app, token))
+  if (!claims.success)
+    throw new ProblemError('unauthenticated', 'The token is not one of ours. Log in again.')
+  return { userId: claims.data.sub, expiresAt: new Date(claims.data.exp * 1000) }
+}
+
+function verified(app: FastifyInstance, token: string): unknown {
+  try {
+    return app.jwt.verify(token)
+  } catch (error) {
+    // Whatever the library has against a token, it is a 401: its own errors would partly become 500.
+    if (error instanceof Error && 'code' in error && error.code === 'FAST_JWT_EXPIRED')
+      throw new ProblemError('token_expired', 'The login has expired. Log in again.')
+    throw new ProblemError('unauthenticated', 'The token is not one of ours. Log in again.')
+  }
+}
