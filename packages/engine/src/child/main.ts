@@ -37,7 +37,9 @@ async function runTask(
     if (latest) send({ kind: 'progress', id, progress: latest })
   }, PROGRESS_MS)
   const report = (progress: TaskProgress) => {
+    const turned = latest !== null && latest.phase !== progress.phase
     latest = { ...progress, fraction: Math.max(progress.fraction, latest?.fraction ?? 0) }
+    if (turned) send({ kind: 'progress', id, progress: latest })
   }
   try {
     await mkdir(tempDir, { recursive: true })

@@ -77,16 +77,17 @@ async function writeParquet(
   canonical: string,
   output: string,
 ): Promise<void> {
-  const timer = setInterval(() => {
-    const share = Math.min(1, duck.percentage() / 100)
+  const { bytes, records } = found
+  const report = (share: number) =>
     context.report({
       phase: 'write',
-      bytesDone: found.bytes,
-      bytesTotal: found.bytes,
-      rows: found.records,
-      fraction: 0.5 + share * 0.5,
+      bytesDone: bytes,
+      bytesTotal: bytes,
+      rows: records,
+      fraction: 0.5 + Math.min(1, share) * 0.5,
     })
-  }, 150)
+  report(0)
+  const timer = setInterval(() => report(duck.percentage() / 100), 150)
   try {
     // Version 2 pages: a fifth smaller and a third faster to read than version 1, for the same time of writing.
     // Half the usual row group: less memory while writing.

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { firstInvalid } from '../utf8.ts'
 import { CR, CR_INSIDE, FIELD_END, HIGH_AS_UTF8, isForbidden, LF, LF_INSIDE } from './options.ts'
-import { AFTER_QUOTE, AT_FIELD_START, followQuotes, IN_QUOTES, IN_TEXT } from './quotes.ts'
+import { AFTER_QUOTE, AT_FIELD_START, columnsOfLine, followQuotes, IN_QUOTES, IN_TEXT } from './quotes.ts'
 import { afterLineEnd, endOfLine, noteReject, reason, rejectFirstLine } from './reject.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
 
@@ -12,7 +12,7 @@ import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
  *   quote only a delimiter or a line end may follow.
  * - When quotes come to nothing (never closed, closed within 1 MiB of nothing, followed by text) the first
  *   physical line is rejected and reading goes on with the second: one stray quote must not swallow good lines.
- *   The same holds for a record over several lines with a wrong number of columns whose second line is a whole
+ *   The same holds for a record over several lines with a wrong number of columns whose second line is a clean
  *   record: there a stray quote met another one.
  * - Everything else that is wrong with a record (columns, control characters, encoding) rejects it whole, with
  *   all reasons.
@@ -284,8 +284,7 @@ function isStrayQuote(state: ScanState, r: Reading): boolean | null {
   if (second < 0) return null
   // The second line begins inside the record, so the record's own end bounds it.
   const lineEnd = endOfLine(state.work, second, r.at)
-  const alone = followQuotes(state.work, second, lineEnd, AT_FIELD_START, state.dialect)
-  return alone.kind === 'open' && alone.state !== IN_QUOTES && alone.columns + 1 === state.dialect.expected
+  return columnsOfLine(state.work, second, lineEnd, state.dialect) === state.dialect.expected
 }
 
 function snippet(state: ScanState, at: number): string {

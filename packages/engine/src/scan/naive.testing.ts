@@ -144,7 +144,8 @@ function columnsOfLine(bytes: Uint8Array, delimiter: number, quote: number): num
     else if (byte === delimiter) {
       columns++
       state = 'start'
-    } else if (byte === quote && state !== 'text') state = 'quoted'
+    } else if (byte === quote && state === 'text') return -1
+    else if (byte === quote) state = 'quoted'
     else if (state === 'closed') return -1
     else state = 'text'
   }

@@ -42,3 +42,21 @@ export function followQuotes(
   }
   return { kind: 'open', at, state, columns }
 }
+
+/** The columns of one physical line read by itself; -1 when its quotes do not work out or stand inside text. */
+export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, dialect: Dialect): number {
+  let columns = 1
+  let state = AT_FIELD_START
+  for (let at = from; at < lineEnd; at++) {
+    const byte = bytes[at]
+    if (byte === dialect.quote) {
+      if (state === IN_TEXT) return -1
+      state = state === IN_QUOTES ? AFTER_QUOTE : IN_QUOTES
+    } else if (state !== IN_QUOTES && byte === dialect.delimiter) {
+      columns++
+      state = AT_FIELD_START
+    } else if (state === AFTER_QUOTE) return -1
+    else if (state === AT_FIELD_START) state = IN_TEXT
+  }
+  return state === IN_QUOTES ? -1 : columns
+}

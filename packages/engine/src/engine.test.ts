@@ -1,0 +1,371 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Engine, type ParseInput, startEngine } from './engine.ts'
+import type { TaskProgress } from './protocol.ts'
+
+let engine: Engine
+let root = ''
+let job = ''
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'aduana-engine-'))
+  engine = await startEngine({ memoryLimitMb: 128, threads: 2, maxTempMb: 64 })
+})
+afterAll(async () => {
+  await engine.close()
+  await rm(root, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  job = join(root, `job-${Math.random().toString(36).slice(2)}`)
+  await mkdir(job)
+})
+
+const rows = (sql: string, params: string[] = []) =>
+  engine
+    .query({ workDir: job, statements: [{ name: 'q', sql, params, as: 'rows' }] })
+    .then(({ q }) => q?.rows)
+
+async function parseInput(text: string | Buffer, extra: Partial<ParseInput> = {}): Promise<ParseInput> {
+  const input = join(root, `original-${Math.random().toString(36).slice(2)}`)
+  await writeFile(input, text)
+  return {
+    workDir: job,
+    input,
+    output: join(job, 'parsed.parquet'),
+    rejects: join(job, 'structural.ndjson'),
+    format: 'plain',
+    encoding: 'auto',
+    delimiter: ';',
+    quote: '"',
+    dataOffset: 6,
+    dataLine: 2,
+    expectedColumns: 3,
+    columns: [
+      { index: 2, name: 'tercera' },
+      { index: 0, name: 'primera' },
+    ],
+    ...extra,
+  }
+}
+
+// A process that is gone but not yet reaped by its new parent counts as gone.
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** A statement that would run for hours. */
+const ENDLESS =
+  'SELECT count(*) AS n FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range, b.range) = 1'
+const runEndless = (options: Parameters<Engine['query']>[1] = {}) =>
+  engine.query({ workDir: job, statements: [{ name: 'endless', sql: ENDLESS, as: 'rows' }] }, options)
+
+/** Resolves with the first report of progress of an endless task, which keeps running. */
+function untilRunning(signal?: AbortSignal) {
+  let outcome: Promise<unknown> = Promise.resolve()
+  const started = new Promise<TaskProgress>((resolve) => {
+    outcome = runEndless({ onProgress: resolve, ...(signal ? { signal } : {}) })
+    outcome.catch(() => undefined)
+  })
+  return { started, outcome: () => outcome }
+}
+
+describe('parse', () => {
+  test('writes each good record with its place, the chosen columns in the chosen order, line breaks restored', async () => {
+    const result = await engine.parse(await parseInput('a;b;c\n1;x;"uno\r\ndos"\n2;y\n"";z;ñ\n'))
+    expect(result).toMatchObject({
+      records: 3,
+      good: 2,
+      structuralRejects: 1,
+      skipped: 0,
+      embedded: true,
+      encoding: 'utf-8',
+      rejectCounts: { missing_columns: 1 },
+    })
+    expect(await rows(`SELECT * FROM '${job}/parsed.parquet' ORDER BY _rec`)).toEqual([
+      { _rec: 1, _line: 2, _off: 6, _len: 14, tercera: 'uno\r\ndos', primera: '1' },
+      { _rec: 3, _line: 5, _off: 25, _len: 7, tercera: 'ñ', primera: null },
+    ])
+    expect(await readdir(job)).toEqual(['parsed.parquet', 'structural.ndjson'])
+  })
+
+  test('of a file without records gives an empty table', async () => {
+    expect(await engine.parse(await parseInput('a;b;c\n'))).toMatchObject({ records: 0, good: 0 })
+    expect(await rows(`SELECT count(*) AS n FROM '${job}/parsed.parquet'`)).toEqual([{ n: 0 }])
+  })
+
+  test('holds records up to the limit, also when windows-1252 triples them and they come last', async () => {
+    const long = Buffer.alloc((1 << 20) - 10, 0x80)
+    const bytes = Buffer.concat([Buffer.from('a;b;c\n1;2;3\n'), long, Buffer.from(';2;3')])
+    expect(await engine.parse(await parseInput(bytes))).toMatchObject({
+      records: 2,
+      good: 2,
+      encoding: 'windows-1252',
+    })
+    expect(
+      await rows(`SELECT length(primera) AS n, right(primera, 1) AS c FROM '${job}/parsed.parquet'`),
+    ).toEqual([
+      { n: 1, c: '1' },
+      { n: long.length, c: '€' },
+    ])
+  })
+
+  test('reports progress that never goes back', async () => {
+    const seen: TaskProgress[] = []
+    const text = `a;b;c\n${'123456;abcdefgh;some text that goes on\n'.repeat(1_000_000)}`
+    await engine.parse(await parseInput(text), { onProgress: (progress) => seen.push(progress) })
+    expect(seen.length).toBeGreaterThan(1)
+    expect(seen.map(({ fraction }) => fraction)).toEqual(
+      seen.map(({ fraction }) => fraction).sort((a, b) => a - b),
+    )
+    expect(seen.at(-1)).toMatchObject({ phase: 'write', rows: 1_000_000, bytesTotal: text.length })
+  })
+
+  test('leaves nothing behind when it fails', async () => {
+    const whole = gzipSync(
+      `a;b;c\n${Array.from({ length: 20_000 }, (_, i) => `${i * 7919};${i};x\n`).join('')}`,
+    )
+    const input = await parseInput(whole.subarray(0, whole.length - 9), { format: 'gzip' })
+    await expect(engine.parse(input)).rejects.toMatchObject({ code: 'bad_input' })
+    expect(await readdir(job)).toEqual([])
+  })
+
+  test('refuses to write outside its folder', async () => {
+    await expect(
+      engine.parse(await parseInput('a;b;c\n', { output: join(root, 'x.parquet') })),
+    ).rejects.toMatchObject({ code: 'bad_input' })
+  })
+})
+
+describe('query', () => {
+  test('gives values that survive JSON', async () => {
+    const sql = `SELECT 5::BIGINT AS small, 9007199254740993::BIGINT AS big, sum(1) AS huge, DATE '2025-01-05' AS day,
+      TIMESTAMP '2025-01-05 10:00:00' AS at, 1.50::DECIMAL(5,2) AS money, NULL AS nothing, [1, 2] AS list, {'a': 'x'} AS pair`
+    expect(await rows(sql)).toEqual([
+      {
+        small: 5,
+        big: '9007199254740993',
+        huge: 1,
+        day: '2025-01-05',
+        at: '2025-01-05T10:00:00',
+        money: '1.50',
+        nothing: null,
+        list: [1, 2],
+        pair: { a: 'x' },
+      },
+    ])
+  })
+
+  test('keeps temporary tables between its statements, binds parameters, counts what it writes', async () => {
+    const result = await engine.query({
+      workDir: job,
+      statements: [
+        {
+          name: 'make',
+          sql: 'CREATE TEMP TABLE t AS SELECT unnest($1::VARCHAR[]) AS v',
+          params: [['a', 'b', "c'; drop"]],
+          as: 'none',
+        },
+        {
+          name: 'copy',
+          sql: `COPY (SELECT * FROM t WHERE v <> $1) TO '${job}/out.csv'`,
+          params: ['a'],
+          as: 'none',
+        },
+        {
+          name: 'read',
+          sql: 'SELECT v, $1 AS n, $2 AS yes, $3 AS half FROM t ORDER BY v LIMIT 1',
+          params: [7, true, 0.5],
+          as: 'rows',
+        },
+      ],
+    })
+    expect(result).toMatchObject({
+      copy: { changed: 2 },
+      read: { rows: [{ v: 'a', n: 7, yes: true, half: 0.5 }] },
+    })
+  })
+
+  test('refuses more rows than allowed, several statements in one, and bad SQL', async () => {
+    await expect(rows('SELECT * FROM range(200000)')).rejects.toMatchObject({
+      code: 'sql_error',
+      message: expect.stringContaining('100000 rows'),
+    })
+    await expect(rows('SELECT 1; SELECT 2')).rejects.toMatchObject({ code: 'sql_error' })
+    await expect(rows('SELECT nothing FROM nowhere')).rejects.toMatchObject({ code: 'sql_error' })
+  })
+
+  test('sees the files of its folder and nothing else', async () => {
+    await symlink('/etc/passwd', join(job, 'link'))
+    await mkdir(`${job}-evil`)
+    for (const sql of [
+      "SELECT * FROM read_text('/etc/passwd')",
+      `SELECT * FROM read_text('${job}/link')`,
+      `SELECT * FROM read_text('${job}/../../../etc/passwd')`,
+      `COPY (SELECT 1) TO '${job}-evil/x.csv'`,
+      `COPY (SELECT 1) TO '${root}/x.csv'`,
+      `ATTACH '${root}/x.db'`,
+      'INSTALL httpfs',
+      "SET memory_limit='8GB'",
+      'SET enable_external_access=true',
+      "SELECT getenv('PATH')",
+    ]) {
+      await expect(rows(sql), sql).rejects.toMatchObject({ code: 'sql_error' })
+    }
+  })
+
+  test('that needs more memory and disk than it may have says so, and the next one works', async () => {
+    const greedy =
+      'SELECT count(DISTINCT x) AS n FROM (SELECT repeat(md5(range::VARCHAR), 20) AS x FROM range(5000000))'
+    await expect(rows(greedy)).rejects.toMatchObject({ code: 'engine_out_of_memory' })
+    expect(await rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
+  })
+})
+
+describe('a task in trouble', () => {
+  test('is stopped within a second when aborted, and the next one works', async () => {
+    const abort = new AbortController()
+    const { started, outcome } = untilRunning(abort.signal)
+    const pid = engine.pid()
+    await started
+    const asked = performance.now()
+    abort.abort()
+    await expect(outcome()).rejects.toMatchObject({ name: 'AbortError', code: 'aborted' })
+    expect(performance.now() - asked).toBeLessThan(1_200)
+    expect(await rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
+    // DuckDB heard the interrupt: no need to replace the process.
+    expect(engine.pid()).toBe(pid)
+    expect(await readdir(job)).toEqual([])
+  })
+
+  test('is not even begun when aborted while it waits', async () => {
+    const first = new AbortController()
+    const second = new AbortController()
+    const { started, outcome } = untilRunning(first.signal)
+    await started
+    const waiting = runEndless({ signal: second.signal })
+    second.abort()
+    await expect(waiting).rejects.toMatchObject({ code: 'aborted' })
+    await expect(runEndless({ signal: second.signal })).rejects.toMatchObject({ code: 'aborted' })
+    first.abort()
+    await expect(outcome()).rejects.toMatchObject({ code: 'aborted' })
+  })
+
+  test('whose process is killed fails as engine_crashed; the one that waits runs in a new process', async () => {
+    const { started, outcome } = untilRunning()
+    await started
+    const pid = engine.pid() ?? 0
+    const waiting = rows('SELECT 42 AS n')
+    process.kill(pid, 'SIGKILL')
+    await expect(outcome()).rejects.toMatchObject({
+      code: 'engine_crashed',
+      message: expect.stringContaining('SIGKILL'),
+    })
+    expect(await waiting).toEqual([{ n: 42 }])
+    expect(engine.pid()).not.toBe(pid)
+    expect(await readdir(job)).toEqual([])
+  })
+
+  test('is aborted when the engine closes', async () => {
+    const other = await startEngine({ memoryLimitMb: 128, threads: 1 })
+    const running = other.query({ workDir: job, statements: [{ name: 'endless', sql: ENDLESS, as: 'rows' }] })
+    const outcome = expect(running).rejects.toMatchObject({ code: 'aborted' })
+    await other.close()
+    await outcome
+    await expect(other.query({ workDir: job, statements: [] })).rejects.toMatchObject({ code: 'aborted' })
+    expect(other.pid()).toBe(undefined)
+  })
+})
+
+describe('the process', () => {
+  test('that runs out of heap says so, and the next task works', async () => {
+    const small = await startEngine({ memoryLimitMb: 512, threads: 1, maxOldSpaceMb: 32 })
+    const sql = "SELECT repeat(range::VARCHAR || 'ñ', 200) AS x FROM range(90000)"
+    const greedy = small.query({ workDir: job, statements: [{ name: 'q', sql, as: 'rows' }] })
+    await expect(greedy).rejects.toMatchObject({ code: 'engine_out_of_memory' })
+    const next = await small.query({
+      workDir: job,
+      statements: [{ name: 'q', sql: 'SELECT 1 AS one', as: 'rows' }],
+    })
+    expect(next.q?.rows).toEqual([{ one: 1 }])
+    await small.close()
+  })
+
+  test('does not outlive its parent', async () => {
+    const script = `import { startEngine } from ${JSON.stringify(new URL('../dist/engine.js', import.meta.url).href)}
+      const engine = await startEngine({ memoryLimitMb: 128, threads: 1 })
+      process.stdout.write(String(engine.pid()))`
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [pid] = await once(parent.stdout, 'data')
+    expect(isAlive(Number(pid))).toBe(true)
+    parent.kill('SIGKILL')
+    await vi.waitFor(() => expect(isAlive(Number(pid))).toBe(false), { timeout: 5_000, interval: 20 })
+  })
+})
+
+describe('writeRejects', () => {
+  test('merges structural rejects and those by rule, in order, with the original text', async () => {
+    const text = 'a;b;c\n1;bad;"x\ny"\n2\n3;ok;z\n4;bad;\u2028ñ\n5;"open;q\n'
+    const input = await parseInput(text)
+    const { encoding } = await engine.parse(input)
+    const result = await engine.writeRejects({
+      workDir: job,
+      original: input.input,
+      format: 'plain',
+      encoding,
+      structural: input.rejects,
+      output: join(job, 'rejects.ndjson'),
+      sql: `SELECT *, [{'column': 'primera', 'code': 'odd', 'message': 'is ' || $1, 'value': primera}] AS reasons
+        FROM '${job}/parsed.parquet' WHERE primera <> '3' ORDER BY primera DESC`,
+      params: ['odd'],
+    })
+    expect(result).toEqual({
+      total: 4,
+      structural: 2,
+      counts: [
+        { column: 'primera', code: 'odd', count: 2 },
+        { column: null, code: 'missing_columns', count: 1 },
+        { column: null, code: 'unterminated_quote', count: 1 },
+      ],
+    })
+    const lines = (await readFile(join(job, 'rejects.ndjson'), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(lines.map(({ record, line, raw, rawTruncated }) => ({ record, line, raw, rawTruncated }))).toEqual(
+      [
+        { record: 1, line: 2, raw: '1;bad;"x\ny"', rawTruncated: false },
+        { record: 2, line: 4, raw: '2', rawTruncated: false },
+        { record: 4, line: 6, raw: '4;bad;\u2028ñ', rawTruncated: false },
+        { record: 5, line: 7, raw: '5;"open;q', rawTruncated: false },
+      ],
+    )
+    expect(lines[0].reasons).toEqual([{ column: 'primera', code: 'odd', message: 'is odd', value: '1' }])
+  })
+
+  test('takes reasons as JSON text, and works without structural rejects', async () => {
+    const input = await parseInput('a;b;c\n1;2;3\n')
+    await engine.parse(input)
+    const result = await engine.writeRejects({
+      workDir: job,
+      original: input.input,
+      format: 'plain',
+      encoding: 'utf-8',
+      structural: null,
+      output: join(job, 'rejects.ndjson'),
+      sql: `SELECT *, '[{"column":null,"code":"c","message":"m","value":null}]' AS reasons FROM '${job}/parsed.parquet'`,
+    })
+    expect(result).toEqual({ total: 1, structural: 0, counts: [{ column: null, code: 'c', count: 1 }] })
+  })
+})
