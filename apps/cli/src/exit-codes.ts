@@ -40,14 +40,14 @@ const NAMES: readonly ExitName[] = [
 
 /** The table of exit codes below the help. */
 export function exitCodeHelp(): string {
-  const lines = NAMES.map(
-    (name) => `  ${String(EXIT[name]).padStart(3)}  ${EXIT_MEANINGS[name]}`,
-  )
+  const lines = NAMES.map((name) => `  ${String(EXIT[name]).padStart(3)}  ${EXIT_MEANINGS[name]}`)
   return `Exit codes:\n${lines.join('\n')}`
 }
 
 /** How a job ended, or null while it has not. */
-export function outcomeOfJob(job: Pick<Job, 'status' | 'counts'>): 'loaded' | 'quarantined' | 'failed' | null {
+export function outcomeOfJob(
+  job: Pick<Job, 'status' | 'counts'>,
+): 'loaded' | 'quarantined' | 'failed' | null {
   switch (job.status) {
     case 'COMPLETED':
       return (job.counts.quarantined ?? 0) > 0 ? 'quarantined' : 'loaded'

@@ -26,8 +26,22 @@ const defects: Defect[] = [
     code: 'not_a_date',
     value: (random) => random.pick(['31/02/2024', '2024-13-01', 'lunes']),
   }),
-  cell({ kind: 'missing_worker', weight: 3, index: 1, column: 'trabajador_codigo', code: 'required', value: () => '' }),
-  cell({ kind: 'missing_cost_centre', weight: 3, index: 3, column: 'centro_costo', code: 'required', value: () => '' }),
+  cell({
+    kind: 'missing_worker',
+    weight: 3,
+    index: 1,
+    column: 'trabajador_codigo',
+    code: 'required',
+    value: () => '',
+  }),
+  cell({
+    kind: 'missing_cost_centre',
+    weight: 3,
+    index: 3,
+    column: 'centro_costo',
+    code: 'required',
+    value: () => '',
+  }),
   cell({ kind: 'shift_seven', weight: 2, index: 4, column: 'turno', code: 'too_large', value: () => '7' }),
   cell({
     kind: 'text_in_number',
@@ -80,7 +94,9 @@ export const dkt: Shape = {
       random.pick(['', '0', '1', '2,25']),
       random.pick(['', '0', '4']),
       random.chance(0.05) ? '8' : '',
-      random.chance(0.1) ? random.pick(['Relevo de compañero', '"Turno doble; autorizó ""jefe de línea"""']) : '',
+      random.chance(0.1)
+        ? random.pick(['Relevo de compañero', '"Turno doble; autorizó ""jefe de línea"""'])
+        : '',
     ]
   },
   again: (cells, { random }) => {

@@ -20,10 +20,18 @@ const defects: Defect[] = [
     index: 2,
     column: 'timestamp',
     code: 'not_a_timestamp',
-    value: (random) => random.pick(['2024-02-31 08:00:00', 'ayer', '2024-05-01 25:00:00', '01/13/2024 10:00']),
+    value: (random) =>
+      random.pick(['2024-02-31 08:00:00', 'ayer', '2024-05-01 25:00:00', '01/13/2024 10:00']),
   }),
   cell({ kind: 'missing_order', weight: 3, index: 0, column: 'order_id', code: 'required', value: () => '' }),
-  cell({ kind: 'missing_warehouse', weight: 3, index: 6, column: 'warehouse', code: 'required', value: () => ' ' }),
+  cell({
+    kind: 'missing_warehouse',
+    weight: 3,
+    index: 6,
+    column: 'warehouse',
+    code: 'required',
+    value: () => ' ',
+  }),
   cell({
     kind: 'negative_items',
     weight: 2,

@@ -1,5 +1,13 @@
 import { type Random, scattered } from './random.ts'
-import { type Defect, type Draw, padded, raggedLines, type Shape, type WrittenDay, wrongCell } from './shape.ts'
+import {
+  type Defect,
+  type Draw,
+  padded,
+  raggedLines,
+  type Shape,
+  type WrittenDay,
+  wrongCell,
+} from './shape.ts'
 
 const DELIMITER = ';'
 const DATE = 0
@@ -28,7 +36,7 @@ const REMARKS = [
   'Ajuste de máquina al iniciar el turno',
   'Parada por falta de energía',
   'Material con humedad, se separó una paleta',
-  'Producción normal; calibración al inicio'.replace(';', ','),
+  'Producción normal, calibración al inicio',
   'Revisión de calidad: dimensión fuera de tolerancia',
   'Operario en inducción',
   'Mañana se programa mantenimiento',
@@ -108,7 +116,8 @@ const defects: Defect[] = [
     index: WEIGHT,
     column: 'peso_neto',
     code: 'not_a_decimal',
-    value: (random) => `${1 + random.below(9)}.${padded(random.below(1000), 3)},${padded(random.below(1000), 3)}`,
+    value: (random) =>
+      `${1 + random.below(9)}.${padded(random.below(1000), 3)},${padded(random.below(1000), 3)}`,
   }),
   cell({
     kind: 'weight_too_precise',

@@ -1,0 +1,116 @@
+import { Problem } from '@aduana/contracts/problems'
+import { z } from 'zod'
+import { ApiProblem, ConnectionError } from '../errors.ts'
+
+const ANSWER_MS = 60_000
+
+/** The API of one installation, spoken to as one user. */
+export interface Api {
+  /** Where it is, without a slash at its end. */
+  url: string
+  token: string | undefined
+  signal: AbortSignal
+}
+
+/** GET and parse the answer. @throws ApiProblem, ConnectionError */
+export function get<T extends z.ZodType>(api: Api, path: string, schema: T): Promise<z.output<T>> {
+  return request(api, 'GET', path, schema)
+}
+
+/** POST a JSON body and parse the answer. @throws ApiProblem, ConnectionError */
+export function post<T extends z.ZodType>(
+  api: Api,
+  path: string,
+  schema: T,
+  body?: unknown,
+): Promise<z.output<T>> {
+  return request(api, 'POST', path, schema, body)
+}
+
+/** The headers that say who asks. */
+export function authorization(api: Api): Record<string, string> {
+  return api.token === undefined ? {} : { authorization: `Bearer ${api.token}` }
+}
+
+async function request<T extends z.ZodType>(
+  api: Api,
+  method: string,
+  path: string,
+  schema: T,
+  body?: unknown,
+): Promise<z.output<T>> {
+  const headers = { accept: 'application/json', ...authorization(api) }
+  const sent = body === undefined ? { headers } : jsonBody(headers, body)
+  const signal = AbortSignal.any([api.signal, AbortSignal.timeout(ANSWER_MS)])
+  try {
+    const answer = await fetch(`${api.url}${path}`, { method, signal, ...sent })
+    return parseAnswer(api, schema, answer.status, await answer.text(), answer.headers.get('retry-after'))
+  } catch (error) {
+    throw connectionProblem(api, error)
+  }
+}
+
+function jsonBody(headers: Record<string, string>, body: unknown) {
+  return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+/** An answer as what it should be. @throws ApiProblem when it is a refusal, or not an answer of our API at all */
+export function parseAnswer<T extends z.ZodType>(
+  api: Api,
+  schema: T,
+  status: number,
+  text: string,
+  retryAfter: string | null,
+): z.output<T> {
+  const body = parseJson(text)
+  if (status >= 400) throw new ApiProblem(problemOf(status, body, text), secondsOf(retryAfter))
+  const parsed = schema.safeParse(body)
+  if (parsed.success) return parsed.data
+  throw new ApiProblem(
+    {
+      type: 'about:blank',
+      title: 'The answer is not what this program knows',
+      status,
+      detail: `${api.url} answers as if it were another version of Aduana, or another service: ${z.prettifyError(parsed.error).slice(0, 500)}`,
+      code: 'unexpected_answer',
+    },
+    undefined,
+  )
+}
+
+function problemOf(status: number, body: unknown, text: string): Problem {
+  const parsed = Problem.safeParse(body)
+  if (parsed.success) return parsed.data
+  const detail = text.replace(/\s+/g, ' ').trim().slice(0, 300) || 'The answer has no text.'
+  return { type: 'about:blank', title: `HTTP status ${status}`, status, detail, code: `http_${status}` }
+}
+
+/** What `fetch` or a request threw, as an error that says where. What is ours already stays as it is. */
+export function connectionProblem(api: Api, error: unknown): unknown {
+  if (error instanceof ApiProblem || error instanceof ConnectionError) return error
+  if (api.signal.aborted) return api.signal.reason
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return new ConnectionError(`${api.url} did not answer within ${ANSWER_MS / 1000} seconds.`)
+  return new ConnectionError(`${api.url} cannot be reached: ${causeOf(error)}`)
+}
+
+/** The innermost message: that of `fetch` itself is always "fetch failed". */
+function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof AggregateError && error.errors.length > 0) return causeOf(error.errors[0])
+  return error.cause === undefined ? error.message || error.name : causeOf(error.cause)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Not JSON: the caller's schema says so in its own words.
+    return undefined
+  }
+}
+
+function secondsOf(retryAfter: string | null): number | undefined {
+  const seconds = Number(retryAfter)
+  return retryAfter !== null && Number.isFinite(seconds) && seconds >= 0 ? seconds : undefined
+}

@@ -1,0 +1,108 @@
+import { LoadMode } from '@aduana/contracts/dataset-definition'
+import { LoginResponse } from '@aduana/contracts/identity'
+import { Job, page } from '@aduana/contracts/jobs'
+import { Reject } from '@aduana/contracts/rejects'
+import { z } from 'zod'
+import { type Api, get, post } from './api.ts'
+
+const JobPage = page(Job)
+const RejectPage = page(Reject)
+
+/** Why records of a job were rejected: how many for each reason, with one message as an example. */
+export const ReasonGroup = z.object({
+  column: z.string().nullable(),
+  code: z.string(),
+  rejects: z.int(),
+  example: z.string(),
+})
+export type ReasonGroup = z.infer<typeof ReasonGroup>
+
+/** What became of a job. */
+export const JobReport = z.object({
+  seconds: z.number().nullable(),
+  rowsPerSecond: z.number().nullable(),
+  rejects: z.array(ReasonGroup),
+})
+export type JobReport = z.infer<typeof JobReport>
+
+const DatasetList = z.object({
+  items: z.array(
+    z.object({
+      code: z.string(),
+      version: z.int(),
+      title: z.object({ en: z.string(), es: z.string() }),
+      loadMode: LoadMode,
+    }),
+  ),
+})
+export type DatasetItem = z.infer<typeof DatasetList>['items'][number]
+
+/** Log in with e-mail and password. */
+export function login(api: Api, email: string, password: string): Promise<LoginResponse> {
+  return post(api, '/api/auth/login', LoginResponse, { email, password })
+}
+
+/** One job. */
+export function readJob(api: Api, id: string): Promise<Job> {
+  return get(api, `/api/jobs/${encodeURIComponent(id)}`, Job)
+}
+
+/** Jobs, newest first, at most `limit`. */
+export async function listJobs(
+  api: Api,
+  query: { status?: string | undefined; dataset?: string | undefined; limit: number },
+): Promise<Job[]> {
+  const { limit, ...filter } = query
+  return collect(limit, 500, (cursor, size) =>
+    get(api, `/api/jobs${search({ ...filter, cursor, limit: String(size) })}`, JobPage),
+  )
+}
+
+/** Ask for the end of a job; the answer is the job as it then is. */
+export function cancelJob(api: Api, id: string): Promise<Job> {
+  return post(api, `/api/jobs/${encodeURIComponent(id)}/cancel`, Job)
+}
+
+/** The rejects of a job in the order of the file, at most `limit`. */
+export function listRejects(api: Api, jobId: string, limit: number): Promise<Reject[]> {
+  return collect(limit, 500, (cursor, size) =>
+    get(
+      api,
+      `/api/jobs/${encodeURIComponent(jobId)}/rejects${search({ cursor, limit: String(size) })}`,
+      RejectPage,
+    ),
+  )
+}
+
+/** How a job went: its speed and the most frequent reasons of its rejects. */
+export function readReport(api: Api, jobId: string): Promise<JobReport> {
+  return get(api, `/api/jobs/${encodeURIComponent(jobId)}/report`, JobReport)
+}
+
+/** What can be imported. */
+export async function listDatasets(api: Api): Promise<DatasetItem[]> {
+  return (await get(api, '/api/datasets', DatasetList)).items
+}
+
+/** Follow the cursors of a list until there are enough items or no more. */
+async function collect<T>(
+  limit: number,
+  pageSize: number,
+  read: (cursor: string | undefined, size: number) => Promise<{ items: T[]; next: string | null }>,
+): Promise<T[]> {
+  const items: T[] = []
+  let cursor: string | undefined
+  do {
+    const answer = await read(cursor, Math.min(pageSize, limit - items.length))
+    items.push(...answer.items)
+    cursor = answer.next ?? undefined
+  } while (cursor !== undefined && items.length < limit)
+  return items
+}
+
+function search(query: Record<string, string | undefined>): string {
+  const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, value]],
+  )
+  return `?${new URLSearchParams(given)}`
+}

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import http from 'node:http'
+import https from 'node:https'
+import { basename } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { ImportAccepted } from '@aduana/contracts/jobs'
+import { UsageError } from '../errors.ts'
+import { type Api, authorization, connectionProblem, parseAnswer } from './api.ts'
+
+const CHUNK_BYTES = 256 * 1024
+
+/** A file on its way. */
+export interface UploadProgress {
+  sent: number
+  bytes: number
+}
+
+/**
+ * Send a file as an import. It is read from the disk as the network takes it, whatever its size. Not `fetch`: that
+ * loses the answer of a server which refuses before the whole body has been sent.
+ * @throws ApiProblem, ConnectionError, UsageError for a file that cannot be sent
+ */
+export async function uploadImport(
+  api: Api,
+  path: string,
+  fields: Readonly<Record<string, string>>,
+  onProgress: (progress: UploadProgress) => void,
+): Promise<ImportAccepted> {
+  const bytes = await sizeOf(path)
+  const boundary = `aduana-${randomUUID()}`
+  const head = Buffer.from(
+    Object.entries(fields)
+      .map(
+        ([name, value]) =>
+          `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+      )
+      .join('') +
+      `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(basename(path))}"\r\ncontent-type: application/octet-stream\r\n\r\n`,
+  )
+  const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
+  const body = async function* () {
+    yield head
+    let sent = 0
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK_BYTES })) {
+      sent += chunk.length
+      if (sent > bytes) break
+      yield chunk
+      onProgress({ sent, bytes })
+    }
+    if (sent !== bytes) throw new UsageError(`${path} changed while it was being sent. Nothing was imported.`)
+    yield tail
+  }
+  const headers = {
+    ...authorization(api),
+    accept: 'application/json',
+    'content-type': `multipart/form-data; boundary=${boundary}`,
+    'content-length': String(head.length + bytes + tail.length),
+  }
+  const answer = await send(api, headers, body)
+  return parseAnswer(api, ImportAccepted, answer.status, answer.text, answer.retryAfter)
+}
+
+interface Answer {
+  status: number
+  text: string
+  retryAfter: string | null
+}
+
+/** Send the request. An answer that comes before the body has been sent ends the sending. */
+function send(
+  api: Api,
+  headers: Record<string, string>,
+  body: () => AsyncGenerator<Buffer>,
+): Promise<Answer> {
+  const url = new URL(`${api.url}/api/imports`)
+  const { request: open } = url.protocol === 'https:' ? https : http
+  const request = open(url, { method: 'POST', headers, signal: api.signal })
+  const source = Readable.from(body(), { objectMode: false })
+  return new Promise<Answer>((resolve, reject) => {
+    let answered = false
+    request.once('response', (response) => {
+      answered = true
+      readAnswer(response).then(resolve, reject)
+    })
+    request.on('error', (error) => {
+      if (!answered) reject(connectionProblem(api, error))
+    })
+    source.once('error', reject)
+    source.pipe(request)
+  }).finally(() => {
+    source.destroy()
+    request.destroy()
+  })
+}
+
+async function readAnswer(response: http.IncomingMessage): Promise<Answer> {
+  return {
+    status: response.statusCode ?? 0,
+    text: await text(response),
+    retryAfter: response.headers['retry-after'] ?? null,
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  const found = await stat(path).catch((error: Error) => {
+    throw new UsageError(`${path} cannot be read: ${error.message}`)
+  })
+  if (!found.isFile()) throw new UsageError(`${path} is not a file.`)
+  return found.size
+}
+
+/** A file name as it may stand between quotes in a header of a form. */
+function quotable(name: string): string {
+  return name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+}

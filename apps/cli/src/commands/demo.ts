@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Day } from '@aduana/contracts/dates'
+import type { Job } from '@aduana/contracts/jobs'
+import type { Api } from '../api/api.ts'
+import { listJobs, type ReasonGroup, readReport } from '../api/calls.ts'
+import { uploadImport } from '../api/upload.ts'
+import { EXIT, type ExitCode, outcomeOfJob } from '../exit-codes.ts'
+import type { Io } from '../io.ts'
+import { type SampleReport, twoMonths } from '../sample/sample.ts'
+import { writeSample } from '../sample/write.ts'
+import { openApi } from '../session.ts'
+import { createDisplay } from '../show/display.ts'
+import { formatBytes, formatCount } from '../show/figures.ts'
+import { uploadFacts } from '../show/progress.ts'
+import { renderSummary } from '../show/summary.ts'
+import { renderTable } from '../show/table.ts'
+import { waitForJob } from './wait.ts'
+
+const DATASET = 'production'
+const KNOWN_IMPORTS = 500
+
+/** `aduana demo`: make a sample with realistic dirt, import it, and compare what came out with what was put in. */
+export async function demoCommand(io: Io, options: { rows: number }): Promise<ExitCode> {
+  const api = await openApi(io)
+  const folder = await mkdtemp(join(tmpdir(), 'aduana-demo-'))
+  try {
+    const period = freePeriod(await listJobs(api, { dataset: DATASET, limit: KNOWN_IMPORTS }), new Date())
+    const file = join(folder, `produccion-${period.from.slice(0, 7)}.csv`)
+    // Another seed each time: the same bytes would rightly be refused the second time.
+    const seed = Date.now()
+    const made = await writeSample(
+      file,
+      { dataset: DATASET, rows: options.rows, seed, clean: false, ...period },
+      io.signal,
+    )
+    io.err(
+      `A sample of ${formatCount(made.records)} production records (${formatBytes(made.bytes)}), ` +
+        `${period.from} to ${period.to}, with dirt of ${Object.keys(made.kinds).length} kinds:\n`,
+    )
+    return await importSample(io, api, file, made)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function importSample(io: Io, api: Api, file: string, made: SampleReport): Promise<ExitCode> {
+  const display = createDisplay(io)
+  const startedAt = performance.now()
+  const fields = { dataset: DATASET, from: made.from, to: made.to }
+  const { id } = await uploadImport(api, file, fields, (progress) =>
+    display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
+  )
+  const job = await waitForJob(io, api, id, display)
+  const report = await readReport(api, id)
+  io.out(`\n${renderSummary(job, report, api.url)}`)
+  if (outcomeOfJob(job) === 'failed') return EXIT.failed
+  const checks = compare(made, job, report.rejects)
+  io.out(`\n${renderChecks(checks)}\n\n${lookNext(api.url, id)}`)
+  return checks.every(({ expected, found }) => expected === found) ? EXIT.loaded : EXIT.error
+}
+
+/** One figure of an import beside what the sample says it must be. */
+export interface Check {
+  figure: string
+  expected: number
+  found: number | null
+}
+
+/** Every figure of an import that a sample foretells. */
+export function compare(
+  made: SampleReport,
+  job: Pick<Job, 'counts'>,
+  reasons: readonly ReasonGroup[],
+): Check[] {
+  const { counts } = job
+  const found = new Map(reasons.map(({ column, code, rejects }) => [reasonName(column, code), rejects]))
+  const expected = new Map(
+    made.reasons.map(({ column, code, rejects }) => [reasonName(column, code), rejects]),
+  )
+  const names = [...new Set([...expected.keys(), ...found.keys()])]
+  return [
+    { figure: 'records', expected: made.records, found: counts.records },
+    { figure: 'loaded', expected: made.good, found: counts.loaded },
+    { figure: 'quarantined', expected: made.rejected, found: counts.quarantined },
+    { figure: 'duplicates', expected: made.duplicates, found: counts.duplicates },
+    ...names.map((figure) => ({
+      figure,
+      expected: expected.get(figure) ?? 0,
+      found: found.get(figure) ?? 0,
+    })),
+  ]
+}
+
+function reasonName(column: string | null, code: string): string {
+  return `${code} (${column ?? 'record'})`
+}
+
+/** All is well in one line; otherwise the figures that differ. */
+function renderChecks(checks: readonly Check[]): string {
+  const wrong = checks.filter(({ expected, found }) => expected !== found)
+  if (wrong.length === 0)
+    return `All ${checks.length} figures are what was put into the sample: nothing lost, nothing twice, every reason named.`
+  return `${wrong.length} of ${checks.length} figures are not what was put into the sample:\n${renderTable(
+    [{ title: 'figure' }, { title: 'expected', right: true }, { title: 'found', right: true }],
+    wrong.map(({ figure, expected, found }) => [
+      figure,
+      formatCount(expected),
+      found === null ? 'unknown' : formatCount(found),
+    ]),
+  )}`
+}
+
+function lookNext(url: string, id: string): string {
+  return [
+    'Where to look next:',
+    `  ${url}/docs                the API, with a page to try it`,
+    `  ${url}/admin/queues        the queues and the flow of the import (Bull Board)`,
+    '  aduana jobs                        all jobs; with the id, one of them',
+    `  aduana rejects ${id}`,
+  ].join('\n')
+}
+
+/**
+ * Two whole months before `now` that no import has declared as its window, the latest ones: a demo never replaces rows
+ * of somebody else's import, nor those of the demo before it.
+ */
+export function freePeriod(jobs: readonly Pick<Job, 'parameters'>[], now: Date): { from: Day; to: Day } {
+  const taken = jobs.flatMap(({ parameters: { from, to } }) =>
+    typeof from === 'string' && typeof to === 'string' ? [{ from, to }] : [],
+  )
+  for (let back = 2; ; back += 2) {
+    const period = twoMonths(now.getUTCFullYear(), now.getUTCMonth() - back)
+    if (!taken.some(({ from, to }) => from < period.to && period.from < to)) return period
+  }
+}

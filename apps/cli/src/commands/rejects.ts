@@ -1,0 +1,46 @@
+import { listRejects } from '../api/calls.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import type { Io } from '../io.ts'
+import { openApi } from '../session.ts'
+import { renderTable, shortened } from '../show/table.ts'
+
+/** `aduana rejects <job>`: the rejects of a job, one line for each reason; as JSON one reject a line. */
+export async function rejectsCommand(
+  io: Io,
+  jobId: string,
+  options: { limit: number; json?: boolean },
+): Promise<ExitCode> {
+  const rejects = await listRejects(await openApi(io), jobId, options.limit)
+  if (options.json) {
+    if (rejects.length > 0) io.out(rejects.map((reject) => JSON.stringify(reject)).join('\n'))
+    return EXIT.loaded
+  }
+  const rows = rejects.flatMap(({ record, line, reasons, raw, state }) =>
+    reasons.map((reason, index) =>
+      index === 0
+        ? [
+            String(record),
+            String(line),
+            state,
+            reason.column ?? '(record)',
+            reason.message,
+            shortened(raw, 60),
+          ]
+        : ['', '', '', reason.column ?? '(record)', reason.message, ''],
+    ),
+  )
+  const table = renderTable(
+    [
+      { title: 'record', right: true },
+      { title: 'line', right: true },
+      { title: 'state' },
+      { title: 'column' },
+      { title: 'reason' },
+      { title: 'text' },
+    ],
+    rows.map((row) => row.map((cell, index) => (index === 4 ? shortened(cell, 80) : cell))),
+  )
+  io.out(rejects.length === 0 ? 'This job has no rejects.' : table)
+  if (rejects.length === options.limit) io.err(`The first ${options.limit} are shown; --limit shows more.\n`)
+  return EXIT.loaded
+}

@@ -1,0 +1,35 @@
+import type { Job } from '@aduana/contracts/jobs'
+import type { Api } from '../api/api.ts'
+import { type JobReport, readReport } from '../api/calls.ts'
+import { EXIT, type ExitCode, outcomeOfJob } from '../exit-codes.ts'
+import { followJob } from '../follow/follow-job.ts'
+import { Interrupted, type Io } from '../io.ts'
+import type { Display } from '../show/display.ts'
+import { jobFacts } from '../show/progress.ts'
+import { renderSummary } from '../show/summary.ts'
+
+/** Show the progress of a job until it has ended. Whoever stops waiting is told that the job goes on. */
+export async function waitForJob(io: Io, api: Api, id: string, display: Display): Promise<Job> {
+  try {
+    const job = await followJob(api, id, (view) => display.show(jobFacts(view)))
+    display.end()
+    return job
+  } catch (error) {
+    display.end()
+    const reason = error instanceof Interrupted ? 'No longer waiting' : 'The job is out of sight'
+    io.err(`${reason}; the job goes on. To follow it: aduana jobs ${id} --follow\n`)
+    throw error
+  }
+}
+
+/** Report a job that has ended, for people or as JSON, and say with which code to exit. */
+export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Promise<ExitCode> {
+  const outcome = outcomeOfJob(job) ?? 'loaded'
+  const report = job.type === 'import' ? await readReport(api, job.id) : undefined
+  io.out(json ? renderJson(job, report, outcome) : renderSummary(job, report, api.url))
+  return EXIT[outcome]
+}
+
+function renderJson(job: Job, report: JobReport | undefined, outcome: keyof typeof EXIT): string {
+  return JSON.stringify({ outcome, exitCode: EXIT[outcome], job, ...(report ? { report } : {}) })
+}

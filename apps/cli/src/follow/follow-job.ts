@@ -1,0 +1,138 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Job } from '@aduana/contracts/jobs'
+import type { ServerMessage } from '@aduana/contracts/progress'
+import type { Api } from '../api/api.ts'
+import { readJob } from '../api/calls.ts'
+import { ApiProblem, ConnectionError, outcomeOfError } from '../errors.ts'
+import { subscribe } from './socket.ts'
+import { hasEnded, type JobView, viewOf, withMessage, withPolled } from './view.ts'
+
+const POLL_MS = 1000
+// While the socket brings news there is no need to ask; this often we look all the same.
+const LOOK_MS = 10_000
+const FIRST_RETRY_MS = 250
+const LAST_RETRY_MS = 15_000
+const GIVE_UP_MS = 5 * 60_000
+
+/** Waiting times that a test shortens. */
+export interface FollowTimes {
+  pollMs: number
+  lookMs: number
+  giveUpMs: number
+}
+
+const TIMES: FollowTimes = { pollMs: POLL_MS, lookMs: LOOK_MS, giveUpMs: GIVE_UP_MS }
+
+/**
+ * Follow a job until it has ended: over a WebSocket, which is opened again when it breaks, and as long as there is none
+ * by asking once a second. An API that restarts is waited for.
+ * @throws ApiProblem, ConnectionError when the API has not been reached for minutes, and the reason of `api.signal`
+ */
+export async function followJob(
+  api: Api,
+  id: string,
+  onView: (view: JobView) => void,
+  times: FollowTimes = TIMES,
+): Promise<Job> {
+  const ended = new AbortController()
+  let view = viewOf(await readJob(api, id))
+  let newsAt = Date.now()
+  const take = (next: JobView) => {
+    newsAt = Date.now()
+    if (next === view) return
+    view = next
+    onView(view)
+    if (hasEnded(view)) ended.abort()
+  }
+  onView(view)
+  if (hasEnded(view)) return view.job
+  const line = keepSubscribed(
+    api,
+    id,
+    ended.signal,
+    () => view.seq,
+    (message) => take(withMessage(view, message)),
+  )
+  try {
+    await poll({
+      until: AbortSignal.any([ended.signal, api.signal]),
+      times,
+      due: () => Date.now() - newsAt >= (line.isOpen() ? times.lookMs : times.pollMs),
+      ask: async () => take(withPolled(view, await readJob(api, id))),
+    })
+    api.signal.throwIfAborted()
+    return view.job
+  } finally {
+    ended.abort()
+    await line.done
+  }
+}
+
+interface Polling {
+  until: AbortSignal
+  times: FollowTimes
+  /** There has been no news for so long that it is time to ask. */
+  due(): boolean
+  ask(): Promise<void>
+}
+
+async function poll({ until, times, due, ask }: Polling): Promise<void> {
+  let reachedAt = Date.now()
+  while (!until.aborted) {
+    await pause(times.pollMs / 4, until)
+    if (until.aborted || !due()) continue
+    try {
+      await ask()
+      reachedAt = Date.now()
+    } catch (error) {
+      if (until.aborted) return
+      if (!isPassing(error) || Date.now() - reachedAt > times.giveUpMs) throw error
+      await pause(times.pollMs, until)
+    }
+  }
+}
+
+/** Hold a subscription open until `ended`; after a break it is tried again, ever more slowly. */
+function keepSubscribed(
+  api: Api,
+  id: string,
+  ended: AbortSignal,
+  lastSeen: () => number,
+  onMessage: (message: ServerMessage) => void,
+): { isOpen(): boolean; done: Promise<void> } {
+  let open = false
+  const until = AbortSignal.any([ended, api.signal])
+  const keep = async () => {
+    let wait = FIRST_RETRY_MS
+    while (!until.aborted) {
+      const subscription = subscribe(api, { id, after: lastSeen() }, (message) => {
+        open = true
+        wait = FIRST_RETRY_MS
+        onMessage(message)
+      })
+      const close = () => subscription.close()
+      until.addEventListener('abort', close, { once: true })
+      await subscription.closed
+      until.removeEventListener('abort', close)
+      open = false
+      await pause(wait * (0.75 + Math.random() / 2), until)
+      wait = Math.min(wait * 2, LAST_RETRY_MS)
+    }
+  }
+  return { isOpen: () => open, done: keep() }
+}
+
+/** Wait, or until the signal is aborted, whichever comes first. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+}
+
+/** An error that goes away when the API is back. */
+function isPassing(error: unknown): boolean {
+  if (error instanceof ConnectionError) return true
+  return (
+    error instanceof ApiProblem && (outcomeOfError(error) === 'unavailable' || error.problem.status >= 500)
+  )
+}

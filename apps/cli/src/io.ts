@@ -1,0 +1,46 @@
+/** Where the program reads its surroundings and writes what it says. */
+export interface Io {
+  env: Readonly<Record<string, string | undefined>>
+  /** Results, one line or more without the last line end. */
+  out(text: string): void
+  /** Progress, notes and errors, exactly as given. */
+  err(text: string): void
+  /** Standard error is a terminal of this width; undefined when it is none. */
+  columns(): number | undefined
+  /** Aborted with an `Interrupted` when somebody wants the program to stop. */
+  signal: AbortSignal
+}
+
+/** Somebody pressed Ctrl-C or sent SIGTERM. */
+export class Interrupted extends Error {
+  readonly exitCode: number
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(signal === 'SIGINT' ? 'interrupted' : 'told to stop')
+    this.name = 'Interrupted'
+    this.exitCode = signal === 'SIGINT' ? 130 : 143
+  }
+}
+
+/** The surroundings of this process. The first signal aborts `signal`; a second one ends the process at once. */
+export function processIo(): Io {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.on(name, () => {
+      const reason = new Interrupted(name)
+      if (controller.signal.aborted) process.exit(reason.exitCode)
+      controller.abort(reason)
+    })
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      // The reader has gone, as in `aduana jobs | head`.
+      if (error.code === 'EPIPE') process.exit(0)
+      throw error
+    })
+  return {
+    env: process.env,
+    out: (text) => void process.stdout.write(`${text}\n`),
+    err: (text) => void process.stderr.write(text),
+    columns: () => (process.stderr.isTTY ? process.stderr.columns || 80 : undefined),
+    signal: controller.signal,
+  }
+}

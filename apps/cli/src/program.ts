@@ -1,0 +1,179 @@
+import { LoadMode } from '@aduana/contracts/dataset-definition'
+import { Day } from '@aduana/contracts/dates'
+import { JobStatus } from '@aduana/contracts/job-states'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { z } from 'zod'
+import { datasetsCommand } from './commands/datasets.ts'
+import { demoCommand } from './commands/demo.ts'
+import { type ImportOptions, importCommand } from './commands/import.ts'
+import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from './commands/jobs.ts'
+import { type LoginOptions, loginCommand } from './commands/login.ts'
+import { rejectsCommand } from './commands/rejects.ts'
+import { type SampleCommandOptions, sampleCommand } from './commands/sample.ts'
+import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
+import { EXIT, exitCodeHelp } from './exit-codes.ts'
+import { Interrupted, type Io } from './io.ts'
+import { SAMPLES } from './sample/sample.ts'
+
+const MOST_ROWS = 100_000_000
+
+const ENVIRONMENT = `Environment:
+  ADUANA_URL                       where the API is (http://127.0.0.1:3000)
+  ADUANA_TOKEN                     a token to use in place of a stored login
+  ADUANA_EMAIL, ADUANA_PASSWORD    a login to use in place of a stored one
+  XDG_CONFIG_HOME                  where the login is stored (~/.config)`
+
+/** Run the program with the arguments after its name. Resolves with the code to exit with; never rejects. */
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  let code: number = EXIT.loaded
+  const program = describeProgram(io, (exitCode) => {
+    code = exitCode
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (error) {
+    return endWith(error, io, args.includes('--json'))
+  }
+}
+
+function endWith(error: unknown, io: Io, json: boolean): number {
+  // Commander has printed its own message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.loaded : EXIT.error
+  if (error instanceof Interrupted) return error.exitCode
+  const outcome = outcomeOfError(error)
+  if (json && error instanceof ApiProblem)
+    io.out(JSON.stringify({ outcome, exitCode: EXIT[outcome], problem: error.problem }))
+  io.err(`aduana: ${describeError(error).replaceAll('\n', '\n        ')}\n`)
+  return EXIT[outcome]
+}
+
+function describeProgram(io: Io, exitWith: (code: number) => void): Command {
+  const program = new Command('aduana')
+    .description('Brings files into Aduana and shows what became of them.')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text) })
+    .addHelpText('after', `\n${exitCodeHelp()}\n\n${ENVIRONMENT}`)
+  const json = () => new Option('--json', 'print the result as JSON')
+
+  program
+    .command('login')
+    .description('log in and store the token for the commands that follow')
+    .option('--url <url>', 'where the API is')
+    .option('--email <email>')
+    .option('--password <password>', 'asked for if not given; other users of this machine can see it here')
+    .action(async (options: LoginOptions) => exitWith(await loginCommand(io, options)))
+
+  program
+    .command('import')
+    .description('import a file and wait until it has been loaded')
+    .argument('<file>')
+    .requiredOption('-d, --dataset <dataset>', 'what the records are; see: aduana datasets')
+    .option('--from <day>', 'first day of the window that the file replaces', day)
+    .option('--to <day>', 'the first day after the window', day)
+    .option('--scope <scope>', 'the part of the dataset that the file replaces, such as a company')
+    .addOption(new Option('--mode <mode>', 'how to load').choices(LoadMode.options))
+    .option('--force', 'import the same bytes again')
+    .addOption(
+      new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
+    )
+    .option('--priority <number>', 'from -100 to 100; higher goes first', wholeNumber(-100, 100))
+    .addOption(
+      new Option('--retry [times]', 'ask again when the queue is full or the service away')
+        .preset('3')
+        .argParser(wholeNumber(0, 1000)),
+    )
+    .option('--wait', 'wait for the end of the job', true)
+    .option('--no-wait', 'only hand the file over')
+    .addOption(json())
+    .addHelpText('after', `\n${exitCodeHelp()}`)
+    .action(async (file: string, options: ImportOptions) => exitWith(await importCommand(io, file, options)))
+
+  program
+    .command('jobs')
+    .description('the newest jobs, or one job')
+    .argument('[id]', undefined, uuid)
+    .option('-f, --follow', 'with an id: show its progress until it has ended')
+    .addOption(new Option('--status <status>').choices(JobStatus.options).argParser(jobStatus))
+    .option('-d, --dataset <dataset>')
+    .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
+    .addOption(json())
+    .action(async (id: string | undefined, options: JobsOptions) =>
+      exitWith(await (id === undefined ? listJobsCommand(io, options) : showJobCommand(io, id, options))),
+    )
+
+  program
+    .command('cancel')
+    .description('cancel a job that has not loaded its rows yet')
+    .argument('<id>', undefined, uuid)
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) => exitWith(await cancelCommand(io, id, options)))
+
+  program
+    .command('rejects')
+    .description('the rejects of a job; with --json one on each line')
+    .argument('<job>', undefined, uuid)
+    .option('--limit <number>', 'how many', wholeNumber(1, 1_000_000), 100)
+    .addOption(json())
+    .action(async (id: string, options: { limit: number; json?: boolean }) =>
+      exitWith(await rejectsCommand(io, id, options)),
+    )
+
+  program
+    .command('datasets')
+    .description('what can be imported')
+    .addOption(json())
+    .action(async (options: { json?: boolean }) => exitWith(await datasetsCommand(io, options)))
+
+  program
+    .command('sample')
+    .description('write a file with realistic records and known faults')
+    .option('--rows <number>', 'records', wholeNumber(1, MOST_ROWS), 120_000)
+    .requiredOption('-o, --out <file>')
+    .option(
+      '--seed <number>',
+      'the same seed makes the same file',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+      1,
+    )
+    .addOption(new Option('-d, --dataset <dataset>').choices(Object.keys(SAMPLES)).default('production'))
+    .option('--clean', 'only good records, none twice')
+    .option('--from <day>', 'first day; two months that follow from the seed unless said', day)
+    .option('--to <day>', 'the first day after the period', day)
+    .option('--report <file>', 'write what the file holds as JSON')
+    .action(async (options: SampleCommandOptions) => exitWith(await sampleCommand(io, options)))
+
+  program
+    .command('demo')
+    .description('import a sample and compare what came out with what was put in')
+    .option('--rows <number>', 'records', wholeNumber(1, MOST_ROWS), 120_000)
+    .action(async (options: { rows: number }) => exitWith(await demoCommand(io, options)))
+
+  return program
+}
+
+function day(text: string): string {
+  const parsed = Day.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new InvalidArgumentError('It must be a day like 2025-03-01.')
+}
+
+function uuid(text: string): string {
+  const parsed = z.uuid().safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new InvalidArgumentError('It must be the id of a job, as `aduana jobs` shows it.')
+}
+
+function jobStatus(text: string): JobStatus {
+  const parsed = JobStatus.safeParse(text.toUpperCase())
+  if (parsed.success) return parsed.data
+  throw new InvalidArgumentError(`Allowed choices are ${JobStatus.options.join(', ')}.`)
+}
+
+function wholeNumber(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^-?\d+$/.test(text) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`)
+  }
+}

@@ -1,0 +1,86 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { LoginResponse } from '@aduana/contracts/identity'
+import { z } from 'zod'
+import type { Api } from './api/api.ts'
+import { login } from './api/calls.ts'
+import { UsageError } from './errors.ts'
+import type { Io } from './io.ts'
+
+const DEFAULT_URL = 'http://127.0.0.1:3000'
+
+/** What `aduana login` remembers. */
+const Session = z.object({ url: z.url(), email: z.string(), token: z.string(), expiresAt: z.iso.datetime() })
+type Session = z.infer<typeof Session>
+
+/** The file that holds the session: in XDG_CONFIG_HOME, else in ~/.config. */
+export function sessionPath(env: Io['env']): string {
+  return join(env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config'), 'aduana', 'session.json')
+}
+
+/**
+ * The API as the user that the surroundings name: ADUANA_TOKEN, else ADUANA_EMAIL with ADUANA_PASSWORD, else the
+ * session that `aduana login` stored. ADUANA_URL says where; a stored token is only ever sent where it came from.
+ * @throws UsageError when there is no login, and what the API says of a wrong one
+ */
+export async function openApi(io: Io): Promise<Api> {
+  const { ADUANA_TOKEN: token, ADUANA_EMAIL: email, ADUANA_PASSWORD: password } = io.env
+  const given = io.env['ADUANA_URL'] ? plainUrl(io.env['ADUANA_URL']) : undefined
+  if (token) return { url: given ?? DEFAULT_URL, token, signal: io.signal }
+  if (email && password) {
+    const api: Api = { url: given ?? DEFAULT_URL, token: undefined, signal: io.signal }
+    return { ...api, token: (await login(api, email, password)).token }
+  }
+  const session = await readSession(sessionPath(io.env))
+  if (!session) throw new UsageError('Nobody is logged in. Log in with: aduana login --url URL')
+  if (given !== undefined && given !== session.url)
+    throw new UsageError(`The stored login is for ${session.url}. Log in with: aduana login --url ${given}`)
+  if (Date.parse(session.expiresAt) <= Date.now())
+    throw new UsageError(
+      `The login of ${session.email} has expired. Log in with: aduana login --url ${session.url}`,
+    )
+  return { url: session.url, token: session.token, signal: io.signal }
+}
+
+/** Where to log in when the command does not say: ADUANA_URL, else where the last login was, else this machine. */
+export async function loginUrl(io: Io, given: string | undefined): Promise<string> {
+  const url = given ?? io.env['ADUANA_URL']
+  if (url) return plainUrl(url)
+  return (await readSession(sessionPath(io.env)))?.url ?? DEFAULT_URL
+}
+
+/** Remember a login. Only the user can read the file. */
+export async function storeSession(io: Io, url: string, answer: LoginResponse): Promise<string> {
+  const path = sessionPath(io.env)
+  const session: Session = { url, email: answer.user.email, token: answer.token, expiresAt: answer.expiresAt }
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 })
+  const written = `${path}.${process.pid}`
+  try {
+    await writeFile(written, `${JSON.stringify(session, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
+    await rename(written, path)
+  } finally {
+    await rm(written, { force: true })
+  }
+  return path
+}
+
+async function readSession(path: string): Promise<Session | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new UsageError(`${path} cannot be read: ${error.message}`)
+  })
+  if (text === undefined) return undefined
+  try {
+    return Session.parse(JSON.parse(text))
+  } catch {
+    throw new UsageError(`${path} is damaged. Log in again with: aduana login`)
+  }
+}
+
+function plainUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new UsageError(`"${text}" is not an address. It must be like ${DEFAULT_URL}`)
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+}

@@ -1,0 +1,88 @@
+import type { Job } from '@aduana/contracts/jobs'
+import type { JobReport, ReasonGroup } from '../api/calls.ts'
+import { formatCount, formatRate, formatSeconds } from './figures.ts'
+import { printable, renderTable, shortened } from './table.ts'
+
+const TOP_REASONS = 8
+const EXAMPLE_LENGTH = 60
+
+/** What a person wants to know when a job has ended: counts, reasons, speed, where to look next. */
+export function renderSummary(job: Job, report: JobReport | undefined, url: string): string {
+  const blocks = [
+    headline(job),
+    countLines(job, report),
+    reasonLines(report?.rejects ?? []),
+    nextLines(job, url),
+  ]
+  return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+function headline(job: Job): string {
+  const what = `${printable(String(job.parameters['fileName'] ?? 'Job'))} → ${job.dataset ?? job.type}`
+  switch (job.status) {
+    case 'COMPLETED':
+      return (job.counts.quarantined ?? 0) > 0
+        ? `${what}: loaded, with ${formatCount(job.counts.quarantined ?? 0)} records in quarantine`
+        : `${what}: loaded`
+    case 'FAILED':
+      return `${what}: failed (${job.error?.code ?? 'unknown'})${job.error ? `\n${printable(job.error.detail)}` : ''}`
+    case 'CANCELLED':
+      return `${what}: cancelled; nothing was loaded`
+    case 'QUEUED':
+    case 'PROCESSING':
+      return `${what}: ${printable(job.message)}`
+  }
+}
+
+function countLines(job: Job, report: JobReport | undefined): string {
+  const { records, loaded, unchanged, quarantined, duplicates, removed } = job.counts
+  const figures: [string, number | null][] = [
+    ['records', records],
+    ['loaded', loaded],
+    ['unchanged', unchanged],
+    ['quarantined', quarantined],
+    ['duplicates', duplicates],
+    ['replaced', removed],
+  ]
+  const known = figures.flatMap(([name, value]): [string, string][] =>
+    value === null || (value === 0 && name === 'replaced') ? [] : [[name, formatCount(value)]],
+  )
+  const speed: [string, string][] =
+    report?.seconds && report.rowsPerSecond
+      ? [['speed', `${formatRate(report.rowsPerSecond)} (${formatSeconds(report.seconds)})`]]
+      : []
+  const width = Math.max(0, ...known.map(([, value]) => value.length))
+  return [...known.map(([name, value]) => [name, value.padStart(width)] as const), ...speed]
+    .map(([name, value]) => `  ${name.padEnd(12)} ${value}`)
+    .join('\n')
+}
+
+function reasonLines(reasons: readonly ReasonGroup[]): string {
+  if (reasons.length === 0) return ''
+  const rows = reasons
+    .slice(0, TOP_REASONS)
+    .map(({ rejects, code, column, example }) => [
+      formatCount(rejects),
+      code,
+      column ?? '(record)',
+      shortened(example, EXAMPLE_LENGTH),
+    ])
+  const table = renderTable(
+    [{ title: 'rejects', right: true }, { title: 'reason' }, { title: 'column' }, { title: 'for example' }],
+    rows,
+  )
+  const more = reasons.length > TOP_REASONS ? `\n… and ${reasons.length - TOP_REASONS} more reasons` : ''
+  return indented(`${table}${more}`)
+}
+
+function nextLines(job: Job, url: string): string {
+  const lines = [`job      ${url}/api/jobs/${job.id}`]
+  if ((job.counts.quarantined ?? 0) > 0) lines.push(`rejects  aduana rejects ${job.id}`)
+  const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
+  if (file) lines.push(`         ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
+  return indented(lines.join('\n'))
+}
+
+function indented(text: string): string {
+  return text.replace(/^/gm, '  ')
+}
