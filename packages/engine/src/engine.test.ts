@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Engine, type ParseInput, startEngine } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
+import { randomSource } from './scan/scan.testing.ts'
 
 let engine: Engine
 let root = ''
@@ -117,6 +118,20 @@ describe('parse', () => {
       { n: 1, c: '1' },
       { n: long.length, c: '€' },
     ])
+  })
+
+  test.each([90_000, 1_040_000])('loses no record of up to %d bytes among short ones', async (longest) => {
+    const random = randomSource(longest)
+    const lines = Array.from({ length: 3_000 }, (_, i) => {
+      const length = random(150) === 0 ? random(longest) : random(200)
+      return `${i};${'x'.repeat(length)};${length}`
+    })
+    lines.push(`last;${'y'.repeat(longest)};${longest}`)
+    const columns = ['a', 'b', 'c'].map((name, index) => ({ index, name }))
+    const result = await engine.parse(await parseInput(`a;b;c\n${lines.join('\n')}`, { columns }))
+    expect(result).toMatchObject({ records: 3_001, good: 3_001 })
+    const wrong = `SELECT count(*) AS n FROM '${job}/parsed.parquet' WHERE length(coalesce(b, '')) <> c::BIGINT`
+    expect(await rows(wrong)).toEqual([{ n: 0 }])
   })
 
   test('reports progress that never goes back', async () => {
