@@ -16,7 +16,7 @@ type Session = z.infer<typeof Session>
 
 /** The file that holds the session: in XDG_CONFIG_HOME, else in ~/.config. */
 export function sessionPath(env: Io['env']): string {
-  return join(env['XDG_CONFIG_HOME'] || join(env['HOME'] || homedir(), '.config'), 'aduana', 'session.json')
+  return join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'aduana', 'session.json')
 }
 
 /**
@@ -26,7 +26,7 @@ export function sessionPath(env: Io['env']): string {
  */
 export async function openApi(io: Io): Promise<Api> {
   const { ADUANA_TOKEN: token, ADUANA_EMAIL: email, ADUANA_PASSWORD: password } = io.env
-  const given = io.env['ADUANA_URL'] ? plainUrl(io.env['ADUANA_URL']) : undefined
+  const given = io.env.ADUANA_URL ? plainUrl(io.env.ADUANA_URL) : undefined
   if (token) return { url: given ?? DEFAULT_URL, token, signal: io.signal }
   if (email && password) {
     const api: Api = { url: given ?? DEFAULT_URL, token: undefined, signal: io.signal }
@@ -45,7 +45,7 @@ export async function openApi(io: Io): Promise<Api> {
 
 /** Where to log in when the command does not say: ADUANA_URL, else where the last login was, else this machine. */
 export async function loginUrl(io: Io, given: string | undefined): Promise<string> {
-  const url = given ?? io.env['ADUANA_URL']
+  const url = given ?? io.env.ADUANA_URL
   if (url) return plainUrl(url)
   return (await readSession(sessionPath(io.env)))?.url ?? DEFAULT_URL
 }

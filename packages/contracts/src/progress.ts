@@ -30,13 +30,16 @@ export type ProgressUpdate = z.infer<typeof ProgressUpdate>
 
 /** What a client may send over the WebSocket. `after` is the last `seq` it has seen. */
 export const ClientMessage = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('subscribe'),
-    topic: z.literal('job'),
-    id: z.uuid(),
-    after: z.int().optional(),
-  }),
-  z.strictObject({ type: z.literal('subscribe'), topic: z.literal('jobs'), after: z.int().optional() }),
+  // A union of its own: two members of one union may not have the same type.
+  z.discriminatedUnion('topic', [
+    z.strictObject({
+      type: z.literal('subscribe'),
+      topic: z.literal('job'),
+      id: z.uuid(),
+      after: z.int().optional(),
+    }),
+    z.strictObject({ type: z.literal('subscribe'), topic: z.literal('jobs'), after: z.int().optional() }),
+  ]),
   z.strictObject({ type: z.literal('unsubscribe'), topic: z.enum(['job', 'jobs']), id: z.uuid().optional() }),
   z.strictObject({ type: z.literal('ping') }),
 ])
@@ -44,8 +47,10 @@ export type ClientMessage = z.infer<typeof ClientMessage>
 
 /** What the server sends: first the snapshot, then changes with rising `seq` for each job. */
 export const ServerMessage = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('snapshot'), topic: z.literal('job'), seq: z.int(), job: Job }),
-  z.strictObject({ type: z.literal('snapshot'), topic: z.literal('jobs'), jobs: z.array(Job) }),
+  z.discriminatedUnion('topic', [
+    z.strictObject({ type: z.literal('snapshot'), topic: z.literal('job'), seq: z.int(), job: Job }),
+    z.strictObject({ type: z.literal('snapshot'), topic: z.literal('jobs'), jobs: z.array(Job) }),
+  ]),
   z.strictObject({ type: z.literal('progress'), ...ProgressUpdate.omit({ userId: true }).shape }),
   z.strictObject({ type: z.literal('state'), seq: z.int(), job: Job }),
   z.strictObject({

@@ -65,7 +65,7 @@ function jobTable(jobs: readonly Job[]): string {
       count(job.counts.records),
       count(job.counts.loaded),
       count(job.counts.quarantined),
-      shortened(String(job.parameters['fileName'] ?? ''), 40),
+      shortened(String(job.parameters.fileName ?? ''), 40),
     ]),
   )
 }

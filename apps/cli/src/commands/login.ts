@@ -16,8 +16,8 @@ export interface LoginOptions {
 /** `aduana login`: store a token for the commands that follow. What is missing is asked for on a terminal. */
 export async function loginCommand(io: Io, options: LoginOptions): Promise<ExitCode> {
   const url = await loginUrl(io, options.url)
-  const email = options.email ?? io.env['ADUANA_EMAIL'] ?? (await ask(io, 'E-mail: ', false))
-  const password = options.password ?? io.env['ADUANA_PASSWORD'] ?? (await ask(io, 'Password: ', true))
+  const email = options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', false))
+  const password = options.password ?? io.env.ADUANA_PASSWORD ?? (await ask(io, 'Password: ', true))
   const api: Api = { url, token: undefined, signal: io.signal }
   const answer = await login(api, email, password)
   const path = await storeSession(io, url, answer)

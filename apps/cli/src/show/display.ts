@@ -20,9 +20,7 @@ export function createDisplay(io: Io, now: () => number = Date.now): Display {
 export const QUIET: Display = { show: () => undefined, end: () => undefined }
 
 function terminalDisplay(io: Io, now: () => number): Display {
-  const style = /utf-?8/i.test(io.env['LC_ALL'] || io.env['LC_CTYPE'] || io.env['LANG'] || 'utf-8')
-    ? BLOCKS
-    : ASCII
+  const style = /utf-?8/i.test(io.env.LC_ALL || io.env.LC_CTYPE || io.env.LANG || 'utf-8') ? BLOCKS : ASCII
   let drawnAt = Number.NEGATIVE_INFINITY
   let drawn = ''
   let latest: ProgressFacts | undefined

@@ -18,7 +18,7 @@ export function renderSummary(job: Job, report: JobReport | undefined, url: stri
 }
 
 function headline(job: Job): string {
-  const what = `${printable(String(job.parameters['fileName'] ?? 'Job'))} → ${job.dataset ?? job.type}`
+  const what = `${printable(String(job.parameters.fileName ?? 'Job'))} → ${job.dataset ?? job.type}`
   switch (job.status) {
     case 'COMPLETED':
       return (job.counts.quarantined ?? 0) > 0
