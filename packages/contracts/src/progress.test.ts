@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { ClientMessage, ServerMessage, sequence, TICKS_PER_VERSION } from './progress.ts'
+
+describe('messages of the WebSocket', () => {
+  test.each([
+    { type: 'subscribe', topic: 'job', id: randomUUID(), after: 3 },
+    { type: 'subscribe', topic: 'jobs' },
+    { type: 'unsubscribe', topic: 'jobs' },
+    { type: 'ping' },
+  ])('of a client are understood: %o', (message) => {
+    expect(ClientMessage.parse(message)).toEqual(message)
+  })
+
+  test.each([
+    { type: 'snapshot', topic: 'jobs', jobs: [] },
+    { type: 'error', code: 'not_found', detail: 'x', id: 'y' },
+    { type: 'pong' },
+    { type: 'heartbeat' },
+  ])('of the server are understood: %o', (message) => {
+    expect(ServerMessage.parse(message)).toEqual(message)
+  })
+
+  test('with a job by name need its id', () => {
+    expect(ClientMessage.safeParse({ type: 'subscribe', topic: 'job' }).success).toBe(false)
+  })
+})
+
+test('every message of a version is newer than all of the version before', () => {
+  expect(sequence(2, 0)).toBeGreaterThan(sequence(1, TICKS_PER_VERSION * 10))
+})
