@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Engine, type ParseInput, startEngine } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
 import { randomSource } from './scan/scan.testing.ts'
@@ -53,31 +50,6 @@ async function parseInput(text: string | Buffer, extra: Partial<ParseInput> = {}
     ],
     ...extra,
   }
-}
-
-// A process that is gone but not yet reaped by its new parent counts as gone.
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
-/** A statement that would run for hours. */
-const ENDLESS =
-  'SELECT count(*) AS n FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range, b.range) = 1'
-const runEndless = (options: Parameters<Engine['query']>[1] = {}) =>
-  engine.query({ workDir: job, statements: [{ name: 'endless', sql: ENDLESS, as: 'rows' }] }, options)
-
-/** Resolves with the first report of progress of an endless task, which keeps running. */
-function untilRunning(signal?: AbortSignal) {
-  let outcome: Promise<unknown> = Promise.resolve()
-  const started = new Promise<TaskProgress>((resolve) => {
-    outcome = runEndless({ onProgress: resolve, ...(signal ? { signal } : {}) })
-    outcome.catch(() => undefined)
-  })
-  return { started, outcome: () => outcome }
 }
 
 describe('parse', () => {
@@ -243,89 +215,6 @@ describe('query', () => {
       'SELECT count(DISTINCT x) AS n FROM (SELECT repeat(md5(range::VARCHAR), 20) AS x FROM range(5000000))'
     await expect(rows(greedy)).rejects.toMatchObject({ code: 'engine_out_of_memory' })
     expect(await rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
-  })
-})
-
-describe('a task in trouble', () => {
-  test('is stopped within a second when aborted, and the next one works', async () => {
-    const abort = new AbortController()
-    const { started, outcome } = untilRunning(abort.signal)
-    const pid = engine.pid()
-    await started
-    const asked = performance.now()
-    abort.abort()
-    await expect(outcome()).rejects.toMatchObject({ name: 'AbortError', code: 'aborted' })
-    expect(performance.now() - asked).toBeLessThan(1_200)
-    expect(await rows('SELECT 1 AS one')).toEqual([{ one: 1 }])
-    // DuckDB heard the interrupt: no need to replace the process.
-    expect(engine.pid()).toBe(pid)
-    expect(await readdir(job)).toEqual([])
-  })
-
-  test('is not even begun when aborted while it waits', async () => {
-    const first = new AbortController()
-    const second = new AbortController()
-    const { started, outcome } = untilRunning(first.signal)
-    await started
-    const waiting = runEndless({ signal: second.signal })
-    second.abort()
-    await expect(waiting).rejects.toMatchObject({ code: 'aborted' })
-    await expect(runEndless({ signal: second.signal })).rejects.toMatchObject({ code: 'aborted' })
-    first.abort()
-    await expect(outcome()).rejects.toMatchObject({ code: 'aborted' })
-  })
-
-  test('whose process is killed fails as engine_crashed; the one that waits runs in a new process', async () => {
-    const { started, outcome } = untilRunning()
-    await started
-    const pid = engine.pid() ?? 0
-    const waiting = rows('SELECT 42 AS n')
-    process.kill(pid, 'SIGKILL')
-    await expect(outcome()).rejects.toMatchObject({
-      code: 'engine_crashed',
-      message: expect.stringContaining('SIGKILL'),
-    })
-    expect(await waiting).toEqual([{ n: 42 }])
-    expect(engine.pid()).not.toBe(pid)
-    expect(await readdir(job)).toEqual([])
-  })
-
-  test('is aborted when the engine closes', async () => {
-    const other = await startEngine({ memoryLimitMb: 128, threads: 1 })
-    const running = other.query({ workDir: job, statements: [{ name: 'endless', sql: ENDLESS, as: 'rows' }] })
-    const outcome = expect(running).rejects.toMatchObject({ code: 'aborted' })
-    await other.close()
-    await outcome
-    await expect(other.query({ workDir: job, statements: [] })).rejects.toMatchObject({ code: 'aborted' })
-    expect(other.pid()).toBe(undefined)
-  })
-})
-
-describe('the process', () => {
-  test('that runs out of heap says so, and the next task works', async () => {
-    const small = await startEngine({ memoryLimitMb: 512, threads: 1, maxOldSpaceMb: 32 })
-    const sql = "SELECT repeat(range::VARCHAR || 'ñ', 200) AS x FROM range(90000)"
-    const greedy = small.query({ workDir: job, statements: [{ name: 'q', sql, as: 'rows' }] })
-    await expect(greedy).rejects.toMatchObject({ code: 'engine_out_of_memory' })
-    const next = await small.query({
-      workDir: job,
-      statements: [{ name: 'q', sql: 'SELECT 1 AS one', as: 'rows' }],
-    })
-    expect(next.q?.rows).toEqual([{ one: 1 }])
-    await small.close()
-  })
-
-  test('does not outlive its parent', async () => {
-    const script = `import { startEngine } from ${JSON.stringify(new URL('../dist/engine.js', import.meta.url).href)}
-      const engine = await startEngine({ memoryLimitMb: 128, threads: 1 })
-      process.stdout.write(String(engine.pid()))`
-    const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [pid] = await once(parent.stdout, 'data')
-    expect(isAlive(Number(pid))).toBe(true)
-    parent.kill('SIGKILL')
-    await vi.waitFor(() => expect(isAlive(Number(pid))).toBe(false), { timeout: 5_000, interval: 20 })
   })
 })
 

@@ -142,13 +142,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (!pending) return
     running = pending
     child ??= launch()
-    try {
-      await child.ready
-      if (pending.aborted) return void finish(pending, () => pending.settle.reject(aborted()))
-      child?.send({ kind: 'task', id: pending.id, tempDir: pending.tempDir, limits, task: pending.task })
-    } catch {
-      // The child's exit has been told with its reason and has settled this task.
-    }
+    // A child that cannot start tells so by its exit, which settles this task.
+    const up = await child.ready.then(
+      () => true,
+      () => false,
+    )
+    if (!up) return
+    if (pending.aborted) return void finish(pending, () => pending.settle.reject(aborted()))
+    child?.send({ kind: 'task', id: pending.id, tempDir: pending.tempDir, limits, task: pending.task })
   }
 
   const abort = (pending: Pending) => {

@@ -34,7 +34,8 @@ export function toEngineError(error: unknown): EngineError {
     return new EngineError('disk_full', `the disk is full: ${message}`, cause)
   }
   if (/^out of memory error/i.test(message)) {
-    return new EngineError('engine_out_of_memory', message, cause)
+    // The rest of it is advice for people at a DuckDB prompt.
+    return new EngineError('engine_out_of_memory', message.split('\n')[0] ?? message, cause)
   }
   if (/interrupt error/i.test(message)) return new EngineError('aborted', 'the task was aborted', cause)
   if (typeof code === 'string' && /^(Z_|ERR_ZLIB)/.test(code)) {

@@ -38,7 +38,7 @@ export async function openLines<T>(
 
 async function* readBatches(path: string): AsyncGenerator<string[], void, void> {
   let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 << 10 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
     const end = bytes.lastIndexOf(0x0a) + 1
     rest = bytes.subarray(end)

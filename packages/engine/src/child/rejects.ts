@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename } from 'node:fs/promises'
+import { type FileHandle, open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Cutter, openCutter } from '../cut.ts'
@@ -20,6 +20,10 @@ const reasons = z.array(
 const reject = z.object({ record: place, line: place, offset: place, length: place, reasons })
 type Reject = z.infer<typeof reject>
 
+/** The share of the task's time that the selection takes. */
+const SELECTED = 0.3
+const AT_START = { phase: 'select', bytesDone: 0, bytesTotal: 0, rows: 0 }
+
 /**
  * Writes every reject of a file, structural or by rule, in the order of the file, as lines of
  * `{record, line, reasons, raw, rawTruncated}`. Both inputs are sorted by record number and merged, so memory does
@@ -35,7 +39,15 @@ export async function writeRejects(
   await withDuck(duck, context, async () => {
     const select = `SELECT _rec AS record, _line AS line, _off AS "offset", _len AS length, CAST(reasons AS JSON) AS reasons
       FROM (${task.sql}) ORDER BY _rec`
-    await duck.run(`COPY (${select}) TO ${literal(byRule)} (FORMAT json)`, task.params)
+    const timer = setInterval(
+      () => context.report({ ...AT_START, fraction: (duck.percentage() / 100) * SELECTED }),
+      150,
+    )
+    try {
+      await duck.run(`COPY (${select}) TO ${literal(byRule)} (FORMAT json)`, task.params)
+    } finally {
+      clearInterval(timer)
+    }
   })
   const newOutput = join(context.tempDir, 'rejects-all.ndjson')
   const cutter = openCutter(
@@ -50,6 +62,7 @@ export async function writeRejects(
       await openLines(task.structural, (value) => reject.parse(value)),
       await openLines(byRule, (value) => reject.parse(value)),
       context,
+      task.format === 'plain' ? (await stat(task.original)).size : 0,
     )
     await rename(newOutput, output)
     return result
@@ -65,17 +78,26 @@ async function mergeInto(
   structural: LineCursor<Reject>,
   byRule: LineCursor<Reject>,
   context: TaskContext,
+  bytesTotal: number,
 ): Promise<RejectsResult> {
   const tally = new Map<string, RejectsResult['counts'][number]>()
   const result: RejectsResult = { total: 0, structural: 0, counts: [] }
   let lines: string[] = []
   let size = 0
-  const flush = async () => {
-    await file.appendFile(lines.join(''))
+  // One write is in flight while the next lines are made.
+  let writing: Promise<void> = Promise.resolve()
+  const flush = async (bytesDone: number) => {
+    const text = lines.join('')
     lines = []
     size = 0
+    await writing
+    writing = file.appendFile(text)
+    // The next flush or the caller's last one meets the error.
+    writing.catch(() => undefined)
     if (context.signal.aborted) throw new EngineError('aborted', 'the task was aborted')
-    context.report({ phase: 'rejects', bytesDone: 0, bytesTotal: 0, rows: result.total, fraction: 0.5 })
+    const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0
+    const fraction = SELECTED + (1 - SELECTED) * share
+    context.report({ phase: 'write', bytesDone, bytesTotal, rows: result.total, fraction })
   }
   for (;;) {
     const [left, right] = [structural.current, byRule.current]
@@ -94,11 +116,12 @@ async function mergeInto(
     const text = `${JSON.stringify({ record, line, reasons: why, raw, rawTruncated: truncated })}\n`
     lines.push(text)
     size += text.length
-    if (size > 1 << 20) await flush()
+    if (size > 1 << 20) await flush(offset)
     const advanced = (next === left ? structural : byRule).advance()
     if (advanced) await advanced
   }
-  await flush()
+  await flush(bytesTotal)
+  await writing
   return { ...result, counts: [...tally.values()] }
 }
 
