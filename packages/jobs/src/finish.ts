@@ -33,8 +33,12 @@ export async function completeJob(tx: Tx, ending: Ending, counts: Counts, messag
   return true
 }
 
-/** Fail a job for good, with what went wrong: nothing more is done for it. False when it was overtaken or is final. */
+/**
+ * Fail a job for good, with what went wrong: nothing more is done for it. False when it was overtaken, is final, or has
+ * loaded its rows: after that point an import no longer fails, what is left is done again until it succeeds.
+ */
 export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Promise<boolean> {
+  if (await hasLoaded(tx, ending.jobId)) return false
   const version = await changeJob(
     tx,
     { ...ending, from: ACTIVE },
@@ -53,19 +57,14 @@ export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Prom
     jobId: ending.jobId,
     event: { type: 'job.failed', code: failure.code, detail: failure.detail },
   })
+  await abandonRuns(tx, ending.jobId)
   await close(tx, ending.jobId)
   return true
 }
 
 /** Cancel a job that has not loaded yet. False when it was overtaken, has loaded, or is final. */
 export async function markCancelled(tx: Tx, ending: Ending): Promise<boolean> {
-  const loaded = await tx
-    .selectFrom('jobs')
-    .select('loaded_at')
-    .where('id', '=', ending.jobId)
-    .forUpdate()
-    .executeTakeFirst()
-  if (!loaded || loaded.loaded_at !== null) return false
+  if (await hasLoaded(tx, ending.jobId)) return false
   const version = await changeJob(
     tx,
     { ...ending, from: ACTIVE },
@@ -77,17 +76,32 @@ export async function markCancelled(tx: Tx, ending: Ending): Promise<boolean> {
     jobId: ending.jobId,
     event: { type: 'job.cancelled' },
   })
+  await abandonRuns(tx, ending.jobId)
   await close(tx, ending.jobId)
   return true
 }
 
-async function close(tx: Tx, jobId: string): Promise<void> {
+/** True when the rows of a job are in the table. Locks the job's row, so that it stays true or false. */
+async function hasLoaded(tx: Tx, jobId: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('jobs')
+    .select('loaded_at')
+    .where('id', '=', jobId)
+    .forUpdate()
+    .executeTakeFirst()
+  return row !== undefined && row.loaded_at !== null
+}
+
+async function abandonRuns(tx: Tx, jobId: string): Promise<void> {
   await tx
     .updateTable('stage_results')
     .set({ state: 'lost', finished_at: NOW })
     .where('job_id', '=', jobId)
     .where('state', '=', 'running')
     .execute()
+}
+
+async function close(tx: Tx, jobId: string): Promise<void> {
   await releaseWindows(tx, jobId)
   await wakeDispatchers(tx)
 }

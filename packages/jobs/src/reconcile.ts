@@ -1,5 +1,5 @@
 import { STAGE_NAMES, type StageName, type StagePayload } from '@aduana/contracts/stages'
-import { type Database, inTransaction } from '@aduana/db/database'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
@@ -9,7 +9,7 @@ import { HEARTBEAT_SECONDS } from './stage-log.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 
 /** A job whose workers died this often in a row is given up: it probably kills them. */
-const LOSSES_ALLOWED = 2
+const LOSSES_ALLOWED = 4
 
 const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'prioritized']
 
@@ -44,7 +44,11 @@ export async function reconcile(
     }
     suspicions.delete(job.id)
     logger.warn({ event: 'dispatch.work_lost', jobId: job.id, attempt: job.attempt, found: state })
-    await readmit(db, job, state === 'failed' ? { stage: undefined, reason: 'its flow failed' } : undefined)
+    await readmit(
+      db,
+      job,
+      state === 'missing' ? undefined : { stage: undefined, reason: `its work was ${state}` },
+    )
   }
   for (const id of suspicions.keys()) if (!seen.has(id)) suspicions.delete(id)
 }
@@ -80,6 +84,25 @@ async function lookAt(
   return state === 'failed' || state === 'missing' ? state : 'stuck'
 }
 
+interface Death {
+  stage: StageName | undefined
+  reason: string
+}
+
+/** False for an import that has loaded: it is tried again for ever. */
+function giveUp(tx: Tx, job: Suspect, stage: string | null, death: Death): Promise<boolean> {
+  const place = death.stage ?? stage ?? 'parse'
+  return failJob(
+    tx,
+    { jobId: job.id, attempt: job.attempt },
+    {
+      code: 'worker_lost',
+      detail: `The work on the stage ${place} was lost too often: ${death.reason}. Nothing was loaded. The file may need more memory than a worker has.`,
+      stage: place,
+    },
+  )
+}
+
 /** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
 export function failLostJob(
   db: Database,
@@ -90,11 +113,7 @@ export function failLostJob(
   return readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
 }
 
-function readmit(
-  db: Database,
-  job: Suspect,
-  death: { stage: StageName | undefined; reason: string } | undefined,
-): Promise<void> {
+function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<void> {
   return inTransaction(db, async (tx) => {
     const row = await tx
       .selectFrom('jobs')
@@ -104,18 +123,7 @@ function readmit(
       .forUpdate()
       .executeTakeFirst()
     if (!row) return
-    if (death && row.lost_count >= LOSSES_ALLOWED) {
-      await failJob(
-        tx,
-        { jobId: job.id, attempt: job.attempt },
-        {
-          code: 'worker_lost',
-          detail: `The process that worked on the stage ${death.stage ?? row.stage ?? 'parse'} died too often: ${death.reason}. Nothing was loaded. The file may need more memory than a worker has.`,
-          stage: row.stage,
-        },
-      )
-      return
-    }
+    if (death && row.lost_count >= LOSSES_ALLOWED && (await giveUp(tx, job, row.stage, death))) return
     await changeJob(
       tx,
       { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },

@@ -30,17 +30,15 @@ const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
   await serialise(tx, claim.datasetId)
-  for (const window of claim.windows) {
-    const by = await holder(tx, claim, window)
+  const wanted: Window[] = []
+  for (const window of claim.windows) if (!(await holds(tx, claim, window))) wanted.push(window)
+  for (const window of wanted) {
+    const by = await obstacle(tx, claim, window)
     if (by !== undefined) return { kind: 'taken', by }
   }
-  for (const window of claim.windows) {
+  for (const window of wanted) {
     await sql`insert into window_locks (job_id, dataset_id, scope, days)
-      select ${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)}
-      where not exists (select from window_locks where job_id = ${claim.jobId}
-        and dataset_id = ${claim.datasetId} and scope = ${window.scope} and days @> ${range(window)})`.execute(
-      tx,
-    )
+      values (${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)})`.execute(tx)
   }
   await tx.deleteFrom('window_waiters').where('job_id', '=', claim.jobId).execute()
   return { kind: 'held' }
@@ -96,7 +94,14 @@ async function serialise(tx: Tx, datasetId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`window ${datasetId}`}, 0))`.execute(tx)
 }
 
-async function holder(tx: Tx, claim: WindowClaim, window: Window): Promise<string | undefined> {
+async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolean> {
+  const found = await sql`select 1 from window_locks where job_id = ${claim.jobId}
+    and dataset_id = ${claim.datasetId} and scope = ${window.scope} and days @> ${range(window)}`.execute(tx)
+  return found.rows.length > 0
+}
+
+/** The job that stands between a job and a window: the one that holds it, or one that came earlier. */
+async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<string | undefined> {
   const found = await sql<{ job_id: string }>`
     select job_id from window_locks
     where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}

@@ -15,13 +15,9 @@ export function createBoardQueues(options: {
   prefix: string
   logger: Logger
 }): BoardQueues {
-  const connection = createRedis(options.redisUrl, 'producer', options.logger)
+  const connection = createRedis(options.redisUrl, 'worker', options.logger)
   const queues = STAGES.map((stage, index) => {
-    const queue = new Queue(stageQueueName(stage.name), {
-      connection,
-      prefix: options.prefix,
-      skipWaitingForReady: true,
-    })
+    const queue = new Queue(stageQueueName(stage.name), { connection, prefix: options.prefix })
     queue.on('error', (error) => options.logger.debug({ event: 'queue.error', err: error }))
     const adapter = new BullMQAdapter(queue, {
       description: `Stage ${index + 1} of ${STAGES.length}: ${stage.title}`,

@@ -1,6 +1,7 @@
 import { STAGES, type StageName, StagePayload, stageQueueName } from '@aduana/contracts/stages'
 import type { Logger } from '@aduana/runtime/logger'
 import { type FlowJob, FlowProducer, type JobState, Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
 import { createRedis } from './redis.ts'
 
 const DAY_SECONDS = 86_400
@@ -53,32 +54,51 @@ export function buildFlow(request: FlowRequest): FlowJob {
   return rest.reduce<FlowJob>((child, node) => ({ ...node, children: [child] }), first)
 }
 
-/** The producer side of the queues. Every call fails at once when Redis is away. */
+/** Redis cannot be reached now; whoever asked tries again later. */
+export class QueueAwayError extends Error {
+  override readonly name = 'QueueAwayError'
+}
+
+interface Producer {
+  flows: FlowProducer
+  queueOf(stage: StageName): Queue
+  close(): Promise<void>
+}
+
+/** The producer side of the queues. Every call fails at once with `QueueAwayError` when Redis is away. */
 export function createFlows(options: { redisUrl: string; prefix: string; logger: Logger }): Flows {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
-  const settings = { connection, prefix: options.prefix, skipWaitingForReady: true }
-  const producer = new FlowProducer(settings)
-  const queues = new Map(STAGES.map((stage) => [stage.name, new Queue(stageQueueName(stage.name), settings)]))
-  const queueOf = (stage: StageName): Queue => {
-    const queue = queues.get(stage)
-    if (!queue) throw new Error(`no queue for stage ${stage}`)
-    return queue
+  let producer: Producer | undefined
+  // BullMQ's objects come to life only on a connection that is ready; one that failed to would never recover.
+  const open = async (): Promise<Producer> => {
+    if (connection.status !== 'ready') throw new QueueAwayError('Redis cannot be reached')
+    producer ??= createProducer(connection, options.prefix, options.logger)
+    try {
+      await producer.flows.waitUntilReady()
+      return producer
+    } catch (error) {
+      producer = undefined
+      throw new QueueAwayError('Redis cannot be reached', { cause: error })
+    }
   }
-  const onError = (error: Error) => options.logger.debug({ event: 'queue.error', err: error })
-  producer.on('error', onError)
-  for (const queue of queues.values()) queue.on('error', onError)
   return {
-    add: async (request) => void (await producer.add(buildFlow(request))),
-    states: (payload, stages) =>
-      Promise.all(
+    add: async (request) => {
+      const { flows } = await open()
+      await flows.add(buildFlow(request))
+    },
+    states: async (payload, stages) => {
+      const { queueOf } = await open()
+      return Promise.all(
         stages.map(async (stage) => {
           const job = await queueOf(stage).getJob(stageJobId(payload, stage))
           const state = (await job?.getState()) ?? 'unknown'
           return state === 'unknown' ? 'missing' : state
         }),
-      ),
-    waiting: () =>
-      Promise.all(
+      )
+    },
+    waiting: async () => {
+      const { queueOf } = await open()
+      return Promise.all(
         STAGES.map(async ({ name }) => {
           const [counts, workers] = await Promise.all([
             queueOf(name).getJobCounts('waiting', 'prioritized'),
@@ -86,10 +106,31 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
           ])
           return { stage: name, waiting: (counts.waiting ?? 0) + (counts.prioritized ?? 0), workers }
         }),
-      ),
+      )
+    },
     close: async () => {
-      await Promise.all([producer.close(), ...[...queues.values()].map((queue) => queue.close())])
+      await producer?.close()
       connection.disconnect()
+    },
+  }
+}
+
+function createProducer(connection: Redis, prefix: string, logger: Logger): Producer {
+  const settings = { connection, prefix }
+  const flows = new FlowProducer(settings)
+  const queues = new Map(STAGES.map((stage) => [stage.name, new Queue(stageQueueName(stage.name), settings)]))
+  const onError = (error: Error) => logger.debug({ event: 'queue.error', err: error })
+  flows.on('error', onError)
+  for (const queue of queues.values()) queue.on('error', onError)
+  return {
+    flows,
+    queueOf: (stage) => {
+      const queue = queues.get(stage)
+      if (!queue) throw new Error(`no queue for stage ${stage}`)
+      return queue
+    },
+    close: async () => {
+      await Promise.all([flows.close(), ...[...queues.values()].map((queue) => queue.close())])
     },
   }
 }

@@ -14,6 +14,8 @@ export function createRedis(url: string, role: RedisRole, logger: Logger): Redis
     maxRetriesPerRequest: patient ? null : 1,
     enableOfflineQueue: patient,
     connectTimeout: 5000,
+    // A server that has stopped answering; a caller that can do without Redis must not hang on it.
+    ...(patient ? {} : { commandTimeout: 10_000 }),
     keepAlive: 5000,
     // A master that is silent but not gone; longer than the longest blocking read of BullMQ (10 s).
     ...(role === 'worker' ? { socketTimeout: 30_000 } : {}),
