@@ -27,7 +27,14 @@ import { createLoginThrottle } from './users/login-throttle.ts'
 import { findSession } from './users/session.ts'
 import { tokenOptions } from './users/tokens.ts'
 import { closeSockets } from './ws/close-sockets.ts'
-import { createHub } from './ws/hub.ts'
+import { createHub, type Hub } from './ws/hub.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The clients on WebSockets. */
+    hub: Hub
+  }
+}
 
 // A connection on which nothing moves is dropped. The whole of an upload may take as long as it takes.
 const IDLE_MS = 120_000
@@ -47,12 +54,14 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
   })
+  app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
 
   const throttle = createLoginThrottle()
   const findUser = createFindUser(db)
   const hub = createHub(context)
+  app.decorate('hub', hub)
   app.addHook('onClose', () => hub.close())
 
   registerProblems(app)
