@@ -310,9 +310,8 @@ test('whatever the definition and the values, each record is clean, bad or a dup
         expect(result.bad.every(({ reasons }) => reasons.length > 0)).toBe(true)
         await createTable(definition)
         const output = join(duck.folder, 'load.csv')
-        const clean = join(duck.folder, 'clean.parquet')
         const { statements } = compileLoadFile(definition, {
-          clean,
+          clean: result.cleanFile,
           dimensions: [],
           importNo: 1,
           jobId: 'x',

@@ -56,8 +56,7 @@ async function prepare(
   importNo: number,
   jobId: string = randomUUID(),
 ) {
-  const { totals } = await validateIn(duck, definition, records)
-  const clean = join(duck.folder, 'clean.parquet')
+  const { totals, cleanFile: clean } = await validateIn(duck, definition, records)
   const output = join(duck.folder, 'load.csv')
   const dimensions = await members(definition, clean, jobId)
   const { statements } = compileLoadFile(definition, { clean, dimensions, importNo, jobId, output })
@@ -143,11 +142,11 @@ describe('a load file', () => {
   })
 
   test('is refused when a code has no member', async () => {
-    await validateIn(duck, production, [productionRecord('2026-01-01', 'M001', 'L1')])
+    const { cleanFile } = await validateIn(duck, production, [productionRecord('2026-01-01', 'M001', 'L1')])
     const file = join(duck.folder, 'none.ndjson')
     await writeFile(file, '{"code":"M002","id":"1"}\n')
     const { statements } = compileLoadFile(production, {
-      clean: join(duck.folder, 'clean.parquet'),
+      clean: cleanFile,
       dimensions: [
         { column: 'maquina_codigo', file },
         { column: 'maquinista_codigo', file },

@@ -1,11 +1,11 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { Cell } from './rules/checks.ts'
+import { quoteIdentifier } from './literals.ts'
 
-/** One rule by which only one of several good records is kept. */
+/** One rule by which only one of several good records is kept. Both fields are SQL over the columns of the good rows. */
 export interface UniqueRound {
-  /** SQL of the typed values that must differ. */
-  key: string[]
-  /** SQL of the order in which records win. */
+  /** The values that must differ. */
+  key: string
+  /** The order in which records win. */
   winsFirst: string
 }
 
@@ -13,52 +13,32 @@ export interface UniqueRound {
  * The rounds of a definition, in order; later rounds see only the winners of earlier ones: `unique`, then, for an
  * upsert, its key, because one statement cannot write a row twice.
  */
-export function uniqueRounds(definition: DatasetDefinition, cells: readonly Cell[]): UniqueRound[] {
+export function uniqueRounds(definition: DatasetDefinition): UniqueRound[] {
   const { unique, key, versionColumn } = definition
-  const valueSql = (name: string) => {
-    const cell = cells.find(({ column }) => column.name === name)
-    if (!cell) throw new Error(`there is no column "${name}" that a file can bring`)
-    return cell.value
-  }
+  const list = (names: readonly string[]) => names.map(quoteIdentifier).join(', ')
   const byUnique: UniqueRound[] = unique
-    ? [{ key: unique.columns.map(valueSql), winsFirst: `_rec ${unique.keep === 'first' ? 'asc' : 'desc'}` }]
+    ? [{ key: list(unique.columns), winsFirst: `_rec ${unique.keep === 'first' ? 'asc' : 'desc'}` }]
     : []
   if (definition.loadMode !== 'upsert' || !key) return byUnique
   const keep = sameNames(unique?.columns, key) ? unique?.keep : 'last'
   const place = `_rec ${keep === 'first' ? 'asc' : 'desc'}`
-  const winsFirst = versionColumn ? `${valueSql(versionColumn)} desc nulls last, ${place}` : place
-  const byKey: UniqueRound = { key: key.map(valueSql), winsFirst }
+  const winsFirst = versionColumn ? `${quoteIdentifier(versionColumn)} desc nulls last, ${place}` : place
+  const byKey: UniqueRound = { key: list(key), winsFirst }
   return sameNames(unique?.columns, key) ? [byKey] : [...byUnique, byKey]
 }
 
 /**
- * Statements that fill the temporary table `losers (_rec, _line, _off, _len, winner)` from the good records.
- * They find equal hashes first, which is cheap, and compare values only among the records that share one.
- *
- * `marks` is a table with a column `h0`, `h1`, … per round, NULL for a record that is not good; `valuesWhere` gives
- * a subquery with the values of the records that a condition on `_rec` selects.
+ * Statements that fill the temporary table `losers (_rec, winner)` from the good rows. They look for equal hashes
+ * first, which is cheap, and compare values only among the rows that share one.
  */
-export function loserStatements(
-  rounds: readonly UniqueRound[],
-  marks: string,
-  valuesWhere: (condition: string) => string,
-): string[] {
-  const create =
-    'create temp table losers (_rec BIGINT, _line BIGINT, _off BIGINT, _len BIGINT, winner BIGINT)'
+export function loserStatements(rounds: readonly UniqueRound[], good: string): string[] {
   const fill = rounds.map(({ key, winsFirst }, round) => {
-    const mark = `h${round}`
-    const left = round === 0 ? '' : ' and _rec not in (select _rec from losers)'
-    const repeated = `select ${mark} from ${marks} where ${mark} is not null${left} group by 1 having count(*) > 1`
-    const suspects = valuesWhere(`_rec in (select _rec from ${marks} where ${mark} in (${repeated})${left})`)
-    const winner = `first_value(_rec) over (partition by ${key.join(', ')} order by ${winsFirst})`
-    return `insert into losers select * from (select _rec, _line, _off, _len, ${winner} as winner from ${suspects}) where _rec <> winner`
+    const rows = round === 0 ? good : `(select * from ${good} where _rec not in (select _rec from losers))`
+    const repeated = `select hash(${key}) from ${rows} group by 1 having count(*) > 1`
+    const winner = `first_value(_rec) over (partition by ${key} order by ${winsFirst})`
+    return `insert into losers select * from (select _rec, ${winner} as winner from ${rows} where hash(${key}) in (${repeated})) where _rec <> winner`
   })
-  return [create, ...fill]
-}
-
-/** SQL of the hash columns of the table that `loserStatements` reads. */
-export function roundMarks(rounds: readonly UniqueRound[], good: string): string[] {
-  return rounds.map(({ key }, round) => `case when ${good} then hash(${key.join(', ')}) end as h${round}`)
+  return ['create temp table losers (_rec BIGINT, winner BIGINT)', ...fill]
 }
 
 function sameNames(left: readonly string[] | undefined, right: readonly string[]): boolean {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { CompiledValidation } from './validation.ts'
 
 /** `records = good + rejected + duplicates` is for the caller to check. */
 export const Totals = z.object({
@@ -19,6 +20,8 @@ export type ScopePresent = z.infer<typeof ScopePresent>
 
 /** What a validation found. `days` and `scopes` are empty where the definition has no window column or scope. */
 export interface ValidationResult {
+  /** The file with the clean rows: `_rec, _line`, typed columns. */
+  clean: string
   totals: Totals
   days: DayCount[]
   scopes: ScopePresent[]
@@ -30,8 +33,10 @@ const Answers = z.object({
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
 })
 
-/** Reads the answers of the statements of `compileValidation`, by name. Throws a ZodError when they are not those. */
-export function readValidation(answers: unknown): ValidationResult {
+/** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
+export function readValidation({ outputs }: CompiledValidation, answers: unknown): ValidationResult {
   const { totals, days, scopes } = Answers.parse(answers)
-  return { totals: totals.rows[0], days: days?.rows ?? [], scopes: scopes?.rows ?? [] }
+  const [counts] = totals.rows
+  const clean = counts.duplicates > 0 ? outputs.unique : outputs.good
+  return { clean, totals: counts, days: days?.rows ?? [], scopes: scopes?.rows ?? [] }
 }

@@ -79,6 +79,7 @@ describe('validating production', () => {
       clean: [],
       bad: [],
       duplicates: [],
+      cleanFile: expect.stringContaining('good.parquet'),
     })
   })
 })

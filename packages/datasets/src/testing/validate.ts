@@ -66,7 +66,8 @@ async function queryRows(connection: DuckDBConnection, sql: string): Promise<Rec
 /** A record of a file: column name → text. An absent name is an empty cell. */
 export type TextRecord = Record<string, string>
 
-export interface Validated extends ValidationResult {
+export interface Validated extends Omit<ValidationResult, 'clean'> {
+  cleanFile: string
   /** Clean rows with all values as text. */
   clean: Record<string, unknown>[]
   bad: { record: number; reasons: RejectReason[] }[]
@@ -99,18 +100,21 @@ export async function validateIn(
   await writeParsed(duck, parsed, columns, records)
   const input = { parsed, columns, embedded: false, folder: duck.folder, ...more }
   const compiled = compileValidation(definition, input)
-  const result = readValidation(await duck.run(compiled.statements))
+  const result = readValidation(compiled, await duck.run(compiled.statements))
   await duck.rows('drop table if exists failed')
   await duck.rows('drop table if exists losers')
   const clean = await duck.rows(
-    `select columns(*)::varchar from read_parquet(${lit(compiled.outputs.clean)}) order by _rec::bigint`,
+    `select columns(*)::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
   )
   const bad = await duck.rows(`select _rec, reasons from read_parquet(${lit(compiled.outputs.bad)})`)
   const duplicates = await duck.rows(
     `select _rec, winner from read_parquet(${lit(compiled.outputs.duplicates)})`,
   )
   return {
-    ...result,
+    totals: result.totals,
+    days: result.days,
+    scopes: result.scopes,
+    cleanFile: result.clean,
     clean,
     bad: z
       .array(z.object({ _rec: z.int(), reasons: z.string() }))

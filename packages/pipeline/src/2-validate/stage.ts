@@ -18,7 +18,7 @@ async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts.bytes)
-  const { totals, days, outputs } = await partRecords(job, engine, parsed)
+  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed)
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
@@ -28,7 +28,7 @@ async function work(job: StageJob): Promise<StageResult> {
     throw new Error(`${rejected} records were rejected, but ${rejects.total} were written`)
   const kept = await Promise.all([
     keepFile(job, {
-      path: outputs.clean,
+      path: clean,
       name: 'clean.parquet',
       mediaType: 'application/vnd.apache.parquet',
       downloadable: false,
@@ -87,7 +87,7 @@ async function partRecords(job: StageJob, engine: Engine, parsed: ParseOutput) {
         }),
     },
   )
-  return { ...readValidation(results), outputs: compiled.outputs }
+  return { ...readValidation(compiled, results), outputs: compiled.outputs }
 }
 
 /** One typing error in a date must not replace decades: an undeclared window has a longest span. */
