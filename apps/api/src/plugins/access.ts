@@ -17,9 +17,20 @@ declare module 'fastify' {
     /** A page for people: whoever is not logged in is sent to the login page. */
     page?: boolean
   }
+  interface FastifyInstance {
+    /** Every registered route with its decision. */
+    decisions: readonly Decision[]
+  }
   interface FastifyRequest {
     session: Session | null
   }
+}
+
+/** Who may call a route; undefined while nobody has decided. */
+export interface Decision {
+  method: string | string[]
+  url: string
+  config?: { access?: Access }
 }
 
 export interface AccessOptions {
@@ -60,7 +71,8 @@ export function principalOf(request: FastifyRequest): Principal {
 }
 
 function requireDecisions(app: FastifyInstance): void {
-  const routes: { url: string; config?: { access?: Access } }[] = []
+  const routes: Decision[] = []
+  app.decorate('decisions', routes)
   app.addHook('onRoute', (route) => {
     routes.push(route)
   })

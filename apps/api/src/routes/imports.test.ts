@@ -4,11 +4,11 @@ import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { ImportAccepted, Job } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
+import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { HEADER, importForm, productionFile, rawForm } from '../testing/multipart.ts'
 import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
-import { until } from '../testing/until.ts'
 
 const LIMIT = 300_000
 const Alias = z.object({ jobId: z.uuid() })
@@ -108,9 +108,13 @@ describe('an upload leaves nothing behind when', () => {
     const boundary = 'cut'
     const body = rawForm(boundary, productionFile(2000), false)
     const socket = sendRaw(rawHead(boundary, body.length + 100_000), body)
-    await until('the upload has begun', async () => (await api.storedFiles()).length > before.length)
+    await until(async () => (await api.storedFiles()).length > before.length, {
+      what: 'the upload has begun',
+    })
     socket.destroy()
-    await until('the upload is gone', async () => (await api.storedFiles()).length === before.length)
+    await until(async () => (await api.storedFiles()).length === before.length, {
+      what: 'the upload is gone',
+    })
     expect(await api.storedFiles()).toEqual(before)
   })
 
@@ -243,10 +247,13 @@ describe('an import is refused and leaves nothing behind', () => {
   })
 
   test('when too many jobs wait', async () => {
-    const full = await until('the queue is full', async () => {
-      const response = await send(importForm(`${HEADER}\n${randomUUID()}`))
-      return response.status === 202 ? undefined : response
-    })
+    const full = await until(
+      async () => {
+        const response = await send(importForm(`${HEADER}\n${randomUUID()}`))
+        return response.status === 202 ? undefined : response
+      },
+      { what: 'the queue is full' },
+    )
     before = await api.storedFiles()
     expect(full.status).toBe(429)
     expect(Number(full.headers.get('retry-after'))).toBeGreaterThan(0)

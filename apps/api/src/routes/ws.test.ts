@@ -5,12 +5,12 @@ import { ImportAccepted } from '@aduana/contracts/jobs'
 import { type ProgressUpdate, sequence } from '@aduana/contracts/progress'
 import { inTransaction } from '@aduana/db/database'
 import { changeJob, type JobChange } from '@aduana/jobs/transitions'
+import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { importForm, productionFile } from '../testing/multipart.ts'
 import { openSocket, refusedUpgrade } from '../testing/socket.ts'
 import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
-import { until } from '../testing/until.ts'
 
 let api: TestApi
 let owner: TestUser
@@ -227,7 +227,7 @@ describe('a client', () => {
     const client = await openSocket(api, owner)
     client.send('{')
     client.send({ type: 'subscribe', topic: 'everything' })
-    await until('both are answered', () => client.messages.length === 2)
+    await until(() => client.messages.length === 2, { what: 'both are answered' })
     expect(client.messages.map((message) => message.type)).toEqual(['error', 'error'])
     client.send({ type: 'ping' })
     await client.receive('pong')
@@ -266,11 +266,10 @@ describe('a client', () => {
       api.publish({ ...update, processedItems: tick })
       if (tick % 1000 === 0) await new Promise((resolve) => setImmediate(resolve))
     }
-    await until('its buffer is full', () => follower.socket.bufferedAmount > 200 * 1024)
-    await until(
-      'all were published',
-      () => (follower.jobs.get(id)?.held?.seq ?? 0) === sequence(version, many),
-    )
+    await until(() => follower.socket.bufferedAmount > 200 * 1024, { what: 'its buffer is full' })
+    await until(() => (follower.jobs.get(id)?.held?.seq ?? 0) === sequence(version, many), {
+      what: 'all were published',
+    })
     expect(follower.socket.bufferedAmount).toBeLessThan(300 * 1024)
     await change(id, { status: 'CANCELLED', completed_at: new Date() })
     client.socket.resume()

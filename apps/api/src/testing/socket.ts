@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { ServerMessage } from '@aduana/contracts/progress'
+import { until } from '@aduana/testkit/until'
 import { WebSocket } from 'ws'
 import type { TestApi, TestUser } from './start-api.ts'
-import { until } from './until.ts'
 
 /** A WebSocket client that keeps what it was sent. */
 export interface TestSocket {
@@ -33,11 +33,13 @@ export async function openSocket(api: TestApi, user: TestUser, path = '/ws'): Pr
     closed,
     send: (message) => socket.send(typeof message === 'string' ? message : JSON.stringify(message)),
     receive: (type, fits = () => true) =>
-      until(`a message "${type}" comes`, () =>
-        messages.find(
-          (message): message is Extract<ServerMessage, { type: typeof type }> =>
-            message.type === type && fits(message as never),
-        ),
+      until(
+        () =>
+          messages.find(
+            (message): message is Extract<ServerMessage, { type: typeof type }> =>
+              message.type === type && fits(message as never),
+          ),
+        { what: `a message "${type}" comes` },
       ),
   }
 }

@@ -10,6 +10,8 @@ import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { ApiSettings, readSettings } from '@aduana/runtime/config'
 import { createResources } from '@aduana/runtime/lifecycle'
 import { createLogger } from '@aduana/runtime/logger'
+import { createTestDatabase } from '@aduana/testkit/database'
+import { createTestRedis } from '@aduana/testkit/redis'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../app.ts'
 import type { ApiContext } from '../context.ts'
@@ -17,7 +19,6 @@ import { acquireContext } from '../resources.ts'
 import { hashPassword } from '../users/passwords.ts'
 import { issueToken } from '../users/tokens.ts'
 import type { Hub } from '../ws/hub.ts'
-import { createTestDatabase, testRedis } from './services.ts'
 
 /** Somebody who uses the API in a test. */
 export interface TestUser {
@@ -52,7 +53,8 @@ export async function startApi(environment: Record<string, string> = {}): Promis
   const resources = createResources(logger)
   const database = await createTestDatabase()
   resources.add('test database', () => database.drop())
-  const redis = testRedis()
+  const redis = createTestRedis()
+  resources.add('test redis', () => redis.close())
   const folder = await mkdtemp(join(tmpdir(), 'aduana-api-'))
   resources.add('folder', () => rm(folder, { recursive: true, force: true }))
   const settings = readSettings(ApiSettings, {
