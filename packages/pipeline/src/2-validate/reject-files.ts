@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { lit } from '@aduana/datasets/literals'
 import type { Engine } from '@aduana/engine/engine'
@@ -19,30 +20,37 @@ export async function writeRejectFiles(
   job: StageJob,
   engine: Engine,
   parsed: ParseOutput,
-  outputs: { bad: string; duplicates: string },
+  found: { bad: string; badCount: number; duplicates: string; duplicateCount: number },
 ): Promise<RejectFiles> {
   const { folder } = job
   const original = await fetchFile(job, 'original')
   const files = { rejects: join(folder, 'rejects.ndjson'), duplicates: join(folder, 'duplicates.ndjson') }
-  const source = { workDir: folder, original, format: parsed.format, encoding: parsed.encoding }
-  const options = {
-    signal: job.signal,
-    onProgress: ({ fraction }: { fraction: number }) =>
-      job.report({ fraction: 0.85 + fraction * 0.15, message: 'Writing down the rejects' }),
+  const write = async (
+    count: number,
+    request: { sql: string; structural: string | null; output: string },
+  ) => {
+    if (count > 0)
+      return engine.writeRejects(
+        { workDir: folder, original, format: parsed.format, encoding: parsed.encoding, ...request },
+        {
+          signal: job.signal,
+          onProgress: ({ fraction }) =>
+            job.report({ fraction: 0.85 + fraction * 0.15, message: 'Writing down the rejects' }),
+        },
+      )
+    await writeFile(request.output, '')
+    return { total: 0, counts: [] }
   }
-  const written = await engine.writeRejects(
-    {
-      ...source,
-      sql: `select _rec, _line, _off, _len, reasons from read_parquet(${lit(outputs.bad)})`,
-      structural: await fetchFile(job, 'structural.ndjson'),
-      output: files.rejects,
-    },
-    options,
-  )
-  await engine.writeRejects(
-    { ...source, sql: duplicateReasons(outputs.duplicates), structural: null, output: files.duplicates },
-    options,
-  )
+  const written = await write(found.badCount + parsed.structuralRejects, {
+    sql: `select _rec, _line, _off, _len, reasons from read_parquet(${lit(found.bad)})`,
+    structural: await fetchFile(job, 'structural.ndjson'),
+    output: files.rejects,
+  })
+  await write(found.duplicateCount, {
+    sql: duplicateReasons(found.duplicates),
+    structural: null,
+    output: files.duplicates,
+  })
   return { ...files, total: written.total, reasons: written.counts }
 }
 

@@ -22,7 +22,12 @@ async function work(job: StageJob): Promise<StageResult> {
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
-  const rejects = await writeRejectFiles(job, engine, parsed, outputs)
+  const rejects = await writeRejectFiles(job, engine, parsed, {
+    bad: outputs.bad,
+    badCount: totals.rejected,
+    duplicates: outputs.duplicates,
+    duplicateCount: totals.duplicates,
+  })
   const rejected = totals.rejected + parsed.structuralRejects
   if (rejects.total !== rejected)
     throw new Error(`${rejected} records were rejected, but ${rejects.total} were written`)

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
@@ -26,16 +26,24 @@ export async function storeRejects(
 }
 
 async function* copyLines(facts: ImportFacts, path: string): AsyncGenerator<string> {
-  const lines = createInterface({
-    input: createReadStream(path, { highWaterMark: 256 * 1024 }),
-    crlfDelay: Number.POSITIVE_INFINITY,
-  })
   let stored = 0
-  for await (const line of lines) {
+  for await (const line of readLines(path)) {
     if (stored >= facts.definition.quarantineCap) break
     yield copyLine(facts, RejectLine.parse(JSON.parse(line)))
     stored += 1
   }
+}
+
+/** The lines of an NDJSON file. Node's readline would also split at U+2028, which JSON may hold. */
+async function* readLines(path: string): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8')
+  let rest = ''
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+    const parts = (rest + decoder.write(chunk)).split('\n')
+    rest = parts.pop() ?? ''
+    yield* parts
+  }
+  if (rest !== '') yield rest
 }
 
 function copyLine(facts: ImportFacts, reject: RejectLine): string {

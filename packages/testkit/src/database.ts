@@ -1,0 +1,97 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { registerDatasets } from '@aduana/datasets/registry'
+import { SHIPPED } from '@aduana/datasets/shipped'
+import { createDatabase, type Database } from '@aduana/db/database'
+import { migrate, readMigrations } from '@aduana/db/migrations'
+import { createPool } from '@aduana/db/pool'
+import { createLogger } from '@aduana/runtime/logger'
+import pg from 'pg'
+import { serviceUrl } from './settings.ts'
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+
+/** A database of a test's own: migrated, with the shipped datasets. */
+export interface TestDatabase {
+  url: string
+  pool: pg.Pool
+  db: Database
+  /** Close the pool and drop the database, also when others are still connected. */
+  drop(): Promise<void>
+}
+
+/** Clone a fresh database from a template that is made once for each set of migrations and definitions. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const template = await ensureTemplate()
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  await asAdmin((admin) => createFrom(admin, name, template))
+  const url = databaseUrl(name)
+  const pool = createPool({ url, max: 8, applicationName: 'test', logger })
+  return {
+    url,
+    pool,
+    db: createDatabase(pool),
+    drop: async () => {
+      await pool.end()
+      await asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))
+    },
+  }
+}
+
+/** An empty database, for tests of the migrations themselves. */
+export async function createEmptyDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `test_${randomUUID().replaceAll('-', '')}`
+  await asAdmin((admin) => admin.query(`create database ${name}`))
+  return {
+    url: databaseUrl(name),
+    drop: async () => {
+      await asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))
+    },
+  }
+}
+
+function databaseUrl(name: string): string {
+  const url = new URL(serviceUrl('TEST_DATABASE_URL'))
+  url.pathname = `/${name}`
+  return url.href
+}
+
+async function asAdmin<T>(work: (admin: pg.Client) => Promise<T>): Promise<T> {
+  const admin = new pg.Client({ connectionString: serviceUrl('TEST_DATABASE_URL') })
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.end()
+  }
+}
+
+const TEMPLATE_LOCK = 7_461_002
+
+async function createFrom(admin: pg.Client, name: string, template: string): Promise<void> {
+  // A template can be cloned by one session at a time.
+  await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+  await admin.query(`create database ${name} template ${template}`)
+}
+
+async function ensureTemplate(): Promise<string> {
+  const migrations = await readMigrations()
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([migrations.map(({ sha256 }) => sha256), SHIPPED]))
+    .digest('hex')
+    .slice(0, 16)
+  const name = `aduana_template_${fingerprint}`
+  await asAdmin(async (admin) => {
+    await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+    const there = await admin.query('select 1 from pg_database where datname = $1 and datistemplate', [name])
+    if (there.rowCount === 1) return
+    await admin.query(`drop database if exists ${name} with (force)`)
+    await admin.query(`create database ${name}`)
+    const url = databaseUrl(name)
+    await migrate(url, migrations, logger)
+    const pool = createPool({ url, max: 1, applicationName: 'test template', logger })
+    await registerDatasets(createDatabase(pool), SHIPPED)
+    await pool.end()
+    await admin.query(`alter database ${name} with is_template true allow_connections false`)
+  })
+  return name
+}

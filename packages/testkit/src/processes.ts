@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { until } from './until.ts'
+
+/** A process of the product, as an operator would start it. */
+export interface ProductProcess {
+  pid: number
+  /** Every line that it has written so far. */
+  lines: readonly string[]
+  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  /** True while it has not ended. */
+  alive(): boolean
+  signal(name: NodeJS.Signals): void
+  /** Wait until it logs an event of this name. */
+  untilLogged(event: string, within?: number): Promise<void>
+  /** Ask it to stop and wait until it has; kill it when it does not within ten seconds. */
+  stop(): Promise<void>
+}
+
+/** Start the built program of an app with nothing in its environment but what is given and what Node needs. */
+export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
+  const main = fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
+  const child = spawn(process.execPath, ['--enable-source-maps', main], {
+    env: { PATH: process.env.PATH, ADUANA_PARENT_PID: String(process.pid), ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const { pid } = child
+  if (pid === undefined) throw new Error(`${main} could not be started`)
+  const lines: string[] = []
+  collect(child.stdout, lines)
+  collect(child.stderr, lines)
+  let ended = false
+  const exited = once(child, 'exit').then(([code, signal]) => {
+    ended = true
+    return { code: typeof code === 'number' ? code : null, signal: signal ?? null }
+  })
+  return {
+    pid,
+    lines,
+    exited,
+    alive: () => !ended,
+    signal: (name) => void child.kill(name),
+    untilLogged: async (event, within = 20_000) => {
+      const mark = `"event":"${event}"`
+      await until(
+        () => {
+          if (ended)
+            throw new Error(`${app} ended before it logged ${event}:\n${lines.slice(-20).join('\n')}`)
+          return lines.some((line) => line.includes(mark))
+        },
+        { within, what: `${app} logs ${event}` },
+      )
+    },
+    stop: async () => {
+      if (ended) return
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+      await exited
+      clearTimeout(timer)
+    },
+  }
+}
+
+function collect(stream: NodeJS.ReadableStream, lines: string[]): void {
+  let rest = ''
+  stream.on('data', (chunk: Buffer) => {
+    const parts = (rest + chunk.toString('utf8')).split('\n')
+    rest = parts.pop() ?? ''
+    lines.push(...parts)
+  })
+}

@@ -1,0 +1,8 @@
+/** Address of a service that the test command has started. @throws Error that says how to run the tests */
+export function serviceUrl(name: 'TEST_DATABASE_URL' | 'TEST_REDIS_URL'): string {
+  const url = process.env[name]
+  if (url !== undefined && url !== '') return url
+  throw new Error(
+    `${name} is not set. Run the tests with "npm test", which starts PostgreSQL and Redis for them.`,
+  )
+}

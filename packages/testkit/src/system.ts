@@ -1,0 +1,140 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createDiskStore } from '@aduana/artifacts/disk-store'
+import { type ArtifactStore, artifactKey } from '@aduana/artifacts/store'
+import type { Principal } from '@aduana/contracts/identity'
+import { ImportForm, type Job } from '@aduana/contracts/jobs'
+import { acceptImport, newJobId } from '@aduana/jobs/accept'
+import { readJob } from '@aduana/jobs/read'
+import { createTestDatabase, type TestDatabase } from './database.ts'
+import { type ProductProcess, startProduct } from './processes.ts'
+import { createTestRedis, type TestRedis } from './redis.ts'
+import { until } from './until.ts'
+
+/** A whole installation of a test's own, without the API: a database, a part of Redis, a data folder, workers. */
+export interface TestSystem {
+  database: TestDatabase
+  redis: TestRedis
+  dataDir: string
+  store: ArtifactStore
+  admin: Principal
+  /** The settings that every process of this installation is started with. */
+  environment: Record<string, string>
+  /** Start a worker and wait until it is ready. */
+  startWorker(settings?: Record<string, string>): Promise<ProductProcess>
+  addUser(role: Principal['role'], scope?: Partial<Principal>): Promise<Principal>
+  /** Accept a file as the API would; answers the id of the job. */
+  accept(
+    content: string | Buffer,
+    form: { dataset: string } & Record<string, string>,
+    as?: Principal,
+  ): Promise<string>
+  /** Wait until a job is final. */
+  finished(jobId: string, within?: number): Promise<Job>
+  /** Accept a file and wait until its job is final. */
+  import(content: string | Buffer, form: { dataset: string } & Record<string, string>): Promise<Job>
+  /** The text of an artifact of a job. */
+  artifact(jobId: string, name: string): Promise<string>
+  close(): Promise<void>
+}
+
+/** Make an installation; `workers` of it are started at once. */
+export async function createTestSystem(options: { workers?: number } = {}): Promise<TestSystem> {
+  const [database, dataDir] = await Promise.all([
+    createTestDatabase(),
+    mkdtemp(join(tmpdir(), 'aduana-test-')),
+  ])
+  const redis = createTestRedis()
+  const store = createDiskStore(join(dataDir, 'artifacts'))
+  const processes: ProductProcess[] = []
+  const environment = {
+    DATABASE_URL: database.url,
+    REDIS_URL: redis.url,
+    QUEUE_PREFIX: redis.prefix,
+    ADUANA_DATA_DIR: dataDir,
+    LOG_LEVEL: 'info',
+  }
+  const addUser = (role: Principal['role'], scope: Partial<Principal> = {}) =>
+    insertUser(database, role, scope)
+  const admin = await addUser('admin')
+
+  const system: TestSystem = {
+    database,
+    redis,
+    dataDir,
+    store,
+    admin,
+    environment,
+    addUser,
+    startWorker: async (settings = {}) => {
+      const worker = startProduct('worker', { ...environment, ...settings })
+      processes.push(worker)
+      await worker.untilLogged('worker.ready')
+      return worker
+    },
+    accept: async (content, form, as = admin) => {
+      const jobId = newJobId()
+      const key = artifactKey(jobId, 'accept', 0, 'original')
+      const bytes = typeof content === 'string' ? Buffer.from(content) : content
+      const stored = await store.put(key, chunks(bytes))
+      const upload = { jobId, key, stored, fileName: 'test.csv', mediaType: 'text/csv' }
+      await acceptImport({ db: database.db, maxQueued: 1000 }, as, upload, ImportForm.parse(form))
+      return jobId
+    },
+    finished: (jobId, within = 30_000) =>
+      until(
+        async () => {
+          const job = await readJob(database.db, admin, jobId)
+          return job.completedAt === null ? undefined : job
+        },
+        { within, what: `job ${jobId} is final` },
+      ),
+    import: async (content, form) => system.finished(await system.accept(content, form)),
+    artifact: async (jobId, name) => {
+      const row = await database.pool.query('select key from artifacts where job_id = $1 and name = $2', [
+        jobId,
+        name,
+      ])
+      const parts: Buffer[] = []
+      for await (const part of await store.open(row.rows[0]?.key)) parts.push(part)
+      return Buffer.concat(parts).toString('utf8')
+    },
+    close: async () => {
+      await Promise.all(processes.map((process) => process.stop()))
+      await redis.close()
+      await database.drop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+  await Promise.all(Array.from({ length: options.workers ?? 0 }, () => system.startWorker()))
+  return system
+}
+
+async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let offset = 0; offset < bytes.length; offset += 65_536) yield bytes.subarray(offset, offset + 65_536)
+}
+
+let users = 0
+
+async function insertUser(
+  database: TestDatabase,
+  role: Principal['role'],
+  scope: Partial<Principal>,
+): Promise<Principal> {
+  users += 1
+  const { tenant = 'default', companies = null, warehouses = null } = scope
+  const row = await database.db
+    .insertInto('users')
+    .values({
+      email: `${role}${users}@test.local`,
+      password_hash: 'none',
+      role,
+      tenant,
+      companies,
+      warehouses,
+    })
+    .returning(['id', 'email'])
+    .executeTakeFirstOrThrow()
+  return { userId: row.id, email: row.email, role, tenant, companies, warehouses }
+}
