@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { ClientMessage, ServerMessage, sequence, TICKS_PER_VERSION } from './progress.ts'
 
 describe('messages of the WebSocket', () => {
   test.each([
-    { type: 'subscribe', topic: 'job', id: randomUUID(), after: 3 },
+    { type: 'subscribe', topic: 'job', id: crypto.randomUUID(), after: 3 },
     { type: 'subscribe', topic: 'jobs' },
     { type: 'unsubscribe', topic: 'jobs' },
     { type: 'ping' },
