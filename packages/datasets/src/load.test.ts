@@ -1,20 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createMembers, selectMembers } from './dimensions.ts'
 import { compileLoadFile } from './load-file.ts'
-import { distinctMembers, type MemberFile } from './members.ts'
 import { createPartition, listPartitions, lockPartitions, partitionsFor } from './partitions.ts'
 import { dkt } from './shipped/dkt.ts'
-import { orders } from './shipped/orders.ts'
 import { production } from './shipped/production.ts'
-import { anyRows, copyIn, copyOut, deleteRows, selectionCondition } from './target.ts'
+import { anyRows, copyIn, deleteRows, selectionCondition } from './target.ts'
 import { definitionWith } from './testing/definitions.ts'
+import { prepare } from './testing/load.ts'
 import { openTestPostgres, type TestPostgres } from './testing/postgres.ts'
 import { openTestDuck, type TestDuck, type TextRecord, validateIn } from './testing/validate.ts'
-import { createStageTable, mergeStage, stageTable } from './upsert.ts'
 
 let postgres: TestPostgres
 let duck: TestDuck
@@ -31,38 +27,6 @@ afterAll(async () => {
 })
 
 const rows = async (sql: string, values: unknown[] = []) => (await postgres.client.query(sql, values)).rows
-
-/** Creates the members of a clean file's codes and gives their files. */
-async function members(definition: DatasetDefinition, clean: string, jobId: string): Promise<MemberFile[]> {
-  const files: MemberFile[] = []
-  for (const dimension of distinctMembers(definition, clean)) {
-    const answers = await duck.run([dimension.statement])
-    const codes = (answers[dimension.statement.name]?.rows ?? []).map(({ code }) => String(code))
-    const create = createMembers(dimension, codes, jobId)
-    await postgres.client.query(create.text, create.values)
-    const select = selectMembers(dimension, codes)
-    const found = await rows(select.text, select.values)
-    const file = join(duck.folder, `${dimension.table}.ndjson`)
-    await writeFile(file, found.map((row) => `${JSON.stringify(row)}\n`).join(''))
-    files.push({ column: dimension.column, file })
-  }
-  return files
-}
-
-/** Validates records and writes their COPY file. */
-async function prepare(
-  definition: DatasetDefinition,
-  records: readonly TextRecord[],
-  importNo: number,
-  jobId: string = randomUUID(),
-) {
-  const { totals, cleanFile: clean } = await validateIn(duck, definition, records)
-  const output = join(duck.folder, 'load.csv')
-  const dimensions = await members(definition, clean, jobId)
-  const { statements } = compileLoadFile(definition, { clean, dimensions, importNo, jobId, output })
-  await duck.run(statements)
-  return { output, good: totals.good, jobId }
-}
 
 const TORTURE = [
   'plain',
@@ -99,7 +63,12 @@ describe('a load file', () => {
   test('brings every text to PostgreSQL byte for byte, and NULL as NULL', async () => {
     await postgres.client.query('create table things (id bigint primary key, x text)')
     const definition = definitionWith([{ name: 'x', type: 'text' }])
-    const { output, good } = await prepare(definition, [...TORTURE.map((x) => ({ x })), {}], 3)
+    const { output, good } = await prepare(
+      { duck, postgres },
+      definition,
+      [...TORTURE.map((x) => ({ x })), {}],
+      3,
+    )
     expect(await postgres.copy(copyIn(definition), output)).toBe(good)
     const found = await rows('select id, x from things order by id')
     expect(found).toEqual(
@@ -132,7 +101,7 @@ describe('a load file', () => {
       at: '1900-01-01T00:00:00.123456',
       flag: 'sí',
     }
-    const { output } = await prepare(definition, [record], 1)
+    const { output } = await prepare({ duck, postgres }, definition, [record], 1)
     await postgres.copy(copyIn(definition), output)
     await postgres.client.query("set timezone to 'UTC'")
     const [found] = await rows(
@@ -175,6 +144,7 @@ describe('loading production', () => {
   test('makes members and partitions once, writes in the order of the index, and replaces only chosen days', async () => {
     const job = randomUUID()
     const first = await prepare(
+      { duck, postgres },
       production,
       [
         productionRecord('2026-02-01', 'M002', 'L1'),
@@ -191,6 +161,7 @@ describe('loading production', () => {
       `${2n ** 32n + 1n} 2026-02-01 2`,
     ])
     const again = await prepare(
+      { duck, postgres },
       production,
       [productionRecord('2026-02-01', 'M001', 'L1'), productionRecord('2026-02-02', 'M003', 'L1')],
       2,
@@ -242,66 +213,11 @@ describe('loading production', () => {
   })
 })
 
-describe('loading orders', () => {
-  const order = (id: string, modified: string, more: TextRecord = {}): TextRecord => ({
-    order_id: id,
-    timestamp: '2026-01-31T23:30:00-05:00',
-    company: "O'Hara & Söhne",
-    warehouse: 'North',
-    source_modified_timestamp: modified,
-    ...more,
-  })
-  const merge = async (records: TextRecord[], importNo: number) => {
-    const { output } = await prepare(orders, records, importNo)
-    await postgres.client.query('begin')
-    await postgres.client.query(createStageTable(orders))
-    await postgres.copy(copyIn(orders, stageTable(orders)), output)
-    const [counts] = await rows(mergeStage(orders))
-    await postgres.client.query('commit')
-    return counts
-  }
-
-  test('inserts, updates and leaves alone by hash and version, and keeps the id of the first writer', async () => {
-    const a = order('A', '2026-02-01 10:00:00')
-    const b = order('B', '2026-02-01 10:00:00')
-    expect(await merge([a, b], 5)).toEqual({ inserted: '2', updated: '0', unchanged: '0' })
-    expect(await merge([b, a], 6)).toEqual({ inserted: '0', updated: '0', unchanged: '2' })
-    const changes = [
-      order('C', '2026-02-01 10:00:00'),
-      order('A', '2026-02-02 10:00:00', { items_count: '7' }),
-      order('B', '2026-01-31 10:00:00', { items_count: '9' }),
-    ]
-    expect(await merge(changes, 7)).toEqual({ inserted: '1', updated: '1', unchanged: '1' })
-    const found = await rows(
-      'select order_id, id >> 32 as first, import_no, record, items_count from order_detail order by 1',
-    )
-    expect(found).toEqual([
-      { order_id: 'A', first: '5', import_no: 7, record: '2', items_count: 7 },
-      { order_id: 'B', first: '5', import_no: 5, record: '2', items_count: null },
-      { order_id: 'C', first: '7', import_no: 7, record: '1', items_count: null },
-    ])
-  })
-
-  test('selects days in the zone of the column', async () => {
-    const count = async (days: string[] | { from: string; to: string }) =>
-      (
-        await rows(
-          `select count(*)::int as n from order_detail where ${selectionCondition(orders, { days })}`,
-        )
-      )[0]
-    expect(await count(['2026-01-31'])).toEqual({ n: 3 })
-    expect(await count(['2026-02-01'])).toEqual({ n: 0 })
-    expect(await count({ from: '2026-01-31', to: '2026-02-01' })).toEqual({ n: 3 })
-    const image = await postgres.copyOut(copyOut(orders, { days: ['2026-01-31'] }))
-    expect(image.trimEnd().split('\n')).toHaveLength(4)
-    expect(image).toContain("O'Hara & Söhne")
-  })
-})
-
 describe('loading time cards', () => {
   test('marks every row with its batch', async () => {
     const job = randomUUID()
     const { output, good } = await prepare(
+      { duck, postgres },
       dkt,
       [{ fecha: '31-01-2026', trabajador_codigo: 't1', centro_costo: 'C1', horas_ordinarias: '8,5' }],
       9,
@@ -329,6 +245,7 @@ describe('a replace scope', () => {
     )
     const hostile = "x' or '1'='1"
     const { output } = await prepare(
+      { duck, postgres },
       scoped,
       ['a', hostile].map((company) => ({ company, day: '2026-01-01' })),
       1,

@@ -1,0 +1,110 @@
+import { describe, test } from 'vitest'
+import { expectOutcomes } from '../testing/outcomes.ts'
+
+describe('whole numbers', () => {
+  test('are digits with an optional sign; what a cast would round or interpret is a reject', () =>
+    expectOutcomes({ name: 'n', type: 'integer' }, [
+      ['12', '12'],
+      ['  12\u00a0', '12'],
+      ['\ufeff7\t', '7'],
+      ['+5', '5'],
+      ['-0', '0'],
+      ['007', '7'],
+      ['', null],
+      [' \t', null],
+      ['12.0', ['not_an_integer']],
+      ['12,0', ['not_an_integer']],
+      ['1e3', ['not_an_integer']],
+      ['0x1F', ['not_an_integer']],
+      ['1_000', ['not_an_integer']],
+      ['1 000', ['not_an_integer']],
+      ['--1', ['not_an_integer']],
+      ['١٢', ['not_an_integer']],
+      ['NaN', ['not_an_integer']],
+      ['2147483647', '2147483647'],
+      ['2147483648', ['too_large']],
+      ['-2147483648', '-2147483648'],
+      ['-2147483649', ['too_small']],
+      [`${'9'.repeat(300)}`, ['too_large']],
+      [`-${'9'.repeat(300)}`, ['too_small']],
+    ]))
+
+  test('keep within their bounds and their size', async () => {
+    await expectOutcomes({ name: 'n', type: 'integer', bits: 16, min: 1, max: 3 }, [
+      ['0', ['too_small']],
+      ['1', '1'],
+      ['3', '3'],
+      ['4', ['too_large']],
+      ['99999', ['too_large']],
+    ])
+    await expectOutcomes({ name: 'n', type: 'integer', bits: 64 }, [
+      ['9223372036854775807', '9223372036854775807'],
+      ['9223372036854775808', ['too_large']],
+      ['-9223372036854775808', '-9223372036854775808'],
+    ])
+  })
+})
+
+describe('decimals', () => {
+  test('take the declared mark, and no thousands separators', async () => {
+    const either: [string, string | null | string[]][] = [
+      ['1234,5', '1234.500'],
+      ['1234.5', '1234.500'],
+      ['.5', '0.500'],
+      ['-,5', '-0.500'],
+      ['+7', '7.000'],
+      ['1.234,5', ['not_a_decimal']],
+      ['1,234.5', ['not_a_decimal']],
+      ['1.', ['not_a_decimal']],
+      ['1e3', ['not_a_decimal']],
+      ['inf', ['not_a_decimal']],
+      ['1_0', ['not_a_decimal']],
+      ['12 kg', ['not_a_decimal']],
+    ]
+    await expectOutcomes(
+      { name: 'd', type: 'decimal', precision: 12, scale: 3, decimalMark: 'either' },
+      either,
+    )
+    await expectOutcomes({ name: 'd', type: 'decimal', precision: 12, scale: 3 }, [
+      ['1,5', ['not_a_decimal']],
+      ['1.5', '1.500'],
+    ])
+    await expectOutcomes({ name: 'd', type: 'decimal', precision: 12, scale: 3, decimalMark: 'comma' }, [
+      ['1,5', '1.500'],
+      ['1.5', ['not_a_decimal']],
+    ])
+  })
+
+  test('are never rounded: more digits than the column keeps are a reject, unless they are zeros', () =>
+    expectOutcomes({ name: 'd', type: 'decimal', precision: 5, scale: 2, min: -10.5, max: 500 }, [
+      ['1.234', ['too_precise']],
+      ['1.2300000000000000000000000000000000000000000', '1.23'],
+      ['0000000000000000000000000000000000000000001.5', '1.50'],
+      ['999.994', ['too_precise']],
+      ['500', '500.00'],
+      ['500.01', ['too_large']],
+      ['1000', ['too_large']],
+      ['-1000', ['too_small']],
+      ['-10.5', '-10.50'],
+      ['-10.51', ['too_small']],
+      ['12345678.999', ['too_precise']],
+    ]))
+
+  test('of extreme declarations hold what PostgreSQL holds', async () => {
+    await expectOutcomes({ name: 'd', type: 'decimal', precision: 38, scale: 10 }, [
+      ['1234567890123456789012345678.0123456789', '1234567890123456789012345678.0123456789'],
+      ['12345678901234567890123456789', ['too_large']],
+    ])
+    await expectOutcomes({ name: 'd', type: 'decimal', precision: 3, scale: 3 }, [
+      ['0.999', '.999'],
+      ['.001', '.001'],
+      ['1', ['too_large']],
+      ['-1.5', ['too_small']],
+    ])
+    await expectOutcomes({ name: 'd', type: 'decimal', precision: 3, scale: 0 }, [
+      ['12.0', '12'],
+      ['12.5', ['too_precise']],
+      ['.0', '0'],
+    ])
+  })
+})
