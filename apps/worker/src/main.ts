@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createDiskStore } from '@aduana/artifacts/disk-store'
 import { claimDiskStore } from '@aduana/artifacts/marker'
-import { registerDatasets } from '@aduana/datasets/registry'
+import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { rememberStore } from '@aduana/db/artifact-stores'
 import { createDatabase } from '@aduana/db/database'
@@ -20,6 +20,7 @@ import { readSettings, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
 import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
+import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
 import { claimWorkFolder } from './work-folder.ts'
 
@@ -36,6 +37,7 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
   const db = createDatabase(pool)
   await checkSchema(pool, await readMigrations())
   await registerDatasets(db, SHIPPED)
+  await checkTables(pool, await listDatasets(db))
 
   const artifacts = join(dataDir, 'artifacts')
   await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))

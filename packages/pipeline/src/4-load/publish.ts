@@ -1,26 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import type { Tx } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
-import { holdFence, type Lease, recordBackend } from '@aduana/jobs/leases'
+import { holdFence, recordBackend } from '@aduana/jobs/leases'
 import { commitStage, OvertakenError } from '@aduana/jobs/stage-log'
 import { changeJob } from '@aduana/jobs/transitions'
-import type { Window } from '@aduana/jobs/windows'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { CancelledError } from '../cancelled.ts'
 import type { StageJob } from '../stage.ts'
-import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
+import type { LoadOutput } from '../stage-outputs.ts'
+import type { Publishing } from './publishing.ts'
 import { recordUpdate } from './record-update.ts'
 import { type Written, writeRows } from './write-rows.ts'
-
-export interface Publishing {
-  lease: Lease
-  windows: readonly Window[]
-  /** The COPY file. */
-  file: string
-  validated: ValidateOutput
-}
 
 /**
  * Publish the rows in one transaction. It begins by locking the job's lock rows, if the lease is still ours, and ends

@@ -4,7 +4,7 @@ import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
-import type { Publishing } from './publish.ts'
+import type { Publishing } from './publishing.ts'
 
 /**
  * Write down what the load means, in its transaction: which job the days now belong to, that the dataset has changed,

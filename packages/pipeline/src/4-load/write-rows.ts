@@ -12,7 +12,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { PREPARED } from './prepare-file.ts'
-import type { Publishing } from './publish.ts'
+import type { Publishing } from './publishing.ts'
 
 /** Rows that a load changed in the target. */
 export interface Written {
