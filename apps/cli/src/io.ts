@@ -1,5 +1,9 @@
+import { basename, relative } from 'node:path'
+
 /** Where the program reads its surroundings and writes what it says. */
 export interface Io {
+  /** What a person types to run this program, for hints. */
+  program: string
   env: Readonly<Record<string, string | undefined>>
   /** Results, one line or more without the last line end. */
   out(text: string): void
@@ -37,10 +41,18 @@ export function processIo(): Io {
       throw error
     })
   return {
+    program: programName(process.argv[1] ?? 'aduana', process.cwd()),
     env: process.env,
     out: (text) => void process.stdout.write(`${text}\n`),
     err: (text) => void process.stderr.write(text),
     columns: () => (process.stderr.isTTY ? process.stderr.columns || 80 : undefined),
     signal: controller.signal,
   }
+}
+
+/** The program as it was called: by its name when it is installed, else by its path below the current folder. */
+export function programName(path: string, folder: string): string {
+  if (!path.endsWith('.js')) return basename(path)
+  const below = relative(folder, path)
+  return `node ${below.startsWith('..') ? path : below}`
 }

@@ -54,10 +54,10 @@ async function importSample(io: Io, api: Api, file: string, made: SampleReport):
   )
   const job = await waitForJob(io, api, id, display)
   const report = await readReport(api, id)
-  io.out(`\n${renderSummary(job, report, api.url)}`)
+  io.out(`\n${renderSummary(job, report, { url: api.url, program: io.program })}`)
   if (outcomeOfJob(job) === 'failed') return EXIT.failed
   const checks = compare(made, job, report.rejects)
-  io.out(`\n${renderChecks(checks)}\n\n${lookNext(api.url, id)}`)
+  io.out(`\n${renderChecks(checks)}\n\n${lookNext(io, api.url)}`)
   return checks.every(({ expected, found }) => expected === found) ? EXIT.loaded : EXIT.error
 }
 
@@ -112,14 +112,16 @@ function renderChecks(checks: readonly Check[]): string {
   )}`
 }
 
-function lookNext(url: string, id: string): string {
-  return [
-    'Where to look next:',
-    `  ${url}/docs                the API, with a page to try it`,
-    `  ${url}/admin/queues        the queues and the flow of the import (Bull Board)`,
-    '  aduana jobs                        all jobs; with the id, one of them',
-    `  aduana rejects ${id}`,
-  ].join('\n')
+function lookNext(io: Io, url: string): string {
+  const places: [string, string][] = [
+    [`${url}/docs`, 'the API, with a page to try it'],
+    [`${url}/admin/queues`, 'Bull Board: the queues, and the import as a tree'],
+    [`${io.program} login --url ${url}`, 'log in, for the commands above and below'],
+    [`${io.program} jobs`, 'all jobs'],
+    [`${io.program} import FILE -d ${DATASET}`, 'a file of your own'],
+  ]
+  const width = Math.max(...places.map(([place]) => place.length))
+  return ['Where to look next:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join('\n')
 }
 
 /**

@@ -38,7 +38,7 @@ export async function importCommand(io: Io, file: string, options: ImportOptions
   io.out(
     options.json
       ? JSON.stringify({ outcome: 'accepted', exitCode: EXIT.loaded, job: { id } })
-      : `accepted as job ${id}\nTo follow it: aduana jobs ${id} --follow`,
+      : `accepted as job ${id}\nTo follow it: ${io.program} jobs ${id} --follow`,
   )
   return EXIT.loaded
 }

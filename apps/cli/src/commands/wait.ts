@@ -17,7 +17,7 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
   } catch (error) {
     display.end()
     const reason = error instanceof Interrupted ? 'No longer waiting' : 'The job is out of sight'
-    io.err(`${reason}; the job goes on. To follow it: aduana jobs ${id} --follow\n`)
+    io.err(`${reason}; the job goes on. To follow it: ${io.program} jobs ${id} --follow\n`)
     throw error
   }
 }
@@ -26,7 +26,7 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
 export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Promise<ExitCode> {
   const outcome = outcomeOfJob(job) ?? 'loaded'
   const report = job.type === 'import' ? await readReport(api, job.id) : undefined
-  io.out(json ? renderJson(job, report, outcome) : renderSummary(job, report, api.url))
+  io.out(json ? renderJson(job, report, outcome) : renderSummary(job, report, { url: api.url, program: io.program }))
   return EXIT[outcome]
 }
 

@@ -26,6 +26,11 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`
 }
 
+/** Whole seconds that are left: `3 s left`. */
+export function formatLeft(seconds: number): string {
+  return `${seconds < 9.5 ? `${Math.ceil(seconds)} s` : formatSeconds(seconds)} left`
+}
+
 /** Rows per second: `312,000 rows/s`. */
 export function formatRate(rowsPerSecond: number): string {
   return `${formatCount(rowsPerSecond)} rows/s`

@@ -1,7 +1,7 @@
 import { STAGES } from '@aduana/contracts/stages'
 import type { UploadProgress } from '../api/upload.ts'
 import type { JobView } from '../follow/view.ts'
-import { formatBytes, formatCount, formatRate, formatSeconds } from './figures.ts'
+import { formatBytes, formatCount, formatLeft, formatRate } from './figures.ts'
 
 /** What a progress line says: what is being done, how far it is, and figures in the order of their importance. */
 export interface ProgressFacts {
@@ -47,7 +47,7 @@ export function jobFacts(view: JobView): ProgressFacts {
   if (job.status === 'QUEUED' || !stage)
     return { label: 'Queued', percent: null, figures: view.message ? [view.message] : [] }
   const rate = view.rowsPerSecond === null ? [] : [formatRate(view.rowsPerSecond)]
-  const left = view.etaSeconds === null ? [] : [`${formatSeconds(view.etaSeconds)} left`]
+  const left = view.etaSeconds ? [formatLeft(view.etaSeconds)] : []
   return {
     label: `${number + 1}/${STAGES.length} ${stage.title}`,
     percent: view.progress,

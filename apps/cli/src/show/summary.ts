@@ -6,13 +6,19 @@ import { printable, renderTable, shortened } from './table.ts'
 const TOP_REASONS = 8
 const EXAMPLE_LENGTH = 60
 
+/** Where the API is, and what to type to run this program. */
+export interface Place {
+  url: string
+  program: string
+}
+
 /** What a person wants to know when a job has ended: counts, reasons, speed, where to look next. */
-export function renderSummary(job: Job, report: JobReport | undefined, url: string): string {
+export function renderSummary(job: Job, report: JobReport | undefined, at: Place): string {
   const blocks = [
     headline(job),
     countLines(job, report),
     reasonLines(report?.rejects ?? []),
-    nextLines(job, url),
+    nextLines(job, at),
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
 }
@@ -75,9 +81,9 @@ function reasonLines(reasons: readonly ReasonGroup[]): string {
   return indented(`${table}${more}`)
 }
 
-function nextLines(job: Job, url: string): string {
+function nextLines(job: Job, { url, program }: Place): string {
   const lines = [`job      ${url}/api/jobs/${job.id}`]
-  if ((job.counts.quarantined ?? 0) > 0) lines.push(`rejects  aduana rejects ${job.id}`)
+  if ((job.counts.quarantined ?? 0) > 0) lines.push(`rejects  ${program} rejects ${job.id}`)
   const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
   if (file) lines.push(`         ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
   return indented(lines.join('\n'))
