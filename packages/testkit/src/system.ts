@@ -23,6 +23,8 @@ export interface TestSystem {
   environment: Record<string, string>
   /** Start a worker and wait until it is ready. */
   startWorker(settings?: Record<string, string>): Promise<ProductProcess>
+  /** The processes that were started, in order. */
+  processes(): readonly ProductProcess[]
   addUser(role: Principal['role'], scope?: Partial<Principal>): Promise<Principal>
   /** Accept a file as the API would; answers the id of the job. */
   accept(
@@ -66,6 +68,7 @@ export async function createTestSystem(options: { workers?: number } = {}): Prom
     store,
     admin,
     environment,
+    processes: () => processes,
     addUser,
     startWorker: async (settings = {}) => {
       const worker = startProduct('worker', { ...environment, ...settings })
