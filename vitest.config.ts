@@ -1,6 +1,16 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  resolve: {
+    // The tests of every package may use the testkit. As a dependency of the packages below it, it would be a circle.
+    alias: [
+      {
+        find: /^@aduana\/testkit\/(.*)$/,
+        replacement: `${fileURLToPath(new URL('packages/testkit/dist/', import.meta.url))}$1.js`,
+      },
+    ],
+  },
   test: {
     include: ['{apps,packages}/*/src/**/*.test.{ts,mjs}'],
     pool: 'forks',
