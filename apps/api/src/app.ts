@@ -22,6 +22,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { wsRoute } from './routes/ws.ts'
+import { importTaker } from './uploads/import.ts'
 import { createFindUser } from './users/find-user.ts'
 import { createLoginThrottle } from './users/login-throttle.ts'
 import { findSession } from './users/session.ts'
@@ -60,6 +61,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   const throttle = createLoginThrottle()
   const findUser = createFindUser(db)
+  const takeImport = importTaker(app, context)
   const hub = createHub(context)
   app.decorate('hub', hub)
   app.addHook('onClose', () => hub.close())
@@ -83,10 +85,10 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   // As a plugin, so that the document sees the routes.
   await app.register(async (routes) => {
     authRoutes(routes, context, throttle)
-    importRoutes(routes, context)
+    importRoutes(routes, takeImport)
     jobRoutes(routes, context)
     datasetRoutes(routes, context)
-    etlRoutes(routes, context)
+    etlRoutes(routes, context, takeImport)
     healthRoutes(routes, context)
     metricsRoute(routes, registry)
     wsRoute(routes, context, hub, findUser)

@@ -7,7 +7,7 @@ import { acquireContext } from './resources.ts'
 import { ensureFirstAdmin } from './users/first-admin.ts'
 
 // Uploads that are under way when the API is asked to stop may take this long to end.
-const GRACE_MS = 8000
+const GRACE_MS = 5000
 
 /** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
 async function start(settings: ApiSettings, logger: Logger, resources: Resources): Promise<string> {

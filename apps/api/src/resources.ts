@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { removeAbandoned } from '@aduana/artifacts/abandoned'
 import { createDiskStore } from '@aduana/artifacts/disk-store'
 import { claimDiskStore } from '@aduana/artifacts/marker'
 import { registerDatasets } from '@aduana/datasets/registry'
@@ -34,6 +35,9 @@ export async function acquireContext(
   await registerDatasets(db, SHIPPED)
 
   const artifacts = join(resolve(settings.ADUANA_DATA_DIR), 'artifacts')
+  const incoming = settings.UPLOAD_DIR
+  const removed = await removeAbandoned(artifacts, { incoming })
+  if (removed > 0) logger.info({ event: 'store.abandoned_removed', files: removed })
   await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))
 
   const redis = createRedis(settings.REDIS_URL, 'producer', logger)
@@ -46,7 +50,7 @@ export async function acquireContext(
     settings,
     logger,
     db,
-    store: createDiskStore(artifacts, { incoming: settings.UPLOAD_DIR }),
+    store: createDiskStore(artifacts, { incoming }),
     checkSchema: () => checkSchema(pool, migrations),
     pingRedis: () => redis.ping(),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),

@@ -1,3 +1,4 @@
+import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import { inTransaction } from '@aduana/db/database'
 import { createBullBoard } from '@bull-board/api'
@@ -5,7 +6,7 @@ import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from './access.ts'
-import { problemDocument, toProblem } from './problems.ts'
+import { problemDocument, sendProblem, toProblem } from './problems.ts'
 import { INLINE_STYLE_POLICY } from './security-headers.ts'
 
 /** Where Bull Board lives. */
@@ -14,7 +15,7 @@ export const BOARD_PATH = '/admin/queues'
 /** Bull Board, for admins only: its pages, its API and its files. Whatever is changed there is audited. */
 export async function registerBullBoard(
   app: FastifyInstance,
-  { board, db }: Pick<ApiContext, 'board' | 'db'>,
+  { board, db, pingRedis }: Pick<ApiContext, 'board' | 'db' | 'pingRedis'>,
 ): Promise<void> {
   const adapter = new FastifyAdapter()
   adapter.setBasePath(BOARD_PATH)
@@ -30,6 +31,17 @@ export async function registerBullBoard(
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: 'admin', page: true, helmet: INLINE_STYLE_POLICY }
+    })
+    scope.addHook('preHandler', async (request, reply) => {
+      if (!request.url.startsWith(`${BOARD_PATH}/api/`)) return
+      // BullMQ would wait until Redis is back, and the page with it.
+      const ready = await pingRedis().then(
+        () => true,
+        () => false,
+      )
+      if (ready) return
+      const detail = 'Redis does not answer. Imports are still accepted; they go on when it is back.'
+      return sendProblem(request, reply, new ProblemError('unavailable', detail, { retryAfterSeconds: 5 }))
     })
     scope.addHook('onSend', withoutForeignFonts)
     scope.addHook('onResponse', async (request, reply) => {

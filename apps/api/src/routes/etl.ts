@@ -9,7 +9,7 @@ import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
-import { takeImport } from '../uploads/import.ts'
+import type { TakeImport } from '../uploads/import.ts'
 import { IMPORT_PROBLEMS, ImportUpload } from './imports.ts'
 import { JobParameters } from './jobs.ts'
 
@@ -39,7 +39,7 @@ const SourceStatus = z.strictObject({
 const DKT_DATASET = 'dkt'
 
 /** Addresses that the source documents name: the same things under other names. */
-export function etlRoutes(app: FastifyInstance, context: ApiContext): void {
+export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport: TakeImport): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
   const importAlias = (url: string, operationId: string, summary: string, dataset?: string) =>
     typed.post(
@@ -57,7 +57,7 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext): void {
         validatorCompiler: () => (value) => ({ value }),
       },
       async (request, reply) => {
-        const accepted = await takeImport(context, request, dataset)
+        const accepted = await takeImport(request, dataset)
         return reply
           .status(202)
           .header('location', `/api/jobs/${accepted.id}`)

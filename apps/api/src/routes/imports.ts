@@ -2,9 +2,8 @@ import { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { ApiContext } from '../context.ts'
 import { problems } from '../plugins/openapi.ts'
-import { takeImport } from '../uploads/import.ts'
+import type { TakeImport } from '../uploads/import.ts'
 
 /** The multipart form of an import, for the document; the parts themselves are read as they arrive. */
 export const ImportUpload = ImportForm.extend({ file: z.file() })
@@ -31,7 +30,7 @@ export const IMPORT_PROBLEMS = problems(
 )
 
 /** /api/imports */
-export function importRoutes(app: FastifyInstance, context: ApiContext): void {
+export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void {
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/imports',
     {
@@ -49,7 +48,7 @@ export function importRoutes(app: FastifyInstance, context: ApiContext): void {
       validatorCompiler: () => (value) => ({ value }),
     },
     async (request, reply) => {
-      const accepted = await takeImport(context, request)
+      const accepted = await takeImport(request)
       return reply.status(202).header('location', `/api/jobs/${accepted.id}`).send(accepted)
     },
   )

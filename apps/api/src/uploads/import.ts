@@ -3,7 +3,7 @@ import type { ImportAccepted } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
 import { acceptImport, ensureRoom, newJobId } from '@aduana/jobs/accept'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { discardRest } from './discard.ts'
@@ -12,16 +12,34 @@ import { receiveUpload } from './receive.ts'
 // What a form may weigh besides its file.
 const FORM_BYTES = 1024 * 1024
 
+/** Takes the import that a request brings, into `dataset` when its form does not name one. @throws ProblemError */
+export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<ImportAccepted>
+
+/** Imports for one application: it does not end before those under way have cleaned up. */
+export function importTaker(app: FastifyInstance, context: ApiContext): TakeImport {
+  const underWay = new Set<Promise<unknown>>()
+  app.addHook('onClose', async () => {
+    await Promise.allSettled(underWay)
+  })
+  return async (request, dataset) => {
+    const taking = takeImport(context, request, dataset)
+    underWay.add(taking)
+    try {
+      return await taking
+    } finally {
+      underWay.delete(taking)
+    }
+  }
+}
+
 /**
  * Take the import that a request brings: receive its file, then have it accepted. When it is refused nothing of it
  * stays behind.
- * @param dataset the dataset when the form does not name one
- * @throws ProblemError
  */
-export async function takeImport(
+async function takeImport(
   context: ApiContext,
   request: FastifyRequest,
-  dataset?: string,
+  dataset: string | undefined,
 ): Promise<ImportAccepted> {
   const { db, store, settings } = context
   const maxBytes = settings.MAX_FILE_SIZE

@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { LoginResponse } from '@aduana/contracts/identity'
+import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
+import { type ProductProcess, startProduct } from '@aduana/testkit/processes'
+import { until } from '@aduana/testkit/until'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import { importForm, productionFile, rawForm } from './testing/multipart.ts'
+
+// Nothing listens there: everything below works without Redis.
+const NO_REDIS = 'redis://127.0.0.1:1'
+
+let database: TestDatabase
+let folder: string
+let api: ProductProcess
+let url: string
+let token: string
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  folder = await mkdtemp(join(tmpdir(), 'aduana-api-'))
+  api = startProduct('api', {
+    DATABASE_URL: database.url,
+    REDIS_URL: NO_REDIS,
+    ADUANA_DATA_DIR: folder,
+    ADUANA_JWT_SECRET: 'a secret that is only good for tests',
+    ADUANA_ADMIN_EMAIL: 'first@example.com',
+    ADUANA_ADMIN_PASSWORD: 'first password',
+    PORT: '0',
+  })
+  await api.untilLogged('api.ready')
+  url = /"address":"(http:[^"]+)"/.exec(api.lines.join('\n'))?.[1] ?? ''
+  const login = await fetch(`${url}/api/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: 'first@example.com', password: 'first password' }),
+  })
+  token = LoginResponse.parse(await login.json()).token
+})
+afterAll(async () => {
+  await api.stop()
+  await database.drop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+test('without Redis imports are accepted, and Bull Board says what is missing', async () => {
+  const authorization = `Bearer ${token}`
+  const accepted = await fetch(`${url}/api/imports`, {
+    method: 'POST',
+    headers: { authorization },
+    body: importForm(productionFile()),
+  })
+  expect(accepted.status).toBe(202)
+  const health = await fetch(`${url}/health/ready`)
+  expect(health.status).toBe(200)
+  expect(await health.json()).toMatchObject({ status: 'degraded' })
+  const board = await fetch(`${url}/admin/queues/api/queues`, { headers: { authorization } })
+  expect(board.status).toBe(503)
+  expect(await board.json()).toMatchObject({ code: 'unavailable' })
+})
+
+test('asked to stop, it ends in time, whoever is still connected, and leaves no half of an upload', async () => {
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, {
+    headers: { authorization: `Bearer ${token}` },
+  })
+  await once(socket, 'open')
+  const left = once(socket, 'close')
+  const body = rawForm('b', productionFile(3000), false)
+  const { port } = new URL(url)
+  const upload = connect(Number(port), '127.0.0.1')
+  upload.on('error', () => upload.destroy())
+  upload.write(
+    [
+      'POST /api/imports HTTP/1.1',
+      'Host: localhost',
+      `Authorization: Bearer ${token}`,
+      'Content-Type: multipart/form-data; boundary=b',
+      `Content-Length: ${body.length + 1000}\r\n\r\n${body}`,
+    ].join('\r\n'),
+  )
+  const incoming = () => readdir(join(folder, 'artifacts', 'incoming'))
+  await until(async () => (await incoming()).length === 1, { what: 'the upload has begun' })
+  api.signal('SIGTERM')
+  const [code] = await left
+  expect(code).toBe(1001)
+  expect(await api.exited).toEqual({ code: 0, signal: null })
+  expect(await incoming()).toEqual([])
+  const logged = api.lines.join('\n')
+  expect(logged).not.toContain(token)
+  expect(logged).not.toContain('first password')
+})
