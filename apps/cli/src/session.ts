@@ -35,7 +35,9 @@ export async function openApi(io: Io): Promise<Api> {
   const session = await readSession(sessionPath(io.env))
   if (!session) throw new UsageError(`Nobody is logged in. Log in with: ${io.program} login --url URL`)
   if (given !== undefined && given !== session.url)
-    throw new UsageError(`The stored login is for ${session.url}. Log in with: ${io.program} login --url ${given}`)
+    throw new UsageError(
+      `The stored login is for ${session.url}. Log in with: ${io.program} login --url ${given}`,
+    )
   if (Date.parse(session.expiresAt) <= Date.now())
     throw new UsageError(
       `The login of ${session.email} has expired. Log in with: ${io.program} login --url ${session.url}`,

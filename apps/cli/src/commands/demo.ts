@@ -121,7 +121,9 @@ function lookNext(io: Io, url: string): string {
     [`${io.program} import FILE -d ${DATASET}`, 'a file of your own'],
   ]
   const width = Math.max(...places.map(([place]) => place.length))
-  return ['Where to look next:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join('\n')
+  return ['Where to look next:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join(
+    '\n',
+  )
 }
 
 /**

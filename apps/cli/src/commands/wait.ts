@@ -26,7 +26,11 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
 export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Promise<ExitCode> {
   const outcome = outcomeOfJob(job) ?? 'loaded'
   const report = job.type === 'import' ? await readReport(api, job.id) : undefined
-  io.out(json ? renderJson(job, report, outcome) : renderSummary(job, report, { url: api.url, program: io.program }))
+  io.out(
+    json
+      ? renderJson(job, report, outcome)
+      : renderSummary(job, report, { url: api.url, program: io.program }),
+  )
   return EXIT[outcome]
 }
 

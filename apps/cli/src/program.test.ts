@@ -1,0 +1,285 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { PROBLEMS, type ProblemCode } from '@aduana/contracts/problems'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Interrupted, type Io, programName } from './io.ts'
+import { run } from './program.ts'
+import { JOB_ID, job } from './testing/jobs.ts'
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+let server: Server
+let url: string
+let folder: string
+let handle: Handler = () => undefined
+
+beforeAll(async () => {
+  server = createServer((request, response) => handle(request, response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  folder = await mkdtemp(join(tmpdir(), 'aduana-cli-'))
+})
+afterAll(async () => {
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+  await rm(folder, { recursive: true })
+})
+afterEach(() => {
+  handle = () => undefined
+})
+
+interface Result {
+  code: number
+  out: string
+  err: string
+}
+
+/** Run the program as a shell would, against the answers of `handle`. */
+async function aduana(args: string[], given: Partial<Io> = {}): Promise<Result> {
+  const said = { out: '', err: '' }
+  const io: Io = {
+    program: 'aduana',
+    env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token', XDG_CONFIG_HOME: folder },
+    out: (line) => {
+      said.out += `${line}\n`
+    },
+    err: (line) => {
+      said.err += line
+    },
+    columns: () => undefined,
+    signal: new AbortController().signal,
+    ...given,
+  }
+  return { code: await run(args, io), ...said }
+}
+
+function answer(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body))
+}
+
+function refuse(response: ServerResponse, code: ProblemCode, headers?: Record<string, string>): void {
+  const { status, title } = PROBLEMS[code]
+  answer(
+    response,
+    status,
+    { type: `urn:aduana:problem:${code}`, title, status, detail: 'Because.', code },
+    headers,
+  )
+}
+
+async function fileWith(content: string): Promise<string> {
+  const path = join(folder, 'mayo "1".csv')
+  await writeFile(path, content)
+  return path
+}
+
+/** Answers like an API whose job ends as `ended`; without WebSocket. */
+function importing(ended: ReturnType<typeof job>, onForm: (form: string) => void = () => undefined): Handler {
+  return async (request, response) => {
+    if (request.method === 'POST') {
+      onForm(await text(request))
+      return answer(response, 202, { id: JOB_ID, status: 'QUEUED' })
+    }
+    if (request.url?.endsWith('/report'))
+      return answer(response, 200, { seconds: 1, rowsPerSecond: 3, rejects: [] })
+    return answer(response, 200, ended)
+  }
+}
+
+describe('aduana import', () => {
+  test('sends the file with its fields and tells loaded from loaded with quarantine', async () => {
+    let form = ''
+    const ended = job({ status: 'COMPLETED', counts: { records: 3, loaded: 2, quarantined: 1 } })
+    handle = importing(ended, (sent) => {
+      form = sent
+    })
+    const file = await fileWith('a;b\n1;2\n')
+    const result = await aduana([
+      'import',
+      file,
+      '-d',
+      'production',
+      '--from',
+      '2026-01-01',
+      '--to',
+      '2026-02-01',
+    ])
+    expect(result).toMatchObject({ code: 2 })
+    expect(result.out).toContain('1 records in quarantine')
+    for (const part of [
+      'name="dataset"\r\n\r\nproduction\r\n',
+      'name="from"\r\n\r\n2026-01-01\r\n',
+      '\r\n\r\na;b\n1;2\n\r\n',
+    ])
+      expect(form).toContain(part)
+    expect(form).toContain('filename="mayo %221%22.csv"')
+    handle = importing(job({ status: 'COMPLETED', counts: { records: 3, loaded: 3, quarantined: 0 } }))
+    expect((await aduana(['import', file, '-d', 'production'])).code).toBe(0)
+  })
+
+  test('exits with 3 when the job fails, and says why', async () => {
+    handle = importing(
+      job({ status: 'FAILED', error: { code: 'no_records', detail: 'There are no records.' } }),
+    )
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production', '--json'])
+    expect(result.code).toBe(3)
+    expect(JSON.parse(result.out)).toMatchObject({
+      outcome: 'failed',
+      exitCode: 3,
+      job: { status: 'FAILED' },
+    })
+  })
+
+  test.each([
+    ['window_locked', 4],
+    ['already_imported', 5],
+    ['queue_full', 6],
+    ['unauthenticated', 1],
+    ['unknown_dataset', 1],
+  ] as const)('exits as agreed when the API says %s', async (code, exitCode) => {
+    handle = (request, response) => {
+      request.resume()
+      refuse(response, code)
+    }
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production', '--json'])
+    expect(result.code).toBe(exitCode)
+    expect(result.err).toContain(`${PROBLEMS[code].title} (${code})`)
+    expect(result.err).toContain('Because.')
+    expect(JSON.parse(result.out)).toMatchObject({ exitCode, problem: { code } })
+  })
+
+  test('asks again after the time that the API names, as often as it was told', async () => {
+    let asked = 0
+    handle = (request, response) => {
+      asked += 1
+      request.resume()
+      refuse(response, 'queue_full', { 'retry-after': '0' })
+    }
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production', '--retry', '2'])
+    expect(result.code).toBe(6)
+    expect(asked).toBe(3)
+  })
+
+  test('hears a refusal that comes before a large file has been sent', async () => {
+    handle = (_, response) => refuse(response, 'unsupported_type')
+    const result = await aduana(['import', await fileWith('x'.repeat(20_000_000)), '-d', 'production'])
+    expect(result).toMatchObject({ code: 1 })
+    expect(result.err).toContain('(unsupported_type)')
+  })
+
+  test('leaves the job alone when somebody stops waiting', async () => {
+    const controller = new AbortController()
+    handle = (request, response) => {
+      if (request.method === 'POST') return importing(job())(request, response)
+      answer(response, 200, job({ status: 'PROCESSING', stage: 'load' }))
+      controller.abort(new Interrupted('SIGINT'))
+    }
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production'], {
+      signal: controller.signal,
+    })
+    expect(result.code).toBe(130)
+    expect(result.err).toContain(`the job goes on. To follow it: aduana jobs ${JOB_ID} --follow`)
+  })
+
+  test('only hands the file over with --no-wait', async () => {
+    handle = importing(job())
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production', '--no-wait'])
+    expect(result).toMatchObject({ code: 0 })
+    expect(result.out).toContain(`accepted as job ${JOB_ID}`)
+  })
+
+  test('says that a file does not exist before it asks anybody', async () => {
+    const result = await aduana(['import', join(folder, 'nothing.csv'), '-d', 'production'])
+    expect(result.code).toBe(1)
+    expect(result.err).toContain('nothing.csv cannot be read')
+  })
+})
+
+describe('aduana', () => {
+  test.each([
+    [['import', 'x.csv'], "required option '-d, --dataset <dataset>'"],
+    [['import', 'x.csv', '-d', 'p', '--from', '2026-02-30'], 'It must be a day'],
+    [['import', 'x.csv', '-d', 'p', '--mode', 'merge'], 'Allowed choices'],
+    [['import', 'x.csv', '-d', 'p', '--priority', '1.5'], 'whole number'],
+    [['jobs', '7'], 'It must be the id of a job'],
+    [['jobs', '--status', 'DONE'], 'Allowed choices'],
+    [['sample', '--out', 'x', '--dataset', 'nothing'], 'Allowed choices'],
+    [['nothing'], "unknown command 'nothing'"],
+  ])('refuses %j and says what is wrong', async (args, message) => {
+    const result = await aduana(args)
+    expect(result.code).toBe(1)
+    expect(result.err).toContain(message)
+  })
+
+  test('explains its exit codes in the help', async () => {
+    const result = await aduana(['import', '--help'])
+    expect(result.code).toBe(0)
+    expect(result.out).toContain('4  the window is held by another job')
+  })
+
+  test('says that nobody is logged in, and that a service is away', async () => {
+    const nobody = await aduana(['jobs'], { env: { XDG_CONFIG_HOME: join(folder, 'empty') } })
+    expect(nobody).toMatchObject({ code: 1 })
+    expect(nobody.err).toContain('aduana login')
+    const away = await aduana(['jobs'], { env: { ADUANA_URL: 'http://127.0.0.1:1', ADUANA_TOKEN: 't' } })
+    expect(away).toMatchObject({ code: 6 })
+    expect(away.err).toContain('cannot be reached')
+  })
+
+  test('lists jobs over several pages', async () => {
+    const asked: string[] = []
+    handle = (request, response) => {
+      asked.push(request.url ?? '')
+      answer(response, 200, { items: [job()], next: asked.length === 1 ? 'more' : null })
+    }
+    const result = await aduana(['jobs', '--status', 'queued', '--limit', '9', '--json'])
+    expect(JSON.parse(result.out)).toHaveLength(2)
+    expect(asked).toEqual(['/api/jobs?status=QUEUED&limit=9', '/api/jobs?status=QUEUED&cursor=more&limit=8'])
+  })
+
+  test('stores a login that only its user can read, and never sends it elsewhere', async () => {
+    const env = { XDG_CONFIG_HOME: folder }
+    const user = {
+      userId: JOB_ID,
+      email: 'ana@example.com',
+      role: 'operator',
+      tenant: 'default',
+      companies: null,
+      warehouses: null,
+    }
+    let asked = ''
+    handle = (request, response) => {
+      if (request.method === 'POST')
+        return answer(response, 200, { token: 'secret', expiresAt: '2100-01-01T00:00:00.000Z', user })
+      asked = request.headers.authorization ?? ''
+      answer(response, 200, { items: [], next: null })
+    }
+    const login = ['login', '--url', url, '--email', 'ana@example.com', '--password', 'pw']
+    expect(await aduana(login, { env })).toMatchObject({ code: 0 })
+    const path = join(folder, 'aduana', 'session.json')
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ url, token: 'secret' })
+    expect(await aduana(['jobs'], { env })).toMatchObject({ code: 0 })
+    expect(asked).toBe('Bearer secret')
+    const elsewhere = await aduana(['jobs'], { env: { ...env, ADUANA_URL: 'http://127.0.0.1:1' } })
+    expect(elsewhere).toMatchObject({ code: 1 })
+    expect(elsewhere.err).toContain('The stored login is for')
+  })
+
+  test('names itself as it was called', () => {
+    expect(programName('/usr/local/bin/aduana', '/home/ana')).toBe('aduana')
+    expect(programName('/srv/aduana/apps/cli/dist/main.js', '/srv/aduana')).toBe('node apps/cli/dist/main.js')
+    expect(programName('/srv/aduana/apps/cli/dist/main.js', '/tmp')).toBe(
+      'node /srv/aduana/apps/cli/dist/main.js',
+    )
+  })
+})
