@@ -237,6 +237,14 @@ export interface ResumenTarjeta {
   turno: number | null;
 }
 
+export interface SchemaMigrations {
+  applied_at: Generated<Timestamp>;
+  breaking: boolean;
+  name: string;
+  number: number;
+  sha256: string;
+}
+
 export interface StageResults {
   attempt: number;
   error: Json | null;
@@ -324,6 +332,7 @@ export interface DB {
   order_detail: OrderDetail;
   quarantined_records: QuarantinedRecords;
   resumen_tarjeta: ResumenTarjeta;
+  schema_migrations: SchemaMigrations;
   stage_results: StageResults;
   users: Users;
   window_leases: WindowLeases;
