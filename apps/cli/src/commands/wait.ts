@@ -22,18 +22,23 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
   }
 }
 
-/** Report a job that has ended, for people or as JSON, and say with which code to exit. */
+/** Report a job, which may still be running, for people or as JSON, and say with which code to exit. */
 export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Promise<ExitCode> {
-  const outcome = outcomeOfJob(job) ?? 'loaded'
+  const outcome = outcomeOfJob(job)
+  const exitCode = outcome === null ? EXIT.loaded : EXIT[outcome]
   const report = job.type === 'import' ? await readReport(api, job.id) : undefined
   io.out(
     json
-      ? renderJson(job, report, outcome)
+      ? renderJson(job, report, { outcome: outcome ?? 'running', exitCode })
       : renderSummary(job, report, { url: api.url, program: io.program }),
   )
-  return EXIT[outcome]
+  return exitCode
 }
 
-function renderJson(job: Job, report: JobReport | undefined, outcome: keyof typeof EXIT): string {
-  return JSON.stringify({ outcome, exitCode: EXIT[outcome], job, ...(report ? { report } : {}) })
+function renderJson(
+  job: Job,
+  report: JobReport | undefined,
+  end: { outcome: string; exitCode: ExitCode },
+): string {
+  return JSON.stringify({ ...end, job, ...(report ? { report } : {}) })
 }

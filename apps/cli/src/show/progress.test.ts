@@ -41,7 +41,7 @@ describe('a progress line', () => {
       '4/5 Load        ██████████████████░░░░░░░░░░░░  58 %  60,123/120,000 records  312,456 rows/s  3 s left',
     )
     expect(renderBar(jobFacts(loading), 70, ASCII)).toBe(
-      '4/5 Load        ##########........  58 %  60,123/120,000 records',
+      '4/5 Load        ##############.........  58 %  60,123/120,000 records',
     )
   })
 
@@ -71,8 +71,7 @@ describe('a progress line', () => {
       status: 'COMPLETED',
       stage: 'fan-out',
       progress: 100,
-      processedItems: 10,
-      totalItems: 10,
+      counts: { records: 10 },
     })
     expect(jobFacts(viewOf(done))).toEqual({ label: 'Done', percent: 100, figures: ['10 records'] })
     expect(jobFacts(viewOf(job({ status: 'FAILED', stage: 'load', progress: 40 }))).label).toBe('Failed')

@@ -39,14 +39,15 @@ export function jobFacts(view: JobView): ProgressFacts {
   const { job } = view
   if (job.status === 'FAILED' || job.status === 'CANCELLED')
     return { label: job.status === 'FAILED' ? 'Failed' : 'Cancelled', percent: view.progress, figures: [] }
-  if (job.status === 'COMPLETED') return { label: 'Done', percent: 100, figures: itemsOf(view) }
+  if (job.status === 'COMPLETED')
+    return { label: 'Done', percent: 100, figures: recordsOf(job.counts.records) }
   if (job.waitingFor !== null)
     return { label: 'Waiting', percent: null, figures: [view.message || `for the ${job.waitingFor}`] }
   const number = STAGES.findIndex(({ name }) => name === view.stage)
   const stage = STAGES[number]
   if (job.status === 'QUEUED' || !stage)
     return { label: 'Queued', percent: null, figures: view.message ? [view.message] : [] }
-  const rate = view.rowsPerSecond === null ? [] : [formatRate(view.rowsPerSecond)]
+  const rate = view.rowsPerSecond ? [formatRate(view.rowsPerSecond)] : []
   const left = view.etaSeconds ? [formatLeft(view.etaSeconds)] : []
   return {
     label: `${number + 1}/${STAGES.length} ${stage.title}`,
@@ -81,8 +82,12 @@ function drawBar(percent: number | null, width: number, { full, empty }: BarStyl
   return full.repeat(filled) + empty.repeat(width - filled)
 }
 
+function recordsOf(records: number | null): string[] {
+  return records === null ? [] : [`${formatCount(records)} records`]
+}
+
 function itemsOf({ processedItems, totalItems }: JobView): string[] {
-  if (processedItems === null) return totalItems === null ? [] : [`${formatCount(totalItems)} records`]
-  if (totalItems === null || totalItems === processedItems) return [`${formatCount(processedItems)} records`]
+  if (processedItems === null) return recordsOf(totalItems)
+  if (totalItems === null || totalItems === processedItems) return recordsOf(processedItems)
   return [`${formatCount(processedItems)}/${formatCount(totalItems)} records`]
 }

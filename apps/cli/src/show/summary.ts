@@ -77,15 +77,18 @@ function reasonLines(reasons: readonly ReasonGroup[]): string {
     [{ title: 'rejects', right: true }, { title: 'reason' }, { title: 'column' }, { title: 'for example' }],
     rows,
   )
-  const more = reasons.length > TOP_REASONS ? `\n… and ${reasons.length - TOP_REASONS} more reasons` : ''
+  const left = reasons.length - TOP_REASONS
+  const more = left > 0 ? `\n… and ${left} more ${left === 1 ? 'reason' : 'reasons'}` : ''
   return indented(`${table}${more}`)
 }
 
 function nextLines(job: Job, { url, program }: Place): string {
   const lines = [`job      ${url}/api/jobs/${job.id}`]
-  if ((job.counts.quarantined ?? 0) > 0) lines.push(`rejects  ${program} rejects ${job.id}`)
-  const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
-  if (file) lines.push(`         ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
+  if ((job.counts.quarantined ?? 0) > 0) {
+    lines.push(`rejects  ${program} rejects ${job.id}`)
+    const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
+    if (file) lines.push(`         ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
+  }
   return indented(lines.join('\n'))
 }
 
