@@ -43,7 +43,11 @@ const TAGS = [
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   const schemaRegistry = z.registry<{ id: string }>()
   for (const [id, schema] of Object.entries(NAMED)) schemaRegistry.add(schema, { id })
-  const transformObject = createJsonSchemaTransformObject({ schemaRegistry })
+  // The plugin reads our registry only; what schemas say of themselves by meta() stands in zod's own.
+  const zodToJsonConfig: ZodToJsonConfig = {
+    override: ({ zodSchema, jsonSchema }) => Object.assign(jsonSchema, z.globalRegistry.get(zodSchema)),
+  }
+  const transformObject = createJsonSchemaTransformObject({ schemaRegistry, zodToJsonConfig })
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -62,7 +66,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       },
       security: [{ token: [] }, { cookie: [] }],
     },
-    transform: createJsonSchemaTransform({ schemaRegistry }),
+    transform: createJsonSchemaTransform({ schemaRegistry, zodToJsonConfig }),
     transformObject: (document) => withoutUnused(transformObject(document)),
   })
   await app.register(async (scope) => {
@@ -96,6 +100,9 @@ export interface ProblemAnswer {
   content: { 'application/problem+json': { schema: typeof Problem } }
 }
 
+type ZodToJsonConfig = NonNullable<
+  NonNullable<Parameters<typeof createJsonSchemaTransform>[0]>['zodToJsonConfig']
+>
 type Document = ReturnType<ReturnType<typeof createJsonSchemaTransformObject>>
 
 /** The document without the schemas that nothing refers to. */

@@ -6,7 +6,16 @@ import { problems } from '../plugins/openapi.ts'
 import type { TakeImport } from '../uploads/import.ts'
 
 /** The multipart form of an import, for the document; the parts themselves are read as they arrive. */
-export const ImportUpload = ImportForm.extend({ file: z.file() })
+export const ImportUpload = ImportForm.extend({
+  file: z.file(),
+  force: z.enum(['false', 'true']).default('false'),
+  // The page to try it would make values up; an empty field counts as absent.
+  from: ImportForm.shape.from.meta({ default: '' }),
+  to: ImportForm.shape.to.meta({ default: '' }),
+  scope: ImportForm.shape.scope.meta({ default: '' }),
+  startAt: ImportForm.shape.startAt.meta({ default: '' }),
+  delimiter: ImportForm.shape.delimiter.meta({ default: '' }),
+})
 
 /** What can go wrong with an import, beside what can go wrong everywhere. */
 export const IMPORT_PROBLEMS = problems(
