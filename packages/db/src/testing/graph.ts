@@ -1,0 +1,111 @@
+import { createTestDatabase } from '@aduana/testkit/database'
+import pg from 'pg'
+import { id, type Row, SAMPLES, type SampleTable, sha } from './sample-rows.ts'
+import { TARGETS } from './sample-targets.ts'
+
+export const TABLES: readonly SampleTable[] = [...SAMPLES, ...TARGETS]
+
+/** The sample of a table. */
+export function sampleOf(table: string): SampleTable {
+  const found = TABLES.find((sample) => sample.table === table)
+  if (!found) throw new Error(`there is no sample row of ${table}`)
+  return found
+}
+
+/** What the base holds beside one row of every table: second ones, for others to point at. */
+const SECONDS = new Set(['jobs', 'datasets'])
+
+/** A row that differs in every key from all that the base holds. */
+export function freshRow(table: string): Row {
+  return sampleOf(table).row(SECONDS.has(table) ? 3 : 2)
+}
+
+/** One connection inside one transaction, which holds a row of every table. Nothing is ever committed. */
+export interface Graph {
+  client: pg.PoolClient
+  /** Insert a row and answer what the table then holds. Deferred constraints are checked at once. */
+  insert(table: string, row: Row): Promise<Row>
+  /** Run `work`, undo all it did, and answer its result. */
+  undone<T>(work: () => Promise<T>): Promise<T>
+  /** Run `work`, which must fail in PostgreSQL, undo it, and answer the error; undefined if it did not fail. */
+  refused(work: () => Promise<unknown>): Promise<pg.DatabaseError | undefined>
+  close(): Promise<void>
+}
+
+/** Open a database with the base rows in a transaction that stays open. */
+export async function openGraph(): Promise<Graph> {
+  const database = await createTestDatabase()
+  const client = await database.pool.connect()
+  const jsonColumns = new Set(
+    (
+      await client.query<{
+        name: string
+      }>(`select attrelid::regclass || '.' || attname as name from pg_attribute
+        where atttypid = 'jsonb'::regtype and attnum > 0 and not attisdropped`)
+    ).rows.map((row) => row.name),
+  )
+  const write = async (table: string, row: Row) => {
+    const columns = Object.keys(row)
+    const values = columns.map((column) =>
+      jsonColumns.has(`${table}.${column}`) && row[column] !== null
+        ? JSON.stringify(row[column])
+        : row[column],
+    )
+    const list = columns.map((column) => pg.escapeIdentifier(column)).join(', ')
+    const places = columns.map((_, index) => `$${index + 1}`).join(', ')
+    const written = await client.query<Row>(
+      `insert into ${table} (${list}) values (${places}) returning *`,
+      values,
+    )
+    return written.rows[0] ?? {}
+  }
+  const undone = async <T>(work: () => Promise<T>): Promise<T> => {
+    await client.query('savepoint before')
+    try {
+      return await work()
+    } finally {
+      await client.query('rollback to savepoint before')
+    }
+  }
+
+  await client.query('begin')
+  await client.query('delete from dataset_versions; delete from datasets')
+  await client.query(
+    `create table fact_production_2024_01 partition of fact_production for values from ('2024-01-01') to ('2024-02-01')`,
+  )
+  for (const sample of TABLES) {
+    await write(sample.table, sample.row(1))
+    if (SECONDS.has(sample.table)) await write(sample.table, sample.row(2))
+    if (sample.table === 'dataset_versions')
+      await write(sample.table, {
+        ...sample.row(1),
+        dataset_id: id('dataset', 2),
+        definition_sha256: sha(2),
+      })
+  }
+  await client.query('set constraints all immediate; set constraints all deferred')
+
+  return {
+    client,
+    undone,
+    insert: async (table, row) => {
+      const written = await write(table, row)
+      await client.query('set constraints all immediate')
+      return written
+    },
+    refused: async (work) => {
+      try {
+        await undone(work)
+        return undefined
+      } catch (error) {
+        if (error instanceof pg.DatabaseError) return error
+        throw error
+      }
+    },
+    close: async () => {
+      await client.query('rollback')
+      client.release()
+      await database.drop()
+    },
+  }
+}

@@ -1,0 +1,227 @@
+import { AT, id, NOWHERE, type Row, sha } from './sample-rows.ts'
+
+const over = { waiting_for: null, completed_at: AT }
+const completed = { status: 'COMPLETED', ...over }
+const negative = (...columns: string[]): Record<string, Row[]> =>
+  Object.fromEntries(columns.map((column) => [column, [{ [column]: '-1' }]]))
+const named = (table: string, checks: Record<string, Row[]>): Record<string, Row[]> =>
+  Object.fromEntries(Object.entries(checks).map(([column, rows]) => [`${table}_${column}_check`, rows]))
+
+const JOB_COUNTS = [
+  ...['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined', 'duplicates'],
+]
+
+/** For every table and every constraint and unique index of it: changes of a sample row that it refuses. */
+export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly Row[]>>>> = {
+  users: {
+    users_pkey: [{ id: id('user', 1) }],
+    users_email_unique: [{ email: 'user1@example.com' }],
+    users_email_check: [
+      { email: 'Upper@example.com' },
+      { email: '@example.com' },
+      { email: 'user@' },
+      { email: 'nobody' },
+      { email: `${'a'.repeat(251)}@b.c` },
+    ],
+    users_role_check: [{ role: 'king' }],
+    users_tenant_check: [{ tenant: '' }, { tenant: 'x'.repeat(101) }],
+  },
+  ws_tickets: {
+    ws_tickets_pkey: [{ ticket_hash: sha(1) }],
+    ws_tickets_user_id_fkey: [{ user_id: NOWHERE }],
+  },
+  datasets: {
+    datasets_pkey: [{ id: id('dataset', 1) }],
+    datasets_code_unique: [{ code: 'sample_1' }],
+    datasets_code_check: [
+      { code: '' },
+      { code: '1st' },
+      { code: 'Big' },
+      { code: 'a-b' },
+      { code: 'a'.repeat(56) },
+    ],
+    datasets_current_version_fk: [{ current_version: 9 }],
+  },
+  dataset_versions: {
+    dataset_versions_pkey: [{ version: 1 }],
+    dataset_versions_version_check: [{ version: 0 }],
+    dataset_versions_definition_sha256_check: [{ definition_sha256: 'A'.repeat(64) }],
+    dataset_versions_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    dataset_versions_created_by_fkey: [{ created_by: NOWHERE }],
+  },
+  jobs: {
+    jobs_pkey: [{ id: id('job', 1) }],
+    ...named('jobs', {
+      type: [{ type: 'dance' }],
+      status: [{ status: 'DONE' }],
+      stage: [{ stage: 'sort' }],
+      waiting_for: [{ waiting_for: 'lunch' }],
+      priority: [{ priority: -101 }, { priority: 101 }],
+      progress: [{ progress: '-0.01' }, { progress: '100.01' }],
+      content_sha256: [{ content_sha256: 'a'.repeat(63) }],
+      ...negative(...JOB_COUNTS),
+    }),
+    jobs_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    jobs_user_id_fkey: [{ user_id: NOWHERE }],
+    jobs_parent_id_fkey: [{ parent_id: NOWHERE }],
+    jobs_conservation: [
+      { ...completed, records: '11' },
+      { ...completed, unchanged: '0' },
+      { ...completed, quarantined: '3' },
+      { ...completed, duplicates: '0' },
+      { ...completed, inserted: '5' },
+      ...JOB_COUNTS.map((column) => ({ ...completed, [column]: null })),
+    ],
+    jobs_final_has_end: [
+      { status: 'QUEUED', completed_at: AT },
+      { status: 'PROCESSING', completed_at: AT },
+      ...['COMPLETED', 'FAILED', 'CANCELLED'].map((status) => ({ status, waiting_for: null })),
+    ],
+    jobs_failed_has_error: [{ status: 'FAILED', ...over, error: null }],
+    jobs_completed_has_loaded: [{ ...completed, loaded_at: null }],
+    jobs_waiting_is_active: [{ ...completed, waiting_for: 'window' }],
+    jobs_same_bytes_once: [
+      { content_sha256: sha(1) },
+      { content_sha256: sha(1), status: 'PROCESSING' },
+      { content_sha256: sha(1), ...completed },
+    ],
+  },
+  imports: {
+    imports_pkey: [{ job_id: id('job', 1) }],
+    imports_job_id_fkey: [{ job_id: NOWHERE }],
+    imports_dataset_id_dataset_version_fkey: [{ dataset_version: 9 }, { dataset_id: NOWHERE }],
+    imports_bytes_check: [{ bytes: '-1' }],
+    imports_mode_check: [{ mode: 'guess' }],
+    imports_on_conflict_check: [{ on_conflict: 'fight' }],
+    imports_declared_window_check: [
+      { declared_window: 'empty' },
+      { declared_window: '[2024-01-01,)' },
+      { declared_window: '(,2024-01-01)' },
+    ],
+    imports_found_window_check: [{ found_window: '[2024-01-01,2024-01-01)' }],
+  },
+  stage_results: {
+    stage_results_pkey: [{ try: 1 }],
+    stage_results_job_id_fkey: [{ job_id: NOWHERE }],
+    stage_results_stage_check: [{ stage: 'sort' }],
+    stage_results_state_check: [{ state: 'resting', finished_at: AT }],
+    stage_results_end: [{ finished_at: AT }, { state: 'done' }, { state: 'failed' }, { state: 'lost' }],
+  },
+  artifacts: {
+    artifacts_pkey: [{ name: 'rejects-1.csv' }],
+    artifacts_key_unique: [{ key: 'jobs/1/quarantine/1/rejects.csv' }],
+    artifacts_job_id_fkey: [{ job_id: NOWHERE }],
+    artifacts_name_check: [
+      { name: '' },
+      { name: '../x' },
+      { name: 'Rejects' },
+      { name: '.x' },
+      { name: 'a'.repeat(101) },
+    ],
+    artifacts_bytes_check: [{ bytes: '-1' }],
+    artifacts_sha256_check: [{ sha256: '' }],
+  },
+  artifact_stores: { artifact_stores_pkey: [{ name: 'disk 1' }] },
+  quarantined_records: {
+    quarantined_records_pkey: [{ id: '4294967297' }],
+    quarantined_records_record_unique: [{ record: '1' }],
+    quarantined_records_job_id_fkey: [{ job_id: NOWHERE }],
+    quarantined_records_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    quarantined_records_record_check: [{ record: '0' }],
+    quarantined_records_line_check: [{ line: '0' }],
+    quarantined_records_codes_check: [{ codes: [] }],
+    quarantined_records_reasons_check: [{ reasons: [] }, { reasons: {} }],
+    quarantined_records_state_check: [{ state: 'lost' }],
+  },
+  window_locks: {
+    window_locks_job_id_fkey: [{ job_id: NOWHERE }],
+    window_locks_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    window_locks_days_check: [{ days: 'empty' }],
+    window_locks_no_overlap: [
+      { days: '[2024-01-01,2024-01-11)' },
+      { days: '[2024-01-10,2024-01-12)' },
+      { days: '[2023-12-31,2024-01-02)' },
+      { days: '[2024-01-05,2024-01-06)' },
+      { days: '(,)' },
+    ],
+  },
+  window_leases: {
+    window_leases_pkey: [{ job_id: id('job', 1) }],
+    window_leases_job_id_fkey: [{ job_id: NOWHERE }],
+  },
+  window_waiters: {
+    window_waiters_once: [{ scope: 'scope 1' }],
+    window_waiters_job_id_fkey: [{ job_id: NOWHERE }],
+    window_waiters_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    window_waiters_days_check: [{ days: 'empty' }],
+  },
+  window_ledger: {
+    window_ledger_pkey: [{ day: '2024-01-01' }],
+    window_ledger_job_id_fkey: [{ job_id: NOWHERE }],
+    window_ledger_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    window_ledger_rows_check: [{ rows: '-1' }],
+  },
+  dataset_updates: {
+    dataset_updates_pkey: [{ id: id('update', 1) }],
+    dataset_updates_event_once: [{ event_key: 'update 1' }],
+    dataset_updates_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    dataset_updates_job_id_fkey: [{ job_id: NOWHERE }],
+    dataset_updates_rows_check: [{ rows: '-1' }],
+  },
+  event_log: {
+    event_log_once: [{ event_key: 'event 1' }],
+    event_log_job_id_fkey: [{ job_id: NOWHERE }],
+    event_log_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+  },
+  audit_log: { audit_log_actor_fkey: [{ actor: NOWHERE }] },
+  dim_maquina: {
+    dim_maquina_codigo_unique: [{ codigo: 'M-1' }],
+    dim_maquina_created_by_job_fkey: [{ created_by_job: NOWHERE }],
+  },
+  dim_maquinista: {
+    dim_maquinista_codigo_unique: [{ codigo: 'M-1' }],
+    dim_maquinista_created_by_job_fkey: [{ created_by_job: NOWHERE }],
+  },
+  fact_production: {
+    fact_production_pkey: [{ id: '4294967297' }],
+    fact_production_turno_check: [{ turno: 0 }, { turno: 4 }],
+    fact_production_cantidad_check: [{ cantidad: -1 }],
+    fact_production_peso_neto_check: [{ peso_neto: '-0.001' }],
+  },
+  order_detail: {
+    order_detail_pkey: [{ id: '4294967297' }],
+    order_detail_order_id_unique: [{ order_id: 'O-1' }],
+    order_detail_items_count_check: [{ items_count: -1 }],
+  },
+  resumen_tarjeta: {
+    resumen_tarjeta_pkey: [{ id: '4294967297' }],
+    ...named('resumen_tarjeta', {
+      turno: [{ turno: 0 }, { turno: 4 }],
+      ...negative('horas_ordinarias', 'horas_extra', 'horas_nocturnas', 'horas_festivas'),
+    }),
+  },
+}
+
+/**
+ * Unique indexes over what the database numbers itself, so that no plain insert can hit them: the number of the first
+ * row is given again, against the rule that forbids giving one. And the one that needs an earlier row in its state.
+ */
+export const SPECIAL_REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  imports_number_unique: [
+    `insert into imports overriding system value select '${id('job', 2)}' as job_id, import_no, dataset_id,
+       dataset_version, mode, file_name, bytes from imports`,
+  ],
+  ...Object.fromEntries(
+    ['audit_log', 'event_log', 'window_locks', 'window_waiters', 'dim_maquina', 'dim_maquinista'].map(
+      (table) => [
+        `${table}_pkey`,
+        [`insert into ${table} overriding system value select * from ${table} limit 1`],
+      ],
+    ),
+  ),
+  stage_results_done_once: [
+    `update stage_results set state = 'done', finished_at = now();
+     insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at)
+       select job_id, stage, 2, 1, 'done', worker, now() from stage_results`,
+  ],
+}
