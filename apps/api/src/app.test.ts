@@ -258,6 +258,9 @@ describe('the OpenAPI document', () => {
     const page = await fetch(`${api.url}/docs/`)
     expect(page.status).toBe(200)
     expect(await page.text()).not.toMatch(/src="https?:/)
-    expect((await fetch(`${api.url}/docs/static/swagger-ui-bundle.js`)).status).toBe(200)
+    const script = await fetch(`${api.url}/docs/static/swagger-ui-bundle.js`)
+    expect(script.status).toBe(200)
+    // Read to its end: an answer that nobody reads keeps the connection open.
+    expect((await script.text()).length).toBeGreaterThan(100_000)
   })
 })
