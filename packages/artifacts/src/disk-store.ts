@@ -73,28 +73,33 @@ async function placed(
   }
 }
 
-/** Rename a flushed file into place, by way of a copy when it lies on another file system. */
+/** Put a flushed file into place, by way of a copy when it lies on another file system. */
 async function move(folder: string, from: string, to: string): Promise<void> {
-  await mkdir(dirname(to), { recursive: true })
   try {
-    await rename(from, to)
+    await renameInto(from, to)
   } catch (error) {
-    // Somebody removed the folder, which was still empty.
-    if (codeOf(error) === 'ENOENT') {
-      await mkdir(dirname(to), { recursive: true })
-      return rename(from, to)
-    }
     if (codeOf(error) !== 'EXDEV') throw error
     const near = join(folder, 'incoming', randomUUID())
     await mkdir(dirname(near), { recursive: true })
     try {
       await copyFile(from, near)
       await flush(near)
-      await rename(near, to)
+      await renameInto(near, to)
     } finally {
       await rm(near, { force: true })
     }
     await rm(from, { force: true })
+  }
+}
+
+/** Rename into a folder that may not be there yet, or may be removed at this moment because it is still empty. */
+async function renameInto(from: string, to: string, tries = 10): Promise<void> {
+  await mkdir(dirname(to), { recursive: true })
+  try {
+    await rename(from, to)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || tries <= 1) throw error
+    await renameInto(from, to, tries - 1)
   }
 }
 
@@ -172,11 +177,14 @@ async function flush(path: string): Promise<void> {
 }
 
 async function mustExist(path: string, key: string): Promise<void> {
+  const missing = (cause?: unknown) =>
+    new StoreError('missing', `The file "${key}" is not in the store.`, { cause })
   try {
     await access(path, constants.R_OK)
-    await stat(path)
+    // The beginning of other keys is a folder, not a file.
+    if (!(await stat(path)).isFile()) throw missing()
   } catch (error) {
-    throw new StoreError('missing', `The file "${key}" is not in the store.`, { cause: error })
+    throw ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '') ? missing(error) : error
   }
 }
 

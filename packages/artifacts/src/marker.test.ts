@@ -1,0 +1,52 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { rememberStore } from '@aduana/db/artifact-stores'
+import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { claimDiskStore } from './marker.ts'
+
+let database: TestDatabase
+let folder: string
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'aduana-marker-'))
+  await database.pool.query('delete from artifact_stores')
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const claim = (root: string) => claimDiskStore(root, (marker) => rememberStore(database.db, 'disk', marker))
+
+test('the folder that was claimed first stays the store', async () => {
+  await claim(join(folder, 'store'))
+  await claim(join(folder, 'store'))
+  const marker = (await readFile(join(folder, 'store/store-id'), 'utf8')).trim()
+  const known = await database.pool.query('select name, marker from artifact_stores')
+  expect(known.rows).toEqual([{ name: 'disk', marker }])
+  expect(await readdir(join(folder, 'store'))).toEqual(['store-id'])
+})
+
+test('processes that claim a folder at once agree on one marker', async () => {
+  await Promise.all(Array.from({ length: 20 }, () => claim(folder)))
+  expect(await readdir(folder)).toEqual(['store-id'])
+  expect((await database.pool.query('select from artifact_stores')).rowCount).toBe(1)
+})
+
+test('a folder that another installation does not know is refused, with what to do', async () => {
+  await claim(join(folder, 'ours'))
+  await expect(claim(join(folder, 'theirs'))).rejects.toMatchObject({
+    name: 'StoreError',
+    code: 'foreign',
+    message: expect.stringMatching(/theirs is not the artifact store of this database.*ADUANA_DATA_DIR/),
+  })
+  await claim(join(folder, 'ours'))
+})
+
+test('of hosts with a folder each, at once, one gets the database', async () => {
+  const folders = Array.from({ length: 8 }, (_, n) => join(folder, `host-${n}`))
+  const results = await Promise.allSettled(folders.map(claim))
+  expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
+})
