@@ -94,8 +94,8 @@ async function move(folder: string, from: string, to: string): Promise<void> {
 
 /** Rename into a folder that may not be there yet, or may be removed at this moment because it is still empty. */
 async function renameInto(from: string, to: string, tries = 10): Promise<void> {
-  await mkdir(dirname(to), { recursive: true })
   try {
+    await mkdir(dirname(to), { recursive: true })
     await rename(from, to)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || tries <= 1) throw error

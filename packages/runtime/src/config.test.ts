@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest'
+import { ApiSettings, CommonSettings, readSettings, SettingsError, WorkerSettings } from './config.ts'
+
+const NEEDED = { DATABASE_URL: 'postgres://x', REDIS_URL: 'redis://x' }
+const SECRET = 'a'.repeat(32)
+
+function problems(work: () => unknown): string[] {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof SettingsError) return error.message.split('\n').slice(1)
+    throw error
+  }
+  return []
+}
+
+test('what is not set has its default', () => {
+  expect(readSettings(CommonSettings, NEEDED)).toEqual({
+    ...NEEDED,
+    ADUANA_DATA_DIR: '.data',
+    LOG_LEVEL: 'info',
+    LOG_PRETTY: false,
+    QUEUE_PREFIX: '{aduana}',
+  })
+  expect(readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: SECRET })).toMatchObject({
+    PORT: 3000,
+    HOST: '127.0.0.1',
+    MAX_FILE_SIZE: 5_368_709_120,
+    ADUANA_ORIGINS: [],
+  })
+  expect(readSettings(WorkerSettings, NEEDED)).toMatchObject({ ADUANA_MAX_ACTIVE: 8 })
+})
+
+test('an empty variable counts as unset, and others are left alone', () => {
+  const settings = readSettings(CommonSettings, {
+    ...NEEDED,
+    LOG_LEVEL: '',
+    ADUANA_PARENT_PID: '',
+    HOME: '/x',
+  })
+  expect(settings).toMatchObject({ LOG_LEVEL: 'info' })
+  expect(settings).not.toHaveProperty('HOME')
+  expect(settings.ADUANA_PARENT_PID).toBeUndefined()
+})
+
+test('text becomes what it means', () => {
+  const settings = readSettings(ApiSettings, {
+    ...NEEDED,
+    ADUANA_JWT_SECRET: SECRET,
+    PORT: '0',
+    LOG_PRETTY: 'yes',
+    MAX_FILE_SIZE: '1e6',
+    ADUANA_ORIGINS: ' https://a.example , ,https://b.example',
+    ADUANA_PARENT_PID: '42',
+  })
+  expect(settings).toMatchObject({
+    PORT: 0,
+    LOG_PRETTY: true,
+    MAX_FILE_SIZE: 1_000_000,
+    ADUANA_ORIGINS: ['https://a.example', 'https://b.example'],
+    ADUANA_PARENT_PID: 42,
+  })
+})
+
+test('all that is missing or wrong is told at once, each by its name', () => {
+  const found = problems(() =>
+    readSettings(ApiSettings, {
+      DATABASE_URL: '',
+      PORT: '65536',
+      LOG_LEVEL: 'loud',
+      ADUANA_JWT_SECRET: 'short',
+    }),
+  )
+  expect(found.map((line) => line.trim().split(':')[0]).sort()).toEqual([
+    '- ADUANA_JWT_SECRET',
+    '- DATABASE_URL',
+    '- LOG_LEVEL',
+    '- PORT',
+    '- REDIS_URL',
+  ])
+  expect(found.find((line) => line.includes('PORT'))).toContain('65535')
+  expect(found.find((line) => line.includes('LOG_LEVEL'))).toContain('"info"')
+})
+
+test.each([
+  ['PORT', 'http'],
+  ['PORT', '-1'],
+  ['PORT', '80.5'],
+  ['LOG_PRETTY', 'perhaps'],
+  ['QUEUE_PREFIX', 'aduana'],
+  ['QUEUE_PREFIX', '{a b}'],
+  ['MAX_FILE_SIZE', '0'],
+  ['ADUANA_ADMIN_PASSWORD', 'short'],
+  ['ADUANA_ADMIN_EMAIL', 'admin'],
+  ['ADUANA_PARENT_PID', 'init'],
+])('%s cannot be %s', (name, value) => {
+  const found = problems(() =>
+    readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: SECRET, [name]: value }),
+  )
+  expect(found).toHaveLength(1)
+  expect(found[0]).toContain(`- ${name}: `)
+})
+
+test('a message never repeats a value, which may be a secret', () => {
+  const text = problems(() => readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: 'hunter2' })).join()
+  expect(text).not.toContain('hunter2')
+})

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { afterEach, expect, test } from 'vitest'
+import { armFailPoint, armFailPointsFrom, disarmFailPoints, failPoint } from './fail-points.ts'
+
+afterEach(disarmFailPoints)
+
+test('a point that nobody has armed does nothing', async () => {
+  await failPoint('load.before-commit')
+})
+
+test('an armed point acts each time with the detail of the place, until it is disarmed', async () => {
+  const details: string[] = []
+  armFailPoint('stage.before-work', (detail) => void details.push(detail))
+  await failPoint('stage.before-work', 'parse')
+  await failPoint('stage.before-work', 'load')
+  await failPoint('stage.before-commit', 'load')
+  disarmFailPoints()
+  await failPoint('stage.before-work', 'parse')
+  expect(details).toEqual(['parse', 'load'])
+})
+
+test('a point that is armed by text throws once', async () => {
+  armFailPointsFrom('load.before-commit=throw')
+  await expect(failPoint('load.before-commit')).rejects.toThrow('fail point')
+  await failPoint('load.before-commit')
+})
+
+test('a point with a detail acts at that detail only', async () => {
+  armFailPointsFrom('stage.before-commit:validate=throw')
+  await failPoint('stage.before-commit', 'parse')
+  await expect(failPoint('stage.before-commit', 'validate')).rejects.toThrow('fail point (validate)')
+})
+
+test('one text can arm several points, and one point several times', async () => {
+  armFailPointsFrom('stage.before-commit:parse=throw,stage.before-commit:load=throw,load.after-copy=throw,')
+  await expect(failPoint('stage.before-commit', 'load')).rejects.toThrow('(load)')
+  await expect(failPoint('stage.before-commit', 'parse')).rejects.toThrow('(parse)')
+  await expect(failPoint('load.after-copy')).rejects.toThrow('fail point')
+})
+
+test('a point that hangs never goes on', async () => {
+  armFailPointsFrom('load.after-delete=hang')
+  const passed = failPoint('load.after-delete').then(() => 'went on')
+  // Everything that could have happened has happened after a turn of the event loop.
+  expect(await Promise.race([passed, new Promise((resolve) => setImmediate(resolve, 'hangs'))])).toBe('hangs')
+})
+
+test.each([
+  ['', undefined],
+  ['load.before=throw', 'unknown fail point "load.before"'],
+  ['load.before-commit', 'unknown action ""'],
+  ['load.before-commit=explode', 'unknown action "explode"'],
+])('the text "%s" is %s', (text, message) => {
+  if (message === undefined) armFailPointsFrom(text)
+  else expect(() => armFailPointsFrom(text)).toThrow(message)
+})
+
+test.each([
+  ['kill', null, 'SIGKILL'],
+  ['exit', 1, null],
+])('the action %s ends the process', async (action, code, signal) => {
+  const program = `
+    const { armFailPointsFrom, failPoint } = await import(${JSON.stringify(new URL('../dist/fail-points.js', import.meta.url).href)})
+    armFailPointsFrom('load.after-copy=${action}')
+    await failPoint('load.after-copy')
+    process.exit(7)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' })
+  expect(await once(child, 'exit')).toEqual([code, signal])
+})
