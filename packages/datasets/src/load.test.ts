@@ -3,7 +3,15 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compileLoadFile } from './load-file.ts'
-import { createPartition, listPartitions, lockPartitions, partitionsFor } from './partitions.ts'
+import {
+  attachFresh,
+  buildIndex,
+  createFresh,
+  listIndexes,
+  listPartitions,
+  lockPartitions,
+  partitionsFor,
+} from './partitions.ts'
 import { dkt } from './shipped/dkt.ts'
 import { production } from './shipped/production.ts'
 import { anyRows, copyIn, deleteRows, selectionCondition } from './target.ts'
@@ -145,7 +153,7 @@ describe('loading production', () => {
     const job = randomUUID()
     const first = await prepare(
       { duck, postgres },
-      production,
+      { ...production, sortBy: ['fecha_contabilizacion', 'maquina_codigo'] },
       [
         productionRecord('2026-02-01', 'M002', 'L1'),
         productionRecord('2026-02-01', 'M001', 'L1'),
@@ -181,8 +189,14 @@ describe('loading production', () => {
     })
     await postgres.client.query('begin')
     await postgres.client.query(lockPartitions(production))
-    for (const partition of partitions)
-      for (const sql of createPartition(production, partition)) await postgres.client.query(sql)
+    const indexes = await postgres.client.query(listIndexes(production))
+    expect(indexes.rows).toHaveLength(2)
+    for (const partition of partitions) {
+      const name = `${partition.name}_new`
+      await postgres.client.query(createFresh(production, name))
+      for (const index of indexes.rows) await postgres.client.query(buildIndex(production, name, index))
+      for (const sql of attachFresh(production, name, partition)) await postgres.client.query(sql)
+    }
     await postgres.client.query('commit')
     const listed = await rows(listPartitions(production))
     expect(listed.map(({ name }) => name)).toEqual(expect.arrayContaining(partitions.map(({ name }) => name)))

@@ -20,7 +20,12 @@ export function partitionsFor(definition: DatasetDefinition, days: Iterable<Day>
   }))
 }
 
-/** Statement that lets one transaction at a time make partitions of the target; the others wait for its end. */
+/** A table of the target's schema as `"schema"."name"`. */
+export function besideTarget(definition: DatasetDefinition, name: string): string {
+  return `${quoteIdentifier(definition.table.schema)}.${quoteIdentifier(name)}`
+}
+
+/** Statement that lets one transaction at a time change the partitions of the target; the others wait for its end. */
 export function lockPartitions(definition: DatasetDefinition): string {
   return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`
 }
@@ -31,25 +36,66 @@ export function listPartitions(definition: DatasetDefinition): string {
 }
 
 /**
- * The statements that make one partition and attach it; readers and writers of the others are not held up. The check
- * constraint spares PostgreSQL the scan at the attachment and goes afterwards. No grants: only the parent, whose
- * row security holds, is for reading.
+ * Statement that makes a table which will become a partition: like the target, but without its indexes, so that rows
+ * can be copied in fast. Only this transaction sees it. No grants: only the parent, whose row security holds, is for
+ * reading.
  */
-export function createPartition(definition: DatasetDefinition, partition: Partition): string[] {
-  if (!definition.partitioned || definition.windowColumn === undefined)
-    throw new Error(`"${definition.code}" is not partitioned`)
-  const table = `${quoteIdentifier(definition.table.schema)}.${quoteIdentifier(partition.name)}`
-  const parent = targetTable(definition)
-  const day = quoteIdentifier(definition.windowColumn)
+export function createFresh(definition: DatasetDefinition, name: string): string {
+  partitionedBy(definition)
+  return `create table ${besideTarget(definition, name)} (like ${targetTable(definition)} including defaults including constraints including generated including storage including compression)`
+}
+
+/** Rows `{definition}`: what follows `alter table … add` or `create index on …` to give a table the target's indexes. */
+export function listIndexes(definition: DatasetDefinition): string {
+  return `select case when c.oid is null then regexp_replace(pg_get_indexdef(i.indexrelid), '^CREATE (UNIQUE )?INDEX .*? ON .*? USING ', 'using ') else pg_get_constraintdef(c.oid) end as definition,
+      c.oid is not null as is_constraint, i.indisunique and c.oid is null as is_unique
+    from pg_catalog.pg_index i left join pg_catalog.pg_constraint c on c.conindid = i.indexrelid and c.contype in ('p', 'u', 'x')
+    where i.indrelid = ${lit(targetTable(definition))}::regclass order by i.indexrelid`
+}
+
+/** Statement that gives a fresh table one of the target's indexes, built in bulk. */
+export function buildIndex(
+  definition: DatasetDefinition,
+  name: string,
+  index: { definition: string; is_constraint: boolean; is_unique: boolean },
+): string {
+  const table = besideTarget(definition, name)
+  if (index.is_constraint) return `alter table ${table} add ${index.definition}`
+  return `create ${index.is_unique ? 'unique ' : ''}index on ${table} ${index.definition}`
+}
+
+/**
+ * The statements that make a fresh table the partition of its month; readers and writers of the others are not held
+ * up. The check constraint spares PostgreSQL the scan at the attachment and goes afterwards.
+ */
+export function attachFresh(definition: DatasetDefinition, name: string, partition: Partition): string[] {
+  const day = quoteIdentifier(partitionedBy(definition))
+  const fresh = besideTarget(definition, name)
+  const table = besideTarget(definition, partition.name)
   const [from, to] = [lit(partition.from), lit(partition.to)]
   return [
-    `create table if not exists ${table} (like ${parent} including all)`,
-    `revoke all on table ${table} from public`,
-    `alter table ${table} drop constraint if exists "month_of_partition"`,
-    `alter table ${table} add constraint "month_of_partition" check (${day} >= date ${from} and ${day} < date ${to})`,
-    `alter table ${parent} attach partition ${table} for values from (${from}) to (${to})`,
+    `alter table ${fresh} add constraint "month_of_partition" check (${day} >= date ${from} and ${day} < date ${to})`,
+    `alter table ${fresh} rename to ${quoteIdentifier(partition.name)}`,
+    `alter table ${targetTable(definition)} attach partition ${table} for values from (${from}) to (${to})`,
     `alter table ${table} drop constraint "month_of_partition"`,
   ]
+}
+
+/** The statements that take a partition away with all its rows. They lock the whole target, so nothing slow may follow. */
+export function dropPartition(definition: DatasetDefinition, partition: Partition): string[] {
+  const table = besideTarget(definition, partition.name)
+  return [`alter table ${targetTable(definition)} detach partition ${table}`, `drop table ${table}`]
+}
+
+/** The statements that put the rows of a fresh table into the target one by one, and drop it. */
+export function pourFresh(definition: DatasetDefinition, name: string): string[] {
+  const fresh = besideTarget(definition, name)
+  return [`insert into ${targetTable(definition)} select * from ${fresh}`, `drop table ${fresh}`]
+}
+
+function partitionedBy(definition: DatasetDefinition): string {
+  if (definition.partitioned && definition.windowColumn !== undefined) return definition.windowColumn
+  throw new Error(`"${definition.code}" is not partitioned`)
 }
 
 function monthAfter(month: string): string {

@@ -101,6 +101,5 @@ export const production = DatasetDefinition.parse({
   loadMode: 'replace-window',
   windowColumn: 'fecha_contabilizacion',
   partitioned: true,
-  sortBy: ['fecha_contabilizacion', 'maquina_codigo'],
   maxRejectRatio: 0.2,
 })

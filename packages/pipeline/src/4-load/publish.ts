@@ -27,7 +27,7 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
     await recordBackend(context.db, publishing.lease, await backendPid(tx))
     if (!(await holdFence(tx, publishing.lease)))
       throw new OvertakenError(`the lease of job ${run.jobId} is gone`)
-    const written = await interruptible(job, client, () => writeRows(job, tx, client, publishing))
+    const written = await interruptible(job, client, () => writeRows(job, client, publishing))
     const updateId = randomUUID()
     await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
     await failPoint('load.before-commit')
@@ -36,12 +36,11 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
   await failPoint('load.after-commit')
 }
 
-/** No statement of a load may hang for ever behind somebody else's lock. */
+/** No statement of a load may hang for ever behind somebody else's lock; its indexes are built in memory. */
 async function boundWaits(tx: Tx): Promise<void> {
   await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
-    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '60s', true)`.execute(
-    tx,
-  )
+    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '60s', true),
+    set_config('maintenance_work_mem', '256MB', true)`.execute(tx)
 }
 
 async function backendPid(tx: Tx): Promise<number> {

@@ -1,0 +1,64 @@
+import { createReadStream } from 'node:fs'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { copyIn } from '@aduana/datasets/target'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import type { StageJob } from '../stage.ts'
+import { eachRowFile, type RowSource } from './row-files.ts'
+
+/** Counts the rows that have gone into the database, for the progress of the load. */
+export interface RowMeter {
+  copied: number
+  total: number
+}
+
+/** The share of the load's progress that copying takes; the rest is indexes, ledger and commit. */
+const COPYING = 0.9
+
+/** Copy rows (of some days) into a table, by default the target. Answers how many arrived. */
+export async function copyRows(
+  job: StageJob,
+  client: pg.PoolClient,
+  source: RowSource,
+  part: Parameters<typeof eachRowFile>[2],
+  meter: RowMeter,
+  table?: string,
+): Promise<number> {
+  const before = meter.copied
+  await eachRowFile(job, source, part, async (path) => {
+    const copy = client.query(copyFrom(copyIn(job.facts.definition, table)))
+    const report = () =>
+      job.report({
+        fraction: meter.total === 0 ? COPYING : (meter.copied / meter.total) * COPYING,
+        message: 'Loading the rows',
+        totalItems: meter.total,
+        processedItems: meter.copied,
+      })
+    const start = meter.copied
+    await pipeline(createReadStream(path, { highWaterMark: 512 * 1024 }), counting(meter, report), copy, {
+      signal: job.signal,
+    })
+    // Lines were counted on the way; PostgreSQL knows how many rows they were.
+    meter.copied = start + copy.rowCount
+    report()
+  })
+  await failPoint('load.after-copy')
+  return meter.copied - before
+}
+
+/** Lets bytes pass and counts the lines in them, which is near enough to the rows for a progress bar. */
+function counting(meter: RowMeter, report: () => void): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) meter.copied += 1
+      meter.copied = Math.min(meter.copied, meter.total)
+      report()
+      failPoint('load.during-copy').then(
+        () => done(null, chunk),
+        (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+      )
+    },
+  })
+}
