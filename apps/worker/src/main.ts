@@ -10,11 +10,13 @@ import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { startEngine } from '@aduana/engine/engine'
 import { startDispatcher } from '@aduana/jobs/dispatcher'
+import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
+import { startSchedules } from '@aduana/queue/schedules'
 import { startStageWorkers } from '@aduana/queue/stage-workers'
 import { readSettings, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
@@ -41,6 +43,7 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
 
   const artifacts = join(dataDir, 'artifacts')
   await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))
+  const store = createDiskStore(artifacts)
   const workFolder = await claimWorkFolder(dataDir)
 
   const queue = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }
@@ -64,7 +67,7 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
   const handlers = stageHandlers({
     db,
     pool,
-    store: createDiskStore(artifacts),
+    store,
     engines: { small, large },
     publisher,
     logger,
@@ -79,6 +82,12 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
     onLost: (payload, stage, reason) => failLostJob(db, payload, stage, reason),
   })
   resources.add('stage workers', () => workers.close())
+
+  const schedules = startSchedules({
+    ...queue,
+    handlers: { housekeeping: () => keepHouse(db, store, logger).then(() => undefined) },
+  })
+  resources.add('schedules', () => schedules.close())
 
   const flows = createFlows(queue)
   resources.add('flows', () => flows.close())

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Dirent } from 'node:fs'
 import {
   access,
   constants,
@@ -8,6 +8,7 @@ import {
   link,
   mkdir,
   open,
+  readdir,
   rename,
   rm,
   rmdir,
@@ -46,10 +47,37 @@ export function createDiskStore(
       await rm(path, { force: true })
       await linkOrCopy(pathOf(key), path)
     },
+    list: (prefix) => filesBelow(folder, checkKey(prefix)),
     remove: async (key) => {
       await rm(pathOf(key), { force: true })
       await removeEmptyFolders(folder, dirname(pathOf(key)))
     },
+  }
+}
+
+async function* filesBelow(folder: string, prefix: string): AsyncGenerator<{ key: string; storedAt: Date }> {
+  for (const entry of await entriesOf(join(folder, prefix))) {
+    const key = `${prefix}/${entry.name}`
+    if (entry.isDirectory()) yield* filesBelow(folder, key)
+    else if (entry.isFile()) {
+      const found = await unlessGone(stat(join(folder, key)))
+      // A file that is linked into the store keeps the age of its content; its inode changes when it is placed.
+      if (found) yield { key, storedAt: found.ctime }
+    }
+  }
+}
+
+async function entriesOf(path: string): Promise<Dirent[]> {
+  return (await unlessGone(readdir(path, { withFileTypes: true }))) ?? []
+}
+
+/** What is removed while we look is no error. */
+async function unlessGone<T>(looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
   }
 }
 

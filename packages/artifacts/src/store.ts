@@ -32,6 +32,8 @@ export interface ArtifactStore {
   open(key: string): Promise<Readable>
   /** Put a readable copy of a stored file at a local path (a link where that is possible). @throws StoreError `missing` */
   fetch(key: string, path: string): Promise<void>
+  /** Every stored file below a prefix of whole segments, in no particular order. */
+  list(prefix: string): AsyncIterable<{ key: string; storedAt: Date }>
   /** Remove a key; one that is not there is no error. */
   remove(key: string): Promise<void>
 }

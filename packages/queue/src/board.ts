@@ -1,3 +1,4 @@
+import { SCHEDULE_QUEUE } from '@aduana/contracts/schedules'
 import { STAGES, stageQueueName } from '@aduana/contracts/stages'
 import type { Logger } from '@aduana/runtime/logger'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
@@ -9,21 +10,25 @@ export interface BoardQueues {
   close(): Promise<void>
 }
 
-/** The stage queues as Bull Board shows them, in the order of the flow. */
+/** The queues as Bull Board shows them: the stages in the order of the flow, then the schedules. */
 export function createBoardQueues(options: {
   redisUrl: string
   prefix: string
   logger: Logger
 }): BoardQueues {
   const connection = createRedis(options.redisUrl, 'worker', options.logger)
-  const queues = STAGES.map((stage, index) => {
-    const queue = new Queue(stageQueueName(stage.name), { connection, prefix: options.prefix })
-    queue.on('error', (error) => options.logger.debug({ event: 'queue.error', err: error }))
-    const adapter = new BullMQAdapter(queue, {
-      description: `Stage ${index + 1} of ${STAGES.length}: ${stage.title}`,
+  const shown = [
+    ...STAGES.map((stage, index) => ({
+      name: stageQueueName(stage.name),
       displayName: `${index + 1} ${stage.title}`,
-    })
-    return { queue, adapter }
+      description: `Stage ${index + 1} of ${STAGES.length}: ${stage.title}`,
+    })),
+    { name: SCHEDULE_QUEUE, displayName: '6 Schedules', description: 'Work that repeats by itself' },
+  ]
+  const queues = shown.map(({ name, ...texts }) => {
+    const queue = new Queue(name, { connection, prefix: options.prefix })
+    queue.on('error', (error) => options.logger.debug({ event: 'queue.error', err: error }))
+    return { queue, adapter: new BullMQAdapter(queue, texts) }
   })
   return {
     adapters: queues.map(({ adapter }) => adapter),

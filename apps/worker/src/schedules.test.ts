@@ -1,0 +1,52 @@
+import { SCHEDULE_QUEUE, SCHEDULES } from '@aduana/contracts/schedules'
+import { keepHouse } from '@aduana/jobs/housekeeping'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { until } from '@aduana/testkit/until'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+let system: TestSystem
+beforeAll(async () => {
+  system = await createTestSystem()
+})
+afterAll(() => system.close())
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+const scheduled = () => system.redis.redis.zrange(`${system.redis.prefix}:${SCHEDULE_QUEUE}:repeat`, '0', '-1')
+
+describe('the schedules', () => {
+  test('are registered once, however many workers start', async () => {
+    await Promise.all([system.startWorker(), system.startWorker()])
+    await until(async () => (await scheduled()).length > 0, { what: 'the schedules are registered' })
+    expect(await scheduled()).toEqual(SCHEDULES.map(({ name }) => name))
+  })
+})
+
+describe('housekeeping', () => {
+  test('removes expired tickets and files that no job points at, and nothing else', async () => {
+    const header =
+      'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
+    const job = await system.import(`${header}\n2024-01-01;M001;W0001;1;PVC;A;1;1;\n`, {
+      dataset: 'production',
+    })
+    const { rows } = await system.database.pool.query('select key from artifacts')
+    const stray = 'jobs/00000000-0000-4000-8000-000000000000/accept/0/original'
+    async function* bytes() {
+      yield Buffer.from('never accepted')
+    }
+    await system.store.put(stray, bytes())
+    await system.database.pool.query(
+      `insert into ws_tickets values ('old', $1, now() - interval '1 minute'), ('new', $1, now() + interval '1 minute')`,
+      [system.admin.userId],
+    )
+
+    expect(await keepHouse(system.database.db, system.store, logger)).toEqual({ tickets: 1, files: 0 })
+    const later = new Date(Date.now() + 2 * 60 * 60_000)
+    expect(await keepHouse(system.database.db, system.store, logger, later)).toEqual({ tickets: 0, files: 1 })
+
+    const left: string[] = []
+    for await (const { key } of system.store.list('jobs')) left.push(key)
+    expect(left.sort()).toEqual(rows.map(({ key }: { key: string }) => key).sort())
+    expect(left.some((key) => key.includes(job.id))).toBe(true)
+  })
+})

@@ -1,0 +1,55 @@
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import type { Database } from '@aduana/db/database'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+
+/** A stored file that is younger may still be on its way to being pointed at. */
+const STRAY_AFTER_MS = 60 * 60_000
+const KEYS_AT_ONCE = 500
+
+/** Remove what nobody needs any more. Safe at any time and in any number of processes. */
+export async function keepHouse(
+  db: Database,
+  store: ArtifactStore,
+  logger: Logger,
+  now: Date = new Date(),
+): Promise<{ tickets: number; files: number }> {
+  const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
+  const files = await removeStrays(db, store, now)
+  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files }
+  logger.info({ event: 'housekeeping.done', ...result })
+  return result
+}
+
+/**
+ * Files that no job points at: an upload whose acceptance never committed, a file of a run that was overtaken. Those of
+ * jobs that are still in work stay.
+ */
+async function removeStrays(db: Database, store: ArtifactStore, now: Date): Promise<number> {
+  let removed = 0
+  let batch: string[] = []
+  const flush = async () => {
+    for (const key of await strays(db, batch)) {
+      await store.remove(key)
+      removed += 1
+    }
+    batch = []
+  }
+  for await (const { key, storedAt } of store.list('jobs')) {
+    if (now.getTime() - storedAt.getTime() < STRAY_AFTER_MS) continue
+    batch.push(key)
+    if (batch.length >= KEYS_AT_ONCE) await flush()
+  }
+  await flush()
+  return removed
+}
+
+async function strays(db: Database, keys: readonly string[]): Promise<string[]> {
+  if (keys.length === 0) return []
+  const rows = await sql<{ key: string }>`
+    select k.key from unnest(${[...keys]}::text[]) as k(key)
+    where not exists (select from artifacts a where a.key = k.key)
+      and not exists (select from jobs j
+        where j.id::text = split_part(k.key, '/', 2) and j.completed_at is null)`.execute(db)
+  return rows.rows.map(({ key }) => key)
+}
