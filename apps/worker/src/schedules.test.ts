@@ -12,7 +12,8 @@ beforeAll(async () => {
 afterAll(() => system.close())
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-const scheduled = () => system.redis.redis.zrange(`${system.redis.prefix}:${SCHEDULE_QUEUE}:repeat`, '0', '-1')
+const scheduled = () =>
+  system.redis.redis.zrange(`${system.redis.prefix}:${SCHEDULE_QUEUE}:repeat`, '0', '-1')
 
 describe('the schedules', () => {
   test('are registered once, however many workers start', async () => {
