@@ -18,21 +18,16 @@ export interface Lease {
  */
 export function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
   return inTransaction(db, async (tx) => {
-    const current = await sql<{
-      holder: string
-      expired: boolean
-      backend_pid: number | null
-      backend_start: Date | null
-    }>`
-      select holder, expires_at < clock_timestamp() as expired, backend_pid, backend_start
+    const current = await sql<{ holder: string; expired: boolean }>`
+      select holder, expires_at < clock_timestamp() as expired
       from window_leases where job_id = ${jobId} for update`.execute(tx)
     const row = current.rows[0]
     if (row && row.holder !== holder && !row.expired) return undefined
-    if (row?.backend_pid != null) {
-      // The same pid may by now belong to another connection; the start time tells.
-      await sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where pid = ${row.backend_pid} and backend_start = ${row.backend_start}`.execute(tx)
-    }
+    // The same pid may by now belong to another connection; the start time tells. Compared in the database: a Date of
+    // JavaScript has no microseconds.
+    await sql`select pg_terminate_backend(a.pid) from window_leases l
+      join pg_stat_activity a on a.pid = l.backend_pid and a.backend_start = l.backend_start
+      where l.job_id = ${jobId}`.execute(tx)
     const taken = await sql<{ fence: string }>`
       insert into window_leases (job_id, fence, holder, expires_at)
       values (${jobId}, nextval('window_fence'), ${holder}, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))

@@ -1,0 +1,197 @@
+import { inTransaction } from '@aduana/db/database'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { wakeWaiters } from './dispatch.ts'
+import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+import { claimWindows, isWindowLocked, releaseWindows, type Window, waitForWindows } from './windows.ts'
+
+let database: JobsDatabase
+let production: string
+let orders: string
+let jobs: string[]
+beforeAll(async () => {
+  database = await openJobsDatabase()
+  production = await database.datasetId('production')
+  orders = (await database.pool.query(`select id from datasets where code <> 'production' limit 1`)).rows[0]
+    ?.id
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  await database.clear()
+  jobs = await Promise.all(Array.from({ length: 4 }, () => database.addJob()))
+})
+
+const days = (from: string | null, to: string | null, scope = ''): Window => ({ scope, from, to })
+const JANUARY = days('2024-01-01', '2024-02-01')
+const WHOLE = days(null, null)
+const job = (n: number) => jobs[n - 1] ?? ''
+
+const claim = (n: number, windows: Window | Window[], datasetId = production) =>
+  inTransaction(database.db, (tx) =>
+    claimWindows(tx, { jobId: job(n), datasetId, windows: [windows].flat() }),
+  )
+const wait = (n: number, windows: Window | Window[]) =>
+  inTransaction(database.db, (tx) =>
+    waitForWindows(tx, { jobId: job(n), datasetId: production, windows: [windows].flat() }),
+  )
+const release = (n: number) => inTransaction(database.db, (tx) => releaseWindows(tx, job(n)))
+const locked = (window: Window, datasetId = production) => isWindowLocked(database.db, datasetId, window)
+const held = { kind: 'held' }
+const takenBy = (n: number) => ({ kind: 'taken', by: job(n) })
+
+describe('a window that a job holds', () => {
+  beforeEach(async () => {
+    expect(await claim(1, JANUARY)).toEqual(held)
+  })
+
+  test.each([
+    ['the same days', JANUARY],
+    ['its first day', days('2024-01-01', '2024-01-02')],
+    ['its last day', days('2024-01-31', '2024-02-01')],
+    ['days that reach into it', days('2023-12-01', '2024-01-02')],
+    ['days around it', days('2023-01-01', '2025-01-01')],
+    ['everything', WHOLE],
+  ])('is locked for %s', async (_, window) => {
+    expect(await locked(window)).toBe(true)
+    expect(await claim(2, window)).toEqual(takenBy(1))
+  })
+
+  test.each([
+    ['the days before it', days('2023-12-01', '2024-01-01')],
+    ['the days after it', days('2024-02-01', '2024-03-01')],
+    ['the same days of another scope', { ...JANUARY, scope: 'ACME' }],
+  ])('leaves %s free', async (_, window) => {
+    expect(await locked(window)).toBe(false)
+    expect(await claim(2, window)).toEqual(held)
+  })
+
+  test('leaves the same days of another dataset free', async () => {
+    expect(await locked(JANUARY, orders)).toBe(false)
+    expect(await claim(2, JANUARY, orders)).toEqual(held)
+  })
+
+  test('may be asked for again by its job, which changes nothing', async () => {
+    const locks = () => database.pool.query('select id, fence from window_locks').then(({ rows }) => rows)
+    const before = await locks()
+    expect(await claim(1, JANUARY)).toEqual(held)
+    expect(await claim(1, days('2024-01-05', '2024-01-06'))).toEqual(held)
+    expect(await locks()).toEqual(before)
+  })
+
+  test('stays with its job although another waits for it', async () => {
+    await wait(2, JANUARY)
+    expect(await claim(1, JANUARY)).toEqual(held)
+  })
+
+  test('is free once it is given back, and whoever dispatches is told', async () => {
+    const client = await database.pool.connect()
+    try {
+      const told = new Promise((resolve) =>
+        client.once('notification', (message) => resolve(message.channel)),
+      )
+      await client.query('listen aduana_dispatch')
+      await release(1)
+      expect(await told).toBe('aduana_dispatch')
+    } finally {
+      await client.query('unlisten *')
+      client.release()
+    }
+    expect(await locked(JANUARY)).toBe(false)
+    expect(await claim(2, JANUARY)).toEqual(held)
+  })
+})
+
+test('windows are claimed all or none', async () => {
+  const [a, b, c] = ['A', 'B', 'C'].map((scope) => ({ ...JANUARY, scope }))
+  if (!a || !b || !c) throw new Error('three scopes')
+  await claim(1, b)
+  expect(await claim(2, [a, b, c])).toEqual(takenBy(1))
+  expect(await locked(a)).toBe(false)
+  expect(await claim(3, [a, c])).toEqual(held)
+})
+
+test('nobody barges in: a window goes to those who wait for it, in the order in which they came', async () => {
+  await claim(1, JANUARY)
+  await wait(2, JANUARY)
+  await wait(3, days('2024-01-31', '2024-02-02'))
+  await release(1)
+  expect(await claim(4, days('2024-01-10', '2024-01-11'))).toEqual(takenBy(2))
+  expect(await claim(4, days('2024-02-01', '2024-02-02'))).toEqual(takenBy(3))
+  expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(takenBy(2))
+  expect(await claim(2, JANUARY)).toEqual(held)
+  await release(2)
+  expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(held)
+})
+
+test('standing in line again keeps the place', async () => {
+  await claim(1, JANUARY)
+  await wait(2, JANUARY)
+  await wait(3, JANUARY)
+  await wait(2, JANUARY)
+  await release(1)
+  expect(await claim(3, JANUARY)).toEqual(takenBy(2))
+})
+
+test('who leaves the line makes way', async () => {
+  await claim(1, JANUARY)
+  await wait(2, JANUARY)
+  await wait(3, JANUARY)
+  await release(2)
+  await release(1)
+  expect(await claim(3, JANUARY)).toEqual(held)
+})
+
+test('of many who claim one window at once, one gets it', async () => {
+  const many = await Promise.all(Array.from({ length: 30 }, () => database.addJob()))
+  const results = await Promise.all(
+    many.map((jobId, n) =>
+      inTransaction(database.db, (tx) =>
+        claimWindows(tx, {
+          jobId,
+          datasetId: production,
+          windows: [days('2024-01-01', `2024-01-${10 + (n % 20)}`)],
+        }),
+      ),
+    ),
+  )
+  expect(results.filter((result) => result.kind === 'held')).toHaveLength(1)
+})
+
+describe('waking those who wait', () => {
+  const waiting = () =>
+    database.pool
+      .query(
+        'select id, waiting_for, admitted_at from jobs where id = any ($1) order by array_position($1, id)',
+        [jobs],
+      )
+      .then(({ rows }) => rows)
+  beforeEach(async () => {
+    await database.pool.query(
+      `update jobs set waiting_for = 'window', status = 'PROCESSING', admitted_at = now() where id <> $1`,
+      [job(1)],
+    )
+    await claim(1, JANUARY)
+    await wait(2, JANUARY)
+    await wait(3, JANUARY)
+    await wait(4, days('2024-03-01', '2024-04-01'))
+  })
+
+  test('gives what is free to the first in line, who can be admitted again', async () => {
+    await wakeWaiters(database.db)
+    expect((await waiting()).map((row) => row.waiting_for)).toEqual([null, 'window', 'window', null])
+    await release(1)
+    await wakeWaiters(database.db)
+    const rows = await waiting()
+    expect(rows.map((row) => row.waiting_for)).toEqual([null, null, 'window', null])
+    expect(rows[1].admitted_at).toBeNull()
+    expect(rows[2].admitted_at).not.toBeNull()
+    expect(await claim(3, JANUARY)).toEqual(takenBy(2))
+  })
+
+  test('by several processes at once gives each window once', async () => {
+    await release(1)
+    await Promise.all(Array.from({ length: 6 }, () => wakeWaiters(database.db)))
+    const locks = await database.pool.query('select job_id from window_locks order by id')
+    expect(locks.rows.map((row) => row.job_id).sort()).toEqual([job(2), job(4)].sort())
+    expect((await waiting()).map((row) => row.waiting_for)).toEqual([null, null, 'window', null])
+  })
+})
