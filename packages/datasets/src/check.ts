@@ -1,5 +1,6 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { fileColumns, normaliseHeader } from './header.ts'
+import { normaliseName } from '@aduana/engine/dialect'
+import { fileColumns } from './header.ts'
 import { digitsOf, lit } from './literals.ts'
 import { crossCheck } from './rules/conditions.ts'
 import { cellsOf } from './rules/record.ts'
@@ -81,7 +82,7 @@ function headerProblems(definition: DatasetDefinition): string[] {
   const owners = new Map<string, Set<string>>()
   for (const column of fileColumns(definition))
     for (const header of [column.name, ...column.aliases]) {
-      const text = normaliseHeader(header)
+      const text = normaliseName(header)
       owners.set(text, (owners.get(text) ?? new Set()).add(column.name))
     }
   return [...owners].flatMap(([header, columns]) =>

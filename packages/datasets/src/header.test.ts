@@ -1,20 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { knownHeaders, mapHeader, normaliseHeader } from './header.ts'
+import { knownHeaders, mapHeader } from './header.ts'
 import { production } from './shipped/production.ts'
 import { definitionWith } from './testing/definitions.ts'
 
 describe('a header', () => {
-  test.each([
-    ['Fecha Contabilización', 'fecha_contabilizacion'],
-    [' PESO NETO (kg) ', 'peso_neto_kg'],
-    ['\ufeffmáquina-código', 'maquina_codigo'],
-    ['nº', 'nº'],
-    ['Año', 'ano'],
-    ['***', ''],
-  ])('is compared without case, accents and punctuation: %s', (text, normalised) => {
-    expect(normaliseHeader(text)).toBe(normalised)
-  })
-
   test('maps names and aliases of any order to columns, and says what is unknown, missing and twice', () => {
     const cells = [
       'Peso neto (kg)',

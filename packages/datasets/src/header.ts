@@ -1,14 +1,5 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
-
-/** A header cell in the form in which headers are compared: `Fecha Contabilización ` becomes `fecha_contabilizacion`. */
-export function normaliseHeader(text: string): string {
-  return text
-    .normalize('NFD')
-    .replace(/\p{Mn}/gu, '')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, '_')
-    .replace(/^_+|_+$/g, '')
-}
+import { normaliseName } from '@aduana/engine/dialect'
 
 /** Columns that a file may bring: all but those that others write. */
 export function fileColumns(definition: DatasetDefinition): Column[] {
@@ -38,7 +29,7 @@ export interface HeaderMap {
  */
 export function mapHeader(definition: DatasetDefinition, cells: readonly string[]): HeaderMap {
   const index = headerIndex(definition)
-  const found = cells.map((cell, position) => ({ position, cell, name: index.get(normaliseHeader(cell)) }))
+  const found = cells.map((cell, position) => ({ position, cell, name: index.get(normaliseName(cell)) }))
   const headersOf = (name: string) => found.filter((entry) => entry.name === name).map((entry) => entry.cell)
   const columns = found.flatMap(({ position, name }, order) =>
     name !== undefined && found.findIndex((entry) => entry.name === name) === order
@@ -61,8 +52,8 @@ export function mapHeader(definition: DatasetDefinition, cells: readonly string[
 function headerIndex(definition: DatasetDefinition): Map<string, string> {
   const columns = fileColumns(definition)
   const aliases = columns.flatMap((column) =>
-    column.aliases.map((alias): [string, string] => [normaliseHeader(alias), column.name]),
+    column.aliases.map((alias): [string, string] => [normaliseName(alias), column.name]),
   )
-  const names = columns.map((column): [string, string] => [normaliseHeader(column.name), column.name])
+  const names = columns.map((column): [string, string] => [normaliseName(column.name), column.name])
   return new Map([...aliases, ...names].filter(([header]) => header !== ''))
 }

@@ -14,6 +14,9 @@ describe('names', () => {
     ['Fecha Contabilización', 'fecha_contabilizacion'],
     [' MAQUINA-CODIGO\u00a0', 'maquina_codigo'],
     ['\ufeffN.º  Orden', 'n_º_orden'],
+    [' PESO NETO (kg) ', 'peso_neto_kg'],
+    ['Año', 'ano'],
+    ['***', ''],
   ])('%j is compared as %j', (name, normal) => {
     expect(normaliseName(name)).toBe(normal)
   })

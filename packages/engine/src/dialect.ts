@@ -46,15 +46,17 @@ const DELIMITERS = [';', ',', '\t', '|'] as const
 const HEADER_WITHIN_LINES = 20
 const ROWS_COMPARED = 50
 
-/** The form in which header names are compared: trimmed, lower case, no accents; blanks, `-` and `.` are `_`. */
+/**
+ * The form in which header names are compared: no case, no accents, `_` for every run of other signs. `Peso Neto (kg) `
+ * becomes `peso_neto_kg`.
+ */
 export function normaliseName(name: string): string {
   return name
-    .replace(/^\uFEFF/, '')
     .normalize('NFD')
     .replace(/\p{M}/gu, '')
-    .trim()
     .toLowerCase()
-    .replace(/[\s\-.\u00A0]+/g, '_')
+    .replace(/[^\p{L}\p{N}]+/gu, '_')
+    .replace(/^_+|_+$/g, '')
 }
 
 /**

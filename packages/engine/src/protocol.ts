@@ -1,6 +1,6 @@
+import { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { z } from 'zod'
 import { ENGINE_ERROR_CODES } from './errors.ts'
-import { STRUCTURAL_CODES } from './scan/state.ts'
 import { ENCODINGS } from './text.ts'
 
 const count = z.number().int().nonnegative()

@@ -1,15 +1,7 @@
+import type { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { type Dialect, MAX_RECORD_BYTES } from './options.ts'
 
-/** Why a record is not one: the structural codes. */
-export const STRUCTURAL_CODES = [
-  'missing_columns',
-  'too_many_columns',
-  'unterminated_quote',
-  'text_after_quote',
-  'record_too_long',
-  'control_character',
-  'invalid_utf8',
-] as const
+/** Why a record is not one. */
 export type StructuralCode = (typeof STRUCTURAL_CODES)[number]
 
 /** One reason of a structural reject; `value` is the offending piece where there is one. */
