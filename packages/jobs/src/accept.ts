@@ -238,6 +238,8 @@ async function alreadyImported(
     .where('status', 'not in', ['FAILED', 'CANCELLED'])
     .where('batch_deleted', '=', false)
     .where('forced', '=', false)
+    .where('dry_run', '=', false)
+    .where('type', '=', 'import')
     .orderBy('created_at')
     .executeTakeFirst()
   const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'

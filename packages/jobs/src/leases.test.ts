@@ -2,7 +2,7 @@ import { inTransaction } from '@aduana/db/database'
 import { until } from '@aduana/testkit/until'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { holdFence, type Lease, recordBackend, renewLease, takeLease } from './leases.ts'
+import { forgetBackend, holdFence, type Lease, recordBackend, renewLease, takeLease } from './leases.ts'
 import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
 import { claimWindows } from './windows.ts'
 
@@ -116,6 +116,34 @@ test('a takeover does not end a stranger who has got the same process id', async
   try {
     await old.client.query('commit')
     await database.pool.query(`update window_leases set backend_start = backend_start - interval '1 day'`)
+    await expire()
+    await take('two')
+    expect((await old.client.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  } finally {
+    await old.client.end()
+  }
+})
+
+test('a takeover leaves a connection alone that has ended its load', async () => {
+  const old = await frozen(await take('one'))
+  try {
+    await old.client.query('rollback')
+    await expire()
+    await take('two')
+    expect((await old.client.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+  } finally {
+    await old.client.end()
+  }
+})
+
+test('a takeover leaves a connection alone that works for others by now', async () => {
+  const lease = await take('one')
+  const old = await frozen(lease)
+  try {
+    await old.client.query('rollback')
+    await forgetBackend(database.db, lease)
+    await old.client.query('begin')
+    await old.client.query('select 1')
     await expire()
     await take('two')
     expect((await old.client.query('select 1 as n')).rows).toEqual([{ n: 1 }])

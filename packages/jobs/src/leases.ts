@@ -24,10 +24,10 @@ export function takeLease(db: Database, jobId: string, holder: string): Promise<
     const row = current.rows[0]
     if (row && row.holder !== holder && !row.expired) return undefined
     // The same pid may by now belong to another connection; the start time tells. Compared in the database: a Date of
-    // JavaScript has no microseconds.
+    // JavaScript has no microseconds. A connection that has ended its load is back in a pool and serves others.
     await sql`select pg_terminate_backend(a.pid) from window_leases l
       join pg_stat_activity a on a.pid = l.backend_pid and a.backend_start = l.backend_start
-      where l.job_id = ${jobId}`.execute(tx)
+      where l.job_id = ${jobId} and a.pid <> pg_backend_pid() and a.xact_start < l.expires_at`.execute(tx)
     const taken = await sql<{ fence: string }>`
       insert into window_leases (job_id, fence, holder, expires_at)
       values (${jobId}, nextval('window_fence'), ${holder}, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))
@@ -55,6 +55,12 @@ export async function recordBackend(db: Database, lease: Lease, pid: number): Pr
     from pg_stat_activity a where a.pid = ${pid} and l.job_id = ${lease.jobId} and l.fence = ${lease.fence}`.execute(
     db,
   )
+}
+
+/** Forget the connection when its transaction is over, so that no successor terminates what it does for others next. */
+export async function forgetBackend(db: Database, lease: Lease): Promise<void> {
+  await sql`update window_leases set backend_pid = null, backend_start = null
+    where job_id = ${lease.jobId} and fence = ${lease.fence}`.execute(db)
 }
 
 /**

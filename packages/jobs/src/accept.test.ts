@@ -1,0 +1,205 @@
+import type { ProblemError } from '@aduana/contracts/problems'
+import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { freshSha, type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+
+let database: JobsDatabase
+beforeAll(async () => {
+  database = await openJobsDatabase()
+})
+afterAll(() => database.drop())
+beforeEach(() => database.clear())
+afterEach(disarmFailPoints)
+
+const count = async (table: string) => (await database.pool.query(`select from ${table}`)).rowCount
+const refusal = (accepting: Promise<unknown>): Promise<ProblemError> =>
+  accepting.then(
+    () => Promise.reject(new Error('it was accepted')),
+    (error) => error,
+  )
+
+test('an accepted import has its job, its import, its file, its event and its trail', async () => {
+  const operator = await database.addUser('operator', { tenant: 't1', companies: ['ACME'], warehouses: [] })
+  const id = await database.accept({ priority: '7', onConflict: 'wait', delimiter: ';' }, { as: operator })
+  expect(await database.job(id)).toMatchObject({
+    type: 'import',
+    status: 'QUEUED',
+    user_id: operator.userId,
+    tenant: 't1',
+    companies: ['ACME'],
+    warehouses: [],
+    priority: 7,
+    attempt: 0,
+    waiting_for: null,
+  })
+  const found = await database.pool.query(
+    `select i.mode, i.delimiter, i.on_conflict, i.bytes, a.name, a.sha256 = j.content_sha256 as same, e.type, u.action, u.actor
+     from jobs j join imports i on i.job_id = j.id join artifacts a on a.job_id = j.id
+       join event_log e on e.job_id = j.id join audit_log u on u.subject_id = j.id::text where j.id = $1`,
+    [id],
+  )
+  expect(found.rows).toEqual([
+    {
+      mode: 'replace-window',
+      delimiter: ';',
+      on_conflict: 'wait',
+      bytes: '10',
+      name: 'original',
+      same: true,
+      type: 'job.accepted',
+      action: 'import.accept',
+      actor: operator.userId,
+    },
+  ])
+})
+
+test('dispatchers are told of an accepted import', async () => {
+  const client = await database.pool.connect()
+  try {
+    await client.query('listen aduana_dispatch')
+    const told = new Promise((resolve) => client.once('notification', resolve))
+    await database.accept()
+    await told
+  } finally {
+    await client.query('unlisten *')
+    client.release()
+  }
+})
+
+test('what fails before its commit leaves nothing', async () => {
+  const trail = await count('audit_log')
+  armFailPoint('accept.before-commit', () => {
+    throw new Error('died')
+  })
+  await expect(database.accept({ from: '2024-01-01', to: '2024-02-01' })).rejects.toThrow('died')
+  for (const table of ['jobs', 'imports', 'artifacts', 'event_log', 'window_locks'])
+    expect(await count(table), table).toBe(0)
+  expect(await count('audit_log')).toBe(trail)
+})
+
+test.each([
+  ['viewer', false],
+  ['operator', true],
+  ['steward', true],
+  ['admin', true],
+] as const)('a %s may import: %s', async (role, may) => {
+  const accepting = database.accept({}, { as: await database.addUser(role) })
+  if (may) await accepting
+  else expect(await refusal(accepting)).toMatchObject({ code: 'forbidden' })
+})
+
+test('a dataset that does not exist is told, with those that do', async () => {
+  const error = await refusal(database.accept({ dataset: 'nothing' }))
+  expect(error).toMatchObject({ code: 'unknown_dataset', message: expect.stringContaining('production') })
+})
+
+describe('the same bytes', () => {
+  test('for the same dataset are refused with the name of the first job', async () => {
+    const sha256 = freshSha()
+    const first = await database.accept({}, { sha256 })
+    const error = await refusal(database.accept({}, { sha256 }))
+    expect(error).toMatchObject({
+      code: 'already_imported',
+      extra: { jobId: first },
+      message: expect.stringMatching(`${first} \\(QUEUED\\).*force=true`),
+    })
+    expect(await count('imports')).toBe(1)
+  })
+
+  test('are accepted on purpose, and the first job stays the one that is named', async () => {
+    const sha256 = freshSha()
+    const forcedFirst = await database.accept({ force: 'true' }, { sha256 })
+    const first = await database.accept({}, { sha256 })
+    await database.accept({ force: 'true' }, { sha256 })
+    const error = await refusal(database.accept({}, { sha256 }))
+    expect(error.extra).toEqual({ jobId: first })
+    expect(first).not.toBe(forcedFirst)
+  })
+
+  test('for another dataset are accepted', async () => {
+    const sha256 = freshSha()
+    await database.accept({}, { sha256 })
+    await database.accept({ dataset: 'orders' }, { sha256 })
+  })
+
+  test.each([
+    ['failed', `status = 'FAILED', error = '{}', completed_at = now()`],
+    ['was cancelled', `status = 'CANCELLED', completed_at = now()`],
+    ['was undone', 'batch_deleted = true'],
+    ['was a dry run', 'dry_run = true'],
+  ])('are accepted again after the first job %s', async (_, change) => {
+    const sha256 = freshSha()
+    const first = await database.accept({}, { sha256 })
+    await database.pool.query(`update jobs set ${change} where id = $1`, [first])
+    const second = await database.accept({}, { sha256 })
+    expect((await refusal(database.accept({}, { sha256 }))).extra).toEqual({ jobId: second })
+  })
+
+  test('of fifty uploads at once are accepted once', async () => {
+    const sha256 = freshSha()
+    const results = await Promise.allSettled(
+      Array.from({ length: 50 }, () => database.accept({}, { sha256 })),
+    )
+    const accepted = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
+    expect(accepted).toHaveLength(1)
+    expect(refused).toHaveLength(49)
+    for (const error of refused)
+      expect(error).toMatchObject({ code: 'already_imported', extra: { jobId: accepted[0] } })
+  })
+})
+
+test('more waiting jobs than the limit are refused, until there is room again', async () => {
+  const limit = { maxQueued: 3 }
+  const ids = await Promise.all([1, 2, 3].map(() => database.accept({}, limit)))
+  const error = await refusal(database.accept({}, limit))
+  expect(error).toMatchObject({ code: 'queue_full', extra: { retryAfterSeconds: 30 } })
+  expect(error.message).toMatch(/^3 jobs are waiting/)
+  await database.pool.query(`update jobs set status = 'PROCESSING' where id = $1`, [ids[0]])
+  await database.accept({}, limit)
+})
+
+describe('a declared window', () => {
+  const JANUARY = { from: '2024-01-01', to: '2024-02-01' }
+
+  test('is reserved: another import of it is refused with the name of its holder', async () => {
+    const first = await database.accept(JANUARY)
+    const error = await refusal(database.accept({ from: '2024-01-31', to: '2024-03-01' }))
+    expect(error).toMatchObject({ code: 'window_locked', extra: { jobId: first } })
+    expect(await count('jobs')).toBe(1)
+    await database.accept({ from: '2024-02-01', to: '2024-03-01' })
+  })
+
+  test('can be waited for, and whoever comes later stands behind', async () => {
+    const first = await database.accept(JANUARY)
+    const second = await database.accept({ ...JANUARY, onConflict: 'wait' })
+    expect(await database.job(second)).toMatchObject({ status: 'QUEUED', waiting_for: 'window' })
+    const error = await refusal(database.accept(JANUARY))
+    expect([first, second]).toContain(error.extra.jobId)
+  })
+
+  test('of many uploads at once is reserved once', async () => {
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => database.accept(JANUARY)))
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'window_locked' })
+  })
+
+  test.each([
+    ['only a beginning', { from: '2024-01-01' }, 'needs both ends'],
+    ['only an end', { to: '2024-01-01' }, 'needs both ends'],
+    ['no days', { from: '2024-01-01', to: '2024-01-01' }, 'must be before'],
+    ['its ends the wrong way round', { from: '2024-02-01', to: '2024-01-01' }, 'must be before'],
+  ])('with %s is refused', async (_, form, message) => {
+    const error = await refusal(database.accept(form))
+    expect(error).toMatchObject({ code: 'bad_window', message: expect.stringContaining(message) })
+  })
+})
+
+test.each([
+  ['production', 'upsert', 'has no key'],
+  ['orders', 'append', 'only be loaded with the mode upsert'],
+])('%s cannot be loaded by %s', async (dataset, mode, message) => {
+  const error = await refusal(database.accept({ dataset, mode }))
+  expect(error).toMatchObject({ code: 'bad_request', message: expect.stringContaining(message) })
+})

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { admit } from './dispatch.ts'
+import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+
+let database: JobsDatabase
+let clock: number
+beforeAll(async () => {
+  database = await openJobsDatabase()
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  await database.clear()
+  clock = Date.parse('2024-01-01T00:00:00Z')
+})
+
+const ROOMY = { maxActive: 100, maxActivePerTenant: 100 }
+/** Jobs named by what they are, in the order in which they came. */
+const names = new Map<string, string>()
+async function add(name: string, change: Record<string, unknown> = {}): Promise<string> {
+  clock += 1000
+  const id = await database.addJob({ created_at: new Date(clock), ...change })
+  names.set(id, name)
+  return id
+}
+const admitted = async (limits = ROOMY) =>
+  (await admit(database.db, limits)).map((flow) => names.get(flow.jobId))
+
+test('jobs are admitted by priority, then by arrival', async () => {
+  await add('first')
+  await add('second')
+  await add('urgent', { priority: 10 })
+  await add('idle', { priority: -10 })
+  expect(await admitted()).toEqual(['urgent', 'first', 'second', 'idle'])
+  expect(await admitted()).toEqual([])
+})
+
+test('an admitted job is in work in its next attempt, with an event and all stages to do', async () => {
+  const id = await add('it', { attempt: 4 })
+  const flows = await admit(database.db, ROOMY)
+  expect(flows).toEqual([
+    { jobId: id, attempt: 5, title: 'sync', stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'] },
+  ])
+  const job = await database.job(id)
+  expect(job).toMatchObject({ status: 'PROCESSING', attempt: 5, version: '1' })
+  expect(job.started_at).not.toBeNull()
+  const events = await database.pool.query('select type, body from event_log where job_id = $1', [id])
+  expect(events.rows).toEqual([{ type: 'job.admitted', body: { type: 'job.admitted', attempt: 5 } }])
+})
+
+test('a flow is titled by its dataset and number, and has only the stages that are not done', async () => {
+  const id = await database.accept()
+  await database.pool.query(
+    `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at)
+     values ($1, 'parse', 1, 1, 'done', 'w', now()), ($1, 'validate', 1, 1, 'failed', 'w', now())`,
+    [id],
+  )
+  const [flow] = await admit(database.db, ROOMY)
+  expect(flow?.title).toMatch(/^production #\d+$/)
+  expect(flow?.stages).toEqual(['validate', 'quarantine', 'load', 'fan-out'])
+})
+
+test('tenants take turns: the one with the fewest in work comes first', async () => {
+  for (const n of [1, 2, 3]) await add(`big ${n}`, { tenant: 'big' })
+  await add('small', { tenant: 'small' })
+  expect(await admitted({ ...ROOMY, maxActive: 2 })).toEqual(['big 1', 'small'])
+  await add('new', { tenant: 'new' })
+  expect(await admitted({ ...ROOMY, maxActive: 3 })).toEqual(['new'])
+  expect(await admitted({ ...ROOMY, maxActive: 4 })).toEqual(['big 2'])
+})
+
+test('a high priority goes before the turn of another tenant', async () => {
+  await add('big 1', { tenant: 'big', priority: 5 })
+  await add('big 2', { tenant: 'big', priority: 5 })
+  await add('small', { tenant: 'small' })
+  expect(await admitted({ ...ROOMY, maxActive: 2 })).toEqual(['big 1', 'big 2'])
+})
+
+test('no more are in work than the limits of the fleet and of a tenant allow', async () => {
+  for (const n of [1, 2, 3, 4]) await add(`a${n}`, { tenant: 'a' })
+  for (const n of [1, 2, 3, 4]) await add(`b${n}`, { tenant: 'b' })
+  const limits = { maxActive: 5, maxActivePerTenant: 2 }
+  expect((await admitted(limits)).sort()).toEqual(['a1', 'a2', 'b1', 'b2'])
+  expect(await admitted(limits)).toEqual([])
+  expect(await admitted({ maxActive: 5, maxActivePerTenant: 3 })).toEqual(['a3'])
+  expect(await admitted({ maxActive: 4, maxActivePerTenant: 9 })).toEqual([])
+})
+
+test('a job that waits for something is passed over, and takes nobody’s place', async () => {
+  await add('waits', { waiting_for: 'window', priority: 100 })
+  await add('waits in work', { waiting_for: 'window', status: 'PROCESSING', admitted_at: new Date() })
+  await add('ready')
+  expect(await admitted({ ...ROOMY, maxActive: 1 })).toEqual(['ready'])
+})
+
+test('a job is not admitted before its time', async () => {
+  await add('later', { start_at: new Date(Date.now() + 3_600_000) })
+  await add('due', { start_at: new Date(Date.now() - 1000) })
+  expect(await admitted()).toEqual(['due'])
+})
+
+test('a job whose work was lost comes in again before new ones', async () => {
+  await add('urgent', { priority: 100 })
+  await add('lost', { status: 'PROCESSING', attempt: 1, admitted_at: null })
+  expect(await admitted({ ...ROOMY, maxActive: 1 })).toEqual(['lost'])
+})
+
+test('final jobs are left alone', async () => {
+  await add('done', { status: 'CANCELLED', completed_at: new Date() })
+  expect(await admitted()).toEqual([])
+})
+
+test('several dispatchers at once admit each job once', async () => {
+  for (let n = 0; n < 30; n += 1) await add(`job ${n}`)
+  const rounds = await Promise.all(Array.from({ length: 8 }, () => admitted({ ...ROOMY, maxActive: 20 })))
+  const all = rounds.flat()
+  expect(new Set(all).size).toBe(all.length)
+  expect(all).toHaveLength(20)
+})
