@@ -1,0 +1,139 @@
+import type { StageName } from '@aduana/contracts/stages'
+import { inTransaction } from '@aduana/db/database'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cancelJob } from './cancel.ts'
+import { failJob } from './finish.ts'
+import { beat } from './heartbeat.ts'
+import { beginStage, closeRun, commitStage, stageOutput } from './stage-log.ts'
+import { type JobsDatabase, openJobsDatabase, runOf } from './testing/jobs.ts'
+
+let database: JobsDatabase
+beforeAll(async () => {
+  database = await openJobsDatabase()
+})
+afterAll(() => database.drop())
+
+const working = (change: Record<string, unknown> = {}) =>
+  database.addJob({ status: 'PROCESSING', attempt: 1, admitted_at: new Date(), ...change })
+const begin = (jobId: string, stage: StageName = 'parse', attempt = 1) =>
+  beginStage(database.db, { jobId, attempt }, stage, 'host:1')
+async function run(jobId: string, stage: StageName = 'parse') {
+  const start = await begin(jobId, stage)
+  if (start.kind !== 'run') throw new Error(`${stage} did not begin: ${start.kind}`)
+  return start.run
+}
+const commit = (of: Parameters<typeof commitStage>[1], output = {}) =>
+  inTransaction(database.db, (tx) => commitStage(tx, of, output))
+const silence = (jobId: string) =>
+  database.pool.query(
+    `update stage_results set heartbeat_at = now() - interval '1 minute' where job_id = $1`,
+    [jobId],
+  )
+const figures = {
+  progress: 20,
+  message: 'Working',
+  totalItems: 10,
+  processedItems: 5,
+  rowsPerSecond: 1,
+  etaSeconds: 2,
+}
+
+test('stages begin in order, each once the one before is done', async () => {
+  const id = await working()
+  expect(await begin(id, 'validate')).toEqual({ kind: 'stop', reason: 'stage parse is not done' })
+  await commit(await run(id), { records: 10 })
+  expect(await begin(id)).toEqual({ kind: 'already-done' })
+  expect(await stageOutput(database.db, id, 'parse')).toEqual({ records: 10 })
+  expect(await stageOutput(database.db, id, 'validate')).toBeUndefined()
+  expect((await run(id, 'validate')).try).toBe(1)
+})
+
+test('a stage that somebody alive is at is busy; one that has gone silent is taken over', async () => {
+  const id = await working()
+  const first = await run(id)
+  expect(await begin(id)).toEqual({ kind: 'busy' })
+  await silence(id)
+  const second = await run(id)
+  expect(second.try).toBe(2)
+  expect(await beat(database.db, first, figures)).toBe('overtaken')
+  await expect(commit(first)).rejects.toMatchObject({ name: 'OvertakenError' })
+  expect(await inTransaction(database.db, (tx) => closeRun(tx, first, 'failed', null))).toBe(false)
+  await commit(second)
+})
+
+test('of many deliveries at once one begins', async () => {
+  const id = await working()
+  const starts = await Promise.all(Array.from({ length: 10 }, () => begin(id)))
+  expect(starts.map((start) => start.kind).sort()).toEqual([...Array(9).fill('busy'), 'run'])
+})
+
+test.each([
+  ['is over', { status: 'CANCELLED', completed_at: new Date() }, 'the job is CANCELLED'],
+  ['is in a later attempt', { attempt: 2 }, 'overtaken by attempt 2'],
+  ['waits for its window', { waiting_for: 'window' }, 'the job waits for its window'],
+])('nothing begins for a job that %s', async (_, change, reason) => {
+  expect(await begin(await working(change))).toEqual({ kind: 'stop', reason })
+})
+
+test('nothing begins for a job that does not exist', async () => {
+  const start = await begin('0000000f-0000-4000-8000-00000000dead')
+  expect(start).toEqual({ kind: 'stop', reason: 'the job does not exist' })
+})
+
+test('a heartbeat keeps a run alive, stores its figures and never lowers the progress', async () => {
+  const id = await working()
+  const mine = await run(id)
+  await silence(id)
+  expect(await beat(database.db, mine, figures)).toBe('go')
+  expect(await begin(id)).toEqual({ kind: 'busy' })
+  await beat(database.db, mine, { ...figures, progress: 5, totalItems: null })
+  expect(await database.job(id)).toMatchObject({ progress: '20.00', total_items: '10', message: 'Working' })
+})
+
+test('a run that never began is nobody’s', async () => {
+  const id = await working()
+  expect(await beat(database.db, runOf(id), figures)).toBe('overtaken')
+  await expect(commit(runOf(id))).rejects.toMatchObject({ name: 'OvertakenError' })
+})
+
+test('a job in work hears that it is to be cancelled, and ends before its next stage', async () => {
+  const id = await working()
+  const mine = await run(id)
+  const admin = await database.addUser('admin')
+  expect(await cancelJob(database.db, admin, id)).toMatchObject({ status: 'PROCESSING' })
+  expect(await beat(database.db, mine, figures)).toBe('cancel')
+  await commit(mine)
+  expect(await begin(id, 'validate')).toEqual({ kind: 'stop', reason: 'cancelled' })
+  expect(await database.job(id)).toMatchObject({ status: 'CANCELLED' })
+  await expect(cancelJob(database.db, admin, id)).rejects.toMatchObject({ code: 'illegal_transition' })
+})
+
+test('a job that waits in line is cancelled at once; one that has loaded never', async () => {
+  const admin = await database.addUser('admin')
+  const queued = await database.addJob()
+  expect(await cancelJob(database.db, admin, queued)).toMatchObject({ status: 'CANCELLED' })
+  const loaded = await working({ loaded_at: new Date() })
+  await expect(cancelJob(database.db, admin, loaded)).rejects.toMatchObject({ code: 'illegal_transition' })
+})
+
+test('a job is cancelled only by those who see it and may', async () => {
+  const viewer = await database.addUser('viewer')
+  const own = await database.addJob({ user_id: viewer.userId })
+  await expect(cancelJob(database.db, viewer, own)).rejects.toMatchObject({ code: 'forbidden' })
+  const stranger = await database.addUser('operator')
+  await expect(cancelJob(database.db, stranger, own)).rejects.toMatchObject({ code: 'not_found' })
+})
+
+test('a job fails once, closes its runs, and never after it has loaded', async () => {
+  const failure = { code: 'internal', detail: 'it broke' }
+  const fail = (jobId: string) =>
+    inTransaction(database.db, (tx) => failJob(tx, { jobId, attempt: 1 }, failure))
+  const id = await working()
+  const mine = await run(id)
+  expect(await fail(id)).toBe(true)
+  expect(await fail(id)).toBe(false)
+  expect(await database.job(id)).toMatchObject({ status: 'FAILED', error: failure, message: 'it broke' })
+  await expect(commit(mine)).rejects.toMatchObject({ name: 'OvertakenError' })
+  const loaded = await working({ loaded_at: new Date() })
+  expect(await fail(loaded)).toBe(false)
+})
