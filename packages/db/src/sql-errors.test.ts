@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { errorCode, isTransient, violatedConstraint } from './sql-errors.ts'
+
+const withCode = (code: string, cause?: unknown) => Object.assign(new Error('x', { cause }), { code })
+
+test.each(['40001', '40P01', '57P01', '53300', '08006', '55P03', 'ECONNRESET', 'ENOSPC'])(
+  '%s may succeed when it is tried again',
+  (code) => {
+    expect(isTransient(withCode(code))).toBe(true)
+    expect(isTransient(new Error('outer', { cause: withCode(code) }))).toBe(true)
+  },
+)
+
+test.each(['23505', '22P02', '42P01', 'ENOENT'])('%s will fail again', (code) => {
+  expect(isTransient(withCode(code))).toBe(false)
+})
+
+test('a connection that broke under a query is transient though it has no code', () => {
+  expect(isTransient(new Error('Connection terminated unexpectedly'))).toBe(true)
+  expect(isTransient(new Error('anything else'))).toBe(false)
+  expect(isTransient('Connection terminated')).toBe(false)
+})
+
+test('the code and the constraint are found through the causes', () => {
+  const inner = Object.assign(withCode('23505'), { constraint: 'jobs_same_bytes_once' })
+  const outer = new Error('outer', { cause: new Error('middle', { cause: inner }) })
+  expect(errorCode(outer)).toBe('23505')
+  expect(violatedConstraint(outer)).toBe('jobs_same_bytes_once')
+  expect(errorCode(undefined)).toBeUndefined()
+  expect(violatedConstraint(new Error('plain'))).toBeUndefined()
+})
