@@ -1,9 +1,10 @@
 import { createTestDatabase } from '@aduana/testkit/database'
 import pg from 'pg'
+import { HISTORY } from './sample-history.ts'
 import { id, type Row, SAMPLES, type SampleTable, sha } from './sample-rows.ts'
 import { TARGETS } from './sample-targets.ts'
 
-export const TABLES: readonly SampleTable[] = [...SAMPLES, ...TARGETS]
+export const TABLES: readonly SampleTable[] = [...SAMPLES, ...HISTORY, ...TARGETS]
 
 /** The sample of a table. */
 export function sampleOf(table: string): SampleTable {

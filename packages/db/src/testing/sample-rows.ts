@@ -29,12 +29,12 @@ export function sha(n: number): string {
 
 export const AT = new Date('2024-03-05T10:11:12.345Z')
 
-const job = { job_id: id('job', 1) }
-const dataset = { dataset_id: id('dataset', 1) }
+export const ofJob = { job_id: id('job', 1) }
+export const ofDataset = { dataset_id: id('dataset', 1) }
 const counts = { records: '10', loaded: '6', inserted: '4', updated: '2', unchanged: '1' }
 const restOfCounts = { removed: '3', quarantined: '2', duplicates: '1' }
 
-/** Every table, in an order in which rows can be inserted. */
+/** The tables of who, what and how, in an order in which rows can be inserted. */
 export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'users',
@@ -76,7 +76,7 @@ export const SAMPLES: readonly SampleTable[] = [
     numbered: [],
     optional: ['created_by'],
     row: (n) => ({
-      ...dataset,
+      ...ofDataset,
       version: n,
       definition: { code: 'sample_1', columns: [] },
       definition_sha256: sha(n),
@@ -99,7 +99,7 @@ export const SAMPLES: readonly SampleTable[] = [
       status: 'QUEUED',
       stage: 'load',
       waiting_for: 'window',
-      ...dataset,
+      ...ofDataset,
       user_id: id('user', 1),
       tenant: 'default',
       companies: ['ACME'],
@@ -140,7 +140,7 @@ export const SAMPLES: readonly SampleTable[] = [
     optional: ['declared_window', 'found_window', 'encoding', 'delimiter'],
     row: (n) => ({
       job_id: id('job', n),
-      ...dataset,
+      ...ofDataset,
       dataset_version: 1,
       mode: 'replace-window',
       file_name: 'producción.csv',
@@ -158,7 +158,7 @@ export const SAMPLES: readonly SampleTable[] = [
     numbered: [],
     optional: ['finished_at', 'output', 'error'],
     row: (n) => ({
-      ...job,
+      ...ofJob,
       stage: 'parse',
       attempt: 1,
       try: n,
@@ -176,7 +176,7 @@ export const SAMPLES: readonly SampleTable[] = [
     numbered: [],
     optional: ['stage'],
     row: (n) => ({
-      ...job,
+      ...ofJob,
       name: `rejects-${n}.csv`,
       key: `jobs/${n}/quarantine/1/rejects.csv`,
       media_type: 'text/csv',
@@ -200,8 +200,8 @@ export const SAMPLES: readonly SampleTable[] = [
     optional: [],
     row: (n) => ({
       id: String(4294967296n + BigInt(n)),
-      ...job,
-      ...dataset,
+      ...ofJob,
+      ...ofDataset,
       record: String(n),
       line: String(n + 1),
       codes: ['required'],
@@ -219,8 +219,8 @@ export const SAMPLES: readonly SampleTable[] = [
     numbered: ['id'],
     optional: [],
     row: (n) => ({
-      ...job,
-      ...dataset,
+      ...ofJob,
+      ...ofDataset,
       scope: 'ACME',
       days: `[2024-0${n}-01,2024-0${n}-11)`,
       fence: '7',
@@ -244,64 +244,6 @@ export const SAMPLES: readonly SampleTable[] = [
     table: 'window_waiters',
     numbered: ['id'],
     optional: [],
-    row: (n) => ({ ...job, ...dataset, scope: `scope ${n}`, days: '[2024-01-01,2024-02-01)', since: AT }),
-  },
-  {
-    table: 'window_ledger',
-    numbered: [],
-    optional: [],
-    row: (n) => ({
-      ...dataset,
-      scope: 'ACME',
-      day: `2024-01-0${n}`,
-      ...job,
-      rows: '10',
-      version: '2',
-      updated_at: AT,
-    }),
-  },
-  {
-    table: 'dataset_updates',
-    numbered: [],
-    optional: ['job_id', 'fanned_out_at'],
-    row: (n) => ({
-      id: id('update', n),
-      ...dataset,
-      ...job,
-      event_key: `update ${n}`,
-      days: '{[2024-01-01,2024-01-03),[2024-01-05,2024-01-06)}',
-      scopes: ['ACME'],
-      rows: '10',
-      created_at: AT,
-      fanned_out_at: AT,
-    }),
-  },
-  {
-    table: 'event_log',
-    numbered: ['id'],
-    optional: ['job_id', 'dataset_id', 'sent_at'],
-    row: (n) => ({
-      event_key: `event ${n}`,
-      type: 'job.cancelled',
-      ...job,
-      ...dataset,
-      body: { type: 'job.cancelled' },
-      occurred_at: AT,
-      outbound: true,
-      sent_at: AT,
-    }),
-  },
-  {
-    table: 'audit_log',
-    numbered: ['id'],
-    optional: ['actor'],
-    row: (n) => ({
-      at: AT,
-      actor: id('user', 1),
-      action: 'job.cancel',
-      subject_type: 'job',
-      subject_id: id('job', n),
-      details: { why: 'wrong file' },
-    }),
+    row: (n) => ({ ...ofJob, ...ofDataset, scope: `scope ${n}`, days: '[2024-01-01,2024-02-01)', since: AT }),
   },
 ]
