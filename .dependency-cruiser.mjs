@@ -49,7 +49,7 @@ export default {
       name: 'only-queue-knows-bullmq',
       severity: 'error',
       from: { pathNot: '^packages/queue/' },
-      to: { path: 'node_modules/(\\.pnpm/)?(bullmq|ioredis)' , dependencyTypesNot: ['type-only'] },
+      to: { path: 'node_modules/(\\.pnpm/)?(bullmq|ioredis)', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'apps-do-not-know-each-other',

@@ -77,7 +77,7 @@ describe('Bull Board', () => {
     )
   })
 
-  test('shows the five stages in the order of the flow and asks no other host for anything', async () => {
+  test('shows the five stages in the order of the flow, then the schedules, and asks no other host for anything', async () => {
     const page = await (await get('/admin/queues', asAdmin())).text()
     expect(page).toContain('Aduana')
     expect(page).not.toMatch(/https?:\/\//)
@@ -88,6 +88,7 @@ describe('Bull Board', () => {
       '3-quarantine',
       '4-load',
       '5-fan-out',
+      '6-schedules',
     ])
   })
 

@@ -26,8 +26,9 @@ async function pidsIn(file) {
   return readFileSync(file, 'utf8').trim().split(' ').map(Number)
 }
 
-/** The same, but the child ends when it is asked to. */
-const ORDERLY = STUBBORN.replace('(while', '(trap "exit 0" TERM; while')
+/** The same, but the child ends when it is asked to; it writes the process ids once it can be asked. */
+const ORDERLY =
+  'trap "" TERM INT; (trap "exit 0" TERM; echo "$$ $(exec sh -c \'echo $PPID\')" > "$0"; while :; do sleep 0.05; done) & wait'
 
 /**
  * @param {string} name

@@ -134,19 +134,21 @@ test('a disk without room is told as full, and nothing is left', async () => {
 })
 
 test('a store that may not be written is told as read-only', async () => {
-  await createDiskStore(folder).put('a/b', bytes('x'))
-  const everything = await readdir(folder, { recursive: true })
-  for (const path of ['.', ...everything]) await chmod(join(folder, path), 0o555)
-  // Root may write everywhere; nobody may not.
+  // Root may write everywhere; nobody may not, but must be able to reach the folder.
   const root = process.geteuid?.() === 0
+  const shut = await mkdtemp(join(root ? '/tmp' : tmpdir(), 'aduana-disk-'))
+  await createDiskStore(shut).put('a/b', bytes('x'))
+  const everything = await readdir(shut, { recursive: true })
+  for (const path of ['.', ...everything]) await chmod(join(shut, path), 0o555)
   if (root) process.seteuid?.(65_534)
   try {
-    const store = createDiskStore(folder)
+    const store = createDiskStore(shut)
     await expect(store.put('a/c', bytes('x'))).rejects.toMatchObject({ code: 'read_only' })
     expect(await text(await store.open('a/b'))).toBe('x')
   } finally {
     if (root) process.seteuid?.(0)
-    for (const path of ['.', ...everything]) await chmod(join(folder, path), 0o755)
+    for (const path of ['.', ...everything]) await chmod(join(shut, path), 0o755)
+    await rm(shut, { recursive: true })
   }
 })
 

@@ -96,7 +96,8 @@ async function placed(
     await failPoint('artifact.after-rename', target)
     return stored
   } catch (error) {
-    await rm(temporary, { force: true })
+    // What cannot be removed now is swept later; the first error is the one that matters.
+    await rm(temporary, { force: true }).catch(translate)
     throw translate(error)
   }
 }
