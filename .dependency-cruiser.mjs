@@ -48,7 +48,7 @@ export default {
     {
       name: 'only-queue-knows-bullmq',
       severity: 'error',
-      from: { pathNot: '^packages/queue/' },
+      from: { pathNot: '^packages/(queue|testkit)/' },
       to: { path: 'node_modules/(\\.pnpm/)?(bullmq|ioredis)', dependencyTypesNot: ['type-only'] },
     },
     {
@@ -72,8 +72,8 @@ export default {
     },
   ],
   options: {
-    doNotFollow: { path: 'node_modules|dist' },
-    exclude: { path: '(^|/)(dist|node_modules)/' },
+    doNotFollow: { path: 'node_modules|/dist/' },
+    exclude: { path: '(^|/)node_modules/(?!.*(zod|bullmq|ioredis|pg|kysely))' },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'default'] },
   },

@@ -339,6 +339,9 @@ $$;
 create trigger audit_log_append_only before update or delete on audit_log
   for each row execute function refuse_change();
 
+create trigger audit_log_no_truncate before truncate on audit_log
+  for each statement execute function refuse_change();
+
 create function event_log_only_sent() returns trigger language plpgsql as $$
 begin
   if tg_op = 'DELETE' or (to_jsonb(new) - 'sent_at') is distinct from (to_jsonb(old) - 'sent_at') then
@@ -349,6 +352,8 @@ end
 $$;
 create trigger event_log_append_only before update or delete on event_log
   for each row execute function event_log_only_sent();
+create trigger event_log_no_truncate before truncate on event_log
+  for each statement execute function refuse_change();
 
 -- Targets: production -----------------------------------------------------------------------------------------------
 
@@ -382,6 +387,10 @@ end
 $$;
 create trigger dim_maquina_keep before update or delete on dim_maquina for each row execute function keep_member();
 create trigger dim_maquinista_keep before update or delete on dim_maquinista for each row execute function keep_member();
+create trigger dim_maquina_no_truncate before truncate on dim_maquina
+  for each statement execute function refuse_change();
+create trigger dim_maquinista_no_truncate before truncate on dim_maquinista
+  for each statement execute function refuse_change();
 
 create table fact_production (
   id bigint not null,
@@ -440,7 +449,8 @@ create index resumen_tarjeta_day on resumen_tarjeta (fecha);
 
 -- What the reader may see -------------------------------------------------------------------------------------------
 
-grant select on jobs, imports, stage_results, artifacts, quarantined_records, datasets, dataset_versions, users,
+grant select (id, email, role, tenant, companies, warehouses, disabled_at, created_at, updated_at) on users to aduana_reader;
+grant select on jobs, imports, stage_results, artifacts, quarantined_records, datasets, dataset_versions,
   window_ledger, window_locks, window_waiters, dataset_updates, dim_maquina, dim_maquinista, fact_production,
   order_detail, resumen_tarjeta to aduana_reader;
 

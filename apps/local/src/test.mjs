@@ -56,7 +56,7 @@ function checksBefore(args, report) {
     { title: 'build', command: ['tsc', '-b'] },
     {
       title: 'import directions',
-      command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps', 'packages'],
+      command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps/*/src', 'packages/*/src'],
     },
     { title: 'tests', command: ['vitest', 'run', ...reporters, ...args] },
   ]

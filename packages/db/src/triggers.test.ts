@@ -45,6 +45,10 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
     ],
     lets: [`update dim_maquinista set nombre = 'renamed'`],
   },
+  audit_log_no_truncate: { refuses: ['truncate audit_log'], lets: [] },
+  event_log_no_truncate: { refuses: ['truncate event_log'], lets: [] },
+  dim_maquina_no_truncate: { refuses: ['truncate dim_maquina'], lets: [] },
+  dim_maquinista_no_truncate: { refuses: ['truncate dim_maquinista'], lets: [] },
 }
 
 test('every trigger in the database is proved here', async () => {

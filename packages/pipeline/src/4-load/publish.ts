@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Tx } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
-import { holdFence, recordBackend } from '@aduana/jobs/leases'
+import { forgetBackend, holdFence, recordBackend } from '@aduana/jobs/leases'
 import { commitStage, OvertakenError } from '@aduana/jobs/stage-log'
 import { changeJob } from '@aduana/jobs/transitions'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -22,18 +22,27 @@ import { type Written, writeRows } from './write-rows.ts'
 export async function publish(job: StageJob, publishing: Publishing): Promise<void> {
   const { context, run } = job
   await failPoint('load.before-transaction')
-  await inTransactionOnConnection(context.pool, async (tx, client) => {
-    await boundWaits(tx)
-    await recordBackend(context.db, publishing.lease, await backendPid(tx))
-    if (!(await holdFence(tx, publishing.lease)))
-      throw new OvertakenError(`the lease of job ${run.jobId} is gone`)
-    const written = await interruptible(job, client, () => writeRows(job, client, publishing))
-    const updateId = randomUUID()
-    await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
-    await failPoint('load.before-commit')
-    await finish(tx, job, publishing, written, updateId)
-  })
+  try {
+    await inTransactionOnConnection(context.pool, (tx, client) => transact(job, publishing, tx, client))
+  } finally {
+    // The connection goes back to the pool: a successor must not end what it does next.
+    await forgetBackend(context.db, publishing.lease).catch((error: unknown) =>
+      context.logger.warn({ event: 'load.backend_not_forgotten', jobId: run.jobId, err: error }),
+    )
+  }
   await failPoint('load.after-commit')
+}
+
+async function transact(job: StageJob, publishing: Publishing, tx: Tx, client: pg.PoolClient): Promise<void> {
+  await boundWaits(tx)
+  await recordBackend(job.context.db, publishing.lease, await backendPid(tx))
+  if (!(await holdFence(tx, publishing.lease)))
+    throw new OvertakenError(`the lease of job ${job.run.jobId} is gone`)
+  const written = await interruptible(job, client, () => writeRows(job, client, publishing))
+  const updateId = randomUUID()
+  await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
+  await failPoint('load.before-commit')
+  await finish(tx, job, publishing, written, updateId)
 }
 
 /** No statement of a load may hang for ever behind somebody else's lock; its indexes are built in memory. */
