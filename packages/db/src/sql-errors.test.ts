@@ -17,6 +17,7 @@ test.each(['23505', '22P02', '42P01', 'ENOENT'])('%s will fail again', (code) =>
 
 test('a connection that broke under a query is transient though it has no code', () => {
   expect(isTransient(new Error('Connection terminated unexpectedly'))).toBe(true)
+  expect(isTransient(new Error('Client has encountered a connection error and is not queryable'))).toBe(true)
   expect(isTransient(new Error('anything else'))).toBe(false)
   expect(isTransient('Connection terminated')).toBe(false)
 })

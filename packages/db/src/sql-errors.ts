@@ -61,6 +61,6 @@ export function isTransient(error: unknown): boolean {
   // node-postgres reports a connection that broke under a query without any code.
   return (
     error instanceof Error &&
-    /connection terminated|timeout exceeded when trying to connect/i.test(error.message)
+    /connection terminated|not queryable|timeout exceeded when trying to connect/i.test(error.message)
   )
 }
