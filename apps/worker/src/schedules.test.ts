@@ -24,7 +24,7 @@ describe('the schedules', () => {
 })
 
 describe('housekeeping', () => {
-  test('removes expired tickets and files that no job points at, and nothing else', async () => {
+  test('removes expired tickets, and files and tables that no job points at, and nothing else', async () => {
     const header =
       'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
     const job = await system.import(`${header}\n2024-01-01;M001;W0001;1;PVC;A;1;1;\n`, {
@@ -41,9 +41,20 @@ describe('housekeeping', () => {
       [system.admin.userId],
     )
 
-    expect(await keepHouse(system.database.db, system.store, logger)).toEqual({ tickets: 1, files: 0 })
+    await system.database.pool.query('create table load_1_1_1_2024_01 (id bigint)')
+    await system.database.pool.query('create table load_999999_1_1_2024_01 (id bigint)')
+
+    expect(await keepHouse(system.database.db, system.store, logger)).toEqual({
+      tickets: 1,
+      files: 0,
+      tables: 1,
+    })
     const later = new Date(Date.now() + 2 * 60 * 60_000)
-    expect(await keepHouse(system.database.db, system.store, logger, later)).toEqual({ tickets: 0, files: 1 })
+    expect(await keepHouse(system.database.db, system.store, logger, later)).toEqual({
+      tickets: 0,
+      files: 1,
+      tables: 0,
+    })
 
     const left: string[] = []
     for await (const { key } of system.store.list('jobs')) left.push(key)

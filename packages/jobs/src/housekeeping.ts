@@ -13,10 +13,11 @@ export async function keepHouse(
   store: ArtifactStore,
   logger: Logger,
   now: Date = new Date(),
-): Promise<{ tickets: number; files: number }> {
+): Promise<{ tickets: number; files: number; tables: number }> {
   const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
   const files = await removeStrays(db, store, now)
-  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files }
+  const tables = await dropAbandonedTables(db)
+  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables }
   logger.info({ event: 'housekeeping.done', ...result })
   return result
 }
@@ -52,4 +53,17 @@ async function strays(db: Database, keys: readonly string[]): Promise<string[]> 
       and not exists (select from jobs j
         where j.id::text = split_part(k.key, '/', 2) and j.completed_at is null)`.execute(db)
   return rows.rows.map(({ key }) => key)
+}
+
+/** Tables that a load has filled but, because its process died, neither published nor dropped; by their import's number. */
+async function dropAbandonedTables(db: Database): Promise<number> {
+  const rows = await sql<{ schema: string; name: string }>`
+    select n.nspname as schema, c.relname as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      join imports i on i.import_no::text = substring(c.relname from '^load_([0-9]+)_[0-9]+_[0-9]+_')
+      join jobs j on j.id = i.job_id
+    where c.relkind = 'r' and not c.relispartition and j.completed_at is not null`.execute(db)
+  for (const { schema, name } of rows.rows)
+    await sql`drop table if exists ${sql.id(schema, name)}`.execute(db)
+  return rows.rows.length
 }

@@ -8,10 +8,10 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { StageJob } from '../stage.ts'
 import { eachRowFile, type RowSource } from './row-files.ts'
 
-/** Counts the rows that have gone into the database, for the progress of the load. */
+/** Counts the rows that have gone into the database, over all connections of a load. */
 export interface RowMeter {
   copied: number
-  total: number
+  readonly total: number
 }
 
 /** The share of the load's progress that copying takes; the rest is indexes, ledger and commit. */
@@ -26,35 +26,37 @@ export async function copyRows(
   meter: RowMeter,
   table?: string,
 ): Promise<number> {
-  const before = meter.copied
+  let arrived = 0
   await eachRowFile(job, source, part, async (path) => {
     const copy = client.query(copyFrom(copyIn(job.facts.definition, table)))
-    const report = () =>
-      job.report({
-        fraction: meter.total === 0 ? COPYING : (meter.copied / meter.total) * COPYING,
-        message: 'Loading the rows',
-        totalItems: meter.total,
-        processedItems: meter.copied,
-      })
-    const start = meter.copied
-    await pipeline(createReadStream(path, { highWaterMark: 512 * 1024 }), counting(meter, report), copy, {
-      signal: job.signal,
+    let lines = 0
+    const count = counting((more) => {
+      lines += more
+      meter.copied += more
+      report(job, meter)
     })
+    await pipeline(createReadStream(path, { highWaterMark: 512 * 1024 }), count, copy, { signal: job.signal })
     // Lines were counted on the way; PostgreSQL knows how many rows they were.
-    meter.copied = start + copy.rowCount
-    report()
+    meter.copied += copy.rowCount - lines
+    arrived += copy.rowCount
   })
   await failPoint('load.after-copy')
-  return meter.copied - before
+  return arrived
+}
+
+function report(job: StageJob, meter: RowMeter): void {
+  const processedItems = Math.min(meter.copied, meter.total)
+  const fraction = meter.total === 0 ? COPYING : (processedItems / meter.total) * COPYING
+  job.report({ fraction, message: 'Loading the rows', totalItems: meter.total, processedItems })
 }
 
 /** Lets bytes pass and counts the lines in them, which is near enough to the rows for a progress bar. */
-function counting(meter: RowMeter, report: () => void): Transform {
+function counting(onLines: (lines: number) => void): Transform {
   return new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
-      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) meter.copied += 1
-      meter.copied = Math.min(meter.copied, meter.total)
-      report()
+      let lines = 0
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1
+      onLines(lines)
       failPoint('load.during-copy').then(
         () => done(null, chunk),
         (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),

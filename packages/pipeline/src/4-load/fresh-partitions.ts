@@ -14,19 +14,24 @@ import {
   pourFresh,
 } from '@aduana/datasets/partitions'
 import { deleteRows, targetTable } from '@aduana/datasets/target'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
+import { copyRows, type RowMeter } from './copy-rows.ts'
+import { interruptible } from './interruptible.ts'
+import type { ScopeDays } from './replaced-days.ts'
+import type { RowSource } from './row-files.ts'
 
 /**
- * A month whose rows are written into a table of their own, without indexes; the indexes are built in bulk and the
- * table becomes the partition at the end. So a new month, or one that is replaced as a whole, loads about twice as
+ * A month whose rows are written into a table of their own, without indexes, which are then built in bulk; the load's
+ * transaction makes the table the partition. So a new month, or one that is replaced as a whole, loads about twice as
  * fast as row by row into indexes, and readers notice nothing until the commit.
  */
 export interface FreshPartition {
   partition: Partition
-  /** Name of the table until it becomes the partition. */
+  /** Name of the table, of this run alone, until it becomes the partition. */
   name: string
   /** Accepted rows of the month. */
   rows: number
@@ -45,16 +50,17 @@ const Indexes = z.array(
 )
 const Survivors = z.tuple([z.object({ removed: z.coerce.number(), survivors: z.coerce.number() })])
 
-/** Which months of a load get a fresh table, and make the tables. `replaced` are the days whose old rows go. */
-export async function createFreshPartitions(
+/** Which months of a load are written into tables of their own. `replaced` are the days whose old rows go. */
+export async function planFreshPartitions(
   job: StageJob,
-  client: pg.PoolClient,
   validated: ValidateOutput,
-  replaced: readonly Day[],
+  replaced: readonly ScopeDays[],
 ): Promise<FreshPartition[]> {
   const { definition, importNo, mode } = job.facts
-  if (!definition.partitioned) return []
-  const existing = await partitionNames(client, definition)
+  if (!definition.partitioned || mode === 'upsert') return []
+  const { pool } = job.context
+  const existing = await partitionNames(pool, definition)
+  const goes = replaced.flatMap(({ days }) => days)
   const fresh: FreshPartition[] = []
   for (const partition of partitionsFor(
     definition,
@@ -62,18 +68,74 @@ export async function createFreshPartitions(
   )) {
     const inMonth = (day: Day) => day >= partition.from && day < partition.to
     const rows = validated.days.reduce((sum, entry) => sum + (inMonth(entry.day) ? entry.rows : 0), 0)
-    const days = replaced.filter(inMonth)
+    const days = goes.filter(inMonth)
     const replaces = existing.has(partition.name)
     if (replaces) {
       if (mode !== 'replace-window' || definition.replaceScope !== undefined || rows < EXCHANGE_FROM_ROWS)
         continue
-      if ((await survivors(client, definition, partition, days)).survivors > 0) continue
+      if ((await survivors(pool, definition, partition, days)).survivors > 0) continue
     }
-    const name = `${partition.name}_new_${importNo}`
-    await client.query(createFresh(definition, name))
+    const name = `load_${importNo}_${job.run.attempt}_${job.run.try}_${partition.from.slice(0, 7).replace('-', '_')}`
     fresh.push({ partition, name, rows, days, replaces })
   }
   return fresh
+}
+
+/**
+ * Fill the tables of fresh months, and run `use` with them. Nobody sees them before the load's transaction makes them
+ * partitions; those that do not get there are dropped.
+ */
+export async function withFreshPartitions(
+  job: StageJob,
+  fresh: readonly FreshPartition[],
+  source: RowSource,
+  meter: RowMeter,
+  use: () => Promise<void>,
+): Promise<void> {
+  try {
+    await fillAll(job, fresh, source, meter)
+    await use()
+  } finally {
+    await dropLeftovers(job, fresh)
+  }
+}
+
+/** Two tables at a time, each on a connection and in a transaction of its own. */
+async function fillAll(
+  job: StageJob,
+  fresh: readonly FreshPartition[],
+  source: RowSource,
+  meter: RowMeter,
+): Promise<void> {
+  const waiting = [...fresh]
+  const fillNext = async (): Promise<void> => {
+    for (let month = waiting.shift(); month; month = waiting.shift()) await fill(job, month, source, meter)
+  }
+  const [one, two] = await Promise.allSettled([fillNext(), fillNext()])
+  for (const result of [one, two]) if (result.status === 'rejected') throw result.reason
+}
+
+async function fill(job: StageJob, month: FreshPartition, source: RowSource, meter: RowMeter): Promise<void> {
+  const { definition } = job.facts
+  await inTransactionOnConnection(job.context.pool, (_tx, client) =>
+    interruptible(job, client, async () => {
+      await client.query(`set local maintenance_work_mem = '128MB'`)
+      await client.query(createFresh(definition, month.name))
+      const part = { rows: month.rows, days: month.partition }
+      await copyRows(job, client, source, part, meter, besideTarget(definition, month.name))
+      const indexes = Indexes.parse((await client.query(listIndexes(definition))).rows)
+      for (const index of indexes) await client.query(buildIndex(definition, month.name, index))
+    }),
+  )
+}
+
+/** Drop the tables that did not become partitions. What cannot be dropped now is left to housekeeping. */
+async function dropLeftovers(job: StageJob, fresh: readonly FreshPartition[]): Promise<void> {
+  const { pool, logger } = job.context
+  for (const { name } of fresh)
+    await pool
+      .query(`drop table if exists ${besideTarget(job.facts.definition, name)}`)
+      .catch((error: unknown) => logger.warn({ event: 'load.table_left', table: name, err: error }))
 }
 
 /** Make a filled fresh table the partition of its month. Answers how many old rows went with the one it replaces. */
@@ -83,8 +145,6 @@ export async function settleFreshPartition(
   fresh: FreshPartition,
 ): Promise<number> {
   const { definition } = job.facts
-  const indexes = Indexes.parse((await client.query(listIndexes(definition))).rows)
-  for (const index of indexes) await client.query(buildIndex(definition, fresh.name, index))
   await client.query(lockPartitions(definition))
   if (fresh.replaces) return exchange(client, definition, fresh)
   const exists = (await partitionNames(client, definition)).has(fresh.partition.name)
@@ -127,7 +187,7 @@ async function exchange(
 }
 
 async function survivors(
-  client: pg.PoolClient,
+  client: pg.Pool | pg.PoolClient,
   definition: DatasetDefinition,
   partition: Partition,
   days: readonly Day[],
@@ -142,7 +202,10 @@ async function survivors(
   return Survivors.parse(found.rows)[0]
 }
 
-async function partitionNames(client: pg.PoolClient, definition: DatasetDefinition): Promise<Set<string>> {
+async function partitionNames(
+  client: pg.Pool | pg.PoolClient,
+  definition: DatasetDefinition,
+): Promise<Set<string>> {
   const listed = await client.query(listPartitions(definition))
   return new Set(Names.parse(listed.rows).map(({ name }) => name))
 }

@@ -10,6 +10,7 @@ import type pg from 'pg'
 import { CancelledError } from '../cancelled.ts'
 import type { StageJob } from '../stage.ts'
 import type { LoadOutput } from '../stage-outputs.ts'
+import { interruptible } from './interruptible.ts'
 import type { Publishing } from './publishing.ts'
 import { recordUpdate } from './record-update.ts'
 import { type Written, writeRows } from './write-rows.ts'
@@ -57,22 +58,6 @@ async function backendPid(tx: Tx): Promise<number> {
   const pid = row.rows[0]?.pid
   if (pid === undefined) throw new Error('the connection has no backend')
   return pid
-}
-
-/** While `work` runs, an abort cancels the statement of its connection, so that it stops within moments. */
-async function interruptible<T>(job: StageJob, client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
-  const pid = (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]?.pid
-  const cancel = () =>
-    void job.context.pool
-      .query('select pg_cancel_backend($1)', [pid])
-      .catch((error: unknown) => job.context.logger.warn({ event: 'load.not_interrupted', err: error }))
-  if (job.signal.aborted) cancel()
-  job.signal.addEventListener('abort', cancel, { once: true })
-  try {
-    return await work()
-  } finally {
-    job.signal.removeEventListener('abort', cancel)
-  }
 }
 
 async function finish(

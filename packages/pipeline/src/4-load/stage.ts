@@ -1,8 +1,10 @@
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
+import { planFreshPartitions, withFreshPartitions } from './fresh-partitions.ts'
 import { holdLease } from './hold-lease.ts'
 import { publish } from './publish.ts'
+import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
 import { claimOrPark, windowsOf } from './windows.ts'
 
@@ -25,7 +27,12 @@ async function work(job: StageJob): Promise<StageResult> {
   try {
     const clean = await fetchFile(leased, 'clean.parquet')
     const source = { clean, members: await surrogates(leased, clean), lastRecord: parsed.records }
-    await publish(leased, { lease: held.lease, windows, source, validated })
+    const meter = { copied: 0, total: validated.clean }
+    const replaced = replacedDays(job, windows, validated)
+    const fresh = await planFreshPartitions(leased, validated, replaced)
+    await withFreshPartitions(leased, fresh, source, meter, () =>
+      publish(leased, { lease: held.lease, windows, source, replaced, fresh, meter, validated }),
+    )
     return { kind: 'committed' }
   } finally {
     held.stop()

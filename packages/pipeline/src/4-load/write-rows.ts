@@ -1,13 +1,12 @@
 import { addDays, type Day } from '@aduana/contracts/dates'
-import { besideTarget } from '@aduana/datasets/partitions'
 import { deleteRows } from '@aduana/datasets/target'
 import { createStageTable, mergeStage, stageTable } from '@aduana/datasets/upsert'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
-import { copyRows, type RowMeter } from './copy-rows.ts'
-import { createFreshPartitions, type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
+import { copyRows } from './copy-rows.ts'
+import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import type { Publishing } from './publishing.ts'
 
 /** Rows that a load changed in the target. */
@@ -28,84 +27,36 @@ export async function writeRows(
   client: pg.PoolClient,
   publishing: Publishing,
 ): Promise<Written> {
-  const meter: RowMeter = { copied: 0, total: publishing.validated.clean }
   const written =
     job.facts.mode === 'upsert'
-      ? await upsert(job, client, publishing, meter)
-      : await insert(job, client, publishing, meter)
+      ? await upsert(job, client, publishing)
+      : await insert(job, client, publishing)
+  const { meter } = publishing
   if (meter.copied !== meter.total)
     throw new Error(`${meter.total} rows were accepted, but ${meter.copied} arrived in the table`)
   return written
 }
 
 /** Replace-window deletes what the window holds, then inserts; append only inserts. */
-async function insert(
-  job: StageJob,
-  client: pg.PoolClient,
-  publishing: Publishing,
-  meter: RowMeter,
-): Promise<Written> {
-  const { definition } = job.facts
-  const { source, validated } = publishing
-  const replaced = job.facts.mode === 'replace-window' ? replacedDays(job, publishing) : []
-  const fresh = await createFreshPartitions(
-    job,
-    client,
-    validated,
-    replaced.flatMap(({ days }) => days),
-  )
-  let removed = await deleteOld(job, client, replaced, fresh)
+async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
+  let removed = await deleteOld(job, client, publishing)
   await failPoint('load.after-delete')
-  for (const month of fresh) {
-    await copyRows(
-      job,
-      client,
-      source,
-      { rows: month.rows, days: month.partition },
-      meter,
-      besideTarget(definition, month.name),
-    )
-    removed += await settleFreshPartition(job, client, month)
-  }
-  for (const part of remaining(publishing, fresh)) await copyRows(job, client, source, part, meter)
-  return { inserted: meter.copied, updated: 0, unchanged: 0, removed }
-}
-
-interface ScopeDays {
-  scope: string
-  days: Day[]
-}
-
-/** A declared window is replaced as a whole; otherwise only the days that the accepted rows bring. */
-function replacedDays(job: StageJob, { windows, validated }: Publishing): ScopeDays[] {
-  const { window } = job.facts
-  return windows.map(({ scope }) => ({
-    scope,
-    days: window
-      ? daysOf(window.from, window.to)
-      : validated.days.filter((entry) => entry.scope === scope).map(({ day }) => day),
-  }))
-}
-
-function daysOf(from: Day, to: Day): Day[] {
-  const days: Day[] = []
-  for (let day = from; day < to; day = addDays(day, 1)) days.push(day)
-  return days
+  for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
+  for (const part of remaining(publishing))
+    await copyRows(job, client, publishing.source, part, publishing.meter)
+  return { inserted: publishing.meter.copied, updated: 0, unchanged: 0, removed }
 }
 
 /** Delete the old rows, but for the months that are exchanged as a whole. */
 async function deleteOld(
   job: StageJob,
   client: pg.PoolClient,
-  replaced: readonly ScopeDays[],
-  fresh: readonly FreshPartition[],
+  { replaced, fresh }: Publishing,
 ): Promise<number> {
   const { definition } = job.facts
   let removed = 0
   for (const { scope, days } of replaced) {
-    const here = days.filter(
-      (day) => !fresh.some(({ partition }) => day >= partition.from && day < partition.to),
-    )
+    const here = days.filter((day) => !isFresh(day, fresh))
     if (here.length === 0) continue
     const selection = { days: here, ...(definition.replaceScope === undefined ? {} : { scope }) }
     removed += (await client.query(deleteRows(definition, selection))).rowCount ?? 0
@@ -116,11 +67,11 @@ async function deleteOld(
 type Part = Parameters<typeof copyRows>[3]
 
 /** The rows that no fresh table takes: all of them, or those of the months between. */
-function remaining({ validated }: Publishing, fresh: readonly FreshPartition[]): Part[] {
+function remaining({ validated, fresh }: Publishing): Part[] {
   if (fresh.length === 0) return [{ rows: validated.clean }]
   const months = new Map<string, { rows: number; from: Day; to: Day }>()
   for (const { day, rows } of validated.days) {
-    if (fresh.some(({ partition }) => day >= partition.from && day < partition.to)) continue
+    if (isFresh(day, fresh)) continue
     const from = `${day.slice(0, 7)}-01`
     const month = months.get(from) ?? { rows: 0, from, to: `${addDays(from, 31).slice(0, 7)}-01` }
     months.set(from, { ...month, rows: month.rows + rows })
@@ -128,11 +79,14 @@ function remaining({ validated }: Publishing, fresh: readonly FreshPartition[]):
   return [...months.values()].map(({ rows, from, to }) => ({ rows, days: { from, to } }))
 }
 
+function isFresh(day: Day, fresh: readonly FreshPartition[]): boolean {
+  return fresh.some(({ partition }) => day >= partition.from && day < partition.to)
+}
+
 async function upsert(
   job: StageJob,
   client: pg.PoolClient,
-  { source, validated }: Publishing,
-  meter: RowMeter,
+  { source, validated, meter }: Publishing,
 ): Promise<Written> {
   const { definition } = job.facts
   await client.query(createStageTable(definition))
