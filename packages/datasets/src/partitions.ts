@@ -76,9 +76,20 @@ export function attachFresh(definition: DatasetDefinition, name: string, partiti
   return [
     `alter table ${fresh} add constraint "month_of_partition" check (${day} >= date ${from} and ${day} < date ${to})`,
     `alter table ${fresh} rename to ${quoteIdentifier(partition.name)}`,
+    renameIndexes(definition, name, partition),
     `alter table ${targetTable(definition)} attach partition ${table} for values from (${from}) to (${to})`,
     `alter table ${table} drop constraint "month_of_partition"`,
   ]
+}
+
+/** Indexes are named after the table that they were built on; they take the name of the partition with it. */
+function renameIndexes(definition: DatasetDefinition, name: string, partition: Partition): string {
+  const [schema, table] = [lit(definition.table.schema), lit(besideTarget(definition, partition.name))]
+  return `do $$ declare found record; begin
+    for found in select c.relname as old, left(replace(c.relname, ${lit(name)}, ${lit(partition.name)}), 63) as new
+      from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+      where i.indrelid = ${table}::regclass and c.relname like ${lit(`${name}%`)}
+    loop execute format('alter index %I.%I rename to %I', ${schema}, found.old, found.new); end loop; end $$`
 }
 
 /** The statements that take a partition away with all its rows. They lock the whole target, so nothing slow may follow. */
