@@ -5,6 +5,7 @@ import { Artifact, Job, JobQuery, page } from '@aduana/contracts/jobs'
 import { Reject } from '@aduana/contracts/rejects'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { findArtifact, groupRejects, listJobs, listRejects, readJob } from '@aduana/jobs/read'
+import { retryJob } from '@aduana/jobs/retry'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -95,6 +96,25 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       },
     },
     (request) => cancelJob(db, principalOf(request), request.params.id),
+  )
+
+  typed.post(
+    '/api/jobs/:id/retry',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'retryJob',
+        summary: 'Try a failed job again, from the stage that failed',
+        tags: ['jobs'],
+        params: JobParameters,
+        response: {
+          200: Job,
+          ...COMMON,
+          ...problems('forbidden', 'illegal_transition', 'already_imported'),
+        },
+      },
+    },
+    (request) => retryJob(db, principalOf(request), request.params.id),
   )
 
   typed.get(

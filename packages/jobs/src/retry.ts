@@ -1,0 +1,71 @@
+import { Day } from '@aduana/contracts/dates'
+import { hasRole, type Principal } from '@aduana/contracts/identity'
+import type { Job } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { violatedConstraint } from '@aduana/db/sql-errors'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { readJob } from './read.ts'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+import { claimWindows, waitForWindows } from './windows.ts'
+
+/**
+ * Try a failed job again, from the stage that failed: what the stages before it left behind is used again. A declared
+ * window is reserved anew; when it is taken, the job waits for it.
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`
+ */
+export async function retryJob(db: Database, principal: Principal, id: string): Promise<Job> {
+  const job = await readJob(db, principal, id)
+  if (!hasRole(principal.role, 'operator'))
+    throw new ProblemError('forbidden', 'Retrying needs the role operator, steward or admin.')
+  if (job.status !== 'FAILED')
+    throw new ProblemError(
+      'illegal_transition',
+      `The job is ${job.status}; only a failed one can be retried.`,
+    )
+  try {
+    await inTransaction(db, (tx) => queueAgain(tx, principal, id))
+  } catch (error) {
+    if (violatedConstraint(error) !== 'jobs_same_bytes_once') throw error
+    throw new ProblemError('already_imported', 'Another job has imported the same bytes in the meantime.')
+  }
+  return readJob(db, principal, id)
+}
+
+async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<void> {
+  const waits = await reserveAgain(tx, id)
+  const version = await changeJob(
+    tx,
+    { jobId: id, from: ['FAILED'] },
+    {
+      status: 'QUEUED',
+      waiting_for: waits ? 'window' : null,
+      message: waits ? 'Waiting for the window' : 'Waiting to be processed again',
+      error: null,
+      completed_at: null,
+      cancel_requested_at: null,
+      admitted_at: null,
+      lost_count: 0,
+    },
+  )
+  if (version === undefined) throw new ProblemError('illegal_transition', 'The job is not failed any more.')
+  await audit(tx, { actor: principal.userId, action: 'job.retry', subjectType: 'job', subjectId: id })
+  await wakeDispatchers(tx)
+}
+
+const Declared = z.array(z.object({ dataset_id: z.uuid(), scope: z.string(), from: Day, to: Day }))
+
+async function reserveAgain(tx: Tx, id: string): Promise<boolean> {
+  const rows = await sql`select dataset_id, coalesce(scopes[1], '') as scope,
+      lower(declared_window)::text as from, upper(declared_window)::text as to
+    from imports where job_id = ${id} and declared_window is not null`.execute(tx)
+  const [declared] = Declared.parse(rows.rows)
+  if (!declared) return false
+  const { scope, from, to } = declared
+  const claim = { jobId: id, datasetId: declared.dataset_id, windows: [{ scope, from, to }] }
+  if ((await claimWindows(tx, claim)).kind === 'held') return false
+  await waitForWindows(tx, claim)
+  return true
+}
