@@ -119,12 +119,22 @@ async function fill(job: StageJob, month: FreshPartition, source: RowSource, met
   const { definition } = job.facts
   await inTransactionOnConnection(job.context.pool, (_tx, client) =>
     interruptible(job, client, async () => {
+      const began = performance.now()
       await client.query(`set local maintenance_work_mem = '128MB'`)
       await client.query(createFresh(definition, month.name))
       const part = { rows: month.rows, days: month.partition }
       await copyRows(job, client, source, part, meter, besideTarget(definition, month.name))
+      const copied = performance.now()
       const indexes = Indexes.parse((await client.query(listIndexes(definition))).rows)
       for (const index of indexes) await client.query(buildIndex(definition, month.name, index))
+      job.context.logger.debug({
+        event: 'load.month_filled',
+        jobId: job.run.jobId,
+        month: month.partition.name,
+        rows: month.rows,
+        copyMilliseconds: Math.round(copied - began),
+        indexMilliseconds: Math.round(performance.now() - copied),
+      })
     }),
   )
 }
