@@ -193,7 +193,7 @@ describe('loading production', () => {
     expect(indexes.rows).toHaveLength(2)
     for (const partition of partitions) {
       const name = `${partition.name}_new`
-      await postgres.client.query(createFresh(production, name))
+      await postgres.client.query(createFresh(production, name, partition))
       for (const index of indexes.rows) await postgres.client.query(buildIndex(production, name, index))
       for (const sql of attachFresh(production, name, partition)) await postgres.client.query(sql)
     }

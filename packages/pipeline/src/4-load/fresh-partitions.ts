@@ -109,19 +109,28 @@ async function fillAll(
 ): Promise<void> {
   const waiting = [...fresh]
   const fillNext = async (): Promise<void> => {
-    for (let month = waiting.shift(); month; month = waiting.shift()) await fill(job, month, source, meter)
+    for (let month = waiting.shift(); month; month = waiting.shift())
+      await fill(job, month, source, meter, fresh.length === 1)
   }
   const [one, two] = await Promise.allSettled([fillNext(), fillNext()])
   for (const result of [one, two]) if (result.status === 'rejected') throw result.reason
 }
 
-async function fill(job: StageJob, month: FreshPartition, source: RowSource, meter: RowMeter): Promise<void> {
+async function fill(
+  job: StageJob,
+  month: FreshPartition,
+  source: RowSource,
+  meter: RowMeter,
+  alone: boolean,
+): Promise<void> {
   const { definition } = job.facts
   await inTransactionOnConnection(job.context.pool, (_tx, client) =>
     interruptible(job, client, async () => {
       const began = performance.now()
+      // Two tables are filled at a time: more workers for each would only get in each other's way.
       await client.query(`set local maintenance_work_mem = '128MB'`)
-      await client.query(createFresh(definition, month.name))
+      if (!alone) await client.query('set local max_parallel_maintenance_workers = 0')
+      await client.query(createFresh(definition, month.name, month.partition))
       const part = { rows: month.rows, days: month.partition }
       await copyRows(job, client, source, part, meter, besideTarget(definition, month.name))
       const copied = performance.now()

@@ -15,7 +15,7 @@ export interface RowSource {
 }
 
 /** About how many rows one file takes: the next is written while one is copied, so neither side waits long. */
-const ROWS_PER_FILE = 250_000
+const ROWS_PER_FILE = 500_000
 
 /**
  * Write the rows (of some days) as a series of files, each handed to `use` and removed afterwards. While one is used
