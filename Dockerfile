@@ -22,4 +22,4 @@ COPY --from=build /app /app
 USER node
 VOLUME /data
 EXPOSE 3000
-CMD ["node", "apps/api/dist/main.js"]
+CMD ["node", "--max-old-space-size=160", "--max-semi-space-size=4", "apps/api/dist/main.js"]

@@ -11,6 +11,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { API_HEAP } from '../apps/local/src/application.mjs'
 import { startPostgres } from '../apps/local/src/postgres.mjs'
 import { startRedis } from '../apps/local/src/redis.mjs'
 
@@ -20,8 +21,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
 const processes = []
 
-const program = (app, file, env) =>
-  spawn(process.execPath, [join(root, `apps/${app}/dist/${file}.js`)], {
+const program = (app, file, env, nodeArgs = []) =>
+  spawn(process.execPath, [...nodeArgs, join(root, `apps/${app}/dist/${file}.js`)], {
     env: { ...process.env, ...env },
     stdio: 'ignore',
   })
@@ -88,7 +89,7 @@ try {
   execFileSync(process.execPath, [join(root, 'apps/worker/dist/migrate.js')], {
     env: { ...process.env, ...env },
   })
-  const api = program('api', 'main', env)
+  const api = program('api', 'main', env, API_HEAP)
   const worker = program('worker', 'main', env)
   processes.push(api, worker)
   base = 'http://127.0.0.1:3987'

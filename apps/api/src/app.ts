@@ -10,7 +10,7 @@ import { registerAccess } from './plugins/access.ts'
 import { registerBullBoard } from './plugins/bull-board.ts'
 import { addGauge, registerMetrics } from './plugins/metrics.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
-import { registerProblems } from './plugins/problems.ts'
+import { registerProblems, sendProblem, toProblem } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -54,6 +54,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     requestTimeout: 0,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
+    // Errors before a route is found, such as a path that is too long.
+    frameworkErrors: (error, request, reply) => sendProblem(request, reply, toProblem(error)),
   })
   app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)

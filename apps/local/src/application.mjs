@@ -6,6 +6,9 @@ import { freePort } from './ports.mjs'
 import { describe, endWithLauncher, mustRun, startService, stopService } from './processes.mjs'
 import { supervise } from './supervise.mjs'
 
+/** The API streams whatever it handles: a small heap is enough, and keeps its memory flat. */
+export const API_HEAP = ['--max-old-space-size=160', '--max-semi-space-size=4']
+
 const READY_MS = 60_000
 const ATTEMPTS = 3
 
@@ -71,7 +74,8 @@ export async function startApi(settings, env, signal) {
     signal.throwIfAborted()
     const port = await freePort(settings.port, settings.host)
     const url = `http://${reachableName(settings.host)}:${port}`
-    const spawnApi = () => startProgram('api', PROGRAMS.api, settings, { ...env, PORT: String(port) })
+    const spawnApi = () =>
+      startProgram('api', PROGRAMS.api, settings, { ...env, PORT: String(port) }, API_HEAP)
     const logStart = sizeOf(logFile)
     const first = spawnApi()
     const problem = await untilReady(first, url, signal).catch(async (error) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { PROGRAMS } from './application.mjs'
+import { API_HEAP, PROGRAMS } from './application.mjs'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -76,10 +76,10 @@ test('the image is installed and built by the commands of npm start, with the pn
 })
 
 test('each program of the composition has its own command, of a program that exists', () => {
-  expect(compose.services.api.command).toEqual(['node', PROGRAMS.api])
+  expect(compose.services.api.command).toEqual(['node', ...API_HEAP, PROGRAMS.api])
   expect(compose.services.worker.command).toEqual(['node', PROGRAMS.worker])
   expect(compose.services.migrate.command).toEqual(['node', PROGRAMS.migrate])
-  expect(JSON.parse(all('CMD')[0] ?? '')).toEqual(['node', PROGRAMS.api])
+  expect(JSON.parse(all('CMD')[0] ?? '')).toEqual(['node', ...API_HEAP, PROGRAMS.api])
   for (const program of Object.values(PROGRAMS)) expect(program).toSatisfy(hasSource)
 })
 

@@ -4,7 +4,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Interrupted, LaunchError, systemCode } from './errors.mjs'
 import { tailOf } from './logs.mjs'
-import { tellReaper } from './reaper.mjs'
+import { readyReaper, tellReaper } from './reaper.mjs'
 
 /** @typedef {{ code: number | null, signal: NodeJS.Signals | null, error?: Error }} Ending */
 
@@ -34,6 +34,7 @@ const groups = new Set()
 export function startService({ name, command, env, logFile, cwd }) {
   const log = openLog(logFile)
   const [program = '', ...args] = command
+  readyReaper()
   const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', log, log] })
   closeSync(log)
   const pid = child.pid ?? 0
@@ -61,6 +62,7 @@ export async function runProgram({ command, env, signal, logFile, cwd, input, ti
   if (signal?.aborted) throw new Interrupted()
   const log = logFile === undefined ? 'inherit' : openLog(logFile)
   const [program = '', ...args] = command
+  readyReaper()
   const child = spawn(program, args, {
     cwd,
     env,

@@ -56,11 +56,14 @@ test('a launcher killed outright leaves neither its services nor what they start
   writeFileSync(
     launcher,
     `import { startService } from ${JSON.stringify(new URL('./processes.mjs', import.meta.url).href)}
+    import { writeFileSync } from 'node:fs'
     startService({ ...${JSON.stringify({ ...options, env: { PATH: process.env.PATH } })} })
+    writeFileSync(${JSON.stringify(join(dir, 'started'))}, '')
     setInterval(() => {}, 1000)`,
   )
   const child = spawn(process.execPath, [launcher], { stdio: 'inherit' })
   const both = await pidsIn(pids)
+  await vi.waitFor(() => expect(existsSync(join(dir, 'started'))).toBe(true), { timeout: 5000, interval: 20 })
   expect(both.every(processExists)).toBe(true)
   child.kill('SIGKILL')
   await once(child, 'exit')

@@ -22,14 +22,9 @@ for group in $groups; do kill -KILL "-$group"; done
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let reaper
 
-/**
- * Tells the reaper which process groups to end should this process be killed. It is started with the first group.
- * @param {Iterable<number>} groups
- */
-export function tellReaper(groups) {
-  const list = [...groups]
+/** Starts the reaper, before the first program whose end it may have to see to. */
+export function readyReaper() {
   if (reaper === undefined) {
-    if (list.length === 0) return
     reaper = spawn('sh', ['-c', SCRIPT], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
     reaper.unref()
     // Without a reaper (it was killed) a clean stop still works; only the net below it is gone.
@@ -37,5 +32,12 @@ export function tellReaper(groups) {
     if (reaper.stdin !== null && 'unref' in reaper.stdin && typeof reaper.stdin.unref === 'function')
       reaper.stdin.unref()
   }
-  if (reaper.stdin?.writable) reaper.stdin.write(`${list.join(' ')}\n`)
+}
+
+/**
+ * Tells the reaper which process groups to end should this process be killed.
+ * @param {Iterable<number>} groups
+ */
+export function tellReaper(groups) {
+  if (reaper?.stdin?.writable) reaper.stdin.write(`${[...groups].join(' ')}\n`)
 }

@@ -170,6 +170,33 @@ describe('an installation', { timeout: 90_000 }, () => {
     await expectSettled(system)
   })
 
+  test('goes on with an import whose worker was told to stop in the middle of copying', async () => {
+    const one = await createTestSystem()
+    try {
+      const first = await one.startWorker({ ADUANA_FAIL_POINTS: 'load.during-copy=hang' })
+      const id = await one.accept(sample('z'), { dataset: 'production' })
+      await until(
+        async () => {
+          const busy = await one.database.pool.query(
+            `select 1 from pg_stat_activity where datname = current_database() and query ilike 'copy %'
+               and state = 'active'`,
+          )
+          return busy.rowCount === 1
+        },
+        { what: 'rows are being copied' },
+      )
+      await first.stop()
+      expect(await first.exited).toEqual({ code: 0, signal: null })
+      await one.startWorker()
+      const job = await one.finished(id, 60_000)
+      expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 300 } })
+      expect(job.attempts.filter((attempt) => attempt.state === 'failed')).toEqual([])
+      await expectSettled(one)
+    } finally {
+      await one.close()
+    }
+  })
+
   test('gives its work back without spending a try when it is told to stop', async () => {
     const rows = Array.from({ length: 300_000 }, (_, index) => `2024-10-01;M001;W0001;1;PVC;Y${index};1;1;`)
     const one = await createTestSystem({ workers: 1 })

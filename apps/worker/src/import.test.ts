@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -225,6 +226,24 @@ describe('an import of production', () => {
       dataset: 'production',
     })
     expect(job.error).toMatchObject({ code: 'window_too_wide' })
+  })
+
+  test('leaves out an unknown column, whatever is in its name', async () => {
+    const content = file(row('2024-08-05', 'N1')).replace(/$/gm, (_end, at, all) =>
+      at < all.length ? ';x' : '',
+    )
+    const job = await system.import(content.replace(';x\n', ';ex\0tra\n'), { dataset: 'production' })
+    expect(job).toMatchObject({ status: 'COMPLETED', result: { ignoredColumns: ['ex\u2400tra'] } })
+  })
+
+  test('reads gzip, also with the padding that tapes add, and refuses what is not padding', async () => {
+    const packed = gzipSync(file(row('2024-08-06', 'Z1')))
+    const padded = await system.import(Buffer.concat([packed, Buffer.alloc(512)]), { dataset: 'production' })
+    expect(padded).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 } })
+    const dirty = await system.import(Buffer.concat([packed, Buffer.from('more')]), { dataset: 'production' })
+    expect(dirty.error).toMatchObject({ code: 'unreadable_file' })
+    const cut = await system.import(packed.subarray(0, packed.length - 9), { dataset: 'production' })
+    expect(cut.error).toMatchObject({ code: 'unreadable_file' })
   })
 
   test('reads Windows-1252 and quoted line breaks as they were meant', async () => {

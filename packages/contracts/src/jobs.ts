@@ -59,19 +59,35 @@ export type Job = z.infer<typeof Job>
 
 const Flag = z.stringbool()
 
+/** Text that PostgreSQL can hold. */
+const PlainText = z.string().regex(/^[^\0]*$/, 'must not contain NUL')
+
 /** The form fields of an import beside the file itself, as they arrive: all text. */
 export const ImportForm = z.strictObject({
-  dataset: z.string().min(1).max(63),
+  dataset: PlainText.min(1).max(63),
   from: Day.optional(),
   to: Day.optional(),
-  scope: z.string().max(200).optional(),
+  scope: PlainText.max(200).optional(),
   mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
   force: Flag.default(false),
   onConflict: z.enum(['reject', 'wait']).default('reject'),
-  priority: z.coerce.number().int().min(-100).max(100).default(0),
-  startAt: Instant.optional(),
+  priority: z
+    .string()
+    .regex(/^-?\d{1,3}$/, 'a whole number from -100 to 100')
+    .transform(Number)
+    .pipe(z.int().min(-100).max(100))
+    .default(0),
+  startAt: z.iso
+    .datetime({
+      offset: true,
+      error: 'a time with its zone, as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00',
+    })
+    .optional(),
   encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).optional(),
-  delimiter: z.string().length(1).optional(),
+  delimiter: z
+    .string()
+    .regex(/^[\t!#-&(-\x2f:-@[-`{-~ ]$/, 'one character that is not a letter, a digit or a quote')
+    .optional(),
 })
 export type ImportForm = z.infer<typeof ImportForm>
 
@@ -81,7 +97,7 @@ export type ImportAccepted = z.infer<typeof ImportAccepted>
 export const JobQuery = z.strictObject({
   status: JobStatus.optional(),
   type: JobType.optional(),
-  dataset: z.string().optional(),
+  dataset: PlainText.max(63).optional(),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
 })

@@ -1,4 +1,5 @@
 import type { Tx } from './database.ts'
+import { jsonb } from './jsonb.ts'
 
 export interface AuditEntry {
   /** Null when the system itself acts. */
@@ -19,7 +20,7 @@ export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
       action: entry.action,
       subject_type: entry.subjectType,
       subject_id: entry.subjectId,
-      details: JSON.stringify(entry.details ?? {}),
+      details: jsonb(entry.details ?? {}),
     })
     .execute()
 }

@@ -1,5 +1,6 @@
 import type { DomainEvent } from '@aduana/contracts/events'
 import type { Tx } from './database.ts'
+import { jsonb } from './jsonb.ts'
 
 export interface LoggedEvent {
   /** Makes the event happen once, however often its transaction is tried. */
@@ -18,7 +19,7 @@ export async function appendEvent(tx: Tx, logged: LoggedEvent): Promise<void> {
       type: logged.event.type,
       job_id: logged.jobId ?? null,
       dataset_id: logged.datasetId ?? null,
-      body: JSON.stringify(logged.event),
+      body: jsonb(logged.event),
     })
     .onConflict((conflict) => conflict.column('event_key').doNothing())
     .execute()

@@ -101,13 +101,28 @@ async function* unpack(source: Source, progress: SourceProgress): AsyncGenerator
       refuseBomb(out, progress.read, source.maxBytes)
       yield chunk
     }
-    await flow
+    const broken = await flow.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (broken) await allowPadding(source.path, gunzip.bytesWritten, broken)
   } catch (error) {
     throw asBadInput(error)
   } finally {
     gunzip.destroy()
     file.destroy()
   }
+}
+
+/**
+ * What follows the end of a gzip file may be padding, as tapes and mainframes add; anything else is damage.
+ * @throws the error that ended the reading, or `bad_input`
+ */
+async function allowPadding(path: string, from: number, error: unknown): Promise<void> {
+  if (!(error instanceof Error) || !/abort|premature/i.test(`${error.name} ${error.message}`)) throw error
+  for await (const chunk of createReadStream(path, { start: from }) as AsyncIterable<Buffer>)
+    if (chunk.some((byte) => byte !== 0))
+      throw new EngineError('bad_input', 'there is data after the end of the gzip file')
 }
 
 function refuseBomb(out: number, read: number, maxBytes = Number.POSITIVE_INFINITY): void {

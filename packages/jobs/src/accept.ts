@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Stored } from '@aduana/artifacts/store'
 import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
 import { hasRole, type Principal } from '@aduana/contracts/identity'
 import type { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
@@ -8,6 +9,7 @@ import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
+import { jsonb } from '@aduana/db/jsonb'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
@@ -66,6 +68,8 @@ export async function acceptImport(
   const window = declaredWindow(dataset.definition, form)
   try {
     await inTransaction(context.db, async (tx) => {
+      // One after the other, or all who come at once would see the same room.
+      await sql`select pg_advisory_xact_lock(hashtextextended('room in the queue', 0))`.execute(tx)
       await ensureRoom(tx, context.maxQueued)
       await insertImport(tx, principal, upload, { form, dataset, mode, window })
       if (window) await reserve(tx, { jobId: upload.jobId, datasetId: dataset.id, windows: [window] }, form)
@@ -116,12 +120,32 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
     )
   if (!definition.windowColumn)
     throw new ProblemError('bad_window', `The dataset ${definition.code} has no window column.`)
+  refuseOutlandish(definition, from, to)
+  if (form.scope !== undefined && !definition.replaceScope)
+    throw new ProblemError('bad_window', `The windows of ${definition.code} have no scope; leave it out.`)
   if (definition.replaceScope && form.scope === undefined)
     throw new ProblemError(
       'bad_window',
       `A window of ${definition.code} needs its scope (${definition.replaceScope}).`,
     )
   return { scope: definition.replaceScope ? (form.scope ?? '') : '', from, to }
+}
+
+/** A typing error in a window must not delete decades of rows, nor keep everybody waiting while it does. */
+function refuseOutlandish(definition: DatasetDefinition, from: Day, to: Day): void {
+  const span = daysBetween(from, to)
+  if (span > definition.maxWindowDays)
+    throw new ProblemError(
+      'bad_window',
+      `The window ${from} to ${to} spans ${span} days; one import of ${definition.code} may replace at most ${definition.maxWindowDays}. Send several files, each with its own window.`,
+    )
+  const column = definition.columns.find(({ name }) => name === definition.windowColumn)
+  if (column?.type !== 'date' && column?.type !== 'timestamp') return
+  if (from < column.min || addDays(to, -1) > column.max)
+    throw new ProblemError(
+      'bad_window',
+      `The window ${from} to ${to} lies outside of what ${column.name} may be: ${column.min} to ${column.max}.`,
+    )
 }
 
 interface Accepting {
@@ -153,7 +177,7 @@ async function insertImport(
       content_sha256: upload.stored.sha256,
       forced: form.force,
       message: 'Waiting to be processed',
-      parameters: JSON.stringify({ ...form, fileName: upload.fileName, mode }),
+      parameters: jsonb({ ...form, fileName: upload.fileName, mode }),
     })
     .execute()
   await tx

@@ -3,6 +3,7 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import type { JobStatus } from '@aduana/contracts/job-states'
 import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
+import { jsonb, visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 import { releaseWindows } from './windows.ts'
@@ -44,8 +45,8 @@ export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Prom
     { ...ending, from: ACTIVE },
     {
       status: 'FAILED',
-      error: JSON.stringify(failure),
-      message: failure.detail,
+      error: jsonb(failure),
+      message: visible(failure.detail),
       eta_seconds: null,
       completed_at: NOW,
       waiting_for: null,

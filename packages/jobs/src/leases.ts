@@ -2,7 +2,7 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /** How long a lease lives without a heartbeat, by the database's clock. */
-const LEASE_SECONDS = 15
+const LEASE_SECONDS = 8
 
 export interface Lease {
   jobId: string
@@ -71,4 +71,9 @@ export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
   const held = await sql`select 1 from window_locks where job_id = ${lease.jobId} and fence = ${lease.fence}
     for update`.execute(tx)
   return held.rows.length > 0
+}
+
+/** Give a lease back. One that has changed hands stays where it is. */
+export async function releaseLease(db: Database, lease: Lease): Promise<void> {
+  await sql`delete from window_leases where job_id = ${lease.jobId} and fence = ${lease.fence}`.execute(db)
 }

@@ -16,11 +16,14 @@ export interface StageProgress {
 export interface ProgressReporter {
   /** Take note of how far the stage is; published at most four times a second. */
   report(progress: StageProgress): void
+  /** Say again how far the stage is, when nothing was published for a while: who watches sees that it is alive. */
+  repeat(): void
   /** The figures as they stand, for those who poll. */
   figures(): LiveFigures
 }
 
 const PUBLISH_EVERY_MS = 250
+const REPEAT_AFTER_MS = 350
 
 export interface ReporterOptions {
   run: StageRun
@@ -47,6 +50,17 @@ export function createProgressReporter(options: ReporterOptions): ProgressReport
     rowsPerSecond: null,
     etaSeconds: null,
   }
+  const publish = (at: number) => {
+    publishedAt = at
+    tick += 1
+    options.publisher.publish({
+      jobId: run.jobId,
+      userId: options.userId,
+      seq: sequence(run.version, tick),
+      stage: run.stage,
+      ...figures,
+    })
+  }
   return {
     report: (progress) => {
       const at = now()
@@ -60,16 +74,10 @@ export function createProgressReporter(options: ReporterOptions): ProgressReport
         rowsPerSecond: rate(processed, at - startedAt),
         etaSeconds: remaining(overall, at - options.jobStartedAt.getTime()),
       }
-      if (at - publishedAt < PUBLISH_EVERY_MS && progress.fraction < 1) return
-      publishedAt = at
-      tick += 1
-      options.publisher.publish({
-        jobId: run.jobId,
-        userId: options.userId,
-        seq: sequence(run.version, tick),
-        stage: run.stage,
-        ...figures,
-      })
+      if (at - publishedAt >= PUBLISH_EVERY_MS || progress.fraction >= 1) publish(at)
+    },
+    repeat: () => {
+      if (now() - publishedAt >= REPEAT_AFTER_MS) publish(now())
     },
     figures: () => figures,
   }

@@ -9,6 +9,7 @@ import {
   stageIndex,
 } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { markCancelled } from './finish.ts'
 import { changeJob } from './transitions.ts'
@@ -131,7 +132,7 @@ export class OvertakenError extends Error {
 export async function commitStage(tx: Tx, run: StageRun, output: Record<string, unknown>): Promise<void> {
   const done = await tx
     .updateTable('stage_results')
-    .set({ state: 'done', finished_at: sql<Date>`clock_timestamp()`, output: JSON.stringify(output) })
+    .set({ state: 'done', finished_at: sql<Date>`clock_timestamp()`, output: jsonb(output) })
     .where('job_id', '=', run.jobId)
     .where('stage', '=', run.stage)
     .where('attempt', '=', run.attempt)
@@ -154,7 +155,7 @@ export async function closeRun(
     .set({
       state,
       finished_at: sql<Date>`clock_timestamp()`,
-      error: failure === null ? null : JSON.stringify(failure),
+      error: failure === null ? null : jsonb(failure),
     })
     .where('job_id', '=', run.jobId)
     .where('stage', '=', run.stage)
@@ -163,6 +164,18 @@ export async function closeRun(
     .where('state', '=', 'running')
     .executeTakeFirst()
   return closed.numUpdatedRows === 1n
+}
+
+/** Take back a run that did nothing because it has to wait. */
+export async function forgetRun(tx: Tx, run: StageRun): Promise<void> {
+  await tx
+    .deleteFrom('stage_results')
+    .where('job_id', '=', run.jobId)
+    .where('stage', '=', run.stage)
+    .where('attempt', '=', run.attempt)
+    .where('try', '=', run.try)
+    .where('state', '=', 'running')
+    .execute()
 }
 
 /** The output that a finished stage of a job left for the later ones; undefined when it is not done. */

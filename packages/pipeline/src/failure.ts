@@ -1,5 +1,6 @@
 import { StoreError } from '@aduana/artifacts/store'
 import type { JobFailure } from '@aduana/contracts/failures'
+import type { StageName } from '@aduana/contracts/stages'
 import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
 import { EngineError } from '@aduana/engine/errors'
 
@@ -10,7 +11,7 @@ export interface ReadFailure {
 }
 
 /** What an unexpected error means for the job. One place decides what is tried again. */
-export function readFailure(error: unknown): ReadFailure {
+export function readFailure(error: unknown, stage: StageName): ReadFailure {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof EngineError) return readEngineError(error)
   if (error instanceof StoreError) {
@@ -23,7 +24,7 @@ export function readFailure(error: unknown): ReadFailure {
   }
   const constraint = violatedConstraint(error)
   const state = errorCode(error)
-  if (constraint !== undefined || (state !== undefined && /^2[23]/.test(state) && state.length === 5))
+  if (stage === 'load' && (constraint !== undefined || /^2[23]...$/.test(state ?? '')))
     return {
       transient: false,
       failure: {
@@ -32,7 +33,7 @@ export function readFailure(error: unknown): ReadFailure {
         ...(constraint === undefined ? {} : { constraint }),
       },
     }
-  if (isTransient(error))
+  if (isTransient(error) || isAbort(error))
     return {
       transient: true,
       failure: { code: 'internal', detail: `A service was not available: ${message}` },
@@ -62,4 +63,9 @@ function readEngineError(error: EngineError): ReadFailure {
     default:
       return { transient: false, failure: { code: 'internal', detail: error.message } }
   }
+}
+
+/** Something that we stopped ourselves, say because a lease was lost; the next try will know better. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
 }

@@ -6,7 +6,14 @@ import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { failJob, markCancelled } from '@aduana/jobs/finish'
 import { createProgressReporter } from '@aduana/jobs/progress'
-import { beginStage, closeRun, commitStage, OvertakenError, type StageRun } from '@aduana/jobs/stage-log'
+import {
+  beginStage,
+  closeRun,
+  commitStage,
+  forgetRun,
+  OvertakenError,
+  type StageRun,
+} from '@aduana/jobs/stage-log'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -104,7 +111,7 @@ async function settle(context: PipelineContext, run: StageRun, result: StageResu
     case 'fail':
       return fail(context, run, result.failure, result.keep)
     case 'snooze':
-      await inTransaction(context.db, (tx) => closeRun(tx, run, 'lost', null))
+      await inTransaction(context.db, (tx) => forgetRun(tx, run))
       return { kind: 'snooze', milliseconds: result.milliseconds, reason: result.reason }
     case 'park':
       return { kind: 'stop', reason: result.reason }
@@ -147,7 +154,13 @@ async function afterError(
     logger.info({ event: 'job.cancelled', ...place })
     return { kind: 'stop', reason: 'cancelled' }
   }
-  const failure = readFailure(error)
+  if (delivery.signal.aborted) {
+    // The process stops: whatever broke, broke because of that. The work is given back and no try is spent.
+    await inTransaction(db, (tx) => closeRun(tx, run, 'lost', null))
+    logger.info({ event: 'stage.given_back', ...place })
+    return { kind: 'retry', error: asError(error) }
+  }
+  const failure = readFailure(error, run.stage)
   logger.warn({
     event: 'stage.error',
     ...place,
@@ -155,10 +168,11 @@ async function afterError(
     code: failure.failure.code,
     err: error,
   })
-  const retry = failure.transient && (!delivery.lastTry || delivery.signal.aborted)
-  if (!retry) return fail(context, run, failure.failure)
-  await inTransaction(db, (tx) =>
-    closeRun(tx, run, delivery.signal.aborted ? 'lost' : 'failed', failure.failure),
-  )
-  return { kind: 'retry', error: error instanceof Error ? error : new Error(String(error)) }
+  if (!failure.transient || delivery.lastTry) return fail(context, run, failure.failure)
+  await inTransaction(db, (tx) => closeRun(tx, run, 'failed', failure.failure))
+  return { kind: 'retry', error: asError(error) }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

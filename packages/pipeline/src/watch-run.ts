@@ -15,6 +15,7 @@ export interface RunWatch {
 }
 
 const BEAT_MS = 1000
+const REPEAT_MS = 200
 
 /**
  * The heartbeat of a run: once a second it says that the run is alive, stores the live figures, and stops the run when
@@ -53,6 +54,7 @@ export function watchRun(
     if (!stopped) timer = setTimeout(() => void tick(), BEAT_MS)
   }
   timer = setTimeout(() => void tick(), BEAT_MS)
+  const repeating = setInterval(() => reporter.repeat(), REPEAT_MS)
 
   return {
     signal: controller.signal,
@@ -60,6 +62,7 @@ export function watchRun(
     stop: () => {
       stopped = true
       clearTimeout(timer)
+      clearInterval(repeating)
       outer.removeEventListener('abort', onOuter)
     },
   }

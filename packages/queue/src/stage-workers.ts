@@ -7,7 +7,7 @@ import { createRedis } from './redis.ts'
 
 /** Beside the payload, what a stage may need to know of its delivery. */
 export interface Delivery {
-  /** Aborted when the process stops, or when this worker no longer owns the job. */
+  /** Aborted when the process stops. */
   signal: AbortSignal
   /** True when a `retry` would not be tried again. */
   lastTry: boolean
@@ -73,9 +73,9 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
     })
     worker.on('error', (error) => logger.warn({ event: 'queue.worker_error', err: error }))
     worker.on('stalled', (id) => logger.warn({ event: 'queue.stalled', queueJob: id }))
-    worker.on('lockRenewalFailed', (ids) => {
-      for (const id of ids) worker.cancelJob(id, 'lock lost')
-    })
+    // Losing BullMQ's lock is no reason to stop: the heartbeat in PostgreSQL keeps others from the stage, and its commit
+    // is fenced. Redis may just have lost its data.
+    worker.on('lockRenewalFailed', (ids) => logger.warn({ event: 'queue.lock_lost', queueJobs: ids }))
     worker.on('failed', (job, error) => {
       const payload = StagePayload.safeParse(job?.data)
       // Failures that our own handler has seen are already recorded; this is for those that it could not see.

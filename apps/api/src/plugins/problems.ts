@@ -67,6 +67,7 @@ const FASTIFY_CODES: Readonly<Record<string, ProblemCode>> = {
   FST_INVALID_MULTIPART_CONTENT_TYPE: 'not_multipart',
   FST_MP_PREMATURE_CLOSE: 'upload_truncated',
   FST_ERR_NOT_FOUND: 'not_found',
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found',
 }
 
 function storeProblem(error: StoreError): ProblemError {

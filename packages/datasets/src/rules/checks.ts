@@ -163,6 +163,8 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
     isNumber,
     what: `a decimal number with ${marks} as its only mark`,
     keeps: `${isNumber} and ${precise}`,
+    // A number that is too precise has no value, but may be out of bounds as well.
+    about: `try_cast(replace(${text}, ',', '.') as double)`,
   })
   const tooPrecise = check(
     cell,
@@ -182,6 +184,8 @@ interface NumberRule {
   isNumber: string
   /** SQL: and the column keeps all its digits, if it is not too large. */
   keeps: string
+  /** SQL: about how much a number is whose digits the column does not keep. */
+  about?: string
 }
 
 /** A number that is well formed and still has no value is too large for its type, or too small by its sign. */
@@ -190,6 +194,10 @@ function numberRules(cell: Cell, rule: NumberRule) {
   const [min, max] = [rule.min, rule.max].map((bound) => `${lit(bound)}::${valueType(column)}`)
   const overflow = (sign: string) =>
     `(${value} is null and ${rule.keeps} and ${sign === '-' ? '' : 'not '}starts_with(${text}, '-'))`
+  const roughly = (comparison: string) =>
+    rule.about
+      ? ` or coalesce(${value} is null and ${rule.isNumber} and ${rule.about} ${comparison}, false)`
+      : ''
   return {
     condition: `${value} between ${min} and ${max}`,
     checks: [
@@ -202,13 +210,13 @@ function numberRules(cell: Cell, rule: NumberRule) {
       check(
         cell,
         'too_small',
-        `coalesce(${value} < ${min}, false) or ${overflow('-')}`,
+        `coalesce(${value} < ${min}, false) or ${overflow('-')}${roughly(`< ${lit(rule.min)}::double`)}`,
         says(cell, `is less than ${rule.min}`),
       ),
       check(
         cell,
         'too_large',
-        `coalesce(${value} > ${max}, false) or ${overflow('+')}`,
+        `coalesce(${value} > ${max}, false) or ${overflow('+')}${roughly(`> ${lit(rule.max)}::double`)}`,
         says(cell, `is more than ${rule.max}`),
       ),
     ],

@@ -80,14 +80,16 @@ describe('decimals', () => {
       ['1.234', ['too_precise']],
       ['1.2300000000000000000000000000000000000000000', '1.23'],
       ['0000000000000000000000000000000000000000001.5', '1.50'],
-      ['999.994', ['too_precise']],
+      ['999.994', ['too_large', 'too_precise']],
       ['500', '500.00'],
       ['500.01', ['too_large']],
       ['1000', ['too_large']],
       ['-1000', ['too_small']],
       ['-10.5', '-10.50'],
       ['-10.51', ['too_small']],
-      ['12345678.999', ['too_precise']],
+      ['12345678.999', ['too_large', 'too_precise']],
+      ['-1.2345', ['too_precise']],
+      ['-11.2345', ['too_small', 'too_precise']],
     ]))
 
   test('of extreme declarations hold what PostgreSQL holds', async () => {

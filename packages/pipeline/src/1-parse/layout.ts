@@ -11,6 +11,9 @@ type Reading = Pick<
   'format' | 'encoding' | 'delimiter' | 'quote' | 'dataOffset' | 'dataLine' | 'expectedColumns' | 'columns'
 >
 
+/** The scanner's limit (packages/engine). */
+const MAX_COLUMNS = 2000
+
 /** How a file is to be read, or why it cannot be. */
 export type Layout =
   | {
@@ -38,6 +41,12 @@ export function readLayout(
       `No line among the first 20 names a column of ${definition.code}. ${found(result?.candidates ?? [])} Expected: ${names(definition)}.`,
     )
   const { dialect } = result
+  const { cells } = dialect.header
+  if (cells.length > MAX_COLUMNS)
+    return failure(
+      'file_too_wide',
+      `The header in line ${dialect.header.line} has ${cells.length} columns; at most ${MAX_COLUMNS} can be handled. Nothing was changed.`,
+    )
   const header = mapHeader(definition, dialect.header.cells)
   const mismatch = headerMismatch(definition, dialect, header)
   if (mismatch) return mismatch

@@ -1,4 +1,5 @@
 import type { JobFailure } from '@aduana/contracts/failures'
+import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/transitions'
 import type { ImportFacts } from '../import-facts.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
@@ -26,7 +27,7 @@ async function work(job: StageJob): Promise<StageResult> {
         records: parsed.records,
         quarantined: validated.rejected,
         duplicates: validated.duplicates,
-        result: JSON.stringify(summary(parsed, validated, stored)),
+        result: jsonb(summary(parsed, validated, stored)),
       },
     )
     return { stored, total: validated.rejected }

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
+import { jsonb, visible } from '@aduana/db/jsonb'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { ImportFacts } from '../import-facts.ts'
@@ -58,16 +59,12 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     String(reject.line),
     textArray(codes),
     textArray(columns),
-    JSON.stringify(reject.reasons.map((reason) => ({ ...reason, value: visible(reason.value) }))),
-    visible(reject.raw) ?? '',
+    // The downloadable file keeps what PostgreSQL cannot hold.
+    jsonb(reject.reasons),
+    visible(reject.raw),
     reject.rawTruncated ? 't' : 'f',
   ]
   return `${fields.map(escapeField).join('\t')}\n`
-}
-
-/** PostgreSQL's text holds no NUL; the sign for it stands in its place. The downloadable file keeps it as it was. */
-function visible(text: string | null): string | null {
-  return text === null ? null : text.replaceAll('\0', '\u2400')
 }
 
 function textArray(items: readonly string[]): string {

@@ -1,14 +1,15 @@
-import { type Lease, renewLease, takeLease } from '@aduana/jobs/leases'
+import { type Lease, releaseLease, renewLease, takeLease } from '@aduana/jobs/leases'
 import type { StageJob } from '../stage.ts'
 
 export interface HeldLease {
   lease: Lease
   /** Aborted when the run must stop, or when the lease has changed hands. */
   signal: AbortSignal
-  stop(): void
+  /** Stop renewing and give it back. */
+  release(): Promise<void>
 }
 
-const RENEW_MS = 4000
+const RENEW_MS = 2000
 
 /** Take the lease of the job's windows and keep it alive while the load goes on. Undefined while somebody else has it. */
 export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
@@ -27,5 +28,14 @@ export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
         context.logger.warn({ event: 'load.lease_not_renewed', jobId: run.jobId, err: error }),
     )
   }, RENEW_MS)
-  return { lease, signal: AbortSignal.any([job.signal, lost.signal]), stop: () => clearInterval(timer) }
+  return {
+    lease,
+    signal: AbortSignal.any([job.signal, lost.signal]),
+    release: async () => {
+      clearInterval(timer)
+      await releaseLease(context.db, lease).catch((error: unknown) =>
+        context.logger.warn({ event: 'load.lease_not_released', jobId: run.jobId, err: error }),
+      )
+    },
+  }
 }

@@ -35,6 +35,6 @@ async function work(job: StageJob): Promise<StageResult> {
     )
     return { kind: 'committed' }
   } finally {
-    held.stop()
+    await held.release()
   }
 }
