@@ -188,7 +188,7 @@ export const DatasetDefinition = z
     windowColumn: Identifier.optional(),
     /** Range partitions by month on the window column are made when they are needed. */
     partitioned: z.boolean().default(false),
-    /** The longest range that one import may replace or touch without declaring it. */
+    /** The longest range of days that one import may replace, declared or not. */
     maxWindowDays: z.int().positive().default(400),
     /** Columns that say to which company and warehouse a row belongs. */
     scope: z.strictObject({ company: Identifier, warehouse: Identifier.optional() }).optional(),

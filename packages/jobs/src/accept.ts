@@ -216,7 +216,7 @@ async function reserve(tx: Tx, claim: Parameters<typeof claimWindows>[1], form: 
   if (form.onConflict === 'reject')
     throw new ProblemError(
       'window_locked',
-      `The window ${form.from} to ${form.to} overlaps one that job ${result.by} holds or waits for. Wait until it has ended, or send onConflict=wait.`,
+      `The window ${form.from} to ${form.to} overlaps one that job ${result.by} holds or waits for. Wait until it has ended, or send onConflict=wait (--on-conflict wait on the command line).`,
       { jobId: result.by },
     )
   await waitForWindows(tx, claim)
@@ -269,7 +269,7 @@ async function alreadyImported(
   const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
   return new ProblemError(
     'already_imported',
-    `The same bytes were imported into ${dataset.code} ${which}. Send force=true to import them again on purpose.`,
+    `The same bytes were imported into ${dataset.code} ${which}. To import them again on purpose, send force=true (--force on the command line).`,
     first ? { jobId: first.id } : {},
   )
 }
