@@ -3,6 +3,7 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import type { StageName } from '@aduana/contracts/stages'
 import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
 import { EngineError } from '@aduana/engine/errors'
+import { RefusedError } from './refused.ts'
 
 /** An error as users are told of it, and whether the same work may succeed when it is tried again. */
 export interface ReadFailure {
@@ -13,6 +14,7 @@ export interface ReadFailure {
 /** What an unexpected error means for the job. One place decides what is tried again. */
 export function readFailure(error: unknown, stage: StageName): ReadFailure {
   const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof RefusedError) return { transient: false, failure: error.failure }
   if (error instanceof EngineError) return readEngineError(error)
   if (error instanceof StoreError) {
     if (error.code === 'missing')

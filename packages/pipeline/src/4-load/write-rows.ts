@@ -1,9 +1,10 @@
 import { addDays, type Day } from '@aduana/contracts/dates'
 import { deleteRows } from '@aduana/datasets/target'
-import { createStageTable, mergeStage, stageTable } from '@aduana/datasets/upsert'
+import { createStageTable, foreignKeys, mergeStage, stageTable } from '@aduana/datasets/upsert'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
+import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
 import { copyRows } from './copy-rows.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
@@ -91,6 +92,23 @@ async function upsert(
   const { definition } = job.facts
   await client.query(createStageTable(definition))
   await copyRows(job, client, source, { rows: validated.clean }, meter, stageTable(definition))
+  await refuseForeignKeys(job, client)
   const [merged] = Merged.parse((await client.query(mergeStage(definition))).rows)
   return { ...merged, removed: 0 }
+}
+
+const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])
+
+/** An upsert must not take over rows of a company or warehouse that the uploader may not touch. */
+async function refuseForeignKeys(job: StageJob, client: pg.PoolClient): Promise<void> {
+  const { definition, companies, warehouses } = job.facts
+  const query = foreignKeys(definition, { companies, warehouses })
+  if (query === undefined) return
+  const [found] = Foreign.parse((await client.query(query)).rows)
+  if (found.rows === 0) return
+  throw new RefusedError({
+    code: 'key_in_other_scope',
+    detail: `${found.rows} rows have a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Take them out of the file, or have them imported by somebody who may.`,
+    rows: found.rows,
+  })
 }
