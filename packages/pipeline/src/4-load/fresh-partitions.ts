@@ -129,6 +129,8 @@ async function fill(
       const began = performance.now()
       // Two tables are filled at a time: more workers for each would only get in each other's way.
       await client.query(`set local maintenance_work_mem = '128MB'`)
+      // The rows are written by the engine, which may be at another import's file first.
+      await client.query(`set local idle_in_transaction_session_timeout = '10min'`)
       if (!alone) await client.query('set local max_parallel_maintenance_workers = 0')
       await client.query(createFresh(definition, month.name, month.partition))
       const part = { rows: month.rows, days: month.partition }

@@ -49,7 +49,7 @@ async function transact(job: StageJob, publishing: Publishing, tx: Tx, client: p
 /** No statement of a load may hang for ever behind somebody else's lock; its indexes are built in memory. */
 async function boundWaits(tx: Tx): Promise<void> {
   await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
-    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '60s', true),
+    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '10min', true),
     set_config('maintenance_work_mem', '256MB', true)`.execute(tx)
 }
 
