@@ -1,9 +1,12 @@
 import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { LedgerDay, LedgerQuery } from '@aduana/contracts/window-ledger'
 import { listDatasets, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import { readLedger } from '@aduana/jobs/window-ledger'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
 
 const Dataset = z.strictObject({
@@ -50,6 +53,28 @@ export function datasetRoutes(app: FastifyInstance, { db }: ApiContext): void {
       },
     },
     async (request) => shown(await readDataset(db, request.params.code)),
+  )
+
+  typed.get(
+    '/api/datasets/:code/windows',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readWindows',
+        summary: 'The window ledger: which job owns which day, and how it stands',
+        tags: ['datasets'],
+        params: z.strictObject({ code: z.string().min(1).max(63) }),
+        querystring: LedgerQuery,
+        response: {
+          200: z.strictObject({ items: z.array(LedgerDay) }),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_dataset', 'bad_window'),
+        },
+      },
+    },
+    async (request) => {
+      const { id } = await readDataset(db, request.params.code)
+      return { items: await readLedger(db, principalOf(request), id, request.query) }
+    },
   )
 }
 
