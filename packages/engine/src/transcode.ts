@@ -65,6 +65,8 @@ async function attempt(
     const lines = scanner.takeRejects()
     await writing
     writing = writeOut(canonical, taken, rejects, lines).then(() => scanner.giveBack(taken))
+    // The next flush or the end meets the error.
+    writing.catch(() => undefined)
   }
   const drain = async (): Promise<boolean> => {
     for (;;) {
