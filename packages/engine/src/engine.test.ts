@@ -71,6 +71,21 @@ describe('parse', () => {
     expect(await readdir(job)).toEqual(['parsed.parquet', 'structural.ndjson'])
   })
 
+  test('restores line breaks in every column that holds one and leaves the others alone', async () => {
+    const columns = [
+      { index: 1, name: 'b' },
+      { index: 1, name: 'again' },
+      { index: 2, name: 'c' },
+      { index: 0, name: 'a' },
+    ]
+    await engine.parse(await parseInput('a;b;c\n1;"\n";x\n2;y;"\r"\n3;z;\n', { columns }))
+    expect(await rows(`SELECT b, again, c, a FROM '${job}/parsed.parquet' ORDER BY _rec`)).toEqual([
+      { b: '\n', again: '\n', c: 'x', a: '1' },
+      { b: 'y', again: 'y', c: '\r', a: '2' },
+      { b: 'z', again: 'z', c: null, a: '3' },
+    ])
+  })
+
   test('of a file without records gives an empty table', async () => {
     expect(await engine.parse(await parseInput('a;b;c\n'))).toMatchObject({ records: 0, good: 0 })
     expect(await rows(`SELECT count(*) AS n FROM '${job}/parsed.parquet'`)).toEqual([{ n: 0 }])

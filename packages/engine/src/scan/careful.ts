@@ -108,7 +108,7 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     state.record++
     state.good++
     state.goodSum += BigInt(state.record)
-    if (r.lineEnds > 0) state.embedded = true
+    for (const column of r.brokenColumns) state.brokenColumns.add(column)
   }
   state.start = next
   state.line += 1 + r.lineEnds

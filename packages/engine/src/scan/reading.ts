@@ -22,6 +22,8 @@ export interface Reading {
   /** Index of the first line end inside quotes, or -1. */
   firstLineEnd: number
   lineEnds: number
+  /** Indexes of the columns that hold them, in order. */
+  brokenColumns: number[]
   forbidden: { byte: number; column: number } | null
   /** Quote state at `at`. */
   state: number
@@ -48,6 +50,7 @@ export function read(state: ScanState): Reading {
     textBeyond: false,
     firstLineEnd: -1,
     lineEnds: 0,
+    brokenColumns: [],
     forbidden: null,
     state: AT_FIELD_START,
     reason: null,
@@ -84,7 +87,10 @@ export function read(state: ScanState): Reading {
       else if (byte !== LF && byte !== CR) put(byte)
       else {
         if (r.firstLineEnd < 0) r.firstLineEnd = p
-        if (byte === CR || work[p - 1] !== CR) r.lineEnds++
+        if (byte === CR || work[p - 1] !== CR) {
+          r.lineEnds++
+          if (r.brokenColumns.at(-1) !== r.columns) r.brokenColumns.push(r.columns)
+        }
         out[o++] = byte === LF ? LF_INSIDE : CR_INSIDE
         if (follow && state.base + p < state.failed.to) {
           const fate = joinFailed(state, stop, atEnd, canWait)

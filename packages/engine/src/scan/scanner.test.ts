@@ -55,6 +55,13 @@ describe('well-formed records', () => {
     ])
   })
 
+  test('tell which columns hold line breaks, leaving out those of rejected records', () => {
+    const broken = (text: string) => scanText(Buffer.from(text), BASE, () => 7).counts.brokenColumns
+    expect(broken('a;b;c\n"1";"2";"3"\n')).toEqual(new Set())
+    expect(broken('a;"b\nb";c\n1;"2\r\n\r\n2";"\n"\n"4\x1f\r5";5;6\n')).toEqual(new Set([1, 2]))
+    expect(broken('"\r";b;c\n')).toEqual(new Set([0]))
+  })
+
   test('keep delimiters, doubled quotes and line breaks inside quotes, and count the lines', () => {
     const { records } = scan('"a;b";"say ""x""";"1\r\n2\n3\r4"\nx;y;z\n')
     expect(records).toEqual([

@@ -15,8 +15,8 @@ export interface ScanCounts {
   longest: number
   /** Sum of the numbers of the good records. */
   goodSum: bigint
-  /** Some good field holds a line break (as 0x1E for LF, 0x1D for CR). */
-  embedded: boolean
+  /** Indexes of the columns in which some good field holds a line break (as 0x1E for LF, 0x1D for CR). */
+  brokenColumns: ReadonlySet<number>
   /** Reasons by code; a record may have several. */
   rejectCounts: Partial<Record<StructuralCode, number>>
 }
@@ -95,7 +95,7 @@ export function createScanner(options: ScanOptions): Scanner {
       skipped: state.skipped,
       longest: state.longest,
       goodSum: state.goodSum,
-      embedded: state.embedded,
+      brokenColumns: state.brokenColumns,
       rejectCounts: Object.fromEntries(state.rejectCounts),
     }),
   }

@@ -53,8 +53,8 @@ export interface ScanState {
   skipped: number
   /** Bytes of the longest canonical record. */
   longest: number
-  /** Some field holds a line break. */
-  embedded: boolean
+  /** Indexes of the columns in which some good field holds a line break. */
+  brokenColumns: Set<number>
   /** The guess of UTF-8 met bytes that are not. */
   undecided: boolean
   rejects: string[]
@@ -90,7 +90,7 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     structural: 0,
     skipped: 0,
     longest: 0,
-    embedded: false,
+    brokenColumns: new Set(),
     undecided: false,
     rejects: [],
     rejectChars: 0,
