@@ -189,7 +189,8 @@ async function exchange(
 ): Promise<number> {
   await client.query('savepoint exchange')
   try {
-    await client.query(`set local lock_timeout = '1s'`)
+    // Longer than deadlock_timeout, after which PostgreSQL itself ends an autovacuum that stands in the way.
+    await client.query(`set local lock_timeout = '2500ms'`)
     await client.query(`lock table only ${targetTable(definition)} in access exclusive mode`)
     const { removed, survivors: others } = await survivors(client, definition, fresh.partition, fresh.days)
     if (others === 0) {
