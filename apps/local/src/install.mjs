@@ -26,7 +26,13 @@ export async function install(settings, signal) {
       what: 'the installation of the dependencies',
       // CI: pnpm asks nothing and changes neither lockfile nor settings.
       command: [...pnpmCommand(root, pinned), 'install', '--frozen-lockfile'],
-      env: { ...toolEnvironment(settings), CI: 'true' },
+      // An npx that runs us leaves its own arguments in the environment, where the next npx would take them for its own.
+      env: {
+        ...toolEnvironment(settings),
+        CI: 'true',
+        npm_config_package: undefined,
+        npm_config_call: undefined,
+      },
       cwd: root,
       logFile,
       signal,
