@@ -8,7 +8,7 @@ import { failJob } from './finish.ts'
 import { HEARTBEAT_SECONDS } from './stage-log.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 
-/** A job whose workers died this often in a row is given up: it probably kills them. */
+/** A job whose workers died this often in the same stage is given up: it probably kills them. */
 const LOSSES_ALLOWED = 4
 
 const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'prioritized']

@@ -48,6 +48,20 @@ test('stages begin in order, each once the one before is done', async () => {
   expect((await run(id, 'validate')).try).toBe(1)
 })
 
+test('losses count against the stage in which they happen: a stage that begins anew forgets them', async () => {
+  const id = await working({ lost_count: 3 })
+  const first = await run(id)
+  expect(await database.job(id)).toMatchObject({ lost_count: 0 })
+  await database.pool.query('update jobs set lost_count = 2 where id = $1', [id])
+  await silence(id)
+  const again = await run(id)
+  expect(again.try).toBe(first.try + 1)
+  expect(await database.job(id)).toMatchObject({ lost_count: 2 })
+  await commit(again)
+  await run(id, 'validate')
+  expect(await database.job(id)).toMatchObject({ lost_count: 0 })
+})
+
 test('a stage that somebody alive is at is busy; one that has gone silent is taken over', async () => {
   const id = await working()
   const first = await run(id)

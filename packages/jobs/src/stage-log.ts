@@ -112,6 +112,8 @@ async function openRun(
     {
       stage,
       message: title,
+      // A stage that begins for the first time is progress: whatever was lost before did not kill the job.
+      ...(log.some((row) => row.stage === stage) ? {} : { lost_count: 0 }),
       progress: sql<string>`greatest(progress, ${overallProgress(stage, 0)})`,
     },
   )
