@@ -39,18 +39,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A statement that would run for hours. */
+/** A statement that would run for hours; what it keeps of the inner tables fits into the memory of the engine. */
 const ENDLESS =
-  'SELECT count(*) AS n FROM range(1000000000) a, range(1000000000) b WHERE hash(a.range, b.range) = 1'
+  'SELECT count(*) AS n FROM range(1000000) a, range(1000000) b, range(1000000) c WHERE hash(a.range, b.range, c.range) = 1'
 const runEndless = (options: Parameters<Engine['query']>[1] = {}) =>
   engine.query({ workDir: job, statements: [{ name: 'endless', sql: ENDLESS, as: 'rows' }] }, options)
 
 /** Resolves with the first report of progress of an endless task, which keeps running. */
 function untilRunning(signal?: AbortSignal) {
   let outcome: Promise<unknown> = Promise.resolve()
-  const started = new Promise<TaskProgress>((resolve) => {
+  const started = new Promise<TaskProgress>((resolve, reject) => {
     outcome = runEndless({ onProgress: resolve, ...(signal ? { signal } : {}) })
-    outcome.catch(() => undefined)
+    outcome.catch(reject)
   })
   return { started, outcome: () => outcome }
 }
