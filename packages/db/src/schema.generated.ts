@@ -36,6 +36,7 @@ export interface Artifacts {
   key: string;
   media_type: string;
   name: string;
+  removed_at: Timestamp | null;
   sha256: string;
   stage: string | null;
 }
@@ -65,6 +66,7 @@ export interface Datasets {
 }
 
 export interface DatasetUpdates {
+  cause: Generated<string>;
   created_at: Generated<Timestamp>;
   dataset_id: string;
   days: string;
@@ -126,6 +128,15 @@ export interface FactProduction {
   turno: number;
 }
 
+export interface IdempotencyKeys {
+  body: Json;
+  created_at: Generated<Timestamp>;
+  key: string;
+  request_sha256: string;
+  status: number;
+  user_id: string;
+}
+
 export interface Imports {
   bytes: Int8;
   dataset_id: string;
@@ -139,11 +150,13 @@ export interface Imports {
   job_id: string;
   mode: string;
   on_conflict: Generated<string>;
+  require_approval: Generated<boolean>;
   scopes: Generated<string[]>;
 }
 
 export interface Jobs {
   admitted_at: Timestamp | null;
+  approval_asked_at: Timestamp | null;
   attempt: Generated<number>;
   batch_deleted: Generated<boolean>;
   cancel_requested_at: Timestamp | null;
@@ -189,6 +202,15 @@ export interface Jobs {
   warehouses: string[] | null;
 }
 
+export interface LoadPreviews {
+  approved_at: Timestamp | null;
+  approved_by: string | null;
+  basis_sha256: string;
+  created_at: Generated<Timestamp>;
+  job_id: string;
+  preview: Json;
+}
+
 export interface OrderDetail {
   company: string;
   customer_id: string | null;
@@ -218,6 +240,7 @@ export interface QuarantinedRecords {
   reasons: Json;
   record: Int8;
   state: Generated<string>;
+  superseded_by: string | null;
   updated_at: Generated<Timestamp>;
 }
 
@@ -291,6 +314,15 @@ export interface WindowLedger {
   version: Generated<Int8>;
 }
 
+export interface WindowLedgerBefore {
+  dataset_id: string;
+  day: string;
+  former_job_id: string | null;
+  former_rows: Int8 | null;
+  job_id: string;
+  scope: Generated<string>;
+}
+
 export interface WindowLocks {
   created_at: Generated<Timestamp>;
   dataset_id: string;
@@ -310,6 +342,13 @@ export interface WindowWaiters {
   since: Generated<Timestamp>;
 }
 
+export interface Workers {
+  id: string;
+  seen_at: Generated<Timestamp>;
+  stages: string[];
+  started_at: Generated<Timestamp>;
+}
+
 export interface WsTickets {
   expires_at: Timestamp;
   ticket_hash: string;
@@ -327,8 +366,10 @@ export interface DB {
   dim_maquinista: DimMaquinista;
   event_log: EventLog;
   fact_production: FactProduction;
+  idempotency_keys: IdempotencyKeys;
   imports: Imports;
   jobs: Jobs;
+  load_previews: LoadPreviews;
   order_detail: OrderDetail;
   quarantined_records: QuarantinedRecords;
   resumen_tarjeta: ResumenTarjeta;
@@ -337,7 +378,9 @@ export interface DB {
   users: Users;
   window_leases: WindowLeases;
   window_ledger: WindowLedger;
+  window_ledger_before: WindowLedgerBefore;
   window_locks: WindowLocks;
   window_waiters: WindowWaiters;
+  workers: Workers;
   ws_tickets: WsTickets;
 }
