@@ -53,9 +53,16 @@ export default {
     },
     {
       name: 'apps-do-not-know-each-other',
+      comment: 'but for the faults, which stop and restart servers that the launcher starts',
       severity: 'error',
-      from: { path: '^apps/([^/]+)/' },
+      from: { path: '^apps/([^/]+)/', pathNot: '^apps/faults/' },
       to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'faults-know-only-the-launcher',
+      severity: 'error',
+      from: { path: '^apps/faults/' },
+      to: { path: '^apps/', pathNot: '^apps/(faults|local)/' },
     },
     {
       name: 'engine-knows-no-dataset',
