@@ -55,7 +55,7 @@ beforeAll(async () => {
     `select id from datasets where code = 'production'`,
   )
   const dataset_id = dataset.rows[0]?.id
-  const plain = { parent_id: null, dataset_id }
+  const plain = { parent_id: null, dataset_id, approval_asked_at: null }
   for (const n of [1, 2]) await write('users', { companies: null, warehouses: null, disabled_at: null }, n)
   // Job 1: user 1, everything. Job 2: user 2, everything. Job 3: user 1, with the scope ACME and the warehouse north.
   await write('jobs', { ...plain, companies: null, warehouses: null }, 1)
@@ -112,6 +112,23 @@ describe('jobs', () => {
       expect(await of(null, null)).toEqual([id('job', 1), id('job', 3)])
     },
   )
+
+  test('a steward also sees those that ask for approval, if the own scope covers them', async () => {
+    const asked = (at: Date | null) =>
+      database.pool.query('update jobs set approval_asked_at = $1 where id = any ($2)', [
+        at,
+        [id('job', 2), id('job', 3)],
+      ])
+    const steward = (scope: Partial<Principal> = {}) =>
+      seen(person(3, { role: 'steward', ...scope }), 'jobs', 'id')
+    await asked(AT)
+    expect(await steward()).toEqual([id('job', 2), id('job', 3)])
+    expect(await steward({ companies: ['ACME', 'Other'], warehouses: ['north'] })).toEqual([id('job', 3)])
+    expect(await steward({ companies: ['ACME'], warehouses: ['south'] })).toEqual([])
+    expect(await seen(person(3), 'jobs', 'id')).toEqual([])
+    await asked(null)
+    expect(await steward()).toEqual([])
+  })
 
   test('a person sees the own user only, an admin all', async () => {
     expect(await seen(person(1), 'users', 'id')).toEqual([id('user', 1)])

@@ -45,7 +45,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   ],
   artifacts: [{ name: 'a'.repeat(100) }, { bytes: '0' }],
   quarantined_records: [
-    ...each('state', ['open', 'fixed', 'replayed', 'discarded', 'superseded']),
+    ...each('state', ['open', 'fixed', 'replayed', 'discarded', 'superseded'], { superseded_by: null }),
     { id: '9223372036854775807' },
   ],
   window_locks: [
@@ -57,7 +57,11 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   ],
   window_waiters: [{ days: '(,)' }],
   window_ledger: [{ rows: '0' }],
-  dataset_updates: [{ days: '{}', rows: '0' }],
+  window_ledger_before: [{ former_job_id: id('job', 2), former_rows: '0' }],
+  load_previews: [{ approved_by: id('user', 1), approved_at: AT }],
+  idempotency_keys: [{ status: 200 }, { status: 299 }, { key: 'k'.repeat(255) }],
+  workers: [{ stages: [] }, { stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'] }],
+  dataset_updates: [{ days: '{}', rows: '0' }, { cause: 'load' }],
   fact_production: [...[1, 2, 3].map((turno) => ({ turno })), { peso_neto: '0.000', cantidad: 2147483647 }],
   resumen_tarjeta: [1, 2, 3].map((turno) => ({ turno })),
 }

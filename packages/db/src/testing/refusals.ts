@@ -80,6 +80,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     jobs_failed_has_error: [{ status: 'FAILED', ...over, error: null }],
     jobs_completed_has_loaded: [{ ...completed, loaded_at: null }],
     jobs_waiting_is_active: [{ ...completed, waiting_for: 'window' }],
+    jobs_undo_has_parent: [{ type: 'undo', parent_id: null }],
     jobs_same_bytes_once: [
       { content_sha256: sha(1) },
       { content_sha256: sha(1), status: 'PROCESSING' },
@@ -131,7 +132,9 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     quarantined_records_line_check: [{ line: '0' }],
     quarantined_records_codes_check: [{ codes: [] }],
     quarantined_records_reasons_check: [{ reasons: [] }, { reasons: {} }],
-    quarantined_records_state_check: [{ state: 'lost' }],
+    quarantined_records_state_check: [{ state: 'lost', superseded_by: null }],
+    quarantined_records_superseded_by_fkey: [{ superseded_by: NOWHERE }],
+    quarantined_records_superseded_by: ['open', 'fixed', 'replayed', 'discarded'].map((state) => ({ state })),
   },
   window_locks: {
     window_locks_job_id_fkey: [{ job_id: NOWHERE }],
@@ -161,11 +164,39 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     window_ledger_dataset_id_fkey: [{ dataset_id: NOWHERE }],
     window_ledger_rows_check: [{ rows: '-1' }],
   },
+  window_ledger_before: {
+    window_ledger_before_pkey: [{ day: '2024-01-01' }],
+    window_ledger_before_job_id_fkey: [{ job_id: NOWHERE }],
+    window_ledger_before_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    window_ledger_before_former_job_id_fkey: [{ former_job_id: NOWHERE, former_rows: '1' }],
+    window_ledger_before_former_rows_check: [{ former_job_id: id('job', 2), former_rows: '-1' }],
+    window_ledger_before_whole: [{ former_job_id: id('job', 2) }, { former_rows: '1' }],
+  },
+  load_previews: {
+    load_previews_pkey: [{ job_id: id('job', 1) }],
+    load_previews_job_id_fkey: [{ job_id: NOWHERE }],
+    load_previews_basis_sha256_check: [{ basis_sha256: 'x' }],
+    load_previews_preview_check: [{ preview: [] }],
+    load_previews_approved_by_fkey: [{ approved_by: NOWHERE, approved_at: AT }],
+    load_previews_approval_whole: [{ approved_by: id('user', 1) }, { approved_at: AT }],
+  },
+  idempotency_keys: {
+    idempotency_keys_pkey: [{ key: 'request 1' }],
+    idempotency_keys_user_id_fkey: [{ user_id: NOWHERE }],
+    idempotency_keys_key_check: [{ key: '' }, { key: 'k'.repeat(256) }],
+    idempotency_keys_request_sha256_check: [{ request_sha256: 'x' }],
+    idempotency_keys_status_check: [{ status: 199 }, { status: 300 }],
+  },
+  workers: {
+    workers_pkey: [{ id: 'host.1' }],
+    workers_stages_check: [{ stages: ['parse', 'sort'] }],
+  },
   dataset_updates: {
     dataset_updates_pkey: [{ id: id('update', 1) }],
     dataset_updates_event_once: [{ event_key: 'update 1' }],
     dataset_updates_dataset_id_fkey: [{ dataset_id: NOWHERE }],
     dataset_updates_job_id_fkey: [{ job_id: NOWHERE }],
+    dataset_updates_cause_check: [{ cause: 'magic' }],
     dataset_updates_rows_check: [{ rows: '-1' }],
   },
   event_log: {
@@ -207,6 +238,11 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
  * row is given again, against the rule that forbids giving one. And the one that needs an earlier row in its state.
  */
 export const SPECIAL_REFUSALS: Readonly<Record<string, readonly string[]>> = {
+  jobs_one_undo: [
+    `update jobs set type = 'undo', parent_id = '${id('job', 2)}' where id = '${id('job', 1)}';
+     insert into jobs (type, user_id, tenant, parent_id) select type, user_id, tenant, parent_id from jobs
+       where id = '${id('job', 1)}'`,
+  ],
   imports_number_unique: [
     `insert into imports overriding system value select '${id('job', 2)}' as job_id, import_no, dataset_id,
        dataset_version, mode, file_name, bytes from imports`,

@@ -1,7 +1,52 @@
-import { AT, id, ofDataset, ofJob, type SampleTable } from './sample-rows.ts'
+import { AT, id, ofDataset, ofJob, type SampleTable, sha } from './sample-rows.ts'
 
 /** The tables of what happened. */
 export const HISTORY: readonly SampleTable[] = [
+  {
+    table: 'window_ledger_before',
+    numbered: [],
+    optional: ['former_job_id', 'former_rows'],
+    row: (n) => ({
+      ...ofJob,
+      ...ofDataset,
+      scope: 'ACME',
+      day: `2024-01-0${n}`,
+      former_job_id: null,
+      former_rows: null,
+    }),
+  },
+  {
+    table: 'load_previews',
+    numbered: [],
+    optional: ['approved_by', 'approved_at'],
+    row: (n) => ({
+      job_id: id('job', n),
+      basis_sha256: sha(n),
+      preview: { days: [] },
+      created_at: AT,
+      approved_by: null,
+      approved_at: null,
+    }),
+  },
+  {
+    table: 'idempotency_keys',
+    numbered: [],
+    optional: [],
+    row: (n) => ({
+      user_id: id('user', 1),
+      key: `request ${n}`,
+      request_sha256: sha(n),
+      status: 202,
+      body: { id: id('job', 1) },
+      created_at: AT,
+    }),
+  },
+  {
+    table: 'workers',
+    numbered: [],
+    optional: [],
+    row: (n) => ({ id: `host.${n}`, stages: ['parse', 'load'], started_at: AT, seen_at: AT }),
+  },
   {
     table: 'window_ledger',
     numbered: [],
@@ -28,6 +73,7 @@ export const HISTORY: readonly SampleTable[] = [
       days: '{[2024-01-01,2024-01-03),[2024-01-05,2024-01-06)}',
       scopes: ['ACME'],
       rows: '10',
+      cause: 'undo',
       created_at: AT,
       fanned_out_at: AT,
     }),

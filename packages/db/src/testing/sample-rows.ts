@@ -91,7 +91,7 @@ export const SAMPLES: readonly SampleTable[] = [
       ...['stage', 'waiting_for', 'dataset_id', 'companies', 'warehouses', 'start_at', 'parent_id'],
       ...['content_sha256', 'admitted_at', 'cancel_requested_at', 'loaded_at', 'total_items'],
       ...['processed_items', 'rows_per_second', 'eta_seconds', 'result', 'error', 'started_at'],
-      ...['completed_at', ...Object.keys(counts), ...Object.keys(restOfCounts)],
+      ...['completed_at', 'approval_asked_at', ...Object.keys(counts), ...Object.keys(restOfCounts)],
     ],
     row: (n) => ({
       id: id('job', n),
@@ -128,6 +128,7 @@ export const SAMPLES: readonly SampleTable[] = [
       result: { days: 3 },
       error: { code: 'internal', detail: 'an earlier try' },
       batch_deleted: false,
+      approval_asked_at: AT,
       created_at: AT,
       started_at: AT,
       completed_at: null,
@@ -151,6 +152,7 @@ export const SAMPLES: readonly SampleTable[] = [
       on_conflict: 'wait',
       encoding: 'windows-1252',
       delimiter: ';',
+      require_approval: true,
     }),
   },
   {
@@ -174,7 +176,7 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'artifacts',
     numbered: [],
-    optional: ['stage'],
+    optional: ['stage', 'removed_at'],
     row: (n) => ({
       ...ofJob,
       name: `rejects-${n}.csv`,
@@ -186,6 +188,7 @@ export const SAMPLES: readonly SampleTable[] = [
       attempt: 1,
       downloadable: true,
       created_at: AT,
+      removed_at: AT,
     }),
   },
   {
@@ -197,7 +200,7 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'quarantined_records',
     numbered: [],
-    optional: [],
+    optional: ['superseded_by'],
     row: (n) => ({
       id: String(4294967296n + BigInt(n)),
       ...ofJob,
@@ -209,7 +212,8 @@ export const SAMPLES: readonly SampleTable[] = [
       reasons: [{ column: 'lote', code: 'required', message: 'missing', value: null }],
       raw: '1;"a\nb";ñ',
       raw_truncated: false,
-      state: 'open',
+      state: 'superseded',
+      superseded_by: id('job', 1),
       created_at: AT,
       updated_at: AT,
     }),
