@@ -19,12 +19,15 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** Clone a fresh database from a template that is made once for each set of migrations and definitions. */
-export async function createTestDatabase(): Promise<TestDatabase> {
-  const template = await ensureTemplate()
+/**
+ * Clone a fresh database from a template that is made once for each set of migrations and definitions; on the server
+ * of all tests unless another is given.
+ */
+export async function createTestDatabase(server = serviceUrl('TEST_DATABASE_URL')): Promise<TestDatabase> {
+  const template = await ensureTemplate(server)
   const name = `test_${randomUUID().replaceAll('-', '')}`
-  await asAdmin((admin) => createFrom(admin, name, template))
-  const url = databaseUrl(name)
+  await asAdmin((admin) => createFrom(admin, name, template), server)
+  const url = databaseUrl(name, server)
   const pool = createPool({ url, max: 8, applicationName: 'test', logger })
   return {
     url,
@@ -32,7 +35,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     db: createDatabase(pool),
     drop: async () => {
       await pool.end()
-      await asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))
+      await asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`), server)
     },
   }
 }
@@ -49,14 +52,17 @@ export async function createEmptyDatabase(): Promise<{ url: string; drop(): Prom
   }
 }
 
-function databaseUrl(name: string): string {
-  const url = new URL(serviceUrl('TEST_DATABASE_URL'))
+function databaseUrl(name: string, server = serviceUrl('TEST_DATABASE_URL')): string {
+  const url = new URL(server)
   url.pathname = `/${name}`
   return url.href
 }
 
-async function asAdmin<T>(work: (admin: pg.Client) => Promise<T>): Promise<T> {
-  const admin = new pg.Client({ connectionString: serviceUrl('TEST_DATABASE_URL') })
+async function asAdmin<T>(
+  work: (admin: pg.Client) => Promise<T>,
+  server = serviceUrl('TEST_DATABASE_URL'),
+): Promise<T> {
+  const admin = new pg.Client({ connectionString: server })
   await admin.connect()
   try {
     return await work(admin)
@@ -73,7 +79,7 @@ async function createFrom(admin: pg.Client, name: string, template: string): Pro
   await admin.query(`create database ${name} template ${template}`)
 }
 
-async function ensureTemplate(): Promise<string> {
+async function ensureTemplate(server: string): Promise<string> {
   const migrations = await readMigrations()
   const fingerprint = createHash('sha256')
     .update(JSON.stringify([migrations.map(({ sha256 }) => sha256), SHIPPED]))
@@ -86,12 +92,12 @@ async function ensureTemplate(): Promise<string> {
     if (there.rowCount === 1) return
     await admin.query(`drop database if exists ${name} with (force)`)
     await admin.query(`create database ${name}`)
-    const url = databaseUrl(name)
+    const url = databaseUrl(name, server)
     await migrate(url, migrations, logger)
     const pool = createPool({ url, max: 1, applicationName: 'test template', logger })
     await registerDatasets(createDatabase(pool), SHIPPED)
     await pool.end()
     await admin.query(`alter database ${name} with is_template true allow_connections false`)
-  })
+  }, server)
   return name
 }

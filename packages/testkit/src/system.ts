@@ -41,10 +41,15 @@ export interface TestSystem {
   close(): Promise<void>
 }
 
-/** Make an installation; `workers` of it are started at once. */
-export async function createTestSystem(options: { workers?: number } = {}): Promise<TestSystem> {
+/**
+ * Make an installation; `workers` of it are started at once. Its database may lie on another server than that of all
+ * tests; `settings` are added to what its processes are started with, say the address of another Redis.
+ */
+export async function createTestSystem(
+  options: { workers?: number; databaseServer?: string; settings?: Record<string, string> } = {},
+): Promise<TestSystem> {
   const [database, dataDir] = await Promise.all([
-    createTestDatabase(),
+    createTestDatabase(options.databaseServer),
     mkdtemp(join(tmpdir(), 'aduana-test-')),
   ])
   const redis = createTestRedis()
@@ -56,6 +61,7 @@ export async function createTestSystem(options: { workers?: number } = {}): Prom
     QUEUE_PREFIX: redis.prefix,
     ADUANA_DATA_DIR: dataDir,
     LOG_LEVEL: 'info',
+    ...options.settings,
   }
   const addUser = (role: Principal['role'], scope: Partial<Principal> = {}) =>
     insertUser(database, role, scope)
@@ -73,7 +79,7 @@ export async function createTestSystem(options: { workers?: number } = {}): Prom
     startWorker: async (settings = {}) => {
       const worker = startProduct('worker', { ...environment, ...settings })
       processes.push(worker)
-      await worker.untilLogged('worker.ready')
+      await worker.untilLogged('worker.ready', 60_000)
       return worker
     },
     accept: async (content, form, as = admin) => {
