@@ -165,6 +165,24 @@ export type CrossRule = z.infer<typeof CrossRule>
 export const LoadMode = z.enum(['replace-window', 'upsert', 'append'])
 export type LoadMode = z.infer<typeof LoadMode>
 
+/**
+ * How much an import may change by itself. Rows that it changes or removes count, against the rows that the days it
+ * touches held before; new rows do not. Above one of the limits a person must approve the preview.
+ */
+export const ApprovalRule = z.strictObject({
+  above: z
+    .strictObject({
+      /** More changed and removed rows than this. */
+      rows: z.int().min(0).optional(),
+      /** A larger share of the rows that were there than this, from 0 to 1. */
+      share: z.number().min(0).max(1).optional(),
+    })
+    .refine(({ rows, share }) => rows !== undefined || share !== undefined, {
+      error: 'give rows, share, or both',
+    }),
+})
+export type ApprovalRule = z.infer<typeof ApprovalRule>
+
 /** A declared dataset: what its records look like, which are good, and how they enter its table. */
 export const DatasetDefinition = z
   .strictObject({
@@ -198,6 +216,8 @@ export const DatasetDefinition = z
     sortBy: z.array(Identifier).default([]),
     /** More rejects than this share of the records, and nothing is loaded. */
     maxRejectRatio: z.number().min(0).max(1).default(0.2),
+    /** Above which change an import waits for a person. Without it, none does unless its uploader asks for it. */
+    approval: ApprovalRule.optional(),
     /** Rejects beyond this number stay in the downloadable file only. */
     quarantineCap: z.int().min(1).max(5_000_000).default(100_000),
     /** Column of the table that takes the id of the import a row came with. */

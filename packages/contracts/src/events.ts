@@ -11,6 +11,9 @@ export const DomainEvent = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('job.admitted'), attempt: z.int() }),
   z.strictObject({ type: z.literal('job.waiting'), reason: z.string() }),
+  z.strictObject({ type: z.literal('job.approved'), basis: z.string(), by: z.string() }),
+  /** What was approved is no longer what would happen: `jobs` have changed the dataset in the meantime. */
+  z.strictObject({ type: z.literal('job.approval-lapsed'), basis: z.string(), jobs: z.array(z.string()) }),
   z.strictObject({ type: z.literal('job.completed'), counts: z.record(z.string(), z.int().nullable()) }),
   z.strictObject({ type: z.literal('job.failed'), code: z.string(), detail: z.string() }),
   z.strictObject({ type: z.literal('job.cancelled') }),

@@ -34,6 +34,8 @@ export const Job = z.strictObject({
   status: JobStatus,
   stage: StageName.nullable(),
   waitingFor: WaitingFor.nullable(),
+  /** It shows what it would do and changes nothing; its counts are those of the load that it stands for. */
+  dryRun: z.boolean(),
   progress: z.number().min(0).max(100),
   message: z.string(),
   dataset: z.string().nullable(),
@@ -71,6 +73,10 @@ export const ImportForm = z.strictObject({
   mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
   force: Flag.default(false),
   onConflict: z.enum(['reject', 'wait']).default('reject'),
+  /** Show what the import would do, and change nothing. */
+  dryRun: Flag.default(false),
+  /** Stop before the load until somebody has approved its preview. */
+  requireApproval: Flag.default(false),
   priority: z
     .string()
     .regex(/^-?\d{1,3}$/, 'a whole number from -100 to 100')

@@ -183,6 +183,7 @@ async function readRows(
   const rows = await sql<Row>`
     select j.version, j.created_at::text as created_at_text, jsonb_build_object(
       'id', j.id, 'type', j.type, 'status', j.status, 'stage', j.stage, 'waitingFor', j.waiting_for,
+      'dryRun', j.dry_run,
       'progress', j.progress, 'message', j.message, 'dataset', d.code,
       'user', jsonb_build_object('id', j.user_id, 'email', coalesce(u.email, '')),
       'parameters', j.parameters,

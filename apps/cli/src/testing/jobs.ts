@@ -22,6 +22,7 @@ export function job(given: Partial<Omit<Job, 'counts'>> & { counts?: Partial<Cou
     status: 'QUEUED',
     stage: null,
     waitingFor: null,
+    dryRun: false,
     progress: 0,
     message: 'Waiting to be processed',
     dataset: 'production',

@@ -1,0 +1,83 @@
+import { z } from 'zod'
+import { LoadMode } from './dataset-definition.ts'
+import { Day } from './dates.ts'
+
+const Count = z.int().nonnegative()
+/** A number as text, exact: `-12.500`. */
+const Decimal = z.string().regex(/^-?\d+(\.\d+)?$/)
+
+/**
+ * What a load does to rows. Rows are matched by the natural key or by the declared unique columns: `unchanged` rows are
+ * there with the same values, `changed` ones with others. A dataset that declares neither matches rows by all of their
+ * values, and knows no `changed`. Row ids, lineage and managed columns are not compared.
+ */
+export const RowChanges = z.strictObject({
+  inserted: Count,
+  changed: Count,
+  unchanged: Count,
+  removed: Count,
+})
+export type RowChanges = z.infer<typeof RowChanges>
+
+/**
+ * The changes of one day and replace scope, and its rows before and after. A changed row that moves to another day
+ * counts as changed on its new one, so `after` need not be `before + inserted - removed`. Without window column the
+ * day is null.
+ */
+export const DayChanges = RowChanges.extend({
+  scope: z.string(),
+  day: Day.nullable(),
+  before: Count,
+  after: Count,
+})
+export type DayChanges = z.infer<typeof DayChanges>
+
+/** What a load would do: to rows, and to the sums of the numeric columns over all days that it touches. */
+export const LoadPreview = z.strictObject({
+  mode: LoadMode,
+  /** The columns by which rows are matched; null when by all of their values, or when nothing is replaced. */
+  matchedBy: z.array(z.string()).nullable(),
+  totals: RowChanges,
+  /** Rows of the touched days before and after the load. */
+  rows: z.strictObject({ before: Count, after: Count }),
+  /** The touched days in order, at most so many as the dataset's `maxWindowDays`. */
+  days: z.array(DayChanges),
+  /** Touched days that are not in the list; the totals contain them. */
+  daysLeftOut: Count,
+  /** Sums over the touched days; an empty value counts as 0. */
+  sums: z.array(z.strictObject({ column: z.string(), before: Decimal, after: Decimal })),
+  /** Codes that no member of the dimension has yet; the load creates them. */
+  newMembers: z.array(
+    z.strictObject({ column: z.string(), codes: Count, examples: z.array(z.string()).max(20) }),
+  ),
+})
+export type LoadPreview = z.infer<typeof LoadPreview>
+
+/**
+ * Why an import waits for approval: its uploader asked for it, it changes more rows than the dataset allows by itself,
+ * or a person has been asked already and what was shown then has changed.
+ */
+export const ApprovalReason = z.strictObject({
+  code: z.enum(['requested', 'too_many_rows', 'too_large_share', 'lapsed']),
+  detail: z.string(),
+})
+export type ApprovalReason = z.infer<typeof ApprovalReason>
+
+/** The preview of a job as the API shows it. Approved is what `basis` stands for, and nothing else. */
+export const JobPreview = z.strictObject({
+  jobId: z.uuid(),
+  dryRun: z.boolean(),
+  /** SHA-256 over all that the outcome of the load depends on. */
+  basis: z.string().regex(/^[0-9a-f]{64}$/),
+  preview: LoadPreview,
+  /** Why the import needs (or, for a dry run, would need) an approval; empty when it needs none. */
+  needsApproval: z.array(ApprovalReason),
+  createdAt: z.iso.datetime(),
+  approvedBy: z.strictObject({ id: z.uuid(), email: z.string() }).nullable(),
+  approvedAt: z.iso.datetime().nullable(),
+})
+export type JobPreview = z.infer<typeof JobPreview>
+
+/** What is approved: without a basis, the preview as it now stands. */
+export const ApproveRequest = z.strictObject({ basis: JobPreview.shape.basis.optional() })
+export type ApproveRequest = z.infer<typeof ApproveRequest>
