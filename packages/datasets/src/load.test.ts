@@ -206,9 +206,9 @@ describe('loading production', () => {
       ),
     ).toEqual([{ granted: false }])
 
-    expect(await rows(anyRows(production, { days: ['2026-02-01'] }))).toEqual([{ found: false }])
+    expect(await rows(anyRows(production, [{ days: ['2026-02-01'] }]))).toEqual([{ found: false }])
     expect(await postgres.copy(copyIn(production), again.output)).toBe(again.good)
-    expect(await rows(anyRows(production, { days: ['2026-02-01'] }))).toEqual([{ found: true }])
+    expect(await rows(anyRows(production, [{ days: ['2026-02-01'] }]))).toEqual([{ found: true }])
     const removed = await postgres.client.query(
       deleteRows(production, { days: ['2026-02-01', '2026-03-01'] }),
     )

@@ -76,7 +76,7 @@ export async function listDatasets(db: Database): Promise<RegisteredDataset[]> {
 }
 
 /** A dataset in its current version. @throws ProblemError `unknown_dataset` that names the known ones */
-export async function readDataset(db: Database, code: string): Promise<RegisteredDataset> {
+export async function readDataset(db: Database | Tx, code: string): Promise<RegisteredDataset> {
   const row = await current(db).where('datasets.code', '=', code).executeTakeFirst()
   if (row) return { ...row, definition: DatasetDefinition.parse(row.definition) }
   const known = await db.selectFrom('datasets').select('code').orderBy('code').execute()

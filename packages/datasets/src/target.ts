@@ -82,14 +82,29 @@ export function deleteRows(definition: DatasetDefinition, selection: Selection):
   return `delete from ${targetTable(definition)} where ${selectionCondition(definition, selection)}`
 }
 
-/** `COPY … TO STDOUT` of a selection with all columns of the target: the before-image. */
-export function copyOut(definition: DatasetDefinition, selection: Selection): string {
-  return `copy (select * from ${targetTable(definition)} where ${selectionCondition(definition, selection)}) to stdout with (${COPY_OPTIONS}, header true)`
+/** SQL condition on the target for any of several selections. */
+export function anyOf(definition: DatasetDefinition, selections: readonly Selection[]): string {
+  const conditions = selections.map((selection) => `(${selectionCondition(definition, selection)})`)
+  return conditions.length === 0 ? 'false' : conditions.join(' or ')
 }
 
-/** Whether the target holds any row of a selection: one row `{found}`. */
-export function anyRows(definition: DatasetDefinition, selection: Selection): string {
-  return `select exists (select from ${targetTable(definition)} where ${selectionCondition(definition, selection)}) as found`
+/** Rows `{name}`: the columns of the target that can be written, in order; generated ones are not among them. */
+export function listColumns(definition: DatasetDefinition): string {
+  return `select attname::text as name from pg_catalog.pg_attribute where attrelid = ${lit(targetTable(definition))}::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`
+}
+
+/** `COPY … TO STDOUT` of the rows of some selections, with a header: the before-image. `columns` as `listColumns` tells. */
+export function copyOut(
+  definition: DatasetDefinition,
+  columns: readonly string[],
+  selections: readonly Selection[],
+): string {
+  return `copy (select ${quotedList(columns)} from ${targetTable(definition)} where ${anyOf(definition, selections)}) to stdout with (${COPY_OPTIONS}, header true)`
+}
+
+/** Whether the target holds any row of some selections: one row `{found}`. */
+export function anyRows(definition: DatasetDefinition, selections: readonly Selection[]): string {
+  return `select exists (select from ${targetTable(definition)} where ${anyOf(definition, selections)}) as found`
 }
 
 function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {

@@ -69,7 +69,7 @@ describe('loading orders', () => {
     expect(await count(['2026-01-31'])).toEqual({ n: 3 })
     expect(await count(['2026-02-01'])).toEqual({ n: 0 })
     expect(await count({ from: '2026-01-31', to: '2026-02-01' })).toEqual({ n: 3 })
-    const image = await postgres.copyOut(copyOut(orders, { days: ['2026-01-31'] }))
+    const image = await postgres.copyOut(copyOut(orders, ['order_id', 'company'], [{ days: ['2026-01-31'] }]))
     expect(image.trimEnd().split('\n')).toHaveLength(4)
     expect(image).toContain("O'Hara & Söhne")
   })

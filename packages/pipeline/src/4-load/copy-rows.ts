@@ -30,7 +30,7 @@ export async function copyRows(
   await eachRowFile(job, source, part, async (path) => {
     const copy = client.query(copyFrom(copyIn(job.facts.definition, table)))
     let lines = 0
-    const count = counting((more) => {
+    const count = counting(String(job.facts.importNo), (more) => {
       lines += more
       meter.copied += more
       report(job, meter)
@@ -40,7 +40,7 @@ export async function copyRows(
     meter.copied += copy.rowCount - lines
     arrived += copy.rowCount
   })
-  await failPoint('load.after-copy')
+  await failPoint('load.after-copy', String(job.facts.importNo))
   return arrived
 }
 
@@ -51,13 +51,13 @@ function report(job: StageJob, meter: RowMeter): void {
 }
 
 /** Lets bytes pass and counts the lines in them, which is near enough to the rows for a progress bar. */
-function counting(onLines: (lines: number) => void): Transform {
+function counting(detail: string, onLines: (lines: number) => void): Transform {
   return new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
       let lines = 0
       for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) lines += 1
       onLines(lines)
-      failPoint('load.during-copy').then(
+      failPoint('load.during-copy', detail).then(
         () => done(null, chunk),
         (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
       )

@@ -15,6 +15,7 @@ import {
 } from '@aduana/datasets/partitions'
 import { deleteRows, targetTable } from '@aduana/datasets/target'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
@@ -94,6 +95,7 @@ export async function withFreshPartitions(
 ): Promise<void> {
   try {
     await fillAll(job, fresh, source, meter)
+    if (fresh.length > 0) await failPoint('load.after-fill', String(job.facts.importNo))
     await use()
   } finally {
     await dropLeftovers(job, fresh)

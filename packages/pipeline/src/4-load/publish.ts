@@ -21,8 +21,8 @@ import { type Written, writeRows } from './write-rows.ts'
  * @throws OvertakenError, CancelledError
  */
 export async function publish(job: StageJob, publishing: Publishing): Promise<void> {
-  const { context, run } = job
-  await failPoint('load.before-transaction')
+  const { context, facts, run } = job
+  await failPoint('load.before-transaction', String(facts.importNo))
   try {
     await inTransactionOnConnection(context.pool, (tx, client) => transact(job, publishing, tx, client))
   } finally {
@@ -31,7 +31,7 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
       context.logger.warn({ event: 'load.backend_not_forgotten', jobId: run.jobId, err: error }),
     )
   }
-  await failPoint('load.after-commit')
+  await failPoint('load.after-commit', String(facts.importNo))
 }
 
 async function transact(job: StageJob, publishing: Publishing, tx: Tx, client: pg.PoolClient): Promise<void> {
@@ -42,7 +42,7 @@ async function transact(job: StageJob, publishing: Publishing, tx: Tx, client: p
   const written = await interruptible(job, client, () => writeRows(job, client, publishing))
   const updateId = randomUUID()
   await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
-  await failPoint('load.before-commit')
+  await failPoint('load.before-commit', String(job.facts.importNo))
   await finish(tx, job, publishing, written, updateId)
 }
 

@@ -1,3 +1,4 @@
+import { failPoint } from '@aduana/runtime/fail-points'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
@@ -19,7 +20,11 @@ async function work(job: StageJob): Promise<StageResult> {
   const parsed = await readOutput(context.db, run.jobId, 'parse', ParseOutput)
   const validated = await readOutput(context.db, run.jobId, 'validate', ValidateOutput)
   const windows = windowsOf(facts, validated)
-  if (!(await claimOrPark(job, windows))) return { kind: 'park', reason: 'waits for its window' }
+  if (!(await claimOrPark(job, windows))) {
+    await failPoint('load.after-park', String(facts.importNo))
+    return { kind: 'park', reason: 'waits for its window' }
+  }
+  await failPoint('load.after-claim', String(facts.importNo))
 
   const held = await holdLease(job)
   if (!held) return { kind: 'snooze', milliseconds: 2000, reason: 'another process holds the lease' }
@@ -27,6 +32,7 @@ async function work(job: StageJob): Promise<StageResult> {
   try {
     const clean = await fetchFile(leased, 'clean.parquet')
     const source = { clean, members: await surrogates(leased, clean), lastRecord: parsed.records }
+    await failPoint('load.after-members', String(facts.importNo))
     const meter = { copied: 0, total: validated.clean }
     const replaced = replacedDays(job, windows, validated)
     const fresh = await planFreshPartitions(leased, validated, replaced)

@@ -41,7 +41,7 @@ export async function writeRows(
 /** Replace-window deletes what the window holds, then inserts; append only inserts. */
 async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
   let removed = await deleteOld(job, client, publishing)
-  await failPoint('load.after-delete')
+  await failPoint('load.after-delete', String(job.facts.importNo))
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   for (const part of remaining(publishing))
     await copyRows(job, client, publishing.source, part, publishing.meter)
