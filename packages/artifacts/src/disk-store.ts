@@ -14,7 +14,7 @@ import {
   rmdir,
   stat,
 } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
 
@@ -42,8 +42,9 @@ export function createDiskStore(
       await mustExist(pathOf(key), key)
       return createReadStream(pathOf(key), { highWaterMark: 1024 * 1024 })
     },
-    fetch: async (key, path) => {
+    fetch: async (key, path, expected) => {
       await mustExist(pathOf(key), key)
+      if (expected) await mustMeasure(pathOf(key), key, expected.bytes)
       await rm(path, { force: true })
       await linkOrCopy(pathOf(key), path)
     },
@@ -90,10 +91,10 @@ async function placed(
   try {
     await mkdir(dirname(temporary), { recursive: true })
     const stored = await fill(temporary)
-    await failPoint('artifact.before-rename', target)
+    await failPoint('artifact.before-rename', basename(target))
     await move(folder, temporary, target)
     await flush(dirname(target))
-    await failPoint('artifact.after-rename', target)
+    await failPoint('artifact.after-rename', basename(target))
     return stored
   } catch (error) {
     // What cannot be removed now is swept later; the first error is the one that matters.
@@ -215,6 +216,12 @@ async function mustExist(path: string, key: string): Promise<void> {
   } catch (error) {
     throw ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '') ? missing(error) : error
   }
+}
+
+async function mustMeasure(path: string, key: string, bytes: number): Promise<void> {
+  const { size } = await stat(path)
+  if (size === bytes) return
+  throw new StoreError('damaged', `The file "${key}" has ${size} bytes in the store; ${bytes} were stored.`)
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -3,6 +3,7 @@ import { STAGE_NAMES, type StageName } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import type { FlowRequest } from '@aduana/queue/flow'
+import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { changeJob } from './transitions.ts'
 import { claimWindows, waitingClaim } from './windows.ts'
@@ -24,17 +25,18 @@ export async function wakeWaiters(db: Database): Promise<void> {
   const waiting = await sql<{ job_id: string }>`
     select job_id, min(id) as place from window_waiters group by job_id order by place`.execute(db)
   for (const { job_id: jobId } of waiting.rows) {
-    await inTransaction(db, async (tx) => {
+    const woken = await inTransaction(db, async (tx) => {
       const claim = await waitingClaim(tx, jobId)
       if (!claim) return
       const result = await claimWindows(tx, claim)
       if (result.kind === 'held')
-        await changeJob(
+        return changeJob(
           tx,
           { jobId, from: WAITING_STATES },
           { waiting_for: null, admitted_at: null, message: 'The window is free' },
         )
     })
+    if (woken !== undefined) await failPoint('dispatch.after-wake')
   }
 }
 
@@ -52,6 +54,7 @@ export function admit(db: Database, limits: DispatchLimits): Promise<FlowRequest
     const chosen = await choose(tx, limits)
     const flows: FlowRequest[] = []
     for (const job of chosen) flows.push(await admitOne(tx, job))
+    if (flows.length > 0) await failPoint('dispatch.before-commit')
     return flows
   })
 }

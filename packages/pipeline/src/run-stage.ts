@@ -20,7 +20,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { CancelledError } from './cancelled.ts'
 import type { PipelineContext } from './context.ts'
 import { readFailure } from './failure.ts'
-import { readImportFacts } from './import-facts.ts'
+import { type ImportFacts, readImportFacts } from './import-facts.ts'
 import type { Stage, StageResult } from './stage.ts'
 import { watchRun } from './watch-run.ts'
 
@@ -68,7 +68,7 @@ async function work(
   try {
     await mkdir(folder, { recursive: true })
     reporter.report({ fraction: 0 })
-    await failPoint('stage.before-work', run.stage)
+    await failPoint('stage.before-work', `${run.stage}/${facts.importNo}`)
     const result = await stage.work({
       context,
       run,
@@ -78,7 +78,7 @@ async function work(
       report: reporter.report,
     })
     watch.stop()
-    const outcome = await settle(context, run, result)
+    const outcome = await settle(context, run, facts, result)
     context.logger.info({
       event: 'stage.ended',
       jobId: run.jobId,
@@ -97,14 +97,20 @@ async function work(
   }
 }
 
-async function settle(context: PipelineContext, run: StageRun, result: StageResult): Promise<StageOutcome> {
+async function settle(
+  context: PipelineContext,
+  run: StageRun,
+  facts: ImportFacts,
+  result: StageResult,
+): Promise<StageOutcome> {
+  const place = `${run.stage}/${facts.importNo}`
   switch (result.kind) {
     case 'done':
-      await failPoint('stage.before-commit', run.stage)
-      await inTransactionOnConnection(context.pool, async (tx, client) =>
-        commitStage(tx, run, await result.commit(tx, client)),
-      )
-      await failPoint('stage.after-commit', run.stage)
+      await inTransactionOnConnection(context.pool, async (tx, client) => {
+        await commitStage(tx, run, await result.commit(tx, client))
+        await failPoint('stage.before-commit', place)
+      })
+      await failPoint('stage.after-commit', place)
       return { kind: 'done' }
     case 'committed':
       return { kind: 'done' }
@@ -129,8 +135,10 @@ async function fail(
     // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
     if (!(await closeRun(tx, run, 'failed', located))) return false
     await keep?.(tx, client)
+    await failPoint('stage.before-fail', run.stage)
     return failJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
   })
+  await failPoint('stage.after-fail', run.stage)
   if (!failed) return { kind: 'stop', reason: 'overtaken' }
   context.logger.warn({ event: 'job.failed', jobId: run.jobId, stage: run.stage, code: failure.code })
   return { kind: 'fail', failure: located }
@@ -150,6 +158,7 @@ async function afterError(
     return { kind: 'stop', reason: 'overtaken' }
   }
   if (stopped === 'cancel' || error instanceof CancelledError) {
+    await failPoint('stage.before-cancel', run.stage)
     await inTransaction(db, (tx) => markCancelled(tx, { jobId: run.jobId, attempt: run.attempt }))
     logger.info({ event: 'job.cancelled', ...place })
     return { kind: 'stop', reason: 'cancelled' }

@@ -76,6 +76,7 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
     // Losing BullMQ's lock is no reason to stop: the heartbeat in PostgreSQL keeps others from the stage, and its commit
     // is fenced. Redis may just have lost its data.
     worker.on('lockRenewalFailed', (ids) => logger.warn({ event: 'queue.lock_lost', queueJobs: ids }))
+    worker.on('completed', () => void failPoint('queue.after-acknowledge', stage))
     worker.on('failed', (job, error) => {
       const payload = StagePayload.safeParse(job?.data)
       // Failures that our own handler has seen are already recorded; this is for those that it could not see.

@@ -32,6 +32,21 @@ test('a point with a detail acts at that detail only', async () => {
   await expect(failPoint('stage.before-commit', 'validate')).rejects.toThrow('fail point (validate)')
 })
 
+test('a detail stands for all that begin with it and a slash', async () => {
+  armFailPointsFrom('stage.before-commit:load/1=throw,stage.before-work:load=throw')
+  await failPoint('stage.before-commit', 'load/12')
+  await expect(failPoint('stage.before-commit', 'load/1')).rejects.toThrow('(load/1)')
+  await expect(failPoint('stage.before-work', 'load/12')).rejects.toThrow('(load/12)')
+})
+
+test('a point that blocks lets nothing else run in the meantime', async () => {
+  armFailPointsFrom('load.after-delete=block-50')
+  const began = performance.now()
+  const immediate = new Promise<number>((resolve) => setImmediate(() => resolve(performance.now() - began)))
+  await failPoint('load.after-delete')
+  expect(await immediate).toBeGreaterThanOrEqual(49)
+})
+
 test('one text can arm several points, and one point several times', async () => {
   armFailPointsFrom('stage.before-commit:parse=throw,stage.before-commit:load=throw,load.after-copy=throw,')
   await expect(failPoint('stage.before-commit', 'load')).rejects.toThrow('(load)')
@@ -51,6 +66,7 @@ test.each([
   ['load.before=throw', 'unknown fail point "load.before"'],
   ['load.before-commit', 'unknown action ""'],
   ['load.before-commit=explode', 'unknown action "explode"'],
+  ['load.before-commit=block', 'unknown action "block"'],
 ])('the text "%s" is %s', (text, message) => {
   if (message === undefined) armFailPointsFrom(text)
   else expect(() => armFailPointsFrom(text)).toThrow(message)
@@ -59,12 +75,14 @@ test.each([
 test.each([
   ['kill', null, 'SIGKILL'],
   ['exit', 1, null],
+  ['exhaust', null, 'SIGABRT'],
 ])('the action %s ends the process', async (action, code, signal) => {
   const program = `
     const { armFailPointsFrom, failPoint } = await import(${JSON.stringify(new URL('../dist/fail-points.js', import.meta.url).href)})
     armFailPointsFrom('load.after-copy=${action}')
     await failPoint('load.after-copy')
     process.exit(7)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' })
+  const arguments_ = ['--max-old-space-size=24', '--input-type=module', '-e', program]
+  const child = spawn(process.execPath, arguments_, { stdio: 'ignore' })
   expect(await once(child, 'exit')).toEqual([code, signal])
 })

@@ -6,6 +6,8 @@ export const FAIL_POINTS = [
   'accept.after-store',
   'accept.before-commit',
   'accept.after-commit',
+  'dispatch.after-wake',
+  'dispatch.before-commit',
   'dispatch.after-commit',
   'dispatch.after-enqueue',
   'artifact.before-rename',
@@ -13,13 +15,26 @@ export const FAIL_POINTS = [
   'stage.before-work',
   'stage.before-commit',
   'stage.after-commit',
+  'stage.before-fail',
+  'stage.after-fail',
+  'stage.before-cancel',
+  'quarantine.after-copy',
+  'load.after-claim',
+  'load.after-park',
+  'load.after-members',
+  'load.after-fill',
   'load.before-transaction',
   'load.after-delete',
   'load.during-copy',
   'load.after-copy',
   'load.before-commit',
   'load.after-commit',
+  'preview.before-commit',
+  'preview.after-commit',
+  'approve.before-commit',
+  'approve.after-commit',
   'queue.before-acknowledge',
+  'queue.after-acknowledge',
 ] as const
 
 export type FailPoint = (typeof FAIL_POINTS)[number]
@@ -27,7 +42,10 @@ export type Fault = (detail: string) => void | Promise<void>
 
 const armed = new Map<FailPoint, Fault>()
 
-/** Arm a point: `fault` runs each time the code passes it, with the detail that the code gives (a stage, a name). */
+/**
+ * Arm a point: `fault` runs each time the code passes it, with the detail that the code gives: the name of an artifact,
+ * the number of an import, a stage, or a stage and the number of the import (`validate/7`).
+ */
 export function armFailPoint(point: FailPoint, fault: Fault): void {
   armed.set(point, fault)
 }
@@ -44,8 +62,11 @@ export async function failPoint(point: FailPoint, detail = ''): Promise<void> {
 }
 
 /**
- * Arm points from text, for test processes: `point[:detail]=action` separated by commas, where the action is `kill`
- * (SIGKILL to ourselves), `throw`, `hang`, or `exit`. Each acts once.
+ * Arm points from text, for test processes: `point[:detail]=action` separated by commas. A detail also stands for all
+ * that begin with it and a slash: `stage.before-work:load` for every import's load. Each acts once. The actions:
+ * `kill` (SIGKILL to ourselves), `stop` (SIGSTOP to ourselves; whoever sends SIGCONT lets us go on), `block-<ms>`
+ * (nothing else runs in the process for so long), `exhaust` (take memory until the process dies of it), `throw`,
+ * `hang`, `exit`.
  * @throws Error on an unknown point or action
  */
 export function armFailPointsFrom(text: string): void {
@@ -59,7 +80,7 @@ export function armFailPointsFrom(text: string): void {
     const earlier = armed.get(point)
     armFailPoint(point, async (detail) => {
       if (earlier) await earlier(detail)
-      if (done || (wanted !== undefined && wanted !== detail)) return
+      if (done || (wanted !== undefined && wanted !== detail && !detail.startsWith(`${wanted}/`))) return
       done = true
       await act(detail)
     })
@@ -67,11 +88,17 @@ export function armFailPointsFrom(text: string): void {
 }
 
 function faultOf(action: string): Fault {
+  const [, milliseconds] = /^block-(\d+)$/.exec(action) ?? []
+  if (milliseconds !== undefined) return () => block(Number(milliseconds))
   switch (action) {
     case 'kill':
       return () => void process.kill(process.pid, 'SIGKILL')
+    case 'stop':
+      return () => void process.kill(process.pid, 'SIGSTOP')
     case 'exit':
       return () => process.exit(1)
+    case 'exhaust':
+      return exhaust
     case 'throw':
       return (detail) => {
         throw new Error(`fail point${detail ? ` (${detail})` : ''}`)
@@ -81,4 +108,14 @@ function faultOf(action: string): Fault {
     default:
       throw new Error(`unknown action "${action}" of a fail point`)
   }
+}
+
+/** Hold the event loop, as a long calculation would, but without taking the processor from others. */
+function block(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
+
+function exhaust(): never {
+  const held: number[][] = []
+  for (;;) held.push(new Array<number>(100_000).fill(held.length))
 }

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
 import { jsonb, visible } from '@aduana/db/jsonb'
+import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { ImportFacts } from '../import-facts.ts'
@@ -23,6 +24,7 @@ export async function storeRejects(
   await client.query('delete from quarantined_records where job_id = $1', [facts.jobId])
   const copy = client.query(copyFrom(`copy quarantined_records (${COLUMNS}) from stdin`))
   await pipeline(Readable.from(copyLines(facts, path)), copy, { signal })
+  await failPoint('quarantine.after-copy')
   return copy.rowCount
 }
 
