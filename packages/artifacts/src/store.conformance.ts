@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -182,6 +182,29 @@ export function describeStore(name: string, create: () => Promise<StoreUnderTest
       await writeFile(local('copy'), 'something older and longer')
       await store.fetch(KEY, local('copy'))
       expect(await readFile(local('copy'), 'utf8')).toBe('content')
+    })
+
+    test('a file of another length than was stored is not fetched', async () => {
+      const stored = await store.put(KEY, parts('content'))
+      await store.fetch(KEY, local('copy'), stored)
+      expect(await readFile(local('copy'), 'utf8')).toBe('content')
+      const damaged = store.fetch(KEY, local('other'), { ...stored, bytes: 8 })
+      await expect(damaged).rejects.toMatchObject({ name: 'StoreError', code: 'damaged' })
+      expect(await readdir(folder)).toEqual(['copy'])
+    })
+
+    test('what lies below a prefix is listed, with the time of its storing', async () => {
+      const keys = ['jobs/a/parse/1/x', 'jobs/a/parse/1/y', 'jobs/b/load/2.1/z']
+      for (const key of [...keys, 'jobsx/a', 'health/a']) await store.put(key, parts('x'))
+      const found: string[] = []
+      for await (const { key, storedAt } of store.list('jobs')) {
+        found.push(key)
+        expect(Math.abs(Date.now() - storedAt.getTime())).toBeLessThan(60_000)
+      }
+      expect(found.sort()).toEqual(keys)
+      const none: string[] = []
+      for await (const { key } of store.list('jobs/c')) none.push(key)
+      expect(none).toEqual([])
     })
 
     test('removing a local copy leaves the stored file', async () => {

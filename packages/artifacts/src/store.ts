@@ -6,8 +6,20 @@ export interface Stored {
   sha256: string
 }
 
-/** Why a store refused: `too_large` by the caller's limit, `full` no room, `read_only`, `missing` no such key, `foreign` the folder belongs to another installation. */
-export type StoreErrorCode = 'too_large' | 'full' | 'read_only' | 'missing' | 'foreign'
+/**
+ * Why a store refused: `too_large` by the caller's limit, `full` no room, `read_only`, `missing` no such key, `damaged`
+ * what was read is not what was stored, `refused` no permission or no such bucket, `unavailable` it may work later,
+ * `foreign` the place belongs to another installation.
+ */
+export type StoreErrorCode =
+  | 'too_large'
+  | 'full'
+  | 'read_only'
+  | 'missing'
+  | 'damaged'
+  | 'refused'
+  | 'unavailable'
+  | 'foreign'
 
 /** An error of a store with a stable code. */
 export class StoreError extends Error {
@@ -30,8 +42,12 @@ export interface ArtifactStore {
   putFile(key: string, path: string): Promise<Stored>
   /** Read a stored file from its beginning. @throws StoreError `missing` */
   open(key: string): Promise<Readable>
-  /** Put a readable copy of a stored file at a local path (a link where that is possible). @throws StoreError `missing` */
-  fetch(key: string, path: string): Promise<void>
+  /**
+   * Put a readable copy of a stored file at a local path (a link where that is possible). What comes over a network is
+   * held against `expected`, bytes and SHA-256; what is linked, against its length.
+   * @throws StoreError `missing`, `damaged`
+   */
+  fetch(key: string, path: string, expected?: Stored): Promise<void>
   /** Every stored file below a prefix of whole segments, in no particular order. */
   list(prefix: string): AsyncIterable<{ key: string; storedAt: Date }>
   /** Remove a key; one that is not there is no error. */

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateBucketCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { buildApp } from 'fauxqs'
+
+/**
+ * An S3 of a test's own, in memory, in this process. It holds what it is told, but validates no checksum, no signature
+ * and no condition: what depends on those is tested against a server that answers on purpose.
+ */
+export interface TestS3 {
+  endpoint: string
+  /** A new, empty bucket. */
+  addBucket(): Promise<string>
+  /** The settings with which the programs of the product use a bucket. */
+  environment(bucket: string, prefix?: string): Record<string, string>
+  /** The keys of a bucket, in order. */
+  keys(bucket: string): Promise<string[]>
+  stop(): Promise<void>
+}
+
+/** What the emulator takes for credentials. */
+export const TEST_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test secret' }
+const REGION = 'us-east-1'
+
+/** Start one on a free port. */
+export async function createTestS3(): Promise<TestS3> {
+  const server = buildApp({ logger: false })
+  // It does not know the list of parts with their checksums, and would make an empty object of it.
+  server.addHook('preHandler', async (request) => {
+    const completes = request.method === 'POST' && request.url.includes('uploadId=')
+    if (completes && Buffer.isBuffer(request.body))
+      request.body = Buffer.from(request.body.toString().replace(/<(Checksum\w+)>[^<]*<\/\1>/g, ''))
+  })
+  const endpoint = await server.listen({ port: 0, host: '127.0.0.1' })
+  const client = new S3Client({
+    endpoint,
+    region: REGION,
+    forcePathStyle: true,
+    credentials: TEST_CREDENTIALS,
+  })
+  return {
+    endpoint,
+    addBucket: async () => {
+      const Bucket = `test-${randomUUID()}`
+      await client.send(new CreateBucketCommand({ Bucket }))
+      return Bucket
+    },
+    environment: (bucket, prefix) => ({
+      ADUANA_ARTIFACTS_URL: `s3://${bucket}${prefix ? `/${prefix}` : ''}`,
+      ADUANA_S3_PATH_STYLE: 'true',
+      AWS_REGION: REGION,
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: TEST_CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: TEST_CREDENTIALS.secretAccessKey,
+    }),
+    keys: async (Bucket) => {
+      const keys: string[] = []
+      let ContinuationToken: string | undefined
+      do {
+        const page = await client.send(new ListObjectsV2Command({ Bucket, ContinuationToken }))
+        for (const { Key } of page.Contents ?? []) if (Key !== undefined) keys.push(Key)
+        ContinuationToken = page.NextContinuationToken
+      } while (ContinuationToken !== undefined)
+      return keys.sort()
+    },
+    stop: async () => {
+      client.destroy()
+      await server.close()
+    },
+  }
+}
+
+/** The uploads in parts that a client has begun and neither completed nor given up; the emulator lists none. */
+export function watchUploads(client: S3Client): () => string[] {
+  const open = new Map<string, string>()
+  client.middlewareStack.add(
+    (next) => async (given) => {
+      const result = await next(given)
+      const { input } = given
+      const { output } = result
+      if ('UploadId' in output && typeof output.UploadId === 'string' && 'Key' in input)
+        open.set(output.UploadId, `upload of ${String(input.Key)}`)
+      return result
+    },
+    { step: 'initialize', name: 'watchUploads' },
+  )
+  client.middlewareStack.add(
+    (next, context) => async (given) => {
+      const result = await next(given)
+      const { input } = given
+      const ends = [CompleteMultipartUploadCommand.name, AbortMultipartUploadCommand.name]
+      if (ends.includes(String(context.commandName)) && 'UploadId' in input)
+        open.delete(String(input.UploadId))
+      return result
+    },
+    { step: 'initialize', name: 'watchEnds' },
+  )
+  return () => [...open.values()]
+}
+
+/** Give this process the emulator's credentials, as an operator gives them to the programs. */
+export function useTestCredentials(): void {
+  process.env.AWS_ACCESS_KEY_ID = TEST_CREDENTIALS.accessKeyId
+  process.env.AWS_SECRET_ACCESS_KEY = TEST_CREDENTIALS.secretAccessKey
+}
