@@ -7,6 +7,9 @@ alter table jobs add constraint jobs_undo_has_parent check (type <> 'undo' or pa
 -- An import is taken back once. A failed or cancelled undo may be followed by another.
 create unique index jobs_one_undo on jobs (parent_id)
   where type = 'undo' and status in ('QUEUED', 'PROCESSING', 'COMPLETED');
+-- The job that took the import back; one that unwinds takes back several.
+alter table jobs add column undone_by uuid references jobs;
+alter table jobs add constraint jobs_undone_by check (undone_by is null or batch_deleted);
 
 -- Whom a day belonged to before a load took it over; nobody, where the former job is null. What an undo puts back.
 create table window_ledger_before (

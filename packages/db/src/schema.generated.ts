@@ -57,6 +57,18 @@ export interface AuditLog {
   subject_type: string;
 }
 
+export interface DailyMetrics {
+  company: string | null;
+  date: string;
+  last_updated: Generated<Timestamp>;
+  metric_name: string;
+  run_id: string | null;
+  sums_companies: Generated<boolean>;
+  sums_warehouses: Generated<boolean>;
+  value: Numeric;
+  warehouse: string | null;
+}
+
 export interface Datasets {
   code: string;
   created_at: Generated<Timestamp>;
@@ -65,8 +77,15 @@ export interface Datasets {
   updated_at: Generated<Timestamp>;
 }
 
+export interface DatasetSeries {
+  column_name: string | null;
+  dataset_id: string;
+  series_id: string;
+}
+
 export interface DatasetUpdates {
   cause: Generated<string>;
+  companies: string[] | null;
   created_at: Generated<Timestamp>;
   dataset_id: string;
   days: string;
@@ -74,8 +93,10 @@ export interface DatasetUpdates {
   fanned_out_at: Timestamp | null;
   id: Generated<string>;
   job_id: string | null;
+  occurred_at: Generated<Timestamp>;
   rows: Int8;
   scopes: Generated<string[]>;
+  warehouses: string[] | null;
 }
 
 export interface DatasetVersions {
@@ -111,6 +132,9 @@ export interface EventLog {
   job_id: string | null;
   occurred_at: Generated<Timestamp>;
   outbound: Generated<boolean>;
+  send_after: Timestamp | null;
+  send_attempts: Generated<number>;
+  send_error: string | null;
   sent_at: Timestamp | null;
   type: string;
 }
@@ -194,6 +218,7 @@ export interface Jobs {
   total_items: Int8 | null;
   type: string;
   unchanged: Int8 | null;
+  undone_by: string | null;
   updated: Int8 | null;
   updated_at: Generated<Timestamp>;
   user_id: string;
@@ -209,6 +234,84 @@ export interface LoadPreviews {
   created_at: Generated<Timestamp>;
   job_id: string;
   preview: Json;
+}
+
+export interface MetricDefinition {
+  applicable_role: string | null;
+  description: string | null;
+  name: string | null;
+  tabs: Json | null;
+}
+
+export interface MetricDependencies {
+  dataset_id: string | null;
+  metric_id: string;
+  needs_metric_id: string | null;
+  required_days: number | null;
+  series_id: string | null;
+}
+
+export interface MetricRunPendingDatasets {
+  dataset_id: string;
+  required_days: number;
+  run_id: string;
+  satisfied_at: Timestamp | null;
+  satisfied_by: string | null;
+}
+
+export interface MetricRuns {
+  as_of: string;
+  attempt: Generated<number>;
+  cancel_requested_at: Timestamp | null;
+  cause: string;
+  companies: string[] | null;
+  completed_at: Timestamp | null;
+  created_at: Generated<Timestamp>;
+  days: string;
+  error: Json | null;
+  expires_at: Timestamp | null;
+  id: Generated<string>;
+  job_id: string | null;
+  last_heartbeat_at: Timestamp | null;
+  manifest: Json | null;
+  message: Generated<string>;
+  metric_id: string;
+  metric_version: number;
+  next_companies: string[] | null;
+  next_days: string | null;
+  next_warehouses: string[] | null;
+  progress: Generated<Numeric>;
+  requested_at: Timestamp | null;
+  requested_by: string | null;
+  retry_at: Timestamp | null;
+  row_count: Int8 | null;
+  runner: string | null;
+  started_at: Timestamp | null;
+  status: string;
+  updated_at: Generated<Timestamp>;
+  version: Generated<Int8>;
+  warehouses: string[] | null;
+}
+
+export interface Metrics {
+  code: string;
+  created_at: Generated<Timestamp>;
+  current_version: number;
+  id: Generated<string>;
+  level: Generated<number>;
+  retired_at: Timestamp | null;
+  updated_at: Generated<Timestamp>;
+}
+
+export interface MetricVersions {
+  created_at: Generated<Timestamp>;
+  created_by: string | null;
+  definition: Json;
+  definition_sha256: string;
+  expression_json: Json;
+  expression_type: string;
+  metric_id: string;
+  version: number;
 }
 
 export interface OrderDetail {
@@ -260,12 +363,27 @@ export interface ResumenTarjeta {
   turno: number | null;
 }
 
+export interface RunDatasetUpdates {
+  for_next: Generated<boolean>;
+  run_id: string;
+  update_id: string;
+}
+
 export interface SchemaMigrations {
   applied_at: Generated<Timestamp>;
   breaking: boolean;
   name: string;
   number: number;
   sha256: string;
+}
+
+export interface Series {
+  code: string;
+  created_at: Generated<Timestamp>;
+  id: Generated<string>;
+  title: Json;
+  unit: string | null;
+  updated_at: Generated<Timestamp>;
 }
 
 export interface StageResults {
@@ -359,6 +477,8 @@ export interface DB {
   artifact_stores: ArtifactStores;
   artifacts: Artifacts;
   audit_log: AuditLog;
+  daily_metrics: DailyMetrics;
+  dataset_series: DatasetSeries;
   dataset_updates: DatasetUpdates;
   dataset_versions: DatasetVersions;
   datasets: Datasets;
@@ -370,10 +490,18 @@ export interface DB {
   imports: Imports;
   jobs: Jobs;
   load_previews: LoadPreviews;
+  metric_definition: MetricDefinition;
+  metric_dependencies: MetricDependencies;
+  metric_run_pending_datasets: MetricRunPendingDatasets;
+  metric_runs: MetricRuns;
+  metric_versions: MetricVersions;
+  metrics: Metrics;
   order_detail: OrderDetail;
   quarantined_records: QuarantinedRecords;
   resumen_tarjeta: ResumenTarjeta;
+  run_dataset_updates: RunDatasetUpdates;
   schema_migrations: SchemaMigrations;
+  series: Series;
   stage_results: StageResults;
   users: Users;
   window_leases: WindowLeases;

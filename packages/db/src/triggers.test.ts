@@ -27,7 +27,11 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
       'update event_log set job_id = null',
       'update event_log set outbound = not outbound',
     ],
-    lets: ['update event_log set sent_at = now()', 'update event_log set sent_at = null'],
+    lets: [
+      'update event_log set sent_at = now()',
+      'update event_log set sent_at = null',
+      `update event_log set send_attempts = 1, send_after = now(), send_error = 'refused'`,
+    ],
   },
   dim_maquina_keep: {
     refuses: [

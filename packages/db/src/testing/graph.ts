@@ -1,10 +1,11 @@
 import { createTestDatabase } from '@aduana/testkit/database'
 import pg from 'pg'
 import { HISTORY } from './sample-history.ts'
-import { id, type Row, SAMPLES, type SampleTable, sha } from './sample-rows.ts'
+import { METRICS } from './sample-metrics.ts'
+import { id, type Row, SAMPLES, type SampleTable } from './sample-rows.ts'
 import { TARGETS } from './sample-targets.ts'
 
-export const TABLES: readonly SampleTable[] = [...SAMPLES, ...HISTORY, ...TARGETS]
+export const TABLES: readonly SampleTable[] = [...SAMPLES, ...HISTORY, ...METRICS, ...TARGETS]
 
 /** The sample of a table. */
 export function sampleOf(table: string): SampleTable {
@@ -14,7 +15,13 @@ export function sampleOf(table: string): SampleTable {
 }
 
 /** What the base holds beside one row of every table: second ones, for others to point at. */
-const SECONDS = new Set(['jobs', 'datasets'])
+const SECONDS = new Set(['jobs', 'datasets', 'series', 'metrics', 'metric_runs'])
+
+/** Tables of versions, and of what: whatever has versions has a first one. */
+export const VERSIONED: Readonly<Record<string, 'dataset' | 'metric'>> = {
+  dataset_versions: 'dataset',
+  metric_versions: 'metric',
+}
 
 /** A row that differs in every key from all that the base holds. */
 export function freshRow(table: string): Row {
@@ -77,12 +84,8 @@ export async function openGraph(): Promise<Graph> {
   for (const sample of TABLES) {
     await write(sample.table, sample.row(1))
     if (SECONDS.has(sample.table)) await write(sample.table, sample.row(2))
-    if (sample.table === 'dataset_versions')
-      await write(sample.table, {
-        ...sample.row(1),
-        dataset_id: id('dataset', 2),
-        definition_sha256: sha(2),
-      })
+    const owner = VERSIONED[sample.table]
+    if (owner) await write(sample.table, { ...sample.row(1), [`${owner}_id`]: id(owner, 2) })
   }
   await client.query('set constraints all immediate; set constraints all deferred')
 

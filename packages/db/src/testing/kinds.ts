@@ -24,7 +24,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
     // The same bytes again, where that is allowed.
     { content_sha256: sha(1), forced: true },
     { content_sha256: sha(1), dry_run: true },
-    { content_sha256: sha(1), batch_deleted: true },
+    { content_sha256: sha(1), batch_deleted: true, undone_by: id('job', 1) },
     { content_sha256: sha(1), status: 'FAILED', ...over },
     { content_sha256: sha(1), status: 'CANCELLED', ...over },
     { content_sha256: sha(1), type: 'replay' },
@@ -60,6 +60,30 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   window_ledger_before: [{ former_job_id: id('job', 2), former_rows: '0' }],
   load_previews: [{ approved_by: id('user', 1), approved_at: AT }],
   idempotency_keys: [{ status: 200 }, { status: 299 }, { key: 'k'.repeat(255) }],
+  series: [{ code: 'a' }, { code: 'a.b.c_1' }, { code: 'a'.repeat(100) }],
+  metric_versions: each('expression_type', [
+    ...['aggregate', 'metric', 'constant', 'arithmetic', 'ratio', 'rolling', 'cumulative'],
+    ...['growth', 'conditional', 'filter', 'fallback'],
+  ]),
+  metric_dependencies: [
+    { series_id: null, dataset_id: id('dataset', 1), required_days: 1 },
+    { series_id: null, needs_metric_id: id('metric', 1) },
+  ],
+  metric_runs: [
+    ...each('status', ['PENDING', 'REQUESTED', 'RUNNING']),
+    ...each('status', ['SUCCEEDED', 'FAILED', 'EXPIRED', 'CANCELLED'], {
+      completed_at: AT,
+      as_of: '2024-01-01',
+    }),
+    ...each('cause', ['update', 'metric', 'recompute', 'retry']),
+    { status: 'SUCCEEDED', completed_at: AT, days: '{}', progress: '1.0000', row_count: '0' },
+  ],
+  metric_run_pending_datasets: [{ satisfied_by: id('update', 1), satisfied_at: AT }],
+  daily_metrics: [
+    { company: null, date: '2024-01-01' },
+    { warehouse: 'north', date: '2024-01-01' },
+    { metric_name: 'other', date: '2024-01-01' },
+  ],
   workers: [{ stages: [] }, { stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'] }],
   dataset_updates: [{ days: '{}', rows: '0' }, { cause: 'load' }],
   fact_production: [...[1, 2, 3].map((turno) => ({ turno })), { peso_neto: '0.000', cantidad: 2147483647 }],

@@ -11,6 +11,10 @@ const JOB_COUNTS = [
   ...['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined', 'duplicates'],
 ]
 
+const BAD_CODES: readonly Row[] = ['', '1st', 'Big', 'a-b', 'a..b', '.a', 'a.', 'a'.repeat(101)].map(
+  (code) => ({ code }),
+)
+
 /** For every table and every constraint and unique index of it: changes of a sample row that it refuses. */
 export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly Row[]>>>> = {
   users: {
@@ -80,6 +84,8 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     jobs_failed_has_error: [{ status: 'FAILED', ...over, error: null }],
     jobs_completed_has_loaded: [{ ...completed, loaded_at: null }],
     jobs_waiting_is_active: [{ ...completed, waiting_for: 'window' }],
+    jobs_undone_by: [{ undone_by: id('job', 1) }],
+    jobs_undone_by_fkey: [{ undone_by: NOWHERE, batch_deleted: true }],
     jobs_undo_has_parent: [{ type: 'undo', parent_id: null }],
     jobs_same_bytes_once: [
       { content_sha256: sha(1) },
@@ -201,8 +207,93 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
   },
   event_log: {
     event_log_once: [{ event_key: 'event 1' }],
+    event_log_send_attempts_check: [{ send_attempts: -1 }],
     event_log_job_id_fkey: [{ job_id: NOWHERE }],
     event_log_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+  },
+  series: {
+    series_pkey: [{ id: id('series', 1) }],
+    series_code_unique: [{ code: 'sample.series_1' }],
+    series_code_check: BAD_CODES,
+  },
+  dataset_series: {
+    dataset_series_pkey: [{ series_id: id('series', 1) }],
+    dataset_series_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    dataset_series_series_id_fkey: [{ series_id: NOWHERE }],
+    dataset_series_one_place: [{ dataset_id: id('dataset', 2), series_id: id('series', 1) }],
+  },
+  metrics: {
+    metrics_pkey: [{ id: id('metric', 1) }],
+    metrics_code_unique: [{ code: 'sample.metric_1' }],
+    metrics_code_check: BAD_CODES,
+    metrics_level_check: [{ level: -1 }],
+    metrics_current_version_fk: [{ current_version: 9 }],
+  },
+  metric_versions: {
+    metric_versions_pkey: [{ version: 1 }],
+    metric_versions_version_check: [{ version: 0 }],
+    metric_versions_definition_sha256_check: [{ definition_sha256: 'A'.repeat(64) }],
+    metric_versions_expression_type_check: [{ expression_type: 'magic' }],
+    metric_versions_metric_id_fkey: [{ metric_id: NOWHERE }],
+    metric_versions_created_by_fkey: [{ created_by: NOWHERE }],
+  },
+  metric_dependencies: {
+    metric_dependencies_metric_id_fkey: [{ metric_id: NOWHERE }],
+    metric_dependencies_dataset_id_fkey: [{ series_id: null, dataset_id: NOWHERE, required_days: 1 }],
+    metric_dependencies_series_id_fkey: [{ series_id: NOWHERE }],
+    metric_dependencies_needs_metric_id_fkey: [{ series_id: null, needs_metric_id: NOWHERE }],
+    metric_dependencies_once: [{ metric_id: id('metric', 1) }],
+    metric_dependencies_one_kind: [{ series_id: null }, { needs_metric_id: id('metric', 1) }],
+    metric_dependencies_days: [{ required_days: 1 }, { series_id: null, dataset_id: id('dataset', 1) }],
+    metric_dependencies_required_days_check: [
+      { series_id: null, dataset_id: id('dataset', 1), required_days: 0 },
+    ],
+    metric_dependencies_not_itself: [{ series_id: null, needs_metric_id: id('metric', 2) }],
+  },
+  metric_runs: {
+    metric_runs_pkey: [{ id: id('run', 1) }],
+    metric_runs_metric_id_metric_version_fkey: [{ metric_id: NOWHERE }, { metric_version: 9 }],
+    metric_runs_job_id_fkey: [{ job_id: NOWHERE }],
+    metric_runs_requested_by_fkey: [{ requested_by: NOWHERE }],
+    ...named('metric_runs', {
+      status: [{ status: 'DONE' }],
+      cause: [{ cause: 'magic' }],
+      attempt: [{ attempt: -1 }],
+      progress: [{ progress: '-0.01' }, { progress: '1.01' }],
+      row_count: [{ row_count: '-1' }],
+    }),
+    metric_runs_final_has_end: [
+      ...['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT'].map((status) => ({ status, completed_at: AT })),
+      ...['SUCCEEDED', 'FAILED', 'EXPIRED', 'CANCELLED'].map((status) => ({ status })),
+    ],
+    metric_runs_failed_has_error: [{ status: 'FAILED', completed_at: AT, error: null }],
+    metric_runs_pending_expires: [{ status: 'PENDING', expires_at: null }],
+    metric_runs_requested_once_asked: ['REQUESTED', 'RUNNING'].map((status) => ({
+      status,
+      requested_at: null,
+    })),
+    metric_runs_one_open: ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT'].map((status) => ({
+      status,
+      as_of: '2024-01-01',
+    })),
+  },
+  metric_run_pending_datasets: {
+    metric_run_pending_datasets_pkey: [{ dataset_id: id('dataset', 1) }],
+    metric_run_pending_datasets_run_id_fkey: [{ run_id: NOWHERE }],
+    metric_run_pending_datasets_dataset_id_fkey: [{ dataset_id: NOWHERE }],
+    metric_run_pending_datasets_required_days_check: [{ required_days: 0 }],
+    metric_run_pending_datasets_satisfied_by_fkey: [{ satisfied_by: NOWHERE, satisfied_at: AT }],
+    metric_run_pending_whole: [{ satisfied_by: id('update', 1) }, { satisfied_at: AT }],
+  },
+  run_dataset_updates: {
+    run_dataset_updates_pkey: [{ run_id: id('run', 1) }],
+    run_dataset_updates_run_id_fkey: [{ run_id: NOWHERE }],
+    run_dataset_updates_update_id_fkey: [{ update_id: NOWHERE }],
+  },
+  daily_metrics: {
+    daily_metrics_once: [{ date: '2024-01-01' }],
+    daily_metrics_value_check: [{ value: 'NaN' }, { value: 'Infinity' }, { value: '-Infinity' }],
+    daily_metrics_run_id_fkey: [{ run_id: NOWHERE }],
   },
   audit_log: { audit_log_actor_fkey: [{ actor: NOWHERE }] },
   dim_maquina: {

@@ -64,7 +64,7 @@ export const HISTORY: readonly SampleTable[] = [
   {
     table: 'dataset_updates',
     numbered: [],
-    optional: ['job_id', 'fanned_out_at'],
+    optional: ['job_id', 'fanned_out_at', 'companies', 'warehouses'],
     row: (n) => ({
       id: id('update', n),
       ...ofDataset,
@@ -74,6 +74,9 @@ export const HISTORY: readonly SampleTable[] = [
       scopes: ['ACME'],
       rows: '10',
       cause: 'undo',
+      occurred_at: AT,
+      companies: ['ACME'],
+      warehouses: [],
       created_at: AT,
       fanned_out_at: AT,
     }),
@@ -81,7 +84,7 @@ export const HISTORY: readonly SampleTable[] = [
   {
     table: 'event_log',
     numbered: ['id'],
-    optional: ['job_id', 'dataset_id', 'sent_at'],
+    optional: ['job_id', 'dataset_id', 'sent_at', 'send_after', 'send_error'],
     row: (n) => ({
       event_key: `event ${n}`,
       type: 'job.cancelled',
@@ -91,6 +94,9 @@ export const HISTORY: readonly SampleTable[] = [
       occurred_at: AT,
       outbound: true,
       sent_at: AT,
+      send_attempts: 2,
+      send_after: AT,
+      send_error: 'refused',
     }),
   },
   {

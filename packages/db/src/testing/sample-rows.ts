@@ -12,7 +12,7 @@ export interface SampleTable {
   row(n: number): Row
 }
 
-const KINDS = ['user', 'dataset', 'job', 'update', 'batch'] as const
+const KINDS = ['user', 'dataset', 'job', 'update', 'batch', 'series', 'metric', 'run'] as const
 
 /** The id of row `n` of a kind. */
 export function id(kind: (typeof KINDS)[number], n: number): string {
@@ -91,7 +91,13 @@ export const SAMPLES: readonly SampleTable[] = [
       ...['stage', 'waiting_for', 'dataset_id', 'companies', 'warehouses', 'start_at', 'parent_id'],
       ...['content_sha256', 'admitted_at', 'cancel_requested_at', 'loaded_at', 'total_items'],
       ...['processed_items', 'rows_per_second', 'eta_seconds', 'result', 'error', 'started_at'],
-      ...['completed_at', 'approval_asked_at', ...Object.keys(counts), ...Object.keys(restOfCounts)],
+      ...[
+        'completed_at',
+        'approval_asked_at',
+        'undone_by',
+        ...Object.keys(counts),
+        ...Object.keys(restOfCounts),
+      ],
     ],
     row: (n) => ({
       id: id('job', n),
@@ -128,6 +134,7 @@ export const SAMPLES: readonly SampleTable[] = [
       result: { days: 3 },
       error: { code: 'internal', detail: 'an earlier try' },
       batch_deleted: false,
+      undone_by: null,
       approval_asked_at: AT,
       created_at: AT,
       started_at: AT,

@@ -1,0 +1,115 @@
+import { z } from 'zod'
+import { Day, DayRange } from '../dates.ts'
+import { Grain } from './definition.ts'
+import { Expression, MetricCode } from './expression.ts'
+
+const Instant = z.iso.datetime({ offset: true })
+const Scopes = z.array(z.string().min(1).max(100)).max(10_000)
+
+/** What changed in a dataset: its days, and the companies and warehouses, where the dataset has them (absent: all). */
+const Change = {
+  days: z.array(DayRange).max(10_000),
+  companies: Scopes.optional(),
+  warehouses: Scopes.optional(),
+}
+
+/** In: somebody has changed a dataset. */
+export const ProjectionUpdate = z.strictObject({
+  eventKey: z.string().min(1).max(200),
+  dataset: z.string().min(1).max(63),
+  occurredAt: Instant,
+  ...Change,
+  rows: z.int().nonnegative(),
+})
+export type ProjectionUpdate = z.infer<typeof ProjectionUpdate>
+
+/** Out: a metric is to be computed for these days, from these updates and series. */
+export const MetricRunRequest = z.strictObject({
+  runId: z.uuid(),
+  attempt: z.int().positive(),
+  metric: MetricCode,
+  version: z.int().positive(),
+  asOf: Day,
+  ...Change,
+  inputs: z.array(
+    z.strictObject({
+      dataset: z.string(),
+      updateId: z.uuid(),
+      eventKey: z.string(),
+      occurredAt: Instant,
+      days: z.array(DayRange),
+    }),
+  ),
+  /** The series that the expression needs, and where they are. */
+  catalogue: z.array(
+    z.strictObject({
+      series: MetricCode,
+      dataset: z.string(),
+      table: z.string(),
+      column: z.string().nullable(),
+      dayColumn: z.string(),
+    }),
+  ),
+  grain: Grain,
+  expression: Expression,
+  /** The longest silence: after it the run has timed out. */
+  heartbeatSeconds: z.int().positive(),
+})
+export type MetricRunRequest = z.infer<typeof MetricRunRequest>
+
+const OfRun = { runId: z.uuid(), attempt: z.int().positive(), at: Instant }
+
+/** In: a runner has begun. */
+export const MetricRunStarted = z.strictObject({ ...OfRun, runner: z.string().max(200) })
+export type MetricRunStarted = z.infer<typeof MetricRunStarted>
+
+/** In: a runner is alive. */
+export const MetricRunHeartbeat = z.strictObject({
+  ...OfRun,
+  progress: z.number().min(0).max(1).optional(),
+  message: z.string().max(500).optional(),
+})
+export type MetricRunHeartbeat = z.infer<typeof MetricRunHeartbeat>
+
+/** In: a runner is done. The manifest, if any, lists the files with the values. */
+export const MetricRunCompleted = z.discriminatedUnion('status', [
+  z.strictObject({
+    ...OfRun,
+    status: z.literal('succeeded'),
+    rowCount: z.int().nonnegative(),
+    manifest: z
+      .strictObject({
+        url: z.string().regex(/^s3:\/\/[^/]+\/.+/, 's3://bucket/key'),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      })
+      .optional(),
+  }),
+  z.strictObject({
+    ...OfRun,
+    status: z.literal('failed'),
+    error: z.strictObject({ code: z.string().min(1).max(100), detail: z.string().max(4000) }),
+  }),
+])
+export type MetricRunCompleted = z.infer<typeof MetricRunCompleted>
+
+/** The events of metrics by CloudEvents type. */
+export const METRIC_EVENTS = {
+  'aduana.projection.updated': ProjectionUpdate,
+  'aduana.metric_run.requested': MetricRunRequest,
+  'aduana.metric_run.started': MetricRunStarted,
+  'aduana.metric_run.heartbeat': MetricRunHeartbeat,
+  'aduana.metric_run.completed': MetricRunCompleted,
+} as const
+export type MetricEventType = keyof typeof METRIC_EVENTS
+
+/** The envelope of every message that enters or leaves: CloudEvents 1.0, structured mode. */
+export const CloudEvent = z.looseObject({
+  specversion: z.literal('1.0'),
+  id: z.string().min(1).max(200),
+  source: z.string().min(1).max(500),
+  type: z.string().min(1).max(100),
+  time: Instant.optional(),
+  datacontenttype: z.literal('application/json').optional(),
+  data: z.unknown(),
+})
+export type CloudEvent = z.infer<typeof CloudEvent>
