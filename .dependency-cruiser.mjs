@@ -8,6 +8,7 @@ const ORDER = [
   'datasets',
   'queue',
   'jobs',
+  'metrics',
   'pipeline',
   'testkit',
 ]
