@@ -169,6 +169,37 @@ describe('aduana import', () => {
     expect(asked).toBe(3)
   })
 
+  test('sends the file again with the same key when the answer is lost or the API fails', async () => {
+    const keys: (string | string[] | undefined)[] = []
+    const answered = importing(job({ status: 'COMPLETED', counts: { records: 1, loaded: 1 } }))
+    handle = async (request, response) => {
+      if (request.method !== 'POST') return answered(request, response)
+      keys.push(request.headers['idempotency-key'])
+      if (keys.length === 3) return answered(request, response)
+      await text(request)
+      if (keys.length === 1) request.socket.resetAndDestroy()
+      else refuse(response, 'unavailable', { 'retry-after': '0' })
+    }
+    const result = await aduana(['import', await fileWith('a'), '-d', 'production'])
+    expect(result.code).toBe(0)
+    expect(result.err).toContain('Trying again')
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/)
+    expect(keys).toEqual([keys[0], keys[0], keys[0]])
+    await aduana(['import', await fileWith('a'), '-d', 'production'])
+    expect(keys[3]).not.toBe(keys[0])
+  })
+
+  test('gives up on an API that keeps failing', async () => {
+    let asked = 0
+    handle = (request, response) => {
+      asked += 1
+      request.resume()
+      refuse(response, 'unavailable', { 'retry-after': '0' })
+    }
+    expect((await aduana(['import', await fileWith('a'), '-d', 'production'])).code).toBe(6)
+    expect(asked).toBe(4)
+  })
+
   test('hears a refusal that comes before a large file has been sent', async () => {
     handle = (_, response) => refuse(response, 'unsupported_type')
     const result = await aduana(['import', await fileWith('x'.repeat(20_000_000)), '-d', 'production'])

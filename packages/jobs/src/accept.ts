@@ -3,7 +3,7 @@ import type { Stored } from '@aduana/artifacts/store'
 import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
 import { hasRole, type Principal } from '@aduana/contracts/identity'
-import type { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
+import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
@@ -13,13 +13,13 @@ import { jsonb } from '@aduana/db/jsonb'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
+import { type Once, once, type RepeatableRequest } from './once.ts'
+import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, type Window, waitForWindows } from './windows.ts'
 
-export interface AcceptContext {
+export interface AcceptContext extends QueueLimits {
   db: Database
-  /** Jobs that may wait at once. */
-  maxQueued: number
 }
 
 /** A file that has been stored in full, and what is known of it. */
@@ -37,53 +37,82 @@ export function newJobId(): string {
 }
 
 /**
- * Refuse work that cannot be held: too many jobs wait already.
- * @throws ProblemError `queue_full` with `retryAfterSeconds`
- */
-export async function ensureRoom(db: Database | Tx, maxQueued: number): Promise<void> {
-  const row = await sql<{ queued: string }>`select count(*) as queued from
-    (select from jobs where status = 'QUEUED' limit ${maxQueued}) as waiting`.execute(db)
-  const queued = Number(row.rows[0]?.queued ?? 0)
-  if (queued < maxQueued) return
-  throw new ProblemError('queue_full', `${queued} jobs are waiting, which is the limit. Try again later.`, {
-    retryAfterSeconds: 30,
-  })
-}
-
-/**
  * Accept a stored file as an import: from here on the job reaches a final state, whatever fails. Everything that can be
- * refused is refused here; Redis is not needed.
- * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_window`, `queue_full`, `already_imported`, `window_locked`
+ * refused is refused here; Redis is not needed. A `repeatable` request is accepted once; the upload of a replayed one is
+ * pointed at by nothing.
+ * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_window`, `queue_full`, `already_imported`, `window_locked`,
+ * `idempotency_key_reused`
  */
 export async function acceptImport(
   context: AcceptContext,
   principal: Principal,
   upload: Upload,
   form: ImportForm,
-): Promise<ImportAccepted> {
+  repeatable?: RepeatableRequest,
+): Promise<Once<ImportAccepted>> {
   if (!hasRole(principal.role, 'operator'))
     throw new ProblemError('forbidden', 'Importing needs the role operator, steward or admin.')
-  const dataset = await readDataset(context.db, form.dataset)
-  const mode = chooseMode(dataset.definition, form)
-  const window = declaredWindow(dataset.definition, form)
   try {
-    await inTransaction(context.db, async (tx) => {
-      // One after the other, or all who come at once would see the same room.
-      await sql`select pg_advisory_xact_lock(hashtextextended('room in the queue', 0))`.execute(tx)
-      await ensureRoom(tx, context.maxQueued)
-      await insertImport(tx, principal, upload, { form, dataset, mode, window })
-      if (window) await reserve(tx, { jobId: upload.jobId, datasetId: dataset.id, windows: [window] }, form)
-      await record(tx, principal, upload, dataset)
-      await wakeDispatchers(tx)
+    const accepted = await inTransaction(context.db, async (tx) => {
+      // Whoever goes first may hang with its connection; nobody waits for that for ever.
+      await sql`set local lock_timeout = '20s'`.execute(tx)
+      const result = await once(tx, repeatable, ImportAccepted, async () => {
+        await create(tx, context, principal, upload, form)
+        return { status: 202, body: { id: upload.jobId, status: 'QUEUED' as const } }
+      })
       await failPoint('accept.before-commit')
+      return result
     })
+    await failPoint('accept.after-commit')
+    return accepted
   } catch (error) {
     if (violatedConstraint(error) === 'jobs_same_bytes_once')
-      throw await alreadyImported(context.db, dataset, upload.stored.sha256)
+      throw await alreadyImported(
+        context.db,
+        await readDataset(context.db, form.dataset),
+        upload.stored.sha256,
+      )
     throw error
   }
-  await failPoint('accept.after-commit')
-  return { id: upload.jobId, status: 'QUEUED' }
+}
+
+async function create(
+  tx: Tx,
+  limits: QueueLimits,
+  principal: Principal,
+  upload: Upload,
+  form: ImportForm,
+): Promise<void> {
+  const dataset = await readDataset(tx, form.dataset)
+  if (form.dryRun && form.requireApproval)
+    throw new ProblemError(
+      'bad_request',
+      'A dry run changes nothing, so there is nothing to approve. Send either dryRun or requireApproval.',
+    )
+  const mode = chooseMode(dataset.definition, form)
+  const window = declaredWindow(dataset.definition, form)
+  await holdRoom(tx)
+  await ensureRoom(tx, limits, principal.tenant)
+  await insertImport(tx, principal, upload, { form, dataset, mode, window })
+  // A dry run changes nothing: it neither takes a window nor waits for one.
+  if (window && !form.dryRun)
+    await reserve(tx, { jobId: upload.jobId, datasetId: dataset.id, windows: [window] }, form)
+  await record(tx, principal, upload, dataset)
+  await wakeDispatchers(tx)
+}
+
+/**
+ * Whether the acceptance of a job was committed, after an error that leaves it open: the connection was lost at COMMIT.
+ * Waits for those that are still under way.
+ * @throws when that cannot be said now
+ */
+export async function wasAccepted(db: Database, jobId: string): Promise<boolean> {
+  return inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = '5s'`.execute(tx)
+    await holdRoom(tx)
+    const job = await tx.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst()
+    return job !== undefined
+  })
 }
 
 /** The load mode of an import: the one asked for, if the dataset can be loaded so, else the dataset's own. */
@@ -176,6 +205,7 @@ async function insertImport(
       start_at: form.startAt ?? null,
       content_sha256: upload.stored.sha256,
       forced: form.force,
+      dry_run: form.dryRun,
       message: 'Waiting to be processed',
       parameters: jsonb({ ...form, fileName: upload.fileName, mode }),
     })
@@ -192,6 +222,7 @@ async function insertImport(
       declared_window: window ? `[${window.from},${window.to})` : null,
       scopes: window ? [window.scope] : [],
       on_conflict: form.onConflict,
+      require_approval: form.requireApproval,
       encoding: form.encoding ?? null,
       delimiter: form.delimiter ?? null,
     })

@@ -2,11 +2,41 @@ import { z } from 'zod'
 
 const Megabytes = z.coerce.number().int().positive()
 
+/** Where artifacts are kept. */
+export const ArtifactSettings = z.object({
+  ADUANA_DATA_DIR: z.string().min(1).default('.data'),
+  /** A bucket and a prefix in it; the folder `artifacts` of the data folder unless said. */
+  ADUANA_ARTIFACTS_URL: z
+    .string()
+    .regex(
+      /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9][A-Za-z0-9._-]*)*\/?$/,
+      'a bucket and a prefix, as s3://bucket/prefix',
+    )
+    .optional(),
+  /** `AES256`, or the id, alias or ARN of a KMS key; what the bucket does by itself unless said. */
+  ADUANA_S3_ENCRYPTION: z.string().min(1).optional(),
+  /** Address buckets by path, as services other than AWS often want it. */
+  ADUANA_S3_PATH_STYLE: z.stringbool().default(false),
+  AWS_REGION: z.string().min(1).optional(),
+  /** Address of a service other than AWS. */
+  AWS_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'an address, as https://host:9000' }).optional(),
+})
+export type ArtifactSettings = z.infer<typeof ArtifactSettings>
+
+/** A bucket is reached by its region; the names of AWS itself, so that its other programs read the same. */
+function bucketNeedsRegion(settings: ArtifactSettings, context: z.RefinementCtx<ArtifactSettings>): void {
+  if (settings.ADUANA_ARTIFACTS_URL !== undefined && settings.AWS_REGION === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['AWS_REGION'],
+      message: 'required, because ADUANA_ARTIFACTS_URL names a bucket',
+    })
+}
+
 /** The settings that every process has. */
-export const CommonSettings = z.object({
+export const CommonSettings = ArtifactSettings.extend({
   DATABASE_URL: z.string().min(1),
   REDIS_URL: z.string().min(1),
-  ADUANA_DATA_DIR: z.string().min(1).default('.data'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   LOG_PRETTY: z.stringbool().default(false),
   /** Prefix of every key in Redis. The braces keep all keys of a flow in one slot of a cluster. */
@@ -36,6 +66,8 @@ export const ApiSettings = CommonSettings.extend({
   UPLOAD_DIR: z.string().min(1).optional(),
   /** Jobs that may wait; above it the API answers 429. */
   ADUANA_MAX_QUEUED: z.coerce.number().int().positive().default(1000),
+  /** Of these, jobs of one tenant; four fifths of them unless said. */
+  ADUANA_MAX_QUEUED_PER_TENANT: z.coerce.number().int().positive().optional(),
   /** Origins besides our own that may open a WebSocket, separated by commas. */
   ADUANA_ORIGINS: z
     .string()
@@ -49,7 +81,7 @@ export const ApiSettings = CommonSettings.extend({
   /** Proxies whose X-Forwarded-* headers are believed: addresses, networks or `loopback`, separated by commas. */
   ADUANA_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(10),
-})
+}).superRefine(bucketNeedsRegion)
 export type ApiSettings = z.infer<typeof ApiSettings>
 
 /** The settings of a worker. */
@@ -71,7 +103,7 @@ export const WorkerSettings = CommonSettings.extend({
     .positive()
     .default(20 * 1024 ** 3),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(12),
-})
+}).superRefine(bucketNeedsRegion)
 export type WorkerSettings = z.infer<typeof WorkerSettings>
 
 /** Settings that are missing or wrong, each with what was expected. */

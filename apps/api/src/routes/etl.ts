@@ -8,6 +8,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
+import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 import type { TakeImport } from '../uploads/import.ts'
 import { IMPORT_PROBLEMS, ImportUpload } from './imports.ts'
@@ -51,6 +52,7 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
           summary,
           tags: ['etl'],
           consumes: ['multipart/form-data'],
+          headers: IdempotencyHeaders,
           body: dataset === undefined ? ImportUpload : ImportUpload.partial({ dataset: true }),
           response: { 202: Started, ...IMPORT_PROBLEMS },
         },
@@ -58,10 +60,9 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
       },
       async (request, reply) => {
         const accepted = await takeImport(request, dataset)
-        return reply
-          .status(202)
-          .header('location', `/api/jobs/${accepted.id}`)
-          .send({ ...accepted, jobId: accepted.id })
+        const { body } = accepted
+        answerOnce(reply, accepted).header('location', `/api/jobs/${body.id}`)
+        return reply.send({ ...body, jobId: body.id })
       },
     )
   importAlias('/api/etl/start-process', 'startProcess', 'The same as POST /api/imports')

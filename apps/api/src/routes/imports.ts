@@ -2,6 +2,7 @@ import { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 import type { TakeImport } from '../uploads/import.ts'
 
@@ -33,6 +34,7 @@ export const IMPORT_PROBLEMS = problems(
   'window_locked',
   'file_too_large',
   'unsupported_type',
+  'idempotency_key_reused',
   'queue_full',
   'storage_full',
   'unavailable',
@@ -51,6 +53,7 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
           'The file is stored while it arrives and then processed in stages; follow the job at `Location` or over the WebSocket. `from` and `to` declare a window: `to` is the first day after it.',
         tags: ['imports'],
         consumes: ['multipart/form-data'],
+        headers: IdempotencyHeaders,
         body: ImportUpload,
         response: { 202: ImportAccepted, ...IMPORT_PROBLEMS },
       },
@@ -58,7 +61,9 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
     },
     async (request, reply) => {
       const accepted = await takeImport(request)
-      return reply.status(202).header('location', `/api/jobs/${accepted.id}`).send(accepted)
+      const { body } = accepted
+      answerOnce(reply, accepted).header('location', `/api/jobs/${body.id}`)
+      return reply.send(body)
     },
   )
 }

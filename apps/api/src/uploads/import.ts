@@ -2,10 +2,15 @@ import { artifactKey } from '@aduana/artifacts/store'
 import type { ImportAccepted } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
-import { acceptImport, ensureRoom, newJobId } from '@aduana/jobs/accept'
+import { acceptImport, newJobId, wasAccepted } from '@aduana/jobs/accept'
+import { isKnownKey, type Once } from '@aduana/jobs/once'
+import { ensureRoom, type QueueLimits } from '@aduana/jobs/room'
+import type { ApiSettings } from '@aduana/runtime/config'
+import { failPoint } from '@aduana/runtime/fail-points'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
+import { idempotencyKey, repeatable } from '../plugins/idempotency.ts'
 import { discardRest } from './discard.ts'
 import { receiveUpload } from './receive.ts'
 
@@ -13,7 +18,7 @@ import { receiveUpload } from './receive.ts'
 const FORM_BYTES = 1024 * 1024
 
 /** Takes the import that a request brings, into `dataset` when its form does not name one. @throws ProblemError */
-export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<ImportAccepted>
+export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
 
 /** Imports for one application: it does not end before those under way have cleaned up. */
 export function importTaker(app: FastifyInstance, context: ApiContext): TakeImport {
@@ -33,22 +38,23 @@ export function importTaker(app: FastifyInstance, context: ApiContext): TakeImpo
 }
 
 /**
- * Take the import that a request brings: receive its file, then have it accepted. When it is refused nothing of it
- * stays behind.
+ * Take the import that a request brings: receive its file, then have it accepted. When it is refused, or when it repeats
+ * one that was accepted, nothing of it stays behind.
  */
 async function takeImport(
   context: ApiContext,
   request: FastifyRequest,
   dataset: string | undefined,
-): Promise<ImportAccepted> {
+): Promise<Once<ImportAccepted>> {
   const { db, store, settings } = context
   const maxBytes = settings.MAX_FILE_SIZE
-  const maxQueued = settings.ADUANA_MAX_QUEUED
+  const limits = queueLimits(settings)
+  const principal = principalOf(request)
   const jobId = newJobId()
   const key = artifactKey(jobId, 'accept', 0, 'original')
   try {
     refuseHopeless(request, maxBytes)
-    await ensureRoom(db, maxQueued)
+    if (!(await repeats(context, request))) await ensureRoom(db, limits, principal.tenant)
     const upload = await receiveUpload(request, {
       store,
       key,
@@ -57,13 +63,27 @@ async function takeImport(
       checkDataset: (code) => readDataset(db, code),
     })
     const { form, ...file } = upload
+    await failPoint('accept.after-store')
+    const again = repeatable(request, { ...form, file: file.stored.sha256 })
     return await acceptOrRemove(context, { key, jobId }, () =>
-      acceptImport({ db, maxQueued }, principalOf(request), { jobId, key, ...file }, form),
+      acceptImport({ db, ...limits }, principal, { jobId, key, ...file }, form, again),
     )
   } catch (error) {
     discardRest(request.raw)
     throw error
   }
+}
+
+function queueLimits(settings: ApiSettings): QueueLimits {
+  const maxQueued = settings.ADUANA_MAX_QUEUED
+  const share = Math.max(1, Math.floor(maxQueued * 0.8))
+  return { maxQueued, maxQueuedPerTenant: settings.ADUANA_MAX_QUEUED_PER_TENANT ?? share }
+}
+
+/** True when the key of the request is known: then it takes no room. @throws ProblemError when its key is not one */
+async function repeats({ db }: ApiContext, request: FastifyRequest): Promise<boolean> {
+  const key = idempotencyKey(request)
+  return key !== undefined && (await isKnownKey(db, { userId: principalOf(request).userId, key }))
 }
 
 /** What needs no look at the body. */
@@ -81,17 +101,22 @@ function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
     )
 }
 
-/** After an error that leaves open whether the job was accepted, the file stays if the job is there. */
+/**
+ * After a refusal and after a replay the file goes. After an error that leaves open whether the job was accepted it
+ * stays if the job is there, or if that cannot be said; then housekeeping removes what nobody points at.
+ */
 async function acceptOrRemove(
   { db, store }: ApiContext,
   { key, jobId }: { key: string; jobId: string },
-  accept: () => Promise<ImportAccepted>,
-): Promise<ImportAccepted> {
+  accept: () => Promise<Once<ImportAccepted>>,
+): Promise<Once<ImportAccepted>> {
   try {
-    return await accept()
+    const accepted = await accept()
+    if (accepted.replayed) await store.remove(key)
+    return accepted
   } catch (error) {
-    const job = await db.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst()
-    if (job) return { id: jobId, status: 'QUEUED' }
+    if (!(error instanceof ProblemError) && (await wasAccepted(db, jobId)))
+      return { status: 202, body: { id: jobId, status: 'QUEUED' }, replayed: false }
     await store.remove(key)
     throw error
   }

@@ -20,13 +20,15 @@ export interface UploadProgress {
 
 /**
  * Send a file as an import. It is read from the disk as the network takes it, whatever its size. Not `fetch`: that
- * loses the answer of a server which refuses before the whole body has been sent.
+ * loses the answer of a server which refuses before the whole body has been sent. Sent again with the same `key` it is
+ * imported once.
  * @throws ApiProblem, ConnectionError, UsageError for a file that cannot be sent
  */
 export async function uploadImport(
   api: Api,
   path: string,
   fields: Readonly<Record<string, string>>,
+  key: string,
   onProgress: (progress: UploadProgress) => void,
 ): Promise<ImportAccepted> {
   const bytes = await sizeOf(path)
@@ -56,6 +58,7 @@ export async function uploadImport(
   const headers = {
     ...authorization(api),
     accept: 'application/json',
+    'idempotency-key': key,
     'content-type': `multipart/form-data; boundary=${boundary}`,
     'content-length': String(head.length + bytes + tail.length),
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,7 +50,7 @@ async function importSample(io: Io, api: Api, file: string, made: SampleReport):
   const display = createDisplay(io)
   const startedAt = performance.now()
   const fields = { dataset: DATASET, from: made.from, to: made.to }
-  const { id } = await uploadImport(api, file, fields, (progress) =>
+  const { id } = await uploadImport(api, file, fields, randomUUID(), (progress) =>
     display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
   )
   const job = await waitForJob(io, api, id, display)

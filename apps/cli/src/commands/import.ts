@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ImportAccepted } from '@aduana/contracts/jobs'
 import type { Api } from '../api/api.ts'
@@ -12,6 +13,8 @@ import { reportJob, waitForJob } from './wait.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
 const MOST_RETRY_SECONDS = 300
+// What to wait before each new try when the connection broke: nobody knows then whether the file was accepted.
+const BROKEN_RETRY_SECONDS = [1, 2, 4]
 
 export interface ImportOptions {
   dataset: string
@@ -63,7 +66,10 @@ export function formFields(options: ImportOptions): Record<string, string> {
   )
 }
 
-/** Send the file; when there is no room for it, ask again after the time that the API names, so often as was asked. */
+/**
+ * Send the file. When the connection breaks or the API fails it is sent again a few times, always with the same key, so
+ * that it is imported once; when there is no room for it, after the time that the API names, so often as was asked.
+ */
 async function send(
   io: Io,
   api: Api,
@@ -71,25 +77,37 @@ async function send(
   options: ImportOptions,
   display: Display,
 ): Promise<ImportAccepted> {
-  for (let left = options.retry ?? 0; ; left--) {
+  const key = randomUUID()
+  const pauses = [...BROKEN_RETRY_SECONDS]
+  for (let left = options.retry ?? 0; ; ) {
     const startedAt = performance.now()
     try {
-      return await uploadImport(api, file, formFields(options), (progress) =>
+      return await uploadImport(api, file, formFields(options), key, (progress) =>
         display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
       )
     } catch (error) {
       display.end()
       if (error instanceof Interrupted) io.err('The upload was broken off; nothing was imported.\n')
-      if (left <= 0 || outcomeOfError(error) !== 'unavailable') throw error
-      await holdOff(io, error)
+      const pause = isBroken(error) ? pauses.shift() : undefined
+      if (pause !== undefined) await holdOff(io, error, pause)
+      else if (left > 0 && outcomeOfError(error) === 'unavailable') {
+        left -= 1
+        await holdOff(io, error, DEFAULT_RETRY_SECONDS)
+      } else throw error
     }
   }
 }
 
-async function holdOff(io: Io, error: unknown): Promise<void> {
+/** True when the request may or may not have been done, or will be a moment later. */
+function isBroken(error: unknown): boolean {
+  if (error instanceof ConnectionError) return true
+  return error instanceof ApiProblem && [500, 502, 503, 504].includes(error.problem.status)
+}
+
+async function holdOff(io: Io, error: unknown, otherwise: number): Promise<void> {
   const wanted = error instanceof ApiProblem ? error.retryAfter : undefined
-  const seconds = Math.min(wanted ?? DEFAULT_RETRY_SECONDS, MOST_RETRY_SECONDS)
-  const what = error instanceof ConnectionError ? error.message : error instanceof Error ? error.message : ''
+  const seconds = Math.min(wanted ?? otherwise, MOST_RETRY_SECONDS)
+  const what = error instanceof Error ? error.message : ''
   io.err(`${what} Trying again in ${seconds} s.\n`)
   await delay(seconds * 1000, undefined, { signal: io.signal }).catch(() => io.signal.throwIfAborted())
 }

@@ -24,6 +24,7 @@ export interface AcceptOptions {
   as?: Principal
   sha256?: string
   maxQueued?: number
+  maxQueuedPerTenant?: number
 }
 
 /** A SHA-256 that nothing has. */
@@ -75,7 +76,8 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
         fileName: 'test.csv',
         mediaType: 'text/csv',
       }
-      const context = { db: database.db, maxQueued: options.maxQueued ?? 1000 }
+      const { maxQueued = 1000, maxQueuedPerTenant = maxQueued } = options
+      const context = { db: database.db, maxQueued, maxQueuedPerTenant }
       await acceptImport(
         context,
         options.as ?? operator,
@@ -96,5 +98,5 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
 
 /** A run of a stage of a job, as the log would have it. */
 export function runOf(jobId: string, change: Partial<StageRun> = {}): StageRun {
-  return { jobId, stage: 'parse', attempt: 1, try: 1, version: 0, ...change }
+  return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, version: 0, ...change }
 }

@@ -1,0 +1,50 @@
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Once, type RepeatableRequest, requestDigest } from '@aduana/jobs/once'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { principalOf } from './access.ts'
+
+/** For the schema of a route that creates something. */
+export const IdempotencyHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/)
+    .optional()
+    .describe(
+      'A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is answered again as the first time, with `Idempotency-Replayed: true`, and creates nothing.',
+    ),
+})
+
+/** The key that a request brings. @throws ProblemError `bad_request` when it is not one */
+export function idempotencyKey(request: FastifyRequest): string | undefined {
+  const parsed = IdempotencyHeaders.safeParse(request.headers)
+  if (parsed.success) return parsed.data['idempotency-key']
+  throw new ProblemError('bad_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.', {
+    errors: [{ field: 'idempotency-key', message: '1 to 255 visible ASCII characters' }],
+  })
+}
+
+/**
+ * The request as one that its sender may repeat, if it brings a key. `asked` is all that it asks for besides its
+ * address: fields, a JSON body, the SHA-256 of a file.
+ * @throws ProblemError `bad_request`
+ */
+export function repeatable(
+  request: FastifyRequest,
+  asked: Readonly<Record<string, unknown>>,
+): RepeatableRequest | undefined {
+  const key = idempotencyKey(request)
+  if (key === undefined) return undefined
+  const path = request.url.split('?', 1)[0] ?? ''
+  return {
+    userId: principalOf(request).userId,
+    key,
+    requestSha256: requestDigest(request.method, path, asked),
+  }
+}
+
+/** Set status and headers of the answer to a request that creates something; its body is the caller's to send. */
+export function answerOnce(reply: FastifyReply, result: Once<unknown>): FastifyReply {
+  if (result.replayed) reply.header('idempotency-replayed', 'true')
+  return reply.status(result.status)
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { ProblemError } from '@aduana/contracts/problems'
+import type { Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
+import { sql } from 'kysely'
+import type { z } from 'zod'
+
+/** A request that its sender may repeat: whose it is, its Idempotency-Key, and a digest of all that it asks for. */
+export interface RepeatableRequest {
+  userId: string
+  key: string
+  requestSha256: string
+}
+
+/** What a request that creates something is answered with. */
+export interface Created<Body> {
+  /** HTTP status, 200 to 299. */
+  status: number
+  body: Body
+}
+
+/** `replayed`: nothing was created now; this is the answer of the first request with the key. */
+export interface Once<Body> extends Created<Body> {
+  replayed: boolean
+}
+
+/** How long the answer to a key is kept. */
+export const KEY_DAYS = 7
+
+/**
+ * Create something once for all requests with the same key. The key is written in the very transaction that creates, so
+ * that either both are there or neither; a second request at the same time waits for the first one's end. Call it first
+ * in its transaction: whoever waits for a key must hold nothing that the first one needs. Without a request it just creates.
+ * @throws ProblemError `idempotency_key_reused` when the key belongs to another request; whatever `create` throws, and
+ * then the key is free again
+ */
+export async function once<Body extends z.ZodType<object>>(
+  tx: Tx,
+  request: RepeatableRequest | undefined,
+  schema: Body,
+  create: () => Promise<Created<z.output<Body>>>,
+): Promise<Once<z.output<Body>>> {
+  if (!request) return { ...(await create()), replayed: false }
+  const { userId, key, requestSha256 } = request
+  const reserved = await tx
+    .insertInto('idempotency_keys')
+    .values({ user_id: userId, key, request_sha256: requestSha256, status: 200, body: jsonb({}) })
+    .onConflict((conflict) => conflict.columns(['user_id', 'key']).doNothing())
+    .executeTakeFirst()
+  if (reserved.numInsertedOrUpdatedRows === 0n) return replay(tx, request, schema)
+  const created = await create()
+  await tx
+    .updateTable('idempotency_keys')
+    .set({ status: created.status, body: jsonb(created.body) })
+    .where('user_id', '=', userId)
+    .where('key', '=', key)
+    .execute()
+  return { ...created, replayed: false }
+}
+
+async function replay<Body extends z.ZodType<object>>(
+  tx: Tx,
+  { userId, key, requestSha256 }: RepeatableRequest,
+  schema: Body,
+): Promise<Once<z.output<Body>>> {
+  const first = await tx
+    .selectFrom('idempotency_keys')
+    .select(['request_sha256', 'status', 'body'])
+    .where('user_id', '=', userId)
+    .where('key', '=', key)
+    .executeTakeFirstOrThrow()
+  if (first.request_sha256 !== requestSha256)
+    throw new ProblemError(
+      'idempotency_key_reused',
+      `The Idempotency-Key "${key}" came before with another request. Send a new key with a new request; repeat a request with the same file and fields.`,
+    )
+  return { status: first.status, body: schema.parse(first.body), replayed: true }
+}
+
+/** The digest of a request: its method, its path, and what it asks for, whatever the order of the members. */
+export function requestDigest(
+  method: string,
+  path: string,
+  asked: Readonly<Record<string, unknown>>,
+): string {
+  const members = Object.entries(asked)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256')
+    .update(JSON.stringify([method, path, members]))
+    .digest('hex')
+}
+
+/** True when a key of a user has an answer already. */
+export async function isKnownKey(
+  db: Pick<Tx, 'selectFrom'>,
+  { userId, key }: Pick<RepeatableRequest, 'userId' | 'key'>,
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('idempotency_keys')
+    .select('key')
+    .where('user_id', '=', userId)
+    .where('key', '=', key)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Forget keys that are older than `KEY_DAYS`. Answers how many. */
+export async function forgetOldKeys(db: Pick<Tx, 'deleteFrom'>): Promise<number> {
+  const gone = await db
+    .deleteFrom('idempotency_keys')
+    .where('created_at', '<', sql<Date>`clock_timestamp() - make_interval(days => ${KEY_DAYS})`)
+    .executeTakeFirst()
+  return Number(gone.numDeletedRows)
+}

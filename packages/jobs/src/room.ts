@@ -1,0 +1,35 @@
+import { ProblemError } from '@aduana/contracts/problems'
+import type { Database, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/** Jobs that may wait at once. */
+export interface QueueLimits {
+  maxQueued: number
+  /** Of these, jobs of one tenant; all of them unless said. */
+  maxQueuedPerTenant?: number
+}
+
+/**
+ * Refuse work that cannot be held: too many jobs wait already, or too many of this tenant.
+ * @throws ProblemError `queue_full` with `retryAfterSeconds` and the `limit` that was met
+ */
+export async function ensureRoom(db: Database | Tx, limits: QueueLimits, tenant: string): Promise<void> {
+  const { maxQueued, maxQueuedPerTenant = maxQueued } = limits
+  const row = await sql<{ queued: string; own: string }>`
+    select count(*) as queued, count(*) filter (where tenant = ${tenant}) as own from
+      (select tenant from jobs where status = 'QUEUED' limit ${maxQueued}) as waiting`.execute(db)
+  const queued = Number(row.rows[0]?.queued ?? 0)
+  const own = Number(row.rows[0]?.own ?? 0)
+  if (queued >= maxQueued) throw full(`${queued} jobs are waiting, which is the limit.`, 'installation')
+  if (own >= maxQueuedPerTenant)
+    throw full(`${own} jobs of "${tenant}" are waiting, which is the limit of one tenant.`, 'tenant')
+}
+
+/** Wait for those who are taking room. Up to the end of the transaction nobody else does, or all would see the same. */
+export async function holdRoom(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended('room in the queue', 0))`.execute(tx)
+}
+
+function full(what: string, limit: 'installation' | 'tenant'): ProblemError {
+  return new ProblemError('queue_full', `${what} Try again later.`, { retryAfterSeconds: 30, limit })
+}
