@@ -1,7 +1,9 @@
 import { LoginResponse } from '@aduana/contracts/identity'
 import { type ProductProcess, startProduct } from './processes.ts'
+import type { TestSystem } from './system.ts'
 
-const ADMIN = { email: 'admin@aduana.local', password: 'a password for tests' }
+const PASSWORD = 'a password for tests'
+const PASSWORD_HASH = 'scrypt$8192$8$10$DofDyk7jLEgvtTot7lYKRw$jw9WDyiBytPaB9Gef9RhnKo8SPKD7qnpvONj_mt_yLY'
 
 /** A running API, with somebody logged in as admin. */
 export interface TestApi {
@@ -13,21 +15,24 @@ export interface TestApi {
   upload(content: string, fields: { dataset: string } & Record<string, string>): Promise<Response>
 }
 
-/** Start the API of an installation, given its environment; the caller stops its process. */
-export async function startApi(environment: Record<string, string>): Promise<TestApi> {
+/** Start the API of an installation and log in as its admin; the caller stops the process. */
+export async function startApi(system: TestSystem, settings: Record<string, string> = {}): Promise<TestApi> {
+  await system.database.pool.query('update users set password_hash = $1 where id = $2', [
+    PASSWORD_HASH,
+    system.admin.userId,
+  ])
   const process = startProduct('api', {
+    ...system.environment,
     ADUANA_JWT_SECRET: 'a secret that is only good for tests',
-    ADUANA_ADMIN_EMAIL: ADMIN.email,
-    ADUANA_ADMIN_PASSWORD: ADMIN.password,
     PORT: '0',
-    ...environment,
+    ...settings,
   })
   await process.untilLogged('api.ready', 60_000)
   const url = /"address":"(http:[^"]+)"/.exec(process.lines.join('\n'))?.[1] ?? ''
   const login = await fetch(`${url}/api/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(ADMIN),
+    body: JSON.stringify({ email: system.admin.email, password: PASSWORD }),
   })
   const { token } = LoginResponse.parse(await login.json())
   const ask = (path: string, init: RequestInit = {}) =>
