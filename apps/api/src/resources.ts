@@ -1,10 +1,6 @@
-import { join, resolve } from 'node:path'
-import { removeAbandoned } from '@aduana/artifacts/abandoned'
-import { createDiskStore } from '@aduana/artifacts/disk-store'
-import { claimDiskStore } from '@aduana/artifacts/marker'
+import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { rememberStore } from '@aduana/db/artifact-stores'
 import { createDatabase } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
@@ -34,11 +30,12 @@ export async function acquireContext(
   await checkSchema(pool, migrations)
   await registerDatasets(db, SHIPPED)
 
-  const artifacts = join(resolve(settings.ADUANA_DATA_DIR), 'artifacts')
-  const incoming = settings.UPLOAD_DIR
-  const removed = await removeAbandoned(artifacts, { incoming })
-  if (removed > 0) logger.info({ event: 'store.abandoned_removed', files: removed })
-  await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))
+  const { store, close: closeStore } = await openArtifactStore(settings, {
+    db,
+    logger,
+    incoming: settings.UPLOAD_DIR,
+  })
+  resources.add('artifact store', closeStore)
 
   const redis = createRedis(settings.REDIS_URL, 'producer', logger)
   resources.add('redis', () => redis.disconnect())
@@ -50,7 +47,7 @@ export async function acquireContext(
     settings,
     logger,
     db,
-    store: createDiskStore(artifacts, { incoming }),
+    store,
     checkSchema: () => checkSchema(pool, migrations),
     pingRedis: () => redis.ping(),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),

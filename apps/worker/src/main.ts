@@ -1,10 +1,8 @@
 import { hostname } from 'node:os'
-import { join, resolve } from 'node:path'
-import { createDiskStore } from '@aduana/artifacts/disk-store'
-import { claimDiskStore } from '@aduana/artifacts/marker'
+import { resolve } from 'node:path'
+import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { rememberStore } from '@aduana/db/artifact-stores'
 import { createDatabase } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
@@ -41,9 +39,8 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
   await registerDatasets(db, SHIPPED)
   await checkTables(pool, await listDatasets(db))
 
-  const artifacts = join(dataDir, 'artifacts')
-  await claimDiskStore(artifacts, (marker) => rememberStore(db, 'disk', marker))
-  const store = createDiskStore(artifacts)
+  const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
+  resources.add('artifact store', closeStore)
   const workFolder = await claimWorkFolder(dataDir)
 
   const queue = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { basename } from 'node:path'
 import { failPoint } from '@aduana/runtime/fail-points'
 import {
   AbortMultipartUploadCommand,
@@ -53,7 +54,7 @@ export async function upload(
       : await putParts(target, [first, second.value], parts)
     const stored = { bytes, sha256: hash.digest('hex') }
     await verify(target, stored, sum)
-    await failPoint('artifact.after-rename', target.Key)
+    await failPoint('artifact.after-rename', basename(target.Key))
     return stored
   } finally {
     await parts.return()
@@ -68,7 +69,7 @@ interface Sums {
 
 async function putWhole(target: S3Target, body: Buffer): Promise<Sums> {
   const expected = sha256(body)
-  await failPoint('artifact.before-rename', target.Key)
+  await failPoint('artifact.before-rename', basename(target.Key))
   const answer = await answered(
     target.client.send(
       new PutObjectCommand({ ...place(target), ...encryption(target), Body: body, ChecksumSHA256: expected }),
@@ -105,7 +106,7 @@ async function putParts(
   const UploadId = created.UploadId
   try {
     const sent = await sendParts(target, UploadId, head, rest)
-    await failPoint('artifact.before-rename', target.Key)
+    await failPoint('artifact.before-rename', basename(target.Key))
     const expected = `${sha256(Buffer.concat(sent.map((part) => Buffer.from(part.ChecksumSHA256, 'base64'))))}-${sent.length}`
     return { expected, answered: await complete(target, UploadId, sent, mark) }
   } catch (error) {

@@ -21,6 +21,7 @@ test('what is not set has its default', () => {
     LOG_LEVEL: 'info',
     LOG_PRETTY: false,
     QUEUE_PREFIX: '{aduana}',
+    ADUANA_S3_PATH_STYLE: false,
   })
   expect(readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: SECRET })).toMatchObject({
     PORT: 3000,
@@ -104,4 +105,20 @@ test.each([
 test('a message never repeats a value, which may be a secret', () => {
   const text = problems(() => readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: 'hunter2' })).join()
   expect(text).not.toContain('hunter2')
+})
+
+test('a bucket for artifacts needs its region, and both are named when they are wrong', () => {
+  const s3 = { ...NEEDED, ADUANA_ARTIFACTS_URL: 's3://files/aduana' }
+  expect(problems(() => readSettings(WorkerSettings, s3))).toEqual([
+    '  - AWS_REGION: required, because ADUANA_ARTIFACTS_URL names a bucket',
+  ])
+  expect(problems(() => readSettings(ApiSettings, { ...s3, ADUANA_JWT_SECRET: SECRET }))).toHaveLength(1)
+  expect(readSettings(WorkerSettings, { ...s3, AWS_REGION: 'sa-east-1' })).toMatchObject({
+    ADUANA_ARTIFACTS_URL: 's3://files/aduana',
+    ADUANA_S3_PATH_STYLE: false,
+  })
+  for (const url of ['https://files', 's3://', 's3://Files', 's3://files/../x', 's3://files//x'])
+    expect(
+      problems(() => readSettings(WorkerSettings, { ...s3, AWS_REGION: 'x', ADUANA_ARTIFACTS_URL: url })),
+    ).toEqual(['  - ADUANA_ARTIFACTS_URL: a bucket and a prefix, as s3://bucket/prefix'])
 })

@@ -78,6 +78,13 @@ function storeProblem(error: StoreError): ProblemError {
       return new ProblemError('storage_full', 'There is no room left for files. Tell the operator.')
     case 'missing':
       return new ProblemError('not_found', 'The file is no longer in the artifact store.')
+    case 'unavailable':
+      return new ProblemError('unavailable', 'The artifact store does not answer. Try again in a moment.', {
+        retryAfterSeconds: 2,
+      })
+    case 'damaged':
+      return new ProblemError('internal', 'The file in the artifact store is damaged. Tell the operator.')
+    case 'refused':
     case 'read_only':
     case 'foreign':
       return new ProblemError('unavailable', 'The artifact store cannot be written. Tell the operator.')
