@@ -24,6 +24,14 @@ export const DomainEvent = z.discriminatedUnion('type', [
     days: z.array(Day),
     scopes: z.array(z.string()),
     rows: z.int(),
+    /** Why it changed; `load` where nothing is said. */
+    cause: z.enum(['load', 'undo']).optional(),
+  }),
+  z.strictObject({
+    type: z.literal('import.undone'),
+    undoJob: z.string(),
+    deleted: z.int(),
+    restored: z.int(),
   }),
 ])
 export type DomainEvent = z.infer<typeof DomainEvent>

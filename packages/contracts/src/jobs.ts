@@ -51,7 +51,10 @@ export const Job = z.strictObject({
   totalItems: z.int().nullable(),
   processedItems: z.int().nullable(),
   result: z.record(z.string(), z.unknown()).nullable(),
+  /** The import has been taken back: its rows are gone from the table. */
   batchDeleted: z.boolean(),
+  /** The job that took the import back. */
+  undoneBy: z.uuid().nullable(),
   createdAt: Instant,
   startedAt: Instant.nullable(),
   completedAt: Instant.nullable(),
@@ -104,6 +107,8 @@ export const JobQuery = z.strictObject({
   status: JobStatus.optional(),
   type: JobType.optional(),
   dataset: PlainText.max(63).optional(),
+  /** Also imports that have been taken back. */
+  includeUndone: Flag.default(false),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
 })

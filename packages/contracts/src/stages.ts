@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { JobType } from './job-states.ts'
 
 /** Payload of every stage job: identifiers only. The rows in PostgreSQL are the truth. */
 export const StagePayload = z.strictObject({
@@ -28,6 +29,11 @@ export type StageName = (typeof STAGES)[number]['name']
 export const STAGE_NAMES = STAGES.map((stage) => stage.name)
 export const StageName = z.enum(['parse', 'validate', 'quarantine', 'load', 'fan-out'])
 
+/** The stages that a job of a type runs, in order: taking an import back reads no file. */
+export function stagesOf(type: JobType): readonly StageName[] {
+  return type === 'undo' ? ['load', 'fan-out'] : STAGE_NAMES
+}
+
 /** Position of a stage in the flow, 0 for `parse`. */
 export function stageIndex(name: StageName): number {
   return STAGES.findIndex((stage) => stage.name === name)
@@ -40,12 +46,14 @@ export function stageQueueName(name: StageName): string {
 
 /**
  * Overall progress in per cent of a job that is at `fraction` (0…1) of `stage`.
- * Stages before it count in full, stages after it not at all.
+ * Of the stages that jobs of its type run, those before count in full, those after not at all.
  */
-export function overallProgress(name: StageName, fraction: number): number {
-  const index = stageIndex(name)
-  const before = STAGES.slice(0, index).reduce((sum, stage) => sum + stage.share, 0)
-  const own = STAGES[index]?.share ?? 0
+export function overallProgress(name: StageName, fraction: number, type: JobType = 'import'): number {
+  const stages = STAGES.filter((stage) => stagesOf(type).includes(stage.name))
+  const share = (some: readonly (typeof STAGES)[number][]) =>
+    some.reduce((sum, stage) => sum + stage.share, 0)
+  const index = stages.findIndex((stage) => stage.name === name)
+  const own = stages[index]?.share ?? 0
   const within = Math.min(1, Math.max(0, fraction))
-  return Math.min(100, before + own * within)
+  return Math.min(100, (100 * (share(stages.slice(0, Math.max(0, index))) + own * within)) / share(stages))
 }

@@ -24,7 +24,7 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
   await inTransaction(db, async (tx) => {
     const job = await tx
       .selectFrom('jobs')
-      .select(['status', 'loaded_at', 'waiting_for', 'attempt'])
+      .select(['type', 'status', 'loaded_at', 'waiting_for', 'attempt'])
       .where('id', '=', id)
       .forUpdate()
       .executeTakeFirstOrThrow()
@@ -33,7 +33,9 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
     if (job.loaded_at !== null)
       throw new ProblemError(
         'illegal_transition',
-        'The rows have been loaded already; the import can only be undone.',
+        job.type === 'undo'
+          ? 'The import has been taken back already. Import the file again to have its rows back.'
+          : 'The rows have been loaded already; the import can only be undone.',
       )
     await audit(tx, { actor: principal.userId, action: 'job.cancel', subjectType: 'job', subjectId: id })
     if (status === 'QUEUED' || job.waiting_for !== null) {

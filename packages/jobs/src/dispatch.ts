@@ -1,5 +1,5 @@
-import type { JobStatus } from '@aduana/contracts/job-states'
-import { STAGE_NAMES, type StageName } from '@aduana/contracts/stages'
+import { type JobStatus, JobType } from '@aduana/contracts/job-states'
+import { type StageName, stagesOf } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import type { FlowRequest } from '@aduana/queue/flow'
@@ -61,6 +61,7 @@ export function admit(db: Database, limits: DispatchLimits): Promise<FlowRequest
 
 interface Candidate {
   id: string
+  type: string
   attempt: number
   title: string
 }
@@ -79,9 +80,9 @@ async function choose(tx: Tx, limits: DispatchLimits): Promise<Candidate[]> {
       where j.waiting_for is null and j.admitted_at is null
         and (j.status = 'PROCESSING' or (j.status = 'QUEUED' and (j.start_at is null or j.start_at <= now())))
     )
-    select r.id, r.attempt, coalesce(d.code, j.type) || coalesce(' #' || i.import_no, '') as title
+    select r.id, j.type, r.attempt, case j.type when 'undo' then 'undo ' else '' end || coalesce(d.code, j.type) || coalesce(' #' || i.import_no, '') as title
     from ready r join jobs j on j.id = r.id
-      left join imports i on i.job_id = r.id left join datasets d on d.id = j.dataset_id
+      left join imports i on i.job_id = case j.type when 'undo' then j.parent_id else r.id end left join datasets d on d.id = j.dataset_id
     where r.turn <= ${limits.maxActivePerTenant}
     order by (r.status = 'PROCESSING') desc, r.priority desc, r.turn, r.created_at, r.id
     limit greatest(0, ${limits.maxActive} - (select coalesce(sum(running), 0) from active))::int
@@ -107,16 +108,16 @@ async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
     jobId: job.id,
     event: { type: 'job.admitted', attempt },
   })
-  return { jobId: job.id, attempt, title: job.title, stages: await openStages(tx, job.id) }
+  return { jobId: job.id, attempt, title: job.title, stages: await openStages(tx, job) }
 }
 
 /** The stages of a job that are not done yet, in order. */
-export async function openStages(db: Database | Tx, jobId: string): Promise<StageName[]> {
+export async function openStages(db: Database | Tx, job: { id: string; type: string }): Promise<StageName[]> {
   const done = await db
     .selectFrom('stage_results')
     .select('stage')
-    .where('job_id', '=', jobId)
+    .where('job_id', '=', job.id)
     .where('state', '=', 'done')
     .execute()
-  return STAGE_NAMES.filter((name) => !done.some((row) => row.stage === name))
+  return stagesOf(JobType.parse(job.type)).filter((name) => !done.some((row) => row.stage === name))
 }

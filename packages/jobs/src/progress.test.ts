@@ -11,7 +11,7 @@ function follow(stage: StageRun['stage'] = 'parse', before = 0) {
   const updates: ProgressUpdate[] = []
   const clock = { at: 1_000_000 }
   const reporter = createProgressReporter({
-    run: { jobId: JOB, stage, attempt: 1, try: 1, version: 7 },
+    run: { jobId: JOB, type: 'import', stage, attempt: 1, try: 1, version: 7 },
     userId: USER,
     publisher: { publish: (update) => void updates.push(update), close: () => undefined },
     jobStartedAt: new Date(clock.at - before),

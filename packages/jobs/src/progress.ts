@@ -43,7 +43,7 @@ export function createProgressReporter(options: ReporterOptions): ProgressReport
   let tick = 0
   let publishedAt = 0
   let figures: LiveFigures = {
-    progress: overallProgress(run.stage, 0),
+    progress: overallProgress(run.stage, 0, run.type),
     message: options.title,
     totalItems: null,
     processedItems: null,
@@ -65,7 +65,7 @@ export function createProgressReporter(options: ReporterOptions): ProgressReport
     report: (progress) => {
       const at = now()
       const processed = progress.processedItems ?? figures.processedItems
-      const overall = Math.max(figures.progress, overallProgress(run.stage, progress.fraction))
+      const overall = Math.max(figures.progress, overallProgress(run.stage, progress.fraction, run.type))
       figures = {
         progress: Math.round(overall * 100) / 100,
         message: progress.message ?? figures.message,

@@ -12,6 +12,9 @@ export interface Page<T> {
   next: string | null
 }
 
+/** Without `includeUndone` imports that have been taken back are left out. */
+type ListQuery = Omit<JobQuery, 'includeUndone'> & { includeUndone?: boolean | undefined }
+
 export interface VersionedJob {
   job: Job
   version: number
@@ -35,7 +38,7 @@ export function readJobWithVersion(db: Database, principal: Principal, id: strin
 }
 
 /** The jobs that `principal` may see, newest first. */
-export async function listJobs(db: Database, principal: Principal, query: JobQuery): Promise<Page<Job>> {
+export async function listJobs(db: Database, principal: Principal, query: ListQuery): Promise<Page<Job>> {
   const page = await listJobsWithVersions(db, principal, query)
   return { items: page.items.map(({ job }) => job), next: page.next }
 }
@@ -44,7 +47,7 @@ export async function listJobs(db: Database, principal: Principal, query: JobQue
 export function listJobsWithVersions(
   db: Database,
   principal: Principal,
-  query: JobQuery,
+  query: ListQuery,
 ): Promise<Page<VersionedJob>> {
   const after = query.cursor === undefined ? undefined : decodeCursor(JobCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
@@ -53,6 +56,7 @@ export function listJobsWithVersions(
       sql`where (${query.status ?? null}::text is null or j.status = ${query.status ?? null})
         and (${query.type ?? null}::text is null or j.type = ${query.type ?? null})
         and (${query.dataset ?? null}::text is null or d.code = ${query.dataset ?? null})
+        and (${query.includeUndone === true} or not j.batch_deleted)
         and (${after?.[0] ?? null}::timestamptz is null
           or (j.created_at, j.id) < (${after?.[0] ?? null}::timestamptz, ${after?.[1] ?? null}::uuid))
         order by j.created_at desc, j.id desc limit ${query.limit + 1}`,
@@ -200,7 +204,7 @@ async function readRows(
           'sha256', a.sha256, 'mediaType', a.media_type) order by a.created_at, a.name)
         from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
       'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', j.result,
-      'batchDeleted', j.batch_deleted, 'createdAt', ${instant('j.created_at')},
+      'batchDeleted', j.batch_deleted, 'undoneBy', j.undone_by, 'createdAt', ${instant('j.created_at')},
       'startedAt', ${instant('j.started_at')}, 'completedAt', ${instant('j.completed_at')},
       'updatedAt', ${instant('j.updated_at')}) as job
     from jobs j left join datasets d on d.id = j.dataset_id left join users u on u.id = j.user_id

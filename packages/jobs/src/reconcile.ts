@@ -1,4 +1,5 @@
-import { STAGE_NAMES, type StageName, type StagePayload } from '@aduana/contracts/stages'
+import { JobType } from '@aduana/contracts/job-states'
+import { type StageName, type StagePayload, stagesOf } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
@@ -16,6 +17,10 @@ const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'pri
 interface Suspect {
   id: string
   attempt: number
+}
+
+interface QuietJob extends Suspect {
+  type: string
 }
 
 /** Remembers between two passes which attempts looked lost; only what looks so twice is acted on. */
@@ -54,9 +59,9 @@ export async function reconcile(
 }
 
 /** Jobs that should be in work but show no sign of life. */
-async function quietJobs(db: Database): Promise<Suspect[]> {
-  const rows = await sql<Suspect>`
-    select j.id, j.attempt from jobs j
+async function quietJobs(db: Database): Promise<QuietJob[]> {
+  const rows = await sql<QuietJob>`
+    select j.id, j.type, j.attempt from jobs j
     where j.status = 'PROCESSING' and j.waiting_for is null
       and j.admitted_at < clock_timestamp() - interval '2 seconds'
       and not exists (select from stage_results s where s.job_id = j.id and s.attempt = j.attempt
@@ -68,10 +73,10 @@ async function quietJobs(db: Database): Promise<Suspect[]> {
 async function lookAt(
   db: Database,
   flows: Flows,
-  job: Suspect,
+  job: QuietJob,
 ): Promise<'fine' | 'missing' | 'failed' | 'stuck'> {
-  const stages = await openStages(db, job.id)
-  const all = await flows.states({ jobId: job.id, attempt: job.attempt }, STAGE_NAMES)
+  const stages = await openStages(db, job)
+  const all = await flows.states({ jobId: job.id, attempt: job.attempt }, stagesOf(JobType.parse(job.type)))
   const first = stages[0]
   if (first === undefined) return 'stuck'
   const index = all.length - stages.length

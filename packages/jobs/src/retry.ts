@@ -14,7 +14,7 @@ import { claimWindows, waitForWindows } from './windows.ts'
 /**
  * Try a failed job again, from the stage that failed: what the stages before it left behind is used again. A declared
  * window is reserved anew; when it is taken, the job waits for it.
- * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`, `undo_open`
  */
 export async function retryJob(db: Database, principal: Principal, id: string): Promise<Job> {
   const job = await readJob(db, principal, id)
@@ -28,7 +28,10 @@ export async function retryJob(db: Database, principal: Principal, id: string): 
   try {
     await inTransaction(db, (tx) => queueAgain(tx, principal, id))
   } catch (error) {
-    if (violatedConstraint(error) !== 'jobs_same_bytes_once') throw error
+    const constraint = violatedConstraint(error)
+    if (constraint === 'jobs_one_undo')
+      throw new ProblemError('undo_open', 'Another job takes the import back, or has done so.')
+    if (constraint !== 'jobs_same_bytes_once') throw error
     throw new ProblemError('already_imported', 'Another job has imported the same bytes in the meantime.')
   }
   return readJob(db, principal, id)

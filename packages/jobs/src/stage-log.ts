@@ -1,12 +1,12 @@
 import type { JobFailure } from '@aduana/contracts/failures'
-import { isFinal, JobStatus } from '@aduana/contracts/job-states'
+import { isFinal, JobStatus, JobType } from '@aduana/contracts/job-states'
 import {
   overallProgress,
-  STAGE_NAMES,
   STAGES,
   type StageName,
   type StagePayload,
   stageIndex,
+  stagesOf,
 } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
@@ -17,6 +17,8 @@ import { changeJob } from './transitions.ts'
 /** A run of a stage: who it is in the log, and the fence of all its writes. */
 export interface StageRun {
   jobId: string
+  /** What the job is: the stages that it runs follow from it. */
+  type: JobType
   stage: StageName
   attempt: number
   /** A stage can be delivered more than once within an attempt; only the newest delivery may commit. */
@@ -47,7 +49,7 @@ export function beginStage(
   return inTransaction(db, async (tx): Promise<StageStart> => {
     const job = await tx
       .selectFrom('jobs')
-      .select(['status', 'attempt', 'cancel_requested_at', 'waiting_for'])
+      .select(['type', 'status', 'attempt', 'cancel_requested_at', 'waiting_for'])
       .where('id', '=', payload.jobId)
       .forUpdate()
       .executeTakeFirst()
@@ -62,11 +64,14 @@ export function beginStage(
       await markCancelled(tx, { jobId: payload.jobId, attempt: payload.attempt })
       return { kind: 'stop', reason: 'cancelled' }
     }
-    const before = STAGE_NAMES.slice(0, stageIndex(stage))
+    const type = JobType.parse(job.type)
+    const stages = stagesOf(type)
+    if (!stages.includes(stage)) return { kind: 'stop', reason: `the job has no stage ${stage}` }
+    const before = stages.slice(0, stages.indexOf(stage))
     const open = before.find((name) => !log.some((row) => row.stage === name && row.state === 'done'))
     if (open !== undefined) return { kind: 'stop', reason: `stage ${open} is not done` }
     if (log.some((row) => row.state === 'running' && row.alive)) return { kind: 'busy' }
-    return { kind: 'run', run: await openRun(tx, payload, stage, worker, log) }
+    return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
   })
 }
 
@@ -88,7 +93,7 @@ async function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
 async function openRun(
   tx: Tx,
   payload: StagePayload,
-  stage: StageName,
+  { type, stage }: Pick<StageRun, 'type' | 'stage'>,
   worker: string,
   log: LogRow[],
 ): Promise<StageRun> {
@@ -114,11 +119,11 @@ async function openRun(
       message: title,
       // A stage that begins for the first time is progress: whatever was lost before did not kill the job.
       ...(log.some((row) => row.stage === stage) ? {} : { lost_count: 0 }),
-      progress: sql<string>`greatest(progress, ${overallProgress(stage, 0)})`,
+      progress: sql<string>`greatest(progress, ${overallProgress(stage, 0, type)})`,
     },
   )
   if (version === undefined) throw new Error(`job ${jobId} was changed while its row was locked`)
-  return { jobId, stage, attempt, try: tryNo, version }
+  return { jobId, type, stage, attempt, try: tryNo, version }
 }
 
 /** A stage's run was overtaken: another process is at it, or has done it. Whatever the run did must be rolled back. */

@@ -1,6 +1,7 @@
 import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
 import { ScopeList } from '@aduana/contracts/identity'
+import { JobType } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -8,12 +9,18 @@ import { z } from 'zod'
 /** What a stage needs to know of an import; pinned when it was accepted. */
 export const ImportFacts = z.object({
   jobId: z.uuid(),
+  type: JobType,
+  /** The job that brings the rows, or brought those that an undo takes back. */
+  importId: z.uuid(),
   userId: z.uuid(),
   startedAt: z.coerce.date(),
   importNo: z.int().positive(),
   datasetId: z.uuid(),
+  datasetVersion: z.int().positive(),
   definition: DatasetDefinition,
   mode: LoadMode,
+  dryRun: z.boolean(),
+  requireApproval: z.boolean(),
   bytes: z.coerce.number(),
   window: z.object({ from: Day, to: Day }).nullable(),
   scopes: z.array(z.string()),
@@ -24,15 +31,17 @@ export const ImportFacts = z.object({
 })
 export type ImportFacts = z.infer<typeof ImportFacts>
 
-/** Read the facts of an import. @throws Error when the job is not an import */
+/** Read the facts of an import; those of the import that it takes back for an undo. @throws Error when there is none */
 export async function readImportFacts(db: Database, jobId: string): Promise<ImportFacts> {
   const rows = await sql`
-    select j.id as "jobId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
-      i.import_no as "importNo", i.dataset_id as "datasetId", v.definition, i.mode, i.bytes,
+    select j.id as "jobId", j.type, i.job_id as "importId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
+      i.import_no as "importNo", i.dataset_id as "datasetId",
+      i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, j.dry_run as "dryRun",
+      i.require_approval as "requireApproval",
       case when i.declared_window is null then null else jsonb_build_object(
         'from', lower(i.declared_window)::text, 'to', upper(i.declared_window)::text) end as window,
       i.scopes, j.companies, j.warehouses, i.encoding, i.delimiter
-    from jobs j join imports i on i.job_id = j.id
+    from jobs j join imports i on i.job_id = case j.type when 'undo' then j.parent_id else j.id end
       join dataset_versions v on v.dataset_id = i.dataset_id and v.version = i.dataset_version
     where j.id = ${jobId}`.execute(db)
   const facts = ImportFacts.parse(rows.rows[0])
