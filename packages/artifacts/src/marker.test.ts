@@ -1,10 +1,9 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { rememberStore } from '@aduana/db/artifact-stores'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { claimDiskStore } from './marker.ts'
+import { claimStore, markedFolder } from './marker.ts'
 
 let database: TestDatabase
 let folder: string
@@ -18,7 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-const claim = (root: string) => claimDiskStore(root, (marker) => rememberStore(database.db, 'disk', marker))
+const claim = (root: string) => claimStore(database.db, markedFolder(root))
 
 test('the folder that was claimed first stays the store', async () => {
   await claim(join(folder, 'store'))
@@ -43,6 +42,38 @@ test('a folder that another installation does not know is refused, with what to 
     message: expect.stringMatching(/theirs is not the artifact store of this database.*ADUANA_DATA_DIR/),
   })
   await claim(join(folder, 'ours'))
+})
+
+test('a folder that another database has claimed is refused by a new one, and stays as it is', async () => {
+  await claim(folder)
+  const marker = await readFile(join(folder, 'store-id'), 'utf8')
+  await database.pool.query('delete from artifact_stores')
+  await expect(claim(folder)).rejects.toMatchObject({
+    code: 'foreign',
+    message: expect.stringMatching(
+      /of another database.*If the other database is gone for good, remove store-id/,
+    ),
+  })
+  expect(await readFile(join(folder, 'store-id'), 'utf8')).toBe(marker)
+})
+
+test('a process that died while it claimed a folder is followed by one that claims it', async () => {
+  const place = markedFolder(folder)
+  const dies = (step: 'before' | 'after') =>
+    claimStore(database.db, {
+      ...place,
+      write: async (marker) => {
+        if (step === 'after') await place.write(marker)
+        throw new Error(`died ${step} the marker`)
+      },
+    })
+  await expect(dies('before')).rejects.toThrow('died before')
+  await expect(dies('after')).rejects.toThrow('died after')
+  await claim(folder)
+  const known = await database.pool.query('select name, marker from artifact_stores')
+  expect(known.rows).toEqual([
+    { name: 'disk', marker: (await readFile(join(folder, 'store-id'), 'utf8')).trim() },
+  ])
 })
 
 test('of hosts with a folder each, at once, one gets the database', async () => {

@@ -1,39 +1,96 @@
 import { randomUUID } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { withStoreRecords } from '@aduana/db/artifact-stores'
+import type { Database } from '@aduana/db/database'
 import { StoreError } from './store.ts'
 
-/**
- * A disk store belongs to one installation: its root carries a marker that PostgreSQL also knows. Two hosts with a
- * folder each, against one database, would otherwise look for each other's files in vain.
- *
- * @param remember stores the marker if the database has none yet, and answers the one that the database has
- * @throws StoreError `foreign` when the folder and the database do not belong together
- */
-export async function claimDiskStore(
-  root: string,
-  remember: (marker: string) => Promise<string>,
-): Promise<void> {
-  await mkdir(root, { recursive: true })
-  const marker = await markerOf(root)
-  if ((await remember(marker)) !== marker)
-    throw new StoreError(
-      'foreign',
-      `The folder ${root} is not the artifact store of this database. Point ADUANA_DATA_DIR at the folder that every process shares.`,
-    )
+/** A place that keeps files, and can carry a marker. */
+export interface MarkedPlace {
+  kind: 'disk' | 's3'
+  /** What the place is called in messages. */
+  title: string
+  /** What to look at when the place is the wrong one. */
+  advice: string
+  read(): Promise<string | undefined>
+  /** Set the marker, unless there is one by now. */
+  write(marker: string): Promise<void>
 }
 
-/** The marker of a root, made if it has none; processes that make it at the same moment agree on one. */
-async function markerOf(root: string): Promise<string> {
+/**
+ * Make sure that a store and a database belong to each other, and to nobody else: the store carries a marker that
+ * PostgreSQL also knows. Otherwise two hosts with a folder each would look for each other's files in vain, and two
+ * databases with one folder or bucket would remove each other's files as strays. The first claim of a place without
+ * marker by a database without store makes the pair.
+ * @throws StoreError `foreign` when they do not belong together
+ */
+export async function claimStore(db: Database, place: MarkedPlace): Promise<void> {
+  await withStoreRecords(db, async (records) => {
+    const known = await records.known()
+    const other = known.find(({ kind, proposed }) => kind !== place.kind && !proposed)
+    if (other)
+      throw foreign(
+        `The files of this database are not kept in ${place.title}, but in a store of the kind "${other.kind}".`,
+        'Give every process the same ADUANA_ARTIFACTS_URL; docs/guides/production.md says how to move the files.',
+      )
+    const ours = known.find(({ kind }) => kind === place.kind)
+    const found = await place.read()
+    if (ours && !ours.proposed) {
+      if (found === ours.marker) return
+      throw foreign(`${place.title} is not the artifact store of this database.`, place.advice)
+    }
+    if (found !== undefined && found !== ours?.marker)
+      throw foreign(
+        `${place.title} is the artifact store of another database.`,
+        `${place.advice} If the other database is gone for good, remove store-id there.`,
+      )
+    if (found === undefined) await mark(place, (marker) => records.propose(place.kind, marker))
+    await records.confirm(place.kind)
+  })
+}
+
+async function mark(place: MarkedPlace, propose: (marker: string) => Promise<void>): Promise<void> {
+  const marker = randomUUID()
+  await propose(marker)
+  await place.write(marker)
+  if ((await place.read()) !== marker)
+    throw foreign(`${place.title} was claimed by another database at this moment.`, place.advice)
+}
+
+function foreign(what: string, advice: string): StoreError {
+  return new StoreError('foreign', `${what} ${advice}`)
+}
+
+/** The folder of a disk store, as a place that carries a marker. */
+export function markedFolder(root: string): MarkedPlace {
   const path = join(root, 'store-id')
-  const temporary = `${path}.${randomUUID()}`
-  await writeFile(temporary, randomUUID(), { flush: true })
-  try {
-    await link(temporary, path)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-  } finally {
-    await rm(temporary, { force: true })
+  return {
+    kind: 'disk',
+    title: `The folder ${root}`,
+    advice: 'Point ADUANA_DATA_DIR at the folder that every process of this installation shares.',
+    read: async () => {
+      try {
+        return (await readFile(path, 'utf8')).trim()
+      } catch (error) {
+        if (hasCode(error, 'ENOENT')) return undefined
+        throw error
+      }
+    },
+    write: async (marker) => {
+      await mkdir(root, { recursive: true })
+      const temporary = `${path}.${randomUUID()}`
+      await writeFile(temporary, marker, { flush: true })
+      try {
+        await link(temporary, path)
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error
+      } finally {
+        await rm(temporary, { force: true })
+      }
+    },
   }
-  return (await readFile(path, 'utf8')).trim()
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,15 +1,14 @@
 import { join, resolve } from 'node:path'
-import { claimAlone, knownStores, rememberStore } from '@aduana/db/artifact-stores'
 import type { Database } from '@aduana/db/database'
 import type { ArtifactSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 import { removeAbandoned } from './abandoned.ts'
 import { createDiskStore } from './disk-store.ts'
-import { claimDiskStore } from './marker.ts'
+import { claimStore, markedFolder } from './marker.ts'
 import { createS3Client, type S3Settings } from './s3-client.ts'
-import { claimS3Store } from './s3-marker.ts'
+import { markedPrefix } from './s3-marker.ts'
 import { createS3Store } from './s3-store.ts'
-import { type ArtifactStore, StoreError } from './store.ts'
+import type { ArtifactStore } from './store.ts'
 
 /** A store that belongs to this installation, and how to let go of it. */
 export interface OpenStore {
@@ -56,7 +55,7 @@ export function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
 async function openS3(settings: S3Settings, { db }: StoreSurroundings): Promise<OpenStore> {
   const client = createS3Client(settings)
   try {
-    await claim(db, 's3', (remember) => claimS3Store(client, settings, remember))
+    await claimStore(db, markedPrefix(client, settings))
   } catch (error) {
     client.destroy()
     throw error
@@ -69,26 +68,8 @@ async function openDisk(
   { db, logger, incoming }: StoreSurroundings,
 ): Promise<OpenStore> {
   const root = join(resolve(settings.ADUANA_DATA_DIR), 'artifacts')
-  await claim(db, 'disk', (remember) => claimDiskStore(root, remember))
+  await claimStore(db, markedFolder(root))
   const files = await removeAbandoned(root, { incoming })
   if (files > 0) logger.info({ event: 'store.abandoned_removed', files })
   return { store: createDiskStore(root, { incoming }), close: () => undefined }
 }
-
-type Kind = 'disk' | 's3'
-type Remember = (marker: string) => Promise<string>
-
-/** All files of a database are in one store: a process with another one would look for them in vain. */
-async function claim(db: Database, kind: Kind, work: (remember: Remember) => Promise<void>): Promise<void> {
-  await claimAlone(db, async (tx) => {
-    const other = (await knownStores(tx)).find((name) => name !== kind)
-    if (other !== undefined)
-      throw new StoreError(
-        'foreign',
-        `The files of this database are kept in ${PLACES[other] ?? other}, not in ${PLACES[kind]}. Give every process the same ADUANA_ARTIFACTS_URL. To move the files, see docs/guides/production.md.`,
-      )
-    await work((marker) => rememberStore(tx, kind, marker))
-  })
-}
-
-const PLACES: Readonly<Record<string, string>> = { disk: 'a folder', s3: 'a bucket' }
