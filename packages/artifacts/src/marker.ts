@@ -30,7 +30,7 @@ export async function claimStore(db: Database, place: MarkedPlace): Promise<void
     const other = known.find(({ kind, proposed }) => kind !== place.kind && !proposed)
     if (other)
       throw foreign(
-        `The files of this database are not kept in ${place.title}, but in a store of the kind "${other.kind}".`,
+        `${place.title} is not where the files of this database are kept: that is a store of the kind "${other.kind}".`,
         'Give every process the same ADUANA_ARTIFACTS_URL; docs/guides/production.md says how to move the files.',
       )
     const ours = known.find(({ kind }) => kind === place.kind)

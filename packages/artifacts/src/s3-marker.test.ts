@@ -69,7 +69,7 @@ test('a process that would keep files in a folder while the others use a bucket 
   await start(ours, s3.environment(bucket))
   await expect(start(ours, {})).rejects.toMatchObject({
     ...FOREIGN,
-    message: expect.stringContaining('but in a store of the kind "s3"'),
+    message: expect.stringContaining('that is a store of the kind "s3"'),
   })
   await start(theirs, {})
   await expect(start(theirs, s3.environment(await s3.addBucket()))).rejects.toMatchObject(FOREIGN)

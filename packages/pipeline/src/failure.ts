@@ -4,6 +4,7 @@ import type { StageName } from '@aduana/contracts/stages'
 import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
 import { EngineError } from '@aduana/engine/errors'
 import { RefusedError } from './refused.ts'
+import { TryAgainError } from './try-again.ts'
 
 /** An error as users are told of it, and whether the same work may succeed when it is tried again. */
 export interface ReadFailure {
@@ -15,9 +16,11 @@ export interface ReadFailure {
 export function readFailure(error: unknown, stage: StageName): ReadFailure {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof RefusedError) return { transient: false, failure: error.failure }
+  if (error instanceof TryAgainError)
+    return { transient: true, failure: { code: 'internal', detail: message } }
   if (error instanceof EngineError) return readEngineError(error)
   if (error instanceof StoreError) {
-    if (error.code === 'missing')
+    if (error.code === 'missing' || error.code === 'damaged')
       return {
         transient: false,
         failure: { code: 'artifact_missing', detail: `${message} Upload the file again.` },

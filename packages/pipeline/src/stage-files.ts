@@ -52,6 +52,7 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
         attempt: row.ref('excluded.attempt'),
         downloadable: row.ref('excluded.downloadable'),
         created_at: sql<Date>`now()`,
+        removed_at: null,
       })),
     )
     .execute()
@@ -59,17 +60,22 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
 
 /**
  * Fetch an artifact of the job into the run's folder and answer its path.
- * @throws StoreError `missing` when the job has no such artifact
+ * @throws StoreError `missing` when the job has no such artifact, `damaged` when it is not as it was stored
  */
 export async function fetchFile(job: StageJob, name: string): Promise<string> {
   const row = await job.context.db
     .selectFrom('artifacts')
-    .select('key')
+    .select(['key', 'bytes', 'sha256', 'removed_at'])
     .where('job_id', '=', job.run.jobId)
     .where('name', '=', name)
     .executeTakeFirst()
   if (!row) throw new StoreError('missing', `The job has no file "${name}".`)
+  if (row.removed_at)
+    throw new StoreError(
+      'missing',
+      `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
+    )
   const path = join(job.folder, name)
-  await job.context.store.fetch(row.key, path)
+  await job.context.store.fetch(row.key, path, { bytes: Number(row.bytes), sha256: row.sha256 })
   return path
 }

@@ -20,6 +20,8 @@ export interface TestS3 {
   environment(bucket: string, prefix?: string): Record<string, string>
   /** The keys of a bucket, in order. */
   keys(bucket: string): Promise<string[]>
+  /** Answer every request with 503, or as usual again. */
+  setUnavailable(unavailable: boolean): void
   stop(): Promise<void>
 }
 
@@ -35,6 +37,11 @@ export async function createTestS3(): Promise<TestS3> {
     const completes = request.method === 'POST' && request.url.includes('uploadId=')
     if (completes && Buffer.isBuffer(request.body))
       request.body = Buffer.from(request.body.toString().replace(/<(Checksum\w+)>[^<]*<\/\1>/g, ''))
+  })
+  let unavailable = false
+  server.addHook('onRequest', async (_request, reply) => {
+    if (unavailable)
+      await reply.status(503).type('application/xml').send('<Error><Code>SlowDown</Code></Error>')
   })
   const endpoint = await server.listen({ port: 0, host: '127.0.0.1' })
   const client = new S3Client({
@@ -67,6 +74,9 @@ export async function createTestS3(): Promise<TestS3> {
         ContinuationToken = page.NextContinuationToken
       } while (ContinuationToken !== undefined)
       return keys.sort()
+    },
+    setUnavailable: (wanted) => {
+      unavailable = wanted
     },
     stop: async () => {
       client.destroy()
