@@ -209,7 +209,7 @@ describe('health', () => {
   })
 
   test('stays ready without Redis, which accepting does not need', async () => {
-    const app = await buildApp({ ...api.context, pingRedis: () => Promise.reject(new Error('gone')) })
+    const app = await buildApp({ ...api.context, checkRedis: () => Promise.reject(new Error('gone')) })
     const response = await app.inject('/health/ready')
     expect(response.statusCode).toBe(200)
     expect(response.json()).toMatchObject({

@@ -21,6 +21,8 @@ export interface ApiContext {
   checkSchema(): Promise<void>
   /** Resolves when Redis answers. */
   pingRedis(): Promise<unknown>
+  /** Resolves when Redis answers and would lose no jobs. @throws RedisUnfitError when it would */
+  checkRedis(): Promise<void>
   /** Starts to listen to the progress of all jobs. */
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
   /** The queues that Bull Board shows. */

@@ -25,6 +25,7 @@ export async function openApiDocument(): Promise<string> {
     store: createDiskStore(tmpdir()),
     checkSchema: async () => undefined,
     pingRedis: async () => undefined,
+    checkRedis: async () => undefined,
     followProgress: () => ({ healthy: () => false, close: async () => undefined }),
     board: [],
   })

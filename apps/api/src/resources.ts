@@ -6,7 +6,7 @@ import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { createBoardQueues } from '@aduana/queue/board'
 import { subscribeProgress } from '@aduana/queue/progress-channel'
-import { createRedis } from '@aduana/queue/redis'
+import { checkRedis, createRedis } from '@aduana/queue/redis'
 import type { ApiSettings } from '@aduana/runtime/config'
 import type { Resources } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
@@ -50,6 +50,7 @@ export async function acquireContext(
     store,
     checkSchema: () => checkSchema(pool, migrations),
     pingRedis: () => redis.ping(),
+    checkRedis: () => checkRedis(redis),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),
     board: board.adapters,
   }

@@ -17,8 +17,9 @@ export function createRedis(url: string, role: RedisRole, logger: Logger): Redis
     // A server that has stopped answering; a caller that can do without Redis must not hang on it.
     ...(patient ? {} : { commandTimeout: 10_000 }),
     keepAlive: 5000,
-    // A master that is silent but not gone; longer than the longest blocking read of BullMQ (10 s).
-    ...(role === 'worker' ? { socketTimeout: 30_000 } : {}),
+    // A connection that says nothing more is given up and made anew: the network may have forgotten it. For a worker
+    // longer than the longest blocking read of BullMQ (10 s). A subscriber sends nothing that could go unanswered.
+    ...(role === 'subscriber' ? {} : { socketTimeout: role === 'worker' ? 15_000 : 8000 }),
     retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 6), 3000),
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   })

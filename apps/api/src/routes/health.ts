@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { RedisUnfitError } from '@aduana/queue/redis'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { sql } from 'kysely'
@@ -11,7 +12,13 @@ const TIMEOUT_MS = 2000
 // Who asks more often gets the same answer: the checks write to a disk.
 const REMEMBER_MS = 1000
 
-const Check = z.strictObject({ ok: z.boolean(), milliseconds: z.int(), needed: z.boolean() })
+const Check = z.strictObject({
+  ok: z.boolean(),
+  milliseconds: z.int(),
+  needed: z.boolean(),
+  /** What an operator has to change, where that is known. */
+  problem: z.string().optional(),
+})
 const CheckName = z.enum(['postgresql', 'schema', 'artifacts', 'redis'])
 const Health = z.strictObject({
   /** `degraded`: imports are accepted, but live progress and the work itself wait for Redis. */
@@ -66,14 +73,17 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext): void {
   )
 }
 
-async function examineAll({ db, store, checkSchema, pingRedis, logger }: ApiContext): Promise<Health> {
+async function examineAll({ db, store, checkSchema, checkRedis, logger }: ApiContext): Promise<Health> {
   const check = async (name: z.infer<typeof CheckName>, needed: boolean, work: () => Promise<unknown>) => {
     const from = performance.now()
+    let problem: string | undefined
     const ok = await inTime(work).catch((error: unknown) => {
       logger.warn({ event: 'health.failed', check: name, err: error })
+      if (error instanceof RedisUnfitError) problem = error.message
       return false
     })
-    return { ok, needed, milliseconds: Math.round(performance.now() - from) }
+    const milliseconds = Math.round(performance.now() - from)
+    return { ok, needed, milliseconds, ...(problem === undefined ? {} : { problem }) }
   }
   const [postgresql, schema, artifacts, redis] = await Promise.all([
     check('postgresql', true, () => sql`select 1`.execute(db)),
@@ -83,7 +93,7 @@ async function examineAll({ db, store, checkSchema, pingRedis, logger }: ApiCont
       await store.put(key, Readable.from([Buffer.from('ok')]))
       await store.remove(key)
     }),
-    check('redis', false, pingRedis),
+    check('redis', false, checkRedis),
   ])
   const checks = { postgresql, schema, artifacts, redis }
   const failed = Object.values(checks).filter((result) => !result.ok)
