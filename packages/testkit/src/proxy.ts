@@ -18,7 +18,7 @@ export interface CommitTrap {
 }
 
 /** A TCP proxy before one server that can do to connections what networks do. */
-export interface Proxy {
+export interface TcpProxy {
   port: number
   /** The address of the server by way of the proxy. */
   urlOf(url: string): string
@@ -53,7 +53,7 @@ interface Trap {
 }
 
 /** Listen on a free port of 127.0.0.1 and carry every connection to `target`. */
-export async function startProxy(target: { host: string; port: number }): Promise<Proxy> {
+export async function startProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const links = new Set<Link>()
   const traps: Trap[] = []
   let mode: 'open' | 'paused' | 'refusing' = 'open'
@@ -109,14 +109,14 @@ export async function startProxy(target: { host: string; port: number }): Promis
       lag = milliseconds
     },
     atCommit: (marks, fault) => {
-      let release = () => undefined as void
+      const letThrough = new AbortController()
       const released = new Promise<void>((resolve) => {
-        release = resolve
+        letThrough.signal.addEventListener('abort', () => resolve())
       })
       const sprung = new Promise<void>((resolve) => {
         traps.push({ marks, fault, spring: resolve, released })
       })
-      return { sprung, release }
+      return { sprung, release: () => letThrough.abort() }
     },
     close: async () => {
       cut()
