@@ -63,6 +63,13 @@ export const ApprovalReason = z.strictObject({
 })
 export type ApprovalReason = z.infer<typeof ApprovalReason>
 
+/** A preview as it is stored. `needsApproval`: why the load must be approved first; empty when it need not. */
+export const StoredPreview = z.strictObject({
+  preview: LoadPreview,
+  needsApproval: z.array(ApprovalReason),
+})
+export type StoredPreview = z.infer<typeof StoredPreview>
+
 /** The preview of a job as the API shows it. Approved is what `basis` stands for, and nothing else. */
 export const JobPreview = z.strictObject({
   jobId: z.uuid(),

@@ -114,7 +114,7 @@ function valueSql(
 }
 
 /** MD5 of all values as text. Neither separator nor the mark for NULL can be in a text: parsing refuses both. */
-function rowHash(columns: readonly TargetColumn[]): string {
+export function rowHash(columns: readonly TargetColumn[]): string {
   const texts = columns.flatMap(({ source }) =>
     source ? [`coalesce(p.${quoteIdentifier(source.name)}::varchar, chr(30))`] : [],
   )

@@ -49,8 +49,14 @@ export const LoadOutput = z.object({
   unchanged: Count,
   removed: Count,
   updateId: z.uuid(),
+  /** Rows that it replaced or changed, kept as they were. Loads of before there was undo do not say. */
+  beforeRows: Count.optional(),
 })
 export type LoadOutput = z.infer<typeof LoadOutput>
+
+/** What `load` found out for a dry run. */
+export const DryRunOutput = z.object({ wouldDo: z.string() })
+export type DryRunOutput = z.infer<typeof DryRunOutput>
 
 /** The output of an earlier stage. @throws Error when that stage is not done, which `beginStage` rules out */
 export async function readOutput<T extends z.ZodType>(

@@ -19,7 +19,8 @@ async function work(job: StageJob): Promise<StageResult> {
   const rejects = await fetchFile(job, 'rejects.ndjson')
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
   const store: Extract<StageResult, { kind: 'done' }>['commit'] = async (tx, client) => {
-    const stored = await storeRejects(client, facts, rejects, job.signal)
+    // A dry run leaves its rejects in the file only: nobody is to mend records that were never to come in.
+    const stored = facts.dryRun ? 0 : await storeRejects(client, facts, rejects, job.signal)
     await changeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },

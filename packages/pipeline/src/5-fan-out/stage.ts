@@ -2,14 +2,15 @@ import { completeJob } from '@aduana/jobs/finish'
 import { OvertakenError } from '@aduana/jobs/stage-log'
 import { sql } from 'kysely'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { LoadOutput, readOutput } from '../stage-outputs.ts'
+import { DryRunOutput, LoadOutput, readOutput } from '../stage-outputs.ts'
 import { readCounts } from './counts.ts'
 
 /** Fan-out: the dataset update that the load has recorded is passed on, and the import is complete. */
 export const fanOut: Stage = { name: 'fan-out', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, run } = job
+  const { context, facts, run } = job
+  if (facts.dryRun) return endDryRun(job)
   const loaded = await readOutput(context.db, run.jobId, 'load', LoadOutput)
   return {
     kind: 'done',
@@ -21,6 +22,21 @@ async function work(job: StageJob): Promise<StageResult> {
         .execute()
       const counts = await readCounts(tx, run.jobId)
       const message = `Loaded ${loaded.loaded} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates`
+      if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
+        throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
+      return {}
+    },
+  }
+}
+
+/** A dry run has changed nothing, so there is nothing to pass on. */
+async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
+  const { wouldDo } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
+  return {
+    kind: 'done',
+    commit: async (tx) => {
+      const counts = await readCounts(tx, run.jobId)
+      const message = `Dry run: nothing was changed. ${wouldDo} ${counts.quarantined ?? 0} records are rejected, ${counts.duplicates ?? 0} are duplicates.`
       if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
         throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
       return {}

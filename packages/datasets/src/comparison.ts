@@ -1,0 +1,225 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Day } from '@aduana/contracts/dates'
+import type { CatalogueTable } from './catalogue.ts'
+import { fileColumns } from './header.ts'
+import { lit, quoteIdentifier } from './literals.ts'
+import { rowHash } from './load-file.ts'
+import { dayOf } from './rules/record.ts'
+import { valueType } from './rules/values.ts'
+import type { NamedStatement } from './statement.ts'
+import { keyColumns, summedColumns } from './stored-rows.ts'
+import { targetColumns } from './target.ts'
+
+/** What a comparison answers in `days`: one row for each day and scope, figures as text. */
+export interface DayComparison {
+  scope: string
+  day: Day | null
+  inserted: string
+  changed: string
+  unchanged: string
+  removed: string
+  /** By how many rows the day grows. */
+  delta: string
+}
+
+/** The columns whose values make a row what it is: not its id, its lineage, or what others manage. */
+interface Compared {
+  column: Column
+  /** DuckDB's type for the type of the table, in which old and new values meet. */
+  type: string
+  /** Name inside the comparison. */
+  as: string
+}
+
+/**
+ * The columns by which old and new rows are matched; undefined when only all of their values can tell. Outside of an
+ * upsert nobody sees to it that a file has a key once; then it must at least say to which day and scope it belongs.
+ */
+export function matchedBy(definition: DatasetDefinition): string[] | undefined {
+  const { key, unique, loadMode, windowColumn, replaceScope } = definition
+  if (loadMode === 'upsert' || !key) return key ?? unique?.columns
+  if (unique) return unique.columns
+  const place = [windowColumn, replaceScope].filter((name) => name !== undefined)
+  return place.every((name) => key.includes(name)) ? key : undefined
+}
+
+/** Old and new rows as files. `catalogue` describes the target. */
+export interface ComparisonInput {
+  clean: string
+  /** What `copyStored` or `copyStoredByKey` gave. */
+  stored: string
+  catalogue: readonly CatalogueTable[]
+}
+
+/**
+ * DuckDB: compares the rows that go with those that come. `counted` answers `{rows}`, the old rows that were read;
+ * `days` a `DayComparison` for each day and scope; `sums` `{plus}`, texts in the order of `summedColumns`.
+ *
+ * Equal rows cancel each other out first, as often as they are on both sides. Of what is left, an old and a new row with
+ * the same key are one changed row.
+ */
+export function compareReplaced(definition: DatasetDefinition, input: ComparisonInput): NamedStatement[] {
+  const columns = comparedColumns(definition, input.catalogue)
+  const names = columns.map(({ as }) => as).join(', ')
+  const keys = (matchedBy(definition) ?? []).map((name) => asOf(columns, name))
+  const [scope, day] = [scopeOf(definition, columns, ''), dayAs(definition, columns, '')]
+  const rows = `select ${newValues(columns)}, 1 as n, 0 as o from read_parquet(${lit(input.clean)}) p union all select ${names}, 0, 1 from ${storedRows(columns, input.stored)}`
+  const fresh = summedColumns(definition).map(
+    ({ name }) => `coalesce(sum(p.${quoteIdentifier(name)}), 0)::varchar`,
+  )
+  return [
+    run(
+      'compared',
+      `create temp table compared as select ${scope} as scope, ${day} as day${keys.map((key) => `, ${key}`).join('')}, n, o from (select ${names}, sum(n)::bigint as n, sum(o)::bigint as o from (${rows}) group by ${names})`,
+    ),
+    run('pairs', pairsTable(keys)),
+    ask('counted', 'select coalesce(sum(o), 0)::varchar as rows from compared'),
+    ask(
+      'days',
+      `select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, sum(removed)::varchar as removed, sum(delta)::varchar as delta from (
+        select scope, day, greatest(n - o, 0) as inserted, 0 as changed, least(n, o) as unchanged, greatest(o - n, 0) as removed, n - o as delta from compared
+        union all select scope, day, -rows, rows, 0, 0, 0 from pairs
+        union all select old.scope, old.day, 0, 0, 0, -rows, 0 from pairs) group by 1, 2`,
+    ),
+    ask('sums', `select [${fresh.join(', ')}]::varchar[] as plus from read_parquet(${lit(input.clean)}) p`),
+  ]
+}
+
+/**
+ * How many pairs of an old and a new row have the same key but other values. More than one only where the key says the
+ * day, so that all of a key lie on the same one.
+ */
+function pairsTable(keys: readonly string[]): string {
+  const from = 'from compared where n <> o'
+  const group =
+    keys.length === 0
+      ? 'group by all having false'
+      : `group by ${keys.join(', ')} having bool_or(n > o) and bool_or(o > n)`
+  return `create temp table pairs as select any_value(scope) filter (n > o) as scope, any_value(day) filter (n > o) as day, min(struct_pack(day := day, scope := scope)) filter (o > n) as old, least(sum(greatest(n - o, 0)), sum(greatest(o - n, 0)))::bigint as rows ${from} ${group}`
+}
+
+/**
+ * DuckDB: compares the rows of an upsert with those that have their keys, by the very rule by which the upsert decides:
+ * the hash of the values, and the version. `counted` and `days` as `compareReplaced`; `sums` answers `{plus, minus}`;
+ * `foreign` `{rows, example}`, the rows outside of what the uploader may touch.
+ */
+export function compareUpserted(
+  definition: DatasetDefinition,
+  input: ComparisonInput & { companies: readonly string[] | null; warehouses: readonly string[] | null },
+): NamedStatement[] {
+  const columns = comparedColumns(definition, input.catalogue)
+  const version = definition.versionColumn && asOf(columns, definition.versionColumn)
+  const newer = version ? ` and coalesce(o.${version} is null or o.${version} <= n.${version}, false)` : ''
+  const same = keyColumns(definition)
+    .map(({ name }) => asOf(columns, name))
+    .map((key) => `o.${key} = n.${key}`)
+  const place = (of: string, prefix: string) =>
+    `${scopeOf(definition, columns, of)} as ${prefix}scope, ${dayAs(definition, columns, of)} as ${prefix}day`
+  const sums = summedColumns(definition).map(({ name }) => asOf(columns, name))
+  const values = sums.map((name) => `, n.${name} as new_${name}, o.${name} as old_${name}`)
+  const total = (side: string, states: string) =>
+    `[${sums.map((name) => `coalesce(sum(${side}_${name}) filter (state in (${states})), 0)::varchar`).join(', ')}]::varchar[]`
+  return [
+    run(
+      'stored',
+      `create temp table stored as select *, true as there from ${storedRows(columns, input.stored, ['row_hash'])}`,
+    ),
+    run(
+      'fresh',
+      `create temp view fresh as select ${newValues(columns)}, ${rowHash(targetColumns(definition))} as row_hash from read_parquet(${lit(input.clean)}) p`,
+    ),
+    run(
+      'matched',
+      `create temp table matched as select case when o.there is null then 'inserted' when o.row_hash is distinct from n.row_hash${newer} then 'changed' else 'unchanged' end as state, ${place('n.', '')}, ${place('o.', 'old_')}${values.join('')} from fresh n left join stored o on ${same.join(' and ')}`,
+    ),
+    ask('counted', 'select count(*)::varchar as rows from stored'),
+    ask('days', upsertedDays()),
+    ask(
+      'sums',
+      `select ${total('new', `'inserted', 'changed'`)} as plus, ${total('old', `'changed'`)} as minus from matched`,
+    ),
+    ask('foreign', foreignRows(definition, columns, input)),
+  ]
+}
+
+/** A row that stays as it is counts where it lies; one that changes, where it will lie. */
+function upsertedDays(): string {
+  return `select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, '0' as removed, sum(delta)::varchar as delta from (
+    select scope, day, (state = 'inserted')::int as inserted, (state = 'changed')::int as changed, 0 as unchanged, 1 as delta from matched where state <> 'unchanged'
+    union all select old_scope, old_day, 0, 0, (state = 'unchanged')::int, case when state = 'changed' then -1 else 0 end from matched where state <> 'inserted') group by 1, 2`
+}
+
+function foreignRows(
+  definition: DatasetDefinition,
+  columns: readonly Compared[],
+  allowed: { companies: readonly string[] | null; warehouses: readonly string[] | null },
+): string {
+  const outside = (name: string | undefined, list: readonly string[] | null) =>
+    name === undefined || list === null
+      ? []
+      : [`not list_contains([${list.map(lit).join(', ')}]::varchar[], ${asOf(columns, name)})`]
+  const { scope } = definition
+  const conditions = [
+    ...outside(scope?.company, allowed.companies),
+    ...outside(scope?.warehouse, allowed.warehouses),
+  ]
+  const shown = keyColumns(definition).map(({ name }) => `${asOf(columns, name)}::varchar`)
+  return `select count(*)::varchar as rows, min(${shown.join(` || ' / ' || `)}) as example from stored where ${conditions.join(' or ') || 'false'}`
+}
+
+const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
+const ask = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'rows' })
+
+function comparedColumns(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+): readonly Compared[] {
+  const { schema, name } = definition.table
+  const table = catalogue.find((entry) => entry.schema === schema && entry.name === name)
+  return fileColumns(definition).map((column, index) => ({
+    column,
+    as: `c${index}`,
+    type: storedType(column, table?.columns.find((entry) => entry.name === column.name)?.type),
+  }))
+}
+
+/** The type in which 1.50 and 1.500 are one number: that of the table. */
+function storedType(column: Column, type: string | undefined): string {
+  if (column.type !== 'integer' && column.type !== 'decimal') return valueType(column)
+  if (type !== undefined && /^(small|big)?int(eger)?$/.test(type)) return 'BIGINT'
+  const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type ?? '') ?? []
+  if (Number(precision) <= 38) return `DECIMAL(${precision},${scale})`
+  return `DECIMAL(38,${Math.max(10, column.type === 'decimal' ? column.scale : 0)})`
+}
+
+function newValues(columns: readonly Compared[]): string {
+  return columns
+    .map(({ column, type, as }) => `p.${quoteIdentifier(column.name)}::${type} as ${as}`)
+    .join(', ')
+}
+
+/** A file of PostgreSQL's COPY as rows. Its dialect is known, so nothing is guessed; the caller compares the count. */
+function storedRows(columns: readonly Compared[], path: string, more: readonly string[] = []): string {
+  const types = [
+    ...columns.map(({ as, type }) => `${as}: ${lit(type)}`),
+    ...more.map((name) => `${name}: 'VARCHAR'`),
+  ]
+  return `read_csv(${lit(path)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n', max_line_size = 16777216, columns = {${types.join(', ')}})`
+}
+
+function asOf(columns: readonly Compared[], name: string): string {
+  const found = columns.find(({ column }) => column.name === name)
+  if (!found) throw new Error(`"${name}" is not compared`)
+  return found.as
+}
+
+function scopeOf(definition: DatasetDefinition, columns: readonly Compared[], of: string): string {
+  return definition.replaceScope === undefined
+    ? `''`
+    : `${of}${asOf(columns, definition.replaceScope)}::varchar`
+}
+
+function dayAs(definition: DatasetDefinition, columns: readonly Compared[], of: string): string {
+  const column = definition.columns.find(({ name }) => name === definition.windowColumn)
+  return column ? dayOf({ column, value: `${of}${asOf(columns, column.name)}` }) : 'null::date'
+}

@@ -1,0 +1,121 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Day } from '@aduana/contracts/dates'
+import { fileColumns } from './header.ts'
+import { lit, quoteIdentifier } from './literals.ts'
+import type { NamedStatement } from './statement.ts'
+import { COPY_OPTIONS, selectionCondition, targetTable } from './target.ts'
+
+/** Days of a replace scope whose rows a load touches; `days` null: all rows of the table. */
+export interface TouchedDays {
+  scope: string
+  days: readonly Day[] | null
+}
+
+/** The numeric columns, of which the sums are shown. */
+export function summedColumns(definition: DatasetDefinition): Column[] {
+  return fileColumns(definition).filter(({ type }) => type === 'integer' || type === 'decimal')
+}
+
+/** The columns of the natural key. */
+export function keyColumns(definition: DatasetDefinition): Column[] {
+  return (definition.key ?? []).flatMap((name) => definition.columns.filter((column) => column.name === name))
+}
+
+/** SQL condition on the target for the rows that a load touches. */
+export function touchedCondition(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+  const parts = touched.map(({ scope, days }) =>
+    days === null
+      ? 'true'
+      : `(${selectionCondition(definition, { days, ...(definition.replaceScope === undefined ? {} : { scope }) })})`,
+  )
+  return parts.length === 0 ? 'false' : parts.join(' or ')
+}
+
+/**
+ * PostgreSQL: rows `{scope, day, rows, sums}` of the touched days as they are. `sums` are texts in the order of
+ * `summedColumns`.
+ */
+export function storedFigures(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+  const sums = summedColumns(definition).map(
+    ({ name }) => `coalesce(sum(t.${quoteIdentifier(name)}), 0)::text`,
+  )
+  const list = sums.length === 0 ? `'{}'::text[]` : `array[${sums.join(', ')}]`
+  return `select ${storedScope(definition)} as scope, ${storedDay(definition)} as day, count(*) as rows, ${list} as sums from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched)}) t ${dimensionJoins(definition)} group by 1, 2`
+}
+
+/** PostgreSQL: `COPY … TO STDOUT` of the touched rows with codes in place of surrogate ids, for `compareReplaced`. */
+export function copyStored(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+  const values = fileColumns(definition).map((column) => storedValue(column))
+  return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
+}
+
+/** The temporary table that takes the keys of an upsert. */
+export const KEYS_TABLE = 'pg_temp."preview_keys"'
+
+/** PostgreSQL: DDL of the table of keys, which goes with its transaction; and `COPY … FROM STDIN` into it. */
+export function createKeys(definition: DatasetDefinition): { create: string; copyIn: string } {
+  const names = keyColumns(definition).map(({ name }) => name)
+  const values = keyColumns(definition).map(
+    (column) => `${storedValue(column)} as ${quoteIdentifier(column.name)}`,
+  )
+  return {
+    create: `create temp table "preview_keys" on commit drop as select ${values.join(', ')} from ${targetTable(definition)} t ${dimensionJoins(definition)} with no data`,
+    copyIn: `copy ${KEYS_TABLE} (${names.map(quoteIdentifier).join(', ')}) from stdin with (${COPY_OPTIONS})`,
+  }
+}
+
+/** DuckDB: writes the keys of a clean file for `createKeys`. */
+export function keysFile(definition: DatasetDefinition, clean: string, output: string): NamedStatement {
+  const names = keyColumns(definition).map(({ name }) => quoteIdentifier(name))
+  return {
+    name: 'keys',
+    sql: `copy (select ${names.join(', ')} from read_parquet(${lit(clean)})) to ${lit(output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '')`,
+    as: 'none',
+  }
+}
+
+/** PostgreSQL: `COPY … TO STDOUT` of the rows that have one of the keys, with their hashes, for `compareUpserted`. */
+export function copyStoredByKey(definition: DatasetDefinition): string {
+  const values = [...fileColumns(definition).map(storedValue), 't."row_hash"']
+  const same = keyColumns(definition).map(
+    (column) => `${storedValue(column)} = k.${quoteIdentifier(column.name)}`,
+  )
+  return `copy (select ${values.join(', ')} from ${targetTable(definition)} t ${dimensionJoins(definition)} join ${KEYS_TABLE} k on ${same.join(' and ')}) to stdout with (${COPY_OPTIONS})`
+}
+
+/** The value of a column as a person knows it: the code where the table has a surrogate id. */
+function storedValue(column: Column): string {
+  return column.type === 'text' && column.dimension
+    ? `${dimensionAlias(column)}.${quoteIdentifier(column.dimension.key)}`
+    : `t.${quoteIdentifier(column.name)}`
+}
+
+function dimensionAlias(column: Column): string {
+  return quoteIdentifier(`d_${column.name}`)
+}
+
+function dimensionJoins(definition: DatasetDefinition): string {
+  return fileColumns(definition)
+    .flatMap((column) =>
+      column.type === 'text' && column.dimension
+        ? [
+            `left join "public".${quoteIdentifier(column.dimension.table)} ${dimensionAlias(column)} on ${dimensionAlias(column)}."id" = t.${quoteIdentifier(column.dimension.idColumn)}`,
+          ]
+        : [],
+    )
+    .join(' ')
+}
+
+function storedScope(definition: DatasetDefinition): string {
+  const column = definition.columns.find(({ name }) => name === definition.replaceScope)
+  return column ? `${storedValue(column)}::text` : `''`
+}
+
+function storedDay(definition: DatasetDefinition): string {
+  const column = definition.columns.find(({ name }) => name === definition.windowColumn)
+  if (!column) return 'null::text'
+  const value = `t.${quoteIdentifier(column.name)}`
+  return column.type === 'timestamp'
+    ? `(${value} at time zone ${lit(column.timeZone)})::date::text`
+    : `${value}::text`
+}

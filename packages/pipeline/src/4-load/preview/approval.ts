@@ -1,0 +1,34 @@
+import type { ApprovalRule } from '@aduana/contracts/dataset-definition'
+import type { ApprovalReason, LoadPreview } from '@aduana/contracts/load-preview'
+
+/** Why a load with this preview must be approved first; empty when it need not. */
+export function approvalReasons(
+  preview: LoadPreview,
+  rule: ApprovalRule | undefined,
+  dataset: string,
+): ApprovalReason[] {
+  const touched = preview.totals.changed + preview.totals.removed
+  const { before } = preview.rows
+  const { rows, share } = rule?.above ?? {}
+  const reasons: ApprovalReason[] = []
+  if (rows !== undefined && touched > rows)
+    reasons.push({
+      code: 'too_many_rows',
+      detail: `it changes or removes ${touched} rows, and ${dataset} asks above ${rows}`,
+    })
+  if (share !== undefined && before > 0 && touched / before > share)
+    reasons.push({
+      code: 'too_large_share',
+      detail: `it changes or removes ${touched} of ${before} rows (${percent(touched / before)}), and ${dataset} asks above ${percent(share)}`,
+    })
+  return reasons
+}
+
+/** What a load does, in a phrase. */
+export function describeChanges({ totals }: LoadPreview): string {
+  return `insert ${totals.inserted}, change ${totals.changed}, leave ${totals.unchanged} as they are and remove ${totals.removed} rows`
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
+}

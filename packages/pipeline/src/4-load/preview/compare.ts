@@ -1,0 +1,159 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { Day } from '@aduana/contracts/dates'
+import { readCatalogue } from '@aduana/datasets/catalogue'
+import { compareReplaced, compareUpserted } from '@aduana/datasets/comparison'
+import { lit, quoteIdentifier } from '@aduana/datasets/literals'
+import type { NamedStatement } from '@aduana/datasets/statement'
+import {
+  copyStored,
+  copyStoredByKey,
+  createKeys,
+  KEYS_TABLE,
+  keysFile,
+  summedColumns,
+  type TouchedDays,
+} from '@aduana/datasets/stored-rows'
+import type pg from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { z } from 'zod'
+import { engineFor } from '../../context.ts'
+import type { StageJob } from '../../stage.ts'
+import type { ValidateOutput } from '../../stage-outputs.ts'
+import { refuseForeign } from '../foreign-keys.ts'
+
+const Figure = z.coerce.number().int()
+
+const DayRow = z.object({
+  scope: z.string(),
+  day: Day.nullable(),
+  inserted: Figure,
+  changed: Figure,
+  unchanged: Figure,
+  removed: Figure,
+  delta: Figure,
+})
+
+/** What becomes of the rows of one day and scope; `delta` is by how many rows the day grows. */
+export type ComparedDay = z.infer<typeof DayRow>
+
+/** What comes and what goes. Sums are decimal texts in the order of `summedColumns`. */
+export interface Comparison {
+  days: ComparedDay[]
+  plus: string[]
+  /** Undefined: everything that was there goes. */
+  minus: string[] | undefined
+}
+
+const Counted = z.tuple([z.object({ rows: Figure })])
+const Plus = z.tuple([z.object({ plus: z.array(z.string()) })])
+const PlusMinus = z.tuple([z.object({ plus: z.array(z.string()), minus: z.array(z.string()) })])
+const Foreign = z.tuple([z.object({ rows: Figure, example: z.string().nullable() })])
+
+/** Compare the clean rows with those of the days that they replace. */
+export async function compareWithReplaced(
+  job: StageJob,
+  client: pg.PoolClient,
+  source: { clean: string; validated: ValidateOutput },
+  touched: readonly TouchedDays[],
+): Promise<Comparison> {
+  const { definition } = job.facts
+  const stored = join(job.folder, 'stored.csv')
+  const rows = await copyOut(job, client, copyStored(definition, touched), stored)
+  if (rows === 0) return { ...(await onlyNew(job, source)), minus: undefined }
+  const catalogue = await readCatalogue(client, definition)
+  const found = await ask(job, compareReplaced(definition, { clean: source.clean, stored, catalogue }))
+  mustHaveRead(rows, found('counted'))
+  return {
+    days: z.array(DayRow).parse(found('days')),
+    plus: Plus.parse(found('sums'))[0].plus,
+    minus: undefined,
+  }
+}
+
+/** Compare the clean rows of an upsert with those that have their keys. @throws RefusedError for foreign keys */
+export async function compareWithKeys(
+  job: StageJob,
+  client: pg.PoolClient,
+  source: { clean: string; validated: ValidateOutput },
+): Promise<Comparison> {
+  const { definition, companies, warehouses } = job.facts
+  const [keys, stored] = [join(job.folder, 'keys.csv'), join(job.folder, 'stored.csv')]
+  await ask(job, [keysFile(definition, source.clean, keys)])
+  const { create, copyIn } = createKeys(definition)
+  await client.query(create)
+  await pipeline(createReadStream(keys), client.query(copyFrom(copyIn)), { signal: job.signal })
+  await client.query(`analyze ${KEYS_TABLE}`)
+  const rows = await copyOut(job, client, copyStoredByKey(definition), stored)
+  if (rows === 0) return { ...(await onlyNew(job, source)), minus: zeros(job) }
+  const catalogue = await readCatalogue(client, definition)
+  const input = { clean: source.clean, stored, catalogue, companies, warehouses }
+  const found = await ask(job, compareUpserted(definition, input))
+  mustHaveRead(rows, found('counted'))
+  refuseForeign(Foreign.parse(found('foreign'))[0])
+  return { days: z.array(DayRow).parse(found('days')), ...PlusMinus.parse(found('sums'))[0] }
+}
+
+/** Rows that replace nothing: every one is new. */
+export async function compareWithNothing(
+  job: StageJob,
+  source: { clean: string; validated: ValidateOutput },
+): Promise<Comparison> {
+  return { ...(await onlyNew(job, source)), minus: zeros(job) }
+}
+
+async function onlyNew(
+  job: StageJob,
+  { clean, validated }: { clean: string; validated: ValidateOutput },
+): Promise<Pick<Comparison, 'days' | 'plus'>> {
+  const sums = summedColumns(job.facts.definition).map(
+    ({ name }) => `coalesce(sum(p.${quoteIdentifier(name)}), 0)::varchar`,
+  )
+  const sql = `select [${sums.join(', ')}]::varchar[] as plus from read_parquet(${lit(clean)}) p`
+  const found = await ask(job, [{ name: 'sums', sql, as: 'rows' }])
+  const days =
+    job.facts.definition.windowColumn === undefined
+      ? [{ scope: '', day: null, rows: validated.clean }]
+      : validated.days
+  return {
+    plus: Plus.parse(found('sums'))[0].plus,
+    days: days.map(({ scope, day, rows }) => {
+      return { scope, day, inserted: rows, changed: 0, unchanged: 0, removed: 0, delta: rows }
+    }),
+  }
+}
+
+function zeros(job: StageJob): string[] {
+  return summedColumns(job.facts.definition).map(() => '0')
+}
+
+async function ask(
+  job: StageJob,
+  statements: readonly NamedStatement[],
+): Promise<(name: string) => readonly unknown[]> {
+  const { context, facts, folder, signal } = job
+  const results = await engineFor(context, facts.bytes).query(
+    { workDir: folder, statements: [...statements], maxRows: 5_000_000 },
+    { signal },
+  )
+  return (name) => results[name]?.rows ?? []
+}
+
+async function copyOut(
+  job: StageJob,
+  client: pg.PoolClient,
+  statement: string,
+  path: string,
+): Promise<number> {
+  const copy = client.query(copyTo(statement))
+  await pipeline(copy, createWriteStream(path), { signal: job.signal })
+  return copy.rowCount
+}
+
+/** A reader that lost a row would show a preview that is not true. */
+function mustHaveRead(rows: number, counted: readonly unknown[]): void {
+  const [read] = Counted.parse(counted)
+  if (read.rows !== rows)
+    throw new Error(`${rows} rows were copied out of the table, but ${read.rows} were read`)
+}

@@ -1,0 +1,162 @@
+import type { DayChanges, LoadPreview, RowChanges } from '@aduana/contracts/load-preview'
+import { matchedBy } from '@aduana/datasets/comparison'
+import { selectMembers } from '@aduana/datasets/dimensions'
+import { distinctMembers } from '@aduana/datasets/members'
+import { storedFigures, summedColumns, type TouchedDays } from '@aduana/datasets/stored-rows'
+import type { Tx } from '@aduana/db/database'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { z } from 'zod'
+import { engineFor } from '../../context.ts'
+import type { StageJob } from '../../stage.ts'
+import { interruptible } from '../interruptible.ts'
+import { type LoadPlan, plannedDays, readBasis } from './basis.ts'
+import {
+  type ComparedDay,
+  type Comparison,
+  compareWithKeys,
+  compareWithNothing,
+  compareWithReplaced,
+} from './compare.ts'
+import { addDecimals, negated } from './decimals.ts'
+
+/** A preview, and what it was computed against. */
+export interface Computed {
+  preview: LoadPreview
+  basis: string
+}
+
+const Stored = z.array(
+  z.object({
+    scope: z.string(),
+    day: z.string().nullable(),
+    rows: z.coerce.number().int(),
+    sums: z.array(z.string()),
+  }),
+)
+type Stored = z.infer<typeof Stored>
+
+/**
+ * Compute what a load would do, against one consistent state of the database and without changing anything in it. Its
+ * dimension members are not made: rows are compared by code.
+ * @throws RefusedError when the load would be refused
+ */
+export async function computePreview(job: StageJob, clean: string, plan: LoadPlan): Promise<Computed> {
+  job.report({ fraction: 0.02, message: 'Comparing with the rows that are there' })
+  const newMembers = await findNewMembers(job, clean)
+  return inTransactionOnConnection(job.context.pool, (tx, client) =>
+    interruptible(job, client, async () => {
+      await holdSnapshot(tx)
+      const comparison = await compare(job, client, clean, plan)
+      const touched = touchedDays(job, plan, comparison)
+      const stored = Stored.parse((await client.query(storedFigures(job.facts.definition, touched))).rows)
+      const basis = await readBasis(tx, job, plan)
+      return { basis, preview: { ...describe(job, comparison, stored), newMembers } }
+    }),
+  )
+}
+
+/** All statements see one state; dates come out as ISO. The engine may be at another import's file in between. */
+async function holdSnapshot(tx: Tx): Promise<void> {
+  await sql`set transaction isolation level repeatable read`.execute(tx)
+  await sql`select set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO', true),
+    set_config('statement_timeout', '30min', true), set_config('idle_in_transaction_session_timeout', '10min', true)`.execute(
+    tx,
+  )
+}
+
+function compare(job: StageJob, client: pg.PoolClient, clean: string, plan: LoadPlan): Promise<Comparison> {
+  const source = { clean, validated: plan.validated }
+  switch (job.facts.mode) {
+    case 'replace-window':
+      return compareWithReplaced(job, client, source, plannedDays(plan))
+    case 'upsert':
+      return compareWithKeys(job, client, source)
+    case 'append':
+      return compareWithNothing(job, source)
+  }
+}
+
+/** The days whose rows and sums are shown. A replaced day without new rows is touched as well. */
+function touchedDays(job: StageJob, plan: LoadPlan, { days }: Comparison): TouchedDays[] {
+  if (job.facts.definition.windowColumn === undefined) return [{ scope: '', days: null }]
+  if (job.facts.mode !== 'upsert') return plannedDays(plan)
+  const scopes = [...new Set(days.map(({ scope }) => scope))]
+  return scopes.map((scope) => ({
+    scope,
+    days: days.filter((entry) => entry.scope === scope).flatMap(({ day }) => day ?? []),
+  }))
+}
+
+function describe(job: StageJob, comparison: Comparison, stored: Stored): Omit<LoadPreview, 'newMembers'> {
+  const { definition, mode } = job.facts
+  const days = dayChanges(comparison.days, stored)
+  const total = (pick: (day: DayChanges) => number) => days.reduce((sum, day) => sum + pick(day), 0)
+  const totals: RowChanges = {
+    inserted: total(({ inserted }) => inserted),
+    changed: total(({ changed }) => changed),
+    unchanged: total(({ unchanged }) => unchanged),
+    removed: total(({ removed }) => removed),
+  }
+  const sums = summedColumns(definition).map(({ name }, index) => {
+    const before = addDecimals(stored.map((row) => row.sums[index] ?? '0'))
+    const minus = comparison.minus === undefined ? before : (comparison.minus[index] ?? '0')
+    const after = addDecimals([before, comparison.plus[index] ?? '0', negated(minus)])
+    return { column: name, ...sameScale(before, after) }
+  })
+  return {
+    mode,
+    matchedBy: mode === 'append' ? null : (matchedBy(definition) ?? null),
+    totals,
+    rows: { before: total(({ before }) => before), after: total(({ after }) => after) },
+    days: days.slice(0, definition.maxWindowDays),
+    daysLeftOut: Math.max(0, days.length - definition.maxWindowDays),
+    sums,
+  }
+}
+
+function sameScale(before: string, after: string): { before: string; after: string } {
+  const zero = (other: string) => other.replace(/\d/g, '0').replace('-', '')
+  return { before: addDecimals([before, zero(after)]), after: addDecimals([after, zero(before)]) }
+}
+
+const EMPTY = { inserted: 0, changed: 0, unchanged: 0, removed: 0, delta: 0 }
+
+/** The days in order; one that held no rows and gets none is not listed. */
+function dayChanges(compared: readonly ComparedDay[], stored: Stored): DayChanges[] {
+  const key = (entry: { scope: string; day: string | null }) => JSON.stringify([entry.day, entry.scope])
+  const before = new Map(stored.map((row) => [key(row), row]))
+  const changes = new Map(compared.map((row) => [key(row), row]))
+  return [...new Set([...before.keys(), ...changes.keys()])].sort().flatMap((at): DayChanges[] => {
+    const { delta, ...found } = changes.get(at) ?? EMPTY
+    const rows = before.get(at)?.rows ?? 0
+    const { scope, day } = changes.get(at) ?? before.get(at) ?? { scope: '', day: null }
+    const { inserted, changed, unchanged, removed } = found
+    return [{ scope, day, inserted, changed, unchanged, removed, before: rows, after: rows + delta }]
+  })
+}
+
+const Codes = z.array(z.object({ code: z.string() }))
+const SHOWN_CODES = 20
+
+/** The codes of the clean file that no dimension has. */
+async function findNewMembers(job: StageJob, clean: string): Promise<LoadPreview['newMembers']> {
+  const { context, facts, folder, signal } = job
+  const wanted = distinctMembers(facts.definition, clean)
+  if (wanted.length === 0) return []
+  const found = await engineFor(context, facts.bytes).query(
+    { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
+    { signal },
+  )
+  const members: LoadPreview['newMembers'] = []
+  for (const { column, table, key, statement } of wanted) {
+    const codes = Codes.parse(found[statement.name]?.rows ?? []).map(({ code }) => code)
+    const known = await context.pool.query(selectMembers({ table, key }, codes))
+    const there = new Set(Codes.parse(known.rows).map(({ code }) => code))
+    const missing = codes.filter((code) => !there.has(code))
+    if (missing.length > 0)
+      members.push({ column, codes: missing.length, examples: missing.slice(0, SHOWN_CODES) })
+  }
+  return members
+}

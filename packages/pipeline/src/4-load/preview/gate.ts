@@ -1,0 +1,155 @@
+import type { ApprovalReason } from '@aduana/contracts/load-preview'
+import { inTransaction, type Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { closeRun, OvertakenError } from '@aduana/jobs/stage-log'
+import { changeJob } from '@aduana/jobs/transitions'
+import { releaseWindows } from '@aduana/jobs/windows'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import { CancelledError } from '../../cancelled.ts'
+import type { StageJob } from '../../stage.ts'
+import { approvalReasons, describeChanges } from './approval.ts'
+import { changedSince, type LoadPlan, readBasis } from './basis.ts'
+import { computePreview } from './compute.ts'
+import { type Asked, type Kept, keepPreview, readAsked, storePreview, withSummary } from './store.ts'
+
+/** `confirm` belongs into the load's transaction, after its rows: it throws when what was approved is no longer true. */
+export type Passage = { kind: 'pass'; confirm?: (tx: Tx) => Promise<void> } | { kind: 'park'; reason: string }
+
+/** What was approved has changed while the load was under way: it rolls back, and the gate will ask again. */
+export class ApprovalLapsedError extends Error {
+  override readonly name = 'ApprovalLapsedError'
+}
+
+/**
+ * Whether a load may go on, under its window lock. One that needs an approval waits for it in PostgreSQL, without its
+ * worker and without its windows; when it comes back, only what was approved goes on.
+ * @throws RefusedError when the load would be refused anyhow
+ */
+export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Promise<Passage> {
+  const { context, facts } = job
+  const { approval } = facts.definition
+  const earlier = await readAsked(context.db, facts.jobId)
+  if (!facts.requireApproval && !approval && !earlier.asked) return { kind: 'pass' }
+  if (earlier.preview?.approved) {
+    const { basis: approved } = earlier.preview
+    const now = await inTransaction(context.db, (tx) => readBasis(tx, job, plan))
+    if (now === approved) return { kind: 'pass', confirm: (tx) => mustStillBe(tx, job, plan, approved) }
+  }
+  const computed = await computePreview(job, clean, plan)
+  const reasons = [
+    ...(facts.requireApproval ? [REQUESTED] : []),
+    ...approvalReasons(computed.preview, approval, facts.definition.code),
+  ]
+  const lapsed = earlier.preview?.approved === true
+  // Somebody has looked at this import once: whatever it does now, it does not go on behind that person's back.
+  if (lapsed || (earlier.asked && reasons.length === 0)) reasons.push(LAPSED)
+  const kept = await keepPreview(job, computed, reasons)
+  if (reasons.length > 0) await ask(job, plan, kept, earlier, lapsed)
+  else await remember(job, kept)
+  await failPoint('preview.after-commit', String(facts.importNo))
+  return reasons.length > 0 ? { kind: 'park', reason: 'waits for approval' } : { kind: 'pass' }
+}
+
+const REQUESTED: ApprovalReason = { code: 'requested', detail: 'its uploader asked for it' }
+const LAPSED: ApprovalReason = {
+  code: 'lapsed',
+  detail: 'the rows that it touches have changed since the earlier preview',
+}
+
+async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: string): Promise<void> {
+  if ((await readBasis(tx, job, plan)) !== approved)
+    throw new ApprovalLapsedError(`the approval of job ${job.facts.jobId} has lapsed`)
+}
+
+/** Ask for approval: the job waits, gives back its worker and its windows, and says what to do. */
+function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: boolean): Promise<void> {
+  const { run, facts } = job
+  return inTransaction(job.context.db, async (tx) => {
+    const others =
+      lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
+    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Look at the preview, then approve or cancel the job.`
+    const version = await changeJob(
+      tx,
+      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+      {
+        waiting_for: 'approval',
+        approval_asked_at: sql<Date>`coalesce(approval_asked_at, clock_timestamp())`,
+        message,
+        eta_seconds: null,
+        ...withSummary(kept),
+      },
+    )
+    if (version === undefined) throw await whyNot(tx, job)
+    if (!(await closeRun(tx, run, 'lost', null))) throw overtaken(job)
+    await storePreview(tx, job, kept)
+    await releaseWindows(tx, run.jobId)
+    if (lapsed && earlier.preview)
+      await appendEvent(tx, {
+        key: `${run.jobId}:approval-lapsed:${version}`,
+        jobId: run.jobId,
+        datasetId: facts.datasetId,
+        event: { type: 'job.approval-lapsed', basis: earlier.preview.basis, jobs: others },
+      })
+    await appendEvent(tx, {
+      key: `${run.jobId}:waiting:${version}`,
+      jobId: run.jobId,
+      datasetId: facts.datasetId,
+      event: { type: 'job.waiting', reason: `approval: ${codes(kept)}` },
+    })
+    await failPoint('preview.before-commit', String(facts.importNo))
+  })
+}
+
+/** A load that needs no approval shows its preview all the same. */
+function remember(job: StageJob, kept: Kept): Promise<void> {
+  const { run, facts } = job
+  return inTransaction(job.context.db, async (tx) => {
+    const version = await changeJob(
+      tx,
+      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+      withSummary(kept),
+    )
+    if (version === undefined) throw await whyNot(tx, job)
+    if (!(await isOpen(tx, job))) throw overtaken(job)
+    await storePreview(tx, job, kept)
+    await failPoint('preview.before-commit', String(facts.importNo))
+  })
+}
+
+async function isOpen(tx: Tx, { run }: StageJob): Promise<boolean> {
+  const row = await tx
+    .selectFrom('stage_results')
+    .select('state')
+    .where('job_id', '=', run.jobId)
+    .where('stage', '=', run.stage)
+    .where('attempt', '=', run.attempt)
+    .where('try', '=', run.try)
+    .forUpdate()
+    .executeTakeFirst()
+  return row?.state === 'running'
+}
+
+async function whyNot(tx: Tx, job: StageJob): Promise<Error> {
+  const { jobId, attempt } = job.run
+  const row = await tx
+    .selectFrom('jobs')
+    .select('cancel_requested_at')
+    .where('id', '=', jobId)
+    .where('attempt', '=', attempt)
+    .executeTakeFirst()
+  return row?.cancel_requested_at != null ? new CancelledError() : overtaken(job)
+}
+
+function overtaken({ run }: StageJob): OvertakenError {
+  return new OvertakenError(`job ${run.jobId} was overtaken while its preview was computed`)
+}
+
+function changedBy(jobs: readonly string[]): string {
+  if (jobs.length === 0) return 'the dataset was changed in the meantime'
+  return `${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.join(', ')} changed the dataset in the meantime`
+}
+
+function codes({ needsApproval }: Kept): string {
+  return needsApproval.map(({ code }) => code).join(', ')
+}

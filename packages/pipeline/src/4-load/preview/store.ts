@@ -1,0 +1,85 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ApprovalReason, StoredPreview } from '@aduana/contracts/load-preview'
+import type { Database, Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
+import type { JobChange } from '@aduana/jobs/transitions'
+import { sql } from 'kysely'
+import type { StageJob } from '../../stage.ts'
+import { type KeptFile, keepFile, pointAt } from '../../stage-files.ts'
+import type { Computed } from './compute.ts'
+
+/** A preview with its file, stored but not yet pointed at. */
+export interface Kept extends Computed {
+  needsApproval: ApprovalReason[]
+  file: KeptFile
+}
+
+/** Store a preview as a file of the job. */
+export async function keepPreview(
+  job: StageJob,
+  computed: Computed,
+  needsApproval: ApprovalReason[],
+): Promise<Kept> {
+  const path = join(job.folder, 'preview.json')
+  const { preview, basis } = computed
+  const content = {
+    jobId: job.facts.jobId,
+    dataset: job.facts.definition.code,
+    basis,
+    needsApproval,
+    ...preview,
+  }
+  await writeFile(path, `${JSON.stringify(content, null, 2)}\n`)
+  const file = await keepFile(job, { path, name: 'preview.json', mediaType: 'application/json' })
+  return { ...computed, needsApproval, file }
+}
+
+/** Make a preview the one of its job. Nobody has approved it yet. */
+export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<void> {
+  const stored: StoredPreview = { preview: kept.preview, needsApproval: kept.needsApproval }
+  const row = { basis_sha256: kept.basis, preview: jsonb(stored), created_at: sql<Date>`clock_timestamp()` }
+  await tx
+    .insertInto('load_previews')
+    .values({ job_id: job.facts.jobId, ...row })
+    .onConflict((conflict) =>
+      conflict.column('job_id').doUpdateSet({ ...row, approved_by: null, approved_at: null }),
+    )
+    .execute()
+  await pointAt(tx, job, [kept.file])
+}
+
+/** The change of a job that puts the summary of its preview beside what is known of the file. */
+export function withSummary({ preview, basis, needsApproval }: Kept): Pick<JobChange, 'result'> {
+  const { totals, rows, sums, newMembers } = preview
+  const summary = jsonb({ preview: { ...totals, rows, sums, newMembers, basis, needsApproval } })
+  return { result: sql<string>`coalesce(result, '{}') || ${summary}::jsonb` }
+}
+
+/** Whether a person has been asked about a job, and what was approved. */
+export interface Asked {
+  asked: boolean
+  /** The preview as it stands: its basis, since when, and whether it is approved. */
+  preview: { basis: string; createdAt: Date; approved: boolean } | undefined
+}
+
+/** What has been asked and approved of a job so far. */
+export async function readAsked(db: Database, jobId: string): Promise<Asked> {
+  const row = await db
+    .selectFrom('jobs')
+    .leftJoin('load_previews', 'load_previews.job_id', 'jobs.id')
+    .select([
+      'jobs.approval_asked_at',
+      'load_previews.basis_sha256',
+      'load_previews.created_at',
+      'load_previews.approved_at',
+    ])
+    .where('jobs.id', '=', jobId)
+    .executeTakeFirstOrThrow()
+  const { basis_sha256: basis, created_at: createdAt, approved_at: approvedAt } = row
+  return {
+    asked: row.approval_asked_at !== null,
+    preview:
+      basis === null || createdAt === null ? undefined : { basis, createdAt, approved: approvedAt !== null },
+  }
+}
