@@ -77,10 +77,12 @@ create table metric_runs (
   id uuid primary key default gen_random_uuid(),
   metric_id uuid not null,
   metric_version integer not null,
+  -- When the change happened for which it was made, and the day of that, in UTC.
+  occurred_at timestamptz not null,
   as_of date not null,
   status text not null check (status in ('PENDING', 'REQUESTED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT',
     'EXPIRED', 'CANCELLED')),
-  cause text not null check (cause in ('update', 'metric', 'recompute', 'retry')),
+  cause text not null check (cause in ('update', 'metric', 'recompute', 'definition')),
   -- What changed beneath: the days, and the companies and warehouses (null: all of them).
   days datemultirange not null,
   companies text[],
@@ -95,16 +97,17 @@ create table metric_runs (
   requested_at timestamptz,
   started_at timestamptz,
   last_heartbeat_at timestamptz,
-  cancel_requested_at timestamptz,
   retry_at timestamptz,
   completed_at timestamptz,
   progress numeric(5, 4) not null default 0 check (progress between 0 and 1),
   message text not null default '',
   runner text,
   row_count bigint check (row_count >= 0),
+  output_days datemultirange, -- the days whose values it has written
   manifest jsonb,
   job_id uuid references jobs, -- the import of an outside runner's files
   error jsonb,
+  taken_over_by uuid references metric_runs, -- the later run that does what this one, expired, did not
   requested_by uuid references users,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -118,6 +121,7 @@ create table metric_runs (
 -- At most one open run for each metric and as-of date.
 create unique index metric_runs_one_open on metric_runs (metric_id, as_of)
   where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT');
+create index metric_runs_left_over on metric_runs (metric_id) where status = 'EXPIRED' and taken_over_by is null;
 create index metric_runs_by_status on metric_runs (status, created_at);
 create index metric_runs_of_metric on metric_runs (metric_id, created_at desc);
 

@@ -262,7 +262,6 @@ export interface MetricRunPendingDatasets {
 export interface MetricRuns {
   as_of: string;
   attempt: Generated<number>;
-  cancel_requested_at: Timestamp | null;
   cause: string;
   companies: string[] | null;
   completed_at: Timestamp | null;
@@ -280,6 +279,8 @@ export interface MetricRuns {
   next_companies: string[] | null;
   next_days: string | null;
   next_warehouses: string[] | null;
+  occurred_at: Timestamp;
+  output_days: string | null;
   progress: Generated<Numeric>;
   requested_at: Timestamp | null;
   requested_by: string | null;
@@ -288,6 +289,7 @@ export interface MetricRuns {
   runner: string | null;
   started_at: Timestamp | null;
   status: string;
+  taken_over_by: string | null;
   updated_at: Generated<Timestamp>;
   version: Generated<Int8>;
   warehouses: string[] | null;

@@ -75,7 +75,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
       completed_at: AT,
       as_of: '2024-01-01',
     }),
-    ...each('cause', ['update', 'metric', 'recompute', 'retry']),
+    ...each('cause', ['update', 'metric', 'recompute', 'definition']),
     { status: 'SUCCEEDED', completed_at: AT, days: '{}', progress: '1.0000', row_count: '0' },
   ],
   metric_run_pending_datasets: [{ satisfied_by: id('update', 1), satisfied_at: AT }],

@@ -255,6 +255,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     metric_runs_metric_id_metric_version_fkey: [{ metric_id: NOWHERE }, { metric_version: 9 }],
     metric_runs_job_id_fkey: [{ job_id: NOWHERE }],
     metric_runs_requested_by_fkey: [{ requested_by: NOWHERE }],
+    metric_runs_taken_over_by_fkey: [{ taken_over_by: NOWHERE }],
     ...named('metric_runs', {
       status: [{ status: 'DONE' }],
       cause: [{ cause: 'magic' }],
