@@ -28,7 +28,7 @@ const perTag = async (from: string, to: string) => {
   return Object.fromEntries(found.rows.map(({ tag, rows }: { tag: string; rows: number }) => [tag, rows]))
 }
 const leftovers = async () => {
-  const found = await system.database.pool.query(`select relname from pg_class where relname ~ '^load_'`)
+  const found = await system.database.pool.query(`select relname from pg_class where relname ~ '^load_[0-9]'`)
   return found.rows
 }
 

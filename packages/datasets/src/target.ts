@@ -107,6 +107,24 @@ export function anyRows(definition: DatasetDefinition, selections: readonly Sele
   return `select exists (select from ${targetTable(definition)} where ${anyOf(definition, selections)}) as found`
 }
 
+/**
+ * Where a row of the target belongs: its window column (quoted), and SQL for its day and its replace scope (`''` without
+ * one). Undefined for a dataset without days.
+ */
+export function dayAndScope(
+  definition: DatasetDefinition,
+): { column: string; day: string; scope: string } | undefined {
+  const window = definition.columns.find(({ name }) => name === definition.windowColumn)
+  if (!window) return undefined
+  const column = quoteIdentifier(window.name)
+  const day = window.type === 'timestamp' ? `(${column} at time zone ${lit(window.timeZone)})::date` : column
+  const scope =
+    definition.replaceScope === undefined
+      ? `''`
+      : `${quoteIdentifier(targetName(definition, definition.replaceScope))}::text`
+  return { column, day, scope }
+}
+
 function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {
   if (days === 'all') return []
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)

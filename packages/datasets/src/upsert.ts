@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { literals, quoteIdentifier } from './literals.ts'
-import { quotedList, targetColumns, targetName, targetTable } from './target.ts'
+import { COPY_OPTIONS, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
 /** The temporary table that takes the rows of an upsert, quoted. */
 export function stageTable(definition: DatasetDefinition): string {
@@ -28,21 +28,47 @@ export function mergeStage(definition: DatasetDefinition): string {
     .filter((name) => name !== 'id' && !key.includes(name))
     .map((name) => `${quoteIdentifier(name)} = excluded.${quoteIdentifier(name)}`)
   const loadedAt = definition.loadedAtColumn ? [`${quoteIdentifier(definition.loadedAtColumn)} = now()`] : []
-  const version = definition.versionColumn
-    ? quoteIdentifier(targetName(definition, definition.versionColumn))
-    : undefined
-  const newer = version ? ` and (t.${version} <= excluded.${version} or t.${version} is null)` : ''
   const stage = stageTable(definition)
   return [
     'with written as (',
     `insert into ${targetTable(definition)} as t (${quotedList(names)})`,
     `select ${quotedList(names)} from ${stage} order by ${quotedList(key)}`,
     `on conflict (${quotedList(key)}) do update set ${[...changed, ...loadedAt].join(', ')}`,
-    `where t."row_hash" is distinct from excluded."row_hash"${newer}`,
+    `where ${differs(definition, 'excluded')}`,
     'returning t."id" = (t."import_no"::bigint << 32 | t."record") as inserted)',
     'select count(*) filter (where inserted) as inserted, count(*) filter (where not inserted) as updated,',
     `(select count(*) from ${stage}) - count(*) as unchanged from written`,
   ].join(' ')
+}
+
+/** When a staged row changes the stored row of its key: other values, and not an older version. */
+function differs(definition: DatasetDefinition, staged: string): string {
+  const version = definition.versionColumn
+    ? quoteIdentifier(targetName(definition, definition.versionColumn))
+    : undefined
+  const newer = version ? ` and (t.${version} <= ${staged}.${version} or t.${version} is null)` : ''
+  return `t."row_hash" is distinct from ${staged}."row_hash"${newer}`
+}
+
+/** The temporary table that holds stored rows as they were before an upsert, quoted. */
+export function beforeTable(definition: DatasetDefinition): string {
+  return `pg_temp.${quoteIdentifier(`before_${definition.code}`)}`
+}
+
+/**
+ * Locks the stored rows that the stage table is about to change and copies them (`columns` as `listColumns` tells) into
+ * a temporary table that goes with the transaction.
+ */
+export function createBeforeTable(definition: DatasetDefinition, columns: readonly string[]): string {
+  const key = (definition.key ?? []).map((name) => quoteIdentifier(targetName(definition, name)))
+  const same = key.map((name) => `t.${name} = s.${name}`).join(' and ')
+  const names = columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')
+  return `create temp table ${quoteIdentifier(`before_${definition.code}`)} on commit drop as select ${names} from ${targetTable(definition)} t join ${stageTable(definition)} s on ${same} where ${differs(definition, 's')} for update of t`
+}
+
+/** `COPY … TO STDOUT` of the rows as they were before, with a header. */
+export function copyBefore(definition: DatasetDefinition): string {
+  return `copy ${beforeTable(definition)} to stdout with (${COPY_OPTIONS}, header true)`
 }
 
 /**

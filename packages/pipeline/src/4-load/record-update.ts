@@ -1,9 +1,10 @@
 import type { Day } from '@aduana/contracts/dates'
-import { targetTable } from '@aduana/datasets/target'
+import { beforeTable } from '@aduana/datasets/upsert'
 import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
+import { countDays, daysOf, type LedgerEntry, recordset, recount } from './ledger.ts'
 import type { Publishing } from './publishing.ts'
 
 /**
@@ -18,13 +19,13 @@ export async function recordUpdate(
 ): Promise<void> {
   const { facts, run } = job
   const before = facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
-  await writeLedger(tx, job, publishing)
+  const left = await writeLedger(tx, job, publishing)
   await supersede(tx, run.jobId, before)
-  const days = [...new Set(publishing.validated.days.map(({ day }) => day))].sort()
+  const days = [...new Set([...publishing.validated.days.map(({ day }) => day), ...left])].sort()
   const scopes = publishing.windows.map(({ scope }) => scope)
-  const changed = facts.window
-    ? sql`datemultirange(daterange(${facts.window.from}::date, ${facts.window.to}::date))`
-    : sql`coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange)`
+  const declared = facts.window ? [`[${facts.window.from},${facts.window.to})`] : []
+  const changed = sql`coalesce((select range_agg(r) from (select daterange(d, d + 1) as r
+    from unnest(${days}::date[]) d union all select unnest(${declared}::daterange[])) ranges), '{}'::datemultirange)`
   await sql`insert into dataset_updates (id, dataset_id, job_id, event_key, days, scopes, rows)
     values (${update.updateId}, ${facts.datasetId}, ${run.jobId}, ${`${run.jobId}:loaded`}, ${changed},
       ${scopes}::text[], ${update.rows})`.execute(tx)
@@ -56,27 +57,42 @@ async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Pro
   return [...owners]
 }
 
-async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promise<void> {
+/** Answers the days that lost rows without being days of the import. */
+async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promise<Day[]> {
   const { facts, run } = job
   const entries = await ledgerEntries(tx, job, publishing)
+  await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
+    select ${run.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
+    from ${recordset(entries)} left join window_ledger l
+      on l.dataset_id = ${facts.datasetId} and l.scope = c.scope and l.day = c.day`.execute(tx)
   await sql`insert into window_ledger (dataset_id, scope, day, job_id, rows)
-    select ${facts.datasetId}::uuid, e.scope, e.day, ${run.jobId}::uuid, e.rows
-    from jsonb_to_recordset(${JSON.stringify(entries)}::jsonb) as e(scope text, day date, rows bigint)
+    select ${facts.datasetId}::uuid, c.scope, c.day, ${run.jobId}::uuid, c.rows from ${recordset(entries)}
     on conflict (dataset_id, scope, day) do update set job_id = excluded.job_id,
       rows = ${facts.mode === 'append' ? sql`window_ledger.rows + excluded.rows` : sql`excluded.rows`},
       version = window_ledger.version + 1, updated_at = now()`.execute(tx)
+  return facts.mode === 'upsert' ? recountLeft(tx, job, entries) : []
 }
 
-interface Entry {
-  scope: string
-  day: Day
-  rows: number
+/** An upsert can move rows to another day: the days that they have left hold fewer. */
+async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly LedgerEntry[]): Promise<Day[]> {
+  const touched = new Set(entries.map(({ day }) => day))
+  const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
+  const left = days.filter((day) => !touched.has(day))
+  await recount(tx, facts, left)
+  return left
 }
 
 /** What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted. */
-async function ledgerEntries(tx: Tx, job: StageJob, { windows, validated }: Publishing): Promise<Entry[]> {
+async function ledgerEntries(
+  tx: Tx,
+  job: StageJob,
+  { windows, validated }: Publishing,
+): Promise<LedgerEntry[]> {
   const { definition, window, mode } = job.facts
-  if (mode === 'upsert' && definition.windowColumn !== undefined) return countDays(tx, job, validated.days)
+  if (mode === 'upsert' && definition.windowColumn !== undefined) {
+    const wanted = [...new Set(validated.days.map((entry) => entry.day))]
+    return countDays(tx, definition, wanted)
+  }
   if (!window) return validated.days
   const [scope = ''] = windows.map((entry) => entry.scope)
   const all = await sql<{ day: Day }>`select d::date::text as day
@@ -88,29 +104,10 @@ async function ledgerEntries(tx: Tx, job: StageJob, { windows, validated }: Publ
   }))
 }
 
-async function countDays(tx: Tx, job: StageJob, days: readonly Entry[]): Promise<Entry[]> {
-  const { definition } = job.facts
-  const column = definition.columns.find(({ name }) => name === definition.windowColumn)
-  if (!column) return []
-  const value = sql.ref(column.name)
-  const day =
-    column.type === 'timestamp' ? sql`(${value} at time zone ${sql.lit(column.timeZone)})::date` : value
-  const scope =
-    definition.replaceScope === undefined ? sql`''` : sql`${sql.ref(definition.replaceScope)}::text`
-  const wanted = [...new Set(days.map((entry) => entry.day))]
-  const rows = await sql<{ scope: string; day: Day; rows: string }>`
-    select ${scope} as scope, ${day}::text as day, count(*) as rows from ${sql.raw(targetTable(definition))}
-    where ${value} >= (select min(d) from unnest(${wanted}::date[]) d)::timestamp - interval '1 day'
-      and ${value} < (select max(d) from unnest(${wanted}::date[]) d)::timestamp + interval '2 days'
-      and ${day} = any (${wanted}::date[])
-    group by 1, 2`.execute(tx)
-  return rows.rows.map((row) => ({ ...row, rows: Number(row.rows) }))
-}
-
 /** Open rejects of imports of which nothing is left in the table: what they held was sent again. */
 async function supersede(tx: Tx, jobId: string, formerOwners: readonly string[]): Promise<void> {
   if (formerOwners.length === 0) return
-  await sql`update quarantined_records set state = 'superseded', updated_at = now()
+  await sql`update quarantined_records set state = 'superseded', superseded_by = ${jobId}, updated_at = now()
     where state = 'open' and job_id = any (${[...formerOwners]}::uuid[]) and job_id <> ${jobId}
       and not exists (select from window_ledger l where l.job_id = quarantined_records.job_id)`.execute(tx)
 }

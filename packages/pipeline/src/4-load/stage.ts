@@ -2,8 +2,11 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
+import { besideImage } from './before-image.ts'
 import { planFreshPartitions, withFreshPartitions } from './fresh-partitions.ts'
 import { holdLease } from './hold-lease.ts'
+import { dryRun } from './preview/dry-run.ts'
+import { ApprovalLapsedError, passGate } from './preview/gate.ts'
 import { publish } from './publish.ts'
 import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
@@ -20,6 +23,8 @@ async function work(job: StageJob): Promise<StageResult> {
   const parsed = await readOutput(context.db, run.jobId, 'parse', ParseOutput)
   const validated = await readOutput(context.db, run.jobId, 'validate', ValidateOutput)
   const windows = windowsOf(facts, validated)
+  const plan = { windows, validated, replaced: replacedDays(job, windows, validated) }
+  if (facts.dryRun) return dryRun(job, plan)
   if (!(await claimOrPark(job, windows))) {
     await failPoint('load.after-park', String(facts.importNo))
     return { kind: 'park', reason: 'waits for its window' }
@@ -31,15 +36,33 @@ async function work(job: StageJob): Promise<StageResult> {
   const leased = { ...job, signal: held.signal }
   try {
     const clean = await fetchFile(leased, 'clean.parquet')
+    const gate = await passGate(leased, clean, plan)
+    if (gate.kind === 'park') return gate
     const source = { clean, members: await surrogates(leased, clean), lastRecord: parsed.records }
     await failPoint('load.after-members', String(facts.importNo))
     const meter = { copied: 0, total: validated.clean }
-    const replaced = replacedDays(job, windows, validated)
+    const { replaced } = plan
     const fresh = await planFreshPartitions(leased, validated, replaced)
-    await withFreshPartitions(leased, fresh, source, meter, () =>
-      publish(leased, { lease: held.lease, windows, source, replaced, fresh, meter, validated }),
+    await besideImage(leased, replaced, (image) =>
+      withFreshPartitions(leased, fresh, source, meter, async () =>
+        publish(leased, {
+          lease: held.lease,
+          windows,
+          source,
+          replaced,
+          fresh,
+          image: await image,
+          meter,
+          validated,
+          ...(gate.confirm ? { confirm: gate.confirm } : {}),
+        }),
+      ),
     )
     return { kind: 'committed' }
+  } catch (error) {
+    if (error instanceof ApprovalLapsedError)
+      return { kind: 'snooze', milliseconds: 100, reason: 'what was approved has changed' }
+    throw error
   } finally {
     await held.release()
   }

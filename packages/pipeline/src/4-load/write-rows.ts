@@ -4,9 +4,11 @@ import { createStageTable, foreignKeys, mergeStage, stageTable } from '@aduana/d
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
-import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
+import { TryAgainError } from '../try-again.ts'
+import { type BeforeImage, imageOfChanged } from './before-image.ts'
 import { copyRows } from './copy-rows.ts'
+import { refuseForeign } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import type { Publishing } from './publishing.ts'
 
@@ -16,6 +18,8 @@ export interface Written {
   updated: number
   unchanged: number
   removed: number
+  /** The rows that were removed or changed, as they were. */
+  image: BeforeImage
 }
 
 const Merged = z.tuple([
@@ -35,6 +39,9 @@ export async function writeRows(
   const { meter } = publishing
   if (meter.copied !== meter.total)
     throw new Error(`${meter.total} rows were accepted, but ${meter.copied} arrived in the table`)
+  const gone = written.removed + written.updated
+  if (gone !== written.image.rows)
+    throw new TryAgainError(`${written.image.rows} rows were kept as they were, but ${gone} were replaced`)
   return written
 }
 
@@ -45,7 +52,8 @@ async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishi
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   for (const part of remaining(publishing))
     await copyRows(job, client, publishing.source, part, publishing.meter)
-  return { inserted: publishing.meter.copied, updated: 0, unchanged: 0, removed }
+  const { image, meter } = publishing
+  return { inserted: meter.copied, updated: 0, unchanged: 0, removed, image }
 }
 
 /** Delete the old rows, but for the months that are exchanged as a whole. */
@@ -93,8 +101,9 @@ async function upsert(
   await client.query(createStageTable(definition))
   await copyRows(job, client, source, { rows: validated.clean }, meter, stageTable(definition))
   await refuseForeignKeys(job, client)
+  const image = await imageOfChanged(job, client)
   const [merged] = Merged.parse((await client.query(mergeStage(definition))).rows)
-  return { ...merged, removed: 0 }
+  return { ...merged, removed: 0, image }
 }
 
 const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])
@@ -105,10 +114,5 @@ async function refuseForeignKeys(job: StageJob, client: pg.PoolClient): Promise<
   const query = foreignKeys(definition, { companies, warehouses })
   if (query === undefined) return
   const [found] = Foreign.parse((await client.query(query)).rows)
-  if (found.rows === 0) return
-  throw new RefusedError({
-    code: 'key_in_other_scope',
-    detail: `${found.rows} rows have a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Take them out of the file, or have them imported by somebody who may.`,
-    rows: found.rows,
-  })
+  refuseForeign(found)
 }

@@ -1,0 +1,92 @@
+import { join } from 'node:path'
+import { listColumns } from '@aduana/datasets/target'
+import { copyBefore, createBeforeTable } from '@aduana/datasets/upsert'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type pg from 'pg'
+import { z } from 'zod'
+import type { StageJob } from '../stage.ts'
+import { type KeptFile, keepFile } from '../stage-files.ts'
+import { copyOldRows, copyToFile } from './old-rows.ts'
+import type { ScopeDays } from './replaced-days.ts'
+
+/** The name of the file that holds the rows that a load replaced or changed, as they were. */
+export const BEFORE_IMAGE = 'before-image.csv.gz'
+
+/** The rows that a load replaces or changes, kept so that they can be put back. */
+export interface BeforeImage {
+  rows: number
+  /** Absent when there were no rows. */
+  file: KeptFile | undefined
+}
+
+/**
+ * Take the image of what a replacing load deletes, on a connection of its own, while `use` fills fresh months. The
+ * windows are held, so nothing in them changes until the load; its transaction counts the rows again all the same.
+ */
+export async function besideImage(
+  job: StageJob,
+  replaced: readonly ScopeDays[],
+  use: (image: Promise<BeforeImage>) => Promise<void>,
+): Promise<void> {
+  const image = imageOfReplaced(job, replaced)
+  // When `use` fails nobody awaits the image any more; its failure must not end the process.
+  image.catch(() => undefined)
+  try {
+    await use(image)
+  } finally {
+    await image.catch(() => undefined)
+  }
+}
+
+async function imageOfReplaced(job: StageJob, replaced: readonly ScopeDays[]): Promise<BeforeImage> {
+  await failPoint('load.before-image', String(job.facts.importNo))
+  const path = join(job.folder, BEFORE_IMAGE)
+  const client = await job.context.pool.connect()
+  let rows = 0
+  try {
+    if (replaced.length > 0) rows = await copyOldRows(job, client, replaced, path, { gzip: true })
+  } finally {
+    client.release()
+  }
+  return keep(job, path, rows)
+}
+
+const Names = z.array(z.object({ name: z.string() }))
+
+/**
+ * Take the image of the stored rows that an upsert is about to change, inside its transaction. They are locked until its
+ * end: another upsert of the same keys, under another window, waits.
+ */
+export async function imageOfChanged(job: StageJob, client: pg.PoolClient): Promise<BeforeImage> {
+  await failPoint('load.before-image', String(job.facts.importNo))
+  const { definition } = job.facts
+  const columns = Names.parse((await client.query(listColumns(definition))).rows).map(({ name }) => name)
+  const created = await client.query(createBeforeTable(definition, columns))
+  const path = join(job.folder, BEFORE_IMAGE)
+  const rows = created.rowCount ?? 0
+  if (rows > 0) await copyToFile(client, copyBefore(definition), path, { gzip: true })
+  return keep(job, path, rows)
+}
+
+async function keep(job: StageJob, path: string, rows: number): Promise<BeforeImage> {
+  const file =
+    rows === 0
+      ? undefined
+      : await keepFile(job, {
+          path,
+          name: BEFORE_IMAGE,
+          mediaType: 'application/gzip',
+          downloadable: staysInScope(job),
+        })
+  await failPoint('load.after-image', String(job.facts.importNo))
+  return { rows, file }
+}
+
+/** A window can hold rows of companies that its uploader may not see; an upsert never changes such rows. */
+function staysInScope({ facts }: StageJob): boolean {
+  return (
+    facts.mode === 'upsert' ||
+    facts.definition.scope === undefined ||
+    (facts.companies === null && facts.warehouses === null)
+  )
+}

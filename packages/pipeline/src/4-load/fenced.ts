@@ -1,0 +1,71 @@
+import type { Tx } from '@aduana/db/database'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/leases'
+import { OvertakenError } from '@aduana/jobs/stage-log'
+import { changeJob, type JobChange } from '@aduana/jobs/transitions'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { CancelledError } from '../cancelled.ts'
+import type { StageJob } from '../stage.ts'
+
+/**
+ * Run `work` in one transaction that begins by locking the job's lock rows, if the lease is still ours. A successor can
+ * terminate its connection. `work` ends with `passNoReturn`.
+ * @throws OvertakenError when the lease is gone
+ */
+export async function inFencedTransaction(
+  job: StageJob,
+  lease: Lease,
+  work: (tx: Tx, client: pg.PoolClient) => Promise<void>,
+): Promise<void> {
+  const { context, run } = job
+  try {
+    await inTransactionOnConnection(context.pool, async (tx, client) => {
+      await boundWaits(tx)
+      await recordBackend(context.db, lease, await backendPid(tx))
+      if (!(await holdFence(tx, lease))) throw new OvertakenError(`the lease of job ${run.jobId} is gone`)
+      await work(tx, client)
+    })
+  } finally {
+    // The connection goes back to the pool: a successor must not end what it does next.
+    await forgetBackend(context.db, lease).catch((error: unknown) =>
+      context.logger.warn({ event: 'load.backend_not_forgotten', jobId: run.jobId, err: error }),
+    )
+  }
+}
+
+/** No statement of a load may hang for ever behind somebody else's lock; its indexes are built in memory. */
+async function boundWaits(tx: Tx): Promise<void> {
+  await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
+    set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '10min', true),
+    set_config('maintenance_work_mem', '256MB', true)`.execute(tx)
+}
+
+async function backendPid(tx: Tx): Promise<number> {
+  const row = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
+  const pid = row.rows[0]?.pid
+  if (pid === undefined) throw new Error('the connection has no backend')
+  return pid
+}
+
+/**
+ * The last statement of a load: the job passes its point of no return.
+ * @throws CancelledError, OvertakenError so that the transaction rolls back
+ */
+export async function passNoReturn(tx: Tx, job: StageJob, change: JobChange): Promise<void> {
+  const { run } = job
+  const version = await changeJob(
+    tx,
+    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+    { ...change, loaded_at: sql<Date>`clock_timestamp()` },
+  )
+  if (version !== undefined) return
+  const asked = await tx
+    .selectFrom('jobs')
+    .select('cancel_requested_at')
+    .where('id', '=', run.jobId)
+    .where('attempt', '=', run.attempt)
+    .executeTakeFirst()
+  if (asked?.cancel_requested_at != null) throw new CancelledError()
+  throw new OvertakenError(`job ${run.jobId} was overtaken before its load could commit`)
+}

@@ -1,0 +1,60 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Day } from '@aduana/contracts/dates'
+import { dayAndScope, targetTable } from '@aduana/datasets/target'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import type { StageJob } from '../stage.ts'
+
+/** A day of a replace scope and the rows that it holds. */
+export interface LedgerEntry {
+  scope: string
+  day: Day
+  rows: number
+}
+
+/** What the target holds of some days, of every scope; days without rows are left out. */
+export async function countDays(
+  tx: Tx,
+  definition: DatasetDefinition,
+  days: readonly Day[],
+): Promise<LedgerEntry[]> {
+  const place = dayAndScope(definition)
+  if (place === undefined || days.length === 0) return []
+  const { column, day, scope } = place
+  const rows = await sql<{ scope: string; day: Day; rows: string }>`
+    select ${sql.raw(scope)} as scope, ${sql.raw(day)}::text as day, count(*) as rows
+    from ${sql.raw(targetTable(definition))}
+    where ${sql.raw(column)} >= (select min(d) from unnest(${days}::date[]) d)::timestamp - interval '1 day'
+      and ${sql.raw(column)} < (select max(d) from unnest(${days}::date[]) d)::timestamp + interval '2 days'
+      and ${sql.raw(day)} = any (${days}::date[])
+    group by 1, 2`.execute(tx)
+  return rows.rows.map((row) => ({ ...row, rows: Number(row.rows) }))
+}
+
+/** Count the rows of days again and write them into the ledger, where it knows the day. Owners stay. */
+export async function recount(
+  tx: Tx,
+  { datasetId, definition }: Pick<StageJob['facts'], 'datasetId' | 'definition'>,
+  days: readonly Day[],
+): Promise<void> {
+  if (days.length === 0) return
+  const counted = await countDays(tx, definition, days)
+  await sql`update window_ledger l set version = l.version + 1, updated_at = now(),
+      rows = coalesce((select c.rows from ${recordset(counted)} where c.scope = l.scope and c.day = l.day), 0)
+    where l.dataset_id = ${datasetId} and l.day = any (${days}::date[])`.execute(tx)
+}
+
+/** Entries as a table `c` of a statement. */
+export function recordset(entries: readonly LedgerEntry[]) {
+  return sql`jsonb_to_recordset(${JSON.stringify(entries)}::jsonb) as c(scope text, day date, rows bigint)`
+}
+
+/** The days that the rows of a table (such as a before-image) lie on. */
+export async function daysOf(tx: Tx, definition: DatasetDefinition, table: string): Promise<Day[]> {
+  const place = dayAndScope(definition)
+  if (place === undefined) return []
+  const rows = await sql<{
+    day: Day
+  }>`select distinct ${sql.raw(place.day)}::text as day from ${sql.raw(table)}`.execute(tx)
+  return rows.rows.map(({ day }) => day)
+}
