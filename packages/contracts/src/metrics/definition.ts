@@ -35,7 +35,9 @@ export const MetricDefinition = z.strictObject({
   requiredDaysOf: z.record(Identifier, z.int().positive().max(3660)).default({}),
   /** Who computes it: Aduana, or somebody who listens to the requests. */
   runner: z.enum(['builtin', 'external']).default('builtin'),
-  /** A run that gives no sign of life for so long has timed out. */
+  /** A run that nobody has begun for so long after it was asked for has timed out. */
+  startSeconds: z.int().min(5).max(86_400).default(300),
+  /** A run that gives no sign of life for so long after it began has timed out. */
   heartbeatSeconds: z.int().min(5).max(86_400).default(60),
   /** Dashboards that show it, and the least role that may see it there. */
   tabs: z.array(z.string().min(1).max(60)).default([]),

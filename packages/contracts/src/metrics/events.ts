@@ -29,6 +29,8 @@ export const MetricRunRequest = z.strictObject({
   attempt: z.int().positive(),
   metric: MetricCode,
   version: z.int().positive(),
+  runner: z.enum(['builtin', 'external']),
+  /** The day, in UTC, of the change that asked for it. */
   asOf: Day,
   ...Change,
   inputs: z.array(
@@ -46,8 +48,13 @@ export const MetricRunRequest = z.strictObject({
       series: MetricCode,
       dataset: z.string(),
       table: z.string(),
+      /** Null: the rows themselves. */
       column: z.string().nullable(),
+      /** Of a column that holds ids: the table of the codes, whose `id` they are. */
+      dimension: z.strictObject({ table: z.string(), key: z.string() }).optional(),
       dayColumn: z.string(),
+      /** Of a day column that holds moments: the time zone of the days. */
+      timeZone: z.string().optional(),
     }),
   ),
   grain: Grain,
@@ -77,6 +84,8 @@ export const MetricRunCompleted = z.discriminatedUnion('status', [
     ...OfRun,
     status: z.literal('succeeded'),
     rowCount: z.int().nonnegative(),
+    /** The days whose values it has written or taken away: what depends on them is computed next. */
+    days: z.array(DayRange).max(10_000),
     manifest: z
       .strictObject({
         url: z.string().regex(/^s3:\/\/[^/]+\/.+/, 's3://bucket/key'),

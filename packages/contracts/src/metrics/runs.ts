@@ -16,14 +16,17 @@ export const RunStatus = z.enum([
 ])
 export type RunStatus = z.infer<typeof RunStatus>
 
-/** The allowed transitions. A runner may complete what nobody saw it start: messages come in any order. */
+/**
+ * The allowed transitions. A runner may complete what nobody saw it start, and what was given up a moment before:
+ * messages come in any order.
+ */
 export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   PENDING: ['REQUESTED', 'EXPIRED', 'CANCELLED'],
   REQUESTED: ['RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
   RUNNING: ['SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
   SUCCEEDED: [],
   FAILED: ['REQUESTED'],
-  TIMED_OUT: ['REQUESTED', 'FAILED', 'CANCELLED'],
+  TIMED_OUT: ['REQUESTED', 'SUCCEEDED', 'FAILED', 'CANCELLED'],
   EXPIRED: ['REQUESTED'],
   CANCELLED: [],
 }
@@ -35,3 +38,21 @@ export function canRunGo(from: RunStatus, to: RunStatus): boolean {
 
 /** The states in which a metric has an open run: at most one for each as-of date. */
 export const OPEN_RUNS: readonly RunStatus[] = ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT']
+
+/** The states in which a run has ended. FAILED and EXPIRED runs can be asked for again by hand. */
+export const ENDED_RUNS: readonly RunStatus[] = ['SUCCEEDED', 'FAILED', 'EXPIRED', 'CANCELLED']
+
+/** Why there is a run: a dataset changed, a metric beneath was computed, somebody asked, the definition changed. */
+export const RunCause = z.enum(['update', 'metric', 'recompute', 'definition'])
+export type RunCause = z.infer<typeof RunCause>
+
+/** So often a run that falls silent is asked for again by itself. */
+export const MOST_ATTEMPTS = 5
+
+/** Seconds before a run that fell silent in this attempt is asked for again: 10, 20, 40 … at most 600. */
+export function retryAfterSeconds(attempt: number): number {
+  return Math.min(600, 10 * 2 ** ((attempt - 1) % MOST_ATTEMPTS))
+}
+
+/** What became of an event that a runner sent. Whatever is not `applied` changed nothing. */
+export type RunEventOutcome = 'applied' | 'duplicate' | 'overtaken' | 'ended'
