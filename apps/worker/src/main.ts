@@ -10,8 +10,10 @@ import { startEngine } from '@aduana/engine/engine'
 import { startDispatcher } from '@aduana/jobs/dispatcher'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
+import { applyRetention } from '@aduana/jobs/retention'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
+import { createQueueObserver } from '@aduana/queue/observer'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
 import { startSchedules } from '@aduana/queue/schedules'
@@ -82,7 +84,10 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
 
   const schedules = startSchedules({
     ...queue,
-    handlers: { housekeeping: () => keepHouse(db, store, logger).then(() => undefined) },
+    handlers: {
+      housekeeping: () => keepHouse(db, store, logger).then(() => undefined),
+      retention: () => applyRetention(db, store, logger).then(() => undefined),
+    },
   })
   resources.add('schedules', () => schedules.close())
 

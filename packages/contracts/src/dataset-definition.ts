@@ -183,6 +183,24 @@ export const ApprovalRule = z.strictObject({
 })
 export type ApprovalRule = z.infer<typeof ApprovalRule>
 
+const Days = z.int().min(1).max(36_500)
+
+/**
+ * For how many days after the end of a job its files are kept. What an undo, a retry within this time or an open reject
+ * still needs is kept longer.
+ */
+export const Retention = z.strictObject({
+  /** The files as they came. */
+  originals: Days.default(400),
+  /** What stages hand on to each other. A failed job can be retried as long as they are there. */
+  intermediates: Days.default(14),
+  /** The files of rejects and duplicates, and whatever else can be downloaded. */
+  rejects: Days.default(400),
+  /** How long after its load an import can be undone: the rows that it replaced are kept as long. */
+  undoDays: Days.default(90),
+})
+export type Retention = z.infer<typeof Retention>
+
 /** A declared dataset: what its records look like, which are good, and how they enter its table. */
 export const DatasetDefinition = z
   .strictObject({
@@ -224,6 +242,7 @@ export const DatasetDefinition = z
     batchColumn: Identifier.optional(),
     /** Column of the table, with `now()` as default, that an update sets to the time of the load. */
     loadedAtColumn: Identifier.optional(),
+    retention: Retention.prefault({}),
   })
   .superRefine((definition, context) => {
     for (const { message, path } of inconsistencies(definition))

@@ -13,6 +13,8 @@ export const Artifact = z.strictObject({
   bytes: z.int(),
   sha256: z.string(),
   mediaType: z.string(),
+  /** When its bytes were removed, because the time for which its dataset keeps them was over. */
+  removedAt: Instant.nullable(),
 })
 export type Artifact = z.infer<typeof Artifact>
 

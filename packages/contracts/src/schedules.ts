@@ -12,10 +12,17 @@ export const SCHEDULES = [
     pattern: '*/10 * * * *',
     timeZone: 'America/Bogota',
   },
+  {
+    name: 'retention',
+    title:
+      'Remove files that their dataset does not keep any longer, and what requests were answered long ago',
+    pattern: '17 3 * * *',
+    timeZone: 'America/Bogota',
+  },
 ] as const
 
 export type ScheduleName = (typeof SCHEDULES)[number]['name']
-export const ScheduleName = z.enum(['housekeeping'])
+export const ScheduleName = z.enum(['housekeeping', 'retention'])
 
 /** Name of the BullMQ queue that all schedules share; it sorts after the stages. */
 export const SCHEDULE_QUEUE = '6-schedules'

@@ -23,8 +23,8 @@ export async function keepHouse(
 }
 
 /**
- * Files that no job points at: an upload whose acceptance never committed, a file of a run that was overtaken. Those of
- * jobs that are still in work stay.
+ * Files that no job points at: an upload whose acceptance never committed, a file of a run that was overtaken, one whose
+ * retention is over and whose bytes are still there. Those of jobs that are still in work stay.
  */
 async function removeStrays(db: Database, store: ArtifactStore, now: Date): Promise<number> {
   let removed = 0
@@ -49,7 +49,7 @@ async function strays(db: Database, keys: readonly string[]): Promise<string[]> 
   if (keys.length === 0) return []
   const rows = await sql<{ key: string }>`
     select k.key from unnest(${[...keys]}::text[]) as k(key)
-    where not exists (select from artifacts a where a.key = k.key)
+    where not exists (select from artifacts a where a.key = k.key and a.removed_at is null)
       and not exists (select from jobs j
         where j.id::text = split_part(k.key, '/', 2) and j.completed_at is null)`.execute(db)
   return rows.rows.map(({ key }) => key)

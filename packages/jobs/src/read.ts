@@ -113,7 +113,7 @@ export interface ArtifactLocation {
   fileName: string
 }
 
-/** Where a downloadable file of a job lies. @throws ProblemError `not_found` */
+/** Where a downloadable file of a job lies. @throws ProblemError `not_found`, `artifact_expired` */
 export function findArtifact(
   db: Database,
   principal: Principal,
@@ -124,13 +124,14 @@ export function findArtifact(
     const row = await tx
       .selectFrom('artifacts as a')
       .innerJoin('imports as i', 'i.job_id', 'a.job_id')
-      .select(['a.key', 'a.media_type', 'a.bytes', 'a.sha256', 'i.file_name', 'i.import_no'])
+      .select(['a.key', 'a.media_type', 'a.bytes', 'a.sha256', 'i.file_name', 'i.import_no', 'a.removed_at'])
       .where('a.job_id', '=', jobId)
       .where('a.name', '=', name)
       .where('a.downloadable', '=', true)
       .executeTakeFirst()
     if (!row)
       throw new ProblemError('not_found', `There is no file "${name}" of job ${jobId} that you may see.`)
+    if (row.removed_at) throw expired(name, row.removed_at)
     return {
       key: row.key,
       mediaType: row.media_type,
@@ -139,6 +140,14 @@ export function findArtifact(
       fileName: name === 'original' ? row.file_name : `import-${row.import_no}-${name}`,
     }
   })
+}
+
+function expired(name: string, removedAt: Date): ProblemError {
+  return new ProblemError(
+    'artifact_expired',
+    `The file "${name}" was removed at ${removedAt.toISOString()}: its dataset keeps such files for a limited time only.`,
+    { removedAt: removedAt.toISOString() },
+  )
 }
 
 export interface RejectGroup {
@@ -201,7 +210,7 @@ async function readRows(
         from stage_results s where s.job_id = j.id), '[]'),
       'parent', j.parent_id,
       'artifacts', coalesce((select jsonb_agg(jsonb_build_object('name', a.name, 'bytes', a.bytes,
-          'sha256', a.sha256, 'mediaType', a.media_type) order by a.created_at, a.name)
+          'sha256', a.sha256, 'mediaType', a.media_type, 'removedAt', ${instant('a.removed_at')}) order by a.created_at, a.name)
         from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
       'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', j.result,
       'batchDeleted', j.batch_deleted, 'undoneBy', j.undone_by, 'createdAt', ${instant('j.created_at')},

@@ -8,13 +8,15 @@ import { violatedConstraint } from '@aduana/db/sql-errors'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { readJob } from './read.ts'
+import { refuseExpired } from './retention-retry.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, waitForWindows } from './windows.ts'
 
 /**
  * Try a failed job again, from the stage that failed: what the stages before it left behind is used again. A declared
  * window is reserved anew; when it is taken, the job waits for it.
- * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`, `undo_open`
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`, `undo_open`,
+ * `artifact_expired`
  */
 export async function retryJob(db: Database, principal: Principal, id: string): Promise<Job> {
   const job = await readJob(db, principal, id)
@@ -54,6 +56,7 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
     },
   )
   if (version === undefined) throw new ProblemError('illegal_transition', 'The job is not failed any more.')
+  await refuseExpired(tx, id)
   await audit(tx, { actor: principal.userId, action: 'job.retry', subjectType: 'job', subjectId: id })
   await wakeDispatchers(tx)
 }

@@ -40,6 +40,7 @@ export const FAIL_POINTS = [
   'approve.before-commit',
   'approve.after-commit',
   'queue.before-acknowledge',
+  'retention.after-commit',
   'queue.after-acknowledge',
 ] as const
 

@@ -110,7 +110,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
         response: {
           200: Job,
           ...COMMON,
-          ...problems('forbidden', 'illegal_transition', 'already_imported'),
+          ...problems('forbidden', 'illegal_transition', 'already_imported', 'artifact_expired'),
         },
       },
     },
@@ -176,6 +176,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
           },
           304: z.null().describe('The file is the one of If-None-Match'),
           ...COMMON,
+          ...problems('artifact_expired'),
         },
       },
     },

@@ -1,0 +1,352 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createDiskStore } from '@aduana/artifacts/disk-store'
+import { createS3Client } from '@aduana/artifacts/s3-client'
+import { createS3Store } from '@aduana/artifacts/s3-store'
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import type { Principal } from '@aduana/contracts/identity'
+import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestS3, useTestCredentials } from '@aduana/testkit/s3'
+import { sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { keepHouse } from './housekeeping.ts'
+import { findArtifact, readJob } from './read.ts'
+import { applyRetention } from './retention.ts'
+import { retryJob } from './retry.ts'
+import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+const NOW = new Date('2031-06-01T12:00:00Z')
+const daysAgo = (days: number) => new Date(NOW.getTime() - days * 86_400_000)
+const DOWNLOADABLE = ['original', 'rejects.ndjson', 'duplicates.ndjson']
+const FILES = ['original', 'parsed.parquet', 'structural.ndjson', 'clean.parquet', 'rejects.ndjson']
+
+interface Kept {
+  store: ArtifactStore
+  close(): Promise<void>
+}
+const STORES: Record<string, () => Promise<Kept>> = {
+  'a disk store': async () => {
+    const root = await mkdtemp(join(tmpdir(), 'aduana-retention-'))
+    return { store: createDiskStore(root), close: () => rm(root, { recursive: true }) }
+  },
+  'an S3 store': async () => {
+    useTestCredentials()
+    const s3 = await createTestS3()
+    const settings = {
+      bucket: await s3.addBucket(),
+      prefix: '',
+      region: 'us-east-1',
+      endpoint: s3.endpoint,
+      pathStyle: true,
+    }
+    const client = createS3Client(settings)
+    return {
+      store: createS3Store(client, settings),
+      close: async () => {
+        client.destroy()
+        await s3.stop()
+      },
+    }
+  },
+}
+
+let database: JobsDatabase
+let admin: Principal
+let production: string
+beforeAll(async () => {
+  database = await openJobsDatabase()
+  admin = await database.addUser('admin')
+  production = await database.datasetId('production')
+})
+afterAll(() => database.drop())
+
+describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
+  let kept: Kept
+  beforeEach(async () => {
+    const open = STORES[name]
+    if (!open) throw new Error(name)
+    kept = await open()
+    await database.clear()
+    await database.pool.query('truncate idempotency_keys')
+  })
+  afterEach(async () => {
+    disarmFailPoints()
+    await kept.close()
+  })
+
+  const apply = (now = NOW) => applyRetention(database.db, kept.store, logger, now)
+
+  /** An import that ended so many days ago, with files in the store. */
+  async function anImport(days: number, files: readonly string[], change: Record<string, unknown> = {}) {
+    const at = daysAgo(days)
+    const counts = Object.fromEntries(
+      ['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined', 'duplicates'].map(
+        (count) => [count, 0],
+      ),
+    )
+    const id = await database.addJob({
+      ...{ type: 'import', dataset_id: production, status: 'COMPLETED', created_at: at, loaded_at: at },
+      ...{ completed_at: at, ...counts, ...change },
+    })
+    await database.pool.query(
+      `insert into imports (job_id, dataset_id, dataset_version, mode, file_name, bytes)
+       select $1, id, current_version, 'replace-window', 'a.csv', 1 from datasets where id = $2`,
+      [id, production],
+    )
+    for (const file of files) {
+      const key = `jobs/${id}/${file === 'original' ? 'accept' : 'parse'}/1.1/${file}`
+      const stored = await kept.store.put(
+        key,
+        (async function* () {
+          yield Buffer.from(file)
+        })(),
+      )
+      await database.pool.query(
+        `insert into artifacts (job_id, name, key, media_type, bytes, sha256, stage, attempt, downloadable, created_at)
+         values ($1, $2, $3, 'text/plain', $4, $5, $6, 1, $7, $8)`,
+        [
+          ...[id, file, key, stored.bytes, stored.sha256, STAGE_OF[file] ?? null],
+          ...[DOWNLOADABLE.includes(file), at],
+        ],
+      )
+    }
+    return id
+  }
+  const failed = (days: number, files = FILES) =>
+    anImport(days, files, { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' })
+
+  /** The files of a job that are not marked as removed; each of them, and no other, lies in the store. */
+  async function left(id: string): Promise<string[]> {
+    const { rows } = await database.pool.query(
+      'select name, key, removed_at from artifacts where job_id = $1 order by name',
+      [id],
+    )
+    const there: string[] = []
+    for await (const { key } of kept.store.list(`jobs/${id}`)) there.push(key)
+    const pointed = rows.filter((row: { removed_at: Date | null }) => row.removed_at === null)
+    expect(there.sort()).toEqual(pointed.map(({ key }: { key: string }) => key).sort())
+    return pointed.map((row: { name: string }) => row.name)
+  }
+
+  const reject = (id: string, state: string, supersededBy: string | null = null) =>
+    database.pool.query(
+      `insert into quarantined_records
+         (id, job_id, dataset_id, record, line, codes, columns, reasons, raw, state, superseded_by)
+       select import_no::bigint << 32 | 1, $1, dataset_id, 1, 2, '{required}', '{lote}', '[{"code":"required"}]', 'x', $2, $3
+       from imports where job_id = $1`,
+      [id, state, supersededBy],
+    )
+  const replaced = (id: string, former: string | null) =>
+    database.pool.query(
+      `insert into window_ledger_before (job_id, dataset_id, day, former_job_id, former_rows)
+       values ($1, $2, '2024-01-01', $3, $4)`,
+      [id, production, former, former === null ? null : 1],
+    )
+
+  test('goes by the kind of the file and by the days of its dataset', async () => {
+    const files = [...FILES, 'duplicates.ndjson', 'before-image.parquet']
+    const young = await anImport(13, files)
+    const middle = await anImport(15, files)
+    const older = await anImport(91, files)
+    const old = await anImport(401, files)
+    expect(await apply()).toMatchObject({ files: 3 + 4 + 7 })
+    expect(await left(young)).toEqual([...files].sort())
+    expect(await left(middle)).toEqual([
+      'before-image.parquet',
+      'duplicates.ndjson',
+      'original',
+      'rejects.ndjson',
+    ])
+    expect(await left(older)).toEqual(['duplicates.ndjson', 'original', 'rejects.ndjson'])
+    expect(await left(old)).toEqual([])
+  })
+
+  test('says what it removed, once, however often it runs', async () => {
+    await anImport(401, FILES)
+    const first = await apply()
+    expect(first).toEqual({ files: 5, bytes: FILES.join('').length, requests: 0 })
+    expect(await apply()).toEqual({ files: 0, bytes: 0, requests: 0 })
+    const { rows } = await database.pool.query(
+      `select actor, subject_type, subject_id, details from audit_log where action = 'retention.remove'
+       order by at desc limit 1`,
+    )
+    expect(rows).toEqual([
+      {
+        ...{ actor: null, subject_type: 'dataset', subject_id: production },
+        details: {
+          files: 5,
+          bytes: first.bytes,
+          originals: 400,
+          intermediates: 14,
+          rejects: 400,
+          undoDays: 90,
+        },
+      },
+    ])
+  })
+
+  test('touches nothing of a job that is not final, or of which an undo or replay is under way', async () => {
+    const working = await anImport(500, FILES, { status: 'PROCESSING', completed_at: null, loaded_at: null })
+    const parent = await anImport(500, FILES)
+    await database.addJob({ type: 'replay', status: 'QUEUED', parent_id: parent })
+    await apply()
+    expect(await left(working)).toEqual([...FILES].sort())
+    expect(await left(parent)).toEqual([...FILES].sort())
+  })
+
+  test('keeps what a failed job needs to be tried again, and says so when the time is over', async () => {
+    const fresh = await failed(13)
+    const stale = await failed(15)
+    for (const id of [fresh, stale])
+      await database.pool.query(
+        `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at)
+         select $1, unnest('{parse,validate,quarantine}'::text[]), 1, 1, 'done', 'w', now()`,
+        [id],
+      )
+    const early = await failed(15)
+    await apply()
+    expect(await left(fresh)).toEqual([...FILES].sort())
+    expect(await left(stale)).toEqual(['original', 'rejects.ndjson'])
+    expect(await retryJob(database.db, admin, fresh)).toMatchObject({ status: 'QUEUED' })
+    await expect(retryJob(database.db, admin, stale)).rejects.toMatchObject({
+      code: 'artifact_expired',
+      message: expect.stringMatching(
+        /"clean.parquet", which the stage load reads, was removed at 2031-06-01T12.*Upload/,
+      ),
+    })
+    expect(await database.job(stale)).toMatchObject({ status: 'FAILED' })
+    // It failed in parse: all that it needs is the original.
+    expect(await retryJob(database.db, admin, early)).toMatchObject({ status: 'QUEUED' })
+  })
+
+  test('keeps the original and the rejects while rejects are open, or would be open again after an undo', async () => {
+    const states = ['open', 'fixed', 'discarded', 'replayed', 'superseded']
+    const ids = await Promise.all(states.map(() => anImport(500, FILES)))
+    await Promise.all(states.map((state, index) => reject(ids[index] ?? '', state)))
+    const by = [
+      await anImport(10, []),
+      await anImport(100, []),
+      await anImport(10, [], { batch_deleted: true }),
+    ]
+    const superseded = await Promise.all(by.map(() => anImport(500, FILES)))
+    await Promise.all(superseded.map((id, index) => reject(id, 'superseded', by[index] ?? null)))
+    await apply()
+    const needed = ['original', 'rejects.ndjson']
+    expect(await Promise.all(ids.map(left))).toEqual([needed, needed, [], [], []])
+    expect(await Promise.all(superseded.map(left))).toEqual([needed, [], []])
+  })
+
+  test('keeps a before-image while its import can be undone, or comes back by the undo of a later one', async () => {
+    const image = ['before-image.parquet']
+    const undoable = await anImport(89, image)
+    const undone = await anImport(89, image, { batch_deleted: true })
+    const over = await anImport(91, image)
+    // Three in a row over the same day: undoing the last gives it back to the second, and that to the first.
+    const chain = [await anImport(300, image), await anImport(200, image), await anImport(10, image)]
+    await replaced(chain[0] ?? '', null)
+    await replaced(chain[1] ?? '', chain[0] ?? '')
+    await replaced(chain[2] ?? '', chain[1] ?? '')
+    const before = await anImport(300, image)
+    await replaced(await anImport(10, image, { batch_deleted: true }), before)
+    await apply()
+    expect(await Promise.all([undoable, undone, over, ...chain, before].map(left))).toEqual([
+      image,
+      [],
+      [],
+      ...[image, image, image],
+      [],
+    ])
+    await apply(new Date(NOW.getTime() + 81 * 86_400_000))
+    expect(await Promise.all(chain.map(left))).toEqual([[], [], []])
+  })
+
+  test('of a process that died before it removed the bytes is finished by the housekeeping', async () => {
+    const id = await anImport(401, FILES)
+    armFailPoint('retention.after-commit', () => {
+      throw new Error('died')
+    })
+    await expect(apply()).rejects.toThrow('died')
+    disarmFailPoints()
+    const keys = async () => {
+      const found: string[] = []
+      for await (const { key } of kept.store.list(`jobs/${id}`)) found.push(key)
+      return found.length
+    }
+    expect(await keys()).toBe(5)
+    expect(await apply()).toMatchObject({ files: 0 })
+    const later = new Date(Date.now() + 2 * 60 * 60_000)
+    expect(await keepHouse(database.db, kept.store, logger, later)).toMatchObject({ files: 5 })
+    expect(await left(id)).toEqual([])
+  })
+
+  test('is applied by one process at a time, and in batches', async () => {
+    await Promise.all(Array.from({ length: 30 }, () => anImport(401, ['original'])))
+    let inside = 0
+    let most = 0
+    armFailPoint('retention.after-commit', async () => {
+      inside += 1
+      most = Math.max(most, inside)
+      await sql`select pg_sleep(0.05)`.execute(database.db)
+      inside -= 1
+    })
+    const runs = await Promise.all(Array.from({ length: 5 }, () => apply()))
+    expect(runs.reduce((sum, { files }) => sum + files, 0)).toBe(30)
+    expect(most).toBe(1)
+  })
+
+  test('does not remove what is being retried at this moment', async () => {
+    const id = await failed(401)
+    const client = await database.pool.connect()
+    try {
+      await client.query('begin')
+      await client.query(
+        `update jobs set status = 'QUEUED', completed_at = null, error = null where id = $1`,
+        [id],
+      )
+      expect(await apply()).toMatchObject({ files: 0 })
+      await client.query('commit')
+    } finally {
+      client.release()
+    }
+    expect(await apply()).toMatchObject({ files: 0 })
+    expect(await left(id)).toEqual([...FILES].sort())
+  })
+
+  test('is shown where the files were', async () => {
+    const id = await anImport(401, FILES)
+    await apply()
+    const job = await readJob(database.db, admin, id)
+    expect(job.artifacts).toEqual(
+      expect.arrayContaining([expect.objectContaining({ name: 'original', removedAt: NOW.toISOString() })]),
+    )
+    await expect(findArtifact(database.db, admin, id, 'original')).rejects.toMatchObject({
+      code: 'artifact_expired',
+      extra: { removedAt: NOW.toISOString() },
+      message: expect.stringContaining('was removed at 2031-06-01T12:00:00.000Z'),
+    })
+  })
+
+  test('forgets what requests were answered a week ago', async () => {
+    for (const days of [6.9, 7.1, 30])
+      await database.pool.query(
+        `insert into idempotency_keys (user_id, key, request_sha256, status, body, created_at)
+         values ($1, $2, $3, 202, '{}', $4)`,
+        [admin.userId, randomUUID(), 'a'.repeat(64), daysAgo(days)],
+      )
+    expect(await apply()).toMatchObject({ requests: 2 })
+    expect(await apply()).toMatchObject({ requests: 0 })
+  })
+})
+
+const STAGE_OF: Record<string, string> = {
+  'parsed.parquet': 'parse',
+  'structural.ndjson': 'parse',
+  'clean.parquet': 'validate',
+  'rejects.ndjson': 'validate',
+  'duplicates.ndjson': 'validate',
+  'before-image.parquet': 'load',
+}

@@ -1,0 +1,125 @@
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import { Retention } from '@aduana/contracts/dataset-definition'
+import { listDatasets } from '@aduana/datasets/registry'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import { KEY_DAYS } from './once.ts'
+import { dueFiles, type Keeping } from './retention-due.ts'
+
+const JOBS_AT_ONCE = 200
+const REQUESTS_AT_ONCE = 5000
+
+/** What a run of the retention removed; nothing when another process was at it. */
+export interface Removed {
+  files: number
+  bytes: number
+  requests: number
+}
+
+/**
+ * Remove the files that their datasets do not keep any longer, and the answers to requests that nobody repeats any more.
+ * What undo, retry or replay still need stays. Safe at any time and any number of times: only one process does it at
+ * once, and the bytes of a file that a process left behind when it died are swept by the housekeeping.
+ */
+export async function applyRetention(
+  db: Database,
+  store: ArtifactStore,
+  logger: Logger,
+  now: Date = new Date(),
+): Promise<Removed> {
+  const removed = { files: 0, bytes: 0, requests: 0 }
+  const claimed = await whileClaimed(db, async () => {
+    for (const keeping of await keepings(db, now)) await removeFiles(db, store, keeping, removed)
+    removed.requests = await removeRequests(db, now)
+  })
+  logger.info({ event: 'retention.done', claimed, ...removed })
+  return removed
+}
+
+/** Do `work` unless another process is at it; the claim ends with its connection at the latest. */
+async function whileClaimed(db: Database, work: () => Promise<void>): Promise<boolean> {
+  return db.connection().execute(async (connection) => {
+    const claim = await sql<{ ours: boolean }>`
+      select pg_try_advisory_lock(hashtextextended('retention', 0)) as ours`.execute(connection)
+    if (claim.rows[0]?.ours !== true) return false
+    try {
+      await work()
+      return true
+    } finally {
+      await sql`select pg_advisory_unlock(hashtextextended('retention', 0))`.execute(connection)
+    }
+  })
+}
+
+/** How long each dataset keeps its files, by its definition of today; jobs without dataset by the defaults. */
+async function keepings(db: Database, now: Date): Promise<Keeping[]> {
+  const datasets = await listDatasets(db)
+  return [
+    ...datasets.map(({ id, definition }) => ({ datasetId: id, retention: definition.retention, now })),
+    { datasetId: null, retention: Retention.parse({}), now },
+  ]
+}
+
+async function removeFiles(
+  db: Database,
+  store: ArtifactStore,
+  keeping: Keeping,
+  removed: Removed,
+): Promise<void> {
+  for (;;) {
+    const files = await inTransaction(db, (tx) => markRemoved(tx, keeping))
+    if (files.length === 0) return
+    await failPoint('retention.after-commit', String(files.length))
+    for (const { key, bytes } of files) {
+      await store.remove(key)
+      removed.files += 1
+      removed.bytes += Number(bytes)
+    }
+  }
+}
+
+/**
+ * Mark the files of some jobs that are due. The jobs are locked first and looked at again after: nobody can begin to
+ * retry, undo or replay one in between.
+ */
+async function markRemoved(tx: Tx, keeping: Keeping): Promise<{ key: string; bytes: string }[]> {
+  const due = dueFiles(keeping)
+  const jobs = await sql<{ id: string }>`
+    select j.id from jobs j where exists (select from artifacts a where ${due})
+    order by j.completed_at limit ${JOBS_AT_ONCE} for update skip locked`.execute(tx)
+  if (jobs.rows.length === 0) return []
+  const files = await sql<{ key: string; bytes: string }>`
+    update artifacts a set removed_at = ${keeping.now} from jobs j
+    where j.id = any (${jobs.rows.map(({ id }) => id)}::uuid[]) and ${due} returning a.key, a.bytes`.execute(
+    tx,
+  )
+  if (files.rows.length === 0) return []
+  await audit(tx, {
+    actor: null,
+    action: 'retention.remove',
+    subjectType: 'dataset',
+    subjectId: keeping.datasetId ?? 'none',
+    details: {
+      files: files.rows.length,
+      bytes: files.rows.reduce((sum, { bytes }) => sum + Number(bytes), 0),
+      ...keeping.retention,
+    },
+  })
+  return files.rows
+}
+
+async function removeRequests(db: Database, now: Date): Promise<number> {
+  let removed = 0
+  for (;;) {
+    const some = await sql`
+      delete from idempotency_keys where (user_id, key) in (select user_id, key from idempotency_keys
+        where created_at < ${now}::timestamptz - make_interval(days => ${KEY_DAYS})
+        order by created_at limit ${REQUESTS_AT_ONCE} for update skip locked)`.execute(db)
+    const count = Number(some.numAffectedRows ?? 0n)
+    removed += count
+    if (count < REQUESTS_AT_ONCE) return removed
+  }
+}
