@@ -1,0 +1,56 @@
+import type { FailPoint } from '@aduana/runtime/fail-points'
+import type { StoryName } from './stories.ts'
+
+/** A place at which a process is killed, and what goes on there. */
+export interface Kill {
+  point: FailPoint
+  /** Only at this detail of the point; the second import of a story is meant where a story has two. */
+  detail?: string
+  story: StoryName
+}
+
+const STAGES = ['parse', 'validate', 'quarantine', 'fan-out']
+
+const at = (story: StoryName, point: FailPoint, ...details: string[]): Kill[] =>
+  details.length === 0 ? [{ point, story }] : details.map((detail) => ({ point, detail, story }))
+
+/** Every place at which a process is killed by the tests. A fail point that is not here fails a test. */
+export const KILLS: readonly Kill[] = [
+  ...at('upload', 'accept.after-store'),
+  ...at('upload', 'accept.before-commit'),
+  ...at('upload', 'accept.after-commit'),
+  ...at('first', 'dispatch.before-commit'),
+  ...at('first', 'dispatch.after-commit'),
+  ...at('first', 'dispatch.after-enqueue'),
+  ...at('first', 'artifact.before-rename', 'parsed.parquet', 'clean.parquet'),
+  ...at('first', 'artifact.after-rename', 'structural.ndjson', 'rejects.ndjson', 'duplicates.ndjson'),
+  ...at('first', 'quarantine.after-copy'),
+  ...at('first', 'load.after-fill'),
+  ...at('first', 'load.after-copy'),
+  ...at('first', 'queue.before-acknowledge', 'parse', 'load', 'fan-out'),
+  ...at('first', 'queue.after-acknowledge', 'validate', 'load'),
+  ...at('replacement', 'stage.before-work', ...STAGES.map((stage) => `${stage}/2`), 'load/2'),
+  ...at('replacement', 'stage.before-commit', ...STAGES.map((stage) => `${stage}/2`)),
+  ...at('replacement', 'stage.after-commit', ...STAGES.map((stage) => `${stage}/2`)),
+  ...at('replacement', 'load.after-claim', '2'),
+  ...at('replacement', 'load.after-members', '2'),
+  ...at('replacement', 'load.before-transaction', '2'),
+  ...at('replacement', 'load.after-delete', '2'),
+  ...at('replacement', 'load.during-copy', '2'),
+  ...at('replacement', 'load.before-commit', '2'),
+  ...at('replacement', 'load.after-commit', '2'),
+  ...at('exchange', 'load.during-copy', '2'),
+  ...at('exchange', 'load.before-commit', '2'),
+  ...at('merge', 'load.during-copy', '2'),
+  ...at('merge', 'load.before-commit', '2'),
+  ...at('line', 'load.after-park', '2'),
+  ...at('line', 'dispatch.after-wake'),
+  ...at('refusal', 'stage.before-fail'),
+  ...at('refusal', 'stage.after-fail'),
+  ...at('cancellation', 'stage.before-cancel'),
+]
+
+/** As `ADUANA_FAIL_POINTS` wants it, without the action. */
+export function placeOf({ point, detail }: Kill): string {
+  return detail === undefined ? point : `${point}:${detail}`
+}
