@@ -13,6 +13,7 @@ import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProblems, sendProblem, toProblem } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
+import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { etlRoutes } from './routes/etl.ts'
@@ -89,6 +90,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     authRoutes(routes, context, throttle)
     importRoutes(routes, takeImport)
     jobRoutes(routes, context)
+    approvalRoutes(routes, context)
     datasetRoutes(routes, context)
     etlRoutes(routes, context, takeImport)
     healthRoutes(routes, context)

@@ -204,7 +204,7 @@ function storedRows(columns: readonly Compared[], path: string, more: readonly s
     ...columns.map(({ as, type }) => `${as}: ${lit(type)}`),
     ...more.map((name) => `${name}: 'VARCHAR'`),
   ]
-  return `read_csv(${lit(path)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n', max_line_size = 16777216, columns = {${types.join(', ')}})`
+  return `read_csv(${lit(path)}, auto_detect = false, header = false, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n', max_line_size = 16777216, buffer_size = 16777216, columns = {${types.join(', ')}})`
 }
 
 function asOf(columns: readonly Compared[], name: string): string {

@@ -66,7 +66,8 @@ const Declared = z.array(z.object({ dataset_id: z.uuid(), scope: z.string(), fro
 async function reserveAgain(tx: Tx, id: string): Promise<boolean> {
   const rows = await sql`select dataset_id, coalesce(scopes[1], '') as scope,
       lower(declared_window)::text as from, upper(declared_window)::text as to
-    from imports where job_id = ${id} and declared_window is not null`.execute(tx)
+    from imports where job_id = ${id} and declared_window is not null
+      and not (select dry_run from jobs where id = ${id})`.execute(tx)
   const [declared] = Declared.parse(rows.rows)
   if (!declared) return false
   const { scope, from, to } = declared

@@ -10,6 +10,8 @@ import type { TakeImport } from '../uploads/import.ts'
 export const ImportUpload = ImportForm.extend({
   file: z.file(),
   force: z.enum(['false', 'true']).default('false'),
+  dryRun: z.enum(['false', 'true']).default('false'),
+  requireApproval: z.enum(['false', 'true']).default('false'),
   // The page to try it would make values up; an empty field counts as absent.
   from: ImportForm.shape.from.meta({ default: '' }),
   to: ImportForm.shape.to.meta({ default: '' }),

@@ -45,16 +45,16 @@ type Stored = z.infer<typeof Stored>
 export async function computePreview(job: StageJob, clean: string, plan: LoadPlan): Promise<Computed> {
   job.report({ fraction: 0.02, message: 'Comparing with the rows that are there' })
   const newMembers = await findNewMembers(job, clean)
-  return inTransactionOnConnection(job.context.pool, (tx, client) =>
-    interruptible(job, client, async () => {
-      await holdSnapshot(tx)
+  return inTransactionOnConnection(job.context.pool, async (tx, client) => {
+    await holdSnapshot(tx)
+    return interruptible(job, client, async () => {
       const comparison = await compare(job, client, clean, plan)
       const touched = touchedDays(job, plan, comparison)
       const stored = Stored.parse((await client.query(storedFigures(job.facts.definition, touched))).rows)
       const basis = await readBasis(tx, job, plan)
       return { basis, preview: { ...describe(job, comparison, stored), newMembers } }
-    }),
-  )
+    })
+  })
 }
 
 /** All statements see one state; dates come out as ISO. The engine may be at another import's file in between. */

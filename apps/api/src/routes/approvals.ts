@@ -1,0 +1,53 @@
+import { Job } from '@aduana/contracts/jobs'
+import { ApproveRequest, JobPreview } from '@aduana/contracts/load-preview'
+import { approveJob, readPreview } from '@aduana/jobs/approve'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+import { JobParameters } from './jobs.ts'
+
+const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'not_found')
+
+/** /api/jobs/{id}/preview and /api/jobs/{id}/approve */
+export function approvalRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.get(
+    '/api/jobs/:id/preview',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readPreview',
+        summary: 'What a load would do: rows of each day, and sums before and after',
+        tags: ['jobs'],
+        params: JobParameters,
+        response: { 200: JobPreview, ...COMMON },
+      },
+    },
+    (request) => readPreview(db, principalOf(request), request.params.id),
+  )
+
+  typed.post(
+    '/api/jobs/:id/approve',
+    {
+      config: { access: 'operator' },
+      schema: {
+        operationId: 'approveJob',
+        summary: 'Approve what the preview of a waiting import shows',
+        description:
+          'With `basis` exactly the preview that has it is approved. What a dataset asks for is approved by a steward or an admin; what only the uploader asked for, also by the uploader. To reject an import, cancel it.',
+        tags: ['jobs'],
+        params: JobParameters,
+        body: ApproveRequest.nullish(),
+        response: {
+          200: Job,
+          ...COMMON,
+          ...problems('forbidden', 'illegal_transition', 'approval_lapsed'),
+        },
+      },
+    },
+    (request) => approveJob(db, principalOf(request), request.params.id, request.body ?? {}),
+  )
+}

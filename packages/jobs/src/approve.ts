@@ -1,0 +1,135 @@
+import { hasRole, type Principal } from '@aduana/contracts/identity'
+import type { Job } from '@aduana/contracts/jobs'
+import { type ApproveRequest, JobPreview, StoredPreview } from '@aduana/contracts/load-preview'
+import { ProblemError } from '@aduana/contracts/problems'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import { readJob } from './read.ts'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+
+/** The preview of a job that `principal` may see. @throws ProblemError `not_found`, also while there is none yet */
+export async function readPreview(db: Database, principal: Principal, id: string): Promise<JobPreview> {
+  const job = await readJob(db, principal, id)
+  const row = await readAs(db, principal, (tx) =>
+    tx
+      .selectFrom('load_previews')
+      .select(['basis_sha256', 'preview', 'created_at', 'approved_by', 'approved_at'])
+      .where('job_id', '=', id)
+      .executeTakeFirst(),
+  )
+  if (!row)
+    throw new ProblemError(
+      'not_found',
+      `The job ${id} has no preview that you may see. A dry run has one when it is done, an import when it asks for approval.`,
+    )
+  const { preview, needsApproval } = StoredPreview.parse(row.preview)
+  return JobPreview.parse({
+    jobId: id,
+    dryRun: job.dryRun,
+    basis: row.basis_sha256,
+    preview,
+    needsApproval,
+    createdAt: row.created_at.toISOString(),
+    approvedBy: row.approved_by === null ? null : await approver(db, row.approved_by),
+    approvedAt: row.approved_at?.toISOString() ?? null,
+  })
+}
+
+/** Whoever sees a preview sees who has approved it, though the reader's policy shows nobody else's user row. */
+function approver(db: Database, id: string): Promise<{ id: string; email: string }> {
+  return db.selectFrom('users').select(['id', 'email']).where('id', '=', id).executeTakeFirstOrThrow()
+}
+
+/**
+ * Approve what the preview of a waiting import shows; the import goes on, and publishes that or nothing. What a dataset
+ * asks for is approved by stewards; what only the uploader asked for, also by the uploader.
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `approval_lapsed` when `basis` names another
+ * preview than the one that stands now
+ */
+export async function approveJob(
+  db: Database,
+  principal: Principal,
+  id: string,
+  { basis }: ApproveRequest,
+): Promise<Job> {
+  await readJob(db, principal, id)
+  // Before the preview is looked for: who may not approve at all need not know whether there is one.
+  if (!hasRole(principal.role, 'operator'))
+    throw new ProblemError('forbidden', 'Approving needs the role operator, steward or admin.')
+  await mustWait(db, id)
+  const seen = await readPreview(db, principal, id)
+  await inTransaction(db, async (tx) => {
+    await approve(tx, principal, id, basis ?? seen.basis)
+    await failPoint('approve.before-commit')
+  })
+  await failPoint('approve.after-commit')
+  return readJob(db, principal, id)
+}
+
+async function approve(tx: Tx, principal: Principal, id: string, basis: string): Promise<void> {
+  const job = await mustWait(tx, id, true)
+  const row = await tx
+    .selectFrom('load_previews')
+    .select(['basis_sha256', 'preview'])
+    .where('job_id', '=', id)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  if (row.basis_sha256 !== basis)
+    throw new ProblemError(
+      'approval_lapsed',
+      'The rows have changed since the preview that you approve was made. Look at the new preview, and approve that.',
+      { basis: row.basis_sha256 },
+    )
+  const { needsApproval } = StoredPreview.parse(row.preview)
+  const onlyAsked = needsApproval.every(({ code }) => code === 'requested')
+  if (!hasRole(principal.role, 'steward') && !(onlyAsked && job.user_id === principal.userId))
+    throw new ProblemError(
+      'forbidden',
+      onlyAsked
+        ? 'Only the uploader, a steward or an admin may approve this import.'
+        : `This import needs the approval of a steward or an admin: ${needsApproval.map(({ detail }) => detail).join('; ')}.`,
+    )
+  await tx
+    .updateTable('load_previews')
+    .set({ approved_by: principal.userId, approved_at: sql<Date>`clock_timestamp()` })
+    .where('job_id', '=', id)
+    .execute()
+  const version = await changeJob(
+    tx,
+    { jobId: id, from: ['PROCESSING'], unlessCancelled: true },
+    { waiting_for: null, admitted_at: null, message: `Approved by ${principal.email}` },
+  )
+  if (version === undefined) throw notWaiting(job.status)
+  await appendEvent(tx, {
+    key: `${id}:approved:${version}`,
+    jobId: id,
+    event: { type: 'job.approved', basis, by: principal.email },
+  })
+  await audit(tx, {
+    actor: principal.userId,
+    action: 'job.approve',
+    subjectType: 'job',
+    subjectId: id,
+    details: { basis },
+  })
+  await wakeDispatchers(tx)
+}
+
+/** @throws ProblemError `illegal_transition` unless the job waits for approval */
+async function mustWait(db: Database | Tx, id: string, lock = false) {
+  const job = await db
+    .selectFrom('jobs')
+    .select(['status', 'waiting_for', 'user_id'])
+    .where('id', '=', id)
+    .$if(lock, (query) => query.forUpdate())
+    .executeTakeFirstOrThrow()
+  if (job.status !== 'PROCESSING' || job.waiting_for !== 'approval') throw notWaiting(job.status)
+  return job
+}
+
+function notWaiting(status: string): ProblemError {
+  return new ProblemError('illegal_transition', `The job is ${status} and does not wait for approval.`)
+}
