@@ -2,8 +2,8 @@ import { FAIL_POINTS } from '@aduana/runtime/fail-points'
 import { createTestSystem } from '@aduana/testkit/system'
 import { describe, expect, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
-import { KILLS, placeOf } from './stories/kills.ts'
-import { STORIES } from './stories/stories.ts'
+import { KILLS, placeOf } from './testing/kills.ts'
+import { STORIES } from './testing/stories.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
 vi.setConfig({ maxConcurrency: 9 })
