@@ -16,9 +16,12 @@ export type RowCondition =
   | { op: 'all' | 'any'; of: RowCondition[] }
   | { op: 'not'; of: RowCondition }
 
-/** A condition on one row of a dataset, over series of that dataset. A comparison with an empty cell is false. */
+/**
+ * A condition on one row of a dataset, over series of that dataset. A comparison with an empty cell is false. Texts are
+ * compared by their bytes; a timestamp without an offset is one of the column's time zone.
+ */
 export const RowCondition: z.ZodType<RowCondition> = z.lazy(() =>
-  z.union([
+  z.discriminatedUnion('op', [
     z.strictObject({ op: Comparison, series: MetricCode, value: Scalar }),
     z.strictObject({ op: z.literal('in'), series: MetricCode, values: z.array(Scalar).min(1).max(1000) }),
     z.strictObject({ op: z.literal('present'), series: MetricCode }),
@@ -89,26 +92,34 @@ export type Expression =
 /** The longest look into the past of one node. */
 export const MOST_DAYS = 400
 
+/** The most nodes of an expression, conditions on rows included, and how deep they may be nested. */
+export const MOST_NODES = 200
+export const MOST_DEPTH = 30
+
 /**
- * How a metric is computed. An expression has a value, or is *missing*, for each day and each cell of the metric's grain
- * (nothing, a company, a company and warehouse). Of a cell, the days are those on which anything beneath has a row.
+ * How a metric is computed. An expression has a value, or is *missing*, for every calendar day and every cell of the
+ * metric's grain (nothing, a company, a company and warehouse; rows without a company are in no company's cell).
  *
- * | type          | value of day d                                                                 | when days are missing |
- * | ------------- | ------------------------------------------------------------------------------ | --------------------- |
- * | `aggregate`   | `op` over the rows of d, those of `where` only                                 | missing without rows; `count` and `distinct` of rows that are all empty are 0 |
- * | `metric`      | the value that the other metric has for d                                      | missing where it is   |
- * | `constant`    | the number, in every cell that the rest of the expression has                  | never missing         |
- * | `arithmetic`  | a₁ + a₂ + …, a₁ − a₂ − …, a₁ · a₂ · …                                          | missing if any is     |
+ * | type          | value of day d                                                                 | when something is missing |
+ * | ------------- | ------------------------------------------------------------------------------ | ------------------------- |
+ * | `aggregate`   | `op` over the rows of d, those of `where` only; empty cells do not count       | missing on a day without any row of the dataset; with rows of which none counts `count` and `distinct` are 0, the others missing |
+ * | `metric`      | the value that the other metric has for d                                      | missing where it is       |
+ * | `constant`    | the number                                                                     | never missing             |
+ * | `arithmetic`  | a₁ + a₂ + …, a₁ − a₂ − …, a₁ · a₂ · …                                          | missing if any is         |
  * | `ratio`       | `times` · of / by                                                              | missing if either is; `onZero` where by = 0 |
  * | `rolling`     | `op` over the values of the days d − days + 1 … d                              | they are left out; missing if fewer than `minDays` have a value |
  * | `cumulative`  | `op` over the values from the first day of the year, quarter, month or (ISO) week of d to d | they are left out; missing before the first value |
- * | `growth`      | v(d) − v(d − days), v(d) / v(d − days), 100 · (v(d) / v(d − days) − 1)         | missing if either is; `onZero` where v(d − days) = 0 |
+ * | `growth`      | v(d) − v(d − days), v(d) / v(d − days), 100 · (v(d) / v(d − days) − 1)         | missing if either is; `onZero` where v(d − days) = 0, and there is a division |
  * | `conditional` | `value` where the comparison holds, else `otherwise`                           | missing if a side of the comparison is, or without `otherwise` |
- * | `filter`      | `of`, all of whose aggregates see only the rows of `where`                     | as `of`               |
- * | `fallback`    | `of`, or `otherwise` where `of` is missing                                     | missing if both are   |
+ * | `filter`      | `of`, all of whose aggregates see only the rows of `where`                     | as `of`                   |
+ * | `fallback`    | `of`, or `otherwise` where `of` is missing                                     | missing if both are       |
  *
- * `rolling`, `cumulative` and `growth` have values also on days without a row of their own cell, as long as a day within
- * their reach has one. `first` and `last` go by the series `by`, then by the order of loading.
+ * A value is kept for the days and cells on which anything beneath has a row. `rolling` and `cumulative` are kept also
+ * where their own cell has none on that day, as long as another cell has, and their own within their reach: so a
+ * warehouse that rests on a working day has its rolling sum, and nothing is kept for days on which nobody works.
+ *
+ * Numbers are decimal and exact; a product, a quotient, an average and a percentile are rounded to 16 decimals, halves
+ * away from zero. `first` and `last` go by the series `by` (by the day column without it), then by the order of loading.
  */
 export const Expression: z.ZodType<Expression> = z.lazy(() =>
   z.discriminatedUnion('type', [
@@ -119,7 +130,7 @@ export const Expression: z.ZodType<Expression> = z.lazy(() =>
       where: RowCondition.optional(),
       /** Of `percentile`: from 0 to 1, 0.5 is the median (interpolated between neighbours). */
       percentile: z.number().min(0).max(1).optional(),
-      /** Of `first` and `last`: the series that orders the rows. */
+      /** Of `first` and `last`: the series that orders the rows, numbers or times. */
       by: MetricCode.optional(),
     }),
     z.strictObject({ type: z.literal('metric'), metric: MetricCode }),
@@ -181,3 +192,31 @@ export const EXPRESSION_TYPES = [
   'filter',
   'fallback',
 ] as const satisfies readonly ExpressionType[]
+
+export const EXPRESSION_PROBLEMS = [
+  'invalid',
+  'too_large',
+  'too_deep',
+  'unknown_series',
+  'unknown_metric',
+  'type_clash',
+  'row_series',
+  'percentile_missing',
+  'option_not_used',
+  'other_dataset',
+  'filter_of_metric',
+  'more_days_than_window',
+  'no_days',
+  'grain_impossible',
+  'grain_differs',
+  'cycle',
+  'no_input',
+] as const
+
+/** What is wrong with a metric's definition, and where: `expression.of[1].by`. */
+export const ExpressionProblem = z.strictObject({
+  path: z.string(),
+  code: z.enum(EXPRESSION_PROBLEMS),
+  message: z.string(),
+})
+export type ExpressionProblem = z.infer<typeof ExpressionProblem>

@@ -1,0 +1,32 @@
+import type { Column } from '@aduana/contracts/dataset-definition'
+import { Day } from '@aduana/contracts/dates'
+import { z } from 'zod'
+
+const Moment = z.iso.datetime({ offset: true, local: true })
+
+/** Why a column cannot be compared with a constant; undefined when it can. */
+export function comparisonClash(
+  column: Column,
+  op: string,
+  value: string | number | boolean,
+): string | undefined {
+  const given = JSON.stringify(value)
+  switch (column.type) {
+    case 'integer':
+    case 'decimal':
+      return typeof value === 'number' ? undefined : `holds numbers and is compared with ${given}`
+    case 'text':
+      return typeof value === 'string' ? undefined : `holds texts and is compared with ${given}`
+    case 'date':
+      return Day.safeParse(value).success
+        ? undefined
+        : `holds days and is compared with ${given}; write "2026-12-31"`
+    case 'timestamp':
+      return Day.safeParse(value).success || Moment.safeParse(value).success
+        ? undefined
+        : `holds times and is compared with ${given}; write "2026-12-31T23:59:59" or with an offset`
+    case 'boolean':
+      if (typeof value !== 'boolean') return `holds true or false and is compared with ${given}`
+      return op === '=' || op === '!=' || op === 'in' ? undefined : 'holds true or false, which have no order'
+  }
+}

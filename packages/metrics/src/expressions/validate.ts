@@ -1,0 +1,222 @@
+import { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import {
+  type Expression,
+  type ExpressionProblem,
+  MOST_DEPTH,
+  MOST_NODES,
+} from '@aduana/contracts/metrics/expression'
+import type { z } from 'zod'
+import type { SeriesPlaces } from '../series-place.ts'
+import { nearestNames } from './nearest.ts'
+import { type Reference, referencesOf } from './references.ts'
+import { inputProblems } from './validate-inputs.ts'
+import { childrenOf, conditionsIn, expressionsIn, type Placed, whereOf } from './walk.ts'
+
+/** What a definition may refer to: every series, and every metric in its current version. */
+export interface Known {
+  series: SeriesPlaces
+  metrics: ReadonlyMap<string, MetricDefinition>
+}
+
+/** A definition as it came, parsed; or everything that is wrong with its structure. */
+export function parseDefinition(
+  input: unknown,
+): { definition: MetricDefinition } | { problems: ExpressionProblem[] } {
+  if (nesting(input, RAW_DEPTH) > RAW_DEPTH)
+    return { problems: [tooDeep('expression', 'The definition is nested too deeply to be read')] }
+  const parsed = MetricDefinition.safeParse(input)
+  return parsed.success ? { definition: parsed.data } : { problems: structureProblems(parsed.error) }
+}
+
+/** Errors of structure as zod finds them, each with the path of its node: `expression.of[1].days`. */
+export function structureProblems(error: z.ZodError): ExpressionProblem[] {
+  return error.issues.map(({ path, message }) => ({
+    path: path.reduce<string>(
+      (text, part) =>
+        typeof part === 'number'
+          ? `${text}[${part}]`
+          : text === ''
+            ? String(part)
+            : `${text}.${String(part)}`,
+      '',
+    ),
+    code: 'invalid',
+    message,
+  }))
+}
+
+/** Everything that is wrong with a well-formed definition; nothing when it can be computed. */
+export function validateExpression(definition: MetricDefinition, known: Known): ExpressionProblem[] {
+  const bounds = boundProblems(definition.expression)
+  if (bounds.length > 0) return bounds
+  const references = referencesOf(definition.expression)
+  return [
+    ...inputProblems(definition.expression, known.series),
+    ...windowProblems(definition.expression),
+    ...references.metrics.flatMap((reference) => metricProblems(definition, reference, known)),
+    ...grainProblems(definition, references.series, known.series),
+  ]
+}
+
+/** Structure is checked up to this depth of JSON; deeper, zod itself would run out of stack. */
+const RAW_DEPTH = 500
+
+function nesting(value: unknown, most: number): number {
+  if (most < 0 || typeof value !== 'object' || value === null) return 0
+  return 1 + Math.max(0, ...Object.values(value).map((inner) => nesting(inner, most - 1)))
+}
+
+function tooDeep(path: string, message: string): ExpressionProblem {
+  return {
+    path,
+    code: 'too_deep',
+    message: `${message}; at most ${MOST_DEPTH} levels. Make a metric of a part.`,
+  }
+}
+
+function boundProblems(expression: Expression): ExpressionProblem[] {
+  const nodes = expressionsIn(expression)
+  const conditions = nodes.flatMap(({ node, path }) => whereOf(node, path)).flatMap(conditionsIn)
+  const count = nodes.length + conditions.length
+  const deepest = deepestOf({ node: expression, path: 'expression' })
+  return [
+    ...(count > MOST_NODES
+      ? [
+          {
+            path: 'expression',
+            code: 'too_large' as const,
+            message: `It has ${count} nodes; at most ${MOST_NODES}. Make a metric of a part.`,
+          },
+        ]
+      : []),
+    ...(deepest.depth > MOST_DEPTH ? [tooDeep(deepest.path, `It is ${deepest.depth} levels deep`)] : []),
+  ]
+}
+
+function deepestOf({ node, path }: Placed<Expression>): { depth: number; path: string } {
+  const beneath = [
+    ...childrenOf(node, path).map(deepestOf),
+    ...whereOf(node, path)
+      .flatMap(conditionsIn)
+      .map((condition) => ({
+        depth: condition.path.slice(path.length).split('.of').length,
+        path: condition.path,
+      })),
+  ]
+  return beneath.reduce(
+    (deepest, { depth, path: at }) => (depth >= deepest.depth ? { depth: depth + 1, path: at } : deepest),
+    { depth: 1, path },
+  )
+}
+
+function windowProblems(expression: Expression): ExpressionProblem[] {
+  const windows = expressionsIn(expression).filter(
+    ({ node, path }) =>
+      path === 'expression' || ['rolling', 'cumulative', 'growth', 'filter'].includes(node.type),
+  )
+  return [
+    ...windows
+      .filter(({ node }) => !hasInput(node))
+      .map(
+        ({ path }): ExpressionProblem => ({
+          path,
+          code: 'no_input',
+          message: 'Only constants are beneath: name a series or a metric.',
+        }),
+      ),
+    ...windows.flatMap(({ node, path }): ExpressionProblem[] =>
+      node.type === 'rolling' && node.minDays > node.days
+        ? [
+            {
+              path: `${path}.minDays`,
+              code: 'more_days_than_window',
+              message: `A window of ${node.days} days never has ${node.minDays} values.`,
+            },
+          ]
+        : [],
+    ),
+  ]
+}
+
+function hasInput(node: Expression): boolean {
+  return expressionsIn(node).some(
+    (beneath) => beneath.node.type === 'aggregate' || beneath.node.type === 'metric',
+  )
+}
+
+function metricProblems(
+  definition: MetricDefinition,
+  { code, path }: Reference,
+  known: Known,
+): ExpressionProblem[] {
+  const other = code === definition.code ? definition : known.metrics.get(code)
+  if (!other)
+    return [
+      {
+        path,
+        code: 'unknown_metric',
+        message: `There is no metric "${code}".${nearestNames(code, known.metrics.keys())}`,
+      },
+    ]
+  const circle = wayTo(definition.code, code, known.metrics)
+  if (circle)
+    return [
+      {
+        path,
+        code: 'cycle',
+        message: `The metric needs itself: ${[definition.code, ...circle].join(' → ')}.`,
+      },
+    ]
+  if (other.grain === definition.grain) return []
+  return [
+    {
+      path,
+      code: 'grain_differs',
+      message: `"${code}" has values by ${other.grain}, this metric by ${definition.grain}.`,
+    },
+  ]
+}
+
+/** The chain of metrics from one to another by what each needs; undefined when there is none. */
+function wayTo(goal: string, from: string, metrics: Known['metrics']): string[] | undefined {
+  const seen = new Set<string>([from])
+  const ways = [[from]]
+  for (let way = ways.shift(); way; way = ways.shift()) {
+    const last = way.at(-1) ?? from
+    if (last === goal) return way
+    const definition = metrics.get(last)
+    const next = definition ? referencesOf(definition.expression).metrics.map(({ code }) => code) : []
+    for (const code of next) {
+      if (seen.has(code)) continue
+      seen.add(code)
+      ways.push([...way, code])
+    }
+  }
+  return undefined
+}
+
+function grainProblems(
+  { grain, expression }: MetricDefinition,
+  references: readonly Reference[],
+  places: SeriesPlaces,
+): ExpressionProblem[] {
+  if (grain === 'total') return []
+  const aggregated = new Set(
+    expressionsIn(expression).flatMap(({ node, path }) =>
+      node.type === 'aggregate' ? [`${path}.series`] : [],
+    ),
+  )
+  return references.flatMap(({ code, path }): ExpressionProblem[] => {
+    const definition = places.get(code)?.definition
+    if (!definition || !aggregated.has(path)) return []
+    const column = grain === 'company' ? definition.scope?.company : definition.scope?.warehouse
+    if (column !== undefined) return []
+    return [
+      {
+        path,
+        code: 'grain_impossible',
+        message: `Dataset "${definition.code}" does not say the ${grain} of its rows, so it has no values by ${grain}.`,
+      },
+    ]
+  })
+}

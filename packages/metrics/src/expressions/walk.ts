@@ -1,0 +1,58 @@
+import type { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
+
+/** A node beneath another, and the path of its place. */
+export interface Placed<T> {
+  node: T
+  path: string
+}
+
+/** The expressions directly beneath one, in reading order. */
+export function childrenOf(node: Expression, path: string): Placed<Expression>[] {
+  const at = (name: string, child: Expression | undefined): Placed<Expression>[] =>
+    child === undefined ? [] : [{ node: child, path: `${path}.${name}` }]
+  switch (node.type) {
+    case 'aggregate':
+    case 'metric':
+    case 'constant':
+      return []
+    case 'arithmetic':
+      return node.of.map((child, index) => ({ node: child, path: `${path}.of[${index}]` }))
+    case 'ratio':
+      return [...at('of', node.of), ...at('by', node.by)]
+    case 'rolling':
+    case 'cumulative':
+    case 'growth':
+    case 'filter':
+      return at('of', node.of)
+    case 'conditional':
+      return [
+        ...at('when.left', node.when.left),
+        ...at('when.right', node.when.right),
+        ...at('value', node.value),
+        ...at('otherwise', node.otherwise),
+      ]
+    case 'fallback':
+      return [...at('of', node.of), ...at('otherwise', node.otherwise)]
+  }
+}
+
+/** The condition on rows of a node, if it has one. */
+export function whereOf(node: Expression, path: string): Placed<RowCondition>[] {
+  const where = node.type === 'aggregate' || node.type === 'filter' ? node.where : undefined
+  return where === undefined ? [] : [{ node: where, path: `${path}.where` }]
+}
+
+/** A condition and all conditions beneath it. */
+export function conditionsIn({ node, path }: Placed<RowCondition>): Placed<RowCondition>[] {
+  if (node.op === 'not') return [{ node, path }, ...conditionsIn({ node: node.of, path: `${path}.of` })]
+  if (node.op !== 'all' && node.op !== 'any') return [{ node, path }]
+  const beneath = node.of.flatMap((child, index) =>
+    conditionsIn({ node: child, path: `${path}.of[${index}]` }),
+  )
+  return [{ node, path }, ...beneath]
+}
+
+/** An expression and all expressions beneath it. */
+export function expressionsIn(node: Expression, path = 'expression'): Placed<Expression>[] {
+  return [{ node, path }, ...childrenOf(node, path).flatMap((child) => expressionsIn(child.node, child.path))]
+}
