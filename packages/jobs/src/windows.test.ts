@@ -2,7 +2,14 @@ import { inTransaction } from '@aduana/db/database'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { wakeWaiters } from './dispatch.ts'
 import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
-import { claimWindows, isWindowLocked, releaseWindows, type Window, waitForWindows } from './windows.ts'
+import {
+  claimWindows,
+  isWindowLocked,
+  type Obstacle,
+  releaseWindows,
+  type Window,
+  waitForWindows,
+} from './windows.ts'
 
 let database: JobsDatabase
 let production: string
@@ -17,7 +24,8 @@ beforeAll(async () => {
 afterAll(() => database.drop())
 beforeEach(async () => {
   await database.clear()
-  jobs = await Promise.all(Array.from({ length: 4 }, () => database.addJob()))
+  jobs = []
+  for (let n = 1; n <= 4; n += 1) jobs.push(await database.addJob())
 })
 
 const days = (from: string | null, to: string | null, scope = ''): Window => ({ scope, from, to })
@@ -36,7 +44,7 @@ const wait = (n: number, windows: Window | Window[]) =>
 const release = (n: number) => inTransaction(database.db, (tx) => releaseWindows(tx, job(n)))
 const locked = (window: Window, datasetId = production) => isWindowLocked(database.db, datasetId, window)
 const held = { kind: 'held' }
-const takenBy = (n: number) => ({ kind: 'taken', by: job(n) })
+const takenBy = (n: number, because: Obstacle['because'] = 'held') => ({ kind: 'taken', by: job(n), because })
 
 describe('a window that a job holds', () => {
   beforeEach(async () => {
@@ -109,14 +117,14 @@ test('windows are claimed all or none', async () => {
   expect(await claim(3, [a, c])).toEqual(held)
 })
 
-test('nobody barges in: a window goes to those who wait for it, in the order in which they came', async () => {
+test('nobody barges in: a window goes to those who wait for it, in the order in which they were accepted', async () => {
   await claim(1, JANUARY)
-  await wait(2, JANUARY)
   await wait(3, days('2024-01-31', '2024-02-02'))
+  await wait(2, JANUARY)
   await release(1)
-  expect(await claim(4, days('2024-01-10', '2024-01-11'))).toEqual(takenBy(2))
-  expect(await claim(4, days('2024-02-01', '2024-02-02'))).toEqual(takenBy(3))
-  expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(takenBy(2))
+  expect(await claim(4, days('2024-01-10', '2024-01-11'))).toEqual(takenBy(2, 'waited-for'))
+  expect(await claim(4, days('2024-02-01', '2024-02-02'))).toEqual(takenBy(3, 'waited-for'))
+  expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(takenBy(2, 'waited-for'))
   expect(await claim(2, JANUARY)).toEqual(held)
   await release(2)
   expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(held)
@@ -128,7 +136,7 @@ test('standing in line again keeps the place', async () => {
   await wait(3, JANUARY)
   await wait(2, JANUARY)
   await release(1)
-  expect(await claim(3, JANUARY)).toEqual(takenBy(2))
+  expect(await claim(3, JANUARY)).toEqual(takenBy(2, 'waited-for'))
 })
 
 test('who leaves the line makes way', async () => {
@@ -154,6 +162,49 @@ test('of many who claim one window at once, one gets it', async () => {
     ),
   )
   expect(results.filter((result) => result.kind === 'held')).toHaveLength(1)
+})
+
+describe('an import that finds its days in its file', () => {
+  const accept = async (form: Record<string, string> = {}) => {
+    const id = await database.accept(form)
+    await database.pool.query(`update jobs set status = 'PROCESSING', attempt = 1 where id = $1`, [id])
+    return id
+  }
+  const claimFor = (jobId: string, window: Window) =>
+    inTransaction(database.db, (tx) => claimWindows(tx, { jobId, datasetId: production, windows: [window] }))
+  const finds = (jobId: string, range: string) =>
+    database.pool.query('update imports set found_window = $2 where job_id = $1', [jobId, range])
+
+  test('waits for one that was accepted earlier and is still reading its own', async () => {
+    const [earlier, later] = [await accept(), await accept()]
+    expect(await claimFor(later, JANUARY)).toEqual({ kind: 'taken', by: earlier, because: 'not-known-yet' })
+    expect(await claimFor(earlier, JANUARY)).toEqual(held)
+    await finds(earlier, '[2024-01-01,2024-02-01)')
+    expect(await claimFor(later, JANUARY)).toEqual({ kind: 'taken', by: earlier, because: 'held' })
+    expect(await claimFor(later, days('2024-02-01', '2024-02-02'))).toEqual(held)
+  })
+
+  test.each([
+    ['is final', `update jobs set status = 'CANCELLED', completed_at = now() where id = $1`],
+    ['is not in work', `update jobs set status = 'QUEUED' where id = $1`],
+    ['only tries', 'update jobs set dry_run = true where id = $1'],
+    ['appends', `update imports set mode = 'append' where job_id = $1`],
+    [
+      'has a declared window',
+      `update imports set declared_window = '[2023-01-01,2023-01-02)' where job_id = $1`,
+    ],
+  ])('does not wait for an earlier one that %s', async (_, change) => {
+    const [earlier, later] = [await accept(), await accept()]
+    await database.pool.query(change, [earlier])
+    expect(await claimFor(later, JANUARY)).toEqual(held)
+  })
+
+  test('does not wait for one that was accepted later, or is of another dataset', async () => {
+    const [other, earlier] = [await accept({ dataset: 'orders' }), await accept()]
+    await accept()
+    expect(other).not.toBe(earlier)
+    expect(await claimFor(earlier, JANUARY)).toEqual(held)
+  })
 })
 
 describe('waking those who wait', () => {

@@ -19,22 +19,30 @@ export interface WindowClaim {
   windows: readonly Window[]
 }
 
-export type ClaimResult = { kind: 'held' } | { kind: 'taken'; by: string }
+/**
+ * Why a window is not to be had: a job holds it; one that was accepted earlier waits for it; or one that was accepted
+ * earlier is in work and does not know its days yet.
+ */
+export type Obstacle = { by: string; because: 'held' | 'waited-for' | 'not-known-yet' }
+
+export type ClaimResult = { kind: 'held' } | ({ kind: 'taken' } & Obstacle)
 
 const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${window.to}::date)`
 
 /**
  * Take the windows of a job, all or none. Nobody barges in: a window is not given while another job holds an
- * overlapping one, nor while a job that came earlier waits for one. Asking again for what one holds is no change.
- * The exclusion constraint of `window_locks` would refuse an overlap even if this were wrong.
+ * overlapping one, nor while a job that was accepted earlier waits for one. An import that finds its days in its file
+ * also waits for those that were accepted earlier and are still reading theirs, so that of two imports of one day in
+ * work at the same time the later one has the last word, whatever happens to the workers. Asking again for what one
+ * holds is no change. The exclusion constraint of `window_locks` would refuse an overlap even if this were wrong.
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
   await serialise(tx, claim.datasetId)
   const wanted: Window[] = []
   for (const window of claim.windows) if (!(await holds(tx, claim, window))) wanted.push(window)
   for (const window of wanted) {
-    const by = await obstacle(tx, claim, window)
-    if (by !== undefined) return { kind: 'taken', by }
+    const found = await obstacle(tx, claim, window)
+    if (found !== undefined) return { kind: 'taken', ...found }
   }
   for (const window of wanted) {
     await sql`insert into window_locks (job_id, dataset_id, scope, days)
@@ -100,17 +108,25 @@ async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolea
   return found.rows.length > 0
 }
 
-/** The job that stands between a job and a window: the one that holds it, or one that came earlier. */
-async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<string | undefined> {
-  const found = await sql<{ job_id: string }>`
-    select job_id from window_locks
+/** What stands between a job and a window. Jobs are in the order in which they were accepted. */
+async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<Obstacle | undefined> {
+  const found = await sql<Obstacle>`
+    with me as (
+      select j.id, j.created_at, i.declared_window is null and i.mode <> 'append' as finds_its_days
+      from jobs j left join imports i on i.job_id = j.id where j.id = ${claim.jobId}
+    )
+    select job_id as by, 'held' as because from window_locks
     where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}
       and job_id <> ${claim.jobId}
     union all
-    select job_id from window_waiters w
-    where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}
-      and job_id <> ${claim.jobId}
-      and id < coalesce((select min(id) from window_waiters where job_id = ${claim.jobId}), 9223372036854775807)
+    select w.job_id, 'waited-for' from me, window_waiters w join jobs j on j.id = w.job_id
+    where w.dataset_id = ${claim.datasetId} and w.scope = ${window.scope} and w.days && ${range(window)}
+      and (j.created_at, j.id) < (me.created_at, me.id)
+    union all
+    select j.id, 'not-known-yet' from me, jobs j join imports i on i.job_id = j.id
+    where me.finds_its_days and j.dataset_id = ${claim.datasetId} and j.status = 'PROCESSING'
+      and i.declared_window is null and i.found_window is null and i.mode <> 'append' and not j.dry_run
+      and (j.created_at, j.id) < (me.created_at, me.id)
     limit 1`.execute(tx)
-  return found.rows[0]?.job_id
+  return found.rows[0]
 }
