@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
@@ -24,10 +25,28 @@ import { createResources, type Resources, untilStopped } from '@aduana/runtime/l
 import { createLogger, type Logger } from '@aduana/runtime/logger'
 import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
+import { type ConsumingWatch, watchConsuming } from './health/consuming.ts'
+import type { Verdict } from './health/judge.ts'
+import { listenHealth } from './health/listener.ts'
+import { startWatchdog } from './health/watchdog.ts'
 import { claimWorkFolder } from './work-folder.ts'
 
+/** The process ends with this code when it finds that it has stopped taking jobs; its supervisor starts it again. */
+const STUCK_EXIT = 70
+/** What a worker that is stuck gets to give its work back. */
+const STUCK_GRACE_MS = 5000
+
 /** Start everything a worker needs, in the order in which it is needed; `resources` releases it in reverse. */
-async function start(settings: WorkerSettings, logger: Logger, resources: Resources): Promise<void> {
+async function start(
+  settings: WorkerSettings,
+  logger: Logger,
+  resources: Resources,
+): Promise<ConsumingWatch> {
+  const worker = `${hostname()}.${process.pid}`
+  if (settings.ADUANA_WATCHDOG_SECONDS > 0) {
+    const watchdog = startWatchdog({ patienceSeconds: settings.ADUANA_WATCHDOG_SECONDS, name: 'worker' })
+    resources.add('watchdog', () => watchdog.stop())
+  }
   const dataDir = resolve(settings.ADUANA_DATA_DIR)
   const pool = createPool({
     url: settings.DATABASE_URL,
@@ -71,7 +90,7 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
     publisher,
     logger,
     workFolder,
-    worker: `${hostname()}.${process.pid}`,
+    worker,
     maxUnpackedBytes: settings.ADUANA_MAX_UNPACKED_SIZE,
   })
   const workers = startStageWorkers({
@@ -104,25 +123,50 @@ async function start(settings: WorkerSettings, logger: Logger, resources: Resour
     logger,
   })
   resources.add('dispatcher', () => dispatcher.stop())
+
+  const observer = createQueueObserver(queue)
+  resources.add('observer', () => observer.close())
+  const watch = watchConsuming({
+    db,
+    observer,
+    workers,
+    worker,
+    logger,
+    patienceSeconds: settings.ADUANA_STUCK_SECONDS,
+  })
+  resources.add('watch', () => watch.stop())
+  if (settings.ADUANA_HEALTH_PORT !== undefined) {
+    const listener = await listenHealth(settings.ADUANA_HEALTH_PORT, () => watch.state())
+    resources.add('health', () => listener.close())
+  }
+  return watch
 }
 
-async function main(): Promise<void> {
+/** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */
+async function main(): Promise<number> {
   const settings = readSettings(WorkerSettings, process.env)
   const logger = createLogger({ name: 'worker', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
   const stopped = untilStopped(settings.ADUANA_PARENT_PID)
   const resources = createResources(logger)
+  let stuck: Verdict | undefined
   try {
-    await start(settings, logger, resources)
+    const watch = await start(settings, logger, resources)
     logger.info({ event: 'worker.ready', pid: process.pid })
-    logger.info({ event: 'worker.stopping', reason: await stopped })
+    const end = await Promise.race([stopped, watch.stuck])
+    if (typeof end === 'string') logger.info({ event: 'worker.stopping', reason: end })
+    else {
+      stuck = end
+      logger.fatal({ event: 'worker.stuck', ...end }, 'Jobs wait and this worker takes none; it ends itself')
+    }
   } finally {
-    await resources.release()
+    await (stuck ? Promise.race([resources.release(), delay(STUCK_GRACE_MS)]) : resources.release())
   }
+  return stuck ? STUCK_EXIT : 0
 }
 
 main().then(
-  () => process.exit(0),
+  (code) => process.exit(code),
   (error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     process.exit(1)

@@ -30,9 +30,36 @@ export interface StageWorkersOptions {
   onLost: (payload: StagePayload, stage: StageName, reason: string) => Promise<void>
 }
 
+/** How this process consumes one stage. */
+export interface Consumption {
+  stage: StageName
+  /** Jobs that it may work on at once. */
+  slots: number
+  /** Ids of our jobs on which it works; one that has no good payload counts by the id in the queue. */
+  inWork: readonly string[]
+  /** Deliveries taken since the start. */
+  taken: number
+  /** False once its loop has ended: it takes no more jobs. */
+  looping: boolean
+}
+
 export interface StageWorkers {
+  /** What this process takes, for those who watch whether it does. */
+  consumption(): Consumption[]
   /** Stop taking jobs, hand back those in work without spending a try, and wait until they are. */
   close(): Promise<void>
+}
+
+interface Tally {
+  taken: number
+  inWork: Map<symbol, string>
+}
+
+interface Consumer {
+  stage: StageName
+  slots: number
+  tally: Tally
+  worker: Worker
 }
 
 // A job whose worker died is taken over after at most lockDuration + stalledInterval.
@@ -44,24 +71,38 @@ const STALLS_ALLOWED = 3
 export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
   const connection = createRedis(options.redisUrl, 'worker', options.logger)
   let stopping = false
-  const workers = STAGES.flatMap(({ name }) => {
+  const consumers = STAGES.flatMap(({ name }) => {
     const concurrency = options.concurrency[name]
-    return concurrency === undefined ? [] : [startWorker(name, concurrency)]
+    return concurrency === undefined ? [] : [startConsumer(name, concurrency)]
   })
+  const workers = consumers.map(({ worker }) => worker)
 
-  function startWorker(stage: StageName, concurrency: number): Worker {
+  function startConsumer(stage: StageName, slots: number): Consumer {
+    const tally = { taken: 0, inWork: new Map<symbol, string>() }
+    return { stage, slots, tally, worker: startWorker(stage, slots, tally) }
+  }
+
+  function startWorker(stage: StageName, concurrency: number, tally: Tally): Worker {
     const logger = options.logger.child({ stage })
     // Exactly three parameters: BullMQ hands over the signal only to a function that declares it.
-    const process = (job: Job, token: string | undefined, signal?: AbortSignal) =>
-      processStage({
-        stage,
-        job,
-        token,
-        signal: signal ?? new AbortController().signal,
-        isStopping: () => stopping,
-        logger,
-        options,
-      })
+    const process = async (job: Job, token: string | undefined, signal?: AbortSignal) => {
+      const slot = Symbol(job.id)
+      tally.taken += 1
+      tally.inWork.set(slot, StagePayload.safeParse(job.data).data?.jobId ?? job.id ?? '')
+      try {
+        return await processStage({
+          stage,
+          job,
+          token,
+          signal: signal ?? new AbortController().signal,
+          isStopping: () => stopping,
+          logger,
+          options,
+        })
+      } finally {
+        tally.inWork.delete(slot)
+      }
+    }
     const worker = new Worker(stageQueueName(stage), process, {
       connection,
       prefix: options.prefix,
@@ -89,6 +130,14 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
   }
 
   return {
+    consumption: () =>
+      consumers.map(({ stage, slots, tally, worker }) => ({
+        stage,
+        slots,
+        inWork: [...tally.inWork.values()],
+        taken: tally.taken,
+        looping: worker.isRunning(),
+      })),
     close: async () => {
       stopping = true
       const closing = workers.map((worker) => worker.close())

@@ -103,6 +103,12 @@ export const WorkerSettings = CommonSettings.extend({
     .positive()
     .default(20 * 1024 ** 3),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(12),
+  /** A worker ends itself when jobs wait, it could take them, and it takes none for so many seconds. */
+  ADUANA_STUCK_SECONDS: z.coerce.number().int().positive().default(30),
+  /** A worker whose event loop does not turn for so many seconds is killed by a thread of its own; 0 for never. */
+  ADUANA_WATCHDOG_SECONDS: z.coerce.number().int().min(0).default(45),
+  /** Where a worker answers /health/live and /health/ready; nowhere unless said. */
+  ADUANA_HEALTH_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
 }).superRefine(bucketNeedsRegion)
 export type WorkerSettings = z.infer<typeof WorkerSettings>
 

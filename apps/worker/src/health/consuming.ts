@@ -1,0 +1,139 @@
+import type { Database } from '@aduana/db/database'
+import { countLivingRuns, sayGone, sayPresent } from '@aduana/jobs/presence'
+import type { QueueObserver, QueueView } from '@aduana/queue/observer'
+import type { Consumption, StageWorkers } from '@aduana/queue/stage-workers'
+import type { Logger } from '@aduana/runtime/logger'
+import { createJudge, type StageSight, type Verdict } from './judge.ts'
+
+export interface ConsumingOptions {
+  db: Database
+  observer: QueueObserver
+  workers: Pick<StageWorkers, 'consumption'>
+  /** The name of this worker in the logs of stages and in the list of workers. */
+  worker: string
+  logger: Logger
+  /** For so long may jobs wait for a worker that could take them. */
+  patienceSeconds: number
+}
+
+/** What is known of this worker. */
+export interface ConsumingState {
+  /** False once it has been found not to take jobs. */
+  live: boolean
+  /** True while it has said lately that it takes jobs: Redis and PostgreSQL answer it. */
+  ready: boolean
+}
+
+export interface ConsumingWatch {
+  state(): ConsumingState
+  /** Resolves when this worker has stopped taking jobs while jobs wait. It should end, to be started again. */
+  stuck: Promise<Verdict>
+  /** Stop watching, and say that this worker is gone. */
+  stop(): Promise<void>
+}
+
+const PACE_MS = 3000
+const SAY_MS = 5000
+const READY_MS = 15_000
+/** A stage that has looked wrong for so long is not said to be served. */
+const DOUBT_SECONDS = 10
+const COMPLAIN_MS = 60_000
+
+/**
+ * Watches whether this worker takes jobs, by effect: jobs wait in Redis, slots are free here, nothing is taken. While it
+ * does, it says so in the list of workers.
+ */
+export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
+  const { db, worker, logger } = options
+  const judge = createJudge(PACE_MS, () => performance.now())
+  const complain = sparingly(logger)
+  let saidAt = Number.NEGATIVE_INFINITY
+  let live = true
+  let stopped = false
+  let wake: () => void = () => undefined
+  let found: (verdict: Verdict) => void = () => undefined
+  const stuck = new Promise<Verdict>((resolve) => {
+    found = resolve
+  })
+
+  const round = async () => {
+    const consumption = options.workers.consumption()
+    const views = await options.observer.look(consumption.map(({ stage }) => stage))
+    const sights = await Promise.all(consumption.map((one) => sightOf(one, views, options)))
+    for (const { stage, held, waiting } of sights)
+      if (held !== null && waiting > 0)
+        complain(`${held} ${stage}`, { event: 'worker.queue_held', stage, held, waiting })
+    const verdicts = judge.see(sights)
+    const worst = verdicts.find(
+      ({ fault, seconds }) => fault === 'loop_ended' || seconds >= options.patienceSeconds,
+    )
+    if (worst && live) {
+      live = false
+      found(worst)
+    }
+    const doubtful = verdicts.filter(({ seconds }) => seconds >= DOUBT_SECONDS).map(({ stage }) => stage)
+    const serving = sights.filter(({ looping, stage }) => looping && !doubtful.includes(stage))
+    if (live && serving.length > 0 && performance.now() - saidAt >= SAY_MS) {
+      await sayPresent(
+        db,
+        worker,
+        serving.map(({ stage }) => stage),
+      )
+      saidAt = performance.now()
+    }
+  }
+  const pause = () =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PACE_MS)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  const running = (async () => {
+    while (!stopped) {
+      try {
+        await round()
+      } catch (error) {
+        judge.blind()
+        complain('blind', { event: 'worker.cannot_watch', err: error })
+      }
+      if (!stopped) await pause()
+    }
+  })()
+
+  return {
+    stuck,
+    state: () => ({ live, ready: live && performance.now() - saidAt < READY_MS }),
+    stop: async () => {
+      stopped = true
+      wake()
+      await running
+      await sayGone(db, worker)
+    },
+  }
+}
+
+async function sightOf(
+  { stage, slots, inWork, taken, looping }: Consumption,
+  views: readonly QueueView[],
+  { db, worker }: Pick<ConsumingOptions, 'db' | 'worker'>,
+): Promise<StageSight> {
+  const view = views.find((one) => one.stage === stage)
+  const waiting = view?.waiting ?? 0
+  const used = inWork.length
+  const matters = used >= slots && waiting > 0
+  const living = matters ? await countLivingRuns(db, worker, inWork) : used
+  return { stage, looping, slots, used, living, taken, waiting, held: view?.held ?? null }
+}
+
+/** Logs the same complaint at most once a minute. */
+function sparingly(logger: Logger): (what: string, entry: Record<string, unknown>) => void {
+  const saidAt = new Map<string, number>()
+  return (what, entry) => {
+    const last = saidAt.get(what)
+    if (last !== undefined && performance.now() - last < COMPLAIN_MS) return
+    saidAt.set(what, performance.now())
+    logger.warn(entry)
+  }
+}

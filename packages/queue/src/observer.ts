@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { type StageName, stageQueueName } from '@aduana/contracts/stages'
+import type { Logger } from '@aduana/runtime/logger'
+import { QueueKeys } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { QueueAwayError } from './flow.ts'
+import { createRedis } from './redis.ts'
+
+/** The queue of one stage, seen from outside of those who consume it. */
+export interface QueueView {
+  stage: StageName
+  /** Jobs that a worker could take now. */
+  waiting: number
+  /** Why nobody is to take them: somebody paused the queue, or a limit that somebody set on it is reached. */
+  held: 'paused' | 'limited' | null
+}
+
+export interface QueueObserver {
+  /** Look at the queues. @throws QueueAwayError when Redis does not answer or takes no writes: then nothing can be said */
+  look(stages: readonly StageName[]): Promise<QueueView[]>
+  close(): void
+}
+
+const ANSWER_MS = 5000
+/**
+ * Looks at the queues over a connection of its own, which is replaced when it does not answer, so that it tells the
+ * truth about Redis whatever has become of the connections that consume.
+ */
+export function createQueueObserver(options: {
+  redisUrl: string
+  prefix: string
+  logger: Logger
+}): QueueObserver {
+  const keys = new QueueKeys(options.prefix)
+  const mark = `${options.prefix}:observer:${randomUUID()}`
+  let redis: Redis | undefined
+  const drop = () => {
+    redis?.disconnect()
+    redis = undefined
+  }
+  const ask = async (stages: readonly StageName[], signal: AbortSignal): Promise<QueueView[]> => {
+    redis ??= createRedis(options.redisUrl, 'producer', options.logger)
+    if (redis.status !== 'ready') await once(redis, 'ready', { signal })
+    // One that is full or a replica answers reads, but nobody can take a job from it.
+    await redis.set(mark, '', 'EX', 60)
+    const connection = redis
+    return Promise.all(stages.map((stage) => view(connection, stage, keys.getKeys(stageQueueName(stage)))))
+  }
+  return {
+    look: async (stages) => {
+      const late = new AbortController()
+      const timer = setTimeout(() => late.abort(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS)
+      try {
+        return await Promise.race([ask(stages, late.signal), rejection(late.signal)])
+      } catch (error) {
+        drop()
+        throw new QueueAwayError('Redis cannot be reached', { cause: error })
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+    close: drop,
+  }
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}
+
+async function view(redis: Redis, stage: StageName, keys: Record<string, string>): Promise<QueueView> {
+  const key = (name: string) => keys[name] ?? ''
+  const [wait, parked, prioritized, active, meta, limiter] = await Promise.all([
+    redis.llen(key('wait')),
+    redis.llen(key('paused')),
+    redis.zcard(key('prioritized')),
+    redis.llen(key('active')),
+    redis.hmget(key('meta'), 'paused', 'concurrency'),
+    redis.pttl(key('limiter')),
+  ])
+  const [paused, concurrency] = meta
+  const limited = limiter > 0 || (typeof concurrency === 'string' && active >= Number(concurrency))
+  return {
+    stage,
+    waiting: wait + parked + prioritized,
+    held: typeof paused === 'string' ? 'paused' : limited ? 'limited' : null,
+  }
+}
