@@ -6,9 +6,10 @@ import websocket from '@fastify/websocket'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { ApiContext } from './context.ts'
+import { watchDemand } from './demand.ts'
 import { registerAccess } from './plugins/access.ts'
 import { registerBullBoard } from './plugins/bull-board.ts'
-import { addGauge, registerMetrics } from './plugins/metrics.ts'
+import { addDemandGauges, addGauge, registerMetrics } from './plugins/metrics.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProblems, sendProblem, toProblem } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
@@ -82,6 +83,9 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   await app.register(multipart, { throwFileSizeLimit: false })
   const registry = registerMetrics(app, db)
   addGauge(registry, 'aduana_ws_clients', 'Open WebSockets', () => hub.followers().size)
+  const demand = watchDemand(context)
+  app.addHook('onClose', async () => demand.stop())
+  addDemandGauges(registry, demand.demand)
   await registerOpenApi(app)
   await registerBullBoard(app, context)
 
@@ -93,7 +97,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     approvalRoutes(routes, context)
     datasetRoutes(routes, context)
     etlRoutes(routes, context, takeImport)
-    healthRoutes(routes, context)
+    healthRoutes(routes, context, demand)
     metricsRoute(routes, registry)
     wsRoute(routes, context, hub, findUser)
     await pageRoutes(routes, context, { throttle, findUser })

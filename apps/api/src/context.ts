@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { ProgressUpdate } from '@aduana/contracts/progress'
 import type { Database } from '@aduana/db/database'
 import type { createBoardQueues } from '@aduana/queue/board'
+import type { QueueObserver } from '@aduana/queue/observer'
 import type { ApiSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 
@@ -23,6 +24,8 @@ export interface ApiContext {
   pingRedis(): Promise<unknown>
   /** Resolves when Redis answers and would lose no jobs. @throws RedisUnfitError when it would */
   checkRedis(): Promise<void>
+  /** Looks at the queues in Redis. @throws QueueAwayError */
+  lookAtQueues: QueueObserver['look']
   /** Starts to listen to the progress of all jobs. */
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
   /** The queues that Bull Board shows. */

@@ -75,3 +75,6 @@ test('an import whose COMMIT is done long after its client was told of a failure
   const artifact = await api.fetch(`/api/jobs/${id}/artifacts/original`)
   expect(await artifact.text()).toBe(file)
 })
+
+test('the API warns in its log while jobs wait and no worker takes them', () =>
+  api.process.untilLogged('queue.no_consumer', 60_000))

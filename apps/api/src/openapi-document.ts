@@ -26,6 +26,7 @@ export async function openApiDocument(): Promise<string> {
     checkSchema: async () => undefined,
     pingRedis: async () => undefined,
     checkRedis: async () => undefined,
+    lookAtQueues: async () => [],
     followProgress: () => ({ healthy: () => false, close: async () => undefined }),
     board: [],
   })

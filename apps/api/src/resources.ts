@@ -5,6 +5,7 @@ import { createDatabase } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { createBoardQueues } from '@aduana/queue/board'
+import { createQueueObserver } from '@aduana/queue/observer'
 import { subscribeProgress } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
 import type { ApiSettings } from '@aduana/runtime/config'
@@ -42,6 +43,8 @@ export async function acquireContext(
   const queues = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }
   const board = createBoardQueues(queues)
   resources.add('board', () => board.close())
+  const observer = createQueueObserver(queues)
+  resources.add('observer', () => observer.close())
 
   return {
     settings,
@@ -51,6 +54,7 @@ export async function acquireContext(
     checkSchema: () => checkSchema(pool, migrations),
     pingRedis: () => redis.ping(),
     checkRedis: () => checkRedis(redis),
+    lookAtQueues: (stages) => observer.look(stages),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),
     board: board.adapters,
   }

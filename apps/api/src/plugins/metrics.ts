@@ -1,5 +1,6 @@
 import { JobStatus } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
+import type { StageDemand } from '@aduana/jobs/presence'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -42,6 +43,31 @@ export function addGauge(registry: Registry, name: string, help: string, read: (
       this.set(read())
     },
   })
+}
+
+/** Shows what waits for each stage and who takes it. */
+export function addDemandGauges(registry: Registry, read: () => Promise<StageDemand[]>): void {
+  const gauge = (name: string, help: string, figure: (demand: StageDemand) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['stage'],
+      registers: [registry],
+      async collect() {
+        for (const demand of await read()) this.set({ stage: demand.stage }, figure(demand))
+      },
+    })
+  gauge(
+    'aduana_queue_waiting',
+    'Jobs whose next stage this is and on which nobody works',
+    ({ waiting }) => waiting,
+  )
+  gauge('aduana_queue_consumers', 'Workers that take jobs of the stage', ({ consumers }) => consumers)
+  gauge(
+    'aduana_queue_oldest_waiting_seconds',
+    'For how long the oldest of the jobs that wait for the stage has been waiting',
+    ({ since }) => (since === null ? 0 : Math.max(0, (Date.now() - since.getTime()) / 1000)),
+  )
 }
 
 async function countJobs(db: Database): Promise<Map<string, number>> {

@@ -7,6 +7,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
+import { type DemandWatch, Warning } from '../demand.ts'
 
 const TIMEOUT_MS = 2000
 // Who asks more often gets the same answer: the checks write to a disk.
@@ -21,17 +22,18 @@ const Check = z.strictObject({
 })
 const CheckName = z.enum(['postgresql', 'schema', 'artifacts', 'redis'])
 const Health = z.strictObject({
-  /** `degraded`: imports are accepted, but live progress and the work itself wait for Redis. */
+  /** `degraded`: imports are accepted, but the work waits: for Redis, or for a worker. */
   status: z.enum(['ok', 'degraded', 'unavailable']),
   uptimeSeconds: z.int(),
   checks: z.record(CheckName, Check),
+  warnings: z.array(Warning),
 })
 type Health = z.infer<typeof Health>
 
 /** /health: overall with details, /health/live: the process answers, /health/ready: it can accept imports. */
-export function healthRoutes(app: FastifyInstance, context: ApiContext): void {
+export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: DemandWatch): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
-  const examine = remembered(() => examineAll(context))
+  const examine = remembered(() => examineAll(context, watch))
 
   for (const [url, operationId, summary] of [
     ['/health', 'readHealth', 'Whether everything works, in detail'],
@@ -73,7 +75,9 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext): void {
   )
 }
 
-async function examineAll({ db, store, checkSchema, checkRedis, logger }: ApiContext): Promise<Health> {
+async function examineAll(context: ApiContext, watch: DemandWatch): Promise<Health> {
+  const { db, store, checkSchema, checkRedis, logger } = context
+  let warnings: Warning[] = []
   const check = async (name: z.infer<typeof CheckName>, needed: boolean, work: () => Promise<unknown>) => {
     const from = performance.now()
     let problem: string | undefined
@@ -94,11 +98,20 @@ async function examineAll({ db, store, checkSchema, checkRedis, logger }: ApiCon
       await store.remove(key)
     }),
     check('redis', false, checkRedis),
+    // Whoever serves what can only be said while PostgreSQL answers, which has a check of its own.
+    inTime(async () => {
+      warnings = await watch.warnings()
+    }).catch((error: unknown) => logger.debug({ event: 'health.warnings_failed', err: error })),
   ])
   const checks = { postgresql, schema, artifacts, redis }
   const failed = Object.values(checks).filter((result) => !result.ok)
-  const status = failed.length === 0 ? 'ok' : failed.some((one) => one.needed) ? 'unavailable' : 'degraded'
-  return { status, uptimeSeconds: Math.round(process.uptime()), checks }
+  const waits = warnings.some(({ waiting }) => waiting > 0)
+  const status = failed.some(({ needed }) => needed)
+    ? 'unavailable'
+    : failed.length > 0 || waits
+      ? 'degraded'
+      : 'ok'
+  return { status, uptimeSeconds: Math.round(process.uptime()), checks, warnings }
 }
 
 async function inTime(work: () => Promise<unknown>): Promise<true> {
