@@ -124,6 +124,25 @@ describe('a file of a job', () => {
     expect((await owner.ask(`/api/jobs/${job.id}/artifacts/original`)).status).toBe(404)
   })
 
+  test('that is not kept any longer is gone, and the job says since when', async () => {
+    const job = await importFile()
+    const removedAt = '2031-01-02T03:04:05.678Z'
+    await api.db
+      .updateTable('artifacts')
+      .set({ removed_at: removedAt })
+      .where('job_id', '=', job.id)
+      .execute()
+    const response = await owner.ask(`/api/jobs/${job.id}/artifacts/original`)
+    expect(response.status).toBe(410)
+    expect(await response.json()).toMatchObject({
+      code: 'artifact_expired',
+      removedAt,
+      detail: expect.stringContaining(removedAt),
+    })
+    const shown = await owner.ask(`/api/jobs/${job.id}`)
+    expect(await shown.json()).toMatchObject({ artifacts: [{ name: 'original', removedAt }] })
+  })
+
   test.each([
     ['a"b\\c/d%e.csv', 'a_b_c_d_e.csv', 'a%22b%5Cc%2Fd%25e.csv'],
     ['año nuevo.csv', 'ano nuevo.csv', 'a%C3%B1o%20nuevo.csv'],
