@@ -2,6 +2,8 @@ import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { Database } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
+import { forgetOldKeys } from './once.ts'
+import { forgetWorkers } from './presence.ts'
 
 /** A stored file that is younger may still be on its way to being pointed at. */
 const STRAY_AFTER_MS = 60 * 60_000
@@ -15,6 +17,8 @@ export async function keepHouse(
   now: Date = new Date(),
 ): Promise<{ tickets: number; files: number; tables: number }> {
   const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
+  await forgetOldKeys(db)
+  await forgetWorkers(db)
   const files = await removeStrays(db, store, now)
   const tables = await dropAbandonedTables(db)
   const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables }
