@@ -1,5 +1,6 @@
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
+import { watchSilence } from './silent-connections.ts'
 
 // Days and bigints keep their exact text: a Date would move days across time zones, a number would lose digits.
 const TYPES = new pg.TypeOverrides()
@@ -16,8 +17,8 @@ export interface PoolOptions {
 }
 
 /**
- * A pool of connections. Every connection has bounded waits; an idle connection that breaks is logged and replaced,
- * it does not end the process.
+ * A pool of connections. Every connection has bounded waits; one that breaks at rest is logged and replaced, it does not
+ * end the process; one that the network has forgotten is noticed.
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
@@ -27,6 +28,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
     types: TYPES,
     options: '-c timezone=UTC -c idle_in_transaction_session_timeout=60000',
   })
@@ -35,5 +37,6 @@ export function createPool(options: PoolOptions): pg.Pool {
   pool.on('connect', (client) =>
     client.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error })),
   )
+  watchSilence(pool, options)
   return pool
 }

@@ -8,10 +8,13 @@ const TRANSIENT_STATES: ReadonlySet<string> = new Set([
   '08003', // connection_does_not_exist
   '08004', // sqlserver_rejected_establishment_of_sqlconnection
   '08006', // connection_failure
+  '08007', // transaction_resolution_unknown
   '08P01', // protocol_violation: a pooler that lost its server
+  '25006', // read_only_sql_transaction: a server that is being replaced by its standby
   '25P03', // idle_in_transaction_session_timeout
   '25P04', // transaction_timeout
   '40001', // serialization_failure
+  '40003', // statement_completion_unknown
   '40P01', // deadlock_detected
   '53000', // insufficient_resources
   '53100', // disk_full
@@ -29,15 +32,28 @@ const TRANSIENT_STATES: ReadonlySet<string> = new Set([
 ])
 
 const TRANSIENT_ERRNO: ReadonlySet<string> = new Set([
+  // The network, and names that it cannot resolve for the moment.
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
   'EAI_AGAIN',
+  'ENOTFOUND',
   'EHOSTUNREACH',
+  'EHOSTDOWN',
   'ENETUNREACH',
+  'ENETDOWN',
+  // Disks and file systems.
   'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EIO',
+  'EBUSY',
+  // What a machine has only so many of.
   'EMFILE',
+  'ENFILE',
+  'EAGAIN',
 ])
 
 /** The SQLSTATE or errno of an error, looking through its causes; undefined when it has none. */
@@ -61,6 +77,8 @@ export function isTransient(error: unknown): boolean {
   // node-postgres reports a connection that broke under a query without any code.
   return (
     error instanceof Error &&
-    /connection terminated|not queryable|timeout exceeded when trying to connect/i.test(error.message)
+    /connection terminated|not queryable|timeout exceeded when trying to connect|timeout expired|query read timeout/i.test(
+      error.message,
+    )
   )
 }

@@ -4,6 +4,7 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { isTransient } from '@aduana/db/sql-errors'
 import { failJob, markCancelled } from '@aduana/jobs/finish'
 import { createProgressReporter } from '@aduana/jobs/progress'
 import {
@@ -13,6 +14,7 @@ import {
   forgetRun,
   OvertakenError,
   type StageRun,
+  type StageStart,
 } from '@aduana/jobs/stage-log'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
@@ -34,7 +36,7 @@ export async function runStage(
   payload: StagePayload,
   delivery: Delivery,
 ): Promise<StageOutcome> {
-  const started = await beginStage(context.db, payload, stage.name, context.worker)
+  const started = await begin(context, stage, payload)
   switch (started.kind) {
     case 'stop':
       context.logger.info({ event: 'stage.not_due', stage: stage.name, ...payload, reason: started.reason })
@@ -43,8 +45,25 @@ export async function runStage(
       return { kind: 'done' }
     case 'busy':
       return { kind: 'snooze', milliseconds: 1000, reason: 'another process is at work' }
+    case 'away':
+      return { kind: 'snooze', milliseconds: 1000, reason: 'PostgreSQL does not answer' }
     case 'run':
       return work(context, stage, started.run, delivery)
+  }
+}
+
+/** While PostgreSQL is away nothing begins, and no try is spent. */
+async function begin(
+  { db, logger, worker }: PipelineContext,
+  stage: Stage,
+  payload: StagePayload,
+): Promise<StageStart | { kind: 'away' }> {
+  try {
+    return await beginStage(db, payload, stage.name, worker)
+  } catch (error) {
+    if (!isTransient(error)) throw error
+    logger.warn({ event: 'stage.not_begun', stage: stage.name, ...payload, err: error })
+    return { kind: 'away' }
   }
 }
 
