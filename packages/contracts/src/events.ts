@@ -10,6 +10,12 @@ export const DomainEvent = z.discriminatedUnion('type', [
     fileName: z.string(),
     bytes: z.int(),
   }),
+  z.strictObject({
+    type: z.literal('undo.accepted'),
+    dataset: z.string(),
+    import: z.string(),
+    unwind: z.boolean(),
+  }),
   z.strictObject({ type: z.literal('job.admitted'), attempt: z.int() }),
   z.strictObject({ type: z.literal('job.waiting'), reason: z.string() }),
   z.strictObject({ type: z.literal('job.approved'), basis: z.string(), by: z.string() }),

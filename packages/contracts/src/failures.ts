@@ -15,6 +15,7 @@ export const FAILURES = {
   window_too_wide: 'The days in the file span more than one import may replace',
   key_in_other_scope: 'Rows of the file belong to a company or warehouse of somebody else',
   undo_overlap: 'Later imports stand on the one that was to be taken back',
+  already_undone: 'The import has been taken back already',
   constraint_violated: 'The target table refused the rows',
   engine_out_of_memory: 'The file needs more memory than one import may use',
   worker_lost: 'The work was lost too many times',

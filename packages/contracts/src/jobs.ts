@@ -102,6 +102,10 @@ export const ImportForm = z.strictObject({
 })
 export type ImportForm = z.infer<typeof ImportForm>
 
+/** A job that has been accepted, and can be followed by its id. */
+export const JobAccepted = z.strictObject({ id: z.uuid(), status: JobStatus })
+export type JobAccepted = z.infer<typeof JobAccepted>
+
 export const ImportAccepted = z.strictObject({ id: z.uuid(), status: JobStatus })
 export type ImportAccepted = z.infer<typeof ImportAccepted>
 

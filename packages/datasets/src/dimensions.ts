@@ -29,3 +29,9 @@ export function selectMembers(dimension: DimensionTable, codes?: readonly string
     ? { text: select, values: [] }
     : { text: `${select} where ${key} = any ($1::text[])`, values: [codes] }
 }
+
+/** One row `{members}` (a bigint): how many members a job created. */
+export function countMembersOf(dimension: DimensionTable, jobId: string): Statement {
+  const table = `"public".${quoteIdentifier(dimension.table)}`
+  return { text: `select count(*) as members from ${table} where "created_by_job" = $1`, values: [jobId] }
+}

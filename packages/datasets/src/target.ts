@@ -125,7 +125,8 @@ export function dayAndScope(
   return { column, day, scope }
 }
 
-function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {
+/** Conditions on the target for days. */
+export function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {
   if (days === 'all') return []
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (!window) throw new Error(`"${definition.code}" has no window column`)

@@ -62,11 +62,16 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
  * Fetch an artifact of the job into the run's folder and answer its path.
  * @throws StoreError `missing` when the job has no such artifact, `damaged` when it is not as it was stored
  */
-export async function fetchFile(job: StageJob, name: string): Promise<string> {
+export function fetchFile(job: StageJob, name: string): Promise<string> {
+  return fetchFileOf(job, job.run.jobId, name, name)
+}
+
+/** Fetch an artifact of any job into the run's folder, under the name `as`. @throws StoreError as `fetchFile` does */
+export async function fetchFileOf(job: StageJob, jobId: string, name: string, as: string): Promise<string> {
   const row = await job.context.db
     .selectFrom('artifacts')
     .select(['key', 'bytes', 'sha256', 'removed_at'])
-    .where('job_id', '=', job.run.jobId)
+    .where('job_id', '=', jobId)
     .where('name', '=', name)
     .executeTakeFirst()
   if (!row) throw new StoreError('missing', `The job has no file "${name}".`)
@@ -75,7 +80,7 @@ export async function fetchFile(job: StageJob, name: string): Promise<string> {
       'missing',
       `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
     )
-  const path = join(job.folder, name)
+  const path = join(job.folder, as)
   await job.context.store.fetch(row.key, path, { bytes: Number(row.bytes), sha256: row.sha256 })
   return path
 }

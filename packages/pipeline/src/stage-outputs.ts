@@ -54,6 +54,10 @@ export const LoadOutput = z.object({
 })
 export type LoadOutput = z.infer<typeof LoadOutput>
 
+/** What `load` took back for an undo. */
+export const UndoOutput = z.object({ updateId: z.uuid(), deleted: Count, restored: Count })
+export type UndoOutput = z.infer<typeof UndoOutput>
+
 /** What `load` found out for a dry run. */
 export const DryRunOutput = z.object({ wouldDo: z.string() })
 export type DryRunOutput = z.infer<typeof DryRunOutput>

@@ -5,10 +5,14 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
 
-/** A day of a replace scope and the rows that it holds. */
-export interface LedgerEntry {
+/** A day of a replace scope. */
+export interface LedgerDay {
   scope: string
   day: Day
+}
+
+/** A day and the rows that it holds. */
+export interface LedgerEntry extends LedgerDay {
   rows: number
 }
 
@@ -18,9 +22,9 @@ export async function countDays(
   definition: DatasetDefinition,
   days: readonly Day[],
 ): Promise<LedgerEntry[]> {
-  const place = dayAndScope(definition)
-  if (place === undefined || days.length === 0) return []
-  const { column, day, scope } = place
+  const where = dayAndScope(definition)
+  if (where === undefined || days.length === 0) return []
+  const { column, day, scope } = where
   const rows = await sql<{ scope: string; day: Day; rows: string }>`
     select ${sql.raw(scope)} as scope, ${sql.raw(day)}::text as day, count(*) as rows
     from ${sql.raw(targetTable(definition))}
@@ -35,13 +39,24 @@ export async function countDays(
 export async function recount(
   tx: Tx,
   { datasetId, definition }: Pick<StageJob['facts'], 'datasetId' | 'definition'>,
-  days: readonly Day[],
+  touched: readonly LedgerDay[],
 ): Promise<void> {
-  if (days.length === 0) return
-  const counted = await countDays(tx, definition, days)
-  await sql`update window_ledger l set version = l.version + 1, updated_at = now(),
-      rows = coalesce((select c.rows from ${recordset(counted)} where c.scope = l.scope and c.day = l.day), 0)
-    where l.dataset_id = ${datasetId} and l.day = any (${days}::date[])`.execute(tx)
+  if (touched.length === 0) return
+  const counted = await countDays(tx, definition, [...new Set(touched.map(({ day }) => day))])
+  const rows = new Map(counted.map((entry) => [place(entry), entry.rows]))
+  const entries = new Map(
+    touched.map(({ scope, day }) => [
+      place({ scope, day }),
+      { scope, day, rows: rows.get(place({ scope, day })) ?? 0 },
+    ]),
+  )
+  await sql`update window_ledger l set rows = c.rows, version = l.version + 1, updated_at = now()
+    from ${recordset([...entries.values()])}
+    where l.dataset_id = ${datasetId} and l.scope = c.scope and l.day = c.day`.execute(tx)
+}
+
+function place({ scope, day }: LedgerDay): string {
+  return `${day} ${scope}`
 }
 
 /** Entries as a table `c` of a statement. */
@@ -50,11 +65,10 @@ export function recordset(entries: readonly LedgerEntry[]) {
 }
 
 /** The days that the rows of a table (such as a before-image) lie on. */
-export async function daysOf(tx: Tx, definition: DatasetDefinition, table: string): Promise<Day[]> {
-  const place = dayAndScope(definition)
-  if (place === undefined) return []
-  const rows = await sql<{
-    day: Day
-  }>`select distinct ${sql.raw(place.day)}::text as day from ${sql.raw(table)}`.execute(tx)
-  return rows.rows.map(({ day }) => day)
+export async function daysOf(tx: Tx, definition: DatasetDefinition, table: string): Promise<LedgerDay[]> {
+  const where = dayAndScope(definition)
+  if (where === undefined) return []
+  const rows = await sql<LedgerDay>`select distinct ${sql.raw(where.scope)} as scope,
+    ${sql.raw(where.day)}::text as day from ${sql.raw(table)}`.execute(tx)
+  return rows.rows
 }

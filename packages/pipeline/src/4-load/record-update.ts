@@ -75,11 +75,11 @@ async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promi
 
 /** An upsert can move rows to another day: the days that they have left hold fewer. */
 async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly LedgerEntry[]): Promise<Day[]> {
-  const touched = new Set(entries.map(({ day }) => day))
+  const touched = new Set(entries.map(({ scope, day }) => `${day} ${scope}`))
   const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
-  const left = days.filter((day) => !touched.has(day))
+  const left = days.filter(({ scope, day }) => !touched.has(`${day} ${scope}`))
   await recount(tx, facts, left)
-  return left
+  return left.map(({ day }) => day)
 }
 
 /** What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted. */

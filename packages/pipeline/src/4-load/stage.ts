@@ -10,6 +10,7 @@ import { ApprovalLapsedError, passGate } from './preview/gate.ts'
 import { publish } from './publish.ts'
 import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
+import { undo } from './undo/stage.ts'
 import { claimOrPark, windowsOf } from './windows.ts'
 
 /**
@@ -20,6 +21,7 @@ export const load: Stage = { name: 'load', work }
 
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, run } = job
+  if (facts.type === 'undo') return undo(job)
   const parsed = await readOutput(context.db, run.jobId, 'parse', ParseOutput)
   const validated = await readOutput(context.db, run.jobId, 'validate', ValidateOutput)
   const windows = windowsOf(facts, validated)

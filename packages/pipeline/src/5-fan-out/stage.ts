@@ -2,7 +2,7 @@ import { completeJob } from '@aduana/jobs/finish'
 import { OvertakenError } from '@aduana/jobs/stage-log'
 import { sql } from 'kysely'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { DryRunOutput, LoadOutput, readOutput } from '../stage-outputs.ts'
+import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outputs.ts'
 import { readCounts } from './counts.ts'
 
 /** Fan-out: the dataset update that the load has recorded is passed on, and the import is complete. */
@@ -11,7 +11,9 @@ export const fanOut: Stage = { name: 'fan-out', work }
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, run } = job
   if (facts.dryRun) return endDryRun(job)
-  const loaded = await readOutput(context.db, run.jobId, 'load', LoadOutput)
+  const undone =
+    facts.type === 'undo' ? await readOutput(context.db, run.jobId, 'load', UndoOutput) : undefined
+  const loaded = undone ?? (await readOutput(context.db, run.jobId, 'load', LoadOutput))
   return {
     kind: 'done',
     commit: async (tx) => {
@@ -21,7 +23,9 @@ async function work(job: StageJob): Promise<StageResult> {
         .where('id', '=', loaded.updateId)
         .execute()
       const counts = await readCounts(tx, run.jobId)
-      const message = `Loaded ${loaded.loaded} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates`
+      const message = undone
+        ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
+        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates`
       if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
         throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
       return {}

@@ -1,0 +1,71 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DayRange } from '@aduana/contracts/dates'
+import { quoteIdentifier } from './literals.ts'
+import { COPY_OPTIONS, dayConditions, quotedList, targetColumns, targetTable } from './target.ts'
+
+/**
+ * Deletes the rows that an import brought; their ids tell. `days` (which must hold them all) spares a look into other
+ * partitions. Of an upserted table only the rows that nobody has changed since.
+ */
+export function deleteImported(definition: DatasetDefinition, importNo: number, days?: DayRange): string {
+  const conditions = [
+    ownIds(importNo),
+    ...(days ? dayConditions(definition, days) : []),
+    ...(definition.loadMode === 'upsert' ? [`"import_no" = ${importNo}`] : []),
+  ]
+  return `delete from ${targetTable(definition)} where ${conditions.join(' and ')}`
+}
+
+/** `COPY … FROM STDIN` for a before-image, into the target or another table (already quoted). */
+export function copyBack(
+  definition: DatasetDefinition,
+  columns: readonly string[],
+  table = targetTable(definition),
+): string {
+  return `copy ${table} (${quotedList(columns)}) from stdin with (${COPY_OPTIONS}, header match)`
+}
+
+/** The temporary table that takes the before-image of an upsert, quoted. */
+export function imageTable(importNo: number): string {
+  return `pg_temp.${quoteIdentifier(`image_of_${importNo}`)}`
+}
+
+/** DDL of that table; it goes with the transaction. */
+export function createImageTable(
+  definition: DatasetDefinition,
+  importNo: number,
+  columns: readonly string[],
+): string {
+  return `create temp table ${quoteIdentifier(`image_of_${importNo}`)} on commit drop as select ${quotedList(columns)} from ${targetTable(definition)} with no data`
+}
+
+/** Rows `{import_no}`: which other imports have since changed rows that an upsert brought or changed. */
+export function laterWriters(definition: DatasetDefinition, importNo: number): string {
+  const target = targetTable(definition)
+  return `select import_no from ${target} where ${ownIds(importNo)} and import_no <> ${importNo} union select t.import_no from ${target} t join ${imageTable(importNo)} b on b.id = t.id where t.import_no <> ${importNo}`
+}
+
+/**
+ * Gives the rows that an upsert changed, and nobody since, the values that they had: all that a load writes, also who
+ * wrote them. What others write, managed columns above all, keeps its value of today.
+ */
+export function restoreRows(definition: DatasetDefinition, importNo: number): string {
+  const loadedAt = definition.loadedAtColumn === undefined ? [] : [definition.loadedAtColumn]
+  const written = targetColumns(definition)
+    .map(({ name }) => name)
+    .filter((name) => name !== 'id')
+  const values = [...written, ...loadedAt].map(
+    (name) => `${quoteIdentifier(name)} = b.${quoteIdentifier(name)}`,
+  )
+  return `update ${targetTable(definition)} t set ${values.join(', ')} from ${imageTable(importNo)} b where t.id = b.id and t.import_no = ${importNo}`
+}
+
+/** One row `{absent}`: how many rows of the image are no longer in the target. */
+export function absentRows(definition: DatasetDefinition, importNo: number): string {
+  return `select count(*) as absent from ${imageTable(importNo)} b where not exists (select from ${targetTable(definition)} t where t.id = b.id)`
+}
+
+function ownIds(importNo: number): string {
+  const first = BigInt(importNo) << 32n
+  return `"id" >= ${first} and "id" < ${first + (1n << 32n)}`
+}

@@ -1,0 +1,88 @@
+import { LoadMode } from '@aduana/contracts/dataset-definition'
+import { Day } from '@aduana/contracts/dates'
+import { ScopeList } from '@aduana/contracts/identity'
+import { JobStatus } from '@aduana/contracts/job-states'
+import type { Database, Tx } from '@aduana/db/database'
+import { type RawBuilder, sql } from 'kysely'
+import { z } from 'zod'
+import type { Window } from './windows.ts'
+
+/** An import that has loaded, as far as taking it back is concerned. */
+export const LoadedImport = z.object({
+  id: z.uuid(),
+  userId: z.uuid(),
+  importNo: z.int().positive(),
+  datasetId: z.uuid(),
+  version: z.int(),
+  mode: LoadMode,
+  status: JobStatus,
+  loadedAt: z.coerce.date(),
+  /** Whose rows it may hold; null is everybody's. */
+  companies: ScopeList,
+  warehouses: ScopeList,
+})
+export type LoadedImport = z.infer<typeof LoadedImport>
+
+/** Imports that have loaded and have not been taken back, newest first. `condition` is on `j` (jobs) and `i` (imports). */
+export async function loadedImports(
+  db: Database | Tx,
+  condition: RawBuilder<unknown>,
+): Promise<LoadedImport[]> {
+  const rows = await sql`
+    select j.id, j.user_id as "userId", i.import_no as "importNo", i.dataset_id as "datasetId",
+      i.dataset_version as version, i.mode, j.status, j.loaded_at as "loadedAt", j.companies, j.warehouses
+    from jobs j join imports i on i.job_id = j.id
+    where j.loaded_at is not null and not j.batch_deleted and ${condition}
+    order by j.loaded_at desc, i.import_no desc`.execute(db)
+  return z.array(LoadedImport).parse(rows.rows)
+}
+
+/**
+ * The later imports that own days of an import, newest first: while they are there it cannot be taken back. Rows that
+ * were added or changed one by one do not stand in each other's way by their day; rows that replaced whole days do.
+ */
+export function laterOwners(db: Database | Tx, of: LoadedImport): Promise<LoadedImport[]> {
+  const modes: LoadMode[] = of.mode === 'replace-window' ? LoadMode.options : ['replace-window']
+  return loadedImports(
+    db,
+    sql`i.mode = any (${modes}::text[]) and j.id in (
+      with recursive later (job_id, scope, day) as (
+        select b.job_id, b.scope, b.day from window_ledger_before b join jobs n on n.id = b.job_id
+          where b.former_job_id = ${of.id} and not n.batch_deleted
+        union
+        select b.job_id, b.scope, b.day from later l
+          join window_ledger_before b on b.former_job_id = l.job_id and b.scope = l.scope and b.day = l.day
+          join jobs n on n.id = b.job_id
+          where not n.batch_deleted
+      )
+      select job_id from later)`,
+  )
+}
+
+/**
+ * Everything that has to be taken back before an import, newest first, as far as the days tell; the import itself is the
+ * last. Later upserts may have changed its rows wherever they lie: whether they have, only the table can say.
+ */
+export async function unwindingOf(db: Database | Tx, first: LoadedImport): Promise<LoadedImport[]> {
+  const found = new Map([[first.id, first]])
+  for (const next of found.values())
+    for (const later of await laterOwners(db, next)) found.set(later.id, later)
+  return [...found.values()].sort(newestFirst)
+}
+
+/** Compares loads: the later one comes first. */
+export function newestFirst(a: LoadedImport, b: LoadedImport): number {
+  return b.loadedAt.getTime() - a.loadedAt.getTime() || b.importNo - a.importNo
+}
+
+const Windows = z.array(z.object({ scope: z.string(), from: Day, to: Day }))
+
+/** The windows that imports wrote: for each scope from the first to the last day; all of a dataset without days. */
+export async function writtenWindows(db: Database | Tx, imports: readonly string[]): Promise<Window[]> {
+  const rows = await sql`select scope, min(day)::text as from, (max(day) + 1)::text as to
+    from window_ledger_before where job_id = any (${[...imports]}::uuid[]) group by scope order by scope`.execute(
+    db,
+  )
+  const windows = Windows.parse(rows.rows)
+  return windows.length > 0 ? windows : [{ scope: '', from: null, to: null }]
+}

@@ -1,0 +1,147 @@
+import { hasRole, type Principal } from '@aduana/contracts/identity'
+import { JobAccepted } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import type { UndoRequest } from '@aduana/contracts/undo'
+import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import { audit } from '@aduana/db/audit'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { jsonb } from '@aduana/db/jsonb'
+import { violatedConstraint } from '@aduana/db/sql-errors'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import { newJobId } from './accept.ts'
+import { type Once, once, type RepeatableRequest } from './once.ts'
+import { readJob } from './read.ts'
+import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
+import { wakeDispatchers } from './transitions.ts'
+import { type LoadedImport, loadedImports, unwindingOf } from './undo-plan.ts'
+import {
+  overlap,
+  refuseExpired,
+  refuseForeign,
+  refuseOpenUndo,
+  refuseState,
+  refuseWithoutImage,
+  undoOpen,
+} from './undo-refusals.ts'
+
+/**
+ * Accept to take an import back: a job of its own does it. What can be refused is refused here; the job checks again,
+ * when it has the windows.
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_undone`, `undo_open`, `undo_expired`,
+ * `undo_overlap`, `queue_full`, `idempotency_key_reused`
+ */
+export async function undoImport(
+  context: QueueLimits & { db: Database },
+  principal: Principal,
+  id: string,
+  request: UndoRequest,
+  repeatable?: RepeatableRequest,
+): Promise<Once<JobAccepted>> {
+  const { db } = context
+  if (!hasRole(principal.role, 'operator'))
+    throw new ProblemError('forbidden', 'Undoing needs the role operator, steward or admin.')
+  await readJob(db, principal, id)
+  try {
+    const accepted = await inTransaction(db, async (tx) => {
+      await sql`set local lock_timeout = '20s'`.execute(tx)
+      return once(tx, repeatable, JobAccepted, async () => {
+        await holdRoom(tx)
+        await ensureRoom(tx, context, principal.tenant)
+        const undo = newJobId()
+        await create(tx, principal, { id, undo, request })
+        return { status: 202, body: { id: undo, status: 'QUEUED' as const } }
+      })
+    })
+    await failPoint('accept.after-commit')
+    return accepted
+  } catch (error) {
+    if (violatedConstraint(error) === 'jobs_one_undo') throw undoOpen(undefined)
+    throw error
+  }
+}
+
+interface Undoing {
+  /** The import. */
+  id: string
+  /** The job that takes it back. */
+  undo: string
+  request: UndoRequest
+}
+
+async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoing): Promise<void> {
+  // Nobody else begins to take it back, nor are its files removed, until this is committed.
+  const job = await tx
+    .selectFrom('jobs')
+    .select(['type', 'status', 'batch_deleted', 'undone_by', 'dry_run', 'dataset_id'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirstOrThrow()
+  refuseState(job)
+  await refuseOpenUndo(tx, id)
+  const [first] = await loadedImports(tx, sql`j.id = ${id}`)
+  if (!first)
+    throw new ProblemError('illegal_transition', 'The job has loaded nothing that could be taken back.')
+  const dataset = await currentDataset(tx, first.datasetId)
+  await refuseExpired(tx, first, dataset.definition)
+  await refuseWithoutImage(tx, first)
+  const unwinding = await unwindingOf(tx, first)
+  if (unwinding.length > 1 && !request.unwind) throw overlap(unwinding.filter((one) => one.id !== id))
+  refuseForeign(principal, unwinding)
+  await insert(tx, principal, { id, undo, request }, first, dataset.code)
+}
+
+/** A dataset as it is declared now: for how long imports can be undone is its policy of today. */
+async function currentDataset(tx: Tx, id: string): Promise<RegisteredDataset> {
+  const { code } = await tx
+    .selectFrom('datasets')
+    .select('code')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return readDataset(tx, code)
+}
+
+async function insert(
+  tx: Tx,
+  principal: Principal,
+  { id, undo, request }: Undoing,
+  first: LoadedImport,
+  dataset: string,
+): Promise<void> {
+  const { importNo } = first
+  const file = await tx
+    .selectFrom('imports')
+    .select('file_name')
+    .where('job_id', '=', id)
+    .executeTakeFirstOrThrow()
+  await tx
+    .insertInto('jobs')
+    .values({
+      id: undo,
+      type: 'undo',
+      dataset_id: first.datasetId,
+      parent_id: id,
+      user_id: principal.userId,
+      tenant: principal.tenant,
+      companies: principal.companies,
+      warehouses: principal.warehouses,
+      message: 'Waiting to be processed',
+      parameters: jsonb({ import: id, importNo, unwind: request.unwind, fileName: file.file_name }),
+    })
+    .execute()
+  await appendEvent(tx, {
+    key: `${undo}:accepted`,
+    jobId: undo,
+    datasetId: first.datasetId,
+    event: { type: 'undo.accepted', dataset, import: id, unwind: request.unwind },
+  })
+  await audit(tx, {
+    actor: principal.userId,
+    action: 'import.undo',
+    subjectType: 'job',
+    subjectId: id,
+    details: { undo, importNo, unwind: request.unwind },
+  })
+  await wakeDispatchers(tx)
+}

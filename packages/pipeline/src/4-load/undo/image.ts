@@ -1,0 +1,100 @@
+import { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import { StoreError } from '@aduana/artifacts/store'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { copyBack, createImageTable, imageTable } from '@aduana/datasets/undo'
+import { stageOutput } from '@aduana/jobs/stage-log'
+import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { RefusedError } from '../../refused.ts'
+import { fetchFileOf } from '../../stage-files.ts'
+import { LoadOutput } from '../../stage-outputs.ts'
+import { BEFORE_IMAGE } from '../before-image.ts'
+import type { Undoing } from './reverse.ts'
+
+/** The before-image of an import. */
+export interface Image {
+  rows: number
+  /** The rows as a local file, where there are any, and their columns. */
+  file: { path: string; columns: string[] } | undefined
+  /** The temporary table that holds the rows; for upserts only. */
+  table: string | undefined
+}
+
+/** Fetch the before-image of an import; that of an upsert goes into a temporary table. @throws RefusedError */
+export async function openImage(
+  undoing: Undoing,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+): Promise<Image> {
+  const { client } = undoing
+  const { beforeRows: rows } = LoadOutput.parse(await stageOutput(undoing.tx, one.id, 'load'))
+  if (rows === undefined) throw gone(one, 'it was loaded before such rows were kept')
+  const file = rows === 0 ? undefined : await fetchImage(undoing, one)
+  if (one.mode !== 'upsert') return { rows, file, table: undefined }
+  const table = imageTable(one.importNo)
+  await client.query(createImageTable(definition, one.importNo, file?.columns ?? [ID_OF_ROW]))
+  if (file) {
+    await copyImage(undoing, copyBack(definition, file.columns, table), file.path, rows)
+    await client.query(`analyze ${table}`)
+  }
+  return { rows, file, table }
+}
+
+const ID_OF_ROW = 'id'
+
+async function fetchImage({ job }: Undoing, one: LoadedImport): Promise<NonNullable<Image['file']>> {
+  try {
+    const path = await fetchFileOf(job, one.id, BEFORE_IMAGE, `${one.importNo}-${BEFORE_IMAGE}`)
+    return { path, columns: await readHeader(path) }
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === 'missing' || error.code === 'damaged'))
+      throw gone(one, error.message)
+    throw error
+  }
+}
+
+function gone(one: LoadedImport, why: string): RefusedError {
+  return new RefusedError({
+    code: 'artifact_missing',
+    detail: `The rows that import #${one.importNo} replaced cannot be brought back: ${why} Nothing was changed. To replace its rows, import a file for the same days.`,
+  })
+}
+
+/** COPY a before-image into a table. @throws Error when not every row arrives */
+export async function copyImage(
+  { client, job }: Pick<Undoing, 'client' | 'job'>,
+  statement: string,
+  path: string,
+  rows: number,
+): Promise<void> {
+  const arrived = await copyFile(client, statement, path, job.signal)
+  if (arrived !== rows) throw new Error(`${rows} rows were kept, but ${arrived} arrived in the table`)
+}
+
+async function copyFile(
+  client: pg.PoolClient,
+  statement: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<number> {
+  const copy = client.query(copyFrom(statement))
+  await pipeline(createReadStream(path), createGunzip(), copy, { signal })
+  return copy.rowCount
+}
+
+/** The names in the first line of a before-image. */
+async function readHeader(path: string): Promise<string[]> {
+  const content = createReadStream(path).pipe(createGunzip())
+  let text = ''
+  for await (const part of content.setEncoding('utf8')) {
+    text += part
+    if (text.includes('\n')) break
+  }
+  const line = text.slice(0, text.indexOf('\n'))
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+  )
+}

@@ -1,0 +1,31 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Tx } from '@aduana/db/database'
+import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import { sql } from 'kysely'
+import { daysOf, type LedgerDay } from '../ledger.ts'
+import type { Image } from './image.ts'
+
+/**
+ * Give the days of an import back to whom they belonged before. A day that was nobody's stays with the import, which is
+ * marked as taken back. Answers the days on which rows have changed: for an upsert also those that rows have come back to.
+ */
+export async function giveDaysBack(
+  tx: Tx,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+  image: Image,
+): Promise<LedgerDay[]> {
+  const of = sql`b.job_id = ${one.id} and b.dataset_id = ${one.datasetId}`
+  await sql`update window_ledger l set job_id = b.former_job_id from window_ledger_before b
+    where ${of} and l.dataset_id = b.dataset_id and l.scope = b.scope and l.day = b.day
+      and l.job_id = b.job_id and b.former_job_id is not null`.execute(tx)
+  // Whoever came after the import now comes after the one before it.
+  await sql`update window_ledger_before n set former_job_id = b.former_job_id, former_rows = b.former_rows
+    from window_ledger_before b
+    where ${of} and n.former_job_id = b.job_id and n.dataset_id = b.dataset_id and n.scope = b.scope
+      and n.day = b.day`.execute(tx)
+  const written = await sql<LedgerDay>`select b.scope, b.day::text as day from window_ledger_before b
+    where ${of} order by b.scope, b.day`.execute(tx)
+  const moved = image.table && image.file ? await daysOf(tx, definition, image.table) : []
+  return [...written.rows, ...moved]
+}

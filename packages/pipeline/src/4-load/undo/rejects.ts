@@ -1,0 +1,26 @@
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/** What became of rejects when an import was taken back. */
+export interface Rejects {
+  rejectsSuperseded: number
+  rejectsReopened: number
+}
+
+/**
+ * The open rejects of an import that is taken back no longer matter; those of earlier imports, which its load had made
+ * matter no longer, are open again.
+ */
+export async function giveRejectsBack(tx: Tx, importId: string, undo: string): Promise<Rejects> {
+  const superseded = await sql`update quarantined_records
+    set state = 'superseded', superseded_by = ${undo}, updated_at = now()
+    where job_id = ${importId} and state = 'open'`.execute(tx)
+  const reopened = await sql`update quarantined_records q
+    set state = 'open', superseded_by = null, updated_at = now()
+    from jobs j where j.id = q.job_id and not j.batch_deleted
+      and q.superseded_by = ${importId} and q.state = 'superseded'`.execute(tx)
+  return {
+    rejectsSuperseded: Number(superseded.numAffectedRows ?? 0n),
+    rejectsReopened: Number(reopened.numAffectedRows ?? 0n),
+  }
+}

@@ -1,0 +1,71 @@
+import type { LeftByUndo, UndoResult } from '@aduana/contracts/undo'
+import { countMembersOf } from '@aduana/datasets/dimensions'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { Reversal, Undoing } from './reverse.ts'
+
+const Counted = z.tuple([z.object({ members: z.coerce.number() })])
+
+/** What an undo has put back, what stays on purpose, and what could not be put back. */
+export async function describeUndo(undoing: Undoing): Promise<UndoResult> {
+  const { reversals } = undoing
+  const sum = (of: (reversal: Reversal) => number) =>
+    reversals.reduce((total, reversal) => total + of(reversal), 0)
+  return {
+    imports: reversals.map(({ one }) => one.id),
+    reversed: {
+      deleted: sum(({ deleted }) => deleted),
+      restored: sum(({ restored }) => restored),
+      rejectsReopened: sum(({ rejectsReopened }) => rejectsReopened),
+      rejectsSuperseded: sum(({ rejectsSuperseded }) => rejectsSuperseded),
+    },
+    kept: await membersKept(undoing),
+    impossible: [...absentRows(sum(({ absent }) => absent)), ...(await confirmedRows(undoing))],
+  }
+}
+
+/** Members of dimensions that the imports created. */
+async function membersKept({ client, reversals }: Undoing): Promise<LeftByUndo[]> {
+  const kept = new Map<string, number>()
+  for (const { one, definition } of reversals)
+    for (const column of definition.columns) {
+      if (column.type !== 'text' || column.dimension?.onMissing !== 'create') continue
+      const counted = await client.query(countMembersOf(column.dimension, one.id))
+      const [{ members }] = Counted.parse(counted.rows)
+      const { table } = column.dimension
+      kept.set(table, (kept.get(table) ?? 0) + members)
+    }
+  return [...kept]
+    .filter(([, count]) => count > 0)
+    .map(([table, count]) => ({
+      what: `members of ${table}`,
+      count,
+      why: 'rows of other imports may point at them; members are never deleted',
+    }))
+}
+
+function absentRows(count: number): LeftByUndo[] {
+  if (count === 0) return []
+  return [{ what: 'changed rows', count, why: 'they are no longer in the table: somebody else deleted them' }]
+}
+
+/** Later upserts that sent rows as they were stored wrote nothing, so nothing of them is left either. */
+async function confirmedRows({ tx, reversals }: Undoing): Promise<LeftByUndo[]> {
+  const oldest = reversals.at(-1)
+  if (oldest?.one.mode !== 'upsert') return []
+  const rows = await sql<{ unchanged: string | null; imports: string[] | null }>`
+    select sum(j.unchanged) as unchanged, array_agg(i.import_no::text order by i.import_no) as imports
+    from jobs j join imports i on i.job_id = j.id
+    where j.dataset_id = ${oldest.one.datasetId} and j.loaded_at > ${oldest.one.loadedAt.toISOString()}::timestamptz
+      and not j.batch_deleted and j.unchanged > 0`.execute(tx)
+  const [found] = rows.rows
+  if (!found || found.unchanged === null || found.imports === null) return []
+  const numbers = found.imports.map((number) => `#${number}`).join(', ')
+  return [
+    {
+      what: 'rows that later imports sent unchanged, at most',
+      count: Number(found.unchanged),
+      why: `the imports ${numbers} found them stored as they sent them and wrote nothing; where they were rows of the import that was taken back, import those files again`,
+    },
+  ]
+}

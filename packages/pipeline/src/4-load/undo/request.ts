@@ -1,0 +1,48 @@
+import { Role, ScopeList } from '@aduana/contracts/identity'
+import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import { mayUndo, overlapDetail } from '@aduana/jobs/undo-refusals'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { RefusedError } from '../../refused.ts'
+import type { StageJob } from '../../stage.ts'
+
+/** Who asked for an undo, when, and whether later imports may be taken back with it. */
+const UndoFacts = z.object({
+  userId: z.uuid(),
+  role: Role,
+  companies: ScopeList,
+  warehouses: ScopeList,
+  unwind: z.boolean(),
+  acceptedAt: z.coerce.date(),
+})
+export type UndoFacts = z.infer<typeof UndoFacts>
+
+/** What the undo of a run is to do. */
+export async function readRequest({ context, run }: StageJob): Promise<UndoFacts> {
+  const rows = await sql`select j.user_id as "userId", u.role, j.companies, j.warehouses,
+      (j.parameters -> 'unwind')::boolean as unwind, j.created_at as "acceptedAt"
+    from jobs j join users u on u.id = j.user_id where j.id = ${run.jobId}`.execute(context.db)
+  return UndoFacts.parse(rows.rows[0])
+}
+
+/**
+ * Refuse to go on over later imports: unless all of them may be taken back too. What was loaded after the undo was asked
+ * for is not meant by it.
+ * @throws RefusedError `undo_overlap`
+ */
+export function refuseLater(request: UndoFacts, later: readonly LoadedImport[]): void {
+  if (!request.unwind) throw refused(overlapDetail(later), later)
+  const newer = later.filter(({ loadedAt }) => loadedAt > request.acceptedAt)
+  if (newer.length > 0)
+    throw refused(`${overlapDetail(newer)} They were loaded after this undo was asked for.`, newer)
+  const foreign = later.filter((one) => !mayUndo(request, one))
+  if (foreign.length > 0) throw refused(`${overlapDetail(foreign)} Only an admin may do so.`, foreign)
+}
+
+function refused(detail: string, later: readonly LoadedImport[]): RefusedError {
+  return new RefusedError({
+    code: 'undo_overlap',
+    detail: `${detail} Nothing was changed.`,
+    jobs: later.map(({ id }) => id),
+  })
+}

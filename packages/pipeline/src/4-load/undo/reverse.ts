@@ -1,0 +1,105 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { readDefinition } from '@aduana/datasets/registry'
+import { laterWriters } from '@aduana/datasets/undo'
+import type { Tx } from '@aduana/db/database'
+import { changeJob } from '@aduana/jobs/transitions'
+import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo-plan'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { z } from 'zod'
+import type { StageJob } from '../../stage.ts'
+import { TryAgainError } from '../../try-again.ts'
+import type { LedgerDay } from '../ledger.ts'
+import { type Image, openImage } from './image.ts'
+import { giveDaysBack } from './ledger.ts'
+import { giveRejectsBack, type Rejects } from './rejects.ts'
+import { refuseLater, type UndoFacts } from './request.ts'
+import { type Rows, takeRowsBack } from './rows.ts'
+
+/** An import that has been taken back in the transaction. */
+export interface Reversal extends Rows, Rejects {
+  one: LoadedImport
+  definition: DatasetDefinition
+  /** The days on which rows have changed. */
+  days: LedgerDay[]
+}
+
+/** A transaction that takes imports back. */
+export interface Undoing {
+  job: StageJob
+  tx: Tx
+  client: pg.PoolClient
+  request: UndoFacts
+  /** What has been taken back so far, newest first. */
+  reversals: Reversal[]
+}
+
+const Writers = z.array(z.object({ import_no: z.int() }))
+
+/**
+ * Take an import back; before it, newest first, all that stands on it, if that was asked for.
+ * @throws RefusedError `undo_overlap`; TryAgainError when something moved in between
+ */
+export async function reverse(undoing: Undoing, one: LoadedImport): Promise<void> {
+  const { tx, job, request } = undoing
+  await mustHold(undoing, one)
+  const pinned = await readDefinition(tx, one.datasetId, one.version)
+  const definition = { ...pinned, loadMode: one.mode }
+  const image = await openImage(undoing, one, definition)
+  for (;;) {
+    const later = await standing(undoing, one, definition)
+    const [newest] = later
+    if (newest === undefined) break
+    refuseLater(request, later)
+    await reverse(undoing, newest)
+  }
+  undoing.reversals.push(await takeBack(undoing, one, definition, image))
+  job.report({ fraction: 0.9, message: `Import #${one.importNo} is taken back` })
+}
+
+/** The imports that stand on one, newest first: by the days that they own, and by the rows that they have changed. */
+async function standing(
+  { tx, client }: Undoing,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+): Promise<LoadedImport[]> {
+  const owners = await laterOwners(tx, one)
+  if (one.mode !== 'upsert') return owners
+  const rows = Writers.parse((await client.query(laterWriters(definition, one.importNo))).rows)
+  const numbers = rows.map((row) => row.import_no)
+  if (numbers.length === 0) return owners
+  const writers = await loadedImports(tx, sql`i.import_no = any (${numbers}::int[])`)
+  if (writers.length !== numbers.length)
+    throw new Error(`rows of import #${one.importNo} were changed by imports that are not there: ${numbers}`)
+  const known = new Set(owners.map(({ id }) => id))
+  return [...owners, ...writers.filter(({ id }) => !known.has(id))].sort(newestFirst)
+}
+
+async function takeBack(
+  undoing: Undoing,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+  image: Image,
+): Promise<Reversal> {
+  const { tx, job } = undoing
+  const rows = await takeRowsBack(undoing, one, definition, image)
+  const days = await giveDaysBack(tx, one, definition, image)
+  const rejects = await giveRejectsBack(tx, one.id, job.run.jobId)
+  const version = await changeJob(
+    tx,
+    { jobId: one.id, from: ['COMPLETED'] },
+    { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: its rows are gone' },
+  )
+  if (version === undefined) throw new TryAgainError(`import #${one.importNo} has not ended yet`)
+  return { one, definition, days, ...rows, ...rejects }
+}
+
+/** Nobody else may write where an import wrote while it is taken back; nor may it have been taken back meanwhile. */
+async function mustHold({ tx, job }: Undoing, one: LoadedImport): Promise<void> {
+  const [still] = await loadedImports(tx, sql`j.id = ${one.id}`)
+  if (!still) throw new TryAgainError(`import #${one.importNo} has been taken back in the meantime`)
+  const open = await sql`select 1 from window_ledger_before b where b.job_id = ${one.id} and not exists (
+    select from window_locks k where k.job_id = ${job.run.jobId} and k.dataset_id = b.dataset_id
+      and k.scope = b.scope and k.days @> b.day) limit 1`.execute(tx)
+  if (open.rows.length > 0) throw new TryAgainError(`the windows of import #${one.importNo} are not held`)
+}

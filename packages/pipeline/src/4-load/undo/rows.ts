@@ -1,0 +1,60 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { Day } from '@aduana/contracts/dates'
+import { absentRows, copyBack, deleteImported, restoreRows } from '@aduana/datasets/undo'
+import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { TryAgainError } from '../../try-again.ts'
+import { copyImage, type Image } from './image.ts'
+import type { Undoing } from './reverse.ts'
+
+/** What became of the rows of an import that was taken back. */
+export interface Rows {
+  deleted: number
+  restored: number
+  /** Rows that it had changed and that are no longer in the table, so that nothing could be put back. */
+  absent: number
+}
+
+/** Put the rows of the target back as they were before an import. */
+export async function takeRowsBack(
+  undoing: Undoing,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+  image: Image,
+): Promise<Rows> {
+  const { client } = undoing
+  const days = one.mode === 'upsert' ? undefined : await daysWritten(undoing, one)
+  const deleted = (await client.query(deleteImported(definition, one.importNo, days))).rowCount ?? 0
+  await failPoint('undo.after-delete', String(one.importNo))
+  if (one.mode === 'upsert') return { deleted, ...(await restore(undoing, one, definition, image)) }
+  if (image.file)
+    await copyImage(undoing, copyBack(definition, image.file.columns), image.file.path, image.rows)
+  return { deleted, restored: image.rows, absent: 0 }
+}
+
+const Absent = z.tuple([z.object({ absent: z.coerce.number() })])
+
+async function restore(
+  { client }: Undoing,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+  image: Image,
+): Promise<{ restored: number; absent: number }> {
+  if (image.rows === 0) return { restored: 0, absent: 0 }
+  const restored = (await client.query(restoreRows(definition, one.importNo))).rowCount ?? 0
+  const [{ absent }] = Absent.parse((await client.query(absentRows(definition, one.importNo))).rows)
+  // Another upsert, under another window, may have changed a row since we looked.
+  if (restored + absent !== image.rows)
+    throw new TryAgainError(`rows of import #${one.importNo} have just changed`)
+  return { restored, absent }
+}
+
+const Range = z.array(z.object({ from: Day, to: Day }))
+
+async function daysWritten({ tx }: Undoing, one: LoadedImport): Promise<{ from: Day; to: Day } | undefined> {
+  const rows = await sql`select min(day)::text as from, (max(day) + 1)::text as to from window_ledger_before
+    where job_id = ${one.id} having count(*) > 0`.execute(tx)
+  return Range.parse(rows.rows)[0]
+}
