@@ -8,6 +8,20 @@ TYPES.setTypeParser(pg.types.builtins.DATE, (text) => text)
 TYPES.setTypeParser(pg.types.builtins.INT8, (text) => text)
 TYPES.setTypeParser(pg.types.builtins.NUMERIC, (text) => text)
 
+/**
+ * A process that is frozen, or whose machine is gone, keeps its locks no longer than so: within a transaction it speaks
+ * every few seconds, and a transaction that may be silent for longer says so itself.
+ */
+const SESSION = [
+  'timezone=UTC',
+  'idle_in_transaction_session_timeout=15000',
+  'tcp_keepalives_idle=10',
+  'tcp_keepalives_interval=5',
+  'tcp_keepalives_count=3',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ')
+
 export interface PoolOptions {
   url: string
   max: number
@@ -30,7 +44,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: TYPES,
-    options: '-c timezone=UTC -c idle_in_transaction_session_timeout=60000',
+    options: SESSION,
   })
   pool.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error }))
   // A connection that is checked out reports its own breaking too; without a listener that would end the process.

@@ -1,5 +1,7 @@
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { markWork } from './evict.ts'
+import { OvertakenError } from './stage-log.ts'
 
 /** How long a lease lives without a heartbeat, by the database's clock. */
 const LEASE_SECONDS = 8
@@ -36,7 +38,9 @@ export function takeLease(db: Database, jobId: string, holder: string): Promise<
       returning fence`.execute(tx)
     const fence = taken.rows[0]?.fence
     if (fence === undefined) throw new Error(`no lease for job ${jobId}`)
-    await sql`update window_locks set fence = ${fence} where job_id = ${jobId}`.execute(tx)
+    const locks = await sql`update window_locks set fence = ${fence} where job_id = ${jobId}`.execute(tx)
+    // The job has ended in the meantime: there is nothing left to load under.
+    if (locks.numAffectedRows === 0n) throw new OvertakenError(`job ${jobId} holds no window`)
     return { jobId, holder, fence }
   })
 }
@@ -68,6 +72,7 @@ export async function forgetBackend(db: Database, lease: Lease): Promise<void> {
  * False means that this process has been fenced out and must roll back.
  */
 export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
+  await markWork(tx, lease.jobId)
   const held = await sql`select 1 from window_locks where job_id = ${lease.jobId} and fence = ${lease.fence}
     for update`.execute(tx)
   return held.rows.length > 0

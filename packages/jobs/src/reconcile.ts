@@ -5,8 +5,8 @@ import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { openStages } from './dispatch.ts'
+import { HEARTBEAT_SECONDS } from './evict.ts'
 import { failJob } from './finish.ts'
-import { HEARTBEAT_SECONDS } from './stage-log.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 
 /** A job whose workers died this often in the same stage is given up: it probably kills them. */

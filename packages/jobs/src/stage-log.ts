@@ -11,6 +11,7 @@ import {
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
+import { evictDeadWork, HEARTBEAT_SECONDS } from './evict.ts'
 import { markCancelled } from './finish.ts'
 import { changeJob } from './transitions.ts'
 
@@ -33,19 +34,17 @@ export type StageStart =
   | { kind: 'busy' }
   | { kind: 'stop'; reason: string }
 
-/** A run whose last sign of life is older is taken for dead. */
-export const HEARTBEAT_SECONDS = 5
-
 /**
  * Begin a stage, if PostgreSQL agrees that it is due: the job is in this attempt, the stages before are done and this
  * one is not, nobody alive is at it, and nobody has asked to cancel. The order of the flow itself is not trusted.
  */
-export function beginStage(
+export async function beginStage(
   db: Database,
   payload: StagePayload,
   stage: StageName,
   worker: string,
 ): Promise<StageStart> {
+  await evictDeadWork(db, payload.jobId)
   return inTransaction(db, async (tx): Promise<StageStart> => {
     const job = await tx
       .selectFrom('jobs')
@@ -129,6 +128,19 @@ async function openRun(
 /** A stage's run was overtaken: another process is at it, or has done it. Whatever the run did must be rolled back. */
 export class OvertakenError extends Error {
   override readonly name = 'OvertakenError'
+}
+
+/**
+ * Make sure, before a transaction commits something else than the end of its run, that the run is still the one that
+ * may; it stays so until the transaction ends.
+ * @throws OvertakenError so that the transaction rolls back
+ */
+export async function ensureCurrent(tx: Tx, run: StageRun): Promise<void> {
+  // Whoever takes a run over locks the job's row first.
+  await sql`select from jobs where id = ${run.jobId} for update`.execute(tx)
+  const open = await sql`select from stage_results where job_id = ${run.jobId} and stage = ${run.stage}
+    and attempt = ${run.attempt} and try = ${run.try} and state = 'running'`.execute(tx)
+  if (open.rows.length !== 1) throw new OvertakenError(`stage ${run.stage} of job ${run.jobId} was overtaken`)
 }
 
 /**

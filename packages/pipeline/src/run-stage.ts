@@ -5,6 +5,7 @@ import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { isTransient } from '@aduana/db/sql-errors'
+import { markWork } from '@aduana/jobs/evict'
 import { failJob, markCancelled } from '@aduana/jobs/finish'
 import { createProgressReporter } from '@aduana/jobs/progress'
 import {
@@ -126,6 +127,7 @@ async function settle(
   switch (result.kind) {
     case 'done':
       await inTransactionOnConnection(context.pool, async (tx, client) => {
+        await markWork(tx, run.jobId)
         await commitStage(tx, run, await result.commit(tx, client))
         await failPoint('stage.before-commit', place)
       })
@@ -151,6 +153,7 @@ async function fail(
 ): Promise<StageOutcome> {
   const located = { ...failure, stage: run.stage }
   const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
+    await markWork(tx, run.jobId)
     // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
     if (!(await closeRun(tx, run, 'failed', located))) return false
     await keep?.(tx, client)

@@ -196,6 +196,8 @@ async function exchange(
     await client.query(`lock table only ${targetTable(definition)} in access exclusive mode`)
     const { removed, survivors: others } = await survivors(client, definition, fresh.partition, fresh.days)
     if (others === 0) {
+      // Nobody can read now: should we be frozen, the server ends it.
+      await client.query(`set local idle_in_transaction_session_timeout = '10s'`)
       await run(client, dropPartition(definition, fresh.partition))
       await run(client, attachFresh(definition, fresh.name, fresh.partition))
       await client.query(`set local lock_timeout = '15s'`)

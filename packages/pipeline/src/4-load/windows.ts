@@ -1,7 +1,7 @@
 import { nextDay } from '@aduana/contracts/dates'
 import { inTransaction } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun } from '@aduana/jobs/stage-log'
+import { closeRun, ensureCurrent } from '@aduana/jobs/stage-log'
 import { changeJob } from '@aduana/jobs/transitions'
 import { claimWindows, type Window, waitForWindows } from '@aduana/jobs/windows'
 import { sql } from 'kysely'
@@ -37,6 +37,7 @@ export function claimOrPark(job: StageJob, windows: readonly Window[]): Promise<
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
       found_window = (select range_merge(range_agg(w)) from unnest(${windows.map(rangeText)}::daterange[]) as w)
       where job_id = ${run.jobId}`.execute(tx)
+    await ensureCurrent(tx, run)
     if (result.kind === 'held') return true
     await waitForWindows(tx, claim)
     const version = await changeJob(

@@ -49,9 +49,10 @@ export async function writeRows(
 async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
   let removed = await deleteOld(job, client, publishing)
   await failPoint('load.after-delete', String(job.facts.importNo))
-  for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   for (const part of remaining(publishing))
     await copyRows(job, client, publishing.source, part, publishing.meter)
+  // Last, because it may lock out whoever reads the target.
+  for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   const { image, meter } = publishing
   return { inserted: meter.copied, updated: 0, unchanged: 0, removed, image }
 }

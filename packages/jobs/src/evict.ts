@@ -1,0 +1,25 @@
+import type { Database, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/** A run whose last sign of life is older is taken for dead. */
+export const HEARTBEAT_SECONDS = 5
+
+const keyOf = (jobId: string) => sql`hashtextextended(${`work on job ${jobId}`}, 0)`
+
+/**
+ * Mark a transaction as one that works on a job, so that it can be found from outside. Its first statement: a process
+ * may be frozen at any of the later ones, holding locks that whoever takes the work over needs.
+ */
+export async function markWork(tx: Tx, jobId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock_shared(${keyOf(jobId)})`.execute(tx)
+}
+
+/** End the connections whose transactions work on a job, when no run of the job has shown a sign of life of late. */
+export async function evictDeadWork(db: Database, jobId: string): Promise<void> {
+  await sql`select pg_terminate_backend(l.pid) from pg_locks l
+    where l.locktype = 'advisory' and l.objsubid = 1 and l.pid <> pg_backend_pid()
+      and l.database = (select oid from pg_database where datname = current_database())
+      and (l.classid::bigint << 32 | l.objid::bigint) = ${keyOf(jobId)}
+      and not exists (select from stage_results s where s.job_id = ${jobId} and s.state = 'running'
+        and s.heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}))`.execute(db)
+}
