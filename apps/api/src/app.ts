@@ -23,6 +23,7 @@ import { importRoutes } from './routes/imports.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { undoRoutes } from './routes/undo.ts'
 import { wsRoute } from './routes/ws.ts'
 import { importTaker } from './uploads/import.ts'
 import { createFindUser } from './users/find-user.ts'
@@ -95,6 +96,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     importRoutes(routes, takeImport)
     jobRoutes(routes, context)
     approvalRoutes(routes, context)
+    undoRoutes(routes, context)
     datasetRoutes(routes, context)
     etlRoutes(routes, context, takeImport)
     healthRoutes(routes, context, demand)

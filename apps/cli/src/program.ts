@@ -10,6 +10,7 @@ import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from
 import { type LoginOptions, loginCommand } from './commands/login.ts'
 import { rejectsCommand } from './commands/rejects.ts'
 import { type SampleCommandOptions, sampleCommand } from './commands/sample.ts'
+import { type UndoOptions, undoCommand } from './commands/undo.ts'
 import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
 import { EXIT, exitCodeHelp } from './exit-codes.ts'
 import { Interrupted, type Io } from './io.ts'
@@ -108,6 +109,16 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .argument('<id>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) => exitWith(await cancelCommand(io, id, options)))
+
+  program
+    .command('undo')
+    .description('take an import back: its rows go, and what they replaced comes back')
+    .argument('<job>', undefined, uuid)
+    .option('--unwind', 'also the later imports that stand on it, newest first')
+    .option('--wait', 'wait for the end of the job', true)
+    .option('--no-wait', 'only ask for it')
+    .addOption(json())
+    .action(async (id: string, options: UndoOptions) => exitWith(await undoCommand(io, id, options)))
 
   program
     .command('rejects')

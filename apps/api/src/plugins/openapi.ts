@@ -2,7 +2,7 @@ import { Counts } from '@aduana/contracts/counts'
 import { Column, Condition, CrossRule, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { JobFailure } from '@aduana/contracts/failures'
 import { Principal } from '@aduana/contracts/identity'
-import { Artifact, ImportAccepted, Job, StageAttempt } from '@aduana/contracts/jobs'
+import { Artifact, ImportAccepted, Job, JobAccepted, StageAttempt } from '@aduana/contracts/jobs'
 import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
 import { Reject, RejectReason } from '@aduana/contracts/rejects'
 import swagger from '@fastify/swagger'
@@ -22,6 +22,7 @@ const NAMED = {
   DatasetDefinition,
   ImportAccepted,
   Job,
+  JobAccepted,
   JobFailure,
   Principal,
   Problem,

@@ -74,7 +74,8 @@ async function takeImport(
   }
 }
 
-function queueLimits(settings: ApiSettings): QueueLimits {
+/** How many jobs may wait, of all and of one tenant. */
+export function queueLimits(settings: ApiSettings): QueueLimits {
   const maxQueued = settings.ADUANA_MAX_QUEUED
   const share = Math.max(1, Math.floor(maxQueued * 0.8))
   return { maxQueued, maxQueuedPerTenant: settings.ADUANA_MAX_QUEUED_PER_TENANT ?? share }

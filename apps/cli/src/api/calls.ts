@@ -1,6 +1,6 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
 import { LoginResponse } from '@aduana/contracts/identity'
-import { Job, page } from '@aduana/contracts/jobs'
+import { Job, JobAccepted, page } from '@aduana/contracts/jobs'
 import { Reject } from '@aduana/contracts/rejects'
 import { z } from 'zod'
 import { type Api, get, post } from './api.ts'
@@ -61,6 +61,11 @@ export async function listJobs(
 /** Ask for the end of a job; the answer is the job as it then is. */
 export function cancelJob(api: Api, id: string): Promise<Job> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/cancel`, Job)
+}
+
+/** Take an import back; the answer names the job that does it. */
+export function undoImport(api: Api, id: string, request: { unwind: boolean }): Promise<JobAccepted> {
+  return post(api, `/api/jobs/${encodeURIComponent(id)}/undo`, JobAccepted, request)
 }
 
 /** The rejects of a job in the order of the file, at most `limit`. */

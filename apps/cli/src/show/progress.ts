@@ -1,4 +1,4 @@
-import { STAGES } from '@aduana/contracts/stages'
+import { STAGES, stagesOf } from '@aduana/contracts/stages'
 import type { UploadProgress } from '../api/upload.ts'
 import type { JobView } from '../follow/view.ts'
 import { formatBytes, formatCount, formatLeft, formatRate } from './figures.ts'
@@ -43,14 +43,15 @@ export function jobFacts(view: JobView): ProgressFacts {
     return { label: 'Done', percent: 100, figures: recordsOf(job.counts.records) }
   if (job.waitingFor !== null)
     return { label: 'Waiting', percent: null, figures: [view.message || `for the ${job.waitingFor}`] }
-  const number = STAGES.findIndex(({ name }) => name === view.stage)
-  const stage = STAGES[number]
+  const stages = STAGES.filter(({ name }) => stagesOf(job.type).includes(name))
+  const number = stages.findIndex(({ name }) => name === view.stage)
+  const stage = stages[number]
   if (job.status === 'QUEUED' || !stage)
     return { label: 'Queued', percent: null, figures: view.message ? [view.message] : [] }
   const rate = view.rowsPerSecond ? [formatRate(view.rowsPerSecond)] : []
   const left = view.etaSeconds ? [formatLeft(view.etaSeconds)] : []
   return {
-    label: `${number + 1}/${STAGES.length} ${stage.title}`,
+    label: `${number + 1}/${stages.length} ${stage.title}`,
     percent: view.progress,
     figures: [...itemsOf(view), ...rate, ...left],
   }

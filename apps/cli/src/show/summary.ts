@@ -2,6 +2,7 @@ import type { Job } from '@aduana/contracts/jobs'
 import type { JobReport, ReasonGroup } from '../api/calls.ts'
 import { formatCount, formatRate, formatSeconds } from './figures.ts'
 import { printable, renderTable, shortened } from './table.ts'
+import { undoneLines } from './undone.ts'
 
 const TOP_REASONS = 8
 const EXAMPLE_LENGTH = 60
@@ -16,7 +17,7 @@ export interface Place {
 export function renderSummary(job: Job, report: JobReport | undefined, at: Place): string {
   const blocks = [
     headline(job),
-    countLines(job, report),
+    job.type === 'undo' ? undoneLines(job) : countLines(job, report),
     reasonLines(report?.rejects ?? []),
     nextLines(job, at),
   ]
@@ -24,9 +25,11 @@ export function renderSummary(job: Job, report: JobReport | undefined, at: Place
 }
 
 function headline(job: Job): string {
+  if (job.type === 'undo') return undoHeadline(job)
   const what = `${printable(String(job.parameters.fileName ?? 'Job'))} → ${job.dataset ?? job.type}`
   switch (job.status) {
     case 'COMPLETED':
+      if (job.batchDeleted) return `${what}: undone; its rows are gone`
       return (job.counts.quarantined ?? 0) > 0
         ? `${what}: loaded, with ${formatCount(job.counts.quarantined ?? 0)} records in quarantine`
         : `${what}: loaded`
@@ -36,6 +39,20 @@ function headline(job: Job): string {
       return `${what}: cancelled; nothing was loaded`
     case 'QUEUED':
     case 'PROCESSING':
+      return `${what}: ${printable(job.message)}`
+  }
+}
+
+function undoHeadline(job: Job): string {
+  const what = `Undo of import #${String(job.parameters.importNo ?? '')} (${printable(String(job.parameters.fileName ?? ''))}) in ${job.dataset ?? ''}`
+  switch (job.status) {
+    case 'COMPLETED':
+      return `${what}: done`
+    case 'FAILED':
+      return `${what}: failed (${job.error?.code ?? 'unknown'})${job.error ? `\n${printable(job.error.detail)}` : ''}`
+    case 'CANCELLED':
+      return `${what}: cancelled; nothing was changed`
+    default:
       return `${what}: ${printable(job.message)}`
   }
 }

@@ -1,0 +1,28 @@
+import type { Job } from '@aduana/contracts/jobs'
+import { UndoResult } from '@aduana/contracts/undo'
+import { formatCount } from './figures.ts'
+import { printable } from './table.ts'
+
+/** What an undo has reversed, kept and could not put back, one line for each; empty while it has no result. */
+export function undoneLines(job: Job): string {
+  const parsed = UndoResult.safeParse(job.result)
+  if (!parsed.success) return ''
+  const { imports, reversed, kept, impossible } = parsed.data
+  const lines: [string, number][] = [
+    ['imports taken back', imports.length],
+    ['rows deleted', reversed.deleted],
+    ['rows as before', reversed.restored],
+    ['rejects open again', reversed.rejectsReopened],
+    ['rejects that no longer matter', reversed.rejectsSuperseded],
+  ]
+  const width = Math.max(...lines.map(([what]) => what.length))
+  return [
+    ...lines.map(([what, count]) => `  ${what.padEnd(width)}  ${formatCount(count)}`),
+    ...kept.map(
+      ({ what, count, why }) => `  kept: ${formatCount(count)} ${printable(what)}: ${printable(why)}`,
+    ),
+    ...impossible.map(
+      ({ what, count, why }) => `  not put back: ${formatCount(count)} ${printable(what)}: ${printable(why)}`,
+    ),
+  ].join('\n')
+}
