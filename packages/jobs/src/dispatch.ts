@@ -18,12 +18,13 @@ export interface DispatchLimits {
 const WAITING_STATES: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
 
 /**
- * Give free windows to the jobs that wait for them, in the order in which they came. A job that gets its windows is
+ * Give free windows to the jobs that wait for them, in the order in which they were accepted. A job that gets its windows is
  * ready to be admitted (again).
  */
 export async function wakeWaiters(db: Database): Promise<void> {
   const waiting = await sql<{ job_id: string }>`
-    select job_id, min(id) as place from window_waiters group by job_id order by place`.execute(db)
+    select w.job_id from window_waiters w join jobs j on j.id = w.job_id
+    group by w.job_id, j.created_at order by j.created_at, w.job_id`.execute(db)
   for (const { job_id: jobId } of waiting.rows) {
     const woken = await inTransaction(db, async (tx) => {
       const claim = await waitingClaim(tx, jobId)
