@@ -70,6 +70,25 @@ test('a job whose flow is gone from Redis is admitted again, once it has looked 
   expect(await database.job(id)).toMatchObject({ lost_count: 0, status: 'PROCESSING' })
 })
 
+test('a job whose stage was put off by hand is admitted again, and that says nothing against it', async () => {
+  const id = await inWork()
+  const stage = `${id}_1_parse`
+  const queue = `${redis.prefix}:1-parse`
+  const put = async (milliseconds: number) => {
+    await redis.redis.lrem(`${queue}:wait`, 0, stage)
+    await redis.redis.zadd(`${queue}:delayed`, (Date.now() + milliseconds) * 0x1000, stage)
+  }
+  const suspicions: Suspicions = new Map()
+  await put(60_000)
+  await pass(suspicions)
+  expect(suspicions.size).toBe(0)
+  await put(3_600_000)
+  await pass(suspicions)
+  await pass(suspicions)
+  expect(await lost(id)).toBe(true)
+  expect(await database.job(id)).toMatchObject({ lost_count: 0 })
+})
+
 test('a suspicion against an earlier attempt is none against the next', async () => {
   const id = await inWork()
   await redis.wipe()

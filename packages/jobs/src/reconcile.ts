@@ -52,7 +52,9 @@ export async function reconcile(
     await readmit(
       db,
       job,
-      state === 'missing' ? undefined : { stage: undefined, reason: `its work was ${state}` },
+      state === 'missing' || state === 'put-off'
+        ? undefined
+        : { stage: undefined, reason: `its work was ${state}` },
     )
   }
   for (const id of suspicions.keys()) if (!seen.has(id)) suspicions.delete(id)
@@ -74,7 +76,7 @@ async function lookAt(
   db: Database,
   flows: Flows,
   job: QuietJob,
-): Promise<'fine' | 'missing' | 'failed' | 'stuck'> {
+): Promise<'fine' | 'missing' | 'put-off' | 'failed' | 'stuck'> {
   const stages = await openStages(db, job)
   const all = await flows.states({ jobId: job.id, attempt: job.attempt }, stagesOf(JobType.parse(job.type)))
   const first = stages[0]
@@ -86,7 +88,7 @@ async function lookAt(
   const before = index > 0 ? all[index - 1] : undefined
   if (state === 'waiting-children')
     return before !== undefined && RUNNABLE.includes(before) ? 'fine' : 'stuck'
-  return state === 'failed' || state === 'missing' ? state : 'stuck'
+  return state === 'failed' || state === 'missing' || state === 'put-off' ? state : 'stuck'
 }
 
 interface Death {

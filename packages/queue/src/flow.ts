@@ -6,8 +6,13 @@ import { createRedis } from './redis.ts'
 
 const DAY_SECONDS = 86_400
 
-/** What BullMQ knows of one stage of a flow; `missing` when it knows nothing. */
-export type StageJobState = JobState | 'missing'
+/**
+ * What BullMQ knows of one stage of a flow; `missing` when it knows nothing, `put-off` when it is delayed by more than
+ * any retry of ours would be: by hand, or by a process whose clock is wrong.
+ */
+export type StageJobState = JobState | 'missing' | 'put-off'
+
+const LONGEST_DELAY_MS = 15 * 60_000
 
 export interface FlowRequest extends StagePayload {
   /** Shown in Bull Board beside the stage: "production #12". */
@@ -90,8 +95,11 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
       const { queueOf } = await open()
       return Promise.all(
         stages.map(async (stage) => {
-          const job = await queueOf(stage).getJob(stageJobId(payload, stage))
-          const state = (await job?.getState()) ?? 'unknown'
+          const queue = queueOf(stage)
+          const id = stageJobId(payload, stage)
+          const state = (await (await queue.getJob(id))?.getState()) ?? 'unknown'
+          if (state === 'delayed' && (await delayOf(connection, queue, id)) > LONGEST_DELAY_MS)
+            return 'put-off'
           return state === 'unknown' ? 'missing' : state
         }),
       )
@@ -113,6 +121,13 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
       connection.disconnect()
     },
   }
+}
+
+/** Milliseconds until a delayed job is due; 0 when it is. */
+async function delayOf(redis: Redis, queue: Queue, id: string): Promise<number> {
+  const score = await redis.zscore(queue.toKey('delayed'), id)
+  // BullMQ keeps the order of jobs that are due at the same time in the lowest 12 bits.
+  return score === null ? 0 : Math.max(0, Number(score) / 0x1000 - Date.now())
 }
 
 function createProducer(connection: Redis, prefix: string, logger: Logger): Producer {
