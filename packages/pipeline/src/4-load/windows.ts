@@ -1,9 +1,16 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { nextDay } from '@aduana/contracts/dates'
-import { inTransaction } from '@aduana/db/database'
+import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun, ensureCurrent } from '@aduana/jobs/stage-log'
-import { changeJob } from '@aduana/jobs/transitions'
-import { claimWindows, type Window, waitForWindows } from '@aduana/jobs/windows'
+import { closeRun, ensureCurrent, type StageRun } from '@aduana/jobs/stage-log'
+import { changeJob, wakeDispatchers } from '@aduana/jobs/transitions'
+import {
+  claimWindows,
+  type Obstacle,
+  type Window,
+  type WindowClaim,
+  waitForWindows,
+} from '@aduana/jobs/windows'
 import { sql } from 'kysely'
 import type { ImportFacts } from '../import-facts.ts'
 import type { StageJob } from '../stage.ts'
@@ -25,39 +32,66 @@ export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window
   })
 }
 
+/** How long a load waits for those before it to find their days, before it gives back its worker. */
+const PATIENCE_MS = 400
+const LOOK_AGAIN_MS = 40
+
 /**
  * Claim the windows. When they are taken the job stands in line and gives back its worker: the dispatcher brings it
- * back within a second of the release.
+ * back within a second of the release. Only for imports that are about to know their days does it wait a moment.
  */
-export function claimOrPark(job: StageJob, windows: readonly Window[]): Promise<boolean> {
+export async function claimOrPark(job: StageJob, windows: readonly Window[]): Promise<boolean> {
+  const deadline = performance.now() + PATIENCE_MS
+  for (;;) {
+    const answer = await claimOnce(job, windows, performance.now() < deadline)
+    if (answer !== 'look-again') return answer === 'held'
+    await delay(LOOK_AGAIN_MS, undefined, { signal: job.signal })
+  }
+}
+
+function claimOnce(
+  job: StageJob,
+  windows: readonly Window[],
+  patient: boolean,
+): Promise<'held' | 'parked' | 'look-again'> {
   const { context, facts, run } = job
   const claim = { jobId: run.jobId, datasetId: facts.datasetId, windows }
   return inTransaction(context.db, async (tx) => {
     const result = await claimWindows(tx, claim)
+    if (patient && result.kind === 'taken' && result.because === 'not-known-yet') return 'look-again'
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
       found_window = (select range_merge(range_agg(w)) from unnest(${windows.map(rangeText)}::daterange[]) as w)
       where job_id = ${run.jobId}`.execute(tx)
+    // Those who wait only to know these days need not wait longer.
+    await wakeDispatchers(tx)
     await ensureCurrent(tx, run)
-    if (result.kind === 'held') return true
-    await waitForWindows(tx, claim)
-    const version = await changeJob(
-      tx,
-      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
-      {
-        waiting_for: 'window',
-        message: `Waiting for the window that job ${result.by} holds`,
-        eta_seconds: null,
-      },
-    )
-    await closeRun(tx, run, 'lost', null)
-    if (version !== undefined)
-      await appendEvent(tx, {
-        key: `${run.jobId}:waiting:${version}`,
-        jobId: run.jobId,
-        event: { type: 'job.waiting', reason: `window held by ${result.by}` },
-      })
-    return false
+    if (result.kind === 'held') return 'held'
+    await park(tx, run, claim, result)
+    return 'parked'
   })
+}
+
+async function park(tx: Tx, run: StageRun, claim: WindowClaim, { by, because }: Obstacle): Promise<void> {
+  await waitForWindows(tx, claim)
+  const reason = `${WAITING[because]} (job ${by})`
+  const version = await changeJob(
+    tx,
+    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+    { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
+  )
+  await closeRun(tx, run, 'lost', null)
+  if (version !== undefined)
+    await appendEvent(tx, {
+      key: `${run.jobId}:waiting:${version}`,
+      jobId: run.jobId,
+      event: { type: 'job.waiting', reason },
+    })
+}
+
+const WAITING: Readonly<Record<Obstacle['because'], string>> = {
+  held: 'another job holds the window',
+  'waited-for': 'an import that was accepted earlier waits for the window',
+  'not-known-yet': 'an import that was accepted earlier is still reading its days',
 }
 
 function rangeText(window: Window): string {
