@@ -14,8 +14,7 @@ export const SCHEDULES = [
   },
   {
     name: 'retention',
-    title:
-      'Remove files that their dataset does not keep any longer, and what requests were answered long ago',
+    title: 'Remove files that their dataset does not keep any longer',
     pattern: '17 3 * * *',
     timeZone: 'America/Bogota',
   },

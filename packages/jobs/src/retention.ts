@@ -6,22 +6,18 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
-import { KEY_DAYS } from './once.ts'
 import { dueFiles, type Keeping } from './retention-due.ts'
 
 const JOBS_AT_ONCE = 200
-const REQUESTS_AT_ONCE = 5000
 
 /** What a run of the retention removed; nothing when another process was at it. */
 export interface Removed {
   files: number
   bytes: number
-  requests: number
 }
 
 /**
- * Remove the files that their datasets do not keep any longer, and the answers to requests that nobody repeats any more.
- * What undo, retry or replay still need stays. Safe at any time and any number of times: only one process does it at
+ * Remove the files that their datasets do not keep any longer. What undo, retry or replay still need stays. Safe at any time and any number of times: only one process does it at
  * once, and the bytes of a file that a process left behind when it died are swept by the housekeeping.
  */
 export async function applyRetention(
@@ -30,10 +26,9 @@ export async function applyRetention(
   logger: Logger,
   now: Date = new Date(),
 ): Promise<Removed> {
-  const removed = { files: 0, bytes: 0, requests: 0 }
+  const removed = { files: 0, bytes: 0 }
   const claimed = await whileClaimed(db, async () => {
     for (const keeping of await keepings(db, now)) await removeFiles(db, store, keeping, removed)
-    removed.requests = await removeRequests(db, now)
   })
   logger.info({ event: 'retention.done', claimed, ...removed })
   return removed
@@ -109,17 +104,4 @@ async function markRemoved(tx: Tx, keeping: Keeping): Promise<{ key: string; byt
     },
   })
   return files.rows
-}
-
-async function removeRequests(db: Database, now: Date): Promise<number> {
-  let removed = 0
-  for (;;) {
-    const some = await sql`
-      delete from idempotency_keys where (user_id, key) in (select user_id, key from idempotency_keys
-        where created_at < ${now}::timestamptz - make_interval(days => ${KEY_DAYS})
-        order by created_at limit ${REQUESTS_AT_ONCE} for update skip locked)`.execute(db)
-    const count = Number(some.numAffectedRows ?? 0n)
-    removed += count
-    if (count < REQUESTS_AT_ONCE) return removed
-  }
 }

@@ -1,0 +1,64 @@
+import type { Job } from '@aduana/contracts/jobs'
+import { keepHouse } from '@aduana/jobs/housekeeping'
+import { applyRetention } from '@aduana/jobs/retention'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+const HEADER =
+  'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+
+let system: TestSystem
+beforeAll(async () => {
+  system = await createTestSystem({ workers: 1 })
+})
+afterAll(() => system.close())
+
+/** Twenty rows of two days; `bad` of them have a machine that cannot be. */
+function file(material: string, bad = 0): string {
+  const rows = Array.from(
+    { length: 20 },
+    (_, n) => `2024-05-0${(n % 2) + 1};${n < bad ? 'x' : 'M001'};W0001;1;${material};L${n};1;1;`,
+  )
+  return `${HEADER}\n${rows.join('\n')}\n`
+}
+
+async function keptFiles(job: Job): Promise<string[]> {
+  const { rows } = await system.database.pool.query(
+    'select name, key from artifacts where job_id = $1 and removed_at is null order by name',
+    [job.id],
+  )
+  const there: string[] = []
+  for await (const { key } of system.store.list(`jobs/${job.id}`)) there.push(key)
+  expect(there.sort()).toEqual(rows.map(({ key }: { key: string }) => key).sort())
+  return rows.map(({ name }: { name: string }) => name)
+}
+
+test('the files of imports go when their time is over, and not before', { timeout: 120_000 }, async () => {
+  const first = await system.import(file('PVC'), { dataset: 'production' })
+  const second = await system.import(file('PET', 2), { dataset: 'production' })
+  expect([first.status, second.status]).toEqual(['COMPLETED', 'COMPLETED'])
+  const apply = (days: number) =>
+    applyRetention(system.database.db, system.store, logger, new Date(Date.now() + days * 86_400_000))
+
+  await apply(13)
+  const intermediates = ['clean.parquet', 'parsed.parquet', 'structural.ndjson']
+  expect(await keptFiles(second)).toEqual(expect.arrayContaining(intermediates))
+
+  await apply(15)
+  const lasting = ['duplicates.ndjson', 'original', 'rejects.ndjson']
+  expect(await keptFiles(first)).toEqual(lasting)
+  // What the second import replaced can be brought back.
+  expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
+  await keepHouse(system.database.db, system.store, logger, new Date(Date.now() + 15 * 86_400_000))
+  expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
+
+  await apply(91)
+  expect(await keptFiles(second)).toEqual(lasting)
+
+  await apply(401)
+  expect(await keptFiles(first)).toEqual([])
+  // Its rejects are open.
+  expect(await keptFiles(second)).toEqual(['duplicates.ndjson', 'original', 'rejects.ndjson'])
+})
