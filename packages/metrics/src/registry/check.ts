@@ -1,0 +1,76 @@
+import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import type { ExpressionProblem } from '@aduana/contracts/metrics/expression'
+import { ProblemError } from '@aduana/contracts/problems'
+import { referencesOf } from '../expressions/references.ts'
+import { parseDefinition, validateExpression } from '../expressions/validate.ts'
+import type { SeriesPlaces } from '../series-place.ts'
+import { needsOfAll } from './graph.ts'
+
+/** What is wrong with a metric, and at which node. */
+export interface MetricProblem extends ExpressionProblem {
+  metric: string
+}
+
+/** A definition as it came. @throws ProblemError `invalid_metric` with everything that is wrong with its structure */
+export function readDefinition(input: unknown): MetricDefinition {
+  const parsed = parseDefinition(input)
+  if ('definition' in parsed) return parsed.definition
+  const code =
+    typeof input === 'object' && input !== null && 'code' in input ? String(input.code) : 'the metric'
+  throw invalid(parsed.problems.map((problem) => ({ metric: code, ...problem })))
+}
+
+/**
+ * Check changed definitions, and those that need them, in the world in which all of them hold.
+ * @throws ProblemError `invalid_metric` with `problems`: of which metric, at which node, which code, what is wrong
+ */
+export function checkDefinitions(
+  changed: readonly MetricDefinition[],
+  world: ReadonlyMap<string, MetricDefinition>,
+  places: SeriesPlaces,
+): void {
+  const codes = new Set(changed.map(({ code }) => code))
+  const above = [...world.values()].filter(
+    (definition) =>
+      !codes.has(definition.code) &&
+      referencesOf(definition.expression).metrics.some(({ code }) => codes.has(code)),
+  )
+  const known = { series: places, metrics: world }
+  const problems = [...changed, ...above].flatMap((definition) =>
+    validateExpression(definition, known).map((problem) => ({ metric: definition.code, ...problem })),
+  )
+  if (problems.length > 0) throw invalid(problems)
+  const strange = strangeDays(changed, world, places)
+  if (strange.length > 0) throw invalid(strange)
+}
+
+/** Days for datasets that the metric does not depend on. Only where there are no cycles. */
+function strangeDays(
+  changed: readonly MetricDefinition[],
+  world: ReadonlyMap<string, MetricDefinition>,
+  places: SeriesPlaces,
+): MetricProblem[] {
+  const needs = needsOfAll(world, places)
+  return changed.flatMap(({ code, requiredDaysOf }) => {
+    const datasets = needs.get(code)?.datasets ?? new Map()
+    return Object.keys(requiredDaysOf)
+      .filter((dataset) => !datasets.has(dataset))
+      .map(
+        (dataset): MetricProblem => ({
+          metric: code,
+          path: `requiredDaysOf.${dataset}`,
+          code: 'invalid',
+          message: `The metric does not depend on a dataset "${dataset}", but on ${[...datasets.keys()].join(', ')}.`,
+        }),
+      )
+  })
+}
+
+function invalid(problems: readonly MetricProblem[]): ProblemError {
+  const [first] = problems
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
+  const detail = first
+    ? `${first.metric}, ${first.path}: ${first.message}${more}`
+    : 'nothing is known about it'
+  return new ProblemError('invalid_metric', detail, { problems })
+}

@@ -1,0 +1,229 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DayRange } from '@aduana/contracts/dates'
+import type { MetricDefinition, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import { ProblemError } from '@aduana/contracts/problems'
+import { audit } from '@aduana/db/audit'
+import type { Database, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { toMultirange } from '../runs/days.ts'
+import { endRuns } from '../runs/end.ts'
+import { grouped } from '../runs/grouped.ts'
+import { lockWithDependents, ownGraph } from '../runs/locks.ts'
+import { logEvents } from '../runs/log.ts'
+import { type BroughtChange, settle } from '../runs/settle.ts'
+import { checkDefinitions, readDefinition } from './check.ts'
+import { daysOfDataset } from './dataset-days.ts'
+import {
+  inUse,
+  type MetricGraph,
+  metricsAbove,
+  type Needs,
+  needsOfAll,
+  type RegisteredMetric,
+  readGraph,
+} from './graph.ts'
+import { shaOf, writeDependencies, writeVersion } from './write.ts'
+
+/** A metric after it was saved. */
+export interface SavedMetric {
+  code: string
+  version: number
+  /** False when it was so already. */
+  changed: boolean
+}
+
+/**
+ * Save metrics together, each as its next version if it differs from the present one; they may need each other in any
+ * order. A retired one is in use again. Those above them are checked anew. What is computed in another way than before is
+ * computed anew for all days of which its datasets have rows, and then what needs it.
+ * @throws ProblemError `invalid_metric` with `problems`, each with the metric, the path of the node, a code and a message
+ */
+export async function saveMetrics(
+  tx: Tx,
+  inputs: readonly unknown[],
+  by: string | null,
+): Promise<SavedMetric[]> {
+  await ownGraph(tx)
+  return saveInto(tx, await readGraph(tx), inputs.map(readDefinition), by)
+}
+
+/** Save one metric. See `saveMetrics`. */
+export async function saveMetric(tx: Tx, input: unknown, by: string | null): Promise<SavedMetric> {
+  const [saved] = await saveMetrics(tx, [input], by)
+  if (!saved) throw new Error('a metric was saved without an answer')
+  return saved
+}
+
+/**
+ * Register the metrics that come with the program. What somebody has changed or retired since stays as it is.
+ */
+export async function registerMetrics(
+  tx: Tx,
+  shipped: readonly MetricDefinitionInput[],
+): Promise<SavedMetric[]> {
+  await ownGraph(tx)
+  const graph = await readGraph(tx)
+  const ours = shipped.map(readDefinition).filter(({ code }) => {
+    const known = graph.metrics.get(code)
+    return known === undefined || (known.createdBy === null && !known.retired)
+  })
+  return saveInto(tx, graph, ours, null)
+}
+
+async function saveInto(
+  tx: Tx,
+  graph: MetricGraph,
+  definitions: readonly MetricDefinition[],
+  by: string | null,
+): Promise<SavedMetric[]> {
+  const changed = definitions.filter((definition) => {
+    const known = graph.metrics.get(definition.code)
+    return !known || known.retired || known.sha256 !== shaOf(definition)
+  })
+  const world = inUse(graph)
+  for (const definition of changed) world.set(definition.code, definition)
+  checkDefinitions(changed, world, graph.places)
+  const written: RegisteredMetric[] = []
+  const recomputed: RegisteredMetric[] = []
+  for (const definition of changed) {
+    const before = graph.metrics.get(definition.code)
+    const metric = await writeVersion(tx, definition, before, by)
+    graph.metrics.set(metric.code, metric)
+    written.push(metric)
+    if (!before || before.retired || computation(before.definition) !== computation(definition))
+      recomputed.push(metric)
+  }
+  const needs = needsOfAll(world, graph.places)
+  await follow(tx, graph, written, needs, by)
+  await recompute(tx, graph, recomputed, needs)
+  return definitions.map(({ code }) => ({
+    code,
+    version: graph.metrics.get(code)?.version ?? 0,
+    changed: written.some((metric) => metric.code === code),
+  }))
+}
+
+/** What of a definition decides its values. */
+function computation({ expression, grain }: MetricDefinition): string {
+  return JSON.stringify([expression, grain])
+}
+
+/** What follows from changed metrics: what they and those above them need, and the log. */
+async function follow(
+  tx: Tx,
+  graph: MetricGraph,
+  written: readonly RegisteredMetric[],
+  needs: ReadonlyMap<string, Needs>,
+  by: string | null,
+): Promise<void> {
+  if (written.length === 0) return
+  const above = metricsAbove(
+    needs,
+    written.map(({ code }) => code),
+  )
+  const touched = [...written, ...[...above].flatMap((code) => graph.metrics.get(code) ?? [])]
+  await writeDependencies(tx, touched, needs, (code) => graph.metrics.get(code)?.id)
+  await logEvents(
+    tx,
+    written.map(({ id, code, version }) => ({
+      key: `${id}:saved:${version}`,
+      event: { type: 'metric.saved', metric: code, version },
+    })),
+  )
+  for (const { code, version } of written)
+    await audit(tx, {
+      actor: by,
+      action: 'metric.save',
+      subjectType: 'metric',
+      subjectId: code,
+      details: { version },
+    })
+}
+
+async function recompute(
+  tx: Tx,
+  graph: MetricGraph,
+  metrics: readonly RegisteredMetric[],
+  needs: ReadonlyMap<string, Needs>,
+): Promise<void> {
+  if (metrics.length === 0) return
+  const locked = await lockWithDependents(
+    tx,
+    metrics.map(({ id }) => id),
+  )
+  await settle(tx, await recomputations(tx, graph, metrics, needs), locked)
+}
+
+/** All days of which the datasets of changed metrics have rows, so that no value of an older version is left. */
+async function recomputations(
+  tx: Tx,
+  { places }: MetricGraph,
+  written: readonly RegisteredMetric[],
+  needs: ReadonlyMap<string, Needs>,
+): Promise<BroughtChange[]> {
+  const definitions = new Map<string, DatasetDefinition>()
+  for (const { definition } of places.values()) definitions.set(definition.code, definition)
+  const known = new Map<string, DayRange | undefined>()
+  const changes: { id: string; days: string }[] = []
+  for (const { id, code } of written) {
+    const ranges: DayRange[] = []
+    for (const dataset of needs.get(code)?.datasets.keys() ?? []) {
+      const definition = definitions.get(dataset)
+      if (definition && !known.has(dataset)) known.set(dataset, await daysOfDataset(tx, definition))
+      const range = known.get(dataset)
+      if (range) ranges.push(range)
+    }
+    if (ranges.length > 0) changes.push({ id, days: toMultirange(ranges) })
+  }
+  const occurredAt = new Date()
+  return [...grouped(changes, ({ days }) => days)].map(([days, group]) => ({
+    change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
+    metricIds: group.map(({ id }) => id),
+  }))
+}
+
+/**
+ * Retire a metric: it is no longer computed, its open runs are cancelled, its values stay.
+ * @throws ProblemError `unknown_metric`; `metric_in_use` with the `metrics` that need it
+ */
+export async function retireMetric(tx: Tx, code: string, by: string | null): Promise<void> {
+  await ownGraph(tx)
+  const graph = await readGraph(tx)
+  const metric = graph.metrics.get(code)
+  if (!metric || metric.retired) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
+  const needs = needsOfAll(inUse(graph), graph.places)
+  const above = [...needs].filter(([, { metrics }]) => metrics.has(code)).map(([name]) => name)
+  if (above.length > 0)
+    throw new ProblemError('metric_in_use', `"${code}" is needed by ${above.join(', ')}.`, { metrics: above })
+  const locked = await lockWithDependents(tx, [metric.id])
+  await tx
+    .updateTable('metrics')
+    .set({ retired_at: sql<Date>`now()`, updated_at: sql<Date>`now()` })
+    .where('id', '=', metric.id)
+    .execute()
+  await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
+  const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
+    where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+    order by id for update`.execute(tx)
+  await endRuns(
+    tx,
+    open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),
+    locked,
+  )
+  await logEvents(tx, [
+    { key: `${metric.id}:retired:${metric.version}`, event: { type: 'metric.retired', metric: code } },
+  ])
+  await audit(tx, { actor: by, action: 'metric.retire', subjectType: 'metric', subjectId: code })
+}
+
+/** The metrics that are in use, by code. */
+export async function listMetrics(db: Database | Tx): Promise<RegisteredMetric[]> {
+  return [...(await readGraph(db)).metrics.values()].filter(({ retired }) => !retired)
+}
+
+/** A metric in use, in its current version. @throws ProblemError `unknown_metric` */
+export async function readMetric(db: Database | Tx, code: string): Promise<RegisteredMetric> {
+  const metric = (await listMetrics(db)).find((candidate) => candidate.code === code)
+  if (!metric) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
+  return metric
+}

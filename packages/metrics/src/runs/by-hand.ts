@@ -1,0 +1,123 @@
+import { nextDay } from '@aduana/contracts/dates'
+import { OPEN_RUNS, type RunStatus } from '@aduana/contracts/metrics/runs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { audit } from '@aduana/db/audit'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { lockRunsOf } from './classify.ts'
+import { metricsOf } from './completed.ts'
+import { toMultirange } from './days.ts'
+import { endRuns } from './end.ts'
+import { lockWithDependents } from './locks.ts'
+import { requestRuns } from './request.ts'
+import { settle } from './settle.ts'
+
+/**
+ * Cancel a run that has not ended. Its runner hears so with its next sign of life; what it still writes is refused. What
+ * came for the next run in the meantime gets that run.
+ * @throws ProblemError `not_found`, `illegal_run_transition`
+ */
+export async function cancelRun(tx: Tx, runId: string, by: string | null): Promise<void> {
+  const { run, locked } = await lockOne(tx, runId)
+  if (!OPEN_RUNS.includes(run.status)) throw illegal(run, 'cancelled: it has ended')
+  await endRuns(tx, [{ id: run.id, attempt: run.attempt, to: 'CANCELLED', by }], locked)
+  await audit(tx, { actor: by, action: 'metric_run.cancel', subjectType: 'metric_run', subjectId: runId })
+}
+
+/**
+ * Ask again for a run that failed or expired, with what there is: it waits for no dataset any more. While another run of
+ * the metric is under way, that one or its successor does it. Answers the id of the run that does.
+ * @throws ProblemError `not_found`, `illegal_run_transition`
+ */
+export async function retryRun(tx: Tx, runId: string, by: string | null): Promise<string> {
+  const { run, locked } = await lockOne(tx, runId)
+  const row = await tx
+    .selectFrom('metric_runs')
+    .innerJoin('metrics', 'metrics.id', 'metric_runs.metric_id')
+    .select(['occurred_at', 'companies', 'warehouses', 'taken_over_by', 'metrics.retired_at'])
+    .select(sql<string>`days::text`.as('days'))
+    .where('metric_runs.id', '=', runId)
+    .executeTakeFirstOrThrow()
+  if (run.status !== 'FAILED' && run.status !== 'EXPIRED')
+    throw illegal(run, 'retried: only what has failed or expired is')
+  if (row.taken_over_by !== null) throw illegal(run, `retried: run ${row.taken_over_by} has taken it over`)
+  if (row.retired_at !== null) throw illegal(run, 'retried: its metric is retired')
+  await audit(tx, { actor: by, action: 'metric_run.retry', subjectType: 'metric_run', subjectId: runId })
+  if (!(await isUnderWay(tx, run.metric_id))) {
+    await requestRuns(tx, [runId], ['FAILED', 'EXPIRED'])
+    return runId
+  }
+  const change = {
+    cause: 'recompute',
+    occurredAt: row.occurred_at,
+    days: row.days,
+    companies: row.companies,
+    warehouses: row.warehouses,
+    beneath: [{ metricId: run.metric_id, runId }],
+    wait: false,
+    ...(by === null ? {} : { requestedBy: by }),
+  } as const
+  const { taken } = await settle(tx, [{ change, metricIds: [run.metric_id] }], locked)
+  const doer = taken[0]?.run_id ?? runId
+  await sql`update metric_runs set taken_over_by = ${doer}, version = version + 1 where id = ${runId}
+    and id <> ${doer}`.execute(tx)
+  return doer
+}
+
+/**
+ * Have a metric computed for a range of days (`to` is the last one), whatever has changed and without waiting for
+ * datasets. Answers the id of the run that does it. @throws ProblemError `unknown_metric`, `bad_request`
+ */
+export async function requestRecompute(
+  tx: Tx,
+  code: string,
+  from: string,
+  to: string,
+  by: string | null,
+): Promise<string> {
+  if (from > to) throw new ProblemError('bad_request', `The range ends (${to}) before it begins (${from}).`)
+  const metric = await tx
+    .selectFrom('metrics')
+    .select('id')
+    .where('code', '=', code)
+    .where('retired_at', 'is', null)
+    .executeTakeFirst()
+  if (!metric) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
+  const locked = await lockWithDependents(tx, [metric.id])
+  const change = {
+    cause: 'recompute',
+    occurredAt: new Date(),
+    days: toMultirange([{ from, to: nextDay(to) }]),
+    companies: null,
+    warehouses: null,
+    wait: false,
+    ...(by === null ? {} : { requestedBy: by }),
+  } as const
+  const { taken } = await settle(tx, [{ change, metricIds: [metric.id] }], locked)
+  const details = { from, to }
+  await audit(tx, { actor: by, action: 'metric.recompute', subjectType: 'metric', subjectId: code, details })
+  const [run] = taken
+  if (!run) throw new Error(`no run of "${code}" has taken the days ${from} to ${to}`)
+  return run.run_id
+}
+
+async function lockOne(tx: Tx, runId: string) {
+  const locked = await lockWithDependents(tx, await metricsOf(tx, [{ runId }]))
+  const run = (await lockRunsOf(tx, [{ runId }])).get(runId)
+  if (!run) throw new ProblemError('not_found', `There is no run ${runId}.`)
+  return { run, locked }
+}
+
+function illegal(run: { id: string; status: RunStatus }, what: string): ProblemError {
+  return new ProblemError('illegal_run_transition', `Run ${run.id} is ${run.status} and cannot be ${what}.`, {
+    status: run.status,
+  })
+}
+
+async function isUnderWay(tx: Tx, metricId: string): Promise<boolean> {
+  const row = await sql<{
+    open: boolean
+  }>`select exists (select from metric_runs where metric_id = ${metricId}
+    and status = any (${[...OPEN_RUNS]}::text[])) as open`.execute(tx)
+  return row.rows[0]?.open === true
+}

@@ -1,0 +1,117 @@
+import type { DomainEvent } from '@aduana/contracts/events'
+import type { RunStatus } from '@aduana/contracts/metrics/runs'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { fromMultirange } from './days.ts'
+import { changesAbove } from './dependents.ts'
+import { makeFollowUps } from './follow-ups.ts'
+import { grouped } from './grouped.ts'
+import { logEvents, runFacts } from './log.ts'
+import { type Decided, settle } from './settle.ts'
+import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.ts'
+
+interface RunError {
+  code: string
+  detail: string
+}
+
+/** How a run ends. */
+export type Ending = { id: string; attempt: number } & (
+  | { to: 'SUCCEEDED'; rowCount: number; days: string; manifest?: unknown }
+  | { to: 'FAILED'; error: RunError }
+  | { to: 'EXPIRED'; error: RunError; waitedFor: readonly string[] }
+  | { to: 'CANCELLED'; by: string | null }
+)
+
+const FROM: Readonly<Record<Ending['to'], readonly RunStatus[]>> = {
+  SUCCEEDED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
+  FAILED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
+  EXPIRED: ['PENDING'],
+  CANCELLED: ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT'],
+}
+
+/**
+ * End runs, and do what follows in the same transaction: the runs of what came in the meantime, the runs of the metrics
+ * that need theirs, and the request for whatever waited for them. The caller holds the locks of the runs' metrics and of
+ * all above them (`locked`). Answers the ids of those that ended; the others were in another state or attempt.
+ */
+export async function endRuns(
+  tx: Tx,
+  endings: readonly Ending[],
+  locked: readonly string[],
+): Promise<{ ended: string[] } & Decided> {
+  const ended = await write(tx, endings)
+  const byId = new Map(endings.map((ending) => [ending.id, ending]))
+  await log(tx, ended, byId)
+  const ids = ended.map(({ id }) => id)
+  await makeFollowUps(tx, ids)
+  const succeeded = ids.filter((id) => byId.get(id)?.to === 'SUCCEEDED')
+  return { ended: ids, ...(await settle(tx, await changesAbove(tx, succeeded), locked)) }
+}
+
+async function write(tx: Tx, endings: readonly Ending[]): Promise<ChangedRun[]> {
+  const ended: ChangedRun[] = []
+  for (const [to, group] of grouped(endings, (ending) => ending.to)) {
+    const change = {
+      status: to,
+      completed_at: sql<Date>`clock_timestamp()`,
+      retry_at: null,
+      error: sql<string | null>`own.error`,
+      ...(to === 'SUCCEEDED'
+        ? {
+            progress: 1,
+            started_at: sql<Date>`coalesce(started_at, requested_at)`,
+            row_count: sql<string>`own.row_count`,
+            output_days: sql<string>`own.output_days`,
+            manifest: sql<string | null>`own.manifest`,
+          }
+        : {}),
+    }
+    ended.push(...(await changeRuns(tx, group.map(ownOf), FROM[to], change)))
+  }
+  return ended
+}
+
+function ownOf(ending: Ending): RunChangeOfOne {
+  const { id, attempt } = ending
+  if (ending.to === 'CANCELLED') return { id, attempt }
+  if (ending.to !== 'SUCCEEDED') return { id, attempt, error: ending.error }
+  const { rowCount, days, manifest } = ending
+  return {
+    id,
+    attempt,
+    row_count: rowCount,
+    output_days: days,
+    ...(manifest === undefined ? {} : { manifest }),
+  }
+}
+
+async function log(
+  tx: Tx,
+  ended: readonly ChangedRun[],
+  endings: ReadonlyMap<string, Ending>,
+): Promise<void> {
+  if (ended.length === 0) return
+  const facts = await runFacts(
+    tx,
+    ended.map(({ id }) => id),
+  )
+  const events = ended.flatMap(({ id, attempt }) => {
+    const [ending, of] = [endings.get(id), facts.get(id)]
+    return ending && of
+      ? [{ key: `${id}:${attempt}:${ending.to.toLowerCase()}`, event: eventOf(ending, of) }]
+      : []
+  })
+  await logEvents(tx, events)
+}
+
+function eventOf(ending: Ending, of: { runId: string; metric: string; asOf: string }): DomainEvent {
+  const { attempt } = ending
+  if (ending.to === 'SUCCEEDED') {
+    const { rowCount, days } = ending
+    return { type: 'metric_run.succeeded', ...of, attempt, rowCount, days: fromMultirange(days) }
+  }
+  if (ending.to === 'FAILED') return { type: 'metric_run.failed', ...of, attempt, error: ending.error }
+  if (ending.to === 'EXPIRED') return { type: 'metric_run.expired', ...of, waitedFor: [...ending.waitedFor] }
+  return { type: 'metric_run.cancelled', ...of, by: ending.by }
+}

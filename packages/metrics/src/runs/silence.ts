@@ -1,0 +1,98 @@
+import { MOST_ATTEMPTS, RunStatus, retryAfterSeconds } from '@aduana/contracts/metrics/runs'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { lockRunsOf } from './classify.ts'
+import { endRuns } from './end.ts'
+import { lockWithDependents } from './locks.ts'
+import { logEvents, runFacts } from './log.ts'
+import { requestRuns } from './request.ts'
+import { type ChangedRun, changeRuns } from './transitions.ts'
+
+/** What was done about runs that fell silent: ids of runs. */
+export interface Silenced {
+  timedOut: string[]
+  /** Those of them that were asked for often enough. */
+  failed: string[]
+  /** Timed out before, and now asked for again. */
+  requestedAgain: string[]
+}
+
+interface Silent {
+  runId: string
+  metricId: string
+  status: RunStatus
+  attempt: number
+}
+
+/**
+ * Give up on runners that say nothing: a run that nobody has begun within the `startSeconds` of its metric, or whose
+ * runner has been silent for its `heartbeatSeconds`, is TIMED_OUT, and asked for again after a while (10 s, 20 s …).
+ * After `MOST_ATTEMPTS` it is FAILED. Call it every few seconds, in a transaction of its own.
+ */
+export async function timeOutSilent(tx: Tx, now = new Date()): Promise<Silenced> {
+  const found = await findSilent(tx, now)
+  if (found.length === 0) return { timedOut: [], failed: [], requestedAgain: [] }
+  const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
+  await lockRunsOf(tx, found)
+  const silent = (await findSilent(tx, now)).filter(({ metricId }) => locked.includes(metricId))
+  const due = silent.filter(({ status }) => status === 'TIMED_OUT').map(({ runId }) => runId)
+  const requestedAgain = await requestRuns(tx, due, ['TIMED_OUT'])
+  const timedOut = await timeOut(
+    tx,
+    silent.filter(({ status }) => status !== 'TIMED_OUT'),
+    now,
+  )
+  const spent = timedOut.filter(({ attempt }) => attempt % MOST_ATTEMPTS === 0)
+  const { ended } = await endRuns(tx, spent.map(failure), locked)
+  return { timedOut: timedOut.map(({ id }) => id), failed: ended, requestedAgain }
+}
+
+function failure({ id, attempt }: ChangedRun) {
+  const detail = `Its runner gave no sign of life in any of the last ${MOST_ATTEMPTS} attempts.`
+  return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
+}
+
+async function findSilent(tx: Tx, now: Date): Promise<Silent[]> {
+  const at = sql`${now.toISOString()}::timestamptz`
+  const rows = await sql<{ id: string; metric_id: string; status: string; attempt: number }>`
+    select r.id, r.metric_id, r.status, r.attempt
+    from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
+    where (r.status = 'REQUESTED'
+        and r.requested_at + coalesce((v.definition ->> 'startSeconds')::integer, 300) * interval '1 second' < ${at})
+      or (r.status = 'RUNNING' and coalesce(r.last_heartbeat_at, r.started_at, r.requested_at)
+        + coalesce((v.definition ->> 'heartbeatSeconds')::integer, 60) * interval '1 second' < ${at})
+      or (r.status = 'TIMED_OUT' and coalesce(r.retry_at, r.updated_at) <= ${at})`.execute(tx)
+  return rows.rows.map((row) => ({
+    runId: row.id,
+    metricId: row.metric_id,
+    status: RunStatus.parse(row.status),
+    attempt: row.attempt,
+  }))
+}
+
+async function timeOut(tx: Tx, silent: readonly Silent[], now: Date): Promise<ChangedRun[]> {
+  const own = silent.map(({ runId, attempt }) => ({
+    id: runId,
+    attempt,
+    retry_at: new Date(now.getTime() + retryAfterSeconds(attempt) * 1000),
+  }))
+  const changed = await changeRuns(tx, own, ['REQUESTED', 'RUNNING'], {
+    status: 'TIMED_OUT',
+    retry_at: sql<Date>`own.retry_at`,
+  })
+  const facts = await runFacts(
+    tx,
+    changed.map(({ id }) => id),
+  )
+  const retryAt = new Map(own.map((run) => [run.id, run.retry_at.toISOString()]))
+  await logEvents(
+    tx,
+    changed.flatMap(({ id, attempt }) => {
+      const [of, at] = [facts.get(id), retryAt.get(id)]
+      if (!of || at === undefined) return []
+      const event = { type: 'metric_run.timed_out', attempt, retryAt: at } as const
+      return [{ key: `${id}:${attempt}:timed-out`, event: { ...event, ...of } }]
+    }),
+  )
+  return changed
+}

@@ -1,0 +1,101 @@
+import { canRunGo, type RunStatus } from '@aduana/contracts/metrics/runs'
+import type { Tx } from '@aduana/db/database'
+import type { DB } from '@aduana/db/schema.generated'
+import { sql, type UpdateObject } from 'kysely'
+
+/** The program tried to bring a run from one state into another along a way that does not exist. */
+export class IllegalRunTransitionError extends Error {
+  override readonly name = 'IllegalRunTransitionError'
+  readonly from: RunStatus
+  readonly to: RunStatus
+  constructor(from: RunStatus, to: RunStatus) {
+    super(`a run never goes from ${from} to ${to}`)
+    this.from = from
+    this.to = to
+  }
+}
+
+/** What is changed in one run of several; in a change they are columns of `own`. */
+export interface RunChangeOfOne {
+  id: string
+  /** The attempt on whose behalf the change is made; another one is left alone. */
+  attempt?: number
+  at?: Date
+  runner?: string
+  progress?: number
+  message?: string
+  row_count?: number
+  /** A `datemultirange` as text. */
+  output_days?: string
+  manifest?: unknown
+  error?: unknown
+  retry_at?: Date
+}
+
+const OWN = sql<
+  Record<string, unknown>
+>`own(id uuid, attempt integer, at timestamptz, runner text, progress numeric, message text,
+  row_count bigint, output_days datemultirange, manifest jsonb, error jsonb, retry_at timestamptz)`
+
+export type RunChange = Omit<
+  UpdateObject<DB, 'metric_runs'>,
+  'id' | 'version' | 'updated_at' | 'status' | 'metric_id' | 'as_of'
+> & { status?: RunStatus }
+
+/** A run after a change. */
+export interface ChangedRun {
+  id: string
+  metric_id: string
+  metric_version: number
+  as_of: string
+  attempt: number
+}
+
+/**
+ * The one way in which the state of runs is written, of many in one statement: guarded by the expected states and
+ * attempts, raising the version. Answers those that were changed; for the others the guard did not hold.
+ * @throws IllegalRunTransitionError when the transition is not one of the allowed ones: a mistake of the program
+ */
+export async function changeRuns(
+  tx: Tx,
+  runs: readonly RunChangeOfOne[],
+  from: readonly RunStatus[],
+  change: RunChange,
+): Promise<ChangedRun[]> {
+  const to = change.status
+  if (to !== undefined)
+    for (const state of from)
+      if (state !== to && !canRunGo(state, to)) throw new IllegalRunTransitionError(state, to)
+  if (runs.length === 0) return []
+  const own = sql`jsonb_to_recordset(${JSON.stringify(runs)}::jsonb)`.as<'own'>(OWN)
+  return tx
+    .updateTable('metric_runs')
+    .from(own)
+    .set({
+      ...change,
+      version: sql<string>`metric_runs.version + 1`,
+      updated_at: sql<Date>`clock_timestamp()`,
+    })
+    .where(
+      sql<boolean>`own.id = metric_runs.id and coalesce(own.attempt, metric_runs.attempt) = metric_runs.attempt`,
+    )
+    .where('metric_runs.status', 'in', [...from])
+    .returning([
+      'metric_runs.id',
+      'metric_runs.metric_id',
+      'metric_runs.metric_version',
+      'metric_runs.as_of',
+      'metric_runs.attempt',
+    ])
+    .execute()
+}
+
+/** Change one run. Answers undefined when it was not in one of the states, or in another attempt. */
+export async function changeRun(
+  tx: Tx,
+  run: RunChangeOfOne,
+  from: readonly RunStatus[],
+  change: RunChange,
+): Promise<ChangedRun | undefined> {
+  return (await changeRuns(tx, [run], from, change))[0]
+}

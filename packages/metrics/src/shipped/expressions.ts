@@ -1,0 +1,50 @@
+import type { Expression } from '@aduana/contracts/metrics/expression'
+
+type Aggregate = Extract<Expression, { type: 'aggregate' }>
+type Rest = Partial<Pick<Aggregate, 'where' | 'percentile' | 'by'>>
+
+/** An aggregate over a series. */
+export const aggregate = (op: Aggregate['op'], series: string, rest: Rest = {}): Expression => ({
+  type: 'aggregate',
+  op,
+  series,
+  ...rest,
+})
+
+/** The values of another metric. */
+export const metric = (code: string): Expression => ({ type: 'metric', metric: code })
+
+/** One metric divided by another, missing where that is zero. */
+export const ratio = (of: string, by: string, times = 1): Expression => ({
+  type: 'ratio',
+  of: metric(of),
+  by: metric(by),
+  onZero: 'missing',
+  times,
+})
+
+/** A metric over the last days. */
+export const rolling = (op: 'sum' | 'avg', code: string, days: number): Expression => ({
+  type: 'rolling',
+  op,
+  of: metric(code),
+  days,
+  minDays: 1,
+})
+
+/** A metric since the first day of the month or year. */
+export const sumSince = (reset: 'month' | 'year', code: string): Expression => ({
+  type: 'cumulative',
+  op: 'sum',
+  of: metric(code),
+  reset,
+})
+
+/** A metric against so many days before, in percent. */
+export const growth = (code: string, days: number): Expression => ({
+  type: 'growth',
+  of: metric(code),
+  days,
+  as: 'percent',
+  onZero: 'missing',
+})

@@ -1,0 +1,39 @@
+import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
+
+type Place = readonly [code: string, column: string | null, en: string, es: string, unit?: string]
+
+const PRODUCTION: readonly Place[] = [
+  ['production.rows', null, 'Production records', 'Registros de producción'],
+  ['production.machine', 'maquina_codigo', 'Machine', 'Máquina'],
+  ['production.operator', 'maquinista_codigo', 'Operator', 'Maquinista'],
+  ['production.shift', 'turno', 'Shift', 'Turno'],
+  ['production.material', 'material', 'Material', 'Material'],
+  ['production.lot', 'lote', 'Lot', 'Lote'],
+  ['production.quantity', 'cantidad', 'Pieces', 'Unidades', 'pieces'],
+  ['production.net_weight', 'peso_neto', 'Net weight', 'Peso neto', 'kg'],
+]
+
+const ORDERS: readonly Place[] = [
+  ['orders.rows', null, 'Orders', 'Pedidos'],
+  ['orders.type', 'order_type', 'Order type', 'Tipo de pedido'],
+  ['orders.time', 'timestamp', 'Time of the order', 'Fecha y hora del pedido'],
+  ['orders.customer', 'customer_id', 'Customer', 'Cliente'],
+  ['orders.items_count', 'items_count', 'Items', 'Ítems', 'items'],
+]
+
+const of = (dataset: string, places: readonly Place[]): SeriesDefinition[] =>
+  places.map(([code, column, en, es, unit]) =>
+    SeriesDefinition.parse({
+      code,
+      title: { en, es },
+      dataset,
+      column,
+      ...(unit === undefined ? {} : { unit }),
+    }),
+  )
+
+/** The series that come with the program. */
+export const SHIPPED_SERIES: readonly SeriesDefinition[] = [
+  ...of('production', PRODUCTION),
+  ...of('orders', ORDERS),
+]

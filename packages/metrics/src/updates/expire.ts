@@ -1,0 +1,49 @@
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { lockRunsOf } from '../runs/classify.ts'
+import { type Ending, endRuns } from '../runs/end.ts'
+import { lockWithDependents } from '../runs/locks.ts'
+
+interface Late {
+  runId: string
+  metricId: string
+  attempt: number
+  waitedFor: string[]
+}
+
+/**
+ * Let pending runs expire whose datasets did not come in time: EXPIRED, with what was still missing, in the run and in the
+ * log. When the datasets come after all, the metric's next run takes over what they have not done. Answers the ids.
+ * Runs that wait only for metrics beneath do not expire: these end, one way or another. Call it every few seconds, in a
+ * transaction of its own.
+ */
+export async function expirePending(tx: Tx, now = new Date()): Promise<string[]> {
+  const found = await findLate(tx, now)
+  if (found.length === 0) return []
+  const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
+  await lockRunsOf(tx, found)
+  const late = (await findLate(tx, now)).filter(({ metricId }) => locked.includes(metricId))
+  const { ended } = await endRuns(tx, late.map(ending), locked)
+  return ended
+}
+
+function ending({ runId, attempt, waitedFor }: Late): Ending {
+  const detail = `Of ${waitedFor.join(', ')} no update came in time.`
+  const error = { code: 'expired', detail, waitedFor }
+  return { id: runId, attempt, to: 'EXPIRED', error, waitedFor }
+}
+
+async function findLate(tx: Tx, now: Date): Promise<Late[]> {
+  const rows = await sql<{ id: string; metric_id: string; attempt: number; waited_for: string[] }>`
+    select r.id, r.metric_id, r.attempt, array_agg(d.code order by d.code) as waited_for
+    from metric_runs r join metric_run_pending_datasets p on p.run_id = r.id and p.satisfied_by is null
+      join datasets d on d.id = p.dataset_id
+    where r.status = 'PENDING' and r.expires_at <= ${now.toISOString()}::timestamptz
+    group by r.id`.execute(tx)
+  return rows.rows.map((row) => ({
+    runId: row.id,
+    metricId: row.metric_id,
+    attempt: row.attempt,
+    waitedFor: row.waited_for,
+  }))
+}
