@@ -91,7 +91,7 @@ export async function createTestSystem(
       await acceptImport({ db: database.db, maxQueued: 1000 }, as, upload, ImportForm.parse(form))
       return jobId
     },
-    finished: (jobId, within = 30_000) =>
+    finished: (jobId, within = 60_000) =>
       until(
         async () => {
           const job = await readJob(database.db, admin, jobId)
