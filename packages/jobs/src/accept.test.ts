@@ -159,6 +159,21 @@ test('more waiting jobs than the limit are refused, until there is room again', 
   await database.accept({}, limit)
 })
 
+test('one tenant cannot use up the room of all, and is told which limit it met', async () => {
+  const limit = { maxQueued: 5, maxQueuedPerTenant: 4 }
+  const [big, small] = [
+    await database.addUser('operator', { tenant: 'big' }),
+    await database.addUser('operator', { tenant: 'small' }),
+  ]
+  for (let n = 0; n < 4; n += 1) await database.accept({}, { ...limit, as: big })
+  const own = await refusal(database.accept({}, { ...limit, as: big }))
+  expect(own).toMatchObject({ code: 'queue_full', extra: { limit: 'tenant', retryAfterSeconds: 30 } })
+  expect(own.message).toContain('4 jobs of "big" are waiting')
+  await database.accept({}, { ...limit, as: small })
+  const all = await refusal(database.accept({}, { ...limit, as: small }))
+  expect(all).toMatchObject({ code: 'queue_full', extra: { limit: 'installation' } })
+})
+
 describe('a declared window', () => {
   const JANUARY = { from: '2024-01-01', to: '2024-02-01' }
 

@@ -25,6 +25,14 @@ async function add(name: string, change: Record<string, unknown> = {}): Promise<
 const admitted = async (limits = ROOMY) =>
   (await admit(database.db, limits)).map((flow) => names.get(flow.jobId))
 
+/** The jobs that have been in work for longest end. */
+const finish = (jobs: number) =>
+  database.pool.query(
+    `update jobs set status = 'CANCELLED', completed_at = now() where id in
+       (select id from jobs where status = 'PROCESSING' order by admitted_at limit $1)`,
+    [jobs],
+  )
+
 test('jobs are admitted by priority, then by arrival', async () => {
   await add('first')
   await add('second')
@@ -115,4 +123,48 @@ test('several dispatchers at once admit each job once', async () => {
   const all = rounds.flat()
   expect(new Set(all).size).toBe(all.length)
   expect(all).toHaveLength(20)
+})
+
+test('the single job of a tenant goes before all but those in work of another tenant’s five hundred', async () => {
+  for (let n = 0; n < 500; n += 1) await add(`many ${n}`, { tenant: 'many' })
+  const limits = { maxActive: 8, maxActivePerTenant: 8 }
+  expect(await admitted(limits)).toHaveLength(8)
+  await add('single', { tenant: 'single' })
+  expect(await admitted(limits)).toEqual([])
+  await finish(1)
+  expect(await admitted(limits)).toEqual(['single'])
+})
+
+test('a tenant that may not have all places leaves one for others at any time', async () => {
+  for (let n = 0; n < 20; n += 1) await add(`many ${n}`, { tenant: 'many' })
+  const limits = { maxActive: 8, maxActivePerTenant: 6 }
+  expect(await admitted(limits)).toHaveLength(6)
+  await add('single', { tenant: 'single' })
+  expect(await admitted(limits)).toEqual(['single'])
+})
+
+test('of two tenants with many jobs each gets every other place, whoever came first', async () => {
+  for (let n = 0; n < 20; n += 1) await add(`first ${n}`, { tenant: 'first' })
+  for (let n = 0; n < 20; n += 1) await add(`second ${n}`, { tenant: 'second' })
+  const order: (string | undefined)[] = await admitted({ ...ROOMY, maxActive: 4 })
+  for (let n = 0; n < 8; n += 1) {
+    await finish(1)
+    order.push(...(await admitted({ ...ROOMY, maxActive: 4 })))
+  }
+  const tenants = order.map((name) => name?.split(' ')[0])
+  expect(tenants.filter((tenant) => tenant === 'first')).toHaveLength(6)
+  expect(tenants.filter((tenant) => tenant === 'second')).toHaveLength(6)
+})
+
+test('within a tenant the higher priority goes first, and equals go by arrival', async () => {
+  await add('a low', { tenant: 'a', priority: -5 })
+  await add('a first', { tenant: 'a' })
+  await add('a second', { tenant: 'a' })
+  await add('a high', { tenant: 'a', priority: 100 })
+  const order: (string | undefined)[] = []
+  for (let n = 0; n < 4; n += 1) {
+    order.push(...(await admitted({ ...ROOMY, maxActive: 1 })))
+    await finish(1)
+  }
+  expect(order).toEqual(['a high', 'a first', 'a second', 'a low'])
 })
