@@ -18,9 +18,9 @@ export type StagePayload = z.infer<typeof StagePayload>
  * of what is transient; `concurrency` is the default number of jobs of this stage that one worker runs at once.
  */
 export const STAGES = [
-  { name: 'parse', title: 'Parse', share: 28, attempts: 5, concurrency: 2 },
-  { name: 'validate', title: 'Validate', share: 24, attempts: 5, concurrency: 2 },
-  { name: 'quarantine', title: 'Quarantine', share: 6, attempts: 5, concurrency: 2 },
+  { name: 'parse', title: 'Parse', share: 28, attempts: 8, concurrency: 2 },
+  { name: 'validate', title: 'Validate', share: 24, attempts: 8, concurrency: 2 },
+  { name: 'quarantine', title: 'Quarantine', share: 6, attempts: 8, concurrency: 2 },
   { name: 'load', title: 'Load', share: 40, attempts: 8, concurrency: 2 },
   { name: 'fan-out', title: 'Fan-out', share: 2, attempts: 20, concurrency: 4 },
 ] as const

@@ -4,6 +4,10 @@ import { EngineError, toEngineError } from './errors.ts'
 test.each([
   [Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }), 'disk_full'],
   [new Error('IO Error: Could not write file "x": No space left on device'), 'disk_full'],
+  [Object.assign(new Error('EFBIG: file too large, write'), { code: 'EFBIG' }), 'disk_full'],
+  [Object.assign(new Error('EROFS: read-only file system, open'), { code: 'EROFS' }), 'disk_full'],
+  [new Error('IO Error: Could not write file "x": File too large'), 'disk_full'],
+  [new Error('Conversion Error: Could not convert string "file too large"'), 'sql_error'],
   [
     new Error('Out of Memory Error: could not allocate block of size 1 MiB\n\nPossible solutions:'),
     'engine_out_of_memory',

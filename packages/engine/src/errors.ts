@@ -24,14 +24,19 @@ export class EngineError extends Error {
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined
 
+/** What a disk answers that is full, over its quota or limit, or has been made read-only; DuckDB gives the words only. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'])
+const NO_ROOM_TEXT =
+  /no space left on device|^IO Error: .*(disk quota exceeded|file too large|read-only file system|input\/output error)/is
+
 /** Gives any error that reached the edge of a task its stable code. */
 export function toEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error
   const message = error instanceof Error ? error.message : String(error)
   const code = codeOf(error)
   const cause = { cause: error }
-  if (code === 'ENOSPC' || code === 'EDQUOT' || /no space left on device/i.test(message)) {
-    return new EngineError('disk_full', `the disk is full: ${message}`, cause)
+  if ((typeof code === 'string' && NO_ROOM.has(code)) || NO_ROOM_TEXT.test(message)) {
+    return new EngineError('disk_full', `the disk is full or cannot be written: ${message}`, cause)
   }
   if (/^out of memory error/i.test(message)) {
     // The rest of it is advice for people at a DuckDB prompt.

@@ -3,6 +3,7 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import type { StageName } from '@aduana/contracts/stages'
 import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
 import { EngineError } from '@aduana/engine/errors'
+import { LostFileError } from './lost-file.ts'
 import { RefusedError } from './refused.ts'
 import { TryAgainError } from './try-again.ts'
 
@@ -19,14 +20,12 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
   if (error instanceof TryAgainError)
     return { transient: true, failure: { code: 'internal', detail: message } }
   if (error instanceof EngineError) return readEngineError(error)
-  if (error instanceof StoreError) {
-    if (error.code === 'missing' || error.code === 'damaged')
-      return {
-        transient: false,
-        failure: { code: 'artifact_missing', detail: `${message} Upload the file again.` },
-      }
-    return { transient: true, failure: { code: 'internal', detail: message } }
-  }
+  if (error instanceof LostFileError)
+    return {
+      transient: false,
+      failure: { code: 'artifact_missing', detail: `${message} ${remedy(error)}`.trim() },
+    }
+  if (error instanceof StoreError) return { transient: true, failure: { code: 'internal', detail: message } }
   const constraint = violatedConstraint(error)
   const state = errorCode(error)
   if (stage === 'load' && (constraint !== undefined || /^2[23]...$/.test(state ?? '')))
@@ -44,6 +43,12 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
       failure: { code: 'internal', detail: `A service was not available: ${message}` },
     }
   return { transient: false, failure: { code: 'internal', detail: message } }
+}
+
+function remedy({ madeBy }: LostFileError): string {
+  if (madeBy === 'nobody') return ''
+  if (madeBy === 'sender') return 'Upload the file again.'
+  return `Retry the job: it begins again with ${madeBy}, which makes the file anew.`
 }
 
 function readEngineError(error: EngineError): ReadFailure {

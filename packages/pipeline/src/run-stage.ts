@@ -1,13 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
-import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
+import { STAGES, StageName, type StagePayload, stageIndex } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { isTransient } from '@aduana/db/sql-errors'
 import { markWork } from '@aduana/jobs/evict'
 import { failJob, markCancelled } from '@aduana/jobs/finish'
 import { createProgressReporter } from '@aduana/jobs/progress'
+import { reopenStages } from '@aduana/jobs/reopen'
 import {
   beginStage,
   closeRun,
@@ -24,6 +25,7 @@ import { CancelledError } from './cancelled.ts'
 import type { PipelineContext } from './context.ts'
 import { readFailure } from './failure.ts'
 import { type ImportFacts, readImportFacts } from './import-facts.ts'
+import { LostFileError } from './lost-file.ts'
 import type { Stage, StageResult } from './stage.ts'
 import { watchRun } from './watch-run.ts'
 
@@ -199,6 +201,9 @@ async function afterError(
     code: failure.failure.code,
     err: error,
   })
+  const madeBy = error instanceof LostFileError ? StageName.safeParse(error.madeBy) : undefined
+  if (madeBy?.success)
+    return fail(context, run, failure.failure, (tx) => reopenStages(tx, run.jobId, madeBy.data))
   if (!failure.transient || delivery.lastTry) return fail(context, run, failure.failure)
   await inTransaction(db, (tx) => closeRun(tx, run, 'failed', failure.failure))
   return { kind: 'retry', error: asError(error) }

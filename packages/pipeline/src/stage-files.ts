@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { artifactKey, type Stored, StoreError } from '@aduana/artifacts/store'
+import { StageName } from '@aduana/contracts/stages'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { LostFileError, sha256Of } from './lost-file.ts'
 import type { StageJob } from './stage.ts'
 
 /** A file of a run that has been stored, not yet pointed at. */
@@ -59,28 +61,41 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
 }
 
 /**
- * Fetch an artifact of the job into the run's folder and answer its path.
- * @throws StoreError `missing` when the job has no such artifact, `damaged` when it is not as it was stored
+ * Fetch an artifact of the job into the run's folder and answer its path. What a stage has made is held against its
+ * SHA-256; the original was when it arrived, and is measured.
+ * @throws LostFileError when it is gone, was removed, or is not what was stored
  */
 export function fetchFile(job: StageJob, name: string): Promise<string> {
   return fetchFileOf(job, job.run.jobId, name, name)
 }
 
-/** Fetch an artifact of any job into the run's folder, under the name `as`. @throws StoreError as `fetchFile` does */
+/**
+ * Fetch an artifact of any job into the run's folder, under the name `as`. What another job has left is not made again.
+ * @throws LostFileError as `fetchFile` does
+ */
 export async function fetchFileOf(job: StageJob, jobId: string, name: string, as: string): Promise<string> {
   const row = await job.context.db
     .selectFrom('artifacts')
-    .select(['key', 'bytes', 'sha256', 'removed_at'])
+    .select(['key', 'bytes', 'sha256', 'stage', 'removed_at'])
     .where('job_id', '=', jobId)
     .where('name', '=', name)
     .executeTakeFirst()
-  if (!row) throw new StoreError('missing', `The job has no file "${name}".`)
+  if (!row) throw new LostFileError(`The job has no file "${name}".`, 'nobody')
+  const own = row.stage === null ? 'sender' : StageName.parse(row.stage)
+  const madeBy = jobId === job.run.jobId ? own : 'nobody'
   if (row.removed_at)
-    throw new StoreError(
-      'missing',
+    throw new LostFileError(
       `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
+      madeBy,
     )
   const path = join(job.folder, as)
-  await job.context.store.fetch(row.key, path, { bytes: Number(row.bytes), sha256: row.sha256 })
+  try {
+    await job.context.store.fetch(row.key, path, { bytes: Number(row.bytes), sha256: row.sha256 })
+  } catch (error) {
+    if (!(error instanceof StoreError) || (error.code !== 'missing' && error.code !== 'damaged')) throw error
+    throw new LostFileError(error.message, madeBy, { cause: error })
+  }
+  if (row.stage !== null && (await sha256Of(path)) !== row.sha256)
+    throw new LostFileError(`The file "${name}" is not what ${row.stage} has stored.`, madeBy)
   return path
 }

@@ -73,7 +73,7 @@ export async function failPoint(point: FailPoint, detail = ''): Promise<void> {
  * that begin with it and a slash: `stage.before-work:load` for every import's load. Each acts once. The actions:
  * `kill` (SIGKILL to ourselves), `stop` (SIGSTOP to ourselves; whoever sends SIGCONT lets us go on), `block-<ms>`
  * (nothing else runs in the process for so long), `exhaust` (take memory until the process dies of it), `throw`,
- * `hang`, `exit`.
+ * `hang`, `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would.
  * @throws Error on an unknown point or action
  */
 export function armFailPointsFrom(text: string): void {
@@ -97,6 +97,10 @@ export function armFailPointsFrom(text: string): void {
 function faultOf(action: string): Fault {
   const [, milliseconds] = /^block-(\d+)$/.exec(action) ?? []
   if (milliseconds !== undefined) return () => block(Number(milliseconds))
+  if (/^E[A-Z]+$/.test(action))
+    return () => {
+      throw Object.assign(new Error(`${action}: fail point`), { code: action })
+    }
   switch (action) {
     case 'kill':
       return () => void process.kill(process.pid, 'SIGKILL')

@@ -34,7 +34,7 @@ export async function allFinal(system: TestSystem, within = 120_000): Promise<vo
 }
 
 /** How each job ended: its state, with the failure if it failed. */
-async function endings(system: TestSystem): Promise<string[]> {
+export async function endings(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ ending: string }>(
     `select concat_ws(' ', status, error->>'code', error->>'detail') as ending from jobs order by created_at`,
   )

@@ -1,0 +1,16 @@
+import { STAGE_NAMES, type StageName, stageIndex } from '@aduana/contracts/stages'
+import type { Tx } from '@aduana/db/database'
+
+/**
+ * Take back that a stage and those after it are done, because what the stage left behind is no longer to be had: the
+ * next attempt begins with it.
+ */
+export async function reopenStages(tx: Tx, jobId: string, from: StageName): Promise<void> {
+  await tx
+    .updateTable('stage_results')
+    .set({ state: 'lost' })
+    .where('job_id', '=', jobId)
+    .where('stage', 'in', STAGE_NAMES.slice(stageIndex(from)))
+    .where('state', '=', 'done')
+    .execute()
+}
