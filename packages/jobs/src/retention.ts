@@ -9,6 +9,7 @@ import { sql } from 'kysely'
 import { dueFiles, type Keeping } from './retention-due.ts'
 
 const JOBS_AT_ONCE = 200
+const FILES_AT_ONCE = 8
 
 /** What a run of the retention removed; nothing when another process was at it. */
 export interface Removed {
@@ -17,8 +18,9 @@ export interface Removed {
 }
 
 /**
- * Remove the files that their datasets do not keep any longer. What undo, retry or replay still need stays. Safe at any time and any number of times: only one process does it at
- * once, and the bytes of a file that a process left behind when it died are swept by the housekeeping.
+ * Remove the files that their datasets do not keep any longer. What undo, retry or replay still need stays. Safe at any
+ * time and any number of times: only one process does it at once, and the bytes that a process left behind when it died
+ * are swept by the housekeeping.
  */
 export async function applyRetention(
   db: Database,
@@ -27,21 +29,22 @@ export async function applyRetention(
   now: Date = new Date(),
 ): Promise<Removed> {
   const removed = { files: 0, bytes: 0 }
-  const claimed = await whileClaimed(db, async () => {
-    for (const keeping of await keepings(db, now)) await removeFiles(db, store, keeping, removed)
+  const claimed = await whileClaimed(db, async (connection) => {
+    for (const keeping of await keepings(connection, now))
+      await removeFiles(connection, store, keeping, removed)
   })
   logger.info({ event: 'retention.done', claimed, ...removed })
   return removed
 }
 
-/** Do `work` unless another process is at it; the claim ends with its connection at the latest. */
-async function whileClaimed(db: Database, work: () => Promise<void>): Promise<boolean> {
+/** Do `work` unless another process is at it, on the connection that holds the claim: without the one no other. */
+async function whileClaimed(db: Database, work: (connection: Database) => Promise<void>): Promise<boolean> {
   return db.connection().execute(async (connection) => {
     const claim = await sql<{ ours: boolean }>`
       select pg_try_advisory_lock(hashtextextended('retention', 0)) as ours`.execute(connection)
     if (claim.rows[0]?.ours !== true) return false
     try {
-      await work()
+      await work(connection)
       return true
     } finally {
       await sql`select pg_advisory_unlock(hashtextextended('retention', 0))`.execute(connection)
@@ -68,10 +71,11 @@ async function removeFiles(
     const files = await inTransaction(db, (tx) => markRemoved(tx, keeping))
     if (files.length === 0) return
     await failPoint('retention.after-commit', String(files.length))
-    for (const { key, bytes } of files) {
-      await store.remove(key)
-      removed.files += 1
-      removed.bytes += Number(bytes)
+    for (let from = 0; from < files.length; from += FILES_AT_ONCE) {
+      const some = files.slice(from, from + FILES_AT_ONCE)
+      await Promise.all(some.map(({ key }) => store.remove(key)))
+      removed.files += some.length
+      removed.bytes += some.reduce((sum, { bytes }) => sum + Number(bytes), 0)
     }
   }
 }
