@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto'
+import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { day, type Flow, openFlow } from '../testing/flow.ts'
+import { cancelRun, requestRecompute, retryRun } from './by-hand.ts'
+import { runCompleted } from './completed.ts'
+import { RunEventError } from './event-problem.ts'
+import { runHeartbeat } from './heartbeat.ts'
+import { timeOutSilent } from './silence.ts'
+import { runStarted } from './started.ts'
+
+let flow: Flow
+let runId: string
+beforeEach(async () => {
+  flow = await openFlow()
+  await flow.save({ pieces: ['production'] })
+  await flow.update('production')
+  runId = (await flow.open('pieces')).id
+})
+afterEach(() => flow.drop())
+
+const at = new Date().toISOString()
+const started = (attempt = 1, id = runId) =>
+  flow.inTx((tx) => runStarted(tx, { runId: id, attempt, at, runner: 'one' }))
+const alive = (attempt = 1, progress?: number, id = runId) =>
+  flow.inTx((tx) =>
+    runHeartbeat(tx, { runId: id, attempt, at, ...(progress === undefined ? {} : { progress }) }),
+  )
+const completed = (attempt = 1, id = runId) =>
+  flow.inTx((tx) =>
+    runCompleted(tx, { runId: id, attempt, at, status: 'succeeded', rowCount: 3, days: day('2026-03-09') }),
+  )
+const failed = (attempt = 1) =>
+  flow.inTx((tx) =>
+    runCompleted(tx, { runId, attempt, at, status: 'failed', error: { code: 'broken', detail: 'no luck' } }),
+  )
+const run = async () => (await flow.pool.query('select * from metric_runs where id = $1', [runId])).rows[0]
+const later = (seconds: number) => new Date(Date.now() + seconds * 1000)
+const silence = (seconds: number) => flow.inTx((tx) => timeOutSilent(tx, later(seconds)))
+const problem = (code: string) => (error: unknown) => error instanceof ProblemError && error.code === code
+
+test('a run begins, lives and ends, and each step stands in the log', async () => {
+  expect(await started()).toBe('applied')
+  expect(await run()).toMatchObject({ status: 'RUNNING', runner: 'one', started_at: expect.any(Date) })
+  expect(await alive(1, 0.5)).toBe('applied')
+  expect(await run()).toMatchObject({ progress: '0.5000' })
+  expect(await completed()).toBe('applied')
+  expect(await run()).toMatchObject({ status: 'SUCCEEDED', row_count: '3', progress: '1.0000' })
+  expect(await flow.events(runId)).toEqual([
+    'aduana.metric_run.requested',
+    'metric_run.started',
+    'metric_run.succeeded',
+  ])
+})
+
+test('events that come twice change nothing', async () => {
+  await started()
+  expect(await started()).toBe('duplicate')
+  await completed()
+  const before = await run()
+  expect([await completed(), await failed(), await started(), await alive()]).toEqual(Array(4).fill('ended'))
+  expect(await run()).toEqual(before)
+})
+
+test('events may come in any order', async () => {
+  expect(await alive(1, 0.7)).toBe('applied')
+  expect(await alive(1, 0.2)).toBe('applied')
+  expect(await run()).toMatchObject({ status: 'RUNNING', progress: '0.7000', started_at: expect.any(Date) })
+  expect(await started()).toBe('duplicate')
+  expect(await completed()).toBe('applied')
+})
+
+test('a run that nobody saw begin can be completed', async () => {
+  expect(await completed()).toBe('applied')
+  expect(await started()).toBe('ended')
+  expect(await run()).toMatchObject({ status: 'SUCCEEDED', started_at: expect.any(Date) })
+})
+
+test('completions that come at once count once', async () => {
+  const outcomes = await Promise.all(Array.from({ length: 6 }, () => completed()))
+  expect(outcomes.sort()).toEqual(['applied', ...Array(5).fill('ended')])
+})
+
+test.each([
+  ['unknown_run', () => started(1, randomUUID())],
+  ['unknown_attempt', () => completed(2)],
+])('an event that can never be true is refused as %s', async (code, send) => {
+  await expect(send()).rejects.toSatisfy((error) => error instanceof RunEventError && error.code === code)
+})
+
+test('a runner that says nothing times out, is asked again after a while, and its old attempt no longer counts', async () => {
+  await started()
+  expect(await silence(59)).toMatchObject({ timedOut: [] })
+  expect(await silence(61)).toMatchObject({ timedOut: [runId], failed: [], requestedAgain: [] })
+  expect(await run()).toMatchObject({ status: 'TIMED_OUT', retry_at: expect.any(Date) })
+  expect([await started(), await alive()]).toEqual(['overtaken', 'overtaken'])
+  expect(await silence(70)).toMatchObject({ requestedAgain: [] })
+  expect(await silence(72)).toMatchObject({ requestedAgain: [runId] })
+  expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: 2, started_at: null })
+  expect(await completed(1)).toBe('overtaken')
+  expect(await completed(2)).toBe('applied')
+})
+
+test('what a runner completes a moment after it was given up counts', async () => {
+  await started()
+  await silence(61)
+  expect(await completed()).toBe('applied')
+  expect(await silence(7200)).toEqual({ timedOut: [], failed: [], requestedAgain: [] })
+})
+
+test('a run that nobody begins times out later than one that falls silent', async () => {
+  expect(await silence(299)).toMatchObject({ timedOut: [] })
+  expect(await silence(301)).toMatchObject({ timedOut: [runId] })
+})
+
+test('a run is asked for a bounded number of times, then it has failed and can be retried', async () => {
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+    await started(attempt)
+    const last = attempt === MOST_ATTEMPTS
+    expect(await silence(61)).toMatchObject({ timedOut: [runId], failed: last ? [runId] : [] })
+    await silence(61 + 3600)
+  }
+  expect(await run()).toMatchObject({ status: 'FAILED', error: { code: 'no_sign_of_life' } })
+  expect(await flow.inTx((tx) => retryRun(tx, runId, null))).toBe(runId)
+  expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: MOST_ATTEMPTS + 1, error: null })
+})
+
+test('a run asked again takes in what came in the meantime', async () => {
+  await started()
+  await silence(61)
+  await flow.update('production', { days: day('2026-03-01') })
+  expect(await run()).toMatchObject({ next_days: expect.stringContaining('2026-03-01') })
+  await silence(120)
+  const request = await flow.request(runId)
+  expect(request.days).toEqual([...day('2026-03-01'), ...day('2026-03-09')])
+  expect(request.inputs).toHaveLength(2)
+})
+
+test('a failed run can be retried; with another one open, that one does it', async () => {
+  await failed()
+  expect(await run()).toMatchObject({ status: 'FAILED', error: { code: 'broken' } })
+  await flow.update('production', { days: day('2026-03-01') })
+  const open = await flow.open('pieces')
+  expect(await flow.inTx((tx) => retryRun(tx, runId, null))).toBe(open.id)
+  expect((await flow.request(open.id)).days).toEqual([...day('2026-03-01'), ...day('2026-03-09')])
+  const again = flow.inTx((tx) => retryRun(tx, runId, null))
+  await expect(again).rejects.toSatisfy(problem('illegal_run_transition'))
+})
+
+test('only what has failed or expired is retried, only what is open cancelled', async () => {
+  const retry = () => flow.inTx((tx) => retryRun(tx, runId, null))
+  await expect(retry()).rejects.toSatisfy(problem('illegal_run_transition'))
+  await completed()
+  await expect(retry()).rejects.toSatisfy(problem('illegal_run_transition'))
+  const cancel = flow.inTx((tx) => cancelRun(tx, runId, null))
+  await expect(cancel).rejects.toSatisfy(problem('illegal_run_transition'))
+  const nobody = flow.inTx((tx) => cancelRun(tx, randomUUID(), null))
+  await expect(nobody).rejects.toSatisfy(problem('not_found'))
+})
+
+test('the runner of a cancelled run hears so, and what it completes is refused', async () => {
+  await started()
+  await flow.inTx((tx) => cancelRun(tx, runId, null))
+  expect([await alive(), await completed()]).toEqual(['ended', 'ended'])
+  expect(await run()).toMatchObject({ status: 'CANCELLED', row_count: null })
+})
+
+test('a person may have any range computed, without waiting for datasets', async () => {
+  await flow.save({ both: ['production', 'orders'] })
+  await flow.update('production')
+  const waiting = await flow.open('both')
+  expect(waiting.status).toBe('PENDING')
+  const id = await flow.inTx((tx) => requestRecompute(tx, 'both', '2026-01-01', '2026-01-31', null))
+  const mine = (await flow.runs('both')).find((row) => row.id === id)
+  expect(mine).toMatchObject({ status: 'REQUESTED', cause: 'recompute', days: '{[2026-01-01,2026-02-01)}' })
+  const unknown = flow.inTx((tx) => requestRecompute(tx, 'nobody', '2026-01-01', '2026-01-31', null))
+  await expect(unknown).rejects.toSatisfy(problem('unknown_metric'))
+})
