@@ -14,6 +14,7 @@ describe('exit codes', () => {
       locked: 4,
       alreadyImported: 5,
       unavailable: 6,
+      waitingForApproval: 7,
       interrupted: 130,
     })
   })
@@ -27,6 +28,12 @@ describe('exit codes', () => {
     [null, { status: 'QUEUED', quarantined: null }],
   ] as const)('tell %s for %o', (outcome, { status, quarantined }) => {
     expect(outcomeOfJob(job({ status, counts: { quarantined } }))).toBe(outcome)
+  })
+
+  test('tell a job that waits for a person from one that goes on by itself', () => {
+    const waiting = { status: 'PROCESSING', waitingFor: 'approval' } as const
+    expect(outcomeOfJob(job(waiting))).toBe('waitingForApproval')
+    expect(outcomeOfJob(job({ ...waiting, waitingFor: 'window' }))).toBeNull()
   })
 
   test('tell a held window, bytes that are known, and a full queue from other refusals', () => {

@@ -9,6 +9,7 @@ export const EXIT = {
   locked: 4,
   alreadyImported: 5,
   unavailable: 6,
+  waitingForApproval: 7,
   interrupted: 130,
 } as const
 
@@ -19,11 +20,12 @@ export type ExitCode = (typeof EXIT)[ExitName]
 export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
   error: 'wrong usage, not logged in, or anything not named below',
-  quarantined: 'loaded, but some records are in quarantine',
+  quarantined: 'loaded, but some records are in quarantine (of a dry run: would be)',
   failed: 'the import failed or was cancelled; nothing of it was loaded',
   locked: 'the window is held by another job',
   alreadyImported: 'the same bytes have been imported before (--force imports them again)',
   unavailable: 'the queue is full, or the service cannot be reached',
+  waitingForApproval: 'the import waits until somebody approves it; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
 }
 
@@ -35,6 +37,7 @@ const NAMES: readonly ExitName[] = [
   'locked',
   'alreadyImported',
   'unavailable',
+  'waitingForApproval',
   'interrupted',
 ]
 
@@ -44,10 +47,10 @@ export function exitCodeHelp(): string {
   return `Exit codes:\n${lines.join('\n')}`
 }
 
-/** How a job ended, or null while it has not. */
+/** How a job ended, or that a person must decide; null while it goes on by itself. */
 export function outcomeOfJob(
-  job: Pick<Job, 'status' | 'counts'>,
-): 'loaded' | 'quarantined' | 'failed' | null {
+  job: Pick<Job, 'status' | 'counts' | 'waitingFor'>,
+): 'loaded' | 'quarantined' | 'failed' | 'waitingForApproval' | null {
   switch (job.status) {
     case 'COMPLETED':
       return (job.counts.quarantined ?? 0) > 0 ? 'quarantined' : 'loaded'
@@ -56,7 +59,7 @@ export function outcomeOfJob(
       return 'failed'
     case 'QUEUED':
     case 'PROCESSING':
-      return null
+      return job.waitingFor === 'approval' ? 'waitingForApproval' : null
   }
 }
 

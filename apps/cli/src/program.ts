@@ -3,11 +3,13 @@ import { Day } from '@aduana/contracts/dates'
 import { JobStatus } from '@aduana/contracts/job-states'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
+import { type ApproveOptions, approveCommand } from './commands/approve.ts'
 import { datasetsCommand } from './commands/datasets.ts'
 import { demoCommand } from './commands/demo.ts'
 import { type ImportOptions, importCommand } from './commands/import.ts'
 import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from './commands/jobs.ts'
 import { type LoginOptions, loginCommand } from './commands/login.ts'
+import { previewCommand } from './commands/preview.ts'
 import { rejectsCommand } from './commands/rejects.ts'
 import { type SampleCommandOptions, sampleCommand } from './commands/sample.ts'
 import { type UndoOptions, undoCommand } from './commands/undo.ts'
@@ -75,6 +77,8 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .option('--scope <scope>', 'the part of the dataset that the file replaces, such as a company')
     .addOption(new Option('--mode <mode>', 'how to load').choices(LoadMode.options))
     .option('--force', 'import the same bytes again')
+    .option('--dry-run', 'show what the import would do, and change nothing')
+    .option('--require-approval', 'stop before the load until somebody has approved what it would do')
     .addOption(
       new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
     )
@@ -119,6 +123,23 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .option('--no-wait', 'only ask for it')
     .addOption(json())
     .action(async (id: string, options: UndoOptions) => exitWith(await undoCommand(io, id, options)))
+
+  program
+    .command('preview')
+    .description('what the load of a job would do, when it is a dry run or asks for approval')
+    .argument('<job>', undefined, uuid)
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      exitWith(await previewCommand(io, id, options)),
+    )
+
+  program
+    .command('approve')
+    .description('approve what a job that waits for approval would do; to reject it: cancel')
+    .argument('<job>', undefined, uuid)
+    .option('--basis <sha256>', 'only the preview with this basis, as preview --json shows it')
+    .addOption(json())
+    .action(async (id: string, options: ApproveOptions) => exitWith(await approveCommand(io, id, options)))
 
   program
     .command('rejects')

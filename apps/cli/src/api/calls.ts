@@ -1,6 +1,7 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
 import { LoginResponse } from '@aduana/contracts/identity'
 import { Job, JobAccepted, page } from '@aduana/contracts/jobs'
+import { JobPreview } from '@aduana/contracts/load-preview'
 import { Reject } from '@aduana/contracts/rejects'
 import { z } from 'zod'
 import { type Api, get, post } from './api.ts'
@@ -66,6 +67,16 @@ export function cancelJob(api: Api, id: string): Promise<Job> {
 /** Take an import back; the answer names the job that does it. */
 export function undoImport(api: Api, id: string, request: { unwind: boolean }): Promise<JobAccepted> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/undo`, JobAccepted, request)
+}
+
+/** What the load of a job would do. */
+export function readPreview(api: Api, id: string): Promise<JobPreview> {
+  return get(api, `/api/jobs/${encodeURIComponent(id)}/preview`, JobPreview)
+}
+
+/** Approve the preview with this basis, or the one that stands now. */
+export function approveJob(api: Api, id: string, basis: string | undefined): Promise<Job> {
+  return post(api, `/api/jobs/${encodeURIComponent(id)}/approve`, Job, basis === undefined ? {} : { basis })
 }
 
 /** The rejects of a job in the order of the file, at most `limit`. */

@@ -55,7 +55,7 @@ async function importSample(io: Io, api: Api, file: string, made: SampleReport):
   )
   const job = await waitForJob(io, api, id, display)
   const report = await readReport(api, id)
-  io.out(`\n${renderSummary(job, report, { url: api.url, program: io.program })}`)
+  io.out(`\n${renderSummary(job, { report }, { url: api.url, program: io.program })}`)
   if (outcomeOfJob(job) === 'failed') return EXIT.failed
   const checks = compare(made, job, report.rejects)
   io.out(`\n${renderChecks(checks)}\n\n${lookNext(io, api.url)}`)

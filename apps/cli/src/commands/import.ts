@@ -23,6 +23,8 @@ export interface ImportOptions {
   scope?: string
   mode?: string
   force?: boolean
+  dryRun?: boolean
+  requireApproval?: boolean
   onConflict?: string
   priority?: number
   /** How often to ask again when the queue is full; 0 without the option. */
@@ -48,7 +50,7 @@ export async function importCommand(io: Io, file: string, options: ImportOptions
 
 /** The form fields that an import was asked for with. */
 export function formFields(options: ImportOptions): Record<string, string> {
-  const { dataset, from, to, scope, mode, force, onConflict, priority } = options
+  const { dataset, from, to, scope, mode, force, dryRun, requireApproval, onConflict, priority } = options
   const fields = {
     dataset,
     from,
@@ -56,6 +58,8 @@ export function formFields(options: ImportOptions): Record<string, string> {
     scope,
     mode,
     force: force ? 'true' : undefined,
+    dryRun: dryRun ? 'true' : undefined,
+    requireApproval: requireApproval ? 'true' : undefined,
     onConflict,
     priority: priority === undefined ? undefined : String(priority),
   }

@@ -1,6 +1,7 @@
 import type { Job } from '@aduana/contracts/jobs'
+import type { JobPreview } from '@aduana/contracts/load-preview'
 import type { Api } from '../api/api.ts'
-import { type JobReport, readReport } from '../api/calls.ts'
+import { type JobReport, readPreview, readReport } from '../api/calls.ts'
 import { EXIT, type ExitCode, outcomeOfJob } from '../exit-codes.ts'
 import { followJob } from '../follow/follow-job.ts'
 import { Interrupted, type Io } from '../io.ts'
@@ -27,18 +28,24 @@ export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Prom
   const outcome = outcomeOfJob(job)
   const exitCode = outcome === null ? EXIT.loaded : EXIT[outcome]
   const report = job.type === 'import' ? await readReport(api, job.id) : undefined
+  const preview = showsPreview(job) ? await readPreview(api, job.id) : undefined
   io.out(
     json
-      ? renderJson(job, report, { outcome: outcome ?? 'running', exitCode })
-      : renderSummary(job, report, { url: api.url, program: io.program }),
+      ? renderJson(job, { report, preview }, { outcome: outcome ?? 'running', exitCode })
+      : renderSummary(job, { report, preview }, { url: api.url, program: io.program }),
   )
   return exitCode
 }
 
+/** A job whose point is what it would do. */
+function showsPreview(job: Job): boolean {
+  return job.waitingFor === 'approval' || (job.dryRun && job.status === 'COMPLETED')
+}
+
 function renderJson(
   job: Job,
-  report: JobReport | undefined,
+  { report, preview }: { report: JobReport | undefined; preview: JobPreview | undefined },
   end: { outcome: string; exitCode: ExitCode },
 ): string {
-  return JSON.stringify({ ...end, job, ...(report ? { report } : {}) })
+  return JSON.stringify({ ...end, job, ...(report ? { report } : {}), ...(preview ? { preview } : {}) })
 }

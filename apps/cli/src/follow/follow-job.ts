@@ -5,7 +5,7 @@ import type { Api } from '../api/api.ts'
 import { readJob } from '../api/calls.ts'
 import { ApiProblem, ConnectionError, outcomeOfError } from '../errors.ts'
 import { subscribe } from './socket.ts'
-import { hasEnded, type JobView, viewOf, withMessage, withPolled } from './view.ts'
+import { hasSettled, type JobView, viewOf, withMessage, withPolled } from './view.ts'
 
 const POLL_MS = 1000
 // While the socket brings news there is no need to ask; this often we look all the same.
@@ -24,7 +24,7 @@ export interface FollowTimes {
 const TIMES: FollowTimes = { pollMs: POLL_MS, lookMs: LOOK_MS, giveUpMs: GIVE_UP_MS }
 
 /**
- * Follow a job until it has ended: over a WebSocket, which is opened again when it breaks, and as long as there is none
+ * Follow a job until it has ended or waits for a person: over a WebSocket, which is opened again when it breaks, and as long as there is none
  * by asking once a second. An API that restarts is waited for.
  * @throws ApiProblem, ConnectionError when the API has not been reached for minutes, and the reason of `api.signal`
  */
@@ -42,10 +42,10 @@ export async function followJob(
     if (next === view) return
     view = next
     onView(view)
-    if (hasEnded(view)) ended.abort()
+    if (hasSettled(view)) ended.abort()
   }
   onView(view)
-  if (hasEnded(view)) return view.job
+  if (hasSettled(view)) return view.job
   const line = keepSubscribed(
     api,
     id,

@@ -27,6 +27,11 @@ export function hasEnded(view: JobView): boolean {
   return isFinal(view.job.status)
 }
 
+/** True when nothing more will happen to the job by itself: it has ended, or waits for a person. */
+export function hasSettled(view: JobView): boolean {
+  return hasEnded(view) || view.job.waitingFor === 'approval'
+}
+
 /** The view after a message about its job. What is older than what has been seen changes nothing. */
 export function withMessage(view: JobView, message: ServerMessage): JobView {
   if (message.type === 'progress') {

@@ -1,6 +1,8 @@
 import type { Job } from '@aduana/contracts/jobs'
+import type { JobPreview } from '@aduana/contracts/load-preview'
 import type { JobReport, ReasonGroup } from '../api/calls.ts'
 import { formatCount, formatRate, formatSeconds } from './figures.ts'
+import { renderPreview } from './preview.ts'
 import { printable, renderTable, shortened } from './table.ts'
 import { undoneLines } from './undone.ts'
 
@@ -14,10 +16,15 @@ export interface Place {
 }
 
 /** What a person wants to know when a job has ended: counts, reasons, speed, where to look next. */
-export function renderSummary(job: Job, report: JobReport | undefined, at: Place): string {
+export function renderSummary(
+  job: Job,
+  { report, preview }: { report?: JobReport | undefined; preview?: JobPreview | undefined },
+  at: Place,
+): string {
   const blocks = [
     headline(job),
     job.type === 'undo' ? undoneLines(job) : countLines(job, report),
+    preview ? indented(renderPreview(preview)) : '',
     reasonLines(report?.rejects ?? []),
     nextLines(job, at),
   ]
@@ -29,6 +36,7 @@ function headline(job: Job): string {
   const what = `${printable(String(job.parameters.fileName ?? 'Job'))} → ${job.dataset ?? job.type}`
   switch (job.status) {
     case 'COMPLETED':
+      if (job.dryRun) return `${what}: dry run, nothing was changed; this is what the import would do`
       if (job.batchDeleted) return `${what}: undone; its rows are gone`
       return (job.counts.quarantined ?? 0) > 0
         ? `${what}: loaded, with ${formatCount(job.counts.quarantined ?? 0)} records in quarantine`
@@ -101,10 +109,14 @@ function reasonLines(reasons: readonly ReasonGroup[]): string {
 
 function nextLines(job: Job, { url, program }: Place): string {
   const lines = [`job      ${url}/api/jobs/${job.id}`]
+  if (job.waitingFor === 'approval')
+    lines.push(`approve  ${program} approve ${job.id}`, `reject   ${program} cancel ${job.id}`)
   if ((job.counts.quarantined ?? 0) > 0) {
-    lines.push(`rejects  ${program} rejects ${job.id}`)
+    // Those of a dry run are in their file only.
+    if (!job.dryRun) lines.push(`rejects  ${program} rejects ${job.id}`)
     const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
-    if (file) lines.push(`         ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
+    if (file)
+      lines.push(`${job.dryRun ? 'rejects' : '       '}  ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
   }
   return indented(lines.join('\n'))
 }

@@ -38,6 +38,7 @@ export function job(given: Partial<Omit<Job, 'counts'>> & { counts?: Partial<Cou
     processedItems: null,
     result: null,
     batchDeleted: false,
+    undoneBy: null,
     createdAt: '2026-01-02T03:04:05.000Z',
     startedAt: null,
     completedAt: null,

@@ -1,0 +1,24 @@
+import { approveJob, readPreview } from '../api/calls.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import type { Io } from '../io.ts'
+import { openApi } from '../session.ts'
+import { renderPreview } from '../show/preview.ts'
+
+export interface ApproveOptions {
+  basis?: string
+  json?: boolean
+}
+
+/** `aduana approve <job>`: approve what is shown, or the preview that `--basis` names, and nothing else. */
+export async function approveCommand(io: Io, id: string, options: ApproveOptions): Promise<ExitCode> {
+  const api = await openApi(io)
+  const shown = options.basis === undefined ? await readPreview(api, id) : undefined
+  if (shown && !options.json) io.out(`${renderPreview(shown)}\n`)
+  const job = await approveJob(api, id, options.basis ?? shown?.basis)
+  io.out(
+    options.json
+      ? JSON.stringify(job)
+      : `job ${id}: approved; it will be loaded now\nTo follow it: ${io.program} jobs ${id} --follow`,
+  )
+  return EXIT.loaded
+}

@@ -1,0 +1,63 @@
+import type { JobPreview } from '@aduana/contracts/load-preview'
+import { expect, test } from 'vitest'
+import { JOB_ID } from '../testing/jobs.ts'
+import { renderPreview } from './preview.ts'
+
+const DAY = { scope: '', inserted: 0, changed: 0, unchanged: 0, removed: 0, before: 0, after: 0 }
+
+function preview(change: Partial<JobPreview['preview']> = {}): JobPreview {
+  return {
+    jobId: JOB_ID,
+    dryRun: false,
+    basis: 'a'.repeat(64),
+    needsApproval: [{ code: 'requested', detail: 'its uploader asked for it' }],
+    createdAt: '2024-01-01T00:00:00.000Z',
+    approvedBy: null,
+    approvedAt: null,
+    preview: {
+      mode: 'replace-window',
+      matchedBy: ['lote'],
+      totals: { inserted: 1, changed: 2, unchanged: 1200, removed: 3 },
+      rows: { before: 1205, after: 1203 },
+      days: [
+        { ...DAY, day: '2024-01-01', inserted: 1, changed: 2, unchanged: 1200, before: 1202, after: 1203 },
+        { ...DAY, day: '2024-01-02', removed: 3, before: 3 },
+      ],
+      daysLeftOut: 0,
+      sums: [{ column: 'peso_neto', before: '12.500', after: '-1.000' }],
+      newMembers: [
+        { column: 'maquina_codigo', codes: 7, examples: ['M1', 'M2', 'M3', 'M4', 'M5', 'M6', 'M7'] },
+      ],
+      ...change,
+    },
+  }
+}
+
+test('a preview shows the rows of each day, the sums, what is new, and why it waits', () => {
+  expect(renderPreview(preview())).toBe(
+    [
+      'day         before  inserted  changed  unchanged  removed  after',
+      '2024-01-01   1,202         1        2      1,200        0  1,203',
+      '2024-01-02       3         0        0          0        3      0',
+      'total        1,205         1        2      1,200        3  1,203',
+      '',
+      'sum of     before   after',
+      'peso_neto  12.500  -1.000',
+      '',
+      'new in maquina_codigo: 7 codes (M1, M2, M3, M4, M5, …)',
+      '',
+      'needs an approval, because',
+      '  its uploader asked for it',
+    ].join('\n'),
+  )
+})
+
+test('a preview of many days shows the first ones and says how many there are', () => {
+  const days = Array.from({ length: 40 }, (_, index) => ({
+    ...DAY,
+    day: `2024-0${1 + Math.floor(index / 28)}-${String(1 + (index % 28)).padStart(2, '0')}`,
+  }))
+  const text = renderPreview(preview({ days, daysLeftOut: 10 }))
+  expect(text).toContain('… the total counts 19 more days')
+  expect(text).not.toContain('2024-02-05')
+})

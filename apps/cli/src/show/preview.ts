@@ -1,0 +1,66 @@
+import type { DayChanges, JobPreview } from '@aduana/contracts/load-preview'
+import { formatCount } from './figures.ts'
+import { renderTable, shortened } from './table.ts'
+
+const MOST_DAYS = 31
+const SHOWN_CODES = 5
+
+/** What a load would do, for people: rows by day, sums before and after, members that it would create. */
+export function renderPreview(job: JobPreview): string {
+  const blocks = [dayTable(job), sumTable(job), memberLines(job), approvalLines(job)]
+  return blocks.filter((block) => block !== '').join('\n\n')
+}
+
+function dayTable({ preview }: JobPreview): string {
+  const { days, daysLeftOut, totals, rows } = preview
+  const scoped = days.some(({ scope }) => scope !== '')
+  const cells = (name: string[], figures: Omit<DayChanges, 'scope' | 'day'>) => [
+    ...name,
+    formatCount(figures.before),
+    formatCount(figures.inserted),
+    formatCount(figures.changed),
+    formatCount(figures.unchanged),
+    formatCount(figures.removed),
+    formatCount(figures.after),
+  ]
+  const shown = days.slice(0, MOST_DAYS)
+  const table = renderTable(
+    [
+      { title: 'day' },
+      ...(scoped ? [{ title: 'scope' }] : []),
+      ...['before', 'inserted', 'changed', 'unchanged', 'removed', 'after'].map((title) => {
+        return { title, right: true }
+      }),
+    ],
+    [
+      ...shown.map((entry) => cells([entry.day ?? 'all', ...(scoped ? [entry.scope] : [])], entry)),
+      cells(['total', ...(scoped ? [''] : [])], { ...totals, ...rows }),
+    ],
+  )
+  const left = days.length - shown.length + daysLeftOut
+  return left > 0 ? `${table}\n… the total counts ${formatCount(left)} more days` : table
+}
+
+function sumTable({ preview }: JobPreview): string {
+  if (preview.sums.length === 0) return ''
+  return renderTable(
+    [{ title: 'sum of' }, { title: 'before', right: true }, { title: 'after', right: true }],
+    preview.sums.map(({ column, before, after }) => [column, before, after]),
+  )
+}
+
+function memberLines({ preview }: JobPreview): string {
+  return preview.newMembers
+    .map(({ column, codes, examples }) => {
+      const some = examples.slice(0, SHOWN_CODES).map((code) => shortened(code, 40))
+      return `new in ${column}: ${formatCount(codes)} ${codes === 1 ? 'code' : 'codes'} (${some.join(', ')}${codes > some.length ? ', …' : ''})`
+    })
+    .join('\n')
+}
+
+function approvalLines({ needsApproval, approvedBy, approvedAt, dryRun }: JobPreview): string {
+  if (approvedBy !== null) return `approved by ${approvedBy.email} at ${approvedAt ?? ''}`
+  if (needsApproval.length === 0) return ''
+  const why = needsApproval.map(({ detail }) => `  ${detail}`).join('\n')
+  return `${dryRun ? 'would need' : 'needs'} an approval, because\n${why}`
+}
