@@ -1,0 +1,109 @@
+import type { Day, DayRange } from '@aduana/contracts/dates'
+import { nextDay } from '@aduana/contracts/dates'
+import type { Grain } from '@aduana/contracts/metrics/definition'
+import { lit } from '@aduana/datasets/literals'
+import { commonDays } from '../expressions/days.ts'
+import { reachOf } from '../expressions/reach.ts'
+import { aliasOf, compile, emptyGraph, type Graph, layersQuery } from './graph.ts'
+import { groupBy } from './group-by.ts'
+import type { Leaves } from './leaf.ts'
+import type { PlannedRun } from './plan.ts'
+import type { Session } from './session.ts'
+import { cellColumns } from './sql-text.ts'
+
+/** A statement has room for 1,664 columns, and each layer carries some of those beneath it. */
+const MOST_COLUMNS = 900
+
+/** Runs that are computed by one statement. */
+interface Batch {
+  graph: Graph
+  /** The days that its windows read; undefined without windows. */
+  needs: DayRange[] | undefined
+  runs: { run: PlannedRun; value: string; kept: string }[]
+}
+
+/**
+ * Evaluate the expressions of runs over their leaves into a table `run, day, company, warehouse, value`; `work` is the
+ * table of the runs. Metrics of one grain share statements, their distinct parts are computed once.
+ */
+export async function evaluate(
+  session: Session,
+  runs: readonly PlannedRun[],
+  leaves: Leaves,
+  work: string,
+): Promise<string> {
+  const table = await session.keep(
+    'select null::integer as run, null::date as day, null::text as company, null::text as warehouse, null::numeric as value limit 0',
+  )
+  const spines = groupBy(runs, (run) => `${run.grain} ${run.windowed ? JSON.stringify(run.needs) : ''}`)
+  for (const its of spines.values())
+    for (const batch of batchesOf(its, leaves)) {
+      const spine = await spineOf(session, batch)
+      if (spine !== undefined) await session.run(insertValues(batch, spine, table, work))
+    }
+  await session.run(`analyze ${table}`)
+  return table
+}
+
+function batchesOf(runs: readonly PlannedRun[], leaves: Leaves): Batch[] {
+  const batches: Batch[] = []
+  for (const run of runs) {
+    let batch = batches.at(-1)
+    if (!batch || batch.graph.columns.size > MOST_COLUMNS) {
+      const graph = emptyGraph(run.grain, leaves)
+      batch = { graph, needs: run.windowed ? run.needs : undefined, runs: [] }
+      batches.push(batch)
+    }
+    batch.runs.push({ run, ...compile(batch.graph, run.expression) })
+  }
+  return batches
+}
+
+/** The days and cells at which a batch is evaluated; nothing when nothing has rows. */
+async function spineOf(session: Session, { graph, needs, runs }: Batch): Promise<string | undefined> {
+  const tables = [...graph.tables.values()]
+  const keys = ['day', ...cellColumns(graph.grain)].join(', ')
+  const union = (columns: string) =>
+    tables.map((table) => `select distinct ${columns} from ${table.name} ${aliasOf(table)}`).join(' union ')
+  if (needs === undefined) return union(keys)
+  const { rows } = await session.run<{ first: Day | null; last: Day | null }>(
+    `select min(day)::text as first, max(day)::text as last from (${union('day')}) days`,
+  )
+  const [first, last] = [rows[0]?.first, rows[0]?.last]
+  if (!first || !last) return undefined
+  const days = windowDays(runs, { from: first, to: nextDay(last) })
+  if (days.length === 0) return undefined
+  const calendar = days
+    .map(
+      ({ from, to }) =>
+        `select generate_series(timestamp ${lit(from)}, timestamp ${lit(to)} - interval '1 day', interval '1 day')::date as day`,
+    )
+    .join(' union all ')
+  if (graph.grain === 'total') return calendar
+  return `select * from (${calendar}) days cross join (${union(cellColumns(graph.grain).join(', '))}) cells`
+}
+
+/** Values are kept on days with rows only; what windows read for these days, rows or none. */
+function windowDays(runs: Batch['runs'], filled: DayRange): DayRange[] {
+  return reachOf({
+    type: 'arithmetic',
+    op: 'add',
+    of: runs.map(({ run }) => run.expression),
+  }).needs(runs.flatMap(({ run }) => commonDays(run.output, [filled])))
+}
+
+function insertValues({ graph, runs }: Batch, spine: string, table: string, work: string): string {
+  const wanted = [...new Set(runs.flatMap(({ value, kept }) => [value, kept]))]
+  const values = runs.map(({ run, value, kept }) => `(${run.index}, x.${value}, x.${kept})`)
+  const cell = (name: 'company' | 'warehouse', grain: Grain) =>
+    cellColumns(grain).includes(name) ? `x.${name}` : 'null::text'
+  const [company, warehouse] = [cell('company', graph.grain), cell('warehouse', graph.grain)]
+  return `insert into ${table}
+    select v.run, x.day, ${company}, ${warehouse}, trim_scale(v.value)
+    from (${layersQuery(graph, spine, wanted)}) x
+      cross join lateral (values ${values.join(', ')}) v (run, value, kept)
+      join ${work} w on w.run = v.run
+    where v.kept and v.value is not null and x.day <@ w.days
+      and (w.companies is null or ${company} = any (w.companies))
+      and (w.warehouses is null or ${warehouse} = any (w.warehouses))`
+}

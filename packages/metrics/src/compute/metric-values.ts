@@ -1,0 +1,51 @@
+import { lit, literals } from '@aduana/datasets/literals'
+import { unionOfDays } from '../expressions/days.ts'
+import { gatheredBy, type Leaves, leafKey, piecesOf } from './leaf.ts'
+import type { ValueRequest } from './plan.ts'
+import type { Session } from './session.ts'
+import { dateIn } from './sql-text.ts'
+
+const MOST_COLUMNS = 400
+
+/** Whether the values of a metric are made of rows of several companies or warehouses. */
+export interface Sums {
+  companies: boolean
+  warehouses: boolean
+}
+
+/** Read the values of other metrics as leaves; what they sum, by metric. */
+export async function readValues(
+  session: Session,
+  requests: readonly ValueRequest[],
+  leaves: Leaves,
+): Promise<Map<string, Sums>> {
+  const sums = new Map<string, Sums>()
+  for (const grain of ['total', 'company', 'warehouse'] as const)
+    for (const piece of piecesOf(
+      requests.filter((request) => request.grain === grain),
+      MOST_COLUMNS,
+    )) {
+      const names = piece.map(({ metric }) => metric)
+      const days = unionOfDays(piece.flatMap((request) => request.days))
+      const wanted = `metric_name = any (array[${literals(names)}]::text[]) and ${dateIn('date', days)} and (company is not null) = ${grain !== 'total'} and (warehouse is not null) = ${grain === 'warehouse'}`
+      const columns = names.map(
+        (name, index) => `max(value) filter (where metric_name = ${lit(name)}) as c${index}`,
+      )
+      const by = gatheredBy(grain)
+      const name = await session.keep(
+        `select ${[by, ...columns].join(', ')} from (select *, date as day from daily_metrics where ${wanted}) v group by ${by}`,
+      )
+      for (const [index, metric] of names.entries())
+        leaves.set(leafKey(grain, metric), {
+          table: { name, grain },
+          column: `c${index}`,
+          presence: undefined,
+          zero: false,
+        })
+      const flags = await session.run<{ metric: string } & Sums>(
+        `select metric_name as metric, bool_or(sums_companies) as companies, bool_or(sums_warehouses) as warehouses from daily_metrics where ${wanted} group by metric_name`,
+      )
+      for (const { metric, companies, warehouses } of flags.rows) sums.set(metric, { companies, warehouses })
+    }
+  return sums
+}

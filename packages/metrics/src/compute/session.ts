@@ -1,0 +1,36 @@
+import type pg from 'pg'
+
+/** The connection of one computation, with the temporary tables that it makes. */
+export interface Session {
+  client: pg.PoolClient
+  /** Run a statement; stops between statements when the computation is cancelled. */
+  run<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+  /** Make a temporary table of a query's rows, with statistics for the planner; its quoted name. */
+  keep(query: string): Promise<string>
+  /** Drop the tables that were made. */
+  clear(): Promise<void>
+}
+
+/** Names are told apart by the computation, of which one transaction may hold several in turn. */
+export function openSession(client: pg.PoolClient, signal: AbortSignal | undefined): Session {
+  const tables: string[] = []
+  const run = <Row extends pg.QueryResultRow>(sql: string, values?: unknown[]) => {
+    signal?.throwIfAborted()
+    return client.query<Row>(sql, values)
+  }
+  return {
+    client,
+    run,
+    async keep(query) {
+      const name = `pg_temp.metrics_${tables.length}`
+      await run(`create temp table metrics_${tables.length} on commit drop as ${query}`)
+      tables.push(name)
+      await run(`analyze ${name}`)
+      return name
+    },
+    async clear() {
+      if (tables.length > 0) await run(`drop table ${tables.join(', ')}`)
+      tables.length = 0
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import type { DayRange } from '@aduana/contracts/dates'
+import type { Grain } from '@aduana/contracts/metrics/definition'
+import { lit, plainNumber } from '@aduana/datasets/literals'
+
+/** Products and quotients are rounded to so many decimals, halves away from zero. */
+export const DECIMALS = 16
+
+/** A number as a SQL literal of type numeric. */
+export function numeric(value: number): string {
+  return `(${plainNumber(value)})::numeric`
+}
+
+/**
+ * An exact quotient, rounded once. PostgreSQL gives a quotient the decimals of its operands and at least 16 significant
+ * digits; the factor makes them 40 decimals, so that rounding to 16 is not disturbed by an earlier rounding.
+ */
+export function quotient(dividend: string, divisor: string): string {
+  return `round(${dividend} * 1.${'0'.repeat(40)} / ${divisor}, ${DECIMALS})`
+}
+
+/** The columns that tell the cells of a grain apart. */
+export function cellColumns(grain: Grain): ('company' | 'warehouse')[] {
+  return grain === 'total' ? [] : grain === 'company' ? ['company'] : ['company', 'warehouse']
+}
+
+/** Days as a SQL literal of type datemultirange. */
+export function multirange(days: readonly DayRange[]): string {
+  return `${lit(`{${days.map(({ from, to }) => `[${from},${to})`).join(',')}}`)}::datemultirange`
+}
+
+/** More ranges than this are one range with holes: a list that long would be slower to plan than to check. */
+const MOST_RANGES = 40
+
+/** Condition that a `date` column lies in some days, which an index and partitions can serve. */
+export function dateIn(column: string, days: readonly DayRange[]): string {
+  return rangesCondition(
+    days,
+    (day) => `date ${lit(day)}`,
+    column,
+    () => `${multirange(days)} @> ${column}`,
+  )
+}
+
+/** Condition that a `timestamptz` column lies in some days of a time zone. */
+export function momentIn(column: string, timeZone: string, days: readonly DayRange[]): string {
+  const start = (day: string) => `timestamp ${lit(day)} at time zone ${lit(timeZone)}`
+  const day = `(${column} at time zone ${lit(timeZone)})::date`
+  return rangesCondition(days, start, column, () => `${multirange(days)} @> ${day}`)
+}
+
+function rangesCondition(
+  days: readonly DayRange[],
+  start: (day: string) => string,
+  column: string,
+  inside: () => string,
+): string {
+  const between = (from: string, to: string) => `${column} >= ${start(from)} and ${column} < ${start(to)}`
+  const [first, last] = [days[0], days.at(-1)]
+  if (!first || !last) return 'false'
+  if (days.length > MOST_RANGES) return `${between(first.from, last.to)} and ${inside()}`
+  return `(${days.map(({ from, to }) => between(from, to)).join(' or ')})`
+}

@@ -1,0 +1,113 @@
+import type { DayRange } from '@aduana/contracts/dates'
+import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import { expressionsIn } from '../expressions/walk.ts'
+import type { SeriesPlaces } from '../series-place.ts'
+import type { Sums } from './metric-values.ts'
+import type { PlannedRun } from './plan.ts'
+import type { Session } from './session.ts'
+import { multirange } from './sql-text.ts'
+
+/** What a run changed. */
+export interface RunResult {
+  /** Values that are new or different. Equal values are left as they are, with the run that made them. */
+  rows: number
+  /** Values that are no longer there. */
+  removed: number
+  /** The days, companies and warehouses of both; null where the grain has no companies, or warehouses. */
+  days: DayRange[]
+  companies: string[] | null
+  warehouses: string[] | null
+}
+
+/** A run that changed nothing. */
+export const NOTHING: RunResult = { rows: 0, removed: 0, days: [], companies: [], warehouses: [] }
+
+/** Make the table of the runs: which values they may write. */
+export async function workTable(
+  session: Session,
+  runs: readonly PlannedRun[],
+  sums: readonly Sums[],
+): Promise<string> {
+  const table = await session.keep(
+    'select null::integer as run, null::uuid as run_id, null::text as metric, null::datemultirange as days, null::text[] as companies, null::text[] as warehouses, null::boolean as sums_companies, null::boolean as sums_warehouses limit 0',
+  )
+  const rows = runs.map((run, at) => ({
+    run: run.index,
+    run_id: run.runId,
+    metric: run.definition.code,
+    days: multirange(run.output).split("'")[1],
+    companies: run.companies,
+    warehouses: run.warehouses,
+    sums_companies: sums[at]?.companies ?? false,
+    sums_warehouses: sums[at]?.warehouses ?? false,
+  }))
+  await session.run(`insert into ${table} select * from json_populate_recordset(null::${table}, $1)`, [
+    JSON.stringify(rows),
+  ])
+  await session.run(`analyze ${table}`)
+  return table
+}
+
+/** Whether values of a metric sum companies or warehouses: its datasets or the metrics beneath tell, and its grain. */
+export function sumsOf(
+  { grain, expression }: MetricDefinition,
+  places: SeriesPlaces,
+  beneath: ReadonlyMap<string, Sums>,
+): Sums {
+  const inputs = expressionsIn(expression).flatMap(({ node }): Sums[] => {
+    if (node.type === 'metric') return [beneath.get(node.metric) ?? { companies: false, warehouses: false }]
+    if (node.type !== 'aggregate') return []
+    const scope = places.get(node.series)?.definition.scope
+    return [{ companies: scope?.company !== undefined, warehouses: scope?.warehouse !== undefined }]
+  })
+  return {
+    companies: grain === 'total' && inputs.some(({ companies }) => companies),
+    warehouses: grain !== 'warehouse' && inputs.some(({ warehouses }) => warehouses),
+  }
+}
+
+const SAME_CELL = `v.day = d.date and v.company is not distinct from d.company
+  and v.warehouse is not distinct from d.warehouse`
+
+/** Bring daily_metrics to the values of the runs, within their days and cells; what each run changed. */
+export async function writeValues(
+  session: Session,
+  work: string,
+  values: string,
+): Promise<Map<number, RunResult>> {
+  const current = `${work} w join daily_metrics d on d.metric_name = w.metric
+      and d.date >= lower(w.days) and d.date < upper(w.days) and d.date <@ w.days
+      and (w.companies is null or d.company = any (w.companies))
+      and (w.warehouses is null or d.warehouse = any (w.warehouses))`
+  const gone = await session.keep(
+    `select w.run, d.date as day, d.company, d.warehouse, d.ctid as place from ${current}
+      where not exists (select from ${values} v where v.run = w.run and ${SAME_CELL})`,
+  )
+  const fresh = await session.keep(
+    `select v.*, w.metric, w.run_id, w.sums_companies, w.sums_warehouses from ${values} v join ${work} w using (run)
+      where not exists (select from daily_metrics d where d.metric_name = w.metric and ${SAME_CELL}
+        and d.value = v.value and d.sums_companies = w.sums_companies and d.sums_warehouses = w.sums_warehouses)`,
+  )
+  await session.run(`delete from daily_metrics d using ${gone} g where d.ctid = g.place`)
+  await session.run(`insert into daily_metrics as d
+      (date, metric_name, value, company, warehouse, run_id, sums_companies, sums_warehouses)
+    select day, metric, value, company, warehouse, run_id, sums_companies, sums_warehouses from ${fresh}
+    order by metric, day, company, warehouse
+    on conflict on constraint daily_metrics_once do update set value = excluded.value, run_id = excluded.run_id,
+      last_updated = now(), sums_companies = excluded.sums_companies, sums_warehouses = excluded.sums_warehouses`)
+  return resultsOf(session, gone, fresh)
+}
+
+async function resultsOf(session: Session, gone: string, fresh: string): Promise<Map<number, RunResult>> {
+  const { rows } = await session.run<RunResult & { run: number }>(
+    `select run, (count(*) filter (where fresh))::integer as rows, (count(*) filter (where not fresh))::integer as removed,
+      (select json_agg(json_build_object('from', lower(r)::text, 'to', upper(r)::text) order by r)
+        from unnest(range_agg(daterange(day, day, '[]'))) r) as days,
+      array_agg(distinct company) filter (where company is not null) as companies,
+      array_agg(distinct warehouse) filter (where warehouse is not null) as warehouses
+    from (select run, day, company, warehouse, true as fresh from ${fresh}
+      union all select run, day, company, warehouse, false from ${gone}) changed
+    group by run`,
+  )
+  return new Map(rows.map(({ run, ...result }) => [run, result]))
+}
