@@ -38,6 +38,8 @@ export async function followJob(
   let view = viewOf(await readJob(api, id))
   let newsAt = Date.now()
   const take = (next: JobView) => {
+    // An answer that was under way when the end was heard of is older than the end.
+    if (ended.signal.aborted) return
     newsAt = Date.now()
     if (next === view) return
     view = next
