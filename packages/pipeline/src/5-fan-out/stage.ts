@@ -1,11 +1,11 @@
 import { completeJob } from '@aduana/jobs/finish'
 import { OvertakenError } from '@aduana/jobs/stage-log'
-import { sql } from 'kysely'
+import { fanOut as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outputs.ts'
 import { readCounts } from './counts.ts'
 
-/** Fan-out: the dataset update that the load has recorded is passed on, and the import is complete. */
+/** Fan-out: the dataset update that the load has recorded is passed on to the metrics, and the import is complete. */
 export const fanOut: Stage = { name: 'fan-out', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -17,11 +17,7 @@ async function work(job: StageJob): Promise<StageResult> {
   return {
     kind: 'done',
     commit: async (tx) => {
-      await tx
-        .updateTable('dataset_updates')
-        .set({ fanned_out_at: sql<Date>`clock_timestamp()` })
-        .where('id', '=', loaded.updateId)
-        .execute()
+      await passOn(tx, loaded.updateId)
       const counts = await readCounts(tx, run.jobId)
       const message = undone
         ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
