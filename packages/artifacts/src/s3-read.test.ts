@@ -1,0 +1,103 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { useTestCredentials } from '@aduana/testkit/s3'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createS3Client } from './s3-client.ts'
+import { createS3Store } from './s3-store.ts'
+import type { ArtifactStore } from './store.ts'
+import {
+  type Answer,
+  type AnsweringServer,
+  fails,
+  ok,
+  startAnsweringServer,
+} from './testing/answering-server.ts'
+
+const MIB = 1024 * 1024
+const KEY = 'jobs/a/parse/1/x'
+
+let server: AnsweringServer
+let client: S3Client
+let store: ArtifactStore
+let folder: string
+beforeAll(useTestCredentials)
+beforeEach(async () => {
+  server = await startAnsweringServer()
+  const settings = {
+    bucket: 'files',
+    prefix: '',
+    region: 'us-east-1',
+    endpoint: server.endpoint,
+    pathStyle: true,
+  }
+  client = createS3Client(settings)
+  store = createS3Store(client, settings)
+  folder = await mkdtemp(join(tmpdir(), 'aduana-s3-'))
+})
+afterEach(async () => {
+  client.destroy()
+  server.close()
+  await rm(folder, { recursive: true })
+})
+
+const sha = (content: Buffer) => createHash('sha256').update(content).digest('hex')
+
+describe('reading', () => {
+  const content = randomBytes(3 * MIB)
+  /** Hang up after some bytes; answer a range from where it begins. */
+  const breaksAfter =
+    (amount: number): Answer =>
+    ({ headers }, response) => {
+      const from = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0)
+      const rest = content.subarray(from)
+      response.writeHead(headers.range ? 206 : 200, { 'content-length': rest.length, etag: '"x"' })
+      if (rest.length <= amount) response.end(rest)
+      else response.write(rest.subarray(0, amount), () => response.socket?.destroy())
+    }
+
+  test('goes on at the same byte of the same object after the connection broke', async () => {
+    server.script = { GET: [breaksAfter(1 * MIB)] }
+    await store.fetch(KEY, join(folder, 'x'), { bytes: content.length, sha256: sha(content) })
+    expect((await readFile(join(folder, 'x'))).equals(content)).toBe(true)
+    const again = server.asked.slice(1)
+    expect(again.length).toBeGreaterThanOrEqual(2)
+    for (const { headers } of again) {
+      expect(headers.range).toMatch(/^bytes=[1-9]\d*-$/)
+      expect(headers['if-match']).toBe('"x"')
+    }
+  })
+
+  test('that never gets further is given up, and leaves no file', async () => {
+    server.script = { GET: [breaksAfter(1 * MIB), breaksAfter(0)] }
+    await expect(store.fetch(KEY, join(folder, 'x'))).rejects.toMatchObject({ code: 'unavailable' })
+    expect(await readdir(folder)).toEqual([])
+  }, 60_000)
+
+  test('an object that was replaced meanwhile is given up', async () => {
+    server.script = { GET: [breaksAfter(1 * MIB), fails(412, 'PreconditionFailed')] }
+    await expect(store.fetch(KEY, join(folder, 'x'))).rejects.toMatchObject({ code: 'unavailable' })
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('bytes that were damaged on the way are read once more', async () => {
+    const damaged = Buffer.from(content)
+    damaged[1000] = (damaged[1000] ?? 0) ^ 1
+    server.script = { GET: [ok({ etag: '"x"' }, damaged), ok({ etag: '"x"' }, content)] }
+    await store.fetch(KEY, join(folder, 'x'), { bytes: content.length, sha256: sha(content) })
+    expect((await readFile(join(folder, 'x'))).equals(content)).toBe(true)
+    server.script = { GET: [ok({ etag: '"x"' }, damaged)] }
+    await expect(
+      store.fetch(KEY, join(folder, 'y'), { bytes: content.length, sha256: sha(content) }),
+    ).rejects.toMatchObject({ code: 'damaged' })
+    expect(await readdir(folder)).toEqual(['x'])
+  })
+
+  test('a key that may not be read is refused, one that is not there is missing', async () => {
+    server.script = { GET: [fails(403, 'AccessDenied'), fails(404, 'NoSuchKey')] }
+    await expect(store.open(KEY)).rejects.toMatchObject({ code: 'refused' })
+    await expect(store.open(KEY)).rejects.toMatchObject({ code: 'missing' })
+  })
+})
