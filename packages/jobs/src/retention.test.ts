@@ -1,14 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createDiskStore } from '@aduana/artifacts/disk-store'
-import { createS3Client } from '@aduana/artifacts/s3-client'
-import { createS3Store } from '@aduana/artifacts/s3-store'
-import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { Principal } from '@aduana/contracts/identity'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { createLogger } from '@aduana/runtime/logger'
-import { createTestS3, useTestCredentials } from '@aduana/testkit/s3'
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { keepHouse } from './housekeeping.ts'
@@ -16,43 +8,9 @@ import { findArtifact, readJob } from './read.ts'
 import { applyRetention } from './retention.ts'
 import { retryJob } from './retry.ts'
 import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+import { FILES, type Kept, type KeptHistory, keptHistory, NOW, STORES } from './testing/kept-imports.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-const NOW = new Date('2031-06-01T12:00:00Z')
-const daysAgo = (days: number) => new Date(NOW.getTime() - days * 86_400_000)
-const DOWNLOADABLE = ['original', 'rejects.ndjson', 'duplicates.ndjson']
-const FILES = ['original', 'parsed.parquet', 'structural.ndjson', 'clean.parquet', 'rejects.ndjson']
-
-interface Kept {
-  store: ArtifactStore
-  close(): Promise<void>
-}
-const STORES: Record<string, () => Promise<Kept>> = {
-  'a disk store': async () => {
-    const root = await mkdtemp(join(tmpdir(), 'aduana-retention-'))
-    return { store: createDiskStore(root), close: () => rm(root, { recursive: true }) }
-  },
-  'an S3 store': async () => {
-    useTestCredentials()
-    const s3 = await createTestS3()
-    const settings = {
-      bucket: await s3.addBucket(),
-      prefix: '',
-      region: 'us-east-1',
-      endpoint: s3.endpoint,
-      pathStyle: true,
-    }
-    const client = createS3Client(settings)
-    return {
-      store: createS3Store(client, settings),
-      close: async () => {
-        client.destroy()
-        await s3.stop()
-      },
-    }
-  },
-}
-
 let database: JobsDatabase
 let admin: Principal
 let production: string
@@ -65,11 +23,13 @@ afterAll(() => database.drop())
 
 describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
   let kept: Kept
+  let history: KeptHistory
   beforeEach(async () => {
     const open = STORES[name]
     if (!open) throw new Error(name)
     kept = await open()
     await database.clear()
+    history = keptHistory(database, kept.store, production)
   })
   afterEach(async () => {
     disarmFailPoints()
@@ -78,42 +38,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
 
   const apply = (now = NOW) => applyRetention(database.db, kept.store, logger, now)
 
-  /** An import that ended so many days ago, with files in the store. */
-  async function anImport(days: number, files: readonly string[], change: Record<string, unknown> = {}) {
-    const at = daysAgo(days)
-    const counts = Object.fromEntries(
-      ['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined', 'duplicates'].map(
-        (count) => [count, 0],
-      ),
-    )
-    const id = await database.addJob({
-      ...{ type: 'import', dataset_id: production, status: 'COMPLETED', created_at: at, loaded_at: at },
-      ...{ completed_at: at, ...counts, ...change },
-    })
-    await database.pool.query(
-      `insert into imports (job_id, dataset_id, dataset_version, mode, file_name, bytes)
-       select $1, id, current_version, 'replace-window', 'a.csv', 1 from datasets where id = $2`,
-      [id, production],
-    )
-    for (const file of files) {
-      const key = `jobs/${id}/${file === 'original' ? 'accept' : 'parse'}/1.1/${file}`
-      const stored = await kept.store.put(
-        key,
-        (async function* () {
-          yield Buffer.from(file)
-        })(),
-      )
-      await database.pool.query(
-        `insert into artifacts (job_id, name, key, media_type, bytes, sha256, stage, attempt, downloadable, created_at)
-         values ($1, $2, $3, 'text/plain', $4, $5, $6, 1, $7, $8)`,
-        [
-          ...[id, file, key, stored.bytes, stored.sha256, STAGE_OF[file] ?? null],
-          ...[DOWNLOADABLE.includes(file), at],
-        ],
-      )
-    }
-    return id
-  }
+  const anImport: KeptHistory['anImport'] = (...given) => history.anImport(...given)
   const failed = (days: number, files = FILES) =>
     anImport(days, files, { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' })
 
@@ -129,21 +54,6 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(there.sort()).toEqual(pointed.map(({ key }: { key: string }) => key).sort())
     return pointed.map((row: { name: string }) => row.name)
   }
-
-  const reject = (id: string, state: string, supersededBy: string | null = null) =>
-    database.pool.query(
-      `insert into quarantined_records
-         (id, job_id, dataset_id, record, line, codes, columns, reasons, raw, state, superseded_by)
-       select import_no::bigint << 32 | 1, $1, dataset_id, 1, 2, '{required}', '{lote}', '[{"code":"required"}]', 'x', $2, $3
-       from imports where job_id = $1`,
-      [id, state, supersededBy],
-    )
-  const replaced = (id: string, former: string | null) =>
-    database.pool.query(
-      `insert into window_ledger_before (job_id, dataset_id, day, former_job_id, former_rows)
-       values ($1, $2, '2024-01-01', $3, $4)`,
-      [id, production, former, former === null ? null : 1],
-    )
 
   test('goes by the kind of the file and by the days of its dataset', async () => {
     const files = [...FILES, 'duplicates.ndjson', 'before-image.parquet']
@@ -224,14 +134,14 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
   test('keeps the original and the rejects while rejects are open, or would be open again after an undo', async () => {
     const states = ['open', 'fixed', 'discarded', 'replayed', 'superseded']
     const ids = await Promise.all(states.map(() => anImport(500, FILES)))
-    await Promise.all(states.map((state, index) => reject(ids[index] ?? '', state)))
+    await Promise.all(states.map((state, index) => history.reject(ids[index] ?? '', state)))
     const by = [
       await anImport(10, []),
       await anImport(100, []),
       await anImport(10, [], { batch_deleted: true }),
     ]
     const superseded = await Promise.all(by.map(() => anImport(500, FILES)))
-    await Promise.all(superseded.map((id, index) => reject(id, 'superseded', by[index] ?? null)))
+    await Promise.all(superseded.map((id, index) => history.reject(id, 'superseded', by[index] ?? null)))
     await apply()
     const needed = ['original', 'rejects.ndjson']
     expect(await Promise.all(ids.map(left))).toEqual([needed, needed, [], [], []])
@@ -245,11 +155,11 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     const over = await anImport(91, image)
     // Three in a row over the same day: undoing the last gives it back to the second, and that to the first.
     const chain = [await anImport(300, image), await anImport(200, image), await anImport(10, image)]
-    await replaced(chain[0] ?? '', null)
-    await replaced(chain[1] ?? '', chain[0] ?? '')
-    await replaced(chain[2] ?? '', chain[1] ?? '')
+    await history.replaced(chain[0] ?? '', null)
+    await history.replaced(chain[1] ?? '', chain[0] ?? '')
+    await history.replaced(chain[2] ?? '', chain[1] ?? '')
     const before = await anImport(300, image)
-    await replaced(await anImport(10, image, { batch_deleted: true }), before)
+    await history.replaced(await anImport(10, image, { batch_deleted: true }), before)
     await apply()
     expect(await Promise.all([undoable, undone, over, ...chain, before].map(left))).toEqual([
       image,
@@ -328,12 +238,3 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     })
   })
 })
-
-const STAGE_OF: Record<string, string> = {
-  'parsed.parquet': 'parse',
-  'structural.ndjson': 'parse',
-  'clean.parquet': 'validate',
-  'rejects.ndjson': 'validate',
-  'duplicates.ndjson': 'validate',
-  'before-image.parquet': 'load',
-}
