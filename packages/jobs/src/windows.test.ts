@@ -199,6 +199,15 @@ describe('an import that finds its days in its file', () => {
     expect(await claimFor(later, JANUARY)).toEqual(held)
   })
 
+  test('does not wait for earlier ones that are admitted after it: or the queue of one tenant would hold up another', async () => {
+    const [earlier, later] = [await accept(), await accept()]
+    const admit = (id: string) =>
+      database.pool.query('update jobs set started_at = clock_timestamp() where id = $1', [id])
+    await admit(later)
+    await admit(earlier)
+    expect(await claimFor(later, JANUARY)).toEqual(held)
+  })
+
   test('does not wait for one that was accepted later, or is of another dataset', async () => {
     const [other, earlier] = [await accept({ dataset: 'orders' }), await accept()]
     await accept()

@@ -112,7 +112,7 @@ async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolea
 async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<Obstacle | undefined> {
   const found = await sql<Obstacle>`
     with me as (
-      select j.id, j.created_at, i.declared_window is null and i.mode <> 'append' as finds_its_days
+      select j.id, j.created_at, j.started_at, i.declared_window is null and i.mode <> 'append' as finds_its_days
       from jobs j left join imports i on i.job_id = j.id where j.id = ${claim.jobId}
     )
     select job_id as by, 'held' as because from window_locks
@@ -127,6 +127,7 @@ async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<Obs
     where me.finds_its_days and j.dataset_id = ${claim.datasetId} and j.status = 'PROCESSING'
       and i.declared_window is null and i.found_window is null and i.mode <> 'append' and not j.dry_run
       and (j.created_at, j.id) < (me.created_at, me.id)
+      and coalesce(j.started_at, j.created_at) <= coalesce(me.started_at, 'infinity')
     limit 1`.execute(tx)
   return found.rows[0]
 }
