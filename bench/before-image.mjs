@@ -1,6 +1,5 @@
-// What it costs to keep the rows that an import replaces: the same file into months that are empty, and into the same
-// months full of rows. Both in turn, in one run. The difference is more than the cost of the before-image alone: it also
-// holds counting and dropping the old rows. Ends with an undo of the last import.
+// What it costs to keep the rows that an import replaces: the same file is imported over itself by a worker that keeps
+// them, and by one that does not. Both in turn, in one run. Ends with an undo of the last import.
 //
 //   node bench/before-image.mjs [rows=1000000] [rounds=3]
 //
@@ -89,7 +88,17 @@ try {
   execFileSync(process.execPath, [join(root, 'apps/worker/dist/migrate.js')], {
     env: { ...process.env, ...env },
   })
-  processes.push(program('api', 'main', env, API_HEAP), program('worker', 'main', env))
+  processes.push(program('api', 'main', env, API_HEAP))
+  let worker
+  const useWorker = async (nodeArgs) => {
+    if (worker) {
+      worker.kill('SIGTERM')
+      await new Promise((resolve) => worker.once('exit', resolve))
+    }
+    worker = program('worker', 'main', env, nodeArgs)
+    processes.push(worker)
+    await importFile(small)
+  }
   while (!(await fetch(`${base}/health/ready`).catch(() => undefined))?.ok)
     await new Promise((resolve) => setTimeout(resolve, 100))
   const login = await fetch(`${base}/api/auth/login`, {
@@ -99,27 +108,47 @@ try {
   })
   token = (await login.json()).token
 
-  const file = join(folder, 'rows.csv')
+  const [file, small] = [join(folder, 'rows.csv'), join(folder, 'small.csv')]
   execFileSync(
     process.execPath,
     [join(root, 'apps/cli/dist/main.js'), 'sample', '--clean', '--rows', String(ROWS), '--out', file],
     { stdio: 'ignore' },
   )
+  execFileSync(
+    process.execPath,
+    [
+      join(root, 'apps/cli/dist/main.js'),
+      'sample',
+      '--clean',
+      '--rows',
+      '100',
+      '--from',
+      '2020-01-01',
+      '--to',
+      '2020-01-05',
+      '--out',
+      small,
+    ],
+    { stdio: 'ignore' },
+  )
+  await useWorker([])
   let last = await importFile(file)
-  const [empty, full] = [[], []]
+  const [without, kept] = [[], []]
   for (let round = 0; round < ROUNDS; round += 1) {
-    psql('truncate fact_production', 'checkpoint')
-    empty.push(loadTime(await importFile(file)))
+    await useWorker(['--import', join(root, 'bench/without-image.mjs')])
+    psql('checkpoint')
+    without.push(loadTime(await importFile(file)))
+    await useWorker([])
     psql('checkpoint')
     last = await importFile(file)
-    full.push(loadTime(last))
+    kept.push(loadTime(last))
     const image = last.artifacts.find(({ name }) => name.startsWith('before-image'))
     console.log(
-      `round ${round + 1}: load into empty months ${seconds(empty.at(-1))} s, into full ones ${seconds(full.at(-1))} s; ${last.counts.removed} rows kept in ${(image.bytes / 1e6).toFixed(1)} MB`,
+      `round ${round + 1}: load without the image ${seconds(without.at(-1))} s, with it ${seconds(kept.at(-1))} s; ${last.counts.removed} rows kept in ${(image.bytes / 1e6).toFixed(1)} MB`,
     )
   }
   console.log(
-    `median: ${seconds(median(empty))} s and ${seconds(median(full))} s, ${(median(full) / median(empty)).toFixed(2)} x`,
+    `median: ${seconds(median(without))} s and ${seconds(median(kept))} s, ${(median(kept) / median(without)).toFixed(2)} x`,
   )
   const undo = await finished((await call(`/api/jobs/${last.id}/undo`, { method: 'POST' })).id)
   const { deleted, restored } = undo.result.reversed
