@@ -102,7 +102,8 @@ function ledger(definition: DatasetDefinition, day: string): PromiseCheck[] {
       sql: `with loads as (${LOADS} and j.dataset_id = $1)
         select l.day || ' belongs to ' || l.job_id as what from window_ledger l
         where l.dataset_id = $1 and l.rows > 0 and l.job_id is distinct from
-          (select job_id from loads where days @> l.day order by loaded_at desc limit 1)`,
+          (select job_id from loads join window_ledger_before b using (job_id)
+            where b.dataset_id = l.dataset_id and b.scope = l.scope and b.day = l.day order by loaded_at desc limit 1)`,
     },
   ]
 }

@@ -77,6 +77,21 @@ export function selectionCondition(definition: DatasetDefinition, selection: Sel
   return [...dayConditions(definition, selection.days), ...scope].join(' and ') || 'true'
 }
 
+/**
+ * The columns `day`, `company` and `warehouse` (text) of rows of the target, as a list for SELECT or RETURNING. Null where
+ * the definition does not have them, or has ids in their place.
+ */
+export function places(definition: DatasetDefinition): string {
+  const { scope } = definition
+  const text = (name: string | undefined) => {
+    const column = definition.columns.find((candidate) => candidate.name === name)
+    if (!column || (column.type === 'text' && column.dimension)) return 'null::text'
+    return `${quoteIdentifier(column.name)}::text`
+  }
+  const day = dayAndScope(definition)?.day ?? 'null'
+  return `${day}::text as day, ${text(scope?.company)} as company, ${text(scope?.warehouse)} as warehouse`
+}
+
 /** `DELETE` of a selection; its row count is the number of rows replaced. */
 export function deleteRows(definition: DatasetDefinition, selection: Selection): string {
   return `delete from ${targetTable(definition)} where ${selectionCondition(definition, selection)}`

@@ -4,7 +4,14 @@ import { copyIn, copyOut, selectionCondition } from './target.ts'
 import { prepare } from './testing/load.ts'
 import { openTestPostgres, type TestPostgres } from './testing/postgres.ts'
 import { openTestDuck, type TestDuck, type TextRecord } from './testing/validate.ts'
-import { createStageTable, mergeStage, stageTable } from './upsert.ts'
+import {
+  beforeTable,
+  createBeforeTable,
+  createStageTable,
+  mergeStage,
+  placesBefore,
+  stageTable,
+} from './upsert.ts'
 
 let postgres: TestPostgres
 let duck: TestDuck
@@ -33,10 +40,15 @@ describe('loading orders', () => {
     await postgres.client.query('begin')
     await postgres.client.query(createStageTable(orders))
     await postgres.copy(copyIn(orders, stageTable(orders)), output)
-    const [counts] = await rows(mergeStage(orders))
+    await postgres.client.query(createBeforeTable(orders, ['timestamp', 'company', 'warehouse']))
+    const [before] = await rows(placesBefore(orders))
+    const [{ days, companies, warehouses, ...counts } = {}] = await rows(mergeStage(orders))
+    await postgres.client.query(`drop table ${beforeTable(orders)}`)
     await postgres.client.query('commit')
+    places = { before, now: { days, companies, warehouses } }
     return counts
   }
+  let places: unknown
 
   test('inserts, updates and leaves alone by hash and version, and keeps the id of the first writer', async () => {
     const a = order('A', '2026-02-01 10:00:00')
@@ -57,6 +69,22 @@ describe('loading orders', () => {
       { order_id: 'B', first: '5', import_no: 5, record: '2', items_count: null },
       { order_id: 'C', first: '7', import_no: 7, record: '1', items_count: null },
     ])
+  })
+
+  test('tells where the rows lay and lie that it writes, and of no others', async () => {
+    const moved = { timestamp: '2026-03-02T00:30:00-05:00', warehouse: 'South' }
+    await merge([order('A', '2026-02-03 10:00:00', moved), order('B', '2026-01-30 10:00:00', moved)], 8)
+    const company = ["O'Hara & Söhne"]
+    const before = { days: ['2026-01-31'], companies: company, warehouses: ['North'] }
+    expect(places).toEqual({
+      before,
+      now: { days: ['2026-03-02'], companies: company, warehouses: ['South'] },
+    })
+    await merge([order('A', '2026-02-03 10:00:00', moved)], 9)
+    const nothing = { days: [], companies: [], warehouses: [] }
+    expect(places).toEqual({ before: nothing, now: nothing })
+    await merge([order('A', '2026-02-04 10:00:00')], 10)
+    expect(places).toMatchObject({ now: before })
   })
 
   test('selects days in the zone of the column', async () => {

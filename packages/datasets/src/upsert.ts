@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { literals, quoteIdentifier } from './literals.ts'
-import { COPY_OPTIONS, quotedList, targetColumns, targetName, targetTable } from './target.ts'
+import { COPY_OPTIONS, places, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
 /** The temporary table that takes the rows of an upsert, quoted. */
 export function stageTable(definition: DatasetDefinition): string {
@@ -16,7 +16,8 @@ export function createStageTable(definition: DatasetDefinition): string {
 
 /**
  * Merges the stage table into the target by the definition's key and returns one row
- * `{inserted, updated, unchanged}` (bigint). A stored row stays as it is when its hash is equal or its version is newer.
+ * `{inserted, updated, unchanged}` (bigint) and `{days, companies, warehouses}`, where the rows that it wrote now lie
+ * (text lists, null where the rows do not say). A stored row stays as it is when its hash is equal or its version is newer.
  * It keeps its id, the passport of its first writer; `import_no` and `record` name the last one.
  */
 export function mergeStage(definition: DatasetDefinition): string {
@@ -35,10 +36,19 @@ export function mergeStage(definition: DatasetDefinition): string {
     `select ${quotedList(names)} from ${stage} order by ${quotedList(key)}`,
     `on conflict (${quotedList(key)}) do update set ${[...changed, ...loadedAt].join(', ')}`,
     `where ${differs(definition, 'excluded')}`,
-    'returning t."id" = (t."import_no"::bigint << 32 | t."record") as inserted)',
+    `returning t."id" = (t."import_no"::bigint << 32 | t."record") as inserted, ${places(definition)})`,
     'select count(*) filter (where inserted) as inserted, count(*) filter (where not inserted) as updated,',
-    `(select count(*) from ${stage}) - count(*) as unchanged from written`,
+    `(select count(*) from ${stage}) - count(*) as unchanged, ${LISTS} from written`,
   ].join(' ')
+}
+
+const list = (name: string, from: string) =>
+  `(select case when count(*) = count(p) then coalesce(array_agg(p order by p), '{}') end from (select ${name} as p from ${from} group by 1) x)`
+const LISTS = `${list('day', 'written')} as days, ${list('company', 'written')} as companies, ${list('warehouse', 'written')} as warehouses`
+
+/** One row `{days, companies, warehouses}`, as `mergeStage`: where the rows lay that the merge changes. */
+export function placesBefore(definition: DatasetDefinition): string {
+  return `with written as (select ${places(definition)} from ${beforeTable(definition)}) select ${LISTS}`
 }
 
 /** When a staged row changes the stored row of its key: other values, and not an older version. */

@@ -22,7 +22,7 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
     const written = await interruptible(job, client, () => writeRows(job, client, publishing))
     await publishing.confirm?.(tx)
     const updateId = randomUUID()
-    await recordUpdate(tx, job, publishing, { updateId, rows: written.inserted + written.updated })
+    await recordUpdate(tx, job, publishing, updateId, written)
     await pointAt(tx, job, written.image.file ? [written.image.file] : [])
     await failPoint('load.before-commit', String(job.facts.importNo))
     await finish(tx, job, publishing, written, updateId)

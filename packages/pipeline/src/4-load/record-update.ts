@@ -4,8 +4,10 @@ import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
+import { changedPlaces } from './changed-places.ts'
 import { countDays, daysOf, type LedgerEntry, recordset, recount } from './ledger.ts'
 import type { Publishing } from './publishing.ts'
+import type { Written } from './write-rows.ts'
 
 /**
  * Write down what the load means, in its transaction: which job the days now belong to, that the dataset has changed,
@@ -15,20 +17,22 @@ export async function recordUpdate(
   tx: Tx,
   job: StageJob,
   publishing: Publishing,
-  update: { updateId: string; rows: number },
+  updateId: string,
+  written: Written,
 ): Promise<void> {
   const { facts, run } = job
   const before = facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
-  const left = await writeLedger(tx, job, publishing)
+  await writeLedger(tx, job, publishing)
   await supersede(tx, run.jobId, before)
-  const days = [...new Set([...publishing.validated.days.map(({ day }) => day), ...left])].sort()
+  const places = written.places ?? (await changedPlaces(tx, job, publishing, written.removed))
+  const { companies, warehouses } = places
+  const days = places.days ?? []
   const scopes = publishing.windows.map(({ scope }) => scope)
-  const declared = facts.window ? [`[${facts.window.from},${facts.window.to})`] : []
-  const changed = sql`coalesce((select range_agg(r) from (select daterange(d, d + 1) as r
-    from unnest(${days}::date[]) d union all select unnest(${declared}::daterange[])) ranges), '{}'::datemultirange)`
-  await sql`insert into dataset_updates (id, dataset_id, job_id, event_key, days, scopes, rows)
-    values (${update.updateId}, ${facts.datasetId}, ${run.jobId}, ${`${run.jobId}:loaded`}, ${changed},
-      ${scopes}::text[], ${update.rows})`.execute(tx)
+  const rows = written.inserted + written.updated
+  await sql`insert into dataset_updates (id, dataset_id, job_id, event_key, days, companies, warehouses, scopes, rows)
+    values (${updateId}, ${facts.datasetId}, ${run.jobId}, ${`${run.jobId}:loaded`},
+      coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange),
+      ${companies}::text[], ${warehouses}::text[], ${scopes}::text[], ${rows})`.execute(tx)
   await appendEvent(tx, {
     key: `${run.jobId}:dataset-updated`,
     jobId: run.jobId,
@@ -36,10 +40,10 @@ export async function recordUpdate(
     event: {
       type: 'dataset.updated',
       dataset: facts.definition.code,
-      updateId: update.updateId,
+      updateId,
       days,
       scopes,
-      rows: update.rows,
+      rows,
     },
   })
 }
@@ -57,8 +61,7 @@ async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Pro
   return [...owners]
 }
 
-/** Answers the days that lost rows without being days of the import. */
-async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promise<Day[]> {
+async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promise<void> {
   const { facts, run } = job
   const entries = await ledgerEntries(tx, job, publishing)
   await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
@@ -70,16 +73,15 @@ async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promi
     on conflict (dataset_id, scope, day) do update set job_id = excluded.job_id,
       rows = ${facts.mode === 'append' ? sql`window_ledger.rows + excluded.rows` : sql`excluded.rows`},
       version = window_ledger.version + 1, updated_at = now()`.execute(tx)
-  return facts.mode === 'upsert' ? recountLeft(tx, job, entries) : []
+  if (facts.mode === 'upsert') await recountLeft(tx, job, entries)
 }
 
 /** An upsert can move rows to another day: the days that they have left hold fewer. */
-async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly LedgerEntry[]): Promise<Day[]> {
+async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly LedgerEntry[]): Promise<void> {
   const touched = new Set(entries.map(({ scope, day }) => `${day} ${scope}`))
   const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
   const left = days.filter(({ scope, day }) => !touched.has(`${day} ${scope}`))
   await recount(tx, facts, left)
-  return left.map(({ day }) => day)
 }
 
 /** What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted. */

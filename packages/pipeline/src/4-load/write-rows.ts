@@ -1,12 +1,13 @@
 import { addDays, type Day } from '@aduana/contracts/dates'
 import { deleteRows } from '@aduana/datasets/target'
-import { createStageTable, foreignKeys, mergeStage, stageTable } from '@aduana/datasets/upsert'
+import { createStageTable, foreignKeys, mergeStage, placesBefore, stageTable } from '@aduana/datasets/upsert'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { TryAgainError } from '../try-again.ts'
 import { type BeforeImage, imageOfChanged } from './before-image.ts'
+import { bothPlaces, Places } from './changed-places.ts'
 import { copyRows } from './copy-rows.ts'
 import { refuseForeign } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
@@ -20,10 +21,16 @@ export interface Written {
   removed: number
   /** The rows that were removed or changed, as they were. */
   image: BeforeImage
+  /** Where rows have changed, if the statement that wrote them says so: that of an upsert. */
+  places?: Places
 }
 
 const Merged = z.tuple([
-  z.object({ inserted: z.coerce.number(), updated: z.coerce.number(), unchanged: z.coerce.number() }),
+  Places.extend({
+    inserted: z.coerce.number(),
+    updated: z.coerce.number(),
+    unchanged: z.coerce.number(),
+  }),
 ])
 
 /** Write the rows into the target by the mode of the import, inside the load's transaction. Every one or none. */
@@ -104,7 +111,9 @@ async function upsert(
   await refuseForeignKeys(job, client)
   const image = await imageOfChanged(job, client)
   const [merged] = Merged.parse((await client.query(mergeStage(definition))).rows)
-  return { ...merged, removed: 0, image }
+  const { inserted, updated, unchanged, ...now } = merged
+  const [before] = z.tuple([Places]).parse((await client.query(placesBefore(definition))).rows)
+  return { inserted, updated, unchanged, removed: 0, image, places: bothPlaces(now, before) }
 }
 
 const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])

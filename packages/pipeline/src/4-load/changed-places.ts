@@ -1,0 +1,56 @@
+import { Day } from '@aduana/contracts/dates'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import type { StageJob } from '../stage.ts'
+import type { Publishing } from './publishing.ts'
+
+const List = z.array(z.string()).nullable()
+
+/** Where rows lie: their days, companies and warehouses; null where they do not say, which stands for all. */
+export const Places = z.object({ days: z.array(Day).nullable(), companies: List, warehouses: List })
+export type Places = z.infer<typeof Places>
+
+/** The places of two sets of rows. */
+export function bothPlaces(one: Places, other: Places): Places {
+  const both = (a: readonly string[] | null, b: readonly string[] | null) =>
+    a === null || b === null ? null : [...new Set([...a, ...b])].sort()
+  return {
+    days: both(one.days, other.days),
+    companies: both(one.companies, other.companies),
+    warehouses: both(one.warehouses, other.warehouses),
+  }
+}
+
+/**
+ * Where a load that replaces or appends has changed rows: the days of its rows, and those of a declared window that it
+ * has emptied; the companies or warehouses where they are the replace scope. Its entries of the ledger must be written.
+ */
+export async function changedPlaces(
+  tx: Tx,
+  job: StageJob,
+  { validated, windows }: Publishing,
+  removed: number,
+): Promise<Places> {
+  const { scope, replaceScope } = job.facts.definition
+  const scopes = windows.map((window) => window.scope)
+  const days = new Set(validated.days.map(({ day }) => day))
+  if (job.facts.window && job.facts.mode === 'replace-window')
+    for (const day of await emptiedDays(tx, job, removed)) days.add(day)
+  return {
+    days: [...days].sort(),
+    companies: replaceScope !== undefined && replaceScope === scope?.company ? scopes : null,
+    warehouses: replaceScope !== undefined && replaceScope === scope?.warehouse ? scopes : null,
+  }
+}
+
+/**
+ * The days of a declared window that held rows before, as the ledger had it. When other rows were removed than it knew
+ * of, somebody else had written some, and it may be any day of the window.
+ */
+async function emptiedDays(tx: Tx, { facts, run }: StageJob, removed: number): Promise<Day[]> {
+  const rows = await sql<{ day: Day; rows: string }>`select day, former_rows as rows from window_ledger_before
+    where job_id = ${run.jobId} and dataset_id = ${facts.datasetId}`.execute(tx)
+  const known = rows.rows.reduce((sum, { rows: former }) => sum + Number(former ?? 0), 0)
+  return rows.rows.filter((row) => known !== removed || Number(row.rows ?? 0) > 0).map(({ day }) => day)
+}
