@@ -1,8 +1,11 @@
+import { readDataset } from '@aduana/datasets/registry'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { readJob } from '@aduana/jobs/read'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { readLedger } from '@aduana/jobs/window-ledger'
+import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createUndoSystem, undone } from './testing/undo.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -12,7 +15,7 @@ const LATER = new Date(Date.now() + 86_400_000).toISOString()
 
 let system: TestSystem
 beforeAll(async () => {
-  system = await createTestSystem()
+  system = await createUndoSystem({ workers: 0 })
   // One slot for each stage: whoever held it while waiting would keep everybody out.
   await system.startWorker({
     ADUANA_STAGE_CONCURRENCY: 'parse=1,validate=1,quarantine=1,load=1,fan-out=1',
@@ -76,3 +79,54 @@ test('a declared window that is taken is refused with the name of its holder, un
   await cancelJob(system.database.db, system.admin, holder)
   expect((await system.import(file('2025-01-07', 'last'), window)).status).toBe('COMPLETED')
 }, 120_000)
+
+test('windows of different scopes do not stand in each other’s way', async () => {
+  let items = 0
+  const counts = (company: string) => {
+    items += 1
+    return `day,company,item,pieces,remark\n2024-01-02,${company},I${items},3,\n`
+  }
+  const window = { dataset: 'stock', from: '2024-01-01', to: '2024-02-01' }
+  const holder = await system.accept(counts('ACME'), { ...window, scope: 'ACME', startAt: LATER })
+  await expect(system.accept(counts('ACME'), { ...window, scope: 'ACME' })).rejects.toMatchObject({
+    code: 'window_locked',
+    extra: { jobId: holder },
+  })
+  const declared = await system.import(counts('Beta'), { ...window, scope: 'Beta' })
+  const found = await system.import(counts('Gamma'), { dataset: 'stock' })
+  expect([declared.status, found.status]).toEqual(['COMPLETED', 'COMPLETED'])
+  const waiter = await system.accept(counts('ACME'), { dataset: 'stock' })
+  await parked(waiter)
+  const { id } = await readDataset(system.database.db, 'stock')
+  const ledger = await readLedger(system.database.db, system.admin, id, {
+    from: '2024-01-02',
+    to: '2024-01-03',
+  })
+  expect(ledger.map(({ scope, state }) => [scope, state])).toEqual([
+    ['ACME', 'locked'],
+    ['Beta', 'loaded'],
+    ['Gamma', 'loaded'],
+  ])
+  await cancelJob(system.database.db, system.admin, holder)
+  expect((await system.finished(waiter, 60_000)).status).toBe('COMPLETED')
+}, 180_000)
+
+test('a day whose load was taken back is shown as undone, and what was there before as loaded', async () => {
+  const { id } = await readDataset(system.database.db, 'production')
+  const states = async () =>
+    (await readLedger(system.database.db, system.admin, id, { from: '2026-01-01', to: '2026-01-03' })).map(
+      ({ state, jobId }) => [state, jobId],
+    )
+  const first = await system.import(file('2026-01-01', 'first'), { dataset: 'production' })
+  const both = `${file('2026-01-01', 'second')}2026-01-02;M001;W0001;1;steel;second;3;1,500;\n`
+  const second = await system.import(both, { dataset: 'production' })
+  expect(await states()).toEqual([
+    ['loaded', second.id],
+    ['loaded', second.id],
+  ])
+  await undone(system, second.id)
+  expect(await states()).toEqual([
+    ['loaded', first.id],
+    ['undone', second.id],
+  ])
+}, 180_000)
