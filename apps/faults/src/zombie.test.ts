@@ -47,7 +47,7 @@ async function state(system: TestSystem): Promise<unknown> {
   return tables.rows[0]
 }
 
-const GOES_ON = /"event":"(stage\.(fenced_out|error|ended)|job\.failed)"/
+const GOES_ON = /"event":"(stage\.(fenced_out|error|ended)|dispatch\.round_failed)"/
 
 /** Wait until a process logs, after `from` lines, how the run that it was in the middle of has ended. */
 async function untilRunEnded(zombie: ProductProcess, from: number): Promise<void> {
@@ -71,8 +71,8 @@ describe.concurrent('a worker that stands still longer than its locks live', { t
         const story = STORIES[name]
         const zombie = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=stop` })
         await until(() => isStopped(zombie.pid), { what: 'the worker stands still', within: WITHIN })
-        await story.meanwhile?.(system)
         const other = await system.startWorker()
+        await story.meanwhile?.(system)
         await story.end(system)
         const before = await state(system)
         const from = zombie.lines.length

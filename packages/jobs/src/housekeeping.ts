@@ -9,21 +9,31 @@ import { forgetWorkers } from './presence.ts'
 const STRAY_AFTER_MS = 60 * 60_000
 const KEYS_AT_ONCE = 500
 
-/** Remove what nobody needs any more. Safe at any time and in any number of processes. */
+/**
+ * Remove what nobody needs any more. Safe at any time and in any number of processes. The time is the database's unless
+ * given: with its own, a host whose clock runs ahead would take a file that has just arrived for one that nobody wants.
+ */
 export async function keepHouse(
   db: Database,
   store: ArtifactStore,
   logger: Logger,
-  now: Date = new Date(),
+  now?: Date,
 ): Promise<{ tickets: number; files: number; tables: number }> {
   const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
   await forgetOldKeys(db)
   await forgetWorkers(db)
-  const files = await removeStrays(db, store, now)
+  const files = await removeStrays(db, store, now ?? (await databaseTime(db)))
   const tables = await dropAbandonedTables(db)
   const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables }
   logger.info({ event: 'housekeeping.done', ...result })
   return result
+}
+
+async function databaseTime(db: Database): Promise<Date> {
+  const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
+  const [row] = rows.rows
+  if (!row) throw new Error('the database did not tell the time')
+  return row.now
 }
 
 /**

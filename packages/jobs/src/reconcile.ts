@@ -1,5 +1,5 @@
 import { JobType } from '@aduana/contracts/job-states'
-import { type StageName, type StagePayload, stagesOf } from '@aduana/contracts/stages'
+import { StageName, type StagePayload, stagesOf } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
@@ -7,10 +7,8 @@ import { sql } from 'kysely'
 import { openStages } from './dispatch.ts'
 import { HEARTBEAT_SECONDS } from './evict.ts'
 import { failJob } from './finish.ts'
+import { LOSSES_ALLOWED, workerLost } from './losses.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
-
-/** A job whose workers died this often in the same stage is given up: it probably kills them. */
-const LOSSES_ALLOWED = 4
 
 const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'prioritized']
 
@@ -98,16 +96,8 @@ interface Death {
 
 /** False for an import that has loaded: it is tried again for ever. */
 function giveUp(tx: Tx, job: Suspect, stage: string | null, death: Death): Promise<boolean> {
-  const place = death.stage ?? stage ?? 'parse'
-  return failJob(
-    tx,
-    { jobId: job.id, attempt: job.attempt },
-    {
-      code: 'worker_lost',
-      detail: `The work on the stage ${place} was lost too often: ${death.reason}. Nothing was loaded. The file may need more memory than a worker has.`,
-      stage: place,
-    },
-  )
+  const place = death.stage ?? StageName.parse(stage ?? 'parse')
+  return failJob(tx, { jobId: job.id, attempt: job.attempt }, workerLost(place, death.reason))
 }
 
 /** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
@@ -118,6 +108,11 @@ export function failLostJob(
   reason: string,
 ): Promise<void> {
   return readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
+}
+
+async function isOpen(tx: Tx, { id }: Suspect): Promise<boolean> {
+  const open = await sql`select from stage_results where job_id = ${id} and state = 'running'`.execute(tx)
+  return open.rows.length > 0
 }
 
 function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<void> {
@@ -136,7 +131,8 @@ function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<
       { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },
       {
         admitted_at: null,
-        lost_count: row.lost_count + (death ? 1 : 0),
+        // A run that died is counted by the one that takes its place.
+        lost_count: row.lost_count + (death && !(await isOpen(tx, job)) ? 1 : 0),
         message: 'The work was lost and starts again',
       },
     )

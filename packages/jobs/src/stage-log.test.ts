@@ -56,10 +56,31 @@ test('losses count against the stage in which they happen: a stage that begins a
   await silence(id)
   const again = await run(id)
   expect(again.try).toBe(first.try + 1)
-  expect(await database.job(id)).toMatchObject({ lost_count: 2 })
+  expect(await database.job(id)).toMatchObject({ lost_count: 3 })
   await commit(again)
   await run(id, 'validate')
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
+})
+
+test('a job is given up when its workers die for the fifth time at the same stage, unless it has loaded', async () => {
+  const id = await working()
+  for (let deaths = 1; deaths <= 4; deaths += 1) {
+    await run(id)
+    await silence(id)
+  }
+  await run(id)
+  await silence(id)
+  expect(await begin(id)).toEqual({ kind: 'stop', reason: 'its workers die' })
+  expect(await database.job(id)).toMatchObject({
+    status: 'FAILED',
+    error: { code: 'worker_lost', stage: 'parse' },
+  })
+  const loaded = await working({ lost_count: 4, loaded_at: new Date() })
+  await database.pool.query(`update jobs set lost_count = 4 where id = $1`, [loaded])
+  await run(loaded)
+  await database.pool.query(`update jobs set lost_count = 4 where id = $1`, [loaded])
+  await silence(loaded)
+  expect(await begin(loaded)).toMatchObject({ kind: 'run' })
 })
 
 test('a stage that somebody alive is at is busy; one that has gone silent is taken over', async () => {

@@ -12,7 +12,8 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { evictDeadWork, HEARTBEAT_SECONDS } from './evict.ts'
-import { markCancelled } from './finish.ts'
+import { failJob, markCancelled } from './finish.ts'
+import { LOSSES_ALLOWED, workerLost } from './losses.ts'
 import { changeJob } from './transitions.ts'
 
 /** A run of a stage: who it is in the log, and the fence of all its writes. */
@@ -48,7 +49,7 @@ export async function beginStage(
   return inTransaction(db, async (tx): Promise<StageStart> => {
     const job = await tx
       .selectFrom('jobs')
-      .select(['type', 'status', 'attempt', 'cancel_requested_at', 'waiting_for'])
+      .select(['type', 'status', 'attempt', 'cancel_requested_at', 'waiting_for', 'lost_count'])
       .where('id', '=', payload.jobId)
       .forUpdate()
       .executeTakeFirst()
@@ -70,6 +71,10 @@ export async function beginStage(
     const open = before.find((name) => !log.some((row) => row.stage === name && row.state === 'done'))
     if (open !== undefined) return { kind: 'stop', reason: `stage ${open} is not done` }
     if (log.some((row) => row.state === 'running' && row.alive)) return { kind: 'busy' }
+    if (diedAt(stage, log) && job.lost_count >= LOSSES_ALLOWED) {
+      const failure = workerLost(stage, 'its worker died or stood still each time')
+      if (await failJob(tx, payload, failure)) return { kind: 'stop', reason: 'its workers die' }
+    }
     return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
   })
 }
@@ -87,6 +92,11 @@ async function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
       heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}) as alive
     from stage_results where job_id = ${jobId}`.execute(tx)
   return rows.rows
+}
+
+/** The run before at this stage has neither ended nor given a sign of life. */
+function diedAt(stage: StageName, log: readonly LogRow[]): boolean {
+  return log.some((row) => row.stage === stage && row.state === 'running' && !row.alive)
 }
 
 async function openRun(
@@ -118,6 +128,7 @@ async function openRun(
       message: title,
       // A stage that begins for the first time is progress: whatever was lost before did not kill the job.
       ...(log.some((row) => row.stage === stage) ? {} : { lost_count: 0 }),
+      ...(diedAt(stage, log) ? { lost_count: sql<number>`lost_count + 1` } : {}),
       progress: sql<string>`greatest(progress, ${overallProgress(stage, 0, type)})`,
     },
   )

@@ -1,0 +1,16 @@
+import { randomInt } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { makePlan } from './plan.ts'
+import { runPlan } from './run.ts'
+
+test('a seed stands for one plan', () => {
+  expect(makePlan(5, { imports: 20 })).toEqual(makePlan(5, { imports: 20 }))
+  expect(makePlan(5, { imports: 20 })).not.toEqual(makePlan(6, { imports: 20 }))
+})
+
+describe('imports while workers, connections and Redis fail at random', { timeout: 400_000 }, () => {
+  test.for([1, 2, randomInt(2 ** 31)])('leave what they leave without faults (seed %i)', async (seed) => {
+    const { broken } = await runPlan(makePlan(seed, { imports: 25, workers: 2, pace: 150 }))
+    expect(broken).toEqual([])
+  })
+})

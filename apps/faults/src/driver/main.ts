@@ -1,0 +1,70 @@
+import { randomInt } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { makePlan } from './plan.ts'
+import { measureRecovery } from './recovery.ts'
+import { runPlan } from './run.ts'
+import { withServers } from './servers.ts'
+
+const USAGE = `npm run faults -- [--seeds 1] [--seed <first>] [--imports 200] [--workers 2|3]
+npm run faults -- recovery [--runs 5]
+`
+
+const Whole = z.coerce.number().int().positive()
+const Arguments = z.object({
+  seeds: Whole.default(1),
+  seed: z.coerce.number().int().min(0).max(0xffff_ffff).optional(),
+  imports: Whole.default(200),
+  workers: Whole.optional(),
+  runs: Whole.default(5),
+})
+
+const say = (text: string) => void process.stdout.write(`${text}\n`)
+
+async function runSeeds({ seeds, seed, imports, workers }: z.infer<typeof Arguments>): Promise<boolean> {
+  const first = seed ?? randomInt(2 ** 31)
+  const bad: number[] = []
+  for (let index = 0; index < seeds; index += 1) {
+    const plan = makePlan(first + index, { imports, ...(workers === undefined ? {} : { workers }) })
+    say(`seed ${plan.seed}: ${imports} imports, ${plan.workers} workers`)
+    const report = await runPlan(plan)
+    const summary = [report.endings, report.faults].map((counts) =>
+      Object.entries(counts)
+        .map(([name, times]) => `${name} ${times}`)
+        .join(', '),
+    )
+    say(`  ${summary.join(' | faults: ')} | ${report.seconds.toFixed(0)} s`)
+    for (const broken of report.broken) say(`  BROKEN ${broken}`)
+    if (report.broken.length > 0) bad.push(plan.seed)
+  }
+  say(bad.length === 0 ? `nothing broken in ${seeds} runs` : `broken with seed ${bad.join(', ')}`)
+  return bad.length === 0
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seeds: { type: 'string' },
+      seed: { type: 'string' },
+      imports: { type: 'string' },
+      workers: { type: 'string' },
+      runs: { type: 'string' },
+    },
+  })
+  const parsed = Arguments.safeParse(values)
+  const [command = 'run'] = positionals
+  if (!parsed.success || !['run', 'recovery'].includes(command)) {
+    process.stderr.write(USAGE)
+    return 2
+  }
+  return withServers(async () => {
+    if (command === 'recovery') {
+      await measureRecovery(parsed.data.runs, say)
+      return 0
+    }
+    return (await runSeeds(parsed.data)) ? 0 : 1
+  })
+}
+
+process.exit(await main())

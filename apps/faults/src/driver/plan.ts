@@ -1,0 +1,56 @@
+import { type PlannedImport, planImport } from './files.ts'
+import { createRandom, type Random } from './random.ts'
+
+export const FAULTS = ['kill', 'stop', 'term', 'term-all', 'wipe', 'terminate', 'cancel', 'retry'] as const
+export type FaultKind = (typeof FAULTS)[number]
+
+/** Something bad, and when: milliseconds after the fault before it. */
+export interface PlannedFault {
+  kind: FaultKind
+  after: number
+  /** Which worker, job or share of connections it hits, from 0 to 1. */
+  where: number
+  /** For how long, in milliseconds, where it has a length. */
+  length: number
+}
+
+export interface Plan {
+  seed: number
+  workers: number
+  /** Milliseconds between two imports. */
+  pace: number
+  imports: readonly PlannedImport[]
+  /** Begun again from the front as long as imports arrive. */
+  faults: readonly PlannedFault[]
+}
+
+/** What a seed stands for: files, and what goes wrong while they are imported. Equal seeds make equal plans. */
+export function makePlan(seed: number, size: { imports: number; workers?: number; pace?: number }): Plan {
+  const random = createRandom(seed)
+  return {
+    seed,
+    workers: size.workers ?? random.int(2, 3),
+    pace: size.pace ?? random.int(50, 250),
+    imports: Array.from({ length: size.imports }, (_, index) => planImport(random, index)),
+    faults: Array.from({ length: 200 }, () => planFault(random)),
+  }
+}
+
+function planFault(random: Random): PlannedFault {
+  const kind = random.pick<FaultKind>([
+    'kill',
+    'kill',
+    'kill',
+    'stop',
+    'stop',
+    'term',
+    'term-all',
+    'wipe',
+    'terminate',
+    'terminate',
+    'cancel',
+    'cancel',
+    'retry',
+  ])
+  return { kind, after: random.int(100, 1500), where: random.next(), length: random.int(200, 20_000) }
+}

@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startPostgres } from '@aduana/local/postgres'
+import { startRedis } from '@aduana/local/redis'
+
+/** Run `work` with a PostgreSQL and a Redis of its own, named as the testkit looks for them. */
+export async function withServers<T>(work: () => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'aduana-faults-'))
+  const stops: (() => Promise<void>)[] = []
+  try {
+    const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: false })
+    stops.push(postgres.stop)
+    const redis = await startRedis({ dir: join(folder, 'redis'), persistent: false })
+    stops.push(redis.stop)
+    process.env.TEST_DATABASE_URL = postgres.url
+    process.env.TEST_REDIS_URL = redis.url
+    return await work()
+  } finally {
+    for (const stop of stops) await stop()
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}

@@ -1,0 +1,49 @@
+import { createTestSystem } from '@aduana/testkit/system'
+import { expect, test } from 'vitest'
+import { createRandom } from './driver/random.ts'
+import { brokenGuarantees } from './guarantees.ts'
+import { HEADER } from './production-file.ts'
+
+const IMPORTS = 100
+const DAYS = 30
+
+/** Rows of a few days that overlap with those of others; the lots name the import. */
+function planned(index: number, random: ReturnType<typeof createRandom>) {
+  const first = random.int(0, DAYS - 1)
+  const days = Array.from({ length: random.int(1, 6) }, (_, offset) =>
+    new Date(Date.UTC(2024, 2, 1 + first + offset)).toISOString().slice(0, 10),
+  )
+  const rows = days.map((day) => `${day};M001;W0001;1;PVC;I${index};1;1;`)
+  const to = new Date(Date.UTC(2024, 2, 1 + first + days.length)).toISOString().slice(0, 10)
+  const window = { from: days[0] ?? '', to, onConflict: 'wait' }
+  return {
+    days,
+    content: `${[HEADER, ...rows].join('\n')}\n`,
+    form: { dataset: 'production', ...(random.chance(0.3) ? window : {}) },
+  }
+}
+
+test('a hundred imports at once with windows that overlap leave what they leave one after the other', {
+  timeout: 600_000,
+}, async () => {
+  const system = await createTestSystem({ workers: 2 })
+  try {
+    const random = createRandom(100)
+    const plans = Array.from({ length: IMPORTS }, (_, index) => planned(index, random))
+    const daysOf = new Map<string, { index: number; days: string[] }>()
+    for (const [index, { content, form, days }] of plans.entries())
+      daysOf.set(await system.accept(content, form), { index, days })
+    for (const id of daysOf.keys()) expect((await system.finished(id, 500_000)).status).toBe('COMPLETED')
+    const loads = await system.database.pool.query<{ id: string }>('select id from jobs order by loaded_at')
+    const expected = new Map<string, string>()
+    for (const { id } of loads.rows)
+      for (const day of daysOf.get(id)?.days ?? []) expected.set(day, `I${daysOf.get(id)?.index}`)
+    const found = await system.database.pool.query<{ day: string; lote: string }>(
+      'select fecha_contabilizacion::text as day, lote from fact_production order by 1',
+    )
+    expect(found.rows.map(({ day, lote }) => [day, lote])).toEqual([...expected].sort())
+    expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+  } finally {
+    await system.close()
+  }
+})

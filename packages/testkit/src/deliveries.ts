@@ -1,0 +1,36 @@
+import { type StageName, StagePayload, stageQueueName } from '@aduana/contracts/stages'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+
+/** Deliveries that no dispatcher has asked for. */
+export interface Deliveries {
+  /** Put a stage of an attempt of a job into its queue once more, beside whatever is there. */
+  deliver(stage: StageName, payload: StagePayload): Promise<void>
+  /** How many deliveries of a stage are not done. */
+  pending(stage: StageName): Promise<number>
+  close(): Promise<void>
+}
+
+/** The queues of an installation, to bring work twice, too early or too late. */
+export function createDeliveries(redis: { url: string; prefix: string }): Deliveries {
+  const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
+  const queues = new Map<StageName, Queue>()
+  const queueOf = (stage: StageName) => {
+    const queue = queues.get(stage) ?? new Queue(stageQueueName(stage), { connection, prefix: redis.prefix })
+    queues.set(stage, queue)
+    return queue
+  }
+  return {
+    deliver: async (stage, payload) => {
+      await queueOf(stage).add('delivered again', StagePayload.parse(payload), { attempts: 3 })
+    },
+    pending: async (stage) => {
+      const counts = await queueOf(stage).getJobCounts('waiting', 'active', 'delayed', 'prioritized')
+      return Object.values(counts).reduce((sum, count) => sum + count, 0)
+    },
+    close: async () => {
+      await Promise.all([...queues.values()].map((queue) => queue.close()))
+      connection.disconnect()
+    },
+  }
+}
