@@ -63,7 +63,7 @@ export async function copyToFile(
  */
 async function intoFile(copy: Readable, path: string, gzip: boolean): Promise<void> {
   const file = createWriteStream(path)
-  const zip = gzip ? createGzip({ level: 1 }) : undefined
+  const zip = gzip ? createGzip({ level: 1, chunkSize: 256 * 1024 }) : undefined
   const first = zip ?? file
   let failure: unknown
   const written = (zip ? pipeline(zip, file) : finished(file)).catch((error: unknown) => {

@@ -12,16 +12,7 @@ import { RefusedError } from '../../refused.ts'
 import { fetchFileOf } from '../../stage-files.ts'
 import { LoadOutput } from '../../stage-outputs.ts'
 import { BEFORE_IMAGE } from '../before-image.ts'
-import type { Undoing } from './reverse.ts'
-
-/** The before-image of an import. */
-export interface Image {
-  rows: number
-  /** The rows as a local file, where there are any, and their columns. */
-  file: { path: string; columns: string[] } | undefined
-  /** The temporary table that holds the rows; for upserts only. */
-  table: string | undefined
-}
+import type { Image, Undoing } from './undoing.ts'
 
 /** Fetch the before-image of an import; that of an upsert goes into a temporary table. @throws RefusedError */
 export async function openImage(

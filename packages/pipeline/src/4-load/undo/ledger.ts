@@ -3,7 +3,7 @@ import type { Tx } from '@aduana/db/database'
 import type { LoadedImport } from '@aduana/jobs/undo-plan'
 import { sql } from 'kysely'
 import { daysOf, type LedgerDay } from '../ledger.ts'
-import type { Image } from './image.ts'
+import type { Image } from './undoing.ts'
 
 /**
  * Give the days of an import back to whom they belonged before. A day that was nobody's stays with the import, which is

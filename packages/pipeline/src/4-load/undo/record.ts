@@ -10,7 +10,7 @@ import type { UndoOutput } from '../../stage-outputs.ts'
 import { passNoReturn } from '../fenced.ts'
 import { recount } from '../ledger.ts'
 import { describeUndo } from './report.ts'
-import type { Undoing } from './reverse.ts'
+import type { Undoing } from './undoing.ts'
 
 /** Write down what was taken back, in its transaction, and pass the undo's point of no return. */
 export async function recordUndo(undoing: Undoing): Promise<void> {

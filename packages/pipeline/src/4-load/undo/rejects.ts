@@ -1,11 +1,6 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-
-/** What became of rejects when an import was taken back. */
-export interface Rejects {
-  rejectsSuperseded: number
-  rejectsReopened: number
-}
+import type { Rejects } from './undoing.ts'
 
 /**
  * The open rejects of an import that is taken back no longer matter; those of earlier imports, which its load had made

@@ -2,7 +2,7 @@ import type { LeftByUndo, UndoResult } from '@aduana/contracts/undo'
 import { countMembersOf } from '@aduana/datasets/dimensions'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import type { Reversal, Undoing } from './reverse.ts'
+import type { Reversal, Undoing } from './undoing.ts'
 
 const Counted = z.tuple([z.object({ members: z.coerce.number() })])
 

@@ -1,38 +1,17 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDefinition } from '@aduana/datasets/registry'
 import { laterWriters } from '@aduana/datasets/undo'
-import type { Tx } from '@aduana/db/database'
 import { changeJob } from '@aduana/jobs/transitions'
 import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo-plan'
 import { sql } from 'kysely'
-import type pg from 'pg'
 import { z } from 'zod'
-import type { StageJob } from '../../stage.ts'
 import { TryAgainError } from '../../try-again.ts'
-import type { LedgerDay } from '../ledger.ts'
-import { type Image, openImage } from './image.ts'
+import { openImage } from './image.ts'
 import { giveDaysBack } from './ledger.ts'
-import { giveRejectsBack, type Rejects } from './rejects.ts'
-import { refuseLater, type UndoFacts } from './request.ts'
-import { type Rows, takeRowsBack } from './rows.ts'
-
-/** An import that has been taken back in the transaction. */
-export interface Reversal extends Rows, Rejects {
-  one: LoadedImport
-  definition: DatasetDefinition
-  /** The days on which rows have changed. */
-  days: LedgerDay[]
-}
-
-/** A transaction that takes imports back. */
-export interface Undoing {
-  job: StageJob
-  tx: Tx
-  client: pg.PoolClient
-  request: UndoFacts
-  /** What has been taken back so far, newest first. */
-  reversals: Reversal[]
-}
+import { giveRejectsBack } from './rejects.ts'
+import { refuseLater } from './request.ts'
+import { takeRowsBack } from './rows.ts'
+import type { Image, Reversal, Undoing } from './undoing.ts'
 
 const Writers = z.array(z.object({ import_no: z.int() }))
 

@@ -6,16 +6,8 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { TryAgainError } from '../../try-again.ts'
-import { copyImage, type Image } from './image.ts'
-import type { Undoing } from './reverse.ts'
-
-/** What became of the rows of an import that was taken back. */
-export interface Rows {
-  deleted: number
-  restored: number
-  /** Rows that it had changed and that are no longer in the table, so that nothing could be put back. */
-  absent: number
-}
+import { copyImage } from './image.ts'
+import type { Image, Rows, Undoing } from './undoing.ts'
 
 /** Put the rows of the target back as they were before an import. */
 export async function takeRowsBack(
