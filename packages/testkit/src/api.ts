@@ -27,7 +27,7 @@ export async function startApi(system: TestSystem, settings: Record<string, stri
     PORT: '0',
     ...settings,
   })
-  await process.untilLogged('api.ready', 60_000)
+  await process.untilLogged('api.ready', 120_000)
   const url = /"address":"(http:[^"]+)"/.exec(process.lines.join('\n'))?.[1] ?? ''
   const login = await fetch(`${url}/api/auth/login`, {
     method: 'POST',

@@ -79,7 +79,7 @@ export async function createTestSystem(
     startWorker: async (settings = {}) => {
       const worker = startProduct('worker', { ...environment, ...settings })
       processes.push(worker)
-      await worker.untilLogged('worker.ready', 60_000)
+      await worker.untilLogged('worker.ready', 120_000)
       return worker
     },
     accept: async (content, form, as = admin) => {

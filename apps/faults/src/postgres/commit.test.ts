@@ -33,7 +33,7 @@ async function behindProxy(
   }
 }
 
-describe.concurrent('a connection that breaks at a COMMIT', { timeout: 180_000 }, () => {
+describe.concurrent('a connection that breaks at a COMMIT', { timeout: 300_000 }, () => {
   test.for(['reply lost', 'cut before'] as const)(
     'of the admission and of every stage (%s) loads nothing twice and loses nothing',
     (fault) =>

@@ -9,7 +9,7 @@ import { LONG, noteSeconds } from '../testing/measure.ts'
 import { monthFile } from '../testing/month-files.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
-describe.concurrent('a network between the processes and PostgreSQL', { timeout: 180_000 }, () => {
+describe.concurrent('a network between the processes and PostgreSQL', { timeout: 300_000 }, () => {
   test.for([
     ['that carries nothing for a while', 'all'],
     ['that has forgotten the connections, but carries new ones', 'existing'],

@@ -45,7 +45,7 @@ const tried = (system: TestSystem, jobId: string, words: RegExp) =>
     { within: 90_000, what: `a try of the load has failed with ${words}` },
   )
 
-describe.concurrent('a load is tried again and loads once', { timeout: 180_000 }, () => {
+describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }, () => {
   test('when somebody holds a lock on its table for longer than it waits', () =>
     secondLoad('lock on the target', async (system, other, load) => {
       await other.query('begin; lock table fact_production in exclusive mode')

@@ -11,7 +11,7 @@ import { type OwnServer, ownPostgres } from '../testing/own-servers.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
 describe.concurrent('imports are loaded once, none is lost, and nothing is left over', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, () => {
   test('when every backend is terminated every 2 seconds', async () => {
     const system = await createTestSystem()

@@ -36,7 +36,7 @@ async function throughFault(
 }
 
 describe.concurrent('imports are loaded once, none is lost, and nothing is left over', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, () => {
   test('when all connections to Redis are killed every 300 ms', async () => {
     await throughFault('connections to Redis killed', true, async (redis) => {

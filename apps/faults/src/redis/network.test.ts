@@ -8,7 +8,7 @@ import { LONG, noteSeconds } from '../testing/measure.ts'
 import { ownRedis } from '../testing/own-servers.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
-describe.concurrent('a network between worker and Redis', { timeout: 180_000 }, () => {
+describe.concurrent('a network between worker and Redis', { timeout: 300_000 }, () => {
   test.for([
     ['that carries nothing for a while', 'all'],
     ['that has forgotten the connections, but carries new ones', 'existing'],

@@ -8,7 +8,7 @@ import { ownRedis } from '../testing/own-servers.ts'
 import { allFinal, expectAllLoaded } from '../testing/settled.ts'
 import { tell } from '../testing/tell-redis.ts'
 
-describe.concurrent('a Redis that is not fit for jobs', { timeout: 180_000 }, () => {
+describe.concurrent('a Redis that is not fit for jobs', { timeout: 300_000 }, () => {
   test('that is full keeps nobody from sending files, and they are loaded when there is room again', async ({
     expect,
   }) => {

@@ -35,7 +35,7 @@ const LOSSES = [
   },
 ] as const
 
-describe.concurrent('a stored file', { timeout: 180_000 }, () => {
+describe.concurrent('a stored file', { timeout: 300_000 }, () => {
   test.for(LOSSES)(
     '$name that is $how between stages fails the job, and a retry makes it again',
     async ({ name, how, after, madeBy, missedBy }, { expect }) => {

@@ -32,7 +32,7 @@ async function strays(system: TestSystem): Promise<string[]> {
   return paths.filter((path) => !known.has(path))
 }
 
-describe.concurrent('a disk', { timeout: 180_000 }, () => {
+describe.concurrent('a disk', { timeout: 300_000 }, () => {
   test('that is full while a worker writes to it delays an import, which loads once there is room', async ({
     expect,
   }) => {

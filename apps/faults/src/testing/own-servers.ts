@@ -35,7 +35,13 @@ export function ownRedis(options: { keepsData: boolean }): Promise<OwnServer> {
 /** A PostgreSQL of a test's own. */
 export function ownPostgres(settings: Record<string, string> = {}): Promise<OwnServer> {
   return ownServer('aduana-postgres-', (dir, port) =>
-    startPostgres({ dir, durable: false, settings, ...(port === undefined ? {} : { port }) }),
+    startPostgres({
+      dir,
+      durable: false,
+      // What has been committed outlives the server, if not the machine.
+      settings: { synchronous_commit: 'on', ...settings },
+      ...(port === undefined ? {} : { port }),
+    }),
   )
 }
 

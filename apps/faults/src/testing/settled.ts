@@ -1,6 +1,7 @@
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect } from 'vitest'
+import { brokenGuarantees } from '../guarantees.ts'
 import { loadedRows, type MonthFile, rowsOf } from './month-files.ts'
 
 /**
@@ -10,16 +11,17 @@ import { loadedRows, type MonthFile, rowsOf } from './month-files.ts'
 export async function expectAllLoaded(
   system: TestSystem,
   files: readonly MonthFile[],
-  within = 120_000,
+  within = 180_000,
 ): Promise<void> {
   await allFinal(system, within)
   expect(await endings(system)).toEqual(files.map(() => 'COMPLETED'))
   expect(await loadedRows(system)).toEqual(rowsOf(files))
   expect(await leftovers(system)).toEqual([])
+  expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
 }
 
 /** Wait until every job is final. */
-export async function allFinal(system: TestSystem, within = 120_000): Promise<void> {
+export async function allFinal(system: TestSystem, within = 180_000): Promise<void> {
   await until(
     async () => {
       const open = await system.database.pool.query(
