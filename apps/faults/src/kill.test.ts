@@ -1,16 +1,19 @@
+import { readFile } from 'node:fs/promises'
 import { FAIL_POINTS } from '@aduana/runtime/fail-points'
 import { createTestSystem } from '@aduana/testkit/system'
 import { describe, expect, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
-import { KILLS, placeOf } from './testing/kills.ts'
+import { KILLS, MORE_KILLS, placeOf } from './testing/kills.ts'
 import { STORIES } from './testing/stories.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
 vi.setConfig({ maxConcurrency: 9 })
 
-test('there is no fail point at which no process is killed', () => {
+test('there is no fail point at which no process is killed', async () => {
   const killed = new Set(KILLS.map(({ point }) => point))
-  expect(FAIL_POINTS.filter((point) => !killed.has(point))).toEqual([])
+  const root = new URL('../../../', import.meta.url)
+  const others = (await Promise.all(MORE_KILLS.map((path) => readFile(new URL(path, root), 'utf8')))).join()
+  expect(FAIL_POINTS.filter((point) => !killed.has(point) && !others.includes(`'${point}`))).toEqual([])
 })
 
 describe.concurrent('a process killed with SIGKILL', { timeout: 240_000 }, () => {

@@ -14,7 +14,14 @@ const STAGES = ['parse', 'validate', 'quarantine', 'fan-out']
 const at = (story: StoryName, point: FailPoint, ...details: string[]): Kill[] =>
   details.length === 0 ? [{ point, story }] : details.map((detail) => ({ point, detail, story }))
 
-/** Every place at which a process is killed by the tests. A fail point that is not here fails a test. */
+/** Tests beside these that let processes fail at the points of what they are about. */
+export const MORE_KILLS = [
+  'apps/worker/src/undo-kill.test.ts',
+  'apps/worker/src/approval-kill.test.ts',
+  'packages/jobs/src/retention.test.ts',
+]
+
+/** The places at which processes are killed while they import. */
 export const KILLS: readonly Kill[] = [
   ...at('upload', 'accept.after-store'),
   ...at('upload', 'accept.before-commit'),
@@ -34,6 +41,8 @@ export const KILLS: readonly Kill[] = [
   ...at('replacement', 'stage.after-commit', ...STAGES.map((stage) => `${stage}/2`)),
   ...at('replacement', 'load.after-claim', '2'),
   ...at('replacement', 'load.after-members', '2'),
+  ...at('replacement', 'load.before-image', '2'),
+  ...at('replacement', 'load.after-image', '2'),
   ...at('replacement', 'load.before-transaction', '2'),
   ...at('replacement', 'load.after-delete', '2'),
   ...at('replacement', 'load.during-copy', '2'),
