@@ -151,9 +151,10 @@ async function main(): Promise<number> {
   const resources = createResources(logger)
   let stuck: Verdict | undefined
   try {
-    const watch = await start(settings, logger, resources)
-    logger.info({ event: 'worker.ready', pid: process.pid })
-    const end = await Promise.race([stopped, watch.stuck])
+    // Whoever asks to stop does not wait for a start that waits for Redis.
+    const watch = await Promise.race([start(settings, logger, resources), stopped])
+    if (typeof watch !== 'string') logger.info({ event: 'worker.ready', pid: process.pid })
+    const end = typeof watch === 'string' ? watch : await Promise.race([stopped, watch.stuck])
     if (typeof end === 'string') logger.info({ event: 'worker.stopping', reason: end })
     else {
       stuck = end

@@ -37,6 +37,16 @@ describe('resources', () => {
     expect(said).toEqual(['last', 'first'])
   })
 
+  test('are released although one of them takes for ever', async () => {
+    const said: string[] = []
+    const resources = createResources(logger, 50)
+    resources.add('first', () => void said.push('first'))
+    resources.add('hangs too', () => new Promise<void>(() => undefined))
+    resources.add('hangs', () => new Promise<void>(() => undefined))
+    await resources.release()
+    expect(said).toEqual(['first'])
+  })
+
   test('are released once, and whoever asks again waits for the same end', async () => {
     let times = 0
     let open: () => void = () => undefined

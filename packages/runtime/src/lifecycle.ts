@@ -4,22 +4,28 @@ import type { Logger } from './logger.ts'
 export interface Resources {
   /** Remember how to release something that was just acquired. */
   add(name: string, release: () => Promise<void> | void): void
-  /** Release everything, newest first. One that fails is logged and the others are still released. Runs once. */
+  /**
+   * Release everything, newest first. One that fails is logged and the others are still released. After `patience`
+   * nobody is waited for any more: what says goodbye to a server that is away may wait for it for ever. Runs once.
+   */
   release(): Promise<void>
 }
 
-/** An empty stack of resources. */
-export function createResources(logger: Logger): Resources {
+/** An empty stack of resources, which may take `patience` milliseconds to be released, all together. */
+export function createResources(logger: Logger, patience = 15_000): Resources {
   const stack: { name: string; release: () => Promise<void> | void }[] = []
   let releasing: Promise<void> | undefined
   const releaseAll = async () => {
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), patience)
     for (let next = stack.pop(); next; next = stack.pop()) {
       try {
-        await next.release()
+        await unlessLate(next, late.signal)
       } catch (error) {
         logger.error({ event: 'lifecycle.release_failed', resource: next.name, err: error })
       }
     }
+    clearTimeout(timer)
   }
   return {
     add: (name, release) => void stack.push({ name, release }),
@@ -27,6 +33,25 @@ export function createResources(logger: Logger): Resources {
       releasing ??= releaseAll()
       return releasing
     },
+  }
+}
+
+async function unlessLate(
+  { name, release }: { name: string; release: () => Promise<void> | void },
+  late: AbortSignal,
+): Promise<void> {
+  const releasing = Promise.resolve(release())
+  let onLate: () => void = () => undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    onLate = () => reject(new Error(`${name} takes too long to be released`))
+    late.addEventListener('abort', onLate)
+    // What is released at once is so even now.
+    if (late.aborted) setImmediate(onLate)
+  })
+  try {
+    await Promise.race([releasing, tooLate])
+  } finally {
+    late.removeEventListener('abort', onLate)
   }
 }
 

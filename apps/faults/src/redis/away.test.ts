@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { startProduct } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, test } from 'vitest'
@@ -69,5 +70,26 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
       await delay(LONG ? 45_000 : 14_000)
       redis.signal('SIGCONT')
     })
+  })
+})
+
+describe.concurrent('a worker that is told to stop while Redis is away', { timeout: 300_000 }, () => {
+  test.for([
+    ['after it was ready', true],
+    ['while it starts', false],
+  ] as const)('%s ends by itself', async ([, ready], { expect }) => {
+    const redis = await ownRedis({ keepsData: true })
+    const system = await createTestSystem({ settings: { REDIS_URL: redis.url } })
+    try {
+      if (!ready) await redis.stop()
+      const worker = ready ? await system.startWorker() : startProduct('worker', system.environment)
+      if (ready) await redis.stop()
+      else await worker.untilLogged('redis.error', 120_000)
+      worker.signal('SIGTERM')
+      expect(await worker.exited).toEqual({ code: 0, signal: null })
+    } finally {
+      await system.close()
+      await redis.close()
+    }
   })
 })
