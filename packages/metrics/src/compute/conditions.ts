@@ -1,16 +1,14 @@
 import type { Column } from '@aduana/contracts/dataset-definition'
 import type { RowCondition } from '@aduana/contracts/metrics/expression'
-import { lit, literals, plainNumber, quoteIdentifier } from '@aduana/datasets/literals'
+import { lit, plainNumber, quoteIdentifier } from '@aduana/datasets/literals'
 import { targetName } from '@aduana/datasets/target'
-import type pg from 'pg'
 import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 import { groupBy } from './group-by.ts'
+import type { Members } from './members.ts'
 
 /** A comparison, membership or presence: what a condition on rows is made of. */
-type Atom = Extract<RowCondition, { series: string }>
-/** Ids of the members of a dimension that an atom means, by the atom's text. */
-type Members = ReadonlyMap<string, readonly string[]>
+export type Atom = Extract<RowCondition, { series: string }>
 
 /** Conditions on rows, as conditions on the key columns by which the rows were gathered first. */
 export interface Conditions {
@@ -20,45 +18,34 @@ export interface Conditions {
   sql(where: RowCondition | undefined): string
 }
 
-/** More comparisons for equality on one column than this: gather by the column itself. */
-const MANY_ATOMS = 4
-
 /**
- * Conditions on rows of one dataset. Rows that no condition can tell apart are gathered first; for that a column with
- * few values is a key itself, of any other column the truth of each comparison is.
+ * Conditions on rows of one dataset. Rows that no condition can tell apart are gathered first. For that a key is: a
+ * column with few values itself; of a column that is only compared for equality, the value if it is one of those it is
+ * compared with; of any other column the truth of each comparison.
  */
 export function compileConditions(
   wheres: readonly (RowCondition | undefined)[],
   places: SeriesPlaces,
   members: Members,
 ): Conditions {
-  const atoms = new Map(
-    wheres.flatMap((where) => (where ? atomsOf(where) : [])).map((atom) => [text(atom), atom]),
-  )
-  const bySeries = groupBy(atoms.values(), (atom) => atom.series)
   const keys = new Map<string, string>()
   const keyOf = (sql: string): string => {
     const name = keys.get(sql) ?? `k${keys.size}`
     keys.set(sql, name)
     return name
   }
+  const atoms = new Map(wheres.flatMap(atomsOf).map((atom) => [atomText(atom), atom]))
   const compiled = new Map<string, string>()
-  for (const [series, its] of bySeries) {
-    const place = placeOf(series, places)
-    const column = fieldOf(place)
-    const whole = isKeyItself(place, its)
-    for (const atom of its) {
-      const truth = (field: string) => atomSql(atom, columnOf(place), field, members)
-      compiled.set(text(atom), whole ? truth(keyOf(column)) : keyOf(truth(column)))
-    }
-  }
-  const atomOf = (atom: Atom): string => {
-    const found = compiled.get(text(atom))
-    if (found === undefined) throw new Error(`condition ${text(atom)} was not announced`)
-    return found
+  for (const [series, its] of groupBy(atoms.values(), (atom) => atom.series)) {
+    const truth = compileSeries(placeOf(series, places), its, members, keyOf)
+    for (const atom of its) compiled.set(atomText(atom), truth(atom))
   }
   const sql = (where: RowCondition): string => {
-    if ('series' in where) return atomOf(where)
+    if ('series' in where) {
+      const found = compiled.get(atomText(where))
+      if (found === undefined) throw new Error(`condition ${atomText(where)} was not announced`)
+      return found
+    }
     if (where.op === 'not') return `(not ${sql(where.of)})`
     return `(${where.of.map(sql).join(where.op === 'all' ? ' and ' : ' or ')})`
   }
@@ -68,32 +55,16 @@ export function compileConditions(
   }
 }
 
-/** Look up the members of dimensions that the conditions name by code. */
-export async function readMembers(
-  client: pg.PoolClient,
-  wheres: readonly (RowCondition | undefined)[],
-  places: SeriesPlaces,
-): Promise<Members> {
-  const members = new Map<string, readonly string[]>()
-  for (const atom of wheres.flatMap((where) => (where ? atomsOf(where) : []))) {
-    const column = columnOf(placeOf(atom.series, places))
-    const dimension = column?.type === 'text' ? column.dimension : undefined
-    if (!dimension || atom.op === 'present' || members.has(text(atom))) continue
-    const key = quoteIdentifier(dimension.key)
-    const values = (atom.op === 'in' ? atom.values : [atom.value]).map(String)
-    const wanted =
-      atom.op === 'in' || atom.op === '=' || atom.op === '!='
-        ? `${key} = any (array[${literals(values)}]::text[])`
-        : `${key} collate "C" ${atom.op} ${lit(values[0] ?? '')}`
-    const { rows } = await client.query<{ id: string }>(
-      `select id::text from public.${quoteIdentifier(dimension.table)} where ${wanted}`,
-    )
-    members.set(
-      text(atom),
-      rows.map(({ id }) => id),
-    )
-  }
-  return members
+/** The comparisons of a condition. */
+export function atomsOf(where: RowCondition | undefined): Atom[] {
+  if (where === undefined) return []
+  if ('series' in where) return [where]
+  return where.op === 'not' ? atomsOf(where.of) : where.of.flatMap(atomsOf)
+}
+
+/** A comparison as a text: equal for equal ones. */
+export function atomText(atom: Atom): string {
+  return JSON.stringify(atom)
 }
 
 /** The column of a series in the target as a quoted name: a dimension's surrogate id for its code. */
@@ -102,51 +73,81 @@ export function fieldOf(place: SeriesPlace): string {
   return quoteIdentifier(targetName(place.definition, place.column))
 }
 
-function placeOf(series: string, places: SeriesPlaces): SeriesPlace {
+/** Where a series is; throws when it was not given. */
+export function placeOf(series: string, places: SeriesPlaces): SeriesPlace {
   const place = places.get(series)
   if (!place) throw new Error(`the series "${series}" has no place`)
   return place
 }
 
-function text(atom: Atom): string {
-  return JSON.stringify(atom)
+/** How many values a column has at most, if they are few; undefined otherwise. */
+export function fewValues(column: Column): number | undefined {
+  if (column.type === 'boolean') return 3
+  if (column.type === 'text' && column.enum) return column.enum.length + 1
+  if (column.type !== 'integer' || column.min === undefined || column.max === undefined) return undefined
+  const values = column.max - column.min + 2
+  return values <= 100 ? values : undefined
 }
 
-function atomsOf(where: RowCondition): Atom[] {
-  if ('series' in where) return [where]
-  return where.op === 'not' ? atomsOf(where.of) : where.of.flatMap(atomsOf)
+/** True for what compares for equality only, or for membership among the codes of a dimension. */
+export function isMembership(column: Column, atom: Atom): boolean {
+  if (column.type === 'text' && column.dimension) return true
+  return atom.op === '=' || atom.op === '!=' || atom.op === 'in' || atom.op === 'present'
 }
 
-function isKeyItself(place: SeriesPlace, atoms: readonly Atom[]): boolean {
+function compileSeries(
+  place: SeriesPlace,
+  atoms: readonly Atom[],
+  members: Members,
+  keyOf: (sql: string) => string,
+): (atom: Atom) => string {
   const column = columnOf(place)
-  if (!column) return false
-  if (column.type === 'boolean' || (column.type === 'text' && (column.dimension || column.enum))) return true
-  if (column.type === 'integer' && column.min !== undefined && column.max !== undefined)
-    return column.max - column.min <= 100
-  const equalities = atoms.filter(({ op }) => op === '=' || op === '!=' || op === 'in')
-  return equalities.length === atoms.length && atoms.length > MANY_ATOMS
+  if (!column) throw new Error(`the series "${place.code}" is the row and cannot be compared`)
+  const field = fieldOf(place)
+  const among = (name: string, its: readonly Atom[]) => amongSql(name, its, column, members)
+  if (fewValues(column) !== undefined) {
+    const key = keyOf(field)
+    return (atom) => truthOf(atom, `(${key} is not null)`, column, key, among)
+  }
+  if (!atoms.every((atom) => isMembership(column, atom)))
+    return (atom) => keyOf(truthOf(atom, `(${field} is not null)`, column, field, among))
+  const key = keyOf(`case when ${among(field, atoms)} then ${field} end`)
+  return (atom) => {
+    const present = atom.op === '!=' || atom.op === 'present' ? keyOf(`(${field} is not null)`) : 'true'
+    return truthOf(atom, present, column, key, among)
+  }
 }
 
-function atomSql(atom: Atom, column: Column | undefined, field: string, members: Members): string {
-  if (!column) throw new Error(`the series "${atom.series}" is the row and cannot be compared`)
-  if (atom.op === 'present') return `(${field} is not null)`
+function truthOf(
+  atom: Atom,
+  present: string,
+  column: Column,
+  name: string,
+  among: (name: string, its: readonly Atom[]) => string,
+): string {
+  if (atom.op === 'present') return present
+  if (atom.op === '!=') return `(${present} and not ${among(name, [atom])})`
+  if (isMembership(column, atom)) return among(name, [atom])
+  if (atom.op === 'in') throw new Error('a membership was taken for a comparison')
+  const bytes = column.type === 'text' ? ' collate "C"' : ''
+  return `coalesce(${name}${bytes} ${atom.op} ${constant(atom.value, column)}, false)`
+}
+
+/** SQL: the value is one of those that the comparisons name. Never null. */
+function amongSql(name: string, atoms: readonly Atom[], column: Column, members: Members): string {
   if (column.type === 'text' && column.dimension) {
-    const ids = `array[${members.get(text(atom))?.join(', ') ?? ''}]::bigint[]`
-    return atom.op === '!='
-      ? `coalesce(${field} <> all (${ids}), false)`
-      : `coalesce(${field} = any (${ids}), false)`
+    const ids = [...new Set(atoms.flatMap((atom) => members.get(atomText(atom)) ?? []))]
+    return `coalesce(${name} = any (array[${ids.join(', ')}]::bigint[]), false)`
   }
-  if (atom.op === 'in') {
-    const values = atom.values.map((value) => constant(value, column))
-    return `coalesce(${field} in (${values.join(', ')}), false)`
-  }
-  const ordered = column.type === 'text' && atom.op !== '=' && atom.op !== '!='
-  const operator = atom.op === '!=' ? '<>' : atom.op
-  return `coalesce(${field}${ordered ? ' collate "C"' : ''} ${operator} ${constant(atom.value, column)}, false)`
+  const values = atoms.flatMap((atom) =>
+    atom.op === 'present' ? [] : atom.op === 'in' ? atom.values : [atom.value],
+  )
+  const constants = [...new Set(values.map((value) => constant(value, column)))]
+  return constants.length === 0 ? 'false' : `coalesce(${name} in (${constants.join(', ')}), false)`
 }
 
 function constant(value: string | number | boolean, column: Column): string {
-  if (typeof value === 'number') return plainNumber(value).replace(/^-.*/, '($&)')
+  if (typeof value === 'number') return `(${plainNumber(value)})`
   if (typeof value === 'boolean') return String(value)
   if (column.type === 'date') return `date ${lit(value)}`
   if (column.type !== 'timestamp') return lit(value)

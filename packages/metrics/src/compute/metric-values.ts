@@ -34,6 +34,7 @@ export async function readValues(
       const by = gatheredBy(grain)
       const name = await session.keep(
         `select ${[by, ...columns].join(', ')} from (select *, date as day from daily_metrics where ${wanted}) v group by ${by}`,
+        by.split(', '),
       )
       for (const [index, metric] of names.entries())
         leaves.set(leafKey(grain, metric), {

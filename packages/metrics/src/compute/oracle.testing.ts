@@ -55,7 +55,7 @@ export function oracleValues(data: OracleData, from: Day, to: Day): Map<string, 
 }
 
 function openOracle({ rows, definitions }: OracleData) {
-  const known = new Map<string, Value>()
+  const known = new Map<Expression, Map<string, Value>>()
   const all = Object.values(rows).flat()
 
   function cells(grain: MetricDefinition['grain']): Cell[] {
@@ -78,9 +78,11 @@ function openOracle({ rows, definitions }: OracleData) {
   }
 
   function value(node: Expression, day: Day, cell: Cell, filters: readonly RowCondition[]): Value {
-    const key = JSON.stringify([node, day, cell, filters])
-    if (!known.has(key)) known.set(key, fresh(node, day, cell, filters))
-    return known.get(key)
+    const ofNode = known.get(node) ?? new Map<string, Value>()
+    known.set(node, ofNode)
+    const key = `${day} ${cell.company} ${cell.warehouse} ${filters.length === 0 ? '' : JSON.stringify(filters)}`
+    if (!ofNode.has(key)) ofNode.set(key, fresh(node, day, cell, filters))
+    return ofNode.get(key)
   }
 
   function fresh(node: Expression, day: Day, cell: Cell, filters: readonly RowCondition[]): Value {

@@ -5,8 +5,8 @@ export interface Session {
   client: pg.PoolClient
   /** Run a statement; stops between statements when the computation is cancelled. */
   run<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
-  /** Make a temporary table of a query's rows, with statistics for the planner; its quoted name. */
-  keep(query: string): Promise<string>
+  /** Make a temporary table of a query's rows, with statistics of some columns (of all without); its name. */
+  keep(query: string, analysed?: readonly string[]): Promise<string>
   /** Drop the tables that were made. */
   clear(): Promise<void>
 }
@@ -21,11 +21,11 @@ export function openSession(client: pg.PoolClient, signal: AbortSignal | undefin
   return {
     client,
     run,
-    async keep(query) {
+    async keep(query, analysed = []) {
       const name = `pg_temp.metrics_${tables.length}`
       await run(`create temp table metrics_${tables.length} on commit drop as ${query}`)
       tables.push(name)
-      await run(`analyze ${name}`)
+      await run(`analyze ${name}${analysed.length === 0 ? '' : ` (${analysed.join(', ')})`}`)
       return name
     },
     async clear() {
