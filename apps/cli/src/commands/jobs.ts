@@ -40,6 +40,11 @@ export async function cancelCommand(io: Io, id: string, options: { json?: boolea
   return EXIT.loaded
 }
 
+function statusOf(job: Job): string {
+  const more = job.waitingFor ?? (job.dryRun ? 'dry run' : undefined)
+  return more === undefined ? job.status : `${job.status} (${more})`
+}
+
 function jobTable(jobs: readonly Job[]): string {
   const count = (value: number | null) => (value === null ? '' : formatCount(value))
   return renderTable(
@@ -59,7 +64,7 @@ function jobTable(jobs: readonly Job[]): string {
       job.id,
       job.createdAt.slice(0, 19).replace('T', ' '),
       job.dataset ?? job.type,
-      job.waitingFor === null ? job.status : `${job.status} (${job.waitingFor})`,
+      statusOf(job),
       job.stage ?? '',
       String(Math.floor(job.progress)),
       count(job.counts.records),

@@ -122,5 +122,5 @@ function nextLines(job: Job, { url, program }: Place): string {
 }
 
 function indented(text: string): string {
-  return text.replace(/^/gm, '  ')
+  return text.replace(/^(?=.)/gm, '  ')
 }
