@@ -1,91 +1,90 @@
 import { compileConditions, fieldOf } from './conditions.ts'
-import { gatheredBy, inCell, leafKey, piecesOf } from './leaf.ts'
+import { gatheredBy, inCell } from './leaf.ts'
+import { combination, holdingTable, numberFilters, spread } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
 import type { Gathering } from './scan.ts'
 import { DECIMALS, numeric } from './sql-text.ts'
 
-const MOST_COLUMNS = 200
-
-/** With so few conditions, and for one grain, each is counted at once: gathering by keys first would cost more. */
-const FEW_FILTERS = 20
+/** With so few conditions, and for one grain, each row is counted for each: gathering first would cost more. */
+const FEW_FILTERS = 4
 
 /**
  * Compute distinct counts and percentiles of one series: how often each value occurs is gathered from the rows in one
  * scan; all conditions and percentiles are then read off these frequencies.
  */
 export async function gatherFrequencies(
-  { session, rows, places, members, leaves, presence }: Gathering,
+  gathering: Gathering,
   requests: readonly AggregateRequest[],
 ): Promise<void> {
+  const { session, rows } = gathering
   const [first] = requests
   if (!first) return
   const conditions = compileConditions(
     requests.map(({ where }) => where),
-    places,
-    members,
+    gathering.places,
+    gathering.members,
   )
+  const filters = numberFilters(requests, conditions)
   const field = fieldOf(first.series)
   const columns = [
     ...Object.entries(rows.cells).map(([name, sql]) => `${sql} as ${name}`),
     ...conditions.keys.map(({ name, sql }) => `${sql} as ${name}`),
     `${field} as x`,
   ]
-  const source = `from ${rows.table} where ${rows.condition} and ${field} is not null`
-  const pieces = (['total', 'company', 'warehouse'] as const).flatMap((grain) =>
-    piecesOf(
-      requests.filter(({ grains }) => grains.has(grain)),
-      MOST_COLUMNS,
-    ).map((piece) => ({ grain, piece, filters: piece.map(({ where }) => conditions.sql(where)) })),
+  const source = `select ${columns.join(', ')}`
+  const where = `from ${rows.table} where ${rows.condition} and ${field} is not null`
+  const grains = (['total', 'company', 'warehouse'] as const).filter((grain) =>
+    requests.some((request) => request.grains.has(grain)),
   )
-  const atOnce = pieces.length === 1 && pieces.every(({ filters }) => new Set(filters).size <= FEW_FILTERS)
   const numbers = columns.map((_, index) => index + 1).join(', ')
-  const frequencies = atOnce
-    ? { name: `(select ${columns.join(', ')} ${source}) rows`, count: 'count(*)' }
-    : {
-        name: await session.keep(
-          `select ${columns.join(', ')}, count(*) as n ${source} group by ${numbers}`,
-          ['day', 'company', 'warehouse', 'x'],
-        ),
-        count: 'sum(n)',
-      }
-  for (const { grain, piece, filters } of pieces) {
+  const counted =
+    grains.length === 1 && filters.count <= FEW_FILTERS
+      ? { from: `(${source} ${where}) r cross join lateral ${filters.values}`, holds: 'holds', n: 'count(*)' }
+      : await gatherFirst(
+          gathering,
+          `${source}, count(*) as n ${where} group by ${numbers}`,
+          conditions.keys,
+          filters,
+        )
+  for (const grain of grains) {
+    const its = requests.filter((request) => request.grains.has(grain))
     const by = gatheredBy(grain)
-    const name = await session.keep(readOff(frequencies, by, inCell(grain), piece, filters), by.split(', '))
-    for (const [index, request] of piece.entries())
-      leaves.set(leafKey(grain, request.key), {
-        table: { name, grain },
-        column: `c${index}`,
-        presence: presence.get(grain),
-        zero: request.op === 'distinct',
-      })
+    const values = `select ${by}, f, x, ${counted.n}::bigint as n from ${counted.from} where ${counted.holds} and ${inCell(grain)} group by ${by}, f, x`
+    const shares = [...new Set(its.flatMap(({ percentile }) => percentile ?? []))]
+    const long = await session.keep(readOff(values, by, shares), [...by.split(', '), 'f'])
+    const longColumns = its.map((request) => ({
+      request,
+      column: request.percentile === undefined ? 'd' : `p${shares.indexOf(request.percentile)}`,
+      f: filters.numberOf(request),
+    }))
+    await spread(session, long, grain, longColumns, gathering)
   }
 }
 
-function readOff(
-  frequencies: { name: string; count: string },
-  by: string,
-  cells: string,
-  requests: readonly AggregateRequest[],
-  wheres: readonly string[],
-): string {
-  const filters = [...new Set(wheres)]
-  const at = (index: number) => filters.indexOf(wheres[index] ?? '')
-  const counted = filters.map((where, index) => {
-    const filter = where === 'true' ? '' : ` filter (where ${where})`
-    return `nullif(${frequencies.count}${filter}, 0)::bigint as n${index}`
-  })
-  const values = `select ${by}, x, ${counted.join(', ')} from ${frequencies.name} where ${cells} group by ${by}, x`
-  const ranked = new Set(requests.flatMap(({ op }, index) => (op === 'percentile' ? [at(index)] : [])))
-  const positions = [...ranked].map(
-    (index) =>
-      `, (sum(n${index}) over (partition by ${by} order by x rows unbounded preceding))::bigint as u${index}, (sum(n${index}) over (partition by ${by}))::bigint as t${index}`,
-  )
-  const selected = requests.map((request, index) =>
-    request.op === 'distinct'
-      ? `(count(*) filter (where n${at(index)} > 0))::numeric as c${index}`
-      : `${percentile(request.percentile ?? 0, at(index))} as c${index}`,
-  )
-  return `select ${by}, ${selected.join(', ')} from (select *${positions.join('')} from (${values}) counted) placed group by ${by}`
+async function gatherFirst(
+  { session }: Gathering,
+  query: string,
+  keys: Parameters<typeof combination>[0],
+  filters: Parameters<typeof holdingTable>[3],
+): Promise<{ from: string; holds: string; n: string }> {
+  const table = await session.keep(`select *, ${combination(keys)} as combination from (${query}) r`, [
+    'day',
+    'company',
+    'warehouse',
+    'combination',
+    'x',
+  ])
+  const holding = await holdingTable(session, table, keys, filters)
+  return { from: `${table} join ${holding} using (combination)`, holds: 'true', n: 'sum(n)' }
+}
+
+/** From how often each value `x` occurs: how many there are, `d`, and the percentiles of some shares, `p0`, `p1` … */
+function readOff(values: string, by: string, shares: readonly number[]): string {
+  if (shares.length === 0) return `select ${by}, f, count(*) as d from (${values}) counted group by ${by}, f`
+  const placed = `select *, (sum(n) over (partition by ${by}, f order by x rows unbounded preceding))::bigint as u,
+    (sum(n) over (partition by ${by}, f))::bigint as t from (${values}) counted`
+  const percentiles = shares.map((share, index) => `, ${percentile(share)} as p${index}`)
+  return `select ${by}, f, count(*) as d${percentiles.join('')} from (${placed}) placed group by ${by}, f`
 }
 
 /**
@@ -93,21 +92,20 @@ function readOff(
  * up to which there are u values stands at the positions below u: the lower neighbour is the first with u > p · (n − 1),
  * the upper one the first with u − 1 ≥ p · (n − 1).
  */
-function percentile(p: number, index: number): string {
+function percentile(p: number): string {
   const share = wholeShare(p)
   const [times, position] = share
-    ? [share.of, `${share.part} * (t${index} - 1)`]
-    : ['1', `${numeric(p)} * (t${index} - 1)`]
-  const low = `min(x) filter (where u${index} * ${times} > ${position})`
-  const high = `min(x) filter (where (u${index} - 1) * ${times} >= ${position})`
-  const place = `${numeric(p)} * (max(t${index}) - 1)`
+    ? [share.of, `${share.part} * (t - 1)`]
+    : ['1::bigint', `${numeric(p)} * (t - 1)`]
+  const low = `min(x) filter (where u * ${times} > ${position})`
+  const high = `min(x) filter (where (u - 1) * ${times} >= ${position})`
+  const place = `${numeric(p)} * (max(t) - 1)`
   return `round(${low} + (${place} - floor(${place})) * (${high} - ${low}), ${DECIMALS})`
 }
 
 /** A share as a quotient of whole numbers, which are compared much faster; undefined when it has too many decimals. */
 function wholeShare(p: number): { part: string; of: string } | undefined {
   for (const of of [1, 10, 100, 1000, 10_000])
-    if (Number(`${Math.round(p * of)}`) / of === p)
-      return { part: `${Math.round(p * of)}::bigint`, of: `${of}::bigint` }
+    if (Math.round(p * of) / of === p) return { part: `${Math.round(p * of)}::bigint`, of: `${of}::bigint` }
   return undefined
 }

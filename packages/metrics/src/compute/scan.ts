@@ -4,15 +4,13 @@ import { compileConditions, fieldOf } from './conditions.ts'
 import { familiesOf } from './families.ts'
 import { gatherFrequencies } from './frequencies.ts'
 import { groupBy } from './group-by.ts'
-import { gatheredBy, inCell, type LeafTable, type Leaves, leafKey, piecesOf } from './leaf.ts'
+import { gatheredBy, inCell, type LeafTable, type Leaves } from './leaf.ts'
+import { combination, holdingTable, numberFilters, spread } from './long.ts'
 import { type Members, readMembers } from './members.ts'
 import type { AggregateRequest } from './plan.ts'
 import { orderOf, type Restriction, type Rows, rowsOf } from './rows.ts'
 import type { ScanGroup } from './scan-groups.ts'
 import type { Session } from './session.ts'
-
-/** PostgreSQL allows 1,664 columns in a result; fewer keep the memory of one group small. */
-const MOST_COLUMNS = 400
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
 
@@ -23,7 +21,8 @@ export interface Gathering {
   places: SeriesPlaces
   members: Members
   leaves: Leaves
-  /** For each grain the table that tells on which days and cells there are rows: the first that is made. */
+  grains: ReadonlySet<string>
+  /** For each grain the table that tells on which days and cells there are rows. */
   presence: Map<string, LeafTable>
 }
 
@@ -51,103 +50,103 @@ export async function computeGroup(
       places,
     ),
     leaves,
+    grains: new Set(group.requests.flatMap(({ grains }) => [...grains])),
     presence: new Map(),
   }
   const [ofValues, ofRows] = [true, false].map((values) =>
     group.requests.filter(({ op }) => (op === 'distinct' || op === 'percentile') === values),
   )
-  for (const family of familiesOf(ofRows ?? [], places)) await gatherRows(gathering, family, grainsOf(family))
-  const missing = [...grainsOf(group.requests)].filter((grain) => !gathering.presence.has(grain))
-  if (missing.length > 0) await gatherRows(gathering, [], new Set(missing))
+  const families = familiesOf(ofRows ?? [], places)
+  for (const family of families.length === 0 ? [[]] : families) await gatherRows(gathering, family)
   for (const its of groupBy(ofValues ?? [], ({ series }) => series.code).values())
     for (const family of familiesOf(its, places)) await gatherFrequencies(gathering, family)
 }
 
-function grainsOf(requests: readonly AggregateRequest[]): Set<string> {
-  return new Set(requests.flatMap(({ grains }) => [...grains]))
-}
-
 /** The first gathering, then leaf tables for each grain that is asked for. */
-async function gatherRows(
-  gathering: Gathering,
-  requests: readonly AggregateRequest[],
-  grains: ReadonlySet<string>,
-): Promise<void> {
-  const { session, rows, leaves, presence } = gathering
+async function gatherRows(gathering: Gathering, requests: readonly AggregateRequest[]): Promise<void> {
+  const { session, rows } = gathering
   const conditions = compileConditions(
     requests.map(({ where }) => where),
     gathering.places,
     gathering.members,
   )
-  const gathered = new Map<string, string>()
-  const parts = requests.map((request) => ({ request, again: partOf(request, gathered) }))
+  const gathered = new Map<string, Part>()
+  const parts = requests.map((request) => ({ request, part: partOf(request, gathered) }))
   const keys = [
     ...Object.entries(rows.cells).map(([name, sql]) => `${sql} as ${name}`),
     ...conditions.keys.map(({ name, sql }) => `${sql} as ${name}`),
   ]
-  const columns = [...keys, ...[...gathered].map(([sql, name]) => `${sql} as ${name}`)]
+  const columns = [...keys, ...[...gathered.values()].map(({ sql, name }) => `${sql} as ${name}`)]
+  const groups = `select ${columns.join(', ')} from ${rows.table} where ${rows.condition} group by ${keys.map((_, index) => index + 1).join(', ')}`
   const table = await session.keep(
-    `select ${columns.join(', ')} from ${rows.table} where ${rows.condition} group by ${keys.map((_, index) => index + 1).join(', ')}`,
-    ['day', 'company', 'warehouse'],
+    `select *, ${combination(conditions.keys)} as combination from (${groups}) groups`,
+    ['day', 'company', 'warehouse', 'combination'],
   )
+  await notePresence(gathering, table)
+  if (requests.length === 0) return
+  const filters = numberFilters(requests, conditions)
+  const holding = await holdingTable(session, table, conditions.keys, filters)
   for (const grain of FINENESS) {
-    if (!grains.has(grain)) continue
     const its = parts.filter(({ request }) => request.grains.has(grain))
-    for (const piece of its.length === 0 ? [[]] : piecesOf(its, MOST_COLUMNS)) {
-      const filters = new Map<string, string>()
-      const selected = piece.map(({ request, again }, index) => {
-        const where = conditions.sql(request.where)
-        return `${again(where === 'true' ? '' : ` filter (where ${nameOf(filters, where)})`)} as c${index}`
-      })
-      const told = [...filters].map(([sql, name]) => `, ${sql} as ${name}`).join('')
-      const from = `(select *${told} from ${table} where ${inCell(grain)} offset 0) gathered`
-      const by = gatheredBy(grain)
-      const name = await session.keep(
-        `select ${[by, ...selected].join(', ')} from ${from} group by ${by}`,
-        by.split(', '),
-      )
-      const leafTable = { name, grain }
-      if (!presence.has(grain)) presence.set(grain, leafTable)
-      for (const [index, { request }] of piece.entries())
-        leaves.set(leafKey(grain, request.key), {
-          table: leafTable,
-          column: `c${index}`,
-          presence: presence.get(grain),
-          zero: request.op === 'count',
-        })
-    }
+    if (its.length === 0) continue
+    const by = gatheredBy(grain)
+    const again = [...new Set(its.map(({ part }) => part))]
+    const long = await session.keep(
+      `select ${by}, f, ${again.map(({ name, again: op }) => `${op}(${name}) as ${name}`).join(', ')}
+      from ${table} join ${holding} using (combination) where ${inCell(grain)} group by ${by}, f`,
+      [...by.split(', '), 'f'],
+    )
+    const longColumns = its.map(({ request, part }) => ({
+      request,
+      column: part.name,
+      f: filters.numberOf(request),
+    }))
+    await spread(session, long, grain, longColumns, gathering)
   }
 }
 
-function nameOf(filters: Map<string, string>, sql: string): string {
-  const name = filters.get(sql) ?? `w${filters.size}`
-  filters.set(sql, name)
-  return name
+/** Note on which days and cells there are rows, if that is not known yet. */
+async function notePresence({ session, presence, grains }: Gathering, table: string): Promise<void> {
+  for (const grain of FINENESS) {
+    if (!grains.has(grain) || presence.has(grain)) continue
+    const by = gatheredBy(grain)
+    const name = await session.keep(
+      `select ${by} from ${table} where ${inCell(grain)} group by ${by}`,
+      by.split(', '),
+    )
+    presence.set(grain, { name, grain })
+  }
 }
 
-/** How an aggregate is made, given a filter clause, of what is gathered of the rows for it. */
-function partOf(request: AggregateRequest, gathered: Map<string, string>): (filter: string) => string {
-  const gather = (sql: string): string => {
-    const name = gathered.get(sql) ?? `g${gathered.size}`
-    gathered.set(sql, name)
-    return name
+/** Something gathered of the rows, and the aggregate that makes the same of several groups. */
+interface Part {
+  sql: string
+  name: string
+  again: 'sum' | 'min' | 'max'
+}
+
+/** What is gathered of the rows for an aggregate; aggregates that differ by their condition only share it. */
+function partOf(request: AggregateRequest, gathered: Map<string, Part>): Part {
+  const gather = (sql: string, again: Part['again']): Part => {
+    const part = gathered.get(sql) ?? { sql, name: `g${gathered.size}`, again }
+    gathered.set(sql, part)
+    return part
   }
   const { op, series } = request
   if (op === 'count') {
     const always = series.column === null || columnOf(series)?.required === true
-    const part = gather(always ? 'count(*)' : `count(${fieldOf(series)})`)
-    return (filter) => `(sum(${part})${filter})::numeric`
+    return gather(always ? 'count(*)' : `count(${fieldOf(series)})`, 'sum')
   }
   if (op === 'first' || op === 'last') {
     const [field, order] = [fieldOf(series), orderOf(request.by ?? dayOf(series))]
     const end = op === 'first' ? 'min' : 'max'
-    const part = gather(
+    return gather(
       `${end}(array[${order}, id::numeric, ${field}::numeric]) filter (where ${field} is not null and ${order} is not null)`,
+      end,
     )
-    return (filter) => `(${end}(${part})${filter})[3]`
   }
-  const part = gather(`${op}(${fieldOf(series)})`)
-  return (filter) => `(${op}(${part})${filter})::numeric`
+  if (op === 'sum' || op === 'min' || op === 'max') return gather(`${op}(${fieldOf(series)})`, op)
+  throw new Error(`"${op}" is not gathered from rows`)
 }
 
 function dayOf(series: AggregateRequest['series']): AggregateRequest['series'] {

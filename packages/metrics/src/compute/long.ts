@@ -1,0 +1,88 @@
+import type { Grain } from '@aduana/contracts/metrics/definition'
+import type { Conditions } from './conditions.ts'
+import { gatheredBy, type LeafTable, type Leaves, leafKey, piecesOf } from './leaf.ts'
+import type { AggregateRequest } from './plan.ts'
+import type { Session } from './session.ts'
+
+/** Columns of one leaf table: each row of the long table is looked at for each of them. */
+const MOST_COLUMNS = 150
+
+/** Conditions numbered, to stand in a column `f`. */
+export interface Filters {
+  /** The number of a request's condition. */
+  numberOf(request: AggregateRequest): number
+  /** SQL of a lateral table `v (f, holds)` over the key columns. */
+  values: string
+  count: number
+}
+
+/** Number the distinct conditions of some requests. */
+export function numberFilters(requests: readonly AggregateRequest[], conditions: Conditions): Filters {
+  const texts = [...new Set(requests.map(({ where }) => conditions.sql(where)))]
+  const numbers = new Map(texts.map((text, index) => [text, index]))
+  return {
+    numberOf: ({ where }) => numbers.get(conditions.sql(where)) ?? -1,
+    values: `(values ${texts.map((text, index) => `(${index}, ${text})`).join(', ')}) v (f, holds)`,
+    count: texts.length,
+  }
+}
+
+/** SQL of a text that tells combinations of keys apart, nulls too. */
+export function combination(keys: Conditions['keys']): string {
+  return keys.length === 0
+    ? `''`
+    : `concat_ws(',', ${keys.map(({ name }) => `coalesce(quote_literal(${name}::text), '')`).join(', ')})`
+}
+
+/** A table `combination, f`: which conditions hold for each combination of keys in a gathered table. */
+export function holdingTable(
+  session: Session,
+  table: string,
+  keys: Conditions['keys'],
+  filters: Filters,
+): Promise<string> {
+  const names = ['combination', ...keys.map(({ name }) => name)].join(', ')
+  return session.keep(
+    `select combination, f from (select ${names} from ${table} group by ${names}) k cross join lateral ${filters.values} where holds`,
+  )
+}
+
+/** One aggregate in a long table `day, cell, f, …`: in which column, and in the rows of which condition. */
+export interface LongColumn {
+  request: AggregateRequest
+  column: string
+  f: number
+}
+
+/** Turn a long table into leaf tables: one row for each day and cell, one column for each aggregate. */
+export async function spread(
+  session: Session,
+  table: string,
+  grain: Grain,
+  columns: readonly LongColumn[],
+  into: { presence: ReadonlyMap<string, LeafTable>; leaves: Leaves },
+): Promise<void> {
+  const by = gatheredBy(grain)
+  for (const piece of piecesOf(
+    columns.toSorted((a, b) => a.f - b.f),
+    MOST_COLUMNS,
+  )) {
+    const selected = piece.map(({ request, column, f }, index) => {
+      const value = `max(${column}) filter (where f = ${f})`
+      const single = request.op === 'first' || request.op === 'last' ? `(${value})[3]` : `(${value})::numeric`
+      return `${single} as c${index}`
+    })
+    const [from, to] = [piece[0]?.f ?? 0, piece.at(-1)?.f ?? 0]
+    const name = await session.keep(
+      `select ${[by, ...selected].join(', ')} from ${table} where f between ${from} and ${to} group by ${by}`,
+      by.split(', '),
+    )
+    for (const [index, { request }] of piece.entries())
+      into.leaves.set(leafKey(grain, request.key), {
+        table: { name, grain },
+        column: `c${index}`,
+        presence: into.presence.get(grain),
+        zero: request.op === 'count' || request.op === 'distinct',
+      })
+  }
+}
