@@ -79,7 +79,7 @@ test('what waits only for metrics beneath does not expire', async () => {
   expect(await flow.work()).toEqual(['a', 'x'])
 })
 
-test('a thousand metrics of one update are asked for in few statements', async () => {
+test('a thousand metrics of one update are asked for in its transaction', async () => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`m${n}`, ['production']]))
   await flow.save(many)
   const { decided } = await flow.update('production')
