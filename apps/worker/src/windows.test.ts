@@ -21,13 +21,13 @@ beforeAll(async () => {
     ADUANA_STAGE_CONCURRENCY: 'parse=1,validate=1,quarantine=1,load=1,fan-out=1',
     ADUANA_MAX_ACTIVE: '2',
   })
-}, 120_000)
-afterAll(() => system.close(), 60_000)
+}, 600_000)
+afterAll(() => system.close(), 240_000)
 
 const job = (id: string) => readJob(system.database.db, system.admin, id)
 const parked = (id: string) =>
   until(async () => (await job(id)).waitingFor === 'window', {
-    within: 60_000,
+    within: 240_000,
     what: `job ${id} waits for its window`,
   })
 
@@ -51,7 +51,7 @@ test('imports that wait for a window hold no slot, and get it in the order in wh
   expect((await job(waiting[1] ?? '')).status).toBe('QUEUED')
 
   await cancelJob(system.database.db, system.admin, holder)
-  for (const id of waiting) expect((await system.finished(id, 60_000)).status).toBe('COMPLETED')
+  for (const id of waiting) expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   const order = await system.database.pool.query(
     'select id from jobs where id = any ($1) order by loaded_at',
     [waiting],
@@ -61,7 +61,7 @@ test('imports that wait for a window hold no slot, and get it in the order in wh
     `select lote from fact_production where fecha_contabilizacion between '2024-01-01' and '2024-01-31'`,
   )
   expect(left.rows).toEqual([{ lote: 'declared 4' }])
-}, 240_000)
+}, 600_000)
 
 test('a declared window that is taken is refused with the name of its holder, unless one waits for it', async () => {
   const window = { dataset: 'production', from: '2025-01-01', to: '2025-02-01' }
@@ -78,7 +78,7 @@ test('a declared window that is taken is refused with the name of its holder, un
   await cancelJob(system.database.db, system.admin, waiter)
   await cancelJob(system.database.db, system.admin, holder)
   expect((await system.import(file('2025-01-07', 'last'), window)).status).toBe('COMPLETED')
-}, 120_000)
+}, 600_000)
 
 test('windows of different scopes do not stand in each other’s way', async () => {
   let items = 0
@@ -108,8 +108,8 @@ test('windows of different scopes do not stand in each other’s way', async () 
     ['Gamma', 'loaded'],
   ])
   await cancelJob(system.database.db, system.admin, holder)
-  expect((await system.finished(waiter, 60_000)).status).toBe('COMPLETED')
-}, 180_000)
+  expect((await system.finished(waiter, 240_000)).status).toBe('COMPLETED')
+}, 600_000)
 
 test('a day whose load was taken back is shown as undone, and what was there before as loaded', async () => {
   const { id } = await readDataset(system.database.db, 'production')
@@ -129,4 +129,4 @@ test('a day whose load was taken back is shown as undone, and what was there bef
     ['loaded', first.id],
     ['undone', second.id],
   ])
-}, 180_000)
+}, 600_000)

@@ -4,7 +4,7 @@ import { until } from '@aduana/testkit/until'
 import { afterAll, describe, expect, test } from 'vitest'
 import { startSilentRedis } from '../testing/silent-redis.ts'
 
-const LONG = 200_000
+const LONG = 600_000
 const systems: TestSystem[] = []
 const proxies: { close(): Promise<void> }[] = []
 afterAll(async () => {
@@ -36,7 +36,7 @@ async function heartbeats(system: TestSystem, times: number): Promise<void> {
       for (const row of await present(system)) seen.add(String(row.seen_at.getTime()))
       return seen.size > times
     },
-    { within: 60_000, what: `the worker says ${times} times that it takes jobs` },
+    { within: 240_000, what: `the worker says ${times} times that it takes jobs` },
   )
 }
 
@@ -52,7 +52,7 @@ describe.concurrent('a worker', () => {
     await system.import(aFile(), { dataset: 'production' })
     redis.silence()
     const id = await system.accept(aFile(), { dataset: 'production' })
-    await until(() => !worker.alive(), { within: 100_000, what: 'the worker ends itself' })
+    await until(() => !worker.alive(), { within: 300_000, what: 'the worker ends itself' })
     expect(await worker.exited).toEqual({ code: 70, signal: null })
     expect(JSON.parse(logged(worker.lines, 'worker.stuck') ?? '{}')).toMatchObject({
       level: 60,
@@ -62,7 +62,7 @@ describe.concurrent('a worker', () => {
     })
     expect(await present(system)).toEqual([])
     await system.startWorker()
-    expect((await system.finished(id, 60_000)).status).toBe('COMPLETED')
+    expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
   test('whose links to Redis hang half open takes jobs again, or ends itself', {
@@ -78,11 +78,11 @@ describe.concurrent('a worker', () => {
     const id = await system.accept(aFile(), { dataset: 'production' })
     const first = await Promise.race([
       worker.exited.then(({ code }) => code),
-      system.finished(id, 60_000).then((job) => job.status),
+      system.finished(id, 240_000).then((job) => job.status),
     ])
     expect([70, 'COMPLETED']).toContain(first)
     if (first === 70) await system.startWorker()
-    expect((await system.finished(id, 60_000)).status).toBe('COMPLETED')
+    expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
   test('whose runs hang without a sign of life while jobs wait ends itself', { timeout: LONG }, async () => {
@@ -96,11 +96,11 @@ describe.concurrent('a worker', () => {
       await system.accept(aFile(), { dataset: 'production' }),
       await system.accept(aFile(), { dataset: 'production' }),
     ]
-    await until(() => !worker.alive(), { within: 100_000, what: 'the worker ends itself' })
+    await until(() => !worker.alive(), { within: 300_000, what: 'the worker ends itself' })
     expect(await worker.exited).toEqual({ code: 70, signal: null })
     expect(logged(worker.lines, 'worker.stuck')).toContain('"fault":"slots_stuck"')
     await system.startWorker()
-    for (const id of ids) expect((await system.finished(id, 60_000)).status).toBe('COMPLETED')
+    for (const id of ids) expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
   test('whose event loop does not turn is killed, and says so', { timeout: LONG }, async () => {
@@ -138,11 +138,11 @@ describe.concurrent('a worker', () => {
     const meta = `${system.redis.prefix}:1-parse:meta`
     await system.redis.redis.hset(meta, 'paused', '1')
     const id = await system.accept(aFile(), { dataset: 'production' })
-    await worker.untilLogged('worker.queue_held', 60_000)
+    await worker.untilLogged('worker.queue_held', 240_000)
     await heartbeats(system, 3)
     expect(worker.alive()).toBe(true)
     await system.redis.redis.hdel(meta, 'paused')
-    expect((await system.finished(id, 60_000)).status).toBe('COMPLETED')
+    expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
   test('answers on its port for health', { timeout: LONG }, async () => {
