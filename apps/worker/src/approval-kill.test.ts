@@ -3,7 +3,7 @@ import { startApi } from '@aduana/testkit/api'
 import { describe, test } from 'vitest'
 import { approve, cantidades, day, events, held, openSystem, preview, waiting } from './testing/approvals.ts'
 
-describe.concurrent('when processes die', { timeout: 120_000 }, () => {
+describe.concurrent('when processes die', { timeout: 300_000 }, () => {
   test.for([
     'preview.before-commit',
     'preview.after-commit',
@@ -22,7 +22,7 @@ describe.concurrent('when processes die', { timeout: 120_000 }, () => {
       await waiting(system, id)
       expect(await held(system, id)).toBe(0)
       await approve(system, id)
-      expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED', counts: { loaded: 2 } })
+      expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED', counts: { loaded: 2 } })
       expect(await cantidades(system, '2024-01-01')).toEqual([1, 2])
       expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
     } finally {
@@ -44,7 +44,7 @@ describe.concurrent('when processes die', { timeout: 120_000 }, () => {
         await approve(system, id)
         expect(await doomed.exited).toMatchObject({ signal: 'SIGKILL' })
         await system.startWorker()
-        expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
+        expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED' })
         expect(await cantidades(system, '2024-01-01')).toEqual([1, 2])
         expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
       } finally {
@@ -73,7 +73,7 @@ describe.concurrent('when processes die', { timeout: 120_000 }, () => {
         expect((await preview(system, id)).approvedBy).toBeNull()
         await approve(system, id)
       }
-      expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
+      expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED' })
       expect(await cantidades(system, '2024-01-01')).toEqual([1, 2])
       expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
     } finally {
@@ -93,11 +93,11 @@ describe.concurrent('when processes die', { timeout: 120_000 }, () => {
       })
       await waiting(system, id)
       await approve(system, id)
-      expect(await system.finished(id, 60_000)).toMatchObject({ status: 'FAILED', stage: 'load' })
+      expect(await system.finished(id, 120_000)).toMatchObject({ status: 'FAILED', stage: 'load' })
       await broken.stop()
       await system.startWorker()
       await retryJob(system.database.db, system.admin, id)
-      expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
+      expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED' })
       expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
     } finally {
       await system.close()

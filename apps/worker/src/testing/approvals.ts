@@ -48,7 +48,7 @@ export function waiting(system: TestSystem, id: string): Promise<Job> {
         throw new Error(`the job did not wait: ${job.status} ${JSON.stringify(job.error)}`)
       return job.waitingFor === 'approval' ? job : undefined
     },
-    { within: 60_000, what: `job ${id} waits for approval` },
+    { within: 120_000, what: `job ${id} waits for approval` },
   )
 }
 
