@@ -33,8 +33,9 @@ import { claimWorkFolder } from './work-folder.ts'
 
 /** The process ends with this code when it finds that it has stopped taking jobs; its supervisor starts it again. */
 const STUCK_EXIT = 70
-/** What a worker that is stuck gets to give its work back. */
+/** What a worker gets to give its work back: little when it is stuck; and Redis may be gone for good when it is asked to stop. */
 const STUCK_GRACE_MS = 5000
+const STOP_GRACE_MS = 25_000
 
 /** Start everything a worker needs, in the order in which it is needed; `resources` releases it in reverse. */
 async function start(
@@ -161,7 +162,7 @@ async function main(): Promise<number> {
       logger.fatal({ event: 'worker.stuck', ...end }, 'Jobs wait and this worker takes none; it ends itself')
     }
   } finally {
-    await (stuck ? Promise.race([resources.release(), delay(STUCK_GRACE_MS)]) : resources.release())
+    await Promise.race([resources.release(), delay(stuck ? STUCK_GRACE_MS : STOP_GRACE_MS)])
   }
   return stuck ? STUCK_EXIT : 0
 }
