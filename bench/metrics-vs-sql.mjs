@@ -52,7 +52,7 @@ function definitionOf(index) {
   const machine = {
     op: '=',
     series: 'maquina_codigo',
-    value: `M${String(1 + (index % MACHINES)).padStart(3, '0')}`,
+    value: `M${String(1 + ((index + 7 * Math.floor(index / 20)) % MACHINES)).padStart(3, '0')}`,
   }
   const shift = { op: '=', series: 'turno', value: 1 + (index % 3) }
   const material = { op: '=', series: 'material', value: `MAT-${index % 10}` }

@@ -2,7 +2,6 @@ import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { compileConditions, fieldOf } from './conditions.ts'
 import { familiesOf } from './families.ts'
-import { gatherFrequencies } from './frequencies.ts'
 import { groupBy } from './group-by.ts'
 import { gatheredBy, inCell, type LeafTable, type Leaves } from './leaf.ts'
 import { combination, holdingTable, numberFilters, spread } from './long.ts'
@@ -10,6 +9,7 @@ import { type Members, readMembers } from './members.ts'
 import type { AggregateRequest } from './plan.ts'
 import { orderOf, type Restriction, type Rows, rowsOf } from './rows.ts'
 import type { ScanGroup } from './scan-groups.ts'
+import { gatherValues } from './series-values.ts'
 import type { Session } from './session.ts'
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
@@ -53,13 +53,14 @@ export async function computeGroup(
     grains: new Set(group.requests.flatMap(({ grains }) => [...grains])),
     presence: new Map(),
   }
-  const [ofValues, ofRows] = [true, false].map((values) =>
-    group.requests.filter(({ op }) => (op === 'distinct' || op === 'percentile') === values),
-  )
-  const families = familiesOf(ofRows ?? [], places)
+  const ofRows = group.requests.filter(({ op }) => op !== 'distinct' && op !== 'percentile')
+  const families = familiesOf(ofRows, places)
   for (const family of families.length === 0 ? [[]] : families) await gatherRows(gathering, family)
-  for (const its of groupBy(ofValues ?? [], ({ series }) => series.code).values())
-    for (const family of familiesOf(its, places)) await gatherFrequencies(gathering, family)
+  for (const op of ['distinct', 'percentile'] as const) {
+    const ofValues = group.requests.filter((request) => request.op === op)
+    for (const its of groupBy(ofValues, ({ series }) => series.code).values())
+      for (const family of familiesOf(its, places)) await gatherValues(gathering, op, family)
+  }
 }
 
 /** The first gathering, then leaf tables for each grain that is asked for. */

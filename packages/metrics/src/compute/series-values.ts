@@ -1,0 +1,73 @@
+import { compileConditions, fieldOf } from './conditions.ts'
+import { gatheredBy, inCell } from './leaf.ts'
+import { combination, holdingTable, numberFilters, spread } from './long.ts'
+import type { AggregateRequest } from './plan.ts'
+import type { Gathering } from './scan.ts'
+import { DECIMALS, numeric } from './sql-text.ts'
+
+/** So few conditions are tried on each row as it is read; for more, rows are kept with what tells them apart. */
+const FEW_FILTERS = 4
+
+/**
+ * Compute the distinct counts, or the percentiles, of one series, which need its values themselves: in one scan, for
+ * all conditions and all percentiles.
+ */
+export async function gatherValues(
+  gathering: Gathering,
+  op: 'distinct' | 'percentile',
+  requests: readonly AggregateRequest[],
+): Promise<void> {
+  const { session, rows } = gathering
+  const [first] = requests
+  if (!first) return
+  const conditions = compileConditions(
+    requests.map(({ where }) => where),
+    gathering.places,
+    gathering.members,
+  )
+  const filters = numberFilters(requests, conditions)
+  const field = fieldOf(first.series)
+  const columns = [
+    ...Object.entries(rows.cells).map(([name, sql]) => `${sql} as ${name}`),
+    ...conditions.keys.map(({ name, sql }) => `${sql} as ${name}`),
+    `${field} as x`,
+  ]
+  const all = `select ${columns.join(', ')} from ${rows.table} where ${rows.condition} and ${field} is not null`
+  const grains = (['total', 'company', 'warehouse'] as const).filter((grain) =>
+    requests.some((request) => request.grains.has(grain)),
+  )
+  let source = `(${all}) r join lateral ${filters.values} on holds`
+  if (grains.length > 1 || filters.count > FEW_FILTERS) {
+    const once = op === 'distinct' ? ` group by ${columns.map((_, index) => index + 1).join(', ')}` : ''
+    const table = await session.keep(
+      `select *, ${combination(conditions.keys)} as combination from (${all}${once}) r`,
+      ['day', 'company', 'warehouse', 'combination', 'x'],
+    )
+    source = `${table} join ${await holdingTable(session, table, conditions.keys, filters)} using (combination)`
+  }
+  for (const grain of grains) {
+    const its = requests.filter((request) => request.grains.has(grain))
+    const by = gatheredBy(grain)
+    const shares = [...new Set(its.flatMap(({ percentile }) => percentile ?? []))]
+    const found = `${source} where ${inCell(grain)} group by ${by}, f`
+    const query =
+      op === 'distinct'
+        ? `select ${by}, f, count(*) as d from (select ${by}, f, x from ${found}, x) v group by ${by}, f`
+        : `select ${by}, f, ${shares.map((share, index) => `${percentile(share)} as p${index}`).join(', ')}
+          from (select ${by}, f, array_agg(x order by x) as a, count(*) as n from ${found}) sorted`
+    const long = await session.keep(query, [...by.split(', '), 'f'])
+    const longColumns = its.map((request) => ({
+      request,
+      column: request.percentile === undefined ? 'd' : `p${shares.indexOf(request.percentile)}`,
+      f: filters.numberOf(request),
+    }))
+    await spread(session, long, grain, longColumns, gathering)
+  }
+}
+
+/** The value at position p · (n − 1) of the sorted values, between its neighbours where that is no whole number. */
+function percentile(p: number): string {
+  const position = `${numeric(p)} * (n - 1)`
+  const [low, high] = [`a[1 + floor(${position})::integer]`, `a[1 + ceil(${position})::integer]`]
+  return `round(${low} + (${position} - floor(${position})) * (${high} - ${low}), ${DECIMALS})`
+}
