@@ -10,6 +10,7 @@ import { ApiSettings, CommonSettings, WorkerSettings } from './config.ts'
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const PAGES = [
   'README.md',
+  'docs/guarantees.md',
   ...['docs/guides', 'docs/decisions'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
       .filter((name) => name.endsWith('.md'))
@@ -55,12 +56,15 @@ describe('the pages of docs', () => {
     expect(broken).toEqual([])
   })
 
-  test('show each guarantee by a test that exists', () => {
-    const shown = links('README.md').filter(({ target }) => target.endsWith('.test.ts'))
-    const missing = shown.filter(
-      ({ text, target }) => !read(target).includes(text.split(' › ').at(-1) ?? text),
-    )
-    expect(shown.length).toBeGreaterThan(5)
-    expect(missing).toEqual([])
-  })
+  test.each(['README.md', 'docs/guarantees.md'])(
+    'show each guarantee of %s by a test that exists',
+    (page) => {
+      const shown = links(page).filter(({ target }) => target.endsWith('.test.ts'))
+      const missing = shown.filter(
+        ({ text, target }) => !read(join(dirname(page), target)).includes(text.split(' › ').at(-1) ?? text),
+      )
+      expect(shown.length).toBeGreaterThan(5)
+      expect(missing).toEqual([])
+    },
+  )
 })
