@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { createDatabase } from '@aduana/db/database'
+import { createDatabase, type Database } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { startEngine } from '@aduana/engine/engine'
@@ -12,8 +12,15 @@ import { startDispatcher } from '@aduana/jobs/dispatcher'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
 import { applyRetention } from '@aduana/jobs/retention'
+import { startOutbox } from '@aduana/metrics/outbox/outbox'
+import { runnerQueue } from '@aduana/metrics/outbox/runner-queue'
+import { startRunner } from '@aduana/metrics/runner/runner'
+import { startUpkeep } from '@aduana/metrics/runs/upkeep'
+import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
+import { createMetricQueue } from '@aduana/queue/metric-queue'
+import { startMetricWorkers } from '@aduana/queue/metric-workers'
 import { createQueueObserver } from '@aduana/queue/observer'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
@@ -23,6 +30,7 @@ import { readSettings, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
 import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
+import type pg from 'pg'
 import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
 import { type ConsumingWatch, watchConsuming } from './health/consuming.ts'
@@ -60,6 +68,7 @@ async function start(
   await checkSchema(pool, await readMigrations())
   await registerDatasets(db, SHIPPED)
   await checkTables(pool, await listDatasets(db))
+  await registerShippedMetrics(db)
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
   resources.add('artifact store', closeStore)
@@ -125,6 +134,8 @@ async function start(
   })
   resources.add('dispatcher', () => dispatcher.stop())
 
+  startMetrics(settings, { db, pool, logger, worker, queue, resources })
+
   const observer = createQueueObserver(queue)
   resources.add('observer', () => observer.close())
   const watch = watchConsuming({
@@ -141,6 +152,35 @@ async function start(
     resources.add('health', () => listener.close())
   }
   return watch
+}
+
+interface MetricsContext {
+  db: Database
+  pool: pg.Pool
+  logger: Logger
+  worker: string
+  queue: { redisUrl: string; prefix: string; logger: Logger }
+  resources: Resources
+}
+
+/** Start what makes numbers follow their data: the outbox, the runner, and who looks after runs. */
+function startMetrics(settings: WorkerSettings, context: MetricsContext): void {
+  const { db, pool, logger, worker, queue, resources } = context
+  const concurrency = settings.ADUANA_METRIC_CONCURRENCY
+  if (concurrency > 0) {
+    const runner = startRunner({ db, pool, logger, runner: worker, concurrency })
+    const metricWorkers = startMetricWorkers({ ...queue, concurrency, handler: runner.handle })
+    resources.add('metric runner', async () => {
+      await Promise.all([runner.stop(), metricWorkers.close()])
+    })
+  }
+  const upkeep = startUpkeep({ db, logger })
+  resources.add('metric upkeep', () => upkeep.stop())
+  const metricQueue = createMetricQueue(queue)
+  resources.add('metric queue', () => metricQueue.close())
+  const destinations = [runnerQueue(metricQueue)]
+  const outbox = startOutbox({ db, databaseUrl: settings.DATABASE_URL, destinations, logger })
+  resources.add('outbox', () => outbox.stop())
 }
 
 /** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */

@@ -1,3 +1,4 @@
+import { METRIC_QUEUE } from '@aduana/contracts/metrics/queue'
 import { SCHEDULE_QUEUE } from '@aduana/contracts/schedules'
 import { STAGES, stageQueueName } from '@aduana/contracts/stages'
 import type { Logger } from '@aduana/runtime/logger'
@@ -10,7 +11,7 @@ export interface BoardQueues {
   close(): Promise<void>
 }
 
-/** The queues as Bull Board shows them: the stages in the order of the flow, then the schedules. */
+/** The queues as Bull Board shows them: the stages in the order of the flow, the schedules, the runs of metrics. */
 export function createBoardQueues(options: {
   redisUrl: string
   prefix: string
@@ -24,6 +25,7 @@ export function createBoardQueues(options: {
       description: `Stage ${index + 1} of ${STAGES.length}: ${stage.title}`,
     })),
     { name: SCHEDULE_QUEUE, displayName: '6 Schedules', description: 'Work that repeats by itself' },
+    { name: METRIC_QUEUE, displayName: '7 Metrics', description: 'Runs of metrics that Aduana computes' },
   ]
   const queues = shown.map(({ name, ...texts }) => {
     const queue = new Queue(name, { connection, prefix: options.prefix })

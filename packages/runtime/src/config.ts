@@ -90,6 +90,8 @@ export const WorkerSettings = CommonSettings.extend({
   ADUANA_STAGES: z.string().optional(),
   /** Jobs of each stage at once, as `parse=2,load=1`; what is not named keeps its default. */
   ADUANA_STAGE_CONCURRENCY: z.string().default(''),
+  /** Computations of metrics that this worker runs at once; with 0 it computes none. */
+  ADUANA_METRIC_CONCURRENCY: z.coerce.number().int().min(0).max(100).default(1),
   /** Jobs that are processed at once in the whole fleet. */
   ADUANA_MAX_ACTIVE: z.coerce.number().int().positive().default(8),
   /** Jobs of one tenant that are processed at once. */

@@ -42,6 +42,10 @@ export const FAIL_POINTS = [
   'queue.before-acknowledge',
   'retention.after-commit',
   'queue.after-acknowledge',
+  'outbox.after-send',
+  'metrics.after-claim',
+  'metrics.before-commit',
+  'metrics.after-commit',
 ] as const
 
 export type FailPoint = (typeof FAIL_POINTS)[number]

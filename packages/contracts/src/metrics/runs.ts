@@ -18,12 +18,12 @@ export type RunStatus = z.infer<typeof RunStatus>
 
 /**
  * The allowed transitions. A runner may complete what nobody saw it start, and what was given up a moment before:
- * messages come in any order.
+ * messages come in any order. A runner that stops gives its run back: RUNNING becomes REQUESTED.
  */
 export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   PENDING: ['REQUESTED', 'EXPIRED', 'CANCELLED'],
   REQUESTED: ['RUNNING', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
-  RUNNING: ['SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
+  RUNNING: ['REQUESTED', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
   SUCCEEDED: [],
   FAILED: ['REQUESTED'],
   TIMED_OUT: ['REQUESTED', 'SUCCEEDED', 'FAILED', 'CANCELLED'],

@@ -204,7 +204,7 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
   await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
   const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
     where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
-    order by id for update`.execute(tx)
+    order by id for no key update`.execute(tx)
   await endRuns(
     tx,
     open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),

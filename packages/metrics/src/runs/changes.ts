@@ -56,7 +56,7 @@ async function lockRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> 
   const rows = await sql<{ status: string }>`select status from metric_runs
     where metric_id = any (${metricIds}::uuid[]) and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
       or (status = 'EXPIRED' and taken_over_by is null))
-    order by id for update`.execute(tx)
+    order by id for no key update`.execute(tx)
   return rows.rows.some(({ status }) => status === 'EXPIRED')
 }
 

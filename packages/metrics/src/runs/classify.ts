@@ -11,14 +11,17 @@ export interface LockedRun {
   attempt: number
 }
 
-/** Lock the rows of runs, in the one order that everybody keeps. Who ends runs has locked their metrics before. */
+/**
+ * Lock the rows of runs, in the one order that everybody keeps. Who ends runs has locked their metrics before. Values
+ * that are being written point at their run: that locks its key, which nobody changes, and holds nobody up.
+ */
 export async function lockRunsOf(
   tx: Tx,
   events: readonly { runId: string }[],
 ): Promise<Map<string, LockedRun>> {
   const ids = events.map(({ runId }) => runId)
   const rows = await sql<LockedRun>`select id, metric_id, status, attempt from metric_runs
-    where id = any (${ids}::uuid[]) order by id for update`.execute(tx)
+    where id = any (${ids}::uuid[]) order by id for no key update`.execute(tx)
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
 }
 

@@ -3,6 +3,7 @@ import type { RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
+import { wakeOutbox } from '../outbox/channel.ts'
 import { readRunRequests } from './read-request.ts'
 import { addedScopes } from './scopes.ts'
 import { changeRuns } from './transitions.ts'
@@ -78,4 +79,5 @@ async function emit(tx: Tx, requests: readonly MetricRunRequest[]): Promise<void
   await sql`insert into event_log (event_key, type, body, outbound)
     select e.event_key, 'aduana.metric_run.requested', e.body, true
     from jsonb_to_recordset(${jsonb(rows)}::jsonb) as e(event_key text, body jsonb)`.execute(tx)
+  await wakeOutbox(tx)
 }

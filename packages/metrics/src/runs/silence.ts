@@ -27,14 +27,19 @@ interface Silent {
 /**
  * Give up on runners that say nothing: a run that nobody has begun within the `startSeconds` of its metric, or whose
  * runner has been silent for its `heartbeatSeconds`, is TIMED_OUT, and asked for again after a while (10 s, 20 s …).
- * After `MOST_ATTEMPTS` it is FAILED. Call it every few seconds, in a transaction of its own.
+ * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be
+ * `gone` are silent already. Call it every few seconds, in a transaction of its own.
  */
-export async function timeOutSilent(tx: Tx, now = new Date()): Promise<Silenced> {
-  const found = await findSilent(tx, now)
+export async function timeOutSilent(
+  tx: Tx,
+  now = new Date(),
+  gone: readonly string[] = [],
+): Promise<Silenced> {
+  const found = await findSilent(tx, now, gone)
   if (found.length === 0) return { timedOut: [], failed: [], requestedAgain: [] }
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
   await lockRunsOf(tx, found)
-  const silent = (await findSilent(tx, now)).filter(({ metricId }) => locked.includes(metricId))
+  const silent = (await findSilent(tx, now, gone)).filter(({ metricId }) => locked.includes(metricId))
   const due = silent.filter(({ status }) => status === 'TIMED_OUT').map(({ runId }) => runId)
   const requestedAgain = await requestRuns(tx, due, ['TIMED_OUT'])
   const timedOut = await timeOut(
@@ -52,7 +57,7 @@ function failure({ id, attempt }: ChangedRun) {
   return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
 }
 
-async function findSilent(tx: Tx, now: Date): Promise<Silent[]> {
+async function findSilent(tx: Tx, now: Date, gone: readonly string[]): Promise<Silent[]> {
   const at = sql`${now.toISOString()}::timestamptz`
   const rows = await sql<{ id: string; metric_id: string; status: string; attempt: number }>`
     select r.id, r.metric_id, r.status, r.attempt
@@ -61,6 +66,7 @@ async function findSilent(tx: Tx, now: Date): Promise<Silent[]> {
         and r.requested_at + coalesce((v.definition ->> 'startSeconds')::integer, 300) * interval '1 second' < ${at})
       or (r.status = 'RUNNING' and coalesce(r.last_heartbeat_at, r.started_at, r.requested_at)
         + coalesce((v.definition ->> 'heartbeatSeconds')::integer, 60) * interval '1 second' < ${at})
+      or (r.status = 'RUNNING' and r.runner = any (${gone}::text[]))
       or (r.status = 'TIMED_OUT' and coalesce(r.retry_at, r.updated_at) <= ${at})`.execute(tx)
   return rows.rows.map((row) => ({
     runId: row.id,

@@ -1,0 +1,140 @@
+import { CloudEvent } from '@aduana/contracts/metrics/events'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import type { Destination, OutboundEvent } from './destination.ts'
+
+export interface DeliverOptions {
+  db: Database
+  destinations: readonly Destination[]
+  logger: Logger
+  /** Events of one batch. */
+  limit?: number
+}
+
+export interface Delivered {
+  sent: number
+  failed: number
+}
+
+const BATCH = 500
+/** What a destination gets for a batch: less than the time after which PostgreSQL ends a transaction that is silent. */
+const PATIENCE_MS = 8000
+/** Seconds until the next try: doubled each time from the first to the longest, and up to a quarter more by chance. */
+const FIRST_PAUSE = 1
+const LONGEST_PAUSE = 60
+
+/**
+ * Deliver one batch of events that are due, oldest first. Their rows are locked until it is done, so that any number of
+ * processes may deliver; one that dies leaves them to the others at once. Events that were not taken are due again after a
+ * pause.
+ */
+export function deliver(options: DeliverOptions): Promise<Delivered> {
+  const { db, destinations, logger } = options
+  return inTransaction(db, async (tx) => {
+    const rows = await takeDue(tx, options.limit ?? BATCH)
+    if (rows.length === 0) return { sent: 0, failed: 0 }
+    const errors = new Map<string, string>()
+    const events = rows.flatMap((row) => readable(row, errors))
+    await Promise.all(destinations.map((destination) => sendTo(destination, events, errors, logger)))
+    await failPoint('outbox.after-send')
+    const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
+    await markSent(tx, sent)
+    await markFailed(tx, errors)
+    logger.info({ event: 'outbox.delivered', sent: sent.length, failed: errors.size })
+    return { sent: sent.length, failed: errors.size }
+  })
+}
+
+interface Row {
+  id: string
+  event_key: string
+  type: string
+  body: unknown
+}
+
+async function takeDue(tx: Tx, limit: number): Promise<Row[]> {
+  const rows = await sql<Row>`select id, event_key, type, body from event_log
+    where outbound and sent_at is null and (send_after is null or send_after <= clock_timestamp())
+    order by id limit ${limit} for update skip locked`.execute(tx)
+  return rows.rows
+}
+
+/** The event of a row; one that nobody can read stays where it is, with the reason, and holds no other up. */
+function readable({ id, event_key: key, type, body }: Row, errors: Map<string, string>): OutboundEvent[] {
+  const parsed = CloudEvent.safeParse(body)
+  if (parsed.success) return [{ id, key, type, body: parsed.data }]
+  errors.set(id, `not a CloudEvent: ${parsed.error.message}`.slice(0, 2000))
+  return []
+}
+
+async function sendTo(
+  destination: Destination,
+  events: readonly OutboundEvent[],
+  errors: Map<string, string>,
+  logger: Logger,
+): Promise<void> {
+  const wanted: OutboundEvent[] = []
+  const fail = (id: string, error: unknown) => {
+    const said = `${destination.name}: ${error instanceof Error ? error.message : String(error)}`
+    const before = errors.get(id)
+    errors.set(id, (before === undefined ? said : `${before}; ${said}`).slice(0, 2000))
+  }
+  for (const event of events) {
+    try {
+      if (destination.wants(event)) wanted.push(event)
+    } catch (error) {
+      fail(event.id, error)
+    }
+  }
+  if (wanted.length === 0) return
+  try {
+    const refused = await inTime((signal) => destination.send(wanted, signal))
+    for (const [id, error] of refused) fail(id, error)
+    if (refused.size > 0)
+      logger.warn({ event: 'outbox.partly_refused', destination: destination.name, events: refused.size })
+  } catch (error) {
+    for (const { id } of wanted) fail(id, error)
+    logger.warn({
+      event: 'outbox.not_taken',
+      destination: destination.name,
+      events: wanted.length,
+      err: error,
+    })
+  }
+}
+
+async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new Error(`no answer within ${PATIENCE_MS} ms`)
+      late.abort(error)
+      reject(error)
+    }, PATIENCE_MS)
+  })
+  try {
+    return await Promise.race([work(late.signal), tooLate])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function markSent(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await sql`update event_log set sent_at = clock_timestamp(), send_attempts = send_attempts + 1, send_after = null,
+    send_error = null where id = any (${ids}::bigint[])`.execute(tx)
+}
+
+async function markFailed(tx: Tx, errors: ReadonlyMap<string, string>): Promise<void> {
+  if (errors.size === 0) return
+  const rows = [...errors].map(([id, error]) => ({ id, error }))
+  await sql`update event_log e set send_attempts = e.send_attempts + 1, send_error = f.error,
+      send_after = clock_timestamp() + interval '1 second' * (1 + random() / 4)
+        * least(${LONGEST_PAUSE}::float, ${FIRST_PAUSE}::float * 2 ^ least(e.send_attempts, 10))
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f(id bigint, error text) where e.id = f.id`.execute(
+    tx,
+  )
+}

@@ -1,0 +1,46 @@
+import type { Database } from '@aduana/db/database'
+import { listen } from '@aduana/db/listen'
+import type { Logger } from '@aduana/runtime/logger'
+import { startRounds } from '../rounds.ts'
+import { OUTBOX_CHANNEL } from './channel.ts'
+import { deliver } from './deliver.ts'
+import type { Destination } from './destination.ts'
+
+export interface Outbox {
+  stop(): Promise<void>
+}
+
+const POLL_MS = 1000
+
+/**
+ * Deliver the events of the log that leave the system to all destinations: at once when told of one, and every second
+ * anyhow. Any number of processes may do so. Whatever fails is tried again.
+ */
+export function startOutbox(options: {
+  db: Database
+  /** For the connection that listens. */
+  databaseUrl: string
+  destinations: readonly Destination[]
+  logger: Logger
+}): Outbox {
+  const { logger } = options
+  const rounds = startRounds({
+    everyMs: POLL_MS,
+    round: async (stopping) => {
+      while (!stopping()) if ((await deliver(options)).sent === 0) return
+    },
+    onError: (error) => logger.warn({ event: 'outbox.round_failed', err: error }),
+  })
+  const listener = listen({
+    url: options.databaseUrl,
+    channel: OUTBOX_CHANNEL,
+    logger,
+    onMessage: rounds.wake,
+  })
+  return {
+    stop: async () => {
+      await rounds.stop()
+      await listener.close()
+    },
+  }
+}

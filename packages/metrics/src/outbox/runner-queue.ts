@@ -1,0 +1,30 @@
+import type { MetricQueue } from '@aduana/queue/metric-queue'
+import { z } from 'zod'
+import type { Destination } from './destination.ts'
+
+const Request = z.object({
+  runId: z.uuid(),
+  attempt: z.int().positive(),
+  metric: z.string(),
+  runner: z.enum(['builtin', 'external']),
+})
+
+const NONE: ReadonlyMap<string, Error> = new Map()
+
+/** The queue of the built-in runner: it wants the requests of the metrics that Aduana computes. */
+export function runnerQueue(queue: MetricQueue): Destination {
+  return {
+    name: 'runner queue',
+    wants: ({ type, body }) =>
+      type === 'aduana.metric_run.requested' && Request.parse(body.data).runner === 'builtin',
+    send: async (events) => {
+      await queue.add(
+        events.map(({ body }) => {
+          const { runId, attempt, metric } = Request.parse(body.data)
+          return { runId, attempt, metric }
+        }),
+      )
+      return NONE
+    },
+  }
+}

@@ -1,0 +1,113 @@
+import { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import type { RunToCompute } from '../compute/plan.ts'
+import { fromMultirange } from '../runs/days.ts'
+import { runsStarted } from '../runs/started.ts'
+
+/** A run that this runner has begun. */
+export interface ClaimedRun extends RunToCompute {
+  attempt: number
+}
+
+export interface Claim {
+  runs: ClaimedRun[]
+  /** Runs whose definition cannot be read any more, with what is wrong. */
+  unreadable: { runId: string; attempt: number; detail: string }[]
+}
+
+/** A run, and as many others, that may begin. */
+interface Startable {
+  id: string
+  attempt: number
+}
+
+/**
+ * So many runs are computed together in their first, second … attempt: a run that takes its runner down with it falls
+ * on fewer and fewer others.
+ */
+const TOGETHER = [2000, 200, 20, 5, 1] as const
+/** A request that nobody has taken for so many seconds has been lost on its way. */
+const TAKEN_WITHIN = 3
+
+const isBuiltin = sql<boolean>`v.definition ->> 'runner' = 'builtin'`
+
+/** A run that was asked for some seconds ago and that nobody has begun, those of the lowest level first. */
+export async function findForgotten(db: Database): Promise<string | undefined> {
+  const rows = await sql<{ id: string }>`select r.id
+    from metric_runs r join metrics m on m.id = r.metric_id
+      join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
+    where r.status = 'REQUESTED' and ${isBuiltin}
+      and r.requested_at < clock_timestamp() - ${TAKEN_WITHIN} * interval '1 second'
+    order by m.level, r.requested_at, r.id limit 1`.execute(db)
+  return rows.rows[0]?.id
+}
+
+/** Begin a run that is asked for and, with it, all others of metrics that share a dataset with its metric. */
+export function claimWith(db: Database, runId: string, runner: string): Promise<Claim> {
+  return inTransaction(db, async (tx) => {
+    // One at a time: who comes second sees what the first has begun.
+    await sql`select pg_advisory_xact_lock(hashtextextended('aduana metric claim', 0))`.execute(tx)
+    const found = await startable(tx, runId)
+    const at = new Date().toISOString()
+    const events = found.map(({ id, attempt }) => ({ runId: id, attempt, at, runner }))
+    const outcomes = await runsStarted(tx, events)
+    return readClaimed(
+      tx,
+      found.filter((_, index) => outcomes[index] === 'applied'),
+    )
+  })
+}
+
+async function startable(tx: Tx, runId: string): Promise<Startable[]> {
+  const rows = await sql<Startable>`
+    with seed as (
+      select r.metric_id, (r.attempt - 1) % ${MOST_ATTEMPTS} as tries from metric_runs r
+      where r.id = ${runId} and r.status = 'REQUESTED'
+    ), together as (
+      select distinct d.metric_id from metric_dependencies d
+      where d.dataset_id in (select o.dataset_id from metric_dependencies o join seed using (metric_id))
+      union select metric_id from seed
+    )
+    select r.id, r.attempt from metric_runs r join together using (metric_id) join metrics m on m.id = r.metric_id
+      join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version cross join seed s
+    where r.status = 'REQUESTED' and ${isBuiltin} and (r.attempt - 1) % ${MOST_ATTEMPTS} = s.tries
+    order by r.id = ${runId} desc, m.level, r.requested_at, r.id
+    limit (select (array[${sql.join(TOGETHER)}]::integer[])[s.tries + 1] from seed s)
+    for no key update of r skip locked`.execute(tx)
+  return rows.rows
+}
+
+interface Row {
+  id: string
+  attempt: number
+  code: string
+  days: string
+  companies: string[] | null
+  warehouses: string[] | null
+  definition: unknown
+}
+
+async function readClaimed(tx: Tx, claimed: readonly Startable[]): Promise<Claim> {
+  const rows =
+    await sql<Row>`select r.id, r.attempt, m.code, r.days::text as days, r.companies, r.warehouses, v.definition
+    from metric_runs r join metrics m on m.id = r.metric_id
+      join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
+    where r.id = any (${claimed.map(({ id }) => id)}::uuid[]) order by m.level, m.code`.execute(tx)
+  const claim: Claim = { runs: [], unreadable: [] }
+  for (const { id: runId, attempt, days, companies, warehouses, ...row } of rows.rows) {
+    const definition = MetricDefinition.safeParse(row.definition)
+    if (!definition.success) claim.unreadable.push({ runId, attempt, detail: definition.error.message })
+    else
+      claim.runs.push({
+        runId,
+        attempt,
+        definition: definition.data,
+        days: fromMultirange(days),
+        companies,
+        warehouses,
+      })
+  }
+  return claim
+}

@@ -1,0 +1,67 @@
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type { Logger } from '@aduana/runtime/logger'
+import type pg from 'pg'
+import { computeMetrics } from '../compute/compute.ts'
+import { metricsOf, runsCompleted } from '../runs/completed.ts'
+import { lockWithDependents } from '../runs/locks.ts'
+import { readSeriesPlaces } from '../runs/places.ts'
+import { noteReached } from '../runs/reached.ts'
+import type { ClaimedRun } from './claim.ts'
+import { holdRunner } from './dead.ts'
+import { interruptible } from './interruptible.ts'
+
+/** Some runs of a computation have ended, or are somebody else's by now: nothing of it was kept. */
+export class LostRunsError extends Error {
+  override readonly name = 'LostRunsError'
+  readonly runIds: readonly string[]
+  constructor(runIds: readonly string[]) {
+    super(`${runIds.length} runs are no longer ours`)
+    this.runIds = runIds
+  }
+}
+
+export interface ComputeTogether {
+  pool: pg.Pool
+  logger: Logger
+  runner: string
+  signal: AbortSignal
+  onProgress: (share: number) => void
+}
+
+/**
+ * Compute runs and complete them in one transaction: values, the state of the runs and the requests of what needs them
+ * commit together, or not at all. @throws LostRunsError
+ */
+export async function computeTogether(
+  runs: readonly ClaimedRun[],
+  options: ComputeTogether,
+): Promise<{ rows: number }> {
+  const { pool, runner, signal, onProgress } = options
+  const rows = await inTransactionOnConnection(pool, (tx, client) =>
+    interruptible({ ...options, client }, async () => {
+      await holdRunner(tx, runner)
+      const series = await readSeriesPlaces(tx)
+      const results = await computeMetrics(client, { runs, series }, { signal, onProgress })
+      signal.throwIfAborted()
+      const at = new Date().toISOString()
+      const events = runs.map(({ runId, attempt }) => {
+        const result = results.get(runId)
+        if (!result) throw new Error(`run ${runId} was computed without a result`)
+        return { runId, attempt, at, status: 'succeeded', rowCount: result.rows, days: result.days } as const
+      })
+      await lockWithDependents(tx, await metricsOf(tx, events))
+      await noteReached(
+        tx,
+        [...results].map(([runId, { companies, warehouses }]) => ({ runId, companies, warehouses })),
+      )
+      const outcomes = await runsCompleted(tx, events)
+      const lost = events.filter((_, index) => outcomes[index] !== 'applied').map(({ runId }) => runId)
+      if (lost.length > 0) throw new LostRunsError(lost)
+      await failPoint('metrics.before-commit')
+      return events.reduce((sum, { rowCount }) => sum + rowCount, 0)
+    }),
+  )
+  await failPoint('metrics.after-commit')
+  return { rows }
+}

@@ -1,0 +1,131 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Database, inTransaction } from '@aduana/db/database'
+import { isTransient } from '@aduana/db/sql-errors'
+import type { Logger } from '@aduana/runtime/logger'
+import type pg from 'pg'
+import { runsCompleted } from '../runs/completed.ts'
+import { giveBack } from '../runs/give-back.ts'
+import type { Claim, ClaimedRun } from './claim.ts'
+import { computeTogether, LostRunsError } from './compute-together.ts'
+import { type RunWatch, watchRuns } from './watch.ts'
+
+export interface RunnerContext {
+  db: Database
+  pool: pg.Pool
+  logger: Logger
+  /** Its name in runs and logs. No two claims have the same. */
+  runner: string
+}
+
+const TRIES = 3
+const PAUSE_MS = 500
+
+/**
+ * Do the runs that were claimed: all together; if that fails, in ever smaller parts, until the run that cannot be computed
+ * is alone and fails by itself. When the process stops, what is not done is given back.
+ */
+export async function workOff(context: RunnerContext, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { db, logger } = context
+  for (const { runId, attempt, detail } of claim.unreadable)
+    await failRun(context, { runId, attempt }, { code: 'unreadable_definition', detail })
+  if (claim.runs.length === 0) return
+  const watch = watchRuns(db, claim.runs, logger)
+  try {
+    await computeInParts(context, claim.runs, watch, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    await watch.stop()
+    const given = await inTransaction(db, (tx) => giveBack(tx, claim.runs))
+    logger.info({ event: 'metric_runner.given_back', runs: given.length })
+    throw error
+  } finally {
+    await watch.stop()
+  }
+}
+
+async function computeInParts(
+  context: RunnerContext,
+  runs: readonly ClaimedRun[],
+  watch: RunWatch,
+  signal: AbortSignal,
+): Promise<void> {
+  const ours = runs.filter(({ runId }) => !watch.lost.has(runId))
+  const [first] = ours
+  if (!first) return
+  signal.throwIfAborted()
+  const outcome = await computePart(context, ours, watch, signal)
+  if (outcome.kind === 'done') return
+  if (outcome.kind === 'lost') return computeInParts(context, without(ours, outcome.runIds), watch, signal)
+  const { error } = outcome
+  if (ours.length === 1) {
+    await failRun(context, first, { code: 'computation_failed', detail: messageOf(error) })
+    return watch.ended([first.runId])
+  }
+  context.logger.warn({ event: 'metric_runner.split', runs: ours.length, err: error })
+  const half = Math.ceil(ours.length / 2)
+  await computeInParts(context, ours.slice(0, half), watch, signal)
+  await computeInParts(context, ours.slice(half), watch, signal)
+}
+
+type Outcome =
+  | { kind: 'done' }
+  | { kind: 'lost'; runIds: readonly string[] }
+  /** It fails whenever it is tried. */
+  | { kind: 'impossible'; error: unknown }
+
+/** Compute some runs together; what is transient is tried again, and thrown when it stays. */
+async function computePart(
+  context: RunnerContext,
+  runs: readonly ClaimedRun[],
+  watch: RunWatch,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { logger } = context
+  const runIds = runs.map(({ runId }) => runId)
+  for (let tried = 1; ; tried += 1) {
+    const lost = new AbortController()
+    watch.guard(runIds, () => lost.abort(new Error('a run was lost')))
+    const began = performance.now()
+    try {
+      const { rows } = await computeTogether(runs, {
+        ...context,
+        signal: AbortSignal.any([signal, lost.signal]),
+        onProgress: watch.progress,
+      })
+      watch.ended(runIds)
+      const milliseconds = Math.round(performance.now() - began)
+      logger.info({ event: 'metric_runner.computed', runs: runs.length, rows, milliseconds })
+      return { kind: 'done' }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof LostRunsError) return { kind: 'lost', runIds: error.runIds }
+      if (lost.signal.aborted) return { kind: 'lost', runIds: runIds.filter((id) => watch.lost.has(id)) }
+      if (!isTransient(error)) return { kind: 'impossible', error }
+      if (tried === TRIES) throw error
+      logger.warn({ event: 'metric_runner.tries_again', runs: runs.length, tried, err: error })
+      await delay(PAUSE_MS * 2 ** tried, undefined, { signal })
+    } finally {
+      watch.guard([], () => undefined)
+    }
+  }
+}
+
+async function failRun(
+  { db, logger }: RunnerContext,
+  { runId, attempt }: { runId: string; attempt: number },
+  error: { code: string; detail: string },
+): Promise<void> {
+  const at = new Date().toISOString()
+  const event = { runId, attempt, at, status: 'failed', error } as const
+  const [outcome] = await inTransaction(db, (tx) => runsCompleted(tx, [event]))
+  logger.error({ event: 'metric_runner.failed', runId, attempt, outcome, ...error })
+}
+
+function without(runs: readonly ClaimedRun[], gone: readonly string[]): ClaimedRun[] {
+  const ids = new Set(gone)
+  return runs.filter(({ runId }) => !ids.has(runId))
+}
+
+function messageOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).slice(0, 4000)
+}

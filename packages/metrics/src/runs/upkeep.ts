@@ -1,0 +1,69 @@
+import { type Database, inTransaction } from '@aduana/db/database'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import { startRounds } from '../rounds.ts'
+import { findDeadRunners } from '../runner/dead.ts'
+import { expirePending } from '../updates/expire.ts'
+import { timeOutSilent } from './silence.ts'
+
+export interface Upkeep {
+  stop(): Promise<void>
+}
+
+const EVERY_MS = 2000
+
+/**
+ * Look after runs every two seconds: those whose runner is silent time out, those that timed out are asked for again, those
+ * whose datasets did not come expire. In any number of processes; one at a time does it, by the database's clock.
+ */
+export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): Upkeep {
+  const rounds = startRounds({
+    everyMs: EVERY_MS,
+    round: async () => {
+      await lookAfterSilent(db, logger)
+      await lookAfterPending(db, logger)
+    },
+    onError: (error) => logger.warn({ event: 'metric_upkeep.round_failed', err: error }),
+  })
+  return { stop: () => rounds.stop() }
+}
+
+async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    const now = await turnAt(tx, 'silent')
+    if (!now) return
+    const dead = await findDeadRunners(tx)
+    if (dead.length > 0) logger.warn({ event: 'metric_upkeep.runner_gone', runners: dead })
+    const { timedOut, failed, requestedAgain } = await timeOutSilent(tx, now, dead)
+    if (timedOut.length > 0)
+      logger.warn({ event: 'metric_upkeep.timed_out', runs: timedOut.length, first: timedOut[0] })
+    if (failed.length > 0)
+      logger.error({ event: 'metric_upkeep.gave_up', runs: failed.length, first: failed[0] })
+    if (requestedAgain.length > 0)
+      logger.info({
+        event: 'metric_upkeep.asked_again',
+        runs: requestedAgain.length,
+        first: requestedAgain[0],
+      })
+  })
+}
+
+async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    const now = await turnAt(tx, 'pending')
+    if (!now) return
+    const expired = await expirePending(tx, now)
+    if (expired.length > 0)
+      logger.warn({ event: 'metric_upkeep.expired', runs: expired.length, first: expired[0] })
+  })
+}
+
+/** The database's time, if nobody else does this just now. */
+async function turnAt(tx: Parameters<typeof expirePending>[0], what: string): Promise<Date | undefined> {
+  const rows = await sql<{ now: Date; mine: boolean }>`select clock_timestamp() as now,
+    pg_try_advisory_xact_lock(hashtextextended('aduana metric upkeep ' || ${what}::text, 0)) as mine`.execute(
+    tx,
+  )
+  const [row] = rows.rows
+  return row?.mine === true ? row.now : undefined
+}
