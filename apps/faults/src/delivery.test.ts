@@ -7,7 +7,9 @@ import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
 import { tags } from './testing/stories.ts'
 
-test('stages that are delivered twice, too early, too late and out of order load nothing twice', async () => {
+test('stages that are delivered twice, too early, too late and out of order load nothing twice', {
+  timeout: 400_000,
+}, async () => {
   const system = await createTestSystem()
   const deliveries = createDeliveries(system.redis)
   try {

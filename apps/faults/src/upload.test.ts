@@ -3,17 +3,19 @@ import { join } from 'node:path'
 import { startApi, type TestApi } from '@aduana/testkit/api'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
+
+vi.setConfig({ testTimeout: 200_000 })
 
 let system: TestSystem
 let api: TestApi
 beforeAll(async () => {
   system = await createTestSystem({ workers: 1 })
   api = await startApi(system)
-})
+}, 200_000)
 afterAll(async () => {
   await api.process.stop()
   await system.close()

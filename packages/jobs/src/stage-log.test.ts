@@ -81,6 +81,24 @@ test('a job is given up when its workers die for the fifth time at the same stag
   await database.pool.query(`update jobs set lost_count = 4 where id = $1`, [loaded])
   await silence(loaded)
   expect(await begin(loaded)).toMatchObject({ kind: 'run' })
+  await silence(loaded)
+})
+
+test('of the jobs whose workers died more than once only one is at work, so that none is killed by another', async () => {
+  const [one, other, innocent] = [await working(), await working(), await working()]
+  const dieTwice = async (id: string) => {
+    for (const _ of [1, 2]) {
+      await run(id)
+      await silence(id)
+    }
+  }
+  await dieTwice(one)
+  await dieTwice(other)
+  await run(one)
+  expect(await begin(other)).toEqual({ kind: 'busy' })
+  await run(innocent)
+  await silence(one)
+  expect(await begin(other)).toMatchObject({ kind: 'run' })
 })
 
 test('a stage that somebody alive is at is busy; one that has gone silent is taken over', async () => {

@@ -13,7 +13,7 @@ import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { evictDeadWork, HEARTBEAT_SECONDS } from './evict.ts'
 import { failJob, markCancelled } from './finish.ts'
-import { LOSSES_ALLOWED, workerLost } from './losses.ts'
+import { LOSSES_ALLOWED, SUSPECT_FROM, suspectAtWork, workerLost } from './losses.ts'
 import { changeJob } from './transitions.ts'
 
 /** A run of a stage: who it is in the log, and the fence of all its writes. */
@@ -71,10 +71,13 @@ export async function beginStage(
     const open = before.find((name) => !log.some((row) => row.stage === name && row.state === 'done'))
     if (open !== undefined) return { kind: 'stop', reason: `stage ${open} is not done` }
     if (log.some((row) => row.state === 'running' && row.alive)) return { kind: 'busy' }
-    if (diedAt(stage, log) && job.lost_count >= LOSSES_ALLOWED) {
+    const begun = log.some((row) => row.stage === stage)
+    const losses = begun ? job.lost_count + (diedAt(stage, log) ? 1 : 0) : 0
+    if (losses > LOSSES_ALLOWED) {
       const failure = workerLost(stage, 'its worker died or stood still each time')
       if (await failJob(tx, payload, failure)) return { kind: 'stop', reason: 'its workers die' }
     }
+    if (losses >= SUSPECT_FROM && (await suspectAtWork(tx, payload.jobId))) return { kind: 'busy' }
     return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
   })
 }
