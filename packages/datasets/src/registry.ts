@@ -4,6 +4,8 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 /** A dataset as it is registered in the database, with one version of its definition. */
 export interface RegisteredDataset {
   id: string
@@ -84,6 +86,13 @@ export async function readDataset(db: Database | Tx, code: string): Promise<Regi
     'unknown_dataset',
     `There is no dataset "${code}". Known are: ${known.map((dataset) => dataset.code).join(', ') || 'none'}.`,
   )
+}
+
+/** A dataset by its code or its id. @throws ProblemError `unknown_dataset` that names the known ones */
+export async function findDataset(db: Database | Tx, codeOrId: string): Promise<RegisteredDataset> {
+  if (!UUID.test(codeOrId)) return readDataset(db, codeOrId)
+  const row = await current(db).where('datasets.id', '=', codeOrId).executeTakeFirst()
+  return row ? { ...row, definition: DatasetDefinition.parse(row.definition) } : readDataset(db, codeOrId)
 }
 
 /** The definition that a job was accepted with. @throws Error when it is gone, which the database forbids */

@@ -1,0 +1,140 @@
+import { addDays } from '@aduana/contracts/dates'
+import { hasRole, type Principal, type Role } from '@aduana/contracts/identity'
+import type { SeriesDefinition } from '@aduana/contracts/metrics/definition'
+import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
+import type { RecomputeRequest } from '@aduana/contracts/metrics/http'
+import {
+  type MetricRunDetail,
+  type ProjectionAccepted,
+  RunAccepted,
+} from '@aduana/contracts/metrics/http-runs'
+import { RunStatus } from '@aduana/contracts/metrics/runs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
+import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
+import { sql } from 'kysely'
+import { findMetric } from './read/metrics.ts'
+import { readRun } from './read/runs.ts'
+import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
+import { saveSeries } from './registry/series.ts'
+import { cancelRun, requestRecompute, retryRun } from './runs/by-hand.ts'
+import { acceptProjectionUpdate } from './updates/accept.ts'
+
+/**
+ * Have a metric computed for a range of days (`to` is the first day after it), once for all requests with the same key.
+ * @throws ProblemError `forbidden`, `unknown_metric`, `idempotency_key_reused`
+ */
+export async function recomputeFor(
+  db: Database,
+  principal: Principal,
+  code: string,
+  { from, to }: RecomputeRequest,
+  repeatable?: RepeatableRequest,
+): Promise<Once<RunAccepted>> {
+  mustBe(principal, 'steward', 'Recomputing')
+  await readAs(db, principal, (tx) => findMetric(tx, principal, code))
+  return patiently(db, (tx) =>
+    once(tx, repeatable, RunAccepted, async () => {
+      const id = await requestRecompute(tx, code, from, addDays(to, -1), principal.userId)
+      const row = await tx
+        .selectFrom('metric_runs')
+        .select('status')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      return { status: 202, body: { id, status: RunStatus.parse(row.status) } }
+    }),
+  )
+}
+
+/**
+ * Ask again for a run that failed or expired. Answers the run that does it, which may be another one.
+ * @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition`
+ */
+export async function retryRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
+  mustBe(principal, 'steward', 'Retrying a run')
+  await readRun(db, principal, id)
+  return readRun(db, principal, await patiently(db, (tx) => retryRun(tx, id, principal.userId)))
+}
+
+/** Cancel a run that has not ended. @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition` */
+export async function cancelRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
+  mustBe(principal, 'steward', 'Cancelling a run')
+  await readRun(db, principal, id)
+  await patiently(db, (tx) => cancelRun(tx, id, principal.userId))
+  return readRun(db, principal, id)
+}
+
+/**
+ * Take in that a dataset has changed outside, once for its event key; whoever says it again gets the same answer.
+ * @throws ProblemError `forbidden`, also for companies or warehouses beyond the own; `unknown_dataset`,
+ * `impossible_timestamp`, `event_key_reused`
+ */
+export async function tellProjection(
+  db: Database,
+  principal: Principal,
+  update: ProjectionUpdate,
+): Promise<Once<ProjectionAccepted>> {
+  mustBe(principal, 'steward', 'Telling of an update')
+  refuseBeyond(principal.companies, update.companies, 'companies')
+  refuseBeyond(principal.warehouses, update.warehouses, 'warehouses')
+  const { updateId, fresh } = await patiently(db, (tx) => acceptProjectionUpdate(tx, update))
+  const { dataset, eventKey } = update
+  return { status: 202, body: { id: updateId, dataset, eventKey }, replayed: !fresh }
+}
+
+/** Save a metric as it is declared. @throws ProblemError `forbidden`, `invalid_metric` with its `problems` */
+export function saveMetricFor(
+  db: Database,
+  principal: Principal,
+  code: string,
+  definition: unknown,
+): Promise<SavedMetric> {
+  mustBe(principal, 'admin', 'Changing a metric')
+  return patiently(db, (tx) => saveMetric(tx, withCode(code, definition), principal.userId))
+}
+
+/** Retire a metric. @throws ProblemError `forbidden`, `unknown_metric`, `metric_in_use` with its `metrics` */
+export function retireMetricFor(db: Database, principal: Principal, code: string): Promise<void> {
+  mustBe(principal, 'admin', 'Retiring a metric')
+  return patiently(db, (tx) => retireMetric(tx, code, principal.userId))
+}
+
+/** Save a series. @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use` */
+export function saveSeriesFor(db: Database, principal: Principal, series: SeriesDefinition): Promise<void> {
+  mustBe(principal, 'admin', 'Changing a series')
+  return patiently(db, (tx) => saveSeries(tx, series, principal.userId))
+}
+
+/** The definition with the code of its address; another one in it stays, and is refused with its path. */
+function withCode(code: string, definition: unknown): unknown {
+  if (typeof definition !== 'object' || definition === null || Array.isArray(definition)) return definition
+  if ('code' in definition && definition.code !== code)
+    throw new ProblemError('invalid_metric', `The code of a metric is that of its address, "${code}".`, {
+      problems: [{ metric: code, path: 'code', code: 'invalid', message: `must be "${code}", or left out` }],
+    })
+  return { ...definition, code }
+}
+
+function mustBe({ role }: Principal, needed: Role, what: string): void {
+  if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
+}
+
+function refuseBeyond(
+  own: readonly string[] | null,
+  told: readonly string[] | undefined,
+  what: 'companies' | 'warehouses',
+): void {
+  if (own === null || told?.every((one) => own.includes(one))) return
+  const detail = told
+    ? `You may only tell of your own ${what}.`
+    : `You may only tell of your own ${what}: name them in "${what}".`
+  throw new ProblemError('forbidden', detail)
+}
+
+/** A transaction that waits for the locks of metrics, but not without end: then it is `unavailable`. */
+function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = '20s'`.execute(tx)
+    return work(tx)
+  })
+}

@@ -1,0 +1,108 @@
+import type { Principal } from '@aduana/contracts/identity'
+import type { Grain } from '@aduana/contracts/metrics/definition'
+import { type Aggregate, DailyMetrics, type DailyMetricsQuery } from '@aduana/contracts/metrics/http'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, readAs } from '@aduana/db/database'
+import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { type RawBuilder, sql } from 'kysely'
+import { resolveDateRange, todayIn } from './date-range.ts'
+import { findMetric } from './metrics.ts'
+import { outstandingRuns } from './outstanding.ts'
+import { readRollUp } from './roll-up.ts'
+import { CellCursor } from './values.ts'
+
+const SQL: Readonly<Record<Aggregate, RawBuilder<unknown>>> = {
+  sum: sql`sum(value)`,
+  avg: sql`avg(value)`,
+  min: sql`min(value)`,
+  max: sql`max(value)`,
+  first: sql`(array_agg(value order by date))[1]`,
+  last: sql`(array_agg(value order by date desc))[1]`,
+}
+
+interface Row {
+  date: string
+  company: string | null
+  warehouse: string | null
+  value: string
+  days: number
+  last_updated: Date
+}
+
+/**
+ * Values of a metric by day, week or month, for charts. Longer periods are made of the daily values as the metric's
+ * expression says, or as the query does. Only what `principal` may see is in them.
+ * @throws ProblemError `unknown_metric`; `bad_request` for a range or time zone that cannot be read, and where neither the
+ * metric nor the query says how several values become one
+ */
+export function readDailyMetrics(
+  db: Database,
+  principal: Principal,
+  query: DailyMetricsQuery,
+  now = new Date(),
+): Promise<DailyMetrics> {
+  const { from, to } = resolveDateRange(query.date_range, todayIn(query.time_zone, now))
+  const after = query.cursor === undefined ? undefined : decodeCursor(CellCursor, query.cursor)
+  const { granularity, by } = query
+  return readAs(db, principal, async (tx) => {
+    const { id, definition } = await findMetric(tx, principal, query.metric)
+    const aggregate = chosen(query, definition.grain, await readRollUp(tx, id, definition))
+    const outstanding = await outstandingRuns(tx, id)
+    const { rows } = await sql<Row>`
+      select * from (
+        select date_trunc(${granularity}, date::timestamp)::date as date,
+          ${by === 'total' ? sql`null::varchar` : sql`company`} as company,
+          ${by === 'cell' ? sql`warehouse` : sql`null::varchar`} as warehouse,
+          (${SQL[aggregate ?? 'max']})::text as value, count(distinct date)::integer as days,
+          max(last_updated) as last_updated
+        from daily_metrics
+        where metric_name = ${query.metric} and date >= ${from}::date and date < ${to}::date
+          and (${query.company ?? null}::text is null or company = ${query.company ?? null})
+          and (${query.warehouse ?? null}::text is null or warehouse = ${query.warehouse ?? null})
+        group by 1, 2, 3
+      ) period
+      where ${after?.[0] ?? null}::date is null
+        or (date, coalesce(company, ''), coalesce(warehouse, ''))
+          > (${after?.[0] ?? null}::date, ${after?.[1] ?? ''}, ${after?.[2] ?? ''})
+      order by date, coalesce(company, ''), coalesce(warehouse, '') limit ${query.limit + 1}`.execute(tx)
+    const shown = rows.slice(0, query.limit)
+    const last = shown.at(-1)
+    const more = rows.length > query.limit && last !== undefined
+    return DailyMetrics.parse({
+      ...{ metric: query.metric, unit: definition.unit ?? null, granularity, aggregate, by, from, to },
+      complete: outstanding.length === 0,
+      items: shown.map(({ last_updated, value, ...row }) => ({
+        ...row,
+        value: Number(value),
+        lastUpdated: last_updated.toISOString(),
+      })),
+      next: more ? encodeCursor([last.date, last.company ?? '', last.warehouse ?? '']) : null,
+    })
+  })
+}
+
+/** What makes several values one; null where there is never more than one. */
+function chosen(
+  { granularity, by, aggregate, metric }: DailyMetricsQuery,
+  grain: Grain,
+  rollUp: Aggregate | null,
+): Aggregate | null {
+  const joinsCells = (by === 'total' && grain !== 'total') || (by === 'company' && grain === 'warehouse')
+  if (granularity === 'day' && !joinsCells) return null
+  const used = aggregate ?? rollUp
+  if (used === null)
+    throw refuse(
+      'aggregate',
+      `The daily values of "${metric}" do not tell its value of a longer period, or of several companies. Say what is to be shown: aggregate=avg, sum, min, max, first or last.`,
+    )
+  if (joinsCells && used !== 'sum' && used !== 'min' && used !== 'max')
+    throw refuse(
+      'by',
+      `"${used}" does not make one value of several companies or warehouses. Ask for by=cell, or for aggregate=sum, min or max.`,
+    )
+  return used
+}
+
+function refuse(field: string, message: string): ProblemError {
+  return new ProblemError('bad_request', message, { errors: [{ field, message }] })
+}

@@ -1,0 +1,70 @@
+import { addDays, Day, type DayRange, daysBetween } from '@aduana/contracts/dates'
+import { ProblemError } from '@aduana/contracts/problems'
+
+/** The longest range. */
+const MOST_DAYS = 3660
+
+/** The day that it is in a time zone. @throws ProblemError `bad_request` for a time zone that nobody knows */
+export function todayIn(timeZone: string, now = new Date()): Day {
+  try {
+    const format = new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' })
+    return Day.parse(format.format(now))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw refuse('time_zone', `There is no time zone "${timeZone}". Name one like America/Bogota.`)
+  }
+}
+
+/**
+ * The days that a text names, half open: `today`, `yesterday`, `last_N_days` (today and the days before it),
+ * `this_week`, `last_week` (Monday to Sunday), `this_month`, `last_month`, `this_year`, `last_year`, or
+ * `2026-01-01..2026-02-01`, where the second is the first day after the range.
+ * @throws ProblemError `bad_request`
+ */
+export function resolveDateRange(text: string, today: Day): DayRange {
+  const range = named(text, today) ?? lastDays(text, today) ?? fromTo(text)
+  if (!range)
+    throw refuse(
+      'date_range',
+      `"${text}" is no range of days. Say today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second is the first day after it).`,
+    )
+  if (range.from >= range.to) throw refuse('date_range', `${range.from} must be before ${range.to}.`)
+  if (daysBetween(range.from, range.to) > MOST_DAYS)
+    throw refuse('date_range', `${text} is more than the ${MOST_DAYS} days that are shown at once.`)
+  return range
+}
+
+function named(text: string, today: Day): DayRange | undefined {
+  const monday = addDays(today, -((new Date(`${today}T00:00:00Z`).getUTCDay() + 6) % 7))
+  const [year, month] = [Number(today.slice(0, 4)), Number(today.slice(5, 7))]
+  const first = (months: number) => new Date(Date.UTC(year, month - 1 + months, 1)).toISOString().slice(0, 10)
+  const newYear = (years: number) => `${year + years}-01-01`
+  const ranges: Readonly<Record<string, DayRange>> = {
+    today: { from: today, to: addDays(today, 1) },
+    yesterday: { from: addDays(today, -1), to: today },
+    this_week: { from: monday, to: addDays(monday, 7) },
+    last_week: { from: addDays(monday, -7), to: monday },
+    this_month: { from: first(0), to: first(1) },
+    last_month: { from: first(-1), to: first(0) },
+    this_year: { from: newYear(0), to: newYear(1) },
+    last_year: { from: newYear(-1), to: newYear(0) },
+  }
+  return Object.hasOwn(ranges, text) ? ranges[text] : undefined
+}
+
+function lastDays(text: string, today: Day): DayRange | undefined {
+  const days = Number(/^last_([1-9]\d{0,3})_days$/.exec(text)?.[1])
+  return Number.isNaN(days) ? undefined : { from: addDays(today, 1 - days), to: addDays(today, 1) }
+}
+
+function fromTo(text: string): DayRange | undefined {
+  const [from, to, rest] = text.split('..')
+  const [first, after] = [Day.safeParse(from), Day.safeParse(to)]
+  return first.success && after.success && rest === undefined
+    ? { from: first.data, to: after.data }
+    : undefined
+}
+
+function refuse(field: string, message: string): ProblemError {
+  return new ProblemError('bad_request', message, { errors: [{ field, message }] })
+}

@@ -1,0 +1,150 @@
+import type { Principal } from '@aduana/contracts/identity'
+import { MetricRun, MetricRunDetail, type RunQuery } from '@aduana/contracts/metrics/http-runs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, type ReadTx, readAs } from '@aduana/db/database'
+import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import type { Page } from '@aduana/jobs/read'
+import { type RawBuilder, sql } from 'kysely'
+import { z } from 'zod'
+import { fromMultirange } from '../runs/days.ts'
+import { awaited, instant, isForRole, isOfReader, seen, textOf } from './sql.ts'
+
+const RunCursor = z.tuple([z.string(), z.uuid()])
+
+interface Row {
+  id: string
+  metric: string
+  version: number
+  status: string
+  cause: string
+  occurred_at: Date
+  as_of: string
+  days: string
+  companies: string[] | null
+  warehouses: string[] | null
+  attempt: number
+  progress: string
+  message: string
+  runner: string | null
+  row_count: string | null
+  output_days: string | null
+  waits_for: unknown
+  error: unknown
+  taken_over_by: string | null
+  expires_at: Date | null
+  requested_at: Date | null
+  started_at: Date | null
+  last_heartbeat_at: Date | null
+  retry_at: Date | null
+  completed_at: Date | null
+  created_at: Date
+  created_text: string
+  updated_at: Date
+}
+
+/** The runs that `principal` may see, newest first. */
+export function listRuns(db: Database, principal: Principal, query: RunQuery): Promise<Page<MetricRun>> {
+  const [at, id] = query.cursor === undefined ? [null, null] : decodeCursor(RunCursor, query.cursor)
+  return readAs(db, principal, async (tx) => {
+    const rows = await readRows(
+      tx,
+      principal,
+      sql`and (${query.status ?? null}::text is null or r.status = ${query.status ?? null})
+        and (${query.metric ?? null}::text is null or m.code = ${query.metric ?? null})
+        and (${at}::timestamptz is null or (r.created_at, r.id) < (${at}::timestamptz, ${id}::uuid))
+        order by r.created_at desc, r.id desc limit ${query.limit + 1}`,
+    )
+    const shown = rows.slice(0, query.limit)
+    const last = shown.at(-1)
+    const more = rows.length > query.limit && last !== undefined
+    return {
+      items: shown.map((row) => MetricRun.parse(runOf(row))),
+      next: more ? encodeCursor([last.created_text, last.id]) : null,
+    }
+  })
+}
+
+/** A run with what it is computed from. @throws ProblemError `not_found` when there is none that `principal` may see */
+export function readRun(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
+  return readAs(db, principal, async (tx) => {
+    const [row] = await readRows(tx, principal, sql`and r.id = ${id}::uuid`)
+    if (!row) throw new ProblemError('not_found', `There is no run ${id} that you may see.`)
+    return MetricRunDetail.parse({
+      ...runOf(row),
+      inputs: await inputsOf(tx, id),
+      waited: await waitedOf(tx, id),
+    })
+  })
+}
+
+async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unknown>): Promise<Row[]> {
+  const { rows } = await sql<Row>`
+    select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, r.occurred_at, r.as_of,
+      r.days::text as days, ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
+      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for,
+      r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
+      r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
+      r.created_at::text as created_text, r.updated_at
+    from metric_runs r join metrics m on m.id = r.metric_id
+      join metric_versions v on v.metric_id = m.id and v.version = m.current_version
+    where ${isForRole(principal)} and ${isOfReader} ${where}`.execute(tx)
+  return rows
+}
+
+function runOf(row: Row): MetricRun {
+  return {
+    ...MetricRun.pick({ id: true, metric: true, version: true, status: true, cause: true }).parse({
+      id: row.id,
+      metric: row.metric,
+      version: row.version,
+      status: row.status,
+      cause: row.cause,
+    }),
+    occurredAt: row.occurred_at.toISOString(),
+    asOf: row.as_of,
+    days: fromMultirange(row.days),
+    companies: row.companies,
+    warehouses: row.warehouses,
+    attempt: row.attempt,
+    progress: Number(row.progress),
+    message: row.message,
+    runner: row.runner,
+    rowCount: row.row_count === null ? null : Number(row.row_count),
+    outputDays: row.output_days === null ? null : fromMultirange(row.output_days),
+    waitsFor: MetricRun.shape.waitsFor.parse(row.waits_for),
+    error: MetricRun.shape.error.parse(row.error),
+    takenOverBy: row.taken_over_by,
+    expiresAt: textOf(row.expires_at),
+    requestedAt: textOf(row.requested_at),
+    startedAt: textOf(row.started_at),
+    lastHeartbeatAt: textOf(row.last_heartbeat_at),
+    retryAt: textOf(row.retry_at),
+    completedAt: textOf(row.completed_at),
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
+  }
+}
+
+/** The updates of a run, in the order in which they happened. Jobs are shown to who may see them. */
+async function inputsOf(tx: ReadTx, id: string): Promise<unknown[]> {
+  const { rows } = await sql<{ days: string }>`
+    select u.id as "updateId", d.code as dataset, u.event_key as "eventKey",
+      ${instant(sql`u.occurred_at`)} as "occurredAt", u.days::text as days, i.for_next as "forNext",
+      case when (reader_companies() is null or u.companies <@ reader_companies())
+        and (reader_warehouses() is null or u.warehouses <@ reader_warehouses()) then u.rows::float8 end as rows,
+      case when j.id is not null then json_build_object('id', j.id, 'file', f.file_name) end as job
+    from run_dataset_updates i join dataset_updates u on u.id = i.update_id join datasets d on d.id = u.dataset_id
+      left join jobs j on j.id = u.job_id left join imports f on f.job_id = j.id
+    where i.run_id = ${id} order by u.occurred_at, u.id`.execute(tx)
+  return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
+}
+
+async function waitedOf(tx: ReadTx, id: string): Promise<unknown[]> {
+  const { rows } = await sql`
+    select d.code as dataset, p.required_days as "requiredDays",
+      ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)} as until,
+      p.satisfied_by as "satisfiedBy", ${instant(sql`p.satisfied_at`)} as "satisfiedAt"
+    from metric_run_pending_datasets p join metric_runs r on r.id = p.run_id join datasets d on d.id = p.dataset_id
+    where p.run_id = ${id} order by d.code`.execute(tx)
+  return rows
+}

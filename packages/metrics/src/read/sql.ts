@@ -1,0 +1,42 @@
+import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
+import { AwaitedDataset } from '@aduana/contracts/metrics/http-runs'
+import { type RawBuilder, sql } from 'kysely'
+import { z } from 'zod'
+
+/** SQL: a moment as JSON has it. */
+export const instant = (moment: RawBuilder<unknown>) =>
+  sql<string>`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+/** SQL: the metric of version `v` is for a role that the reader has. */
+export function isForRole({ role }: Principal) {
+  const roles = Role.options.filter((needed) => hasRole(role, needed))
+  return sql<boolean>`coalesce(v.definition ->> 'role', 'viewer') = any (${roles}::text[])`
+}
+
+/** SQL: the run `r` is about companies and warehouses of which the reader may see some. */
+export const isOfReader = sql<boolean>`
+  (reader_companies() is null or r.companies is null or r.companies && reader_companies())
+  and (reader_warehouses() is null or r.warehouses is null or r.warehouses && reader_warehouses())`
+
+/** SQL: of the companies of the run `r` (or its warehouses) those that the reader may see; null for all. */
+export function seen(name: 'companies' | 'warehouses') {
+  const own = sql.ref(`r.${name}`)
+  const reader = name === 'companies' ? sql`reader_companies()` : sql`reader_warehouses()`
+  return sql<string[] | null>`case when ${own} is null or ${reader} is null then ${own}
+    else array(select s from unnest(${own}) s where s = any (${reader}) order by s) end`
+}
+
+/** SQL: the datasets that the run `r` waits for, or waited for in vain, and until when each may come. */
+export const awaited = sql<unknown>`(
+  select coalesce(json_agg(json_build_object('dataset', w.code, 'until',
+    ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)}) order by w.code), '[]')
+  from metric_run_pending_datasets p join datasets w on w.id = p.dataset_id
+  where p.run_id = r.id and p.satisfied_by is null and r.status in ('PENDING', 'EXPIRED'))`
+
+/** What `awaited` answers. */
+export const Awaited = z.array(AwaitedDataset)
+
+/** A moment of a row as JSON has it. */
+export function textOf(moment: Date | null): string | null {
+  return moment?.toISOString() ?? null
+}
