@@ -5,10 +5,12 @@ import { targetName } from '@aduana/datasets/target'
 import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 import { groupBy } from './group-by.ts'
-import type { Members } from './members.ts'
 
 /** A comparison, membership or presence: what a condition on rows is made of. */
 export type Atom = Extract<RowCondition, { series: string }>
+
+/** Ids of the members of a dimension that a comparison names (`!=`: those that it excludes), by the comparison's text. */
+export type Members = ReadonlyMap<string, readonly string[]>
 
 /** Conditions on rows, as conditions on the key columns by which the rows were gathered first. */
 export interface Conditions {

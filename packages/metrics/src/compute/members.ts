@@ -3,12 +3,9 @@ import type { RowCondition } from '@aduana/contracts/metrics/expression'
 import { quoteIdentifier } from '@aduana/datasets/literals'
 import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlaces } from '../series-place.ts'
-import { type Atom, atomsOf, atomText, placeOf } from './conditions.ts'
+import { type Atom, atomsOf, atomText, type Members, placeOf } from './conditions.ts'
 import { groupBy } from './group-by.ts'
 import type { Session } from './session.ts'
-
-/** Ids of the members of a dimension that a comparison names (`!=`: those that it excludes), by the comparison's text. */
-export type Members = ReadonlyMap<string, readonly string[]>
 
 /** Look up the members that conditions name by code; all codes of a dimension in one query. */
 export async function readMembers(

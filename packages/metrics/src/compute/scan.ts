@@ -2,29 +2,18 @@ import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { compileConditions, fieldOf } from './conditions.ts'
 import { familiesOf } from './families.ts'
+import type { Gathering } from './gathering.ts'
 import { groupBy } from './group-by.ts'
-import { gatheredBy, inCell, type LeafTable, type Leaves } from './leaf.ts'
+import { gatheredBy, inCell, type Leaves } from './leaf.ts'
 import { combination, holdingTable, numberFilters, spread } from './long.ts'
-import { type Members, readMembers } from './members.ts'
+import { readMembers } from './members.ts'
 import type { AggregateRequest } from './plan.ts'
-import { orderOf, type Restriction, type Rows, rowsOf } from './rows.ts'
+import { orderOf, type Restriction, rowsOf } from './rows.ts'
 import type { ScanGroup } from './scan-groups.ts'
 import { gatherValues } from './series-values.ts'
 import type { Session } from './session.ts'
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
-
-/** What the gatherings of one group of aggregates have in common. */
-export interface Gathering {
-  session: Session
-  rows: Rows
-  places: SeriesPlaces
-  members: Members
-  leaves: Leaves
-  grains: ReadonlySet<string>
-  /** For each grain the table that tells on which days and cells there are rows. */
-  presence: Map<string, LeafTable>
-}
 
 /**
  * Compute the aggregates of a group. Rows are read once for all aggregates whose conditions go together: gathered by

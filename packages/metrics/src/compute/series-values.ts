@@ -1,8 +1,8 @@
 import { compileConditions, fieldOf } from './conditions.ts'
+import type { Gathering } from './gathering.ts'
 import { gatheredBy, inCell } from './leaf.ts'
 import { combination, holdingTable, numberFilters, spread } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
-import type { Gathering } from './scan.ts'
 import { DECIMALS, numeric } from './sql-text.ts'
 
 /** So few conditions are tried on each row as it is read; for more, rows are kept with what tells them apart. */

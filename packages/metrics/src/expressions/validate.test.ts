@@ -185,7 +185,7 @@ describe('validation names the node that is wrong', () => {
   test('more nodes than 200, and more than 30 levels', () => {
     const wide = add(...Array.from({ length: 50 }, () => add(amount, amount, amount, amount)))
     expect(found(wide)).toEqual(['too_large at expression'])
-    let deep = amount
+    let deep: Expression = metric({ code: 'deep', expression: amount }).expression
     for (let level = 0; level < 31; level += 1)
       deep = { type: 'growth', of: deep, days: 1, as: 'percent', onZero: 'zero' }
     expect(found(deep)).toEqual([`too_deep at expression${'.of'.repeat(31)}`])

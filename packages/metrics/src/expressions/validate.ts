@@ -209,8 +209,10 @@ function grainProblems(
   return references.flatMap(({ code, path }): ExpressionProblem[] => {
     const definition = places.get(code)?.definition
     if (!definition || !aggregated.has(path)) return []
-    const column = grain === 'company' ? definition.scope?.company : definition.scope?.warehouse
-    if (column !== undefined) return []
+    const name = grain === 'company' ? definition.scope?.company : definition.scope?.warehouse
+    const column = definition.columns.find((each) => each.name === name)
+    // A dimension's surrogate id in its place would not be what users are granted.
+    if (column && !(column.type === 'text' && column.dimension)) return []
     return [
       {
         path,
