@@ -1,75 +1,115 @@
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
-import { until } from '@aduana/testkit/until'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { metricsOf, productionFile } from './testing/metrics.ts'
+import { undone } from './testing/undo.ts'
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
 
-const WITHIN = 120_000
 let system: TestSystem
-afterEach(() => system.close())
+let metrics: ReturnType<typeof metricsOf>
+beforeAll(async () => {
+  system = await createTestSystem({ workers: 2 })
+  metrics = metricsOf(system)
+})
+afterAll(() => system.close())
 
-const query = async (text: string, values: unknown[] = []) =>
-  (await system.database.pool.query(text, values)).rows
-/** All runs have ended and no request is on its way. */
-const settled = () =>
-  until(
+async function load(dataset: string, content: string, form: Record<string, string> = {}) {
+  const job = await system.import(content, { dataset, ...form })
+  expect(job.status).toBe('COMPLETED')
+  await metrics.settled()
+  expect(await metrics.query(`select error from metric_runs where status <> 'SUCCEEDED'`)).toEqual([])
+  return job
+}
+
+test('a load makes numbers change by itself', async () => {
+  const file = productionFile(
+    ['2024-01-01', 5],
+    ['2024-01-01', 7],
+    ['2024-01-02', 11],
+    ['2024-02-10', 2, 3.5],
+  )
+  await load('production', file)
+  const pieces = { '2024-01-01': 12, '2024-01-02': 11, '2024-02-10': 2 }
+  expect(await metrics.values('production.pieces')).toEqual(pieces)
+  expect(await metrics.productionDifferences()).toEqual([])
+})
+
+test('the next load that changes some of the days, and its undo, make them follow', async () => {
+  const before = await metrics.query('select metric_name, date, value from daily_metrics order by 1, 2')
+  const second = await load('production', productionFile(['2024-01-02', 1], ['2024-01-03', 2]))
+  const pieces = { '2024-01-01': 12, '2024-01-02': 1, '2024-01-03': 2, '2024-02-10': 2 }
+  expect(await metrics.values('production.pieces')).toEqual(pieces)
+  expect(await metrics.productionDifferences()).toEqual([])
+  expect((await undone(system, second.id)).status).toBe('COMPLETED')
+  await metrics.settled()
+  expect(await metrics.query('select metric_name, date, value from daily_metrics order by 1, 2')).toEqual(
+    before,
+  )
+})
+
+const ORDERS = 'order_id;timestamp;items_count;customer_id;company;warehouse;source_modified_timestamp'
+const orders = (...rows: string[]) => `${[ORDERS, ...rows].join('\n')}\n`
+
+test('an order that moves to another day and warehouse leaves its old ones', async () => {
+  await load(
+    'orders',
+    orders(
+      'A;2024-05-01 10:00:00;3;C1;North;W1;2024-05-01 10:00:00',
+      'B;2024-05-01 23:30:00;4;C2;North;W2;2024-05-01 10:00:00',
+      'C;2024-05-02 11:00:00;5;C1;South;W1;2024-05-01 10:00:00',
+    ),
+  )
+  expect(await metrics.ordersDifferences()).toEqual([])
+  await load('orders', orders('B;2024-05-03 09:00:00;4;C2;South;W1;2024-05-02 10:00:00'))
+  expect(await metrics.values('orders.items')).toEqual({
+    '2024-05-01 North W1': 3,
+    '2024-05-02 South W1': 5,
+    '2024-05-03 South W1': 4,
+  })
+  expect(await metrics.ordersDifferences()).toEqual([])
+  expect(await metrics.values('orders.orders_7_days')).toMatchObject({ '2024-05-03 South W1': 2 })
+})
+
+test('requests that are delivered again, to a queue that has forgotten them, change nothing', async () => {
+  const runs = () => metrics.query('select id, version, attempt, status from metric_runs order by id')
+  const before = await runs()
+  await system.redis.wipe()
+  await metrics.query('update event_log set sent_at = null where outbound')
+  await metrics.settled()
+  const queue = `${system.redis.prefix}:7-metrics`
+  await vi.waitUntil(
     async () => {
-      const [row] = await query(
-        `select (select count(*) from metric_runs where status in ('REQUESTED', 'RUNNING', 'TIMED_OUT', 'PENDING'))
-          + (select count(*) from event_log where outbound and sent_at is null) as open,
-          (select count(*) from metric_runs) as runs`,
-      )
-      return row.runs !== '0' && row.open === '0'
+      const [done, waiting, active] = await Promise.all([
+        system.redis.redis.zcard(`${queue}:completed`),
+        system.redis.redis.llen(`${queue}:wait`),
+        system.redis.redis.llen(`${queue}:active`),
+      ])
+      return done === before.length && waiting === 0 && active === 0
     },
-    { within: WITHIN, what: 'the metrics have settled' },
+    { timeout: 60_000, interval: 50 },
   )
-const failures = () => query(`select error from metric_runs where status <> 'SUCCEEDED'`)
-const values = (metric: string) =>
-  query(`select date, value::float as value from daily_metrics where metric_name = $1 order by date`, [
-    metric,
-  ])
+  expect(await runs()).toEqual(before)
+})
 
-const PRODUCTION = 'fecha;maquina;maquinista;turno;lote;cantidad;peso'
-const production = (...rows: [day: string, pieces: number, weight?: number][]) =>
-  `${[PRODUCTION, ...rows.map(([day, pieces, weight = 1], at) => `${day};M00${at % 3};W0001;${(at % 3) + 1};L${at};${pieces};${weight}`)].join('\n')}\n`
-
-/** What the shipped metrics of production are by plain SQL, beside what is stored; empty when all is equal. */
-const productionDifferences = () =>
-  query(`
-    with days as (
-      select fecha_contabilizacion as date, sum(cantidad)::numeric as pieces, sum(peso_neto)::numeric as weight,
-        count(*)::numeric as records, count(distinct maquina_id)::numeric as machines
-      from fact_production group by 1
-    ), wanted as (
-      select date, 'production.pieces' as metric_name, pieces as value from days
-      union all select date, 'production.weight', weight from days
-      union all select date, 'production.records', records from days
-      union all select date, 'production.machines_active', machines from days
-      union all select date, 'production.pieces_per_machine', pieces / machines from days
-      union all select d.date, 'production.pieces_7_days',
-        (select sum(pieces) from days w where w.date between d.date - 6 and d.date) from days d
-      union all select d.date, 'production.pieces_year_to_date',
-        (select sum(pieces) from days w where w.date between date_trunc('year', d.date) and d.date) from days d
-    ), stored as (
-      select date, metric_name, value from daily_metrics where metric_name in (select metric_name from wanted)
-        or metric_name in ('production.pieces', 'production.weight', 'production.pieces_7_days')
-    )
-    select metric_name, date, w.value as wanted, s.value as stored from wanted w full join stored s using (date, metric_name)
-    where w.value is null or s.value is null or abs(w.value - s.value) > 1e-9`)
-
-test('a load makes numbers change by itself, and so do the next one and its undo', async () => {
-  system = await createTestSystem({ workers: 1 })
-  const first = await system.import(
-    production(['2024-01-01', 5], ['2024-01-01', 7], ['2024-01-02', 11], ['2024-02-10', 2, 3.5]),
-    { dataset: 'production' },
+test('a metric that cannot be computed fails by itself, with the reason; the others follow', async () => {
+  await metrics.query(
+    `alter table daily_metrics add constraint no_more_lots check (metric_name <> 'production.lots' or value < 2)
+     not valid`,
   )
-  expect(first.status).toBe('COMPLETED')
-  await settled()
-  expect(await failures()).toEqual([])
-  expect(await values('production.pieces')).toEqual([
-    { date: '2024-01-01', value: 12 },
-    { date: '2024-01-02', value: 11 },
-    { date: '2024-02-10', value: 2 },
+  const job = await system.import(productionFile(['2024-03-01', 1], ['2024-03-01', 2]), {
+    dataset: 'production',
+  })
+  expect(job.status).toBe('COMPLETED')
+  await metrics.settled()
+  expect(
+    await metrics.query(
+      `select m.code, r.error from metric_runs r join metrics m on m.id = r.metric_id where r.status <> 'SUCCEEDED'`,
+    ),
+  ).toEqual([
+    {
+      code: 'production.lots',
+      error: { code: 'computation_failed', detail: expect.stringContaining('no_more_lots') },
+    },
   ])
-  expect(await productionDifferences()).toEqual([])
+  expect(await metrics.productionDifferences()).toEqual([])
 })
