@@ -94,14 +94,20 @@ function windowDays(runs: Batch['runs'], filled: DayRange): DayRange[] {
 
 function insertValues({ graph, runs }: Batch, spine: string, table: string, work: string): string {
   const wanted = [...new Set(runs.flatMap(({ value, kept }) => [value, kept]))]
-  const values = runs.map(({ run, value, kept }) => `(${run.index}, x.${value}, x.${kept})`)
+  // Three lists side by side: as rows of VALUES they would be prepared anew for every day and cell.
+  const list = (of: (one: Batch['runs'][number]) => string) => `array[${runs.map(of).join(', ')}]`
+  const values = [
+    list(({ run }) => String(run.index)),
+    `${list(({ value }) => `x.${value}`)}::numeric[]`,
+    list(({ kept }) => `x.${kept}`),
+  ].join(', ')
   const cell = (name: 'company' | 'warehouse', grain: Grain) =>
     cellColumns(grain).includes(name) ? `x.${name}` : 'null::text'
   const [company, warehouse] = [cell('company', graph.grain), cell('warehouse', graph.grain)]
   return `insert into ${table}
     select v.run, x.day, ${company}, ${warehouse}, trim_scale(v.value)
     from (${layersQuery(graph, spine, wanted)}) x
-      cross join lateral (values ${values.join(', ')}) v (run, value, kept)
+      cross join lateral unnest(${values}) v (run, value, kept)
       join ${work} w on w.run = v.run
     where v.kept and v.value is not null and x.day <@ w.days
       and (w.companies is null or ${company} = any (w.companies))

@@ -11,8 +11,8 @@ const MOST_COLUMNS = 150
 export interface Filters {
   /** The number of a request's condition. */
   numberOf(request: AggregateRequest): number
-  /** SQL of a lateral table `v (f, holds)` over the key columns. */
-  values: string
+  /** SQL of a lateral table `v (f)` over the key columns: the conditions that hold. */
+  holding: string
   count: number
 }
 
@@ -22,7 +22,8 @@ export function numberFilters(requests: readonly AggregateRequest[], conditions:
   const numbers = new Map(texts.map((text, index) => [text, index]))
   return {
     numberOf: ({ where }) => numbers.get(conditions.sql(where)) ?? -1,
-    values: `(values ${texts.map((text, index) => `(${index}, ${text})`).join(', ')}) v (f, holds)`,
+    // As a list of rows, VALUES, every condition would be prepared anew for every row.
+    holding: `unnest(array_remove(array[${texts.map((text, index) => `case when ${text} then ${index} end`).join(', ')}], null)) v (f)`,
     count: texts.length,
   }
 }
@@ -43,7 +44,7 @@ export function holdingTable(
 ): Promise<string> {
   const names = ['combination', ...keys.map(({ name }) => name)].join(', ')
   return session.keep(
-    `select combination, f from (select ${names} from ${table} group by ${names}) k cross join lateral ${filters.values} where holds`,
+    `select combination, f from (select ${names} from ${table} group by ${names}) k cross join lateral ${filters.holding}`,
   )
 }
 

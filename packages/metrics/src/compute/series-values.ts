@@ -36,7 +36,7 @@ export async function gatherValues(
   const grains = (['total', 'company', 'warehouse'] as const).filter((grain) =>
     requests.some((request) => request.grains.has(grain)),
   )
-  let source = `(${all}) r join lateral ${filters.values} on holds`
+  let source = `(${all}) r cross join lateral ${filters.holding}`
   if (grains.length > 1 || filters.count > FEW_FILTERS) {
     const once = op === 'distinct' ? ` group by ${columns.map((_, index) => index + 1).join(', ')}` : ''
     const table = await session.keep(
