@@ -16,13 +16,18 @@ import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
+import { dailyMetricsRoute } from './routes/daily-metrics.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { etlRoutes } from './routes/etl.ts'
+import { figuresRoute } from './routes/figures.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { jobRoutes } from './routes/jobs.ts'
-import { metricsRoute } from './routes/metrics.ts'
+import { metricRoutes } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
+import { projectionRoutes } from './routes/projections.ts'
+import { runRoutes } from './routes/runs.ts'
+import { seriesRoutes } from './routes/series.ts'
 import { undoRoutes } from './routes/undo.ts'
 import { wsRoute } from './routes/ws.ts'
 import { importTaker } from './uploads/import.ts'
@@ -100,7 +105,12 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     datasetRoutes(routes, context)
     etlRoutes(routes, context, takeImport)
     healthRoutes(routes, context, demand)
-    metricsRoute(routes, registry)
+    metricRoutes(routes, context)
+    seriesRoutes(routes, context)
+    runRoutes(routes, context)
+    projectionRoutes(routes, context)
+    dailyMetricsRoute(routes, context)
+    figuresRoute(routes, registry)
     wsRoute(routes, context, hub, findUser)
     await pageRoutes(routes, context, { throttle, findUser })
   })

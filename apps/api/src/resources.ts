@@ -4,6 +4,7 @@ import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
+import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
 import { createBoardQueues } from '@aduana/queue/board'
 import { createQueueObserver } from '@aduana/queue/observer'
 import { subscribeProgress } from '@aduana/queue/progress-channel'
@@ -30,6 +31,7 @@ export async function acquireContext(
   const migrations = await readMigrations()
   await checkSchema(pool, migrations)
   await registerDatasets(db, SHIPPED)
+  await registerShippedMetrics(db)
 
   const { store, close: closeStore } = await openArtifactStore(settings, {
     db,

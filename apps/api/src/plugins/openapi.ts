@@ -3,6 +3,10 @@ import { Column, Condition, CrossRule, DatasetDefinition } from '@aduana/contrac
 import { JobFailure } from '@aduana/contracts/failures'
 import { Principal } from '@aduana/contracts/identity'
 import { Artifact, ImportAccepted, Job, JobAccepted, StageAttempt } from '@aduana/contracts/jobs'
+import { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
+import { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
+import { DailyMetrics, Lineage, Metric, MetricItem, MetricValue } from '@aduana/contracts/metrics/http'
+import { MetricRun, MetricRunDetail, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
 import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
 import { Reject, RejectReason } from '@aduana/contracts/rejects'
 import swagger from '@fastify/swagger'
@@ -19,15 +23,27 @@ const NAMED = {
   Condition,
   Counts,
   CrossRule,
+  DailyMetrics,
   DatasetDefinition,
+  Expression,
   ImportAccepted,
   Job,
   JobAccepted,
   JobFailure,
+  Lineage,
+  Metric,
+  MetricDefinition,
+  MetricItem,
+  MetricRun,
+  MetricRunDetail,
+  MetricValue,
+  OutstandingRun,
   Principal,
   Problem,
   Reject,
   RejectReason,
+  RowCondition,
+  SeriesDefinition,
   StageAttempt,
 }
 
@@ -36,6 +52,8 @@ const TAGS = [
   { name: 'imports', description: 'Bring a file' },
   { name: 'jobs', description: 'Follow, cancel, download' },
   { name: 'datasets', description: 'What can be imported' },
+  { name: 'metrics', description: 'What is computed from the datasets' },
+  { name: 'runs', description: 'Computing it, and why' },
   { name: 'etl', description: 'Addresses of the source documents, the same things under other names' },
   { name: 'operation', description: 'Health and figures' },
 ]

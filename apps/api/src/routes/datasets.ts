@@ -1,6 +1,6 @@
 import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { LedgerDay, LedgerQuery } from '@aduana/contracts/window-ledger'
-import { listDatasets, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import { findDataset, listDatasets, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { readLedger } from '@aduana/jobs/window-ledger'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -43,7 +43,7 @@ export function datasetRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readDataset',
-        summary: 'A dataset with its definition',
+        summary: 'A dataset with its definition, by its code or its id',
         tags: ['datasets'],
         params: z.strictObject({ code: z.string().min(1).max(63) }),
         response: {
@@ -52,7 +52,7 @@ export function datasetRoutes(app: FastifyInstance, { db }: ApiContext): void {
         },
       },
     },
-    async (request) => shown(await readDataset(db, request.params.code)),
+    async (request) => shown(await findDataset(db, request.params.code)),
   )
 
   typed.get(

@@ -1,15 +1,186 @@
+import { page } from '@aduana/contracts/jobs'
+import { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import { MetricCode } from '@aduana/contracts/metrics/expression'
+import {
+  Lineage,
+  Metric,
+  MetricItem,
+  MetricQuery,
+  MetricValues,
+  RecomputeRequest,
+  SavedMetric,
+  ValueQuery,
+} from '@aduana/contracts/metrics/http'
+import { RunAccepted } from '@aduana/contracts/metrics/http-runs'
+import { recomputeFor, retireMetricFor, saveMetricFor } from '@aduana/metrics/on-behalf'
+import { readLineage } from '@aduana/metrics/read/lineage'
+import { listMetrics, readMetric } from '@aduana/metrics/read/metrics'
+import { readValues } from '@aduana/metrics/read/values'
 import type { FastifyInstance } from 'fastify'
-import type { Registry } from 'prom-client'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { answerOnce, IdempotencyHeaders, repeatable } from '../plugins/idempotency.ts'
+import { problems } from '../plugins/openapi.ts'
 
-/** /metrics for Prometheus: for admins, and for programs on this machine. */
-export function metricsRoute(app: FastifyInstance, registry: Registry): void {
-  app.get(
-    '/metrics',
+const MetricParameters = z.strictObject({ code: MetricCode })
+const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric')
+
+/** For the document: the code stands in the address, and may be left out of the body. */
+const MetricBody = MetricDefinition.omit({ code: true }).extend({ code: MetricCode.optional() })
+
+/** /api/metrics */
+export function metricRoutes(app: FastifyInstance, context: ApiContext): void {
+  readingRoutes(app, context)
+  changingRoutes(app, context)
+}
+
+function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.get(
+    '/api/metrics',
     {
-      config: { access: 'admin-or-loopback' },
-      logLevel: 'warn',
-      schema: { operationId: 'readMetrics', summary: 'Figures for Prometheus', tags: ['operation'] },
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listMetrics',
+        summary: 'The metrics, by code: how fresh they are and what is under way',
+        tags: ['metrics'],
+        querystring: MetricQuery,
+        response: { 200: page(MetricItem), ...problems('bad_request', 'unauthenticated', 'token_expired') },
+      },
     },
-    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
+    (request) => listMetrics(db, principalOf(request), request.query),
   )
+
+  typed.get(
+    '/api/metrics/:code',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readMetric',
+        summary: 'A metric: its definition, what it needs, how fresh it is and what is outstanding',
+        tags: ['metrics'],
+        params: MetricParameters,
+        response: { 200: Metric, ...COMMON },
+      },
+    },
+    (request) => readMetric(db, principalOf(request), request.params.code),
+  )
+
+  typed.get(
+    '/api/metrics/:code/values',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readMetricValues',
+        summary: 'The values of a metric, exact, with the run that computed each',
+        description:
+          'In the order of days, companies and warehouses. `to` is the first day after the range. `outstanding` lists the runs whose days are not up to date.',
+        tags: ['metrics'],
+        params: MetricParameters,
+        querystring: ValueQuery,
+        response: { 200: MetricValues, ...COMMON },
+      },
+    },
+    (request) => readValues(db, principalOf(request), request.params.code, request.query),
+  )
+
+  typed.get(
+    '/api/metrics/:code/lineage',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readMetricLineage',
+        summary: 'What a metric is made of, down to datasets, and what is made of it',
+        tags: ['metrics'],
+        params: MetricParameters,
+        response: { 200: Lineage, ...COMMON },
+      },
+    },
+    (request) => readLineage(db, principalOf(request), request.params.code),
+  )
+}
+
+function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.post(
+    '/api/metrics/:code/recompute',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'recomputeMetric',
+        summary: 'Compute a range of days anew, and then what needs it',
+        description:
+          'Follow the run at `Location`. `to` is the first day after the range. An open run of today takes the days in.',
+        tags: ['metrics'],
+        params: MetricParameters,
+        headers: IdempotencyHeaders,
+        body: RecomputeRequest,
+        response: { 202: RunAccepted, ...COMMON, ...problems('forbidden', 'idempotency_key_reused') },
+      },
+    },
+    async (request, reply) => {
+      const { params, body } = request
+      const principal = principalOf(request)
+      const accepted = await recomputeFor(db, principal, params.code, body, repeatable(request, body))
+      answerOnce(reply, accepted).header('location', `/api/runs/${accepted.body.id}`)
+      return reply.send(accepted.body)
+    },
+  )
+
+  typed.put(
+    '/api/metrics/:code',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'saveMetric',
+        summary: 'Add a metric, or change it: the next version of its definition',
+        description:
+          'Everything that is wrong is listed in `problems`, each with the path of the node. A changed expression or grain is computed anew for all days; the same definition again changes nothing.',
+        tags: ['metrics'],
+        params: MetricParameters,
+        body: MetricBody,
+        response: {
+          200: SavedMetric,
+          201: SavedMetric,
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden', 'invalid_metric'),
+        },
+      },
+      // The registry says what is wrong with a definition, by the paths of its nodes.
+      validatorCompiler:
+        ({ httpPart }) =>
+        (value) =>
+          httpPart === 'params' ? parsed(value) : { value },
+    },
+    async (request, reply) => {
+      const saved = await saveMetricFor(db, principalOf(request), request.params.code, request.body)
+      return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
+    },
+  )
+
+  typed.delete(
+    '/api/metrics/:code',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'retireMetric',
+        summary: 'Retire a metric: its open runs are cancelled, its values stay in the table',
+        tags: ['metrics'],
+        params: MetricParameters,
+        response: { 204: z.null(), ...COMMON, ...problems('forbidden', 'metric_in_use') },
+      },
+    },
+    async (request, reply) => {
+      await retireMetricFor(db, principalOf(request), request.params.code)
+      return reply.status(204).send(null)
+    },
+  )
+}
+
+function parsed(value: unknown): { value: unknown } | { error: Error } {
+  const result = MetricParameters.safeParse(value)
+  return result.success ? { value: result.data } : { error: result.error }
 }

@@ -1,0 +1,80 @@
+import { page } from '@aduana/contracts/jobs'
+import { MetricRun, MetricRunDetail, RunQuery } from '@aduana/contracts/metrics/http-runs'
+import { cancelRunFor, retryRunFor } from '@aduana/metrics/on-behalf'
+import { listRuns, readRun } from '@aduana/metrics/read/runs'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+
+const RunParameters = z.strictObject({ id: z.uuid() })
+const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'not_found')
+
+/** /api/runs */
+export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.get(
+    '/api/runs',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listRuns',
+        summary: 'The runs of metrics, newest first',
+        tags: ['runs'],
+        querystring: RunQuery,
+        response: { 200: page(MetricRun), ...problems('bad_request', 'unauthenticated', 'token_expired') },
+      },
+    },
+    (request) => listRuns(db, principalOf(request), request.query),
+  )
+
+  typed.get(
+    '/api/runs/:id',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readRun',
+        summary: 'A run: what it is computed from, and what it waits for',
+        tags: ['runs'],
+        params: RunParameters,
+        response: { 200: MetricRunDetail, ...COMMON },
+      },
+    },
+    (request) => readRun(db, principalOf(request), request.params.id),
+  )
+
+  typed.post(
+    '/api/runs/:id/retry',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'retryRun',
+        summary: 'Ask again for a run that failed or expired, with what there is',
+        description:
+          'The answer is the run that does it: another one while that is under way for the same metric.',
+        tags: ['runs'],
+        params: RunParameters,
+        response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },
+      },
+    },
+    (request) => retryRunFor(db, principalOf(request), request.params.id),
+  )
+
+  typed.post(
+    '/api/runs/:id/cancel',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'cancelRun',
+        summary: 'Cancel a run that has not ended',
+        tags: ['runs'],
+        params: RunParameters,
+        response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },
+      },
+    },
+    (request) => cancelRunFor(db, principalOf(request), request.params.id),
+  )
+}

@@ -1,0 +1,63 @@
+import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
+import { MetricCode } from '@aduana/contracts/metrics/expression'
+import { saveSeriesFor } from '@aduana/metrics/on-behalf'
+import { listSeries } from '@aduana/metrics/registry/series'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+
+/** /api/series */
+export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.get(
+    '/api/series',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'listSeries',
+        summary: 'The series: columns of datasets that metrics are made of',
+        tags: ['metrics'],
+        response: {
+          200: z.strictObject({ items: z.array(SeriesDefinition) }),
+          ...problems('unauthenticated', 'token_expired'),
+        },
+      },
+    },
+    async () => ({ items: await listSeries(db) }),
+  )
+
+  typed.put(
+    '/api/series/:code',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'saveSeries',
+        summary: 'Add a series, or change it',
+        description: 'Its title and unit may change at any time; where it is, only while no metric names it.',
+        tags: ['metrics'],
+        params: z.strictObject({ code: MetricCode }),
+        body: SeriesDefinition.omit({ code: true }),
+        response: {
+          200: SeriesDefinition,
+          ...problems(
+            'bad_request',
+            'unauthenticated',
+            'token_expired',
+            'forbidden',
+            'unknown_dataset',
+            'metric_in_use',
+          ),
+        },
+      },
+    },
+    async (request) => {
+      const series = { code: request.params.code, ...request.body }
+      await saveSeriesFor(db, principalOf(request), series)
+      return series
+    },
+  )
+}
