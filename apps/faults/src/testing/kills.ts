@@ -21,7 +21,7 @@ export const MORE_KILLS = [
   'packages/jobs/src/retention.test.ts',
 ]
 
-/** The places at which processes are killed while they import. */
+/** The places at which processes are killed while they import, or compute metrics. */
 export const KILLS: readonly Kill[] = [
   ...at('upload', 'accept.after-store'),
   ...at('upload', 'accept.before-commit'),
@@ -57,6 +57,10 @@ export const KILLS: readonly Kill[] = [
   ...at('refusal', 'stage.before-fail'),
   ...at('refusal', 'stage.after-fail'),
   ...at('cancellation', 'stage.before-cancel'),
+  ...at('metrics', 'outbox.after-send'),
+  ...at('metrics', 'metrics.after-claim'),
+  ...at('metrics', 'metrics.before-commit'),
+  ...at('metrics', 'metrics.after-commit'),
 ]
 
 /** As `ADUANA_FAIL_POINTS` wants it, without the action. */
