@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto'
+import { page } from '@aduana/contracts/jobs'
+import { MetricRun, MetricRunDetail } from '@aduana/contracts/metrics/http-runs'
+import { Problem } from '@aduana/contracts/problems'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beginRun, endRun, limitTo, tell } from '../testing/metrics.ts'
+import { importForm, productionFile } from '../testing/multipart.ts'
+import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
+
+let api: TestApi
+let steward: TestUser
+let viewer: TestUser
+let day = 0
+
+beforeAll(async () => {
+  api = await startApi()
+  steward = await api.addUser('steward')
+  viewer = await api.addUser('viewer')
+})
+afterAll(() => api.close())
+beforeEach(() => {
+  day += 1
+})
+
+/** Ranges of one day, another one in each test. */
+const someDay = () => {
+  const date = (at: number) => new Date(Date.UTC(2026, 0, at)).toISOString().slice(0, 10)
+  return [{ from: date(day), to: date(day + 1) }]
+}
+const list = async (query: string, as = viewer) =>
+  page(MetricRun).parse(await (await as.ask(`/api/runs?${query}`)).json())
+const read = async (id: string, as = viewer) =>
+  MetricRunDetail.parse(await (await as.ask(`/api/runs/${id}`)).json())
+const act = (id: string, what: 'retry' | 'cancel', as = steward) =>
+  as.ask(`/api/runs/${id}/${what}`, { method: 'POST' })
+const problem = async (answer: Response) => Problem.parse(await answer.json())
+
+/** The open run of a metric after an update of its dataset. */
+async function openRun(metric: string, update: Record<string, unknown> = {}): Promise<MetricRun> {
+  const [dataset = ''] = metric.split('.')
+  const told = await tell(steward, { eventKey: randomUUID(), dataset, days: someDay(), ...update })
+  expect(told.status).toBe(202)
+  const { items } = await list(`metric=${metric}&limit=1`)
+  const [run] = items
+  if (!run) throw new Error(`"${metric}" has no run`)
+  return run
+}
+
+describe('the runs', () => {
+  test('are listed newest first, by status and metric, page by page', async () => {
+    const run = await openRun('production.lots')
+    expect(run).toMatchObject({ status: 'REQUESTED', cause: 'update', days: someDay(), companies: null })
+    expect((await list('metric=production.lots&status=REQUESTED')).items.map(({ id }) => id)).toEqual([
+      run.id,
+    ])
+    expect((await list('metric=production.lots&status=FAILED')).items).toEqual([])
+    const ids: string[] = []
+    let query = 'limit=3'
+    for (;;) {
+      const { items, next } = await list(query)
+      ids.push(...items.map(({ id }) => id))
+      if (next === null) break
+      query = `limit=3&cursor=${next}`
+    }
+    const { items } = await list('limit=500')
+    expect(ids).toEqual(items.map(({ id }) => id))
+    expect(new Set(ids).size).toBe(ids.length)
+    expect((await viewer.ask('/api/runs?status=NONE')).status).toBe(400)
+  })
+
+  test('of companies that the reader may not see are not there', async () => {
+    const limited = await api.addUser('viewer')
+    await limitTo(api, limited, ['A'])
+    const ofB = await openRun('orders.items', { companies: ['B'] })
+    expect((await list('metric=orders.items', limited)).items).toEqual([])
+    expect((await limited.ask(`/api/runs/${ofB.id}`)).status).toBe(404)
+    const ofBoth = await openRun('orders.items', { companies: ['A', 'B'] })
+    expect(ofBoth).toMatchObject({ id: ofB.id, companies: ['A', 'B'] })
+    expect(await read(ofBoth.id, limited)).toMatchObject({ companies: ['A'], inputs: [{}, { rows: null }] })
+  })
+})
+
+describe('a run', () => {
+  test('names the updates that it is computed from, with their jobs for who may see them', async () => {
+    const form = importForm(productionFile(), { dataset: 'production', force: 'true' })
+    const { id: jobId } = Object(
+      await (await steward.ask('/api/imports', { method: 'POST', body: form })).json(),
+    )
+    const eventKey = randomUUID()
+    const { id } = await openRun('production.weight', { eventKey })
+    await api.db
+      .updateTable('dataset_updates')
+      .set({ job_id: jobId })
+      .where('event_key', '=', eventKey)
+      .execute()
+    const { inputs } = await read(id, steward)
+    const input = inputs.find((one) => one.eventKey === eventKey)
+    expect(input).toMatchObject({ dataset: 'production', days: someDay(), rows: 1, forNext: false })
+    expect(input?.job).toEqual({ id: jobId, file: expect.any(String) })
+    expect((await read(id)).inputs.find((one) => one.eventKey === eventKey)?.job).toBeNull()
+  })
+
+  test('that failed says why and is retried by a steward; what has not failed is not', async () => {
+    const { id } = await openRun('production.records')
+    expect(await problem(await act(id, 'retry'))).toMatchObject({
+      status: 409,
+      code: 'illegal_run_transition',
+    })
+    await beginRun(api.db, id)
+    expect(await read(id)).toMatchObject({ status: 'RUNNING', runner: 'test' })
+    await endRun(api.db, id, 'failed')
+    expect(await read(id)).toMatchObject({ status: 'FAILED', error: { code: 'broken' } })
+    const metric = Object(await (await viewer.ask('/api/metrics/production.records')).json())
+    expect(metric.completeness).toMatchObject({
+      complete: false,
+      outstanding: [{ runId: id, status: 'FAILED', error: { code: 'broken' } }],
+    })
+    expect((await act(id, 'retry', viewer)).status).toBe(403)
+    const again = MetricRunDetail.parse(await (await act(id, 'retry')).json())
+    expect(again).toMatchObject({ id, status: 'REQUESTED', attempt: 2, error: null })
+    await endRun(api.db, id, 'succeeded')
+    const whole = Object(await (await viewer.ask('/api/metrics/production.records')).json())
+    expect(whole.completeness).toEqual({ complete: true, outstanding: [] })
+    expect(whole.freshness.lastRun).toMatchObject({ id, status: 'SUCCEEDED' })
+  })
+
+  test('is cancelled by a steward while it has not ended', async () => {
+    const { id } = await openRun('production.operators_active')
+    expect((await act(id, 'cancel', viewer)).status).toBe(403)
+    expect(await (await act(id, 'cancel')).json()).toMatchObject({ id, status: 'CANCELLED' })
+    expect((await problem(await act(id, 'cancel'))).code).toBe('illegal_run_transition')
+  })
+
+  test('that nobody knows is not found', async () => {
+    for (const what of ['retry', 'cancel'] as const)
+      expect((await problem(await act(randomUUID(), what))).code).toBe('not_found')
+    expect((await viewer.ask(`/api/runs/${randomUUID()}`)).status).toBe(404)
+    expect((await viewer.ask('/api/runs/none')).status).toBe(400)
+  })
+})
