@@ -1,6 +1,7 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
 import { JobStatus } from '@aduana/contracts/job-states'
+import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { type ApproveOptions, approveCommand } from './commands/approve.ts'
@@ -9,6 +10,15 @@ import { demoCommand } from './commands/demo.ts'
 import { type ImportOptions, importCommand } from './commands/import.ts'
 import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from './commands/jobs.ts'
 import { type LoginOptions, loginCommand } from './commands/login.ts'
+import {
+  listMetricsCommand,
+  listRunsCommand,
+  type MetricsOptions,
+  type RecomputeOptions,
+  type RunsOptions,
+  recomputeCommand,
+  showMetricCommand,
+} from './commands/metrics.ts'
 import { previewCommand } from './commands/preview.ts'
 import { rejectsCommand } from './commands/rejects.ts'
 import { type SampleCommandOptions, sampleCommand } from './commands/sample.ts'
@@ -57,7 +67,6 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text) })
     .addHelpText('after', `\n${exitCodeHelp()}\n\n${ENVIRONMENT}`)
-  const json = () => new Option('--json', 'print the result as JSON')
 
   program
     .command('login')
@@ -157,6 +166,8 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .addOption(json())
     .action(async (options: { json?: boolean }) => exitWith(await datasetsCommand(io, options)))
 
+  describeMetrics(program, io, exitWith)
+
   program
     .command('sample')
     .description('write a file with realistic records and known faults')
@@ -184,6 +195,48 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
   return program
 }
 
+const json = () => new Option('--json', 'print the result as JSON')
+
+/** The commands about metrics. */
+function describeMetrics(program: Command, io: Io, exitWith: (code: number) => void): void {
+  program
+    .command('metrics')
+    .description('the metrics, or one metric with its values')
+    .argument('[code]')
+    .option('--tab <tab>', 'only those of a dashboard')
+    .option('--from <day>', 'with a code: the first day; the last 14 days that have values unless said', day)
+    .option('--to <day>', 'with a code: the first day after the range', day)
+    .option('--company <company>')
+    .option('--warehouse <warehouse>')
+    .option('--limit <number>', 'with a code: how many values', wholeNumber(1, 1_000_000), 500)
+    .addOption(json())
+    .action(async (code: string | undefined, options: MetricsOptions) =>
+      exitWith(
+        await (code === undefined ? listMetricsCommand(io, options) : showMetricCommand(io, code, options)),
+      ),
+    )
+
+  program
+    .command('runs')
+    .description('the newest runs of metrics: what they wait for, and why they failed')
+    .addOption(new Option('--status <status>').choices(RunStatus.options).argParser(runStatus))
+    .option('--metric <code>')
+    .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
+    .addOption(json())
+    .action(async (options: RunsOptions) => exitWith(await listRunsCommand(io, options)))
+
+  program
+    .command('recompute')
+    .description('compute days of a metric anew, and then what needs it')
+    .argument('<code>')
+    .requiredOption('--from <day>', 'first day', day)
+    .requiredOption('--to <day>', 'the first day after the range', day)
+    .addOption(json())
+    .action(async (code: string, options: RecomputeOptions) =>
+      exitWith(await recomputeCommand(io, code, options)),
+    )
+}
+
 function day(text: string): string {
   const parsed = Day.safeParse(text)
   if (parsed.success) return parsed.data
@@ -200,6 +253,12 @@ function jobStatus(text: string): JobStatus {
   const parsed = JobStatus.safeParse(text.toUpperCase())
   if (parsed.success) return parsed.data
   throw new InvalidArgumentError(`Allowed choices are ${JobStatus.options.join(', ')}.`)
+}
+
+function runStatus(text: string): RunStatus {
+  const parsed = RunStatus.safeParse(text.toUpperCase())
+  if (parsed.success) return parsed.data
+  throw new InvalidArgumentError(`Allowed choices are ${RunStatus.options.join(', ')}.`)
 }
 
 function wholeNumber(least: number, most: number): (text: string) => number {

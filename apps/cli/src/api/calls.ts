@@ -101,7 +101,7 @@ export async function listDatasets(api: Api): Promise<DatasetItem[]> {
 }
 
 /** Follow the cursors of a list until there are enough items or no more. */
-async function collect<T>(
+export async function collect<T>(
   limit: number,
   pageSize: number,
   read: (cursor: string | undefined, size: number) => Promise<{ items: T[]; next: string | null }>,
@@ -116,7 +116,8 @@ async function collect<T>(
   return items
 }
 
-function search(query: Record<string, string | undefined>): string {
+/** The query of an address, without what is not given. */
+export function search(query: Record<string, string | undefined>): string {
   const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, value]],
   )

@@ -1,0 +1,62 @@
+import { page } from '@aduana/contracts/jobs'
+import { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
+import { MetricRun, RunAccepted } from '@aduana/contracts/metrics/http-runs'
+import { type Api, get, post } from './api.ts'
+import { collect, search } from './calls.ts'
+
+const MetricPage = page(MetricItem)
+const RunPage = page(MetricRun)
+
+/** Which values of a metric. `to` is the first day after the range. */
+export interface ValueRange {
+  from?: string | undefined
+  to?: string | undefined
+  company?: string | undefined
+  warehouse?: string | undefined
+}
+
+/** The metrics, by code. */
+export function listMetrics(api: Api, tab: string | undefined): Promise<MetricItem[]> {
+  return collect(Number.POSITIVE_INFINITY, 500, (cursor, size) =>
+    get(api, `/api/metrics${search({ tab, cursor, limit: String(size) })}`, MetricPage),
+  )
+}
+
+/** A metric with all that is known about it. */
+export function readMetric(api: Api, code: string): Promise<Metric> {
+  return get(api, `/api/metrics/${encodeURIComponent(code)}`, Metric)
+}
+
+/** Values of a metric in the order of days, at most `limit`; and what they are values of. */
+export async function readValues(
+  api: Api,
+  code: string,
+  range: ValueRange,
+  limit: number,
+): Promise<MetricValues> {
+  let first: MetricValues | undefined
+  const items = await collect(limit, 10_000, async (cursor, size) => {
+    const path = `/api/metrics/${encodeURIComponent(code)}/values`
+    const answer = await get(api, `${path}${search({ ...range, cursor, limit: String(size) })}`, MetricValues)
+    first ??= answer
+    return answer
+  })
+  if (!first) throw new Error('a list without a first page')
+  return { ...first, items }
+}
+
+/** Runs, newest first, at most `limit`. */
+export function listRuns(
+  api: Api,
+  query: { status?: string | undefined; metric?: string | undefined; limit: number },
+): Promise<MetricRun[]> {
+  const { limit, ...filter } = query
+  return collect(limit, 500, (cursor, size) =>
+    get(api, `/api/runs${search({ ...filter, cursor, limit: String(size) })}`, RunPage),
+  )
+}
+
+/** Have a range of days computed anew; the answer names the run that does it. */
+export function recompute(api: Api, code: string, range: { from: string; to: string }): Promise<RunAccepted> {
+  return post(api, `/api/metrics/${encodeURIComponent(code)}/recompute`, RunAccepted, range)
+}
