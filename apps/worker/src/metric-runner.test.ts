@@ -9,6 +9,10 @@ vi.setConfig({ testTimeout: 240_000, maxConcurrency: 4 })
 const FILE = productionFile(['2024-01-01', 5], ['2024-01-01', 7], ['2024-01-02', 11])
 const NO_RUNNER = { ADUANA_METRIC_CONCURRENCY: '0' }
 
+/** A computation has read its dataset, and waits until it may write. */
+const WAITS_FOR_VALUES = `exists (select from pg_locks l join pg_class c on c.oid = l.relation
+  where c.relname = 'daily_metrics' and not l.granted)`
+
 /** Run a test with an installation of its own. */
 const withSystem =
   (work: (system: TestSystem, metrics: ReturnType<typeof metricsOf>) => Promise<void>) => async () => {
@@ -132,5 +136,27 @@ describe.concurrent('the built-in runner', () => {
         ),
       ).toEqual([{ code: 'production.lots', status: 'CANCELLED' }])
       expect(await metrics.values('production.lots')).toEqual({ '2024-01-05': 1 })
+    })())
+
+  test('makes way for whoever needs a table alone that it reads, and begins anew', ({ expect }) =>
+    withSystem(async (system, metrics) => {
+      const release = await holdValues(system)
+      try {
+        const worker = await system.startWorker()
+        await system.accept(FILE, { dataset: 'production' })
+        await metrics.until('values are to be written', WAITS_FOR_VALUES)
+        const client = await system.database.pool.connect()
+        await client.query(
+          `begin; set local lock_timeout = '60s'; lock table fact_production in access exclusive mode`,
+        )
+        await client.query('rollback')
+        client.release()
+        await worker.untilLogged('metric_runner.made_way', 60_000)
+      } finally {
+        await release()
+      }
+      await metrics.settled()
+      expect(Object.keys(await metrics.tally())).toEqual(['SUCCEEDED 1'])
+      expect(await metrics.productionDifferences()).toEqual([])
     })())
 })

@@ -26,6 +26,8 @@ export interface ComputeTogether {
   logger: Logger
   runner: string
   signal: AbortSignal
+  /** Somebody waits for a table that is read here, to have it alone. */
+  onInTheWay: () => void
   onProgress: (share: number) => void
 }
 

@@ -3,37 +3,53 @@ import type pg from 'pg'
 
 const AGAIN_MS = 500
 
-/** While `work` runs on a connection, an abort cancels whatever statement it is at, until it has ended. */
-export async function interruptible<T>(
-  options: { pool: pg.Pool; client: pg.PoolClient; signal: AbortSignal; logger: Logger },
-  work: () => Promise<T>,
-): Promise<T> {
+export interface Interruptible {
+  pool: pg.Pool
+  client: pg.PoolClient
+  signal: AbortSignal
+  /** Somebody waits for a table that this computation reads, to have it alone. */
+  onInTheWay: () => void
+  logger: Logger
+}
+
+/**
+ * While `work` runs on a connection, an abort cancels whatever statement it is at, until it has ended. Whoever exchanges a
+ * part of a table, as a load does, waits for all that read it: that is told.
+ */
+export async function interruptible<T>(options: Interruptible, work: () => Promise<T>): Promise<T> {
   const { pool, client, signal, logger } = options
   const found = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   const pid = found.rows[0]?.pid
-  let cancelling = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
-  const cancel = () => {
-    cancelling = cancelling
-      .then(() => pool.query('select pg_cancel_backend($1)', [pid]))
-      .then(
-        () => undefined,
-        (error: unknown) => logger.warn({ event: 'metric_runner.not_interrupted', err: error }),
-      )
+  const look = async () => {
+    if (signal.aborted) await pool.query('select pg_cancel_backend($1)', [pid])
+    else if (await isInTheWay(pool, pid)) options.onInTheWay()
   }
-  const onAbort = () => {
-    cancel()
-    // One that comes between two statements is without effect.
-    timer = setInterval(cancel, AGAIN_MS)
+  let looking = Promise.resolve()
+  const lookAgain = () => {
+    looking = looking
+      .then(look)
+      .catch((error: unknown) => logger.warn({ event: 'metric_runner.not_interrupted', err: error }))
   }
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
+  // A cancellation that comes between two statements is without effect: it is repeated.
+  const timer = setInterval(lookAgain, AGAIN_MS)
+  signal.addEventListener('abort', lookAgain, { once: true })
+  if (signal.aborted) lookAgain()
   try {
     return await work()
   } finally {
-    signal.removeEventListener('abort', onAbort)
     clearInterval(timer)
+    signal.removeEventListener('abort', lookAgain)
     // The connection serves others next.
-    await cancelling
+    await looking
   }
+}
+
+async function isInTheWay(pool: pg.Pool, pid: number | undefined): Promise<boolean> {
+  const found = await pool.query(
+    `select from pg_locks where not granted and locktype = 'relation' and mode = 'AccessExclusiveLock'
+      and database = (select oid from pg_database where datname = current_database())
+      and $1 = any (pg_blocking_pids(pid)) limit 1`,
+    [pid],
+  )
+  return found.rowCount === 1
 }

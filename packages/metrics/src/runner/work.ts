@@ -19,6 +19,8 @@ export interface RunnerContext {
 
 const TRIES = 3
 const PAUSE_MS = 500
+/** So often a computation begins anew because somebody waits for a table that it reads. */
+const MOST_WAYS = 4
 
 /**
  * Do the runs that were claimed: all together; if that fails, in ever smaller parts, until the run that cannot be computed
@@ -73,6 +75,14 @@ type Outcome =
   /** It fails whenever it is tried. */
   | { kind: 'impossible'; error: unknown }
 
+/** What has kept a computation from its end, so far. */
+interface Hindrance {
+  /** Errors that may not come again. */
+  errors: number
+  /** How often it has made way. */
+  ways: number
+}
+
 /** Compute some runs together; what is transient is tried again, and thrown when it stays. */
 async function computePart(
   context: RunnerContext,
@@ -80,34 +90,59 @@ async function computePart(
   watch: RunWatch,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { logger } = context
   const runIds = runs.map(({ runId }) => runId)
-  for (let tried = 1; ; tried += 1) {
-    const lost = new AbortController()
+  const hindrance: Hindrance = { errors: 0, ways: 0 }
+  for (;;) {
+    const [lost, way] = [new AbortController(), new AbortController()]
     watch.guard(runIds, () => lost.abort(new Error('a run was lost')))
-    const began = performance.now()
     try {
-      const { rows } = await computeTogether(runs, {
-        ...context,
-        signal: AbortSignal.any([signal, lost.signal]),
-        onProgress: watch.progress,
+      await tryOnce(context, runs, watch, AbortSignal.any([signal, lost.signal, way.signal]), () => {
+        if (hindrance.ways < MOST_WAYS) way.abort(new Error('somebody waits for a table'))
       })
       watch.ended(runIds)
-      const milliseconds = Math.round(performance.now() - began)
-      logger.info({ event: 'metric_runner.computed', runs: runs.length, rows, milliseconds })
       return { kind: 'done' }
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof LostRunsError) return { kind: 'lost', runIds: error.runIds }
       if (lost.signal.aborted) return { kind: 'lost', runIds: runIds.filter((id) => watch.lost.has(id)) }
-      if (!isTransient(error)) return { kind: 'impossible', error }
-      if (tried === TRIES) throw error
-      logger.warn({ event: 'metric_runner.tries_again', runs: runs.length, tried, err: error })
-      await delay(PAUSE_MS * 2 ** tried, undefined, { signal })
+      if (!way.signal.aborted && !isTransient(error)) return { kind: 'impossible', error }
+      await pauseAfter(context, way.signal.aborted ? undefined : error, hindrance, signal)
     } finally {
       watch.guard([], () => undefined)
     }
   }
+}
+
+async function tryOnce(
+  context: RunnerContext,
+  runs: readonly ClaimedRun[],
+  watch: RunWatch,
+  signal: AbortSignal,
+  onInTheWay: () => void,
+): Promise<void> {
+  const began = performance.now()
+  const onProgress = watch.progress
+  const { rows } = await computeTogether(runs, { ...context, signal, onInTheWay, onProgress })
+  const milliseconds = Math.round(performance.now() - began)
+  context.logger.info({ event: 'metric_runner.computed', runs: runs.length, rows, milliseconds })
+}
+
+/** Wait before the next try; without an error it was for somebody else. @throws the error that has come too often */
+async function pauseAfter(
+  { logger }: RunnerContext,
+  error: unknown,
+  hindrance: Hindrance,
+  signal: AbortSignal,
+): Promise<void> {
+  if (error === undefined) {
+    hindrance.ways += 1
+    logger.info({ event: 'metric_runner.made_way', times: hindrance.ways })
+    return delay(PAUSE_MS * 2 ** hindrance.ways, undefined, { signal })
+  }
+  hindrance.errors += 1
+  if (hindrance.errors === TRIES) throw error
+  logger.warn({ event: 'metric_runner.tries_again', times: hindrance.errors, err: error })
+  return delay(PAUSE_MS * 2 ** hindrance.errors, undefined, { signal })
 }
 
 async function failRun(
