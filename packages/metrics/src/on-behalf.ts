@@ -2,7 +2,7 @@ import { addDays } from '@aduana/contracts/dates'
 import { hasRole, type Principal, type Role } from '@aduana/contracts/identity'
 import type { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
-import type { RecomputeRequest } from '@aduana/contracts/metrics/http'
+import { NearDay, type RecomputeRequest } from '@aduana/contracts/metrics/http'
 import {
   type MetricRunDetail,
   type ProjectionAccepted,
@@ -67,7 +67,7 @@ export async function cancelRunFor(db: Database, principal: Principal, id: strin
 /**
  * Take in that a dataset has changed outside, once for its event key; whoever says it again gets the same answer.
  * @throws ProblemError `forbidden`, also for companies or warehouses beyond the own; `unknown_dataset`,
- * `impossible_timestamp`, `event_key_reused`
+ * `impossible_timestamp`, `event_key_reused`, `bad_request` for days that no data can be of
  */
 export async function tellProjection(
   db: Database,
@@ -75,6 +75,7 @@ export async function tellProjection(
   update: ProjectionUpdate,
 ): Promise<Once<ProjectionAccepted>> {
   mustBe(principal, 'steward', 'Telling of an update')
+  refuseFarDays(update)
   refuseBeyond(principal.companies, update.companies, 'companies')
   refuseBeyond(principal.warehouses, update.warehouses, 'warehouses')
   const { updateId, fresh } = await patiently(db, (tx) => acceptProjectionUpdate(tx, update))
@@ -117,6 +118,18 @@ function withCode(code: string, definition: unknown): unknown {
 
 function mustBe({ role }: Principal, needed: Role, what: string): void {
   if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
+}
+
+function refuseFarDays({ days }: ProjectionUpdate): void {
+  const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
+  if (far)
+    throw new ProblemError(
+      'bad_request',
+      `The days ${far.from} to ${far.to} are not between 1900 and 2199.`,
+      {
+        errors: [{ field: 'days', message: 'from 1900 to 2199' }],
+      },
+    )
 }
 
 function refuseBeyond(

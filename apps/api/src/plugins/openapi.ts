@@ -6,7 +6,7 @@ import { Artifact, ImportAccepted, Job, JobAccepted, StageAttempt } from '@aduan
 import { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
 import { DailyMetrics, Lineage, Metric, MetricItem, MetricValue } from '@aduana/contracts/metrics/http'
-import { MetricRun, MetricRunDetail, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
+import { Completeness, MetricRun, MetricRunDetail, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
 import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
 import { Reject, RejectReason } from '@aduana/contracts/rejects'
 import swagger from '@fastify/swagger'
@@ -20,6 +20,7 @@ import { INLINE_STYLE_POLICY } from './security-headers.ts'
 const NAMED = {
   Artifact,
   Column,
+  Completeness,
   Condition,
   Counts,
   CrossRule,

@@ -135,7 +135,9 @@ describe('a metric', () => {
         of: [rows, { type: 'aggregate', op: 'count', series: 'production.rows' }],
       }),
     })
-    expect((await read('needs_both')).completeness).toEqual({ complete: true, outstanding: [] })
+    expect((await read('needs_both')).completeness).toEqual({
+      ...{ complete: true, outstanding: [], notPassedOn: [] },
+    })
     await tell(steward, {
       eventKey: randomUUID(),
       dataset: 'orders',
@@ -184,6 +186,24 @@ describe('the values of a metric', () => {
     expect((await values('all_orders/values', limited)).items).toEqual([])
     expect((await read('all_orders', limited)).freshness).toMatchObject({ lastDay: null, days: 0 })
     expect((await read('all_orders')).freshness).toMatchObject({ lastDay: '2026-03-02', days: 1 })
+  })
+
+  test('lack a load that is not passed on yet, and the answer says so', async () => {
+    const { id } = Object(await (await viewer.ask('/api/datasets/dkt')).json())
+    const series = { title: { en: 'Cards', es: 'Tarjetas' }, dataset: 'dkt', column: null }
+    await admin.ask('/api/series/dkt.rows', {
+      method: 'PUT',
+      headers: JSON_BODY,
+      body: JSON.stringify(series),
+    })
+    await put('cards', total({ type: 'aggregate', op: 'count', series: 'dkt.rows' }))
+    const loaded = { dataset_id: id, event_key: randomUUID(), days: '{[2026-03-02,2026-03-03)}', rows: 1 }
+    await api.db.insertInto('dataset_updates').values(loaded).execute()
+    const { completeness } = await values('cards/values')
+    expect(completeness).toMatchObject({
+      ...{ complete: false, outstanding: [] },
+      notPassedOn: [{ dataset: 'dkt', days: [{ from: '2026-03-02', to: '2026-03-03' }] }],
+    })
   })
 
   test('of an unknown metric are none', async () => {
@@ -242,7 +262,12 @@ describe('recomputing', () => {
   test('is for stewards, and for ranges that have days', async () => {
     const range = { from: '2026-01-01', to: '2026-02-01' }
     expect((await recompute(range, undefined, viewer)).status).toBe(403)
-    expect((await problem(await recompute({ from: range.to, to: range.from }))).code).toBe('bad_request')
+    for (const wrong of [
+      { from: range.to, to: range.from },
+      { from: '0000-01-01', to: '2026-01-01' },
+      { from: '1990-01-01', to: '2026-01-01' },
+    ])
+      expect((await problem(await recompute(wrong))).code).toBe('bad_request')
   })
 })
 
@@ -283,6 +308,7 @@ describe('an update of a dataset', () => {
     expect(await told({ dataset: 'nothing' })).toBe('unknown_dataset')
     expect(await told({ occurredAt: '1999-01-01T00:00:00Z' })).toBe('impossible_timestamp')
     expect(await told({ days: [{ from: '2026-03-02', to: '2026-03-02' }] })).toBe('bad_request')
+    expect(await told({ days: [{ from: '0000-01-01', to: '2026-03-02' }] })).toBe('bad_request')
     expect((await tell(viewer, { eventKey: 'x', dataset: 'orders', days })).status).toBe(403)
   })
 

@@ -77,7 +77,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
         operationId: 'readMetricValues',
         summary: 'The values of a metric, exact, with the run that computed each',
         description:
-          'In the order of days, companies and warehouses. `to` is the first day after the range. `outstanding` lists the runs whose days are not up to date.',
+          'In the order of days, companies and warehouses. `to` is the first day after the range. `completeness` says what they lack.',
         tags: ['metrics'],
         params: MetricParameters,
         querystring: ValueQuery,

@@ -65,7 +65,9 @@ describe('the runs', () => {
     const { items } = await list('limit=500')
     expect(ids).toEqual(items.map(({ id }) => id))
     expect(new Set(ids).size).toBe(ids.length)
-    expect((await viewer.ask('/api/runs?status=NONE')).status).toBe(400)
+    const nonsense = Buffer.from(JSON.stringify(['soon', ids[0]])).toString('base64url')
+    for (const wrong of ['status=NONE', `cursor=${nonsense}`])
+      expect((await viewer.ask(`/api/runs?${wrong}`)).status).toBe(400)
   })
 
   test('of companies that the reader may not see are not there', async () => {
@@ -120,7 +122,7 @@ describe('a run', () => {
     expect(again).toMatchObject({ id, status: 'REQUESTED', attempt: 2, error: null })
     await endRun(api.db, id, 'succeeded')
     const whole = Object(await (await viewer.ask('/api/metrics/production.records')).json())
-    expect(whole.completeness).toEqual({ complete: true, outstanding: [] })
+    expect(whole.completeness).toEqual({ complete: true, outstanding: [], notPassedOn: [] })
     expect(whole.freshness.lastRun).toMatchObject({ id, status: 'SUCCEEDED' })
   })
 

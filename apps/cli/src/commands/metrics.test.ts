@@ -76,6 +76,7 @@ const outstanding = [
     error: null,
   },
 ] satisfies Metric['completeness']['outstanding']
+const completeness = { complete: false, outstanding, notPassedOn: [] }
 const metric: Metric = {
   ...about,
   definition: {
@@ -98,7 +99,7 @@ const metric: Metric = {
     ...{ firstDay: '2026-03-01', lastDay: '2026-03-09', days: 9, lastUpdated: AT, computedAt: AT },
     lastRun: null,
   },
-  completeness: { complete: false, outstanding },
+  completeness,
   createdAt: AT,
   updatedAt: AT,
 }
@@ -107,7 +108,7 @@ const value: MetricValue = {
   ...{ runId: RUN_ID, asOf: '2026-03-10' },
 }
 const values: MetricValues = {
-  ...{ metric: 'orders.items', version: 1, unit: 'items', grain: 'company', asOf: AT, outstanding },
+  ...{ metric: 'orders.items', version: 1, unit: 'items', grain: 'company', asOf: AT, completeness },
   ...{ items: [value], next: null },
 }
 const failed: MetricRun = {

@@ -42,7 +42,11 @@ export function renderMetric(metric: Metric, values: MetricValues): string {
       .filter((part) => part !== '')
       .join(' '),
   )
-  return [[head, state, ...outstanding].join('\n'), valueTable(values)]
+  const changes = completeness.notPassedOn.map(
+    ({ dataset, occurredAt }) =>
+      `outstanding: a change of ${dataset} at ${minute(occurredAt)} is not passed on yet`,
+  )
+  return [[head, state, ...outstanding, ...changes].join('\n'), valueTable(values)]
     .filter((block) => block !== '')
     .join('\n\n')
 }

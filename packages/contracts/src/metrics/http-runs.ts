@@ -23,6 +23,18 @@ export const OutstandingRun = z.strictObject({
 })
 export type OutstandingRun = z.infer<typeof OutstandingRun>
 
+/** Whether the values of a metric are those of the data, and what they lack. */
+export const Completeness = z.strictObject({
+  /** There is nothing in either list. */
+  complete: z.boolean(),
+  outstanding: z.array(OutstandingRun),
+  /** Changes of its datasets for which there are no runs yet: their jobs are about to complete. */
+  notPassedOn: z.array(
+    z.strictObject({ updateId: z.uuid(), dataset: z.string(), days: z.array(DayRange), occurredAt: Instant }),
+  ),
+})
+export type Completeness = z.infer<typeof Completeness>
+
 /** A run that does what was asked for. */
 export const RunAccepted = z.strictObject({ id: z.uuid(), status: RunStatus })
 export type RunAccepted = z.infer<typeof RunAccepted>

@@ -1,14 +1,18 @@
 import { z } from 'zod'
-import { Day } from '../dates.ts'
+import { Day, daysBetween } from '../dates.ts'
 import { Grain, MetricDefinition } from './definition.ts'
 import { MetricCode } from './expression.ts'
-import { AwaitedDataset, OutstandingRun } from './http-runs.ts'
+import { AwaitedDataset, Completeness } from './http-runs.ts'
 import { RunStatus } from './runs.ts'
 
 const Instant = z.iso.datetime()
 const Title = z.strictObject({ en: z.string(), es: z.string() })
 const Limit = (usual: number, most: number) => z.coerce.number().int().min(1).max(most).default(usual)
 const Cursor = z.string().max(500)
+/** A day that data can be of. */
+export const NearDay = Day.refine((day) => day >= '1900-01-01' && day < '2200-01-01', {
+  error: 'a day from 1900 to 2199',
+})
 const Scope = z.string().min(1).max(100)
 
 /** How daily values become one of a longer period, or those of several cells one. */
@@ -73,11 +77,7 @@ export const Metric = MetricItem.omit({ freshness: true, openRun: true }).extend
       .strictObject({ id: z.uuid(), status: RunStatus, createdAt: Instant, completedAt: Instant.nullable() })
       .nullable(),
   }),
-  completeness: z.strictObject({
-    /** Nothing is outstanding: the values are those of the data. */
-    complete: z.boolean(),
-    outstanding: z.array(OutstandingRun),
-  }),
+  completeness: Completeness,
   createdAt: Instant,
   updatedAt: Instant,
 })
@@ -113,13 +113,16 @@ export const MetricValue = z.strictObject({
 export type MetricValue = z.infer<typeof MetricValue>
 
 export const ValueQuery = z.strictObject({
-  from: Day.optional(),
+  from: NearDay.optional(),
   /** The first day after the range. */
-  to: Day.optional(),
+  to: NearDay.optional(),
   company: Scope.optional(),
   warehouse: Scope.optional(),
   /** Only values that were written at this moment or later. */
-  updatedSince: z.iso.datetime({ offset: true }).optional(),
+  updatedSince: z.iso
+    .datetime({ offset: true })
+    .refine((moment) => moment >= '1900' && moment < '2200', { error: 'a moment from 1900 to 2199' })
+    .optional(),
   cursor: Cursor.optional(),
   limit: Limit(1000, 10_000),
 })
@@ -133,8 +136,7 @@ export const MetricValues = z.strictObject({
   grain: Grain,
   /** The moment that the values are of. */
   asOf: Instant,
-  /** What the values do not contain yet. */
-  outstanding: z.array(OutstandingRun),
+  completeness: Completeness,
   items: z.array(MetricValue),
   next: z.string().nullable(),
 })
@@ -160,9 +162,14 @@ export const Lineage = z.strictObject({
 })
 export type Lineage = z.infer<typeof Lineage>
 
-export const RecomputeRequest = z.strictObject({ from: Day, to: Day }).refine(({ from, to }) => from < to, {
-  error: 'from must be before to, which is the first day after the range',
-})
+/** So many days are computed anew, or shown for charts, at once. */
+export const MOST_DAYS_AT_ONCE = 3660
+
+export const RecomputeRequest = z
+  .strictObject({ from: NearDay, to: NearDay })
+  .refine(({ from, to }) => from < to && daysBetween(from, to) <= MOST_DAYS_AT_ONCE, {
+    error: `from must be before to, the first day after the range, by at most ${MOST_DAYS_AT_ONCE} days`,
+  })
 export type RecomputeRequest = z.infer<typeof RecomputeRequest>
 
 export const DailyMetricsQuery = z.strictObject({
@@ -194,7 +201,7 @@ export const DailyMetrics = z.strictObject({
   from: Day,
   /** The first day after the range. */
   to: Day,
-  /** Nothing is outstanding: see `Metric.completeness`. */
+  /** See `Completeness`. */
   complete: z.boolean(),
   items: z.array(
     z.strictObject({

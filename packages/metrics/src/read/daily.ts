@@ -5,9 +5,9 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, readAs } from '@aduana/db/database'
 import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import { type RawBuilder, sql } from 'kysely'
+import { completenessOf } from './completeness.ts'
 import { resolveDateRange, todayIn } from './date-range.ts'
 import { findMetric } from './metrics.ts'
-import { outstandingRuns } from './outstanding.ts'
 import { readRollUp } from './roll-up.ts'
 import { CellCursor } from './values.ts'
 
@@ -47,7 +47,7 @@ export function readDailyMetrics(
   return readAs(db, principal, async (tx) => {
     const { id, definition } = await findMetric(tx, principal, query.metric)
     const aggregate = chosen(query, definition.grain, await readRollUp(tx, id, definition))
-    const outstanding = await outstandingRuns(tx, id)
+    const { complete } = await completenessOf(tx, id)
     const { rows } = await sql<Row>`
       select * from (
         select date_trunc(${granularity}, date::timestamp)::date as date,
@@ -70,7 +70,7 @@ export function readDailyMetrics(
     const more = rows.length > query.limit && last !== undefined
     return DailyMetrics.parse({
       ...{ metric: query.metric, unit: definition.unit ?? null, granularity, aggregate, by, from, to },
-      complete: outstanding.length === 0,
+      complete,
       items: shown.map(({ last_updated, value, ...row }) => ({
         ...row,
         value: Number(value),

@@ -36,6 +36,7 @@ test.each([
   'constructor',
   '2026-01-01..2026-01-02..2026-01-03',
   '1990-01-01..2026-01-01',
+  '0000-01-01..0000-01-02',
 ])('"%s" is refused', (text) => {
   expect(() => resolveDateRange(text, TODAY)).toThrow(ProblemError)
 })

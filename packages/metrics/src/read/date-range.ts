@@ -1,8 +1,6 @@
 import { addDays, Day, type DayRange, daysBetween } from '@aduana/contracts/dates'
+import { MOST_DAYS_AT_ONCE, NearDay } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
-
-/** The longest range. */
-const MOST_DAYS = 3660
 
 /** The day that it is in a time zone. @throws ProblemError `bad_request` for a time zone that nobody knows */
 export function todayIn(timeZone: string, now = new Date()): Day {
@@ -29,8 +27,8 @@ export function resolveDateRange(text: string, today: Day): DayRange {
       `"${text}" is no range of days. Say today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second is the first day after it).`,
     )
   if (range.from >= range.to) throw refuse('date_range', `${range.from} must be before ${range.to}.`)
-  if (daysBetween(range.from, range.to) > MOST_DAYS)
-    throw refuse('date_range', `${text} is more than the ${MOST_DAYS} days that are shown at once.`)
+  if (daysBetween(range.from, range.to) > MOST_DAYS_AT_ONCE)
+    throw refuse('date_range', `${text} is more than the ${MOST_DAYS_AT_ONCE} days that are shown at once.`)
   return range
 }
 
@@ -59,7 +57,7 @@ function lastDays(text: string, today: Day): DayRange | undefined {
 
 function fromTo(text: string): DayRange | undefined {
   const [from, to, rest] = text.split('..')
-  const [first, after] = [Day.safeParse(from), Day.safeParse(to)]
+  const [first, after] = [NearDay.safeParse(from), NearDay.safeParse(to)]
   return first.success && after.success && rest === undefined
     ? { from: first.data, to: after.data }
     : undefined

@@ -7,7 +7,7 @@ import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
-import { outstandingRuns } from './outstanding.ts'
+import { completenessOf } from './completeness.ts'
 import { readRollUp } from './roll-up.ts'
 import { awaited, instant, isForRole, isOfReader, textOf } from './sql.ts'
 
@@ -84,14 +84,14 @@ export async function findMetric(tx: ReadTx, principal: Principal, code: string)
 export function readMetric(db: Database, principal: Principal, code: string): Promise<Metric> {
   return readAs(db, principal, async (tx) => {
     const metric = await findMetric(tx, principal, code)
-    const outstanding = await outstandingRuns(tx, metric.id)
+    const completeness = await completenessOf(tx, metric.id)
     return Metric.parse({
       ...shownOf(metric),
       definition: metric.definition,
       rollUp: await readRollUp(tx, metric.id, metric.definition),
       dependencies: await dependenciesOf(tx, principal, metric.id),
       freshness: await freshnessOf(tx, metric),
-      completeness: { complete: outstanding.length === 0, outstanding },
+      completeness,
       createdAt: metric.createdAt.toISOString(),
       updatedAt: metric.updatedAt.toISOString(),
     })

@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { fromMultirange } from '../runs/days.ts'
 import { awaited, instant, isForRole, isOfReader, seen, textOf } from './sql.ts'
 
-const RunCursor = z.tuple([z.string(), z.uuid()])
+const RunCursor = z.tuple([z.iso.datetime(), z.uuid()])
 
 interface Row {
   id: string
@@ -84,7 +84,7 @@ async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unkn
       r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for,
       r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
       r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
-      r.created_at::text as created_text, r.updated_at
+      to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_text, r.updated_at
     from metric_runs r join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
     where ${isForRole(principal)} and ${isOfReader} ${where}`.execute(tx)

@@ -13,7 +13,7 @@ export function isForRole({ role }: Principal) {
   return sql<boolean>`coalesce(v.definition ->> 'role', 'viewer') = any (${roles}::text[])`
 }
 
-/** SQL: the run `r` is about companies and warehouses of which the reader may see some. */
+/** SQL: the run, or update, `r` is about companies and warehouses of which the reader may see some. */
 export const isOfReader = sql<boolean>`
   (reader_companies() is null or r.companies is null or r.companies && reader_companies())
   and (reader_warehouses() is null or r.warehouses is null or r.warehouses && reader_warehouses())`

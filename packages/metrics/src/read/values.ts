@@ -4,8 +4,9 @@ import { type Database, readAs } from '@aduana/db/database'
 import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { completenessOf } from './completeness.ts'
 import { findMetric } from './metrics.ts'
-import { outstandingRuns } from './outstanding.ts'
+import { textOf } from './sql.ts'
 
 /** Where a page of values begins: the day, the company and the warehouse before it; '' for none. */
 export const CellCursor = z.tuple([z.iso.date(), z.string(), z.string()])
@@ -21,8 +22,7 @@ interface Row {
 }
 
 /**
- * The values of a metric that `principal` may see, in the order of days, companies and warehouses; with what is
- * outstanding. What sums companies or warehouses is only for who may see all of them.
+ * The values of a metric that `principal` may see, in the order of days, companies and warehouses, and what they lack. What sums companies or warehouses is only for who may see all of them.
  * @throws ProblemError `unknown_metric`
  */
 export function readValues(
@@ -35,8 +35,9 @@ export function readValues(
     query.cursor === undefined ? [null, '', ''] : decodeCursor(CellCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
     const metric = await findMetric(tx, principal, code)
+    const asOf = await sql<{ now: Date }>`select now()`.execute(tx)
     // Before the values: a run that ends in between is still named, never the other way round.
-    const outstanding = await outstandingRuns(tx, metric.id)
+    const completeness = await completenessOf(tx, metric.id)
     const { rows } = await sql<Row>`
       select d.date, d.company, d.warehouse, trim_scale(d.value)::text as value, d.last_updated, d.run_id, r.as_of
       from daily_metrics d left join metric_runs r on r.id = d.run_id
@@ -59,8 +60,8 @@ export function readValues(
       version: metric.version,
       unit: metric.definition.unit ?? null,
       grain: metric.definition.grain,
-      asOf: new Date().toISOString(),
-      outstanding,
+      asOf: textOf(asOf.rows[0]?.now ?? null),
+      completeness,
       items: shown.map(({ last_updated, run_id, as_of, ...cell }) => ({
         ...cell,
         lastUpdated: last_updated.toISOString(),

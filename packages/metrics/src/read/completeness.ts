@@ -1,0 +1,76 @@
+import { Completeness, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
+import type { ReadTx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import { fromMultirange } from '../runs/days.ts'
+import { awaited, instant, isOfReader, textOf } from './sql.ts'
+
+/** More runs, or updates, are not shown at once. */
+const MOST_RUNS = 200
+
+interface Row {
+  id: string
+  metric: string
+  status: string
+  days: string
+  waits_for: unknown
+  expires_at: Date | null
+  error: unknown
+}
+
+const BENEATH = (metricId: string) => sql`with recursive beneath as (
+    select ${metricId}::uuid as id
+    union
+    select d.needs_metric_id from beneath b join metric_dependencies d on d.metric_id = b.id
+    where d.needs_metric_id is not null
+  )`
+
+/** Whether the values of a metric are those of the data, as far as the reader may see. Read it before the values. */
+export async function completenessOf(tx: ReadTx, metricId: string): Promise<Completeness> {
+  // In this order: what is passed on in between has its run in the second answer.
+  const notPassedOn = await updatesToPassOn(tx, metricId)
+  const outstanding = await outstandingRuns(tx, metricId)
+  const complete = outstanding.length === 0 && notPassedOn.length === 0
+  return Completeness.parse({ complete, outstanding, notPassedOn })
+}
+
+async function updatesToPassOn(tx: ReadTx, metricId: string): Promise<unknown[]> {
+  const { rows } = await sql<{ days: string }>`
+    select r.id as "updateId", d.code as dataset, r.days::text as days, ${instant(sql`r.occurred_at`)} as "occurredAt"
+    from metric_dependencies n join datasets d on d.id = n.dataset_id join dataset_updates r on r.dataset_id = d.id
+    where n.metric_id = ${metricId} and r.fanned_out_at is null and not isempty(r.days) and ${isOfReader}
+    order by r.occurred_at, r.id limit ${MOST_RUNS}`.execute(tx)
+  return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
+}
+
+/**
+ * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, and those that
+ * ended without values and that no later run has made good. Those that lie deepest first.
+ */
+async function outstandingRuns(tx: ReadTx, metricId: string): Promise<OutstandingRun[]> {
+  const rows = await sql<Row>`
+    ${BENEATH(metricId)}
+    select r.id, m.code as metric, r.status, r.days::text as days, ${awaited} as waits_for, r.expires_at, r.error
+    from beneath b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
+    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone}) and ${isOfReader}
+    order by m.level, m.code, r.created_at, r.id limit ${MOST_RUNS}`.execute(tx)
+  return rows.rows.map((row) =>
+    OutstandingRun.parse({
+      runId: row.id,
+      metric: row.metric,
+      status: row.status,
+      days: fromMultirange(row.days),
+      waitsFor: row.waits_for,
+      expiresAt: row.status === 'PENDING' ? textOf(row.expires_at) : null,
+      error: row.error,
+    }),
+  )
+}
+
+/** SQL: the run `r` ended without values, and nothing has computed its days since. A cancelled recomputation lacks nothing. */
+const isLeftUndone = sql<boolean>`(
+  (r.status in ('FAILED', 'EXPIRED') or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
+  and r.taken_over_by is null
+  and not exists (select from metric_runs s
+    where s.metric_id = r.metric_id and s.status = 'SUCCEEDED' and s.completed_at >= r.completed_at
+      and s.days @> r.days and (s.companies is null or s.companies @> r.companies)
+      and (s.warehouses is null or s.warehouses @> r.warehouses)))`
