@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
+import { ProblemError } from '@aduana/contracts/problems'
 import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase, type Database } from '@aduana/db/database'
@@ -68,7 +69,7 @@ async function start(
   await checkSchema(pool, await readMigrations())
   await registerDatasets(db, SHIPPED)
   await checkTables(pool, await listDatasets(db))
-  await registerShippedMetrics(db)
+  await registerMetrics(db, logger)
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
   resources.add('artifact store', closeStore)
@@ -152,6 +153,16 @@ async function start(
     resources.add('health', () => listener.close())
   }
   return watch
+}
+
+/** Register the shipped metrics. Those that do not fit datasets that somebody has changed keep no import from its work. */
+async function registerMetrics(db: Database, logger: Logger): Promise<void> {
+  try {
+    await registerShippedMetrics(db)
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error
+    logger.error({ event: 'metrics.not_registered', err: error, details: error.extra })
+  }
 }
 
 interface MetricsContext {

@@ -11,7 +11,8 @@ const NO_RUNNER = { ADUANA_METRIC_CONCURRENCY: '0' }
 
 /** A computation has read its dataset, and waits until it may write. */
 const WAITS_FOR_VALUES = `exists (select from pg_locks l join pg_class c on c.oid = l.relation
-  where c.relname = 'daily_metrics' and not l.granted)`
+  where c.relname = 'daily_metrics' and not l.granted
+    and l.database = (select oid from pg_database where datname = current_database()))`
 
 /** Run a test with an installation of its own. */
 const withSystem =

@@ -1,3 +1,5 @@
+import { inTransaction } from '@aduana/db/database'
+import { saveMetrics } from '@aduana/metrics/registry/metrics'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { metricsOf, productionFile } from './testing/metrics.ts'
@@ -68,6 +70,21 @@ test('an order that moves to another day and warehouse leaves its old ones', asy
   })
   expect(await metrics.ordersDifferences()).toEqual([])
   expect(await metrics.values('orders.orders_7_days')).toMatchObject({ '2024-05-03 South W1': 2 })
+})
+
+test('what needs a window follows also where only the window has reached', async () => {
+  const above = { type: 'metric', metric: 'orders.orders_7_days' }
+  const title = { en: 'Above', es: 'Encima' }
+  await inTransaction(system.database.db, (tx) =>
+    saveMetrics(tx, [{ code: 'orders.above', title, grain: 'warehouse', expression: above }], null),
+  )
+  await metrics.settled()
+  const before = await metrics.values('orders.above')
+  expect(before).toEqual(await metrics.values('orders.orders_7_days'))
+  expect(before).not.toHaveProperty('2024-05-04 North W1')
+  await load('orders', orders('D;2024-05-04 09:00:00;4;C2;South;W1;2024-05-02 10:00:00'))
+  expect(await metrics.values('orders.above')).toMatchObject({ '2024-05-04 North W1': 1 })
+  expect(await metrics.values('orders.above')).toEqual(await metrics.values('orders.orders_7_days'))
 })
 
 test('requests that are delivered again, to a queue that has forgotten them, change nothing', async () => {

@@ -28,16 +28,18 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
   const stopping = new AbortController()
   let claims = 0
 
-  const work = async (runId: string, signal: AbortSignal) => {
+  /** Answers how many runs were begun. */
+  const work = async (runId: string, signal: AbortSignal): Promise<number> => {
     claims += 1
     // A claim that is given up is a runner that is gone, whatever else this process does.
     const name = `${runner}.${claims}`
     const claim = await claimWith(db, runId, name)
     const runs = claim.runs.length + claim.unreadable.length
-    if (runs === 0) return
+    if (runs === 0) return 0
     logger.info({ event: 'metric_runner.claimed', runId, runs })
     await failPoint('metrics.after-claim')
     await workOff({ ...context, runner: name }, claim, signal)
+    return runs
   }
   const rounds = startRounds({
     everyMs: LOOK_MS,
@@ -46,7 +48,8 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
         const runId = await findForgotten(db)
         if (runId === undefined) return
         logger.info({ event: 'metric_runner.found_forgotten', runId })
-        await slots.use(() => work(runId, stopping.signal))
+        // One that somebody has locked is looked at again in the next round.
+        if ((await slots.use(() => work(runId, stopping.signal))) === 0) return
       }
     },
     onError: (error) => {
