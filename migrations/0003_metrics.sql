@@ -124,6 +124,7 @@ create unique index metric_runs_one_open on metric_runs (metric_id, as_of)
 create index metric_runs_left_over on metric_runs (metric_id) where status = 'EXPIRED' and taken_over_by is null;
 create index metric_runs_by_status on metric_runs (status, created_at);
 create index metric_runs_of_metric on metric_runs (metric_id, created_at desc);
+create index metric_runs_newest on metric_runs (created_at desc, id desc);
 
 -- What a pending run waits for, and until when; with the update once it came.
 create table metric_run_pending_datasets (

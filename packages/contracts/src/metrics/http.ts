@@ -34,7 +34,7 @@ export const MetricItem = z.strictObject({
   freshness: z.strictObject({
     /** The last day that has a value which you may see. */
     lastDay: Day.nullable(),
-    /** When its last run succeeded, whether or not it changed a value. */
+    /** When the newest of its runs that succeeded ended, whether or not it changed a value. */
     computedAt: Instant.nullable(),
   }),
   /** The newest run that has not ended. */

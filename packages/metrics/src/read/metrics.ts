@@ -9,7 +9,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { completenessOf } from './completeness.ts'
 import { readRollUp } from './roll-up.ts'
-import { awaited, instant, isForRole, isOfReader, textOf } from './sql.ts'
+import { awaited, instant, isForRole, isOfReader, takeTheFirstOfAnIndex, textOf } from './sql.ts'
 
 /** A metric in use that the reader may see. */
 export interface FoundMetric {
@@ -42,8 +42,9 @@ function select(principal: Principal, more: RawBuilder<unknown>, where: RawBuild
 }
 
 const SUMMARY = sql`,
-  (select max(d.date) from daily_metrics d where d.metric_name = m.code) as last_day,
-  (select max(r.completed_at) from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED') as computed_at,
+  (select d.date from daily_metrics d where d.metric_name = m.code order by d.date desc limit 1) as last_day,
+  (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED'
+    order by r.created_at desc limit 1) as computed_at,
   (select json_build_object('id', r.id, 'status', r.status, 'waitsFor', ${awaited}) from metric_runs r
     where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${isOfReader}
     order by r.created_at desc limit 1) as open_run`
@@ -59,6 +60,7 @@ export function listMetrics(
   return readAs(db, principal, async (tx) => {
     const where = sql`and m.code > ${after} and (${tab}::text is null or v.definition -> 'tabs' @> to_jsonb(${tab}::text))
       order by m.code limit ${query.limit + 1}`
+    await takeTheFirstOfAnIndex(tx)
     const { rows } = await select(principal, SUMMARY, where).execute(tx)
     const items = rows.slice(0, query.limit).map((row) =>
       MetricItem.parse({
@@ -113,8 +115,8 @@ async function freshnessOf(tx: ReadTx, { id, code }: FoundMetric): Promise<Metri
   const { rows } = await sql<{ freshness: unknown }>`
     select json_build_object('firstDay', min(d.date), 'lastDay', max(d.date), 'days', count(distinct d.date),
       'lastUpdated', ${instant(sql`max(d.last_updated)`)},
-      'computedAt', (select ${instant(sql`max(r.completed_at)`)} from metric_runs r
-        where r.metric_id = ${id} and r.status = 'SUCCEEDED'),
+      'computedAt', (select ${instant(sql`r.completed_at`)} from metric_runs r
+        where r.metric_id = ${id} and r.status = 'SUCCEEDED' order by r.created_at desc limit 1),
       'lastRun', (select json_build_object('id', r.id, 'status', r.status, 'createdAt', ${instant(sql`r.created_at`)},
           'completedAt', ${instant(sql`r.completed_at`)})
         from metric_runs r where r.metric_id = ${id} and ${isOfReader} order by r.created_at desc, r.id desc limit 1)

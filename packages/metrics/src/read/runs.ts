@@ -7,7 +7,7 @@ import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { fromMultirange } from '../runs/days.ts'
-import { awaited, instant, isForRole, isOfReader, seen, textOf } from './sql.ts'
+import { awaited, instant, isForRole, isOfReader, seen, takeTheFirstOfAnIndex, textOf } from './sql.ts'
 
 const RunCursor = z.tuple([z.iso.datetime(), z.uuid()])
 
@@ -46,6 +46,7 @@ interface Row {
 export function listRuns(db: Database, principal: Principal, query: RunQuery): Promise<Page<MetricRun>> {
   const [at, id] = query.cursor === undefined ? [null, null] : decodeCursor(RunCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
+    if (query.metric === undefined) await takeTheFirstOfAnIndex(tx)
     const rows = await readRows(
       tx,
       principal,

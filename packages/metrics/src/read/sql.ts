@@ -1,5 +1,6 @@
 import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import { AwaitedDataset } from '@aduana/contracts/metrics/http-runs'
+import type { ReadTx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 
@@ -32,6 +33,15 @@ export const awaited = sql<unknown>`(
     ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)}) order by w.code), '[]')
   from metric_run_pending_datasets p join datasets w on w.id = p.dataset_id
   where p.run_id = r.id and p.satisfied_by is null and r.status in ('PENDING', 'EXPIRED'))`
+
+/**
+ * Have the planner walk an index in its order until the first rows are found. It takes the conditions of row-level
+ * security for so rare that it would rather read everything and sort it.
+ */
+export async function takeTheFirstOfAnIndex(tx: ReadTx): Promise<void> {
+  await sql`select set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
+    set_config('enable_sort', 'off', true)`.execute(tx)
+}
 
 /** What `awaited` answers. */
 export const Awaited = z.array(AwaitedDataset)
