@@ -77,7 +77,7 @@ describe('Bull Board', () => {
     )
   })
 
-  test('shows the five stages in the order of the flow, then the schedules, and asks no other host for anything', async () => {
+  test('shows the five stages in the order of the flow, then the schedules and the metrics, and asks no other host for anything', async () => {
     const page = await (await get('/admin/queues', asAdmin())).text()
     expect(page).toContain('Aduana')
     expect(page).not.toMatch(/https?:\/\//)
@@ -89,6 +89,7 @@ describe('Bull Board', () => {
       '4-load',
       '5-fan-out',
       '6-schedules',
+      '7-metrics',
     ])
   })
 

@@ -1,6 +1,7 @@
 import { JobStatus } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
 import type { StageDemand } from '@aduana/jobs/presence'
+import { countOutstandingRuns } from '@aduana/metrics/read/completeness'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -23,6 +24,15 @@ export function registerMetrics(app: FastifyInstance, db: Database): Registry {
     registers: [registry],
     async collect() {
       for (const [status, count] of await countJobs(db)) this.set({ status }, count)
+    },
+  })
+  new Gauge({
+    name: 'aduana_metric_runs_outstanding',
+    help: 'Runs of metrics whose days are not up to date, by status: FAILED and EXPIRED ones want somebody to look',
+    labelNames: ['status'],
+    registers: [registry],
+    async collect() {
+      for (const [status, count] of await countOutstandingRuns(db)) this.set({ status }, count)
     },
   })
   app.addHook('onResponse', async (request, reply) => {

@@ -117,6 +117,8 @@ describe('a run', () => {
       complete: false,
       outstanding: [{ runId: id, status: 'FAILED', error: { code: 'broken' } }],
     })
+    const failures = /^aduana_metric_runs_outstanding\{status="FAILED"\} (\d+)$/m
+    expect(failures.exec(await (await fetch(`${api.url}/metrics`)).text())?.[1]).toBe('1')
     expect((await act(id, 'retry', viewer)).status).toBe(403)
     const again = MetricRunDetail.parse(await (await act(id, 'retry')).json())
     expect(again).toMatchObject({ id, status: 'REQUESTED', attempt: 2, error: null })

@@ -1,11 +1,14 @@
 import { Completeness, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
-import type { ReadTx } from '@aduana/db/database'
+import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
+import type { Database, ReadTx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { fromMultirange } from '../runs/days.ts'
 import { awaited, instant, isOfReader, textOf } from './sql.ts'
 
 /** More runs, or updates, are not shown at once. */
 const MOST_RUNS = 200
+
+const OUTSTANDING: readonly RunStatus[] = [...OPEN_RUNS, 'FAILED', 'EXPIRED', 'CANCELLED']
 
 interface Row {
   id: string
@@ -64,6 +67,17 @@ async function outstandingRuns(tx: ReadTx, metricId: string): Promise<Outstandin
       error: row.error,
     }),
   )
+}
+
+/** How many runs of all metrics are outstanding, by status; none is 0. */
+export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus, number>> {
+  const { rows } = await sql<{ status: string; runs: string }>`
+    select r.status, count(*) as runs from metric_runs r
+    where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone}
+    group by r.status`.execute(db)
+  const counts = new Map<RunStatus, number>(OUTSTANDING.map((status) => [status, 0]))
+  for (const { status, runs } of rows) counts.set(RunStatus.parse(status), Number(runs))
+  return counts
 }
 
 /** SQL: the run `r` ended without values, and nothing has computed its days since. A cancelled recomputation lacks nothing. */
