@@ -44,7 +44,8 @@ export async function registerBullBoard(
       return sendProblem(request, reply, new ProblemError('unavailable', detail, { retryAfterSeconds: 5 }))
     })
     scope.addHook('onSend', withoutForeignFonts)
-    scope.addHook('onResponse', async (request, reply) => {
+    // Before the answer: whoever has it can find the change written down.
+    scope.addHook('onSend', async (request, reply) => {
       if (request.method === 'GET' || request.method === 'HEAD' || reply.statusCode >= 400) return
       const path = request.url.slice(BOARD_PATH.length, BOARD_PATH.length + 300)
       await inTransaction(db, (tx) =>
