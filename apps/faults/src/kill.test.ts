@@ -7,7 +7,7 @@ import { KILLS, MORE_KILLS, placeOf } from './testing/kills.ts'
 import { STORIES } from './testing/stories.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
-vi.setConfig({ maxConcurrency: 9 })
+vi.setConfig({ maxConcurrency: 8 })
 
 test('there is no fail point at which no process is killed', async () => {
   const killed = new Set(KILLS.map(({ point }) => point))

@@ -7,7 +7,7 @@ import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
 import { STORIES, type StoryName } from './testing/stories.ts'
 
-vi.setConfig({ maxConcurrency: 9 })
+vi.setConfig({ maxConcurrency: 8 })
 
 /** Longer than every lock, lease and heartbeat lives. */
 const BLOCKED_MS = 15_000
