@@ -17,7 +17,7 @@ const WAITS_FOR_VALUES = `exists (select from pg_locks l join pg_class c on c.oi
 /** Run a test with an installation of its own. */
 const withSystem =
   (work: (system: TestSystem, metrics: ReturnType<typeof metricsOf>) => Promise<void>) => async () => {
-    const system = await createTestSystem()
+    const system = await createTestSystem({ metrics: true })
     try {
       await work(system, metricsOf(system))
     } finally {

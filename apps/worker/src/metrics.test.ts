@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
 let system: TestSystem
 let metrics: ReturnType<typeof metricsOf>
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 2 })
+  system = await createTestSystem({ workers: 2, metrics: true })
   metrics = metricsOf(system)
 })
 afterAll(() => system.close())

@@ -43,10 +43,16 @@ export interface TestSystem {
 
 /**
  * Make an installation; `workers` of it are started at once. Its database may lie on another server than that of all
- * tests; `settings` are added to what its processes are started with, say the address of another Redis.
+ * tests; `settings` are added to what its processes are started with, say the address of another Redis. Metrics follow
+ * the imports only where a test is about them: to compute them all costs more than most imports of tests.
  */
 export async function createTestSystem(
-  options: { workers?: number; databaseServer?: string; settings?: Record<string, string> } = {},
+  options: {
+    workers?: number
+    databaseServer?: string
+    metrics?: boolean
+    settings?: Record<string, string>
+  } = {},
 ): Promise<TestSystem> {
   const [database, dataDir] = await Promise.all([
     createTestDatabase(options.databaseServer),
@@ -61,6 +67,7 @@ export async function createTestSystem(
     QUEUE_PREFIX: redis.prefix,
     ADUANA_DATA_DIR: dataDir,
     LOG_LEVEL: 'info',
+    ADUANA_METRIC_CONCURRENCY: options.metrics === true ? '1' : '0',
     ...options.settings,
   }
   const addUser = (role: Principal['role'], scope: Partial<Principal> = {}) =>

@@ -28,7 +28,7 @@ const SETTLE_MS = 240_000
  */
 export async function runPlan(plan: Plan): Promise<RunReport> {
   const began = performance.now()
-  const system = await createTestSystem()
+  const system = await createTestSystem({ metrics: true })
   let fleet: Fleet | undefined
   try {
     fleet = await startFleet(system, plan.workers)

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 let system: TestSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1, settings: { ADUANA_METRIC_CONCURRENCY: '0' } })
+  system = await createTestSystem({ workers: 1 })
   await registerShippedMetrics(system.database.db)
 })
 afterAll(() => system.close())
