@@ -215,6 +215,8 @@ export const DatasetDefinition = z
     unique: z
       .strictObject({ columns: z.array(Identifier).min(1), keep: z.enum(['first', 'last']).default('first') })
       .optional(),
+    /** Where its rows come from: files of people and sources, or the results that runners of metrics announce. */
+    origin: z.enum(['files', 'runs']).default('files'),
     loadMode: LoadMode,
     /** Natural key of an upsert: a unique constraint of the table. */
     key: z.array(Identifier).min(1).optional(),

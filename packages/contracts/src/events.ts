@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Day } from './dates.ts'
+import { MessageRefused } from './messages.ts'
 import { METRIC_DOMAIN_EVENTS } from './metrics/domain-events.ts'
 
 /** The immutable facts that are written to `event_log` in the transaction that makes them true. */
@@ -40,6 +41,7 @@ export const DomainEvent = z.discriminatedUnion('type', [
     deleted: z.int(),
     restored: z.int(),
   }),
+  MessageRefused,
   ...METRIC_DOMAIN_EVENTS,
 ])
 export type DomainEvent = z.infer<typeof DomainEvent>

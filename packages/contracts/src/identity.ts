@@ -25,6 +25,9 @@ export const Principal = z.strictObject({
 })
 export type Principal = z.infer<typeof Principal>
 
+/** The user in whose name the results of runs of metrics are imported. Nobody can log in as it. */
+export const RUNS_USER_ID = '00000000-0000-4000-8000-000000000001'
+
 export const LoginRequest = z.strictObject({
   email: z.email().max(254),
   password: z.string().min(1).max(1024),

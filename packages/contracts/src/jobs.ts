@@ -82,6 +82,12 @@ export const ImportForm = z.strictObject({
   dryRun: Flag.default(false),
   /** Stop before the load until somebody has approved its preview. */
   requireApproval: Flag.default(false),
+  /** How many records the file has, as its sender counts; if it has more or fewer, nothing is loaded. */
+  expectedRecords: z
+    .string()
+    .regex(/^\d{1,12}$/, 'a whole number')
+    .transform(Number)
+    .optional(),
   priority: z
     .string()
     .regex(/^-?\d{1,3}$/, 'a whole number from -100 to 100')

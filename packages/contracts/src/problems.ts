@@ -30,6 +30,7 @@ export const PROBLEMS = {
   undo_open: { status: 409, title: 'The import is being taken back' },
   undo_expired: { status: 409, title: 'The import can no longer be taken back' },
   undo_overlap: { status: 409, title: 'Later imports stand on this one' },
+  belongs_to_run: { status: 409, title: 'This belongs to a run of a metric' },
   artifact_expired: { status: 410, title: 'The file was removed at the end of its retention' },
   file_too_large: { status: 413, title: 'The file is larger than the limit' },
   body_too_large: { status: 413, title: 'The request is larger than the limit' },

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Day, DayRange } from '../dates.ts'
+import { ManifestPointer } from './manifest.ts'
 import { RunCause } from './runs.ts'
 
 const OfRun = { runId: z.string(), metric: z.string(), asOf: Day }
@@ -34,6 +35,14 @@ export const METRIC_DOMAIN_EVENTS = [
     ...OfRun,
     attempt: z.int(),
     runner: z.string(),
+  }),
+  /** The runner is done, and the files with the values are imported by `job`. */
+  z.strictObject({
+    type: z.literal('metric_run.results_announced'),
+    ...OfRun,
+    attempt: z.int(),
+    job: z.string(),
+    manifest: ManifestPointer,
   }),
   z.strictObject({
     type: z.literal('metric_run.succeeded'),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Day, DayRange } from '../dates.ts'
 import { Grain } from './definition.ts'
 import { Expression, MetricCode } from './expression.ts'
+import { ManifestPointer } from './manifest.ts'
 
 const Instant = z.iso.datetime({ offset: true })
 const Scopes = z.array(z.string().min(1).max(100)).max(10_000)
@@ -78,20 +79,19 @@ export const MetricRunHeartbeat = z.strictObject({
 })
 export type MetricRunHeartbeat = z.infer<typeof MetricRunHeartbeat>
 
-/** In: a runner is done. The manifest, if any, lists the files with the values. */
+/**
+ * In: a runner is done. Without a manifest it has written the values itself. With one, the values are in the files that
+ * the manifest lists: they are imported, and the run has succeeded once they are in place.
+ */
 export const MetricRunCompleted = z.discriminatedUnion('status', [
   z.strictObject({
     ...OfRun,
     status: z.literal('succeeded'),
+    /** Values that it has written, or that are in the files. */
     rowCount: z.int().nonnegative(),
     /** The days whose values it has written or taken away: what depends on them is computed next. */
     days: z.array(DayRange).max(10_000),
-    manifest: z
-      .strictObject({
-        url: z.string().regex(/^s3:\/\/[^/]+\/.+/, 's3://bucket/key'),
-        sha256: z.string().regex(/^[0-9a-f]{64}$/),
-      })
-      .optional(),
+    manifest: ManifestPointer.optional(),
   }),
   z.strictObject({
     ...OfRun,
@@ -119,6 +119,8 @@ export const CloudEvent = z.looseObject({
   type: z.string().min(1).max(100),
   time: Instant.optional(),
   datacontenttype: z.literal('application/json').optional(),
+  /** Where the data is to be had when it is too large for a message (the CloudEvents extension of that name). */
+  dataref: z.string().max(500).optional(),
   data: z.unknown(),
 })
 export type CloudEvent = z.infer<typeof CloudEvent>

@@ -18,7 +18,7 @@ export type RunStatus = z.infer<typeof RunStatus>
 
 /**
  * The allowed transitions. A runner may complete what nobody saw it start, and what was given up a moment before:
- * messages come in any order. A runner that stops gives its run back: RUNNING becomes REQUESTED.
+ * messages come in any order; while the files with its results are imported, such a run is RUNNING. A runner that stops gives its run back: RUNNING becomes REQUESTED.
  */
 export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   PENDING: ['REQUESTED', 'EXPIRED', 'CANCELLED'],
@@ -26,7 +26,7 @@ export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> 
   RUNNING: ['REQUESTED', 'SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELLED'],
   SUCCEEDED: [],
   FAILED: ['REQUESTED'],
-  TIMED_OUT: ['REQUESTED', 'SUCCEEDED', 'FAILED', 'CANCELLED'],
+  TIMED_OUT: ['REQUESTED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'],
   EXPIRED: ['REQUESTED'],
   CANCELLED: [],
 }

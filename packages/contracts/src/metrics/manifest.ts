@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { MetricCode } from './expression.ts'
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hex')
+const S3Url = z
+  .string()
+  .max(1200)
+  .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 'an object, as s3://bucket/key')
+
+/** Where a manifest lies, and the SHA-256 of its bytes. */
+export const ManifestPointer = z.strictObject({ url: S3Url, sha256: Sha256 })
+export type ManifestPointer = z.infer<typeof ManifestPointer>
+
+/** Larger manifests are refused: this is many thousand files. */
+export const MOST_MANIFEST_BYTES = 8 * 1024 * 1024
+
+/**
+ * What a runner outside has computed: files in S3 that together hold all values of a run. Each is CSV in UTF-8, may be
+ * compressed with gzip, and has the header of the first.
+ */
+export const ResultManifest = z.strictObject({
+  runId: z.uuid(),
+  attempt: z.int().positive(),
+  metric: MetricCode,
+  /** Values in all files together. */
+  rowCount: z.int().positive(),
+  files: z
+    .array(
+      z.strictObject({
+        url: S3Url,
+        /** Of the bytes as they lie there. */
+        sha256: Sha256,
+        bytes: z.int().positive(),
+        rows: z.int().nonnegative(),
+      }),
+    )
+    .min(1)
+    .max(10_000),
+})
+export type ResultManifest = z.infer<typeof ResultManifest>
