@@ -4,6 +4,7 @@ const ORDER = [
   'runtime',
   'db',
   'artifacts',
+  'messaging',
   'engine',
   'datasets',
   'queue',
@@ -53,6 +54,12 @@ export default {
       to: { path: 'node_modules/(\\.pnpm/)?(bullmq|ioredis)', dependencyTypesNot: ['type-only'] },
     },
     {
+      name: 'only-messaging-knows-sns-and-sqs',
+      severity: 'error',
+      from: { path: '^(apps|packages)/', pathNot: '^packages/(messaging|testkit)/' },
+      to: { path: 'node_modules/(\\.pnpm/)?(@aws-sdk[+/]client-s[nq]s|sqs-consumer)' },
+    },
+    {
       name: 'apps-do-not-know-each-other',
       comment: 'but for the faults, which stop and restart servers that the launcher starts',
       severity: 'error',
@@ -81,7 +88,9 @@ export default {
   ],
   options: {
     doNotFollow: { path: 'node_modules|/dist/' },
-    exclude: { path: '(^|/)node_modules/(?!.*(zod|bullmq|ioredis|pg|kysely))' },
+    exclude: {
+      path: '(^|/)node_modules/(?!.*(zod|bullmq|ioredis|pg|kysely|sqs-consumer|@aws-sdk.client-s[nq]s))',
+    },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'default'] },
   },

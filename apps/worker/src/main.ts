@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
+import { openOutsideFiles } from '@aduana/artifacts/outside-files'
 import { ProblemError } from '@aduana/contracts/problems'
 import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
@@ -13,15 +14,9 @@ import { startDispatcher } from '@aduana/jobs/dispatcher'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
 import { applyRetention } from '@aduana/jobs/retention'
-import { startOutbox } from '@aduana/metrics/outbox/outbox'
-import { runnerQueue } from '@aduana/metrics/outbox/runner-queue'
-import { startRunner } from '@aduana/metrics/runner/runner'
-import { startUpkeep } from '@aduana/metrics/runs/upkeep'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
-import { createMetricQueue } from '@aduana/queue/metric-queue'
-import { startMetricWorkers } from '@aduana/queue/metric-workers'
 import { createQueueObserver } from '@aduana/queue/observer'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
@@ -31,13 +26,13 @@ import { readSettings, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
 import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
-import type pg from 'pg'
 import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
 import { type ConsumingWatch, watchConsuming } from './health/consuming.ts'
 import type { Verdict } from './health/judge.ts'
 import { listenHealth } from './health/listener.ts'
 import { startWatchdog } from './health/watchdog.ts'
+import { startMetrics } from './metrics.ts'
 import { claimWorkFolder } from './work-folder.ts'
 
 /** The process ends with this code when it finds that it has stopped taking jobs; its supervisor starts it again. */
@@ -73,6 +68,8 @@ async function start(
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
   resources.add('artifact store', closeStore)
+  const outside = openOutsideFiles(settings)
+  resources.add('outside files', () => outside?.close())
   const workFolder = await claimWorkFolder(dataDir)
 
   const queue = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }
@@ -97,6 +94,7 @@ async function start(
     db,
     pool,
     store,
+    outside,
     engines: { small, large },
     publisher,
     logger,
@@ -163,35 +161,6 @@ async function registerMetrics(db: Database, logger: Logger): Promise<void> {
     if (!(error instanceof ProblemError)) throw error
     logger.error({ event: 'metrics.not_registered', err: error, details: error.extra })
   }
-}
-
-interface MetricsContext {
-  db: Database
-  pool: pg.Pool
-  logger: Logger
-  worker: string
-  queue: { redisUrl: string; prefix: string; logger: Logger }
-  resources: Resources
-}
-
-/** Start what makes numbers follow their data: the outbox, the runner, and who looks after runs. */
-function startMetrics(settings: WorkerSettings, context: MetricsContext): void {
-  const { db, pool, logger, worker, queue, resources } = context
-  const concurrency = settings.ADUANA_METRIC_CONCURRENCY
-  if (concurrency > 0) {
-    const runner = startRunner({ db, pool, logger, runner: worker, concurrency })
-    const metricWorkers = startMetricWorkers({ ...queue, concurrency, handler: runner.handle })
-    resources.add('metric runner', async () => {
-      await Promise.all([runner.stop(), metricWorkers.close()])
-    })
-  }
-  const upkeep = startUpkeep({ db, logger })
-  resources.add('metric upkeep', () => upkeep.stop())
-  const metricQueue = createMetricQueue(queue)
-  resources.add('metric queue', () => metricQueue.close())
-  const destinations = [runnerQueue(metricQueue)]
-  const outbox = startOutbox({ db, databaseUrl: settings.DATABASE_URL, destinations, logger })
-  resources.add('outbox', () => outbox.stop())
 }
 
 /** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */

@@ -7,6 +7,7 @@ export const MESSAGE_REFUSALS = {
   unknown_event_type: 'Events of this type are not taken in',
   invalid_event: 'The data of the event does not have the form of its type',
   unknown_run: 'There is no run with this id',
+  not_external: 'The metric is computed by Aduana itself',
   unknown_attempt: 'The run has not been asked for that often',
 } as const satisfies Record<string, string>
 export type MessageRefusal = keyof typeof MESSAGE_REFUSALS

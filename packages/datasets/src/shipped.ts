@@ -1,11 +1,12 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { checkDefinition } from './check.ts'
 import { dkt } from './shipped/dkt.ts'
+import { metricResults } from './shipped/metric-results.ts'
 import { orders } from './shipped/orders.ts'
 import { production } from './shipped/production.ts'
 
 /** The definitions that come with the program. */
-export const SHIPPED: readonly DatasetDefinition[] = [production, orders, dkt]
+export const SHIPPED: readonly DatasetDefinition[] = [production, orders, dkt, metricResults]
 
 /**
  * Reads a definition from JSON. Throws a ZodError when a part is malformed, an Error that lists every contradiction

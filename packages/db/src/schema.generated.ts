@@ -168,10 +168,12 @@ export interface Imports {
   declared_window: string | null;
   delimiter: string | null;
   encoding: string | null;
+  expected_records: Int8 | null;
   file_name: string;
   found_window: string | null;
   import_no: Generated<number>;
   job_id: string;
+  manifest: Json | null;
   mode: string;
   on_conflict: Generated<string>;
   require_approval: Generated<boolean>;
@@ -249,6 +251,15 @@ export interface MetricDependencies {
   needs_metric_id: string | null;
   required_days: number | null;
   series_id: string | null;
+}
+
+export interface MetricResult {
+  company: string | null;
+  date: string;
+  id: Int8;
+  metric: string;
+  value: Numeric;
+  warehouse: string | null;
 }
 
 export interface MetricRunPendingDatasets {
@@ -494,6 +505,7 @@ export interface DB {
   load_previews: LoadPreviews;
   metric_definition: MetricDefinition;
   metric_dependencies: MetricDependencies;
+  metric_result: MetricResult;
   metric_run_pending_datasets: MetricRunPendingDatasets;
   metric_runs: MetricRuns;
   metric_versions: MetricVersions;

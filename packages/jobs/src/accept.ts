@@ -6,17 +6,14 @@ import { hasRole, type Principal } from '@aduana/contracts/identity'
 import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
-import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
-import { appendEvent } from '@aduana/db/event-log'
-import { jsonb } from '@aduana/db/jsonb'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
+import { enterImport } from './enter-import.ts'
 import { type Once, once, type RepeatableRequest } from './once.ts'
 import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
-import { changeJob, wakeDispatchers } from './transitions.ts'
-import { claimWindows, type Window, waitForWindows } from './windows.ts'
+import type { Window } from './windows.ts'
 
 export interface AcceptContext extends QueueLimits {
   db: Database
@@ -40,7 +37,7 @@ export function newJobId(): string {
  * Accept a stored file as an import: from here on the job reaches a final state, whatever fails. Everything that can be
  * refused is refused here; Redis is not needed. A `repeatable` request is accepted once; the upload of a replayed one is
  * pointed at by nothing.
- * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_window`, `queue_full`, `already_imported`, `window_locked`,
+ * @throws ProblemError `forbidden`, `unknown_dataset`, `belongs_to_run`, `bad_window`, `queue_full`, `already_imported`, `window_locked`,
  * `idempotency_key_reused`
  */
 export async function acceptImport(
@@ -84,6 +81,11 @@ async function create(
   form: ImportForm,
 ): Promise<void> {
   const dataset = await readDataset(tx, form.dataset)
+  if (dataset.definition.origin === 'runs')
+    throw new ProblemError(
+      'belongs_to_run',
+      `The rows of ${dataset.code} come only with the results of runs of metrics.`,
+    )
   if (form.dryRun && form.requireApproval)
     throw new ProblemError(
       'bad_request',
@@ -93,12 +95,18 @@ async function create(
   const window = declaredWindow(dataset.definition, form)
   await holdRoom(tx)
   await ensureRoom(tx, limits, principal.tenant)
-  await insertImport(tx, principal, upload, { form, dataset, mode, window })
-  // A dry run changes nothing: it neither takes a window nor waits for one.
-  if (window && !form.dryRun)
-    await reserve(tx, { jobId: upload.jobId, datasetId: dataset.id, windows: [window] }, form)
-  await record(tx, principal, upload, dataset)
-  await wakeDispatchers(tx)
+  const { jobId, key, stored, fileName, mediaType } = upload
+  await enterImport(tx, {
+    ...form,
+    jobId,
+    dataset,
+    owner: principal,
+    file: { name: fileName, ...stored },
+    original: { key, mediaType },
+    mode,
+    window,
+    parameters: { ...form, fileName, mode },
+  })
 }
 
 /**
@@ -175,109 +183,6 @@ function refuseOutlandish(definition: DatasetDefinition, from: Day, to: Day): vo
       'bad_window',
       `The window ${from} to ${to} lies outside of what ${column.name} may be: ${column.min} to ${column.max}.`,
     )
-}
-
-interface Accepting {
-  form: ImportForm
-  dataset: RegisteredDataset
-  mode: LoadMode
-  window: Window | undefined
-}
-
-async function insertImport(
-  tx: Tx,
-  principal: Principal,
-  upload: Upload,
-  accepting: Accepting,
-): Promise<void> {
-  const { form, dataset, mode, window } = accepting
-  await tx
-    .insertInto('jobs')
-    .values({
-      id: upload.jobId,
-      type: 'import',
-      dataset_id: dataset.id,
-      user_id: principal.userId,
-      tenant: principal.tenant,
-      companies: principal.companies,
-      warehouses: principal.warehouses,
-      priority: form.priority,
-      start_at: form.startAt ?? null,
-      content_sha256: upload.stored.sha256,
-      forced: form.force,
-      dry_run: form.dryRun,
-      message: 'Waiting to be processed',
-      parameters: jsonb({ ...form, fileName: upload.fileName, mode }),
-    })
-    .execute()
-  await tx
-    .insertInto('imports')
-    .values({
-      job_id: upload.jobId,
-      dataset_id: dataset.id,
-      dataset_version: dataset.version,
-      mode,
-      file_name: upload.fileName,
-      bytes: upload.stored.bytes,
-      declared_window: window ? `[${window.from},${window.to})` : null,
-      scopes: window ? [window.scope] : [],
-      on_conflict: form.onConflict,
-      require_approval: form.requireApproval,
-      encoding: form.encoding ?? null,
-      delimiter: form.delimiter ?? null,
-    })
-    .execute()
-  await tx
-    .insertInto('artifacts')
-    .values({
-      job_id: upload.jobId,
-      name: 'original',
-      key: upload.key,
-      media_type: upload.mediaType,
-      bytes: upload.stored.bytes,
-      sha256: upload.stored.sha256,
-      attempt: 0,
-    })
-    .execute()
-}
-
-async function reserve(tx: Tx, claim: Parameters<typeof claimWindows>[1], form: ImportForm): Promise<void> {
-  const result = await claimWindows(tx, claim)
-  if (result.kind === 'held') return
-  if (form.onConflict === 'reject')
-    throw new ProblemError(
-      'window_locked',
-      `The window ${form.from} to ${form.to} overlaps one that job ${result.by} holds or waits for. Wait until it has ended, or send onConflict=wait (--on-conflict wait on the command line).`,
-      { jobId: result.by },
-    )
-  await waitForWindows(tx, claim)
-  await changeJob(
-    tx,
-    { jobId: claim.jobId, from: ['QUEUED'] },
-    { waiting_for: 'window', message: 'Waiting for the window' },
-  )
-}
-
-async function record(
-  tx: Tx,
-  principal: Principal,
-  upload: Upload,
-  dataset: RegisteredDataset,
-): Promise<void> {
-  const { jobId, fileName, stored } = upload
-  await appendEvent(tx, {
-    key: `${jobId}:accepted`,
-    jobId,
-    datasetId: dataset.id,
-    event: { type: 'job.accepted', dataset: dataset.code, fileName, bytes: stored.bytes },
-  })
-  await audit(tx, {
-    actor: principal.userId,
-    action: 'import.accept',
-    subjectType: 'job',
-    subjectId: jobId,
-    details: { dataset: dataset.code, fileName, bytes: stored.bytes, sha256: stored.sha256 },
-  })
 }
 
 async function alreadyImported(

@@ -8,6 +8,7 @@ import { violatedConstraint } from '@aduana/db/sql-errors'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { readJob } from './read.ts'
+import { refuseResults } from './refuse-results.ts'
 import { refuseExpired } from './retention-retry.ts'
 import { changeJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, waitForWindows } from './windows.ts'
@@ -16,7 +17,7 @@ import { claimWindows, waitForWindows } from './windows.ts'
  * Try a failed job again, from the stage that failed: what the stages before it left behind is used again. A declared
  * window is reserved anew; when it is taken, the job waits for it.
  * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`, `undo_open`,
- * `artifact_expired`
+ * `artifact_expired`, `belongs_to_run`
  */
 export async function retryJob(db: Database, principal: Principal, id: string): Promise<Job> {
   const job = await readJob(db, principal, id)
@@ -40,6 +41,7 @@ export async function retryJob(db: Database, principal: Principal, id: string): 
 }
 
 async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<void> {
+  await refuseResults(tx, id, 'Retry the run: its runner is asked again.')
   const waits = await reserveAgain(tx, id)
   const version = await changeJob(
     tx,

@@ -13,6 +13,7 @@ import { sql } from 'kysely'
 import { newJobId } from './accept.ts'
 import { type Once, once, type RepeatableRequest } from './once.ts'
 import { readJob } from './read.ts'
+import { refuseResults } from './refuse-results.ts'
 import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
 import { wakeDispatchers } from './transitions.ts'
 import { type LoadedImport, loadedImports, unwindingOf } from './undo-plan.ts'
@@ -30,7 +31,7 @@ import {
  * Accept to take an import back: a job of its own does it. What can be refused is refused here; the job checks again,
  * when it has the windows.
  * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_undone`, `undo_open`, `undo_expired`,
- * `undo_overlap`, `queue_full`, `idempotency_key_reused`
+ * `undo_overlap`, `queue_full`, `idempotency_key_reused`, `belongs_to_run`
  */
 export async function undoImport(
   context: QueueLimits & { db: Database },
@@ -79,6 +80,7 @@ async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoi
     .forUpdate()
     .executeTakeFirstOrThrow()
   refuseState(job)
+  await refuseResults(tx, id, 'Have the days of the metric recomputed instead.')
   await refuseOpenUndo(tx, id)
   const [first] = await loadedImports(tx, sql`j.id = ${id}`)
   if (!first)

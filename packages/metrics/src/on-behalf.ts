@@ -2,7 +2,7 @@ import { addDays } from '@aduana/contracts/dates'
 import { hasRole, type Principal, type Role } from '@aduana/contracts/identity'
 import type { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
-import { NearDay, type RecomputeRequest } from '@aduana/contracts/metrics/http'
+import type { RecomputeRequest } from '@aduana/contracts/metrics/http'
 import {
   type MetricRunDetail,
   type ProjectionAccepted,
@@ -19,6 +19,7 @@ import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.t
 import { saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/by-hand.ts'
 import { acceptProjectionUpdate } from './updates/accept.ts'
+import { refuseFarDays } from './updates/far-days.ts'
 
 /**
  * Have a metric computed for a range of days (`to` is the first day after it), once for all requests with the same key.
@@ -118,18 +119,6 @@ function withCode(code: string, definition: unknown): unknown {
 
 function mustBe({ role }: Principal, needed: Role, what: string): void {
   if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
-}
-
-function refuseFarDays({ days }: ProjectionUpdate): void {
-  const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
-  if (far)
-    throw new ProblemError(
-      'bad_request',
-      `The days ${far.from} to ${far.to} are not between 1900 and 2199.`,
-      {
-        errors: [{ field: 'days', message: 'from 1900 to 2199' }],
-      },
-    )
 }
 
 function refuseBeyond(

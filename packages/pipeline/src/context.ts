@@ -1,3 +1,4 @@
+import type { OutsideFiles } from '@aduana/artifacts/outside-files'
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { Database } from '@aduana/db/database'
 import type { Engine } from '@aduana/engine/engine'
@@ -13,6 +14,8 @@ export interface PipelineContext {
   /** One warm child for small files and one for large ones, so that a small file never waits behind a large one. */
   engines: { small: Engine; large: Engine }
   publisher: ProgressPublisher
+  /** Files that lie elsewhere; undefined where the settings name no region. */
+  outside: OutsideFiles | undefined
   logger: Logger
   /** Scratch folder of this process; a run's own folder is made inside it and removed afterwards. */
   workFolder: string

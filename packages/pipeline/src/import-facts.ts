@@ -2,6 +2,7 @@ import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definitio
 import { Day } from '@aduana/contracts/dates'
 import { ScopeList } from '@aduana/contracts/identity'
 import { JobType } from '@aduana/contracts/job-states'
+import { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -28,6 +29,8 @@ export const ImportFacts = z.object({
   warehouses: ScopeList,
   encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).nullable(),
   delimiter: z.string().nullable(),
+  expectedRecords: z.coerce.number().nullable(),
+  manifest: AnnouncedManifest.nullable(),
 })
 export type ImportFacts = z.infer<typeof ImportFacts>
 
@@ -40,7 +43,8 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
       i.require_approval as "requireApproval",
       case when i.declared_window is null then null else jsonb_build_object(
         'from', lower(i.declared_window)::text, 'to', upper(i.declared_window)::text) end as window,
-      i.scopes, j.companies, j.warehouses, i.encoding, i.delimiter
+      i.scopes, j.companies, j.warehouses, i.encoding, i.delimiter,
+      i.expected_records as "expectedRecords", i.manifest
     from jobs j join imports i on i.job_id = case j.type when 'undo' then j.parent_id else j.id end
       join dataset_versions v on v.dataset_id = i.dataset_id and v.version = i.dataset_version
     where j.id = ${jobId}`.execute(db)

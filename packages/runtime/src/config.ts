@@ -23,15 +23,38 @@ export const ArtifactSettings = z.object({
 })
 export type ArtifactSettings = z.infer<typeof ArtifactSettings>
 
-/** A bucket is reached by its region; the names of AWS itself, so that its other programs read the same. */
-function bucketNeedsRegion(settings: ArtifactSettings, context: z.RefinementCtx<ArtifactSettings>): void {
-  if (settings.ADUANA_ARTIFACTS_URL !== undefined && settings.AWS_REGION === undefined)
-    context.addIssue({
-      code: 'custom',
-      path: ['AWS_REGION'],
-      message: 'required, because ADUANA_ARTIFACTS_URL names a bucket',
-    })
+/** Parts of AWS, and services like it, are reached by a region, under the name that its other programs read. */
+function needsRegion(settings: object & ArtifactSettings, context: z.RefinementCtx): void {
+  if (settings.AWS_REGION !== undefined) return
+  const names: Readonly<Record<string, string>> = {
+    ADUANA_ARTIFACTS_URL: 'a bucket',
+    ADUANA_SNS_TOPIC_ARN: 'a topic',
+    ADUANA_SNS_FIFO_TOPIC_ARN: 'a topic',
+    ADUANA_SQS_QUEUE_URLS: 'a queue',
+  }
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined && String(value) !== '')
+  for (const [name] of given)
+    if (name in names)
+      context.addIssue({
+        code: 'custom',
+        path: ['AWS_REGION'],
+        message: `required, because ${name} names ${names[name]}`,
+      })
 }
+
+/** Several values in one setting, separated by commas. */
+const Listed = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+
+const TopicArn = (form: RegExp, example: string) =>
+  z.string().regex(form, `the ARN of a topic, as ${example}`)
 
 /** The settings that every process has. */
 export const CommonSettings = ArtifactSettings.extend({
@@ -69,19 +92,11 @@ export const ApiSettings = CommonSettings.extend({
   /** Of these, jobs of one tenant; four fifths of them unless said. */
   ADUANA_MAX_QUEUED_PER_TENANT: z.coerce.number().int().positive().optional(),
   /** Origins besides our own that may open a WebSocket, separated by commas. */
-  ADUANA_ORIGINS: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter(Boolean),
-    ),
+  ADUANA_ORIGINS: Listed,
   /** Proxies whose X-Forwarded-* headers are believed: addresses, networks or `loopback`, separated by commas. */
   ADUANA_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(10),
-}).superRefine(bucketNeedsRegion)
+}).superRefine(needsRegion)
 export type ApiSettings = z.infer<typeof ApiSettings>
 
 /** The settings of a worker. */
@@ -92,6 +107,17 @@ export const WorkerSettings = CommonSettings.extend({
   ADUANA_STAGE_CONCURRENCY: z.string().default(''),
   /** Computations of metrics that this worker runs at once; with 0 it computes none. */
   ADUANA_METRIC_CONCURRENCY: z.coerce.number().int().min(0).max(100).default(1),
+  /** Where the requests of runs are published; nowhere unless said. */
+  ADUANA_SNS_TOPIC_ARN: TopicArn(
+    /^arn:[a-z-]+:sns:[a-z0-9-]+:\d+:[\w-]{1,256}$/,
+    'arn:aws:sns:us-east-1:123456789012:aduana-runs',
+  ).optional(),
+  ADUANA_SNS_FIFO_TOPIC_ARN: TopicArn(
+    /^arn:[a-z-]+:sns:[a-z0-9-]+:\d+:[\w-]{1,251}\.fifo$/,
+    'arn:aws:sns:us-east-1:123456789012:aduana-runs.fifo',
+  ).optional(),
+  /** Queues from which dataset updates and the events of runners outside are taken in, separated by commas. */
+  ADUANA_SQS_QUEUE_URLS: Listed.pipe(z.array(z.url({ protocol: /^https?$/, error: 'addresses of queues' }))),
   /** Jobs that are processed at once in the whole fleet. */
   ADUANA_MAX_ACTIVE: z.coerce.number().int().positive().default(8),
   /** Jobs of one tenant that are processed at once. */
@@ -111,7 +137,7 @@ export const WorkerSettings = CommonSettings.extend({
   ADUANA_WATCHDOG_SECONDS: z.coerce.number().int().min(0).default(45),
   /** Where a worker answers /health/live and /health/ready; nowhere unless said. */
   ADUANA_HEALTH_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
-}).superRefine(bucketNeedsRegion)
+}).superRefine(needsRegion)
 export type WorkerSettings = z.infer<typeof WorkerSettings>
 
 /** Settings that are missing or wrong, each with what was expected. */

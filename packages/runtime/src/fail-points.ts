@@ -43,6 +43,8 @@ export const FAIL_POINTS = [
   'retention.after-commit',
   'queue.after-acknowledge',
   'outbox.after-send',
+  'inbox.before-commit',
+  'inbox.after-commit',
   'metrics.after-claim',
   'metrics.before-commit',
   'metrics.after-commit',

@@ -27,7 +27,7 @@ export interface TestS3 {
 
 /** What the emulator takes for credentials. */
 export const TEST_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test secret' }
-const REGION = 'us-east-1'
+export const TEST_REGION = 'us-east-1'
 
 /** Start one on a free port. */
 export async function createTestS3(): Promise<TestS3> {
@@ -46,7 +46,7 @@ export async function createTestS3(): Promise<TestS3> {
   const endpoint = await server.listen({ port: 0, host: '127.0.0.1' })
   const client = new S3Client({
     endpoint,
-    region: REGION,
+    region: TEST_REGION,
     forcePathStyle: true,
     credentials: TEST_CREDENTIALS,
   })
@@ -60,7 +60,7 @@ export async function createTestS3(): Promise<TestS3> {
     environment: (bucket, prefix) => ({
       ADUANA_ARTIFACTS_URL: `s3://${bucket}${prefix ? `/${prefix}` : ''}`,
       ADUANA_S3_PATH_STYLE: 'true',
-      AWS_REGION: REGION,
+      AWS_REGION: TEST_REGION,
       AWS_ENDPOINT_URL: endpoint,
       AWS_ACCESS_KEY_ID: TEST_CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: TEST_CREDENTIALS.secretAccessKey,

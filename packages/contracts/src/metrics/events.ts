@@ -84,15 +84,20 @@ export type MetricRunHeartbeat = z.infer<typeof MetricRunHeartbeat>
  * the manifest lists: they are imported, and the run has succeeded once they are in place.
  */
 export const MetricRunCompleted = z.discriminatedUnion('status', [
-  z.strictObject({
-    ...OfRun,
-    status: z.literal('succeeded'),
-    /** Values that it has written, or that are in the files. */
-    rowCount: z.int().nonnegative(),
-    /** The days whose values it has written or taken away: what depends on them is computed next. */
-    days: z.array(DayRange).max(10_000),
-    manifest: ManifestPointer.optional(),
-  }),
+  z
+    .strictObject({
+      ...OfRun,
+      status: z.literal('succeeded'),
+      /** Values that it has written, or that are in the files. */
+      rowCount: z.int().nonnegative(),
+      /** The days whose values it has written or taken away: what depends on them is computed next. */
+      days: z.array(DayRange).max(10_000),
+      manifest: ManifestPointer.optional(),
+    })
+    .refine(({ manifest, days }) => manifest === undefined || days.length > 0, {
+      error: 'results need the days that they are of',
+      path: ['days'],
+    }),
   z.strictObject({
     ...OfRun,
     status: z.literal('failed'),
@@ -110,6 +115,16 @@ export const METRIC_EVENTS = {
   'aduana.metric_run.completed': MetricRunCompleted,
 } as const
 export type MetricEventType = keyof typeof METRIC_EVENTS
+
+/** What others may send: the type and the data of an event that comes in. */
+export const IncomingEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('aduana.projection.updated'), data: ProjectionUpdate }),
+  z.object({ type: z.literal('aduana.metric_run.started'), data: MetricRunStarted }),
+  z.object({ type: z.literal('aduana.metric_run.heartbeat'), data: MetricRunHeartbeat }),
+  z.object({ type: z.literal('aduana.metric_run.completed'), data: MetricRunCompleted }),
+])
+export type IncomingEvent = z.infer<typeof IncomingEvent>
+export const INCOMING_TYPES: readonly string[] = IncomingEvent.options.map(({ shape }) => shape.type.value)
 
 /** The envelope of every message that enters or leaves: CloudEvents 1.0, structured mode. */
 export const CloudEvent = z.looseObject({

@@ -11,6 +11,9 @@ const S3Url = z
 export const ManifestPointer = z.strictObject({ url: S3Url, sha256: Sha256 })
 export type ManifestPointer = z.infer<typeof ManifestPointer>
 
+/** The dataset into which the results of runs are imported. */
+export const RESULTS_DATASET = 'metric_results'
+
 /** Larger manifests are refused: this is many thousand files. */
 export const MOST_MANIFEST_BYTES = 8 * 1024 * 1024
 
@@ -23,7 +26,7 @@ export const ResultManifest = z.strictObject({
   attempt: z.int().positive(),
   metric: MetricCode,
   /** Values in all files together. */
-  rowCount: z.int().positive(),
+  rowCount: z.int().nonnegative(),
   files: z
     .array(
       z.strictObject({
@@ -38,3 +41,11 @@ export const ResultManifest = z.strictObject({
     .max(10_000),
 })
 export type ResultManifest = z.infer<typeof ResultManifest>
+
+/** A manifest as a run has announced it, with what it must say. */
+export const AnnouncedManifest = ManifestPointer.extend({
+  runId: z.uuid(),
+  attempt: z.int().positive(),
+  metric: MetricCode,
+})
+export type AnnouncedManifest = z.infer<typeof AnnouncedManifest>

@@ -37,7 +37,12 @@ export function deliver(options: DeliverOptions): Promise<Delivered> {
     if (rows.length === 0) return { sent: 0, failed: 0 }
     const errors = new Map<string, string>()
     const events = rows.flatMap((row) => readable(row, errors))
-    await Promise.all(destinations.map((destination) => sendTo(destination, events, errors, logger)))
+    const wanted = destinations.map((destination) => ({
+      destination,
+      events: wantedBy(destination, events, errors),
+    }))
+    refuseUnwanted(events, wanted, errors)
+    await Promise.all(wanted.map((part) => sendTo(part, errors, logger)))
     await failPoint('outbox.after-send')
     const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
     await markSent(tx, sent)
@@ -69,33 +74,60 @@ function readable({ id, event_key: key, type, body }: Row, errors: Map<string, s
   return []
 }
 
-async function sendTo(
+interface Part {
+  destination: Destination
+  events: readonly OutboundEvent[]
+}
+
+function fail(errors: Map<string, string>, id: string, said: string): void {
+  const before = errors.get(id)
+  errors.set(id, (before === undefined ? said : `${before}; ${said}`).slice(0, 2000))
+}
+
+function failAt({ name }: Destination, errors: Map<string, string>, id: string, error: unknown): void {
+  fail(errors, id, `${name}: ${error instanceof Error ? error.message : String(error)}`)
+}
+
+function wantedBy(
   destination: Destination,
   events: readonly OutboundEvent[],
   errors: Map<string, string>,
+): OutboundEvent[] {
+  return events.filter((event) => {
+    try {
+      return destination.wants(event)
+    } catch (error) {
+      failAt(destination, errors, event.id, error)
+      return false
+    }
+  })
+}
+
+/** What nobody wants here waits for a process that knows who does. */
+function refuseUnwanted(
+  events: readonly OutboundEvent[],
+  parts: readonly Part[],
+  errors: Map<string, string>,
+): void {
+  const wanted = new Set(parts.flatMap((part) => part.events.map(({ id }) => id)))
+  for (const { id } of events)
+    if (!wanted.has(id) && !errors.has(id))
+      fail(errors, id, 'nobody takes it here: is ADUANA_SNS_TOPIC_ARN set for every worker?')
+}
+
+async function sendTo(
+  { destination, events: wanted }: Part,
+  errors: Map<string, string>,
   logger: Logger,
 ): Promise<void> {
-  const wanted: OutboundEvent[] = []
-  const fail = (id: string, error: unknown) => {
-    const said = `${destination.name}: ${error instanceof Error ? error.message : String(error)}`
-    const before = errors.get(id)
-    errors.set(id, (before === undefined ? said : `${before}; ${said}`).slice(0, 2000))
-  }
-  for (const event of events) {
-    try {
-      if (destination.wants(event)) wanted.push(event)
-    } catch (error) {
-      fail(event.id, error)
-    }
-  }
   if (wanted.length === 0) return
   try {
     const refused = await inTime((signal) => destination.send(wanted, signal))
-    for (const [id, error] of refused) fail(id, error)
+    for (const [id, error] of refused) failAt(destination, errors, id, error)
     if (refused.size > 0)
       logger.warn({ event: 'outbox.partly_refused', destination: destination.name, events: refused.size })
   } catch (error) {
-    for (const { id } of wanted) fail(id, error)
+    for (const { id } of wanted) failAt(destination, errors, id, error)
     logger.warn({
       event: 'outbox.not_taken',
       destination: destination.name,

@@ -2,6 +2,7 @@ import type { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { type Announcement, announcesFiles, importResults } from '../results/announce.ts'
 import { lockRunsOf, runOfEvent } from './classify.ts'
 import { toMultirange } from './days.ts'
 import { type Ending, endRuns } from './end.ts'
@@ -10,7 +11,8 @@ import { lockWithDependents } from './locks.ts'
 /**
  * Runners are done, well or not. What comes twice, late or for an attempt that was given up changes nothing; what comes
  * before anybody saw the run begin counts. The values of a succeeded run are in place when this transaction commits:
- * the metrics that need them are asked for in it. Answers what became of each event, in their order.
+ * the metrics that need them are asked for in it. If they are in files, these are to be imported first; until then the
+ * run goes on. Answers what became of each event, in their order.
  * @throws RunEventError for a run or an attempt that does not exist
  */
 export async function runsCompleted(
@@ -20,13 +22,16 @@ export async function runsCompleted(
   const locked = await lockWithDependents(tx, await metricsOf(tx, events))
   const runs = await lockRunsOf(tx, events)
   const endings = new Map<string, Ending>()
+  const announcements = new Map<string, Announcement>()
   const outcomes = events.map((event): RunEventOutcome => {
     const run = runOfEvent(runs, event)
     if (typeof run === 'string') return run
-    if (endings.has(run.id)) return 'duplicate'
-    endings.set(run.id, endingOf(event))
+    if (run.job_id !== null || endings.has(run.id) || announcements.has(run.id)) return 'duplicate'
+    if (announcesFiles(event)) announcements.set(run.id, event)
+    else endings.set(run.id, endingOf(event))
     return 'applied'
   })
+  for (const announcement of announcements.values()) await importResults(tx, announcement)
   if (endings.size > 0) await endRuns(tx, [...endings.values()], locked)
   return outcomes
 }
@@ -40,9 +45,8 @@ export async function runCompleted(tx: Tx, event: MetricRunCompleted): Promise<R
 function endingOf(event: MetricRunCompleted): Ending {
   const { runId: id, attempt } = event
   if (event.status === 'failed') return { id, attempt, to: 'FAILED', error: event.error }
-  const { rowCount, days, manifest } = event
-  const done = { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(days) } as const
-  return manifest ? { ...done, manifest } : done
+  const { rowCount, days } = event
+  return { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(days) }
 }
 
 /** The metrics of runs; which these are never changes. */

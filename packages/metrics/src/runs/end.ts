@@ -13,6 +13,8 @@ import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.
 interface RunError {
   code: string
   detail: string
+  /** The import of its results, where that is why. */
+  job?: string
 }
 
 /** How a run ends. */

@@ -45,6 +45,7 @@ export async function requestRuns(
       row_count: null,
       output_days: null,
       manifest: null,
+      job_id: null,
       error: null,
     },
   )

@@ -27,8 +27,8 @@ interface Silent {
 /**
  * Give up on runners that say nothing: a run that nobody has begun within the `startSeconds` of its metric, or whose
  * runner has been silent for its `heartbeatSeconds`, is TIMED_OUT, and asked for again after a while (10 s, 20 s …).
- * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be
- * `gone` are silent already. Call it every few seconds, in a transaction of its own.
+ * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be `gone` are silent already; one whose results are being
+ * imported has nothing more to say. Call it every few seconds, in a transaction of its own.
  */
 export async function timeOutSilent(
   tx: Tx,
@@ -62,12 +62,12 @@ async function findSilent(tx: Tx, now: Date, gone: readonly string[]): Promise<S
   const rows = await sql<{ id: string; metric_id: string; status: string; attempt: number }>`
     select r.id, r.metric_id, r.status, r.attempt
     from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
-    where (r.status = 'REQUESTED'
+    where r.job_id is null and ((r.status = 'REQUESTED'
         and r.requested_at + coalesce((v.definition ->> 'startSeconds')::integer, 300) * interval '1 second' < ${at})
       or (r.status = 'RUNNING' and coalesce(r.last_heartbeat_at, r.started_at, r.requested_at)
         + coalesce((v.definition ->> 'heartbeatSeconds')::integer, 60) * interval '1 second' < ${at})
       or (r.status = 'RUNNING' and r.runner = any (${gone}::text[]))
-      or (r.status = 'TIMED_OUT' and coalesce(r.retry_at, r.updated_at) <= ${at})`.execute(tx)
+      or (r.status = 'TIMED_OUT' and coalesce(r.retry_at, r.updated_at) <= ${at}))`.execute(tx)
   return rows.rows.map((row) => ({
     runId: row.id,
     metricId: row.metric_id,

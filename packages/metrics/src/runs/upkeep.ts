@@ -1,6 +1,7 @@
 import { type Database, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
+import { failUnloaded } from '../results/unloaded.ts'
 import { startRounds } from '../rounds.ts'
 import { findDeadRunners } from '../runner/dead.ts'
 import { expirePending } from '../updates/expire.ts'
@@ -14,7 +15,7 @@ const EVERY_MS = 2000
 
 /**
  * Look after runs every two seconds: those whose runner is silent time out, those that timed out are asked for again, those
- * whose datasets did not come expire. In any number of processes; one at a time does it, by the database's clock.
+ * whose datasets did not come expire, those whose results could not be imported fail. In any number of processes; one at a time does it, by the database's clock.
  */
 export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): Upkeep {
   const rounds = startRounds({
@@ -22,6 +23,7 @@ export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): U
     round: async () => {
       await lookAfterSilent(db, logger)
       await lookAfterPending(db, logger)
+      await lookAfterResults(db, logger)
     },
     onError: (error) => logger.warn({ event: 'metric_upkeep.round_failed', err: error }),
   })
@@ -55,6 +57,15 @@ async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
     const expired = await expirePending(tx, now)
     if (expired.length > 0)
       logger.warn({ event: 'metric_upkeep.expired', runs: expired.length, first: expired[0] })
+  })
+}
+
+async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    if (!(await turnAt(tx, 'results'))) return
+    const failed = await failUnloaded(tx)
+    if (failed.length > 0)
+      logger.warn({ event: 'metric_upkeep.results_not_loaded', runs: failed.length, first: failed[0] })
   })
 }
 

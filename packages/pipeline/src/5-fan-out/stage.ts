@@ -1,11 +1,15 @@
 import { completeJob } from '@aduana/jobs/finish'
 import { OvertakenError } from '@aduana/jobs/stage-log'
+import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOut as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outputs.ts'
 import { readCounts } from './counts.ts'
 
-/** Fan-out: the dataset update that the load has recorded is passed on to the metrics, and the import is complete. */
+/**
+ * Fan-out: the dataset update that the load has recorded is passed on to the metrics, loaded results become the values of
+ * their metric, and the import is complete.
+ */
 export const fanOut: Stage = { name: 'fan-out', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -16,12 +20,13 @@ async function work(job: StageJob): Promise<StageResult> {
   const loaded = undone ?? (await readOutput(context.db, run.jobId, 'load', LoadOutput))
   return {
     kind: 'done',
-    commit: async (tx) => {
+    commit: async (tx, client) => {
+      const published = facts.manifest ? await publishResults(tx, client, run.jobId) : undefined
       await passOn(tx, loaded.updateId)
       const counts = await readCounts(tx, run.jobId)
       const message = undone
         ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
-        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates`
+        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates${published === undefined ? '' : `. ${published}`}`
       if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
         throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
       return {}

@@ -1,0 +1,50 @@
+import { parseArgs } from 'node:util'
+import { createSnsClient, createSqsClient } from '@aduana/messaging/clients'
+import { prepareMessaging } from '@aduana/messaging/prepare'
+import { readSettings } from '@aduana/runtime/config'
+import { z } from 'zod'
+
+const USAGE = `npm run aws:prepare -- [--prefix aduana]
+
+Makes the topics and queues of an installation in the region AWS_REGION, with the credentials of the SDK's usual chain,
+and prints the settings of the workers. What is there already stays as it is.
+`
+const Settings = z.object({ AWS_REGION: z.string().min(1) })
+const Prefix = z.string().regex(/^[A-Za-z0-9_-]{1,60}$/, 'letters, digits, - and _')
+
+/** Make topics and queues, and say which settings name them. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      prefix: { type: 'string', default: 'aduana' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(USAGE)
+    return
+  }
+  const { AWS_REGION: region } = readSettings(Settings, process.env)
+  const [sns, sqs] = [createSnsClient({ region }), createSqsClient({ region })]
+  try {
+    const made = await prepareMessaging(sns, sqs, Prefix.parse(values.prefix))
+    process.stdout.write(
+      [
+        `AWS_REGION=${region}`,
+        `ADUANA_SNS_TOPIC_ARN=${made.topicArn}`,
+        `ADUANA_SNS_FIFO_TOPIC_ARN=${made.fifoTopicArn}`,
+        `ADUANA_SQS_QUEUE_URLS=${made.queueUrl}`,
+        `# dead letters: ${made.deadLetterUrl}`,
+        '',
+      ].join('\n'),
+    )
+  } finally {
+    sns.destroy()
+    sqs.destroy()
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+})

@@ -1,0 +1,153 @@
+import type { Stored } from '@aduana/artifacts/store'
+import type { LoadMode } from '@aduana/contracts/dataset-definition'
+import type { Day } from '@aduana/contracts/dates'
+import type { Principal } from '@aduana/contracts/identity'
+import type { ImportForm } from '@aduana/contracts/jobs'
+import { ProblemError } from '@aduana/contracts/problems'
+import type { RegisteredDataset } from '@aduana/datasets/registry'
+import { audit } from '@aduana/db/audit'
+import type { Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { jsonb } from '@aduana/db/jsonb'
+import { changeJob, wakeDispatchers } from './transitions.ts'
+import { claimWindows, type Window, waitForWindows } from './windows.ts'
+
+/** An import that may be, with everything that is written down of it. */
+export interface EnteredImport
+  extends Pick<
+    ImportForm,
+    'force' | 'dryRun' | 'requireApproval' | 'onConflict' | 'priority' | 'startAt' | 'encoding' | 'delimiter'
+  > {
+  jobId: string
+  dataset: RegisteredDataset
+  /** In whose name, and for which companies and warehouses. */
+  owner: Pick<Principal, 'userId' | 'tenant' | 'companies' | 'warehouses'>
+  /** What identifies the bytes: those of the file, or of the manifest that lists the files. */
+  file: Stored & { name: string }
+  /** Where the file is kept. */
+  original?: { key: string; mediaType: string }
+  /** What lists the files that are still to be collected. */
+  manifest?: Readonly<Record<string, unknown>>
+  expectedRecords?: number | undefined
+  mode: LoadMode
+  window: Window | undefined
+  /** What users are shown of it. */
+  parameters: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Write down an import: its job, its file, its declared window, the event and the audit. It is dispatched when the
+ * transaction commits. @throws ProblemError `window_locked`
+ */
+export async function enterImport(tx: Tx, entry: EnteredImport): Promise<void> {
+  await insertJob(tx, entry)
+  await insertImport(tx, entry)
+  if (entry.original) await insertOriginal(tx, entry, entry.original)
+  // A dry run changes nothing: it neither takes a window nor waits for one.
+  if (entry.window && !entry.dryRun) await reserve(tx, entry, entry.window)
+  await record(tx, entry)
+  await wakeDispatchers(tx)
+}
+
+async function insertJob(tx: Tx, entry: EnteredImport): Promise<void> {
+  const { owner } = entry
+  await tx
+    .insertInto('jobs')
+    .values({
+      id: entry.jobId,
+      type: 'import',
+      dataset_id: entry.dataset.id,
+      user_id: owner.userId,
+      tenant: owner.tenant,
+      companies: owner.companies,
+      warehouses: owner.warehouses,
+      priority: entry.priority,
+      start_at: entry.startAt ?? null,
+      content_sha256: entry.file.sha256,
+      forced: entry.force,
+      dry_run: entry.dryRun,
+      message: 'Waiting to be processed',
+      parameters: jsonb(entry.parameters),
+    })
+    .execute()
+}
+
+async function insertImport(tx: Tx, entry: EnteredImport): Promise<void> {
+  const { dataset, window } = entry
+  await tx
+    .insertInto('imports')
+    .values({
+      job_id: entry.jobId,
+      dataset_id: dataset.id,
+      dataset_version: dataset.version,
+      mode: entry.mode,
+      file_name: entry.file.name,
+      bytes: entry.file.bytes,
+      declared_window: window ? `[${window.from},${window.to})` : null,
+      scopes: window ? [window.scope] : [],
+      on_conflict: entry.onConflict,
+      require_approval: entry.requireApproval,
+      encoding: entry.encoding ?? null,
+      delimiter: entry.delimiter ?? null,
+      expected_records: entry.expectedRecords ?? null,
+      manifest: entry.manifest ? jsonb(entry.manifest) : null,
+    })
+    .execute()
+}
+
+async function insertOriginal(
+  tx: Tx,
+  { jobId, file }: EnteredImport,
+  original: { key: string; mediaType: string },
+): Promise<void> {
+  await tx
+    .insertInto('artifacts')
+    .values({
+      job_id: jobId,
+      name: 'original',
+      key: original.key,
+      media_type: original.mediaType,
+      bytes: file.bytes,
+      sha256: file.sha256,
+      attempt: 0,
+    })
+    .execute()
+}
+
+async function reserve(tx: Tx, entry: EnteredImport, window: Window): Promise<void> {
+  const claim = { jobId: entry.jobId, datasetId: entry.dataset.id, windows: [window] }
+  const result = await claimWindows(tx, claim)
+  if (result.kind === 'held') return
+  if (entry.onConflict === 'reject') throw windowLocked(window, result.by)
+  await waitForWindows(tx, claim)
+  await changeJob(
+    tx,
+    { jobId: claim.jobId, from: ['QUEUED'] },
+    { waiting_for: 'window', message: 'Waiting for the window' },
+  )
+}
+
+function windowLocked({ from, to }: { from: Day | null; to: Day | null }, jobId: string): ProblemError {
+  return new ProblemError(
+    'window_locked',
+    `The window ${from} to ${to} overlaps one that job ${jobId} holds or waits for. Wait until it has ended, or send onConflict=wait (--on-conflict wait on the command line).`,
+    { jobId },
+  )
+}
+
+async function record(tx: Tx, { jobId, dataset, file, owner }: EnteredImport): Promise<void> {
+  const { name: fileName, bytes, sha256 } = file
+  await appendEvent(tx, {
+    key: `${jobId}:accepted`,
+    jobId,
+    datasetId: dataset.id,
+    event: { type: 'job.accepted', dataset: dataset.code, fileName, bytes },
+  })
+  await audit(tx, {
+    actor: owner.userId,
+    action: 'import.accept',
+    subjectType: 'job',
+    subjectId: jobId,
+    details: { dataset: dataset.code, fileName, bytes, sha256 },
+  })
+}

@@ -1,0 +1,26 @@
+/**
+ * The text of a message that came over a queue: its body, or what a notification of SNS carries when the queue is
+ * subscribed to a topic without raw delivery (`Type`, `TopicArn`, `Message`; see "Parsing message formats" in the guide
+ * of SNS).
+ */
+export function textOf(body: string): string {
+  if (!body.includes('"TopicArn"')) return body
+  try {
+    const parsed: unknown = JSON.parse(body)
+    return isNotification(parsed) ? parsed.Message : body
+  } catch {
+    // Not JSON: whoever reads the body says so.
+    return body
+  }
+}
+
+function isNotification(value: unknown): value is { Message: string } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'Type' in value &&
+    value.Type === 'Notification' &&
+    'Message' in value &&
+    typeof value.Message === 'string'
+  )
+}

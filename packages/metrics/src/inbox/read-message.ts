@@ -1,0 +1,43 @@
+import type { MessageRefusal } from '@aduana/contracts/messages'
+import { CloudEvent, INCOMING_TYPES, IncomingEvent } from '@aduana/contracts/metrics/events'
+import type { z } from 'zod'
+
+/** Why a message is refused for good. */
+export interface Refusal {
+  code: string
+  detail: string
+}
+
+/** Read the text of a message: a CloudEvent of one of the types that come in, or why it is refused. */
+export function readMessage(text: string): { event: IncomingEvent } | { refusal: Refusal } {
+  const json = parse(text)
+  if (json === undefined)
+    return refusal('not_json', 'The message is not JSON. Send a CloudEvent in structured JSON mode.')
+  const envelope = CloudEvent.safeParse(json.value)
+  if (!envelope.success)
+    return refusal('not_a_cloud_event', `${problemsOf(envelope.error)}. See CloudEvents 1.0.`)
+  const { type, data } = envelope.data
+  if (!INCOMING_TYPES.includes(type))
+    return refusal('unknown_event_type', `The type is "${type}". Taken in are ${INCOMING_TYPES.join(', ')}.`)
+  const event = IncomingEvent.safeParse({ type, data })
+  return event.success
+    ? { event: event.data }
+    : refusal('invalid_event', `${type}: ${problemsOf(event.error)}.`)
+}
+
+function parse(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(code: MessageRefusal, detail: string): { refusal: Refusal } {
+  return { refusal: { code, detail } }
+}
+
+function problemsOf(error: z.ZodError): string {
+  const problems = error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
+  return problems.slice(0, 5).join('; ')
+}

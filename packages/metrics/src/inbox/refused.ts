@@ -1,0 +1,66 @@
+import type { Principal } from '@aduana/contracts/identity'
+import { MessageRefused, type RefusedMessage, type RefusedMessageQuery } from '@aduana/contracts/messages'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, inTransaction } from '@aduana/db/database'
+import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import type { Page } from '@aduana/jobs/read'
+import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { logEvents } from '../runs/log.ts'
+import type { Refusal } from './read-message.ts'
+import type { InboxContext } from './take-in.ts'
+
+/** Keep a message that is refused, once, with the reason; it comes again when that cannot be done now. */
+export async function refuseMessage(
+  { db, logger, queue }: InboxContext,
+  { id, text }: QueueMessage,
+  { code, detail }: Refusal,
+): Promise<Verdict> {
+  const event: MessageRefused = {
+    type: 'message.refused',
+    queue,
+    messageId: id,
+    code,
+    detail: detail.slice(0, 4000),
+    // A text that is no proper Unicode is none that PostgreSQL holds.
+    body: Buffer.from(text).toString('utf8'),
+  }
+  try {
+    await inTransaction(db, (tx) => logEvents(tx, [{ key: `message:${id}:refused`, event }]))
+    return 'refused'
+  } catch (error) {
+    logger.warn({ event: 'inbox.refusal_not_kept', queue, messageId: id, err: error })
+    return 'again'
+  }
+}
+
+const Cursor = z.tuple([z.string().regex(/^\d{1,19}$/)])
+
+/** The messages that were refused, newest first. @throws ProblemError `forbidden` */
+export async function listRefused(
+  db: Database,
+  principal: Principal,
+  query: RefusedMessageQuery,
+): Promise<Page<RefusedMessage>> {
+  if (principal.role !== 'admin' || principal.companies !== null || principal.warehouses !== null)
+    throw new ProblemError(
+      'forbidden',
+      'Refused messages may be of any company: they are shown to admins of all companies and warehouses.',
+    )
+  const before = query.cursor === undefined ? null : decodeCursor(Cursor, query.cursor)[0]
+  const rows = await sql<{ id: string; body: unknown; occurred_at: Date }>`
+    select id, body, occurred_at from event_log where type = 'message.refused'
+      and (${before}::bigint is null or id < ${before}::bigint)
+    order by id desc limit ${query.limit + 1}`.execute(db)
+  const shown = rows.rows.slice(0, query.limit)
+  const last = shown.at(-1)
+  const more = rows.rows.length > query.limit && last !== undefined
+  return {
+    items: shown.map(({ body, occurred_at }) => {
+      const { type: _, ...message } = MessageRefused.parse(body)
+      return { ...message, at: occurred_at.toISOString() }
+    }),
+    next: more ? encodeCursor([last.id]) : null,
+  }
+}

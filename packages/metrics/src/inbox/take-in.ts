@@ -1,0 +1,146 @@
+import type { IncomingEvent } from '@aduana/contracts/metrics/events'
+import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
+import { failPoint } from '@aduana/runtime/fail-points'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import { runsCompleted } from '../runs/completed.ts'
+import { RunEventError } from '../runs/event-problem.ts'
+import { runsAlive } from '../runs/heartbeat.ts'
+import { runsStarted } from '../runs/started.ts'
+import { acceptProjectionUpdate } from '../updates/accept.ts'
+import { refuseFarDays } from '../updates/far-days.ts'
+import { refuseOwnRuns } from './own-runs.ts'
+import { type Refusal, readMessage } from './read-message.ts'
+import { refuseMessage } from './refused.ts'
+
+export interface InboxContext {
+  db: Database
+  logger: Logger
+  /** Where the messages came from, for the log. */
+  queue: string
+}
+
+interface Read<Event extends IncomingEvent = IncomingEvent> {
+  message: QueueMessage
+  event: Event
+}
+
+/** What became of an event: how it was applied, why it never can be, or that it could not be looked at now. */
+type Fate =
+  | { kind: 'taken'; outcome: RunEventOutcome }
+  | { kind: 'refused'; refusal: Refusal }
+  | { kind: 'again' }
+
+type OfType<Type extends IncomingEvent['type']> = Extract<IncomingEvent, { type: Type }>
+
+/**
+ * Take messages in, in whatever order they come: what says the same twice, or comes late, changes nothing. Each is done
+ * when this has committed it; what can never be taken in is kept with the reason, and what cannot be now comes again.
+ */
+export async function takeIn(context: InboxContext, messages: readonly QueueMessage[]): Promise<Verdict[]> {
+  const fates = new Map<QueueMessage, Fate>()
+  const read: Read[] = []
+  for (const message of messages) {
+    const found = readMessage(message.text)
+    if ('event' in found) read.push({ message, event: found.event })
+    else fates.set(message, { kind: 'refused', refusal: found.refusal })
+  }
+  // Of one run they are most useful in this order; none needs it.
+  await together(context, fates, ofType(read, 'aduana.metric_run.started'), runsStarted)
+  await together(context, fates, ofType(read, 'aduana.metric_run.heartbeat'), runsAlive)
+  await together(context, fates, ofType(read, 'aduana.metric_run.completed'), runsCompleted)
+  for (const update of ofType(read, 'aduana.projection.updated'))
+    fates.set(update.message, await takeUpdate(context, update))
+  return Promise.all(messages.map((message) => conclude(context, message, fates.get(message))))
+}
+
+function ofType<Type extends IncomingEvent['type']>(read: readonly Read[], type: Type): Read<OfType<Type>>[] {
+  return read.filter((one): one is Read<OfType<Type>> => one.event.type === type)
+}
+
+type OfRun = OfType<
+  'aduana.metric_run.started' | 'aduana.metric_run.heartbeat' | 'aduana.metric_run.completed'
+>
+
+/** Apply events of runs in one transaction; if that fails, each in its own, so that one holds up no other. */
+async function together<Event extends OfRun>(
+  context: InboxContext,
+  fates: Map<QueueMessage, Fate>,
+  read: readonly Read<Event>[],
+  apply: (tx: Tx, events: readonly Event['data'][]) => Promise<RunEventOutcome[]>,
+): Promise<void> {
+  if (read.length === 0) return
+  const take = (some: readonly Read<Event>[]) =>
+    patiently(context.db, async (tx) => {
+      const events = some.map(({ event }) => event.data)
+      await refuseOwnRuns(tx, events)
+      return apply(tx, events)
+    })
+  try {
+    const outcomes = await take(read)
+    for (const [at, { message }] of read.entries())
+      fates.set(message, { kind: 'taken', outcome: outcomes[at] ?? 'duplicate' })
+  } catch (error) {
+    if (read.length === 1)
+      for (const { message } of read) fates.set(message, fateAfter(context, message, error))
+    else for (const one of read) await together(context, fates, [one], apply)
+  }
+}
+
+async function takeUpdate(
+  context: InboxContext,
+  { message, event }: Read<OfType<'aduana.projection.updated'>>,
+): Promise<Fate> {
+  try {
+    refuseFarDays(event.data)
+    const { fresh } = await patiently(context.db, (tx) => acceptProjectionUpdate(tx, event.data))
+    return { kind: 'taken', outcome: fresh ? 'applied' : 'duplicate' }
+  } catch (error) {
+    return fateAfter(context, message, error)
+  }
+}
+
+/** Whoever holds a lock may hang: then the messages come again. */
+async function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const result = await inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = '20s'`.execute(tx)
+    const done = await work(tx)
+    await failPoint('inbox.before-commit')
+    return done
+  })
+  await failPoint('inbox.after-commit')
+  return result
+}
+
+function fateAfter({ logger, queue }: InboxContext, { id }: QueueMessage, error: unknown): Fate {
+  if (error instanceof RunEventError || error instanceof ProblemError)
+    return { kind: 'refused', refusal: { code: error.code, detail: error.message } }
+  logger.warn({ event: 'inbox.comes_again', queue, messageId: id, err: error })
+  return { kind: 'again' }
+}
+
+async function conclude(
+  context: InboxContext,
+  message: QueueMessage,
+  fate: Fate | undefined,
+): Promise<Verdict> {
+  const { logger, queue } = context
+  if (fate === undefined || fate.kind === 'again') return 'again'
+  if (fate.kind === 'taken') {
+    logger.info({ event: 'inbox.taken', queue, messageId: message.id, outcome: fate.outcome })
+    return 'done'
+  }
+  const { code, detail } = fate.refusal
+  logger.error({
+    event: 'inbox.refused',
+    queue,
+    messageId: message.id,
+    receives: message.receives,
+    code,
+    detail,
+  })
+  return refuseMessage(context, message, fate.refusal)
+}

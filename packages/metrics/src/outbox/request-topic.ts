@@ -1,0 +1,45 @@
+import { MetricCode } from '@aduana/contracts/metrics/expression'
+import type { Topic, TopicMessage } from '@aduana/messaging/sns-topic'
+import { z } from 'zod'
+import type { Destination, OutboundEvent } from './destination.ts'
+
+/** What subscribers may filter by. */
+const Request = z.object({
+  runId: z.uuid(),
+  metric: MetricCode,
+  runner: z.enum(['builtin', 'external']),
+  grain: z.string(),
+  inputs: z.array(z.object({ dataset: z.string() })),
+  catalogue: z.array(z.object({ dataset: z.string() })),
+})
+
+/** A larger event leaves its data behind: SNS takes 256 KiB, attributes included. */
+const MOST_BYTES = 240 * 1024
+
+/** A topic of SNS: it wants the requests of all runs, whoever computes them. */
+export function requestTopic(topic: Topic): Destination {
+  return {
+    name: topic.arn,
+    wants: ({ type }) => type === 'aduana.metric_run.requested',
+    send: (events, signal) => topic.publish(events.map(messageOf), signal),
+  }
+}
+
+/**
+ * The message of a request: the CloudEvent as it stands in the log. One that is too large names with `dataref` where its
+ * data is to be had.
+ */
+export function messageOf({ id, key, type, body }: OutboundEvent): TopicMessage {
+  const { runId, metric, runner, grain, inputs, catalogue } = Request.parse(body.data)
+  const whole = JSON.stringify(body)
+  const { data: _, ...envelope } = body
+  const fits = Buffer.byteLength(whole) <= MOST_BYTES
+  const datasets = [...new Set([...catalogue, ...inputs].map(({ dataset }) => dataset))].sort()
+  return {
+    id,
+    body: fits ? whole : JSON.stringify({ ...envelope, dataref: `/api/runs/${runId}/request` }),
+    attributes: { type, metric, runner, grain, ...(datasets.length === 0 ? {} : { datasets }) },
+    group: metric,
+    deduplicationId: key,
+  }
+}

@@ -1,0 +1,65 @@
+import type { DayRange } from '@aduana/contracts/dates'
+import type { MetricRunCompleted } from '@aduana/contracts/metrics/events'
+import type { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
+import type { Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
+import { acceptResults } from '@aduana/jobs/accept-results'
+import { sql } from 'kysely'
+import { unionOfDays } from '../expressions/days.ts'
+import { logEvents } from '../runs/log.ts'
+import { changeRun } from '../runs/transitions.ts'
+import type { Announced } from './announced.ts'
+import { readResultPlan } from './plan.ts'
+
+/** A runner is done, and its values are in files. */
+export type Announcement = Extract<MetricRunCompleted, { status: 'succeeded' }> & {
+  manifest: NonNullable<Extract<MetricRunCompleted, { status: 'succeeded' }>['manifest']>
+}
+
+/** Whether a runner that is done has left its values in files. */
+export function announcesFiles(event: MetricRunCompleted): event is Announcement {
+  return event.status === 'succeeded' && event.manifest !== undefined
+}
+
+/**
+ * Have the results of a run imported: a job is accepted in this transaction, and the run is RUNNING until it ends. The
+ * caller holds the locks of the run and its metric, and has seen that it is open and in this attempt.
+ */
+export async function importResults(tx: Tx, event: Announcement): Promise<void> {
+  const { runId, attempt, rowCount } = event
+  const days = unionOfDays(event.days)
+  const { metric, asOf, companies, warehouses } = await readResultPlan(tx, runId, days)
+  const manifest: AnnouncedManifest = { ...event.manifest, runId, attempt, metric }
+  const bounds = boundsOf(days)
+  const announced: Announced = { ...event.manifest, rowCount, days }
+  const job = await acceptResults(tx, { manifest, rowCount, days: bounds, companies, warehouses })
+  const changed = await changeRun(tx, { id: runId, attempt }, ['REQUESTED', 'RUNNING', 'TIMED_OUT'], {
+    status: 'RUNNING',
+    started_at: sql<Date>`coalesce(started_at, requested_at)`,
+    retry_at: null,
+    message: 'Its results are imported',
+    manifest: jsonb(announced),
+    job_id: job,
+  })
+  if (!changed) throw new Error(`run ${runId} has ended while it was locked`)
+  await logEvents(tx, [
+    {
+      key: `${runId}:${attempt}:results`,
+      event: {
+        type: 'metric_run.results_announced',
+        runId,
+        metric,
+        asOf,
+        attempt,
+        job,
+        manifest: event.manifest,
+      },
+    },
+  ])
+}
+
+function boundsOf(days: readonly DayRange[]): DayRange {
+  const [from, to] = [days[0]?.from, days.at(-1)?.to]
+  if (from === undefined || to === undefined) throw new Error('results without days were announced')
+  return { from, to }
+}

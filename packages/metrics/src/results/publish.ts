@@ -1,0 +1,98 @@
+import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
+import type { Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { lockMetrics } from '../compute/lock.ts'
+import { openSession, type Session } from '../compute/session.ts'
+import { NOTHING, sumsOf, workTable, writeValues } from '../compute/write-values.ts'
+import { referencesOf } from '../expressions/references.ts'
+import { lockRunsOf } from '../runs/classify.ts'
+import { toMultirange } from '../runs/days.ts'
+import { type Ending, endRuns } from '../runs/end.ts'
+import { lockWithDependents } from '../runs/locks.ts'
+import { readSeriesPlaces } from '../runs/places.ts'
+import { noteReached } from '../runs/reached.ts'
+import { Announced } from './announced.ts'
+import { misfitOf } from './misfit.ts'
+import { type ResultPlan, readResultPlan } from './plan.ts'
+
+interface ImportedRun {
+  id: string
+  metric_id: string
+  metric: string
+  attempt: number
+  announced: Announced
+  /** The first row of the import and the first after it. */
+  first: string
+  after: string
+}
+
+/**
+ * The results of a run have been loaded: make them the values of its metric, and the run SUCCEEDED, in the transaction
+ * in which their import completes. Results that do not fit the metric leave its values as they are, and the run FAILED.
+ * A job that brings no results does nothing here. Answers what is to be said of it.
+ */
+export async function publishResults(
+  tx: Tx,
+  client: pg.PoolClient,
+  jobId: string,
+): Promise<string | undefined> {
+  const run = await findRun(tx, jobId)
+  if (!run) return undefined
+  const session = openSession(client, undefined)
+  // In the order of every computation: who has a metric's values may wait for runs, never the other way round.
+  await lockMetrics(session, [run.metric])
+  const locked = await lockWithDependents(tx, [run.metric_id])
+  const now = (await lockRunsOf(tx, [{ runId: run.id }])).get(run.id)
+  if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
+    return 'Its run has ended in another way: nothing became a value of the metric.'
+  const plan = await readResultPlan(tx, run.id, run.announced.days)
+  const misfit = await misfitOf(client, { ...run, plan })
+  const { id, attempt } = run
+  if (misfit !== undefined) {
+    const error = { code: 'results_do_not_fit', detail: misfit, job: jobId }
+    await endRuns(tx, [{ id, attempt, to: 'FAILED', error }], locked)
+    return `They do not fit, and did not become values: ${misfit}`
+  }
+  const ending = await write(tx, session, run, plan)
+  await endRuns(tx, [ending], locked)
+  return `They are the values of ${run.metric} now.`
+}
+
+async function findRun(tx: Tx, jobId: string): Promise<ImportedRun | undefined> {
+  const rows = await sql<Omit<ImportedRun, 'announced'> & { manifest: unknown }>`
+    select r.id, r.metric_id, m.code as metric, r.attempt, r.manifest,
+      (i.import_no::bigint << 32)::text as first, ((i.import_no::bigint + 1) << 32)::text as after
+    from metric_runs r join metrics m on m.id = r.metric_id join imports i on i.job_id = r.job_id
+    where r.job_id = ${jobId}`.execute(tx)
+  const [row] = rows.rows
+  if (!row) return undefined
+  const { manifest, ...run } = row
+  return { ...run, announced: Announced.parse(manifest) }
+}
+
+async function write(tx: Tx, session: Session, run: ImportedRun, plan: ResultPlan): Promise<Ending> {
+  const { id, attempt, announced } = run
+  const table = await workTable(session, [plan], [await sumsOfPlan(tx, plan)])
+  const values = await session.keep(
+    `select 0 as run, date as day, company::text as company, warehouse::text as warehouse, trim_scale(value) as value
+      from metric_result where id >= ${run.first} and id < ${run.after}`,
+  )
+  const result = (await writeValues(session, table, values)).get(0) ?? NOTHING
+  await session.clear()
+  const { companies, warehouses } = result
+  await noteReached(tx, [{ runId: id, companies, warehouses }])
+  const { rowCount } = announced
+  return { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(result.days), manifest: announced }
+}
+
+/** Whether the values sum companies or warehouses; of metrics beneath, their values say so. */
+async function sumsOfPlan(tx: Tx, plan: ResultPlan) {
+  const beneath = referencesOf(plan.definition.expression).metrics.map(({ code }) => code)
+  const rows = await sql<{ metric: string; companies: boolean; warehouses: boolean }>`
+    select metric_name as metric, bool_or(sums_companies) as companies, bool_or(sums_warehouses) as warehouses
+    from daily_metrics where metric_name = any (${beneath}::text[])
+      and date <@ ${toMultirange(plan.needs)}::datemultirange group by metric_name`.execute(tx)
+  const sums = new Map(rows.rows.map(({ metric, ...flags }) => [metric, flags]))
+  return sumsOf(plan.definition, await readSeriesPlaces(tx), sums)
+}

@@ -1,0 +1,163 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import type { OutsideFiles } from '@aduana/artifacts/outside-files'
+import { StoreError } from '@aduana/artifacts/store'
+import {
+  type AnnouncedManifest,
+  MOST_MANIFEST_BYTES,
+  ResultManifest,
+} from '@aduana/contracts/metrics/manifest'
+import { RefusedError } from '../refused.ts'
+import type { StageJob } from '../stage.ts'
+import { type Expected, readVerified } from './verified.ts'
+import { withoutHeader } from './without-header.ts'
+
+/** What was collected for an import whose file was not here. */
+export interface Collected {
+  /** The one file that all files together make. */
+  original: string
+  manifest: string
+}
+
+/**
+ * Collect the files that a manifest lists and join them into one original. Each is held against the checksum and the
+ * size that were announced before a byte of it is used.
+ * @throws RefusedError `manifest_invalid`, `checksum_mismatch`, `source_refused`
+ */
+export async function collect(job: StageJob, announced: AnnouncedManifest): Promise<Collected> {
+  const files = outsideOf(job)
+  const manifestPath = join(job.folder, 'manifest.json')
+  job.report({ fraction: 0, message: 'Collecting the results' })
+  const said = { sha256: announced.sha256, mostBytes: MOST_MANIFEST_BYTES }
+  await download(files, announced.url, manifestPath, said, job.signal)
+  const manifest = await readManifest(manifestPath, announced, job.facts.expectedRecords)
+  const original = join(job.folder, 'original')
+  let collected = 0
+  let unpacked = 0
+  for (const [index, file] of manifest.files.entries()) {
+    const part = join(job.folder, `part-${index}`)
+    const { sha256, bytes } = file
+    await download(files, file.url, part, { sha256, bytes, mostBytes: bytes }, job.signal)
+    unpacked += await append(part, original, { first: index === 0, url: file.url, job, unpacked })
+    await rm(part)
+    collected += 1
+    job.report({ fraction: collected / manifest.files.length / 4, message: 'Collecting the results' })
+  }
+  return { original, manifest: manifestPath }
+}
+
+function outsideOf({ context, facts }: StageJob): OutsideFiles {
+  if (context.outside) return context.outside
+  throw new RefusedError({
+    code: 'source_refused',
+    detail: `The results lie at ${facts.manifest?.url ?? 'S3'}, but this worker knows no region. Set AWS_REGION and retry the run.`,
+  })
+}
+
+async function download(
+  files: OutsideFiles,
+  url: string,
+  path: string,
+  expected: Expected,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await pipeline(readVerified(await files.open(url), url, expected), createWriteStream(path), { signal })
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code === 'unavailable') throw error
+    throw new RefusedError({ code: 'source_refused', detail: `${url} cannot be read. ${error.message}` })
+  }
+}
+
+async function readManifest(
+  path: string,
+  announced: AnnouncedManifest,
+  rowCount: number | null,
+): Promise<ResultManifest> {
+  const parsed = ResultManifest.safeParse(await readJson(path, announced.url))
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`)
+    throw invalid(announced.url, problems.slice(0, 5).join('; '))
+  }
+  const manifest = parsed.data
+  const differs = (['runId', 'attempt', 'metric'] as const).filter(
+    (name) => manifest[name] !== announced[name],
+  )
+  if (differs.length > 0)
+    throw invalid(
+      announced.url,
+      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} announced it`).join('; '),
+    )
+  const rows = manifest.files.reduce((sum, file) => sum + file.rows, 0)
+  if (rows !== manifest.rowCount || (rowCount !== null && rows !== rowCount))
+    throw invalid(
+      announced.url,
+      `its files have ${rows} rows, its rowCount is ${manifest.rowCount}, and ${rowCount} were announced`,
+    )
+  return manifest
+}
+
+async function readJson(path: string, url: string): Promise<unknown> {
+  const parts: Buffer[] = []
+  for await (const part of createReadStream(path)) parts.push(part)
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'))
+  } catch (error) {
+    throw invalid(url, `it is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function invalid(url: string, what: string): RefusedError {
+  return new RefusedError({
+    code: 'manifest_invalid',
+    detail: `The manifest ${url} is not usable: ${what}. Nothing was changed. Correct it and complete a new attempt of the run.`,
+  })
+}
+
+interface Appending {
+  first: boolean
+  url: string
+  job: StageJob
+  /** Bytes of the files before it. */
+  unpacked: number
+}
+
+/** Append a file to the original, unpacked, without its header if it is not the first. Answers the bytes. */
+async function append(part: string, original: string, appending: Appending): Promise<number> {
+  const { first, url, job, unpacked } = appending
+  let bytes = 0
+  const limit = job.context.maxUnpackedBytes
+  async function* counted(source: AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
+      bytes += chunk.length
+      if (unpacked + bytes > limit)
+        throw new RefusedError({
+          code: 'unreadable_file',
+          detail: `The results unpack to more than ${limit} bytes. Nothing was changed.`,
+        })
+      yield chunk
+    }
+  }
+  const rows = withoutHeader({ header: first ? undefined : await headerOf(original), url })
+  const source = createReadStream(part)
+  const target = createWriteStream(original, { flags: first ? 'w' : 'a' })
+  const until = { signal: job.signal }
+  if (await isGzip(part)) await pipeline(source, createGunzip(), counted, rows, target, until)
+  else await pipeline(source, counted, rows, target, until)
+  return bytes
+}
+
+async function headerOf(path: string): Promise<string> {
+  const parts: Buffer[] = []
+  for await (const part of createReadStream(path, { end: 64 * 1024 })) parts.push(part)
+  return Buffer.concat(parts).toString('utf8').split('\n', 1)[0] ?? ''
+}
+
+async function isGzip(path: string): Promise<boolean> {
+  for await (const part of createReadStream(path, { end: 1 }))
+    return Buffer.isBuffer(part) && part[0] === 0x1f && part[1] === 0x8b
+  return false
+}
