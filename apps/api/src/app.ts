@@ -26,6 +26,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { metricRoutes } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { projectionRoutes } from './routes/projections.ts'
+import { refusedMessageRoutes } from './routes/refused-messages.ts'
 import { runRoutes } from './routes/runs.ts'
 import { seriesRoutes } from './routes/series.ts'
 import { undoRoutes } from './routes/undo.ts'
@@ -109,6 +110,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     seriesRoutes(routes, context)
     runRoutes(routes, context)
     projectionRoutes(routes, context)
+    refusedMessageRoutes(routes, context)
     dailyMetricsRoute(routes, context)
     figuresRoute(routes, registry)
     wsRoute(routes, context, hub, findUser)

@@ -88,6 +88,11 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .option('--force', 'import the same bytes again')
     .option('--dry-run', 'show what the import would do, and change nothing')
     .option('--require-approval', 'stop before the load until somebody has approved what it would do')
+    .option(
+      '--expect-records <number>',
+      'load nothing unless the file has exactly so many records',
+      wholeNumber(0, 1_000_000_000),
+    )
     .addOption(
       new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
     )

@@ -22,9 +22,14 @@ export function createSnsClient(place: AwsPlace): SNSClient {
   return new SNSClient({ ...reached(place), requestHandler: waits(IDLE_MS) })
 }
 
-/** A client of queues; it waits for as long as a long poll takes. */
+/** A client of the queues of a region; it waits for as long as a long poll takes. */
 export function createSqsClient(place: AwsPlace): SQSClient {
-  return new SQSClient({ ...reached(place), requestHandler: waits(POLL_IDLE_MS) })
+  return new SQSClient({
+    ...reached(place),
+    requestHandler: waits(POLL_IDLE_MS),
+    // The address of a queue is its name; where SQS is reached, the settings say.
+    useQueueUrlAsEndpoint: false,
+  })
 }
 
 function reached({ region, endpoint }: AwsPlace) {

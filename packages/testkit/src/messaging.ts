@@ -10,7 +10,7 @@ import {
   ReceiveMessageCommand,
   SendMessageCommand,
 } from '@aws-sdk/client-sqs'
-import { TEST_REGION, type TestS3 } from './s3.ts'
+import { TEST_REGION, type TestS3, useTestCredentials } from './s3.ts'
 import { until } from './until.ts'
 
 /** Topics and queues of a test's own, on the emulator, spoken to by the SDK's clients. */
@@ -34,6 +34,7 @@ export interface TestMessaging extends PreparedMessaging {
 
 /** Make topics and queues on an emulator. */
 export async function createTestMessaging({ endpoint }: Pick<TestS3, 'endpoint'>): Promise<TestMessaging> {
+  useTestCredentials()
   const place = { region: TEST_REGION, endpoint }
   const [sns, sqs] = [createSnsClient(place), createSqsClient(place)]
   const prepared = await prepareMessaging(sns, sqs, `test-${randomUUID()}`)

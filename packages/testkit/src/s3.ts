@@ -4,20 +4,23 @@ import {
   CompleteMultipartUploadCommand,
   CreateBucketCommand,
   ListObjectsV2Command,
+  PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
 import { buildApp } from 'fauxqs'
 
 /**
- * An S3 of a test's own, in memory, in this process. It holds what it is told, but validates no checksum, no signature
+ * An S3 of a test's own, in memory, in this process; SNS and SQS are at the same address. It holds what it is told, but validates no checksum, no signature
  * and no condition: what depends on those is tested against a server that answers on purpose.
  */
 export interface TestS3 {
   endpoint: string
   /** A new, empty bucket. */
   addBucket(): Promise<string>
-  /** The settings with which the programs of the product use a bucket. */
-  environment(bucket: string, prefix?: string): Record<string, string>
+  /** The settings with which the programs of the product reach it; with a bucket, their artifacts are kept there. */
+  environment(bucket?: string, prefix?: string): Record<string, string>
+  /** Put an object into a bucket, as somebody else does; its address. */
+  put(bucket: string, key: string, body: string | Buffer): Promise<string>
   /** The keys of a bucket, in order. */
   keys(bucket: string): Promise<string[]>
   /** Answer every request with 503, or as usual again. */
@@ -58,13 +61,19 @@ export async function createTestS3(): Promise<TestS3> {
       return Bucket
     },
     environment: (bucket, prefix) => ({
-      ADUANA_ARTIFACTS_URL: `s3://${bucket}${prefix ? `/${prefix}` : ''}`,
+      ...(bucket === undefined
+        ? {}
+        : { ADUANA_ARTIFACTS_URL: `s3://${bucket}${prefix ? `/${prefix}` : ''}` }),
       ADUANA_S3_PATH_STYLE: 'true',
       AWS_REGION: TEST_REGION,
       AWS_ENDPOINT_URL: endpoint,
       AWS_ACCESS_KEY_ID: TEST_CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: TEST_CREDENTIALS.secretAccessKey,
     }),
+    put: async (Bucket, Key, Body) => {
+      await client.send(new PutObjectCommand({ Bucket, Key, Body }))
+      return `s3://${Bucket}/${Key}`
+    },
     keys: async (Bucket) => {
       const keys: string[] = []
       let ContinuationToken: string | undefined

@@ -1,6 +1,8 @@
 import { JobStatus } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
 import type { StageDemand } from '@aduana/jobs/presence'
+import { countRefused } from '@aduana/metrics/inbox/refused'
+import { readOutbox } from '@aduana/metrics/outbox/figures'
 import { countOutstandingRuns } from '@aduana/metrics/read/completeness'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
@@ -35,12 +37,35 @@ export function registerMetrics(app: FastifyInstance, db: Database): Registry {
       for (const [status, count] of await countOutstandingRuns(db)) this.set({ status }, count)
     },
   })
+  addMessageGauges(registry, db)
   app.addHook('onResponse', async (request, reply) => {
     const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown')
     durations.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
   })
   app.addHook('onClose', async () => registry.clear())
   return registry
+}
+
+/** What is to leave and has not, and what came in and was refused. */
+function addMessageGauges(registry: Registry, db: Database): void {
+  const gauge = (name: string, help: string, read: () => Promise<number>) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        this.set(await read())
+      },
+    })
+  gauge('aduana_outbox_waiting', 'Events that are to leave the system and have not been taken', async () =>
+    Number((await readOutbox(db)).waiting),
+  )
+  gauge(
+    'aduana_outbox_oldest_seconds',
+    'For how long the oldest event that is to leave has been waiting',
+    async () => Number((await readOutbox(db)).seconds),
+  )
+  gauge('aduana_messages_refused', 'Messages of queues that were refused for good', () => countRefused(db))
 }
 
 /** Shows a figure that is read when somebody asks. */

@@ -55,6 +55,7 @@ const TAGS = [
   { name: 'datasets', description: 'What can be imported' },
   { name: 'metrics', description: 'What is computed from the datasets' },
   { name: 'runs', description: 'Computing it, and why' },
+  { name: 'messages', description: 'What came in over queues' },
   { name: 'etl', description: 'Addresses of the source documents, the same things under other names' },
   { name: 'operation', description: 'Health and figures' },
 ]

@@ -18,6 +18,11 @@ export const ImportUpload = ImportForm.extend({
   scope: ImportForm.shape.scope.meta({ default: '' }),
   startAt: ImportForm.shape.startAt.meta({ default: '' }),
   delimiter: ImportForm.shape.delimiter.meta({ default: '' }),
+  expectedRecords: z
+    .string()
+    .regex(/^\d{1,12}$/, 'a whole number')
+    .optional()
+    .meta({ default: '' }),
 })
 
 /** What can go wrong with an import, beside what can go wrong everywhere. */
@@ -34,6 +39,7 @@ export const IMPORT_PROBLEMS = problems(
   'unknown_dataset',
   'already_imported',
   'window_locked',
+  'belongs_to_run',
   'file_too_large',
   'unsupported_type',
   'idempotency_key_reused',
@@ -52,7 +58,7 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
         operationId: 'createImport',
         summary: 'Import a file into a dataset',
         description:
-          'The file is stored while it arrives and then processed in stages; follow the job at `Location` or over the WebSocket. `from` and `to` declare a window: `to` is the first day after it.',
+          'The file is stored while it arrives and then processed in stages; follow the job at `Location` or over the WebSocket. `from` and `to` declare a window: `to` is the first day after it. With `expectedRecords` nothing is loaded unless the file has exactly so many records.',
         tags: ['imports'],
         consumes: ['multipart/form-data'],
         headers: IdempotencyHeaders,

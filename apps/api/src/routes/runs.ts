@@ -1,7 +1,8 @@
 import { page } from '@aduana/contracts/jobs'
+import { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail, RunQuery } from '@aduana/contracts/metrics/http-runs'
 import { cancelRunFor, retryRunFor } from '@aduana/metrics/on-behalf'
-import { listRuns, readRun } from '@aduana/metrics/read/runs'
+import { listRuns, readRequest, readRun } from '@aduana/metrics/read/runs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -44,6 +45,22 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       },
     },
     (request) => readRun(db, principalOf(request), request.params.id),
+  )
+
+  typed.get(
+    '/api/runs/:id/request',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'readRunRequest',
+        summary: 'What is asked of the runner of a run',
+        description: 'The data of a request that was too large for a message: its `dataref` leads here.',
+        tags: ['runs'],
+        params: RunParameters,
+        response: { 200: MetricRunRequest, ...COMMON, ...problems('forbidden') },
+      },
+    },
+    (request) => readRequest(db, principalOf(request), request.params.id),
   )
 
   typed.post(

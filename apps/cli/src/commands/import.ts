@@ -25,6 +25,7 @@ export interface ImportOptions {
   force?: boolean
   dryRun?: boolean
   requireApproval?: boolean
+  expectRecords?: number
   onConflict?: string
   priority?: number
   /** How often to ask again when the queue is full; 0 without the option. */
@@ -50,7 +51,19 @@ export async function importCommand(io: Io, file: string, options: ImportOptions
 
 /** The form fields that an import was asked for with. */
 export function formFields(options: ImportOptions): Record<string, string> {
-  const { dataset, from, to, scope, mode, force, dryRun, requireApproval, onConflict, priority } = options
+  const {
+    dataset,
+    from,
+    to,
+    scope,
+    mode,
+    force,
+    dryRun,
+    requireApproval,
+    expectRecords,
+    onConflict,
+    priority,
+  } = options
   const fields = {
     dataset,
     from,
@@ -60,6 +73,7 @@ export function formFields(options: ImportOptions): Record<string, string> {
     force: force ? 'true' : undefined,
     dryRun: dryRun ? 'true' : undefined,
     requireApproval: requireApproval ? 'true' : undefined,
+    expectedRecords: expectRecords === undefined ? undefined : String(expectRecords),
     onConflict,
     priority: priority === undefined ? undefined : String(priority),
   }

@@ -89,9 +89,13 @@ export const RunInput = z.strictObject({
 })
 export type RunInput = z.infer<typeof RunInput>
 
-/** A run with what it is computed from, and every dataset that it waited for. */
+/** A run with what it is computed from, every dataset that it waited for, and where its results came from. */
 export const MetricRunDetail = MetricRun.extend({
   inputs: z.array(RunInput),
+  /** What a runner outside has announced, and the job that imports it. */
+  results: z
+    .strictObject({ url: z.string(), sha256: z.string(), rowCount: z.int(), job: z.uuid() })
+    .nullable(),
   waited: z.array(
     z.strictObject({
       dataset: z.string(),

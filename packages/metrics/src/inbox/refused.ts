@@ -8,8 +8,8 @@ import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { logEvents } from '../runs/log.ts'
+import type { InboxContext } from './context.ts'
 import type { Refusal } from './read-message.ts'
-import type { InboxContext } from './take-in.ts'
 
 /** Keep a message that is refused, once, with the reason; it comes again when that cannot be done now. */
 export async function refuseMessage(
@@ -33,6 +33,13 @@ export async function refuseMessage(
     logger.warn({ event: 'inbox.refusal_not_kept', queue, messageId: id, err: error })
     return 'again'
   }
+}
+
+/** How many messages have been refused so far. */
+export async function countRefused(db: Database): Promise<number> {
+  const rows = await sql<{ messages: number }>`select count(*)::integer as messages from event_log
+    where type = 'message.refused'`.execute(db)
+  return rows.rows[0]?.messages ?? 0
 }
 
 const Cursor = z.tuple([z.string().regex(/^\d{1,19}$/)])

@@ -4,7 +4,6 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { failPoint } from '@aduana/runtime/fail-points'
-import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { runsCompleted } from '../runs/completed.ts'
 import { RunEventError } from '../runs/event-problem.ts'
@@ -12,16 +11,10 @@ import { runsAlive } from '../runs/heartbeat.ts'
 import { runsStarted } from '../runs/started.ts'
 import { acceptProjectionUpdate } from '../updates/accept.ts'
 import { refuseFarDays } from '../updates/far-days.ts'
+import type { InboxContext } from './context.ts'
 import { refuseOwnRuns } from './own-runs.ts'
 import { type Refusal, readMessage } from './read-message.ts'
 import { refuseMessage } from './refused.ts'
-
-export interface InboxContext {
-  db: Database
-  logger: Logger
-  /** Where the messages came from, for the log. */
-  queue: string
-}
 
 interface Read<Event extends IncomingEvent = IncomingEvent> {
   message: QueueMessage
@@ -54,7 +47,10 @@ export async function takeIn(context: InboxContext, messages: readonly QueueMess
   await together(context, fates, ofType(read, 'aduana.metric_run.completed'), runsCompleted)
   for (const update of ofType(read, 'aduana.projection.updated'))
     fates.set(update.message, await takeUpdate(context, update))
-  return Promise.all(messages.map((message) => conclude(context, message, fates.get(message))))
+  const events = new Map(read.map(({ message, event }) => [message, event]))
+  return Promise.all(
+    messages.map((message) => conclude(context, message, events.get(message), fates.get(message))),
+  )
 }
 
 function ofType<Type extends IncomingEvent['type']>(read: readonly Read[], type: Type): Read<OfType<Type>>[] {
@@ -125,22 +121,22 @@ function fateAfter({ logger, queue }: InboxContext, { id }: QueueMessage, error:
 async function conclude(
   context: InboxContext,
   message: QueueMessage,
+  event: IncomingEvent | undefined,
   fate: Fate | undefined,
 ): Promise<Verdict> {
-  const { logger, queue } = context
   if (fate === undefined || fate.kind === 'again') return 'again'
+  const { logger, queue } = context
+  const facts = { queue, messageId: message.id, ...(event ? factsOf(event) : {}) }
   if (fate.kind === 'taken') {
-    logger.info({ event: 'inbox.taken', queue, messageId: message.id, outcome: fate.outcome })
+    logger.info({ event: 'inbox.taken', ...facts, outcome: fate.outcome })
     return 'done'
   }
-  const { code, detail } = fate.refusal
-  logger.error({
-    event: 'inbox.refused',
-    queue,
-    messageId: message.id,
-    receives: message.receives,
-    code,
-    detail,
-  })
+  logger.error({ event: 'inbox.refused', ...facts, receives: message.receives, ...fate.refusal })
   return refuseMessage(context, message, fate.refusal)
+}
+
+/** What an event is about, for the log. */
+function factsOf({ type, data }: IncomingEvent): Record<string, unknown> {
+  if ('dataset' in data) return { type, dataset: data.dataset, eventKey: data.eventKey }
+  return { type, runId: data.runId, attempt: data.attempt }
 }

@@ -1,4 +1,5 @@
 import type { Principal } from '@aduana/contracts/identity'
+import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail, type RunQuery } from '@aduana/contracts/metrics/http-runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
@@ -6,7 +7,9 @@ import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
+import { Announced } from '../results/announced.ts'
 import { fromMultirange } from '../runs/days.ts'
+import { readRunRequests } from '../runs/read-request.ts'
 import { awaited, instant, isForRole, isOfReader, seen, takeTheFirstOfAnIndex, textOf } from './sql.ts'
 
 const RunCursor = z.tuple([z.iso.datetime(), z.uuid()])
@@ -73,9 +76,29 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
     return MetricRunDetail.parse({
       ...runOf(row),
       inputs: await inputsOf(tx, id),
+      results: await resultsOf(tx, id),
       waited: await waitedOf(tx, id),
     })
   })
+}
+
+/**
+ * What is asked of the runner of a run, as it stands now: for who was sent a request without its data. It may tell of all
+ * companies and warehouses of the run, so it is for who may see them.
+ * @throws ProblemError `not_found`, `forbidden`
+ */
+export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
+  const run = await readRun(db, principal, id)
+  const [request] = await readRunRequests(db, [id])
+  if (!request || run.attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
+  const mayAll = (own: readonly string[] | null, needed: readonly string[] | undefined) =>
+    own === null || needed?.every((one) => own.includes(one)) === true
+  if (!mayAll(principal.companies, request.companies) || !mayAll(principal.warehouses, request.warehouses))
+    throw new ProblemError(
+      'forbidden',
+      'The request tells of companies or warehouses beyond your own. Ask as somebody who may see them.',
+    )
+  return request
 }
 
 async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unknown>): Promise<Row[]> {
@@ -138,6 +161,17 @@ async function inputsOf(tx: ReadTx, id: string): Promise<unknown[]> {
       left join jobs j on j.id = u.job_id left join imports f on f.job_id = j.id
     where i.run_id = ${id} order by u.occurred_at, u.id`.execute(tx)
   return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
+}
+
+async function resultsOf(tx: ReadTx, id: string): Promise<unknown> {
+  const row = await tx
+    .selectFrom('metric_runs')
+    .select(['manifest', 'job_id'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  if (row.job_id === null) return null
+  const { url, sha256, rowCount } = Announced.parse(row.manifest)
+  return { url, sha256, rowCount, job: row.job_id }
 }
 
 async function waitedOf(tx: ReadTx, id: string): Promise<unknown[]> {

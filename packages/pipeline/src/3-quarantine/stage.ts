@@ -62,6 +62,8 @@ function tooManyRejects(
   validated: ValidateOutput,
 ): JobFailure | undefined {
   const { maxRejectRatio } = facts.definition
+  // A file without records is there because its sender said that it would have none.
+  if (parsed.records === 0) return undefined
   const ratio = validated.rejected / parsed.records
   if (validated.clean > 0 && ratio <= maxRejectRatio) return undefined
   const [top] = validated.reasons

@@ -1,0 +1,31 @@
+import { page } from '@aduana/contracts/jobs'
+import { RefusedMessage, RefusedMessageQuery } from '@aduana/contracts/messages'
+import { listRefused } from '@aduana/metrics/inbox/refused'
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { ApiContext } from '../context.ts'
+import { principalOf } from '../plugins/access.ts'
+import { problems } from '../plugins/openapi.ts'
+
+/** /api/refused-messages */
+export function refusedMessageRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    '/api/refused-messages',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'listRefusedMessages',
+        summary: 'Messages of queues that can never be taken in, newest first',
+        description:
+          'Each as it came, with why it was refused. Its queue has handed it to the dead-letter queue.',
+        tags: ['messages'],
+        querystring: RefusedMessageQuery,
+        response: {
+          200: page(RefusedMessage),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden'),
+        },
+      },
+    },
+    (request) => listRefused(db, principalOf(request), request.query),
+  )
+}

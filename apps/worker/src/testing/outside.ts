@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
+import type { ManifestPointer, ResultManifest } from '@aduana/contracts/metrics/manifest'
+import { inTransaction } from '@aduana/db/database'
+import { saveMetrics } from '@aduana/metrics/registry/metrics'
+import { createTestMessaging, type TestMessaging } from '@aduana/testkit/messaging'
+import type { TestS3 } from '@aduana/testkit/s3'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+
+/** A result of a metric: day, value, company, warehouse. */
+export type Result = readonly [date: string, value: string, company?: string, warehouse?: string]
+
+/** How a runner announces its results; what is left out is as it should be. */
+export interface Announcing {
+  /** The results, one file for each list. */
+  files: readonly (readonly Result[])[]
+  gzip?: boolean
+  days?: { from: string; to: string }[]
+  /** Changes the manifest before it is written. */
+  manifest?: (manifest: ResultManifest) => unknown
+  /** Changes what is said of the manifest. */
+  pointer?: (pointer: ManifestPointer) => ManifestPointer
+  /** Changes what the files hold after the manifest was written. */
+  damage?: (content: Buffer) => Buffer
+  rowCount?: number
+  header?: (index: number) => string
+}
+
+/** A runner outside, as a customer would write one: it speaks only SNS, SQS and S3. */
+export interface OutsideRunner {
+  /** The next request of a metric. */
+  next(metric: string): Promise<MetricRunRequest>
+  started(request: MetricRunRequest): Promise<void>
+  heartbeat(request: MetricRunRequest, progress?: number): Promise<void>
+  /** It has written its values itself. */
+  done(request: MetricRunRequest, rowCount: number): Promise<void>
+  failed(request: MetricRunRequest, detail: string): Promise<void>
+  /** It has written its values into files. Answers what it has sent, to send it again. */
+  announce(request: MetricRunRequest, announcing: Announcing): Promise<Record<string, unknown>>
+  /** Send what was announced again. */
+  again(completed: Record<string, unknown>): Promise<void>
+}
+
+/** An installation with topics and a queue, and a runner outside that hears the requests for runners outside. */
+export interface OutsideSystem {
+  system: TestSystem
+  messaging: TestMessaging
+  runner: OutsideRunner
+  save(...metrics: MetricDefinitionInput[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** Make one on an emulator. */
+export async function createOutsideSystem(
+  s3: TestS3,
+  settings: Record<string, string> = {},
+): Promise<OutsideSystem> {
+  const messaging = await createTestMessaging(s3)
+  const system = await createTestSystem({
+    metrics: true,
+    settings: { ...s3.environment(), ...messaging.environment, ...settings },
+  })
+  return {
+    system,
+    messaging,
+    runner: await createRunner(s3, messaging),
+    save: async (...metrics) => {
+      await inTransaction(system.database.db, (tx) => saveMetrics(tx, metrics, null))
+    },
+    close: async () => {
+      await system.close()
+      messaging.close()
+    },
+  }
+}
+
+async function createRunner(s3: TestS3, messaging: TestMessaging): Promise<OutsideRunner> {
+  const bucket = await s3.addBucket()
+  const requests = await messaging.subscribe(messaging.topicArn, { filter: { runner: ['external'] } })
+  const heard: MetricRunRequest[] = []
+  const of = ({ runId, attempt }: MetricRunRequest) => ({ runId, attempt, at: new Date().toISOString() })
+  const completed = (data: unknown) => messaging.tell('aduana.metric_run.completed', data)
+  return {
+    next: async (metric) => {
+      for (;;) {
+        const at = heard.findIndex((request) => request.metric === metric)
+        const [found] = at < 0 ? [] : heard.splice(at, 1)
+        if (found) return found
+        for (const { Body = '' } of await messaging.receive(requests, 1))
+          heard.push(MetricRunRequest.parse(CloudEvent.parse(JSON.parse(Body)).data))
+      }
+    },
+    started: (request) => messaging.tell('aduana.metric_run.started', { ...of(request), runner: 'outside' }),
+    heartbeat: (request, progress) =>
+      messaging.tell('aduana.metric_run.heartbeat', {
+        ...of(request),
+        ...(progress === undefined ? {} : { progress }),
+      }),
+    done: (request, rowCount) =>
+      completed({ ...of(request), status: 'succeeded', rowCount, days: request.days }),
+    failed: (request, detail) =>
+      completed({ ...of(request), status: 'failed', error: { code: 'no_luck', detail } }),
+    announce: async (request, announcing) => {
+      const rows = announcing.files.flat().length
+      const data = {
+        ...of(request),
+        status: 'succeeded',
+        rowCount: announcing.rowCount ?? rows,
+        days: announcing.days ?? request.days,
+        manifest: await writeResults(s3, bucket, request, announcing),
+      }
+      await completed(data)
+      return data
+    },
+    again: completed,
+  }
+}
+
+async function writeResults(
+  s3: TestS3,
+  bucket: string,
+  { runId, attempt, metric }: MetricRunRequest,
+  announcing: Announcing,
+): Promise<ManifestPointer> {
+  const folder = `results/${runId}/${attempt}`
+  const files: ResultManifest['files'] = []
+  for (const [index, results] of announcing.files.entries()) {
+    const header = announcing.header?.(index) ?? 'metric,date,company,warehouse,value'
+    const lines = results.map(([date, value, company = '', warehouse = '']) =>
+      [metric, date, company, warehouse, value].join(','),
+    )
+    const text = Buffer.from([header, ...lines].join('\n'))
+    const content = announcing.gzip === true ? gzipSync(text) : text
+    const url = await s3.put(bucket, `${folder}/part-${index}.csv`, announcing.damage?.(content) ?? content)
+    files.push({ url, sha256: sha256(content), bytes: content.length, rows: results.length })
+  }
+  const rowCount = announcing.files.flat().length
+  const manifest: ResultManifest = { runId, attempt, metric, rowCount, files }
+  const text = JSON.stringify(announcing.manifest?.(manifest) ?? manifest)
+  const url = await s3.put(bucket, `${folder}/manifest.json`, text)
+  const pointer = { url, sha256: sha256(text) }
+  return announcing.pointer?.(pointer) ?? pointer
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex')
+}
