@@ -1,0 +1,45 @@
+import { DayRange } from '@aduana/contracts/dates'
+import { CloudEvent, METRIC_EVENTS, type MetricEventType } from '@aduana/contracts/metrics/events'
+import { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
+import { ResultManifest } from '@aduana/contracts/metrics/manifest'
+import { z } from 'zod'
+
+/** Where the published schemas lie in the tree. */
+export const SCHEMAS_FOLDER = new URL('../../../../docs/events/', import.meta.url)
+
+/** What the schemas share, by the name that it has in them. */
+const SHARED = z
+  .registry<{ id: string }>()
+  .add(DayRange, { id: 'DayRange' })
+  .add(Expression, { id: 'Expression' })
+  .add(RowCondition, { id: 'RowCondition' })
+
+const REQUESTED: MetricEventType = 'aduana.metric_run.requested'
+
+/** The whole message of each type: the envelope with its data. A request that is too large has `dataref` in its place. */
+export const METRIC_MESSAGES = Object.entries(METRIC_EVENTS).map(([type, data]) => ({
+  type,
+  schema: CloudEvent.extend({ type: z.literal(type), data: type === REQUESTED ? data.optional() : data }),
+}))
+
+/** A schema for those who do not use TypeScript: JSON Schema, draft 2020-12. */
+export function jsonSchemaOf(title: string, schema: z.ZodType) {
+  const override = ({ jsonSchema }: { jsonSchema: { format?: string; pattern?: string } }) => {
+    // It says the same, unreadably.
+    if (jsonSchema.format !== undefined) delete jsonSchema.pattern
+  }
+  return { title, ...z.toJSONSchema(schema, { metadata: SHARED, override }) }
+}
+
+/** What is published, by its name: the messages, and the manifest of results. */
+export const PUBLISHED: ReadonlyMap<string, z.ZodType> = new Map<string, z.ZodType>([
+  ...METRIC_MESSAGES.map(({ type, schema }) => [type, schema] as const),
+  ['result-manifest', ResultManifest],
+])
+
+/** The published schemas as texts, by the name of their file. */
+export function publishedSchemas(): Map<string, string> {
+  const text = (name: string, schema: z.ZodType) =>
+    `${JSON.stringify(jsonSchemaOf(name, schema), undefined, 2)}\n`
+  return new Map([...PUBLISHED].map(([name, schema]) => [`${name}.json`, text(name, schema)]))
+}
