@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { RUNS_USER_ID } from '@aduana/contracts/identity'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { sql } from 'kysely'
@@ -13,7 +14,7 @@ export interface FirstAdmin {
   drawnPassword: string | null
 }
 
-/** Make the first admin when there is no user at all. Of several processes that start at once, one does. */
+/** Make the first admin when there is no person among the users. Of several processes that start at once, one does. */
 export async function ensureFirstAdmin(
   db: Database,
   wanted: { email: string; password: string | undefined },
@@ -21,7 +22,12 @@ export async function ensureFirstAdmin(
   const password = wanted.password ?? randomBytes(15).toString('base64url')
   return inTransaction(db, async (tx) => {
     await sql`select pg_advisory_xact_lock(${FIRST_ADMIN_LOCK})`.execute(tx)
-    const somebody = await tx.selectFrom('users').select('id').limit(1).executeTakeFirst()
+    const somebody = await tx
+      .selectFrom('users')
+      .select('id')
+      .where('id', '<>', RUNS_USER_ID)
+      .limit(1)
+      .executeTakeFirst()
     if (somebody) return undefined
     const email = wanted.email.toLowerCase()
     const { id } = await tx

@@ -106,6 +106,8 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
       { declared_window: '(,2024-01-01)' },
     ],
     imports_found_window_check: [{ found_window: '[2024-01-01,2024-01-01)' }],
+    imports_expected_records_check: [{ expected_records: '-1' }],
+    imports_manifest_check: [{ manifest: [] }, { manifest: 'none' }],
   },
   stage_results: {
     stage_results_pkey: [{ try: 1 }],
@@ -254,6 +256,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     metric_runs_pkey: [{ id: id('run', 1) }],
     metric_runs_metric_id_metric_version_fkey: [{ metric_id: NOWHERE }, { metric_version: 9 }],
     metric_runs_job_id_fkey: [{ job_id: NOWHERE }],
+    metric_runs_import_once: [{ job_id: id('job', 1) }],
     metric_runs_requested_by_fkey: [{ requested_by: NOWHERE }],
     metric_runs_taken_over_by_fkey: [{ taken_over_by: NOWHERE }],
     ...named('metric_runs', {
@@ -315,6 +318,9 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     order_detail_pkey: [{ id: '4294967297' }],
     order_detail_order_id_unique: [{ order_id: 'O-1' }],
     order_detail_items_count_check: [{ items_count: -1 }],
+  },
+  metric_result: {
+    metric_result_pkey: [{ id: '4294967297' }],
   },
   resumen_tarjeta: {
     resumen_tarjeta_pkey: [{ id: '4294967297' }],

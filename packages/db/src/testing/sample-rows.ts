@@ -145,7 +145,14 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'imports',
     numbered: ['import_no'],
-    optional: ['declared_window', 'found_window', 'encoding', 'delimiter'],
+    optional: [
+      'declared_window',
+      'found_window',
+      'encoding',
+      'delimiter',
+      'expected_records',
+      'manifest',
+    ],
     row: (n) => ({
       job_id: id('job', n),
       ...ofDataset,
@@ -160,6 +167,8 @@ export const SAMPLES: readonly SampleTable[] = [
       encoding: 'windows-1252',
       delimiter: ';',
       require_approval: true,
+      expected_records: '0',
+      manifest: { url: 's3://bucket/manifest.json' },
     }),
   },
   {

@@ -51,6 +51,19 @@ export const TARGETS: readonly SampleTable[] = [
     }),
   },
   {
+    table: 'metric_result',
+    numbered: [],
+    optional: ['company', 'warehouse'],
+    row: (n) => ({
+      id: String(4294967296n + BigInt(n)),
+      metric: 'sample.metric',
+      date: '2024-01-01',
+      company: 'ACME',
+      warehouse: 'north',
+      value: '-0.0000000000000001',
+    }),
+  },
+  {
     table: 'resumen_tarjeta',
     numbered: [],
     optional: [
