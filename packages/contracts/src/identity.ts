@@ -26,7 +26,7 @@ export const Principal = z.strictObject({
 export type Principal = z.infer<typeof Principal>
 
 /** The user in whose name the results of runs of metrics are imported. Nobody can log in as it. */
-export const RUNS_USER_ID = '00000000-0000-4000-8000-000000000001'
+export const RUNS_USER_ID = '00000000-0000-4000-8000-00000000a0da'
 
 export const LoginRequest = z.strictObject({
   email: z.email().max(254),

@@ -1,4 +1,4 @@
-import type { Principal } from '@aduana/contracts/identity'
+import { type Principal, RUNS_USER_ID } from '@aduana/contracts/identity'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { sql } from 'kysely'
@@ -132,7 +132,8 @@ describe('jobs', () => {
 
   test('a person sees the own user only, an admin all', async () => {
     expect(await seen(person(1), 'users', 'id')).toEqual([id('user', 1)])
-    expect(await seen(person(1, { role: 'admin' }), 'users', 'id')).toEqual([id('user', 1), id('user', 2)])
+    const all = await seen(person(1, { role: 'admin' }), 'users', 'id')
+    expect(all).toEqual([id('user', 1), id('user', 2), RUNS_USER_ID])
   })
 })
 

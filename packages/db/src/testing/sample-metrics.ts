@@ -97,7 +97,7 @@ export const METRICS: readonly SampleTable[] = [
       runner: 'host:1',
       row_count: '10',
       manifest: { url: 's3://bucket/key' },
-      job_id: id('job', n),
+      job_id: n === 1 ? id('job', 1) : null,
       output_days: '{[2024-01-01,2024-01-02)}',
       error: { code: 'internal', detail: 'an earlier try' },
       taken_over_by: null,
