@@ -2,7 +2,7 @@ import { RUNS_USER_ID } from '@aduana/contracts/identity'
 import { type AnnouncedManifest, RESULTS_DATASET } from '@aduana/contracts/metrics/manifest'
 import { readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
-import { newJobId } from './accept.ts'
+import { newJobId, refuseOutlandish } from './accept.ts'
 import { enterImport } from './enter-import.ts'
 import type { Window } from './windows.ts'
 
@@ -20,19 +20,23 @@ export interface AnnouncedResults {
 /**
  * Accept the results of a run as an import: a job like any other, which collects the files of the manifest before it
  * parses them. It is never refused for want of room, because nobody would send them again. Answers the id of the job.
+ * @throws ProblemError `bad_window` for days that no data can be of
  */
 export async function acceptResults(tx: Tx, results: AnnouncedResults): Promise<string> {
   const { manifest, rowCount, days } = results
+  const dataset = await readDataset(tx, RESULTS_DATASET)
+  refuseOutlandish(dataset.definition, days.from, days.to)
   const jobId = newJobId()
   const scope = manifest.metric
   const window: Window = { scope, ...days }
   const name = manifest.url.slice(manifest.url.lastIndexOf('/') + 1)
   await enterImport(tx, {
     jobId,
-    dataset: await readDataset(tx, RESULTS_DATASET),
+    dataset,
     owner: {
       userId: RUNS_USER_ID,
-      tenant: 'default',
+      // Of a tenant of their own, so that they neither hold up the files of people nor wait for all of them.
+      tenant: 'runs',
       companies: results.companies === null ? null : [...results.companies],
       warehouses: results.warehouses === null ? null : [...results.warehouses],
     },

@@ -168,8 +168,11 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
   return { scope: definition.replaceScope ? (form.scope ?? '') : '', from, to }
 }
 
-/** A typing error in a window must not delete decades of rows, nor keep everybody waiting while it does. */
-function refuseOutlandish(definition: DatasetDefinition, from: Day, to: Day): void {
+/**
+ * A typing error in a window must not delete decades of rows, nor keep everybody waiting while it does.
+ * @throws ProblemError `bad_window`
+ */
+export function refuseOutlandish(definition: DatasetDefinition, from: Day, to: Day): void {
   const span = daysBetween(from, to)
   if (span > definition.maxWindowDays)
     throw new ProblemError(

@@ -145,14 +145,7 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'imports',
     numbered: ['import_no'],
-    optional: [
-      'declared_window',
-      'found_window',
-      'encoding',
-      'delimiter',
-      'expected_records',
-      'manifest',
-    ],
+    optional: ['declared_window', 'found_window', 'encoding', 'delimiter', 'expected_records', 'manifest'],
     row: (n) => ({
       job_id: id('job', n),
       ...ofDataset,

@@ -2,7 +2,6 @@ import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type pg from 'pg'
-import { lockMetrics } from '../compute/lock.ts'
 import { openSession, type Session } from '../compute/session.ts'
 import { NOTHING, sumsOf, workTable, writeValues } from '../compute/write-values.ts'
 import { referencesOf } from '../expressions/references.ts'
@@ -39,9 +38,7 @@ export async function publishResults(
 ): Promise<string | undefined> {
   const run = await findRun(tx, jobId)
   if (!run) return undefined
-  const session = openSession(client, undefined)
-  // In the order of every computation: who has a metric's values may wait for runs, never the other way round.
-  await lockMetrics(session, [run.metric])
+  // Nobody else writes the values of this metric: it is with one runner at a time, and not with ours.
   const locked = await lockWithDependents(tx, [run.metric_id])
   const now = (await lockRunsOf(tx, [{ runId: run.id }])).get(run.id)
   if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
@@ -54,7 +51,7 @@ export async function publishResults(
     await endRuns(tx, [{ id, attempt, to: 'FAILED', error }], locked)
     return `They do not fit, and did not become values: ${misfit}`
   }
-  const ending = await write(tx, session, run, plan)
+  const ending = await write(tx, openSession(client, undefined), run, plan)
   await endRuns(tx, [ending], locked)
   return `They are the values of ${run.metric} now.`
 }
