@@ -41,7 +41,7 @@ export async function evaluate(
       const spine = await spineOf(session, batch)
       if (spine !== undefined) await session.run(insertValues(batch, spine, table, work))
     }
-  await session.run(`analyze ${table}`)
+  await session.run(`analyze ${table} (run, day, company, warehouse)`)
   return table
 }
 

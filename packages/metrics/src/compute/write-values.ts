@@ -84,17 +84,22 @@ export async function writeValues(
       where not exists (select from ${values} v where v.run = w.run and ${SAME_CELL})`,
   )
   const fresh = await session.keep(
-    `select v.*, w.metric, w.run_id, w.sums_companies, w.sums_warehouses from ${values} v join ${work} w using (run)
-      where not exists (select from daily_metrics d where d.metric_name = w.metric and ${SAME_CELL}
-        and d.value = v.value and d.sums_companies = w.sums_companies and d.sums_warehouses = w.sums_warehouses)`,
+    `select v.*, w.metric, w.run_id, w.sums_companies, w.sums_warehouses, d.ctid as place
+      from ${values} v join ${work} w using (run)
+        left join daily_metrics d on d.metric_name = w.metric and ${SAME_CELL}
+      where d.metric_name is null or d.value <> v.value
+        or d.sums_companies <> w.sums_companies or d.sums_warehouses <> w.sums_warehouses`,
+    ['run', 'place'],
   )
   await session.run(`delete from daily_metrics d using ${gone} g where d.ctid = g.place`)
-  await session.run(`insert into daily_metrics as d
+  // The metrics are locked: what is not there cannot come, so that no row needs to be inserted on trial.
+  await session.run(`update daily_metrics d set value = f.value, run_id = f.run_id, last_updated = now(),
+      sums_companies = f.sums_companies, sums_warehouses = f.sums_warehouses
+    from ${fresh} f where d.ctid = f.place`)
+  await session.run(`insert into daily_metrics
       (date, metric_name, value, company, warehouse, run_id, sums_companies, sums_warehouses)
     select day, metric, value, company, warehouse, run_id, sums_companies, sums_warehouses from ${fresh}
-    order by metric, day, company, warehouse
-    on conflict on constraint daily_metrics_once do update set value = excluded.value, run_id = excluded.run_id,
-      last_updated = now(), sums_companies = excluded.sums_companies, sums_warehouses = excluded.sums_warehouses`)
+    where place is null order by metric, day, company, warehouse`)
   return resultsOf(session, gone, fresh)
 }
 
