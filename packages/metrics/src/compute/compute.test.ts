@@ -56,6 +56,10 @@ const of = (op: Extract<Expression, { type: 'aggregate' }>['op'], name: string, 
 })
 const amount = of('sum', 'amount')
 const one: Expression = { type: 'constant', value: 1 }
+const distinctInShift = (shift: number) =>
+  of('distinct', 'product', { where: { op: '=', series: 'sales.shift', value: shift } })
+/** Members of the dimension that the data have, and others. */
+const MANY = ['P1', 'P2', 'P3', 'P4', 'P5', 'P10', 'P11', 'P12', 'P13', 'P14', 'P15', 'P16']
 
 describe('values by hand', () => {
   test.each<[string, Expression, Record<string, string>]>([
@@ -91,6 +95,55 @@ describe('values by hand', () => {
       'what is not a member',
       of('count', 'rows', { where: { op: '!=', series: 'sales.product', value: 'P9' } }),
       { '01': '2', '02': '2', '05': '0', '08': '1' },
+    ],
+    [
+      'a condition that names many values',
+      of('sum', 'amount', { where: { op: 'in', series: 'sales.kind', values: [...'abcdefghij'] } }),
+      { '01': '10.75', '02': '7', '08': '1' },
+    ],
+    [
+      'a condition that excludes one of many members',
+      of('count', 'rows', {
+        where: {
+          op: 'all',
+          of: [
+            { op: 'in', series: 'sales.product', values: MANY },
+            { op: '!=', series: 'sales.product', value: 'P1' },
+          ],
+        },
+      }),
+      { '01': '1', '02': '1', '05': '0', '08': '0' },
+    ],
+    [
+      'distinct members of several equalities',
+      {
+        type: 'arithmetic',
+        op: 'add',
+        of: [
+          distinctInShift(1),
+          { type: 'arithmetic', op: 'multiply', of: [distinctInShift(3), { type: 'constant', value: 10 }] },
+        ],
+      },
+      { '01': '1', '02': '11', '05': '0', '08': '1' },
+    ],
+    [
+      'a percentile where two columns are equal to something',
+      of('percentile', 'amount', {
+        percentile: 0.5,
+        where: {
+          op: 'all',
+          of: [
+            { op: '=', series: 'sales.kind', value: 'a' },
+            { op: '=', series: 'sales.product', value: 'P1' },
+          ],
+        },
+      }),
+      { '01': '10.5', '08': '1' },
+    ],
+    [
+      'distinct values where a member is unknown',
+      of('distinct', 'kind', { where: { op: '=', series: 'sales.product', value: 'P9' } }),
+      { '01': '0', '02': '0', '05': '0', '08': '0' },
     ],
     [
       'arithmetic',
@@ -196,6 +249,32 @@ describe('values by hand', () => {
       '05 A': '-3',
       '05 B': '7',
       '08 A': '1',
+    })
+  })
+
+  test('of distinct values and percentiles by company and by warehouse', async () => {
+    const shift = { where: { op: '=', series: 'sales.shift', value: 1 } }
+    const median = of('percentile', 'amount', { percentile: 0.5, ...shift })
+    expect(await valuesOf(median, 'company')).toEqual({ '01 A': '10.5', '02 A': '-3', '08 A': '1' })
+    expect(await valuesOf(of('distinct', 'product', shift), 'warehouse')).toEqual({
+      '01 A A1': '1',
+      '02 A A1': '1',
+      '02 B B1': '0',
+      '05 A A1': '0',
+      '08 A A1': '1',
+    })
+  })
+
+  test('count a row once where a condition names its moment twice', async () => {
+    const at = '2026-01-02T15:00:00.000Z'
+    await db.insert('visits', [
+      { id: 1, day: '2026-01-02', company: 'A', warehouse: 'A1', values: { at, 'visits.minutes': 5 } },
+    ])
+    const others = Array.from({ length: 9 }, (_, hour) => `2026-01-03T0${hour}:00:00Z`)
+    const values = ['2026-01-02T15:00:00Z', '2026-01-02T10:00:00-05:00', ...others]
+    const where = { op: 'in', series: 'visits.at', values } as const
+    expect(await valuesOf({ type: 'aggregate', op: 'sum', series: 'visits.minutes', where })).toEqual({
+      '02': '5',
     })
   })
 

@@ -10,7 +10,7 @@ import { gatherInputs, type PlannedRun, planRun, type RunToCompute } from './pla
 import type { Restriction } from './rows.ts'
 import { computeGroup } from './scan.ts'
 import { scanGroups } from './scan-groups.ts'
-import { openSession, type Session } from './session.ts'
+import { openSession, SETTINGS, type Session } from './session.ts'
 import { NOTHING, type RunResult, sumsOf, workTable, writeValues } from './write-values.ts'
 
 /** The runs to be computed together; each metric once. */
@@ -42,8 +42,7 @@ export async function computeMetrics(
     session,
     work.runs.map(({ definition }) => definition.code),
   )
-  // Hash tables of a few hundred thousand groups fit; the setting ends with the transaction.
-  await session.run("select set_config('work_mem', '64MB', true), set_config('jit', 'off', true)")
+  await session.set(SETTINGS)
   const results = new Map<string, RunResult>()
   const changed = new Map<string, RunResult>()
   let done = 0

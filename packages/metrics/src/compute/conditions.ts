@@ -16,6 +16,8 @@ export type Members = ReadonlyMap<string, readonly string[]>
 export interface Conditions {
   /** `expression as name`, to be gathered by. */
   keys: readonly { sql: string; name: string }[]
+  /** SQL to stand behind the table whose rows are gathered: what the keys look their values up in. */
+  joins: string
   /** SQL over the key columns; `true` for no condition. Never null. */
   sql(where: RowCondition | undefined): string
 }
@@ -36,10 +38,18 @@ export function compileConditions(
     keys.set(sql, name)
     return name
   }
+  const joins: string[] = []
+  const lookUp = (field: string, list: string): string => {
+    const name = `among_${joins.length}`
+    // No column of a dataset is named like this.
+    const named = `select distinct "=" from unnest(${list}) named ("=")`
+    joins.push(` left join (${named}) ${name} on ${name}."=" = ${field}`)
+    return `${name}."="`
+  }
   const atoms = new Map(wheres.flatMap(atomsOf).map((atom) => [atomText(atom), atom]))
   const compiled = new Map<string, string>()
   for (const [series, its] of groupBy(atoms.values(), (atom) => atom.series)) {
-    const truth = compileSeries(placeOf(series, places), its, members, keyOf)
+    const truth = compileSeries(placeOf(series, places), its, members, { keyOf, lookUp })
     for (const atom of its) compiled.set(atomText(atom), truth(atom))
   }
   const sql = (where: RowCondition): string => {
@@ -53,6 +63,7 @@ export function compileConditions(
   }
   return {
     keys: [...keys].map(([expression, name]) => ({ sql: expression, name })),
+    joins: joins.join(''),
     sql: (where) => (where ? sql(where) : 'true'),
   }
 }
@@ -97,11 +108,21 @@ export function isMembership(column: Column, atom: Atom): boolean {
   return atom.op === '=' || atom.op === '!=' || atom.op === 'in' || atom.op === 'present'
 }
 
+/** Up to so many values are compared one by one. */
+const FEW_MEMBERS = 8
+
+interface KeyMaker {
+  /** The name of a key. */
+  keyOf(sql: string): string
+  /** SQL of a column's value if it is in a list, else null. */
+  lookUp(field: string, list: string): string
+}
+
 function compileSeries(
   place: SeriesPlace,
   atoms: readonly Atom[],
   members: Members,
-  keyOf: (sql: string) => string,
+  { keyOf, lookUp }: KeyMaker,
 ): (atom: Atom) => string {
   const column = columnOf(place)
   if (!column) throw new Error(`the series "${place.code}" is the row and cannot be compared`)
@@ -113,7 +134,13 @@ function compileSeries(
   }
   if (!atoms.every((atom) => isMembership(column, atom)))
     return (atom) => keyOf(truthOf(atom, `(${field} is not null)`, column, field, among))
-  const key = keyOf(`case when ${among(field, atoms)} then ${field} end`)
+  const list = listOf(atoms, column, members)
+  // As a condition, PostgreSQL would go through the whole list for each row.
+  const named =
+    list.length > FEW_MEMBERS
+      ? lookUp(field, arrayOf(list, column))
+      : `case when ${among(field, atoms)} then ${field} end`
+  const key = keyOf(named)
   return (atom) => {
     const present = atom.op === '!=' || atom.op === 'present' ? keyOf(`(${field} is not null)`) : 'true'
     return truthOf(atom, present, column, key, among)
@@ -136,16 +163,25 @@ function truthOf(
 }
 
 /** SQL: the value is one of those that the comparisons name. Never null. */
-function amongSql(name: string, atoms: readonly Atom[], column: Column, members: Members): string {
-  if (column.type === 'text' && column.dimension) {
-    const ids = [...new Set(atoms.flatMap((atom) => members.get(atomText(atom)) ?? []))]
-    return `coalesce(${name} = any (array[${ids.join(', ')}]::bigint[]), false)`
-  }
+export function amongSql(name: string, atoms: readonly Atom[], column: Column, members: Members): string {
+  const list = listOf(atoms, column, members)
+  return list.length === 0 ? 'false' : `coalesce(${name} = any (${arrayOf(list, column)}), false)`
+}
+
+/** SQL of the values that comparisons name, each once: of a dimension the ids. */
+export function listOf(atoms: readonly Atom[], column: Column, members: Members): string[] {
+  if (column.type === 'text' && column.dimension)
+    return [...new Set(atoms.flatMap((atom) => members.get(atomText(atom)) ?? []))]
   const values = atoms.flatMap((atom) =>
     atom.op === 'present' ? [] : atom.op === 'in' ? atom.values : [atom.value],
   )
-  const constants = [...new Set(values.map((value) => constant(value, column)))]
-  return constants.length === 0 ? 'false' : `coalesce(${name} in (${constants.join(', ')}), false)`
+  return [...new Set(values.map((value) => constant(value, column)))]
+}
+
+/** SQL of such a list. */
+export function arrayOf(list: readonly string[], column: Column): string {
+  const type = column.type === 'text' ? (column.dimension ? 'bigint[]' : 'text[]') : undefined
+  return `array[${list.join(', ')}]${type ? `::${type}` : ''}`
 }
 
 function constant(value: string | number | boolean, column: Column): string {

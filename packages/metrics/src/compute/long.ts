@@ -3,6 +3,7 @@ import type { Conditions } from './conditions.ts'
 import { gatheredBy, type LeafTable, type Leaves, leafKey, piecesOf } from './leaf.ts'
 import type { AggregateRequest } from './plan.ts'
 import type { Session } from './session.ts'
+import { DECIMALS, numeric } from './sql-text.ts'
 
 /** Columns of one leaf table: each row of the long table is looked at for each of them. */
 const MOST_COLUMNS = 150
@@ -86,4 +87,30 @@ export async function spread(
         zero: request.op === 'count' || request.op === 'distinct',
       })
   }
+}
+
+/**
+ * What is wanted of gathered values: the SQL of result columns, over the count `d` of distinct values or over the sorted
+ * values `a` and their number `n`; and in which of them each request's result is.
+ */
+export function resultsOf(
+  requests: readonly AggregateRequest[],
+  numberOf: Filters['numberOf'],
+): { sql: string[]; columns: LongColumn[] } {
+  const shares = [...new Set(requests.flatMap(({ percentile }) => percentile ?? []))]
+  return {
+    sql: shares.length === 0 ? ['d'] : shares.map((share, index) => `${percentileOf(share)} as p${index}`),
+    columns: requests.map((request) => ({
+      request,
+      column: request.percentile === undefined ? 'd' : `p${shares.indexOf(request.percentile)}`,
+      f: numberOf(request),
+    })),
+  }
+}
+
+/** The value at position p · (n − 1) of the sorted values, between its neighbours where that is no whole number. */
+function percentileOf(p: number): string {
+  const position = `${numeric(p)} * (n - 1)`
+  const [low, high] = [`a[1 + floor(${position})::integer]`, `a[1 + ceil(${position})::integer]`]
+  return `round(${low} + (${position} - floor(${position})) * (${high} - ${low}), ${DECIMALS})`
 }

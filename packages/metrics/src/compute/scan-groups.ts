@@ -66,6 +66,7 @@ function costOf(group: ScanGroup): number {
   return lengthOf(group.days) * (ROW_COST + gathered.size)
 }
 
-function lengthOf(days: readonly DayRange[]): number {
+/** How many days they are. */
+export function lengthOf(days: readonly DayRange[]): number {
   return days.reduce((sum, { from, to }) => sum + daysBetween(from, to), 0)
 }

@@ -1,6 +1,7 @@
 import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { compileConditions, fieldOf } from './conditions.ts'
+import { gatherByEquality, splitByEquality } from './equalities.ts'
 import { familiesOf } from './families.ts'
 import type { Gathering } from './gathering.ts'
 import { groupBy } from './group-by.ts'
@@ -9,9 +10,12 @@ import { combination, holdingTable, numberFilters, spread } from './long.ts'
 import { readMembers } from './members.ts'
 import type { AggregateRequest } from './plan.ts'
 import { orderOf, type Restriction, rowsOf } from './rows.ts'
-import type { ScanGroup } from './scan-groups.ts'
+import { lengthOf, type ScanGroup } from './scan-groups.ts'
 import { gatherValues } from './series-values.ts'
 import type { Session } from './session.ts'
+
+/** So many days, some partitions, are gathered each partition by itself. */
+const MOST_DAYS_BY_PARTITION = 200
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
 
@@ -42,13 +46,20 @@ export async function computeGroup(
     grains: new Set(group.requests.flatMap(({ grains }) => [...grains])),
     presence: new Map(),
   }
+  // A worker gathers its partitions to the end, also what cannot be put together from parts, like sorted values. But it
+  // keeps what it sorted of each until the statement ends, so not over years.
+  const byPartition = lengthOf(group.days) <= MOST_DAYS_BY_PARTITION
+  await session.set({ enable_partitionwise_aggregate: byPartition ? 'on' : 'off' })
   const ofRows = group.requests.filter(({ op }) => op !== 'distinct' && op !== 'percentile')
   const families = familiesOf(ofRows, places)
   for (const family of families.length === 0 ? [[]] : families) await gatherRows(gathering, family)
   for (const op of ['distinct', 'percentile'] as const) {
     const ofValues = group.requests.filter((request) => request.op === op)
-    for (const its of groupBy(ofValues, ({ series }) => series.code).values())
-      for (const family of familiesOf(its, places)) await gatherValues(gathering, op, family)
+    for (const its of groupBy(ofValues, ({ series }) => series.code).values()) {
+      const { equalities, others } = splitByEquality(its)
+      for (const family of equalities) await gatherByEquality(gathering, op, family)
+      for (const family of familiesOf(others, places)) await gatherValues(gathering, op, family)
+    }
   }
 }
 
@@ -67,7 +78,7 @@ async function gatherRows(gathering: Gathering, requests: readonly AggregateRequ
     ...conditions.keys.map(({ name, sql }) => `${sql} as ${name}`),
   ]
   const columns = [...keys, ...[...gathered.values()].map(({ sql, name }) => `${sql} as ${name}`)]
-  const groups = `select ${columns.join(', ')} from ${rows.table} where ${rows.condition} group by ${keys.map((_, index) => index + 1).join(', ')}`
+  const groups = `select ${columns.join(', ')} from ${rows.table}${conditions.joins} where ${rows.condition} group by ${keys.map((_, index) => index + 1).join(', ')}`
   const table = await session.keep(
     `select *, ${combination(conditions.keys)} as combination from (${groups}) groups`,
     ['day', 'company', 'warehouse', 'combination'],

@@ -1,9 +1,8 @@
 import { compileConditions, fieldOf } from './conditions.ts'
 import type { Gathering } from './gathering.ts'
 import { gatheredBy, inCell } from './leaf.ts'
-import { combination, holdingTable, numberFilters, spread } from './long.ts'
+import { combination, holdingTable, numberFilters, resultsOf, spread } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
-import { DECIMALS, numeric } from './sql-text.ts'
 
 /** So few conditions are tried on each row as it is read; for more, rows are kept with what tells them apart. */
 const FEW_FILTERS = 4
@@ -32,7 +31,7 @@ export async function gatherValues(
     ...conditions.keys.map(({ name, sql }) => `${sql} as ${name}`),
     `${field} as x`,
   ]
-  const all = `select ${columns.join(', ')} from ${rows.table} where ${rows.condition} and ${field} is not null`
+  const all = `select ${columns.join(', ')} from ${rows.table}${conditions.joins} where ${rows.condition} and ${field} is not null`
   const grains = (['total', 'company', 'warehouse'] as const).filter((grain) =>
     requests.some((request) => request.grains.has(grain)),
   )
@@ -48,26 +47,14 @@ export async function gatherValues(
   for (const grain of grains) {
     const its = requests.filter((request) => request.grains.has(grain))
     const by = gatheredBy(grain)
-    const shares = [...new Set(its.flatMap(({ percentile }) => percentile ?? []))]
+    const results = resultsOf(its, filters.numberOf)
     const found = `${source} where ${inCell(grain)} group by ${by}, f`
     const query =
       op === 'distinct'
         ? `select ${by}, f, count(*) as d from (select ${by}, f, x from ${found}, x) v group by ${by}, f`
-        : `select ${by}, f, ${shares.map((share, index) => `${percentile(share)} as p${index}`).join(', ')}
+        : `select ${[by, 'f', ...results.sql].join(', ')}
           from (select ${by}, f, array_agg(x order by x) as a, count(*) as n from ${found}) sorted`
     const long = await session.keep(query, [...by.split(', '), 'f'])
-    const longColumns = its.map((request) => ({
-      request,
-      column: request.percentile === undefined ? 'd' : `p${shares.indexOf(request.percentile)}`,
-      f: filters.numberOf(request),
-    }))
-    await spread(session, long, grain, longColumns, gathering)
+    await spread(session, long, grain, results.columns, gathering)
   }
-}
-
-/** The value at position p · (n − 1) of the sorted values, between its neighbours where that is no whole number. */
-function percentile(p: number): string {
-  const position = `${numeric(p)} * (n - 1)`
-  const [low, high] = [`a[1 + floor(${position})::integer]`, `a[1 + ceil(${position})::integer]`]
-  return `round(${low} + (${position} - floor(${position})) * (${high} - ${low}), ${DECIMALS})`
 }
