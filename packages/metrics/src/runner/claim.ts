@@ -34,12 +34,17 @@ const TAKEN_WITHIN = 3
 const isBuiltin = sql<boolean>`v.definition ->> 'runner' = 'builtin'`
 
 /** A run that was asked for some seconds ago and that nobody has begun, those of the lowest level first. */
-export async function findForgotten(db: Database): Promise<string | undefined> {
+export function findForgotten(db: Database): Promise<string | undefined> {
+  return findAsked(db, TAKEN_WITHIN)
+}
+
+/** A run that is asked for, since so many seconds, and that nobody has begun; those of the lowest level first. */
+export async function findAsked(db: Database, seconds = 0): Promise<string | undefined> {
   const rows = await sql<{ id: string }>`select r.id
     from metric_runs r join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
     where r.status = 'REQUESTED' and ${isBuiltin}
-      and r.requested_at < clock_timestamp() - ${TAKEN_WITHIN} * interval '1 second'
+      and r.requested_at <= clock_timestamp() - ${seconds} * interval '1 second'
     order by m.level, r.requested_at, r.id limit 1`.execute(db)
   return rows.rows[0]?.id
 }

@@ -1,7 +1,10 @@
 import type { MetricJobPayload } from '@aduana/contracts/metrics/queue'
+import type { Database } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
+import { sql } from 'kysely'
 import { startRounds } from '../rounds.ts'
-import { claimWith, findForgotten } from './claim.ts'
+import { type Claim, claimWith, findAsked, findForgotten } from './claim.ts'
+import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { createSlots } from './slots.ts'
 import { type RunnerContext, workOff } from './work.ts'
 
@@ -26,6 +29,7 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
   const { db, logger, runner } = context
   const slots = createSlots(context.concurrency)
   const stopping = new AbortController()
+  const outcomes = createOutcomes()
   let claims = 0
 
   /** Answers how many runs were begun. */
@@ -39,7 +43,16 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
     logger.info({ event: 'metric_runner.claimed', runId, runs })
     await failPoint('metrics.after-claim')
     await workOff({ ...context, runner: name }, claim, signal)
+    await noteOutcomes(db, claim, outcomes)
     return runs
+  }
+  /** The same, and then whatever is asked for: what it has made possible does not wait behind the jobs of what it has done. */
+  const workOn = async (runId: string, signal: AbortSignal): Promise<number> => {
+    const begun = await work(runId, signal)
+    let next = begun === 0 ? undefined : await findAsked(db)
+    while (next !== undefined && !signal.aborted)
+      next = (await work(next, signal)) === 0 ? undefined : await findAsked(db)
+    return begun
   }
   const rounds = startRounds({
     everyMs: LOOK_MS,
@@ -49,7 +62,7 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
         if (runId === undefined) return
         logger.info({ event: 'metric_runner.found_forgotten', runId })
         // One that somebody has locked is looked at again in the next round.
-        if ((await slots.use(() => work(runId, stopping.signal))) === 0) return
+        if ((await slots.use(() => workOn(runId, stopping.signal))) === 0) return
       }
     },
     onError: (error) => {
@@ -57,14 +70,15 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
     },
   })
   return {
-    handle: (job, signal) =>
+    handle: async (job, signal) =>
+      outcomes.take(job) ??
       slots.use(async () => {
         const either = AbortSignal.any([signal, stopping.signal])
         either.throwIfAborted()
         const state = await stateOf(context, job)
         if (state !== 'REQUESTED') return state
-        await work(job.runId, either)
-        return stateOf(context, job)
+        await workOn(job.runId, either)
+        return outcomes.take(job) ?? stateOf(context, job)
       }),
     stop: async () => {
       stopping.abort(new Error('the process stops'))
@@ -75,12 +89,31 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
 }
 
 /** The state of a run in an attempt, or what has become of that attempt. */
-async function stateOf({ db }: RunnerContext, { runId, attempt }: MetricJobPayload): Promise<string> {
-  const row = await db
+async function stateOf({ db }: RunnerContext, job: MetricJobPayload): Promise<string> {
+  const [state = 'unknown'] = (await statesOf(db, [job])).values()
+  return state
+}
+
+/** Remember the outcomes of a claim, whose jobs come later: none of them needs to ask by itself. */
+async function noteOutcomes(db: Database, { runs, unreadable }: Claim, outcomes: Outcomes): Promise<void> {
+  for (const [attempt, state] of await statesOf(db, [...runs, ...unreadable]))
+    if (state !== 'REQUESTED') outcomes.note(attempt, state)
+}
+
+async function statesOf(
+  db: Database,
+  attempts: readonly MetricJobPayload[],
+): Promise<Map<MetricJobPayload, string>> {
+  const rows = await db
     .selectFrom('metric_runs')
-    .select(['status', 'attempt'])
-    .where('id', '=', runId)
-    .executeTakeFirst()
-  if (!row) return 'unknown'
-  return row.attempt === attempt ? row.status : 'overtaken'
+    .select(['id', 'status', 'attempt'])
+    .where(sql<boolean>`id = any (${attempts.map(({ runId }) => runId)}::uuid[])`)
+    .execute()
+  const byId = new Map(rows.map((row) => [row.id, row]))
+  return new Map(
+    attempts.flatMap((one) => {
+      const row = byId.get(one.runId)
+      return row ? [[one, row.attempt === one.attempt ? row.status : 'overtaken']] : []
+    }),
+  )
 }
