@@ -10,110 +10,32 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startPostgres } from '../apps/local/src/postgres.mjs'
-import { MetricDefinition } from '../packages/contracts/dist/metrics/definition.js'
-import { production } from '../packages/datasets/dist/shipped/production.js'
 import { migrate, readMigrations } from '../packages/db/dist/migrations.js'
 import { createPool } from '../packages/db/dist/pool.js'
 import { computeMetrics } from '../packages/metrics/dist/compute/compute.js'
-import { validateExpression } from '../packages/metrics/dist/expressions/validate.js'
 import { createLogger } from '../packages/runtime/dist/logger.js'
+import {
+  DAYS,
+  FEW_AGGREGATES,
+  FROM,
+  fillProduction,
+  handWritten,
+  median,
+  mixOfMetrics,
+  series,
+  TO,
+  timed,
+} from './production-metrics.mjs'
 
 const ROWS = Number(process.argv[2] ?? 2_000_000)
 const ROUNDS = Number(process.argv[3] ?? 3)
 const METRICS = Number(process.argv[4] ?? 1000)
-const [FROM, DAYS, MACHINES, OPERATORS] = ['2026-01-01', 90, 200, 400]
-const ALL = [{ from: FROM, to: '2026-04-01' }]
+const ALL = [{ from: FROM, to: TO }]
 const FEW = [{ from: '2026-03-20', to: '2026-03-23' }]
 
-const SMALL = [
-  'count(*)',
-  'sum(cantidad)',
-  'avg(cantidad)',
-  'min(cantidad)',
-  'max(cantidad)',
-  'sum(peso_neto)',
-  'avg(peso_neto)',
-  'min(peso_neto)',
-  'max(peso_neto)',
-]
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2)
 
-const series = new Map(
-  ['rows', ...production.columns.map(({ name }) => name)].map((name) => [
-    name,
-    { code: name, datasetId: 'production', definition: production, column: name === 'rows' ? null : name },
-  ]),
-)
-
-/** A mix: machines, shifts, materials and weights; ratios, windows, distinct counts, medians, metrics of metrics. */
-function definitionOf(index) {
-  const machine = {
-    op: '=',
-    series: 'maquina_codigo',
-    value: `M${String(1 + ((index + 7 * Math.floor(index / 20)) % MACHINES)).padStart(3, '0')}`,
-  }
-  const shift = { op: '=', series: 'turno', value: 1 + (index % 3) }
-  const material = { op: '=', series: 'material', value: `MAT-${index % 10}` }
-  const both = { op: 'all', of: [machine, shift] }
-  const of = (op, name, where, more = {}) => ({ type: 'aggregate', op, series: name, where, ...more })
-  const sum = of('sum', 'cantidad', machine)
-  const kinds = [
-    () => sum,
-    () => of('sum', 'peso_neto', machine),
-    () => of('avg', 'peso_neto', both),
-    () => of('max', 'cantidad', both),
-    () => of('count', 'rows', machine),
-    () => of('distinct', 'maquinista_codigo', machine),
-    () => of('sum', 'peso_neto', { op: '>', series: 'peso_neto', value: 10 * (index % 4) }),
-    () => of('sum', 'cantidad', material),
-    () => ({ type: 'ratio', of: of('sum', 'peso_neto', machine), by: sum, onZero: 'missing', times: 1000 }),
-    () => ({ type: 'ratio', of: of('sum', 'cantidad', both), by: sum, onZero: 'zero', times: 100 }),
-    () => ({ type: 'arithmetic', op: 'subtract', of: [sum, of('sum', 'cantidad', both)] }),
-    () => ({ type: 'rolling', op: 'sum', of: sum, days: 7, minDays: 1 }),
-    () => ({ type: 'rolling', op: 'avg', of: of('sum', 'peso_neto', machine), days: 28, minDays: 3 }),
-    () => ({ type: 'cumulative', op: 'sum', of: sum, reset: 'month' }),
-    () => ({ type: 'growth', of: of('count', 'rows', machine), days: 7, as: 'percent', onZero: 'missing' }),
-    () => ({
-      type: 'growth',
-      of: { type: 'rolling', op: 'sum', of: sum, days: 7, minDays: 1 },
-      days: 7,
-      as: 'percent',
-      onZero: 'missing',
-    }),
-    () => ({
-      type: 'conditional',
-      when: { op: '>', left: sum, right: { type: 'constant', value: 5000 } },
-      value: sum,
-      otherwise: { type: 'constant', value: 0 },
-    }),
-    () => ({ type: 'fallback', of: of('min', 'peso_neto', both), otherwise: { type: 'constant', value: 0 } }),
-    () => of('percentile', 'peso_neto', shift, { percentile: 0.5 + (index % 5) / 10 }),
-    () =>
-      index < 20
-        ? sum
-        : {
-            type: 'ratio',
-            of: { type: 'metric', metric: `m${index - 19}` },
-            by: { type: 'metric', metric: `m${index - 18}` },
-            onZero: 'missing',
-            times: 1,
-          },
-  ]
-  return MetricDefinition.parse({
-    code: `m${index}`,
-    title: { en: `m${index}`, es: `m${index}` },
-    expression: kinds[index % kinds.length](),
-  })
-}
-
-const definitions = new Map()
-for (let index = 0; index < METRICS; index += 1) definitions.set(`m${index}`, definitionOf(index))
-for (const definition of definitions.values()) {
-  const problems = validateExpression(definition, { series, metrics: definitions })
-  if (problems.length > 0) throw new Error(JSON.stringify(problems))
-}
+const definitions = mixOfMetrics(METRICS)
 
 const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
 const logger = createLogger({ name: 'bench', level: 'warn', pretty: false })
@@ -121,7 +43,7 @@ const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: t
 const pool = createPool({ url: postgres.url, max: 2, applicationName: 'bench', logger })
 try {
   await migrate(postgres.url, await readMigrations(), logger)
-  await fill()
+  await fillProduction(pool, ROWS)
   const runs = await registerRuns()
   const few = () => timed(() => compute(runs, FEW))
   const all = () => timed(() => compute(runs, ALL))
@@ -132,7 +54,7 @@ try {
   ]) {
     const times = { metrics: [], again: [], small: [], large: [] }
     for (let round = 0; round < ROUNDS; round += 1) {
-      times.small.push(await timed(() => pool.query(handWritten(days, SMALL))))
+      times.small.push(await timed(() => pool.query(handWritten(days[0], FEW_AGGREGATES))))
       await pool.query('delete from daily_metrics where date <@ $1::daterange', [
         `[${days[0].from},${days[0].to})`,
       ])
@@ -142,13 +64,13 @@ try {
       if (round === 0)
         times.large.push(
           await timed(async () => {
-            for (const part of asManyAggregates()) await pool.query(handWritten(days, part))
+            for (const part of asManyAggregates()) await pool.query(handWritten(days[0], part))
           }),
         )
     }
     const [metrics, again, small, large] = [times.metrics, times.again, times.small, times.large].map(median)
     console.log(
-      `${name}: metrics ${seconds(metrics)} s (values as they were: ${seconds(again)} s); by hand: ${SMALL.length} aggregates ${seconds(small)} s, ratio ${(metrics / small).toFixed(1)}; ${asManyAggregates().flat().length} aggregates ${seconds(large)} s, ratio ${(metrics / large).toFixed(2)}`,
+      `${name}: metrics ${seconds(metrics)} s (values as they were: ${seconds(again)} s); by hand: ${FEW_AGGREGATES.length} aggregates ${seconds(small)} s, ratio ${(metrics / small).toFixed(1)}; ${asManyAggregates().flat().length} aggregates ${seconds(large)} s, ratio ${(metrics / large).toFixed(2)}`,
     )
   }
   const { rows } = await pool.query(
@@ -159,28 +81,6 @@ try {
   await pool.end()
   await postgres.stop()
   await rm(folder, { recursive: true, force: true })
-}
-
-async function fill() {
-  for (const month of ['01', '02', '03'])
-    await pool.query(
-      `create table p_${month} partition of fact_production for values from ('2026-${month}-01') to ('2026-0${Number(month) + 1}-01')`,
-    )
-  await pool.query(
-    `insert into dim_maquina (codigo) select 'M' || lpad(n::text, 3, '0') from generate_series(1, ${MACHINES}) n`,
-  )
-  await pool.query(
-    `insert into dim_maquinista (codigo) select 'W' || lpad(n::text, 4, '0') from generate_series(1, ${OPERATORS}) n`,
-  )
-  // In the order in which a load writes: by day and machine.
-  await pool.query(`select setseed(0.5)`)
-  await pool.query(`insert into fact_production
-    select n, date '${FROM}' + (n * ${DAYS}::bigint / ${ROWS})::integer,
-      1 + (n * ${DAYS}::bigint * ${MACHINES} / ${ROWS}) % ${MACHINES}, 1 + floor(random() * ${OPERATORS}),
-      1 + floor(random() * 3), 'MAT-' || floor(random() * 30), 'L' || n, floor(random() * 200),
-      round((random() * 50)::numeric, 3), null
-    from generate_series(0, ${ROWS} - 1) n`)
-  await pool.query('vacuum analyze fact_production')
 }
 
 /** Metrics with a run each, which their values name. */
@@ -208,17 +108,6 @@ async function compute(runs, days) {
   } finally {
     client.release()
   }
-}
-
-async function timed(work) {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
-}
-
-function handWritten([{ from, to }], aggregates) {
-  return `select fecha_contabilizacion, ${aggregates.join(', ')} from fact_production
-    where fecha_contabilizacion >= '${from}' and fecha_contabilizacion < '${to}' group by fecha_contabilizacion`
 }
 
 /** The distinct aggregates of the metrics as somebody would write them by hand, in statements of at most 1,600. */
