@@ -115,7 +115,7 @@ async function succeeded() {
 function startWorker() {
   const queue = { redisUrl: redis.url, prefix: 'bench', logger }
   const state = { handled: 0 }
-  part.run('jobs looking at their run', () => {
+  part.run('jobs, and the rest of the runner', () => {
     const runner = startRunner({ db, pool, logger, runner: 'bench', concurrency: 1 })
     const handler = async (payload, signal) => {
       const left = await runner.handle(payload, signal)

@@ -1,6 +1,7 @@
 // Computes 1,000 metrics over production after an update of all days and of a few, and compares the wall time with one
 // hand-written aggregate query of the same rows: a small one (9 aggregates by day), and one with as many aggregates as
-// the metrics need. All in turn, in one run, on one durable PostgreSQL.
+// the metrics need. All in turn, in one run, on one durable PostgreSQL. What happens around the computation is measured
+// by metric-update.mjs.
 //
 //   node bench/metrics-vs-sql.mjs [rows=2000000] [rounds=3] [metrics=1000]
 //
