@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { EXPRESSION_PROBLEMS, EXPRESSION_TYPES } from '@aduana/contracts/metrics/expression'
+import { dkt } from '@aduana/datasets/shipped/dkt'
 import { orders } from '@aduana/datasets/shipped/orders'
 import { production } from '@aduana/datasets/shipped/production'
 import { describe, expect, test } from 'vitest'
@@ -11,11 +12,14 @@ import { expressionsIn } from './walk.ts'
 
 const GUIDE = readFileSync(new URL('../../../../docs/guides/metrics.md', import.meta.url), 'utf8')
 
+const DEFINITIONS = [production, orders, dkt]
+
 const series = new Map<string, SeriesPlace>(
-  SHIPPED_SERIES.map(({ code, dataset, column }) => [
-    code,
-    { code, datasetId: dataset, definition: dataset === 'orders' ? orders : production, column },
-  ]),
+  SHIPPED_SERIES.flatMap(({ code, dataset, column }) =>
+    DEFINITIONS.filter((definition) => definition.code === dataset).map(
+      (definition) => [code, { code, datasetId: dataset, definition, column }] as const,
+    ),
+  ),
 )
 
 /** The examples of each `### \`type\`` of the guide. */

@@ -48,3 +48,10 @@ export const growth = (code: string, days: number): Expression => ({
   as: 'percent',
   onZero: 'missing',
 })
+
+/** A metric, and 0 on the days on which its dataset has rows but it has no value. */
+export const orZero = (code: string): Expression => ({
+  type: 'fallback',
+  of: metric(code),
+  otherwise: { type: 'constant', value: 0 },
+})

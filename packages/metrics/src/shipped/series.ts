@@ -21,6 +21,17 @@ const ORDERS: readonly Place[] = [
   ['orders.items_count', 'items_count', 'Items', 'Ítems', 'items'],
 ]
 
+const DKT: readonly Place[] = [
+  ['dkt.rows', null, 'Time cards', 'Tarjetas de tiempo'],
+  ['dkt.worker', 'trabajador_codigo', 'Worker', 'Trabajador'],
+  ['dkt.cost_centre', 'centro_costo', 'Cost centre', 'Centro de costo'],
+  ['dkt.shift', 'turno', 'Shift', 'Turno'],
+  ['dkt.regular_hours', 'horas_ordinarias', 'Regular hours', 'Horas ordinarias', 'h'],
+  ['dkt.overtime_hours', 'horas_extra', 'Overtime', 'Horas extra', 'h'],
+  ['dkt.night_hours', 'horas_nocturnas', 'Night hours', 'Horas nocturnas', 'h'],
+  ['dkt.holiday_hours', 'horas_festivas', 'Holiday hours', 'Horas festivas', 'h'],
+]
+
 const of = (dataset: string, places: readonly Place[]): SeriesDefinition[] =>
   places.map(([code, column, en, es, unit]) =>
     SeriesDefinition.parse({
@@ -36,4 +47,5 @@ const of = (dataset: string, places: readonly Place[]): SeriesDefinition[] =>
 export const SHIPPED_SERIES: readonly SeriesDefinition[] = [
   ...of('production', PRODUCTION),
   ...of('orders', ORDERS),
+  ...of('dkt', DKT),
 ]

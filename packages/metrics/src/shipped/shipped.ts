@@ -2,12 +2,17 @@ import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition
 import { type Database, inTransaction } from '@aduana/db/database'
 import { registerMetrics } from '../registry/metrics.ts'
 import { registerSeries } from '../registry/series.ts'
+import { DKT_METRICS } from './dkt.ts'
 import { ORDERS_METRICS } from './orders.ts'
 import { PRODUCTION_METRICS } from './production.ts'
 import { SHIPPED_SERIES } from './series.ts'
 
 /** The metrics that come with the program. */
-export const SHIPPED_METRICS: readonly MetricDefinitionInput[] = [...PRODUCTION_METRICS, ...ORDERS_METRICS]
+export const SHIPPED_METRICS: readonly MetricDefinitionInput[] = [
+  ...PRODUCTION_METRICS,
+  ...ORDERS_METRICS,
+  ...DKT_METRICS,
+]
 
 /** Register the shipped series and metrics; their datasets must be there. Doing it again changes nothing. */
 export function registerShippedMetrics(db: Database): Promise<void> {
