@@ -128,6 +128,27 @@ describe('a run', () => {
     expect(whole.freshness.lastRun).toMatchObject({ id, status: 'SUCCEEDED' })
   })
 
+  test('that is with its runner says which days have changed since, to those whose companies they are of', async () => {
+    const completeness = async (as: TestUser) =>
+      Object(await (await as.ask('/api/metrics/orders.largest_order')).json()).completeness
+    const ofB = await api.addUser('viewer')
+    await limitTo(api, ofB, ['B'])
+    const earlier = await openRun('orders.largest_order')
+    await beginRun(api.db, earlier.id)
+    await endRun(api.db, earlier.id, 'succeeded')
+    const days = someDay()
+    const { id } = await openRun('orders.largest_order', { companies: ['A'] })
+    expect(await completeness(ofB)).toMatchObject({ complete: true })
+    await beginRun(api.db, id)
+    day += 1
+    const since = someDay()
+    await openRun('orders.largest_order', { companies: ['B'] })
+    const outstanding = (all: typeof days) => ({ complete: false, outstanding: [{ runId: id, days: all }] })
+    const [from, to] = [days[0]?.from ?? '', since[0]?.to ?? '']
+    expect(await completeness(viewer)).toMatchObject(outstanding([{ from, to }]))
+    expect(await completeness(ofB)).toMatchObject(outstanding(since))
+  })
+
   test('is cancelled by a steward while it has not ended', async () => {
     const { id } = await openRun('production.operators_active')
     expect((await act(id, 'cancel', viewer)).status).toBe(403)

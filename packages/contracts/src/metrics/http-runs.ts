@@ -15,6 +15,7 @@ export const OutstandingRun = z.strictObject({
   runId: z.uuid(),
   metric: MetricCode,
   status: RunStatus,
+  /** Also those that changed while it was with its runner, which the run that follows it computes. */
   days: z.array(DayRange),
   /** Datasets that it waits for; without any a PENDING one waits for metrics beneath it. */
   waitsFor: z.array(AwaitedDataset),

@@ -3,7 +3,7 @@ import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Database, ReadTx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { fromMultirange } from '../runs/days.ts'
-import { awaited, instant, isOfReader, textOf } from './sql.ts'
+import { awaited, instant, isNextOfReader, isOfReader, textOf } from './sql.ts'
 
 /** More runs, or updates, are not shown at once. */
 const MOST_RUNS = 200
@@ -46,15 +46,18 @@ async function updatesToPassOn(tx: ReadTx, metricId: string): Promise<unknown[]>
 }
 
 /**
- * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, and those that
- * ended without values and that no later run has made good. Those that lie deepest first.
+ * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, with the days
+ * that came in the meantime for the runs that follow them, and those that ended without values and that no later run
+ * has made good. Those that lie deepest first.
  */
 async function outstandingRuns(tx: ReadTx, metricId: string): Promise<OutstandingRun[]> {
   const rows = await sql<Row>`
     ${BENEATH(metricId)}
-    select r.id, m.code as metric, r.status, r.days::text as days, ${awaited} as waits_for, r.expires_at, r.error
+    select r.id, m.code as metric, r.status, (case when ${isOfReader} then r.days else '{}' end
+        + case when ${isNextOfReader} then r.next_days else '{}' end)::text as days, ${awaited} as waits_for, r.expires_at, r.error
     from beneath b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
-    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone}) and ${isOfReader}
+    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone})
+      and (${isOfReader} or ${isNextOfReader})
     order by m.level, m.code, r.created_at, r.id limit ${MOST_RUNS}`.execute(tx)
   return rows.rows.map((row) =>
     OutstandingRun.parse({

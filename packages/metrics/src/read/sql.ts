@@ -14,10 +14,19 @@ export function isForRole({ role }: Principal) {
   return sql<boolean>`coalesce(v.definition ->> 'role', 'viewer') = any (${roles}::text[])`
 }
 
+const ofReader = (companies: string, warehouses: string) => {
+  const [some, places] = [sql.ref(`r.${companies}`), sql.ref(`r.${warehouses}`)]
+  return sql<boolean>`
+    (reader_companies() is null or ${some} is null or ${some} && reader_companies())
+    and (reader_warehouses() is null or ${places} is null or ${places} && reader_warehouses())`
+}
+
 /** SQL: the run, or update, `r` is about companies and warehouses of which the reader may see some. */
-export const isOfReader = sql<boolean>`
-  (reader_companies() is null or r.companies is null or r.companies && reader_companies())
-  and (reader_warehouses() is null or r.warehouses is null or r.warehouses && reader_warehouses())`
+export const isOfReader = ofReader('companies', 'warehouses')
+
+/** SQL: what came while the run `r` was with its runner, for the run that follows, is about such. */
+export const isNextOfReader = sql<boolean>`
+  (r.next_days is not null and ${ofReader('next_companies', 'next_warehouses')})`
 
 /** SQL: of the companies of the run `r` (or its warehouses) those that the reader may see; null for all. */
 export function seen(name: 'companies' | 'warehouses') {
