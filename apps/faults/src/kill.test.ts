@@ -20,7 +20,7 @@ describe.concurrent('a process killed with SIGKILL', { timeout: 240_000 }, () =>
   test.for(KILLS.map((kill) => [placeOf(kill), kill.story] as const))(
     'at %s (%s) leaves what a run without the kill leaves',
     async ([place, name], { expect }) => {
-      const system = await createTestSystem({ metrics: name === 'metrics' })
+      const system = await createTestSystem()
       try {
         const story = STORIES[name]
         const doomed = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=kill` })

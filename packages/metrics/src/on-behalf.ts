@@ -12,6 +12,7 @@ import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
 import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
+import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { findMetric } from './read/metrics.ts'
 import { readRun } from './read/runs.ts'
@@ -79,7 +80,12 @@ export async function tellProjection(
   refuseFarDays(update)
   refuseBeyond(principal.companies, update.companies, 'companies')
   refuseBeyond(principal.warehouses, update.warehouses, 'warehouses')
-  const { updateId, fresh } = await patiently(db, (tx) => acceptProjectionUpdate(tx, update))
+  const { updateId, fresh } = await patiently(db, async (tx) => {
+    const accepted = await acceptProjectionUpdate(tx, update)
+    await failPoint('projection.before-commit')
+    return accepted
+  })
+  await failPoint('projection.after-commit')
   const { dataset, eventKey } = update
   return { status: 202, body: { id: updateId, dataset, eventKey }, replayed: !fresh }
 }

@@ -48,6 +48,11 @@ export const FAIL_POINTS = [
   'metrics.after-claim',
   'metrics.before-commit',
   'metrics.after-commit',
+  'metrics.before-give-back',
+  'metrics.after-time-out',
+  'metrics.after-expire',
+  'projection.before-commit',
+  'projection.after-commit',
 ] as const
 
 export type FailPoint = (typeof FAIL_POINTS)[number]

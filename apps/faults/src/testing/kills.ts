@@ -16,12 +16,13 @@ const at = (story: StoryName, point: FailPoint, ...details: string[]): Kill[] =>
 
 /** Tests beside these that let processes fail at the points of what they are about. */
 export const MORE_KILLS = [
+  'apps/faults/src/metrics/kills.test.ts',
   'apps/worker/src/undo-kill.test.ts',
   'apps/worker/src/approval-kill.test.ts',
   'packages/jobs/src/retention.test.ts',
 ]
 
-/** The places at which processes are killed while they import, or compute metrics. */
+/** The places at which processes are killed while they import. */
 export const KILLS: readonly Kill[] = [
   ...at('upload', 'accept.after-store'),
   ...at('upload', 'accept.before-commit'),
@@ -57,10 +58,6 @@ export const KILLS: readonly Kill[] = [
   ...at('refusal', 'stage.before-fail'),
   ...at('refusal', 'stage.after-fail'),
   ...at('cancellation', 'stage.before-cancel'),
-  ...at('metrics', 'outbox.after-send'),
-  ...at('metrics', 'metrics.after-claim'),
-  ...at('metrics', 'metrics.before-commit'),
-  ...at('metrics', 'metrics.after-commit'),
 ]
 
 /** As `ADUANA_FAIL_POINTS` wants it, without the action. */

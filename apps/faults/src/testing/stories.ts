@@ -25,7 +25,6 @@ export type StoryName =
   | 'refusal'
   | 'cancellation'
   | 'upload'
-  | 'metrics'
 
 const WITHIN = 120_000
 const MONTH_ROWS = 50_000
@@ -187,38 +186,6 @@ const upload: Story = {
   },
 }
 
-/** Runs of metrics and requests that are still on their way. */
-const METRICS_AT_WORK = `select from metric_runs where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
-  union all select from event_log where outbound and sent_at is null`
-
-/** The import is done, and its metrics follow: a hundred orders of one item on each of three days. */
-const metrics: Story = {
-  begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
-    await system.accept(orders(1), { dataset: 'orders' })
-    return doomed
-  },
-  end: async (system) => {
-    await allEnd(system, 'COMPLETED', 1)
-    const { pool } = system.database
-    await until(async () => (await pool.query(METRICS_AT_WORK)).rowCount === 0, {
-      what: 'the metrics have been computed',
-      within: WITHIN,
-    })
-    const values = await pool.query(
-      `select metric_name, array_agg(value::float order by date) as by_day from daily_metrics
-       where metric_name in ('orders.orders', 'orders.items_per_order', 'orders.orders_7_days') group by 1 order by 1`,
-    )
-    expect(values.rows).toEqual([
-      { metric_name: 'orders.items_per_order', by_day: [1, 1, 1] },
-      { metric_name: 'orders.orders', by_day: [100, 100, 100] },
-      { metric_name: 'orders.orders_7_days', by_day: [100, 200, 300] },
-    ])
-    const unwell = await pool.query(`select from metric_runs where status <> 'SUCCEEDED'`)
-    expect(unwell.rowCount).toBe(0)
-  },
-}
-
 export const STORIES: Record<StoryName, Story> = {
   first,
   replacement: replaced(300, sample('old'), sample('new')),
@@ -228,5 +195,4 @@ export const STORIES: Record<StoryName, Story> = {
   refusal,
   cancellation,
   upload,
-  metrics,
 }

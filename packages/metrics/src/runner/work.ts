@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { isTransient } from '@aduana/db/sql-errors'
+import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 import { runsCompleted } from '../runs/completed.ts'
@@ -37,6 +38,7 @@ export async function workOff(context: RunnerContext, claim: Claim, signal: Abor
   } catch (error) {
     if (!signal.aborted) throw error
     await watch.stop()
+    await failPoint('metrics.before-give-back')
     const given = await inTransaction(db, (tx) => giveBack(tx, claim.runs))
     logger.info({ event: 'metric_runner.given_back', runs: given.length })
     throw error

@@ -1,4 +1,5 @@
 import { type Database, inTransaction } from '@aduana/db/database'
+import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { failUnloaded } from '../results/unloaded.ts'
@@ -31,9 +32,9 @@ export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): U
 }
 
 async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
-  await inTransaction(db, async (tx) => {
+  const silenced = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'silent')
-    if (!now) return
+    if (!now) return 0
     const dead = await findDeadRunners(tx)
     if (dead.length > 0) logger.warn({ event: 'metric_upkeep.runner_gone', runners: dead })
     const { timedOut, failed, requestedAgain } = await timeOutSilent(tx, now, dead)
@@ -47,17 +48,21 @@ async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
         runs: requestedAgain.length,
         first: requestedAgain[0],
       })
+    return timedOut.length
   })
+  if (silenced > 0) await failPoint('metrics.after-time-out')
 }
 
 async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
-  await inTransaction(db, async (tx) => {
+  const late = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'pending')
-    if (!now) return
+    if (!now) return 0
     const expired = await expirePending(tx, now)
     if (expired.length > 0)
       logger.warn({ event: 'metric_upkeep.expired', runs: expired.length, first: expired[0] })
+    return expired.length
   })
+  if (late > 0) await failPoint('metrics.after-expire')
 }
 
 async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
