@@ -7,6 +7,7 @@ import { compareContents, readContents } from './compare.ts'
 import { applyFault, retryFailed } from './faults.ts'
 import type { PlannedImport } from './files.ts'
 import { type Fleet, startFleet } from './fleet.ts'
+import { wrongMetrics } from './metrics.ts'
 import type { Plan } from './plan.ts'
 
 export interface RunReport {
@@ -24,7 +25,8 @@ const SETTLE_MS = 240_000
 
 /**
  * Import the files of a plan while its faults happen, let everything settle, and see what is broken: the guarantees,
- * and whatever differs from what the same imports leave without faults, in the order in which they loaded.
+ * metrics that are not what plain SQL says, and whatever differs from what the same imports leave without faults, in the
+ * order in which they loaded.
  */
 export async function runPlan(plan: Plan): Promise<RunReport> {
   const began = performance.now()
@@ -35,6 +37,7 @@ export async function runPlan(plan: Plan): Promise<RunReport> {
     const accepted = new Map<string, PlannedImport>()
     const faults = await underFaults(plan, system, fleet, accepted)
     const broken = await settle(system)
+    if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
     await fleet.dismiss()
     broken.push(...(await brokenGuarantees(system.database.pool, system.store)))
     const jobs = await readJobs(system)
