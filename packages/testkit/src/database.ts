@@ -27,7 +27,12 @@ export async function createTestDatabase(server = serviceUrl('TEST_DATABASE_URL'
   const template = await ensureTemplate(server)
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await asAdmin((admin) => createFrom(admin, name, template), server)
-  const url = databaseUrl(name, server)
+  return openTestDatabase(databaseUrl(name, server), server)
+}
+
+/** A database that is there already, on the server of `server`, as a test's own: it is dropped in the end. */
+export function openTestDatabase(url: string, server = serviceUrl('TEST_DATABASE_URL')): TestDatabase {
+  const name = new URL(url).pathname.slice(1)
   const pool = createPool({ url, max: 8, applicationName: 'test', logger })
   return {
     url,

@@ -44,7 +44,8 @@ export interface TestSystem {
 /**
  * Make an installation; `workers` of it are started at once. Its database may lie on another server than that of all
  * tests; `settings` are added to what its processes are started with, say the address of another Redis. Metrics follow
- * the imports only where a test is about them: to compute them all costs more than most imports of tests.
+ * the imports only where a test is about them: to compute them all costs more than most imports of tests. With
+ * `restored` it goes on with a database and a data folder that are there already, and has an empty Redis.
  */
 export async function createTestSystem(
   options: {
@@ -52,12 +53,10 @@ export async function createTestSystem(
     databaseServer?: string
     metrics?: boolean
     settings?: Record<string, string>
+    restored?: { database: TestDatabase; dataDir: string }
   } = {},
 ): Promise<TestSystem> {
-  const [database, dataDir] = await Promise.all([
-    createTestDatabase(options.databaseServer),
-    mkdtemp(join(tmpdir(), 'aduana-test-')),
-  ])
+  const { database, dataDir } = options.restored ?? (await createPlaces(options.databaseServer))
   const redis = createTestRedis()
   const store = createDiskStore(join(dataDir, 'artifacts'))
   const processes: ProductProcess[] = []
@@ -72,7 +71,7 @@ export async function createTestSystem(
   }
   const addUser = (role: Principal['role'], scope: Partial<Principal> = {}) =>
     insertUser(database, role, scope)
-  const admin = await addUser('admin')
+  const admin = options.restored ? await theAdmin(database) : await addUser('admin')
 
   const system: TestSystem = {
     database,
@@ -127,11 +126,29 @@ export async function createTestSystem(
   return system
 }
 
+async function createPlaces(databaseServer?: string): Promise<{ database: TestDatabase; dataDir: string }> {
+  const [database, dataDir] = await Promise.all([
+    createTestDatabase(databaseServer),
+    mkdtemp(join(tmpdir(), 'aduana-test-')),
+  ])
+  return { database, dataDir }
+}
+
 async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
   for (let offset = 0; offset < bytes.length; offset += 65_536) yield bytes.subarray(offset, offset + 65_536)
 }
 
 let users = 0
+
+async function theAdmin({ db }: TestDatabase): Promise<Principal> {
+  const row = await db
+    .selectFrom('users')
+    .select(['id', 'email', 'tenant'])
+    .where('role', '=', 'admin')
+    .executeTakeFirstOrThrow()
+  const { id: userId, email, tenant } = row
+  return { userId, email, role: 'admin', tenant, companies: null, warehouses: null }
+}
 
 async function insertUser(
   database: TestDatabase,

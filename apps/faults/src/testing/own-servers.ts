@@ -7,6 +7,8 @@ import { startRedis } from '@aduana/local/redis'
 /** A server that a test may break. */
 export interface OwnServer {
   url: string
+  /** Its folder; that of its data is `data` in it. */
+  dir: string
   port: number
   signal(name: NodeJS.Signals): void
   /** End it and wait until it has: gently unless a signal is given. */
@@ -32,17 +34,23 @@ export function ownRedis(options: { keepsData: boolean }): Promise<OwnServer> {
   )
 }
 
-/** A PostgreSQL of a test's own. */
-export function ownPostgres(settings: Record<string, string> = {}): Promise<OwnServer> {
-  return ownServer('aduana-postgres-', (dir, port) =>
-    startPostgres({
+/** A PostgreSQL of a test's own; `prepare` fills its folder before it starts for the first time, and may add settings. */
+export function ownPostgres(
+  settings: Record<string, string> = {},
+  prepare: (dir: string) => Promise<Record<string, string>> = async () => ({}),
+): Promise<OwnServer> {
+  let more: Record<string, string> = {}
+  const start = async (dir: string, port?: number) => {
+    if (port === undefined) more = await prepare(dir)
+    return startPostgres({
       dir,
       durable: false,
       // What has been committed outlives the server, if not the machine.
-      settings: { synchronous_commit: 'on', ...settings },
+      settings: { synchronous_commit: 'on', ...settings, ...more },
       ...(port === undefined ? {} : { port }),
-    }),
-  )
+    })
+  }
+  return ownServer('aduana-postgres-', start)
 }
 
 async function ownServer(
@@ -59,6 +67,7 @@ async function ownServer(
   }
   return {
     url,
+    dir,
     port,
     signal: (name) => void process.kill(running.pid, name),
     stop,
