@@ -25,6 +25,7 @@ export const DomainEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('job.completed'), counts: z.record(z.string(), z.int().nullable()) }),
   z.strictObject({ type: z.literal('job.failed'), code: z.string(), detail: z.string() }),
   z.strictObject({ type: z.literal('job.cancelled') }),
+  z.strictObject({ type: z.literal('dataset.saved'), dataset: z.string(), version: z.int() }),
   z.strictObject({
     type: z.literal('dataset.updated'),
     dataset: z.string(),

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freshRow, type Graph, openGraph, sampleOf, TABLES, VERSIONED } from './testing/graph.ts'
+import { freshRow, type Graph, openGraph, ownerTable, sampleOf, TABLES, VERSIONED } from './testing/graph.ts'
 import { KINDS } from './testing/kinds.ts'
 import { REFUSALS, SPECIAL_REFUSALS } from './testing/refusals.ts'
 import { id, type Row } from './testing/sample-rows.ts'
@@ -53,7 +53,8 @@ describe.each(TABLES.map((sample) => sample.table))('%s', (table) => {
     async (_, change) => {
       const row = { ...freshRow(table), ...change }
       const written = await graph.undone(async () => {
-        const [versions, owner] = Object.entries(VERSIONED).find((entry) => `${entry[1]}s` === table) ?? []
+        const [versions, owner] =
+          Object.entries(VERSIONED).find((entry) => ownerTable(entry[1]) === table) ?? []
         if (versions && owner)
           await graph.client.query(
             `alter table ${versions} drop constraint ${versions}_${owner}_id_fkey;

@@ -393,10 +393,20 @@ export interface SchemaMigrations {
 export interface Series {
   code: string;
   created_at: Generated<Timestamp>;
+  current_version: number;
   id: Generated<string>;
   title: Json;
   unit: string | null;
   updated_at: Generated<Timestamp>;
+}
+
+export interface SeriesVersions {
+  created_at: Generated<Timestamp>;
+  created_by: string | null;
+  definition: Json;
+  definition_sha256: string;
+  series_id: string;
+  version: number;
 }
 
 export interface StageResults {
@@ -516,6 +526,7 @@ export interface DB {
   run_dataset_updates: RunDatasetUpdates;
   schema_migrations: SchemaMigrations;
   series: Series;
+  series_versions: SeriesVersions;
   stage_results: StageResults;
   users: Users;
   window_leases: WindowLeases;

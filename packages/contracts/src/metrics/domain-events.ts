@@ -11,6 +11,7 @@ const Failure = z.object({ code: z.string(), detail: z.string() })
  * leaves the system.
  */
 export const METRIC_DOMAIN_EVENTS = [
+  z.strictObject({ type: z.literal('series.saved'), series: z.string(), version: z.int() }),
   z.strictObject({ type: z.literal('metric.saved'), metric: z.string(), version: z.int() }),
   z.strictObject({ type: z.literal('metric.retired'), metric: z.string() }),
   z.strictObject({

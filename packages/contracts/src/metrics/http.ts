@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Day, daysBetween } from '../dates.ts'
-import { Grain, MetricDefinition } from './definition.ts'
+import { versionOf } from '../versions.ts'
+import { Grain, MetricDefinition, SeriesDefinition } from './definition.ts'
 import { MetricCode } from './expression.ts'
 import { AwaitedDataset, Completeness } from './http-runs.ts'
 import { RunStatus } from './runs.ts'
@@ -97,6 +98,16 @@ export const SavedMetric = z.strictObject({
   /** False when it was so already. */
   changed: z.boolean(),
 })
+
+export const MetricVersion = versionOf(MetricDefinition)
+export type MetricVersion = z.infer<typeof MetricVersion>
+
+/** A series as it is now, and which version of it that is. */
+export const Series = SeriesDefinition.extend({ version: z.int() })
+export type Series = z.infer<typeof Series>
+
+export const SeriesVersion = versionOf(SeriesDefinition)
+export type SeriesVersion = z.infer<typeof SeriesVersion>
 
 /** One value of a metric. */
 export const MetricValue = z.strictObject({

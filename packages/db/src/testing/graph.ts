@@ -18,9 +18,15 @@ export function sampleOf(table: string): SampleTable {
 const SECONDS = new Set(['jobs', 'datasets', 'series', 'metrics', 'metric_runs'])
 
 /** Tables of versions, and of what: whatever has versions has a first one. */
-export const VERSIONED: Readonly<Record<string, 'dataset' | 'metric'>> = {
+export const VERSIONED: Readonly<Record<string, 'dataset' | 'metric' | 'series'>> = {
   dataset_versions: 'dataset',
   metric_versions: 'metric',
+  series_versions: 'series',
+}
+
+/** The table of what has versions. */
+export function ownerTable(owner: 'dataset' | 'metric' | 'series'): string {
+  return owner === 'series' ? 'series' : `${owner}s`
 }
 
 /** A row that differs in every key from all that the base holds. */

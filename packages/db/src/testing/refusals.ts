@@ -217,6 +217,14 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     series_pkey: [{ id: id('series', 1) }],
     series_code_unique: [{ code: 'sample.series_1' }],
     series_code_check: BAD_CODES,
+    series_current_version_fk: [{ current_version: 9 }],
+  },
+  series_versions: {
+    series_versions_pkey: [{ version: 1 }],
+    series_versions_version_check: [{ version: 0 }],
+    series_versions_definition_sha256_check: [{ definition_sha256: 'A'.repeat(64) }],
+    series_versions_series_id_fkey: [{ series_id: NOWHERE }],
+    series_versions_created_by_fkey: [{ created_by: NOWHERE }],
   },
   dataset_series: {
     dataset_series_pkey: [{ series_id: id('series', 1) }],

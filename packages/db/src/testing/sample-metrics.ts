@@ -11,8 +11,22 @@ export const METRICS: readonly SampleTable[] = [
       code: `sample.series_${n}`,
       title: { en: 'Pieces', es: 'Piezas' },
       unit: 'kg',
+      current_version: 1,
       created_at: AT,
       updated_at: AT,
+    }),
+  },
+  {
+    table: 'series_versions',
+    numbered: [],
+    optional: ['created_by'],
+    row: (n) => ({
+      series_id: id('series', 1),
+      version: n,
+      definition: { code: 'sample.series_1' },
+      definition_sha256: sha(n),
+      created_at: AT,
+      created_by: id('user', 1),
     }),
   },
   {

@@ -5,7 +5,7 @@ import {
   MOST_DEPTH,
   MOST_NODES,
 } from '@aduana/contracts/metrics/expression'
-import type { z } from 'zod'
+import { nestingOf, structureProblems } from '@aduana/contracts/structure'
 import type { SeriesPlaces } from '../series-place.ts'
 import { nearestNames } from './nearest.ts'
 import { type Reference, referencesOf } from './references.ts'
@@ -22,27 +22,10 @@ export interface Known {
 export function parseDefinition(
   input: unknown,
 ): { definition: MetricDefinition } | { problems: ExpressionProblem[] } {
-  if (nesting(input, RAW_DEPTH) > RAW_DEPTH)
+  if (nestingOf(input, RAW_DEPTH) > RAW_DEPTH)
     return { problems: [tooDeep('expression', 'The definition is nested too deeply to be read')] }
   const parsed = MetricDefinition.safeParse(input)
   return parsed.success ? { definition: parsed.data } : { problems: structureProblems(parsed.error) }
-}
-
-/** Errors of structure as zod finds them, each with the path of its node: `expression.of[1].days`. */
-export function structureProblems(error: z.ZodError): ExpressionProblem[] {
-  return error.issues.map(({ path, message }) => ({
-    path: path.reduce<string>(
-      (text, part) =>
-        typeof part === 'number'
-          ? `${text}[${part}]`
-          : text === ''
-            ? String(part)
-            : `${text}.${String(part)}`,
-      '',
-    ),
-    code: 'invalid',
-    message,
-  }))
 }
 
 /** Everything that is wrong with a well-formed definition; nothing when it can be computed. */
@@ -60,11 +43,6 @@ export function validateExpression(definition: MetricDefinition, known: Known): 
 
 /** Structure is checked up to this depth of JSON; deeper, zod itself would run out of stack. */
 const RAW_DEPTH = 500
-
-function nesting(value: unknown, most: number): number {
-  if (most < 0 || typeof value !== 'object' || value === null) return 0
-  return 1 + Math.max(0, ...Object.values(value).map((inner) => nesting(inner, most - 1)))
-}
 
 function tooDeep(path: string, message: string): ExpressionProblem {
   return {

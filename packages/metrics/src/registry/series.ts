@@ -1,53 +1,125 @@
 import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
+import type { Series } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { ownGraph } from '../runs/locks.ts'
+import { logEvents } from '../runs/log.ts'
+import { shaOf } from './write.ts'
+
+/** A series after it was saved. */
+export interface SavedSeries {
+  code: string
+  version: number
+  /** False when it was so already. */
+  changed: boolean
+}
 
 /**
- * Save a series. Its title and unit may change at any time; where it is, only while no metric names it.
- * @throws ProblemError `unknown_dataset`; `bad_request` for a column that the dataset does not have; `metric_in_use`
+ * Save a series as its next version if it differs from the present one. Its title and unit may change at any time; where
+ * it is, only while no metric names it.
+ * @throws ProblemError `unknown_dataset`; `bad_request` for a column that files of the dataset do not bring; `metric_in_use`
  */
-export async function saveSeries(tx: Tx, input: SeriesDefinition, by: string | null): Promise<void> {
+export async function saveSeries(tx: Tx, input: SeriesDefinition, by: string | null): Promise<SavedSeries> {
   await ownGraph(tx)
-  await saveOne(tx, SeriesDefinition.parse(input), by)
+  const series = SeriesDefinition.parse(input)
+  return saveOne(tx, series, await present(tx, series.code), by)
 }
 
-/** Register the series that come with the program. */
+/** Register the series that come with the program. What somebody has changed since stays as it is. */
 export async function registerSeries(tx: Tx, shipped: readonly SeriesDefinition[]): Promise<void> {
   await ownGraph(tx)
-  const known = new Map((await listSeries(tx)).map((series) => [series.code, JSON.stringify(series)]))
-  for (const series of shipped)
-    if (known.get(series.code) !== JSON.stringify(SeriesDefinition.parse(series)))
-      await saveOne(tx, series, null)
+  for (const series of shipped) {
+    const known = await present(tx, series.code)
+    if (!known || known.createdBy === null) await saveOne(tx, SeriesDefinition.parse(series), known, null)
+  }
 }
 
-async function saveOne(tx: Tx, series: SeriesDefinition, by: string | null): Promise<void> {
+interface Present {
+  id: string
+  version: number
+  sha256: string
+  createdBy: string | null
+}
+
+function present(tx: Tx, code: string): Promise<Present | undefined> {
+  return tx
+    .selectFrom('series')
+    .innerJoin('series_versions', (join) =>
+      join
+        .onRef('series_versions.series_id', '=', 'series.id')
+        .onRef('series_versions.version', '=', 'series.current_version'),
+    )
+    .select(['series.id', 'series.current_version as version', 'series_versions.created_by as createdBy'])
+    .select('series_versions.definition_sha256 as sha256')
+    .where('series.code', '=', code)
+    .executeTakeFirst()
+}
+
+async function saveOne(
+  tx: Tx,
+  series: SeriesDefinition,
+  known: Present | undefined,
+  by: string | null,
+): Promise<SavedSeries> {
   const { code, column } = series
+  if (known?.sha256 === shaOf(series)) return { code, version: known.version, changed: false }
   const dataset = await readDataset(tx, series.dataset)
-  if (column !== null && !dataset.definition.columns.some(({ name }) => name === column))
-    throw new ProblemError('bad_request', `Dataset "${series.dataset}" has no column "${column}".`)
+  const brought = dataset.definition.columns.some(({ name, managed }) => name === column && !managed)
+  if (column !== null && !brought)
+    throw new ProblemError('bad_request', `Files of dataset "${series.dataset}" bring no column "${column}".`)
   await refuseMove(tx, series, dataset.id)
+  const version = (known?.version ?? 0) + 1
+  const id = await writeSeries(tx, series, version)
+  await tx
+    .insertInto('series_versions')
+    .values({
+      series_id: id,
+      version,
+      definition: JSON.stringify(series),
+      definition_sha256: shaOf(series),
+      created_by: by,
+    })
+    .execute()
+  await tx.deleteFrom('dataset_series').where('series_id', '=', id).execute()
+  await tx
+    .insertInto('dataset_series')
+    .values({ series_id: id, dataset_id: dataset.id, column_name: column })
+    .execute()
+  await logEvents(tx, [
+    { key: `${id}:saved:${version}`, event: { type: 'series.saved', series: code, version } },
+  ])
+  await audit(tx, {
+    actor: by,
+    action: 'series.save',
+    subjectType: 'series',
+    subjectId: code,
+    details: { version },
+  })
+  return { code, version, changed: true }
+}
+
+async function writeSeries(
+  tx: Tx,
+  { code, title, unit }: SeriesDefinition,
+  version: number,
+): Promise<string> {
   const row = await tx
     .insertInto('series')
-    .values({ code, title: JSON.stringify(series.title), unit: series.unit ?? null })
+    .values({ code, title: JSON.stringify(title), unit: unit ?? null, current_version: version })
     .onConflict((conflict) =>
       conflict.column('code').doUpdateSet((excluded) => ({
         title: excluded.ref('excluded.title'),
         unit: excluded.ref('excluded.unit'),
+        current_version: excluded.ref('excluded.current_version'),
         updated_at: sql<Date>`now()`,
       })),
     )
     .returning('id')
     .executeTakeFirstOrThrow()
-  await tx.deleteFrom('dataset_series').where('series_id', '=', row.id).execute()
-  await tx
-    .insertInto('dataset_series')
-    .values({ series_id: row.id, dataset_id: dataset.id, column_name: column })
-    .execute()
-  await audit(tx, { actor: by, action: 'series.save', subjectType: 'series', subjectId: code })
+  return row.id
 }
 
 async function refuseMove(tx: Tx, { code, column }: SeriesDefinition, datasetId: string): Promise<void> {
@@ -63,16 +135,17 @@ async function refuseMove(tx: Tx, { code, column }: SeriesDefinition, datasetId:
 }
 
 /** All series, by code. */
-export async function listSeries(db: Database | Tx): Promise<SeriesDefinition[]> {
+export async function listSeries(db: Database | Tx): Promise<Series[]> {
   const rows = await db
     .selectFrom('series')
     .innerJoin('dataset_series', 'dataset_series.series_id', 'series.id')
     .innerJoin('datasets', 'datasets.id', 'dataset_series.dataset_id')
     .select(['series.code', 'series.title', 'series.unit', 'dataset_series.column_name as column'])
-    .select('datasets.code as dataset')
+    .select(['datasets.code as dataset', 'series.current_version as version'])
     .orderBy('series.code')
     .execute()
-  return rows.map(({ unit, ...row }) =>
-    SeriesDefinition.parse({ ...row, ...(unit === null ? {} : { unit }) }),
-  )
+  return rows.map(({ unit, version, ...row }) => ({
+    ...SeriesDefinition.parse({ ...row, ...(unit === null ? {} : { unit }) }),
+    version,
+  }))
 }

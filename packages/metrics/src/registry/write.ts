@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import type { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
 /** Names the content of a definition. */
-export function shaOf(definition: MetricDefinition): string {
+export function shaOf(definition: MetricDefinition | SeriesDefinition): string {
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex')
 }
 

@@ -1,0 +1,20 @@
+import type { z } from 'zod'
+
+/** Errors of structure as zod finds them, each with the path of its node: `expression.of[1].days`. */
+export function structureProblems(error: z.ZodError): { path: string; code: 'invalid'; message: string }[] {
+  return error.issues.map(({ path, message }) => ({ path: pathOf(path), code: 'invalid', message }))
+}
+
+/** A path as text: names with points between them, positions in brackets. */
+export function pathOf(parts: readonly PropertyKey[]): string {
+  return parts.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`
+    return text === '' ? String(part) : `${text}.${String(part)}`
+  }, '')
+}
+
+/** How deeply a value is nested; no deeper than `most` is looked. */
+export function nestingOf(value: unknown, most: number): number {
+  if (most < 0 || typeof value !== 'object' || value === null) return 0
+  return 1 + Math.max(0, ...Object.values(value).map((inner) => nestingOf(inner, most - 1)))
+}
