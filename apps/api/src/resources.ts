@@ -1,7 +1,8 @@
 import { openArtifactStore } from '@aduana/artifacts/open-store'
+import { ProblemError } from '@aduana/contracts/problems'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { createDatabase } from '@aduana/db/database'
+import { createDatabase, type Database } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
@@ -30,8 +31,7 @@ export async function acquireContext(
   const db = createDatabase(pool)
   const migrations = await readMigrations()
   await checkSchema(pool, migrations)
-  await registerDatasets(db, SHIPPED)
-  await registerShippedMetrics(db)
+  await registerShipped(db, logger)
 
   const { store, close: closeStore } = await openArtifactStore(settings, {
     db,
@@ -59,5 +59,20 @@ export async function acquireContext(
     lookAtQueues: (stages) => observer.look(stages),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),
     board: board.adapters,
+  }
+}
+
+/**
+ * Register what comes with the program. The API starts also when metrics do not fit datasets that somebody has changed:
+ * it is here that they can be changed again.
+ */
+async function registerShipped(db: Database, logger: Logger): Promise<void> {
+  const datasets = await registerDatasets(db, SHIPPED)
+  if (datasets.length > 0) logger.warn({ event: 'datasets.not_as_shipped', datasets })
+  try {
+    await registerShippedMetrics(db)
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error
+    logger.error({ event: 'metrics.not_registered', err: error, details: error.extra })
   }
 }

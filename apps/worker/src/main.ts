@@ -62,7 +62,8 @@ async function start(
   resources.add('database', () => pool.end())
   const db = createDatabase(pool)
   await checkSchema(pool, await readMigrations())
-  await registerDatasets(db, SHIPPED)
+  const changed = await registerDatasets(db, SHIPPED)
+  if (changed.length > 0) logger.warn({ event: 'datasets.not_as_shipped', datasets: changed })
   await checkTables(pool, await listDatasets(db))
   await registerMetrics(db, logger)
 

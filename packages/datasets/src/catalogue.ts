@@ -17,6 +17,10 @@ export type CatalogueColumn = z.infer<typeof CatalogueColumn>
 export const CatalogueTable = z.object({
   schema: z.string(),
   name: z.string(),
+  /** A part of another table, by which alone its rows should be reached. */
+  isPart: z.boolean(),
+  /** The program's role may read and write it. */
+  writable: z.boolean(),
   /** Columns of the range partition key; null for a table that is not partitioned by range. */
   partitionKey: z.array(z.string()).nullable(),
   columns: z.array(CatalogueColumn),
@@ -32,6 +36,9 @@ export interface Queryable {
 
 const QUERY = `
 select n.nspname as schema, c.relname as name,
+  exists (select from pg_inherits i where i.inhrelid = c.oid) as "isPart",
+  has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'INSERT')
+    and has_table_privilege(c.oid, 'UPDATE') and has_table_privilege(c.oid, 'DELETE') as writable,
   (select array_agg(a.attname::text order by k.place)
      from pg_partitioned_table p, unnest(p.partattrs::int2[]) with ordinality as k(attnum, place), pg_attribute a
     where p.partrelid = c.oid and p.partstrat = 'r' and a.attrelid = c.oid and a.attnum = k.attnum) as "partitionKey",

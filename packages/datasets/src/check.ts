@@ -6,20 +6,45 @@ import { crossCheck } from './rules/conditions.ts'
 import { cellsOf } from './rules/record.ts'
 import { targetColumns } from './target.ts'
 
+/** What is wrong, in a sentence, and with which part of a definition: `columns[2]`. */
+export interface PlacedProblem {
+  path: string
+  message: string
+}
+
 /**
  * What a well-formed definition gets wrong, in sentences; empty when nothing. Patterns are not tried here: run
  * `patternProbes` in DuckDB for that.
  */
 export function checkDefinition(definition: DatasetDefinition): string[] {
+  return definitionProblems(definition).map(({ message }) => message)
+}
+
+/** What `checkDefinition` tells, with the part of the definition that each is about. */
+export function definitionProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
-    ...definition.columns.flatMap((column) =>
-      columnProblems(column).map((problem) => `column "${column.name}" ${problem}`),
+    ...definition.columns.flatMap((column, index) =>
+      columnProblems(column).map((problem) => ({
+        path: `columns[${index}]`,
+        message: `column "${column.name}" ${problem}`,
+      })),
     ),
-    ...headerProblems(definition),
+    ...at('columns', headerProblems(definition)),
     ...roleProblems(definition),
-    ...targetProblems(definition),
+    ...at('columns', targetProblems(definition)),
     ...ruleProblems(definition),
   ]
+}
+
+/** Problems of one part. */
+export function at(path: string, messages: readonly string[]): PlacedProblem[] {
+  return messages.map((message) => ({ path, message }))
+}
+
+/** The path of a column by its name. */
+export function columnPath(definition: DatasetDefinition, name: string | undefined): string {
+  const index = definition.columns.findIndex((column) => column.name === name)
+  return index < 0 ? 'columns' : `columns[${index}]`
 }
 
 /** Statements that fail when DuckDB refuses a pattern of the definition, with the column of each. */
@@ -91,7 +116,7 @@ function headerProblems(definition: DatasetDefinition): string[] {
 }
 
 /** Columns that play a part in the load must be there and have a value. */
-function roleProblems(definition: DatasetDefinition): string[] {
+function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const find = (name: string | undefined) => definition.columns.find((column) => column.name === name)
   const needed: [string, string][] = [
     ...(definition.key ?? []).map((name): [string, string] => [name, 'key']),
@@ -107,13 +132,22 @@ function roleProblems(definition: DatasetDefinition): string[] {
   )
   const scope = find(definition.replaceScope)
   return [
-    ...managed.map(([name, role]) => `column "${name}" is written by others and cannot be part of ${role}`),
-    ...optional.map((name) => `column "${name}" identifies rows and must be required`),
-    ...tell(
-      scope !== undefined && (scope.type !== 'text' || scope.dimension !== undefined),
-      'the replace scope must be a text column without dimension',
+    ...managed.map(([name, role]) => ({
+      path: columnPath(definition, name),
+      message: `column "${name}" is written by others and cannot be part of ${role}`,
+    })),
+    ...optional.map((name) => ({
+      path: columnPath(definition, name),
+      message: `column "${name}" identifies rows and must be required`,
+    })),
+    ...at(
+      'replaceScope',
+      tell(
+        scope !== undefined && (scope.type !== 'text' || scope.dimension !== undefined),
+        'the replace scope must be a text column without dimension',
+      ),
     ),
-    ...tell(fileColumns(definition).length === 0, 'no column is brought by files'),
+    ...at('columns', tell(fileColumns(definition).length === 0, 'no column is brought by files')),
   ]
 }
 
@@ -124,14 +158,15 @@ function targetProblems(definition: DatasetDefinition): string[] {
 }
 
 /** Rules compare like with like; compiling them is the proof. */
-function ruleProblems(definition: DatasetDefinition): string[] {
+function ruleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const cells = new Map(cellsOf(definition).map((cell) => [cell.column.name, cell]))
-  return definition.rules.flatMap((rule) => {
+  return definition.rules.flatMap((rule, index) => {
     try {
       crossCheck(rule, cells)
       return []
     } catch (error) {
-      return [`rule "${rule.code}": ${error instanceof Error ? error.message : String(error)}`]
+      const why = error instanceof Error ? error.message : String(error)
+      return at(`rules[${index}]`, [`rule "${rule.code}": ${why}`])
     }
   })
 }
@@ -145,7 +180,9 @@ function fitsDecimal(value: number, column: { precision: number; scale: number }
   return whole <= column.precision - column.scale && fraction <= column.scale
 }
 
+/** By its name: an offset means one thing here and its opposite in PostgreSQL. */
 function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
     return true

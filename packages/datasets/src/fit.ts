@@ -1,5 +1,6 @@
 import type { Column, DatasetDefinition, Dimension } from '@aduana/contracts/dataset-definition'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
+import { at, columnPath, type PlacedProblem } from './check.ts'
 import { type TargetColumn, targetColumns, targetName } from './target.ts'
 
 /**
@@ -7,18 +8,31 @@ import { type TargetColumn, targetColumns, targetName } from './target.ts'
  * fitting definition is never refused for its type, length or NULL by the table.
  */
 export function checkFit(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): string[] {
+  return fitProblems(definition, catalogue).map(({ message }) => message)
+}
+
+/** What `checkFit` tells, with the part of the definition that each is about. */
+export function fitProblems(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+): PlacedProblem[] {
   const { schema, name } = definition.table
   const table = catalogue.find((entry) => entry.schema === schema && entry.name === name)
-  if (!table) return [`there is no table "${schema}.${name}"`]
+  if (!table) return at('table', [`there is no table "${schema}.${name}"`])
   const columns = targetColumns(definition)
   return [
-    ...columns.flatMap((column) => columnProblems(column, table)),
-    ...unfilledProblems(definition, columns, table),
-    ...keyProblems(definition, table),
-    ...partitionProblems(definition, table),
+    ...columns.flatMap((column) =>
+      at(column.source ? columnPath(definition, column.source.name) : 'table', columnProblems(column, table)),
+    ),
+    ...at('table', unfilledProblems(definition, columns, table)),
+    ...at('key', keyProblems(definition, table)),
+    ...at('partitioned', partitionProblems(definition, table)),
     ...columns.flatMap(({ role, source }) =>
       role === 'dimension' && source.type === 'text' && source.dimension
-        ? dimensionProblems(source.name, source.dimension, catalogue)
+        ? at(
+            `${columnPath(definition, source.name)}.dimension`,
+            dimensionProblems(source.name, source.dimension, catalogue),
+          )
         : [],
     ),
   ]
@@ -134,6 +148,9 @@ function dimensionProblems(
   const wrong = needed
     .filter(([name, type]) => !table.columns.some((entry) => entry.name === name && entry.type === type))
     .map(([name, type]) => `dimension table "${table.name}" has no column "${name}" of type ${type}`)
+  const key = table.columns.find(({ name }) => name === dimension.key)
+  if (key && !/^(text|character varying.*)$/.test(key.type))
+    wrong.push(`the key "${key.name}" of dimension table "${table.name}" is ${key.type}, not text`)
   return isUnique(table, [dimension.key])
     ? wrong
     : [...wrong, `dimension table "${table.name}" has no unique constraint on (${dimension.key})`]

@@ -5,7 +5,7 @@ import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
 import { hasRole, type Principal } from '@aduana/contracts/identity'
 import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
-import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import { holdDataset, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -80,7 +80,7 @@ async function create(
   upload: Upload,
   form: ImportForm,
 ): Promise<void> {
-  const dataset = await readDataset(tx, form.dataset)
+  const dataset = await holdDataset(tx, form.dataset)
   if (dataset.definition.origin === 'runs')
     throw new ProblemError(
       'belongs_to_run',

@@ -7,6 +7,7 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { sql } from 'kysely'
 import { z } from 'zod'
+import { holdDatasetOf } from './placement.ts'
 import { readJob } from './read.ts'
 import { refuseResults } from './refuse-results.ts'
 import { refuseExpired } from './retention-retry.ts'
@@ -42,6 +43,11 @@ export async function retryJob(db: Database, principal: Principal, id: string): 
 
 async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<void> {
   await refuseResults(tx, id, 'Retry the run: its runner is asked again.')
+  if ((await holdDatasetOf(tx, id))?.moved)
+    throw new ProblemError(
+      'illegal_transition',
+      'The days, the time zone or the scopes of the dataset have been declared anew since the job was accepted. Upload the file again.',
+    )
   const waits = await reserveAgain(tx, id)
   const version = await changeJob(
     tx,

@@ -84,6 +84,14 @@ export async function refuseExpired(
   )
 }
 
+/** What the import replaced was told in days and scopes that mean something else by now. */
+export function movedSince(first: LoadedImport, code: string): ProblemError {
+  return new ProblemError(
+    'undo_expired',
+    `The days, the time zone or the scopes of ${code} have been declared anew since the import was accepted (version ${first.version}). To replace its rows, import a file for the same days.`,
+  )
+}
+
 /** What the import replaced must still be there. */
 export async function refuseWithoutImage(tx: Tx, first: LoadedImport): Promise<void> {
   const found = await sql<{ rows: string | null; kept: boolean }>`

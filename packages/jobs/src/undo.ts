@@ -12,12 +12,14 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { newJobId } from './accept.ts'
 import { type Once, once, type RepeatableRequest } from './once.ts'
+import { holdDatasetOf } from './placement.ts'
 import { readJob } from './read.ts'
 import { refuseResults } from './refuse-results.ts'
 import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
 import { wakeDispatchers } from './transitions.ts'
 import { type LoadedImport, loadedImports, unwindingOf } from './undo-plan.ts'
 import {
+  movedSince,
   overlap,
   refuseExpired,
   refuseForeign,
@@ -72,6 +74,7 @@ interface Undoing {
 }
 
 async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoing): Promise<void> {
+  const held = await holdDatasetOf(tx, id)
   // Nobody else begins to take it back, nor are its files removed, until this is committed.
   const job = await tx
     .selectFrom('jobs')
@@ -87,6 +90,7 @@ async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoi
     throw new ProblemError('illegal_transition', 'The job has loaded nothing that could be taken back.')
   const dataset = await currentDataset(tx, first.datasetId)
   await refuseExpired(tx, first, dataset.definition)
+  if (held?.moved) throw movedSince(first, dataset.code)
   await refuseWithoutImage(tx, first)
   const unwinding = await unwindingOf(tx, first)
   if (unwinding.length > 1 && !request.unwind) throw overlap(unwinding.filter((one) => one.id !== id))

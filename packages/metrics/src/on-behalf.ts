@@ -1,3 +1,4 @@
+import type { SavedDataset } from '@aduana/contracts/datasets'
 import { addDays } from '@aduana/contracts/dates'
 import { hasRole, type Principal, type Role } from '@aduana/contracts/identity'
 import type { SeriesDefinition } from '@aduana/contracts/metrics/definition'
@@ -10,14 +11,18 @@ import {
 } from '@aduana/contracts/metrics/http-runs'
 import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { readDefinitionOf } from '@aduana/datasets/definition-input'
+import { patternProblems } from '@aduana/datasets/patterns'
+import { currentDataset } from '@aduana/datasets/registry'
 import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
 import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { findMetric } from './read/metrics.ts'
 import { readRun } from './read/runs.ts'
+import { saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
-import { saveSeries } from './registry/series.ts'
+import { type SavedSeries, saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/by-hand.ts'
 import { acceptProjectionUpdate } from './updates/accept.ts'
 import { refuseFarDays } from './updates/far-days.ts'
@@ -107,8 +112,29 @@ export function retireMetricFor(db: Database, principal: Principal, code: string
   return patiently(db, (tx) => retireMetric(tx, code, principal.userId))
 }
 
+/**
+ * Save the definition of a dataset.
+ * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`
+ */
+export async function saveDatasetFor(
+  db: Database,
+  principal: Principal,
+  code: string,
+  input: unknown,
+): Promise<SavedDataset> {
+  mustBe(principal, 'admin', 'Changing a dataset')
+  const definition = readDefinitionOf(code, input)
+  const present = await currentDataset(db, code)
+  const patterns = await patternProblems(definition, present?.definition)
+  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, patterns))
+}
+
 /** Save a series. @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use` */
-export function saveSeriesFor(db: Database, principal: Principal, series: SeriesDefinition): Promise<void> {
+export function saveSeriesFor(
+  db: Database,
+  principal: Principal,
+  series: SeriesDefinition,
+): Promise<SavedSeries> {
   mustBe(principal, 'admin', 'Changing a series')
   return patiently(db, (tx) => saveSeries(tx, series, principal.userId))
 }

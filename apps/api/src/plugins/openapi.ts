@@ -1,11 +1,21 @@
 import { Counts } from '@aduana/contracts/counts'
 import { Column, Condition, CrossRule, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { Dataset, DatasetVersion } from '@aduana/contracts/datasets'
 import { JobFailure } from '@aduana/contracts/failures'
 import { Principal } from '@aduana/contracts/identity'
 import { Artifact, ImportAccepted, Job, JobAccepted, StageAttempt } from '@aduana/contracts/jobs'
 import { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
-import { DailyMetrics, Lineage, Metric, MetricItem, MetricValue } from '@aduana/contracts/metrics/http'
+import {
+  DailyMetrics,
+  Lineage,
+  Metric,
+  MetricItem,
+  MetricValue,
+  MetricVersion,
+  Series,
+  SeriesVersion,
+} from '@aduana/contracts/metrics/http'
 import { Completeness, MetricRun, MetricRunDetail, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
 import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
 import { Reject, RejectReason } from '@aduana/contracts/rejects'
@@ -25,7 +35,9 @@ const NAMED = {
   Counts,
   CrossRule,
   DailyMetrics,
+  Dataset,
   DatasetDefinition,
+  DatasetVersion,
   Expression,
   ImportAccepted,
   Job,
@@ -38,13 +50,16 @@ const NAMED = {
   MetricRun,
   MetricRunDetail,
   MetricValue,
+  MetricVersion,
   OutstandingRun,
   Principal,
   Problem,
   Reject,
   RejectReason,
   RowCondition,
+  Series,
   SeriesDefinition,
+  SeriesVersion,
   StageAttempt,
 }
 

@@ -1,7 +1,19 @@
-import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { DatasetDefinition, Identifier } from '@aduana/contracts/dataset-definition'
+import { Dataset, DatasetVersion, SavedDataset } from '@aduana/contracts/datasets'
+import { page } from '@aduana/contracts/jobs'
+import { VersionQuery } from '@aduana/contracts/versions'
 import { LedgerDay, LedgerQuery } from '@aduana/contracts/window-ledger'
-import { findDataset, listDatasets, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
+import {
+  findDataset,
+  listDatasets,
+  type RegisteredDataset,
+  readDataset,
+  shaOfDefinition,
+} from '@aduana/datasets/registry'
+import { SHIPPED } from '@aduana/datasets/shipped'
+import { readVersions } from '@aduana/jobs/version-pages'
 import { readLedger } from '@aduana/jobs/window-ledger'
+import { saveDatasetFor } from '@aduana/metrics/on-behalf'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -9,18 +21,18 @@ import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
 
-const Dataset = z.strictObject({
-  id: z.uuid(),
-  code: z.string(),
-  version: z.int(),
-  title: z.strictObject({ en: z.string(), es: z.string() }),
-  loadMode: LoadMode,
-  definition: DatasetDefinition,
-})
 const DatasetList = z.strictObject({ items: z.array(Dataset) })
+const DatasetParameters = z.strictObject({ code: Identifier })
+/** For the document: the code stands in the address, and may be left out of the body. */
+const DatasetBody = z.strictObject({ ...DatasetDefinition.shape, code: Identifier.optional() })
 
 /** /api/datasets */
-export function datasetRoutes(app: FastifyInstance, { db }: ApiContext): void {
+export function datasetRoutes(app: FastifyInstance, context: ApiContext): void {
+  readingRoutes(app, context)
+  versionRoutes(app, context)
+}
+
+function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
 
   typed.get(
@@ -78,7 +90,77 @@ export function datasetRoutes(app: FastifyInstance, { db }: ApiContext): void {
   )
 }
 
-function shown(dataset: RegisteredDataset): z.infer<typeof Dataset> {
-  const { id, code, version, definition } = dataset
-  return { id, code, version, title: definition.title, loadMode: definition.loadMode, definition }
+function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+
+  typed.get(
+    '/api/datasets/:code/versions',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'readDatasetVersions',
+        summary: 'The versions of a definition, newest first: when each was written, and by whom',
+        tags: ['datasets'],
+        params: DatasetParameters,
+        querystring: VersionQuery,
+        response: {
+          200: page(DatasetVersion),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden', 'unknown_dataset'),
+        },
+      },
+    },
+    async (request) => {
+      const { id } = await readDataset(db, request.params.code)
+      return readVersions(db, 'dataset_versions', id, DatasetDefinition, request.query)
+    },
+  )
+
+  typed.put(
+    '/api/datasets/:code',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'saveDataset',
+        summary:
+          'Change a dataset, or add one over a table that is there: the next version of its definition',
+        description:
+          'Everything that is wrong is listed in `problems`, each with the path of the part. Jobs that are under way keep the version that they were accepted with. Metrics to which the change gives another meaning are computed anew; the same definition again changes nothing.',
+        tags: ['datasets'],
+        params: DatasetParameters,
+        body: DatasetBody,
+        response: {
+          200: SavedDataset,
+          201: SavedDataset,
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden'),
+          ...problems('dataset_in_use', 'dataset_busy', 'invalid_dataset'),
+        },
+      },
+      // The registry says what is wrong with a definition, by the paths of its parts.
+      validatorCompiler:
+        ({ httpPart }) =>
+        (value) =>
+          httpPart === 'params' ? parsed(value) : { value },
+    },
+    async (request, reply) => {
+      const saved = await saveDatasetFor(db, principalOf(request), request.params.code, request.body)
+      return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
+    },
+  )
+}
+
+function parsed(value: unknown): { value: unknown } | { error: Error } {
+  const result = DatasetParameters.safeParse(value)
+  return result.success ? { value: result.data } : { error: result.error }
+}
+
+const SHIPPED_AS = new Map(SHIPPED.map((definition) => [definition.code, shaOfDefinition(definition)]))
+
+function shown(dataset: RegisteredDataset): Dataset {
+  const { id, code, version, definition, createdBy, sha256 } = dataset
+  const shipped = SHIPPED_AS.get(code)
+  return {
+    ...{ id, code, version, title: definition.title, loadMode: definition.loadMode, definition },
+    changedBy: createdBy,
+    asShipped: shipped === undefined ? null : shipped === sha256,
+  }
 }

@@ -7,15 +7,18 @@ import {
   MetricItem,
   MetricQuery,
   MetricValues,
+  MetricVersion,
   RecomputeRequest,
   SavedMetric,
   ValueQuery,
 } from '@aduana/contracts/metrics/http'
 import { RunAccepted } from '@aduana/contracts/metrics/http-runs'
+import { VersionQuery } from '@aduana/contracts/versions'
 import { recomputeFor, retireMetricFor, saveMetricFor } from '@aduana/metrics/on-behalf'
 import { readLineage } from '@aduana/metrics/read/lineage'
 import { listMetrics, readMetric } from '@aduana/metrics/read/metrics'
 import { readValues } from '@aduana/metrics/read/values'
+import { readMetricVersions } from '@aduana/metrics/read/versions'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -100,6 +103,22 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       },
     },
     (request) => readLineage(db, principalOf(request), request.params.code),
+  )
+
+  typed.get(
+    '/api/metrics/:code/versions',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'readMetricVersions',
+        summary: 'The versions of a metric, newest first: when each was written, and by whom',
+        tags: ['metrics'],
+        params: MetricParameters,
+        querystring: VersionQuery,
+        response: { 200: page(MetricVersion), ...COMMON, ...problems('forbidden') },
+      },
+    },
+    (request) => readMetricVersions(db, principalOf(request), request.params.code, request.query),
   )
 }
 

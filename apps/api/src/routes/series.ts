@@ -1,6 +1,10 @@
+import { page } from '@aduana/contracts/jobs'
 import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import { MetricCode } from '@aduana/contracts/metrics/expression'
+import { Series, SeriesVersion } from '@aduana/contracts/metrics/http'
+import { VersionQuery } from '@aduana/contracts/versions'
 import { saveSeriesFor } from '@aduana/metrics/on-behalf'
+import { readSeriesVersions } from '@aduana/metrics/read/versions'
 import { listSeries } from '@aduana/metrics/registry/series'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -22,12 +26,31 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
         summary: 'The series: columns of datasets that metrics are made of',
         tags: ['metrics'],
         response: {
-          200: z.strictObject({ items: z.array(SeriesDefinition) }),
+          200: z.strictObject({ items: z.array(Series) }),
           ...problems('unauthenticated', 'token_expired'),
         },
       },
     },
     async () => ({ items: await listSeries(db) }),
+  )
+
+  typed.get(
+    '/api/series/:code/versions',
+    {
+      config: { access: 'steward' },
+      schema: {
+        operationId: 'readSeriesVersions',
+        summary: 'The versions of a series, newest first: when each was written, and by whom',
+        tags: ['metrics'],
+        params: z.strictObject({ code: MetricCode }),
+        querystring: VersionQuery,
+        response: {
+          200: page(SeriesVersion),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden', 'unknown_series'),
+        },
+      },
+    },
+    (request) => readSeriesVersions(db, request.params.code, request.query),
   )
 
   typed.put(
@@ -36,13 +59,13 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'admin' },
       schema: {
         operationId: 'saveSeries',
-        summary: 'Add a series, or change it',
+        summary: 'Add a series, or change it: the next version of its definition',
         description: 'Its title and unit may change at any time; where it is, only while no metric names it.',
         tags: ['metrics'],
         params: z.strictObject({ code: MetricCode }),
         body: SeriesDefinition.omit({ code: true }),
         response: {
-          200: SeriesDefinition,
+          200: Series,
           ...problems(
             'bad_request',
             'unauthenticated',
@@ -56,8 +79,8 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
     },
     async (request) => {
       const series = { code: request.params.code, ...request.body }
-      await saveSeriesFor(db, principalOf(request), series)
-      return series
+      const { version } = await saveSeriesFor(db, principalOf(request), series)
+      return { ...series, version }
     },
   )
 }

@@ -1,18 +1,12 @@
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { DayRange } from '@aduana/contracts/dates'
 import type { MetricDefinition, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { toMultirange } from '../runs/days.ts'
 import { endRuns } from '../runs/end.ts'
-import { grouped } from '../runs/grouped.ts'
 import { lockWithDependents, ownGraph } from '../runs/locks.ts'
 import { logEvents } from '../runs/log.ts'
-import { type BroughtChange, settle } from '../runs/settle.ts'
 import { checkDefinitions, readDefinition } from './check.ts'
-import { daysOfDataset } from './dataset-days.ts'
 import {
   inUse,
   type MetricGraph,
@@ -22,6 +16,7 @@ import {
   type RegisteredMetric,
   readGraph,
 } from './graph.ts'
+import { recompute } from './recompute.ts'
 import { shaOf, writeDependencies, writeVersion } from './write.ts'
 
 /** A metric after it was saved. */
@@ -95,7 +90,7 @@ async function saveInto(
   }
   const needs = needsOfAll(world, graph.places)
   await follow(tx, graph, written, needs, by)
-  await recompute(tx, graph, recomputed, needs)
+  await recompute(tx, { metrics: recomputed, places: graph.places, needs })
   return definitions.map(({ code }) => ({
     code,
     version: graph.metrics.get(code)?.version ?? 0,
@@ -138,48 +133,6 @@ async function follow(
       subjectId: code,
       details: { version },
     })
-}
-
-async function recompute(
-  tx: Tx,
-  graph: MetricGraph,
-  metrics: readonly RegisteredMetric[],
-  needs: ReadonlyMap<string, Needs>,
-): Promise<void> {
-  if (metrics.length === 0) return
-  const locked = await lockWithDependents(
-    tx,
-    metrics.map(({ id }) => id),
-  )
-  await settle(tx, await recomputations(tx, graph, metrics, needs), locked)
-}
-
-/** All days of which the datasets of changed metrics have rows, so that no value of an older version is left. */
-async function recomputations(
-  tx: Tx,
-  { places }: MetricGraph,
-  written: readonly RegisteredMetric[],
-  needs: ReadonlyMap<string, Needs>,
-): Promise<BroughtChange[]> {
-  const definitions = new Map<string, DatasetDefinition>()
-  for (const { definition } of places.values()) definitions.set(definition.code, definition)
-  const known = new Map<string, DayRange | undefined>()
-  const changes: { id: string; days: string }[] = []
-  for (const { id, code } of written) {
-    const ranges: DayRange[] = []
-    for (const dataset of needs.get(code)?.datasets.keys() ?? []) {
-      const definition = definitions.get(dataset)
-      if (definition && !known.has(dataset)) known.set(dataset, await daysOfDataset(tx, definition))
-      const range = known.get(dataset)
-      if (range) ranges.push(range)
-    }
-    if (ranges.length > 0) changes.push({ id, days: toMultirange(ranges) })
-  }
-  const occurredAt = new Date()
-  return [...grouped(changes, ({ days }) => days)].map(([days, group]) => ({
-    change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
-    metricIds: group.map(({ id }) => id),
-  }))
 }
 
 /**

@@ -1,5 +1,7 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { targetColumns } from '@aduana/datasets/target'
 import type { Database, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 
 /** Where every series is, by its code. */
@@ -20,7 +22,10 @@ export async function readSeriesPlaces(db: Database | Tx): Promise<SeriesPlaces>
       .select(['datasets.id', 'dataset_versions.definition'])
       .execute(),
   ])
-  const definitions = new Map(datasets.map((row) => [row.id, DatasetDefinition.parse(row.definition)]))
+  const filled = await filledColumns(db)
+  const definitions = new Map(
+    datasets.map((row) => [row.id, asStored(DatasetDefinition.parse(row.definition), filled)]),
+  )
   const places = new Map<string, SeriesPlace>()
   for (const row of series) {
     const definition = definitions.get(row.dataset_id)
@@ -28,4 +33,28 @@ export async function readSeriesPlaces(db: Database | Tx): Promise<SeriesPlaces>
       places.set(row.code, { code: row.code, datasetId: row.dataset_id, definition, column: row.column_name })
   }
   return places
+}
+
+/** Columns that a table never leaves empty, as `schema.table.column`. */
+async function filledColumns(db: Database | Tx): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ column: string }>`
+    select n.nspname || '.' || c.relname || '.' || a.attname as column
+    from datasets d join dataset_versions v on v.dataset_id = d.id and v.version = d.current_version
+      join pg_namespace n on n.nspname = v.definition -> 'table' ->> 'schema'
+      join pg_class c on c.relnamespace = n.oid and c.relname = v.definition -> 'table' ->> 'name'
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and a.attnotnull`.execute(db)
+  return new Set(rows.rows.map(({ column }) => column))
+}
+
+/** Rows that are there may be of an earlier version, which did not require a column: what holds is the table. */
+function asStored(definition: DatasetDefinition, filled: ReadonlySet<string>): DatasetDefinition {
+  const { schema, name } = definition.table
+  const stored = new Map(targetColumns(definition).map((column) => [column.source?.name, column.name]))
+  return {
+    ...definition,
+    columns: definition.columns.map((column) => ({
+      ...column,
+      required: column.required && filled.has(`${schema}.${name}.${stored.get(column.name)}`),
+    })),
+  }
 }

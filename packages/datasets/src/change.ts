@@ -1,0 +1,116 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DatasetProblem } from '@aduana/contracts/datasets'
+import type { CatalogueTable } from './catalogue.ts'
+import { definitionProblems } from './check.ts'
+import { fitProblems } from './fit.ts'
+
+/** What a definition is judged by, beside itself. */
+export interface ChangeContext {
+  /** The present definition; undefined for a new dataset. */
+  before: DatasetDefinition | undefined
+  /** Its table and its dimension tables, as they are. */
+  catalogue: readonly CatalogueTable[]
+  /** The dataset that loads into its table, where that is another one. */
+  tableOf: string | undefined
+}
+
+/** Everything that keeps a well-formed definition from becoming that of a dataset; nothing when it may. */
+export function changeProblems(
+  definition: DatasetDefinition,
+  { before, catalogue, tableOf }: ChangeContext,
+): DatasetProblem[] {
+  return [
+    ...(before ? fixedProblems(definition, before) : additionProblems(definition, catalogue, tableOf)),
+    ...dimensionTables(definition),
+    ...definitionProblems(definition).map((problem) => ({ ...problem, code: 'contradiction' as const })),
+    ...fitProblems(definition, catalogue).map((problem) => ({ ...problem, code: 'table_differs' as const })),
+  ]
+}
+
+/** What a change leaves as it is. */
+function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition): DatasetProblem[] {
+  const { schema, name } = before.table
+  const moved = definition.table.schema !== schema || definition.table.name !== name
+  const upsert = before.loadMode === 'upsert'
+  return [
+    ...fixed(moved, 'table', `A dataset stays with its table, "${schema}.${name}".`),
+    ...fixed(
+      (definition.loadMode === 'upsert') !== upsert,
+      'loadMode',
+      upsert
+        ? 'Rows with a key stay rows with a key: the load mode remains "upsert".'
+        : 'Rows that were loaded without a key cannot be upserted: choose "replace-window" or "append".',
+    ),
+    ...fixed(definition.origin !== before.origin, 'origin', `The origin remains "${before.origin}".`),
+    ...fixed(
+      before.origin === 'runs' && differsBeyondKeeping(definition, before),
+      '',
+      'The program itself relies on this dataset: only its title and its retention can be changed.',
+    ),
+  ]
+}
+
+function differsBeyondKeeping(definition: DatasetDefinition, before: DatasetDefinition): boolean {
+  const { title, retention } = before
+  return (
+    JSON.stringify({ ...definition, title, retention }) !== JSON.stringify({ ...before, title, retention })
+  )
+}
+
+/** A new dataset has a table of its own that exists already, and is none of the program's. */
+function additionProblems(
+  { table, origin }: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+  tableOf: string | undefined,
+): DatasetProblem[] {
+  const found = catalogue.find(({ schema, name }) => schema === table.schema && name === table.name)
+  const problems: DatasetProblem[] = []
+  if (isProgramSchema(table.schema))
+    problems.push({
+      path: 'table.schema',
+      code: 'program_table',
+      message: `The tables of the schema "${table.schema}" are the program's, or the server's. Name a table of another schema.`,
+    })
+  if (found?.isPart)
+    problems.push({
+      path: 'table',
+      code: 'program_table',
+      message: `"${table.schema}.${table.name}" is a part of another table.`,
+    })
+  if (tableOf !== undefined)
+    problems.push({
+      path: 'table',
+      code: 'table_taken',
+      message: `The dataset "${tableOf}" loads into "${table.schema}.${table.name}".`,
+    })
+  if (found && !found.writable)
+    problems.push({
+      path: 'table',
+      code: 'not_writable',
+      message: `The database role of the program may not read and write "${table.schema}.${table.name}".`,
+    })
+  return [...problems, ...fixed(origin !== 'files', 'origin', 'The rows of a new dataset come from files.')]
+}
+
+/** A code is looked up in, or added to, tables of dimensions only. */
+function dimensionTables(definition: DatasetDefinition): DatasetProblem[] {
+  return definition.columns.flatMap((column, index): DatasetProblem[] =>
+    column.type === 'text' && column.dimension && !column.dimension.table.startsWith('dim_')
+      ? [
+          {
+            path: `columns[${index}].dimension.table`,
+            code: 'program_table',
+            message: `"${column.dimension.table}" is not the table of a dimension: their names begin with "dim_".`,
+          },
+        ]
+      : [],
+  )
+}
+
+function isProgramSchema(schema: string): boolean {
+  return schema === 'public' || schema === 'information_schema' || schema.startsWith('pg_')
+}
+
+function fixed(broken: boolean, path: string, message: string): DatasetProblem[] {
+  return broken ? [{ path, code: 'fixed', message }] : []
+}

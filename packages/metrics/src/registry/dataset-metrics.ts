@@ -1,0 +1,120 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
+import { ProblemError } from '@aduana/contracts/problems'
+import { placementOf } from '@aduana/datasets/placement'
+import { referencesOf } from '../expressions/references.ts'
+import { validateExpression } from '../expressions/validate.ts'
+import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
+
+/** What would no longer hold if a dataset were changed. */
+interface Broken {
+  metric: string | null
+  series: string | null
+  path: string
+  code: string
+  message: string
+}
+
+/** Where series are once a dataset has another definition; `lost` are those whose column it does not have any more. */
+export function withDefinition(
+  places: SeriesPlaces,
+  datasetId: string,
+  definition: DatasetDefinition,
+): { places: SeriesPlaces; lost: ReadonlyMap<string, SeriesPlace> } {
+  const after = new Map(places)
+  const lost = new Map<string, SeriesPlace>()
+  for (const place of places.values()) {
+    if (place.datasetId !== datasetId) continue
+    if (hasColumn(definition, place.column)) after.set(place.code, { ...place, definition })
+    else {
+      after.delete(place.code)
+      lost.set(place.code, place)
+    }
+  }
+  return { places: after, lost }
+}
+
+/** Metrics read what loads fill: not what others write. */
+function hasColumn(definition: DatasetDefinition, column: string | null): boolean {
+  return column === null || definition.columns.some(({ name, managed }) => name === column && !managed)
+}
+
+/**
+ * Refuse a change that takes a series its column, or makes a metric over series of the dataset impossible.
+ * @throws ProblemError `dataset_in_use` with `problems`: of which metric or series, at which node, which code
+ */
+export function refuseBroken(
+  world: ReadonlyMap<string, MetricDefinition>,
+  places: SeriesPlaces,
+  lost: ReadonlyMap<string, SeriesPlace>,
+  dataset: DatasetDefinition,
+): void {
+  const problems = [
+    ...[...lost.values()].map(({ code, column }) => ({
+      ...{ metric: null, series: code, path: 'column', code: 'no_column' },
+      message: `The series "${code}" is the column "${column}", which files would not bring any more.`,
+    })),
+    ...[...world.values()].flatMap((metric) => brokenIn(metric, { world, places, lost, dataset })),
+  ]
+  const [first] = problems
+  if (!first) return
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
+  throw new ProblemError(
+    'dataset_in_use',
+    `${first.metric ?? first.series}, ${first.path}: ${first.message}${more}`,
+    { problems },
+  )
+}
+
+interface Changed {
+  world: ReadonlyMap<string, MetricDefinition>
+  places: SeriesPlaces
+  lost: ReadonlyMap<string, SeriesPlace>
+  dataset: DatasetDefinition
+}
+
+function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Changed): Broken[] {
+  const { series } = referencesOf(metric.expression)
+  const gone = series.filter(({ code }) => lost.has(code))
+  const concerned = series.some(({ code }) => places.get(code)?.definition.code === dataset.code)
+  const of = { metric: metric.code, series: null }
+  if (gone.length > 0)
+    return gone.map(({ code, path }) => ({
+      ...{ ...of, path, code: 'no_column' },
+      message: `The series "${code}" would have no column.`,
+    }))
+  if (!concerned) return []
+  return validateExpression(metric, { series: places, metrics: world }).map((problem) => ({
+    ...of,
+    ...problem,
+  }))
+}
+
+/**
+ * The metrics over series of a dataset that mean something else after a change: because rows have another day, company
+ * or warehouse, or because a column is read in another way.
+ */
+export function shiftedMetrics(
+  world: ReadonlyMap<string, MetricDefinition>,
+  places: SeriesPlaces,
+  before: DatasetDefinition,
+  after: { id: string; definition: DatasetDefinition },
+): string[] {
+  const shifted = new Set(
+    [...places.values()]
+      .filter(({ datasetId }) => datasetId === after.id)
+      .filter(({ column }) => meaningOf(before, column) !== meaningOf(after.definition, column))
+      .map(({ code }) => code),
+  )
+  return [...world.values()]
+    .filter(({ expression }) => referencesOf(expression).series.some(({ code }) => shifted.has(code)))
+    .map(({ code }) => code)
+}
+
+/** What of a definition decides what a series says. */
+function meaningOf(definition: DatasetDefinition, column: string | null): string {
+  const found = definition.columns.find(({ name }) => name === column)
+  const { table, key, idColumn } = (found?.type === 'text' ? found.dimension : undefined) ?? {}
+  const zone = found?.type === 'timestamp' ? found.timeZone : null
+  return JSON.stringify([placementOf(definition), found?.type, zone, table, key, idColumn])
+}

@@ -1,0 +1,145 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DatasetProblem, SavedDataset } from '@aduana/contracts/datasets'
+import type { DayRange } from '@aduana/contracts/dates'
+import { type Queryable, readCatalogue } from '@aduana/datasets/catalogue'
+import { changeProblems } from '@aduana/datasets/change'
+import { columnPath } from '@aduana/datasets/check'
+import { invalidDataset } from '@aduana/datasets/definition-input'
+import { placementOf } from '@aduana/datasets/placement'
+import {
+  currentDataset,
+  ownDatasets,
+  type RegisteredDataset,
+  shaOfDefinition,
+  writeDatasetVersion,
+} from '@aduana/datasets/registry'
+import { audit } from '@aduana/db/audit'
+import type { Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
+import { rebuildLedger, refuseBusy } from '@aduana/jobs/placement'
+import { CompiledQuery, sql } from 'kysely'
+import { ownGraph } from '../runs/locks.ts'
+import { daysOfDataset } from './dataset-days.ts'
+import { refuseBroken, shiftedMetrics, withDefinition } from './dataset-metrics.ts'
+import { inUse, needsOfAll, readGraph } from './graph.ts'
+import { recompute } from './recompute.ts'
+
+/**
+ * Save the definition of a dataset as its next version if it differs from the present one, or as a new dataset over a
+ * table that is there. Its series and the metrics over them are checked anew; those that mean something else by it are
+ * computed anew, and then what needs them. `alsoWrong` is told with whatever else is wrong.
+ * @throws ProblemError `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy` with `jobs`
+ */
+export async function saveDataset(
+  tx: Tx,
+  definition: DatasetDefinition,
+  by: string,
+  alsoWrong: readonly DatasetProblem[] = [],
+): Promise<SavedDataset> {
+  await ownGraph(tx)
+  await ownDatasets(tx)
+  // Whoever accepts a job under the present version is waited for.
+  await sql`select from datasets where code = ${definition.code} for no key update`.execute(tx)
+  const before = await currentDataset(tx, definition.code)
+  if (before?.sha256 === shaOfDefinition(definition))
+    return { code: before.code, version: before.version, changed: false }
+  await refuseWrong(tx, definition, before, alsoWrong)
+  const saved = await (before ? change(tx, definition, before, by) : writeNew(tx, definition, by))
+  await record(tx, saved, by)
+  return { code: saved.code, version: saved.version, changed: true }
+}
+
+async function refuseWrong(
+  tx: Tx,
+  definition: DatasetDefinition,
+  before: RegisteredDataset | undefined,
+  alsoWrong: readonly DatasetProblem[],
+): Promise<void> {
+  const catalogue = await readCatalogue(queryable(tx), definition)
+  const problems = [
+    ...changeProblems(definition, {
+      before: before?.definition,
+      catalogue,
+      tableOf: before ? undefined : await loadedBy(tx, definition),
+    }),
+    ...(await unknownZones(tx, definition)),
+    ...alsoWrong,
+  ]
+  if (problems.length > 0) throw invalidDataset(problems)
+}
+
+function writeNew(tx: Tx, definition: DatasetDefinition, by: string): Promise<RegisteredDataset> {
+  return writeDatasetVersion(tx, definition, undefined, by)
+}
+
+async function change(
+  tx: Tx,
+  definition: DatasetDefinition,
+  before: RegisteredDataset,
+  by: string,
+): Promise<RegisteredDataset> {
+  const graph = await readGraph(tx)
+  const { places, lost } = withDefinition(graph.places, before.id, definition)
+  const world = inUse(graph)
+  refuseBroken(world, places, lost, definition)
+  const moved = placementOf(before.definition) !== placementOf(definition)
+  if (moved) await refuseBusy(tx, before)
+  const formerDays = moved ? await daysOfDataset(tx, before.definition) : undefined
+  const saved = await writeDatasetVersion(tx, definition, before, by)
+  if (moved) await rebuildLedger(tx, saved)
+  const metrics = shiftedMetrics(world, graph.places, before.definition, saved).flatMap(
+    (code) => graph.metrics.get(code) ?? [],
+  )
+  await recompute(tx, {
+    metrics,
+    places,
+    needs: needsOfAll(world, places),
+    formerDays: new Map<string, DayRange>(formerDays ? [[saved.code, formerDays]] : []),
+  })
+  return saved
+}
+
+async function record(tx: Tx, { id, code, version }: RegisteredDataset, by: string): Promise<void> {
+  await appendEvent(tx, {
+    key: `${id}:saved:${version}`,
+    datasetId: id,
+    event: { type: 'dataset.saved', dataset: code, version },
+  })
+  await audit(tx, {
+    actor: by,
+    action: 'dataset.save',
+    subjectType: 'dataset',
+    subjectId: code,
+    details: { version },
+  })
+}
+
+/** The dataset that loads into the table of a definition. */
+async function loadedBy(tx: Tx, { table }: DatasetDefinition): Promise<string | undefined> {
+  const rows = await sql<{ code: string }>`select d.code
+    from datasets d join dataset_versions v on v.dataset_id = d.id and v.version = d.current_version
+    where v.definition -> 'table' ->> 'schema' = ${table.schema} and v.definition -> 'table' ->> 'name' = ${table.name}`.execute(
+    tx,
+  )
+  return rows.rows[0]?.code
+}
+
+/** Time zones that the engine may know, but PostgreSQL does not by this name. */
+async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<DatasetProblem[]> {
+  const columns = definition.columns.filter((column) => column.type === 'timestamp')
+  if (columns.length === 0) return []
+  const known = await sql<{ name: string }>`select name from pg_timezone_names
+    where name = any (${columns.map(({ timeZone }) => timeZone)}::text[])`.execute(tx)
+  const names = new Set(known.rows.map(({ name }) => name))
+  return columns
+    .filter(({ timeZone }) => !names.has(timeZone))
+    .map(({ name, timeZone }) => ({
+      path: `${columnPath(definition, name)}.timeZone`,
+      code: 'contradiction',
+      message: `PostgreSQL knows no time zone "${timeZone}"; they are written like America/Bogota.`,
+    }))
+}
+
+function queryable(tx: Tx): Queryable {
+  return { query: (text, values) => tx.executeQuery(CompiledQuery.raw(text, values)) }
+}

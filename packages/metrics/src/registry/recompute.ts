@@ -1,0 +1,52 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DayRange } from '@aduana/contracts/dates'
+import type { Tx } from '@aduana/db/database'
+import { toMultirange } from '../runs/days.ts'
+import { grouped } from '../runs/grouped.ts'
+import { lockWithDependents } from '../runs/locks.ts'
+import { type BroughtChange, settle } from '../runs/settle.ts'
+import type { SeriesPlaces } from '../series-place.ts'
+import { daysOfDataset } from './dataset-days.ts'
+import type { Needs, RegisteredMetric } from './graph.ts'
+
+/** Metrics that are computed in another way than before. */
+export interface Recomputation {
+  metrics: readonly RegisteredMetric[]
+  places: SeriesPlaces
+  needs: ReadonlyMap<string, Needs>
+  /** The days that a dataset had before, where it tells them in another way now; by its code. */
+  formerDays?: ReadonlyMap<string, DayRange>
+}
+
+/** Have metrics computed anew for all days of which their datasets have rows, and then what needs them. */
+export async function recompute(tx: Tx, work: Recomputation): Promise<void> {
+  if (work.metrics.length === 0) return
+  const locked = await lockWithDependents(
+    tx,
+    work.metrics.map(({ id }) => id),
+  )
+  await settle(tx, await changesOf(tx, work), locked)
+}
+
+/** All days of which the datasets of changed metrics have rows, so that no value of an older version is left. */
+async function changesOf(tx: Tx, work: Recomputation): Promise<BroughtChange[]> {
+  const { metrics, places, needs, formerDays } = work
+  const definitions = new Map<string, DatasetDefinition>()
+  for (const { definition } of places.values()) definitions.set(definition.code, definition)
+  const known = new Map<string, DayRange | undefined>()
+  const changes: { id: string; days: string }[] = []
+  for (const { id, code } of metrics) {
+    const ranges: DayRange[] = []
+    for (const dataset of needs.get(code)?.datasets.keys() ?? []) {
+      const definition = definitions.get(dataset)
+      if (definition && !known.has(dataset)) known.set(dataset, await daysOfDataset(tx, definition))
+      for (const range of [known.get(dataset), formerDays?.get(dataset)]) if (range) ranges.push(range)
+    }
+    if (ranges.length > 0) changes.push({ id, days: toMultirange(ranges) })
+  }
+  const occurredAt = new Date()
+  return [...grouped(changes, ({ days }) => days)].map(([days, group]) => ({
+    change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
+    metricIds: group.map(({ id }) => id),
+  }))
+}
