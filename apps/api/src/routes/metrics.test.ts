@@ -277,9 +277,9 @@ describe('series', () => {
       as.ask(`/api/series/${code}`, { method: 'PUT', headers: JSON_BODY, body: JSON.stringify(body) })
     const place = { title: { en: 'Type', es: 'Tipo' }, dataset: 'orders', column: 'order_type' }
     const saved = await save('orders.kind', place)
-    expect([saved.status, await saved.json()]).toEqual([200, { code: 'orders.kind', ...place }])
+    expect([saved.status, await saved.json()]).toEqual([200, { code: 'orders.kind', ...place, version: 1 }])
     const { items } = Object(await (await viewer.ask('/api/series')).json())
-    expect(items).toContainEqual({ code: 'orders.kind', ...place })
+    expect(items).toContainEqual({ code: 'orders.kind', ...place, version: 1 })
     expect((await save('orders.kind', place, steward)).status).toBe(403)
     const moved = await save('orders.rows', { ...place, column: 'items_count' })
     expect((await problem(moved)).code).toBe('metric_in_use')

@@ -21,7 +21,7 @@ import { CompiledQuery, sql } from 'kysely'
 import { ownGraph } from '../runs/locks.ts'
 import { daysOfDataset } from './dataset-days.ts'
 import { refuseBroken, shiftedMetrics, withDefinition } from './dataset-metrics.ts'
-import { inUse, needsOfAll, readGraph } from './graph.ts'
+import { inUse, metricsAbove, needsOfAll, readGraph } from './graph.ts'
 import { recompute } from './recompute.ts'
 
 /**
@@ -87,13 +87,14 @@ async function change(
   const formerDays = moved ? await daysOfDataset(tx, before.definition) : undefined
   const saved = await writeDatasetVersion(tx, definition, before, by)
   if (moved) await rebuildLedger(tx, saved)
-  const metrics = shiftedMetrics(world, graph.places, before.definition, saved).flatMap(
-    (code) => graph.metrics.get(code) ?? [],
-  )
+  const shifted = shiftedMetrics(world, graph.places, before.definition, saved)
+  const needs = needsOfAll(world, places)
+  // With those above them, which would otherwise wait for updates of datasets that nobody has announced.
+  const codes = [...shifted, ...metricsAbove(needs, shifted)]
   await recompute(tx, {
-    metrics,
+    metrics: codes.flatMap((code) => graph.metrics.get(code) ?? []),
     places,
-    needs: needsOfAll(world, places),
+    needs,
     formerDays: new Map<string, DayRange>(formerDays ? [[saved.code, formerDays]] : []),
   })
   return saved

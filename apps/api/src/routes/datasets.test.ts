@@ -1,0 +1,173 @@
+import { Dataset, DatasetVersion, SavedDataset } from '@aduana/contracts/datasets'
+import { page } from '@aduana/contracts/jobs'
+import { MetricVersion, SeriesVersion } from '@aduana/contracts/metrics/http'
+import { Problem } from '@aduana/contracts/problems'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { JSON_BODY } from '../testing/metrics.ts'
+import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
+
+let api: TestApi
+let admin: TestUser
+let steward: TestUser
+let viewer: TestUser
+beforeAll(async () => {
+  api = await startApi()
+  admin = await api.addUser('admin')
+  steward = await api.addUser('steward')
+  viewer = await api.addUser('viewer')
+  await api.context.db.schema.createSchema('plant').execute()
+  await api.context.db.schema
+    .createTable('plant.scrap')
+    .addColumn('id', 'bigint', (column) => column.primaryKey())
+    .addColumn('day', 'date', (column) => column.notNull())
+    .addColumn('kilos', 'numeric')
+    .execute()
+})
+afterAll(() => api.close())
+
+const read = async (code: string) => Dataset.parse(await (await viewer.ask(`/api/datasets/${code}`)).json())
+const put = (path: string, body: unknown, as = admin) =>
+  as.ask(`/api/${path}`, { method: 'PUT', headers: JSON_BODY, body: JSON.stringify(body) })
+const saved = async (answer: Response) => ({
+  status: answer.status,
+  ...SavedDataset.parse(await answer.json()),
+})
+const problem = async (answer: Response) => Problem.parse(await answer.json())
+const scrap = {
+  title: { en: 'Scrap', es: 'Desperdicio' },
+  table: { schema: 'plant', name: 'scrap' },
+  columns: [
+    { name: 'day', type: 'date', required: true },
+    { name: 'kilos', type: 'decimal', precision: 12, scale: 3 },
+  ],
+  loadMode: 'replace-window',
+  windowColumn: 'day',
+}
+
+describe('a dataset over HTTP', () => {
+  test('is changed by an admin, who reads it, changes it and puts it back', async () => {
+    const { definition, asShipped, changedBy } = await read('dkt')
+    expect([asShipped, changedBy]).toEqual([true, null])
+    expect(await saved(await put('datasets/dkt', definition))).toEqual({
+      ...{ status: 200, code: 'dkt', version: 1, changed: false },
+    })
+    const changed = { ...definition, maxRejectRatio: 0.5 }
+    expect(await saved(await put('datasets/dkt', changed))).toMatchObject({
+      status: 200,
+      version: 2,
+      changed: true,
+    })
+    expect(await read('dkt')).toMatchObject({
+      ...{ version: 2, asShipped: false, changedBy: admin.userId, definition: changed },
+    })
+    const { items } = Object(await (await viewer.ask('/api/datasets')).json())
+    expect(items).toContainEqual(await read('dkt'))
+  })
+
+  test('is added over a table that is there', async () => {
+    expect(await saved(await put('datasets/scrap', scrap))).toEqual({
+      ...{ status: 201, code: 'scrap', version: 1, changed: true },
+    })
+    expect(await read('scrap')).toMatchObject({ asShipped: null, changedBy: admin.userId })
+    expect((await problem(await put('datasets/waste', scrap))).problems).toMatchObject([
+      { code: 'table_taken' },
+    ])
+  })
+
+  test.each(['public', 'information_schema', 'pg_catalog'])(
+    'is never one over a table of the schema %s',
+    async (schema) => {
+      const answer = await problem(await put('datasets/mine', { ...scrap, table: { schema, name: 'users' } }))
+      expect(answer).toMatchObject({ code: 'invalid_dataset', status: 422 })
+      expect(answer.problems).toContainEqual(
+        expect.objectContaining({ path: 'table.schema', code: 'program_table' }),
+      )
+    },
+  )
+
+  test('is refused with all that is wrong, malformed or not fitting', async () => {
+    const malformed = await problem(await put('datasets/orders', { columns: 'none', code: 'sales' }))
+    expect(malformed).toMatchObject({
+      code: 'invalid_dataset',
+      detail: expect.stringMatching(/and \d+ more/),
+    })
+    expect(malformed.problems).toContainEqual(expect.objectContaining({ path: 'columns', code: 'invalid' }))
+    expect(malformed.problems).toContainEqual(expect.objectContaining({ path: 'code', code: 'invalid' }))
+    const { definition } = await read('orders')
+    const columns = definition.columns.map((column) =>
+      column.name === 'order_id' ? { ...column, pattern: '(', maxLength: 99 } : column,
+    )
+    const unfit = await problem(await put('datasets/orders', { ...definition, columns, key: ['company'] }))
+    expect(unfit.problems).toMatchObject([
+      { path: 'columns[0]', code: 'table_differs' },
+      { path: 'key', code: 'table_differs' },
+      { path: 'columns[0].pattern', code: 'pattern' },
+    ])
+    expect((await read('orders')).version).toBe(1)
+  })
+
+  test('keeps the columns that metrics are made of', async () => {
+    const { definition } = await read('production')
+    const columns = definition.columns.filter(({ name }) => name !== 'material')
+    const answer = await problem(await put('datasets/production', { ...definition, columns }))
+    expect(answer).toMatchObject({ code: 'dataset_in_use', status: 409 })
+    expect(answer.problems).toContainEqual(
+      expect.objectContaining({ series: 'production.material', path: 'column', code: 'no_column' }),
+    )
+  })
+
+  test('is for admins to change, and has addresses that are codes', async () => {
+    expect((await put('datasets/orders', {}, steward)).status).toBe(403)
+    expect((await problem(await put('datasets/No-Code', scrap))).code).toBe('bad_request')
+  })
+
+  test('that two admins change at once has a version of each', async () => {
+    const { definition, version } = await read('orders')
+    const answers = await Promise.all(
+      [1, 2].map((quarantineCap) => put('datasets/orders', { ...definition, quarantineCap })),
+    )
+    const versions = (await Promise.all(answers.map(saved))).map((answer) => answer.version)
+    expect(versions.sort()).toEqual([version + 1, version + 2])
+  })
+})
+
+describe('versions', () => {
+  test('of a dataset are shown to stewards, newest first, page by page', async () => {
+    const { definition } = await read('scrap')
+    for (const quarantineCap of [1, 2, 3]) await put('datasets/scrap', { ...definition, quarantineCap })
+    const list = async (query: string) =>
+      page(DatasetVersion).parse(await (await steward.ask(`/api/datasets/scrap/versions${query}`)).json())
+    const first = await list('?limit=3')
+    expect(first.items).toMatchObject([4, 3, 2].map((version) => ({ version, createdBy: admin.userId })))
+    expect(first.items[0]?.definition.quarantineCap).toBe(3)
+    const rest = await list(`?limit=3&cursor=${first.next}`)
+    expect([rest.items.map(({ version }) => version), rest.next]).toEqual([[1], null])
+    expect((await viewer.ask('/api/datasets/scrap/versions')).status).toBe(403)
+    expect((await problem(await steward.ask('/api/datasets/none/versions'))).code).toBe('unknown_dataset')
+    expect((await problem(await steward.ask('/api/datasets/scrap/versions?cursor=x'))).code).toBe(
+      'bad_request',
+    )
+  })
+
+  test('of metrics and series are shown to stewards', async () => {
+    const title = { en: 'Pieces made', es: 'Unidades hechas' }
+    const place = { title, dataset: 'production', column: 'cantidad' }
+    await put('series/production.quantity', place)
+    const rows = { type: 'aggregate', op: 'count', series: 'production.rows' }
+    await put('metrics/made', { title, expression: rows })
+    await put('metrics/made', { title, expression: rows, description: 'x' })
+    const series = page(SeriesVersion).parse(
+      await (await steward.ask('/api/series/production.quantity/versions')).json(),
+    )
+    expect(series.items).toMatchObject([
+      { version: 2, createdBy: admin.userId, definition: { code: 'production.quantity', ...place } },
+      { version: 1, createdBy: null, definition: { unit: 'pieces' } },
+    ])
+    const metric = page(MetricVersion).parse(await (await steward.ask('/api/metrics/made/versions')).json())
+    expect(metric.items).toMatchObject([{ version: 2, definition: { description: 'x' } }, { version: 1 }])
+    for (const path of ['series/production.quantity', 'metrics/made'])
+      expect((await viewer.ask(`/api/${path}/versions`)).status).toBe(403)
+    expect((await problem(await steward.ask('/api/series/none/versions'))).code).toBe('unknown_series')
+    expect((await problem(await steward.ask('/api/metrics/none/versions'))).code).toBe('unknown_metric')
+  })
+})
