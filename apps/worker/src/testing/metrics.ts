@@ -44,7 +44,8 @@ export function metricsOf(system: TestSystem) {
         ).map(({ cell, value }) => [cell, value]),
       ),
     productionDifferences: () => query(PRODUCTION),
-    ordersDifferences: () => query(ORDERS),
+    /** Whose days are those of a time zone. */
+    ordersDifferences: (zone = 'America/Bogota') => query(ORDERS.replaceAll('America/Bogota', zone)),
   }
 }
 
