@@ -1,4 +1,5 @@
 import type { Problem } from '@aduana/contracts/problems'
+import { z } from 'zod'
 import { type ExitName, outcomeOfProblem } from './exit-codes.ts'
 
 /** The command cannot be done as it was given; the message says what to do instead. */
@@ -34,7 +35,26 @@ export function outcomeOfError(error: unknown): ExitName {
 export function describeError(error: unknown): string {
   if (error instanceof ApiProblem) {
     const { title, detail, code } = error.problem
-    return `${title} (${code})\n${detail}`
+    return [`${title} (${code})`, ...(problemLines(error.problem) ?? [detail])].join('\n')
   }
   return error instanceof Error ? error.message : String(error)
+}
+
+const Problems = z.array(
+  z.object({
+    metric: z.string().nullish(),
+    series: z.string().nullish(),
+    path: z.string(),
+    message: z.string(),
+  }),
+)
+
+/** Each of the problems that a refused definition has, where there are several. */
+function problemLines({ problems }: Problem): string[] | undefined {
+  const parsed = Problems.safeParse(problems)
+  if (!parsed.success || parsed.data.length < 2) return undefined
+  return parsed.data.map(({ metric, series, path, message }) => {
+    const place = [metric ?? series ?? '', path].filter((part) => part !== '').join(', ')
+    return `${place}${place && ': '}${message}`
+  })
 }

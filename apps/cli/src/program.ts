@@ -5,7 +5,7 @@ import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { type ApproveOptions, approveCommand } from './commands/approve.ts'
-import { datasetsCommand } from './commands/datasets.ts'
+import { datasetsCommand, saveDatasetCommand, showDatasetCommand } from './commands/datasets.ts'
 import { demoCommand } from './commands/demo.ts'
 import { type ImportOptions, importCommand } from './commands/import.ts'
 import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from './commands/jobs.ts'
@@ -165,12 +165,7 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
       exitWith(await rejectsCommand(io, id, options)),
     )
 
-  program
-    .command('datasets')
-    .description('what can be imported')
-    .addOption(json())
-    .action(async (options: { json?: boolean }) => exitWith(await datasetsCommand(io, options)))
-
+  describeDatasets(program, io, exitWith)
   describeMetrics(program, io, exitWith)
 
   program
@@ -201,6 +196,31 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
 }
 
 const json = () => new Option('--json', 'print the result as JSON')
+
+/** The commands about datasets. */
+function describeDatasets(program: Command, io: Io, exitWith: (code: number) => void): void {
+  program
+    .command('datasets')
+    .description('what can be imported, or one dataset; with --json its definition')
+    .argument('[code]')
+    .addOption(json())
+    .action(async (code: string | undefined, options: { json?: boolean }) =>
+      exitWith(
+        await (code === undefined ? datasetsCommand(io, options) : showDatasetCommand(io, code, options)),
+      ),
+    )
+
+  program
+    .command('dataset')
+    .description('change datasets')
+    .command('save')
+    .description('make the definition in a file the next version of its dataset')
+    .argument('<file>', 'JSON, as `aduana datasets <code> --json` prints it')
+    .addOption(json())
+    .action(async (file: string, options: { json?: boolean }) =>
+      exitWith(await saveDatasetCommand(io, file, options)),
+    )
+}
 
 /** The commands about metrics. */
 function describeMetrics(program: Command, io: Io, exitWith: (code: number) => void): void {

@@ -27,6 +27,16 @@ export function post<T extends z.ZodType>(
   return request(api, 'POST', path, schema, body)
 }
 
+/** PUT a JSON body and parse the answer. @throws ApiProblem, ConnectionError */
+export function put<T extends z.ZodType>(
+  api: Api,
+  path: string,
+  schema: T,
+  body: unknown,
+): Promise<z.output<T>> {
+  return request(api, 'PUT', path, schema, body)
+}
+
 /** The headers that say who asks. */
 export function authorization(api: Api): Record<string, string> {
   return api.token === undefined ? {} : { authorization: `Bearer ${api.token}` }

@@ -1,10 +1,11 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
+import { Dataset, SavedDataset } from '@aduana/contracts/datasets'
 import { LoginResponse } from '@aduana/contracts/identity'
 import { Job, JobAccepted, page } from '@aduana/contracts/jobs'
 import { JobPreview } from '@aduana/contracts/load-preview'
 import { Reject } from '@aduana/contracts/rejects'
 import { z } from 'zod'
-import { type Api, get, post } from './api.ts'
+import { type Api, get, post, put } from './api.ts'
 
 const JobPage = page(Job)
 const RejectPage = page(Reject)
@@ -98,6 +99,16 @@ export function readReport(api: Api, jobId: string): Promise<JobReport> {
 /** What can be imported. */
 export async function listDatasets(api: Api): Promise<DatasetItem[]> {
   return (await get(api, '/api/datasets', DatasetList)).items
+}
+
+/** A dataset with its definition. */
+export function readDataset(api: Api, code: string): Promise<Dataset> {
+  return get(api, `/api/datasets/${encodeURIComponent(code)}`, Dataset)
+}
+
+/** Make a definition the next version of a dataset, or its first. */
+export function saveDataset(api: Api, code: string, definition: unknown): Promise<SavedDataset> {
+  return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition)
 }
 
 /** Follow the cursors of a list until there are enough items or no more. */

@@ -1,4 +1,6 @@
-import { listDatasets } from '../api/calls.ts'
+import { readFile } from 'node:fs/promises'
+import { listDatasets, readDataset, saveDataset } from '../api/calls.ts'
+import { UsageError } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
@@ -21,4 +23,61 @@ export async function datasetsCommand(io: Io, options: { json?: boolean }): Prom
   ]
   io.out(options.json ? JSON.stringify(datasets) : renderTable(columns, rows))
   return EXIT.loaded
+}
+
+/** `aduana datasets <code>`: one dataset; as JSON its definition, as `aduana dataset save` takes it. */
+export async function showDatasetCommand(
+  io: Io,
+  code: string,
+  options: { json?: boolean },
+): Promise<ExitCode> {
+  const dataset = await readDataset(await openApi(io), code)
+  const { definition, version, asShipped } = dataset
+  if (options.json) io.out(JSON.stringify(definition, null, 2))
+  else {
+    const { schema, name } = definition.table
+    const shipped = asShipped === null ? 'not of the program' : asShipped ? 'as shipped' : 'not as shipped'
+    const rows = definition.columns.map((column) => [
+      column.name,
+      column.type,
+      column.required ? 'required' : '',
+      column.aliases.join(', '),
+    ])
+    const columns = [{ title: 'column' }, { title: 'type' }, { title: '' }, { title: 'also called' }]
+    io.out(
+      `${code}: ${definition.title.en}\nversion ${version}, ${shipped}; ${definition.loadMode} into ${schema}.${name}\n\n${renderTable(columns, rows)}`,
+    )
+  }
+  return EXIT.loaded
+}
+
+/** `aduana dataset save <file>`: make the definition in a file the next version of its dataset. */
+export async function saveDatasetCommand(
+  io: Io,
+  file: string,
+  options: { json?: boolean },
+): Promise<ExitCode> {
+  const { code, definition } = await readDefinition(file)
+  const saved = await saveDataset(await openApi(io), code, definition)
+  const what = saved.changed ? `is version ${saved.version} now` : `was so already, version ${saved.version}`
+  io.out(options.json ? JSON.stringify(saved) : `${code} ${what}`)
+  return EXIT.loaded
+}
+
+async function readDefinition(file: string): Promise<{ code: string; definition: unknown }> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new UsageError(`${file} cannot be read: ${error.message}`)
+  })
+  const definition = parseJson(file, text)
+  if (typeof definition !== 'object' || definition === null || !('code' in definition))
+    throw new UsageError(`${file} holds no definition: it has no "code".`)
+  return { code: String(definition.code), definition }
+}
+
+function parseJson(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new UsageError(`${file} is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
