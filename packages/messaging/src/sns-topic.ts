@@ -23,8 +23,8 @@ export interface Topic {
   arn: string
   fifo: boolean
   /**
-   * Publish messages, those of a group one after the other. Answers the errors of those that were not taken, by id: of
-   * all of them when SNS cannot be reached.
+   * Publish messages; on a FIFO topic those of a group one after the other. Answers the errors of those that were not
+   * taken, by id: of all of them when SNS cannot be reached, of the rest when `signal` is aborted.
    */
   publish(messages: readonly TopicMessage[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>>
 }
@@ -45,12 +45,13 @@ export function snsTopic(client: SNSClient, arn: string): Topic {
     fifo,
     publish: async (messages, signal) => {
       const errors = new Map<string, Error>()
-      const publishInTurn = async (lane: readonly TopicMessage[]) => {
-        for (const batch of batchesOf(lane))
+      const publishInTurn = async (lane: readonly (readonly TopicMessage[])[]) => {
+        for (const batch of lane)
           for (const [id, error] of await publishBatch(client, { arn, fifo }, batch, signal))
             errors.set(id, error)
       }
-      await Promise.all(lanesOf(messages).map(publishInTurn))
+      const lanes = fifo ? lanesOf(messages).map(batchesOf) : spread(batchesOf(messages))
+      await Promise.all(lanes.map(publishInTurn))
       return errors
     },
   }
@@ -68,6 +69,11 @@ function lanesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
     else lanes[at] = [message]
   }
   return lanes
+}
+
+/** Batches by lane, where no order has to be kept. */
+function spread(batches: readonly TopicMessage[][]): TopicMessage[][][] {
+  return Array.from({ length: LANES }, (_, lane) => batches.filter((_batch, at) => at % LANES === lane))
 }
 
 /** Split into what one request takes. A message that is too large by itself is left to SNS to refuse. */
@@ -92,7 +98,17 @@ function sizeOf({ body, attributes }: TopicMessage): number {
   return Buffer.byteLength(body) + Buffer.byteLength(JSON.stringify(attributes)) + ALLOWANCE
 }
 
-/** Publish one batch; answers the errors of the messages that were not taken. */
+/** Errors of a whole request for which one of its messages may be the reason. */
+const REFUSALS = [
+  'InvalidParameterException',
+  'InvalidParameterValueException',
+  'BatchRequestTooLongException',
+]
+
+/**
+ * Publish one batch; answers the errors of the messages that were not taken. A batch that is refused as a whole is
+ * published message by message, so that one of them holds up no other.
+ */
 async function publishBatch(
   client: SNSClient,
   topic: Pick<Topic, 'arn' | 'fifo'>,
@@ -109,7 +125,10 @@ async function publishBatch(
     })
   } catch (error) {
     const reason = error instanceof Error ? error : new Error(String(error))
-    return batch.map(({ id }) => [id, reason])
+    if (batch.length === 1 || !REFUSALS.includes(reason.name)) return batch.map(({ id }) => [id, reason])
+    const errors: [id: string, error: Error][] = []
+    for (const message of batch) errors.push(...(await publishBatch(client, topic, [message], abortSignal)))
+    return errors
   }
 }
 

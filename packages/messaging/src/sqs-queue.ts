@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@aduana/runtime/logger'
 import {
-  ChangeMessageVisibilityCommand,
+  ChangeMessageVisibilityBatchCommand,
   GetQueueAttributesCommand,
   type Message,
   type SQSClient,
@@ -29,58 +30,82 @@ export interface QueueConsumer {
   stop(): Promise<void>
 }
 
-const MOST_AT_ONCE = 10
-/** So long nobody else gets a message that is being worked on; extended while that takes longer. */
-const VISIBILITY_SECONDS = 60
-const EXTEND_EVERY_SECONDS = 20
-/** Between polls that fail. */
-const PAUSE_MS = 1000
-
-/**
- * Take messages from a queue, by long polls, up to ten at a time. `handle` answers what became of each, in their order;
- * when it throws, all of them come back.
- */
-export function consumeQueue(options: {
+export interface QueueOptions {
   client: SQSClient
   url: string
-  handle: (messages: readonly QueueMessage[]) => Promise<readonly Verdict[]>
+  /** `stopping` is aborted when no more messages are taken; whoever waits for something else gives up then. */
+  handle: (messages: readonly QueueMessage[], stopping: AbortSignal) => Promise<readonly Verdict[]>
   logger: Logger
-}): QueueConsumer {
+  /** Polls at once, each of which hands over up to ten messages. */
+  polls?: number | undefined
+  /** So long nobody else gets a message that is being worked on; extended while that takes longer. */
+  visibilitySeconds?: number | undefined
+  /** After a poll that failed. */
+  pauseMs?: number | undefined
+}
+
+const MOST_AT_ONCE = 10
+const VISIBILITY_SECONDS = 60
+const PAUSE_MS = 1000
+/** A refused message that comes more often than this has a dead-letter queue that does not take it: it comes slowly. */
+const MANY_RECEIVES = 100
+
+/**
+ * Take messages from a queue, by long polls. `handle` answers what became of each, in their order; when it throws, all of
+ * them come back.
+ */
+export function consumeQueue(options: QueueOptions): QueueConsumer {
+  const stopping = new AbortController()
+  const refuse = refuser(options)
+  const polls = Array.from({ length: options.polls ?? 1 }, () => startPoll(options, refuse, stopping.signal))
+  return {
+    stop: async () => {
+      stopping.abort()
+      await Promise.all(polls.map((poll) => poll.stop()))
+    },
+  }
+}
+
+function startPoll(options: QueueOptions, refuse: Refuse, stopping: AbortSignal): QueueConsumer {
   const { client, url, logger } = options
   const work = trackWork()
-  const refuse = refuser(client, url, logger)
+  const visibilityTimeout = options.visibilitySeconds ?? VISIBILITY_SECONDS
+  let failed = false
+  const pauseAfterFailure = async () => {
+    if (!failed) return
+    failed = false
+    await sleep(options.pauseMs ?? PAUSE_MS, undefined, { signal: stopping }).catch(() => undefined)
+  }
   const consumer = Consumer.create({
     sqs: client,
     queueUrl: url,
     suppressFifoWarning: true,
     batchSize: MOST_AT_ONCE,
     waitTimeSeconds: LONGEST_POLL_SECONDS,
-    visibilityTimeout: VISIBILITY_SECONDS,
-    heartbeatInterval: EXTEND_EVERY_SECONDS,
+    visibilityTimeout,
+    heartbeatInterval: visibilityTimeout / 3,
+    authenticationErrorTimeout: 0,
     messageSystemAttributeNames: ['ApproximateReceiveCount'],
     strictReturn: true,
+    preReceiveMessageCallback: pauseAfterFailure,
     handleMessageBatch: async (messages) => {
       work.begin()
-      const verdicts = await options.handle(messages.map(read))
-      const done = messages.filter((_, at) => verdicts[at] === 'done')
+      const verdicts = await options.handle(messages.map(read), stopping)
       const refused = messages.filter((_, at) => verdicts[at] === 'refused')
-      return refused.length === 0 ? done : [...done, ...(await refuse(refused))]
+      const taken = refused.length > 0 && (await refuse(refused)) ? refused : []
+      return [...messages.filter((_, at) => verdicts[at] === 'done'), ...taken]
     },
   })
   consumer.on('error', (error) => {
-    if (work.stopping()) return
-    consumer.updateOption('pollingWaitTimeMs', PAUSE_MS)
+    if (stopping.aborted) return
+    failed = true
     logger.warn({ event: 'queue.failed', queue: url, err: error })
   })
-  consumer.on('empty', () => consumer.updateOption('pollingWaitTimeMs', 0))
-  consumer.on('response_processed', () => {
-    consumer.updateOption('pollingWaitTimeMs', 0)
-    work.end()
-  })
+  consumer.on('response_processed', () => work.end())
   consumer.start()
   return {
     stop: async () => {
-      await work.stop()
+      await work.ended()
       consumer.stop({ abort: true })
     },
   }
@@ -88,7 +113,6 @@ export function consumeQueue(options: {
 
 /** Whether messages are at hand, for whoever stops. */
 function trackWork() {
-  let stopping = false
   let busy = false
   let waiting: () => void = () => undefined
   return {
@@ -99,35 +123,42 @@ function trackWork() {
       busy = false
       waiting()
     },
-    stopping: () => stopping,
-    stop: () => {
-      stopping = true
-      return new Promise<void>((resolve) => {
+    ended: () =>
+      new Promise<void>((resolve) => {
         waiting = resolve
         if (!busy) resolve()
-      })
-    },
+      }),
   }
 }
 
-/** Let go of messages that are refused; answers those that have to be taken away. */
-function refuser(client: SQSClient, url: string, logger: Logger) {
+/** Let go of messages that are refused; answers whether they have to be taken away. */
+type Refuse = (refused: readonly Message[]) => Promise<boolean>
+
+function refuser({ client, url, logger }: QueueOptions): Refuse {
   let hasDeadLetters: boolean | undefined
-  return async (refused: readonly Message[]): Promise<readonly Message[]> => {
-    hasDeadLetters ??= await readDeadLetters(client, url)
-    if (!hasDeadLetters) {
-      logger.error({ event: 'queue.no_dead_letter_queue', queue: url, messages: refused.length })
-      return refused
+  return async (refused) => {
+    try {
+      hasDeadLetters ??= await readDeadLetters(client, url)
+      if (hasDeadLetters) await showAtOnce(client, url, refused)
+      else logger.error({ event: 'queue.no_dead_letter_queue', queue: url, messages: refused.length })
+      return !hasDeadLetters
+    } catch (error) {
+      // They come back when they become visible, and are refused again.
+      logger.warn({ event: 'queue.not_let_go', queue: url, messages: refused.length, err: error })
+      return false
     }
-    await Promise.all(
-      refused.map(({ ReceiptHandle }) =>
-        client.send(
-          new ChangeMessageVisibilityCommand({ QueueUrl: url, ReceiptHandle, VisibilityTimeout: 0 }),
-        ),
-      ),
-    )
-    return []
   }
+}
+
+async function showAtOnce(client: SQSClient, QueueUrl: string, messages: readonly Message[]): Promise<void> {
+  const few = messages.filter((message) => read(message).receives <= MANY_RECEIVES)
+  if (few.length === 0) return
+  const Entries = few.map(({ ReceiptHandle }, at) => ({
+    Id: String(at),
+    ReceiptHandle,
+    VisibilityTimeout: 0,
+  }))
+  await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }))
 }
 
 async function readDeadLetters(client: SQSClient, QueueUrl: string): Promise<boolean> {
