@@ -19,8 +19,12 @@ export interface Delivered {
 }
 
 const BATCH = 500
-/** What a destination gets for a batch: less than the time after which PostgreSQL ends a transaction that is silent. */
+/**
+ * What a destination gets for a batch, and then to say what it has taken of it; together less than the time after which
+ * PostgreSQL ends a transaction that is silent.
+ */
 const PATIENCE_MS = 8000
+const GRACE_MS = 2000
 /** Seconds until the next try: doubled each time from the first to the longest, and up to a quarter more by chance. */
 const FIRST_PAUSE = 1
 const LONGEST_PAUSE = 60
@@ -137,20 +141,19 @@ async function sendTo(
   }
 }
 
+/** Do work with a bound: it is told when its time is over, and may then still answer what it has done. */
 async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController()
-  let timer: NodeJS.Timeout | undefined
+  const timers: NodeJS.Timeout[] = []
   const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new Error(`no answer within ${PATIENCE_MS} ms`)
-      late.abort(error)
-      reject(error)
-    }, PATIENCE_MS)
+    const error = new Error(`no answer within ${PATIENCE_MS} ms`)
+    timers.push(setTimeout(() => late.abort(error), PATIENCE_MS))
+    timers.push(setTimeout(() => reject(error), PATIENCE_MS + GRACE_MS))
   })
   try {
     return await Promise.race([work(late.signal), tooLate])
   } finally {
-    clearTimeout(timer)
+    for (const timer of timers) clearTimeout(timer)
   }
 }
 
