@@ -60,6 +60,7 @@ function takeIn(settings: WorkerSettings, { db, logger, resources }: MetricsCont
   if (region === undefined || urls.length === 0) return
   const client = createSqsClient({ region })
   resources.add('queues', () => client.destroy())
-  const inbox = startInbox({ db, logger, client, urls })
+  const visibilitySeconds = settings.ADUANA_SQS_VISIBILITY_SECONDS
+  const inbox = startInbox({ db, logger, client, urls, visibilitySeconds })
   resources.add('inbox', () => inbox.stop())
 }

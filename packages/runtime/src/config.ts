@@ -118,6 +118,8 @@ export const WorkerSettings = CommonSettings.extend({
   ).optional(),
   /** Queues from which dataset updates and the events of runners outside are taken in, separated by commas. */
   ADUANA_SQS_QUEUE_URLS: Listed.pipe(z.array(z.url({ protocol: /^https?$/, error: 'addresses of queues' }))),
+  /** So long nobody else gets a message that a worker has taken from a queue and not said to be working on. */
+  ADUANA_SQS_VISIBILITY_SECONDS: z.coerce.number().int().min(3).max(43_200).default(60),
   /** Jobs that are processed at once in the whole fleet. */
   ADUANA_MAX_ACTIVE: z.coerce.number().int().positive().default(8),
   /** Jobs of one tenant that are processed at once. */

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '@aduana/db/database'
-import { consumeQueue } from '@aduana/messaging/sqs-queue'
+import { consumeQueue, type QueueOptions } from '@aduana/messaging/sqs-queue'
 import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
 import { takeIn } from './take-in.ts'
 
 export interface Inbox {
@@ -8,20 +10,52 @@ export interface Inbox {
   stop(): Promise<void>
 }
 
+const PAUSE_MS = 1000
+
 /** Take in what others send over queues of SQS: dataset updates, and what runners outside say. In any number of processes. */
 export function startInbox(options: {
   db: Database
   logger: Logger
-  client: Parameters<typeof consumeQueue>[0]['client']
+  client: QueueOptions['client']
   urls: readonly string[]
+  visibilitySeconds?: number
 }): Inbox {
-  const { db, logger, client } = options
+  const { db, logger, client, visibilitySeconds } = options
   const consumers = options.urls.map((url) =>
-    consumeQueue({ client, url, logger, handle: (messages) => takeIn({ db, logger, queue: url }, messages) }),
+    consumeQueue({
+      client,
+      url,
+      logger,
+      visibilitySeconds,
+      handle: async (messages, stopping) => {
+        await untilDatabaseAnswers(options, stopping)
+        return takeIn({ db, logger, queue: url }, messages)
+      },
+    }),
   )
   return {
     stop: async () => {
       await Promise.all(consumers.map((consumer) => consumer.stop()))
     },
+  }
+}
+
+/**
+ * Hold messages while PostgreSQL is away. If they were let go, each would come back a few times, and then lie in the
+ * dead-letter queue although nothing is wrong with it.
+ */
+async function untilDatabaseAnswers(
+  { db, logger }: { db: Database; logger: Logger },
+  stopping: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    stopping.throwIfAborted()
+    try {
+      await sql`select`.execute(db)
+      return
+    } catch (error) {
+      logger.warn({ event: 'inbox.waits_for_database', err: error })
+      await sleep(PAUSE_MS, undefined, { signal: stopping })
+    }
   }
 }
