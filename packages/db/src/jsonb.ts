@@ -1,11 +1,9 @@
-/**
- * A value as the text of a jsonb parameter. PostgreSQL holds no NUL in it; the sign for NUL stands in its place.
- */
+/** A value as the text of a jsonb parameter, with its texts as PostgreSQL holds them. */
 export function jsonb(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? visible(part) : part))
 }
 
-/** A text in which the sign for NUL stands in the place of NUL, which PostgreSQL's text does not hold. */
+/** A text in which signs stand in the place of what PostgreSQL's text does not hold: NUL, and halves of surrogate pairs. */
 export function visible(text: string): string {
-  return text.replaceAll('\0', '\u2400')
+  return text.replace(/[\0\p{Surrogate}]/gu, (found) => (found === '\0' ? '\u2400' : '\uFFFD'))
 }

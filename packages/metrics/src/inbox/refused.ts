@@ -23,8 +23,7 @@ export async function refuseMessage(
     messageId: id,
     code,
     detail: detail.slice(0, 4000),
-    // A text that is no proper Unicode is none that PostgreSQL holds.
-    body: Buffer.from(text).toString('utf8'),
+    body: text,
   }
   try {
     await inTransaction(db, (tx) => logEvents(tx, [{ key: `message:${id}:refused`, event }]))

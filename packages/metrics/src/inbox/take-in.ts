@@ -1,6 +1,6 @@
 import type { IncomingEvent } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
-import { ProblemError } from '@aduana/contracts/problems'
+import { PROBLEMS, ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -72,6 +72,7 @@ async function together<Event extends OfRun>(
   const take = (some: readonly Read<Event>[]) =>
     patiently(context.db, async (tx) => {
       const events = some.map(({ event }) => event.data)
+      for (const event of events) if ('days' in event) refuseFarDays(event)
       await refuseOwnRuns(tx, events)
       return apply(tx, events)
     })
@@ -112,10 +113,16 @@ async function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise
 }
 
 function fateAfter({ logger, queue }: InboxContext, { id }: QueueMessage, error: unknown): Fate {
-  if (error instanceof RunEventError || error instanceof ProblemError)
+  if (error instanceof RunEventError || (error instanceof ProblemError && isForGood(error)))
     return { kind: 'refused', refusal: { code: error.code, detail: error.message } }
   logger.warn({ event: 'inbox.comes_again', queue, messageId: id, err: error })
   return { kind: 'again' }
+}
+
+/** Whether a problem is the message's own: other answers are the same however often it comes. */
+function isForGood({ code }: ProblemError): boolean {
+  const { status } = PROBLEMS[code]
+  return status < 500 && status !== 429
 }
 
 async function conclude(

@@ -18,14 +18,7 @@ export async function runsAlive(tx: Tx, events: readonly MetricRunHeartbeat[]): 
     const run = runOfEvent(runs, event)
     if (typeof run === 'string') return run
     if (run.status === 'TIMED_OUT') return 'overtaken'
-    const { runId: id, attempt, at, progress, message } = event
-    alive.set(id, {
-      id,
-      attempt,
-      at: new Date(at),
-      ...(progress === undefined ? {} : { progress }),
-      ...(message === undefined ? {} : { message }),
-    })
+    alive.set(event.runId, changeBy(event, alive.get(event.runId)))
     return 'applied'
   })
   await changeRuns(tx, [...alive.values()], ['REQUESTED', 'RUNNING'], {
@@ -36,6 +29,20 @@ export async function runsAlive(tx: Tx, events: readonly MetricRunHeartbeat[]): 
     message: sql<string>`coalesce(own.message, metric_runs.message)`,
   })
   return outcomes
+}
+
+/** What a sign of life changes, after what an earlier one of the same run does. */
+function changeBy(
+  { runId: id, attempt, at, progress, message }: MetricRunHeartbeat,
+  earlier: RunChangeOfOne = { id },
+): RunChangeOfOne {
+  return {
+    ...earlier,
+    attempt,
+    at: new Date(Math.min(Date.parse(at), earlier.at?.getTime() ?? Number.POSITIVE_INFINITY)),
+    ...(progress === undefined ? {} : { progress: Math.max(progress, earlier.progress ?? 0) }),
+    ...(message === undefined ? {} : { message }),
+  }
 }
 
 /** The same for one event. */

@@ -1,5 +1,6 @@
 import { canRunGo, type RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
 
@@ -67,7 +68,7 @@ export async function changeRuns(
     for (const state of from)
       if (state !== to && !canRunGo(state, to)) throw new IllegalRunTransitionError(state, to)
   if (runs.length === 0) return []
-  const own = sql`jsonb_to_recordset(${JSON.stringify(runs)}::jsonb)`.as<'own'>(OWN)
+  const own = sql`jsonb_to_recordset(${jsonb(runs)}::jsonb)`.as<'own'>(OWN)
   return tx
     .updateTable('metric_runs')
     .from(own)

@@ -2,6 +2,7 @@ import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
+import { visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { toMultirange } from '../runs/days.ts'
 import { logEvents } from '../runs/log.ts'
@@ -69,17 +70,18 @@ async function insert(
   datasetId: string,
   update: ProjectionUpdate,
 ): Promise<{ updateId: string; fresh: boolean }> {
+  const eventKey = visible(update.eventKey)
   const inserted = await sql<{ id: string }>`insert into dataset_updates
       (dataset_id, event_key, occurred_at, days, companies, warehouses, rows)
-    values (${datasetId}, ${update.eventKey}, ${update.occurredAt}::timestamptz, ${toMultirange(update.days)}::datemultirange,
-      ${update.companies ?? null}::text[], ${update.warehouses ?? null}::text[], ${update.rows})
+    values (${datasetId}, ${eventKey}, ${update.occurredAt}::timestamptz, ${toMultirange(update.days)}::datemultirange,
+      ${update.companies?.map(visible) ?? null}::text[], ${update.warehouses?.map(visible) ?? null}::text[], ${update.rows})
     on conflict (event_key) do nothing returning id`.execute(tx)
   const [row] = inserted.rows
   if (row) return { updateId: row.id, fresh: true }
   const known = await tx
     .selectFrom('dataset_updates')
     .select(['id', 'dataset_id'])
-    .where('event_key', '=', update.eventKey)
+    .where('event_key', '=', eventKey)
     .executeTakeFirstOrThrow()
   if (known.dataset_id === datasetId) return { updateId: known.id, fresh: false }
   throw new ProblemError(

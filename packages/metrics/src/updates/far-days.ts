@@ -1,9 +1,9 @@
-import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
+import type { DayRange } from '@aduana/contracts/dates'
 import { NearDay } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 
-/** Refuse an update of days that no data can be of. @throws ProblemError `bad_request` */
-export function refuseFarDays({ days }: ProjectionUpdate): void {
+/** Refuse an event of days that no data can be of. @throws ProblemError `bad_request` */
+export function refuseFarDays({ days }: { days: readonly DayRange[] }): void {
   const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
   if (far)
     throw new ProblemError(

@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto'
+import type { QueueMessage } from '@aduana/messaging/sqs-queue'
+import { createLogger } from '@aduana/runtime/logger'
+import { type Flow, sumOf } from '../testing/flow.ts'
+import type { InboxContext } from './context.ts'
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+
+/** What takes messages in, in a test. */
+export function inboxOf(flow: Flow): InboxContext {
+  return { db: flow.db, logger, queue: 'https://sqs.test/events' }
+}
+
+/** A message as it comes over a queue. */
+export function message(text: string, id = randomUUID(), receives = 1): QueueMessage {
+  return { id, text, receives }
+}
+
+/** A message with an event. */
+export function event(type: string, data: unknown): QueueMessage {
+  return message(JSON.stringify({ specversion: '1.0', id: randomUUID(), source: '/test', type, data }))
+}
+
+export const started = (data: object) => event('aduana.metric_run.started', { runner: 'test', ...data })
+export const heartbeat = (data: object) => event('aduana.metric_run.heartbeat', data)
+export const completed = (data: object) => event('aduana.metric_run.completed', data)
+export const updated = (data: object) => event('aduana.projection.updated', data)
+
+/** An update of production, as others tell of it. */
+export const update = (more: object = {}) => ({
+  eventKey: randomUUID(),
+  dataset: 'production',
+  occurredAt: new Date().toISOString(),
+  days: [{ from: '2026-03-09', to: '2026-03-10' }],
+  rows: 1,
+  ...more,
+})
+
+/** Metrics that are computed outside, of production. */
+export async function saveExternal(flow: Flow, ...codes: string[]): Promise<void> {
+  const expression = sumOf(['production'])
+  await flow.save(Object.fromEntries(codes.map((code) => [code, { expression, runner: 'external' }])))
+}
+
+/** What events of a run name. */
+export const ofRun = ({ id, attempt = 1 }: { id: string; attempt?: number }) => ({
+  runId: id,
+  attempt,
+  at: new Date().toISOString(),
+})

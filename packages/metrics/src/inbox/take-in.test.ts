@@ -1,0 +1,131 @@
+import type { QueueMessage } from '@aduana/messaging/sqs-queue'
+import { until } from '@aduana/testkit/until'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { day, type Flow, openFlow } from '../testing/flow.ts'
+import {
+  completed,
+  heartbeat,
+  inboxOf,
+  message,
+  ofRun,
+  saveExternal,
+  started,
+  update,
+  updated,
+} from './messages.testing.ts'
+import { takeIn } from './take-in.ts'
+import { endWaiting } from './waiting.testing.ts'
+
+let flow: Flow
+beforeEach(async () => {
+  flow = await openFlow()
+})
+afterEach(() => flow.drop())
+
+const take = (...messages: QueueMessage[]) => takeIn(inboxOf(flow), messages)
+const succeeded = (run: { id: string }) =>
+  completed({ ...ofRun(run), status: 'succeeded', rowCount: 3, days: day('2026-03-09') })
+const updatesOf = async () => (await flow.pool.query('select event_key, companies from dataset_updates')).rows
+
+describe('messages that come together', () => {
+  test('are applied each on its own: a poison one holds up no other', async () => {
+    await saveExternal(flow, 'one', 'two', 'three')
+    await flow.update('production')
+    const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((code) => flow.open(code)))
+    if (!one || !two || !three) throw new Error('three runs')
+    const verdicts = await take(
+      started(ofRun(one)),
+      message('poison'),
+      started(ofRun({ id: '00000000-0000-4000-8000-000000000000' })),
+      started(ofRun(two)),
+      succeeded(two),
+      updated(update({ eventKey: 'good' })),
+      updated(update({ dataset: 'nobody' })),
+      started({ ...ofRun(three), runner: 'with \0 and \udc00' }),
+    )
+    expect(verdicts).toEqual(['done', 'refused', 'refused', 'done', 'done', 'done', 'refused', 'done'])
+    const states = (await Promise.all(['one', 'two', 'three'].map((code) => flow.runs(code)))).map(
+      ([first]) => first?.status,
+    )
+    expect(states).toEqual(['RUNNING', 'SUCCEEDED', 'RUNNING'])
+    expect((await updatesOf()).map(({ event_key }) => event_key)).toContain('good')
+    const runner = await flow.pool.query('select runner from metric_runs where id = $1', [three.id])
+    expect(runner.rows).toEqual([{ runner: 'with \u2400 and \ufffd' }])
+  })
+
+  test('of one run are applied as if they had come one after the other', async () => {
+    await saveExternal(flow, 'one')
+    await flow.update('production')
+    const run = await flow.open('one')
+    await take(
+      heartbeat({ ...ofRun(run), progress: 0.7 }),
+      heartbeat({ ...ofRun(run), progress: 0.2, message: 'fitting \0' }),
+      heartbeat(ofRun(run)),
+    )
+    expect((await flow.open('one')).progress).toBe('0.7000')
+    const row = await flow.pool.query('select message from metric_runs')
+    expect(row.rows).toEqual([{ message: 'fitting \u2400' }])
+  })
+})
+
+describe('an update', () => {
+  test('that comes twice, together and later, counts once', async () => {
+    await saveExternal(flow, 'one')
+    const one = updated(update({ eventKey: 'once' }))
+    expect(await take(one, one)).toEqual(['done', 'done'])
+    expect(await take({ ...one, receives: 2 })).toEqual(['done'])
+    expect(await updatesOf()).toHaveLength(1)
+    expect(await flow.runs('one')).toHaveLength(1)
+  })
+
+  test('whose texts PostgreSQL does not hold is taken in with signs in their place, and once', async () => {
+    const odd = updated(update({ eventKey: 'a\0b\ud800', companies: ['A\0', '\udfff'] }))
+    expect(await take(odd)).toEqual(['done'])
+    expect(await take(odd)).toEqual(['done'])
+    expect(await updatesOf()).toEqual([{ event_key: 'a\u2400b\ufffd', companies: ['A\u2400', '\ufffd'] }])
+  })
+})
+
+describe('what cannot be taken in now', () => {
+  test('comes again when a connection is cut, and is applied then', async () => {
+    await saveExternal(flow, 'one', 'two')
+    await flow.update('production')
+    const [one, two] = [await flow.open('one'), await flow.open('two')]
+    const holder = await flow.pool.connect()
+    await holder.query('begin')
+    await holder.query('select from metric_runs where id = $1 for update', [one.id])
+    const both = [started(ofRun(one)), started(ofRun(two))]
+    const taking = take(...both)
+    let cuts = 0
+    const cutting = until(
+      async () => {
+        if (await endWaiting(flow)) cuts += 1
+        return cuts === 2
+      },
+      { what: 'both tries of the first are cut' },
+    )
+    const verdicts = await taking
+    await cutting
+    await holder.query('rollback')
+    holder.release()
+    expect(verdicts).toEqual(['again', 'done'])
+    expect(await take(...both)).toEqual(['done', 'done'])
+    expect((await flow.open('one')).status).toBe('RUNNING')
+  })
+
+  test('is nothing that was refused: the log of refusals is empty', async () => {
+    const holder = await flow.pool.connect()
+    await holder.query('begin')
+    await holder.query('lock table dataset_updates in access exclusive mode')
+    const one = updated(update({ eventKey: 'held up' }))
+    const taking = take(one)
+    await until(() => endWaiting(flow), { what: 'the update waits' })
+    expect(await taking).toEqual(['again'])
+    await holder.query('rollback')
+    holder.release()
+    const refused = await flow.pool.query(`select from event_log where type = 'message.refused'`)
+    expect(refused.rowCount).toBe(0)
+    expect(await take(one)).toEqual(['done'])
+    expect(await updatesOf()).toHaveLength(1)
+  })
+})
