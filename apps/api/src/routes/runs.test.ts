@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { page } from '@aduana/contracts/jobs'
+import { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail } from '@aduana/contracts/metrics/http-runs'
 import { Problem } from '@aduana/contracts/problems'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -161,5 +162,49 @@ describe('a run', () => {
       expect((await problem(await act(randomUUID(), what))).code).toBe('not_found')
     expect((await viewer.ask(`/api/runs/${randomUUID()}`)).status).toBe(404)
     expect((await viewer.ask('/api/runs/none')).status).toBe(400)
+  })
+})
+
+describe('the request of a run', () => {
+  const request = (id: string, as = viewer) => as.ask(`/api/runs/${id}/request`)
+  /** A run that has taken in nothing of what other tests have told. */
+  const freshRun = async (metric: string, companies: string[]) => {
+    const { id } = await openRun(metric)
+    await endRun(api.db, id, 'succeeded')
+    return openRun(metric, { companies })
+  }
+
+  test('is for whoever may see all of its companies', async () => {
+    const limited = await api.addUser('viewer')
+    await limitTo(api, limited, ['A'])
+    const { id } = await freshRun('orders.orders', ['A'])
+    const own = MetricRunRequest.parse(await (await request(id, limited)).json())
+    expect(own).toMatchObject({ runId: id, attempt: 1, metric: 'orders.orders', companies: ['A'] })
+    expect(await (await request(id)).json()).toEqual(own)
+    const logged = await api.db
+      .selectFrom('event_log')
+      .select('body')
+      .where('event_key', '=', `${id}:1:requested`)
+      .executeTakeFirstOrThrow()
+    expect(CloudEvent.parse(logged.body).data).toEqual(own)
+    await openRun('orders.orders', { companies: ['B'] })
+    expect(await problem(await request(id, limited))).toMatchObject({ status: 403, code: 'forbidden' })
+    expect((await request(id)).status).toBe(200)
+  })
+
+  test('is not there for who may not see the run, and not before it was asked for', async () => {
+    const limited = await api.addUser('viewer')
+    await limitTo(api, limited, ['A'])
+    const ofB = await freshRun('orders.items', ['B'])
+    expect(await problem(await request(ofB.id, limited))).toMatchObject({ status: 404, code: 'not_found' })
+    expect((await request(randomUUID())).status).toBe(404)
+    expect((await request('none')).status).toBe(400)
+    expect((await fetch(`${api.url}/api/runs/${ofB.id}/request`)).status).toBe(401)
+    await api.db
+      .updateTable('metric_runs')
+      .set({ status: 'PENDING', attempt: 0, requested_at: null })
+      .where('id', '=', ofB.id)
+      .execute()
+    expect((await problem(await request(ofB.id))).detail).toBe(`Run ${ofB.id} has not been asked for.`)
   })
 })
