@@ -44,6 +44,8 @@ const add = (key: string, type = 'test', what: unknown = body(key)) =>
     what,
   ])
 const run = (...destinations: Destination[]) => deliver({ db: database.db, destinations, logger })
+const hurried = (destination: Destination) =>
+  deliver({ db: database.db, destinations: [destination], logger, patienceMs: 1000 })
 const row = async (key: string) =>
   (
     await database.pool.query(
@@ -149,4 +151,30 @@ test('what is rolled back is never delivered', async () => {
   await expect(failing).rejects.toThrow('rolled back')
   await run(all)
   expect(all.got).toEqual([])
+})
+
+test('what a destination has taken when its time is over counts as taken', async () => {
+  const slow: Destination = {
+    name: 'slow',
+    wants: () => true,
+    send: (events, signal) =>
+      new Promise((resolve) => {
+        signal.addEventListener('abort', () =>
+          resolve(new Map(events.slice(1).map(({ id }) => [id, new Error('too late')]))),
+        )
+      }),
+  }
+  await add('1')
+  await add('2')
+  expect(await hurried(slow)).toEqual({ sent: 1, failed: 1 })
+  expect(await row('2')).toMatchObject({ sent: false, send_error: 'slow: too late' })
+})
+
+test('a destination that answers nothing at all holds the events up for a bounded time', {
+  timeout: 60_000,
+}, async () => {
+  const silent: Destination = { name: 'silent', wants: () => true, send: () => new Promise(() => undefined) }
+  await add('1')
+  expect(await hurried(silent)).toEqual({ sent: 0, failed: 1 })
+  expect(await row('1')).toMatchObject({ sent: false, send_error: 'silent: no answer within 1000 ms' })
 })

@@ -11,6 +11,8 @@ export interface DeliverOptions {
   logger: Logger
   /** Events of one batch. */
   limit?: number
+  /** What a destination gets for a batch. */
+  patienceMs?: number
 }
 
 export interface Delivered {
@@ -20,11 +22,10 @@ export interface Delivered {
 
 const BATCH = 500
 /**
- * What a destination gets for a batch, and then to say what it has taken of it; together less than the time after which
- * PostgreSQL ends a transaction that is silent.
+ * With a quarter more, to say what it has taken, less than the time after which PostgreSQL ends a transaction that is
+ * silent.
  */
 const PATIENCE_MS = 8000
-const GRACE_MS = 2000
 /** Seconds until the next try: doubled each time from the first to the longest, and up to a quarter more by chance. */
 const FIRST_PAUSE = 1
 const LONGEST_PAUSE = 60
@@ -46,7 +47,7 @@ export function deliver(options: DeliverOptions): Promise<Delivered> {
       events: wantedBy(destination, events, errors),
     }))
     refuseUnwanted(events, wanted, errors)
-    await Promise.all(wanted.map((part) => sendTo(part, errors, logger)))
+    await Promise.all(wanted.map((part) => sendTo(part, errors, options)))
     await failPoint('outbox.after-send')
     const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
     await markSent(tx, sent)
@@ -122,11 +123,11 @@ function refuseUnwanted(
 async function sendTo(
   { destination, events: wanted }: Part,
   errors: Map<string, string>,
-  logger: Logger,
+  { logger, patienceMs = PATIENCE_MS }: DeliverOptions,
 ): Promise<void> {
   if (wanted.length === 0) return
   try {
-    const refused = await inTime((signal) => destination.send(wanted, signal))
+    const refused = await inTime(patienceMs, (signal) => destination.send(wanted, signal))
     for (const [id, error] of refused) failAt(destination, errors, id, error)
     if (refused.size > 0)
       logger.warn({ event: 'outbox.partly_refused', destination: destination.name, events: refused.size })
@@ -142,13 +143,13 @@ async function sendTo(
 }
 
 /** Do work with a bound: it is told when its time is over, and may then still answer what it has done. */
-async function inTime<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function inTime<T>(patienceMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController()
   const timers: NodeJS.Timeout[] = []
   const tooLate = new Promise<never>((_, reject) => {
-    const error = new Error(`no answer within ${PATIENCE_MS} ms`)
-    timers.push(setTimeout(() => late.abort(error), PATIENCE_MS))
-    timers.push(setTimeout(() => reject(error), PATIENCE_MS + GRACE_MS))
+    const error = new Error(`no answer within ${patienceMs} ms`)
+    timers.push(setTimeout(() => late.abort(error), patienceMs))
+    timers.push(setTimeout(() => reject(error), patienceMs * 1.25))
   })
   try {
     return await Promise.race([work(late.signal), tooLate])

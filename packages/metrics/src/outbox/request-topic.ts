@@ -13,7 +13,7 @@ const Request = z.object({
   catalogue: z.array(z.object({ dataset: z.string() })),
 })
 
-/** A larger event leaves its data behind: SNS takes 256 KiB, attributes included. */
+/** An event that is larger with its attributes leaves its data behind: SNS takes 256 KiB. */
 const MOST_BYTES = 240 * 1024
 
 /** A topic of SNS: it wants the requests of all runs, whoever computes them. */
@@ -33,12 +33,13 @@ export function messageOf({ id, key, type, body }: OutboundEvent): TopicMessage 
   const { runId, metric, runner, grain, inputs, catalogue } = Request.parse(body.data)
   const whole = JSON.stringify(body)
   const { data: _, ...envelope } = body
-  const fits = Buffer.byteLength(whole) <= MOST_BYTES
   const datasets = [...new Set([...catalogue, ...inputs].map(({ dataset }) => dataset))].sort()
+  const attributes = { type, metric, runner, grain, ...(datasets.length === 0 ? {} : { datasets }) }
+  const fits = Buffer.byteLength(whole) + Buffer.byteLength(JSON.stringify(attributes)) <= MOST_BYTES
   return {
     id,
     body: fits ? whole : JSON.stringify({ ...envelope, dataref: `/api/runs/${runId}/request` }),
-    attributes: { type, metric, runner, grain, ...(datasets.length === 0 ? {} : { datasets }) },
+    attributes,
     group: metric,
     deduplicationId: key,
   }
