@@ -4,11 +4,11 @@ import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
 import { undoImport } from '@aduana/jobs/undo'
 import { cancelRun } from '@aduana/metrics/runs/by-hand'
+import { type Announcing, createOutsideSystem, type OutsideSystem, type Result } from '@aduana/testkit/outside'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { metricsOf, productionFile } from './testing/metrics.ts'
-import { type Announcing, createOutsideSystem, type OutsideSystem, type Result } from './testing/outside.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 

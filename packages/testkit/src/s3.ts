@@ -23,9 +23,15 @@ export interface TestS3 {
   put(bucket: string, key: string, body: string | Buffer): Promise<string>
   /** The keys of a bucket, in order. */
   keys(bucket: string): Promise<string[]>
-  /** Answer every request with 503, or as usual again. */
-  setUnavailable(unavailable: boolean): void
+  /** Answer every request, or those chosen by service and action, with 503; or all as usual again. */
+  setUnavailable(unavailable: boolean | ((request: AskedOfAws) => boolean)): void
   stop(): Promise<void>
+}
+
+/** What a request is: the service, and the action of SQS that it wants. */
+export interface AskedOfAws {
+  service: 's3' | 'sns' | 'sqs'
+  action: string
 }
 
 /** What the emulator takes for credentials. */
@@ -41,9 +47,9 @@ export async function createTestS3(): Promise<TestS3> {
     if (completes && Buffer.isBuffer(request.body))
       request.body = Buffer.from(request.body.toString().replace(/<(Checksum\w+)>[^<]*<\/\1>/g, ''))
   })
-  let unavailable = false
-  server.addHook('onRequest', async (_request, reply) => {
-    if (unavailable)
+  let unavailable: (request: AskedOfAws) => boolean = () => false
+  server.addHook('onRequest', async (request, reply) => {
+    if (unavailable(askedOf(request.headers)))
       await reply.status(503).type('application/xml').send('<Error><Code>SlowDown</Code></Error>')
   })
   const endpoint = await server.listen({ port: 0, host: '127.0.0.1' })
@@ -85,13 +91,20 @@ export async function createTestS3(): Promise<TestS3> {
       return keys.sort()
     },
     setUnavailable: (wanted) => {
-      unavailable = wanted
+      unavailable = typeof wanted === 'function' ? wanted : () => wanted
     },
     stop: async () => {
       client.destroy()
       await server.close()
     },
   }
+}
+
+function askedOf(headers: Readonly<Record<string, unknown>>): AskedOfAws {
+  const [, action = ''] = String(headers['x-amz-target'] ?? '').split('.')
+  if (action !== '') return { service: 'sqs', action }
+  const form = String(headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
+  return { service: form ? 'sns' : 's3', action: '' }
 }
 
 /** The uploads in parts that a client has begun and neither completed nor given up; the emulator lists none. */

@@ -5,9 +5,9 @@ import { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
 import type { ManifestPointer, ResultManifest } from '@aduana/contracts/metrics/manifest'
 import { inTransaction } from '@aduana/db/database'
 import { saveMetrics } from '@aduana/metrics/registry/metrics'
-import { createTestMessaging, type TestMessaging } from '@aduana/testkit/messaging'
-import type { TestS3 } from '@aduana/testkit/s3'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { createTestMessaging, type TestMessaging } from './messaging.ts'
+import type { TestS3 } from './s3.ts'
+import { createTestSystem, type TestSystem } from './system.ts'
 
 /** A result of a metric: day, value, company, warehouse. */
 export type Result = readonly [date: string, value: string, company?: string, warehouse?: string]
@@ -39,7 +39,9 @@ export interface OutsideRunner {
   failed(request: MetricRunRequest, detail: string): Promise<void>
   /** It has written its values into files. Answers what it has sent, to send it again. */
   announce(request: MetricRunRequest, announcing: Announcing): Promise<Record<string, unknown>>
-  /** Send what was announced again. */
+  /** Write what `announce` would, and answer what is to be sent of it. */
+  write(request: MetricRunRequest, announcing: Announcing): Promise<Record<string, unknown>>
+  /** Send what was written, or was announced, again. */
   again(completed: Record<string, unknown>): Promise<void>
 }
 
@@ -82,6 +84,16 @@ async function createRunner(s3: TestS3, messaging: TestMessaging): Promise<Outsi
   const heard: MetricRunRequest[] = []
   const of = ({ runId, attempt }: MetricRunRequest) => ({ runId, attempt, at: new Date().toISOString() })
   const completed = (data: unknown) => messaging.tell('aduana.metric_run.completed', data)
+  const write: OutsideRunner['write'] = async (request, announcing) => {
+    const rows = announcing.files.flat().length
+    return {
+      ...of(request),
+      status: 'succeeded',
+      rowCount: announcing.rowCount ?? rows,
+      days: announcing.days ?? request.days,
+      manifest: await writeResults(s3, bucket, request, announcing),
+    }
+  }
   return {
     next: async (metric) => {
       for (;;) {
@@ -103,17 +115,11 @@ async function createRunner(s3: TestS3, messaging: TestMessaging): Promise<Outsi
     failed: (request, detail) =>
       completed({ ...of(request), status: 'failed', error: { code: 'no_luck', detail } }),
     announce: async (request, announcing) => {
-      const rows = announcing.files.flat().length
-      const data = {
-        ...of(request),
-        status: 'succeeded',
-        rowCount: announcing.rowCount ?? rows,
-        days: announcing.days ?? request.days,
-        manifest: await writeResults(s3, bucket, request, announcing),
-      }
+      const data = await write(request, announcing)
       await completed(data)
       return data
     },
+    write,
     again: completed,
   }
 }
