@@ -69,6 +69,18 @@ export const PROMISES: readonly PromiseCheck[] = [
           or exists (select from dataset_updates u where u.job_id = j.id and u.fanned_out_at is null))`,
   },
   {
+    promise: 'G2',
+    broken: 'results of an attempt of a run that were imported twice',
+    sql: `select concat_ws(' ', manifest ->> 'runId', manifest ->> 'attempt', count(*)) as what from imports
+      where manifest is not null group by manifest ->> 'runId', manifest ->> 'attempt' having count(*) > 1`,
+  },
+  {
+    promise: 'G4',
+    broken: 'a run that goes on although the import of its results has ended',
+    sql: `select r.id || ' of ' || j.id || ' ' || j.status as what from metric_runs r join jobs j on j.id = r.job_id
+      where r.status = 'RUNNING' and j.completed_at is not null`,
+  },
+  {
     promise: 'G3',
     broken: 'locks that overlap',
     sql: `select a.job_id || ' and ' || b.job_id as what from window_locks a join window_locks b

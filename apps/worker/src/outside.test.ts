@@ -4,7 +4,12 @@ import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
 import { undoImport } from '@aduana/jobs/undo'
 import { cancelRun } from '@aduana/metrics/runs/by-hand'
-import { type Announcing, createOutsideSystem, type OutsideSystem, type Result } from '@aduana/testkit/outside'
+import {
+  type Announcing,
+  createOutsideSystem,
+  type OutsideSystem,
+  type Result,
+} from '@aduana/testkit/outside'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'

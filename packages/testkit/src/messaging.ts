@@ -101,7 +101,7 @@ export async function createTestMessaging({ endpoint }: Pick<TestS3, 'endpoint'>
             )
           return found.length >= count
         },
-        { within: 60_000, what: `${count} messages in ${QueueUrl}; there are ${found.length}` },
+        { within: 120_000, what: `${count} messages in ${QueueUrl}; there are ${found.length}` },
       )
       return found
     },

@@ -20,6 +20,7 @@ export const MORE_KILLS = [
   'apps/worker/src/undo-kill.test.ts',
   'apps/worker/src/approval-kill.test.ts',
   'packages/jobs/src/retention.test.ts',
+  'apps/faults/src/outside/kill.test.ts',
 ]
 
 /** The places at which processes are killed while they import. */

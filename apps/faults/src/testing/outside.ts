@@ -1,0 +1,112 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
+import { createOutsideSystem, type OutsideSystem, type Result } from '@aduana/testkit/outside'
+import type { TestS3 } from '@aduana/testkit/s3'
+import { until } from '@aduana/testkit/until'
+import { brokenGuarantees } from '../guarantees.ts'
+import { sample } from '../production-file.ts'
+
+const WITHIN = 120_000
+/** The shortest that the settings allow: so long the messages of a dead worker are nobody's. */
+const VISIBILITY = { ADUANA_SQS_VISIBILITY_SECONDS: '3' }
+
+/** The results of a run outside. */
+export const RESULTS: readonly Result[] = [
+  ['2024-01-01', '10.50'],
+  ['2024-01-02', '-3'],
+]
+const VALUES = [
+  { date: '2024-01-01', value: 10.5 },
+  { date: '2024-01-02', value: -3 },
+]
+
+/** An installation whose metrics are computed outside. */
+export async function openOutside(s3: TestS3): Promise<OutsideSystem> {
+  return createOutsideSystem(s3, VISIBILITY)
+}
+
+/** Save metrics that are computed outside, each with one that Aduana computes from it. */
+export async function saveOutside({ save }: OutsideSystem, codes: readonly string[]): Promise<void> {
+  const outside = codes.map(
+    (code): MetricDefinitionInput => ({
+      code,
+      title: { en: code, es: code },
+      runner: 'external',
+      expression: { type: 'aggregate', op: 'sum', series: 'production.quantity' },
+    }),
+  )
+  const inside = codes.map(
+    (metric): MetricDefinitionInput => ({
+      code: `${metric}_twice`,
+      title: { en: metric, es: metric },
+      expression: {
+        type: 'arithmetic',
+        op: 'multiply',
+        of: [
+          { type: 'metric', metric },
+          { type: 'constant', value: 2 },
+        ],
+      },
+    }),
+  )
+  await save(...outside, ...inside)
+}
+
+/** Accept a file of production: what depends on it has runs when it is loaded. */
+export function sendProduction({ system }: OutsideSystem, tag: string): Promise<string> {
+  return system.accept(sample(tag), { dataset: 'production' })
+}
+
+/**
+ * Wait until a run has ended well and everything has settled; answers what is not as it would be if nothing had gone
+ * wrong: values, imports, requests and ends that are missing or there twice.
+ */
+export async function wrongOutside(
+  { system, messaging }: OutsideSystem,
+  requests: readonly MetricRunRequest[],
+): Promise<string[]> {
+  const { pool } = system.database
+  await until(
+    async () =>
+      (await pool.query(AT_WORK)).rowCount === 0 && (await messaging.size(messaging.queueUrl)) === 0,
+    { within: WITHIN, what: 'the runs have ended, and the queue is empty' },
+  ).catch(async (error: unknown) => {
+    const rows = await pool.query(AT_WORK)
+    const lines = system.processes().flatMap((process) => process.lines.slice(-20))
+    throw new Error([...rows.rows.map((row) => JSON.stringify(row)), ...lines].join('\n'), { cause: error })
+  })
+  const wrong: string[] = []
+  for (const { runId, metric } of requests) {
+    const run = await pool.query(RUN, [runId])
+    if (!isDeepStrictEqual(run.rows, [{ status: 'SUCCEEDED', imports: 1, rows: 2, ends: 1 }]))
+      wrong.push(`run of ${metric}: ${JSON.stringify(run.rows)}`)
+    for (const [code, times] of [
+      [metric, 1],
+      [`${metric}_twice`, 2],
+    ] as const) {
+      const { rows } = await pool.query(
+        'select date::text, value::float from daily_metrics where metric_name = $1 order by 1',
+        [code],
+      )
+      const wanted = VALUES.map(({ date, value }) => ({ date, value: value * times }))
+      if (!isDeepStrictEqual(rows, wanted)) wrong.push(`values of ${code}: ${JSON.stringify(rows)}`)
+    }
+  }
+  const unwell = await pool.query(`select id, status from metric_runs where status <> 'SUCCEEDED'`)
+  wrong.push(...unwell.rows.map((row) => JSON.stringify(row)))
+  return [...wrong, ...(await brokenGuarantees(pool, system.store))]
+}
+
+/** What is still on its way. */
+const AT_WORK = `select 'run' as what, id::text, status, error::text from metric_runs
+    where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+  union all select 'event', event_key, send_attempts::text, send_error from event_log where outbound and sent_at is null
+  union all select 'job', id::text, status, message from jobs where completed_at is null`
+
+const RUN = `select r.status,
+    (select count(*)::int from imports i where i.manifest ->> 'runId' = r.id::text) as imports,
+    (select count(*)::int from metric_result m join imports i on i.manifest ->> 'runId' = r.id::text
+      and m.id >> 32 = i.import_no) as rows,
+    (select count(*)::int from event_log e where e.type = 'metric_run.succeeded' and e.body ->> 'runId' = r.id::text) as ends
+  from metric_runs r where r.id = $1`
