@@ -107,6 +107,61 @@ test('a message never repeats a value, which may be a secret', () => {
   expect(text).not.toContain('hunter2')
 })
 
+const TOPIC = 'arn:aws:sns:us-east-1:123456789012:aduana-runs'
+const QUEUES = 'https://sqs.us-east-1.amazonaws.com/123456789012/events'
+
+test('a worker publishes nowhere and takes in from nobody unless told to', () => {
+  const settings = readSettings(WorkerSettings, NEEDED)
+  expect(settings).toMatchObject({ ADUANA_SQS_QUEUE_URLS: [], ADUANA_SQS_VISIBILITY_SECONDS: 60 })
+  expect(settings).not.toHaveProperty('ADUANA_SNS_TOPIC_ARN')
+})
+
+test('topics and queues are named as AWS names them', () => {
+  const settings = readSettings(WorkerSettings, {
+    ...NEEDED,
+    AWS_REGION: 'us-east-1',
+    ADUANA_SNS_TOPIC_ARN: TOPIC,
+    ADUANA_SNS_FIFO_TOPIC_ARN: `${TOPIC}.fifo`,
+    ADUANA_SQS_QUEUE_URLS: `${QUEUES}, ${QUEUES}.fifo`,
+    ADUANA_SQS_VISIBILITY_SECONDS: '300',
+  })
+  expect(settings).toMatchObject({
+    ADUANA_SNS_TOPIC_ARN: TOPIC,
+    ADUANA_SNS_FIFO_TOPIC_ARN: `${TOPIC}.fifo`,
+    ADUANA_SQS_QUEUE_URLS: [QUEUES, `${QUEUES}.fifo`],
+    ADUANA_SQS_VISIBILITY_SECONDS: 300,
+  })
+})
+
+test.each([
+  [
+    'ADUANA_SNS_TOPIC_ARN',
+    `${TOPIC}.fifo`,
+    'the ARN of a topic, as arn:aws:sns:us-east-1:123456789012:aduana-runs',
+  ],
+  ['ADUANA_SNS_TOPIC_ARN', 'aduana-runs', 'the ARN of a topic'],
+  ['ADUANA_SNS_FIFO_TOPIC_ARN', TOPIC, 'aduana-runs.fifo'],
+  ['ADUANA_SQS_QUEUE_URLS', 'events', 'addresses of queues'],
+  ['ADUANA_SQS_QUEUE_URLS', `${QUEUES},ftp://x/y`, 'addresses of queues'],
+  ['ADUANA_SQS_VISIBILITY_SECONDS', '2', '>=3'],
+  ['ADUANA_SQS_VISIBILITY_SECONDS', '43201', '<=43200'],
+])('%s cannot be %s', (name, value, part) => {
+  const found = problems(() => readSettings(WorkerSettings, { ...NEEDED, AWS_REGION: 'x', [name]: value }))
+  expect(found).toHaveLength(1)
+  expect(found[0]).toContain(`- ${name}`)
+  expect(found[0]).toContain(part)
+})
+
+test.each([
+  ['ADUANA_SNS_TOPIC_ARN', TOPIC, 'a topic'],
+  ['ADUANA_SNS_FIFO_TOPIC_ARN', `${TOPIC}.fifo`, 'a topic'],
+  ['ADUANA_SQS_QUEUE_URLS', QUEUES, 'a queue'],
+])('%s needs a region', (name, value, what) => {
+  expect(problems(() => readSettings(WorkerSettings, { ...NEEDED, [name]: value }))).toEqual([
+    `  - AWS_REGION: required, because ${name} names ${what}`,
+  ])
+})
+
 test('a bucket for artifacts needs its region, and both are named when they are wrong', () => {
   const s3 = { ...NEEDED, ADUANA_ARTIFACTS_URL: 's3://files/aduana' }
   expect(problems(() => readSettings(WorkerSettings, s3))).toEqual([

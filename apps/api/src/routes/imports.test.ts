@@ -64,6 +64,16 @@ describe('an import', () => {
     expect(job.artifacts).toEqual([expect.objectContaining({ name: 'original' })])
   })
 
+  test('may say how many records its file has', async () => {
+    const { id } = ImportAccepted.parse(
+      await (
+        await send(importForm(productionFile(), { dataset: 'production', expectedRecords: '0' }))
+      ).json(),
+    )
+    const expected = api.db.selectFrom('imports').select('expected_records').where('job_id', '=', id)
+    expect(await expected.executeTakeFirst()).toEqual({ expected_records: '0' })
+  })
+
   test('may carry its fields after the file', async () => {
     const form = new FormData()
     form.append('file', new Blob([productionFile()]), 'a.csv')
@@ -198,6 +208,8 @@ describe('an upload leaves nothing behind when', () => {
   test.each([
     ['a field is unknown', { dataset: 'production', color: 'red' }, 'bad_request'],
     ['a field is malformed', { dataset: 'production', from: 'yesterday', to: '2026-01-01' }, 'bad_request'],
+    ['it expects half a record', { dataset: 'production', expectedRecords: '1.5' }, 'bad_request'],
+    ['it expects fewer records than none', { dataset: 'production', expectedRecords: '-1' }, 'bad_request'],
     ['the window has one end', { dataset: 'production', from: '2026-01-01' }, 'bad_window'],
     ['the window is empty', { dataset: 'production', from: '2026-01-02', to: '2026-01-02' }, 'bad_window'],
   ])('%s', async (_what, fields, code) => {
