@@ -104,7 +104,13 @@ describe('the guide to events', () => {
   })
 
   test('names every reason why a message is refused', () => {
-    const problems = ['unknown_dataset', 'impossible_timestamp', 'event_key_reused', 'bad_request']
+    const problems = [
+      'unknown_dataset',
+      'impossible_timestamp',
+      'event_key_reused',
+      'bad_request',
+      'bad_window',
+    ]
     expect(new Set(tableOf(sectionOf('Refused messages')).keys())).toEqual(
       new Set([...Object.keys(MESSAGE_REFUSALS), ...problems]),
     )

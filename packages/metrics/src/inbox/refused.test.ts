@@ -129,6 +129,20 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
   ],
 ]
 
+CASES.push([
+  'bad_window',
+  'with results of more days than may be replaced at once',
+  () =>
+    completed({
+      ...ofRun(external),
+      status: 'succeeded',
+      rowCount: 1,
+      days: [{ from: '1950-01-01', to: '2150-01-01' }],
+      manifest: { url: 's3://results/manifest.json', sha256: '0'.repeat(64) },
+    }).text,
+  () => 'The window 1950-01-01 to 2150-01-01',
+])
+
 describe('a message that can never be taken in', () => {
   test.each(CASES)('is refused as %s: one %s', async (code, _what, text, detail) => {
     const one = message(text())
