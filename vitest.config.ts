@@ -1,7 +1,26 @@
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type Plugin } from 'vitest/config'
 
-export default defineConfig({
+/**
+ * The tests import what is built, as the processes do that they start: each module is there once, and what runs of it is
+ * counted in one place, whoever runs it. What only tests need is not built and is read from its source.
+ */
+const builtModules: Plugin = {
+  name: 'built-modules',
+  enforce: 'pre',
+  resolveId(source, importer) {
+    if (importer === undefined || !/^\.{1,2}\//.test(source)) return
+    const wanted = resolve(dirname(importer), source)
+    const built = wanted.replace(/\/src\/(.+)\.ts$/, '/dist/$1.js')
+    return built !== wanted && existsSync(built) ? built : undefined
+  },
+}
+
+/** `npm test` has built everything and runs with `--mode built`; `npm run test:watch` follows the sources. */
+export default defineConfig(({ mode }) => ({
+  plugins: mode === 'built' ? [builtModules] : [],
   resolve: {
     // The tests of every package may use the testkit. As a dependency of the packages below it, it would be a circle.
     alias: [
@@ -13,6 +32,8 @@ export default defineConfig({
   },
   test: {
     include: ['{apps,packages}/*/src/**/*.test.{ts,mjs}'],
+    setupFiles: ['packages/testkit/src/coverage/vitest-setup.testing.ts'],
+    server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
     pool: 'forks',
     // Two cores: more test files at once only make each other wait.
     maxWorkers: 2,
@@ -20,6 +41,5 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     retry: 0,
-    coverage: { provider: 'v8', include: ['packages/*/src/**', 'apps/*/src/**'] },
   },
-})
+}))

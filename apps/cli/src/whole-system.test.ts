@@ -44,7 +44,8 @@ afterAll(async () => {
 
 /** Run the program as a user would; answers its exit code and what it wrote. */
 function aduana(...args: string[]): Promise<{ code: number; output: string }> {
-  const env = { PATH: process.env.PATH, HOME: folder, ...environment }
+  const { PATH, NODE_OPTIONS } = process.env
+  const env = { PATH, NODE_OPTIONS, HOME: folder, ...environment }
   return new Promise((resolve) => {
     execFile(process.execPath, [MAIN, ...args], { env, maxBuffer: 50_000_000 }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr })

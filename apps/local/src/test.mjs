@@ -12,11 +12,15 @@ import { sideBySide } from './services.mjs'
 import { makeDataDir, toolEnvironment } from './settings.mjs'
 import { readTally } from './tally.mjs'
 
-/** @typedef {{ title: string, command: string[] }} Check */
+/** @typedef {{ title: string, command: string[], env?: NodeJS.ProcessEnv }} Check */
 /** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
 
+/** How much of each service the tests must run, in per cent, when all of them run. */
+const REQUIRED_COVERAGE = 80
+
 /**
- * `npm test`: every check and every test, on a PostgreSQL and a Redis of its own; arguments go to vitest.
+ * `npm test`: every check and every test, on a PostgreSQL and a Redis of its own; arguments go to vitest. What the tests
+ * run of the services is measured when all are run, or when `--coverage` asks for it.
  * All checks run even if one fails; the exit code is that of the first failure.
  * @type {import('./commands.mjs').Command}
  */
@@ -28,10 +32,18 @@ export async function test({ settings, life, args }) {
   const env = await startTestServices(settings, dir, life)
 
   const report = join(dir, 'vitest.json')
+  const forVitest = args.filter((arg) => arg !== '--coverage')
+  const ran = join(dir, 'coverage')
+  const measured = args.length === 0 || args.includes('--coverage')
+  const checks = [
+    ...checksOf(forVitest, report, measured ? { ADUANA_COVERAGE_DIR: ran } : {}),
+    ...(measured ? [coverageCheck(ran, forVitest.length === 0 ? REQUIRED_COVERAGE : undefined)] : []),
+  ]
   const failures = []
-  for (const check of checksBefore(args, report)) {
-    say(`${check.title}: ${check.command.join(' ').replace(report, '…')}`)
-    const run = () => runProgram({ command: check.command, env, cwd: settings.root, signal })
+  for (const check of checks) {
+    say(`${check.title}: ${check.command.join(' ').replaceAll(dir, '…')}`)
+    const run = () =>
+      runProgram({ command: check.command, env: { ...env, ...check.env }, cwd: settings.root, signal })
     const ending = await (check.title === 'build' ? withCheckout(settings, signal, run) : run())
     if (ending.code === 0) continue
     failures.push({ title: check.title, code: ending.code || 1 })
@@ -47,9 +59,10 @@ export async function test({ settings, life, args }) {
 /**
  * @param {string[]} args for vitest
  * @param {string} report
+ * @param {NodeJS.ProcessEnv} env for vitest
  * @returns {Check[]} in order
  */
-function checksBefore(args, report) {
+function checksOf(args, report, env) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   return [
     { title: 'lint and format', command: ['biome', 'check', '.'] },
@@ -58,8 +71,21 @@ function checksBefore(args, report) {
       title: 'import directions',
       command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps/*/src', 'packages/*/src'],
     },
-    { title: 'tests', command: ['vitest', 'run', ...reporters, ...args] },
+    { title: 'tests', command: ['vitest', 'run', '--mode', 'built', ...reporters, ...args], env },
   ]
+}
+
+/**
+ * @param {string} ran the folder to which the tests have written
+ * @param {number} [required] per cent
+ * @returns {Check}
+ */
+function coverageCheck(ran, required) {
+  const report = [process.execPath, 'packages/testkit/dist/coverage/main.js', '--from', ran]
+  return {
+    title: 'coverage',
+    command: required === undefined ? report : [...report, '--require', String(required)],
+  }
 }
 
 /**

@@ -28,7 +28,13 @@ const MAIN = new URL('../dist/child/main.js', import.meta.url)
 export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {
   const child = fork(MAIN, [], {
     execArgv: [`--max-old-space-size=${maxOldSpaceMb}`, '--max-semi-space-size=8'],
-    env: { PATH: process.env.PATH ?? '', TZ: 'UTC', LANG: 'C.UTF-8', UV_THREADPOOL_SIZE: '8' },
+    env: {
+      PATH: process.env.PATH ?? '',
+      NODE_OPTIONS: process.env.NODE_OPTIONS ?? '',
+      TZ: 'UTC',
+      LANG: 'C.UTF-8',
+      UV_THREADPOOL_SIZE: '8',
+    },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let stderr = ''

@@ -21,8 +21,9 @@ export interface ProductProcess {
 /** Start the built program of an app with nothing in its environment but what is given and what Node needs. */
 export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
   const main = fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
+  const { PATH, NODE_OPTIONS } = process.env
   const child = spawn(process.execPath, ['--enable-source-maps', main], {
-    env: { PATH: process.env.PATH, ADUANA_PARENT_PID: String(process.pid), ...environment },
+    env: { PATH, NODE_OPTIONS, ADUANA_PARENT_PID: String(process.pid), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const { pid } = child
