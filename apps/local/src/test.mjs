@@ -36,7 +36,7 @@ export async function test({ settings, life, args }) {
   const ran = join(dir, 'coverage')
   const measured = args.length === 0 || args.includes('--coverage')
   const checks = [
-    ...checksOf(forVitest, report, measured ? { ADUANA_COVERAGE_DIR: ran } : {}),
+    ...checksOf(settings.root, forVitest, report, measured ? { ADUANA_COVERAGE_DIR: ran } : {}),
     ...(measured ? [coverageCheck(ran, forVitest.length === 0 ? REQUIRED_COVERAGE : undefined)] : []),
   ]
   const failures = []
@@ -57,22 +57,36 @@ export async function test({ settings, life, args }) {
 }
 
 /**
+ * @param {string} root
  * @param {string[]} args for vitest
  * @param {string} report
  * @param {NodeJS.ProcessEnv} env for vitest
  * @returns {Check[]} in order
  */
-function checksOf(args, report, env) {
+function checksOf(root, args, report, env) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   return [
     { title: 'lint and format', command: ['biome', 'check', '.'] },
     { title: 'build', command: ['tsc', '-b'] },
     {
       title: 'import directions',
-      command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'apps/*/src', 'packages/*/src'],
+      command: ['depcruise', '--config', '.dependency-cruiser.mjs', ...sourceFolders(root)],
     },
     { title: 'tests', command: ['vitest', 'run', '--mode', 'built', ...reporters, ...args], env },
   ]
+}
+
+/**
+ * The folder of each program and package, by name: given a pattern, depcruise looks through node_modules for it.
+ * @param {string} root
+ * @returns {string[]}
+ */
+function sourceFolders(root) {
+  return ['apps', 'packages'].flatMap((group) =>
+    readdirSync(join(root, group), { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [join(group, entry.name, 'src')] : [],
+    ),
+  )
 }
 
 /**

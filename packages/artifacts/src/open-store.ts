@@ -5,16 +5,8 @@ import type { Logger } from '@aduana/runtime/logger'
 import { removeAbandoned } from './abandoned.ts'
 import { createDiskStore } from './disk-store.ts'
 import { claimStore, markedFolder } from './marker.ts'
-import { createS3Client, type S3Settings } from './s3-client.ts'
-import { markedPrefix } from './s3-marker.ts'
-import { createS3Store } from './s3-store.ts'
-import type { ArtifactStore } from './store.ts'
-
-/** A store that belongs to this installation, and how to let go of it. */
-export interface OpenStore {
-  store: ArtifactStore
-  close(): void
-}
+import type { S3Settings } from './s3-client.ts'
+import type { OpenStore } from './store.ts'
 
 /** What `openArtifactStore` needs beside the settings. */
 export interface StoreSurroundings {
@@ -33,7 +25,10 @@ export async function openArtifactStore(
   surroundings: StoreSurroundings,
 ): Promise<OpenStore> {
   const s3 = s3Settings(settings)
-  return s3 ? openS3(s3, surroundings) : openDisk(settings, surroundings)
+  if (s3 === undefined) return openDisk(settings, surroundings)
+  // Loaded only where it is needed: the client of S3 makes a process start later, and larger by some 12 MB.
+  const { openS3Store } = await import('./open-s3-store.ts')
+  return openS3Store(s3, surroundings.db)
 }
 
 /** The bucket that the settings name; undefined when artifacts are kept in a folder. */
@@ -50,17 +45,6 @@ export function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
     pathStyle: settings.ADUANA_S3_PATH_STYLE,
     encryption: settings.ADUANA_S3_ENCRYPTION,
   }
-}
-
-async function openS3(settings: S3Settings, { db }: StoreSurroundings): Promise<OpenStore> {
-  const client = createS3Client(settings)
-  try {
-    await claimStore(db, markedPrefix(client, settings))
-  } catch (error) {
-    client.destroy()
-    throw error
-  }
-  return { store: createS3Store(client, settings), close: () => client.destroy() }
 }
 
 async function openDisk(

@@ -66,3 +66,9 @@ export function checkKey(key: string): string {
 export function artifactKey(jobId: string, stage: string, attempt: number | string, name: string): string {
   return checkKey(`jobs/${jobId}/${stage}/${attempt}/${name}`)
 }
+
+/** A store that belongs to this installation, and how to let go of it. */
+export interface OpenStore {
+  store: ArtifactStore
+  close(): void
+}

@@ -1,0 +1,18 @@
+import type { Database } from '@aduana/db/database'
+import { claimStore } from './marker.ts'
+import { createS3Client, type S3Settings } from './s3-client.ts'
+import { markedPrefix } from './s3-marker.ts'
+import { createS3Store } from './s3-store.ts'
+import type { OpenStore } from './store.ts'
+
+/** Open a store in S3, and make sure that it is this installation's. */
+export async function openS3Store(settings: S3Settings, db: Database): Promise<OpenStore> {
+  const client = createS3Client(settings)
+  try {
+    await claimStore(db, markedPrefix(client, settings))
+  } catch (error) {
+    client.destroy()
+    throw error
+  }
+  return { store: createS3Store(client, settings), close: () => client.destroy() }
+}
