@@ -1,5 +1,5 @@
 // Loaded into a worker before everything else: its clock is CLOCK_OFFSET_MS off, as that of a host without time service.
-const offset = Number(process.env.CLOCK_OFFSET_MS)
+const offset = Number(process.env.CLOCK_OFFSET_MS ?? 0)
 const RealDate = Date
 globalThis.Date = class extends RealDate {
   constructor(...values) {
