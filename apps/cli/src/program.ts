@@ -22,6 +22,7 @@ import {
 import { previewCommand } from './commands/preview.ts'
 import { rejectsCommand } from './commands/rejects.ts'
 import { type SampleCommandOptions, sampleCommand } from './commands/sample.ts'
+import { type TestdataOptions, testdataCommand } from './commands/testdata.ts'
 import { type UndoOptions, undoCommand } from './commands/undo.ts'
 import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
 import { EXIT, exitCodeHelp } from './exit-codes.ts'
@@ -191,6 +192,24 @@ function describeProgram(io: Io, exitWith: (code: number) => void): Command {
     .description('import a sample and compare what came out with what was put in')
     .option('--rows <number>', 'records', wholeNumber(1, MOST_ROWS), 120_000)
     .action(async (options: { rows: number }) => exitWith(await demoCommand(io, options)))
+
+  program
+    .command('testdata')
+    .description('fill a test system: files of production and orders with known faults, and their metrics')
+    .option(
+      '--files <number>',
+      'how many of each; every one is of two months of its own',
+      wholeNumber(0, 100),
+      2,
+    )
+    .option('--rows <number>', 'records in each', wholeNumber(1, MOST_ROWS), 20_000)
+    .option(
+      '--events <number>',
+      'then tell so many times that a dataset has changed',
+      wholeNumber(0, 1_000_000),
+      0,
+    )
+    .action(async (options: TestdataOptions) => exitWith(await testdataCommand(io, options)))
 
   return program
 }

@@ -17,6 +17,7 @@ export const PROGRAMS = {
   api: 'apps/api/dist/main.js',
   worker: 'apps/worker/dist/main.js',
   migrate: 'apps/worker/dist/migrate.js',
+  testDatabase: 'apps/worker/dist/test-database.js',
   cli: 'apps/cli/dist/main.js',
 }
 

@@ -7,6 +7,7 @@ import { complain, say } from './say.mjs'
 import { readSettings } from './settings.mjs'
 import { start } from './start.mjs'
 import { test } from './test.mjs'
+import { cleanTestdata, testdata } from './testdata.mjs'
 
 /** @typedef {(context: { settings: import('./settings.mjs').Settings, life: import('./lifetime.mjs').Lifetime, args: string[] }) => Promise<number>} Command */
 
@@ -16,6 +17,8 @@ const COMMANDS = {
   demo: { run: demo, purpose: 'import the sample file into the running system' },
   test: { run: test, purpose: 'all checks and tests, with services of their own; arguments go to vitest' },
   dev: { run: dev, purpose: 'like start, rebuilding and restarting on every change' },
+  testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events say how much' },
+  'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database of DATABASE_URL' },
   reset: { run: reset, purpose: 'remove the data folder' },
 }
 
@@ -29,7 +32,7 @@ export async function runCommand(name, args) {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) {
     complain(`unknown command "${name}". The commands are:`)
-    for (const [known, { purpose }] of Object.entries(COMMANDS)) complain(`  ${known.padEnd(6)} ${purpose}`)
+    for (const [known, { purpose }] of Object.entries(COMMANDS)) complain(`  ${known.padEnd(14)} ${purpose}`)
     return 2
   }
   const life = openLifetime()

@@ -20,7 +20,7 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
 /** @param {string[]} args */
 function launcher(...args) {
-  const env = { ...process.env, ADUANA_DATA_DIR: dataDir, ADUANA_URL: '' }
+  const env = { ...process.env, ADUANA_DATA_DIR: dataDir, ADUANA_URL: '', DATABASE_URL: '' }
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { env, encoding: 'utf8' })
   return { status, output: stdout + stderr }
 }
@@ -60,6 +60,15 @@ test('the demo without a running system says how to start one', () => {
   expect(output).toContain('npm start')
 })
 
+test('test data go nowhere, and nothing is cleaned, unless a system or a database is named', () => {
+  const nowhere = launcher('testdata')
+  expect(nowhere).toMatchObject({ status: 1 })
+  expect(nowhere.output).toMatch(/npm start[\s\S]*DATABASE_URL/)
+  const nothing = launcher('testdata:clean')
+  expect(nothing).toMatchObject({ status: 2 })
+  expect(nothing.output).toContain('npm run reset')
+})
+
 test('the state of a running system is private and is not believed once its launcher is gone', () => {
   const state = { url: 'http://127.0.0.1:1', email: 'a@b', password: 'p', databaseUrl: 'd', redisUrl: 'r' }
   const lock = takeLock(lockFileOf(dataDir))
@@ -73,7 +82,9 @@ test('the state of a running system is private and is not believed once its laun
 test('an unknown command lists the known ones, a bad setting names itself', () => {
   const unknown = launcher('fly')
   expect(unknown).toMatchObject({ status: 2 })
-  expect(unknown.output).toMatch(/start[\s\S]*demo[\s\S]*test[\s\S]*dev[\s\S]*reset/)
+  expect(unknown.output).toMatch(
+    /start[\s\S]*demo[\s\S]*test[\s\S]*dev[\s\S]*testdata[\s\S]*testdata:clean[\s\S]*reset/,
+  )
   expect(() => readSettings({ ADUANA_WORKERS: 'many' })).toThrow(/ADUANA_WORKERS is "many"/)
   expect(launcher('start', '--twice')).toMatchObject({ status: 2 })
 })

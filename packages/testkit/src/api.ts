@@ -9,6 +9,8 @@ const PASSWORD_HASH = 'scrypt$8192$8$10$DofDyk7jLEgvtTot7lYKRw$jw9WDyiBytPaB9Gef
 export interface TestApi {
   process: ProductProcess
   url: string
+  /** Who holds it is the admin. */
+  token: string
   /** Ask for a path as the admin. */
   fetch(path: string, init?: RequestInit): Promise<Response>
   /** Upload a file as an import, and answer the response whatever it is. */
@@ -40,6 +42,7 @@ export async function startApi(system: TestSystem, settings: Record<string, stri
   return {
     process,
     url,
+    token,
     fetch: ask,
     upload: (content, fields) => {
       const body = new FormData()

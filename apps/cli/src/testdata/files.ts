@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Day } from '@aduana/contracts/dates'
+import type { Api } from '../api/api.ts'
+import { listJobs, readReport } from '../api/calls.ts'
+import { uploadImport } from '../api/upload.ts'
+import { compare, freePeriod } from '../commands/demo.ts'
+import { waitForJob } from '../commands/wait.ts'
+import type { Io } from '../io.ts'
+import type { SampleName } from '../sample/sample.ts'
+import { writeSample } from '../sample/write.ts'
+import { createDisplay } from '../show/display.ts'
+import { formatCount } from '../show/figures.ts'
+
+/** The name of every file of test data begins so: by it, imports of test data are told from others. */
+export const TESTDATA_FILE = 'testdata-'
+
+const DATASETS: readonly SampleName[] = ['production', 'orders']
+const KNOWN_IMPORTS = 500
+
+/**
+ * Import `files` files of each dataset, with `rows` records and known faults each, every one of two months of its own.
+ * Answers whether all figures of all imports are what was put in.
+ */
+export async function importTestData(
+  io: Io,
+  api: Api,
+  { files, rows }: { files: number; rows: number },
+): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'aduana-testdata-'))
+  let right = true
+  try {
+    for (let file = 0; file < files; file += 1) {
+      const period = freePeriod(
+        await listJobs(api, { dataset: 'production', limit: KNOWN_IMPORTS }),
+        new Date(),
+      )
+      for (const dataset of DATASETS)
+        right = (await importFile(io, api, folder, { dataset, rows, period })) && right
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+  return right
+}
+
+interface TestFile {
+  dataset: SampleName
+  rows: number
+  period: { from: Day; to: Day }
+}
+
+async function importFile(
+  io: Io,
+  api: Api,
+  folder: string,
+  { dataset, rows, period }: TestFile,
+): Promise<boolean> {
+  const path = join(folder, `${TESTDATA_FILE}${dataset}-${period.from.slice(0, 7)}.csv`)
+  // Another seed each time: the same bytes would rightly be refused the second time.
+  const made = await writeSample(
+    path,
+    { dataset, rows, seed: Date.now(), clean: false, ...period },
+    io.signal,
+  )
+  const window = dataset === 'production' ? period : {}
+  const { id } = await uploadImport(api, path, { dataset, ...window }, randomUUID(), () => undefined)
+  const job = await waitForJob(io, api, id, createDisplay(io))
+  const wrong = compare(made, job, (await readReport(api, id)).rejects).filter(
+    ({ expected, found }) => expected !== found,
+  )
+  const { loaded, quarantined, duplicates } = job.counts
+  io.out(
+    `${dataset}, ${period.from} to ${period.to}: ${job.status}, ${formatCount(loaded ?? 0)} loaded, ` +
+      `${formatCount(quarantined ?? 0)} quarantined, ${formatCount(duplicates ?? 0)} duplicates` +
+      wrong
+        .map(({ figure, expected, found }) => `\n  ${figure}: ${expected} put in, ${found} found`)
+        .join(''),
+  )
+  return job.status === 'COMPLETED' && wrong.length === 0
+}
