@@ -58,7 +58,10 @@ async function ownServer(
   start: (dir: string, port?: number) => Promise<Running>,
 ): Promise<OwnServer> {
   const dir = await mkdtemp(join(tmpdir(), prefix))
-  let running = await start(dir)
+  let running = await start(dir).catch(async (error: unknown) => {
+    await rm(dir, { recursive: true, force: true })
+    throw error
+  })
   const { url, port } = running
   const stop = async (signal?: NodeJS.Signals) => {
     if (signal === undefined) return running.stop()
