@@ -3,13 +3,10 @@ import { stageQueueName } from '@aduana/contracts/stages'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { HEADER, month, sample } from './production-file.ts'
 import { tags } from './testing/stories.ts'
-
-// Most of the time is spent waiting until a lease has run out or a try is due.
-vi.setConfig({ maxConcurrency: 3 })
 
 const WITHIN = 120_000
 const PRODUCTION = { dataset: 'production' }
@@ -47,7 +44,7 @@ const hourOff = (hours: number) => ({
   CLOCK_OFFSET_MS: String(hours * 3_600_000),
 })
 
-describe.concurrent('a fleet', { timeout: 300_000 }, () => {
+describe('a fleet', { timeout: 300_000 }, () => {
   test('told to stop in the middle of loading gives everything back, and spends no try', () =>
     withSystem(async (system) => {
       const fleet = await Promise.all([1, 2, 3].map(() => system.startWorker()))

@@ -15,7 +15,7 @@ import { readTally } from './tally.mjs'
 /** @typedef {{ title: string, command: string[], env?: NodeJS.ProcessEnv }} Check */
 /** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
 
-/** How much of each service the tests must run, in per cent, when all of them run. */
+/** How much of each service the tests must run, in per cent of its statements, functions and lines, when all are run. */
 const REQUIRED_COVERAGE = 80
 
 /**
