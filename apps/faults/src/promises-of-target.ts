@@ -26,6 +26,7 @@ function dayOf({ columns, windowColumn }: DatasetDefinition): string | undefined
  * did is neither missing nor there twice. The import is read from the row's id.
  */
 function rowsOfLoads(definition: DatasetDefinition, day: string): PromiseCheck {
+  const sameScope = definition.replaceScope === undefined ? '' : ' and later.scopes && l.scopes'
   return {
     promise: 'G2 and G6',
     broken: `rows of ${definition.code} that are not those that were accepted and not replaced since`,
@@ -35,7 +36,7 @@ function rowsOfLoads(definition: DatasetDefinition, day: string): PromiseCheck {
         from loads l join stage_results s on s.job_id = l.job_id and s.stage = 'validate' and s.state = 'done',
           jsonb_to_recordset(s.output->'days') as d(day date, rows bigint)
         where not exists (select from loads later where later.mode = 'replace-window'
-          and later.loaded_at > l.loaded_at and later.days @> d.day)
+          and later.loaded_at > l.loaded_at and later.days @> d.day${sameScope})
         group by 1, 2),
       found as (
         select (id >> 32)::int as import_no, ${day} as day, count(distinct id) as rows, count(*) as with_doubles

@@ -8,7 +8,7 @@ export interface PromiseCheck {
 }
 
 /** The loads that count: imports whose rows are in the table and were not taken back. */
-export const LOADS = `select j.id as job_id, j.dataset_id, j.loaded_at, j.inserted, i.import_no, i.mode, u.days
+export const LOADS = `select j.id as job_id, j.dataset_id, j.loaded_at, j.inserted, i.import_no, i.mode, i.scopes, u.days
   from jobs j join imports i on i.job_id = j.id join dataset_updates u on u.job_id = j.id and u.cause = 'load'
   where j.type = 'import' and j.loaded_at is not null and not j.batch_deleted and not j.dry_run`
 

@@ -9,55 +9,48 @@ vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 let s3: TestS3
 let outside: OutsideSystem
-const saved: string[] = []
-/** One installation whose two workers share a queue; each test has metrics of its own. */
+/** Each file asks for all of them. */
+const CODES = Array.from({ length: 8 }, (_, at) => `outside.m${at}`)
+/** One installation whose two workers share a queue. */
 beforeAll(async () => {
   s3 = await createTestS3()
   outside = await openOutside(s3)
   await Promise.all([outside.system.startWorker(), outside.system.startWorker()])
+  await saveOutside(outside, CODES)
 })
 afterAll(async () => {
   await outside.close()
   await s3.stop()
 })
 
-/** Save metrics, and have all of them asked for by a new file. */
-async function ask(codes: readonly string[], tag: string): Promise<void> {
-  saved.push(...codes)
-  await saveOutside(outside, codes)
+/** Load a file, and hear what it asks for. */
+async function requestsAfter(tag: string): Promise<MetricRunRequest[]> {
   await sendProduction(outside, tag)
+  return requests()
 }
-/** The requests: each file asks for the metrics of all tests so far. */
 async function requests(): Promise<MetricRunRequest[]> {
   const heard: MetricRunRequest[] = []
-  for (const code of saved) heard.push(await outside.runner.next(code))
+  for (const code of CODES) heard.push(await outside.runner.next(code))
   return heard
 }
 const announceAll = async (all: readonly MetricRunRequest[]) => {
   for (const request of all) await outside.runner.announce(request, { files: [RESULTS] })
 }
-/** Wait until a worker has logged an event with a text, later than the lines that there were. */
-const logged = (text: string, since: number) =>
-  until(
-    () =>
-      linesOf()
-        .slice(since)
-        .some((line) => line.includes(text)),
-    { what: `somebody logs ${text}`, within: 60_000 },
-  )
-const linesOf = () => outside.system.processes().flatMap(({ lines }) => lines)
+/** How often workers have logged an event. */
+const logged = (event: string) =>
+  outside.system
+    .processes()
+    .flatMap(({ lines }) => lines.filter((line) => line.includes(`"event":"${event}"`))).length
+/** Wait until a worker logs an event once more than so often. */
+const untilLogged = (event: string, before: number) =>
+  until(() => logged(event) > before, { what: `somebody logs ${event}`, within: 120_000 })
 const count = async (sql: string, values: unknown[] = []) =>
   (await outside.system.database.pool.query(sql, values)).rowCount ?? 0
-const SUCCEEDED = `select from metric_runs r join metrics m on m.id = r.metric_id
-  where m.code = $1 and r.status = 'SUCCEEDED'`
+const SUCCEEDED = `select from metric_runs where id = any ($1::uuid[]) and status = 'SUCCEEDED'`
 
 describe('runs that are computed outside', () => {
   test('end once each, although two workers share the queue and everything is said twice', async () => {
-    await ask(
-      Array.from({ length: 10 }, (_, at) => `many.m${at}`),
-      'first',
-    )
-    const all = await requests()
+    const all = await requestsAfter('first')
     const { runner } = outside
     const say = async (request: MetricRunRequest) => {
       const completed = await runner.write(request, { files: [RESULTS] })
@@ -78,10 +71,10 @@ describe('runs that are computed outside', () => {
 
   test('are asked for once SNS is there again', async () => {
     s3.setUnavailable(({ service }) => service === 'sns')
-    await ask(['sns.one'], 'sns')
+    await sendProduction(outside, 'sns')
     await until(async () => (await count('select from event_log where outbound and send_attempts > 1')) > 0, {
       what: 'a request has been tried in vain, twice',
-      within: 60_000,
+      within: 120_000,
     })
     s3.setUnavailable(false)
     const all = await requests()
@@ -90,31 +83,30 @@ describe('runs that are computed outside', () => {
   })
 
   test('end once, although SQS neither hands out nor takes away messages for a while', async () => {
-    await ask(['sqs.one'], 'sqs')
-    const all = await requests()
+    const all = await requestsAfter('sqs')
     s3.setUnavailable(
       ({ action }) => action === 'DeleteMessageBatch' || action === 'ChangeMessageVisibilityBatch',
     )
     await announceAll(all)
-    await until(async () => (await count(SUCCEEDED, ['sqs.one'])) === 1, {
+    const ids = all.map(({ runId }) => runId)
+    await until(async () => (await count(SUCCEEDED, [ids])) === all.length, {
       what: 'the results are values, although the message is still there',
-      within: 60_000,
+      within: 120_000,
     })
     s3.setUnavailable(({ service }) => service === 'sqs')
-    await logged('"event":"queue.failed"', linesOf().length)
+    await untilLogged('queue.failed', logged('queue.failed'))
     s3.setUnavailable(false)
     expect(await wrongOutside(outside, all)).toEqual([])
   })
 
   test('have their results imported once S3 is there again', async () => {
-    await ask(['s3.one'], 's3')
-    const all = await requests()
+    const all = await requestsAfter('s3')
     const { runner } = outside
     const completed = await Promise.all(all.map((request) => runner.write(request, { files: [RESULTS] })))
-    const since = linesOf().length
+    const before = logged('stage.error')
     s3.setUnavailable(({ service }) => service === 's3')
     for (const data of completed) await runner.again(data)
-    await logged('"event":"stage.error"', since)
+    await untilLogged('stage.error', before)
     s3.setUnavailable(false)
     expect(await wrongOutside(outside, all)).toEqual([])
   })
