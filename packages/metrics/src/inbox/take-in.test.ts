@@ -78,6 +78,22 @@ describe('an update', () => {
     expect(await flow.runs('one')).toHaveLength(1)
   })
 
+  test('meets others of its dataset that come with it in one run, also with one that is refused', async () => {
+    await saveExternal(flow, 'one')
+    const of = (eventKey: string, from: string) => updated(update({ eventKey, days: day(from) }))
+    const known = of('b', '2026-03-01')
+    expect(await take(known, of('a', '2026-03-03'), of('b', '2026-03-09'))).toEqual(['done', 'done', 'done'])
+    expect(await flow.open('one')).toMatchObject({
+      days: '{[2026-03-01,2026-03-02),[2026-03-03,2026-03-04)}',
+      next_days: null,
+      attempt: 1,
+    })
+    const far = of('far', '1812-03-01')
+    expect(await take(of('c', '2026-03-05'), far, of('d', '2026-03-06'))).toEqual(['done', 'refused', 'done'])
+    expect((await flow.open('one')).next_days).toBe('{[2026-03-05,2026-03-07)}')
+    expect(await updatesOf()).toHaveLength(4)
+  })
+
   test('whose texts PostgreSQL does not hold is taken in with signs in their place, and once', async () => {
     const odd = updated(update({ eventKey: 'a\0b\ud800', companies: ['A\0', '\udfff'] }))
     expect(await take(odd)).toEqual(['done'])

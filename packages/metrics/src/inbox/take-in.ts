@@ -1,4 +1,4 @@
-import type { IncomingEvent } from '@aduana/contracts/metrics/events'
+import type { IncomingEvent, MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import { PROBLEMS, ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
@@ -9,7 +9,7 @@ import { runsCompleted } from '../runs/completed.ts'
 import { RunEventError } from '../runs/event-problem.ts'
 import { runsAlive } from '../runs/heartbeat.ts'
 import { runsStarted } from '../runs/started.ts'
-import { acceptProjectionUpdate } from '../updates/accept.ts'
+import { acceptProjectionUpdates } from '../updates/accept.ts'
 import { refuseFarDays } from '../updates/far-days.ts'
 import type { InboxContext } from './context.ts'
 import { refuseOwnRuns } from './own-runs.ts'
@@ -42,11 +42,11 @@ export async function takeIn(context: InboxContext, messages: readonly QueueMess
     else fates.set(message, { kind: 'refused', refusal: found.refusal })
   }
   // Of one run they are most useful in this order; none needs it.
-  await together(context, fates, ofType(read, 'aduana.metric_run.started'), runsStarted)
-  await together(context, fates, ofType(read, 'aduana.metric_run.heartbeat'), runsAlive)
-  await together(context, fates, ofType(read, 'aduana.metric_run.completed'), runsCompleted)
-  for (const update of ofType(read, 'aduana.projection.updated'))
-    fates.set(update.message, await takeUpdate(context, update))
+  await together(context, fates, ofType(read, 'aduana.metric_run.started'), ofRuns(runsStarted))
+  await together(context, fates, ofType(read, 'aduana.metric_run.heartbeat'), ofRuns(runsAlive))
+  await together(context, fates, ofType(read, 'aduana.metric_run.completed'), ofRuns(completedWithin))
+  for (const updates of byDataset(ofType(read, 'aduana.projection.updated')))
+    await together(context, fates, updates, applyUpdates)
   const events = new Map(read.map(({ message, event }) => [message, event]))
   return Promise.all(
     messages.map((message) => conclude(context, message, events.get(message), fates.get(message))),
@@ -57,12 +57,41 @@ function ofType<Type extends IncomingEvent['type']>(read: readonly Read[], type:
   return read.filter((one): one is Read<OfType<Type>> => one.event.type === type)
 }
 
-type OfRun = OfType<
-  'aduana.metric_run.started' | 'aduana.metric_run.heartbeat' | 'aduana.metric_run.completed'
->
+/** Updates of one dataset together: those of several would lock metrics in an order of their own. */
+function byDataset(updates: readonly Read<OfUpdate>[]): Read<OfUpdate>[][] {
+  const groups = new Map<string, Read<OfUpdate>[]>()
+  for (const update of updates) {
+    const { dataset } = update.event.data
+    groups.set(dataset, [...(groups.get(dataset) ?? []), update])
+  }
+  return [...groups.values()]
+}
 
-/** Apply events of runs in one transaction; if that fails, each in its own, so that one holds up no other. */
-async function together<Event extends OfRun>(
+type OfUpdate = OfType<'aduana.projection.updated'>
+
+async function applyUpdates(tx: Tx, updates: readonly OfUpdate['data'][]): Promise<RunEventOutcome[]> {
+  for (const update of updates) refuseFarDays(update)
+  const { written } = await acceptProjectionUpdates(tx, updates)
+  return written.map(({ fresh }) => (fresh ? 'applied' : 'duplicate'))
+}
+
+/** Apply events of runs, of those that are not computed here. */
+function ofRuns<Data extends { runId: string }>(
+  apply: (tx: Tx, events: readonly Data[]) => Promise<RunEventOutcome[]>,
+) {
+  return async (tx: Tx, events: readonly Data[]) => {
+    await refuseOwnRuns(tx, events)
+    return apply(tx, events)
+  }
+}
+
+function completedWithin(tx: Tx, events: readonly MetricRunCompleted[]): Promise<RunEventOutcome[]> {
+  for (const event of events) if ('days' in event) refuseFarDays(event)
+  return runsCompleted(tx, events)
+}
+
+/** Apply events in one transaction; if that fails, each in its own, so that one holds up no other. */
+async function together<Event extends IncomingEvent>(
   context: InboxContext,
   fates: Map<QueueMessage, Fate>,
   read: readonly Read<Event>[],
@@ -70,12 +99,12 @@ async function together<Event extends OfRun>(
 ): Promise<void> {
   if (read.length === 0) return
   const take = (some: readonly Read<Event>[]) =>
-    patiently(context.db, async (tx) => {
-      const events = some.map(({ event }) => event.data)
-      for (const event of events) if ('days' in event) refuseFarDays(event)
-      await refuseOwnRuns(tx, events)
-      return apply(tx, events)
-    })
+    patiently(context.db, (tx) =>
+      apply(
+        tx,
+        some.map(({ event }) => event.data),
+      ),
+    )
   try {
     const outcomes = await take(read)
     for (const [at, { message }] of read.entries())
@@ -84,19 +113,6 @@ async function together<Event extends OfRun>(
     if (read.length === 1)
       for (const { message } of read) fates.set(message, fateAfter(context, message, error))
     else for (const one of read) await together(context, fates, [one], apply)
-  }
-}
-
-async function takeUpdate(
-  context: InboxContext,
-  { message, event }: Read<OfType<'aduana.projection.updated'>>,
-): Promise<Fate> {
-  try {
-    refuseFarDays(event.data)
-    const { fresh } = await patiently(context.db, (tx) => acceptProjectionUpdate(tx, event.data))
-    return { kind: 'taken', outcome: fresh ? 'applied' : 'duplicate' }
-  } catch (error) {
-    return fateAfter(context, message, error)
   }
 }
 

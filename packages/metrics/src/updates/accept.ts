@@ -1,20 +1,23 @@
 import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProblemError } from '@aduana/contracts/problems'
-import { readDataset } from '@aduana/datasets/registry'
+import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
 import { visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { toMultirange } from '../runs/days.ts'
-import { logEvents } from '../runs/log.ts'
+import { type Logged, logEvents } from '../runs/log.ts'
 import type { Decided } from '../runs/settle.ts'
-import { fanOut } from './fan-out.ts'
+import { fanOutTogether } from './fan-out.ts'
 
 /** What became of an update from outside. */
-export interface AcceptedUpdate {
+export interface AcceptedUpdate extends Written {
+  decided: Decided
+}
+
+interface Written {
   updateId: string
   /** False when its event key was there already: then nothing is done. */
   fresh: boolean
-  decided: Decided
 }
 
 const EARLIEST = Date.parse('2000-01-01T00:00:00Z')
@@ -31,29 +34,55 @@ export async function acceptProjectionUpdate(
   update: ProjectionUpdate,
   now = new Date(),
 ): Promise<AcceptedUpdate> {
-  const dataset = await readDataset(tx, update.dataset)
-  refuseImpossible(update.occurredAt, now)
-  const written = await insert(tx, dataset.id, update)
-  if (!written.fresh) return { ...written, decided: { requested: [], pending: [], merged: [], taken: [] } }
-  const { eventKey, rows, days } = update
-  const occurredAt = new Date(update.occurredAt).toISOString()
+  const { written, decided } = await acceptProjectionUpdates(tx, [update], now)
+  const [own] = written
+  if (!own) throw new Error('an update was neither written nor known')
+  return { ...own, decided }
+}
+
+/** The same for several updates of one dataset, in their order: one that is refused refuses all of them. */
+export async function acceptProjectionUpdates(
+  tx: Tx,
+  updates: readonly ProjectionUpdate[],
+  now = new Date(),
+): Promise<{ written: Written[]; decided: Decided }> {
+  const [first] = updates
+  const decided: Decided = { requested: [], pending: [], merged: [], taken: [] }
+  if (!first) return { written: [], decided }
+  const dataset = await readDataset(tx, first.dataset)
+  for (const { occurredAt } of updates) refuseImpossible(occurredAt, now)
+  const rows = new Map<ProjectionUpdate, Written>()
+  // In one order for everybody: two who write the same keys wait for each other in one direction only.
+  for (const update of updates.toSorted(byKey)) rows.set(update, await insert(tx, dataset.id, update))
+  const written = updates.flatMap((update) => rows.get(update) ?? [])
+  const fresh = written.filter((row) => row.fresh).map(({ updateId }) => updateId)
+  if (fresh.length === 0) return { written, decided }
+  await logEvents(
+    tx,
+    updates.flatMap((update) => logged(dataset, update, rows.get(update))),
+  )
+  return { written, decided: await fanOutTogether(tx, fresh) }
+}
+
+function byKey(a: ProjectionUpdate, b: ProjectionUpdate): number {
+  return a.eventKey < b.eventKey ? -1 : Number(a.eventKey > b.eventKey)
+}
+
+function logged(
+  { id: datasetId, code: dataset }: RegisteredDataset,
+  { eventKey, occurredAt, days, rows }: ProjectionUpdate,
+  written: Written | undefined,
+): Logged[] {
+  if (!written?.fresh) return []
   const { updateId } = written
-  await logEvents(tx, [
+  const when = { occurredAt: new Date(occurredAt).toISOString(), days, rows }
+  return [
     {
       key: `${updateId}:accepted`,
-      datasetId: dataset.id,
-      event: {
-        type: 'projection.accepted',
-        dataset: dataset.code,
-        updateId,
-        eventKey,
-        occurredAt,
-        days,
-        rows,
-      },
+      datasetId,
+      event: { type: 'projection.accepted', dataset, updateId, eventKey, ...when },
     },
-  ])
-  return { ...written, decided: await fanOut(tx, updateId) }
+  ]
 }
 
 function refuseImpossible(occurredAt: string, now: Date): void {
@@ -65,11 +94,7 @@ function refuseImpossible(occurredAt: string, now: Date): void {
   )
 }
 
-async function insert(
-  tx: Tx,
-  datasetId: string,
-  update: ProjectionUpdate,
-): Promise<{ updateId: string; fresh: boolean }> {
+async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Promise<Written> {
   const eventKey = visible(update.eventKey)
   const inserted = await sql<{ id: string }>`insert into dataset_updates
       (dataset_id, event_key, occurred_at, days, companies, warehouses, rows)

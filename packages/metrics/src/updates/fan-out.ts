@@ -4,6 +4,7 @@ import { holdGraph, lockDependentsOf } from '../runs/locks.ts'
 import { type Decided, settle } from '../runs/settle.ts'
 
 interface Update {
+  id: string
   dataset_id: string
   occurred_at: Date
   days: string
@@ -19,37 +20,56 @@ const NOTHING: Decided = { requested: [], pending: [], merged: [], taken: [] }
  * when every other dataset that it depends on has had an update in time, pending otherwise. Metrics that need only
  * other metrics follow when these are done. All of it in the caller's transaction, which should hold one update.
  */
-export async function fanOut(tx: Tx, updateId: string): Promise<Decided> {
-  const update = await claim(tx, updateId)
-  if (!update) return NOTHING
-  const locked = await lockDependentsOf(tx, update.dataset_id)
-  await satisfy(tx, updateId, update)
-  const direct = await metricsOver(tx, update.dataset_id)
-  const { dataset_id, occurred_at, days, companies, warehouses } = update
-  const change = {
+export function fanOut(tx: Tx, updateId: string): Promise<Decided> {
+  return fanOutTogether(tx, [updateId])
+}
+
+/**
+ * The same for several updates of one dataset, whose changes meet in one decision. Of several datasets the locks of a
+ * transaction would not be taken in the one order that everybody keeps.
+ */
+export async function fanOutTogether(tx: Tx, updateIds: readonly string[]): Promise<Decided> {
+  const updates = await claim(tx, updateIds)
+  const [first] = updates
+  if (!first) return NOTHING
+  if (updates.some(({ dataset_id }) => dataset_id !== first.dataset_id))
+    throw new Error('updates of several datasets are passed on together')
+  const locked = await lockDependentsOf(tx, first.dataset_id)
+  for (const update of updates) await satisfy(tx, update)
+  const metricIds = await metricsOver(tx, first.dataset_id)
+  return settle(
+    tx,
+    updates.map((update) => ({ change: changeOf(update), metricIds })),
+    locked,
+  )
+}
+
+function changeOf({ id, dataset_id, occurred_at, days, companies, warehouses }: Update) {
+  return {
     cause: 'update',
     occurredAt: occurred_at,
     days,
     companies,
     warehouses,
     datasetId: dataset_id,
-    updateId,
+    updateId: id,
     wait: true,
   } as const
-  return settle(tx, [{ change, metricIds: direct }], locked)
 }
 
-/** The update, for who passes it on first; a second one waits here and then finds it passed on. */
-async function claim(tx: Tx, updateId: string): Promise<Update | undefined> {
+/** The updates, for who passes them on first; a second one waits here and then finds them passed on. */
+async function claim(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
   await holdGraph(tx)
-  const rows = await sql<Update>`update dataset_updates set fanned_out_at = clock_timestamp()
-    where id = ${updateId} and fanned_out_at is null
-    returning dataset_id, occurred_at, days::text as days, companies, warehouses`.execute(tx)
-  return rows.rows[0]
+  const rows = await sql<Update>`update dataset_updates u set fanned_out_at = clock_timestamp()
+    from (select id from dataset_updates where id = any (${updateIds}::uuid[]) order by id for update) own
+    where u.id = own.id and fanned_out_at is null
+    returning u.id, dataset_id, occurred_at, days::text as days, companies, warehouses`.execute(tx)
+  return updateIds.flatMap((id) => rows.rows.find((row) => row.id === id) ?? [])
 }
 
 /** The dataset has come for the runs in whose time the update happened. */
-async function satisfy(tx: Tx, updateId: string, update: Update): Promise<void> {
+async function satisfy(tx: Tx, update: Update): Promise<void> {
+  const { id: updateId } = update
   const at = sql`${update.occurred_at.toISOString()}::timestamptz`
   await sql`
     with satisfied as (
