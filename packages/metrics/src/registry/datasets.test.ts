@@ -3,6 +3,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readSeriesPlaces } from '../runs/places.ts'
 import { registerShippedMetrics } from '../shipped/shipped.ts'
 import { type Flow, openFlow } from '../testing/flow.ts'
 import { saveDataset } from './datasets.ts'
@@ -192,7 +193,7 @@ describe('what stands on a dataset', () => {
     expect(await flow.work()).toEqual(['items', 'twice'])
   })
 
-  test('counts empty cells as empty also after the column has become required', async () => {
+  test('is read as its table is: a column that has become required may hold empty cells', async () => {
     await addItems()
     await flow.inTx((tx) => saveMetric(tx, countItems('items'), null))
     await change('orders', (now) => ({
@@ -200,7 +201,6 @@ describe('what stands on a dataset', () => {
         column.name === 'items_count' ? { ...column, required: true } : column,
       ),
     }))
-    const { readSeriesPlaces } = await import('../runs/places.ts')
     const place = (await readSeriesPlaces(flow.db)).get('orders.items')
     const required = (name: string) =>
       place?.definition.columns.find((column) => column.name === name)?.required
