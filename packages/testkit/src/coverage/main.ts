@@ -14,6 +14,7 @@ const MEASURED = [
   'packages/runtime',
   'packages/db',
   'packages/artifacts',
+  'packages/messaging',
   'packages/engine',
   'packages/datasets',
   'packages/queue',
