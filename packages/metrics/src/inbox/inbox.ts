@@ -11,6 +11,8 @@ export interface Inbox {
 }
 
 const PAUSE_MS = 1000
+/** While one waits for SQS, others have messages at hand; more would mostly wait for each other's metrics. */
+const POLLS = 3
 
 /** Take in what others send over queues of SQS: dataset updates, and what runners outside say. In any number of processes. */
 export function startInbox(options: {
@@ -27,6 +29,7 @@ export function startInbox(options: {
       url,
       logger,
       visibilitySeconds,
+      polls: POLLS,
       handle: async (messages, stopping) => {
         await untilDatabaseAnswers(options, stopping)
         return takeIn({ db, logger, queue: url }, messages)
