@@ -57,8 +57,8 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ['packages/testkit/src/coverage/vitest-setup.testing.ts'],
     server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
     pool: 'forks',
-    // Of three files on two cores one waits for something most of the time: leases, tries, processes.
-    maxWorkers: 3,
+    // Two cores: more test files at once only make each other wait.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
@@ -119,7 +120,7 @@ describe('a metric that is computed outside', () => {
   })
 
   test('takes in compressed files, whose last lines have no line break', async () => {
-    await outside.runner.announce(request, { files: [GOOD.slice(0, 1), GOOD.slice(1)], gzip: true })
+    await outside.runner.announce(request, { files: [GOOD.slice(0, 1), GOOD.slice(1)], pack: gzipSync })
     await untilRun('SUCCEEDED')
     expect(await metrics.values(metric)).toEqual({ '2024-01-01': 10.5, '2024-01-02': -3 })
   })
@@ -247,6 +248,12 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     { files: [[...GOOD, ['2024-02-01', '1']]] },
     'too_many_rejects',
     '1 of 3 records',
+  ],
+  [
+    'a compressed file that was cut off before it was announced',
+    { pack: (text) => gzipSync(text).subarray(0, -9) },
+    'unreadable_file',
+    'part-0.csv cannot be unpacked',
   ],
   ['a value that is no number', { files: [[['2024-01-01', 'much']]] }, 'too_many_rejects', '1 of 1'],
 ]

@@ -35,6 +35,8 @@ export interface EngineOptions {
   /** Most a task may spill to its folder. Default 10,240. */
   readonly maxTempMb?: number
   readonly logger?: EngineLogger
+  /** Start the child with the first task, for an engine that may never be needed; at once unless said. */
+  readonly onDemand?: boolean
 }
 
 export interface RunOptions {
@@ -78,7 +80,10 @@ interface Pending {
 const ABORT_GRACE_MS = 500
 const aborted = () => new EngineError('aborted', 'the task was aborted')
 
-/** Starts an engine and waits until it is warm. Throws `engine_crashed` when the child cannot start. */
+/**
+ * Starts an engine and waits until it is warm, unless its child is to start on demand. Throws `engine_crashed` when the
+ * child cannot start.
+ */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const limits: Limits = {
     memoryLimitMb: options.memoryLimitMb,
@@ -187,8 +192,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     }
   }
 
-  child = launch()
-  await child.ready
+  if (options.onDemand !== true) {
+    child = launch()
+    await child.ready
+  }
   return {
     parse: async (input, runOptions = {}) =>
       parseResult.parse(await run(parseTask.parse({ ...input, type: 'parse' }), runOptions)),

@@ -11,7 +11,10 @@ export interface PipelineContext {
   db: Database
   pool: pg.Pool
   store: ArtifactStore
-  /** One warm child for small files and one for large ones, so that a small file never waits behind a large one. */
+  /**
+   * One warm child for small files and one for large ones, so that a small file never waits behind a large one; the
+   * latter is started with the first large file.
+   */
   engines: { small: Engine; large: Engine }
   publisher: ProgressPublisher
   /** Files that lie elsewhere; undefined where the settings name no region. */

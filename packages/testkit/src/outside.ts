@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { gzipSync } from 'node:zlib'
 import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
 import type { ManifestPointer, ResultManifest } from '@aduana/contracts/metrics/manifest'
@@ -16,7 +15,8 @@ export type Result = readonly [date: string, value: string, company?: string, wa
 export interface Announcing {
   /** The results, one file for each list. */
   files: readonly (readonly Result[])[]
-  gzip?: boolean
+  /** What becomes of the text of each file before it is stored; nothing unless said. */
+  pack?: (text: Buffer) => Buffer
   days?: { from: string; to: string }[]
   /** Changes the manifest before it is written. */
   manifest?: (manifest: ResultManifest) => unknown
@@ -138,7 +138,7 @@ async function writeResults(
       [metric, date, company, warehouse, value].join(','),
     )
     const text = Buffer.from([header, ...lines].join('\n'))
-    const content = announcing.gzip === true ? gzipSync(text) : text
+    const content = announcing.pack?.(text) ?? text
     const url = await s3.put(bucket, `${folder}/part-${index}.csv`, announcing.damage?.(content) ?? content)
     files.push({ url, sha256: sha256(content), bytes: content.length, rows: results.length })
   }

@@ -145,9 +145,21 @@ async function append(part: string, original: string, appending: Appending): Pro
   const source = createReadStream(part)
   const target = createWriteStream(original, { flags: first ? 'w' : 'a' })
   const until = { signal: job.signal }
-  if (await isGzip(part)) await pipeline(source, createGunzip(), counted, rows, target, until)
+  if (await isGzip(part))
+    await pipeline(source, createGunzip(), counted, rows, target, until).catch(refuseBroken(url))
   else await pipeline(source, counted, rows, target, until)
   return bytes
+}
+
+/** What was announced with this checksum will not be unpacked another time either. */
+function refuseBroken(url: string): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))) throw error
+    throw new RefusedError({
+      code: 'unreadable_file',
+      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it anew and complete a new attempt of the run.`,
+    })
+  }
 }
 
 async function headerOf(path: string): Promise<string> {
