@@ -2,7 +2,8 @@
 
 -- In whose name results are imported. Nobody can log in as it.
 insert into users (id, email, password_hash, role, disabled_at)
-values ('00000000-0000-4000-8000-00000000a0da', 'runs@aduana.invalid', '!', 'operator', now());
+values ('00000000-0000-4000-8000-00000000a0da', 'runs@aduana.invalid', '!', 'operator', now())
+on conflict (id) do nothing;
 
 -- As many records as its sender says the file has.
 alter table imports add column expected_records bigint check (expected_records >= 0);
