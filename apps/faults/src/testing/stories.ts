@@ -148,7 +148,7 @@ const refusal: Story = {
 const cancellation: Story = {
   begin: async (system, settings) => {
     const doomed = await system.startWorker(settings)
-    const id = await system.accept(month('new', 300_000), SAMPLE)
+    const id = await system.accept(month('new', 1_200_000), SAMPLE)
     await until(
       async () => {
         const busy = await system.database.pool.query(`select from stage_results where stage = 'validate'`)
