@@ -109,6 +109,9 @@ async function ledgerEntries(
 /** Open rejects of imports of which nothing is left in the table: what they held was sent again. */
 async function supersede(tx: Tx, jobId: string, formerOwners: readonly string[]): Promise<void> {
   if (formerOwners.length === 0) return
+  // Who takes the last but one day and who takes the last may load at once: the later one sees what the earlier took.
+  await sql`select from imports where job_id = any (${[...formerOwners]}::uuid[])
+    order by job_id for no key update`.execute(tx)
   await sql`update quarantined_records set state = 'superseded', superseded_by = ${jobId}, updated_at = now()
     where state = 'open' and job_id = any (${[...formerOwners]}::uuid[]) and job_id <> ${jobId}
       and not exists (select from window_ledger l where l.job_id = quarantined_records.job_id)`.execute(tx)
