@@ -1,12 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Dataset } from '@aduana/contracts/datasets'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { run } from '../program.ts'
+import { openScriptedApi, type ScriptedApi } from '../testing/scripted-api.ts'
 
 const definition = DatasetDefinition.parse({
   code: 'scrap',
@@ -20,50 +18,23 @@ const dataset: Dataset = {
   ...{ loadMode: 'append', definition, changedBy: null, asShipped: false },
 }
 
-let server: Server
-let url: string
+let api: ScriptedApi
 let folder: string
-let asked: string[] = []
-let answer: { status: number; body: unknown }
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'aduana-cli-'))
-  server = createServer(async (request, response) => {
-    asked.push([request.method, request.url, await text(request)].join(' ').trim())
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  api = await openScriptedApi()
 })
 afterAll(async () => {
-  server.closeAllConnections()
-  await new Promise((resolve) => server.close(resolve))
+  await api.close()
   await rm(folder, { recursive: true })
 })
-beforeEach(() => {
-  asked = []
-})
+beforeEach(() => api.forget())
 
-async function aduana(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' }
-  const code = await run(args, {
-    program: 'aduana',
-    env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token' },
-    out: (line) => {
-      said.out += `${line}\n`
-    },
-    err: (line) => {
-      said.err += line
-    },
-    columns: () => undefined,
-    signal: new AbortController().signal,
-  })
-  return { code, ...said }
-}
+const PATH = '/api/datasets/scrap'
 
 test('aduana datasets <code> shows a dataset, and with --json the definition that can be saved again', async () => {
-  answer = { status: 200, body: dataset }
-  expect((await aduana('datasets', 'scrap')).out).toBe(
+  api.answer(PATH, dataset)
+  expect((await api.aduana('datasets', 'scrap')).out).toBe(
     [
       'scrap: Scrap',
       'version 3, not as shipped; append into plant.scrap',
@@ -73,12 +44,15 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
     ].join('\n'),
   )
   const file = join(folder, 'scrap.json')
-  await writeFile(file, (await aduana('datasets', 'scrap', '--json')).out)
-  answer = { status: 200, body: { code: 'scrap', version: 4, changed: true } }
-  expect(await aduana('dataset', 'save', file)).toMatchObject({ code: 0, out: 'scrap is version 4 now\n' })
-  expect(asked.at(-1)).toBe(`PUT /api/datasets/scrap ${JSON.stringify(definition)}`)
-  answer = { status: 200, body: { code: 'scrap', version: 4, changed: false } }
-  expect((await aduana('dataset', 'save', file)).out).toBe('scrap was so already, version 4\n')
+  await writeFile(file, (await api.aduana('datasets', 'scrap', '--json')).out)
+  api.answer(PATH, { code: 'scrap', version: 4, changed: true })
+  expect(await api.aduana('dataset', 'save', file)).toMatchObject({
+    code: 0,
+    out: 'scrap is version 4 now\n',
+  })
+  expect(api.asked().at(-1)).toBe(`PUT /api/datasets/scrap ${JSON.stringify(definition)}`)
+  api.answer(PATH, { code: 'scrap', version: 4, changed: false })
+  expect((await api.aduana('dataset', 'save', file)).out).toBe('scrap was so already, version 4\n')
 })
 
 test('aduana dataset save tells every problem of a definition', async () => {
@@ -89,11 +63,9 @@ test('aduana dataset save tells every problem of a definition', async () => {
     { path: '', code: 'fixed', message: 'it is fixed' },
   ]
   const title = 'The definition of the dataset is not usable'
-  answer = {
-    status: 422,
-    body: { type: 'x', title, status: 422, detail: 'd', code: 'invalid_dataset', problems },
-  }
-  const { code, err } = await aduana('dataset', 'save', file)
+  const body = { type: 'x', title, status: 422, detail: 'd', code: 'invalid_dataset', problems }
+  api.answer(PATH, body, 422)
+  const { code, err } = await api.aduana('dataset', 'save', file)
   expect(code).toBe(1)
   expect(err.split('\n').map((line) => line.trim())).toEqual([
     `aduana: ${title} (invalid_dataset)`,
@@ -105,13 +77,13 @@ test('aduana dataset save tells every problem of a definition', async () => {
 
 test('aduana dataset save says what is wrong with a file', async () => {
   const file = join(folder, 'broken.json')
-  expect((await aduana('dataset', 'save', join(folder, 'none.json'))).err).toContain('cannot be read')
+  expect((await api.aduana('dataset', 'save', join(folder, 'none.json'))).err).toContain('cannot be read')
   await writeFile(file, '{')
-  expect((await aduana('dataset', 'save', file)).err).toContain('is not JSON')
+  expect((await api.aduana('dataset', 'save', file)).err).toContain('is not JSON')
   await writeFile(file, '[]')
-  expect(await aduana('dataset', 'save', file)).toMatchObject({
+  expect(await api.aduana('dataset', 'save', file)).toMatchObject({
     code: 1,
     err: expect.stringContaining('no "code"'),
   })
-  expect(asked).toEqual([])
+  expect(api.asked()).toEqual([])
 })

@@ -1,0 +1,58 @@
+import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { run } from '../program.ts'
+
+/** A server that answers as it is told, and the command line that speaks to it. */
+export interface ScriptedApi {
+  /** What it was asked since `forget`: method, path and body. */
+  asked(): readonly string[]
+  /** What it answers for a path from now on; 404 for paths of which nothing is said. */
+  answer(path: string, body: unknown, status?: number): void
+  forget(): void
+  /** Run `aduana` with these arguments. */
+  aduana(...args: string[]): Promise<{ code: number; out: string; err: string }>
+  close(): Promise<void>
+}
+
+/** Start one on a free port. */
+export async function openScriptedApi(): Promise<ScriptedApi> {
+  let asked: string[] = []
+  const answers = new Map<string, { status: number; body: unknown }>()
+  const server = createServer(async (request, response) => {
+    const path = request.url?.split('?', 1)[0] ?? ''
+    asked.push([request.method, request.url, await text(request)].join(' ').trim())
+    const { status, body } = answers.get(path) ?? { status: 404, body: {} }
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+  return {
+    asked: () => asked,
+    answer: (path, body, status = 200) => void answers.set(path, { status, body }),
+    forget: () => {
+      asked = []
+      answers.clear()
+    },
+    aduana: async (...args) => {
+      const said = { out: '', err: '' }
+      const code = await run(args, {
+        program: 'aduana',
+        env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token' },
+        out: (line) => {
+          said.out += `${line}\n`
+        },
+        err: (line) => {
+          said.err += line
+        },
+        columns: () => undefined,
+        signal: new AbortController().signal,
+      })
+      return { code, ...said }
+    },
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
