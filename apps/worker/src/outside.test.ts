@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
 import { undoImport } from '@aduana/jobs/undo'
@@ -9,7 +8,9 @@ import {
   type Announcing,
   createOutsideSystem,
   type OutsideSystem,
+  outsideMetric,
   type Result,
+  twiceMetric,
 } from '@aduana/testkit/outside'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
@@ -18,26 +19,6 @@ import { metricsOf, productionFile } from './testing/metrics.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
-/** A metric that is computed outside, from production. */
-const external = (code: string): MetricDefinitionInput => ({
-  code,
-  title: { en: code, es: code },
-  runner: 'external',
-  expression: { type: 'aggregate', op: 'sum', series: 'production.quantity' },
-})
-/** One that Aduana computes from it. */
-const twice = (metric: string): MetricDefinitionInput => ({
-  code: `${metric}_twice`,
-  title: { en: metric, es: metric },
-  expression: {
-    type: 'arithmetic',
-    op: 'multiply',
-    of: [
-      { type: 'metric', metric },
-      { type: 'constant', value: 2 },
-    ],
-  },
-})
 const GOOD: readonly Result[] = [
   ['2024-01-01', '10.50'],
   ['2024-01-02', '-3'],
@@ -66,7 +47,7 @@ let request: MetricRunRequest
 beforeEach(async () => {
   count += 1
   metric = `outside.m${count}`
-  await outside.save(external(metric), twice(metric))
+  await outside.save(outsideMetric(metric), twiceMetric(metric))
   await outside.system.import(production(count, count), { dataset: 'production' })
   request = await outside.runner.next(metric)
 })

@@ -54,6 +54,28 @@ export interface OutsideSystem {
   close(): Promise<void>
 }
 
+/** A metric that is computed outside, from production. */
+export const outsideMetric = (code: string): MetricDefinitionInput => ({
+  code,
+  title: { en: code, es: code },
+  runner: 'external',
+  expression: { type: 'aggregate', op: 'sum', series: 'production.quantity' },
+})
+
+/** One that Aduana computes from another: twice its values. */
+export const twiceMetric = (metric: string): MetricDefinitionInput => ({
+  code: `${metric}_twice`,
+  title: { en: metric, es: metric },
+  expression: {
+    type: 'arithmetic',
+    op: 'multiply',
+    of: [
+      { type: 'metric', metric },
+      { type: 'constant', value: 2 },
+    ],
+  },
+})
+
 /** Make one on an emulator. */
 export async function createOutsideSystem(
   s3: TestS3,

@@ -1,7 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
-import { createOutsideSystem, type OutsideSystem, type Result } from '@aduana/testkit/outside'
+import {
+  createOutsideSystem,
+  type OutsideSystem,
+  outsideMetric,
+  type Result,
+  twiceMetric,
+} from '@aduana/testkit/outside'
 import type { TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
 import { brokenGuarantees } from '../guarantees.ts'
@@ -28,29 +33,7 @@ export async function openOutside(s3: TestS3): Promise<OutsideSystem> {
 
 /** Save metrics that are computed outside, each with one that Aduana computes from it. */
 export async function saveOutside({ save }: OutsideSystem, codes: readonly string[]): Promise<void> {
-  const outside = codes.map(
-    (code): MetricDefinitionInput => ({
-      code,
-      title: { en: code, es: code },
-      runner: 'external',
-      expression: { type: 'aggregate', op: 'sum', series: 'production.quantity' },
-    }),
-  )
-  const inside = codes.map(
-    (metric): MetricDefinitionInput => ({
-      code: `${metric}_twice`,
-      title: { en: metric, es: metric },
-      expression: {
-        type: 'arithmetic',
-        op: 'multiply',
-        of: [
-          { type: 'metric', metric },
-          { type: 'constant', value: 2 },
-        ],
-      },
-    }),
-  )
-  await save(...outside, ...inside)
+  await save(...codes.map(outsideMetric), ...codes.map(twiceMetric))
 }
 
 /** Accept a file of production: what depends on it has runs when it is loaded. */
