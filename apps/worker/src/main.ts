@@ -69,7 +69,7 @@ async function start(
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
   resources.add('artifact store', closeStore)
-  const outside = openOutsideFiles(settings)
+  const outside = await openOutsideFiles(settings)
   resources.add('outside files', () => outside?.close())
   const workFolder = await claimWorkFolder(dataDir)
 
@@ -134,7 +134,7 @@ async function start(
   })
   resources.add('dispatcher', () => dispatcher.stop())
 
-  startMetrics(settings, { db, pool, logger, worker, queue, resources })
+  await startMetrics(settings, { db, pool, logger, worker, queue, resources })
 
   const observer = createQueueObserver(queue)
   resources.add('observer', () => observer.close())

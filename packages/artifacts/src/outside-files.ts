@@ -1,7 +1,5 @@
 import type { Readable } from 'node:stream'
 import type { ArtifactSettings } from '@aduana/runtime/config'
-import { createS3Client } from './s3-client.ts'
-import { openObject } from './s3-read.ts'
 
 /** Files that others have left in buckets of theirs. */
 export interface OutsideFiles {
@@ -11,9 +9,14 @@ export interface OutsideFiles {
 }
 
 /** What is to be read with the credentials of this process; undefined when the settings name no region. */
-export function openOutsideFiles(settings: ArtifactSettings): OutsideFiles | undefined {
+export async function openOutsideFiles(settings: ArtifactSettings): Promise<OutsideFiles | undefined> {
   const { AWS_REGION: region, AWS_ENDPOINT_URL: endpoint, ADUANA_S3_PATH_STYLE: pathStyle } = settings
   if (region === undefined) return undefined
+  // Loaded only where it is needed, as the client of an artifact store in S3 is.
+  const [{ createS3Client }, { openObject }] = await Promise.all([
+    import('./s3-client.ts'),
+    import('./s3-read.ts'),
+  ])
   const client = createS3Client({ region, endpoint, pathStyle })
   return {
     open: (url) => {
