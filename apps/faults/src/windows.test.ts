@@ -1,4 +1,5 @@
-import { createTestSystem } from '@aduana/testkit/system'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { until } from '@aduana/testkit/until'
 import { expect, test } from 'vitest'
 import { createRandom } from './driver/random.ts'
 import { brokenGuarantees } from './guarantees.ts'
@@ -47,3 +48,36 @@ test('a hundred imports at once with windows that overlap leave what they leave 
     await system.close()
   }
 })
+
+test('rejects of a file are superseded by the last of two that take its last days at once', async () => {
+  const system = await createTestSystem()
+  const { pool } = system.database
+  const day = (date: string, lot: string, shift = '1') => `${date};M001;W0001;${shift};PVC;${lot};1;1;`
+  const file = (...rows: string[]) => `${[HEADER, ...rows].join('\n')}\n`
+  const acceptedAs = (...rows: string[]) => system.accept(file(...rows), { dataset: 'production' })
+  try {
+    const frozen = await system.startWorker({ ADUANA_FAIL_POINTS: 'load.before-commit:2=stop' })
+    const good = Array.from({ length: 19 }, (_, index) => day('2024-01-01', `A${index}`))
+    const first = await acceptedAs(...good, day('2024-01-02', 'B'), day('2024-01-02', 'C', '7'))
+    expect(await system.finished(first)).toMatchObject({ status: 'COMPLETED' })
+    const second = await acceptedAs(day('2024-01-01', 'D'))
+    await frozen.untilFrozen()
+
+    await system.startWorker()
+    const third = await acceptedAs(day('2024-01-02', 'E'))
+    await until(() => waitsForLock(pool), { what: 'the third import waits for the second' })
+    frozen.signal('SIGCONT')
+    for (const id of [second, third]) expect((await system.finished(id)).status).toBe('COMPLETED')
+    const rejects = await pool.query('select job_id, state, superseded_by from quarantined_records')
+    expect(rejects.rows).toEqual([{ job_id: first, state: 'superseded', superseded_by: third }])
+    expect(await brokenGuarantees(pool, system.store)).toEqual([])
+  } finally {
+    await system.close()
+  }
+})
+
+async function waitsForLock(pool: TestSystem['database']['pool']): Promise<boolean> {
+  const found = await pool.query(`select from pg_stat_activity
+    where datname = current_database() and application_name = 'aduana worker' and wait_event_type = 'Lock'`)
+  return found.rowCount === 1
+}

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -57,11 +56,6 @@ async function untilRunEnded(zombie: ProductProcess, from: number): Promise<void
   })
 }
 
-async function isStopped(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return /^State:\s+T/m.test(status)
-}
-
 describe.concurrent('a worker that stands still longer than its locks live', { timeout: 240_000 }, () => {
   test.for(FREEZES)(
     'stopped at %s (%s), changes nothing when it goes on',
@@ -70,7 +64,7 @@ describe.concurrent('a worker that stands still longer than its locks live', { t
       try {
         const story = STORIES[name]
         const zombie = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=stop` })
-        await until(() => isStopped(zombie.pid), { what: 'the worker stands still', within: WITHIN })
+        await zombie.untilFrozen(WITHIN)
         const other = await system.startWorker()
         await story.meanwhile?.(system)
         await story.end(system)

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { readJob } from '@aduana/jobs/read'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -103,10 +102,7 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
       const { worker, before, second, state } = await prepare(system, 'replaced', 'undo.before-commit=stop')
       its(await system.finished(second, 60_000)).toMatchObject({ status: 'COMPLETED' })
       const undo = await askUndo(system, second)
-      await until(async () => /^State:\s+T/m.test(await readFile(`/proc/${worker.pid}/status`, 'utf8')), {
-        within: 60_000,
-        what: 'the worker has frozen',
-      })
+      await worker.untilFrozen(60_000)
       await system.startWorker()
       its(await system.finished(undo, 120_000)).toMatchObject({ status: 'COMPLETED' })
       const told = worker.lines.length

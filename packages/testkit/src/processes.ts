@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
@@ -14,6 +15,8 @@ export interface ProductProcess {
   signal(name: NodeJS.Signals): void
   /** Wait until it logs an event of this name. */
   untilLogged(event: string, within?: number): Promise<void>
+  /** Wait until a signal has frozen it: it runs on when SIGCONT comes. */
+  untilFrozen(within?: number): Promise<void>
   /** Ask it to stop and wait until it has; kill it when it does not within ten seconds. */
   stop(): Promise<void>
 }
@@ -22,7 +25,7 @@ export interface ProductProcess {
 export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
   const main = fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
   const { PATH, NODE_OPTIONS } = process.env
-  const child = spawn(process.execPath, ['--enable-source-maps', main], {
+  const child = spawn(process.execPath, [main], {
     env: { PATH, NODE_OPTIONS, ADUANA_PARENT_PID: String(process.pid), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -52,6 +55,12 @@ export function startProduct(app: 'api' | 'worker', environment: Record<string, 
         },
         { within, what: `${app} logs ${event}` },
       )
+    },
+    untilFrozen: async (within) => {
+      await until(async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8')), {
+        ...(within === undefined ? {} : { within }),
+        what: `${app} stands still`,
+      })
     },
     stop: async () => {
       if (ended) return

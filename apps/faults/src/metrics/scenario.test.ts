@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { Metric } from '@aduana/contracts/metrics/http'
 import { startApi, type TestApi } from '@aduana/testkit/api'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
-import { until } from '@aduana/testkit/until'
 import { expect, test } from 'vitest'
 import { createRandom, type Random } from '../driver/random.ts'
 import { lostOrDoubledRuns, wrongAboutWhatIsLacking } from '../testing/metrics/accounts.ts'
@@ -136,7 +134,7 @@ async function runnersDieAndFreeze(
   const half = Math.ceil(changes.length / 2)
   await scenario.send(changes.slice(0, half))
   expect(await doomed.exited).toMatchObject({ signal: 'SIGKILL' })
-  await until(() => isStopped(frozen.pid), { what: 'a worker stands still', within: WITHIN })
+  await frozen.untilFrozen(WITHIN)
   expect(await freshness.unexplained()).toEqual([])
   if (random.chance(0.5)) await system.redis.wipe()
   await Promise.all([system.startWorker(), system.startWorker()])
@@ -145,10 +143,6 @@ async function runnersDieAndFreeze(
   await scenario.settled()
   expect(await freshness.unexplained()).toEqual([])
   expect(await wrongAboutWhatIsLacking(system.database.pool)).toEqual([])
-}
-
-async function isStopped(pid: number): Promise<boolean> {
-  return /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8'))
 }
 
 /** A change of weeks ago that no other dataset has one beside: what needs both expires, and goes on when one comes after all. */
