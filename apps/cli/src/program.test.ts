@@ -103,21 +103,14 @@ describe('aduana import', () => {
       form = sent
     })
     const file = await fileWith('a;b\n1;2\n')
-    const result = await aduana([
-      'import',
-      file,
-      '-d',
-      'production',
-      '--from',
-      '2026-01-01',
-      '--to',
-      '2026-02-01',
-    ])
+    const fields = ['-d', 'production', '--from', '2026-01-01', '--to', '2026-02-01', '--expect-records', '3']
+    const result = await aduana(['import', file, ...fields])
     expect(result).toMatchObject({ code: 2 })
     expect(result.out).toContain('1 records in quarantine')
     for (const part of [
       'name="dataset"\r\n\r\nproduction\r\n',
       'name="from"\r\n\r\n2026-01-01\r\n',
+      'name="expectedRecords"\r\n\r\n3\r\n',
       '\r\n\r\na;b\n1;2\n\r\n',
     ])
       expect(form).toContain(part)
