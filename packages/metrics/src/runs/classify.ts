@@ -9,6 +9,8 @@ export interface LockedRun {
   metric_id: string
   status: RunStatus
   attempt: number
+  /** Who computes it, once that is known. */
+  runner: string | null
   /** The import of its results, once they are announced. */
   job_id: string | null
 }
@@ -22,7 +24,7 @@ export async function lockRunsOf(
   events: readonly { runId: string }[],
 ): Promise<Map<string, LockedRun>> {
   const ids = events.map(({ runId }) => runId)
-  const rows = await sql<LockedRun>`select id, metric_id, status, attempt, job_id from metric_runs
+  const rows = await sql<LockedRun>`select id, metric_id, status, attempt, runner, job_id from metric_runs
     where id = any (${ids}::uuid[]) order by id for no key update`.execute(tx)
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
 }

@@ -67,6 +67,8 @@ test('events may come in any order', async () => {
   expect(await alive(1, 0.7)).toBe('applied')
   expect(await alive(1, 0.2)).toBe('applied')
   expect(await run()).toMatchObject({ status: 'RUNNING', progress: '0.7000', started_at: expect.any(Date) })
+  expect(await started()).toBe('applied')
+  expect(await run()).toMatchObject({ runner: 'one', progress: '0.7000' })
   expect(await started()).toBe('duplicate')
   expect(await completed()).toBe('applied')
 })

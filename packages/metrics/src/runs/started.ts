@@ -10,8 +10,8 @@ import { changeRuns } from './transitions.ts'
 export const BEGUN = sql<Date>`least(own.at, clock_timestamp())`
 
 /**
- * Runners have begun: REQUESTED runs become RUNNING. From then on what changes beneath is for the next run. Answers what
- * became of each event, in their order. @throws RunEventError for a run or an attempt that does not exist
+ * Runners have begun: REQUESTED runs become RUNNING. From then on what changes beneath is for the next run. Of a run whose
+ * first sign of life came before, this tells who computes it. Answers what became of each event, in their order. @throws RunEventError for a run or an attempt that does not exist
  */
 export async function runsStarted(tx: Tx, events: readonly MetricRunStarted[]): Promise<RunEventOutcome[]> {
   const runs = await lockRunsOf(tx, events)
@@ -20,7 +20,8 @@ export async function runsStarted(tx: Tx, events: readonly MetricRunStarted[]): 
     const run = runOfEvent(runs, event)
     if (typeof run === 'string') return run
     if (run.status === 'TIMED_OUT') return 'overtaken'
-    if (run.status !== 'REQUESTED' || begin.has(run.id)) return 'duplicate'
+    const known = run.status !== 'REQUESTED' && run.runner !== null
+    if (known || begin.has(run.id)) return 'duplicate'
     begin.set(run.id, event)
     return 'applied'
   })
@@ -42,9 +43,9 @@ async function write(tx: Tx, events: readonly MetricRunStarted[]): Promise<void>
     at: new Date(at),
     runner,
   }))
-  await changeRuns(tx, own, ['REQUESTED'], {
+  await changeRuns(tx, own, ['REQUESTED', 'RUNNING'], {
     status: 'RUNNING',
-    started_at: BEGUN,
+    started_at: sql<Date>`least(started_at, ${BEGUN})`,
     last_heartbeat_at: sql<Date>`clock_timestamp()`,
     runner: sql<string>`own.runner`,
   })
