@@ -1,13 +1,26 @@
 import { readFile } from 'node:fs/promises'
 import { FAIL_POINTS } from '@aduana/runtime/fail-points'
 import { createTestSystem } from '@aduana/testkit/system'
+import { until } from '@aduana/testkit/until'
 import { describe, expect, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { KILLS, MORE_KILLS, placeOf } from './testing/kills.ts'
-import { STORIES } from './testing/stories.ts'
+import { atPlace, inLanes, openLane } from './testing/lane.ts'
+import { STORIES, type StoryName } from './testing/stories.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
 vi.setConfig({ maxConcurrency: 8 })
+
+const WITHIN = 120_000
+/** Each takes over from the one before: so many die in one installation. */
+const MOST_DEATHS = 6
+
+const names = [...new Set(KILLS.map(({ story }) => story))]
+const LANES: [places: string[], story: StoryName][] = names.flatMap((name) =>
+  inLanes(KILLS.filter(({ story }) => story === name).map(placeOf), MOST_DEATHS).map(
+    (places): [string[], StoryName] => [places, name],
+  ),
+)
 
 test('there is no fail point at which no process is killed', async () => {
   const killed = new Set(KILLS.map(({ point }) => point))
@@ -16,19 +29,25 @@ test('there is no fail point at which no process is killed', async () => {
   expect(FAIL_POINTS.filter((point) => !killed.has(point) && !others.includes(`'${point}`))).toEqual([])
 })
 
-describe.concurrent('a process killed with SIGKILL', { timeout: 240_000 }, () => {
-  test.for(KILLS.map((kill) => [placeOf(kill), kill.story] as const))(
-    'at %s (%s) leaves what a run without the kill leaves',
-    async ([place, name], { expect }) => {
+describe.concurrent('processes killed with SIGKILL one after the other', { timeout: 600_000 }, () => {
+  test.for(LANES)(
+    'at %s (%s) leave what a run without the kills leaves',
+    async ([places, name], { expect }) => {
       const system = await createTestSystem()
+      const story = STORIES[name](system)
+      const lane = openLane(system, 'kill', story.start)
       try {
-        const story = STORIES[name]
-        const doomed = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=kill` })
-        expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
-        await story.meanwhile?.(system)
-        await system.startWorker()
-        await story.end(system)
-        expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+        let doomed = await lane.next(places[0])
+        for (const [index, place] of places.entries())
+          await atPlace(place, async () => {
+            await story.begin(index + 1, lane.fail)
+            await until(() => !doomed.alive(), { what: 'the process is killed', within: WITHIN })
+            expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
+            await story.meanwhile?.(index + 1)
+            doomed = await lane.next(places[index + 1])
+            await story.end(index + 1)
+            expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+          })
       } finally {
         await system.close()
       }

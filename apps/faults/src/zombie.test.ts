@@ -4,6 +4,7 @@ import { until } from '@aduana/testkit/until'
 import { describe, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
+import { atPlace, inLanes, openLane } from './testing/lane.ts'
 import { STORIES, type StoryName } from './testing/stories.ts'
 
 vi.setConfig({ maxConcurrency: 8 })
@@ -13,27 +14,27 @@ const BLOCKED_MS = 15_000
 const WITHIN = 120_000
 
 const FREEZES: readonly (readonly [place: string, story: StoryName])[] = [
-  ['stage.before-work:parse/2', 'replacement'],
-  ['stage.before-commit:parse/2', 'replacement'],
-  ['stage.before-work:validate/2', 'replacement'],
-  ['stage.before-commit:validate/2', 'replacement'],
+  ['stage.before-work:parse', 'replacement'],
+  ['stage.before-commit:parse', 'replacement'],
+  ['stage.before-work:validate', 'replacement'],
+  ['stage.before-commit:validate', 'replacement'],
   ['artifact.before-rename:clean.parquet', 'first'],
   ['quarantine.after-copy', 'first'],
-  ['stage.before-commit:quarantine/2', 'replacement'],
-  ['stage.before-work:load/2', 'replacement'],
-  ['load.during-copy:2', 'replacement'],
-  ['load.before-commit:2', 'replacement'],
-  ['load.before-commit:2', 'exchange'],
-  ['load.before-commit:2', 'merge'],
-  ['load.after-commit:2', 'replacement'],
-  ['stage.before-commit:fan-out/2', 'replacement'],
+  ['stage.before-commit:quarantine', 'replacement'],
+  ['stage.before-work:load', 'replacement'],
+  ['load.during-copy', 'replacement'],
+  ['load.before-commit', 'replacement'],
+  ['load.before-commit', 'exchange'],
+  ['load.before-commit', 'merge'],
+  ['load.after-commit', 'replacement'],
+  ['stage.before-commit:fan-out', 'replacement'],
   ['stage.before-fail', 'refusal'],
   ['dispatch.before-commit', 'first'],
 ]
 
 const BLOCKS: typeof FREEZES = [
-  ['stage.before-work:validate/2', 'replacement'],
-  ['load.before-commit:2', 'replacement'],
+  ['stage.before-work:validate', 'replacement'],
+  ['load.before-commit', 'replacement'],
 ]
 
 /** Everything that a zombie must not change. */
@@ -56,25 +57,43 @@ async function untilRunEnded(zombie: ProductProcess, from: number): Promise<void
   })
 }
 
-describe.concurrent('a worker that stands still longer than its locks live', { timeout: 240_000 }, () => {
-  test.for(FREEZES)(
-    'stopped at %s (%s), changes nothing when it goes on',
-    async ([place, name], { expect }) => {
+/** Each freezes after the one before has gone on: so many in one installation. */
+const MOST_FREEZES = 4
+
+const names = [...new Set(FREEZES.map(([, story]) => story))]
+const LANES = names.flatMap((name) =>
+  inLanes(
+    FREEZES.filter(([, story]) => story === name).map(([place]) => place),
+    MOST_FREEZES,
+  ).map((places) => [places, name] as const),
+)
+
+describe.concurrent('workers that stand still longer than their locks live', { timeout: 600_000 }, () => {
+  test.for(LANES)(
+    'stopped at %s (%s), change nothing when they go on',
+    async ([places, name], { expect }) => {
       const system = await createTestSystem()
+      const story = STORIES[name](system)
+      const lane = openLane(system, 'stop', story.start)
       try {
-        const story = STORIES[name]
-        const zombie = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=stop` })
-        await zombie.untilFrozen(WITHIN)
-        const other = await system.startWorker()
-        await story.meanwhile?.(system)
-        await story.end(system)
-        const before = await state(system)
-        const from = zombie.lines.length
-        zombie.signal('SIGCONT')
-        await untilRunEnded(zombie, from)
-        expect(await state(system)).toEqual(before)
-        expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
-        await other.stop()
+        let zombie = await lane.next(places[0])
+        for (const [index, place] of places.entries())
+          await atPlace(place, async () => {
+            await story.begin(index + 1, lane.fail)
+            await zombie.untilFrozen(WITHIN)
+            const other = await lane.next(places[index + 1])
+            await story.meanwhile?.(index + 1)
+            await story.end(index + 1)
+            const before = await state(system)
+            const from = zombie.lines.length
+            zombie.signal('SIGCONT')
+            await untilRunEnded(zombie, from)
+            expect(await state(system)).toEqual(before)
+            expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+            const [leaves, goesOn] = index + 1 < places.length ? [zombie, other] : [other, zombie]
+            await leaves.stop()
+            zombie = goesOn
+          })
         const id = await system.accept(sample('later'), { dataset: 'production' })
         expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
         expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
@@ -86,14 +105,16 @@ describe.concurrent('a worker that stands still longer than its locks live', { t
   )
 
   test.for(BLOCKS)(
-    'its event loop blocked at %s (%s), loads nothing twice',
+    'their event loop blocked at %s (%s), load nothing twice',
     async ([place, name], { expect }) => {
       const system = await createTestSystem()
+      const story = STORIES[name](system)
+      const lane = openLane(system, `block-${BLOCKED_MS}`, story.start)
       try {
-        const story = STORIES[name]
-        await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=block-${BLOCKED_MS}` })
-        await system.startWorker()
-        await story.end(system)
+        await lane.next(place)
+        await story.begin(1, lane.fail)
+        await lane.next()
+        await story.end(1)
         expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
       } finally {
         await system.close()

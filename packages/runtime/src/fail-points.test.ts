@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { armFailPoint, armFailPointsFrom, disarmFailPoints, failPoint } from './fail-points.ts'
 
@@ -37,6 +40,18 @@ test('a detail stands for all that begin with it and a slash', async () => {
   await failPoint('stage.before-commit', 'load/12')
   await expect(failPoint('stage.before-commit', 'load/1')).rejects.toThrow('(load/1)')
   await expect(failPoint('stage.before-work', 'load/12')).rejects.toThrow('(load/12)')
+})
+
+test('an action with a path waits until there is such a file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'aduana-fail-points-'))
+  try {
+    armFailPointsFrom(`load.after-copy=throw?${join(folder, 'now')}`)
+    await failPoint('load.after-copy')
+    await writeFile(join(folder, 'now'), '')
+    await expect(failPoint('load.after-copy')).rejects.toThrow('fail point')
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 test('a point that blocks lets nothing else run in the meantime', async () => {

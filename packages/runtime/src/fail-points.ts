@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+
 /**
  * Named places where a test can make the product fail as the world would: die, hang, throw.
  * Nothing happens at a point unless a test process has armed it; then the cost is one look at a map.
@@ -84,12 +86,14 @@ export async function failPoint(point: FailPoint, detail = ''): Promise<void> {
  * that begin with it and a slash: `stage.before-work:load` for every import's load. Each acts once. The actions:
  * `kill` (SIGKILL to ourselves), `stop` (SIGSTOP to ourselves; whoever sends SIGCONT lets us go on), `block-<ms>`
  * (nothing else runs in the process for so long), `exhaust` (take memory until the process dies of it), `throw`,
- * `hang`, `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would.
+ * `hang`, `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would. With a path behind it
+ * (`kill?/tmp/now`) an action waits for its hour: the point does nothing while there is no such file.
  * @throws Error on an unknown point or action
  */
 export function armFailPointsFrom(text: string): void {
   for (const part of text.split(',').filter(Boolean)) {
-    const [place = '', action = ''] = part.split('=')
+    const [place = '', what = ''] = part.split('=')
+    const [action = '', hour] = what.split('?')
     const [name = '', wanted] = place.split(':')
     const point = FAIL_POINTS.find((known) => known === name)
     if (!point) throw new Error(`unknown fail point "${name}"`)
@@ -99,6 +103,7 @@ export function armFailPointsFrom(text: string): void {
     armFailPoint(point, async (detail) => {
       if (earlier) await earlier(detail)
       if (done || (wanted !== undefined && wanted !== detail && !detail.startsWith(`${wanted}/`))) return
+      if (hour !== undefined && !existsSync(hour)) return
       done = true
       await act(detail)
     })

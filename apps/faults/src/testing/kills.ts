@@ -4,7 +4,7 @@ import type { StoryName } from './stories.ts'
 /** A place at which a process is killed, and what goes on there. */
 export interface Kill {
   point: FailPoint
-  /** Only at this detail of the point; the second import of a story is meant where a story has two. */
+  /** Only at this detail of the point. */
   detail?: string
   story: StoryName
 }
@@ -38,23 +38,23 @@ export const KILLS: readonly Kill[] = [
   ...at('first', 'load.after-copy'),
   ...at('first', 'queue.before-acknowledge', 'parse', 'load', 'fan-out'),
   ...at('first', 'queue.after-acknowledge', 'validate', 'load'),
-  ...at('replacement', 'stage.before-work', ...STAGES.map((stage) => `${stage}/2`), 'load/2'),
-  ...at('replacement', 'stage.before-commit', ...STAGES.map((stage) => `${stage}/2`)),
-  ...at('replacement', 'stage.after-commit', ...STAGES.map((stage) => `${stage}/2`)),
-  ...at('replacement', 'load.after-claim', '2'),
-  ...at('replacement', 'load.after-members', '2'),
-  ...at('replacement', 'load.before-image', '2'),
-  ...at('replacement', 'load.after-image', '2'),
-  ...at('replacement', 'load.before-transaction', '2'),
-  ...at('replacement', 'load.after-delete', '2'),
-  ...at('replacement', 'load.during-copy', '2'),
-  ...at('replacement', 'load.before-commit', '2'),
-  ...at('replacement', 'load.after-commit', '2'),
-  ...at('exchange', 'load.during-copy', '2'),
-  ...at('exchange', 'load.before-commit', '2'),
-  ...at('merge', 'load.during-copy', '2'),
-  ...at('merge', 'load.before-commit', '2'),
-  ...at('line', 'load.after-park', '2'),
+  ...at('replacement', 'stage.before-work', ...STAGES, 'load'),
+  ...at('replacement', 'stage.before-commit', ...STAGES),
+  ...at('replacement', 'stage.after-commit', ...STAGES),
+  ...at('replacement', 'load.after-claim'),
+  ...at('replacement', 'load.after-members'),
+  ...at('replacement', 'load.before-image'),
+  ...at('replacement', 'load.after-image'),
+  ...at('replacement', 'load.before-transaction'),
+  ...at('replacement', 'load.after-delete'),
+  ...at('replacement', 'load.during-copy'),
+  ...at('replacement', 'load.before-commit'),
+  ...at('replacement', 'load.after-commit'),
+  ...at('exchange', 'load.during-copy'),
+  ...at('exchange', 'load.before-commit'),
+  ...at('merge', 'load.during-copy'),
+  ...at('merge', 'load.before-commit'),
+  ...at('line', 'load.after-park'),
   ...at('line', 'dispatch.after-wake'),
   ...at('refusal', 'stage.before-fail'),
   ...at('refusal', 'stage.after-fail'),

@@ -1,19 +1,21 @@
 import { cancelJob } from '@aduana/jobs/cancel'
-import { startApi } from '@aduana/testkit/api'
+import { startApi, type TestApi } from '@aduana/testkit/api'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect } from 'vitest'
 import { hopeless, month, orders, sample } from '../production-file.ts'
 
-/** What goes on while a process is killed, and what must come of it. */
+/** What goes on in an installation, turn by turn from 1, while a process fails in each, and what must come of it. */
 export interface Story {
-  /** Start the process that will die, with these settings, and bring it to the place where it does. */
-  begin(system: TestSystem, settings: Record<string, string>): Promise<ProductProcess>
-  /** Between the death and the recovery: what was there before is still there, or all of the new is. */
-  meanwhile?(system: TestSystem): Promise<void>
-  /** Once workers are there again: wait for the end, and check it. */
-  end(system: TestSystem): Promise<void>
+  /** Start a process that will fail. Those that were started before it have ended, or will not be the ones to fail. */
+  start(settings: Record<string, string>): Promise<ProductProcess>
+  /** Bring the newest process to the place where it fails; after `fail` it does when it passes it. */
+  begin(turn: number, fail: () => Promise<void>): Promise<void>
+  /** Between the failure and the recovery: what was there before is still there, or all of the new is. */
+  meanwhile?(turn: number): Promise<void>
+  /** Once another process is there: wait for the end, and check it. */
+  end(turn: number): Promise<void>
 }
 
 export type StoryName =
@@ -49,147 +51,196 @@ async function allEnd(system: TestSystem, status: string, jobs: number): Promise
   for (const id of ids) expect((await system.finished(id, WITHIN)).status).toBe(status)
 }
 
-/** Two imports of the same worker, of which the second is the one that it does not live to end. */
-function second(first: string, then: string, form: { dataset: string }): Pick<Story, 'begin'> {
+/** The tag of the rows that a turn brings: `a_`, `b_` … */
+const tagOf = (turn: number) => `${String.fromCharCode(96 + turn)}_`
+
+/** In each turn an import takes the place of the one before. */
+function replacing(
+  system: TestSystem,
+  { file, dataset, holds }: { file: (turn: number) => string; dataset: string; holds: Holds },
+): Story {
+  const bring = (turn: number) => system.accept(file(turn), { dataset })
   return {
-    begin: async (system, settings) => {
-      const doomed = await system.startWorker(settings)
-      const id = await system.accept(first, form)
-      expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
-      await system.accept(then, form)
-      return doomed
+    start: system.startWorker,
+    begin: async (turn, fail) => {
+      if (turn === 1) expect((await system.finished(await bring(0), WITHIN)).status).toBe('COMPLETED')
+      await fail()
+      await bring(turn)
+    },
+    meanwhile: async (turn) => expect([holds.of(turn - 1), holds.of(turn)]).toContain(await holds.found()),
+    end: async (turn) => {
+      await allEnd(system, 'COMPLETED', turn + 1)
+      expect(await holds.found()).toBe(holds.of(turn))
     },
   }
 }
 
-function replaced(rows: number, first: string, then: string): Story {
+/** What the target holds, in words, and what it is to hold after a turn. */
+interface Holds {
+  found(): Promise<string | undefined>
+  of(turn: number): string
+}
+
+const rowsOf = (system: TestSystem, rows: number): Holds => ({
+  found: () => tags(system),
+  of: (turn) => `${tagOf(turn + 1)} ${rows}`,
+})
+
+const replacement = (system: TestSystem): Story =>
+  replacing(system, {
+    file: (turn) => sample(tagOf(turn + 1)),
+    dataset: 'production',
+    holds: rowsOf(system, 300),
+  })
+
+const exchange = (system: TestSystem): Story =>
+  replacing(system, {
+    file: (turn) => month(tagOf(turn + 1), MONTH_ROWS),
+    dataset: 'production',
+    holds: rowsOf(system, MONTH_ROWS),
+  })
+
+const merge = (system: TestSystem): Story =>
+  replacing(system, {
+    file: (turn) => orders(turn + 1),
+    dataset: 'orders',
+    holds: {
+      of: (turn) => `${turn + 1}: 300`,
+      found: async () => {
+        const found = await system.database.pool.query<{ versions: string }>(
+          `select string_agg(distinct items_count::text, ' ') || ': ' || count(*) as versions from order_detail`,
+        )
+        return found.rows[0]?.versions
+      },
+    },
+  })
+
+/** In each turn an import brings a month of its own. */
+function first(system: TestSystem): Story {
+  const after = (turns: number) =>
+    Array.from({ length: turns }, (_, index) => `${tagOf(index + 1)} 300`).join(', ')
   return {
-    ...second(first, then, SAMPLE),
-    meanwhile: async (system) => expect([`old ${rows}`, `new ${rows}`]).toContain(await tags(system)),
-    end: async (system) => {
-      await allEnd(system, 'COMPLETED', 2)
-      expect(await tags(system)).toBe(`new ${rows}`)
+    start: system.startWorker,
+    begin: async (turn, fail) => {
+      await fail()
+      const ownMonth = `2024-${String(turn).padStart(2, '0')}`
+      await system.accept(sample(tagOf(turn)).replaceAll('2024-01', ownMonth), SAMPLE)
+    },
+    meanwhile: async (turn) => expect([after(turn - 1), after(turn)]).toContain(await tags(system)),
+    end: async (turn) => {
+      const id = (await jobIds(system)).at(turn - 1) ?? ''
+      expect(await system.finished(id, WITHIN)).toMatchObject({
+        status: 'COMPLETED',
+        counts: { records: 304, loaded: 300, inserted: 300, quarantined: 3, duplicates: 1, removed: 0 },
+      })
+      expect(await tags(system)).toBe(after(turn))
     },
   }
-}
-
-const first: Story = {
-  begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
-    await system.accept(sample('new'), SAMPLE)
-    return doomed
-  },
-  meanwhile: async (system) => expect(['', 'new 300']).toContain(await tags(system)),
-  end: async (system) => {
-    const [id = ''] = await jobIds(system)
-    expect(await system.finished(id, WITHIN)).toMatchObject({
-      status: 'COMPLETED',
-      counts: { records: 304, loaded: 300, inserted: 300, quarantined: 3, duplicates: 1, removed: 0 },
-    })
-    expect(await tags(system)).toBe('new 300')
-  },
-}
-
-const versions = async (system: TestSystem) => {
-  const found = await system.database.pool.query<{ versions: string }>(
-    `select string_agg(distinct items_count::text, ' ') || ': ' || count(*) as versions from order_detail`,
-  )
-  return found.rows[0]?.versions
-}
-
-const merge: Story = {
-  ...second(orders(1), orders(2), { dataset: 'orders' }),
-  meanwhile: async (system) => expect(['1: 300', '2: 300']).toContain(await versions(system)),
-  end: async (system) => {
-    await allEnd(system, 'COMPLETED', 2)
-    expect(await versions(system)).toBe('2: 300')
-  },
 }
 
 /** The window belongs to an import that starts tomorrow; the one behind it has to wait. */
-const line: Story = {
-  begin: async (system, settings) => {
-    const window = { from: '2024-01-01', to: '2024-01-04' }
-    const startAt = new Date(Date.now() + 86_400_000).toISOString()
-    await system.accept(sample('old'), { ...SAMPLE, ...window, startAt })
-    await system.accept(sample('new'), SAMPLE)
-    const doomed = await system.startWorker(settings)
-    await until(
-      async () => {
-        if (!doomed.alive()) return true
-        const waiting = await system.database.pool.query(`select from jobs where waiting_for = 'window'`)
-        return waiting.rowCount === 1
-      },
-      { what: 'the import stands in line', within: WITHIN },
-    )
-    await system.database.pool.query('update jobs set start_at = now() where start_at is not null')
-    return doomed
-  },
-  end: async (system) => {
-    await allEnd(system, 'COMPLETED', 2)
-    expect(await tags(system)).toBe('new 300')
-  },
+function line(system: TestSystem): Story {
+  const { pool } = system.database
+  return {
+    start: system.startWorker,
+    begin: async (turn, fail) => {
+      await fail()
+      const doomed = system.processes().at(-1)
+      const window = { from: '2024-01-01', to: '2024-01-04' }
+      const startAt = new Date(Date.now() + 86_400_000).toISOString()
+      await system.accept(sample(`old${turn}_`), { ...SAMPLE, ...window, startAt })
+      await system.accept(sample(tagOf(turn)), SAMPLE)
+      await until(
+        async () => {
+          if (!doomed?.alive()) return true
+          const waiting = await pool.query(`select from jobs where waiting_for = 'window'`)
+          return waiting.rowCount === 1
+        },
+        { what: 'the import stands in line', within: WITHIN },
+      )
+      await pool.query('update jobs set start_at = now() where start_at > now()')
+    },
+    end: async (turn) => {
+      await allEnd(system, 'COMPLETED', 2 * turn)
+      expect(await tags(system)).toBe(`${tagOf(turn)} 300`)
+    },
+  }
 }
 
-const refusal: Story = {
-  begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
-    await system.accept(hopeless('new'), SAMPLE)
-    return doomed
-  },
-  end: async (system) => {
-    await allEnd(system, 'FAILED', 1)
-    const stored = await system.database.pool.query('select from quarantined_records')
-    expect(stored.rowCount).toBe(10)
-    expect(await tags(system)).toBe('')
-  },
+function refusal(system: TestSystem): Story {
+  return {
+    start: system.startWorker,
+    begin: async (turn, fail) => {
+      await fail()
+      await system.accept(hopeless(tagOf(turn)), SAMPLE)
+    },
+    end: async (turn) => {
+      await allEnd(system, 'FAILED', turn)
+      const stored = await system.database.pool.query('select from quarantined_records')
+      expect(stored.rowCount).toBe(10 * turn)
+      expect(await tags(system)).toBe('')
+    },
+  }
 }
 
-const cancellation: Story = {
-  begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
-    const id = await system.accept(month('new', 1_200_000), SAMPLE)
-    await until(
-      async () => {
-        const busy = await system.database.pool.query(`select from stage_results where stage = 'validate'`)
-        return busy.rowCount === 1
-      },
-      { what: 'the validation has begun', within: WITHIN },
-    )
-    await cancelJob(system.database.db, system.admin, id)
-    return doomed
-  },
-  end: async (system) => {
-    await allEnd(system, 'CANCELLED', 1)
-    expect(await tags(system)).toBe('')
-  },
+function cancellation(system: TestSystem): Story {
+  const { db, pool } = system.database
+  return {
+    start: system.startWorker,
+    begin: async (turn, fail) => {
+      await fail()
+      const id = await system.accept(month(tagOf(turn), 1_200_000), SAMPLE)
+      await until(
+        async () => {
+          const busy = await pool.query(
+            `select from stage_results where stage = 'validate' and job_id = $1`,
+            [id],
+          )
+          return busy.rowCount === 1
+        },
+        { what: 'the validation has begun', within: WITHIN },
+      )
+      await cancelJob(db, system.admin, id)
+    },
+    end: async (turn) => {
+      await allEnd(system, 'CANCELLED', turn)
+      expect(await tags(system)).toBe('')
+    },
+  }
 }
 
 /** The API dies while it accepts a file. Its sender hears nothing, and sends the file again. */
-const upload: Story = {
-  begin: async (system, settings) => {
-    const api = await startApi(system, settings)
-    await expect(api.upload(sample('new'), SAMPLE)).rejects.toThrow('fetch failed')
-    return api.process
-  },
-  end: async (system) => {
-    const accepted = await jobIds(system)
-    const api = await startApi(system)
-    try {
-      const again = await api.upload(sample('new'), SAMPLE)
-      expect(again.status).toBe(accepted.length === 0 ? 202 : 409)
-    } finally {
-      await api.process.stop()
-    }
-    await allEnd(system, 'COMPLETED', 1)
-    expect(await tags(system)).toBe('new 300')
-  },
+function upload(system: TestSystem): Story {
+  let api: TestApi | undefined
+  const running = () => {
+    if (api === undefined) throw new Error('no API has been started')
+    return api
+  }
+  return {
+    start: async (settings) => {
+      if (api === undefined) await system.startWorker()
+      api = await startApi(system, settings)
+      return api.process
+    },
+    begin: async (turn, fail) => {
+      await fail()
+      await expect(running().upload(sample(tagOf(turn)), SAMPLE)).rejects.toThrow('fetch failed')
+    },
+    end: async (turn) => {
+      const accepted = await jobIds(system)
+      const again = await running().upload(sample(tagOf(turn)), SAMPLE)
+      expect(again.status).toBe(accepted.length < turn ? 202 : 409)
+      await allEnd(system, 'COMPLETED', turn)
+      expect(await tags(system)).toBe(`${tagOf(turn)} 300`)
+    },
+  }
 }
 
-export const STORIES: Record<StoryName, Story> = {
+/** The stories, each to be told in an installation of its own. */
+export const STORIES: Record<StoryName, (system: TestSystem) => Story> = {
   first,
-  replacement: replaced(300, sample('old'), sample('new')),
-  exchange: replaced(MONTH_ROWS, month('old', MONTH_ROWS), month('new', MONTH_ROWS)),
+  replacement,
+  exchange,
   merge,
   line,
   refusal,
