@@ -5,64 +5,64 @@
 //
 // Half are updates of two datasets with the metrics that come with the program; half are started, two heartbeats and
 // completed of runs of metrics that are computed outside. Needs a built tree (npm run build).
-import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startPostgres } from '../apps/local/src/postgres.mjs'
-import { startRedis } from '../apps/local/src/redis.mjs'
 import { inTransaction } from '../packages/db/dist/database.js'
 import { saveMetrics } from '../packages/metrics/dist/registry/metrics.js'
 import { saveSeries } from '../packages/metrics/dist/registry/series.js'
 import { acceptProjectionUpdate } from '../packages/metrics/dist/updates/accept.js'
-import { createOutsideSystem } from '../packages/testkit/dist/outside.js'
 import { until } from '../packages/testkit/dist/until.js'
+import { SendMessageBatchCommand, sendInBatches, startMessaging } from './emulator.mjs'
+import { givenNumbers, seconds } from './figures.mjs'
+import { onServices } from './services.mjs'
 
-const require = createRequire(new URL('../packages/messaging/package.json', import.meta.url))
-const { SendMessageBatchCommand } = require('@aws-sdk/client-sqs')
-
-const [EVENTS = 10_000, WORKERS = 1] = process.argv.slice(2).map(Number)
+const [EVENTS = 10_000, WORKERS = 1] = givenNumbers()
 const RUNS = Math.floor(EVENTS / 8)
 const UPDATES = EVENTS - RUNS * 4
 const WITHIN = 1_800_000
 
-const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
-const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: true })
-const redis = await startRedis({ dir: join(folder, 'redis'), persistent: true })
-process.env.TEST_DATABASE_URL = postgres.url
-process.env.TEST_REDIS_URL = redis.url
-const emulator = fork(new URL('emulator.mjs', import.meta.url))
-const [{ endpoint }] = await once(emulator, 'message')
-const s3 = {
-  endpoint,
-  addBucket: async () => 'none',
-  environment: () => ({
-    ADUANA_S3_PATH_STYLE: 'true',
-    AWS_REGION: 'us-east-1',
-    AWS_ENDPOINT_URL: endpoint,
-    AWS_ACCESS_KEY_ID: 'test',
-    AWS_SECRET_ACCESS_KEY: 'test secret',
-  }),
-}
-const outside = await createOutsideSystem(s3)
-const { system, messaging } = outside
-const { db, pool } = system.database
-const value = async (sql, values = []) => (await pool.query(sql, values)).rows[0]?.value
-const zero = (what, sql) =>
-  until(async () => Number(await value(`select count(*) as value from (${sql}) s`)) === 0, {
-    within: WITHIN,
-    what,
-  })
-
+const UNSENT = 'select from event_log where outbound and sent_at is null'
 const AT_WORK = `select from metric_runs where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
-  union all select from event_log where outbound and sent_at is null`
-const UNSENT = `select from event_log where outbound and sent_at is null`
+  union all ${UNSENT}`
+const COMMITS = 'select xact_commit as value from pg_stat_database where datname = current_database()'
+
+await onServices(async ({ own, addSystem }) => {
+  const { messaging, settings } = await startMessaging(own)
+  const system = await addSystem({ metrics: true, settings })
+  const { pool } = system.database
+  const value = async (sql) => Number((await pool.query(sql)).rows[0]?.value)
+  const none = (what, sql) =>
+    until(async () => (await value(`select count(*) as value from (${sql}) s`)) === 0, {
+      within: WITHIN,
+      what,
+    })
+
+  // A worker registers what comes with the program, and sends the requests; then it goes, and the events come.
+  const first = await system.startWorker({ ADUANA_SQS_QUEUE_URLS: '' })
+  const events = eventsOf(await askForRuns(system.database))
+  await none('the requests have left', UNSENT)
+  await first.stop()
+  await send(messaging, events)
+  const statements = await value(COMMITS)
+  await Promise.all(Array.from({ length: WORKERS }, () => system.startWorker()))
+  const began = performance.now()
+  const empty = async () => (await messaging.size(messaging.queueUrl)) === 0
+  await until(empty, { within: WITHIN, what: 'the queue is empty' })
+  const taken = performance.now() - began
+  await none('all has settled', AT_WORK)
+  const settled = performance.now() - began
+  await pool.query('select pg_stat_clear_snapshot()')
+  const commits = (await value(COMMITS)) - statements
+  const problems = await wrong(value, messaging)
+  const count = events.length
+  console.log(
+    `${count} events, ${WORKERS} ${WORKERS === 1 ? 'worker' : 'workers'}: ${Math.round((count / taken) * 1000)} events/s (${seconds(taken, 1)} s), all settled after ${seconds(settled, 1)} s, ${(commits / count).toFixed(2)} commits an event`,
+  )
+  for (const problem of problems) console.error(problem)
+  if (problems.length > 0) process.exitCode = 1
+})
 
 /** The metrics that are computed outside, each with a run that has been asked for. */
-async function askForRuns() {
+async function askForRuns({ db, pool }) {
   const metrics = Array.from({ length: RUNS }, (_, at) => ({
     code: `bench.m${at}`,
     title: { en: 'bench', es: 'bench' },
@@ -128,24 +128,18 @@ function shuffled(items) {
   return items
 }
 
-async function send(events) {
+async function send({ sqs, queueUrl }, events) {
   const bodies = events.map(([type, data]) =>
     JSON.stringify({ specversion: '1.0', id: randomUUID(), source: '/bench', type, data }),
   )
-  const sender = async () => {
-    for (let batch = bodies.splice(0, 10); batch.length > 0; batch = bodies.splice(0, 10))
-      await messaging.sqs.send(
-        new SendMessageBatchCommand({
-          QueueUrl: messaging.queueUrl,
-          Entries: batch.map((MessageBody, n) => ({ Id: String(n), MessageBody })),
-        }),
-      )
-  }
-  await Promise.all(Array.from({ length: 4 }, sender))
+  await sendInBatches(bodies, 4, (batch) => {
+    const Entries = batch.map((MessageBody, n) => ({ Id: String(n), MessageBody }))
+    return sqs.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }))
+  })
 }
 
 /** What is not as it must be. */
-async function wrong() {
+async function wrong(value, messaging) {
   const counts = {
     'updates that are missing or there twice': [
       `select count(*) as value from dataset_updates where event_key like 'load %'`,
@@ -161,49 +155,9 @@ async function wrong() {
   }
   const found = []
   for (const [what, [sql, wanted]] of Object.entries(counts)) {
-    const got = Number(await value(sql))
+    const got = await value(sql)
     if (got !== wanted) found.push(`${what}: ${got} in place of ${wanted}`)
   }
   const dead = await messaging.size(messaging.deadLetterUrl)
   return dead === 0 ? found : [...found, `${dead} dead letters`]
-}
-
-try {
-  // A worker registers what comes with the program, and sends the requests; then it goes, and the events come.
-  const first = await system.startWorker({ ADUANA_SQS_QUEUE_URLS: '' })
-  const runs = await askForRuns()
-  await zero('the requests have left', UNSENT)
-  await first.stop()
-  const events = eventsOf(runs)
-  const count = events.length
-  await send(events)
-  const statements = await value(
-    'select xact_commit as value from pg_stat_database where datname = current_database()',
-  )
-  const workers = await Promise.all(Array.from({ length: WORKERS }, () => system.startWorker()))
-  const began = performance.now()
-  await until(async () => (await messaging.size(messaging.queueUrl)) === 0, {
-    within: WITHIN,
-    what: 'the queue is empty',
-  })
-  const seconds = (performance.now() - began) / 1000
-  await zero('all has settled', AT_WORK)
-  const settled = (performance.now() - began) / 1000
-  await pool.query('select pg_stat_clear_snapshot()')
-  const commits =
-    (await value('select xact_commit as value from pg_stat_database where datname = current_database()')) -
-    statements
-  const problems = await wrong()
-  console.log(
-    `${count} events, ${WORKERS} ${WORKERS === 1 ? 'worker' : 'workers'}: ${Math.round(count / seconds)} events/s (${seconds.toFixed(1)} s), all settled after ${settled.toFixed(1)} s, ${(commits / count).toFixed(2)} commits an event`,
-  )
-  for (const problem of problems) console.error(problem)
-  if (problems.length > 0) process.exitCode = 1
-  await Promise.all(workers.map((worker) => worker.stop()))
-} finally {
-  await outside.close()
-  emulator.disconnect()
-  await postgres.stop()
-  await redis.stop()
-  await rm(folder, { recursive: true, force: true })
 }

@@ -7,15 +7,8 @@
 // Needs a built tree (npm run build).
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startPostgres } from '../apps/local/src/postgres.mjs'
-import { startRedis } from '../apps/local/src/redis.mjs'
-import { registerDatasets } from '../packages/datasets/dist/registry.js'
 import { production } from '../packages/datasets/dist/shipped/production.js'
 import { createDatabase, inTransaction } from '../packages/db/dist/database.js'
-import { migrate, readMigrations } from '../packages/db/dist/migrations.js'
 import { createPool } from '../packages/db/dist/pool.js'
 import { startOutbox } from '../packages/metrics/dist/outbox/outbox.js'
 import { runnerQueue } from '../packages/metrics/dist/outbox/runner-queue.js'
@@ -27,48 +20,40 @@ import { createMetricQueue } from '../packages/queue/dist/metric-queue.js'
 import { startMetricWorkers } from '../packages/queue/dist/metric-workers.js'
 import { createLogger } from '../packages/runtime/dist/logger.js'
 import { until } from '../packages/testkit/dist/until.js'
+import { givenNumbers, median, seconds, timed } from './figures.mjs'
 import {
   FEW_AGGREGATES,
   FROM,
   fillProduction,
   handWritten,
-  median,
   mixOfMetrics,
   series,
   TO,
-  timed,
 } from './production-metrics.mjs'
+import { onServices } from './services.mjs'
 
-const ROWS = Number(process.argv[2] ?? 2_000_000)
-const ROUNDS = Number(process.argv[3] ?? 3)
-const METRICS = Number(process.argv[4] ?? 1000)
+const [ROWS = 2_000_000, ROUNDS = 3, METRICS = 1000] = givenNumbers()
 const ALL = { from: FROM, to: TO }
 const PATIENCE = { within: 600_000, what: 'all runs have succeeded' }
 
-const definitions = mixOfMetrics(METRICS)
 const logger = createLogger({ name: 'bench', level: 'warn', pretty: false })
 const part = new AsyncLocalStorage()
 /** Statements by part, and the milliseconds that their connection was busy for it. */
 let parts = new Map()
 
-const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
-const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: true })
-const redis = await startRedis({ dir: join(folder, 'redis'), persistent: true })
-const ours = createPool({ url: postgres.url, max: 2, applicationName: 'bench', logger })
-const pool = createPool({ url: postgres.url, max: 10, applicationName: 'worker', logger })
-pool.on('connect', watchStatements)
-const db = createDatabase(pool)
-const closing = []
-try {
-  await migrate(postgres.url, await readMigrations(), logger)
-  await registerDatasets(db, [production])
+await onServices(async ({ redis, own, addDatabase }) => {
+  const { pool: ours, url } = await addDatabase()
+  const pool = createPool({ url, max: 10, applicationName: 'worker', logger })
+  pool.on('connect', watchStatements)
+  const db = await own('the connections', createDatabase(pool), (database) => database.destroy())
   await inTransaction(db, async (tx) => {
     for (const { code, column } of series.values())
       await saveSeries(tx, { code, title: { en: code, es: code }, dataset: production.code, column }, null)
-    await saveMetrics(tx, [...definitions.values()], null)
+    await saveMetrics(tx, [...mixOfMetrics(METRICS).values()], null)
   })
+  // Only now: metrics of days that are there ask for runs of their own.
   await fillProduction(ours, ROWS)
-  const worker = startWorker()
+  const worker = await startWorker({ db, pool, url, redis, own })
   console.log(`${ROWS} rows, one update of all days, ${METRICS} metrics`)
   const times = { update: [], hand: [], jobs: [] }
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -78,7 +63,7 @@ try {
     worker.handled = 0
     const began = performance.now()
     await part.run('decision', () => inTransaction(db, (tx) => acceptProjectionUpdate(tx, anUpdate())))
-    await until(async () => (await succeeded()) === METRICS * (round + 1), PATIENCE)
+    await until(async () => (await succeeded(ours)) === METRICS * (round + 1), PATIENCE)
     times.update.push(performance.now() - began)
     await until(() => worker.handled === METRICS, { within: 60_000, what: 'all jobs have ended' })
     times.jobs.push(performance.now() - began)
@@ -88,51 +73,42 @@ try {
   }
   const [update, hand, jobs] = [times.update, times.hand, times.jobs].map(median)
   console.log(
-    `all values in place after ${(update / 1000).toFixed(2)} s, the last job ended after ${(jobs / 1000).toFixed(2)} s; ${FEW_AGGREGATES.length} aggregates by hand ${(hand / 1000).toFixed(2)} s, ratio ${(update / hand).toFixed(1)}`,
+    `all values in place after ${seconds(update)} s, the last job ended after ${seconds(jobs)} s; ${FEW_AGGREGATES.length} aggregates by hand ${seconds(hand)} s, ratio ${(update / hand).toFixed(1)}`,
   )
-} finally {
-  for (const close of closing.toReversed()) await close()
-  await db.destroy()
-  await ours.end()
-  await redis.stop()
-  await postgres.stop()
-  await rm(folder, { recursive: true, force: true })
-}
+})
 
 function anUpdate() {
   const eventKey = randomUUID()
   return { eventKey, dataset: production.code, occurredAt: new Date().toISOString(), days: [ALL], rows: ROWS }
 }
 
-async function succeeded() {
-  const { rows } = await ours.query(
+async function succeeded(pool) {
+  const { rows } = await pool.query(
     `select count(*)::integer as n from metric_runs where status = 'SUCCEEDED'`,
   )
   return rows[0].n
 }
 
 /** What a worker starts for metrics, with the settings that it has unless told otherwise. */
-function startWorker() {
+async function startWorker({ db, pool, url, redis, own }) {
   const queue = { redisUrl: redis.url, prefix: 'bench', logger }
   const state = { handled: 0 }
-  part.run('jobs, and the rest of the runner', () => {
-    const runner = startRunner({ db, pool, logger, runner: 'bench', concurrency: 1 })
+  await part.run('jobs, and the rest of the runner', async () => {
+    const settings = { db, pool, logger, runner: 'bench', concurrency: 1 }
+    const runner = startRunner(settings)
     const handler = async (payload, signal) => {
       const left = await runner.handle(payload, signal)
       state.handled += 1
       return left
     }
     const workers = startMetricWorkers({ ...queue, concurrency: 1, handler })
-    closing.push(() => Promise.all([runner.stop(), workers.close()]))
+    await own('the runner', workers, () => Promise.all([runner.stop(), workers.close()]))
   })
-  part.run('delivery to the queue', () => {
-    const metricQueue = createMetricQueue(queue)
+  await part.run('delivery to the queue', async () => {
+    const metricQueue = await own('the queue', createMetricQueue(queue), (made) => made.close())
     const destinations = [runnerQueue(metricQueue)]
-    const outbox = startOutbox({ db, databaseUrl: postgres.url, destinations, logger })
-    closing.push(async () => {
-      await outbox.stop()
-      await metricQueue.close()
-    })
+    const outbox = startOutbox({ db, databaseUrl: url, destinations, logger })
+    await own('the outbox', outbox, (started) => started.stop())
   })
   return state
 }

@@ -7,86 +7,63 @@
 //
 // Needs a built tree (npm run build).
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startPostgres } from '../apps/local/src/postgres.mjs'
-import { migrate, readMigrations } from '../packages/db/dist/migrations.js'
-import { createPool } from '../packages/db/dist/pool.js'
 import { computeMetrics } from '../packages/metrics/dist/compute/compute.js'
-import { createLogger } from '../packages/runtime/dist/logger.js'
+import { givenNumbers, median, seconds, timed } from './figures.mjs'
 import {
   DAYS,
   FEW_AGGREGATES,
   FROM,
   fillProduction,
   handWritten,
-  median,
   mixOfMetrics,
   series,
   TO,
-  timed,
 } from './production-metrics.mjs'
+import { onServices } from './services.mjs'
 
-const ROWS = Number(process.argv[2] ?? 2_000_000)
-const ROUNDS = Number(process.argv[3] ?? 3)
-const METRICS = Number(process.argv[4] ?? 1000)
-const ALL = [{ from: FROM, to: TO }]
-const FEW = [{ from: '2026-03-20', to: '2026-03-23' }]
+const [ROWS = 2_000_000, ROUNDS = 3, METRICS = 1000] = givenNumbers()
+const ALL = { from: FROM, to: TO }
+const FEW = { from: '2026-03-20', to: '2026-03-23' }
 
-const seconds = (milliseconds) => (milliseconds / 1000).toFixed(2)
-
-const definitions = mixOfMetrics(METRICS)
-
-const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
-const logger = createLogger({ name: 'bench', level: 'warn', pretty: false })
-const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: true })
-const pool = createPool({ url: postgres.url, max: 2, applicationName: 'bench', logger })
-try {
-  await migrate(postgres.url, await readMigrations(), logger)
+await onServices(async ({ addDatabase }) => {
+  const definitions = [...mixOfMetrics(METRICS).values()]
+  const { pool } = await addDatabase()
   await fillProduction(pool, ROWS)
-  const runs = await registerRuns()
-  const few = () => timed(() => compute(runs, FEW))
-  const all = () => timed(() => compute(runs, ALL))
+  const runs = await registerRuns(pool, definitions)
+  const many = asManyAggregates(definitions)
   console.log(`${ROWS} rows, ${DAYS} days, ${METRICS} metrics`)
-  for (const [name, days, run] of [
-    ['all days', ALL, all],
-    ['3 days', FEW, few],
+  for (const [name, days] of [
+    ['all days', ALL],
+    ['3 days', FEW],
   ]) {
     const times = { metrics: [], again: [], small: [], large: [] }
+    const byHand = (aggregates) => timed(() => pool.query(handWritten(days, aggregates)))
+    const metricsOf = () => timed(() => compute(pool, runs, days))
     for (let round = 0; round < ROUNDS; round += 1) {
-      times.small.push(await timed(() => pool.query(handWritten(days[0], FEW_AGGREGATES))))
-      await pool.query('delete from daily_metrics where date <@ $1::daterange', [
-        `[${days[0].from},${days[0].to})`,
-      ])
+      times.small.push(await byHand(FEW_AGGREGATES))
+      await pool.query('delete from daily_metrics where date <@ $1::daterange', [`[${days.from},${days.to})`])
       await pool.query('vacuum analyze daily_metrics')
-      times.metrics.push(await run())
-      times.again.push(await run())
-      if (round === 0)
-        times.large.push(
-          await timed(async () => {
-            for (const part of asManyAggregates()) await pool.query(handWritten(days[0], part))
-          }),
-        )
+      times.metrics.push(await metricsOf())
+      times.again.push(await metricsOf())
+      if (round > 0) continue
+      let all = 0
+      for (const part of many) all += await byHand(part)
+      times.large.push(all)
     }
     const [metrics, again, small, large] = [times.metrics, times.again, times.small, times.large].map(median)
     console.log(
-      `${name}: metrics ${seconds(metrics)} s (values as they were: ${seconds(again)} s); by hand: ${FEW_AGGREGATES.length} aggregates ${seconds(small)} s, ratio ${(metrics / small).toFixed(1)}; ${asManyAggregates().flat().length} aggregates ${seconds(large)} s, ratio ${(metrics / large).toFixed(2)}`,
+      `${name}: metrics ${seconds(metrics)} s (values as they were: ${seconds(again)} s); by hand: ${FEW_AGGREGATES.length} aggregates ${seconds(small)} s, ratio ${(metrics / small).toFixed(1)}; ${many.flat().length} aggregates ${seconds(large)} s, ratio ${(metrics / large).toFixed(2)}`,
     )
   }
   const { rows } = await pool.query(
     'select count(*) as values, count(distinct metric_name) as metrics from daily_metrics',
   )
   console.log(`values written: ${rows[0].values} of ${rows[0].metrics} metrics`)
-} finally {
-  await pool.end()
-  await postgres.stop()
-  await rm(folder, { recursive: true, force: true })
-}
+})
 
 /** Metrics with a run each, which their values name. */
-async function registerRuns() {
-  const runs = [...definitions.values()].map((definition) => ({ runId: randomUUID(), definition }))
+async function registerRuns(pool, definitions) {
+  const runs = definitions.map((definition) => ({ runId: randomUUID(), definition }))
   await pool.query(
     `with m as (insert into metrics (code, current_version) select code, 1 from unnest($1::text[]) code returning id, code),
       v as (insert into metric_versions (metric_id, version, definition, definition_sha256, expression_type, expression_json)
@@ -99,11 +76,11 @@ async function registerRuns() {
   return runs
 }
 
-async function compute(runs, days) {
+async function compute(pool, runs, days) {
   const client = await pool.connect()
   try {
     await client.query('begin')
-    const work = runs.map((run) => ({ ...run, days, companies: null, warehouses: null }))
+    const work = runs.map((run) => ({ ...run, days: [days], companies: null, warehouses: null }))
     await computeMetrics(client, { runs: work, series })
     await client.query('commit')
   } finally {
@@ -112,7 +89,7 @@ async function compute(runs, days) {
 }
 
 /** The distinct aggregates of the metrics as somebody would write them by hand, in statements of at most 1,600. */
-function asManyAggregates() {
+function asManyAggregates(definitions) {
   const distinct = new Set()
   const names = { maquina_codigo: 'maquina_id', maquinista_codigo: 'maquinista_id' }
   const condition = (where) =>
@@ -133,7 +110,7 @@ function asManyAggregates() {
       else distinct.add(`${node.op}(${column})${filter}`)
     }
   }
-  for (const { expression } of definitions.values()) visit(expression)
+  for (const { expression } of definitions) visit(expression)
   const all = [...distinct]
   return Array.from({ length: Math.ceil(all.length / 1600) }, (_, part) =>
     all.slice(part * 1600, (part + 1) * 1600),

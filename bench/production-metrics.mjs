@@ -33,16 +33,6 @@ export function handWritten({ from, to }, aggregates) {
     where fecha_contabilizacion >= '${from}' and fecha_contabilizacion < '${to}' group by fecha_contabilizacion`
 }
 
-/** The median of some numbers. */
-export const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-
-/** How long something takes, in milliseconds. */
-export async function timed(work) {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
-}
-
 /** A mix: machines, shifts, materials and weights; ratios, windows, distinct counts, medians, metrics of metrics. */
 function definitionOf(index) {
   const machine = {

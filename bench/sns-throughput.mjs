@@ -5,45 +5,47 @@
 //   node bench/sns-throughput.mjs [rounds=5] [topic=standard|fifo]
 //
 // Needs a built tree (npm run build).
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { startPostgres } from '../apps/local/src/postgres.mjs'
 import { snsTopic } from '../packages/messaging/dist/sns-topic.js'
 import { startOutbox } from '../packages/metrics/dist/outbox/outbox.js'
 import { messageOf, requestTopic } from '../packages/metrics/dist/outbox/request-topic.js'
 import { createLogger } from '../packages/runtime/dist/logger.js'
-import { createTestDatabase } from '../packages/testkit/dist/database.js'
-import { createTestMessaging } from '../packages/testkit/dist/messaging.js'
 import { until } from '../packages/testkit/dist/until.js'
+import { PublishBatchCommand, sendInBatches, startMessaging } from './emulator.mjs'
+import { givenNumbers, median, timed } from './figures.mjs'
+import { onServices } from './services.mjs'
 
-const require = createRequire(new URL('../packages/messaging/package.json', import.meta.url))
-const { PublishBatchCommand } = require('@aws-sdk/client-sns')
-
-const [ROUNDS = 5] = process.argv.slice(2).map(Number).filter(Number.isInteger)
+const [ROUNDS = 5] = givenNumbers()
 const FIFO = process.argv.includes('fifo')
 const COUNTS = [1000, 5000]
 const AT_ONCE = 8
 const logger = createLogger({ name: 'bench', level: 'silent', pretty: false })
-
-const folder = await mkdtemp(join(tmpdir(), 'aduana-bench-'))
-const postgres = await startPostgres({ dir: join(folder, 'postgres'), durable: true })
-process.env.TEST_DATABASE_URL = postgres.url
-const database = await createTestDatabase()
-const emulator = fork(new URL('emulator.mjs', import.meta.url))
-const [{ endpoint }] = await once(emulator, 'message')
-const messaging = await createTestMessaging({ endpoint })
-const arn = FIFO ? messaging.fifoTopicArn : messaging.topicArn
-const topic = snsTopic(messaging.sns, arn)
-
 let prefix = 0
+
+await onServices(async ({ own, addDatabase }) => {
+  const { db, pool, url } = await addDatabase()
+  const { messaging } = await startMessaging(own)
+  const { sns, topicArn, fifoTopicArn } = messaging
+  const place = { db, pool, url, sns, arn: FIFO ? fifoTopicArn : topicArn }
+  await floor(place, 1000)
+  await product(place, 1000)
+  for (const count of COUNTS) {
+    const [ours, theirs, ratios] = [[], [], []]
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const [a, b] = [await floor(place, count), await product(place, count)]
+      theirs.push((count / a) * 1000)
+      ours.push((count / b) * 1000)
+      ratios.push(a / b)
+    }
+    console.log(
+      `${count} requests, ${FIFO ? 'FIFO' : 'standard'} topic: outbox ${Math.round(median(ours))}/s, loop ${Math.round(median(theirs))}/s, ratio ${median(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(' ')})`,
+    )
+  }
+})
+
 /** Requests as they stand in the log: of 200 metrics, each some 1.3 KB. */
-async function addRequests(count) {
+async function addRequests(pool, count) {
   prefix += 1
-  await database.pool.query(
+  await pool.query(
     `insert into event_log (event_key, type, outbound, body)
      select key, 'aduana.metric_run.requested', true, jsonb_build_object('specversion', '1.0', 'id', key, 'source', '/aduana',
        'type', 'aduana.metric_run.requested', 'time', now(), 'datacontenttype', 'application/json', 'data', jsonb_build_object(
@@ -59,34 +61,27 @@ async function addRequests(count) {
   )
 }
 
-/** Seconds until the outbox has published all that is there. */
-async function product(count) {
-  await addRequests(count)
-  const began = performance.now()
-  const outbox = startOutbox({
-    db: database.db,
-    databaseUrl: database.url,
-    destinations: [requestTopic(topic)],
-    logger,
-  })
-  await until(
-    async () =>
-      (await database.pool.query('select from event_log where outbound and sent_at is null limit 1'))
-        .rowCount === 0,
-    { within: 300_000, what: 'everything has left' },
-  )
-  const seconds = (performance.now() - began) / 1000
-  await outbox.stop()
-  return seconds
+/** Milliseconds until the outbox has published all that is there. */
+async function product({ db, pool, url, sns, arn }, count) {
+  await addRequests(pool, count)
+  const destinations = [requestTopic(snsTopic(sns, arn))]
+  const outbox = startOutbox({ db, databaseUrl: url, destinations, logger })
+  const unsent = 'select from event_log where outbound and sent_at is null limit 1'
+  const allSent = async () => (await pool.query(unsent)).rowCount === 0
+  try {
+    return await timed(() => until(allSent, { within: 300_000, what: 'everything has left' }))
+  } finally {
+    await outbox.stop()
+  }
 }
 
-/** Seconds that the emulator takes for the same messages from a loop. */
-async function floor(count) {
-  await addRequests(count)
-  const { rows } = await database.pool.query(
+/** Milliseconds that the emulator takes for the same messages from a loop. */
+async function floor({ pool, sns, arn }, count) {
+  await addRequests(pool, count)
+  const { rows } = await pool.query(
     'select id, event_key, type, body from event_log where sent_at is null order by id',
   )
-  await database.pool.query('update event_log set sent_at = now() where sent_at is null')
+  await pool.query('update event_log set sent_at = now() where sent_at is null')
   const entries = rows.map(({ id, event_key: key, type, body }, at) => {
     const message = messageOf({ id, key, type, body })
     return {
@@ -103,37 +98,9 @@ async function floor(count) {
       ...(FIFO ? { MessageGroupId: message.group, MessageDeduplicationId: message.deduplicationId } : {}),
     }
   })
-  const batches = []
-  while (entries.length > 0) batches.push(entries.splice(0, 10))
-  const began = performance.now()
-  const loop = async () => {
-    for (let batch = batches.shift(); batch; batch = batches.shift())
-      await messaging.sns.send(new PublishBatchCommand({ TopicArn: arn, PublishBatchRequestEntries: batch }))
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, loop))
-  return (performance.now() - began) / 1000
-}
-
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
-try {
-  await floor(1000)
-  await product(1000)
-  for (const count of COUNTS) {
-    const [ours, theirs, ratios] = [[], [], []]
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const [a, b] = [await floor(count), await product(count)]
-      theirs.push(count / a)
-      ours.push(count / b)
-      ratios.push(a / b)
-    }
-    console.log(
-      `${count} requests, ${FIFO ? 'FIFO' : 'standard'} topic: outbox ${Math.round(median(ours))}/s, loop ${Math.round(median(theirs))}/s, ratio ${median(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(' ')})`,
-    )
-  }
-} finally {
-  messaging.close()
-  emulator.disconnect()
-  await database.drop()
-  await postgres.stop()
-  await rm(folder, { recursive: true, force: true })
+  return timed(() =>
+    sendInBatches(entries, AT_ONCE, (batch) =>
+      sns.send(new PublishBatchCommand({ TopicArn: arn, PublishBatchRequestEntries: batch })),
+    ),
+  )
 }
