@@ -9,7 +9,7 @@ import { atPlace, inLanes, openLane } from './testing/lane.ts'
 import { STORIES, type StoryName } from './testing/stories.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
-vi.setConfig({ maxConcurrency: 8 })
+vi.setConfig({ maxConcurrency: 5 })
 
 const WITHIN = 120_000
 /** Each takes over from the one before: so many die in one installation. */

@@ -7,7 +7,7 @@ import { sample } from './production-file.ts'
 import { atPlace, inLanes, openLane } from './testing/lane.ts'
 import { STORIES, type StoryName } from './testing/stories.ts'
 
-vi.setConfig({ maxConcurrency: 8 })
+vi.setConfig({ maxConcurrency: 5 })
 
 /** Longer than every lock, lease and heartbeat lives. */
 const BLOCKED_MS = 15_000

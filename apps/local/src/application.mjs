@@ -15,7 +15,7 @@ const ATTEMPTS = 3
 /** The built programs, relative to the checkout. */
 export const PROGRAMS = {
   api: 'apps/api/dist/main.js',
-  worker: 'apps/worker/dist/main.js',
+  worker: 'apps/worker/bundle/main.js',
   migrate: 'apps/worker/dist/migrate.js',
   testDatabase: 'apps/worker/dist/test-database.js',
   cli: 'apps/cli/dist/main.js',

@@ -15,6 +15,9 @@ import { readTally } from './tally.mjs'
 /** @typedef {{ title: string, command: string[], env?: NodeJS.ProcessEnv }} Check */
 /** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
 
+/** Checks that write into the checkout: two of them must not do so at once. */
+const WRITING = new Set(['build', 'bundle'])
+
 /** How much of each service the tests must run, in per cent of its statements, functions and lines, when all are run. */
 const REQUIRED_COVERAGE = 80
 
@@ -44,7 +47,7 @@ export async function test({ settings, life, args }) {
     say(`${check.title}: ${check.command.join(' ').replaceAll(dir, '…')}`)
     const run = () =>
       runProgram({ command: check.command, env: { ...env, ...check.env }, cwd: settings.root, signal })
-    const ending = await (check.title === 'build' ? withCheckout(settings, signal, run) : run())
+    const ending = await (WRITING.has(check.title) ? withCheckout(settings, signal, run) : run())
     if (ending.code === 0) continue
     failures.push({ title: check.title, code: ending.code || 1 })
     complain(`${check.title} failed (${describe(ending)})`)
@@ -68,6 +71,7 @@ function checksOf(root, args, report, env) {
   return [
     { title: 'lint and format', command: ['biome', 'check', '.'] },
     { title: 'build', command: ['tsc', '-b'] },
+    { title: 'bundle', command: [process.execPath, 'apps/worker/bundle.mjs'] },
     {
       title: 'import directions',
       command: ['depcruise', '--config', '.dependency-cruiser.mjs', ...sourceFolders(root)],

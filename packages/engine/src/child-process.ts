@@ -22,7 +22,11 @@ export interface ChildEvents {
 }
 
 const STDERR_KEPT = 4096
-const MAIN = new URL('../dist/child/main.js', import.meta.url)
+/** Beside this module, also in a bundle; its source is not run. */
+const MAIN = new URL(
+  import.meta.url.endsWith('.ts') ? '../dist/child/main.js' : './child/main.js',
+  import.meta.url,
+)
 
 /** Starts a child with nothing of our environment but what a program needs to run. */
 export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { isMeasured } from './coverage/measure.ts'
 import { until } from './until.ts'
 
 /** A process of the product, as an operator would start it. */
@@ -21,10 +22,14 @@ export interface ProductProcess {
   stop(): Promise<void>
 }
 
-/** Start the built program of an app with nothing in its environment but what is given and what Node needs. */
+/**
+ * Start the program of an app with nothing in its environment but what is given and what Node needs: what is shipped; of a
+ * worker that measures what it runs, the modules of which that is made.
+ */
 export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
-  const main = fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
   const { PATH, NODE_OPTIONS } = process.env
+  const built = app === 'api' || isMeasured(NODE_OPTIONS) ? 'dist' : 'bundle'
+  const main = fileURLToPath(new URL(`../../../apps/${app}/${built}/main.js`, import.meta.url))
   const child = spawn(process.execPath, [main], {
     env: { PATH, NODE_OPTIONS, ADUANA_PARENT_PID: String(process.pid), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

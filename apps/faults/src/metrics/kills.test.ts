@@ -7,7 +7,7 @@ import { METRIC_STORIES, type MetricStoryName } from '../testing/metrics/stories
 import { openFreshness } from './freshness.ts'
 
 // Nearly all of the time is spent waiting until the work of the dead is taken over.
-vi.setConfig({ maxConcurrency: 6 })
+vi.setConfig({ maxConcurrency: 4 })
 
 const KILLS: readonly (readonly [place: string, story: MetricStoryName])[] = [
   ['load.before-commit', 'import'],

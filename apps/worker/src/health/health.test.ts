@@ -106,7 +106,7 @@ describe.concurrent('a worker', () => {
   test('whose event loop does not turn is killed, and says so', { timeout: LONG }, async () => {
     const system = await install()
     const block = `import { isMainThread } from 'node:worker_threads'
-      if (isMainThread && process.argv[1]?.endsWith('apps/worker/dist/main.js'))
+      if (isMainThread && /apps.worker.(dist|bundle).main\\.js$/.test(process.argv[1]))
         process.on('SIGUSR2', () => { for (;;); })`
     const worker = await system.startWorker({
       ADUANA_WATCHDOG_SECONDS: '5',

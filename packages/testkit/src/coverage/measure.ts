@@ -27,6 +27,11 @@ export function measureCoverage(folder: string): () => void {
   }
 }
 
+/** Whether a process that starts with these options of Node measures itself. */
+export const isMeasured = (options = ''): boolean => options.includes(PRELOAD)
+
+const PRELOAD = '/coverage/preload.js?folder='
+
 /** The option of Node with which a process measures itself, from its start to its end. */
 export function measuringOption(folder: string): string {
   const preload = new URL('./preload.js', import.meta.url)
