@@ -32,7 +32,7 @@ const all = (keyword) => instructions().flatMap((line) => (line.keyword === keyw
 
 /** @param {string} path a built program; its source must exist, built or not */
 function hasSource(path) {
-  return existsSync(join(ROOT, path.replace('/dist/', '/src/').replace(/\.js$/, '.ts')))
+  return existsSync(join(ROOT, path.replace(/\/(dist|bundle)\//, '/src/').replace(/\.js$/, '.ts')))
 }
 
 test('every stage of the Dockerfile is the oldest Node that package.json allows, on the Debian of the tests', () => {
