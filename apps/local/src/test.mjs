@@ -1,8 +1,7 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { withCheckout } from './checkout.mjs'
 import { install } from './install.mjs'
-import { processExists } from './lock.mjs'
 import { startPostgres } from './postgres.mjs'
 import { describe, runProgram } from './processes.mjs'
 import { startRedis } from './redis.mjs'
@@ -11,6 +10,7 @@ import { complain, say } from './say.mjs'
 import { sideBySide } from './services.mjs'
 import { makeDataDir, toolEnvironment } from './settings.mjs'
 import { readTally } from './tally.mjs'
+import { makeTestFolders } from './test-folder.mjs'
 
 /** @typedef {{ title: string, command: string[], env?: NodeJS.ProcessEnv }} Check */
 /** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
@@ -31,8 +31,8 @@ export async function test({ settings, life, args }) {
   const { signal } = life
   makeDataDir(settings)
   await withCheckout(settings, signal, () => install(settings, signal))
-  const dir = makeTestDir(settings.dataDir, life)
-  const env = await startTestServices(settings, dir, life)
+  const { dir, scratch } = makeTestFolders(settings.dataDir, life)
+  const env = await startTestServices(settings, scratch, life)
 
   const report = join(dir, 'vitest.json')
   const forVitest = args.filter((arg) => arg !== '--coverage')
@@ -104,24 +104,6 @@ function coverageCheck(ran, required) {
     title: 'coverage',
     command: required === undefined ? report : [...report, '--require', String(required)],
   }
-}
-
-/**
- * @param {string} dataDir
- * @param {import('./lifetime.mjs').Lifetime} life
- * @returns {string} a folder for this run, removed at its end; those of killed runs are removed now
- */
-function makeTestDir(dataDir, life) {
-  for (const name of readdirSync(dataDir)) {
-    const pid = /^test-(\d+)$/.exec(name)?.[1]
-    if (pid !== undefined && !processExists(Number(pid))) {
-      rmSync(join(dataDir, name), { recursive: true, force: true })
-    }
-  }
-  const dir = join(dataDir, `test-${process.pid}`)
-  mkdirSync(dir, { mode: 0o700 })
-  life.own('the test folder', () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }))
-  return dir
 }
 
 /**

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
@@ -31,7 +32,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-const OTHER_DISK = '/dev/shm'
+/** Where files lie elsewhere than temporary ones do. */
+const OTHER_DISK =
+  ['/dev/shm', '/var/tmp'].find((path) => statSync(path).dev !== statSync(tmpdir()).dev) ?? ''
 
 describeStore('a disk store', async () => {
   const root = await mkdtemp(join(tmpdir(), 'aduana-disk-'))

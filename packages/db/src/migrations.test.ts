@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createLogger } from '@aduana/runtime/logger'
 import { createEmptyDatabase } from '@aduana/testkit/database'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { checkSchema, type Migration, MigrationError, migrate, readMigrations } from './migrations.ts'
+import { createPool } from './pool.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
@@ -15,7 +16,7 @@ let pool: pg.Pool
 let folder: string
 beforeEach(async () => {
   database = await createEmptyDatabase()
-  pool = new pg.Pool({ connectionString: database.url, max: 4 })
+  pool = createPool({ url: database.url, max: 4, applicationName: 'test', logger })
   folder = await mkdtemp(join(tmpdir(), 'aduana-migrations-'))
 })
 afterEach(async () => {

@@ -46,6 +46,7 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
   })
   // The server may be restarted by the test.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = createDatabase(pool)
   const read = <T>(work: (tx: ReadTx) => Promise<T>) => readAs(db, system.admin, work)
   return {

@@ -3,9 +3,10 @@ import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase } from '@aduana/db/database'
 import { migrate, readMigrations } from '@aduana/db/migrations'
+import { createPool } from '@aduana/db/pool'
 import { createLogger } from '@aduana/runtime/logger'
 import { createEmptyDatabase } from '@aduana/testkit/database'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SHIPPED_SERIES } from '../shipped/series.ts'
 import { registerShippedMetrics } from '../shipped/shipped.ts'
@@ -17,7 +18,7 @@ let database: Awaited<ReturnType<typeof createEmptyDatabase>>
 let pool: pg.Pool
 beforeAll(async () => {
   database = await createEmptyDatabase()
-  pool = new pg.Pool({ connectionString: database.url, max: 4 })
+  pool = createPool({ url: database.url, max: 4, applicationName: 'test', logger })
 })
 afterAll(async () => {
   await pool.end()
