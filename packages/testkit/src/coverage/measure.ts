@@ -27,10 +27,10 @@ export function measureCoverage(folder: string): () => void {
   }
 }
 
+const PRELOAD = '/coverage/preload.js?folder='
+
 /** Whether a process that starts with these options of Node measures itself. */
 export const isMeasured = (options = ''): boolean => options.includes(PRELOAD)
-
-const PRELOAD = '/coverage/preload.js?folder='
 
 /** The option of Node with which a process measures itself, from its start to its end. */
 export function measuringOption(folder: string): string {
