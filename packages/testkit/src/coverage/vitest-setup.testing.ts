@@ -11,7 +11,7 @@ if (folder !== undefined && folder !== '') {
   const option = measuringOption(folder)
   // A process runs several files of tests.
   const others = (process.env.NODE_OPTIONS ?? '').replace(option, '').trim()
-  const aboutFaults = expect.getState().testPath?.includes('/apps/faults/') ?? false
+  const aboutFaults = /\/apps\/faults\/|kill\.test\.ts$/.test(expect.getState().testPath ?? '')
   process.env.NODE_OPTIONS = aboutFaults ? others : `${others} ${option}`.trim()
   afterAll(measureCoverage(folder))
 }
