@@ -70,8 +70,8 @@ export default defineConfig(({ mode }) => ({
     pool: 'forks',
     // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
     isolate: false,
-    // One more than the cores of CI: most files wait for processes half of the time.
-    maxWorkers: 3,
+    // Two cores: more test files at once only make each other wait.
+    maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -4,8 +4,8 @@ import { processExists } from './lock.mjs'
 
 const MEMORY = '/dev/shm'
 const GIB = 1024 ** 3
-/** What all tests have needed at once, with room to spare. */
-const ROOM_GIB = 8
+/** All tests need up to 0.6 at once. */
+const ROOM_GIB = 4
 
 /**
  * Makes the folders of one run of the tests: one in the data folder, which says that they run, and one for their services
