@@ -6,8 +6,8 @@ import { text } from 'node:stream/consumers'
 import { PROBLEMS, type ProblemCode } from '@aduana/contracts/problems'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Interrupted, type Io, programName } from './io.ts'
-import { run } from './program.ts'
 import { JOB_ID, job } from './testing/jobs.ts'
+import { runCaptured } from './testing/run-captured.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -32,30 +32,12 @@ afterEach(() => {
   handle = () => undefined
 })
 
-interface Result {
-  code: number
-  out: string
-  err: string
-}
-
-/** Run the program as a shell would, against the answers of `handle`. */
-async function aduana(args: string[], given: Partial<Io> = {}): Promise<Result> {
-  const said = { out: '', err: '' }
-  const io: Io = {
-    program: 'aduana',
+/** Run the program against the answers of `handle`. */
+const aduana = (args: string[], given: Partial<Io> = {}) =>
+  runCaptured(args, {
     env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token', XDG_CONFIG_HOME: folder },
-    out: (line) => {
-      said.out += `${line}\n`
-    },
-    err: (line) => {
-      said.err += line
-    },
-    columns: () => undefined,
-    signal: new AbortController().signal,
     ...given,
-  }
-  return { code: await run(args, io), ...said }
-}
+  })
 
 function answer(
   response: ServerResponse,

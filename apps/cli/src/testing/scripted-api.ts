@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { run } from '../program.ts'
+import { type Captured, runCaptured } from './run-captured.ts'
 
 /** A server that answers as it is told, and the command line that speaks to it. */
 export interface ScriptedApi {
@@ -10,7 +10,7 @@ export interface ScriptedApi {
   answer(path: string, body: unknown, status?: number): void
   forget(): void
   /** Run `aduana` with these arguments. */
-  aduana(...args: string[]): Promise<{ code: number; out: string; err: string }>
+  aduana(...args: string[]): Promise<Captured>
   close(): Promise<void>
 }
 
@@ -34,22 +34,7 @@ export async function openScriptedApi(): Promise<ScriptedApi> {
       asked = []
       answers.clear()
     },
-    aduana: async (...args) => {
-      const said = { out: '', err: '' }
-      const code = await run(args, {
-        program: 'aduana',
-        env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token' },
-        out: (line) => {
-          said.out += `${line}\n`
-        },
-        err: (line) => {
-          said.err += line
-        },
-        columns: () => undefined,
-        signal: new AbortController().signal,
-      })
-      return { code, ...said }
-    },
+    aduana: (...args) => runCaptured(args, { env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token' } }),
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

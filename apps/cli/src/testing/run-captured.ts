@@ -1,0 +1,30 @@
+import type { Io } from '../io.ts'
+import { run } from '../program.ts'
+
+/** How a run of the program has ended, and what it has said. */
+export interface Captured {
+  code: number
+  out: string
+  err: string
+}
+
+/** Run the program as a shell would, in this environment. */
+export async function runCaptured(
+  args: readonly string[],
+  given: Partial<Io> & Pick<Io, 'env'>,
+): Promise<Captured> {
+  const said = { out: '', err: '' }
+  const code = await run([...args], {
+    program: 'aduana',
+    out: (line) => {
+      said.out += `${line}\n`
+    },
+    err: (line) => {
+      said.err += line
+    },
+    columns: () => undefined,
+    signal: new AbortController().signal,
+    ...given,
+  })
+  return { code, ...said }
+}
