@@ -43,7 +43,8 @@ function removeAbandoned(base, prefix) {
     const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN
     if (!Number.isInteger(pid) || processExists(pid)) continue
     const path = join(base, name)
-    if (statSync(path).uid === process.getuid?.()) rmSync(path, { recursive: true, force: true })
+    const owner = statSync(path, { throwIfNoEntry: false })?.uid
+    if (owner === process.getuid?.()) rmSync(path, { recursive: true, force: true })
   }
 }
 
