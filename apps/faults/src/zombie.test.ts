@@ -13,28 +13,29 @@ vi.setConfig({ maxConcurrency: 5 })
 const BLOCKED_MS = 15_000
 const WITHIN = 120_000
 
+/** As fail points want them; `%` stands for the number of the import that takes the place of another. */
 const FREEZES: readonly (readonly [place: string, story: StoryName])[] = [
-  ['stage.before-work:parse', 'replacement'],
-  ['stage.before-commit:parse', 'replacement'],
-  ['stage.before-work:validate', 'replacement'],
-  ['stage.before-commit:validate', 'replacement'],
+  ['stage.before-work:parse/%', 'replacement'],
+  ['stage.before-commit:parse/%', 'replacement'],
+  ['stage.before-work:validate/%', 'replacement'],
+  ['stage.before-commit:validate/%', 'replacement'],
   ['artifact.before-rename:clean.parquet', 'first'],
   ['quarantine.after-copy', 'first'],
-  ['stage.before-commit:quarantine', 'replacement'],
-  ['stage.before-work:load', 'replacement'],
-  ['load.during-copy', 'replacement'],
-  ['load.before-commit', 'replacement'],
-  ['load.before-commit', 'exchange'],
-  ['load.before-commit', 'merge'],
-  ['load.after-commit', 'replacement'],
-  ['stage.before-commit:fan-out', 'replacement'],
+  ['stage.before-commit:quarantine/%', 'replacement'],
+  ['stage.before-work:load/%', 'replacement'],
+  ['load.during-copy:%', 'replacement'],
+  ['load.before-commit:%', 'replacement'],
+  ['load.before-commit:%', 'exchange'],
+  ['load.before-commit:%', 'merge'],
+  ['load.after-commit:%', 'replacement'],
+  ['stage.before-commit:fan-out/%', 'replacement'],
   ['stage.before-fail', 'refusal'],
   ['dispatch.before-commit', 'first'],
 ]
 
 const BLOCKS: typeof FREEZES = [
-  ['stage.before-work:validate', 'replacement'],
-  ['load.before-commit', 'replacement'],
+  ['stage.before-work:validate/%', 'replacement'],
+  ['load.before-commit:%', 'replacement'],
 ]
 
 /** Everything that a zombie must not change. */

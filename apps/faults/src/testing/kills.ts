@@ -4,12 +4,13 @@ import type { StoryName } from './stories.ts'
 /** A place at which a process is killed, and what goes on there. */
 export interface Kill {
   point: FailPoint
-  /** Only at this detail of the point. */
+  /** Only at this detail of the point; `%` stands for the number of the import that takes the place of another. */
   detail?: string
   story: StoryName
 }
 
 const STAGES = ['parse', 'validate', 'quarantine', 'fan-out']
+const ofImport = (stage: string) => `${stage}/%`
 
 const at = (story: StoryName, point: FailPoint, ...details: string[]): Kill[] =>
   details.length === 0 ? [{ point, story }] : details.map((detail) => ({ point, detail, story }))
@@ -38,22 +39,22 @@ export const KILLS: readonly Kill[] = [
   ...at('first', 'load.after-copy'),
   ...at('first', 'queue.before-acknowledge', 'parse', 'load', 'fan-out'),
   ...at('first', 'queue.after-acknowledge', 'validate', 'load'),
-  ...at('replacement', 'stage.before-work', ...STAGES, 'load'),
-  ...at('replacement', 'stage.before-commit', ...STAGES),
-  ...at('replacement', 'stage.after-commit', ...STAGES),
-  ...at('replacement', 'load.after-claim'),
-  ...at('replacement', 'load.after-members'),
-  ...at('replacement', 'load.before-image'),
-  ...at('replacement', 'load.after-image'),
-  ...at('replacement', 'load.before-transaction'),
-  ...at('replacement', 'load.after-delete'),
-  ...at('replacement', 'load.during-copy'),
-  ...at('replacement', 'load.before-commit'),
-  ...at('replacement', 'load.after-commit'),
-  ...at('exchange', 'load.during-copy'),
-  ...at('exchange', 'load.before-commit'),
-  ...at('merge', 'load.during-copy'),
-  ...at('merge', 'load.before-commit'),
+  ...at('replacement', 'stage.before-work', ...STAGES.map(ofImport), 'load/%'),
+  ...at('replacement', 'stage.before-commit', ...STAGES.map(ofImport)),
+  ...at('replacement', 'stage.after-commit', ...STAGES.map(ofImport)),
+  ...at('replacement', 'load.after-claim', '%'),
+  ...at('replacement', 'load.after-members', '%'),
+  ...at('replacement', 'load.before-image', '%'),
+  ...at('replacement', 'load.after-image', '%'),
+  ...at('replacement', 'load.before-transaction', '%'),
+  ...at('replacement', 'load.after-delete', '%'),
+  ...at('replacement', 'load.during-copy', '%'),
+  ...at('replacement', 'load.before-commit', '%'),
+  ...at('replacement', 'load.after-commit', '%'),
+  ...at('exchange', 'load.during-copy', '%'),
+  ...at('exchange', 'load.before-commit', '%'),
+  ...at('merge', 'load.during-copy', '%'),
+  ...at('merge', 'load.before-commit', '%'),
   ...at('line', 'load.after-park'),
   ...at('line', 'dispatch.after-wake'),
   ...at('refusal', 'stage.before-fail'),

@@ -5,7 +5,10 @@ import type { TestSystem } from '@aduana/testkit/system'
 
 /** Processes of one installation that follow each other, each of which fails at a place of its own. */
 export interface Lane {
-  /** Start the next one, or one that does not fail. It works like any other until it is told to fail. */
+  /**
+   * Start the next one, or one that does not fail. It works like any other until it is told to fail. `%` in a place stands
+   * for the number of the import of its turn, in stories that begin with one.
+   */
   next(place?: string): Promise<ProductProcess>
   /** From now on the newest one fails when it passes its place. */
   fail(): Promise<void>
@@ -22,7 +25,10 @@ export function openLane(
   return {
     next: (place) => {
       processes += 1
-      return start(place === undefined ? {} : { ADUANA_FAIL_POINTS: `${place}=${action}?${hour()}` })
+      if (place === undefined) return start({})
+      // The import before the first turn has number 1.
+      const own = place.replace('%', String(processes + 1))
+      return start({ ADUANA_FAIL_POINTS: `${own}=${action}?${hour()}` })
     },
     fail: () => writeFile(hour(), ''),
   }
