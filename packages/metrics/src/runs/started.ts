@@ -11,7 +11,8 @@ export const BEGUN = sql<Date>`least(own.at, clock_timestamp())`
 
 /**
  * Runners have begun: REQUESTED runs become RUNNING. From then on what changes beneath is for the next run. Of a run whose
- * first sign of life came before, this tells who computes it. Answers what became of each event, in their order. @throws RunEventError for a run or an attempt that does not exist
+ * first sign of life came before, this tells who computes it. Answers what became of each event, in their order.
+ * @throws RunEventError for a run or an attempt that does not exist
  */
 export async function runsStarted(tx: Tx, events: readonly MetricRunStarted[]): Promise<RunEventOutcome[]> {
   const runs = await lockRunsOf(tx, events)
