@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { waitForLock } from './lock.mjs'
 import { mustRun } from './processes.mjs'
@@ -39,5 +40,18 @@ export async function build(settings, signal) {
       logFile: join(settings.logsDir, 'build.log'),
       signal,
     }),
+  )
+}
+
+/**
+ * The folder of each program and package, by name: given a pattern, depcruise looks through node_modules for it.
+ * @param {string} root
+ * @returns {string[]}
+ */
+export function sourceFolders(root) {
+  return ['apps', 'packages'].flatMap((group) =>
+    readdirSync(join(root, group), { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? [join(group, entry.name, 'src')] : [],
+    ),
   )
 }

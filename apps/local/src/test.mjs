@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { withCheckout } from './checkout.mjs'
+import { sourceFolders, withCheckout } from './checkout.mjs'
 import { install } from './install.mjs'
 import { startPostgres } from './postgres.mjs'
 import { describe, runProgram } from './processes.mjs'
@@ -78,19 +78,6 @@ function checksOf(root, args, report, env) {
     },
     { title: 'tests', command: ['vitest', 'run', '--mode', 'built', ...reporters, ...args], env },
   ]
-}
-
-/**
- * The folder of each program and package, by name: given a pattern, depcruise looks through node_modules for it.
- * @param {string} root
- * @returns {string[]}
- */
-function sourceFolders(root) {
-  return ['apps', 'packages'].flatMap((group) =>
-    readdirSync(join(root, group), { withFileTypes: true }).flatMap((entry) =>
-      entry.isDirectory() ? [join(group, entry.name, 'src')] : [],
-    ),
-  )
 }
 
 /**
