@@ -35,13 +35,15 @@ describe('rows that are copied to a file', () => {
     }
   })
 
-  test('that cannot be written leave the connection in order', async () => {
+  test.each([
+    ['into a folder that is not there', 'ENOENT', () => join(folder, 'missing', 'rows.csv')],
+    // It opens, and refuses what is written, as a full disk does: the error comes while more rows wait.
+    ['onto a full disk', 'ENOSPC', () => '/dev/full'],
+  ])('that cannot be written %s leave the connection in order', async (_case, code, path) => {
     const client = await database.pool.connect()
     try {
       for (const gzip of [true, false])
-        await expect(
-          copyToFile(client, SERIES, join(folder, 'missing', 'rows.csv'), { gzip }),
-        ).rejects.toThrow('ENOENT')
+        await expect(copyToFile(client, SERIES, path(), { gzip })).rejects.toThrow(code)
       expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     } finally {
       client.release()

@@ -66,13 +66,14 @@ async function intoFile(copy: Readable, path: string, gzip: boolean): Promise<vo
   const zip = gzip ? createGzip({ level: 1, chunkSize: 256 * 1024 }) : undefined
   const first = zip ?? file
   let failure: unknown
-  const written = (zip ? pipeline(zip, file) : finished(file)).catch((error: unknown) => {
+  const fail = (error: unknown) => {
     failure ??= error
-  })
+  }
+  const written = (zip ? pipeline(zip, file) : finished(file)).catch(fail)
   const rows = new Writable({
     write: (chunk, _encoding, done) => {
       if (failure !== undefined || first.destroyed || first.write(chunk)) done()
-      else void Promise.race([written, once(first, 'drain')]).then(() => done(), done)
+      else void Promise.race([written, once(first, 'drain').catch(fail)]).then(() => done())
     },
   })
   try {
