@@ -6,7 +6,8 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { type KeptFile, keepFile } from '../stage-files.ts'
-import { copyOldRows, copyToFile } from './old-rows.ts'
+import { copyToFile } from './copy-to-file.ts'
+import { copyOldRows } from './old-rows.ts'
 import type { ScopeDays } from './replaced-days.ts'
 
 /** The name of the file that holds the rows that a load replaced or changed, as they were. */

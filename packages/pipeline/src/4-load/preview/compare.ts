@@ -1,4 +1,4 @@
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Day } from '@aduana/contracts/dates'
@@ -16,11 +16,12 @@ import {
   type TouchedDays,
 } from '@aduana/datasets/stored-rows'
 import type pg from 'pg'
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { from as copyFrom } from 'pg-copy-streams'
 import { z } from 'zod'
 import { engineFor } from '../../context.ts'
 import type { StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
+import { copyToFile } from '../copy-to-file.ts'
 import { refuseForeign } from '../foreign-keys.ts'
 
 const Figure = z.coerce.number().int()
@@ -60,7 +61,7 @@ export async function compareWithReplaced(
 ): Promise<Comparison> {
   const { definition } = job.facts
   const stored = join(job.folder, 'stored.csv')
-  const rows = await copyOut(job, client, copyStored(definition, touched), stored)
+  const rows = await copyToFile(client, copyStored(definition, touched), stored)
   if (rows === 0) return { ...(await onlyNew(job, source)), minus: undefined }
   const catalogue = await readCatalogue(client, definition)
   const found = await ask(job, compareReplaced(definition, { clean: source.clean, stored, catalogue }))
@@ -85,7 +86,7 @@ export async function compareWithKeys(
   await client.query(create)
   await pipeline(createReadStream(keys), client.query(copyFrom(copyIn)), { signal: job.signal })
   await client.query(`analyze ${KEYS_TABLE}`)
-  const rows = await copyOut(job, client, copyStoredByKey(definition), stored)
+  const rows = await copyToFile(client, copyStoredByKey(definition), stored)
   if (rows === 0) return { ...(await onlyNew(job, source)), minus: zeros(job) }
   const catalogue = await readCatalogue(client, definition)
   const input = { clean: source.clean, stored, catalogue, companies, warehouses }
@@ -138,17 +139,6 @@ async function ask(
     { signal },
   )
   return (name) => results[name]?.rows ?? []
-}
-
-async function copyOut(
-  job: StageJob,
-  client: pg.PoolClient,
-  statement: string,
-  path: string,
-): Promise<number> {
-  const copy = client.query(copyTo(statement))
-  await pipeline(copy, createWriteStream(path), { signal: job.signal })
-  return copy.rowCount
 }
 
 /** A reader that lost a row would show a preview that is not true. */

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { copyToFile } from './old-rows.ts'
+import { copyToFile } from './copy-to-file.ts'
 
 let database: TestDatabase
 let folder: string
 beforeAll(async () => {
   database = await createTestDatabase()
-  folder = await mkdtemp(join(tmpdir(), 'aduana-old-rows-'))
+  folder = await mkdtemp(join(tmpdir(), 'aduana-copy-'))
 })
 afterAll(async () => {
   await database.drop()
