@@ -97,14 +97,14 @@ export async function createTestSystem(
       await acceptImport({ db: database.db, maxQueued: 1000 }, as, upload, ImportForm.parse(form))
       return jobId
     },
-    finished: (jobId, within = 60_000) =>
-      until(
-        async () => {
-          const job = await readJob(database.db, admin, jobId)
-          return job.completedAt === null ? undefined : job
-        },
-        { within, what: `job ${jobId} is final` },
-      ),
+    finished: async (jobId, within = 60_000) => {
+      const isFinal = 'select from jobs where id = $1 and completed_at is not null'
+      await until(async () => (await database.pool.query(isFinal, [jobId])).rowCount === 1, {
+        within,
+        what: `job ${jobId} is final`,
+      })
+      return readJob(database.db, admin, jobId)
+    },
     import: async (content, form) => system.finished(await system.accept(content, form)),
     artifact: async (jobId, name) => {
       const row = await database.pool.query('select key from artifacts where job_id = $1 and name = $2', [

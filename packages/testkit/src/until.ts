@@ -10,20 +10,26 @@ export interface UntilOptions {
   what: string
 }
 
+const SHORTEST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 250
+
 /**
- * Poll `look` until it answers something other than undefined or false, and answer that.
+ * Poll `look` until it answers something other than undefined or false, and answer that. What takes longer is looked at
+ * less often: many tests wait at once, and none should slow down what it waits for.
  * @throws DeadlineError
  */
 export async function until<T>(
   look: () => Promise<T | undefined | false> | T | undefined | false,
   options: UntilOptions,
 ): Promise<T> {
-  const deadline = Date.now() + (options.within ?? 30_000)
+  const { within = 30_000, what } = options
+  const began = performance.now()
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found
-    if (Date.now() > deadline)
-      throw new DeadlineError(`${options.what}: not within ${options.within ?? 30_000} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    const waited = performance.now() - began
+    if (waited > within) throw new DeadlineError(`${what}: not within ${within} ms`)
+    const pause = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, waited / 10))
+    await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }
