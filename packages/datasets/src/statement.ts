@@ -2,5 +2,7 @@
 export interface NamedStatement {
   name: string
   sql: string
+  /** A query for one truth value, asked before: unless it is true, the statement is left out. */
+  onlyIf?: string
   as: 'rows' | 'none'
 }

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import type { CompiledValidation } from './validation.ts'
 
 /** `records = good + rejected + duplicates` is for the caller to check. */
-export const Totals = z.object({
-  records: z.int().min(0),
-  good: z.int().min(0),
-  rejected: z.int().min(0),
-  duplicates: z.int().min(0),
-})
-export type Totals = z.infer<typeof Totals>
+export interface Totals {
+  records: number
+  /** Clean rows. */
+  good: number
+  rejected: number
+  duplicates: number
+}
 
 /** Clean rows per value of the replace scope ('' if none) and day. */
 export const DayCount = z.object({ scope: z.string(), day: z.iso.date(), rows: z.int().positive() })
@@ -27,16 +27,28 @@ export interface ValidationResult {
   scopes: ScopePresent[]
 }
 
+const Count = z
+  .object({ rows: z.tuple([z.object({ rows: z.int().min(0) })]) })
+  .transform(({ rows: [only] }) => only.rows)
+
+// What has not run had nothing to count.
 const Answers = z.object({
-  totals: z.object({ rows: z.tuple([Totals]) }),
+  records: Count,
+  good: Count,
+  rejected: Count.optional(),
+  duplicates: Count.optional(),
+  kept: Count.optional(),
   days: z.object({ rows: z.array(DayCount) }).optional(),
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
 })
 
 /** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
 export function readValidation({ outputs }: CompiledValidation, answers: unknown): ValidationResult {
-  const { totals, days, scopes } = Answers.parse(answers)
-  const [counts] = totals.rows
-  const clean = counts.duplicates > 0 ? outputs.unique : outputs.good
-  return { clean, totals: counts, days: days?.rows ?? [], scopes: scopes?.rows ?? [] }
+  const { records, good, rejected = 0, duplicates = 0, kept, days, scopes } = Answers.parse(answers)
+  return {
+    clean: kept === undefined ? outputs.good : outputs.unique,
+    totals: { records, good: kept ?? good, rejected, duplicates },
+    days: days?.rows ?? [],
+    scopes: scopes?.rows ?? [],
+  }
 }

@@ -197,6 +197,20 @@ describe('query', () => {
     })
   })
 
+  test('leaves out a statement whose condition is not true', async () => {
+    const make = { name: 'make', sql: 'CREATE TEMP TABLE t AS SELECT 1 AS v', as: 'none' } as const
+    const read = { name: 'read', sql: 'SELECT v FROM t', as: 'rows' } as const
+    const conditions = ['SELECT true', 'SELECT false', 'SELECT NULL', 'SELECT 1', 'SELECT true WHERE false']
+    const reads = conditions.map((onlyIf, at) => ({ ...read, name: `read-${at}`, onlyIf }))
+    const counted = { ...read, name: 'counted', onlyIf: 'SELECT count(*) = 1 FROM t' }
+    const results = await engine.query({ workDir: job, statements: [make, ...reads, counted] })
+    expect(Object.keys(results)).toEqual(['make', 'read-0', 'counted'])
+    const broken = { ...read, onlyIf: 'SELECT nothing FROM nowhere' }
+    await expect(engine.query({ workDir: job, statements: [make, broken] })).rejects.toMatchObject({
+      code: 'sql_error',
+    })
+  })
+
   test('refuses more rows than allowed, several statements in one, and bad SQL', async () => {
     await expect(rows('SELECT * FROM range(200000)')).rejects.toMatchObject({
       code: 'sql_error',

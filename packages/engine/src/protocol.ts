@@ -51,6 +51,8 @@ export const queryTask = z.object({
       name: z.string(),
       sql: z.string(),
       params: z.array(sqlParameter).optional(),
+      /** A query for one truth value, asked before: unless it is true, the statement is left out. */
+      onlyIf: z.string().optional(),
       as: z.enum(['rows', 'none']),
     }),
   ),
@@ -102,7 +104,7 @@ export type Row = Record<string, Json>
 // What came over IPC is JSON by construction; checking each of a hundred thousand rows would block the parent.
 const rows = z.custom<Row[]>((value) => Array.isArray(value))
 
-/** By statement name: the rows (for `as: 'rows'`) and how many rows the statement wrote. */
+/** By name of those statements that ran: the rows (for `as: 'rows'`) and how many rows the statement wrote. */
 export const queryResult = z.record(z.string(), z.object({ rows, changed: count }))
 export type QueryResult = z.infer<typeof queryResult>
 

@@ -67,7 +67,7 @@ async function inspect(engine: Engine, folder: string, input: string, code: stri
     compiled,
     await engine.query({ workDir: folder, statements: compiled.statements }),
   )
-  const reasons = await ruleReasons(engine, folder, compiled.outputs.bad)
+  const reasons = totals.rejected > 0 ? await ruleReasons(engine, folder, compiled.outputs.bad) : []
   const structural = Object.entries(parsed.rejectCounts).map(([reason, rejects]) => ({
     column: null,
     code: reason,

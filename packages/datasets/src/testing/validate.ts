@@ -34,7 +34,8 @@ export async function openTestDuck(): Promise<TestDuck> {
     folder,
     async run(statements) {
       const answers: Record<string, Answer> = {}
-      for (const { name, sql, as } of statements) {
+      for (const { name, sql, as, onlyIf } of statements) {
+        if (onlyIf !== undefined && !(await isTrue(connection, onlyIf))) continue
         const rows = await queryRows(connection, sql)
         if (as === 'rows') answers[name] = { rows }
       }
@@ -47,6 +48,11 @@ export async function openTestDuck(): Promise<TestDuck> {
       await rm(folder, { recursive: true })
     },
   }
+}
+
+async function isTrue(connection: DuckDBConnection, query: string): Promise<boolean> {
+  const [row] = await queryRows(connection, query)
+  return Object.values(row ?? {})[0] === true
 }
 
 async function queryRows(connection: DuckDBConnection, sql: string): Promise<Record<string, unknown>[]> {
@@ -106,10 +112,10 @@ export async function validateIn(
   const clean = await duck.rows(
     `select columns(*)::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
   )
-  const bad = await duck.rows(`select _rec, reasons from read_parquet(${lit(compiled.outputs.bad)})`)
-  const duplicates = await duck.rows(
-    `select _rec, winner from read_parquet(${lit(compiled.outputs.duplicates)})`,
-  )
+  const rowsOf = (count: number, columns: string, file: string) =>
+    count === 0 ? [] : duck.rows(`select ${columns} from read_parquet(${lit(file)})`)
+  const bad = await rowsOf(result.totals.rejected, '_rec, reasons', compiled.outputs.bad)
+  const duplicates = await rowsOf(result.totals.duplicates, '_rec, winner', compiled.outputs.duplicates)
   return {
     totals: result.totals,
     days: result.days,

@@ -53,7 +53,7 @@ export async function openDuck(workDir: string, tempDir: string, limits: DuckLim
   })
   const connection = await instance.connect()
   // DuckDB compares with resolved paths. The order matters: the last two settings close the door.
-  for (const setting of [
+  const settings = [
     `temp_directory=${literal(spill)}`,
     `max_temp_directory_size='${limits.maxTempMb}MB'`,
     "TimeZone='UTC'",
@@ -65,9 +65,8 @@ export async function openDuck(workDir: string, tempDir: string, limits: DuckLim
     `allowed_directories=[${literal(await realpath(workDir))}, ${literal(workDir)}]`,
     'enable_external_access=false',
     'lock_configuration=true',
-  ]) {
-    await connection.run(`SET ${setting}`)
-  }
+  ]
+  await connection.run(settings.map((setting) => `SET ${setting};`).join(' '))
   return overConnection(instance, connection)
 }
 

@@ -8,9 +8,9 @@ import type { z } from 'zod'
 import { EngineError } from '../errors.ts'
 import type { Json, QueryResult, queryTask, Row } from '../protocol.ts'
 import { type TaskContext, withDuck } from './context.ts'
-import { openDuck } from './duck.ts'
+import { type Duck, openDuck } from './duck.ts'
 
-/** Runs the statements in order in one instance, so that a temporary table of one serves the next. */
+/** Runs the statements in order in one instance, so that a temporary table of one serves the next, or its condition. */
 export async function query(task: z.infer<typeof queryTask>, context: TaskContext): Promise<QueryResult> {
   const results: QueryResult = {}
   let done = 0
@@ -28,10 +28,12 @@ export async function query(task: z.infer<typeof queryTask>, context: TaskContex
       })
     }, 150)
     try {
-      for (const { name, sql, params, as } of task.statements) {
-        const result = await duck.run(sql, params)
-        const rows = as === 'rows' ? await readRows(result, task.maxRows, name) : []
-        results[name] = { rows, changed: result.rowsChanged }
+      for (const { name, sql, params, as, onlyIf } of task.statements) {
+        if (onlyIf === undefined || (await isTrue(duck, onlyIf))) {
+          const result = await duck.run(sql, params)
+          const rows = as === 'rows' ? await readRows(result, task.maxRows, name) : []
+          results[name] = { rows, changed: result.rowsChanged }
+        }
         done++
       }
     } finally {
@@ -39,6 +41,11 @@ export async function query(task: z.infer<typeof queryTask>, context: TaskContex
     }
     return results
   })
+}
+
+async function isTrue(duck: Duck, query: string): Promise<boolean> {
+  const [row] = await (await duck.run(query)).getRows()
+  return row?.[0] === true
 }
 
 async function readRows(result: DuckDBMaterializedResult, maxRows: number, name: string): Promise<Row[]> {
