@@ -1,25 +1,21 @@
 import { readCatalogue } from '@aduana/datasets/catalogue'
 import { checkFit } from '@aduana/datasets/fit'
-import type { RegisteredDataset } from '@aduana/datasets/registry'
+import { listDatasets } from '@aduana/datasets/registry'
+import type { Database } from '@aduana/db/database'
+import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 
-/** Definitions do not fit their tables; the message lists everything that differs. */
-export class DefinitionMismatchError extends Error {
-  override readonly name = 'DefinitionMismatchError'
-}
-
 /**
- * Check every dataset against its table before anything runs.
- * @throws DefinitionMismatchError
+ * Say which datasets do not fit their tables, before somebody's file finds it out. Their imports will be refused; those of
+ * all others are not to wait for it.
  */
-export async function checkTables(pool: pg.Pool, datasets: readonly RegisteredDataset[]): Promise<void> {
-  const problems: string[] = []
-  for (const { code, definition } of datasets) {
-    const found = checkFit(definition, await readCatalogue(pool, definition))
-    problems.push(...found.map((problem) => `${code}: ${problem}`))
+export async function checkTables(db: Database, pool: pg.Pool, logger: Logger): Promise<void> {
+  for (const { code, definition } of await listDatasets(db)) {
+    const differences = checkFit(definition, await readCatalogue(pool, definition))
+    if (differences.length > 0)
+      logger.error(
+        { event: 'datasets.do_not_fit', dataset: code, differences },
+        'Its imports will be refused',
+      )
   }
-  if (problems.length > 0)
-    throw new DefinitionMismatchError(
-      `Dataset definitions do not fit their tables:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`,
-    )
 }

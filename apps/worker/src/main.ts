@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { openOutsideFiles } from '@aduana/artifacts/outside-files'
 import { ProblemError } from '@aduana/contracts/problems'
-import { listDatasets, registerDatasets } from '@aduana/datasets/registry'
+import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase, type Database } from '@aduana/db/database'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
@@ -64,7 +64,7 @@ async function start(
   await checkSchema(pool, await readMigrations())
   const changed = await registerDatasets(db, SHIPPED)
   if (changed.length > 0) logger.warn({ event: 'datasets.not_as_shipped', datasets: changed })
-  await checkTables(pool, await listDatasets(db))
+  await checkTables(db, pool, logger)
   await registerMetrics(db, logger)
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })

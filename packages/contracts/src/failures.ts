@@ -11,6 +11,7 @@ export const FAILURES = {
   duplicate_columns: 'Two columns of the file mean the same column of the dataset',
   no_records: 'The file has a header but no records',
   file_too_wide: 'The file has more columns than can be handled',
+  table_differs: 'The definition of the dataset does not fit its table',
   too_many_rejects: 'More records were rejected than the dataset allows; nothing was loaded',
   window_too_wide: 'The days in the file span more than one import may replace',
   key_in_other_scope: 'Rows of the file belong to a company or warehouse of somebody else',
