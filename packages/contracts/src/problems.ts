@@ -35,6 +35,7 @@ export const PROBLEMS = {
   undo_overlap: { status: 409, title: 'Later imports stand on this one' },
   belongs_to_run: { status: 409, title: 'This belongs to a run of a metric' },
   artifact_expired: { status: 410, title: 'The file was removed at the end of its retention' },
+  version_changed: { status: 412, title: 'Somebody else has changed it meanwhile' },
   file_too_large: { status: 413, title: 'The file is larger than the limit' },
   body_too_large: { status: 413, title: 'The request is larger than the limit' },
   unsupported_type: { status: 415, title: 'This kind of file cannot be imported' },

@@ -95,15 +95,19 @@ export async function tellProjection(
   return { status: 202, body: { id: updateId, dataset, eventKey }, replayed: !fresh }
 }
 
-/** Save a metric as it is declared. @throws ProblemError `forbidden`, `invalid_metric` with its `problems` */
+/**
+ * Save a metric as it is declared; with `seen` only if that is its present version.
+ * @throws ProblemError `forbidden`, `invalid_metric` with its `problems`, `version_changed`
+ */
 export function saveMetricFor(
   db: Database,
   principal: Principal,
   code: string,
   definition: unknown,
+  seen?: number,
 ): Promise<SavedMetric> {
   mustBe(principal, 'admin', 'Changing a metric')
-  return patiently(db, (tx) => saveMetric(tx, withCode(code, definition), principal.userId))
+  return patiently(db, (tx) => saveMetric(tx, withCode(code, definition), principal.userId, seen))
 }
 
 /** Retire a metric. @throws ProblemError `forbidden`, `unknown_metric`, `metric_in_use` with its `metrics` */
@@ -113,30 +117,36 @@ export function retireMetricFor(db: Database, principal: Principal, code: string
 }
 
 /**
- * Save the definition of a dataset.
- * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`
+ * Save the definition of a dataset; with `seen` only if that is its present version.
+ * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`;
+ * `version_changed`
  */
 export async function saveDatasetFor(
   db: Database,
   principal: Principal,
   code: string,
   input: unknown,
+  seen?: number,
 ): Promise<SavedDataset> {
   mustBe(principal, 'admin', 'Changing a dataset')
   const definition = readDefinitionOf(code, input)
   const present = await currentDataset(db, code)
   const patterns = await patternProblems(definition, present?.definition)
-  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, patterns))
+  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, { alsoWrong: patterns, seen }))
 }
 
-/** Save a series. @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use` */
+/**
+ * Save a series; with `seen` only if that is its present version.
+ * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use`, `version_changed`
+ */
 export function saveSeriesFor(
   db: Database,
   principal: Principal,
   series: SeriesDefinition,
+  seen?: number,
 ): Promise<SavedSeries> {
   mustBe(principal, 'admin', 'Changing a series')
-  return patiently(db, (tx) => saveSeries(tx, series, principal.userId))
+  return patiently(db, (tx) => saveSeries(tx, series, principal.userId, seen))
 }
 
 /** The definition with the code of its address; another one in it stays, and is refused with its path. */

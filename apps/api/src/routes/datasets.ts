@@ -20,6 +20,7 @@ import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
+import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 
 const DatasetList = z.strictObject({ items: z.array(Dataset) })
 const DatasetParameters = z.strictObject({ code: Identifier })
@@ -64,7 +65,11 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
         },
       },
     },
-    async (request) => shown(await findDataset(db, request.params.code)),
+    async (request, reply) => {
+      const dataset = await findDataset(db, request.params.code)
+      tagVersion(reply, dataset)
+      return shown(dataset)
+    },
   )
 
   typed.get(
@@ -127,12 +132,13 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
           'Everything that is wrong is listed in `problems`, each with the path of the part. Jobs that are under way keep the version that they were accepted with. Metrics to which the change gives another meaning are computed anew; the same definition again changes nothing.',
         tags: ['datasets'],
         params: DatasetParameters,
+        headers: VersionHeaders,
         body: DatasetBody,
         response: {
           200: SavedDataset,
           201: SavedDataset,
           ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden'),
-          ...problems('dataset_in_use', 'dataset_busy', 'invalid_dataset'),
+          ...problems('dataset_in_use', 'dataset_busy', 'version_changed', 'invalid_dataset'),
         },
       },
       // The registry says what is wrong with a definition, by the paths of its parts.
@@ -142,7 +148,9 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
           httpPart === 'params' ? parsed(value) : { value },
     },
     async (request, reply) => {
-      const saved = await saveDatasetFor(db, principalOf(request), request.params.code, request.body)
+      const { params, body } = request
+      const saved = await saveDatasetFor(db, principalOf(request), params.code, body, seenVersion(request))
+      tagVersion(reply, saved)
       return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
     },
   )

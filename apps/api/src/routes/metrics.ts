@@ -26,6 +26,7 @@ import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { answerOnce, IdempotencyHeaders, repeatable } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
+import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 
 const MetricParameters = z.strictObject({ code: MetricCode })
 const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric')
@@ -69,7 +70,11 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
         response: { 200: Metric, ...COMMON },
       },
     },
-    (request) => readMetric(db, principalOf(request), request.params.code),
+    async (request, reply) => {
+      const metric = await readMetric(db, principalOf(request), request.params.code)
+      tagVersion(reply, metric)
+      return metric
+    },
   )
 
   typed.get(
@@ -161,11 +166,13 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
           'Everything that is wrong is listed in `problems`, each with the path of the node. A changed expression or grain is computed anew for all days; the same definition again changes nothing.',
         tags: ['metrics'],
         params: MetricParameters,
+        headers: VersionHeaders,
         body: MetricBody,
         response: {
           200: SavedMetric,
           201: SavedMetric,
-          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden', 'invalid_metric'),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'forbidden'),
+          ...problems('version_changed', 'invalid_metric'),
         },
       },
       // The registry says what is wrong with a definition, by the paths of its nodes.
@@ -175,7 +182,9 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
           httpPart === 'params' ? parsed(value) : { value },
     },
     async (request, reply) => {
-      const saved = await saveMetricFor(db, principalOf(request), request.params.code, request.body)
+      const { params, body } = request
+      const saved = await saveMetricFor(db, principalOf(request), params.code, body, seenVersion(request))
+      tagVersion(reply, saved)
       return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
     },
   )

@@ -12,6 +12,7 @@ import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
+import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 
 /** /api/series */
 export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
@@ -63,6 +64,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
         description: 'Its title and unit may change at any time; where it is, only while no metric names it.',
         tags: ['metrics'],
         params: z.strictObject({ code: MetricCode }),
+        headers: VersionHeaders,
         body: SeriesDefinition.omit({ code: true }),
         response: {
           200: Series,
@@ -73,13 +75,15 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
             'forbidden',
             'unknown_dataset',
             'metric_in_use',
+            'version_changed',
           ),
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const series = { code: request.params.code, ...request.body }
-      const { version } = await saveSeriesFor(db, principalOf(request), series)
+      const { version } = await saveSeriesFor(db, principalOf(request), series, seenVersion(request))
+      tagVersion(reply, { version })
       return { ...series, version }
     },
   )

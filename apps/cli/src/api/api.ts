@@ -33,8 +33,9 @@ export function put<T extends z.ZodType>(
   path: string,
   schema: T,
   body: unknown,
+  headers: Record<string, string> = {},
 ): Promise<z.output<T>> {
-  return request(api, 'PUT', path, schema, body)
+  return request(api, 'PUT', path, schema, body, headers)
 }
 
 /** The headers that say who asks. */
@@ -48,8 +49,9 @@ async function request<T extends z.ZodType>(
   path: string,
   schema: T,
   body?: unknown,
+  more: Record<string, string> = {},
 ): Promise<z.output<T>> {
-  const headers = { accept: 'application/json', ...authorization(api) }
+  const headers = { accept: 'application/json', ...authorization(api), ...more }
   const sent = body === undefined ? { headers } : jsonBody(headers, body)
   const signal = AbortSignal.any([api.signal, AbortSignal.timeout(ANSWER_MS)])
   try {

@@ -106,9 +106,15 @@ export function readDataset(api: Api, code: string): Promise<Dataset> {
   return get(api, `/api/datasets/${encodeURIComponent(code)}`, Dataset)
 }
 
-/** Make a definition the next version of a dataset, or its first. */
-export function saveDataset(api: Api, code: string, definition: unknown): Promise<SavedDataset> {
-  return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition)
+/** Make a definition the next version of a dataset, or its first; with `seen` only if that is its present version. */
+export function saveDataset(
+  api: Api,
+  code: string,
+  definition: unknown,
+  seen?: number,
+): Promise<SavedDataset> {
+  const headers: Record<string, string> = seen === undefined ? {} : { 'if-match': `"${seen}"` }
+  return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition, headers)
 }
 
 /** Follow the cursors of a list until there are enough items or no more. */

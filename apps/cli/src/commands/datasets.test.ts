@@ -55,6 +55,16 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
   expect((await api.aduana('dataset', 'save', file)).out).toBe('scrap was so already, version 4\n')
 })
 
+test('aduana dataset save --if-version changes nothing when somebody else has changed it meanwhile', async () => {
+  const file = join(folder, 'seen.json')
+  await writeFile(file, JSON.stringify(definition))
+  const title = 'Somebody else has changed it meanwhile'
+  api.answer(PATH, { type: 'x', title, status: 412, detail: 'd', code: 'version_changed', version: 5 }, 412)
+  const { code, err } = await api.aduana('dataset', 'save', file, '--if-version', '3')
+  expect([code, err]).toEqual([1, expect.stringContaining(`${title} (version_changed)`)])
+  expect(api.asked()).toEqual([`PUT ${PATH} If-Match "3" ${JSON.stringify(definition)}`])
+})
+
 test('aduana dataset save tells every problem of a definition', async () => {
   const file = join(folder, 'wrong.json')
   await writeFile(file, JSON.stringify({ code: 'scrap' }))

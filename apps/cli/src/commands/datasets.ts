@@ -55,10 +55,10 @@ export async function showDatasetCommand(
 export async function saveDatasetCommand(
   io: Io,
   file: string,
-  options: { json?: boolean },
+  options: { json?: boolean; ifVersion?: number },
 ): Promise<ExitCode> {
   const { code, definition } = await readDefinition(file)
-  const saved = await saveDataset(await openApi(io), code, definition)
+  const saved = await saveDataset(await openApi(io), code, definition, options.ifVersion)
   const what = saved.changed ? `is version ${saved.version} now` : `was so already, version ${saved.version}`
   io.out(options.json ? JSON.stringify(saved) : `${code} ${what}`)
   return EXIT.loaded

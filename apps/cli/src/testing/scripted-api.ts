@@ -4,7 +4,7 @@ import { type Captured, runCaptured } from './run-captured.ts'
 
 /** A server that answers as it is told, and the command line that speaks to it. */
 export interface ScriptedApi {
-  /** What it was asked since `forget`: method, path and body. */
+  /** What it was asked since `forget`: method, path, condition if it has one, and body. */
   asked(): readonly string[]
   /** What it answers for a path from now on; 404 for paths of which nothing is said. */
   answer(path: string, body: unknown, status?: number): void
@@ -20,7 +20,9 @@ export async function openScriptedApi(): Promise<ScriptedApi> {
   const answers = new Map<string, { status: number; body: unknown }>()
   const server = createServer(async (request, response) => {
     const path = request.url?.split('?', 1)[0] ?? ''
-    asked.push([request.method, request.url, await text(request)].join(' ').trim())
+    const { 'if-match': condition } = request.headers
+    const parts = [request.method, request.url, condition && `If-Match ${condition}`, await text(request)]
+    asked.push(parts.filter(Boolean).join(' '))
     const { status, body } = answers.get(path) ?? { status: 404, body: {} }
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   })

@@ -23,18 +23,21 @@ import { daysOfDataset } from './dataset-days.ts'
 import { refuseBroken, shiftedMetrics, withDefinition } from './dataset-metrics.ts'
 import { inUse, metricsAbove, needsOfAll, readGraph } from './graph.ts'
 import { recompute } from './recompute.ts'
+import { mustHaveSeen } from './seen-version.ts'
 
 /**
  * Save the definition of a dataset as its next version if it differs from the present one, or as a new dataset over a
  * table that is there. Its series and the metrics over them are checked anew; those that mean something else by it are
- * computed anew, and then what needs them. `alsoWrong` is told with whatever else is wrong.
- * @throws ProblemError `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy` with `jobs`
+ * computed anew, and then what needs them. `alsoWrong` is told with whatever else is wrong; `seen` is the version that it
+ * must have. What is so already was changed by whoever says it again.
+ * @throws ProblemError `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy` with `jobs`;
+ * `version_changed`
  */
 export async function saveDataset(
   tx: Tx,
   definition: DatasetDefinition,
   by: string,
-  alsoWrong: readonly DatasetProblem[] = [],
+  { alsoWrong = [], seen }: { alsoWrong?: readonly DatasetProblem[]; seen?: number | undefined } = {},
 ): Promise<SavedDataset> {
   await ownGraph(tx)
   await ownDatasets(tx)
@@ -43,6 +46,7 @@ export async function saveDataset(
   const before = await currentDataset(tx, definition.code)
   if (before?.sha256 === shaOfDefinition(definition))
     return { code: before.code, version: before.version, changed: false }
+  mustHaveSeen('dataset', seen, before?.version)
   await refuseWrong(tx, definition, before, alsoWrong)
   const saved = await (before ? change(tx, definition, before, by) : writeNew(tx, definition, by))
   await record(tx, saved, by)

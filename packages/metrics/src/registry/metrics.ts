@@ -17,6 +17,7 @@ import {
   readGraph,
 } from './graph.ts'
 import { recompute } from './recompute.ts'
+import { mustHaveSeen } from './seen-version.ts'
 import { shaOf, writeDependencies, writeVersion } from './write.ts'
 
 /** A metric after it was saved. */
@@ -42,9 +43,22 @@ export async function saveMetrics(
   return saveInto(tx, await readGraph(tx), inputs.map(readDefinition), by)
 }
 
-/** Save one metric. See `saveMetrics`. */
-export async function saveMetric(tx: Tx, input: unknown, by: string | null): Promise<SavedMetric> {
-  const [saved] = await saveMetrics(tx, [input], by)
+/**
+ * Save one metric. See `saveMetrics`. `seen` is the version that it must have; what is so already was changed by whoever
+ * says it again.
+ * @throws ProblemError `invalid_metric` with `problems`; `version_changed`
+ */
+export async function saveMetric(
+  tx: Tx,
+  input: unknown,
+  by: string | null,
+  seen?: number,
+): Promise<SavedMetric> {
+  await ownGraph(tx)
+  const graph = await readGraph(tx)
+  const definition = readDefinition(input)
+  if (differs(graph, definition)) mustHaveSeen('metric', seen, graph.metrics.get(definition.code)?.version)
+  const [saved] = await saveInto(tx, graph, [definition], by)
   if (!saved) throw new Error('a metric was saved without an answer')
   return saved
 }
@@ -71,10 +85,7 @@ async function saveInto(
   definitions: readonly MetricDefinition[],
   by: string | null,
 ): Promise<SavedMetric[]> {
-  const changed = definitions.filter((definition) => {
-    const known = graph.metrics.get(definition.code)
-    return !known || known.retired || known.sha256 !== shaOf(definition)
-  })
+  const changed = definitions.filter((definition) => differs(graph, definition))
   const world = inUse(graph)
   for (const definition of changed) world.set(definition.code, definition)
   checkDefinitions(changed, world, graph.places)
@@ -96,6 +107,12 @@ async function saveInto(
     version: graph.metrics.get(code)?.version ?? 0,
     changed: written.some((metric) => metric.code === code),
   }))
+}
+
+/** Whether saving a definition would change anything. */
+function differs(graph: MetricGraph, definition: MetricDefinition): boolean {
+  const known = graph.metrics.get(definition.code)
+  return !known || known.retired || known.sha256 !== shaOf(definition)
 }
 
 /** What of a definition decides its values. */

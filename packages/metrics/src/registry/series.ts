@@ -7,6 +7,7 @@ import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { ownGraph } from '../runs/locks.ts'
 import { logEvents } from '../runs/log.ts'
+import { mustHaveSeen } from './seen-version.ts'
 import { shaOf } from './write.ts'
 
 /** A series after it was saved. */
@@ -20,12 +21,21 @@ export interface SavedSeries {
 /**
  * Save a series as its next version if it differs from the present one. Its title and unit may change at any time; where
  * it is, only while no metric names it.
- * @throws ProblemError `unknown_dataset`; `bad_request` for a column that files of the dataset do not bring; `metric_in_use`
+ * `seen` is the version that it must have; what is so already was changed by whoever says it again.
+ * @throws ProblemError `unknown_dataset`; `bad_request` for a column that files of the dataset do not bring;
+ * `metric_in_use`; `version_changed`
  */
-export async function saveSeries(tx: Tx, input: SeriesDefinition, by: string | null): Promise<SavedSeries> {
+export async function saveSeries(
+  tx: Tx,
+  input: SeriesDefinition,
+  by: string | null,
+  seen?: number,
+): Promise<SavedSeries> {
   await ownGraph(tx)
   const series = SeriesDefinition.parse(input)
-  return saveOne(tx, series, await present(tx, series.code), by)
+  const known = await present(tx, series.code)
+  if (known?.sha256 !== shaOf(series)) mustHaveSeen('series', seen, known?.version)
+  return saveOne(tx, series, known, by)
 }
 
 /** Register the series that come with the program. What somebody has changed since stays as it is. */

@@ -1,0 +1,33 @@
+import { ProblemError } from '@aduana/contracts/problems'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+
+/** For the schema of a route that changes something which has versions. */
+export const VersionHeaders = z.looseObject({
+  'if-match': z
+    .string()
+    .optional()
+    .describe(
+      'The `ETag` of the version that you have seen, such as `"7"`: the change is made only if that is the present one, else the answer is 412 `version_changed`. Without it the last one to change wins.',
+    ),
+})
+
+/** Say which version an answer shows, as a strong entity tag (RFC 9110, 8.8.3). */
+export function tagVersion(reply: FastifyReply, { version }: { version: number }): void {
+  reply.header('etag', `"${version}"`)
+}
+
+/** The version that a request says it has seen. @throws ProblemError `bad_request` for what is no version's tag */
+export function seenVersion({ headers }: FastifyRequest): number | undefined {
+  const tag = headers['if-match']
+  if (tag === undefined) return undefined
+  const digits = /^"([1-9]\d{0,8})"$/.exec(tag)?.[1]
+  if (digits !== undefined) return Number(digits)
+  throw new ProblemError(
+    'bad_request',
+    'If-Match must be one ETag as it was answered, such as "7" with its quotes.',
+    {
+      errors: [{ field: 'if-match', message: 'an ETag such as "7"' }],
+    },
+  )
+}
