@@ -287,6 +287,19 @@ describe('writeRejects', () => {
     expect(lines[0].reasons).toEqual([{ column: 'primera', code: 'odd', message: 'is odd', value: '1' }])
   })
 
+  test('writes the structural rejects alone when no row failed', async () => {
+    const input = await parseInput('a;b;c\n1;2;3\n4\n')
+    const { encoding } = await engine.parse(input)
+    const output = join(job, 'rejects.ndjson')
+    const request = { workDir: job, original: input.input, format: 'plain', encoding, output } as const
+    expect(await engine.writeRejects({ ...request, structural: input.rejects, sql: null })).toEqual({
+      total: 1,
+      structural: 1,
+      counts: [{ column: null, code: 'missing_columns', count: 1 }],
+    })
+    expect(JSON.parse(await readFile(output, 'utf8'))).toMatchObject({ record: 2, raw: '4' })
+  })
+
   test('takes reasons as JSON text, and works without structural rejects', async () => {
     const input = await parseInput('a;b;c\n1;2;3\n')
     await engine.parse(input)

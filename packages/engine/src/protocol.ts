@@ -68,8 +68,8 @@ export const rejectsTask = z.object({
   format,
   /** What parsing reported. */
   encoding,
-  /** Yields `_rec, _line, _off, _len, reasons`, any order; reasons: JSON text or a list of structs. */
-  sql: z.string(),
+  /** Yields `_rec, _line, _off, _len, reasons`, any order; reasons: JSON text or a list of structs. Null: no row failed. */
+  sql: z.string().nullable(),
   params: z.array(sqlParameter).optional(),
   /** The structural rejects of the same parsing. */
   structural: z.string().nullable(),

@@ -34,21 +34,7 @@ export async function writeRejects(
   context: TaskContext,
 ): Promise<RejectsResult> {
   const output = await pathInside(task.workDir, task.output)
-  const byRule = join(context.tempDir, 'by-rule.ndjson')
-  const duck = await openDuck(task.workDir, context.tempDir, context.limits)
-  await withDuck(duck, context, async () => {
-    const select = `SELECT _rec AS record, _line AS line, _off AS "offset", _len AS length, CAST(reasons AS JSON) AS reasons
-      FROM (${task.sql}) ORDER BY _rec`
-    const timer = setInterval(
-      () => context.report({ ...AT_START, fraction: (duck.percentage() / 100) * SELECTED }),
-      150,
-    )
-    try {
-      await duck.run(`COPY (${select}) TO ${literal(byRule)} (FORMAT json)`, task.params)
-    } finally {
-      clearInterval(timer)
-    }
-  })
+  const byRule = await selectFailed(task, context)
   const newOutput = join(context.tempDir, 'rejects-all.ndjson')
   const cutter = openCutter(
     { path: task.original, format: task.format, encoding: task.encoding },
@@ -70,6 +56,30 @@ export async function writeRejects(
     await cutter.close()
     await file.close()
   }
+}
+
+/** The rows that failed by a rule, as a file of lines sorted by record number; null when there are none. */
+async function selectFailed(
+  { workDir, sql, params }: z.infer<typeof rejectsTask>,
+  context: TaskContext,
+): Promise<string | null> {
+  if (sql === null) return null
+  const lines = join(context.tempDir, 'by-rule.ndjson')
+  const duck = await openDuck(workDir, context.tempDir, context.limits)
+  await withDuck(duck, context, async () => {
+    const select = `SELECT _rec AS record, _line AS line, _off AS "offset", _len AS length, CAST(reasons AS JSON) AS reasons
+      FROM (${sql}) ORDER BY _rec`
+    const timer = setInterval(
+      () => context.report({ ...AT_START, fraction: (duck.percentage() / 100) * SELECTED }),
+      150,
+    )
+    try {
+      await duck.run(`COPY (${select}) TO ${literal(lines)} (FORMAT json)`, params)
+    } finally {
+      clearInterval(timer)
+    }
+  })
+  return lines
 }
 
 async function mergeInto(

@@ -27,7 +27,7 @@ export async function writeRejectFiles(
   const files = { rejects: join(folder, 'rejects.ndjson'), duplicates: join(folder, 'duplicates.ndjson') }
   const write = async (
     count: number,
-    request: { sql: string; structural: string | null; output: string },
+    request: { sql: string | null; structural: string | null; output: string },
   ) => {
     if (count > 0)
       return engine.writeRejects(
@@ -42,7 +42,10 @@ export async function writeRejectFiles(
     return { total: 0, counts: [] }
   }
   const written = await write(found.badCount + parsed.structuralRejects, {
-    sql: `select _rec, _line, _off, _len, reasons from read_parquet(${lit(found.bad)})`,
+    sql:
+      found.badCount > 0
+        ? `select _rec, _line, _off, _len, reasons from read_parquet(${lit(found.bad)})`
+        : null,
     structural: await fetchFile(job, 'structural.ndjson'),
     output: files.rejects,
   })
