@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect, test } from 'vitest'
@@ -55,18 +58,19 @@ test('rejects of a file are superseded by the last of two that take its last day
   const day = (date: string, lot: string, shift = '1') => `${date};M001;W0001;${shift};PVC;${lot};1;1;`
   const file = (...rows: string[]) => `${[HEADER, ...rows].join('\n')}\n`
   const acceptedAs = (...rows: string[]) => system.accept(file(...rows), { dataset: 'production' })
+  const go = join(system.dataDir, 'go')
   try {
-    const frozen = await system.startWorker({ ADUANA_FAIL_POINTS: 'load.before-commit:2=stop' })
+    await system.startWorker({ ADUANA_FAIL_POINTS: `load.before-commit:2=hold-${go}` })
     const good = Array.from({ length: 19 }, (_, index) => day('2024-01-01', `A${index}`))
     const first = await acceptedAs(...good, day('2024-01-02', 'B'), day('2024-01-02', 'C', '7'))
     expect(await system.finished(first)).toMatchObject({ status: 'COMPLETED' })
     const second = await acceptedAs(day('2024-01-01', 'D'))
-    await frozen.untilFrozen()
+    await until(() => existsSync(`${go}.held`), { what: 'the second import is about to commit' })
 
     await system.startWorker()
     const third = await acceptedAs(day('2024-01-02', 'E'))
     await until(() => waitsForLock(pool), { what: 'the third import waits for the second' })
-    frozen.signal('SIGCONT')
+    await writeFile(go, '')
     for (const id of [second, third]) expect((await system.finished(id)).status).toBe('COMPLETED')
     const rejects = await pool.query('select job_id, state, superseded_by from quarantined_records')
     expect(rejects.rows).toEqual([{ job_id: first, state: 'superseded', superseded_by: third }])

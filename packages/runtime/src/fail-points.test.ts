@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
@@ -74,6 +74,23 @@ test('a point that hangs never goes on', async () => {
   const passed = failPoint('load.after-delete').then(() => 'went on')
   // Everything that could have happened has happened after a turn of the event loop.
   expect(await Promise.race([passed, new Promise((resolve) => setImmediate(resolve, 'hangs'))])).toBe('hangs')
+})
+
+test('a point that holds says so, and goes on when its file is there', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'aduana-fail-points-'))
+  try {
+    const go = join(folder, 'go')
+    armFailPointsFrom(`load.after-delete=hold-${go}`)
+    const passed = failPoint('load.after-delete').then(() => 'went on')
+    expect(await readdir(folder)).toEqual(['go.held'])
+    expect(await Promise.race([passed, new Promise((resolve) => setImmediate(resolve, 'holds'))])).toBe(
+      'holds',
+    )
+    await writeFile(go, '')
+    expect(await passed).toBe('went on')
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 test.each([

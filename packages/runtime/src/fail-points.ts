@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /**
  * Named places where a test can make the product fail as the world would: die, hang, throw.
@@ -86,7 +87,8 @@ export async function failPoint(point: FailPoint, detail = ''): Promise<void> {
  * that begin with it and a slash: `stage.before-work:load` for every import's load. Each acts once. The actions:
  * `kill` (SIGKILL to ourselves), `stop` (SIGSTOP to ourselves; whoever sends SIGCONT lets us go on), `block-<ms>`
  * (nothing else runs in the process for so long), `exhaust` (take memory until the process dies of it), `throw`,
- * `hang`, `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would. With a path behind it
+ * `hang`, `hold-<path>` (say so in the file `<path>.held`, and go on when
+ * there is one at the path), `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would. With a path behind it
  * (`kill?/tmp/now`) an action waits for its hour: the point does nothing while there is no such file.
  * @throws Error on an unknown point or action
  */
@@ -113,6 +115,8 @@ export function armFailPointsFrom(text: string): void {
 function faultOf(action: string): Fault {
   const [, milliseconds] = /^block-(\d+)$/.exec(action) ?? []
   if (milliseconds !== undefined) return () => block(Number(milliseconds))
+  const [, path] = /^hold-(.+)$/.exec(action) ?? []
+  if (path !== undefined) return () => holdUntil(path)
   if (/^E[A-Z]+$/.test(action))
     return () => {
       throw Object.assign(new Error(`${action}: fail point`), { code: action })
@@ -135,6 +139,11 @@ function faultOf(action: string): Fault {
     default:
       throw new Error(`unknown action "${action}" of a fail point`)
   }
+}
+
+async function holdUntil(path: string): Promise<void> {
+  writeFileSync(`${path}.held`, '')
+  while (!existsSync(path)) await delay(20)
 }
 
 /** Hold the event loop, as a long calculation would, but without taking the processor from others. */
