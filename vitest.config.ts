@@ -70,8 +70,8 @@ export default defineConfig(({ mode }) => ({
     pool: 'forks',
     // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
     isolate: false,
-    // Two cores: more test files at once only make each other wait.
-    maxWorkers: 2,
+    // On two cores: many tests mostly wait, for a lock to go stale or for the next try. More than this make each other wait.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
