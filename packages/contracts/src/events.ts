@@ -33,8 +33,7 @@ export const DomainEvent = z.discriminatedUnion('type', [
     days: z.array(Day),
     scopes: z.array(z.string()),
     rows: z.int(),
-    /** Why it changed; `load` where nothing is said. */
-    cause: z.enum(['load', 'undo']).optional(),
+    cause: z.enum(['load', 'undo']),
   }),
   z.strictObject({
     type: z.literal('import.undone'),

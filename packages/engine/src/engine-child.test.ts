@@ -1,34 +1,26 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { openTestEngine, type TestEngine } from './engine.testing.ts'
 import { type Engine, startEngine } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
 
+let own: TestEngine
 let engine: Engine
-let root = ''
 let job = ''
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'aduana-engine-'))
-  engine = await startEngine({ memoryLimitMb: 128, threads: 2, maxTempMb: 64 })
+  own = await openTestEngine()
+  engine = own.engine
 })
-afterAll(async () => {
-  await engine.close()
-  await rm(root, { recursive: true, force: true })
-})
+afterAll(() => own.close())
 beforeEach(async () => {
-  job = join(root, `job-${Math.random().toString(36).slice(2)}`)
-  await mkdir(job)
+  job = await own.addJob()
 })
 
-const rows = (sql: string, params: string[] = []) =>
-  engine
-    .query({ workDir: job, statements: [{ name: 'q', sql, params, as: 'rows' }] })
-    .then(({ q }) => q?.rows)
+const rows = (sql: string, params?: string[]) => own.rows(job, sql, params)
 
 // A process that is gone but not yet reaped by its new parent counts as gone.
 function isAlive(pid: number): boolean {

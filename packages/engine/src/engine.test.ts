@@ -1,36 +1,29 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Engine, type ParseInput, startEngine } from './engine.ts'
+import { openTestEngine, type TestEngine } from './engine.testing.ts'
+import type { Engine, ParseInput } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
 import { randomSource } from './scan/scan.testing.ts'
 
+let own: TestEngine
 let engine: Engine
-let root = ''
 let job = ''
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'aduana-engine-'))
-  engine = await startEngine({ memoryLimitMb: 128, threads: 2, maxTempMb: 64 })
+  own = await openTestEngine()
+  engine = own.engine
 })
-afterAll(async () => {
-  await engine.close()
-  await rm(root, { recursive: true, force: true })
-})
+afterAll(() => own.close())
 beforeEach(async () => {
-  job = join(root, `job-${Math.random().toString(36).slice(2)}`)
-  await mkdir(job)
+  job = await own.addJob()
 })
 
-const rows = (sql: string, params: string[] = []) =>
-  engine
-    .query({ workDir: job, statements: [{ name: 'q', sql, params, as: 'rows' }] })
-    .then(({ q }) => q?.rows)
+const rows = (sql: string, params?: string[]) => own.rows(job, sql, params)
 
 async function parseInput(text: string | Buffer, extra: Partial<ParseInput> = {}): Promise<ParseInput> {
-  const input = join(root, `original-${Math.random().toString(36).slice(2)}`)
+  const input = join(own.root, `original-${Math.random().toString(36).slice(2)}`)
   await writeFile(input, text)
   return {
     workDir: job,
@@ -143,7 +136,7 @@ describe('parse', () => {
 
   test('refuses to write outside its folder', async () => {
     await expect(
-      engine.parse(await parseInput('a;b;c\n', { output: join(root, 'x.parquet') })),
+      engine.parse(await parseInput('a;b;c\n', { output: join(own.root, 'x.parquet') })),
     ).rejects.toMatchObject({ code: 'bad_input' })
   })
 })
@@ -228,8 +221,8 @@ describe('query', () => {
       `SELECT * FROM read_text('${job}/link')`,
       `SELECT * FROM read_text('${job}/../../../etc/passwd')`,
       `COPY (SELECT 1) TO '${job}-evil/x.csv'`,
-      `COPY (SELECT 1) TO '${root}/x.csv'`,
-      `ATTACH '${root}/x.db'`,
+      `COPY (SELECT 1) TO '${own.root}/x.csv'`,
+      `ATTACH '${own.root}/x.db'`,
       'INSTALL httpfs',
       "SET memory_limit='8GB'",
       'SET enable_external_access=true',

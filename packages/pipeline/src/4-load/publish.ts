@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { Tx } from '@aduana/db/database'
 import { commitStage } from '@aduana/jobs/stage-log'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -21,8 +20,7 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
   await inFencedTransaction(job, publishing.lease, async (tx, client) => {
     const written = await interruptible(job, client, () => writeRows(job, client, publishing))
     await publishing.confirm?.(tx)
-    const updateId = randomUUID()
-    await recordUpdate(tx, job, publishing, updateId, written)
+    const updateId = await recordUpdate(tx, job, publishing, written)
     await pointAt(tx, job, written.image.file ? [written.image.file] : [])
     await failPoint('load.before-commit', String(job.facts.importNo))
     await finish(tx, job, publishing, written, updateId)

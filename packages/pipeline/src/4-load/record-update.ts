@@ -1,50 +1,36 @@
 import type { Day } from '@aduana/contracts/dates'
 import { beforeTable } from '@aduana/datasets/upsert'
 import type { Tx } from '@aduana/db/database'
-import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
 import { changedPlaces } from './changed-places.ts'
+import { writeUpdate } from './dataset-update.ts'
 import { countDays, daysOf, type LedgerEntry, recordset, recount } from './ledger.ts'
 import type { Publishing } from './publishing.ts'
 import type { Written } from './write-rows.ts'
 
 /**
  * Write down what the load means, in its transaction: which job the days now belong to, that the dataset has changed,
- * and which open rejects no longer matter because everything their import loaded was replaced.
+ * and which open rejects no longer matter because everything their import loaded was replaced. Answers the id of the
+ * dataset's update.
  */
 export async function recordUpdate(
   tx: Tx,
   job: StageJob,
   publishing: Publishing,
-  updateId: string,
   written: Written,
-): Promise<void> {
-  const { facts, run } = job
-  const before = facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
+): Promise<string> {
+  const before = job.facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
   await writeLedger(tx, job, publishing)
-  await supersede(tx, run.jobId, before)
+  await supersede(tx, job.run.jobId, before)
   const places = written.places ?? (await changedPlaces(tx, job, publishing, written.removed))
-  const { companies, warehouses } = places
-  const days = places.days ?? []
-  const scopes = publishing.windows.map(({ scope }) => scope)
-  const rows = written.inserted + written.updated
-  await sql`insert into dataset_updates (id, dataset_id, job_id, event_key, days, companies, warehouses, scopes, rows)
-    values (${updateId}, ${facts.datasetId}, ${run.jobId}, ${`${run.jobId}:loaded`},
-      coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange),
-      ${companies}::text[], ${warehouses}::text[], ${scopes}::text[], ${rows})`.execute(tx)
-  await appendEvent(tx, {
-    key: `${run.jobId}:dataset-updated`,
-    jobId: run.jobId,
-    datasetId: facts.datasetId,
-    event: {
-      type: 'dataset.updated',
-      dataset: facts.definition.code,
-      updateId,
-      days,
-      scopes,
-      rows,
-    },
+  return writeUpdate(tx, job, {
+    cause: 'load',
+    days: places.days ?? [],
+    scopes: publishing.windows.map(({ scope }) => scope),
+    companies: places.companies,
+    warehouses: places.warehouses,
+    rows: written.inserted + written.updated,
   })
 }
 

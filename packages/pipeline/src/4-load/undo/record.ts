@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import type { UndoResult } from '@aduana/contracts/undo'
 import { audit } from '@aduana/db/audit'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb } from '@aduana/db/jsonb'
 import { commitStage } from '@aduana/jobs/stage-log'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { sql } from 'kysely'
 import type { UndoOutput } from '../../stage-outputs.ts'
+import { writeUpdate } from '../dataset-update.ts'
 import { passNoReturn } from '../fenced.ts'
 import { recount } from '../ledger.ts'
 import { describeUndo } from './report.ts'
@@ -46,29 +45,14 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
 }
 
 /** Those who depend on the dataset hear that it has changed. */
-async function recordChange({ tx, job, reversals }: Undoing, { reversed }: UndoResult): Promise<string> {
-  const { facts, run } = job
-  const updateId = randomUUID()
+function recordChange({ tx, job, reversals }: Undoing, { reversed }: UndoResult): Promise<string> {
   const touched = reversals.flatMap((reversal) => reversal.days)
-  const days = [...new Set(touched.map(({ day }) => day))].sort()
-  const scopes = [...new Set(touched.map(({ scope }) => scope))].sort()
-  await sql`insert into dataset_updates (id, dataset_id, job_id, event_key, days, scopes, rows, cause)
-    values (${updateId}, ${facts.datasetId}, ${run.jobId}, ${`${run.jobId}:undone`},
-      coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange),
-      ${scopes}::text[], ${reversed.restored}, 'undo')`.execute(tx)
-  await appendEvent(tx, {
-    key: `${run.jobId}:dataset-updated`,
-    jobId: run.jobId,
-    datasetId: facts.datasetId,
-    event: {
-      type: 'dataset.updated',
-      dataset: facts.definition.code,
-      updateId,
-      days,
-      scopes,
-      rows: reversed.restored,
-      cause: 'undo',
-    },
+  return writeUpdate(tx, job, {
+    cause: 'undo',
+    days: [...new Set(touched.map(({ day }) => day))].sort(),
+    scopes: [...new Set(touched.map(({ scope }) => scope))].sort(),
+    companies: null,
+    warehouses: null,
+    rows: reversed.restored,
   })
-  return updateId
 }
