@@ -19,7 +19,7 @@ import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { findMetric } from './read/metrics.ts'
-import { readRun } from './read/runs.ts'
+import { mustSeeRun, readRun } from './read/runs.ts'
 import { saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
@@ -59,14 +59,14 @@ export async function recomputeFor(
  */
 export async function retryRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
   mustBe(principal, 'steward', 'Retrying a run')
-  await readRun(db, principal, id)
+  await mustSeeRun(db, principal, id)
   return readRun(db, principal, await patiently(db, (tx) => retryRun(tx, id, principal.userId)))
 }
 
 /** Cancel a run that has not ended. @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition` */
 export async function cancelRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
   mustBe(principal, 'steward', 'Cancelling a run')
-  await readRun(db, principal, id)
+  await mustSeeRun(db, principal, id)
   await patiently(db, (tx) => cancelRun(tx, id, principal.userId))
   return readRun(db, principal, id)
 }

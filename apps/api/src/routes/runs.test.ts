@@ -148,6 +148,20 @@ describe('a run', () => {
     const [from, to] = [days[0]?.from ?? '', since[0]?.to ?? '']
     expect(await completeness(viewer)).toMatchObject(outstanding([{ from, to }]))
     expect(await completeness(ofB)).toMatchObject(outstanding(since))
+    expect(await read(id)).toMatchObject({ days, nextDays: since, companies: ['A'] })
+
+    // Whose days come next, may see when; nothing of what the run is about, nor may they decide on it.
+    const seen = await read(id, ofB)
+    expect(seen).toMatchObject({ status: 'RUNNING', days: [], nextDays: since, companies: [], results: null })
+    expect((await list('metric=orders.largest_order&limit=1', ofB)).items).toMatchObject([{ id, days: [] }])
+    expect((await ofB.ask(`/api/runs/${id}/request`)).status).toBe(404)
+    const deciding = await api.addUser('steward')
+    await limitTo(api, deciding, ['B'])
+    for (const what of ['retry', 'cancel'] as const) expect((await act(id, what, deciding)).status).toBe(404)
+    await endRun(api.db, id, 'failed')
+    const [next] = (await list('metric=orders.largest_order&limit=1', ofB)).items
+    expect(next).toMatchObject({ status: 'REQUESTED', days: since, nextDays: [], companies: ['B'] })
+    expect((await ofB.ask(`/api/runs/${id}`)).status).toBe(404)
   })
 
   test('is cancelled by a steward while it has not ended', async () => {

@@ -81,6 +81,7 @@ const failed: MetricRun = {
   ...{
     asOf: '2026-03-10',
     days: [{ from: '2026-03-08', to: '2026-03-10' }],
+    nextDays: [],
     companies: null,
     warehouses: null,
   },
@@ -125,11 +126,14 @@ test('aduana metrics <code> shows the values of the last days that have some, an
   )
 })
 
-test('aduana runs lists them with why they failed', async () => {
+test('aduana runs lists them with why they failed, and what has changed since they began', async () => {
   api.answer('/api/runs', { items: [failed], next: null })
   const { out } = await api.aduana('runs', '--status', 'failed', '--metric', 'orders.items')
   expect(out).toContain('FAILED  update  2026-03-08..2026-03-10          Its runner was silent.')
   expect(api.asked()).toEqual(['GET /api/runs?status=FAILED&metric=orders.items&limit=20'])
+  const nextDays = [{ from: '2026-03-10', to: '2026-03-11' }]
+  api.answer('/api/runs', { items: [{ ...failed, status: 'RUNNING', error: null, nextDays }], next: null })
+  expect((await api.aduana('runs')).out).toContain('2026-03-10..2026-03-11 have changed since, and follow')
   expect((await api.aduana('runs', '--status', 'done')).code).toBe(1)
 })
 

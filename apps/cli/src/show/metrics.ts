@@ -1,3 +1,4 @@
+import type { DayRange } from '@aduana/contracts/dates'
 import type { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
 import type { AwaitedDataset, MetricRun } from '@aduana/contracts/metrics/http-runs'
 import { formatCount } from './figures.ts'
@@ -87,17 +88,21 @@ export function runTable(runs: readonly MetricRun[]): string {
       run.metric,
       run.status,
       run.cause,
-      daysOf(run),
+      daysOf(run.days),
       run.rowCount === null ? '' : formatCount(run.rowCount),
-      shortened(run.error?.detail ?? waits(run.waitsFor).join(' '), 80),
+      shortened(run.error?.detail ?? [...waits(run.waitsFor), ...since(run.nextDays)].join('; '), 80),
     ]),
   )
 }
 
 /** The first day and the first day after the last. */
-function daysOf({ days }: MetricRun): string {
+function daysOf(days: readonly DayRange[]): string {
   const [first, last] = [days[0], days.at(-1)]
   return first && last ? `${first.from}..${last.to}` : ''
+}
+
+function since(days: readonly DayRange[]): string[] {
+  return days.length === 0 ? [] : [`${daysOf(days)} have changed since, and follow`]
 }
 
 function waits(waitsFor: readonly AwaitedDataset[]): string[] {

@@ -40,7 +40,10 @@ export type Completeness = z.infer<typeof Completeness>
 export const RunAccepted = z.strictObject({ id: z.uuid(), status: RunStatus })
 export type RunAccepted = z.infer<typeof RunAccepted>
 
-/** A run of a metric. Companies and warehouses: null means all; otherwise those of them that you may see. */
+/**
+ * A run of a metric. Companies and warehouses: null means all; otherwise those of them that you may see. If you may see
+ * none, it is there for its `nextDays` only, and tells nothing of what it computes itself.
+ */
 export const MetricRun = z.strictObject({
   id: z.uuid(),
   metric: MetricCode,
@@ -50,6 +53,8 @@ export const MetricRun = z.strictObject({
   occurredAt: Instant,
   asOf: Day,
   days: z.array(DayRange),
+  /** Days that changed while it was with its runner: the run that follows it computes them. */
+  nextDays: z.array(DayRange),
   companies: z.array(z.string()).nullable(),
   warehouses: z.array(z.string()).nullable(),
   attempt: z.int(),

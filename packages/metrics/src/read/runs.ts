@@ -10,12 +10,23 @@ import { z } from 'zod'
 import { Announced } from '../results/announced.ts'
 import { fromMultirange } from '../runs/days.ts'
 import { readRunRequests } from '../runs/read-request.ts'
-import { awaited, instant, isForRole, isOfReader, seen, takeTheFirstOfAnIndex, textOf } from './sql.ts'
+import {
+  awaited,
+  instant,
+  isForRole,
+  isNextOfReader,
+  isOfReader,
+  seen,
+  takeTheFirstOfAnIndex,
+  textOf,
+} from './sql.ts'
 
 const RunCursor = z.tuple([z.iso.datetime(), z.uuid()])
 
 interface Row {
   id: string
+  /** It is about something that the reader may see, and not only the run that follows it. */
+  own: boolean
   metric: string
   version: number
   status: string
@@ -23,6 +34,7 @@ interface Row {
   occurred_at: Date
   as_of: string
   days: string
+  next_days: string
   companies: string[] | null
   warehouses: string[] | null
   attempt: number
@@ -71,15 +83,34 @@ export function listRuns(db: Database, principal: Principal, query: RunQuery): P
 /** A run with what it is computed from. @throws ProblemError `not_found` when there is none that `principal` may see */
 export function readRun(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
   return readAs(db, principal, async (tx) => {
-    const [row] = await readRows(tx, principal, sql`and r.id = ${id}::uuid`)
-    if (!row) throw new ProblemError('not_found', `There is no run ${id} that you may see.`)
+    const row = await readRow(tx, principal, id)
     return MetricRunDetail.parse({
       ...runOf(row),
       inputs: await inputsOf(tx, id),
-      results: await resultsOf(tx, id),
+      results: row.own ? await resultsOf(tx, id) : null,
       waited: await waitedOf(tx, id),
     })
   })
+}
+
+/**
+ * What a run computes is something that `principal` may see, so that they may decide on it.
+ * @throws ProblemError `not_found`
+ */
+export function mustSeeRun(db: Database, principal: Principal, id: string): Promise<void> {
+  return readAs(db, principal, async (tx) => {
+    if (!(await readRow(tx, principal, id)).own) throw unseen(id)
+  })
+}
+
+async function readRow(tx: ReadTx, principal: Principal, id: string): Promise<Row> {
+  const [row] = await readRows(tx, principal, sql`and r.id = ${id}::uuid`)
+  if (!row) throw unseen(id)
+  return row
+}
+
+function unseen(id: string): ProblemError {
+  return new ProblemError('not_found', `There is no run ${id} that you may see.`)
 }
 
 /**
@@ -88,6 +119,7 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
  * @throws ProblemError `not_found`, `forbidden`
  */
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
+  await mustSeeRun(db, principal, id)
   const run = await readRun(db, principal, id)
   const [request] = await readRunRequests(db, [id])
   if (!request || run.attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
@@ -104,14 +136,15 @@ export async function readRequest(db: Database, principal: Principal, id: string
 async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unknown>): Promise<Row[]> {
   const { rows } = await sql<Row>`
     select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, r.occurred_at, r.as_of,
-      r.days::text as days, ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
+      ${isOfReader} as own, r.days::text as days,
+      (case when ${isNextOfReader} then r.next_days else '{}' end)::text as next_days, ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
       r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for,
       r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
       r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
       to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_text, r.updated_at
     from metric_runs r join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where ${isForRole(principal)} and ${isOfReader} ${where}`.execute(tx)
+    where ${isForRole(principal)} and (${isOfReader} or ${isNextOfReader}) ${where}`.execute(tx)
   return rows
 }
 
@@ -126,17 +159,18 @@ function runOf(row: Row): MetricRun {
     }),
     occurredAt: row.occurred_at.toISOString(),
     asOf: row.as_of,
-    days: fromMultirange(row.days),
+    days: row.own ? fromMultirange(row.days) : [],
+    nextDays: fromMultirange(row.next_days),
     companies: row.companies,
     warehouses: row.warehouses,
     attempt: row.attempt,
     progress: Number(row.progress),
-    message: row.message,
+    message: row.own ? row.message : '',
     runner: row.runner,
-    rowCount: row.row_count === null ? null : Number(row.row_count),
-    outputDays: row.output_days === null ? null : fromMultirange(row.output_days),
+    rowCount: row.own && row.row_count !== null ? Number(row.row_count) : null,
+    outputDays: row.own && row.output_days !== null ? fromMultirange(row.output_days) : null,
     waitsFor: MetricRun.shape.waitsFor.parse(row.waits_for),
-    error: MetricRun.shape.error.parse(row.error),
+    error: row.own ? MetricRun.shape.error.parse(row.error) : null,
     takenOverBy: row.taken_over_by,
     expiresAt: textOf(row.expires_at),
     requestedAt: textOf(row.requested_at),
