@@ -153,6 +153,7 @@ describe('a run', () => {
     // Whose days come next, may see when; nothing of what the run is about, nor may they decide on it.
     const seen = await read(id, ofB)
     expect(seen).toMatchObject({ status: 'RUNNING', days: [], nextDays: since, companies: [], results: null })
+    expect(seen.inputs).toMatchObject([{ days: since, forNext: true }])
     expect((await list('metric=orders.largest_order&limit=1', ofB)).items).toMatchObject([{ id, days: [] }])
     expect((await ofB.ask(`/api/runs/${id}/request`)).status).toBe(404)
     const deciding = await api.addUser('steward')

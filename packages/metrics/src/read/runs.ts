@@ -86,7 +86,7 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
     const row = await readRow(tx, principal, id)
     return MetricRunDetail.parse({
       ...runOf(row),
-      inputs: await inputsOf(tx, id),
+      inputs: await inputsOf(tx, row),
       results: row.own ? await resultsOf(tx, id) : null,
       waited: await waitedOf(tx, id),
     })
@@ -184,7 +184,7 @@ function runOf(row: Row): MetricRun {
 }
 
 /** The updates of a run, in the order in which they happened. Jobs are shown to who may see them. */
-async function inputsOf(tx: ReadTx, id: string): Promise<unknown[]> {
+async function inputsOf(tx: ReadTx, { id, own }: Row): Promise<unknown[]> {
   const { rows } = await sql<{ days: string }>`
     select u.id as "updateId", d.code as dataset, u.event_key as "eventKey",
       ${instant(sql`u.occurred_at`)} as "occurredAt", u.days::text as days, i.for_next as "forNext",
@@ -193,7 +193,7 @@ async function inputsOf(tx: ReadTx, id: string): Promise<unknown[]> {
       case when j.id is not null then json_build_object('id', j.id, 'file', f.file_name) end as job
     from run_dataset_updates i join dataset_updates u on u.id = i.update_id join datasets d on d.id = u.dataset_id
       left join jobs j on j.id = u.job_id left join imports f on f.job_id = j.id
-    where i.run_id = ${id} order by u.occurred_at, u.id`.execute(tx)
+    where i.run_id = ${id} and (${own} or i.for_next) order by u.occurred_at, u.id`.execute(tx)
   return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
 }
 
