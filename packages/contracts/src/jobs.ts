@@ -117,6 +117,8 @@ export type ImportAccepted = z.infer<typeof ImportAccepted>
 
 export const JobQuery = z.strictObject({
   status: JobStatus.optional(),
+  /** Those that wait: for other days' owners, for approval, or for another job. */
+  waitingFor: WaitingFor.optional(),
   type: JobType.optional(),
   dataset: PlainText.max(63).optional(),
   /** Also imports that have been taken back. */

@@ -54,6 +54,7 @@ export function listJobsWithVersions(
     const found = await readRows(
       tx,
       sql`where (${query.status ?? null}::text is null or j.status = ${query.status ?? null})
+        and (${query.waitingFor ?? null}::text is null or j.waiting_for = ${query.waitingFor ?? null})
         and (${query.type ?? null}::text is null or j.type = ${query.type ?? null})
         and (${query.dataset ?? null}::text is null or d.code = ${query.dataset ?? null})
         and (${query.includeUndone === true} or not j.batch_deleted)

@@ -1,4 +1,4 @@
-import { ImportAccepted, Job } from '@aduana/contracts/jobs'
+import { ImportAccepted, Job, page } from '@aduana/contracts/jobs'
 import { JobPreview, type StoredPreview } from '@aduana/contracts/load-preview'
 import { Problem } from '@aduana/contracts/problems'
 import { jsonb } from '@aduana/db/jsonb'
@@ -84,6 +84,20 @@ describe('the preview of a job', () => {
     }
     const stranger = await api.addUser('operator')
     expect(await problem(await stranger.ask(`/api/jobs/${id}/preview`))).toEqual([404, 'not_found'])
+  })
+
+  test('that asks for approval is found among all that do, by a steward', async () => {
+    const id = await waiting('too_many_rows')
+    const found = async (as: TestUser, what: string) => {
+      const answer = await (await as.ask(`/api/jobs?waitingFor=${what}&limit=500`)).json()
+      return page(Job).parse(answer).items
+    }
+    const all = await found(steward, 'approval')
+    expect(all.map((job) => job.id)).toContain(id)
+    expect(new Set(all.map(({ waitingFor }) => waitingFor))).toEqual(new Set(['approval']))
+    expect(await found(steward, 'window')).toEqual([])
+    expect(await found(await api.addUser('operator'), 'approval')).toEqual([])
+    expect((await steward.ask('/api/jobs?waitingFor=rain')).status).toBe(400)
   })
 })
 

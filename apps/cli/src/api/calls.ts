@@ -52,7 +52,12 @@ export function readJob(api: Api, id: string): Promise<Job> {
 /** Jobs, newest first, at most `limit`. */
 export async function listJobs(
   api: Api,
-  query: { status?: string | undefined; dataset?: string | undefined; limit: number },
+  query: {
+    status?: string | undefined
+    waitingFor?: string | undefined
+    dataset?: string | undefined
+    limit: number
+  },
 ): Promise<Job[]> {
   const { limit, ...filter } = query
   return collect(limit, 500, (cursor, size) =>

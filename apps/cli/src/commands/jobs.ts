@@ -10,6 +10,7 @@ import { reportJob, waitForJob } from './wait.ts'
 
 export interface JobsOptions {
   status?: string
+  waitingFor?: string
   dataset?: string
   limit: number
   follow?: boolean
@@ -18,8 +19,8 @@ export interface JobsOptions {
 
 /** `aduana jobs`: the newest jobs. */
 export async function listJobsCommand(io: Io, options: JobsOptions): Promise<ExitCode> {
-  const { status, dataset, limit } = options
-  const jobs = await listJobs(await openApi(io), { status, dataset, limit })
+  const { status, waitingFor, dataset, limit } = options
+  const jobs = await listJobs(await openApi(io), { status, waitingFor, dataset, limit })
   io.out(options.json ? JSON.stringify(jobs) : jobs.length === 0 ? 'There are no such jobs.' : jobTable(jobs))
   return EXIT.loaded
 }

@@ -1,5 +1,5 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
-import { JobStatus } from '@aduana/contracts/job-states'
+import { JobStatus, WaitingFor } from '@aduana/contracts/job-states'
 import { type Command, Option } from 'commander'
 import { type ApproveOptions, approveCommand } from '../commands/approve.ts'
 import { type ImportOptions, importCommand } from '../commands/import.ts'
@@ -51,6 +51,7 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .argument('[id]', undefined, uuid)
     .option('-f, --follow', 'with an id: show its progress until it has ended')
     .addOption(new Option('--status <status>').choices(JobStatus.options).argParser(jobStatus))
+    .addOption(new Option('--waiting-for <what>', 'only those that wait for it').choices(WaitingFor.options))
     .option('-d, --dataset <dataset>')
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
     .addOption(json())
