@@ -5,10 +5,10 @@
 //
 // Needs psql on the PATH and a built tree (npm run build).
 import { execFileSync } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { givenNumbers, median, seconds, timed } from './figures.mjs'
 import { stagesOf, startInstallation, writeSampleFile } from './installation.mjs'
+import { childrenOf, peakMegabytes } from './processes.mjs'
 import { onServices } from './services.mjs'
 
 const [ROWS = 2_000_000, ROUNDS = 3] = givenNumbers()
@@ -67,14 +67,4 @@ async function makeCopyTarget(pool) {
      from pg_inherits join pg_class c on c.oid = inhrelid where inhparent = 'fact_production'::regclass`,
   )
   for (const { statement } of rows) await pool.query(statement)
-}
-
-/** Highest resident memory of a process in MB, as the kernel counted it. */
-async function peakMegabytes(pid) {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
-}
-
-async function childrenOf(pid) {
-  return (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).split(' ').filter(Boolean).map(Number)
 }
