@@ -1,5 +1,6 @@
 import { ProjectionUpdate } from '@aduana/contracts/metrics/events'
-import { inTransaction } from '@aduana/db/database'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type Database, inTransaction } from '@aduana/db/database'
 import { undoImport } from '@aduana/jobs/undo'
 import { saveMetrics } from '@aduana/metrics/registry/metrics'
 import { retryRun } from '@aduana/metrics/runs/by-hand'
@@ -157,9 +158,11 @@ const expiry: MetricStory = {
   begin: async (system, settings) => {
     await declareMetrics(system)
     await computed(system, DATASETS)
+    // It looks after runs as soon as it has begun to start: what makes it die must not be there before it is ready.
+    const doomed = await system.startWorker(settings)
     await system.database.pool.query(WRITE)
     await tell(system, new Date(Date.now() - WEEKS_AGO_MS))
-    return system.startWorker(settings)
+    return doomed
   },
   end: async ({ database: { db, pool } }) => {
     for (;;) {
@@ -167,10 +170,19 @@ const expiry: MetricStory = {
         `select id from metric_runs where status = 'EXPIRED' and taken_over_by is null`,
       )
       if (rows.length === 0) return
-      for (const { id } of rows) await inTransaction(db, (tx) => retryRun(tx, id, null))
+      for (const { id } of rows) await retryUnlessTaken(db, id)
       await until(() => isSettled(pool), { what: 'everything has settled', within: WITHIN })
     }
   },
+}
+
+/** Retry a run, unless one that follows from the retry of another has taken it over by now. */
+async function retryUnlessTaken(db: Database, id: string): Promise<void> {
+  try {
+    await inTransaction(db, (tx) => retryRun(tx, id, null))
+  } catch (error) {
+    if (!(error instanceof ProblemError && error.code === 'illegal_run_transition')) throw error
+  }
 }
 
 export const METRIC_STORIES: Record<MetricStoryName, MetricStory> = {
