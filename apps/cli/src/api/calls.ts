@@ -70,6 +70,11 @@ export function cancelJob(api: Api, id: string): Promise<Job> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/cancel`, Job)
 }
 
+/** Have a failed job tried again from the stage that failed; the answer is the job as it then is. */
+export function retryJob(api: Api, id: string): Promise<Job> {
+  return post(api, `/api/jobs/${encodeURIComponent(id)}/retry`, Job)
+}
+
 /** Take an import back; the answer names the job that does it. */
 export function undoImport(api: Api, id: string, request: { unwind: boolean }): Promise<JobAccepted> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/undo`, JobAccepted, request)

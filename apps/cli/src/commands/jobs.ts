@@ -1,5 +1,5 @@
 import type { Job } from '@aduana/contracts/jobs'
-import { cancelJob, listJobs, readJob } from '../api/calls.ts'
+import { cancelJob, listJobs, readJob, retryJob } from '../api/calls.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
@@ -38,6 +38,15 @@ export async function cancelCommand(io: Io, id: string, options: { json?: boolea
   const job = await cancelJob(await openApi(io), id)
   const text = job.status === 'CANCELLED' ? 'cancelled' : 'asked to stop; it will within some seconds'
   io.out(options.json ? JSON.stringify(job) : `job ${id}: ${text}`)
+  return EXIT.loaded
+}
+
+/** `aduana retry <id>`. */
+export async function retryCommand(io: Io, id: string, options: { json?: boolean }): Promise<ExitCode> {
+  const job = await retryJob(await openApi(io), id)
+  io.out(
+    options.json ? JSON.stringify(job) : `job ${id}: is tried again; aduana jobs ${id} --follow shows how`,
+  )
   return EXIT.loaded
 }
 

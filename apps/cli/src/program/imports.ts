@@ -3,7 +3,13 @@ import { JobStatus, WaitingFor } from '@aduana/contracts/job-states'
 import { type Command, Option } from 'commander'
 import { type ApproveOptions, approveCommand } from '../commands/approve.ts'
 import { type ImportOptions, importCommand } from '../commands/import.ts'
-import { cancelCommand, type JobsOptions, listJobsCommand, showJobCommand } from '../commands/jobs.ts'
+import {
+  cancelCommand,
+  type JobsOptions,
+  listJobsCommand,
+  retryCommand,
+  showJobCommand,
+} from '../commands/jobs.ts'
 import { previewCommand } from '../commands/preview.ts'
 import { rejectsCommand } from '../commands/rejects.ts'
 import { type UndoOptions, undoCommand } from '../commands/undo.ts'
@@ -65,6 +71,13 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .argument('<id>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) => exitWith(await cancelCommand(io, id, options)))
+
+  program
+    .command('retry')
+    .description('have a failed job tried again from the stage that failed')
+    .argument('<id>', undefined, uuid)
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) => exitWith(await retryCommand(io, id, options)))
 
   program
     .command('undo')

@@ -97,9 +97,15 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
  * What a run computes is something that `principal` may see, so that they may decide on it.
  * @throws ProblemError `not_found`
  */
-export function mustSeeRun(db: Database, principal: Principal, id: string): Promise<void> {
+export async function mustSeeRun(db: Database, principal: Principal, id: string): Promise<void> {
+  await readOwnRow(db, principal, id)
+}
+
+function readOwnRow(db: Database, principal: Principal, id: string): Promise<Row> {
   return readAs(db, principal, async (tx) => {
-    if (!(await readRow(tx, principal, id)).own) throw unseen(id)
+    const row = await readRow(tx, principal, id)
+    if (!row.own) throw unseen(id)
+    return row
   })
 }
 
@@ -119,10 +125,9 @@ function unseen(id: string): ProblemError {
  * @throws ProblemError `not_found`, `forbidden`
  */
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
-  await mustSeeRun(db, principal, id)
-  const run = await readRun(db, principal, id)
+  const { attempt } = await readOwnRow(db, principal, id)
   const [request] = await readRunRequests(db, [id])
-  if (!request || run.attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
+  if (!request || attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
   const mayAll = (own: readonly string[] | null, needed: readonly string[] | undefined) =>
     own === null || needed?.every((one) => own.includes(one)) === true
   if (!mayAll(principal.companies, request.companies) || !mayAll(principal.warehouses, request.warehouses))
@@ -137,9 +142,9 @@ async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unkn
   const { rows } = await sql<Row>`
     select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, r.occurred_at, r.as_of,
       ${isOfReader} as own, r.days::text as days,
-      (case when ${isNextOfReader} then r.next_days else '{}' end)::text as next_days, ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
-      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for,
-      r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
+      (case when ${isNextOfReader} then r.next_days else '{}' end)::text as next_days,
+      ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
+      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for, r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
       r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
       to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_text, r.updated_at
     from metric_runs r join metrics m on m.id = r.metric_id
