@@ -19,7 +19,7 @@ beforeAll(async () => {
   graph = await openGraph()
   const rows = await graph.client.query<{ name: string; kind: string }>(`
     select c.conname as name, c.contype as kind from pg_constraint c join pg_class t on t.oid = c.conrelid
-      where c.connamespace = 'public'::regnamespace and c.contype <> 'n' and not t.relispartition
+      where c.connamespace = 'public'::regnamespace and c.contype not in ('n', 't') and not t.relispartition
         and t.relname <> '${NOT_OURS}'
     union select x.relname, 'u' from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class t on t.oid = i.indrelid
       where t.relnamespace = 'public'::regnamespace and i.indisunique and not t.relispartition

@@ -475,6 +475,7 @@ export interface WindowLocks {
 }
 
 export interface WindowWaiters {
+  blocked_by: string | null;
   dataset_id: string;
   days: string;
   id: Generated<Int8>;

@@ -9,6 +9,11 @@ afterAll(() => graph.close())
 
 const RESTRICTED = '23001'
 
+/** Ends the one job of the base that has no windows. */
+const END_SECOND = `update jobs set status = 'CANCELLED', waiting_for = null, completed_at = now()
+  where not exists (select from window_locks l where l.job_id = jobs.id)`
+const RELEASE = ['window_locks', 'window_waiters', 'window_leases'].map((table) => `delete from ${table}`)
+
 /** For every trigger: statements that it refuses, and statements beside them that it lets pass. */
 const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: readonly string[] }>> = {
   audit_log_append_only: {
@@ -53,6 +58,40 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
   event_log_no_truncate: { refuses: ['truncate event_log'], lets: [] },
   dim_maquina_no_truncate: { refuses: ['truncate dim_maquina'], lets: [] },
   dim_maquinista_no_truncate: { refuses: ['truncate dim_maquinista'], lets: [] },
+  window_locks_open_job: {
+    refuses: [
+      `${END_SECOND}; insert into window_locks (job_id, dataset_id, scope, days)
+         select id, dataset_id, 'late', '[2024-01-01,2024-01-02)' from jobs where completed_at is not null`,
+      `${END_SECOND}; update window_locks set job_id = (select id from jobs where completed_at is not null)`,
+    ],
+    lets: [
+      `insert into window_locks (job_id, dataset_id, scope, days)
+         select job_id, dataset_id, 'in time', '[2024-01-01,2024-01-02)' from window_locks`,
+    ],
+  },
+  window_waiters_open_job: {
+    refuses: [
+      `${END_SECOND}; insert into window_waiters (job_id, dataset_id, scope, days)
+         select id, dataset_id, 'late', '[2024-01-01,2024-01-02)' from jobs where completed_at is not null`,
+    ],
+    lets: [`update window_waiters set blocked_by = job_id`],
+  },
+  window_leases_open_job: {
+    refuses: [
+      `${END_SECOND}; insert into window_leases (job_id, fence, holder, expires_at)
+         select id, 8, 'late', now() from jobs where completed_at is not null`,
+    ],
+    lets: [`update window_leases set holder = 'other'`],
+  },
+  jobs_released_windows: {
+    refuses: ['window_locks', 'window_waiters', 'window_leases'].map(
+      (kept) => `${RELEASE.filter((release) => !release.endsWith(kept)).join('; ')};
+        update jobs set status = 'CANCELLED', waiting_for = null, completed_at = now()
+          where id in (select job_id from ${kept});
+        set constraints all immediate`,
+    ),
+    lets: [END_SECOND],
+  },
 }
 
 test('every trigger in the database is proved here', async () => {

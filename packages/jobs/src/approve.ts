@@ -8,7 +8,7 @@ import { appendEvent } from '@aduana/db/event-log'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { readJob } from './read.ts'
-import { changeJob, wakeDispatchers } from './transitions.ts'
+import { tryChangeJob, wakeDispatchers } from './transitions.ts'
 
 /** The preview of a job that `principal` may see. @throws ProblemError `not_found`, also while there is none yet */
 export async function readPreview(db: Database, principal: Principal, id: string): Promise<JobPreview> {
@@ -75,7 +75,7 @@ async function approve(tx: Tx, principal: Principal, id: string, basis: string):
     .selectFrom('load_previews')
     .select(['basis_sha256', 'preview'])
     .where('job_id', '=', id)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirstOrThrow()
   if (row.basis_sha256 !== basis)
     throw new ProblemError(
@@ -97,7 +97,7 @@ async function approve(tx: Tx, principal: Principal, id: string, basis: string):
     .set({ approved_by: principal.userId, approved_at: sql<Date>`clock_timestamp()` })
     .where('job_id', '=', id)
     .execute()
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { jobId: id, from: ['PROCESSING'], unlessCancelled: true },
     { waiting_for: null, admitted_at: null, message: `Approved by ${principal.email}` },
@@ -124,7 +124,7 @@ async function mustWait(db: Database | Tx, id: string, lock = false) {
     .selectFrom('jobs')
     .select(['status', 'waiting_for', 'user_id'])
     .where('id', '=', id)
-    .$if(lock, (query) => query.forUpdate())
+    .$if(lock, (query) => query.forNoKeyUpdate())
     .executeTakeFirstOrThrow()
   if (job.status !== 'PROCESSING' || job.waiting_for !== 'approval') throw notWaiting(job.status)
   return job

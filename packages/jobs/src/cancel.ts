@@ -5,7 +5,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { markCancelled } from './finish.ts'
+import { tryCancelJob } from './finish.ts'
 import { readJob } from './read.ts'
 import { changeJob } from './transitions.ts'
 
@@ -26,7 +26,7 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
       .selectFrom('jobs')
       .select(['type', 'status', 'loaded_at', 'waiting_for', 'attempt'])
       .where('id', '=', id)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirstOrThrow()
     const status = JobStatus.parse(job.status)
     if (isFinal(status)) throw new ProblemError('illegal_transition', `The job is ${status} already.`)
@@ -39,7 +39,8 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
       )
     await audit(tx, { actor: principal.userId, action: 'job.cancel', subjectType: 'job', subjectId: id })
     if (status === 'QUEUED' || job.waiting_for !== null) {
-      await markCancelled(tx, { jobId: id })
+      if (!(await tryCancelJob(tx, { jobId: id })))
+        throw new Error(`job ${id} changed while its row was locked`)
       return
     }
     await changeJob(

@@ -1,12 +1,12 @@
-import { type JobStatus, JobType } from '@aduana/contracts/job-states'
+import { JobType } from '@aduana/contracts/job-states'
 import { type StageName, stagesOf } from '@aduana/contracts/stages'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import type { FlowRequest } from '@aduana/queue/flow'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
-import { changeJob } from './transitions.ts'
-import { claimWindows, waitingClaim } from './windows.ts'
+import { changeJob, lockOpenJob } from './transitions.ts'
+import { claimWindows, unblockedWaiters, waitForWindows, waitingClaim } from './windows.ts'
 
 export interface DispatchLimits {
   /** Jobs processed at once in the whole fleet. */
@@ -15,30 +15,36 @@ export interface DispatchLimits {
   maxActivePerTenant: number
 }
 
-const WAITING_STATES: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
-
 /**
- * Give free windows to the jobs that wait for them, in the order in which they were accepted. A job that gets its windows is
- * ready to be admitted (again).
+ * Gives free windows to the jobs that wait for them, in the order in which they were accepted. A job that gets its
+ * windows is ready to be admitted (again). Only jobs that nothing known blocks any more are looked at: what a round
+ * costs does not depend on how many wait.
  */
 export async function wakeWaiters(db: Database): Promise<void> {
-  const waiting = await sql<{ job_id: string }>`
-    select w.job_id from window_waiters w join jobs j on j.id = w.job_id
-    group by w.job_id, j.created_at order by j.created_at, w.job_id`.execute(db)
-  for (const { job_id: jobId } of waiting.rows) {
-    const woken = await inTransaction(db, async (tx) => {
-      const claim = await waitingClaim(tx, jobId)
-      if (!claim) return
-      const result = await claimWindows(tx, claim)
-      if (result.kind === 'held')
-        return changeJob(
-          tx,
-          { jobId, from: WAITING_STATES },
-          { waiting_for: null, admitted_at: null, message: 'The window is free' },
-        )
-    })
-    if (woken !== undefined) await failPoint('dispatch.after-wake')
+  for (const jobId of await unblockedWaiters(db))
+    if (await inTransaction(db, (tx) => wake(tx, jobId))) await failPoint('dispatch.after-wake')
+}
+
+/**
+ * Gives a waiting job its windows. Everything is read after its row has been locked: another dispatcher may just have
+ * woken it, or it may have been cancelled. False when it goes on waiting, or another process has its row.
+ */
+async function wake(tx: Tx, jobId: string): Promise<boolean> {
+  const job = await lockOpenJob(tx, jobId, { skipLocked: true })
+  if (job?.waitingFor !== 'window') return false
+  const claim = await waitingClaim(tx, job)
+  if (!claim) return false
+  const result = await claimWindows(tx, claim)
+  if (result.kind === 'taken') {
+    await waitForWindows(tx, claim, result)
+    return false
   }
+  await changeJob(
+    tx,
+    { jobId, from: [job.status], attempt: job.attempt },
+    { waiting_for: null, admitted_at: null, message: 'The window is free' },
+  )
+  return true
 }
 
 /**
@@ -87,13 +93,13 @@ async function choose(tx: Tx, limits: DispatchLimits): Promise<Candidate[]> {
     where r.turn <= ${limits.maxActivePerTenant}
     order by (r.status = 'PROCESSING') desc, r.priority desc, r.turn, r.created_at, r.id
     limit greatest(0, ${limits.maxActive} - (select coalesce(sum(running), 0) from active))::int
-    for update of j skip locked`.execute(tx)
+    for no key update of j skip locked`.execute(tx)
   return rows.rows
 }
 
 async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
   const attempt = job.attempt + 1
-  const version = await changeJob(
+  await changeJob(
     tx,
     { jobId: job.id, from: ['QUEUED', 'PROCESSING'], attempt: job.attempt },
     {
@@ -103,7 +109,6 @@ async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
       started_at: sql<Date>`coalesce(started_at, clock_timestamp())`,
     },
   )
-  if (version === undefined) throw new Error(`job ${job.id} was changed while its row was locked`)
   await appendEvent(tx, {
     key: `${job.id}:admitted:${attempt}`,
     jobId: job.id,

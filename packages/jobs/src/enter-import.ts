@@ -9,7 +9,7 @@ import { audit } from '@aduana/db/audit'
 import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb } from '@aduana/db/jsonb'
-import { changeJob, wakeDispatchers } from './transitions.ts'
+import { changeJob, lockOpenJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, type Window, waitForWindows } from './windows.ts'
 
 /** An import that may be, with everything that is written down of it. */
@@ -115,14 +115,16 @@ async function insertOriginal(
 }
 
 async function reserve(tx: Tx, entry: EnteredImport, window: Window): Promise<void> {
-  const claim = { jobId: entry.jobId, datasetId: entry.dataset.id, windows: [window] }
+  const job = await lockOpenJob(tx, entry.jobId)
+  if (!job) throw new Error(`job ${entry.jobId} ended before it was accepted`)
+  const claim = { job, datasetId: entry.dataset.id, windows: [window] }
   const result = await claimWindows(tx, claim)
   if (result.kind === 'held') return
   if (entry.onConflict === 'reject') throw windowLocked(window, result.by)
-  await waitForWindows(tx, claim)
+  await waitForWindows(tx, claim, result)
   await changeJob(
     tx,
-    { jobId: claim.jobId, from: ['QUEUED'] },
+    { jobId: job.id, from: ['QUEUED'] },
     { waiting_for: 'window', message: 'Waiting for the window' },
   )
 }

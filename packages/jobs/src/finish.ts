@@ -5,7 +5,7 @@ import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb, visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
-import { changeJob, wakeDispatchers } from './transitions.ts'
+import { changeJob, tryChangeJob, wakeDispatchers } from './transitions.ts'
 import { releaseWindows } from './windows.ts'
 
 const ACTIVE: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
@@ -17,30 +17,31 @@ export interface Ending {
   attempt?: number
 }
 
-/** Complete a job whose work is all done: release its windows, write the event. False when it was overtaken. */
-export async function completeJob(tx: Tx, ending: Ending, counts: Counts, message: string): Promise<boolean> {
-  const version = await changeJob(
+/**
+ * Completes a job whose work is all done: releases its windows, writes the event.
+ * @throws OvertakenError so that the transaction rolls back
+ */
+export async function completeJob(tx: Tx, ending: Ending, counts: Counts, message: string): Promise<void> {
+  await changeJob(
     tx,
     { ...ending, from: ['PROCESSING'] },
     { status: 'COMPLETED', progress: 100, message, eta_seconds: 0, completed_at: NOW, waiting_for: null },
   )
-  if (version === undefined) return false
   await appendEvent(tx, {
     key: `${ending.jobId}:completed`,
     jobId: ending.jobId,
     event: { type: 'job.completed', counts },
   })
   await close(tx, ending.jobId)
-  return true
 }
 
 /**
- * Fail a job for good, with what went wrong: nothing more is done for it. False when it was overtaken, is final, or has
+ * Fails a job for good, with what went wrong: nothing more is done for it. False when it was overtaken, is final, or has
  * loaded its rows: after that point an import no longer fails, what is left is done again until it succeeds.
  */
-export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Promise<boolean> {
+export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): Promise<boolean> {
   if (await hasLoaded(tx, ending.jobId)) return false
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { ...ending, from: ACTIVE },
     {
@@ -63,10 +64,10 @@ export async function failJob(tx: Tx, ending: Ending, failure: JobFailure): Prom
   return true
 }
 
-/** Cancel a job that has not loaded yet. False when it was overtaken, has loaded, or is final. */
-export async function markCancelled(tx: Tx, ending: Ending): Promise<boolean> {
+/** Cancels a job that has not loaded yet. False when it was overtaken, has loaded, or is final. */
+export async function tryCancelJob(tx: Tx, ending: Ending): Promise<boolean> {
   if (await hasLoaded(tx, ending.jobId)) return false
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { ...ending, from: ACTIVE },
     { status: 'CANCELLED', message: 'Cancelled', eta_seconds: null, completed_at: NOW, waiting_for: null },
@@ -88,7 +89,7 @@ async function hasLoaded(tx: Tx, jobId: string): Promise<boolean> {
     .selectFrom('jobs')
     .select('loaded_at')
     .where('id', '=', jobId)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst()
   return row !== undefined && row.loaded_at !== null
 }

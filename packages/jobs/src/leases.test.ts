@@ -3,7 +3,7 @@ import { until } from '@aduana/testkit/until'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { forgetBackend, holdFence, type Lease, recordBackend, renewLease, takeLease } from './leases.ts'
-import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+import { type JobsDatabase, lockedJob, openJobsDatabase } from './testing/jobs.ts'
 import { claimWindows } from './windows.ts'
 
 let database: JobsDatabase
@@ -17,7 +17,9 @@ beforeEach(async () => {
   jobId = await database.addJob()
   const datasetId = await database.datasetId('production')
   const windows = ['A', 'B'].map((scope) => ({ scope, from: '2024-01-01', to: '2024-02-01' }))
-  await inTransaction(database.db, (tx) => claimWindows(tx, { jobId, datasetId, windows }))
+  await inTransaction(database.db, async (tx) =>
+    claimWindows(tx, { job: await lockedJob(tx, jobId), datasetId, windows }),
+  )
 })
 
 async function take(holder: string): Promise<Lease> {

@@ -1,7 +1,7 @@
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { markWork } from './evict.ts'
-import { OvertakenError } from './stage-log.ts'
+import { lockOpenJob, OvertakenError } from './transitions.ts'
 
 /** How long a lease lives without a heartbeat, by the database's clock. */
 const LEASE_SECONDS = 8
@@ -20,6 +20,7 @@ export interface Lease {
  */
 export function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
   return inTransaction(db, async (tx) => {
+    if (!(await lockOpenJob(tx, jobId))) throw new OvertakenError(`job ${jobId} is final`)
     const current = await sql<{ holder: string; expired: boolean }>`
       select holder, expires_at < clock_timestamp() as expired
       from window_leases where job_id = ${jobId} for update`.execute(tx)

@@ -6,9 +6,9 @@ import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { openStages } from './dispatch.ts'
 import { HEARTBEAT_SECONDS } from './evict.ts'
-import { failJob } from './finish.ts'
+import { tryFailJob } from './finish.ts'
 import { LOSSES_ALLOWED, workerLost } from './losses.ts'
-import { changeJob, wakeDispatchers } from './transitions.ts'
+import { tryChangeJob, wakeDispatchers } from './transitions.ts'
 
 const RUNNABLE: readonly StageJobState[] = ['active', 'waiting', 'delayed', 'prioritized']
 
@@ -97,7 +97,7 @@ interface Death {
 /** False for an import that has loaded: it is tried again for ever. */
 function giveUp(tx: Tx, job: Suspect, stage: string | null, death: Death): Promise<boolean> {
   const place = death.stage ?? StageName.parse(stage ?? 'parse')
-  return failJob(tx, { jobId: job.id, attempt: job.attempt }, workerLost(place, death.reason))
+  return tryFailJob(tx, { jobId: job.id, attempt: job.attempt }, workerLost(place, death.reason))
 }
 
 /** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
@@ -122,11 +122,11 @@ function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<
       .select(['lost_count', 'stage'])
       .where('id', '=', job.id)
       .where('attempt', '=', job.attempt)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirst()
     if (!row) return
     if (death && row.lost_count >= LOSSES_ALLOWED && (await giveUp(tx, job, row.stage, death))) return
-    await changeJob(
+    const version = await tryChangeJob(
       tx,
       { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },
       {
@@ -136,6 +136,6 @@ function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<
         message: 'The work was lost and starts again',
       },
     )
-    await wakeDispatchers(tx)
+    if (version !== undefined) await wakeDispatchers(tx)
   })
 }

@@ -11,7 +11,7 @@ import { holdDatasetOf } from './placement.ts'
 import { readJob } from './read.ts'
 import { refuseResults } from './refuse-results.ts'
 import { refuseExpired } from './retention-retry.ts'
-import { changeJob, wakeDispatchers } from './transitions.ts'
+import { changeJob, lockOpenJob, tryChangeJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, waitForWindows } from './windows.ts'
 
 /**
@@ -48,14 +48,12 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
       'illegal_transition',
       'The days, the time zone or the scopes of the dataset have been declared anew since the job was accepted. Upload the file again.',
     )
-  const waits = await reserveAgain(tx, id)
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { jobId: id, from: ['FAILED'] },
     {
       status: 'QUEUED',
-      waiting_for: waits ? 'window' : null,
-      message: waits ? 'Waiting for the window' : 'Waiting to be processed again',
+      message: 'Waiting to be processed again',
       error: null,
       completed_at: null,
       cancel_requested_at: null,
@@ -64,6 +62,7 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
     },
   )
   if (version === undefined) throw new ProblemError('illegal_transition', 'The job is not failed any more.')
+  await reserveAgain(tx, id)
   await refuseExpired(tx, id)
   await audit(tx, { actor: principal.userId, action: 'job.retry', subjectType: 'job', subjectId: id })
   await wakeDispatchers(tx)
@@ -71,16 +70,23 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
 
 const Declared = z.array(z.object({ dataset_id: z.uuid(), scope: z.string(), from: Day, to: Day }))
 
-async function reserveAgain(tx: Tx, id: string): Promise<boolean> {
+/** Reserves the declared window of a job again, or puts the job into the line for it. */
+async function reserveAgain(tx: Tx, id: string): Promise<void> {
   const rows = await sql`select dataset_id, coalesce(scopes[1], '') as scope,
       lower(declared_window)::text as from, upper(declared_window)::text as to
     from imports where job_id = ${id} and declared_window is not null
       and not (select dry_run from jobs where id = ${id})`.execute(tx)
   const [declared] = Declared.parse(rows.rows)
-  if (!declared) return false
+  const job = await lockOpenJob(tx, id)
+  if (!declared || !job) return
   const { scope, from, to } = declared
-  const claim = { jobId: id, datasetId: declared.dataset_id, windows: [{ scope, from, to }] }
-  if ((await claimWindows(tx, claim)).kind === 'held') return false
-  await waitForWindows(tx, claim)
-  return true
+  const claim = { job, datasetId: declared.dataset_id, windows: [{ scope, from, to }] }
+  const result = await claimWindows(tx, claim)
+  if (result.kind === 'held') return
+  await waitForWindows(tx, claim, result)
+  await changeJob(
+    tx,
+    { jobId: id, from: ['QUEUED'] },
+    { waiting_for: 'window', message: 'Waiting for the window' },
+  )
 }

@@ -2,9 +2,9 @@ import type { StageName } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cancelJob } from './cancel.ts'
-import { failJob } from './finish.ts'
+import { tryFailJob } from './finish.ts'
 import { beat } from './heartbeat.ts'
-import { beginStage, closeRun, commitStage, stageOutput } from './stage-log.ts'
+import { beginStage, commitStage, stageOutput, tryCloseRun } from './stage-log.ts'
 import { type JobsDatabase, openJobsDatabase, runOf } from './testing/jobs.ts'
 
 let database: JobsDatabase
@@ -110,7 +110,7 @@ test('a stage that somebody alive is at is busy; one that has gone silent is tak
   expect(second.try).toBe(2)
   expect(await beat(database.db, first, figures)).toBe('overtaken')
   await expect(commit(first)).rejects.toMatchObject({ name: 'OvertakenError' })
-  expect(await inTransaction(database.db, (tx) => closeRun(tx, first, 'failed', null))).toBe(false)
+  expect(await inTransaction(database.db, (tx) => tryCloseRun(tx, first, 'failed', null))).toBe(false)
   await commit(second)
 })
 
@@ -180,7 +180,7 @@ test('a job is cancelled only by those who see it and may', async () => {
 test('a job fails once, closes its runs, and never after it has loaded', async () => {
   const failure = { code: 'internal', detail: 'it broke' }
   const fail = (jobId: string) =>
-    inTransaction(database.db, (tx) => failJob(tx, { jobId, attempt: 1 }, failure))
+    inTransaction(database.db, (tx) => tryFailJob(tx, { jobId, attempt: 1 }, failure))
   const id = await working()
   const mine = await run(id)
   expect(await fail(id)).toBe(true)

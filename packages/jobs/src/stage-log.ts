@@ -12,9 +12,9 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { evictDeadWork, HEARTBEAT_SECONDS } from './evict.ts'
-import { failJob, markCancelled } from './finish.ts'
+import { tryCancelJob, tryFailJob } from './finish.ts'
 import { LOSSES_ALLOWED, SUSPECT_FROM, suspectAtWork, workerLost } from './losses.ts'
-import { changeJob } from './transitions.ts'
+import { changeJob, lockOpenJob, type OpenJob, OvertakenError } from './transitions.ts'
 
 /** A run of a stage: who it is in the log, and the fence of all its writes. */
 export interface StageRun {
@@ -60,10 +60,8 @@ export async function beginStage(
     if (job.waiting_for !== null) return { kind: 'stop', reason: `the job waits for its ${job.waiting_for}` }
     const log = await readLog(tx, payload.jobId)
     if (log.some((row) => row.stage === stage && row.state === 'done')) return { kind: 'already-done' }
-    if (job.cancel_requested_at !== null) {
-      await markCancelled(tx, { jobId: payload.jobId, attempt: payload.attempt })
+    if (job.cancel_requested_at !== null && (await tryCancelJob(tx, payload)))
       return { kind: 'stop', reason: 'cancelled' }
-    }
     const type = JobType.parse(job.type)
     const stages = stagesOf(type)
     if (!stages.includes(stage)) return { kind: 'stop', reason: `the job has no stage ${stage}` }
@@ -75,7 +73,7 @@ export async function beginStage(
     const losses = begun ? job.lost_count + (diedAt(stage, log) ? 1 : 0) : 0
     if (losses > LOSSES_ALLOWED) {
       const failure = workerLost(stage, 'its worker died or stood still each time')
-      if (await failJob(tx, payload, failure)) return { kind: 'stop', reason: 'its workers die' }
+      if (await tryFailJob(tx, payload, failure)) return { kind: 'stop', reason: 'its workers die' }
     }
     if (losses >= SUSPECT_FROM && (await suspectAtWork(tx, payload.jobId))) return { kind: 'busy' }
     return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
@@ -135,26 +133,24 @@ async function openRun(
       progress: sql<string>`greatest(progress, ${overallProgress(stage, 0, type)})`,
     },
   )
-  if (version === undefined) throw new Error(`job ${jobId} was changed while its row was locked`)
   return { jobId, type, stage, attempt, try: tryNo, version }
 }
 
-/** A stage's run was overtaken: another process is at it, or has done it. Whatever the run did must be rolled back. */
-export class OvertakenError extends Error {
-  override readonly name = 'OvertakenError'
-}
-
 /**
- * Make sure, before a transaction commits something else than the end of its run, that the run is still the one that
- * may; it stays so until the transaction ends.
+ * Locks the job of a run for a transaction that commits something else than the end of the run, and returns it. The run
+ * is the one that may, and stays so until the transaction ends: a process that takes it over locks the job first.
  * @throws OvertakenError so that the transaction rolls back
  */
-export async function ensureCurrent(tx: Tx, run: StageRun): Promise<void> {
-  // Whoever takes a run over locks the job's row first.
-  await sql`select from jobs where id = ${run.jobId} for update`.execute(tx)
+export async function lockJobOfRun(tx: Tx, run: StageRun): Promise<OpenJob> {
+  const job = await lockOpenJob(tx, run.jobId)
   const open = await sql`select from stage_results where job_id = ${run.jobId} and stage = ${run.stage}
     and attempt = ${run.attempt} and try = ${run.try} and state = 'running'`.execute(tx)
-  if (open.rows.length !== 1) throw new OvertakenError(`stage ${run.stage} of job ${run.jobId} was overtaken`)
+  if (!job || open.rows.length !== 1) throw overtaken(run)
+  return job
+}
+
+function overtaken({ stage, jobId }: StageRun): OvertakenError {
+  return new OvertakenError(`stage ${stage} of job ${jobId} was overtaken`)
 }
 
 /**
@@ -172,17 +168,18 @@ export async function commitStage(tx: Tx, run: StageRun, output: Record<string, 
     .where('try', '=', run.try)
     .where('state', '=', 'running')
     .executeTakeFirst()
-  if (done.numUpdatedRows !== 1n)
-    throw new OvertakenError(`stage ${run.stage} of job ${run.jobId} was overtaken`)
+  if (done.numUpdatedRows !== 1n) throw overtaken(run)
 }
 
-/** Close a run that did not succeed. False when it was not open any more: overtaken, or done. */
-export async function closeRun(
+/** Closes a run that did not succeed. False when it is not open any more: overtaken, or done. */
+export async function tryCloseRun(
   tx: Tx,
   run: StageRun,
   state: 'failed' | 'lost',
   failure: JobFailure | null,
 ): Promise<boolean> {
+  // A process that ends the job locks the job before its runs.
+  await sql`select from jobs where id = ${run.jobId} for no key update`.execute(tx)
   const closed = await tx
     .updateTable('stage_results')
     .set({
@@ -199,16 +196,33 @@ export async function closeRun(
   return closed.numUpdatedRows === 1n
 }
 
-/** Take back a run that did nothing because it has to wait. */
+/**
+ * Closes a run that did not succeed, in a transaction that means something only if the run was still open.
+ * @throws OvertakenError so that the transaction rolls back
+ */
+export async function closeRun(
+  tx: Tx,
+  run: StageRun,
+  state: 'failed' | 'lost',
+  failure: JobFailure | null,
+): Promise<void> {
+  if (!(await tryCloseRun(tx, run, state, failure))) throw overtaken(run)
+}
+
+/**
+ * Takes back a run that did nothing because it has to wait.
+ * @throws OvertakenError when it is not open any more
+ */
 export async function forgetRun(tx: Tx, run: StageRun): Promise<void> {
-  await tx
+  const gone = await tx
     .deleteFrom('stage_results')
     .where('job_id', '=', run.jobId)
     .where('stage', '=', run.stage)
     .where('attempt', '=', run.attempt)
     .where('try', '=', run.try)
     .where('state', '=', 'running')
-    .execute()
+    .executeTakeFirst()
+  if (gone.numDeletedRows !== 1n) throw overtaken(run)
 }
 
 /** The output that a finished stage of a job left for the later ones; undefined when it is not done. */

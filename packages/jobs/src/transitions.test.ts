@@ -2,7 +2,7 @@ import { JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
 import { inTransaction } from '@aduana/db/database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
-import { changeJob, type Guard, type JobChange } from './transitions.ts'
+import { changeJob, type Guard, type JobChange, tryChangeJob } from './transitions.ts'
 
 let database: JobsDatabase
 beforeAll(async () => {
@@ -10,7 +10,8 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const change = (guard: Guard, to: JobChange) => inTransaction(database.db, (tx) => changeJob(tx, guard, to))
+const change = (guard: Guard, to: JobChange) =>
+  inTransaction(database.db, (tx) => tryChangeJob(tx, guard, to))
 const END = new Date()
 /** What a job needs beside its state. */
 const at = (status: JobStatus) => ({
@@ -52,6 +53,16 @@ test.each([
   const id = await database.addJob({ status: 'PROCESSING', attempt: 2, cancel_requested_at: END })
   expect(await change({ jobId: id, ...guard }, { message: 'late' })).toBeUndefined()
   expect(await database.job(id)).toMatchObject({ message: '', version: '0', status: 'PROCESSING' })
+})
+
+test('a change whose guard does not hold takes its transaction with it', async () => {
+  const id = await database.addJob({ status: 'PROCESSING', attempt: 2 })
+  const late = inTransaction(database.db, async (tx) => {
+    await tx.updateTable('jobs').set({ message: 'written before' }).where('id', '=', id).execute()
+    await changeJob(tx, { jobId: id, from: ['PROCESSING'], attempt: 1 }, { message: 'late' })
+  })
+  await expect(late).rejects.toMatchObject({ name: 'OvertakenError' })
+  expect(await database.job(id)).toMatchObject({ message: '', version: '0' })
 })
 
 test('a change that finds what it expects is made', async () => {

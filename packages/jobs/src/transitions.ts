@@ -1,4 +1,4 @@
-import { canTransition, type JobStatus } from '@aduana/contracts/job-states'
+import { canTransition, JobStatus } from '@aduana/contracts/job-states'
 import type { Tx } from '@aduana/db/database'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
@@ -18,12 +18,29 @@ export type JobChange = Omit<UpdateObject<DB, 'jobs'>, 'id' | 'version' | 'updat
   status?: JobStatus
 }
 
+/** The job is no longer what the change expects: another process has it, or it has ended. What was done rolls back. */
+export class OvertakenError extends Error {
+  override readonly name = 'OvertakenError'
+}
+
 /**
- * The one way in which the state of a job is written: guarded by the expected state and attempt, raising the version.
- * Answers the new version, or undefined when the guard did not hold (the caller must then stop or roll back).
+ * Changes the state of a job and returns its new version. Every write of a job's state goes through this function or
+ * `tryChangeJob`: guarded by the expected state and attempt, raising the version.
+ * @throws OvertakenError when the guard does not hold, so that the transaction rolls back
+ */
+export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number> {
+  const version = await tryChangeJob(tx, guard, change)
+  if (version === undefined)
+    throw new OvertakenError(`job ${guard.jobId} is no longer ${guard.from.join(' or ')}`)
+  return version
+}
+
+/**
+ * Like `changeJob`, for callers that have another answer than rolling back: returns undefined when the guard does not
+ * hold, and has then changed nothing.
  * @throws Error when the transition is not one of the allowed ones; that is a mistake of the program
  */
-export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number | undefined> {
+export async function tryChangeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number | undefined> {
   const to = change.status
   if (to !== undefined)
     for (const from of guard.from)
@@ -38,6 +55,37 @@ export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promis
     .returning('version')
     .executeTakeFirst()
   return row === undefined ? undefined : Number(row.version)
+}
+
+declare const locked: unique symbol
+
+/** A job that is not final and stays as it is until the transaction that locked its row ends. */
+export interface OpenJob {
+  readonly id: string
+  readonly status: JobStatus
+  readonly attempt: number
+  readonly waitingFor: string | null
+  readonly [locked]: true
+}
+
+/**
+ * Locks the row of a job and returns the job, or undefined when it is final or does not exist. Windows can only be
+ * claimed and waited for with the result. With `skipLocked` a job whose row another transaction holds counts as not there.
+ */
+export async function lockOpenJob(
+  tx: Tx,
+  jobId: string,
+  { skipLocked = false }: { skipLocked?: boolean } = {},
+): Promise<OpenJob | undefined> {
+  const row = await tx
+    .selectFrom('jobs')
+    .select(['id', 'status', 'attempt', 'waiting_for as waitingFor'])
+    .where('id', '=', jobId)
+    .where('completed_at', 'is', null)
+    .forNoKeyUpdate()
+    .$if(skipLocked, (query) => query.skipLocked())
+    .executeTakeFirst()
+  return row === undefined ? undefined : ({ ...row, status: JobStatus.parse(row.status) } as OpenJob)
 }
 
 /** Channel on which dispatchers hear that there may be something to admit. */

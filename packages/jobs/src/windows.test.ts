@@ -1,7 +1,7 @@
-import { inTransaction } from '@aduana/db/database'
+import { inTransaction, type Tx } from '@aduana/db/database'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { wakeWaiters } from './dispatch.ts'
-import { type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
+import { type JobsDatabase, lockedJob, openJobsDatabase } from './testing/jobs.ts'
 import {
   claimWindows,
   isWindowLocked,
@@ -33,14 +33,22 @@ const JANUARY = days('2024-01-01', '2024-02-01')
 const WHOLE = days(null, null)
 const job = (n: number) => jobs[n - 1] ?? ''
 
+const claimAs = async (tx: Tx, jobId: string, windows: Window[], datasetId = production) =>
+  claimWindows(tx, { job: await lockedJob(tx, jobId), datasetId, windows })
+/** Waits behind what is in the way, if anything is. */
+const standInLine = async (tx: Tx, jobId: string, windows: Window[]) => {
+  const claim = { job: await lockedJob(tx, jobId), datasetId: production, windows }
+  const result = await claimWindows(tx, claim)
+  if (result.kind === 'taken') return waitForWindows(tx, claim, result)
+  await tx.deleteFrom('window_locks').where('job_id', '=', jobId).execute()
+  await waitForWindows(tx, claim, { by: jobId, because: 'held' })
+  await tx.updateTable('window_waiters').set({ blocked_by: null }).where('job_id', '=', jobId).execute()
+}
+
 const claim = (n: number, windows: Window | Window[], datasetId = production) =>
-  inTransaction(database.db, (tx) =>
-    claimWindows(tx, { jobId: job(n), datasetId, windows: [windows].flat() }),
-  )
+  inTransaction(database.db, (tx) => claimAs(tx, job(n), [windows].flat(), datasetId))
 const wait = (n: number, windows: Window | Window[]) =>
-  inTransaction(database.db, (tx) =>
-    waitForWindows(tx, { jobId: job(n), datasetId: production, windows: [windows].flat() }),
-  )
+  inTransaction(database.db, (tx) => standInLine(tx, job(n), [windows].flat()))
 const release = (n: number) => inTransaction(database.db, (tx) => releaseWindows(tx, job(n)))
 const locked = (window: Window, datasetId = production) => isWindowLocked(database.db, datasetId, window)
 const held = { kind: 'held' }
@@ -153,11 +161,7 @@ test('of many who claim one window at once, one gets it', async () => {
   const results = await Promise.all(
     many.map((jobId, n) =>
       inTransaction(database.db, (tx) =>
-        claimWindows(tx, {
-          jobId,
-          datasetId: production,
-          windows: [days('2024-01-01', `2024-01-${10 + (n % 20)}`)],
-        }),
+        claimAs(tx, jobId, [days('2024-01-01', `2024-01-${10 + (n % 20)}`)]),
       ),
     ),
   )
@@ -171,7 +175,7 @@ describe('an import that finds its days in its file', () => {
     return id
   }
   const claimFor = (jobId: string, window: Window) =>
-    inTransaction(database.db, (tx) => claimWindows(tx, { jobId, datasetId: production, windows: [window] }))
+    inTransaction(database.db, (tx) => claimAs(tx, jobId, [window]))
   const finds = (jobId: string, range: string) =>
     database.pool.query('update imports set found_window = $2 where job_id = $1', [jobId, range])
 

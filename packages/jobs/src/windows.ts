@@ -1,7 +1,7 @@
 import type { Day } from '@aduana/contracts/dates'
 import type { Database, ReadTx, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { wakeDispatchers } from './transitions.ts'
+import { type OpenJob, wakeDispatchers } from './transitions.ts'
 
 /**
  * What a job may write: the days `[from, to)` of a scope. Without days it is the whole scope, for datasets that have
@@ -14,14 +14,15 @@ export interface Window {
 }
 
 export interface WindowClaim {
-  jobId: string
+  /** The job that claims, its row locked: a job that has ended, or ends meanwhile, cannot claim. */
+  job: OpenJob
   datasetId: string
   windows: readonly Window[]
 }
 
 /**
- * Why a window is not to be had: a job holds it; one that was accepted earlier waits for it; or one that was accepted
- * earlier is in work and does not know its days yet.
+ * Why a window is not free: another job holds it; a job that was accepted earlier waits for it; or a job that was
+ * accepted earlier is in work and has not found its days yet.
  */
 export type Obstacle = { by: string; because: 'held' | 'waited-for' | 'not-known-yet' }
 
@@ -30,11 +31,11 @@ export type ClaimResult = { kind: 'held' } | ({ kind: 'taken' } & Obstacle)
 const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${window.to}::date)`
 
 /**
- * Take the windows of a job, all or none. Nobody barges in: a window is not given while another job holds an
- * overlapping one, nor while a job that was accepted earlier waits for one. An import that finds its days in its file
- * also waits for those that were accepted earlier and are still reading theirs, so that of two imports of one day in
- * work at the same time the later one has the last word, whatever happens to the workers. Asking again for what one
- * holds is no change. The exclusion constraint of `window_locks` would refuse an overlap even if this were wrong.
+ * Takes the windows of a job, all or none. A window is not given while another job holds an overlapping one, nor while a
+ * job that was accepted earlier waits for one. An import that finds its days in its file also waits for those that were
+ * accepted earlier and are still reading theirs, so that of two imports of one day in work at the same time the later
+ * one has the last word, whatever happens to the workers. Claiming again what the job holds changes nothing. The
+ * exclusion constraint of `window_locks` refuses an overlap even if this were wrong.
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
   await serialise(tx, claim.datasetId)
@@ -46,23 +47,47 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
   }
   for (const window of wanted) {
     await sql`insert into window_locks (job_id, dataset_id, scope, days)
-      values (${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)})`.execute(tx)
+      values (${claim.job.id}, ${claim.datasetId}, ${window.scope}, ${range(window)})`.execute(tx)
   }
-  await tx.deleteFrom('window_waiters').where('job_id', '=', claim.jobId).execute()
+  await tx.deleteFrom('window_waiters').where('job_id', '=', claim.job.id).execute()
   return { kind: 'held' }
 }
 
-/** Stand in line for windows. Standing in line already keeps the place. */
-export async function waitForWindows(tx: Tx, claim: WindowClaim): Promise<void> {
+/** Puts a job into the line for windows, behind the job that is in the way. A job that is in the line keeps its place. */
+export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacle): Promise<void> {
   await serialise(tx, claim.datasetId)
   for (const window of claim.windows) {
-    await sql`insert into window_waiters (job_id, dataset_id, scope, days)
-      values (${claim.jobId}, ${claim.datasetId}, ${window.scope}, ${range(window)})
-      on conflict (job_id, scope) do nothing`.execute(tx)
+    await sql`insert into window_waiters (job_id, dataset_id, scope, days, blocked_by)
+      values (${claim.job.id}, ${claim.datasetId}, ${window.scope}, ${range(window)}, ${by})
+      on conflict (job_id, scope) do update set blocked_by = excluded.blocked_by`.execute(tx)
   }
 }
 
-/** Give back everything a job holds or waits for, and wake those who wait. */
+/**
+ * The jobs that are in the line although what they wait behind is no longer in the way, in the order in which they were
+ * accepted. Behind every other waiter stands a job that still holds, waits for or may yet find an overlapping window.
+ */
+export async function unblockedWaiters(db: Database): Promise<string[]> {
+  const rows = await sql<{ job_id: string }>`
+    select w.job_id from window_waiters w join jobs j on j.id = w.job_id
+      left join window_locks l on l.job_id = w.blocked_by
+        and l.dataset_id = w.dataset_id and l.scope = w.scope and l.days && w.days
+      left join window_waiters b on b.job_id = w.blocked_by
+        and b.dataset_id = w.dataset_id and b.scope = w.scope and b.days && w.days
+      left join (jobs u join imports i on i.job_id = u.id) on u.id = w.blocked_by
+        and u.status = 'PROCESSING' and u.waiting_for is null and i.declared_window is null and i.found_window is null
+    group by w.job_id, j.created_at having count(l.job_id) + count(b.job_id) + count(u.id) = 0
+    order by j.created_at, w.job_id`.execute(db)
+  return rows.rows.map((row) => row.job_id)
+}
+
+/** Wakes the dispatchers if a job waits for this one to find its days: from now on it has found them. */
+export async function wakeThoseBehind(tx: Tx, jobId: string): Promise<void> {
+  const found = await sql`select from window_waiters where blocked_by = ${jobId} limit 1`.execute(tx)
+  if (found.rows.length > 0) await wakeDispatchers(tx)
+}
+
+/** Releases everything a job holds or waits for, and wakes the dispatchers if others may get it now. */
 export async function releaseWindows(tx: Tx, jobId: string): Promise<void> {
   await tx.deleteFrom('window_waiters').where('job_id', '=', jobId).execute()
   await tx.deleteFrom('window_leases').where('job_id', '=', jobId).execute()
@@ -71,14 +96,14 @@ export async function releaseWindows(tx: Tx, jobId: string): Promise<void> {
 }
 
 /** The windows that a job waits for, in one claim; undefined when it waits for none. */
-export async function waitingClaim(tx: Tx, jobId: string): Promise<WindowClaim | undefined> {
+export async function waitingClaim(tx: Tx, job: OpenJob): Promise<WindowClaim | undefined> {
   const rows = await sql<{ dataset_id: string; scope: string; from: Day | null; to: Day | null }>`
-    select dataset_id, scope, lower(days) as from, upper(days) as to from window_waiters where job_id = ${jobId}
+    select dataset_id, scope, lower(days) as from, upper(days) as to from window_waiters where job_id = ${job.id}
     order by scope`.execute(tx)
   const [first] = rows.rows
   if (!first) return undefined
   return {
-    jobId,
+    job,
     datasetId: first.dataset_id,
     windows: rows.rows.map(({ scope, from, to }) => ({ scope, from, to })),
   }
@@ -103,31 +128,40 @@ async function serialise(tx: Tx, datasetId: string): Promise<void> {
 }
 
 async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolean> {
-  const found = await sql`select 1 from window_locks where job_id = ${claim.jobId}
+  const found = await sql`select 1 from window_locks where job_id = ${claim.job.id}
     and dataset_id = ${claim.datasetId} and scope = ${window.scope} and days @> ${range(window)}`.execute(tx)
   return found.rows.length > 0
 }
 
-/** What stands between a job and a window. Jobs are in the order in which they were accepted. */
-async function obstacle(tx: Tx, claim: WindowClaim, window: Window): Promise<Obstacle | undefined> {
+/**
+ * The job that is in the way of a window, if any. Of several that wait or still read, the one that was accepted last:
+ * so the jobs of a line stand behind one another, and the end of one concerns only the next.
+ */
+async function obstacle(
+  tx: Tx,
+  { job, datasetId }: WindowClaim,
+  window: Window,
+): Promise<Obstacle | undefined> {
   const found = await sql<Obstacle>`
-    with me as (
+    with me as materialized (
       select j.id, j.created_at, j.started_at, i.declared_window is null and i.mode <> 'append' as finds_its_days
-      from jobs j left join imports i on i.job_id = j.id where j.id = ${claim.jobId}
+      from jobs j left join imports i on i.job_id = j.id where j.id = ${job.id}
     )
-    select job_id as by, 'held' as because from window_locks
-    where dataset_id = ${claim.datasetId} and scope = ${window.scope} and days && ${range(window)}
-      and job_id <> ${claim.jobId}
+    (select w.job_id as by, 'waited-for' as because from me, window_waiters w join jobs j on j.id = w.job_id
+      where w.dataset_id = ${datasetId} and w.scope = ${window.scope} and w.days && ${range(window)}
+        and (j.created_at, j.id) < (me.created_at, me.id)
+      order by j.created_at desc, j.id desc limit 1)
     union all
-    select w.job_id, 'waited-for' from me, window_waiters w join jobs j on j.id = w.job_id
-    where w.dataset_id = ${claim.datasetId} and w.scope = ${window.scope} and w.days && ${range(window)}
-      and (j.created_at, j.id) < (me.created_at, me.id)
+    (select job_id, 'held' from window_locks
+      where dataset_id = ${datasetId} and scope = ${window.scope} and days && ${range(window)}
+        and job_id <> ${job.id} limit 1)
     union all
-    select j.id, 'not-known-yet' from me, jobs j join imports i on i.job_id = j.id
-    where me.finds_its_days and j.dataset_id = ${claim.datasetId} and j.status = 'PROCESSING'
-      and i.declared_window is null and i.found_window is null and i.mode <> 'append' and not j.dry_run
-      and (j.created_at, j.id) < (me.created_at, me.id)
-      and coalesce(j.started_at, j.created_at) <= coalesce(me.started_at, 'infinity')
+    (select j.id, 'not-known-yet' from me, jobs j join imports i on i.job_id = j.id
+      where me.finds_its_days and j.dataset_id = ${datasetId} and j.status = 'PROCESSING' and j.waiting_for is null
+        and i.declared_window is null and i.found_window is null and i.mode <> 'append' and not j.dry_run
+        and (j.created_at, j.id) < (me.created_at, me.id)
+        and coalesce(j.started_at, j.created_at) <= coalesce(me.started_at, 'infinity')
+      order by j.created_at desc, j.id desc limit 1)
     limit 1`.execute(tx)
   return found.rows[0]
 }

@@ -6,18 +6,18 @@ import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { isTransient } from '@aduana/db/sql-errors'
 import { markWork } from '@aduana/jobs/evict'
-import { failJob, markCancelled } from '@aduana/jobs/finish'
+import { tryCancelJob, tryFailJob } from '@aduana/jobs/finish'
 import { createProgressReporter } from '@aduana/jobs/progress'
 import { reopenStages } from '@aduana/jobs/reopen'
 import {
   beginStage,
-  closeRun,
   commitStage,
   forgetRun,
-  OvertakenError,
   type StageRun,
   type StageStart,
+  tryCloseRun,
 } from '@aduana/jobs/stage-log'
+import { OvertakenError } from '@aduana/jobs/transitions'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -157,10 +157,10 @@ async function fail(
   const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
     await markWork(tx, run.jobId)
     // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
-    if (!(await closeRun(tx, run, 'failed', located))) return false
+    if (!(await tryCloseRun(tx, run, 'failed', located))) return false
     await keep?.(tx, client)
     await failPoint('stage.before-fail', run.stage)
-    return failJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
+    return tryFailJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
   })
   await failPoint('stage.after-fail', run.stage)
   if (!failed) return { kind: 'stop', reason: 'overtaken' }
@@ -178,19 +178,22 @@ async function afterError(
   const { db, logger } = context
   const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
   if (error instanceof OvertakenError || stopped === 'overtaken') {
-    logger.warn({ event: 'stage.fenced_out', ...place })
+    // The run ends here, at once: its successor need not wait until it counts as dead, and counts no death.
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    logger.warn({ event: 'stage.fenced_out', ...place, closed })
     return { kind: 'stop', reason: 'overtaken' }
   }
   if (stopped === 'cancel' || error instanceof CancelledError) {
     await failPoint('stage.before-cancel', run.stage)
-    await inTransaction(db, (tx) => markCancelled(tx, { jobId: run.jobId, attempt: run.attempt }))
+    const cancelled = await inTransaction(db, (tx) => tryCancelJob(tx, run))
+    if (!cancelled) return { kind: 'stop', reason: 'overtaken' }
     logger.info({ event: 'job.cancelled', ...place })
     return { kind: 'stop', reason: 'cancelled' }
   }
   if (delivery.signal.aborted) {
     // The process stops: whatever broke, broke because of that. The work is given back and no try is spent.
-    await inTransaction(db, (tx) => closeRun(tx, run, 'lost', null))
-    logger.info({ event: 'stage.given_back', ...place })
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    logger.info({ event: 'stage.given_back', ...place, closed })
     return { kind: 'retry', error: asError(error) }
   }
   const failure = readFailure(error, run.stage)
@@ -205,8 +208,8 @@ async function afterError(
   if (madeBy?.success)
     return fail(context, run, failure.failure, (tx) => reopenStages(tx, run.jobId, madeBy.data))
   if (!failure.transient || delivery.lastTry) return fail(context, run, failure.failure)
-  await inTransaction(db, (tx) => closeRun(tx, run, 'failed', failure.failure))
-  return { kind: 'retry', error: asError(error) }
+  const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'failed', failure.failure))
+  return closed ? { kind: 'retry', error: asError(error) } : { kind: 'stop', reason: 'overtaken' }
 }
 
 function asError(error: unknown): Error {

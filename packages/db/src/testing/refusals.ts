@@ -163,6 +163,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
   window_waiters: {
     window_waiters_once: [{ scope: 'scope 1' }],
     window_waiters_job_id_fkey: [{ job_id: NOWHERE }],
+    window_waiters_blocked_by_fkey: [{ blocked_by: NOWHERE }],
     window_waiters_dataset_id_fkey: [{ dataset_id: NOWHERE }],
     window_waiters_days_check: [{ days: 'empty' }],
   },

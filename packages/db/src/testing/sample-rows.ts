@@ -256,7 +256,14 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'window_waiters',
     numbered: ['id'],
-    optional: [],
-    row: (n) => ({ ...ofJob, ...ofDataset, scope: `scope ${n}`, days: '[2024-01-01,2024-02-01)', since: AT }),
+    optional: ['blocked_by'],
+    row: (n) => ({
+      ...ofJob,
+      ...ofDataset,
+      scope: `scope ${n}`,
+      days: '[2024-01-01,2024-02-01)',
+      since: AT,
+      blocked_by: id('job', 2),
+    }),
   },
 ]

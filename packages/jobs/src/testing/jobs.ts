@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Principal } from '@aduana/contracts/identity'
 import { ImportForm } from '@aduana/contracts/jobs'
+import type { Tx } from '@aduana/db/database'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { acceptImport } from '../accept.ts'
 import type { StageRun } from '../stage-log.ts'
+import { lockOpenJob, type OpenJob } from '../transitions.ts'
 
 /** A database with people and jobs, for tests of what PostgreSQL alone decides. */
 export interface JobsDatabase extends TestDatabase {
@@ -94,6 +96,13 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
       )
     },
   }
+}
+
+/** Locks the row of a job that must be open. */
+export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
+  const job = await lockOpenJob(tx, id)
+  if (!job) throw new Error(`job ${id} is final`)
+  return job
 }
 
 /** A run of a stage of a job, as the log would have it. */

@@ -1,8 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/leases'
-import { OvertakenError } from '@aduana/jobs/stage-log'
-import { changeJob, type JobChange } from '@aduana/jobs/transitions'
+import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/transitions'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { CancelledError } from '../cancelled.ts'
@@ -49,12 +48,12 @@ async function backendPid(tx: Tx): Promise<number> {
 }
 
 /**
- * The last statement of a load: the job passes its point of no return.
+ * The end of a load, followed only by the end of its run: the job passes its point of no return.
  * @throws CancelledError, OvertakenError so that the transaction rolls back
  */
 export async function passNoReturn(tx: Tx, job: StageJob, change: JobChange): Promise<void> {
   const { run } = job
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
     { ...change, loaded_at: sql<Date>`clock_timestamp()` },

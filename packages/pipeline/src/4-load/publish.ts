@@ -37,11 +37,11 @@ async function finish(
 ): Promise<void> {
   const figures = { loaded: inserted + updated, inserted, updated, unchanged, removed }
   const output: LoadOutput = { ...figures, updateId, beforeRows: image.rows }
-  await commitStage(tx, job.run, output)
   await passNoReturn(tx, job, {
     ...figures,
     quarantined: validated.rejected,
     duplicates: validated.duplicates,
     message: 'Loaded',
   })
+  await commitStage(tx, job.run, output)
 }

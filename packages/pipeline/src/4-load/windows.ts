@@ -2,14 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { nextDay } from '@aduana/contracts/dates'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun, ensureCurrent, type StageRun } from '@aduana/jobs/stage-log'
-import { changeJob, wakeDispatchers } from '@aduana/jobs/transitions'
+import { closeRun, lockJobOfRun, type StageRun } from '@aduana/jobs/stage-log'
+import { changeJob } from '@aduana/jobs/transitions'
 import {
   claimWindows,
   type Obstacle,
   type Window,
   type WindowClaim,
   waitForWindows,
+  wakeThoseBehind,
 } from '@aduana/jobs/windows'
 import { sql } from 'kysely'
 import type { ImportFacts } from '../import-facts.ts'
@@ -55,37 +56,34 @@ function claimOnce(
   patient: boolean,
 ): Promise<'held' | 'parked' | 'look-again'> {
   const { context, facts, run } = job
-  const claim = { jobId: run.jobId, datasetId: facts.datasetId, windows }
   return inTransaction(context.db, async (tx) => {
+    const claim = { job: await lockJobOfRun(tx, run), datasetId: facts.datasetId, windows }
     const result = await claimWindows(tx, claim)
     if (patient && result.kind === 'taken' && result.because === 'not-known-yet') return 'look-again'
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
       found_window = (select range_merge(range_agg(w)) from unnest(${windows.map(rangeText)}::daterange[]) as w)
       where job_id = ${run.jobId}`.execute(tx)
-    // Those who wait only to know these days need not wait longer.
-    await wakeDispatchers(tx)
-    await ensureCurrent(tx, run)
+    await wakeThoseBehind(tx, run.jobId)
     if (result.kind === 'held') return 'held'
     await park(tx, run, claim, result)
     return 'parked'
   })
 }
 
-async function park(tx: Tx, run: StageRun, claim: WindowClaim, { by, because }: Obstacle): Promise<void> {
-  await waitForWindows(tx, claim)
-  const reason = `${WAITING[because]} (job ${by})`
+async function park(tx: Tx, run: StageRun, claim: WindowClaim, obstacle: Obstacle): Promise<void> {
+  await waitForWindows(tx, claim, obstacle)
+  const reason = `${WAITING[obstacle.because]} (job ${obstacle.by})`
   const version = await changeJob(
     tx,
     { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
     { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
   )
   await closeRun(tx, run, 'lost', null)
-  if (version !== undefined)
-    await appendEvent(tx, {
-      key: `${run.jobId}:waiting:${version}`,
-      jobId: run.jobId,
-      event: { type: 'job.waiting', reason },
-    })
+  await appendEvent(tx, {
+    key: `${run.jobId}:waiting:${version}`,
+    jobId: run.jobId,
+    event: { type: 'job.waiting', reason },
+  })
 }
 
 const WAITING: Readonly<Record<Obstacle['because'], string>> = {

@@ -1,5 +1,4 @@
 import { completeJob } from '@aduana/jobs/finish'
-import { OvertakenError } from '@aduana/jobs/stage-log'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOut as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
@@ -27,8 +26,7 @@ async function work(job: StageJob): Promise<StageResult> {
       const message = undone
         ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
         : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates${published === undefined ? '' : `. ${published}`}`
-      if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
-        throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
+      await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },
   }
@@ -42,8 +40,7 @@ async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
     commit: async (tx) => {
       const counts = await readCounts(tx, run.jobId)
       const message = `Dry run: nothing was changed. ${wouldDo} ${counts.quarantined ?? 0} records are rejected, ${counts.duplicates ?? 0} are duplicates.`
-      if (!(await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)))
-        throw new OvertakenError(`job ${run.jobId} was overtaken before it could complete`)
+      await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },
   }

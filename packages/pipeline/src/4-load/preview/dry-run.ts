@@ -1,4 +1,3 @@
-import { OvertakenError } from '@aduana/jobs/stage-log'
 import { changeJob } from '@aduana/jobs/transitions'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob, StageResult } from '../../stage.ts'
@@ -35,12 +34,11 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
     kind: 'done',
     commit: async (tx): Promise<DryRunOutput> => {
       await storePreview(tx, job, kept)
-      const version = await changeJob(
+      await changeJob(
         tx,
         { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
         { ...figures, loaded: figures.inserted + figures.updated, ...withSummary(kept) },
       )
-      if (version === undefined) throw new OvertakenError(`job ${run.jobId} was overtaken`)
       await failPoint('preview.before-commit', String(facts.importNo))
       const asks = reasons.length > 0 ? ' It would need an approval.' : ''
       return { wouldDo: `It would ${describeChanges(kept.preview)}.${asks}` }

@@ -1,8 +1,8 @@
 import type { ApprovalReason } from '@aduana/contracts/load-preview'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun, OvertakenError } from '@aduana/jobs/stage-log'
-import { changeJob } from '@aduana/jobs/transitions'
+import { closeRun } from '@aduana/jobs/stage-log'
+import { OvertakenError, tryChangeJob } from '@aduana/jobs/transitions'
 import { releaseWindows } from '@aduana/jobs/windows'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
@@ -69,7 +69,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
     const others =
       lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
     const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Look at the preview, then approve or cancel the job.`
-    const version = await changeJob(
+    const version = await tryChangeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
       {
@@ -81,7 +81,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
       },
     )
     if (version === undefined) throw await whyNot(tx, job)
-    if (!(await closeRun(tx, run, 'lost', null))) throw overtaken(job)
+    await closeRun(tx, run, 'lost', null)
     await storePreview(tx, job, kept)
     await releaseWindows(tx, run.jobId)
     if (lapsed && earlier.preview)
@@ -105,7 +105,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
 function remember(job: StageJob, kept: Kept): Promise<void> {
   const { run, facts } = job
   return inTransaction(job.context.db, async (tx) => {
-    const version = await changeJob(
+    const version = await tryChangeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
       withSummary(kept),
@@ -125,7 +125,7 @@ async function isOpen(tx: Tx, { run }: StageJob): Promise<boolean> {
     .where('stage', '=', run.stage)
     .where('attempt', '=', run.attempt)
     .where('try', '=', run.try)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst()
   return row?.state === 'running'
 }

@@ -40,8 +40,8 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   await failPoint('undo.before-commit', String(facts.importNo))
   const { deleted, restored } = result.reversed
   const output: UndoOutput = { updateId, deleted, restored }
-  await commitStage(tx, run, output)
   await passNoReturn(tx, job, { result: jsonb(result), message: 'Taken back' })
+  await commitStage(tx, run, output)
 }
 
 /** Those who depend on the dataset hear that it has changed. */

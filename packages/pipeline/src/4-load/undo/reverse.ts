@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDefinition } from '@aduana/datasets/registry'
 import { laterWriters } from '@aduana/datasets/undo'
-import { changeJob } from '@aduana/jobs/transitions'
+import { tryChangeJob } from '@aduana/jobs/transitions'
 import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo-plan'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -64,7 +64,7 @@ async function takeBack(
   const rows = await takeRowsBack(undoing, one, definition, image)
   const days = await giveDaysBack(tx, one, definition, image)
   const rejects = await giveRejectsBack(tx, one.id, job.run.jobId)
-  const version = await changeJob(
+  const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },
     { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: its rows are gone' },
