@@ -50,12 +50,14 @@ describe('housekeeping', () => {
       tickets: 1,
       files: 0,
       tables: 1,
+      windows: 0,
     })
     const later = new Date(Date.now() + 2 * 60 * 60_000)
     expect(await keepHouse(system.database.db, system.store, logger, later)).toEqual({
       tickets: 0,
       files: 1,
       tables: 0,
+      windows: 0,
     })
 
     const left: string[] = []

@@ -1,9 +1,10 @@
 import type { ArtifactStore } from '@aduana/artifacts/store'
-import type { Database } from '@aduana/db/database'
+import { type Database, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { forgetOldKeys } from './once.ts'
 import { forgetWorkers } from './presence.ts'
+import { wakeDispatchers } from './transitions.ts'
 
 /** A stored file that is younger may still be on its way to being pointed at. */
 const STRAY_AFTER_MS = 60 * 60_000
@@ -18,13 +19,14 @@ export async function keepHouse(
   store: ArtifactStore,
   logger: Logger,
   now?: Date,
-): Promise<{ tickets: number; files: number; tables: number }> {
+): Promise<{ tickets: number; files: number; tables: number; windows: number }> {
   const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
   await forgetOldKeys(db)
   await forgetWorkers(db)
   const files = await removeStrays(db, store, now ?? (await databaseTime(db)))
   const tables = await dropAbandonedTables(db)
-  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables }
+  const windows = await releaseWindowsOfFinalJobs(db, logger)
+  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables, windows }
   logger.info({ event: 'housekeeping.done', ...result })
   return result
 }
@@ -67,6 +69,33 @@ async function strays(db: Database, keys: readonly string[]): Promise<string[]> 
       and not exists (select from jobs j
         where j.id::text = split_part(k.key, '/', 2) and j.completed_at is null)`.execute(db)
   return rows.rows.map(({ key }) => key)
+}
+
+/**
+ * Releases what final jobs still hold or wait for. The database refuses such rows, so each one that is found came in
+ * past its triggers (a restore, a hand) and is logged; without this it would keep others waiting for ever.
+ */
+async function releaseWindowsOfFinalJobs(db: Database, logger: Logger): Promise<number> {
+  const left = await inTransaction(db, async (tx) => {
+    const found = await sql<{ job_id: string; what: string }>`
+      with final as (
+        select id from jobs where completed_at is not null and id in (
+          select job_id from window_locks union select job_id from window_waiters union select job_id from window_leases)
+      ), locks as (
+        delete from window_locks where job_id in (select id from final) returning job_id
+      ), waiters as (
+        delete from window_waiters where job_id in (select id from final) returning job_id
+      ), leases as (
+        delete from window_leases where job_id in (select id from final) returning job_id
+      )
+      select job_id, 'lock' as what from locks union all select job_id, 'waiter' from waiters
+      union all select job_id, 'lease' from leases`.execute(tx)
+    if (found.rows.length > 0) await wakeDispatchers(tx)
+    return found.rows
+  })
+  for (const { job_id: jobId, what } of left)
+    logger.error({ event: 'housekeeping.window_of_final_job', jobId, what })
+  return left.length
 }
 
 /** Tables that a load has filled but, because its process died, neither published nor dropped; by their import's number. */

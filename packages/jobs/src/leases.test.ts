@@ -17,9 +17,10 @@ beforeEach(async () => {
   jobId = await database.addJob()
   const datasetId = await database.datasetId('production')
   const windows = ['A', 'B'].map((scope) => ({ scope, from: '2024-01-01', to: '2024-02-01' }))
-  await inTransaction(database.db, async (tx) =>
+  const claim = await inTransaction(database.db, async (tx) =>
     claimWindows(tx, { job: await lockedJob(tx, jobId), datasetId, windows }),
   )
+  expect(claim).toEqual({ kind: 'held' })
 })
 
 async function take(holder: string): Promise<Lease> {

@@ -1,7 +1,7 @@
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { wakeWaiters } from './dispatch.ts'
-import { type JobsDatabase, lockedJob, openJobsDatabase } from './testing/jobs.ts'
+import { admit, wakeWaiters } from './dispatch.ts'
+import { countStatements, type JobsDatabase, lockedJob, openJobsDatabase } from './testing/jobs.ts'
 import {
   claimWindows,
   isWindowLocked,
@@ -249,6 +249,49 @@ describe('waking those who wait', () => {
     expect(rows[1].admitted_at).toBeNull()
     expect(rows[2].admitted_at).not.toBeNull()
     expect(await claim(3, JANUARY)).toEqual(takenBy(2))
+  })
+
+  test('wakes neither a job that was cancelled nor one that another dispatcher has woken', async () => {
+    await release(1)
+    await database.pool.query(
+      `delete from window_waiters where job_id = $1; `.replace('$1', `'${job(2)}'`) +
+        `update jobs set status = 'CANCELLED', waiting_for = null, completed_at = now() where id = '${job(2)}'`,
+    )
+    await wakeWaiters(database.db)
+    const admitted = await admit(database.db, { maxActive: 10, maxActivePerTenant: 10 })
+    expect(admitted.map((flow) => flow.jobId).sort()).toEqual([job(1), job(3), job(4)].sort())
+    await wakeWaiters(database.db)
+    expect(await admit(database.db, { maxActive: 10, maxActivePerTenant: 10 })).toEqual([])
+    const locks = await database.pool.query('select job_id from window_locks order by id')
+    expect(locks.rows.map((row) => row.job_id).sort()).toEqual([job(3), job(4)].sort())
+  })
+
+  test('costs as many statements when two hundred wait as when ten do', async () => {
+    const counting = countStatements(database.pool)
+    const costs: number[] = []
+    for (const waiters of [10, 200]) {
+      await database.clear()
+      const line = await Promise.all(Array.from({ length: waiters + 1 }, () => database.addJob()))
+      await database.pool.query(
+        `update jobs set created_at = now() + n * interval '1 second'
+        from unnest($1::uuid[]) with ordinality as line(id, n) where jobs.id = line.id`,
+        [line],
+      )
+      const [holder = '', ...behind] = line
+      await inTransaction(database.db, (tx) => claimAs(tx, holder, [JANUARY]))
+      for (const id of behind) {
+        await inTransaction(database.db, (tx) => standInLine(tx, id, [JANUARY]))
+        await database.pool.query(`update jobs set waiting_for = 'window' where id = $1`, [id])
+      }
+      await inTransaction(database.db, (tx) => releaseWindows(tx, holder))
+      counting.reset()
+      await wakeWaiters(counting.db)
+      costs.push(counting.statements())
+      expect(await locked(JANUARY)).toBe(true)
+      await wakeWaiters(counting.db)
+      expect(counting.statements()).toBe((costs.at(-1) ?? 0) + 1)
+    }
+    expect(costs[1]).toBe(costs[0])
   })
 
   test('by several processes at once gives each window once', async () => {

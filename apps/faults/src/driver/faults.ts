@@ -1,14 +1,20 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ProblemError } from '@aduana/contracts/problems'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { retryJob } from '@aduana/jobs/retry'
 import type { TestSystem } from '@aduana/testkit/system'
 import { z } from 'zod'
+import { HEADER } from '../production-file.ts'
+import type { PlannedImport } from './files.ts'
 import type { Fleet } from './fleet.ts'
 import type { FaultKind, PlannedFault } from './plan.ts'
 
 export interface Place {
   system: TestSystem
   fleet: Fleet
+  /** The imports so far, by their jobs. */
+  accepted: Map<string, PlannedImport>
 }
 
 type Apply = (place: Place, fault: PlannedFault) => Promise<void> | void
@@ -37,12 +43,46 @@ const APPLY: Record<FaultKind, Apply> = {
     const id = open[Math.floor(where * open.length)]
     if (id !== undefined) await unlessRefused(cancelJob(system.database.db, system.admin, id))
   },
+  storm: stormOfCancels,
   retry: ({ system }) => retryFailed(system).then(() => undefined),
 }
 
 /** Let something bad happen. */
 export async function applyFault(place: Place, fault: PlannedFault): Promise<void> {
   await APPLY[fault.kind](place, fault)
+}
+
+/** The imports of a storm, and within how many milliseconds of its release the window's waiters are cancelled. */
+const STORM = { waiters: 4, withinMs: 50 }
+
+/**
+ * Cancel the import that holds a window, and within moments those that wait for it: when one of them is just getting the
+ * window, it must not keep it. Their files are hopeless, so that none of them loads.
+ */
+async function stormOfCancels({ system, accepted }: Place, { where }: PlannedFault): Promise<void> {
+  const year = 2030 + Math.floor(where * 60)
+  const window = { dataset: 'production', from: `${year}-01-01`, to: `${year}-02-01` }
+  const accept = async (form: Record<string, string>) => {
+    const planned = {
+      content: `${HEADER}\nbad ${randomUUID()}\n`,
+      form: { ...window, ...form },
+      hopeless: true,
+    }
+    const id = await system.accept(planned.content, planned.form)
+    accepted.set(id, planned)
+    return id
+  }
+  const holder = await accept({ onConflict: 'wait', startAt: '2099-01-01T00:00:00Z' })
+  const waiters: string[] = []
+  for (let n = 0; n < STORM.waiters; n += 1) waiters.push(await accept({ onConflict: 'wait' }))
+  const cancel = (id: string) => unlessRefused(cancelJob(system.database.db, system.admin, id))
+  await cancel(holder)
+  await Promise.all(
+    waiters.map(async (id, index) => {
+      await delay((where * STORM.withinMs * index) / STORM.waiters)
+      await cancel(id)
+    }),
+  )
 }
 
 /** Try every failed import again but those whose files are to blame. Answers how many. */

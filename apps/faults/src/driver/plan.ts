@@ -1,7 +1,17 @@
 import { type PlannedImport, planImport } from './files.ts'
 import { createRandom, type Random } from './random.ts'
 
-export const FAULTS = ['kill', 'stop', 'term', 'term-all', 'wipe', 'terminate', 'cancel', 'retry'] as const
+export const FAULTS = [
+  'kill',
+  'stop',
+  'term',
+  'term-all',
+  'wipe',
+  'terminate',
+  'cancel',
+  'storm',
+  'retry',
+] as const
 export type FaultKind = (typeof FAULTS)[number]
 
 /** Something bad, and when: milliseconds after the fault before it. */
@@ -50,6 +60,7 @@ function planFault(random: Random): PlannedFault {
     'terminate',
     'cancel',
     'cancel',
+    'storm',
     'retry',
   ])
   return { kind, after: random.int(100, 1500), where: random.next(), length: random.int(200, 20_000) }

@@ -72,7 +72,7 @@ async function underFaults(
     if (!fault) break
     await Promise.race([delay(fault.after), accepting])
     if (!arriving) break
-    await applyFault({ system, fleet }, fault)
+    await applyFault({ system, fleet, accepted }, fault)
     happened.push(fault.kind)
   }
   await accepting

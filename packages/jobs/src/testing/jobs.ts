@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Principal } from '@aduana/contracts/identity'
 import { ImportForm } from '@aduana/contracts/jobs'
-import type { Tx } from '@aduana/db/database'
+import type { Database, Tx } from '@aduana/db/database'
+import type { DB } from '@aduana/db/schema.generated'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
+import { Kysely, PostgresDialect } from 'kysely'
+import type pg from 'pg'
 import { acceptImport } from '../accept.ts'
 import type { StageRun } from '../stage-log.ts'
 import { lockOpenJob, type OpenJob } from '../transitions.ts'
@@ -94,6 +97,24 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
       await database.pool.query(
         'begin; set local session_replication_role = replica; truncate jobs cascade; commit',
       )
+    },
+  }
+}
+
+/** A database over `pool` that counts the statements that go through it. */
+export function countStatements(pool: pg.Pool): { db: Database; statements(): number; reset(): void } {
+  let statements = 0
+  const db = new Kysely<DB>({
+    dialect: new PostgresDialect({ pool: { connect: () => pool.connect(), end: async () => undefined } }),
+    log: ({ level }) => {
+      if (level === 'query') statements += 1
+    },
+  })
+  return {
+    db,
+    statements: () => statements,
+    reset: () => {
+      statements = 0
     },
   }
 }

@@ -98,7 +98,7 @@ async function computePart(
     const [lost, way] = [new AbortController(), new AbortController()]
     watch.guard(runIds, () => lost.abort(new Error('a run was lost')))
     try {
-      await tryOnce(context, runs, watch, AbortSignal.any([signal, lost.signal, way.signal]), () => {
+      await computeOnce(context, runs, watch, AbortSignal.any([signal, lost.signal, way.signal]), () => {
         if (hindrance.ways < MOST_WAYS) way.abort(new Error('somebody waits for a table'))
       })
       watch.ended(runIds)
@@ -115,7 +115,7 @@ async function computePart(
   }
 }
 
-async function tryOnce(
+async function computeOnce(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
   watch: RunWatch,

@@ -5,7 +5,11 @@ import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/trans
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { CancelledError } from '../cancelled.ts'
+import type { PipelineContext } from '../context.ts'
 import type { StageJob } from '../stage.ts'
+
+/** What a fenced transaction needs to know of the run whose work it is. */
+type FencedJob = Pick<StageJob, 'run'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }
 
 /**
  * Run `work` in one transaction that begins by locking the job's lock rows, if the lease is still ours. A successor can
@@ -13,7 +17,7 @@ import type { StageJob } from '../stage.ts'
  * @throws OvertakenError when the lease is gone
  */
 export async function inFencedTransaction(
-  job: StageJob,
+  job: FencedJob,
   lease: Lease,
   work: (tx: Tx, client: pg.PoolClient) => Promise<void>,
 ): Promise<void> {
@@ -51,7 +55,7 @@ async function backendPid(tx: Tx): Promise<number> {
  * The end of a load, followed only by the end of its run: the job passes its point of no return.
  * @throws CancelledError, OvertakenError so that the transaction rolls back
  */
-export async function passNoReturn(tx: Tx, job: StageJob, change: JobChange): Promise<void> {
+export async function passNoReturn(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
   const { run } = job
   const version = await tryChangeJob(
     tx,

@@ -13,6 +13,7 @@ import {
   wakeThoseBehind,
 } from '@aduana/jobs/windows'
 import { sql } from 'kysely'
+import type { PipelineContext } from '../context.ts'
 import type { ImportFacts } from '../import-facts.ts'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
@@ -33,6 +34,12 @@ export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window
   })
 }
 
+/** What a claim needs to know of the run that makes it. */
+type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
+  context: Pick<PipelineContext, 'db'>
+  facts: Pick<ImportFacts, 'datasetId'>
+}
+
 /** How long a load waits for those before it to find their days, before it gives back its worker. */
 const PATIENCE_MS = 400
 const LOOK_AGAIN_MS = 40
@@ -41,7 +48,7 @@ const LOOK_AGAIN_MS = 40
  * Claim the windows. When they are taken the job stands in line and gives back its worker: the dispatcher brings it
  * back within a second of the release. Only for imports that are about to know their days does it wait a moment.
  */
-export async function claimOrPark(job: StageJob, windows: readonly Window[]): Promise<boolean> {
+export async function claimOrPark(job: ClaimingJob, windows: readonly Window[]): Promise<boolean> {
   const deadline = performance.now() + PATIENCE_MS
   for (;;) {
     const answer = await claimOnce(job, windows, performance.now() < deadline)
@@ -51,7 +58,7 @@ export async function claimOrPark(job: StageJob, windows: readonly Window[]): Pr
 }
 
 function claimOnce(
-  job: StageJob,
+  job: ClaimingJob,
   windows: readonly Window[],
   patient: boolean,
 ): Promise<'held' | 'parked' | 'look-again'> {

@@ -1,0 +1,64 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { TransactionName } from './transactions.ts'
+
+const ROOT = fileURLToPath(new URL('../../../../packages', import.meta.url))
+
+/**
+ * Every function of the product that opens a transaction, with the transactions of the table that run it; or why it need
+ * not meet others here. A new one has to be entered.
+ */
+export const OPENS_TRANSACTION: Readonly<Record<string, readonly TransactionName[] | string>> = {
+  'jobs/src/accept.ts acceptImport': ['accept', 'accept or refuse', 'accept the same bytes'],
+  'jobs/src/accept.ts wasAccepted': 'only reads, behind the lock of those who accept',
+  'jobs/src/approve.ts approveJob': ['approve'],
+  'jobs/src/cancel.ts cancelJob': ['cancel'],
+  'jobs/src/dispatch.ts wakeWaiters': ['wake'],
+  'jobs/src/dispatch.ts admit': ['admit'],
+  'jobs/src/housekeeping.ts releaseWindowsOfFinalJobs': 'touches only what the database refuses to let be',
+  'jobs/src/leases.ts takeLease': ['take the lease'],
+  'jobs/src/reconcile.ts readmit': ['report lost work'],
+  'jobs/src/retention.ts removeFiles': ['expire files'],
+  'jobs/src/retry.ts retryJob': ['retry'],
+  'jobs/src/stage-log.ts beginStage': ['begin a stage'],
+  'jobs/src/undo.ts undoImport': ['undo'],
+  'pipeline/src/4-load/fenced.ts inFencedTransaction': ['load'],
+  'pipeline/src/4-load/fresh-partitions.ts fill': 'writes a table that no other transaction knows yet',
+  'pipeline/src/4-load/preview/compute.ts computePreview': 'only reads',
+  'pipeline/src/4-load/preview/gate.ts passGate': 'only reads',
+  'pipeline/src/4-load/preview/gate.ts ask':
+    'needs a computed preview; faults/approval and worker/approval-kill run it',
+  'pipeline/src/4-load/preview/gate.ts remember': 'the same',
+  'pipeline/src/4-load/publish.ts publish': ['load'],
+  'pipeline/src/4-load/undo/stage.ts undo': ['load'],
+  'pipeline/src/4-load/undo/stage.ts dropNarrowerLocks': 'releases what its own run holds',
+  'pipeline/src/4-load/windows.ts claimOnce': ['claim'],
+  'pipeline/src/end-run.ts endRun': ['commit a stage', 'put off a stage'],
+  'pipeline/src/end-run.ts fail': ['fail a stage'],
+  'pipeline/src/end-run.ts endAfterError': ['end after an error', 'end after a cancellation'],
+}
+
+const OPENERS = /(?<!function )\b(?:inTransaction|inTransactionOnConnection|inFencedTransaction|patiently)\(/g
+const FUNCTION = /^(?:export )?(?:async )?function (\w+)/gm
+
+/** The functions of some packages whose bodies open a transaction, as `package/src/file.ts function`. */
+export function functionsThatOpenTransactions(packages: readonly string[]): string[] {
+  const found = packages.flatMap((name) =>
+    sources(join(ROOT, name, 'src')).flatMap((path) => {
+      const text = readFileSync(path, 'utf8')
+      return [...text.matchAll(OPENERS)].flatMap(({ index }) => {
+        const around = [...text.slice(0, index).matchAll(FUNCTION)].at(-1)?.[1]
+        return around === undefined ? [] : [`${relative(ROOT, path)} ${around}`]
+      })
+    }),
+  )
+  return [...new Set(found)].sort()
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !/\.(test|testing|conformance)\.ts$|\/testing\//.test(path))
+}

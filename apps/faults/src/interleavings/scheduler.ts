@@ -1,0 +1,163 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
+import type { Ending, Session } from './session.ts'
+
+/** What one session does in a schedule. */
+export interface Actor {
+  session: Session
+  work: () => Promise<unknown>
+}
+
+/** One interleaving as it was run: which session went on at each point of choice, and how each ended. */
+export interface Schedule {
+  steps: string[]
+  endings: Ending[]
+}
+
+/** One point at which several sessions could go on. The first of them is the one that went on before, if it could. */
+interface Choice {
+  taken: number
+  of: number
+  /** True when the session that went on before could have done so again: another choice preempts it. */
+  preempts: boolean
+}
+
+/** Every interleaving of every step, in place of those that show most; `npm run test:long` asks for it. */
+const LONG = process.env.ADUANA_TESTS_LONG === '1'
+/** Almost every fault of concurrency shows with two preemptions (Musuvathi and Qadeer, CHESS, 2007). */
+const MAX_PREEMPTIONS = LONG ? Number.POSITIVE_INFINITY : 2
+const LOCKS_APART = LONG ? Number.POSITIVE_INFINITY : 2
+
+const LOCK = /\bfor (no key )?update\b|\bfor (key )?share\b|\bpg_(try_)?advisory\w*lock/i
+const WRITE = /^\s*(insert|update|delete|merge|truncate)\b|\b(insert into|update \w+ set|delete from)\b/i
+const BEGIN = /^\s*(begin|start transaction)\b/i
+const END = /^\s*(commit|rollback)\b/i
+
+/**
+ * Where a session may be overtaken: before a statement that takes a lock by name, unless its transaction has locked the
+ * same table already; before the first write of a transaction; and before the commit of one that has locked or written.
+ * What lies between is one step: it makes no difference whether others act between its statements. Of a transaction
+ * that takes more than two locks, the later ones belong to the step of the second, except in the long tests.
+ */
+export function beginsStep(statement: string, earlier: readonly string[]): boolean {
+  const transaction = earlier.slice(earlier.findLastIndex((one) => BEGIN.test(one)) + 1)
+  const locked = new Set(transaction.filter((one) => LOCK.test(one)).map(lockedThing))
+  const written = transaction.some((one) => WRITE.test(one))
+  if (LOCK.test(statement)) {
+    return locked.size < LOCKS_APART && !locked.has(lockedThing(statement))
+  }
+  if (END.test(statement)) return written || locked.size > 0
+  return WRITE.test(statement) && !written && (LONG || locked.size === 0)
+}
+
+/** The table that a locking statement reads, or the statement itself for advisory locks. */
+function lockedThing(statement: string): string {
+  if (/\bpg_(try_)?advisory/i.test(statement)) return statement
+  return /\bfrom\s+"?(\w+)"?/i.exec(statement)?.[1] ?? statement
+}
+
+/**
+ * Runs the interleavings of the actors' steps in which at most two times a session is overtaken that could have gone on
+ * (all of them in the long tests), each in a world of its own, and returns how many there were. A session that waits for
+ * a lock of another is passed over until it gets it. `check` is called after each and throws when something is wrong.
+ */
+export async function everySchedule(
+  monitor: pg.Pool,
+  open: () => Promise<Actor[]>,
+  check: (schedule: Schedule) => Promise<void>,
+): Promise<number> {
+  let prefix: Choice[] = []
+  for (let count = 1; ; count += 1) {
+    const actors = await open()
+    const { choices, schedule } = await run(monitor, actors, prefix)
+    await check(schedule)
+    const next = nextChoices(choices)
+    if (next === undefined) return count
+    prefix = next
+  }
+}
+
+/** The choices that lead to the next interleaving, in the order of a depth-first search; undefined after the last. */
+function nextChoices(choices: readonly Choice[]): Choice[] | undefined {
+  for (let at = choices.length - 1; at >= 0; at -= 1) {
+    const [choice, before] = [choices[at], choices.slice(0, at)]
+    if (!choice || choice.taken + 1 >= choice.of) continue
+    const preemptions = before.filter(({ taken, preempts }) => preempts && taken > 0).length
+    if (choice.preempts && preemptions >= MAX_PREEMPTIONS) continue
+    return [...before, { ...choice, taken: choice.taken + 1 }]
+  }
+  return undefined
+}
+
+async function run(
+  monitor: pg.Pool,
+  actors: readonly Actor[],
+  prefix: readonly Choice[],
+): Promise<{ choices: Choice[]; schedule: Schedule }> {
+  for (const { session, work } of actors) session.start(work)
+  for (const { session } of actors) await rest(monitor, session)
+  const choices: Choice[] = []
+  const steps: string[] = []
+  let last: Session | undefined
+  for (;;) {
+    const open = actors.map(({ session }) => session).filter((session) => !session.ending())
+    if (open.length === 0) break
+    const able = open
+      .filter((session) => session.waiting() !== undefined)
+      .sort((a, b) => Number(b === last) - Number(a === last))
+    if (able.length === 0) {
+      // All wait for locks: of each other, which PostgreSQL ends, or of one that is about to get its own.
+      await Promise.race(open.map((session) => session.changed()))
+      for (const session of open) await rest(monitor, session)
+      continue
+    }
+    const taken = Math.min(prefix[choices.length]?.taken ?? 0, able.length - 1)
+    const session = able[taken]
+    if (!session) throw new Error('no session to go on')
+    choices.push({ taken, of: able.length, preempts: able[0] === last })
+    last = session
+    steps.push(`${session.name}: ${summary(session.waiting() ?? '')}`)
+    await step(monitor, session)
+    for (const other of open) await rest(monitor, other)
+  }
+  const endings = actors.map(
+    ({ session }) => session.ending() ?? { kind: 'returned' as const, value: undefined },
+  )
+  return { choices, schedule: { steps, endings } }
+}
+
+async function step(monitor: pg.Pool, session: Session): Promise<void> {
+  do {
+    session.permit()
+    await rest(monitor, session)
+  } while (mayGoOn(session))
+}
+
+function mayGoOn(session: Session): boolean {
+  const next = session.waiting()
+  return next !== undefined && !session.running() && !beginsStep(next, session.log)
+}
+
+const LOOK_MS = 2
+
+/** Waits until a session has a statement ready, has ended, or waits for a lock. */
+async function rest(monitor: pg.Pool, session: Session): Promise<void> {
+  while (!session.ending() && session.waiting() === undefined) {
+    const moved = session.changed()
+    await Promise.race([moved, delay(LOOK_MS)])
+    if (session.ending() || session.waiting() !== undefined) return
+    if (session.running() && (await isBlocked(monitor, session))) return
+  }
+}
+
+async function isBlocked(monitor: pg.Pool, session: Session): Promise<boolean> {
+  const { rows } = await monitor.query<{ blocked: boolean }>(
+    'select bool_or(cardinality(pg_blocking_pids(pid)) > 0) as blocked from unnest($1::int[]) as pid',
+    [session.pids()],
+  )
+  return rows[0]?.blocked === true
+}
+
+function summary(statement: string): string {
+  return statement.replace(/\s+/g, ' ').trim().slice(0, 90)
+}

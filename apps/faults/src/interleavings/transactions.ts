@@ -1,0 +1,221 @@
+import { tmpdir } from 'node:os'
+import { createDiskStore } from '@aduana/artifacts/disk-store'
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import { SHIPPED } from '@aduana/datasets/shipped'
+import { type Database, inTransaction } from '@aduana/db/database'
+import { approveJob } from '@aduana/jobs/approve'
+import { cancelJob } from '@aduana/jobs/cancel'
+import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
+import { completeJob } from '@aduana/jobs/finish'
+import { beat } from '@aduana/jobs/heartbeat'
+import { takeLease } from '@aduana/jobs/leases'
+import { failLostJob } from '@aduana/jobs/reconcile'
+import { applyRetention } from '@aduana/jobs/retention'
+import { retryJob } from '@aduana/jobs/retry'
+import { beginStage, commitStage } from '@aduana/jobs/stage-log'
+import { undoImport } from '@aduana/jobs/undo'
+import { saveDataset } from '@aduana/metrics/registry/datasets'
+import { inFencedTransaction, passNoReturn } from '@aduana/pipeline/4-load/fenced'
+import { claimOrPark } from '@aduana/pipeline/4-load/windows'
+import { endAfterError, endRun } from '@aduana/pipeline/end-run'
+import { createLogger } from '@aduana/runtime/logger'
+import type { Session } from './session.ts'
+import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worlds.ts'
+
+type Transaction = (session: Session, world: World) => Promise<unknown>
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+/** The files of the worlds are not there; what is decided about them is in the database. */
+const NO_FILES: ArtifactStore = { ...createDiskStore(tmpdir()), remove: async () => undefined }
+const delivery = { signal: new AbortController().signal, lastTry: true }
+const counts = {
+  records: 1,
+  loaded: 1,
+  inserted: 1,
+  updated: 0,
+  unchanged: 0,
+  removed: 0,
+  quarantined: 0,
+  duplicates: 0,
+}
+const figures = {
+  progress: 80,
+  message: 'alive',
+  totalItems: null,
+  processedItems: null,
+  rowsPerSecond: null,
+  etaSeconds: null,
+}
+const contextOf = ({ db, pool }: Session) => ({ db, pool, logger })
+const runOf = ({ run }: World) => {
+  if (!run) throw new Error('the world has no run under way')
+  return run
+}
+
+/** Every transaction that changes a job, its windows or the definition that they are meant in, by what it does. */
+export const TRANSACTIONS = {
+  accept: ({ db }, { admin }) => accept(db, admin, { ...DAYS, onConflict: 'wait' }),
+  'accept or refuse': ({ db }, { admin }) => accept(db, admin, DAYS),
+  'accept the same bytes': ({ db }, { admin, sha256 }) => accept(db, admin, {}, sha256),
+  wake: ({ db }) => wakeWaiters(db),
+  admit: ({ db }) => admit(db, LIMITS),
+  cancel: ({ db }, { admin, job }) => cancelJob(db, admin, job),
+  retry: ({ db }, { admin, job }) => retryJob(db, admin, job),
+  approve: ({ db }, { admin, job }) => approveJob(db, admin, job, {}),
+  undo: ({ db }, { admin, job }) => undoImport({ db, maxQueued: 1000 }, admin, job, { unwind: false }),
+  'begin a stage': ({ db }, { job, run }) =>
+    beginStage(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'worker 2'),
+  heartbeat: ({ db }, world) => beat(db, runOf(world), figures),
+  claim: async (session, world) => {
+    const datasetId = await datasetOf(session.db, world.job)
+    const job = {
+      context: contextOf(session),
+      facts: { datasetId },
+      run: runOf(world),
+      signal: delivery.signal,
+    }
+    return claimOrPark(job, [WINDOW])
+  },
+  'take the lease': ({ db }, { job }) => takeLease(db, job, 'worker 2/1.2'),
+  load: async (session, world) => {
+    const run = runOf(world)
+    if (!world.lease) throw new Error('the world has no lease')
+    const context = contextOf(session)
+    await inFencedTransaction({ context, run }, world.lease, async (tx) => {
+      await passNoReturn(tx, { run }, { message: 'Loaded' })
+      await commitStage(tx, run, {})
+    })
+  },
+  'commit a stage': async (session, world) => {
+    const run = runOf(world)
+    return endRun(contextOf(session), run, 1, {
+      kind: 'done',
+      commit: async (tx) => {
+        if (run.stage === 'fan-out') await completeJob(tx, run, counts, 'Completed')
+        return {}
+      },
+    })
+  },
+  'fail a stage': (session, world) =>
+    endRun(contextOf(session), runOf(world), 1, {
+      kind: 'fail',
+      failure: { code: 'internal', detail: 'It failed.' },
+    }),
+  'put off a stage': (session, world) =>
+    endRun(contextOf(session), runOf(world), 1, { kind: 'snooze', milliseconds: 1, reason: 'later' }),
+  'end after an error': (session, world) =>
+    endAfterError(
+      contextOf(session),
+      runOf(world),
+      new Error('broken'),
+      { ...delivery, lastTry: false },
+      undefined,
+    ),
+  'end after a cancellation': (session, world) =>
+    endAfterError(contextOf(session), runOf(world), new Error('stopped'), delivery, 'cancel'),
+  'report lost work': ({ db }, { job, run }) =>
+    failLostJob(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'stalled'),
+  'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, new Date('2099-01-01')),
+  'save the definition': ({ db }, { admin }) =>
+    inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
+} satisfies Record<string, Transaction>
+
+export type TransactionName = keyof typeof TRANSACTIONS
+
+async function datasetOf(db: Database, job: string): Promise<string> {
+  const row = await db
+    .selectFrom('imports')
+    .select('dataset_id')
+    .where('job_id', '=', job)
+    .executeTakeFirstOrThrow()
+  return row.dataset_id
+}
+
+/** The definition of `orders` with the days of another zone than those of today. */
+async function otherPlacement(db: Database) {
+  const orders = SHIPPED.find(({ code }) => code === 'orders')
+  if (!orders) throw new Error('orders is not shipped')
+  const row = await db
+    .selectFrom('dataset_versions as v')
+    .innerJoin('datasets as d', (join) =>
+      join.onRef('d.id', '=', 'v.dataset_id').onRef('d.current_version', '=', 'v.version'),
+    )
+    .select('v.version')
+    .where('d.code', '=', 'orders')
+    .executeTakeFirstOrThrow()
+  const timeZone = row.version % 2 === 0 ? 'UTC' : 'Europe/Madrid'
+  return {
+    ...orders,
+    columns: orders.columns.map((column) => (column.name === 'timestamp' ? { ...column, timeZone } : column)),
+  }
+}
+
+/** What can happen at once in each world: every pair of a world is run, also each transaction with itself. */
+export const MEETINGS = {
+  'waits for a free window': ['wake', 'cancel', 'admit', 'accept', 'accept or refuse', 'save the definition'],
+  'is first in the line': ['wake', 'cancel', 'admit'],
+  'is about to claim': [
+    'claim',
+    'cancel',
+    'accept',
+    'accept or refuse',
+    'wake',
+    'heartbeat',
+    'begin a stage',
+    'fail a stage',
+    'end after a cancellation',
+    'report lost work',
+  ],
+  'holds its lease': [
+    'load',
+    'cancel',
+    'heartbeat',
+    'take the lease',
+    'begin a stage',
+    'commit a stage',
+    'fail a stage',
+    'put off a stage',
+    'end after an error',
+    'end after a cancellation',
+    'report lost work',
+    'accept',
+  ],
+  'is held by a silent worker': ['load', 'begin a stage', 'take the lease', 'fail a stage', 'cancel', 'wake'],
+  'has failed': [
+    'retry',
+    'accept',
+    'accept or refuse',
+    'accept the same bytes',
+    'save the definition',
+    'admit',
+    'expire files',
+  ],
+  'waits for approval': ['approve', 'cancel', 'admit', 'wake', 'begin a stage', 'accept'],
+  'is passed on': [
+    'commit a stage',
+    'begin a stage',
+    'cancel',
+    'fail a stage',
+    'report lost work',
+    'heartbeat',
+  ],
+  'is completed': [
+    'undo',
+    'accept',
+    'accept the same bytes',
+    'save the definition',
+    'cancel',
+    'retry',
+    'expire files',
+  ],
+} satisfies Record<WorldName, readonly TransactionName[]>
+
+/** Of these two of a world only one can succeed, whatever the order. */
+export const EXCLUSIVE: readonly (readonly [WorldName, TransactionName, TransactionName])[] = [
+  ['holds its lease', 'load', 'fail a stage'],
+  ['has failed', 'retry', 'retry'],
+  ['has failed', 'retry', 'accept the same bytes'],
+  ['waits for approval', 'approve', 'approve'],
+  ['is completed', 'undo', 'undo'],
+  ['is completed', 'undo', 'accept the same bytes'],
+]

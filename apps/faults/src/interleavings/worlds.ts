@@ -1,0 +1,258 @@
+import { randomUUID } from 'node:crypto'
+import type { Principal } from '@aduana/contracts/identity'
+import { ImportForm } from '@aduana/contracts/jobs'
+import type { LoadPreview } from '@aduana/contracts/load-preview'
+import type { StageName } from '@aduana/contracts/stages'
+import type { Database } from '@aduana/db/database'
+import { acceptImport, newJobId } from '@aduana/jobs/accept'
+import { cancelJob } from '@aduana/jobs/cancel'
+import { admit } from '@aduana/jobs/dispatch'
+import { type Lease, takeLease } from '@aduana/jobs/leases'
+import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
+import type { TestDatabase } from '@aduana/testkit/database'
+
+/** The state in which the sessions of a schedule meet: the jobs by what they are in it. */
+export interface World {
+  admin: Principal
+  /** The job that the transactions are about. */
+  job: string
+  /** SHA-256 of its file. */
+  sha256: string
+  /** Another job, where the world has one: it wants the same days, or holds them. */
+  other?: string
+  /** The run of the load that is under way. */
+  run?: StageRun
+  lease?: Lease
+}
+
+/** What the sessions of one meeting find, each time anew. */
+export interface Rebuilt {
+  world: World
+  /** Puts every table back to how it was when the world was built. */
+  restore(): Promise<void>
+}
+
+/** Builds a world in an empty database, and keeps it in a schema of its own. */
+export async function buildWorld(context: WorldContext, name: WorldName): Promise<Rebuilt> {
+  const { pool } = context.database
+  const all = await tablesOfJobs(context.database)
+  const cleared = all.map((table) => `delete from ${table}`).join('; ')
+  await pool.query(
+    `begin; ${AS_REPLICA}; ${cleared}; commit; drop schema if exists kept cascade; create schema kept`,
+  )
+  const world = await WORLDS[name](context)
+  const filled: string[] = []
+  for (const table of all) {
+    const kept = await pool.query(`create table kept.${table} as select * from public.${table}`)
+    if ((kept.rowCount ?? 0) > 0) filled.push(table)
+  }
+  const refilled = filled.map(
+    (table) => `insert into ${table} overriding system value select * from kept.${table}`,
+  )
+  const restoring = `begin; ${AS_REPLICA}; ${cleared}; ${refilled.join('; ')}; commit`
+  return { world, restore: async () => void (await pool.query(restoring)) }
+}
+
+/** No trigger acts, and no foreign key is checked. */
+const AS_REPLICA = 'set local session_replication_role = replica'
+
+async function tablesOfJobs({ pool }: TestDatabase): Promise<string[]> {
+  const found = await pool.query<{ name: string }>(`select distinct conrelid::regclass::text as name
+    from pg_constraint where contype = 'f' and confrelid in ('jobs'::regclass, 'metric_runs'::regclass) union select 'jobs'`)
+  return found.rows.map(({ name }) => name)
+}
+
+export interface WorldContext {
+  database: TestDatabase
+  admin: Principal
+}
+
+export const LIMITS = { maxActive: 100, maxActivePerTenant: 100 }
+export const DAYS = { from: '2024-03-01', to: '2024-03-04' }
+export const WINDOW = { scope: '', ...DAYS }
+const FAR_AHEAD = '2099-01-01T00:00:00Z'
+const BEFORE_LOAD: readonly StageName[] = ['parse', 'validate', 'quarantine']
+
+/** Accepts an import of `orders` as the API would; its file is not there, because nothing reads it. */
+export async function accept(
+  db: Database,
+  admin: Principal,
+  form: Record<string, string>,
+  sha256 = freshSha(),
+): Promise<string> {
+  const jobId = newJobId()
+  const upload = {
+    jobId,
+    key: `jobs/${jobId}/accept/0/original`,
+    stored: { bytes: 10, sha256 },
+    fileName: 'orders.csv',
+    mediaType: 'text/csv',
+  }
+  await acceptImport({ db, maxQueued: 1000 }, admin, upload, ImportForm.parse({ dataset: 'orders', ...form }))
+  return jobId
+}
+
+export function freshSha(): string {
+  return randomUUID().replaceAll('-', '').repeat(2)
+}
+
+type Build = (context: WorldContext) => Promise<World>
+
+async function accepted(
+  { database, admin }: WorldContext,
+  form: Record<string, string> = {},
+): Promise<World> {
+  const sha256 = freshSha()
+  return { admin, sha256, job: await accept(database.db, admin, form, sha256) }
+}
+
+/** Marks the stages before one as done, as their runs would have, and answers nothing. */
+async function finishStages(
+  { pool }: TestDatabase,
+  job: string,
+  stages: readonly StageName[],
+): Promise<void> {
+  for (const stage of stages)
+    await pool.query(
+      `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at, output)
+       select id, $2, attempt, 1, 'done', 'worker', now(), '{}' from jobs where id = $1`,
+      [job, stage],
+    )
+}
+
+/** An admitted import whose run of `stage` is under way. */
+async function atStage(
+  context: WorldContext,
+  stage: StageName,
+  form: Record<string, string> = {},
+): Promise<World> {
+  const { database } = context
+  const world = await accepted(context, form)
+  await admit(database.db, LIMITS)
+  const stages: StageName[] = [...BEFORE_LOAD, 'load', 'fan-out']
+  await finishStages(database, world.job, stages.slice(0, stages.indexOf(stage)))
+  // Its days are known: a load that finds them only now waits for others by the clock.
+  await database.pool.query('update imports set found_window = $2 where job_id = $1', [
+    world.job,
+    `[${DAYS.from},${DAYS.to})`,
+  ])
+  return { ...world, run: await begun(database.db, world.job, stage) }
+}
+
+async function begun(db: Database, jobId: string, stage: StageName): Promise<StageRun> {
+  const started = await beginStage(db, { jobId, attempt: 1 }, stage, 'worker 1')
+  if (started.kind !== 'run') throw new Error(`stage ${stage} did not begin: ${started.kind}`)
+  return started.run
+}
+
+async function loaded(context: WorldContext): Promise<World> {
+  const world = await atStage(context, 'load')
+  const { pool } = context.database
+  await pool.query(
+    `update stage_results set state = 'done', finished_at = now(), output = '{"beforeRows": 0}' where job_id = $1 and state = 'running'`,
+    [world.job],
+  )
+  await pool.query(
+    `update jobs set records = 1, loaded = 1, inserted = 1, updated = 0, unchanged = 0, removed = 0, quarantined = 0,
+       duplicates = 0, loaded_at = now() where id = $1`,
+    [world.job],
+  )
+  await pool.query(
+    `insert into window_ledger_before (job_id, dataset_id, scope, day) select job_id, dataset_id, '', $2 from imports where job_id = $1`,
+    [world.job, DAYS.from],
+  )
+  return world
+}
+
+async function leased(context: WorldContext): Promise<World> {
+  const world = await atStage(context, 'load', DAYS)
+  const lease = await takeLease(context.database.db, world.job, 'worker 1/1.1')
+  return lease ? { ...world, lease } : world
+}
+
+/** The worlds by name. */
+export const WORLDS = {
+  /** A queued import in the line for a window that has just become free. */
+  'waits for a free window': async (context) => {
+    const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
+    const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
+    await cancelJob(context.database.db, context.admin, holder.job)
+    return world
+  },
+  /** The same, with another import behind it in the line. */
+  'is first in the line': async (context) => {
+    const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
+    const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
+    const behind = await accepted(context, { ...DAYS, onConflict: 'wait' })
+    await cancelJob(context.database.db, context.admin, holder.job)
+    return { ...world, other: behind.job }
+  },
+  /** Its load is under way and about to claim its window, which nobody holds. */
+  'is about to claim': (context) => atStage(context, 'load'),
+  /** Its load holds its window and the lease of it. */
+  'holds its lease': leased,
+  /** The same, but its worker has given no sign of life for long, and a later import waits for the window. */
+  'is held by a silent worker': async (context) => {
+    const world = await leased(context)
+    const behind = await accepted(context, { ...DAYS, onConflict: 'wait' })
+    await context.database.pool.query(
+      `update stage_results set heartbeat_at = now() - interval '1 hour' where state = 'running'`,
+    )
+    await context.database.pool.query(`update window_leases set expires_at = now() - interval '1 hour'`)
+    return { ...world, other: behind.job }
+  },
+  'has failed': async (context) => {
+    const world = await accepted(context, DAYS)
+    await context.database.pool.query(
+      `delete from window_locks; update jobs set status = 'FAILED', error = '{"code": "internal", "detail": "x"}', completed_at = now()`,
+    )
+    return world
+  },
+  'waits for approval': async (context) => {
+    const world = await atStage(context, 'load')
+    const { pool } = context.database
+    await pool.query(`update stage_results set state = 'lost', finished_at = now() where state = 'running'`)
+    await pool.query(`update jobs set waiting_for = 'approval', approval_asked_at = now() where id = $1`, [
+      world.job,
+    ])
+    await pool.query(`insert into load_previews (job_id, basis_sha256, preview) values ($1, $2, $3)`, [
+      world.job,
+      freshSha(),
+      { preview: PREVIEW, needsApproval: [{ code: 'requested', detail: 'requested' }] },
+    ])
+    return world
+  },
+  /** Its rows are in the table, and the last stage is under way. */
+  'is passed on': async (context) => {
+    const world = await loaded(context)
+    await finishUpdate(context.database, world.job)
+    return { ...world, run: await begun(context.database.db, world.job, 'fan-out') }
+  },
+  'is completed': async (context) => {
+    const world = await loaded(context)
+    await finishUpdate(context.database, world.job)
+    await context.database.pool.query(`update jobs set status = 'COMPLETED', completed_at = now()`)
+    return world
+  },
+} satisfies Record<string, Build>
+
+export type WorldName = keyof typeof WORLDS
+
+async function finishUpdate({ pool }: TestDatabase, job: string): Promise<void> {
+  await pool.query(
+    `insert into dataset_updates (dataset_id, job_id, event_key, days, rows) select dataset_id, id, id::text, '{}', 1 from jobs where id = $1`,
+    [job],
+  )
+}
+
+const NO_CHANGES = { inserted: 0, changed: 0, unchanged: 0, removed: 0 }
+const PREVIEW: LoadPreview = {
+  mode: 'upsert',
+  matchedBy: ['order_id'],
+  totals: NO_CHANGES,
+  rows: { before: 0, after: 0 },
+  days: [],
+  daysLeftOut: 0,
+  sums: [],
+  newMembers: [],
+}

@@ -1,0 +1,122 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import { StageName } from '@aduana/contracts/stages'
+import { inTransaction } from '@aduana/db/database'
+import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { markWork } from '@aduana/jobs/evict'
+import { tryCancelJob, tryFailJob } from '@aduana/jobs/finish'
+import { reopenStages } from '@aduana/jobs/reopen'
+import { commitStage, forgetRun, type StageRun, tryCloseRun } from '@aduana/jobs/stage-log'
+import { OvertakenError } from '@aduana/jobs/transitions'
+import type { StageOutcome } from '@aduana/queue/outcome'
+import type { Delivery } from '@aduana/queue/stage-workers'
+import { failPoint } from '@aduana/runtime/fail-points'
+import { CancelledError } from './cancelled.ts'
+import type { PipelineContext } from './context.ts'
+import { readFailure } from './failure.ts'
+import { LostFileError } from './lost-file.ts'
+import type { StageResult } from './stage.ts'
+
+type EndingContext = Pick<PipelineContext, 'db' | 'pool' | 'logger'>
+
+/**
+ * Ends a run as its work asks for: commits, fails the job, or takes the run back. Each ending does nothing when the run
+ * has been overtaken.
+ * @throws OvertakenError, or what the commit throws; the transaction has rolled back then
+ */
+export async function endRun(
+  context: EndingContext,
+  run: StageRun,
+  importNo: number,
+  result: StageResult,
+): Promise<StageOutcome> {
+  const place = `${run.stage}/${importNo}`
+  switch (result.kind) {
+    case 'done':
+      await inTransactionOnConnection(context.pool, async (tx, client) => {
+        await markWork(tx, run.jobId)
+        await commitStage(tx, run, await result.commit(tx, client))
+        await failPoint('stage.before-commit', place)
+      })
+      await failPoint('stage.after-commit', place)
+      return { kind: 'done' }
+    case 'committed':
+      return { kind: 'done' }
+    case 'fail':
+      return fail(context, run, result.failure, result.keep)
+    case 'snooze':
+      await inTransaction(context.db, (tx) => forgetRun(tx, run))
+      return { kind: 'snooze', milliseconds: result.milliseconds, reason: result.reason }
+    case 'park':
+      return { kind: 'stop', reason: result.reason }
+  }
+}
+
+async function fail(
+  context: EndingContext,
+  run: StageRun,
+  failure: JobFailure,
+  keep?: Extract<StageResult, { kind: 'fail' }>['keep'],
+): Promise<StageOutcome> {
+  const located = { ...failure, stage: run.stage }
+  const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
+    await markWork(tx, run.jobId)
+    // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
+    if (!(await tryCloseRun(tx, run, 'failed', located))) return false
+    await keep?.(tx, client)
+    await failPoint('stage.before-fail', run.stage)
+    return tryFailJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
+  })
+  await failPoint('stage.after-fail', run.stage)
+  if (!failed) return { kind: 'stop', reason: 'overtaken' }
+  context.logger.warn({ event: 'job.failed', jobId: run.jobId, stage: run.stage, code: failure.code })
+  return { kind: 'fail', failure: located }
+}
+
+/** Ends a run whose work threw: cancelled, given back, tried again or failed for good, as the error and the delivery say. */
+export async function endAfterError(
+  context: EndingContext,
+  run: StageRun,
+  error: unknown,
+  delivery: Delivery,
+  stopped: string | undefined,
+): Promise<StageOutcome> {
+  const { db, logger } = context
+  const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
+  if (error instanceof OvertakenError || stopped === 'overtaken') {
+    // The run ends here, at once: its successor need not wait until it counts as dead, and counts no death.
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    logger.warn({ event: 'stage.fenced_out', ...place, closed })
+    return { kind: 'stop', reason: 'overtaken' }
+  }
+  if (stopped === 'cancel' || error instanceof CancelledError) {
+    await failPoint('stage.before-cancel', run.stage)
+    const cancelled = await inTransaction(db, (tx) => tryCancelJob(tx, run))
+    if (!cancelled) return { kind: 'stop', reason: 'overtaken' }
+    logger.info({ event: 'job.cancelled', ...place })
+    return { kind: 'stop', reason: 'cancelled' }
+  }
+  if (delivery.signal.aborted) {
+    // The process stops: whatever broke, broke because of that. The work is given back and no try is spent.
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    logger.info({ event: 'stage.given_back', ...place, closed })
+    return { kind: 'retry', error: asError(error) }
+  }
+  const failure = readFailure(error, run.stage)
+  logger.warn({
+    event: 'stage.error',
+    ...place,
+    transient: failure.transient,
+    code: failure.failure.code,
+    err: error,
+  })
+  const madeBy = error instanceof LostFileError ? StageName.safeParse(error.madeBy) : undefined
+  if (madeBy?.success)
+    return fail(context, run, failure.failure, (tx) => reopenStages(tx, run.jobId, madeBy.data))
+  if (!failure.transient || delivery.lastTry) return fail(context, run, failure.failure)
+  const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'failed', failure.failure))
+  return closed ? { kind: 'retry', error: asError(error) } : { kind: 'stop', reason: 'overtaken' }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
