@@ -14,11 +14,13 @@ export interface Lease {
 }
 
 /**
- * Take the lease of a job's windows: the right of one process to load under them. Undefined while another process holds
- * a lease that is alive. A lease that has run out is taken over, after the connection of the process that held it has
- * been terminated: it may be frozen inside a transaction that holds the lock rows.
+ * Takes the lease of a job's windows: the right of one process to load under them. Undefined while another process holds
+ * a lease that is alive, or still works under one. A lease that has run out is taken over, after the connection of the
+ * process that held it has been terminated: it may be frozen inside a transaction that holds the lock rows.
+ * @throws OvertakenError when the job has ended or holds no window
  */
-export function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
+export async function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
+  await endFormerLoad(db, jobId, holder)
   return inTransaction(db, async (tx) => {
     if (!(await lockOpenJob(tx, jobId))) throw new OvertakenError(`job ${jobId} is final`)
     const current = await sql<{ holder: string; expired: boolean }>`
@@ -26,11 +28,14 @@ export function takeLease(db: Database, jobId: string, holder: string): Promise<
       from window_leases where job_id = ${jobId} for update`.execute(tx)
     const row = current.rows[0]
     if (row && row.holder !== holder && !row.expired) return undefined
-    // The same pid may by now belong to another connection; the start time tells. Compared in the database: a Date of
-    // JavaScript has no microseconds. A connection that has ended its load is back in a pool and serves others.
-    await sql`select pg_terminate_backend(a.pid) from window_leases l
-      join pg_stat_activity a on a.pid = l.backend_pid and a.backend_start = l.backend_start
-      where l.job_id = ${jobId} and a.pid <> pg_backend_pid() and a.xact_start < l.expires_at`.execute(tx)
+    // A load locks these rows first and the job last. Whoever holds the job must not wait for them.
+    const locks = await sql<{ free: boolean }>`
+      select count(f.id) = count(*) as free from window_locks k left join (
+        select id from window_locks where job_id = ${jobId} for update skip locked) f on f.id = k.id
+      where k.job_id = ${jobId} having count(*) > 0`.execute(tx)
+    const [found] = locks.rows
+    if (!found) throw new OvertakenError(`job ${jobId} holds no window`)
+    if (!found.free) return undefined
     const taken = await sql<{ fence: string }>`
       insert into window_leases (job_id, fence, holder, expires_at)
       values (${jobId}, nextval('window_fence'), ${holder}, clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}))
@@ -39,11 +44,21 @@ export function takeLease(db: Database, jobId: string, holder: string): Promise<
       returning fence`.execute(tx)
     const fence = taken.rows[0]?.fence
     if (fence === undefined) throw new Error(`no lease for job ${jobId}`)
-    const locks = await sql`update window_locks set fence = ${fence} where job_id = ${jobId}`.execute(tx)
-    // The job has ended in the meantime: there is nothing left to load under.
-    if (locks.numAffectedRows === 0n) throw new OvertakenError(`job ${jobId} holds no window`)
+    await sql`update window_locks set fence = ${fence} where job_id = ${jobId}`.execute(tx)
     return { jobId, holder, fence }
   })
+}
+
+/** Terminates the connection that loads under a lease which is our own or has run out, and waits until it is gone. */
+async function endFormerLoad(db: Database, jobId: string, holder: string): Promise<void> {
+  // The same pid may by now belong to another connection; the start time tells. Compared in the database: a Date of
+  // JavaScript has no microseconds. A connection that has ended its load is back in a pool and serves others.
+  const ended = await sql`select pg_terminate_backend(a.pid) from window_leases l
+    join pg_stat_activity a on a.pid = l.backend_pid and a.backend_start = l.backend_start
+    where l.job_id = ${jobId} and (l.holder = ${holder} or l.expires_at < clock_timestamp())
+      and a.pid <> pg_backend_pid() and a.xact_start < l.expires_at`.execute(db)
+  if (ended.rows.length > 0)
+    await sql`select from window_locks where job_id = ${jobId} for update`.execute(db)
 }
 
 /** Prolong a lease. False when it has changed hands. */

@@ -5,7 +5,7 @@ import type { Flows, StageJobState } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { openStages } from './dispatch.ts'
-import { HEARTBEAT_SECONDS } from './evict.ts'
+import { evictDeadWork, HEARTBEAT_SECONDS } from './evict.ts'
 import { tryFailJob } from './finish.ts'
 import { LOSSES_ALLOWED, workerLost } from './losses.ts'
 import { tryChangeJob, wakeDispatchers } from './transitions.ts'
@@ -101,13 +101,15 @@ function giveUp(tx: Tx, job: Suspect, stage: string | null, death: Death): Promi
 }
 
 /** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
-export function failLostJob(
+export async function failLostJob(
   db: Database,
   payload: StagePayload,
   stage: StageName,
   reason: string,
 ): Promise<void> {
-  return readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
+  // A worker that is frozen inside its load holds the rows that the end of the job releases.
+  await evictDeadWork(db, payload.jobId)
+  await readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
 }
 
 async function isOpen(tx: Tx, { id }: Suspect): Promise<boolean> {
