@@ -84,6 +84,8 @@ export function openSession(name: string, url: string): Session {
         return (query: string, values?: unknown[]) => gated(query, () => target.query(query, values))
       },
     })
+  // A session may terminate the connection of another, as the product does; the statement under way says so.
+  pool.on('error', () => undefined)
   pool.on('connect', (client) => {
     const pid: unknown = Reflect.get(client, 'processID')
     if (typeof pid === 'number') pids.add(pid)

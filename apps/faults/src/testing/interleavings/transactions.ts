@@ -219,3 +219,11 @@ export const EXCLUSIVE: readonly (readonly [WorldName, TransactionName, Transact
   ['is completed', 'undo', 'undo'],
   ['is completed', 'undo', 'accept the same bytes'],
 ]
+
+/** Where two are not enough: a third takes what the first two contend for. */
+export const TRIPLES: readonly (readonly [WorldName, TransactionName, TransactionName, TransactionName])[] = [
+  ['waits for a free window', 'wake', 'wake', 'cancel'],
+  ['is first in the line', 'wake', 'cancel', 'wake'],
+  ['is about to claim', 'claim', 'cancel', 'accept'],
+  ['waits for approval', 'approve', 'cancel', 'approve'],
+]

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
+import { LONG } from '../measure.ts'
 import type { Ending, Session } from './session.ts'
 
 /** What one session does in a schedule. */
@@ -22,8 +23,6 @@ interface Choice {
   preempts: boolean
 }
 
-/** Every interleaving of every step, in place of those that show most; `npm run test:long` asks for it. */
-const LONG = process.env.ADUANA_TESTS_LONG === '1'
 /** Almost every fault of concurrency shows with two preemptions (Musuvathi and Qadeer, CHESS, 2007). */
 const MAX_PREEMPTIONS = LONG ? Number.POSITIVE_INFINITY : 2
 const LOCKS_APART = LONG ? Number.POSITIVE_INFINITY : 2

@@ -3,7 +3,7 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TransactionName } from './transactions.ts'
 
-const ROOT = fileURLToPath(new URL('../../../../packages', import.meta.url))
+const ROOT = fileURLToPath(new URL('../../../../../packages', import.meta.url))
 
 /**
  * Every function of the product that opens a transaction, with the transactions of the table that run it; or why it need
