@@ -44,7 +44,7 @@ afterAll(async () => {
 
 /** A process that takes work over terminates the connection that a silent one works on. */
 const wasTerminated = (error: unknown) =>
-  isTransient(error) && /terminat/.test(error instanceof Error ? error.message : '')
+  isTransient(error) && /terminat|not queryable/.test(error instanceof Error ? error.message : '')
 
 const REFUSALS = ['OvertakenError', 'CancelledError', 'TryAgainError']
 
