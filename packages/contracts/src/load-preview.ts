@@ -32,7 +32,10 @@ export const DayChanges = RowChanges.extend({
 })
 export type DayChanges = z.infer<typeof DayChanges>
 
-/** What a load would do: to rows, and to the sums of the numeric columns over all days that it touches. */
+/**
+ * What a load would do: to rows, and to the sums of the numeric columns over all days that it touches. Rows of companies
+ * and warehouses that the import may not touch stay as they are, and are not counted anywhere.
+ */
 export const LoadPreview = z.strictObject({
   mode: LoadMode,
   /** The columns by which rows are matched; null when by all of their values, or when nothing is replaced. */

@@ -1,6 +1,7 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
 import type { CatalogueTable } from './catalogue.ts'
+import type { Coverage } from './coverage.ts'
 import { fileColumns } from './header.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import { rowHash } from './load-file.ts'
@@ -51,37 +52,70 @@ export interface ComparisonInput {
   catalogue: readonly CatalogueTable[]
 }
 
+/** So many rows are compared at once: the memory that takes does not depend on how many there are in all. */
+const ROWS_OF_PART = 250_000
+
 /**
  * DuckDB: compares the rows that go with those that come. `counted` answers `{rows}`, the old rows that were read;
  * `days` a `DayComparison` for each day and scope; `sums` `{plus}`, texts in the order of `summedColumns`.
  *
  * Equal rows cancel each other out first, as often as they are on both sides. Of what is left, an old and a new row with
  * the same key are one changed row.
+ *
+ * Of each row only hashes and its place are kept, in the file `digests`. Rows that can concern each other have the same
+ * key, or without a key the same values, so they fall into the same part; the parts (as many as `rows`, those of both
+ * sides together, ask for) are compared one after another.
  */
-export function compareReplaced(definition: DatasetDefinition, input: ComparisonInput): NamedStatement[] {
+export function compareReplaced(
+  definition: DatasetDefinition,
+  input: ComparisonInput & { digests: string; rows: number },
+): NamedStatement[] {
   const columns = comparedColumns(definition, input.catalogue)
   const names = columns.map(({ as }) => as).join(', ')
-  const keys = (matchedBy(definition) ?? []).map((name) => asOf(columns, name))
+  const keys = columns.filter(({ column }) => matchedBy(definition)?.includes(column.name))
   const [scope, day] = [scopeOf(definition, columns, ''), dayAs(definition, columns, '')]
-  const rows = `select ${newValues(columns)}, 1 as n, 0 as o from read_parquet(${lit(input.clean)}) p union all select ${names}, 0, 1 from ${storedRows(columns, input.stored)}`
-  const fresh = summedColumns(definition).map(
+  const parts = Math.max(1, Math.ceil(input.rows / ROWS_OF_PART))
+  const key = keys.length === 0 ? 'whole' : digestOf(keys)
+  const digests = (rows: string, n: number, o: number) =>
+    `select scope, day, whole, key, (hash(key) % ${parts})::integer as part, ${n}::tinyint as n, ${o}::tinyint as o from (select ${scope} as scope, ${day} as day, ${digestOf(columns)} as whole, ${key} as key from ${rows})`
+  const fresh = `(select ${newValues(columns)} from read_parquet(${lit(input.clean)}) p)`
+  const stored = `(select ${names} from ${storedRows(columns, input.stored)})`
+  const plus = summedColumns(definition).map(
     ({ name }) => `coalesce(sum(p.${quoteIdentifier(name)}), 0)::varchar`,
   )
   return [
     run(
-      'compared',
-      `create temp table compared as select ${scope} as scope, ${day} as day${keys.map((key) => `, ${key}`).join('')}, n, o from (select ${names}, sum(n)::bigint as n, sum(o)::bigint as o from (${rows}) group by ${names})`,
+      'digests',
+      `copy (${digests(fresh, 1, 0)} union all ${digests(stored, 0, 1)}) to ${lit(input.digests)} (format parquet, compression snappy)`,
     ),
-    run('pairs', pairsTable(keys)),
-    ask('counted', 'select coalesce(sum(o), 0)::varchar as rows from compared'),
+    run(
+      'changes',
+      'create temp table changes (scope varchar, day date, inserted bigint, changed bigint, unchanged bigint, removed bigint, delta bigint, old bigint)',
+    ),
+    ...Array.from({ length: parts }, (_, part) => comparePart(input.digests, part, keys.length > 0)).flat(),
+    ask('counted', 'select coalesce(sum(old), 0)::varchar as rows from changes'),
     ask(
       'days',
-      `select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, sum(removed)::varchar as removed, sum(delta)::varchar as delta from (
-        select scope, day, greatest(n - o, 0) as inserted, 0 as changed, least(n, o) as unchanged, greatest(o - n, 0) as removed, n - o as delta from compared
-        union all select scope, day, -rows, rows, 0, 0, 0 from pairs
-        union all select old.scope, old.day, 0, 0, 0, -rows, 0 from pairs) group by 1, 2`,
+      'select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, sum(removed)::varchar as removed, sum(delta)::varchar as delta from changes group by 1, 2',
     ),
-    ask('sums', `select [${fresh.join(', ')}]::varchar[] as plus from read_parquet(${lit(input.clean)}) p`),
+    ask('sums', `select [${plus.join(', ')}]::varchar[] as plus from read_parquet(${lit(input.clean)}) p`),
+  ]
+}
+
+function comparePart(digests: string, part: number, keyed: boolean): NamedStatement[] {
+  return [
+    run(
+      `compared ${part}`,
+      `create or replace temp table compared as select scope, day, key, whole, sum(n)::bigint as n, sum(o)::bigint as o from read_parquet(${lit(digests)}) where part = ${part} group by all`,
+    ),
+    run(`pairs ${part}`, pairsTable(keyed)),
+    run(
+      `changes ${part}`,
+      `insert into changes select scope, day, sum(inserted), sum(changed), sum(unchanged), sum(removed), sum(delta), sum(old) from (
+        select scope, day, greatest(n - o, 0) as inserted, 0 as changed, least(n, o) as unchanged, greatest(o - n, 0) as removed, n - o as delta, o as old from compared
+        union all select scope, day, -rows, rows, 0, 0, 0, 0 from pairs
+        union all select former.scope, former.day, 0, 0, 0, -rows, 0, 0 from pairs) group by 1, 2`,
+    ),
   ]
 }
 
@@ -89,13 +123,20 @@ export function compareReplaced(definition: DatasetDefinition, input: Comparison
  * How many pairs of an old and a new row have the same key but other values. More than one only where the key says the
  * day, so that all of a key lie on the same one.
  */
-function pairsTable(keys: readonly string[]): string {
-  const from = 'from compared where n <> o'
-  const group =
-    keys.length === 0
-      ? 'group by all having false'
-      : `group by ${keys.join(', ')} having bool_or(n > o) and bool_or(o > n)`
-  return `create temp table pairs as select any_value(scope) filter (n > o) as scope, any_value(day) filter (n > o) as day, min(struct_pack(day := day, scope := scope)) filter (o > n) as old, least(sum(greatest(n - o, 0)), sum(greatest(o - n, 0)))::bigint as rows ${from} ${group}`
+function pairsTable(keyed: boolean): string {
+  const group = keyed ? 'group by key having bool_or(n > o) and bool_or(o > n)' : 'group by all having false'
+  return `create or replace temp table pairs as select any_value(scope) filter (n > o) as scope, any_value(day) filter (n > o) as day, min(struct_pack(day := day, scope := scope)) filter (o > n) as former, least(sum(greatest(n - o, 0)), sum(greatest(o - n, 0)))::bigint as rows from compared where n <> o ${group}`
+}
+
+/**
+ * 128 bits that stand for the values of columns. No value can end another one's: a text comes with its length, because
+ * a stored one may hold any character.
+ */
+function digestOf(columns: readonly Compared[]): string {
+  const texts = columns.map(({ as, type }) =>
+    type === 'VARCHAR' ? `coalesce(strlen(${as}) || ':' || ${as}, '')` : `coalesce(${as}::varchar, '')`,
+  )
+  return `md5_number(concat_ws(chr(31), ${texts.join(', ')}))`
 }
 
 /**
@@ -105,7 +146,7 @@ function pairsTable(keys: readonly string[]): string {
  */
 export function compareUpserted(
   definition: DatasetDefinition,
-  input: ComparisonInput & { companies: readonly string[] | null; warehouses: readonly string[] | null },
+  input: ComparisonInput & Coverage,
 ): NamedStatement[] {
   const columns = comparedColumns(definition, input.catalogue)
   const version = definition.versionColumn && asOf(columns, definition.versionColumn)
@@ -149,15 +190,11 @@ function upsertedDays(): string {
     union all select old_scope, old_day, 0, 0, (state = 'unchanged')::int, case when state = 'changed' then -1 else 0 end from matched where state <> 'inserted') group by 1, 2`
 }
 
-function foreignRows(
-  definition: DatasetDefinition,
-  columns: readonly Compared[],
-  allowed: { companies: readonly string[] | null; warehouses: readonly string[] | null },
-): string {
+function foreignRows(definition: DatasetDefinition, columns: readonly Compared[], allowed: Coverage): string {
   const outside = (name: string | undefined, list: readonly string[] | null) =>
     name === undefined || list === null
       ? []
-      : [`not list_contains([${list.map(lit).join(', ')}]::varchar[], ${asOf(columns, name)})`]
+      : [`not list_contains([${list.map(lit).join(', ')}]::varchar[], ${asOf(columns, name)}::varchar)`]
   const { scope } = definition
   const conditions = [
     ...outside(scope?.company, allowed.companies),

@@ -1,5 +1,6 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
+import { type Coverage, coveredRows } from './coverage.ts'
 import { fileColumns } from './header.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import type { NamedStatement } from './statement.ts'
@@ -21,32 +22,47 @@ export function keyColumns(definition: DatasetDefinition): Column[] {
   return (definition.key ?? []).flatMap((name) => definition.columns.filter((column) => column.name === name))
 }
 
-/** SQL condition on the target for the rows that a load touches. */
-export function touchedCondition(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+/** SQL condition on the target for the rows of days that a load may touch: those of its companies and warehouses. */
+function touchedCondition(
+  definition: DatasetDefinition,
+  touched: readonly TouchedDays[],
+  coverage: Coverage,
+): string {
   const parts = touched.map(({ scope, days }) =>
     days === null
-      ? 'true'
-      : `(${selectionCondition(definition, { days, ...(definition.replaceScope === undefined ? {} : { scope }) })})`,
+      ? (coveredRows(definition, coverage) ?? 'true')
+      : `(${selectionCondition(definition, { days, coverage, ...(definition.replaceScope === undefined ? {} : { scope }) })})`,
   )
   return parts.length === 0 ? 'false' : parts.join(' or ')
 }
 
 /**
- * PostgreSQL: rows `{scope, day, rows, sums}` of the touched days as they are. `sums` are texts in the order of
- * `summedColumns`.
+ * PostgreSQL: rows `{scope, day, rows, sums}` of the touched days as they are, of the rows that `coverage` includes.
+ * `sums` are texts in the order of `summedColumns`.
  */
-export function storedFigures(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+export function storedFigures(
+  definition: DatasetDefinition,
+  touched: readonly TouchedDays[],
+  coverage: Coverage,
+): string {
   const sums = summedColumns(definition).map(
     ({ name }) => `coalesce(sum(t.${quoteIdentifier(name)}), 0)::text`,
   )
   const list = sums.length === 0 ? `'{}'::text[]` : `array[${sums.join(', ')}]`
-  return `select ${storedScope(definition)} as scope, ${storedDay(definition)} as day, count(*) as rows, ${list} as sums from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched)}) t ${dimensionJoins(definition)} group by 1, 2`
+  return `select ${storedScope(definition)} as scope, ${storedDay(definition)} as day, count(*) as rows, ${list} as sums from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)} group by 1, 2`
 }
 
-/** PostgreSQL: `COPY … TO STDOUT` of the touched rows with codes in place of surrogate ids, for `compareReplaced`. */
-export function copyStored(definition: DatasetDefinition, touched: readonly TouchedDays[]): string {
+/**
+ * PostgreSQL: `COPY … TO STDOUT` of the touched rows that `coverage` includes, with codes in place of surrogate ids, for
+ * `compareReplaced`.
+ */
+export function copyStored(
+  definition: DatasetDefinition,
+  touched: readonly TouchedDays[],
+  coverage: Coverage,
+): string {
   const values = fileColumns(definition).map((column) => storedValue(column))
-  return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
+  return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
 }
 
 /** The temporary table that takes the keys of an upsert. */

@@ -1,5 +1,6 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day, DayRange } from '@aduana/contracts/dates'
+import { type Coverage, coveredRows } from './coverage.ts'
 import { fileColumns } from './header.ts'
 import { lit, literals, quoteIdentifier } from './literals.ts'
 
@@ -58,12 +59,14 @@ export function copyIn(definition: DatasetDefinition, table = targetTable(defini
   return `copy ${table} (${quotedList(names)}) from stdin with (${COPY_OPTIONS})`
 }
 
-/** Rows of the target, by day and replace scope. */
+/** Rows of the target, by day, replace scope, and company and warehouse. */
 export interface Selection {
   /** A range of days, single days, or every row. */
   days: DayRange | readonly Day[] | 'all'
   /** Value of the definition's `replaceScope` column; absent when the definition has none. */
   scope?: string
+  /** Only rows of these companies and warehouses; absent: of all. */
+  coverage?: Coverage
 }
 
 /** SQL condition on the target for a selection. Throws when scope and definition do not fit, so that nothing foreign is hit. */
@@ -74,7 +77,9 @@ export function selectionCondition(definition: DatasetDefinition, selection: Sel
     definition.replaceScope === undefined || selection.scope === undefined
       ? []
       : [`${quoteIdentifier(targetName(definition, definition.replaceScope))} = ${lit(selection.scope)}`]
-  return [...dayConditions(definition, selection.days), ...scope].join(' and ') || 'true'
+  const covered = selection.coverage && coveredRows(definition, selection.coverage)
+  const conditions = [...dayConditions(definition, selection.days), ...scope, ...(covered ? [covered] : [])]
+  return conditions.join(' and ') || 'true'
 }
 
 /**
@@ -95,6 +100,13 @@ export function places(definition: DatasetDefinition): string {
 /** `DELETE` of a selection; its row count is the number of rows replaced. */
 export function deleteRows(definition: DatasetDefinition, selection: Selection): string {
   return `delete from ${targetTable(definition)} where ${selectionCondition(definition, selection)}`
+}
+
+/** `DELETE` of a selection of a dataset that has days; a row `{scope, day, rows}` for each day and scope that lost rows. */
+export function deleteRowsByDay(definition: DatasetDefinition, selection: Selection): string {
+  const place = dayAndScope(definition)
+  if (!place) throw new Error(`"${definition.code}" has no window column`)
+  return `with gone as (${deleteRows(definition, selection)} returning ${place.scope} as scope, ${place.day}::text as day) select scope, day, count(*) as rows from gone group by 1, 2`
 }
 
 /** SQL condition on the target for any of several selections. */

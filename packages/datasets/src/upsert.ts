@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { literals, quoteIdentifier } from './literals.ts'
+import { type Coverage, coveredRows } from './coverage.ts'
+import { quoteIdentifier } from './literals.ts'
 import { COPY_OPTIONS, places, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
 /** The temporary table that takes the rows of an upsert, quoted. */
@@ -85,24 +86,11 @@ export function copyBefore(definition: DatasetDefinition): string {
  * Rows `{rows, example}`: how many staged rows have the key of a stored row that lies outside of the companies and
  * warehouses that somebody may touch, and one such key. Undefined when nothing is outside.
  */
-export function foreignKeys(
-  definition: DatasetDefinition,
-  allowed: { companies: readonly string[] | null; warehouses: readonly string[] | null },
-): string | undefined {
-  const { scope, key = [] } = definition
-  const outside = [
-    ...(scope && allowed.companies ? [notAmong(definition, scope.company, allowed.companies)] : []),
-    ...(scope?.warehouse && allowed.warehouses
-      ? [notAmong(definition, scope.warehouse, allowed.warehouses)]
-      : []),
-  ]
-  if (outside.length === 0) return undefined
-  const names = key.map((name) => quoteIdentifier(targetName(definition, name)))
+export function foreignKeys(definition: DatasetDefinition, allowed: Coverage): string | undefined {
+  const covered = coveredRows(definition, allowed, 't')
+  if (covered === undefined) return undefined
+  const names = (definition.key ?? []).map((name) => quoteIdentifier(targetName(definition, name)))
   const same = names.map((name) => `t.${name} = s.${name}`).join(' and ')
   const shown = names.map((name) => `s.${name}::text`).join(` || ' / ' || `)
-  return `select count(*) as rows, min(${shown}) as example from ${stageTable(definition)} s join ${targetTable(definition)} t on ${same} where ${outside.join(' or ')}`
-}
-
-function notAmong(definition: DatasetDefinition, column: string, allowed: readonly string[]): string {
-  return `not (t.${quoteIdentifier(targetName(definition, column))} = any (array[${literals(allowed)}]::text[]))`
+  return `select count(*) as rows, min(${shown}) as example from ${stageTable(definition)} s join ${targetTable(definition)} t on ${same} where not ${covered}`
 }

@@ -2,6 +2,7 @@ import type { OutsideFiles } from '@aduana/artifacts/outside-files'
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { Database } from '@aduana/db/database'
 import type { Engine } from '@aduana/engine/engine'
+import { type EngineTasks, orLarger } from '@aduana/engine/larger'
 import type { ProgressPublisher } from '@aduana/queue/progress-channel'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
@@ -31,7 +32,7 @@ export interface PipelineContext {
 /** Files up to this size go to the small engine. */
 const SMALL_FILE_BYTES = 4 * 1024 * 1024
 
-/** The engine for a file of `bytes`. */
-export function engineFor(context: PipelineContext, bytes: number): Engine {
-  return bytes <= SMALL_FILE_BYTES ? context.engines.small : context.engines.large
+/** The engine for work on `bytes`: those of a file, and of the rows that it is compared with. */
+export function engineFor({ engines }: PipelineContext, bytes: number): EngineTasks {
+  return bytes <= SMALL_FILE_BYTES ? orLarger(engines.small, engines.large) : engines.large
 }

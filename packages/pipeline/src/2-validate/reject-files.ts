@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { lit } from '@aduana/datasets/literals'
-import type { Engine } from '@aduana/engine/engine'
+import type { EngineTasks } from '@aduana/engine/larger'
 import type { StageJob } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import type { ParseOutput, ValidateOutput } from '../stage-outputs.ts'
@@ -18,7 +18,7 @@ export interface RejectFiles {
 /** Write the complete files of what does not go in, with the original text of each record cut from the file. */
 export async function writeRejectFiles(
   job: StageJob,
-  engine: Engine,
+  engine: EngineTasks,
   parsed: ParseOutput,
   found: { bad: string; badCount: number; duplicates: string; duplicateCount: number },
 ): Promise<RejectFiles> {

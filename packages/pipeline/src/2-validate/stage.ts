@@ -3,7 +3,7 @@ import { daysBetween, nextDay } from '@aduana/contracts/dates'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { compileValidation } from '@aduana/datasets/validation'
 import { readValidation } from '@aduana/datasets/validation-results'
-import type { Engine } from '@aduana/engine/engine'
+import type { EngineTasks } from '@aduana/engine/larger'
 import { engineFor } from '../context.ts'
 import { knownMembers } from '../members.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
@@ -62,7 +62,7 @@ async function work(job: StageJob): Promise<StageResult> {
   }
 }
 
-async function partRecords(job: StageJob, engine: Engine, parsed: ParseOutput) {
+async function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutput) {
   const { facts, folder } = job
   const compiled = compileValidation(facts.definition, {
     parsed: await fetchFile(job, 'parsed.parquet'),

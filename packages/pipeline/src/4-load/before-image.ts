@@ -77,17 +77,7 @@ async function keep(job: StageJob, path: string, rows: number): Promise<BeforeIm
           path,
           name: BEFORE_IMAGE,
           mediaType: 'application/gzip',
-          downloadable: staysInScope(job),
         })
   await failPoint('load.after-image', String(job.facts.importNo))
   return { rows, file }
-}
-
-/** A window can hold rows of companies that its uploader may not see; an upsert never changes such rows. */
-function staysInScope({ facts }: StageJob): boolean {
-  return (
-    facts.mode === 'upsert' ||
-    facts.definition.scope === undefined ||
-    (facts.companies === null && facts.warehouses === null)
-  )
 }

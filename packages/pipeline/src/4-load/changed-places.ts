@@ -3,6 +3,7 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
+import type { LedgerDay } from './ledger.ts'
 import type { Publishing } from './publishing.ts'
 
 const List = z.array(z.string()).nullable()
@@ -30,12 +31,13 @@ export async function changedPlaces(
   tx: Tx,
   job: StageJob,
   { validated, windows }: Publishing,
-  removed: number,
+  { removed, removedDays }: { removed: number; removedDays?: readonly LedgerDay[] },
 ): Promise<Places> {
   const { scope, replaceScope } = job.facts.definition
   const scopes = windows.map((window) => window.scope)
   const days = new Set(validated.days.map(({ day }) => day))
-  if (job.facts.window && job.facts.mode === 'replace-window')
+  for (const { day } of removedDays ?? []) days.add(day)
+  if (job.facts.window && job.facts.mode === 'replace-window' && removedDays === undefined)
     for (const day of await emptiedDays(tx, job, removed)) days.add(day)
   return {
     days: [...days].sort(),

@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
+import { coversAll } from '@aduana/datasets/coverage'
 import {
   attachFresh,
   besideTarget,
@@ -72,8 +73,8 @@ export async function planFreshPartitions(
     const days = goes.filter(inMonth)
     const replaces = existing.has(partition.name)
     if (replaces) {
-      if (mode !== 'replace-window' || definition.replaceScope !== undefined || rows < EXCHANGE_FROM_ROWS)
-        continue
+      if (mode !== 'replace-window' || rows < EXCHANGE_FROM_ROWS) continue
+      if (definition.replaceScope !== undefined || !coversAll(definition, job.facts)) continue
       if ((await survivors(pool, definition, partition, days)).survivors > 0) continue
     }
     const name = `load_${importNo}_${job.run.attempt}_${job.run.try}_${partition.from.slice(0, 7).replace('-', '_')}`

@@ -1,8 +1,9 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { Day } from '@aduana/contracts/dates'
+import { Day } from '@aduana/contracts/dates'
 import { dayAndScope, targetTable } from '@aduana/datasets/target'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 
 /** A day of a replace scope. */
@@ -11,10 +12,9 @@ export interface LedgerDay {
   day: Day
 }
 
-/** A day and the rows that it holds. */
-export interface LedgerEntry extends LedgerDay {
-  rows: number
-}
+/** A day of a replace scope, and a number of its rows. */
+export const LedgerEntry = z.object({ scope: z.string(), day: Day, rows: z.coerce.number().int() })
+export type LedgerEntry = z.infer<typeof LedgerEntry>
 
 /** What the target holds of some days, of every scope; days without rows are left out. */
 export async function countDays(

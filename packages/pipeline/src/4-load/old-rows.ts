@@ -1,4 +1,3 @@
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { anyRows, copyOut, listColumns, type Selection } from '@aduana/datasets/target'
 import type pg from 'pg'
 import { z } from 'zod'
@@ -11,7 +10,7 @@ const Found = z.tuple([z.object({ found: z.boolean() })])
 const Names = z.array(z.object({ name: z.string() }))
 
 /**
- * Copy the rows that a load would replace into one local CSV file with a header (NULL is empty, the empty text `""`).
+ * Copy the rows that a load replaces into one local CSV file with a header (NULL is empty, the empty text `""`).
  * Answers how many they are; without any there is no file. They cannot change while the job holds its windows.
  */
 export async function copyOldRows(
@@ -22,7 +21,7 @@ export async function copyOldRows(
   options: { gzip?: boolean } = {},
 ): Promise<number> {
   const { definition } = job.facts
-  const selections = selectionsOf(definition, replaced)
+  const selections = selectionsOf(job, replaced)
   return interruptible(job, client, async () => {
     const [{ found }] = Found.parse((await client.query(anyRows(definition, selections))).rows)
     if (!found) return 0
@@ -31,9 +30,17 @@ export async function copyOldRows(
   })
 }
 
-/** The rows of days of scopes, as the target's statements name them. */
-export function selectionsOf(definition: DatasetDefinition, replaced: readonly ScopeDays[]): Selection[] {
+/**
+ * The rows of days of scopes that a job replaces, as the target's statements name them: those of its companies and
+ * warehouses only.
+ */
+export function selectionsOf({ facts }: StageJob, replaced: readonly ScopeDays[]): Selection[] {
+  const { definition, companies, warehouses } = facts
   return replaced
     .filter(({ days }) => days.length > 0)
-    .map(({ scope, days }) => ({ days, ...(definition.replaceScope === undefined ? {} : { scope }) }))
+    .map(({ scope, days }) => ({
+      days,
+      coverage: { companies, warehouses },
+      ...(definition.replaceScope === undefined ? {} : { scope }),
+    }))
 }

@@ -1,11 +1,13 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
+import { coverageIn, coversAll } from '@aduana/datasets/coverage'
 import { beforeTable } from '@aduana/datasets/upsert'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
 import { changedPlaces } from './changed-places.ts'
 import { writeUpdate } from './dataset-update.ts'
-import { countDays, daysOf, type LedgerEntry, recordset, recount } from './ledger.ts'
+import { countDays, daysOf, type LedgerDay, type LedgerEntry, recordset, recount } from './ledger.ts'
 import type { Publishing } from './publishing.ts'
 import type { Written } from './write-rows.ts'
 
@@ -21,9 +23,9 @@ export async function recordUpdate(
   written: Written,
 ): Promise<string> {
   const before = job.facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
-  await writeLedger(tx, job, publishing)
+  await writeLedger(tx, job, publishing, written)
   await supersede(tx, job.run.jobId, before)
-  const places = written.places ?? (await changedPlaces(tx, job, publishing, written.removed))
+  const places = written.places ?? (await changedPlaces(tx, job, publishing, written))
   return writeUpdate(tx, job, {
     cause: 'load',
     days: places.days ?? [],
@@ -34,22 +36,26 @@ export async function recordUpdate(
   })
 }
 
+/** The jobs to which the days of the windows belong whose rows this load replaces, wherever they are. */
 async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Promise<string[]> {
+  const { companies, warehouses } = coverageIn(job.facts.definition, job.facts)
   const owners = new Set<string>()
   for (const window of windows) {
-    const rows = await sql<{ job_id: string }>`select distinct job_id from window_ledger
-      where dataset_id = ${job.facts.datasetId} and scope = ${window.scope}
-        and day <@ daterange(${window.from}::date, ${window.to}::date) and job_id <> ${job.run.jobId}`.execute(
-      tx,
-    )
+    const rows = await sql<{
+      job_id: string
+    }>`select distinct l.job_id from window_ledger l join jobs o on o.id = l.job_id
+      where l.dataset_id = ${job.facts.datasetId} and l.scope = ${window.scope}
+        and l.day <@ daterange(${window.from}::date, ${window.to}::date) and l.job_id <> ${job.run.jobId}
+        and (${companies}::text[] is null or o.companies <@ ${companies}::text[])
+        and (${warehouses}::text[] is null or o.warehouses <@ ${warehouses}::text[])`.execute(tx)
     for (const row of rows.rows) owners.add(row.job_id)
   }
   return [...owners]
 }
 
-async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing): Promise<void> {
+async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, written: Written): Promise<void> {
   const { facts, run } = job
-  const entries = await ledgerEntries(tx, job, publishing)
+  const entries = await ledgerEntries(tx, job, publishing, written)
   await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
     select ${run.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
     from ${recordset(entries)} left join window_ledger l
@@ -70,26 +76,57 @@ async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly Ledger
   await recount(tx, facts, left)
 }
 
-/** What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted. */
+/**
+ * What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted; so are those of a
+ * replacing load that covers only some companies or warehouses.
+ */
 async function ledgerEntries(
   tx: Tx,
   job: StageJob,
   { windows, validated }: Publishing,
+  { removedDays = [] }: Written,
 ): Promise<LedgerEntry[]> {
   const { definition, window, mode } = job.facts
   if (mode === 'upsert' && definition.windowColumn !== undefined) {
     const wanted = [...new Set(validated.days.map((entry) => entry.day))]
     return countDays(tx, definition, wanted)
   }
-  if (!window) return validated.days
-  const [scope = ''] = windows.map((entry) => entry.scope)
+  const brought = validated.days
+  const entries = window ? await fillWindow(tx, window, windows[0]?.scope ?? '', brought) : brought
+  if (mode !== 'replace-window' || coversAll(definition, job.facts)) return entries
+  return countShared(tx, definition, entries, [...brought, ...removedDays])
+}
+
+/** Every day of a declared window, with the rows that the load has brought. */
+async function fillWindow(
+  tx: Tx,
+  window: { from: Day; to: Day },
+  scope: string,
+  brought: readonly LedgerEntry[],
+): Promise<LedgerEntry[]> {
   const all = await sql<{ day: Day }>`select d::date::text as day
     from generate_series(${window.from}::date, ${window.to}::date - 1, interval '1 day') d`.execute(tx)
   return all.rows.map(({ day }) => ({
     scope,
     day,
-    rows: validated.days.find((entry) => entry.day === day)?.rows ?? 0,
+    rows: brought.find((entry) => entry.day === day)?.rows ?? 0,
   }))
+}
+
+/** Of days that may hold rows of others: all rows of those on which the load has written, and of those that are empty. */
+async function countShared(
+  tx: Tx,
+  definition: DatasetDefinition,
+  entries: readonly LedgerEntry[],
+  written: readonly LedgerDay[],
+): Promise<LedgerEntry[]> {
+  const place = ({ scope, day }: LedgerDay) => `${day} ${scope}`
+  const counted = await countDays(tx, definition, [...new Set(entries.map(({ day }) => day))])
+  const rows = new Map(counted.map((entry) => [place(entry), entry.rows]))
+  const touched = new Set(written.map(place))
+  return entries
+    .map((entry) => ({ ...entry, rows: rows.get(place(entry)) ?? 0 }))
+    .filter((entry) => entry.rows === 0 || touched.has(place(entry)))
 }
 
 /** Open rejects of imports of which nothing is left in the table: what they held was sent again. */

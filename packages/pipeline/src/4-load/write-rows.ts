@@ -1,5 +1,6 @@
 import { addDays, type Day } from '@aduana/contracts/dates'
-import { deleteRows } from '@aduana/datasets/target'
+import { coversAll } from '@aduana/datasets/coverage'
+import { deleteRows, deleteRowsByDay } from '@aduana/datasets/target'
 import { createStageTable, foreignKeys, mergeStage, placesBefore, stageTable } from '@aduana/datasets/upsert'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
@@ -11,6 +12,8 @@ import { bothPlaces, Places } from './changed-places.ts'
 import { copyRows } from './copy-rows.ts'
 import { refuseForeign } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
+import { LedgerEntry } from './ledger.ts'
+import { selectionsOf } from './old-rows.ts'
 import type { Publishing } from './publishing.ts'
 
 /** Rows that a load changed in the target. */
@@ -19,6 +22,8 @@ export interface Written {
   updated: number
   unchanged: number
   removed: number
+  /** The rows that were removed from each day, where others may hold rows of the same day. */
+  removedDays?: LedgerEntry[]
   /** The rows that were removed or changed, as they were. */
   image: BeforeImage
   /** Where rows have changed, if the statement that wrote them says so: that of an upsert. */
@@ -52,33 +57,46 @@ export async function writeRows(
   return written
 }
 
-/** Replace-window deletes what the window holds, then inserts; append only inserts. */
+/**
+ * Replace-window deletes what the window holds of the job's companies and warehouses, then inserts; append only
+ * inserts.
+ */
 async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
-  let removed = await deleteOld(job, client, publishing)
+  const deleted = await deleteOld(job, client, publishing)
   await failPoint('load.after-delete', String(job.facts.importNo))
   for (const part of remaining(publishing))
     await copyRows(job, client, publishing.source, part, publishing.meter)
+  let { removed } = deleted
   // Last, because it may lock out whoever reads the target.
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   const { image, meter } = publishing
-  return { inserted: meter.copied, updated: 0, unchanged: 0, removed, image }
+  return { ...deleted, inserted: meter.copied, updated: 0, unchanged: 0, removed, image }
 }
+
+const Removed = z.array(LedgerEntry)
 
 /** Delete the old rows, but for the months that are exchanged as a whole. */
 async function deleteOld(
   job: StageJob,
   client: pg.PoolClient,
   { replaced, fresh }: Publishing,
-): Promise<number> {
+): Promise<Pick<Written, 'removed' | 'removedDays'>> {
   const { definition } = job.facts
-  let removed = 0
-  for (const { scope, days } of replaced) {
-    const here = days.filter((day) => !isFresh(day, fresh))
-    if (here.length === 0) continue
-    const selection = { days: here, ...(definition.replaceScope === undefined ? {} : { scope }) }
-    removed += (await client.query(deleteRows(definition, selection))).rowCount ?? 0
+  const here = replaced.map(({ scope, days }) => ({
+    scope,
+    days: days.filter((day) => !isFresh(day, fresh)),
+  }))
+  const selections = selectionsOf(job, here)
+  if (coversAll(definition, job.facts)) {
+    let removed = 0
+    for (const selection of selections)
+      removed += (await client.query(deleteRows(definition, selection))).rowCount ?? 0
+    return { removed }
   }
-  return removed
+  const removedDays: LedgerEntry[] = []
+  for (const selection of selections)
+    removedDays.push(...Removed.parse((await client.query(deleteRowsByDay(definition, selection))).rows))
+  return { removed: removedDays.reduce((sum, { rows }) => sum + rows, 0), removedDays }
 }
 
 type Part = Parameters<typeof copyRows>[3]

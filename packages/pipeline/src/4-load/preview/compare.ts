@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Day } from '@aduana/contracts/dates'
@@ -52,7 +53,7 @@ const Plus = z.tuple([z.object({ plus: z.array(z.string()) })])
 const PlusMinus = z.tuple([z.object({ plus: z.array(z.string()), minus: z.array(z.string()) })])
 const Foreign = z.tuple([z.object({ rows: Figure, example: z.string().nullable() })])
 
-/** Compare the clean rows with those of the days that they replace. */
+/** Compare the clean rows with those of the days that they replace, as far as the job covers them. */
 export async function compareWithReplaced(
   job: StageJob,
   client: pg.PoolClient,
@@ -61,10 +62,17 @@ export async function compareWithReplaced(
 ): Promise<Comparison> {
   const { definition } = job.facts
   const stored = join(job.folder, 'stored.csv')
-  const rows = await copyToFile(client, copyStored(definition, touched), stored)
+  const rows = await copyToFile(client, copyStored(definition, touched, job.facts), stored)
   if (rows === 0) return { ...(await onlyNew(job, source)), minus: undefined }
   const catalogue = await readCatalogue(client, definition)
-  const found = await ask(job, compareReplaced(definition, { clean: source.clean, stored, catalogue }))
+  const input = {
+    clean: source.clean,
+    stored,
+    catalogue,
+    digests: join(job.folder, 'digests.parquet'),
+    rows: rows + source.validated.clean,
+  }
+  const found = await ask(job, compareReplaced(definition, input), stored)
   mustHaveRead(rows, found('counted'))
   return {
     days: z.array(DayRow).parse(found('days')),
@@ -90,7 +98,7 @@ export async function compareWithKeys(
   if (rows === 0) return { ...(await onlyNew(job, source)), minus: zeros(job) }
   const catalogue = await readCatalogue(client, definition)
   const input = { clean: source.clean, stored, catalogue, companies, warehouses }
-  const found = await ask(job, compareUpserted(definition, input))
+  const found = await ask(job, compareUpserted(definition, input), stored)
   mustHaveRead(rows, found('counted'))
   refuseForeign(Foreign.parse(found('foreign'))[0])
   return { days: z.array(DayRow).parse(found('days')), ...PlusMinus.parse(found('sums'))[0] }
@@ -129,12 +137,15 @@ function zeros(job: StageJob): string[] {
   return summedColumns(job.facts.definition).map(() => '0')
 }
 
+/** Ask an engine that fits the file of the job, together with the `stored` rows that it is compared with. */
 async function ask(
   job: StageJob,
   statements: readonly NamedStatement[],
+  stored?: string,
 ): Promise<(name: string) => readonly unknown[]> {
   const { context, facts, folder, signal } = job
-  const results = await engineFor(context, facts.bytes).query(
+  const bytes = facts.bytes + (stored === undefined ? 0 : (await stat(stored)).size)
+  const results = await engineFor(context, bytes).query(
     { workDir: folder, statements: [...statements], maxRows: 5_000_000 },
     { signal },
   )

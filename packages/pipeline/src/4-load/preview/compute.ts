@@ -38,8 +38,9 @@ const Stored = z.array(
 type Stored = z.infer<typeof Stored>
 
 /**
- * Compute what a load would do, against one consistent state of the database and without changing anything in it. Its
- * dimension members are not made: rows are compared by code.
+ * Compute what a load would do, against one consistent state of the database and without changing anything in it. Every
+ * number counts rows of the job's companies and warehouses only: the load touches no others. Its dimension members are
+ * not made: rows are compared by code.
  * @throws RefusedError when the load would be refused
  */
 export async function computePreview(job: StageJob, clean: string, plan: LoadPlan): Promise<Computed> {
@@ -50,7 +51,9 @@ export async function computePreview(job: StageJob, clean: string, plan: LoadPla
     return interruptible(job, client, async () => {
       const comparison = await compare(job, client, clean, plan)
       const touched = touchedDays(job, plan, comparison)
-      const stored = Stored.parse((await client.query(storedFigures(job.facts.definition, touched))).rows)
+      const stored = Stored.parse(
+        (await client.query(storedFigures(job.facts.definition, touched, job.facts))).rows,
+      )
       const basis = await readBasis(tx, job, plan)
       return { basis, preview: { ...describe(job, comparison, stored), newMembers } }
     })
