@@ -20,12 +20,12 @@ test('the ledger tells for each day who owns it and how it stands', async () => 
   })
   const rows = Array.from({ length: 9 }, (_, index) => row('2024-01-03', `C${index}`))
   const partly = await system.import(file(...rows, row('2024-01-03', 'C9', '7')), { dataset: 'production' })
-  const { id } = await readDataset(system.database.db, 'production')
+  const dataset = await readDataset(system.database.db, 'production')
   await system.database.pool.query(
     `insert into window_locks (job_id, dataset_id, days) values ($1, $2, '[2024-01-04,2024-01-05)')`,
-    [good.id, id],
+    [good.id, dataset.id],
   )
-  const ledger = await readLedger(system.database.db, system.admin, id, {
+  const ledger = await readLedger(system.database.db, system.admin, dataset, {
     from: '2024-01-01',
     to: '2024-01-05',
   })
@@ -35,14 +35,15 @@ test('the ledger tells for each day who owns it and how it stands', async () => 
     { day: '2024-01-03', state: 'partial', rows: 9, jobId: partly.id },
     { day: '2024-01-04', state: 'locked', rows: 0, jobId: good.id },
   ])
-  const usual = await readLedger(system.database.db, system.admin, id, {})
+  const usual = await readLedger(system.database.db, system.admin, dataset, {})
   expect(usual).toHaveLength(62)
   expect(usual.at(-1)).toMatchObject({ day: '2024-01-03' })
 })
 
 test('a range that is off is refused', async () => {
-  const { id } = await readDataset(system.database.db, 'production')
-  const read = (from: string, to: string) => readLedger(system.database.db, system.admin, id, { from, to })
+  const dataset = await readDataset(system.database.db, 'production')
+  const read = (from: string, to: string) =>
+    readLedger(system.database.db, system.admin, dataset, { from, to })
   await expect(read('2024-02-01', '2024-01-01')).rejects.toMatchObject({ code: 'bad_window' })
   await expect(read('2004-02-01', '2024-01-01')).rejects.toMatchObject({ code: 'bad_window' })
 })

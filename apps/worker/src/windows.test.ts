@@ -97,8 +97,8 @@ test('windows of different scopes do not stand in each other’s way', async () 
   expect([declared.status, found.status]).toEqual(['COMPLETED', 'COMPLETED'])
   const waiter = await system.accept(counts('ACME'), { dataset: 'stock' })
   await parked(waiter)
-  const { id } = await readDataset(system.database.db, 'stock')
-  const ledger = await readLedger(system.database.db, system.admin, id, {
+  const dataset = await readDataset(system.database.db, 'stock')
+  const ledger = await readLedger(system.database.db, system.admin, dataset, {
     from: '2024-01-02',
     to: '2024-01-03',
   })
@@ -112,11 +112,11 @@ test('windows of different scopes do not stand in each other’s way', async () 
 }, 600_000)
 
 test('a day whose load was taken back is shown as undone, and what was there before as loaded', async () => {
-  const { id } = await readDataset(system.database.db, 'production')
+  const dataset = await readDataset(system.database.db, 'production')
   const states = async () =>
-    (await readLedger(system.database.db, system.admin, id, { from: '2026-01-01', to: '2026-01-03' })).map(
-      ({ state, jobId }) => [state, jobId],
-    )
+    (
+      await readLedger(system.database.db, system.admin, dataset, { from: '2026-01-01', to: '2026-01-03' })
+    ).map(({ state, jobId }) => [state, jobId])
   const first = await system.import(file('2026-01-01', 'first'), { dataset: 'production' })
   const both = `${file('2026-01-01', 'second')}2026-01-02;M001;W0001;1;steel;second;3;1,500;\n`
   const second = await system.import(both, { dataset: 'production' })

@@ -8,12 +8,15 @@ import { Day } from './dates.ts'
 export const DayState = z.enum(['loaded', 'partial', 'locked', 'missing', 'undone'])
 export type DayState = z.infer<typeof DayState>
 
-/** A day in the window ledger. `jobId` is the job that owns the rows, or holds the lock. */
+/**
+ * A day in the window ledger. `jobId` is the job that owns the rows, or holds the lock; null when there is none that the
+ * reader may see. `rows` is null when some of them are of companies or warehouses that the reader may not see.
+ */
 export const LedgerDay = z.strictObject({
   scope: z.string(),
   day: Day,
   state: DayState,
-  rows: z.int().nonnegative(),
+  rows: z.int().nonnegative().nullable(),
   jobId: z.uuid().nullable(),
   updatedAt: z.iso.datetime().nullable(),
 })

@@ -1,10 +1,10 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { Day } from '@aduana/contracts/dates'
+import type { Day, DayRange } from '@aduana/contracts/dates'
 import { type Coverage, coveredRows } from './coverage.ts'
 import { fileColumns } from './header.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import type { NamedStatement } from './statement.ts'
-import { COPY_OPTIONS, selectionCondition, targetTable } from './target.ts'
+import { COPY_OPTIONS, dayAndScope, dayConditions, selectionCondition, targetTable } from './target.ts'
 
 /** Days of a replace scope whose rows a load touches; `days` null: all rows of the table. */
 export interface TouchedDays {
@@ -63,6 +63,15 @@ export function copyStored(
 ): string {
   const values = fileColumns(definition).map((column) => storedValue(column))
   return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
+}
+
+/** PostgreSQL: rows `{scope, day}`, the days of a range that hold rows which `coverage` does not include. */
+export function uncoveredDays(definition: DatasetDefinition, range: DayRange, coverage: Coverage): string {
+  const place = dayAndScope(definition)
+  if (!place) throw new Error(`"${definition.code}" has no window column`)
+  const covered = coveredRows(definition, coverage) ?? 'true'
+  const conditions = [...dayConditions(definition, range), `not ${covered}`].join(' and ')
+  return `select ${place.scope} as scope, ${place.day}::text as day from ${targetTable(definition)} where ${conditions} group by 1, 2`
 }
 
 /** The temporary table that takes the keys of an upsert. */

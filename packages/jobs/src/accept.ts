@@ -93,6 +93,7 @@ async function create(
     )
   const mode = chooseMode(dataset.definition, form)
   const window = declaredWindow(dataset.definition, form)
+  if (window) refuseForeignScope(dataset.definition, principal, window)
   await holdRoom(tx)
   await ensureRoom(tx, limits, principal.tenant)
   const { jobId, key, stored, fileName, mediaType } = upload
@@ -166,6 +167,25 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
       `A window of ${definition.code} needs its scope (${definition.replaceScope}).`,
     )
   return { scope: definition.replaceScope ? (form.scope ?? '') : '', from, to }
+}
+
+/**
+ * Where a window is one of a company or warehouse, only those who may touch these may declare it.
+ * @throws ProblemError `forbidden`
+ */
+function refuseForeignScope(
+  { scope, replaceScope }: DatasetDefinition,
+  who: Principal,
+  window: Window,
+): void {
+  if (replaceScope === undefined) return
+  const company = replaceScope === scope?.company && who.companies?.includes(window.scope) === false
+  const warehouse = replaceScope === scope?.warehouse && who.warehouses?.includes(window.scope) === false
+  if (company || warehouse)
+    throw new ProblemError(
+      'forbidden',
+      `"${window.scope}" is not a ${company ? 'company' : 'warehouse'} that you may import for.`,
+    )
 }
 
 /**

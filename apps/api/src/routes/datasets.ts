@@ -78,7 +78,9 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readWindows',
-        summary: 'The window ledger: which job owns which day, and how it stands',
+        summary: 'The window ledger: how each day stands, and which job owns it',
+        description:
+          'Everybody gets the same states. `jobId` is given to whoever may see the job, `rows` to whoever may see all rows of the day; else they are null.',
         tags: ['datasets'],
         params: z.strictObject({ code: z.string().min(1).max(63) }),
         querystring: LedgerQuery,
@@ -89,8 +91,8 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       },
     },
     async (request) => {
-      const { id } = await readDataset(db, request.params.code)
-      return { items: await readLedger(db, principalOf(request), id, request.query) }
+      const dataset = await readDataset(db, request.params.code)
+      return { items: await readLedger(db, principalOf(request), dataset, request.query) }
     },
   )
 }

@@ -1,0 +1,45 @@
+import type { LoadPreview } from '@aduana/contracts/load-preview'
+import { describe, expect, test } from 'vitest'
+import { approvalReasons } from './approval.ts'
+
+/** A preview that changes and removes so many of the rows that are there. */
+function touching(changed: number, removed: number, before: number): LoadPreview {
+  return {
+    mode: 'replace-window',
+    matchedBy: ['lote'],
+    totals: { inserted: 1000, changed, unchanged: 0, removed },
+    rows: { before, after: before },
+    days: [],
+    daysLeftOut: 0,
+    sums: [],
+    newMembers: [],
+  }
+}
+
+const codes = (preview: LoadPreview, above: { rows?: number; share?: number }) =>
+  approvalReasons(preview, { above }, 'production').map(({ code }) => code)
+
+describe('a load needs an approval', () => {
+  test('for one changed or removed row more than the dataset allows, not for as many', () => {
+    expect(codes(touching(60, 40, 1000), { rows: 100 })).toEqual([])
+    expect(codes(touching(60, 41, 1000), { rows: 100 })).toEqual(['too_many_rows'])
+    expect(codes(touching(61, 40, 1000), { rows: 100 })).toEqual(['too_many_rows'])
+    expect(codes(touching(0, 0, 1000), { rows: 0 })).toEqual([])
+    expect(codes(touching(0, 1, 1000), { rows: 0 })).toEqual(['too_many_rows'])
+  })
+
+  test('for a larger share of the rows than the dataset allows, not for exactly that', () => {
+    expect(codes(touching(10, 15, 100), { share: 0.25 })).toEqual([])
+    expect(codes(touching(10, 16, 100), { share: 0.25 })).toEqual(['too_large_share'])
+    expect(codes(touching(0, 100, 100), { share: 1 })).toEqual([])
+    expect(codes(touching(0, 0, 0), { share: 0 })).toEqual([])
+  })
+
+  test('for each limit that it passes, and for none where the dataset has none', () => {
+    expect(codes(touching(51, 50, 100), { rows: 100, share: 0.25 })).toEqual([
+      'too_many_rows',
+      'too_large_share',
+    ])
+    expect(approvalReasons(touching(51, 50, 100), undefined, 'production')).toEqual([])
+  })
+})
