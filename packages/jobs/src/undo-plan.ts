@@ -1,7 +1,8 @@
-import { LoadMode } from '@aduana/contracts/dataset-definition'
+import { type DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
 import { ScopeList } from '@aduana/contracts/identity'
 import { JobStatus } from '@aduana/contracts/job-states'
+import { readDefinition } from '@aduana/datasets/registry'
 import type { Database, Tx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
@@ -39,11 +40,12 @@ export async function loadedImports(
 
 /**
  * The later imports that own days of an import, newest first: while they are there it cannot be taken back. Rows that
- * were added or changed one by one do not stand in each other's way by their day; rows that replaced whole days do.
+ * were added or changed one by one do not stand in each other's way by their day; rows that replaced whole days do,
+ * unless they are of other companies or warehouses.
  */
-export function laterOwners(db: Database | Tx, of: LoadedImport): Promise<LoadedImport[]> {
+export async function laterOwners(db: Database | Tx, of: LoadedImport): Promise<LoadedImport[]> {
   const modes: LoadMode[] = of.mode === 'replace-window' ? LoadMode.options : ['replace-window']
-  return loadedImports(
+  const later = await loadedImports(
     db,
     sql`i.mode = any (${modes}::text[]) and j.id in (
       with recursive later (job_id, scope, day) as (
@@ -56,6 +58,24 @@ export function laterOwners(db: Database | Tx, of: LoadedImport): Promise<Loaded
           where not n.batch_deleted
       )
       select job_id from later)`,
+  )
+  if (later.length === 0) return later
+  const definition = await readDefinition(db, of.datasetId, of.version)
+  return later.filter((one) => !areApart(definition, of, one))
+}
+
+/**
+ * Whether two imports cannot have touched the same rows, because none of the companies, or none of the warehouses, of
+ * one are the other's. A row that names none is everybody's.
+ */
+function areApart({ columns, scope }: DatasetDefinition, one: LoadedImport, other: LoadedImport): boolean {
+  const named = (name: string | undefined) =>
+    columns.some((column) => column.name === name && column.required)
+  const apart = (mine: readonly string[] | null, theirs: readonly string[] | null) =>
+    mine !== null && theirs !== null && !mine.some((name) => theirs.includes(name))
+  return (
+    (named(scope?.company) && apart(one.companies, other.companies)) ||
+    (named(scope?.warehouse) && apart(one.warehouses, other.warehouses))
   )
 }
 
