@@ -85,7 +85,7 @@ async function start(
   }
   const [small, large] = await Promise.all([
     startEngine({ ...engine, memoryLimitMb: Math.min(128, engine.memoryLimitMb), threads: 1 }),
-    startEngine({ ...engine, onDemand: true }),
+    startEngine({ ...engine, maxOldSpaceMb: Math.max(256, engine.memoryLimitMb - 128), onDemand: true }),
   ])
   resources.add('engines', () => Promise.all([small.close(), large.close()]).then(() => undefined))
   const publisher = createProgressPublisher(queue)

@@ -1,7 +1,10 @@
+import type { Principal } from '@aduana/contracts/identity'
 import { readDataset } from '@aduana/datasets/registry'
 import { readLedger } from '@aduana/jobs/window-ledger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'
+import { undone } from './testing/undo.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -46,4 +49,104 @@ test('a range that is off is refused', async () => {
     readLedger(system.database.db, system.admin, dataset, { from, to })
   await expect(read('2024-02-01', '2024-01-01')).rejects.toMatchObject({ code: 'bad_window' })
   await expect(read('2004-02-01', '2024-01-01')).rejects.toMatchObject({ code: 'bad_window' })
+})
+
+describe('what the ledger tells of a day', () => {
+  const day = (date: string, company: string, item: string, pieces = '1') =>
+    `${date},${company},W1,${item},,${pieces},1.00`
+  const RANGE = { from: '2024-01-01', to: '2024-01-07' }
+  let sold: TestSystem
+  const readers: Record<string, Principal> = {}
+  const jobs: Record<string, string> = {}
+
+  beforeAll(async () => {
+    sold = await createSalesSystem()
+    const owner = await sold.addUser('operator', ANDINA)
+    Object.assign(readers, {
+      owner,
+      admin: sold.admin,
+      'another operator': await sold.addUser('operator'),
+      'a viewer of the company': await sold.addUser('viewer', { companies: ['Andina'] }),
+      'a viewer of another company': await sold.addUser('viewer', { companies: ['Beta'] }),
+      'a viewer of another warehouse': await sold.addUser('viewer', { warehouses: ['W2'] }),
+      'a steward': await sold.addUser('steward'),
+      'an admin of another company': await sold.addUser('admin', { companies: ['Beta'] }),
+    })
+    const load = async (name: string, as: Principal, ...rows: string[]) => {
+      jobs[name] = (await importAs(sold, as, salesFile(...rows), { dataset: 'sales' })).id
+      return jobs[name]
+    }
+    await load('own', owner, day('2024-01-01', 'Andina', 'a'), day('2024-01-01', 'Andina', 'b'))
+    await load('mixed', sold.admin, day('2024-01-02', 'Andina', 'a'), day('2024-01-02', 'Beta', 'b'))
+    await load('partly', owner, day('2024-01-03', 'Andina', 'a'), day('2024-01-03', 'Andina', 'b', 'many'))
+    await undone(sold, await load('taken back', owner, day('2024-01-04', 'Andina', 'a')), { as: owner })
+    const form = { dataset: 'sales', from: '2024-01-05', to: '2024-01-06', startAt: '2099-01-01T00:00:00Z' }
+    jobs.coming = await sold.accept(salesFile(day('2024-01-05', 'Andina', 'a')), form, owner)
+  }, 120_000)
+  afterAll(() => sold.close())
+
+  const read = async (reader: string) => {
+    const { [reader]: principal } = readers
+    if (!principal) throw new Error(`there is no ${reader}`)
+    const dataset = await readDataset(sold.database.db, 'sales')
+    return readLedger(sold.database.db, principal, dataset, RANGE)
+  }
+
+  test('is the same state for everybody', async () => {
+    for (const reader of Object.keys(readers))
+      expect([reader, (await read(reader)).map(({ state }) => state)]).toEqual([
+        reader,
+        ['loaded', 'loaded', 'partial', 'undone', 'locked', 'missing'],
+      ])
+  })
+
+  test.each([
+    ['owner', [2, null, 1, 0, 0, 0]],
+    ['admin', [2, 2, 1, 0, 0, 0]],
+    ['another operator', [2, 2, 1, 0, 0, 0]],
+    ['a viewer of the company', [2, null, 1, 0, 0, 0]],
+    ['a viewer of another company', [null, null, null, 0, 0, 0]],
+    ['a viewer of another warehouse', [null, null, null, 0, 0, 0]],
+    ['a steward', [2, 2, 1, 0, 0, 0]],
+    ['an admin of another company', [null, null, null, 0, 0, 0]],
+  ])('is, for %s, its number of rows only if all of them may be seen', async (reader, rows) => {
+    expect((await read(reader)).map((entry) => entry.rows)).toEqual(rows)
+  })
+
+  test.each([
+    ['owner', ['own', null, 'partly', 'taken back', 'coming', null]],
+    ['admin', ['own', 'mixed', 'partly', 'taken back', 'coming', null]],
+    ['another operator', [null, null, null, null, null, null]],
+    ['a viewer of the company', [null, null, null, null, null, null]],
+    ['a viewer of another company', [null, null, null, null, null, null]],
+    ['a viewer of another warehouse', [null, null, null, null, null, null]],
+    ['a steward', [null, null, null, null, null, null]],
+    ['an admin of another company', ['own', 'mixed', 'partly', 'taken back', 'coming', null]],
+  ])('is, for %s, the job only if it may be seen', async (reader, names) => {
+    const ids = names.map((name) => (name === null ? null : (jobs[name] ?? name)))
+    expect((await read(reader)).map(({ jobId }) => jobId)).toEqual(ids)
+  })
+
+  test('names replace scopes that are companies only to those who may see them', async () => {
+    const form = { dataset: 'sales_by_company' }
+    await importAs(
+      sold,
+      sold.admin,
+      salesFile(day('2024-01-09', 'Andina', 'a'), day('2024-01-09', 'Beta', 'b')),
+      form,
+    )
+    const dataset = await readDataset(sold.database.db, 'sales_by_company')
+    const scopes = async (principal: Principal) =>
+      (await readLedger(sold.database.db, principal, dataset, { from: '2024-01-09', to: '2024-01-10' })).map(
+        ({ scope, rows }) => [scope, rows],
+      )
+    expect(await scopes(sold.admin)).toEqual([
+      ['Andina', 1],
+      ['Beta', 1],
+    ])
+    expect(await scopes(await sold.addUser('viewer', { companies: ['Beta'] }))).toEqual([['Beta', 1]])
+    expect(await scopes(await sold.addUser('viewer', { companies: ['Beta'], warehouses: ['W2'] }))).toEqual([
+      ['Beta', null],
+    ])
+  })
 })

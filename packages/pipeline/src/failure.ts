@@ -63,7 +63,7 @@ function readEngineError(error: EngineError): ReadFailure {
         transient: false,
         failure: {
           code: 'engine_out_of_memory',
-          detail: `The file needs more memory than one import may use: ${error.message}. Nothing was loaded. Split the file or raise ADUANA_ENGINE_MEMORY_MB.`,
+          detail: `The file needs more memory than one import may use: ${error.message}. Nothing was loaded. Raise ADUANA_ENGINE_MEMORY_MB of the workers and retry the job, or split the file.`,
         },
       }
     case 'engine_crashed':
