@@ -213,7 +213,7 @@ async function readRows(
       'artifacts', coalesce((select jsonb_agg(jsonb_build_object('name', a.name, 'bytes', a.bytes,
           'sha256', a.sha256, 'mediaType', a.media_type, 'removedAt', ${instant('a.removed_at')}) order by a.created_at, a.name)
         from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
-      'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', j.result,
+      'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', ${RESULT},
       'batchDeleted', j.batch_deleted, 'undoneBy', j.undone_by, 'createdAt', ${instant('j.created_at')},
       'startedAt', ${instant('j.started_at')}, 'completedAt', ${instant('j.completed_at')},
       'updatedAt', ${instant('j.updated_at')}) as job
@@ -225,6 +225,10 @@ async function readRows(
     createdAtText: row.created_at_text,
   }))
 }
+
+/** What a preview has counted is, as the preview itself, for those who hold the whole scope of the job. */
+const RESULT = sql`case when (reader_companies() is null or j.companies <@ reader_companies())
+  and (reader_warehouses() is null or j.warehouses <@ reader_warehouses()) then j.result else j.result - 'preview' end`
 
 /** A time as ISO 8601 in UTC with milliseconds. `reference` is one of our own column names, never input. */
 function instant(reference: string) {
