@@ -1,6 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { type DayChanges, type JobPreview, LoadPreview } from '@aduana/contracts/load-preview'
 import { readPreview } from '@aduana/jobs/approve'
+import { readJob } from '@aduana/jobs/read'
 import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'
@@ -280,3 +281,18 @@ describe('whether their load needs an approval', () => {
     ])
   }, 120_000)
 })
+
+test('the summary of a preview beside a job is shown to those who may see the preview', async () => {
+  const sent = salesFile('2024-03-01,Andina,W1,a,M1,1,1')
+  const { id } = await importAs(system, operator, sent, { dataset: 'sales', dryRun: 'true' })
+  const result = async (as: Principal) => (await readJob(system.database.db, as, id)).result
+  expect(await result(operator)).toMatchObject({ preview: { inserted: 1, rows: { before: 0, after: 1 } } })
+  expect(await result(system.admin)).toMatchObject({ preview: { inserted: 1 } })
+  for (const narrower of [
+    { ...operator, warehouses: ['W1'] },
+    await system.addUser('admin', { companies: ['Beta'] }),
+  ]) {
+    expect(await result(narrower)).not.toHaveProperty('preview')
+    await expect(readPreview(system.database.db, narrower, id)).rejects.toMatchObject({ code: 'not_found' })
+  }
+}, 60_000)

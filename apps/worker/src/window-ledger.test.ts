@@ -24,10 +24,12 @@ test('the ledger tells for each day who owns it and how it stands', async () => 
   const rows = Array.from({ length: 9 }, (_, index) => row('2024-01-03', `C${index}`))
   const partly = await system.import(file(...rows, row('2024-01-03', 'C9', '7')), { dataset: 'production' })
   const dataset = await readDataset(system.database.db, 'production')
-  await system.database.pool.query(
-    `insert into window_locks (job_id, dataset_id, days) values ($1, $2, '[2024-01-04,2024-01-05)')`,
-    [good.id, dataset.id],
-  )
+  const coming = await system.accept(file(row('2024-01-04', 'D')), {
+    dataset: 'production',
+    from: '2024-01-04',
+    to: '2024-01-05',
+    startAt: '2099-01-01T00:00:00Z',
+  })
   const ledger = await readLedger(system.database.db, system.admin, dataset, {
     from: '2024-01-01',
     to: '2024-01-05',
@@ -36,7 +38,7 @@ test('the ledger tells for each day who owns it and how it stands', async () => 
     { day: '2024-01-01', state: 'loaded', rows: 2, jobId: good.id },
     { day: '2024-01-02', state: 'missing', rows: 0, jobId: null },
     { day: '2024-01-03', state: 'partial', rows: 9, jobId: partly.id },
-    { day: '2024-01-04', state: 'locked', rows: 0, jobId: good.id },
+    { day: '2024-01-04', state: 'locked', rows: 0, jobId: coming },
   ])
   const usual = await readLedger(system.database.db, system.admin, dataset, {})
   expect(usual).toHaveLength(62)
