@@ -201,7 +201,7 @@ async function check(
   return preview
 }
 
-describe('every number of a preview by somebody who is limited to companies and warehouses', () => {
+describe('every number of a preview by a user who is limited to companies and warehouses', () => {
   const seen = { inserted: 0, changed: 0, unchanged: 0, removed: 0 }
   const add = ({ totals }: LoadPreview) => {
     seen.inserted += totals.inserted

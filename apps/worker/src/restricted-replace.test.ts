@@ -34,7 +34,7 @@ async function days(): Promise<{ table: string[]; ledger: string[] }> {
   }
 }
 
-const everybodys = salesFile(
+const ofAllCompanies = salesFile(
   sale('1', 'Andina', 'W1', 'a'),
   sale('1', 'Andina', 'W3', 'b'),
   sale('1', 'Andina', '', 'c'),
@@ -45,9 +45,9 @@ const everybodys = salesFile(
   '2024-01-03,Beta,W1,h,,many,1.00',
 )
 
-describe('a load that replaces days, by somebody limited to companies and warehouses', () => {
+describe('a load that replaces days, by a user limited to companies and warehouses', () => {
   test('replaces their rows and leaves those of others', async () => {
-    await importAs(system, system.admin, everybodys, { dataset: 'sales' })
+    await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const sent = salesFile(sale('1', 'Andina', 'W2', 'x', 5))
     const job = await importAs(system, andina, sent, {
       dataset: 'sales',
@@ -67,7 +67,7 @@ describe('a load that replaces days, by somebody limited to companies and wareho
   })
 
   test('owns only the days that it has changed, and leaves open the rejects of rows that stay', async () => {
-    const first = await importAs(system, system.admin, everybodys, { dataset: 'sales' })
+    const first = await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const window = { dataset: 'sales', from: '2024-01-01', to: '2024-01-06' }
     const second = await importAs(system, andina, salesFile(sale('1', 'Andina', 'W1', 'x')), window)
     const found = await system.database.pool.query('select day::text, job_id from window_ledger order by day')
@@ -81,7 +81,7 @@ describe('a load that replaces days, by somebody limited to companies and wareho
     await importAs(system, andina, salesFile(sale('3', 'Andina', 'W1', 'x')), { dataset: 'sales' })
     const open = `select count(*)::int as open from quarantined_records where job_id = $1 and state = 'open'`
     expect((await system.database.pool.query(open, [first.id])).rows).toEqual([{ open: 1 }])
-    await importAs(system, system.admin, everybodys, { dataset: 'sales' })
+    await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const own = salesFile(sale('4', 'Andina', 'W1', 'x'), '2024-01-04,Andina,W1,h,,many,1.00')
     const partly = await importAs(system, andina, own, { dataset: 'sales' })
     expect((await system.database.pool.query(open, [partly.id])).rows).toEqual([{ open: 1 }])
@@ -90,7 +90,7 @@ describe('a load that replaces days, by somebody limited to companies and wareho
   })
 
   test('is taken back to what was there, also after others have loaded the same days', async () => {
-    await importAs(system, system.admin, everybodys, { dataset: 'sales' })
+    await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const state = () => stateOf(system, 'sales', 'sale')
     const [atFirst, rowsAtFirst] = [await state(), await storedSales(system)]
     const first = await importAs(system, andina, salesFile(sale('1', 'Andina', 'W1', 'x')), {
@@ -121,7 +121,7 @@ describe('a load that replaces days, by somebody limited to companies and wareho
 })
 
 test('the rows that a limited load replaced are its own, and a file for those who may see all of them', async () => {
-  await importAs(system, system.admin, everybodys, { dataset: 'sales' })
+  await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
   const byCompany = await system.addUser('operator', { companies: ['Andina'] })
   const sent = salesFile(sale('1', 'Andina', 'W2', 'x'))
   const { id } = await importAs(system, byCompany, sent, { dataset: 'sales' })

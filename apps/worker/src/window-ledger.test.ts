@@ -94,7 +94,7 @@ describe('what the ledger tells of a day', () => {
     return readLedger(sold.database.db, principal, dataset, RANGE)
   }
 
-  test('is the same state for everybody', async () => {
+  test('is the same state for every reader', async () => {
     for (const reader of Object.keys(readers))
       expect([reader, (await read(reader)).map(({ state }) => state)]).toEqual([
         reader,

@@ -23,7 +23,7 @@ export function coversAll(definition: DatasetDefinition, coverage: Coverage): bo
 
 /**
  * SQL condition on rows of the target, which `alias` names: their company and warehouse are covered. A row without a
- * company or warehouse is covered, because everybody may see it. Undefined when every row is.
+ * company or warehouse is covered, because every reader may see it. Undefined when every row is.
  */
 export function coveredRows(
   definition: DatasetDefinition,

@@ -66,7 +66,7 @@ export async function laterOwners(db: Database | Tx, of: LoadedImport): Promise<
 
 /**
  * Whether two imports cannot have touched the same rows, because none of the companies, or none of the warehouses, of
- * one are the other's. A row that names none is everybody's.
+ * one are the other's. A row that names none belongs to all.
  */
 function areApart({ columns, scope }: DatasetDefinition, one: LoadedImport, other: LoadedImport): boolean {
   const named = (name: string | undefined) =>

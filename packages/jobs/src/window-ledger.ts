@@ -17,9 +17,9 @@ const USUAL_DAYS = 62
 type Dataset = Pick<RegisteredDataset, 'id' | 'definition'>
 
 /**
- * How each day of a dataset stands, in the order of scopes and days; days of the range that nobody has loaded are
+ * How each day of a dataset stands, in the order of scopes and days; days of the range that no job has loaded are
  * `missing`. Without a range: the two months up to the last day that was loaded. Every reader gets the same state. The
- * job is given to whoever may see it, the number of rows to whoever may see all rows of the day; else they are null.
+ * job is null unless the reader may see it, the number of rows unless the reader may see all rows of the day.
  * @throws ProblemError `bad_window`
  */
 export async function readLedger(
@@ -60,7 +60,7 @@ async function rangeOf(tx: Database, { id }: Dataset, query: LedgerQuery): Promi
   return { from, to }
 }
 
-/** A day with all that is known of it, whoever asks. */
+/** A day with all that is known of it. */
 const KnownDay = LedgerDay.extend({ rows: z.int().nonnegative() })
 type KnownDay = z.infer<typeof KnownDay>
 
@@ -101,7 +101,7 @@ async function readDays(
   return z.array(KnownDay).parse(rows.rows)
 }
 
-/** The replace scopes that may be named to somebody, where they are companies or warehouses; null: all. */
+/** The replace scopes that a reader may see, where they are companies or warehouses; null: all. */
 function scopesOf({ replaceScope, scope }: DatasetDefinition, principal: Principal): string[] | null {
   if (replaceScope === undefined) return null
   if (replaceScope === scope?.company) return principal.companies
@@ -110,7 +110,7 @@ function scopesOf({ replaceScope, scope }: DatasetDefinition, principal: Princip
 
 const Places = z.array(z.object({ scope: z.string(), day: z.string() }))
 
-/** The days that hold rows which somebody may not see. */
+/** The days that hold rows which the reader may not see. */
 async function readUncovered(
   tx: Database,
   principal: Principal,

@@ -80,7 +80,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
         operationId: 'readWindows',
         summary: 'The window ledger: how each day stands, and which job owns it',
         description:
-          'Everybody gets the same states. `jobId` is given to whoever may see the job, `rows` to whoever may see all rows of the day; else they are null.',
+          'Every reader gets the same states. `jobId` is null unless the reader may see the job, `rows` unless the reader may see all rows of the day.',
         tags: ['datasets'],
         params: z.strictObject({ code: z.string().min(1).max(63) }),
         querystring: LedgerQuery,

@@ -72,7 +72,7 @@ export function salesFile(...rows: readonly string[]): string {
   return `day,company,warehouse,item,machine,pieces,amount\n${rows.join('\n')}\n`
 }
 
-/** Import as somebody, and wait for the end. */
+/** Import as a user, and wait for the end. */
 export async function importAs(
   system: TestSystem,
   as: Principal,
