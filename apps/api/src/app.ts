@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
 import multipart from '@fastify/multipart'
@@ -11,9 +13,10 @@ import { registerAccess } from './plugins/access.ts'
 import { registerBullBoard } from './plugins/bull-board.ts'
 import { addDemandGauges, addGauge, registerMetrics } from './plugins/metrics.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
-import { registerProblems, sendProblem, toProblem } from './plugins/problems.ts'
+import { registerProblems } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
+import { answerMalformed, answerUnroutable, registerWithoutRoute } from './plugins/without-route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
 import { dailyMetricsRoute } from './routes/daily-metrics.ts'
@@ -54,6 +57,7 @@ const SOCKET_PAYLOAD = 64 * 1024
 export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   const { settings, logger, db } = context
   const loggerInstance: FastifyBaseLogger = logger
+  const answering = new WeakMap<Duplex, ServerResponse>()
   const app: FastifyInstance = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
@@ -63,8 +67,11 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     requestTimeout: 0,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
-    // Errors before a route is found, such as a path that is too long.
-    frameworkErrors: (error, request, reply) => sendProblem(request, reply, toProblem(error)),
+    // What Node and Fastify would refuse in their own words is refused in ours.
+    frameworkErrors: answerUnroutable,
+    clientErrorHandler: answerMalformed(logger, answering),
+    return503OnClosing: false,
+    http: { requireHostHeader: false },
   })
   app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler(validatorCompiler)
@@ -82,6 +89,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   await registerSecurityHeaders(app)
   await app.register(cookie)
   await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))
+  registerWithoutRoute(app, logger, answering)
   await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
   registerAccess(app, {
     authenticate: (request) => findSession(app, findUser, request),

@@ -1,9 +1,10 @@
-import { ProblemError } from '@aduana/contracts/problems'
+import { PROBLEMS, type ProblemCode, ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import { inTransaction } from '@aduana/db/database'
 import { createBullBoard } from '@bull-board/api'
 import { FastifyAdapter } from '@bull-board/fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from './access.ts'
 import { problemDocument, sendProblem, toProblem } from './problems.ts'
@@ -26,7 +27,7 @@ export async function registerBullBoard(
   })
   adapter.setErrorHandler((error) => {
     app.log.error({ event: 'board.failed', err: error })
-    return { status: 500, body: problemDocument(toProblem(error)) }
+    return { status: 500, body: { error: toProblem(error).message } }
   })
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => {
@@ -44,6 +45,7 @@ export async function registerBullBoard(
       return sendProblem(request, reply, new ProblemError('unavailable', detail, { retryAfterSeconds: 5 }))
     })
     scope.addHook('onSend', withoutForeignFonts)
+    scope.addHook('onSend', withProblemDocument)
     // Before the answer: whoever has it can find the change written down.
     scope.addHook('onSend', async (request, reply) => {
       if (request.method === 'GET' || request.method === 'HEAD' || reply.statusCode >= 400) return
@@ -60,6 +62,39 @@ export async function registerBullBoard(
     })
     await scope.register(adapter.registerPlugin(), { prefix: BOARD_PATH })
   })
+}
+
+/** What the board refuses, as a problem document; its pages show the member `error`. */
+async function withProblemDocument(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  payload: unknown,
+): Promise<unknown> {
+  if (reply.statusCode < 400 || typeof payload !== 'string') return payload
+  if (String(reply.getHeader('content-type')).startsWith('application/problem+json')) return payload
+  const refusal = Refusal.safeParse(parsed(payload))
+  const error = refusal.success ? refusal.data.error : 'The board refuses this.'
+  const problem = new ProblemError(codeOf(reply.statusCode), error, { error })
+  reply.status(PROBLEMS[problem.code].status).type('application/problem+json')
+  reply.removeHeader('content-length')
+  return JSON.stringify({ ...problemDocument(problem), instance: request.id })
+}
+
+const Refusal = z.object({ error: z.string() })
+
+function codeOf(status: number): ProblemCode {
+  if (status === 404) return 'not_found'
+  if (status === 503) return 'unavailable'
+  return status < 500 ? 'bad_request' : 'internal'
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 /** The page asks Google for its fonts, which the content policy refuses anyway. */

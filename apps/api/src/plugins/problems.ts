@@ -31,6 +31,7 @@ export function sendProblem(
   const retryAfter = problem.extra.retryAfterSeconds
   if (typeof retryAfter === 'number') reply.header('retry-after', Math.max(1, Math.ceil(retryAfter)))
   if (body.status === 401) reply.header('www-authenticate', 'Bearer realm="aduana"')
+  reply.header('x-request-id', request.id)
   // Text, so that no schema of the route is applied: problems carry members of their own.
   return reply.status(body.status).type('application/problem+json').send(JSON.stringify(body))
 }

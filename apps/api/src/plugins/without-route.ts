@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { ProblemError } from '@aduana/contracts/problems'
+import type { Logger } from '@aduana/runtime/logger'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { problemDocument, sendProblem, toProblem } from './problems.ts'
+
+/** Headers of answers that pass no hook. Nothing of them may be stored, shown in a frame, or run. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+}
+
+const RETRY_AFTER_SECONDS = 5
+
+/** Returns what answers a request that the HTTP parser refuses; it never becomes a request of Fastify. */
+export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, ServerResponse>) {
+  return (error: Error & { code?: string }, socket: Duplex): void => {
+    const answer = answering.get(socket)
+    const begun = answer?.headersSent === true && !answer.writableFinished
+    if (error.code === 'ECONNRESET' || !socket.writable || begun) {
+      socket.destroy()
+      return
+    }
+    answerOn(socket, problemOfParser(error), { logger })
+  }
+}
+
+/** Answers a request whose address cannot be read: no hook of ours has seen it. */
+export function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(HEADERS)
+  const problem = toProblem(error)
+  request.log.info({ event: 'http.unroutable', method: request.method, problem: problem.code })
+  sendProblem(request, reply, problem)
+}
+
+/**
+ * Sees to it that what Node, or the WebSocket library, would answer on its own is answered as all else is: a problem
+ * document, and a request id.
+ */
+export function registerWithoutRoute(
+  app: FastifyInstance,
+  logger: Logger,
+  answering: WeakMap<Duplex, ServerResponse>,
+): void {
+  const ids = new WeakMap<IncomingMessage, string>()
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    ids.set(request.raw, request.id)
+    if (closing) {
+      const extra = { retryAfterSeconds: RETRY_AFTER_SECONDS }
+      return sendProblem(request, reply, new ProblemError('unavailable', 'The service stops.', extra))
+    }
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
+      return sendProblem(request, reply, new ProblemError('bad_request', 'The header Host is missing.'))
+  })
+  app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    answering.set(request.socket, response)
+  })
+  // An expectation that is not known may be ignored.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.server.on('connect', (_request, socket) => {
+    answerOn(socket, new ProblemError('bad_request', 'CONNECT is not served here.'), { logger })
+  })
+  app.addHook('onReady', async () => {
+    const sockets = app.websocketServer
+    sockets.on('headers', (headers, request) => {
+      headers.push(`x-request-id: ${ids.get(request) ?? randomUUID()}`)
+    })
+    sockets.on('wsClientError', (error, socket, request) => {
+      const problem = new ProblemError('bad_request', `The upgrade is not well formed: ${error.message}.`)
+      const headers = { 'sec-websocket-version': '13' }
+      answerOn(socket, problem, { logger, headers, id: ids.get(request) })
+    })
+  })
+}
+
+function problemOfParser(error: Error & { code?: string }): ProblemError {
+  switch (error.code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ProblemError('request_timeout', 'The headers of the request did not come in time.')
+    case 'HPE_HEADER_OVERFLOW':
+      return new ProblemError('headers_too_large', 'Address and headers together are larger than 16 KiB.')
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new ProblemError('body_too_large', 'The extensions of a chunk are larger than 16 KiB.')
+    default:
+      return new ProblemError('bad_request', 'This is not a request in HTTP/1.1.')
+  }
+}
+
+/** Writes an answer on a connection that has no response, and closes it. */
+function answerOn(
+  socket: Duplex,
+  problem: ProblemError,
+  about: { logger: Logger; headers?: Record<string, string>; id?: string | undefined },
+): void {
+  const id = about.id ?? randomUUID()
+  const document = problemDocument(problem)
+  const body = JSON.stringify({ ...document, instance: id })
+  const headers = {
+    ...HEADERS,
+    ...about.headers,
+    'x-request-id': id,
+    'content-type': 'application/problem+json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+    date: new Date().toUTCString(),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  about.logger.info({ event: 'http.malformed', status: document.status, problem: document.code, reqId: id })
+  socket.once('finish', () => socket.destroy())
+  socket.end(`HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}\r\n${lines.join('')}\r\n${body}`)
+}
