@@ -35,12 +35,14 @@ import { seriesRoutes } from './routes/series.ts'
 import { undoRoutes } from './routes/undo.ts'
 import { wsRoute } from './routes/ws.ts'
 import { importTaker } from './uploads/import.ts'
-import { createFindUser } from './users/find-user.ts'
-import { createLoginThrottle } from './users/login-throttle.ts'
-import { findSession } from './users/session.ts'
+import type { Logins } from './users/login.ts'
+import { createLoginFailures } from './users/login-failures.ts'
+import { createPasswordLine } from './users/password-line.ts'
+import { findSession } from './users/session-of-request.ts'
 import { tokenOptions } from './users/tokens.ts'
 import { closeSockets } from './ws/close-sockets.ts'
 import { createHub, type Hub } from './ws/hub.ts'
+import { watchSessions } from './ws/watch-sessions.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -77,12 +79,13 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
 
-  const throttle = createLoginThrottle()
-  const findUser = createFindUser(db)
+  const failures = createLoginFailures(db, settings.ADUANA_JWT_SECRET)
+  const logins: Logins = { db, failures, line: createPasswordLine() }
   const takeImport = importTaker(app, context)
   const hub = createHub(context)
   app.decorate('hub', hub)
-  app.addHook('onClose', () => hub.close())
+  const sessions = watchSessions(context)
+  app.addHook('onClose', () => Promise.all([hub.close(), sessions.close()]).then(() => undefined))
 
   registerProblems(app)
   registerRequestLog(app)
@@ -92,7 +95,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   registerWithoutRoute(app, logger, answering)
   await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
   registerAccess(app, {
-    authenticate: (request) => findSession(app, findUser, request),
+    authenticate: (request) => findSession(app, db, request),
     origins: settings.ADUANA_ORIGINS,
   })
   await app.register(multipart, { throwFileSizeLimit: false })
@@ -106,7 +109,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   // As a plugin, so that the document sees the routes.
   await app.register(async (routes) => {
-    authRoutes(routes, context, throttle)
+    authRoutes(routes, logins)
     importRoutes(routes, takeImport)
     jobRoutes(routes, context)
     approvalRoutes(routes, context)
@@ -121,8 +124,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     refusedMessageRoutes(routes, context)
     dailyMetricsRoute(routes, context)
     figuresRoute(routes, registry)
-    wsRoute(routes, context, hub, findUser)
-    await pageRoutes(routes, context, { throttle, findUser })
+    wsRoute(routes, context, hub, sessions)
+    await pageRoutes(routes, logins)
   })
   return app
 }

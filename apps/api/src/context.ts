@@ -1,6 +1,7 @@
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { ProgressUpdate } from '@aduana/contracts/progress'
 import type { Database } from '@aduana/db/database'
+import type { Listener } from '@aduana/db/listen'
 import type { createBoardQueues } from '@aduana/queue/board'
 import type { QueueObserver } from '@aduana/queue/observer'
 import type { ApiSettings } from '@aduana/runtime/config'
@@ -28,6 +29,8 @@ export interface ApiContext {
   lookAtQueues: QueueObserver['look']
   /** Starts to listen to the progress of all jobs. */
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
+  /** Starts to listen to changes of users and sessions. A change can be missed while the connection is lost. */
+  followSessions(onChange: () => void): Listener
   /** The queues that Bull Board shows. */
   board: ReturnType<typeof createBoardQueues>['adapters']
 }

@@ -28,6 +28,7 @@ export async function openApiDocument(): Promise<string> {
     checkRedis: async () => undefined,
     lookAtQueues: async () => [],
     followProgress: () => ({ healthy: () => false, close: async () => undefined }),
+    followSessions: () => ({ close: async () => undefined }),
     board: [],
   })
   try {

@@ -3,6 +3,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase, type Database } from '@aduana/db/database'
+import { listen } from '@aduana/db/listen'
 import { checkSchema, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
@@ -58,6 +59,8 @@ export async function acquireContext(
     checkRedis: () => checkRedis(redis),
     lookAtQueues: (stages) => observer.look(stages),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),
+    followSessions: (onMessage) =>
+      listen({ url: settings.DATABASE_URL, channel: 'aduana_sessions', logger, onMessage }),
     board: board.adapters,
   }
 }

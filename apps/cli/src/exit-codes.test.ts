@@ -43,6 +43,7 @@ describe('exit codes', () => {
       queue_full: 'unavailable',
       unavailable: 'unavailable',
       too_many_logins: 'unavailable',
+      logins_busy: 'unavailable',
       too_many_sockets: 'unavailable',
     }
     for (const code of Object.keys(PROBLEMS) as ProblemCode[])

@@ -39,7 +39,14 @@ describe('housekeeping', () => {
     }
     await system.store.put(stray, bytes())
     await system.database.pool.query(
-      `insert into ws_tickets values ('old', $1, now() - interval '1 minute'), ('new', $1, now() + interval '1 minute')`,
+      `insert into ws_tickets (ticket_hash, user_id, expires_at, session_id, session_version, session_expires_at)
+       select ticket, $1, now() + age, gen_random_uuid(), 1, now() + interval '1 hour'
+       from (values ('old', interval '-1 minute'), ('new', interval '1 minute')) as t (ticket, age)`,
+      [system.admin.userId],
+    )
+    await system.database.pool.query(
+      `insert into ended_sessions
+       select gen_random_uuid(), $1, now() + age from (values (interval '-1 minute'), (interval '1 minute')) as t (age)`,
       [system.admin.userId],
     )
 
@@ -60,6 +67,8 @@ describe('housekeeping', () => {
       windows: 0,
     })
 
+    const ended = await system.database.pool.query('select from ended_sessions')
+    expect(ended.rowCount, 'sessions whose tokens would still be good otherwise').toBe(1)
     const left: string[] = []
     for await (const { key } of system.store.list('jobs')) left.push(key)
     expect(left.sort()).toEqual(rows.map(({ key }: { key: string }) => key).sort())

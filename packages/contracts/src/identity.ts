@@ -32,6 +32,14 @@ export const LoginRequest = z.strictObject({
   email: z.email().max(254),
   password: z.string().min(1).max(1024),
 })
+
+/** Characters that a password that is chosen needs at least. */
+export const SHORTEST_PASSWORD = 8
+export const PasswordChange = z.strictObject({
+  current: z.string().min(1).max(1024),
+  new: z.string().min(SHORTEST_PASSWORD).max(1024),
+})
+
 export const LoginResponse = z.strictObject({
   token: z.string(),
   expiresAt: z.iso.datetime(),

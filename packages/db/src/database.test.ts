@@ -205,6 +205,9 @@ describe('the reader', () => {
 
   test.each([
     'ws_tickets',
+    'ended_sessions',
+    'login_failures',
+    'login_networks',
     'window_leases',
     'event_log',
     'audit_log',

@@ -124,6 +124,12 @@ export interface DimMaquinista {
   nombre: string | null;
 }
 
+export interface EndedSessions {
+  expires_at: Timestamp;
+  id: string;
+  user_id: string;
+}
+
 export interface EventLog {
   body: Json;
   dataset_id: string | null;
@@ -236,6 +242,20 @@ export interface LoadPreviews {
   created_at: Generated<Timestamp>;
   job_id: string;
   preview: Json;
+}
+
+export interface LoginFailures {
+  expires_at: Timestamp;
+  failures: number;
+  key: Buffer;
+  kind: string;
+  slot: number;
+}
+
+export interface LoginNetworks {
+  last_login_at: Generated<Timestamp>;
+  network: string;
+  user_id: string;
 }
 
 export interface MetricDefinition {
@@ -431,6 +451,7 @@ export interface Users {
   id: Generated<string>;
   password_hash: string;
   role: string;
+  session_version: Generated<number>;
   tenant: Generated<string>;
   updated_at: Generated<Timestamp>;
   warehouses: string[] | null;
@@ -493,6 +514,9 @@ export interface Workers {
 
 export interface WsTickets {
   expires_at: Timestamp;
+  session_expires_at: Timestamp;
+  session_id: string;
+  session_version: number;
   ticket_hash: string;
   user_id: string;
 }
@@ -508,12 +532,15 @@ export interface DB {
   datasets: Datasets;
   dim_maquina: DimMaquina;
   dim_maquinista: DimMaquinista;
+  ended_sessions: EndedSessions;
   event_log: EventLog;
   fact_production: FactProduction;
   idempotency_keys: IdempotencyKeys;
   imports: Imports;
   jobs: Jobs;
   load_previews: LoadPreviews;
+  login_failures: LoginFailures;
+  login_networks: LoginNetworks;
   metric_definition: MetricDefinition;
   metric_dependencies: MetricDependencies;
   metric_result: MetricResult;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Graph, openGraph } from './testing/graph.ts'
+import { id } from './testing/sample-rows.ts'
 
 let graph: Graph
 beforeAll(async () => {
@@ -53,6 +54,15 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
       `update dim_maquinista set codigo = 'other'`,
     ],
     lets: [`update dim_maquinista set nombre = 'renamed'`],
+  },
+  users_end_sessions: {
+    refuses: [],
+    lets: [`update users set password_hash = 'x' where id = '${id('user', 1)}'`],
+  },
+  users_notify: { refuses: [], lets: [`update users set role = 'viewer' where id = '${id('user', 1)}'`] },
+  ended_sessions_notify: {
+    refuses: [],
+    lets: [`insert into ended_sessions values (gen_random_uuid(), '${id('user', 1)}', now())`],
   },
   audit_log_no_truncate: { refuses: ['truncate audit_log'], lets: [] },
   event_log_no_truncate: { refuses: ['truncate event_log'], lets: [] },
@@ -112,4 +122,26 @@ describe.each(Object.entries(TRIGGERS))('%s', (_, { refuses, lets }) => {
     const changed = await graph.undone(() => graph.client.query(sql))
     expect(changed.rowCount).toBe(1)
   })
+})
+
+describe('the version of a user’s sessions', () => {
+  const id1 = id('user', 1)
+  const versionAfter = (change: string) =>
+    graph.undone(async () => {
+      await graph.client.query(`update users set disabled_at = null, session_version = 5 where id = '${id1}'`)
+      await graph.client.query(`update users set ${change} where id = '${id1}'`)
+      const { rows } = await graph.client.query('select session_version from users where id = $1', [id1])
+      return rows[0]?.session_version
+    })
+
+  test.each([`password_hash = 'another'`, 'disabled_at = now()'])('rises with %s', async (change) => {
+    expect(await versionAfter(change)).toBe(6)
+  })
+
+  test.each([`role = 'admin'`, 'password_hash = password_hash', 'disabled_at = null', `tenant = 'other'`])(
+    'stays with %s',
+    async (change) => {
+      expect(await versionAfter(change)).toBe(5)
+    },
+  )
 })

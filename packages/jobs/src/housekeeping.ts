@@ -21,6 +21,7 @@ export async function keepHouse(
   now?: Date,
 ): Promise<{ tickets: number; files: number; tables: number; windows: number }> {
   const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
+  await sql`delete from ended_sessions where expires_at < clock_timestamp()`.execute(db)
   await forgetOldKeys(db)
   await forgetWorkers(db)
   const files = await removeStrays(db, store, now ?? (await databaseTime(db)))

@@ -1,7 +1,7 @@
 import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Session } from '../users/session.ts'
+import type { Session } from '../users/sessions.ts'
 import { isLoopback, refuseForeignOrigin } from './origin.ts'
 import { sendProblem, toProblem } from './problems.ts'
 

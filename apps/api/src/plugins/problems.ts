@@ -28,12 +28,17 @@ export function sendProblem(
   problem: ProblemError,
 ): FastifyReply {
   const body: Problem = { ...problemDocument(problem), instance: request.id }
-  const retryAfter = problem.extra.retryAfterSeconds
-  if (typeof retryAfter === 'number') reply.header('retry-after', Math.max(1, Math.ceil(retryAfter)))
+  sendRetryAfter(reply, problem)
   if (body.status === 401) reply.header('www-authenticate', 'Bearer realm="aduana"')
   reply.header('x-request-id', request.id)
   // Text, so that no schema of the route is applied: problems carry members of their own.
   return reply.status(body.status).type('application/problem+json').send(JSON.stringify(body))
+}
+
+/** Says in a header when to try again, if the problem tells. */
+export function sendRetryAfter(reply: FastifyReply, { extra: { retryAfterSeconds } }: ProblemError): void {
+  if (typeof retryAfterSeconds === 'number')
+    reply.header('retry-after', Math.max(1, Math.ceil(retryAfterSeconds)))
 }
 
 /** An error as a problem document. */

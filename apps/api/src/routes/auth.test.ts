@@ -65,16 +65,6 @@ describe('logging in', () => {
     expect(wrong).toMatchObject({ status: 401, code: 'bad_credentials' })
   })
 
-  test('is slowed down after many failures, also for the right password', async () => {
-    const user = await api.addUser('viewer')
-    const attempts = await Promise.all(Array.from({ length: 8 }, () => logIn(user.email, 'guess')))
-    expect(attempts.map((response) => response.status)).toEqual(Array.from({ length: 8 }, () => 401))
-    const refused = await logIn(user.email, PASSWORD)
-    expect(refused.status).toBe(429)
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(600)
-    expect(await problemOf(refused)).toMatchObject({ code: 'too_many_logins' })
-  })
-
   test('is audited, also when it fails', async () => {
     const user = await api.addUser('viewer')
     await logIn(user.email, 'wrong')
@@ -111,26 +101,31 @@ describe('logging in', () => {
 describe('a token', () => {
   const me = (authorization?: string) =>
     fetch(`${api.url}/api/auth/me`, authorization === undefined ? {} : { headers: { authorization } })
-  const claims = () => ({ sub: operator.userId, iss: 'aduana', aud: 'aduana-api' })
+  const claims = () => ({ sub: operator.userId, jti: randomUUID(), ver: 1 })
+  const ours = () => ({ ...claims(), iss: 'aduana', aud: 'aduana-api' })
+  const others = (changed: object) => `Bearer ${api.app.jwt.sign({ ...claims(), ...changed })}`
 
   test('that is signed with our key and says all it must is good', async () => {
-    expect((await me(`Bearer ${signed({ ...claims(), exp: 4e9 })}`)).status).toBe(200)
+    expect((await me(`Bearer ${signed({ ...ours(), exp: 4e9 })}`)).status).toBe(200)
   })
 
   test.each([
     ['none', () => undefined],
     ['another scheme', () => 'Basic YTpi'],
     ['nonsense', () => 'Bearer nonsense'],
-    ['the algorithm none', () => `Bearer ${part({ alg: 'none' })}.${part({ ...claims(), exp: 4e9 })}.`],
-    ['the algorithm None', () => `Bearer ${part({ alg: 'None' })}.${part({ ...claims(), exp: 4e9 })}.`],
-    ['no end', () => `Bearer ${signed(claims())}`],
+    ['the algorithm none', () => `Bearer ${part({ alg: 'none' })}.${part({ ...ours(), exp: 4e9 })}.`],
+    ['the algorithm None', () => `Bearer ${part({ alg: 'None' })}.${part({ ...ours(), exp: 4e9 })}.`],
+    ['no end', () => `Bearer ${signed(ours())}`],
     ['a later beginning', () => `Bearer ${api.app.jwt.sign(claims(), { notBefore: 3600 })}`],
-    ['another issuer', () => `Bearer ${api.app.jwt.sign({ sub: operator.userId }, { iss: 'somebody' })}`],
-    ['another audience', () => `Bearer ${api.app.jwt.sign({ sub: operator.userId }, { aud: 'elsewhere' })}`],
+    ['another issuer', () => `Bearer ${api.app.jwt.sign(claims(), { iss: 'somebody' })}`],
+    ['another audience', () => `Bearer ${api.app.jwt.sign(claims(), { aud: 'elsewhere' })}`],
     ['another key', () => `Bearer ${api.app.jwt.sign(claims(), { key: 'x'.repeat(40) })}`],
     ['another algorithm', () => `Bearer ${api.app.jwt.sign(claims(), { algorithm: 'HS512' })}`],
-    ['no such user', () => `Bearer ${api.app.jwt.sign({ sub: randomUUID() })}`],
-    ['no user at all', () => `Bearer ${api.app.jwt.sign({ sub: 'me' })}`],
+    ['no such user', () => others({ sub: randomUUID() })],
+    ['no user at all', () => others({ sub: 'me' })],
+    ['no session', () => others({ jti: undefined })],
+    ['no version of the sessions', () => others({ ver: undefined })],
+    ['another version of the sessions', () => others({ ver: 2 })],
   ])('with %s is refused', async (_what, authorization) => {
     const response = await me(authorization())
     expect(response.status).toBe(401)
@@ -143,12 +138,6 @@ describe('a token', () => {
       `Bearer ${api.app.jwt.sign({ ...claims(), iat: 1_700_000_000 }, { expiresIn: 60 })}`,
     )
     expect(await problemOf(response)).toMatchObject({ status: 401, code: 'token_expired' })
-  })
-
-  test('of a disabled account is refused', async () => {
-    const user = await api.addUser('viewer')
-    await api.db.updateTable('users').set({ disabled_at: new Date() }).where('id', '=', user.userId).execute()
-    expect((await user.ask('/api/auth/me')).status).toBe(401)
   })
 })
 
@@ -177,6 +166,7 @@ describe('a browser', () => {
     ['its origin', { origin: 'https://evil.example' }],
     ['an opaque origin', { origin: 'null' }],
     ['the fetch metadata', { 'sec-fetch-site': 'cross-site' }],
+    ['the fetch metadata, as a neighbour', { 'sec-fetch-site': 'same-site' }],
   ])('may not write from another site, told by %s', async (_what, headers) => {
     expect(await problemOf(await withCookie({ ...headers }))).toMatchObject({
       status: 403,
@@ -187,14 +177,5 @@ describe('a browser', () => {
   test('may not be logged in by another site', async () => {
     const response = await logIn(operator.email, PASSWORD, { origin: 'https://evil.example' })
     expect(response.status).toBe(403)
-  })
-
-  test('loses its cookie when it logs out', async () => {
-    const response = await fetch(`${api.url}/api/auth/logout`, {
-      method: 'POST',
-      headers: { cookie: `aduana_session=${operator.token}`, origin: api.url },
-    })
-    expect(response.status).toBe(204)
-    expect(response.headers.get('set-cookie')).toMatch(/aduana_session=;.*Expires=Thu, 01 Jan 1970/)
   })
 })

@@ -1,20 +1,30 @@
-import { LoginRequest, LoginResponse, Principal, TicketResponse } from '@aduana/contracts/identity'
-import { audit } from '@aduana/db/audit'
-import { inTransaction } from '@aduana/db/database'
-import type { FastifyInstance } from 'fastify'
+import {
+  LoginRequest,
+  LoginResponse,
+  PasswordChange,
+  Principal,
+  TicketResponse,
+} from '@aduana/contracts/identity'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { ApiContext } from '../context.ts'
 import { principalOf, sessionOf } from '../plugins/access.ts'
 import { problems } from '../plugins/openapi.ts'
-import { login } from '../users/login.ts'
-import type { LoginThrottle } from '../users/login-throttle.ts'
-import { closeSession, openSession } from '../users/session.ts'
+import { changePassword } from '../users/change-password.ts'
+import { type LoggedIn, type Logins, login } from '../users/login.ts'
+import { closeSession, openSession } from '../users/session-of-request.ts'
 import { issueTicket } from '../ws/tickets.ts'
 
 /** /api/auth and the tickets for the WebSocket. */
-export function authRoutes(app: FastifyInstance, { db }: ApiContext, throttle: LoginThrottle): void {
+export function authRoutes(app: FastifyInstance, logins: Logins): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
+  const { db } = logins
+
+  const begin = (request: FastifyRequest, reply: FastifyReply, user: LoggedIn): LoginResponse => {
+    const { token, expiresAt } = openSession(app, request, reply, user)
+    reply.header('cache-control', 'no-store')
+    return { token, expiresAt: expiresAt.toISOString(), user: user.principal }
+  }
 
   typed.post(
     '/api/auth/login',
@@ -29,15 +39,35 @@ export function authRoutes(app: FastifyInstance, { db }: ApiContext, throttle: L
         body: LoginRequest,
         response: {
           200: LoginResponse,
-          ...problems('bad_request', 'bad_credentials', 'cross_site', 'too_many_logins'),
+          ...problems('bad_request', 'bad_credentials', 'cross_site', 'too_many_logins', 'logins_busy'),
+        },
+      },
+    },
+    async (request, reply) =>
+      begin(request, reply, await login(logins, { ...request.body, address: request.ip })),
+  )
+
+  typed.post(
+    '/api/auth/password',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        operationId: 'changePassword',
+        summary: 'Change your password',
+        description: 'Ends all sessions of yours and begins a new one: the answer is that of a login.',
+        tags: ['auth'],
+        body: PasswordChange,
+        response: {
+          200: LoginResponse,
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'bad_credentials', 'cross_site'),
+          ...problems('too_many_logins', 'logins_busy'),
         },
       },
     },
     async (request, reply) => {
-      const user = await login({ db, throttle }, { ...request.body, address: request.ip })
-      const { token, expiresAt } = openSession(app, request, reply, user)
-      reply.header('cache-control', 'no-store')
-      return { token, expiresAt: expiresAt.toISOString(), user }
+      const { current, new: next } = request.body
+      const change = { current, next, address: request.ip }
+      return begin(request, reply, await changePassword(logins, principalOf(request), change))
     },
   )
 
@@ -47,17 +77,13 @@ export function authRoutes(app: FastifyInstance, { db }: ApiContext, throttle: L
       config: { access: 'viewer' },
       schema: {
         operationId: 'logout',
-        summary: 'Take the cookie away',
+        summary: 'End the session: its token is refused from now on, and the cookie is taken away',
         tags: ['auth'],
         response: { 204: z.null(), ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },
     },
     async (request, reply) => {
-      const { userId } = principalOf(request)
-      await inTransaction(db, (tx) =>
-        audit(tx, { actor: userId, action: 'user.logout', subjectType: 'user', subjectId: userId }),
-      )
-      closeSession(request, reply)
+      await closeSession(db, sessionOf(request), request, reply)
       return reply.status(204).send(null)
     },
   )

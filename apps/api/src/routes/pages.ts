@@ -1,24 +1,19 @@
 import { LoginRequest } from '@aduana/contracts/identity'
-import { ProblemError } from '@aduana/contracts/problems'
+import { PROBLEMS, ProblemError } from '@aduana/contracts/problems'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { ApiContext } from '../context.ts'
 import { indexPage, loginPage, STYLE } from '../pages/render.ts'
-import { wordsFor } from '../pages/words.ts'
-import type { FindUser } from '../users/find-user.ts'
-import { login } from '../users/login.ts'
-import type { LoginThrottle } from '../users/login-throttle.ts'
-import { closeSession, findSession, openSession } from '../users/session.ts'
+import { type Words, wordsFor } from '../pages/words.ts'
+import { sendRetryAfter } from '../plugins/problems.ts'
+import { type Logins, login } from '../users/login.ts'
+import { closeSession, findSession, openSession } from '../users/session-of-request.ts'
 
 const Next = z.object({ next: z.string().max(2000).optional() })
 const HIDDEN = { config: { access: 'public' }, schema: { hide: true } } as const
 
 /** The pages of the API itself: a login page, for Bull Board and the like, and an index. */
-export async function pageRoutes(
-  app: FastifyInstance,
-  { db }: ApiContext,
-  users: { throttle: LoginThrottle; findUser: FindUser },
-): Promise<void> {
+export async function pageRoutes(app: FastifyInstance, logins: Logins): Promise<void> {
+  const { db } = logins
   await app.register(async (scope) => {
     scope.addContentTypeParser(
       'application/x-www-form-urlencoded',
@@ -27,7 +22,7 @@ export async function pageRoutes(
     )
 
     scope.get('/', HIDDEN, async (request, reply) => {
-      const session = await findSession(app, users.findUser, request).catch(nobody)
+      const session = await findSession(app, db, request).catch(nobody)
       return html(reply, indexPage(wordsFor(request.headers['accept-language']), session?.principal.email))
     })
 
@@ -45,7 +40,8 @@ export async function pageRoutes(
     })
 
     scope.post('/logout', HIDDEN, async (request, reply) => {
-      closeSession(request, reply)
+      const session = await findSession(app, db, request).catch(nobody)
+      if (session) await closeSession(db, session, request, reply)
       return reply.redirect('/', 303)
     })
 
@@ -58,7 +54,7 @@ export async function pageRoutes(
     const form = LoginRequest.strip().safeParse(request.body)
     try {
       if (!form.success) throw new ProblemError('bad_credentials', 'E-mail and password are needed.')
-      return await login({ db, throttle: users.throttle }, { ...form.data, address: request.ip })
+      return await login(logins, { ...form.data, address: request.ip })
     } catch (error) {
       if (error instanceof ProblemError) return error
       throw error
@@ -73,11 +69,13 @@ function refuse(
   problem: ProblemError,
 ): FastifyReply {
   const words = wordsFor(request.headers['accept-language'])
-  const tooMany = problem.code === 'too_many_logins'
-  return html(
-    reply.status(tooMany ? 429 : 401),
-    loginPage(words, next, tooMany ? words.tooMany : words.wrong),
-  )
+  sendRetryAfter(reply, problem)
+  return html(reply.status(PROBLEMS[problem.code].status), loginPage(words, next, reasonOf(problem, words)))
+}
+
+function reasonOf({ code }: ProblemError, words: Words): string {
+  if (code === 'too_many_logins') return words.tooMany
+  return code === 'logins_busy' ? words.busy : words.wrong
 }
 
 function html(reply: FastifyReply, page: string): FastifyReply {

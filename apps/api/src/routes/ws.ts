@@ -4,16 +4,17 @@ import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { sessionOf } from '../plugins/access.ts'
 import { refuseForeignOrigin } from '../plugins/origin.ts'
-import type { FindUser } from '../users/find-user.ts'
-import { findSession, type Session } from '../users/session.ts'
+import { enterSession, findSession } from '../users/session-of-request.ts'
+import type { Session } from '../users/sessions.ts'
 import { attend } from '../ws/attend.ts'
 import type { Hub } from '../ws/hub.ts'
 import { burnTicket } from '../ws/tickets.ts'
+import type { SessionWatch } from '../ws/watch-sessions.ts'
 
 const MOST_SOCKETS_PER_USER = 20
 
 /** /ws: progress and state of jobs, live. Whoever may not enter is refused before the upgrade. */
-export function wsRoute(app: FastifyInstance, context: ApiContext, hub: Hub, findUser: FindUser): void {
+export function wsRoute(app: FastifyInstance, context: ApiContext, hub: Hub, sessions: SessionWatch): void {
   app.get(
     '/ws',
     {
@@ -33,19 +34,16 @@ export function wsRoute(app: FastifyInstance, context: ApiContext, hub: Hub, fin
         request.session = session
       },
     },
-    (socket, request) => attend(hub, socket, sessionOf(request), { findUser, logger: request.log }),
+    (socket, request) => attend(hub, socket, sessionOf(request), { sessions, logger: request.log }),
   )
 
   /** By a one-time ticket, or by a token in the header; never by the cookie, which browsers send from any page. */
   async function enter(request: FastifyRequest): Promise<Session> {
     const { ticket } = z.object({ ticket: z.string().optional() }).parse(request.query)
     if (ticket === undefined) {
-      if (request.headers.authorization !== undefined) return findSession(app, findUser, request)
+      if (request.headers.authorization !== undefined) return findSession(app, context.db, request)
       throw new ProblemError('unauthenticated', 'Ask POST /api/ws-ticket for a ticket and open /ws?ticket=….')
     }
-    const { userId, expiresAt } = await burnTicket(context.db, ticket)
-    const principal = await findUser(userId)
-    if (!principal) throw new ProblemError('unauthenticated', 'The account does not exist or is disabled.')
-    return { principal, expiresAt }
+    return enterSession(context.db, await burnTicket(context.db, ticket))
   }
 }

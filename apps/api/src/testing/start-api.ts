@@ -99,7 +99,7 @@ async function addUser(app: FastifyInstance, db: Database, url: string, role: Ro
     .values({ email, role, password_hash: await passwordHash })
     .returning('id')
     .executeTakeFirstOrThrow()
-  const { token } = issueToken(app, id)
+  const { token } = issueToken(app, { userId: id, sessionVersion: 1 })
   return {
     userId: id,
     email,

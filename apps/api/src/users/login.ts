@@ -1,43 +1,100 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
-import { type Database, inTransaction } from '@aduana/db/database'
-import { toPrincipal } from './find-user.ts'
-import type { LoginThrottle } from './login-throttle.ts'
-import { nobodysHash, passwordMatches } from './passwords.ts'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { type Account, readAccount } from './accounts.ts'
+import type { Attempt, Locks, LoginFailures } from './login-failures.ts'
+import { rememberNetwork } from './login-networks.ts'
+import { networkOf } from './networks.ts'
+import type { PasswordLine } from './password-line.ts'
+import { NO_PASSWORD, passwordMatches } from './passwords.ts'
+
+/** What checking passwords needs. */
+export interface Logins {
+  db: Database
+  failures: LoginFailures
+  line: PasswordLine
+}
+
+/** What somebody types in, and the address it comes from. */
+export interface Credentials {
+  email: string
+  password: string
+  address: string
+}
+
+/** Somebody who has proved to be the user, and the version of the user's sessions that a new one gets. */
+export interface LoggedIn {
+  principal: Principal
+  sessionVersion: number
+}
 
 /**
- * Check e-mail and password of a local user. Every attempt on an existing account is audited.
- * @throws ProblemError `bad_credentials` (the same for an unknown, a disabled and a mistyped account), `too_many_logins`
+ * Logs in a local user. Every attempt is audited.
+ * @throws ProblemError what `checkPassword` throws
  */
-export async function login(
-  context: { db: Database; throttle: LoginThrottle },
-  credentials: { email: string; password: string; address: string },
-): Promise<Principal> {
-  const email = credentials.email.toLowerCase()
-  context.throttle.attempt(email, credentials.address)
-  const row = await context.db
-    .selectFrom('users')
-    .selectAll()
-    .where('email', '=', email)
-    .where('disabled_at', 'is', null)
-    .executeTakeFirst()
-  const matches = await passwordMatches(credentials.password, row?.password_hash ?? (await nobodysHash()))
-  if (row)
-    await inTransaction(context.db, (tx) =>
-      audit(tx, {
-        actor: row.id,
-        action: matches ? 'user.login' : 'user.login_failed',
-        subjectType: 'user',
-        subjectId: row.id,
-        details: { address: credentials.address },
-      }),
-    )
-  if (!row || !matches)
+export async function login(logins: Logins, credentials: Credentials): Promise<LoggedIn> {
+  const account = await checkPassword(logins, credentials)
+  const network = networkOf(credentials.address)
+  await inTransaction(logins.db, async (tx) => {
+    await rememberNetwork(tx, account, network)
+    await auditLogin(tx, 'user.login', account, credentials.address)
+  })
+  return account
+}
+
+/**
+ * Checks e-mail and password. Only failures are counted, and each before the next hash from its line begins; so of many
+ * guesses at once no more than hashes run at once are made beyond the limit.
+ *
+ * While an account is locked for all networks, the right password is taken from networks where the user has logged in
+ * before. Any other attempt is answered in the same way, and takes the same work, whether the password is right or the
+ * account exists.
+ * @throws ProblemError `bad_credentials` (unknown, disabled and mistyped accounts alike), `too_many_logins`, `logins_busy`
+ */
+export async function checkPassword(
+  { db, failures, line }: Logins,
+  { email, password, address }: Credentials,
+): Promise<Account> {
+  const attempt: Attempt = { email: email.toLowerCase(), network: networkOf(address) }
+  refuseLocked(await failures.locks(attempt))
+  const account = await readAccount(db, attempt)
+  return line(attempt.network, async () => {
+    const locks = await failures.locks(attempt)
+    refuseLocked(locks)
+    const matches = await passwordMatches(password, account?.passwordHash ?? NO_PASSWORD)
+    if (account && matches && (locks.account === 0 || account.knownNetwork)) {
+      await failures.forget(attempt)
+      return account
+    }
+    await failures.add(attempt)
+    await inTransaction(db, (tx) => auditLogin(tx, 'user.login_failed', account, address))
+    if (locks.account > 0) throw tooMany(locks.account)
     throw new ProblemError(
       'bad_credentials',
       'The e-mail or the password is wrong, or the account is disabled.',
     )
-  context.throttle.succeeded(email, credentials.address)
-  return toPrincipal(row)
+  })
+}
+
+function refuseLocked({ account_network, network }: Locks): void {
+  const seconds = Math.max(account_network, network)
+  if (seconds > 0) throw tooMany(seconds)
+}
+
+function tooMany(retryAfterSeconds: number): ProblemError {
+  return new ProblemError('too_many_logins', 'Too many logins failed. Wait before you try again.', {
+    retryAfterSeconds,
+  })
+}
+
+function auditLogin(tx: Tx, action: string, account: Account | undefined, address: string): Promise<void> {
+  const id = account?.principal.userId
+  return audit(tx, {
+    actor: id ?? null,
+    action,
+    subjectType: 'user',
+    subjectId: id ?? 'unknown',
+    details: { address },
+  })
 }

@@ -8,8 +8,7 @@ const KEY_BYTES = 32
 /** Hash a password: `scrypt$N$r$p$salt$key`, salt and key in base64url. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16)
-  const key = await derive(password, salt, COST)
-  return ['scrypt', COST.N, COST.r, COST.p, salt.toString('base64url'), key.toString('base64url')].join('$')
+  return written(salt, await derive(password, salt, COST))
 }
 
 /** True when the password is the one that was hashed. Takes the same time for every wrong password. */
@@ -25,12 +24,11 @@ export async function passwordMatches(password: string, hash: string): Promise<b
   return found.length === expected.length && timingSafeEqual(found, expected)
 }
 
-let nobody: Promise<string> | undefined
+/** A hash that no password has: compared when there is no user, so that the answer takes as much work. */
+export const NO_PASSWORD = written(randomBytes(16), randomBytes(KEY_BYTES))
 
-/** The hash of a password that nobody has: compared when there is no user, so that the answer takes as long. */
-export function nobodysHash(): Promise<string> {
-  nobody ??= hashPassword(randomBytes(24).toString('base64url'))
-  return nobody
+function written(salt: Buffer, key: Buffer): string {
+  return ['scrypt', COST.N, COST.r, COST.p, salt.toString('base64url'), key.toString('base64url')].join('$')
 }
 
 function derive(password: string, salt: Buffer, cost: ScryptOptions): Promise<Buffer> {

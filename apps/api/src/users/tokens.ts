@@ -1,12 +1,13 @@
 import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import type { SessionKey } from './sessions.ts'
 
 const ISSUER = 'aduana'
 const AUDIENCE = 'aduana-api'
 
-/** What a token that was checked says. */
-const Claims = z.object({ sub: z.uuid(), exp: z.int() })
+/** What a token that was checked says: the user, the session and its version, and the end. */
+const Claims = z.object({ sub: z.uuid(), jti: z.uuid(), ver: z.int().positive(), exp: z.int() })
 
 /** The options of @fastify/jwt: one algorithm, our issuer and audience, and no token that lives for ever. */
 export function tokenOptions(secret: string, minutes: number) {
@@ -17,23 +18,27 @@ export function tokenOptions(secret: string, minutes: number) {
       algorithms: ['HS256' as const],
       allowedIss: ISSUER,
       allowedAud: AUDIENCE,
-      requiredClaims: ['sub', 'exp', 'iss', 'aud'],
+      requiredClaims: ['sub', 'jti', 'ver', 'exp', 'iss', 'aud'],
     },
   }
 }
 
-/** Issue a token for a user. */
-export function issueToken(app: FastifyInstance, userId: string): { token: string; expiresAt: Date } {
-  const token = app.jwt.sign({ sub: userId, jti: crypto.randomUUID() })
+/** Issues a token that begins a session of a user. */
+export function issueToken(
+  app: FastifyInstance,
+  user: { userId: string; sessionVersion: number },
+): { token: string; expiresAt: Date } {
+  const token = app.jwt.sign({ sub: user.userId, jti: crypto.randomUUID(), ver: user.sessionVersion })
   return { token, expiresAt: readToken(app, token).expiresAt }
 }
 
-/** Check a token. @throws ProblemError `token_expired` or `unauthenticated` */
-export function readToken(app: FastifyInstance, token: string): { userId: string; expiresAt: Date } {
+/** Returns what a token says that is signed by us and has not expired. @throws ProblemError `token_expired` or `unauthenticated` */
+export function readToken(app: FastifyInstance, token: string): SessionKey {
   const claims = Claims.safeParse(verified(app, token))
   if (!claims.success)
     throw new ProblemError('unauthenticated', 'The token is not one of ours. Log in again.')
-  return { userId: claims.data.sub, expiresAt: new Date(claims.data.exp * 1000) }
+  const { sub, jti, ver, exp } = claims.data
+  return { userId: sub, sessionId: jti, version: ver, expiresAt: new Date(exp * 1000) }
 }
 
 function verified(app: FastifyInstance, token: string): unknown {

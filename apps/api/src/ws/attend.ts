@@ -2,10 +2,10 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { ClientMessage } from '@aduana/contracts/progress'
 import type { FastifyBaseLogger } from 'fastify'
 import type { RawData, WebSocket } from 'ws'
-import type { FindUser } from '../users/find-user.ts'
-import type { Session } from '../users/session.ts'
+import type { Session } from '../users/sessions.ts'
 import { createFollower, type Follower } from './follower.ts'
 import type { Hub } from './hub.ts'
+import type { SessionWatch } from './watch-sessions.ts'
 
 const HEARTBEAT_MS = 25_000
 const MOST_SUBSCRIPTIONS = 200
@@ -17,7 +17,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 export const SESSION_ENDED = 4401
 
 export interface AttendOptions {
-  findUser: FindUser
+  sessions: SessionWatch
   logger: FastifyBaseLogger
   heartbeatMs?: number
 }
@@ -29,19 +29,20 @@ export function attend(hub: Hub, socket: WebSocket, session: Session, options: A
   let budget = MOST_MESSAGES_PER_BEAT
   let turn = Promise.resolve()
 
-  const beat = async () => {
+  const beat = () => {
     budget = MOST_MESSAGES_PER_BEAT
     if (!follower.alive) return socket.terminate()
     follower.alive = false
     socket.ping()
     follower.send({ type: 'heartbeat' })
-    const principal = await options.findUser(session.principal.userId)
-    if (principal) follower.principal = principal
-    else socket.close(SESSION_ENDED, 'the account is disabled')
   }
-  const heart = setInterval(() => {
-    beat().catch((error: unknown) => options.logger.warn({ event: 'ws.beat_failed', err: error }))
-  }, options.heartbeatMs ?? HEARTBEAT_MS)
+  const heart = setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS)
+  const unwatch = options.sessions.watch(session, {
+    refreshed: (principal) => {
+      follower.principal = principal
+    },
+    ended: () => socket.close(SESSION_ENDED, 'the session has ended'),
+  })
   const remaining = Math.max(0, session.expiresAt.getTime() - Date.now())
   const end = setTimeout(
     () => socket.close(SESSION_ENDED, 'the login has expired'),
@@ -65,6 +66,7 @@ export function attend(hub: Hub, socket: WebSocket, session: Session, options: A
   socket.on('close', () => {
     clearInterval(heart)
     clearTimeout(end)
+    unwatch()
     hub.leave(follower)
   })
 }

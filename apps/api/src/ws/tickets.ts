@@ -2,26 +2,25 @@ import { createHash, randomBytes } from 'node:crypto'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
-import type { Session } from '../users/session.ts'
+import type { SessionKey } from '../users/sessions.ts'
 
 const LIFETIME_SECONDS = 30
 
-/**
- * Issue a key that opens one WebSocket within half a minute. Only its hash is stored. The end of the session is part
- * of the ticket, and so of the hash: nobody can move it.
- */
+/** Issues a key that opens one WebSocket for a session within half a minute. Only its hash is stored. */
 export async function issueTicket(
   db: Database,
-  session: Session,
+  session: SessionKey,
 ): Promise<{ ticket: string; expiresAt: string }> {
-  const sessionEnd = Math.floor(session.expiresAt.getTime() / 1000)
-  const ticket = `${randomBytes(32).toString('base64url')}.${sessionEnd}`
+  const ticket = randomBytes(32).toString('base64url')
   await db.deleteFrom('ws_tickets').where('expires_at', '<', sql<Date>`now()`).execute()
   const { expires_at } = await db
     .insertInto('ws_tickets')
     .values({
       ticket_hash: hashOf(ticket),
-      user_id: session.principal.userId,
+      user_id: session.userId,
+      session_id: session.sessionId,
+      session_version: session.version,
+      session_expires_at: session.expiresAt,
       expires_at: sql<Date>`now() + make_interval(secs => ${LIFETIME_SECONDS})`,
     })
     .returning('expires_at')
@@ -29,16 +28,27 @@ export async function issueTicket(
   return { ticket, expiresAt: expires_at.toISOString() }
 }
 
-/** Use a ticket up. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
-export async function burnTicket(db: Database, ticket: string): Promise<{ userId: string; expiresAt: Date }> {
+/** Uses a ticket up, and returns whose session it is for. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
+export async function burnTicket(db: Database, ticket: string): Promise<SessionKey> {
   const burnt = await db
     .deleteFrom('ws_tickets')
     .where('ticket_hash', '=', hashOf(ticket))
-    .returning(['user_id', sql<boolean>`expires_at > now()`.as('fresh')])
+    .returning([
+      'user_id',
+      'session_id',
+      'session_version',
+      'session_expires_at',
+      sql<boolean>`expires_at > now()`.as('fresh'),
+    ])
     .executeTakeFirst()
   if (!burnt?.fresh)
     throw new ProblemError('unauthenticated', 'The ticket is unknown, used or too old. Ask for a new one.')
-  return { userId: burnt.user_id, expiresAt: new Date(Number(ticket.split('.')[1]) * 1000) }
+  return {
+    userId: burnt.user_id,
+    sessionId: burnt.session_id,
+    version: burnt.session_version,
+    expiresAt: burnt.session_expires_at,
+  }
 }
 
 function hashOf(ticket: string): string {

@@ -12,6 +12,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
     { tenant: 'x'.repeat(100) },
     { email: 'a@b' },
   ],
+  login_failures: [...each('kind', ['account_network', 'network']), { slot: 0 }, { slot: 16383 }],
   dataset_versions: [{ version: 2147483647 }],
   jobs: [
     ...each('type', ['import', 'sync', 'replay', 'undo', 'export', 'integrity-check']),

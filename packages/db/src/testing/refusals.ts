@@ -29,10 +29,27 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     ],
     users_role_check: [{ role: 'king' }],
     users_tenant_check: [{ tenant: '' }, { tenant: 'x'.repeat(101) }],
+    users_session_version_check: [{ session_version: 0 }],
   },
   ws_tickets: {
     ws_tickets_pkey: [{ ticket_hash: sha(1) }],
     ws_tickets_user_id_fkey: [{ user_id: NOWHERE }],
+  },
+  ended_sessions: {
+    ended_sessions_pkey: [{ id: id('user', 1) }],
+    ended_sessions_user_id_fkey: [{ user_id: NOWHERE }],
+  },
+  login_failures: {
+    login_failures_pkey: [{ slot: 1 }],
+    login_failures_kind_check: [{ kind: 'planet' }],
+    login_failures_slot_check: [{ slot: -1 }, { slot: 16384 }],
+    login_failures_key_check: [{ key: Buffer.alloc(31) }, { key: Buffer.alloc(33) }],
+    login_failures_failures_check: [{ failures: 0 }],
+  },
+  login_networks: {
+    login_networks_pkey: [{ network: '192.0.2.1' }],
+    login_networks_user_id_fkey: [{ user_id: NOWHERE }],
+    login_networks_network_check: [{ network: '' }, { network: 'x'.repeat(65) }],
   },
   datasets: {
     datasets_pkey: [{ id: id('dataset', 1) }],

@@ -1,48 +1,58 @@
-import type { Principal } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
+import type { Database } from '@aduana/db/database'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { FindUser } from './find-user.ts'
+import type { LoggedIn } from './login.ts'
+import { endSession, findPrincipals, type Session, type SessionKey } from './sessions.ts'
 import { issueToken, readToken } from './tokens.ts'
 
 /** The cookie that carries the token of a browser. */
 export const SESSION_COOKIE = 'aduana_session'
 
-/** Who is logged in, and until when. */
-export interface Session {
-  principal: Principal
-  expiresAt: Date
-}
-
-/** Issue a token for `principal` and also set it as a cookie that no script can read. */
+/** Issues a token for a user who has proved to be one, and also sets it as a cookie that no script can read. */
 export function openSession(
   app: FastifyInstance,
   request: FastifyRequest,
   reply: FastifyReply,
-  principal: Principal,
+  user: LoggedIn,
 ): { token: string; expiresAt: Date } {
-  const issued = issueToken(app, principal.userId)
+  const { userId } = user.principal
+  const issued = issueToken(app, { userId, sessionVersion: user.sessionVersion })
   reply.setCookie(SESSION_COOKIE, issued.token, { ...cookieOptions(request), expires: issued.expiresAt })
   return issued
 }
 
-/** Take the cookie away. */
-export function closeSession(request: FastifyRequest, reply: FastifyReply): void {
+/** Ends a session everywhere, and takes the cookie away. */
+export async function closeSession(
+  db: Database,
+  session: Session,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  await endSession(db, session)
   reply.clearCookie(SESSION_COOKIE, cookieOptions(request))
 }
 
 /**
- * The session of a request: a token in the Authorization header, or else in the cookie.
+ * Returns the session of a request: by a token in the Authorization header, or else in the cookie. The account and the
+ * session are read anew for each request.
  * @throws ProblemError `unauthenticated` or `token_expired`
  */
 export async function findSession(
   app: FastifyInstance,
-  findUser: FindUser,
+  db: Database,
   request: FastifyRequest,
 ): Promise<Session> {
-  const { userId, expiresAt } = readToken(app, tokenOf(request))
-  const principal = await findUser(userId)
-  if (!principal) throw new ProblemError('unauthenticated', 'The account does not exist or is disabled.')
-  return { principal, expiresAt }
+  return enterSession(db, readToken(app, tokenOf(request)))
+}
+
+/** Returns a session that is still good. @throws ProblemError `unauthenticated` */
+export async function enterSession(db: Database, key: SessionKey): Promise<Session> {
+  const principal = (await findPrincipals(db, [key])).get(key.sessionId)
+  if (principal) return { ...key, principal }
+  throw new ProblemError(
+    'unauthenticated',
+    'The session has ended: by logging out, a new password, or because the account is disabled. Log in again.',
+  )
 }
 
 function tokenOf(request: FastifyRequest): string {

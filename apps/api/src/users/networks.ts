@@ -1,0 +1,40 @@
+import { isIPv4, isIPv6 } from 'node:net'
+
+/** What every address that cannot be read counts as. */
+const UNREADABLE = 'unreadable'
+
+/**
+ * Returns the network that an address is counted as: an IPv4 address itself, and the /64 of an IPv6 address, because one
+ * customer of a provider holds at least that. An IPv4 address that is mapped into IPv6 is the IPv4 address.
+ */
+export function networkOf(address: string): string {
+  if (isIPv4(address)) return address
+  const plain = address.split('%', 1)[0] ?? ''
+  if (!isIPv6(plain)) return UNREADABLE
+  const groups = groupsOf(plain)
+  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff
+  if (mapped)
+    return groups
+      .slice(6)
+      .flatMap((group) => [group >> 8, group & 0xff])
+      .join('.')
+  return `${groups
+    .slice(0, 4)
+    .map((group) => group.toString(16))
+    .join(':')}::/64`
+}
+
+/** The eight groups of an IPv6 address. */
+function groupsOf(address: string): number[] {
+  // The URL parser writes any form in hexadecimal groups, with one "::" at most.
+  const text = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  const [left = '', right] = text.split('::')
+  const before = hexadecimals(left)
+  if (right === undefined) return before
+  const after = hexadecimals(right)
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after]
+}
+
+function hexadecimals(text: string): number[] {
+  return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16))
+}

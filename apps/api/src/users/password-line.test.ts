@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import { createPasswordLine } from './password-line.ts'
+
+/** Work that ends when it is told to, in a line with these limits. */
+function staged(atOnce: number, waiting: number) {
+  const line = createPasswordLine({ atOnce, waiting })
+  const running: { name: string; end: () => void }[] = []
+  const begun: string[] = []
+  const refused: string[] = []
+  const ended: Promise<void>[] = []
+  const settle = () => new Promise((resolve) => setImmediate(resolve))
+  return {
+    begun,
+    refused,
+    running,
+    add: async (network: string, name: string) => {
+      const work = () =>
+        new Promise<void>((end) => {
+          begun.push(name)
+          running.push({ name, end })
+        })
+      ended.push(line(network, work).catch(() => void refused.push(name)))
+      await settle()
+    },
+    end: async () => {
+      running.shift()?.end()
+      await settle()
+    },
+    all: () => Promise.all(ended),
+  }
+}
+
+test('no more passwords are hashed at once than may be, and the rest in their order', async () => {
+  const line = staged(2, 10)
+  for (const name of ['a', 'b', 'c', 'd']) await line.add('one', name)
+  expect(line.begun).toEqual(['a', 'b'])
+  await line.end()
+  expect(line.begun).toEqual(['a', 'b', 'c'])
+  while (line.running.length > 0) await line.end()
+  await line.all()
+  expect(line.begun).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('work that fails gives its place back', async () => {
+  const line = createPasswordLine({ atOnce: 1, waiting: 1 })
+  await expect(line('one', () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+  expect(await line('one', async () => 'yes')).toBe('yes')
+})
+
+test('a network that floods does not keep another waiting', async () => {
+  const line = staged(1, 10)
+  for (let n = 0; n < 8; n++) await line.add('flood', `flood ${n}`)
+  await line.add('lone', 'lone')
+  await line.end()
+  await line.end()
+  expect(line.begun).toEqual(['flood 0', 'flood 1', 'lone'])
+  while (line.running.length > 0) await line.end()
+  await line.all()
+})
+
+test('when the line is full, the network that fills it is refused, and is told when to come again', async () => {
+  const line = staged(1, 3)
+  for (let n = 0; n < 6; n++) await line.add('flood', `flood ${n}`)
+  expect(line.refused).toEqual(['flood 4', 'flood 5'])
+  await line.add('lone', 'lone')
+  expect(line.refused).toEqual(['flood 4', 'flood 5', 'flood 3'])
+  while (line.running.length > 0) await line.end()
+  await line.all()
+  expect(line.begun).toContain('lone')
+
+  const full = createPasswordLine({ atOnce: 0, waiting: 0 })
+  await expect(full('one', async () => undefined)).rejects.toMatchObject({
+    code: 'logins_busy',
+    extra: { retryAfterSeconds: expect.any(Number) },
+  })
+})
