@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { type LoginOptions, loginCommand } from './commands/login.ts'
+import { passwordCommand } from './commands/password.ts'
 import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
 import { EXIT, exitCodeHelp } from './exit-codes.ts'
 import { Interrupted, type Io } from './io.ts'
@@ -13,6 +14,7 @@ const ENVIRONMENT = `Environment:
   ADUANA_URL                       where the API is (http://127.0.0.1:3000)
   ADUANA_TOKEN                     a token to use in place of a stored login
   ADUANA_EMAIL, ADUANA_PASSWORD    a login to use in place of a stored one
+  ADUANA_NEW_PASSWORD              what aduana password changes it to, where there is no terminal
   XDG_CONFIG_HOME                  where the login is stored (~/.config)`
 
 /** Run the program with the arguments after its name. Resolves with the code to exit with; never rejects. */
@@ -54,6 +56,11 @@ function describeProgram(io: Io, exitWith: ExitWith): Command {
     .option('--email <email>')
     .option('--password <password>', 'asked for if not given; other users of this machine can see it here')
     .action(async (options: LoginOptions) => exitWith(await loginCommand(io, options)))
+
+  program
+    .command('password')
+    .description('change your password; ends all other logins of yours')
+    .action(async () => exitWith(await passwordCommand(io)))
 
   describeImports(program, io, exitWith)
   describeDatasets(program, io, exitWith)

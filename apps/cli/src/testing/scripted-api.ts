@@ -4,6 +4,7 @@ import { type Captured, runCaptured } from './run-captured.ts'
 
 /** A server that answers as it is told, and the command line that speaks to it. */
 export interface ScriptedApi {
+  url: string
   /** What it was asked since `forget`: method, path, condition if it has one, and body. */
   asked(): readonly string[]
   /** What it answers for a path from now on; 404 for paths of which nothing is said. */
@@ -30,6 +31,7 @@ export async function openScriptedApi(): Promise<ScriptedApi> {
   const address = server.address()
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
   return {
+    url,
     asked: () => asked,
     answer: (path, body, status = 200) => void answers.set(path, { status, body }),
     forget: () => {
