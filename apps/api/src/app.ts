@@ -39,6 +39,7 @@ import type { Logins } from './users/login.ts'
 import { createLoginFailures } from './users/login-failures.ts'
 import { createPasswordLine } from './users/password-line.ts'
 import { findSession } from './users/session-of-request.ts'
+import { createFindPrincipal } from './users/sessions.ts'
 import { tokenOptions } from './users/tokens.ts'
 import { closeSockets } from './ws/close-sockets.ts'
 import { createHub, type Hub } from './ws/hub.ts'
@@ -81,6 +82,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   const failures = createLoginFailures(db, settings.ADUANA_JWT_SECRET)
   const logins: Logins = { db, failures, line: createPasswordLine() }
+  const findPrincipal = createFindPrincipal(db)
   const takeImport = importTaker(app, context)
   const hub = createHub(context)
   app.decorate('hub', hub)
@@ -95,7 +97,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   registerWithoutRoute(app, logger, answering)
   await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
   registerAccess(app, {
-    authenticate: (request) => findSession(app, db, request),
+    authenticate: (request) => findSession(app, findPrincipal, request),
     origins: settings.ADUANA_ORIGINS,
   })
   await app.register(multipart, { throwFileSizeLimit: false })
@@ -124,8 +126,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     refusedMessageRoutes(routes, context)
     dailyMetricsRoute(routes, context)
     figuresRoute(routes, registry)
-    wsRoute(routes, context, hub, sessions)
-    await pageRoutes(routes, logins)
+    wsRoute(routes, context, { hub, sessions, findPrincipal })
+    await pageRoutes(routes, logins, findPrincipal)
   })
   return app
 }

@@ -55,7 +55,7 @@ export function registerAccess(app: FastifyInstance, options: AccessOptions): vo
       await letIn(request, options)
     } catch (error) {
       // Not thrown: a plugin that brings an error handler of its own would answer in its own words.
-      return refuse(request, reply, toProblem(error))
+      return refuse(request, reply, error)
     }
   })
 }
@@ -105,12 +105,13 @@ function refuseForgery(request: FastifyRequest, origins: readonly string[]): voi
   if (!safe && request.headers.authorization === undefined) refuseForeignOrigin(request, origins)
 }
 
-function refuse(request: FastifyRequest, reply: FastifyReply, problem: ProblemError): FastifyReply {
+function refuse(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+  const problem = toProblem(error)
   const person = request.routeOptions.config.page === true && request.headers.accept?.includes('text/html')
   if (person && (problem.code === 'unauthenticated' || problem.code === 'token_expired'))
     return reply.redirect(`/login?next=${encodeURIComponent(request.url)}`)
   if (problem.code === 'internal' || problem.code === 'unavailable')
-    request.log.error({ event: 'http.access_not_decided', problem: problem.code })
+    request.log.error({ event: 'http.access_not_decided', err: error })
   return sendProblem(request, reply, problem)
 }
 

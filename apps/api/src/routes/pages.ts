@@ -7,12 +7,17 @@ import { type Words, wordsFor } from '../pages/words.ts'
 import { sendRetryAfter } from '../plugins/problems.ts'
 import { type Logins, login } from '../users/login.ts'
 import { closeSession, findSession, openSession } from '../users/session-of-request.ts'
+import type { FindPrincipal } from '../users/sessions.ts'
 
 const Next = z.object({ next: z.string().max(2000).optional() })
 const HIDDEN = { config: { access: 'public' }, schema: { hide: true } } as const
 
 /** The pages of the API itself: a login page, for Bull Board and the like, and an index. */
-export async function pageRoutes(app: FastifyInstance, logins: Logins): Promise<void> {
+export async function pageRoutes(
+  app: FastifyInstance,
+  logins: Logins,
+  findPrincipal: FindPrincipal,
+): Promise<void> {
   const { db } = logins
   await app.register(async (scope) => {
     scope.addContentTypeParser(
@@ -22,7 +27,7 @@ export async function pageRoutes(app: FastifyInstance, logins: Logins): Promise<
     )
 
     scope.get('/', HIDDEN, async (request, reply) => {
-      const session = await findSession(app, db, request).catch(nobody)
+      const session = await findSession(app, findPrincipal, request).catch(nobody)
       return html(reply, indexPage(wordsFor(request.headers['accept-language']), session?.principal.email))
     })
 
@@ -40,7 +45,7 @@ export async function pageRoutes(app: FastifyInstance, logins: Logins): Promise<
     })
 
     scope.post('/logout', HIDDEN, async (request, reply) => {
-      const session = await findSession(app, db, request).catch(nobody)
+      const session = await findSession(app, findPrincipal, request).catch(nobody)
       if (session) await closeSession(db, session, request, reply)
       return reply.redirect('/', 303)
     })

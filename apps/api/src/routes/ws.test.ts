@@ -114,6 +114,23 @@ describe('the upgrade', () => {
   })
 })
 
+test('of sockets that one user opens at the same time no more than twenty stay open', async () => {
+  const user = await api.addUser('viewer')
+  const headers = { authorization: `Bearer ${user.token}` }
+  const sockets = Array.from({ length: 40 }, () => new WebSocket(ws, { headers }))
+  let settled = 0
+  for (const socket of sockets) {
+    socket.on('error', () => socket.terminate())
+    socket.once('close', () => {
+      settled += 1
+    })
+  }
+  await until(() => settled === 20, { what: 'twenty are refused or closed' })
+  const open = [...api.hub.followers()].filter(({ principal }) => principal.userId === user.userId)
+  expect(open).toHaveLength(20)
+  for (const socket of sockets) socket.terminate()
+})
+
 describe('a subscription', () => {
   test('brings the snapshot, then progress and states with rising numbers', async () => {
     const id = await startJob()

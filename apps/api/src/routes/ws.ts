@@ -5,7 +5,7 @@ import type { ApiContext } from '../context.ts'
 import { sessionOf } from '../plugins/access.ts'
 import { refuseForeignOrigin } from '../plugins/origin.ts'
 import { enterSession, findSession } from '../users/session-of-request.ts'
-import type { Session } from '../users/sessions.ts'
+import type { FindPrincipal, Session } from '../users/sessions.ts'
 import { attend } from '../ws/attend.ts'
 import type { Hub } from '../ws/hub.ts'
 import { burnTicket } from '../ws/tickets.ts'
@@ -14,7 +14,13 @@ import type { SessionWatch } from '../ws/watch-sessions.ts'
 const MOST_SOCKETS_PER_USER = 20
 
 /** /ws: progress and state of jobs, live. Whoever may not enter is refused before the upgrade. */
-export function wsRoute(app: FastifyInstance, context: ApiContext, hub: Hub, sessions: SessionWatch): void {
+export function wsRoute(
+  app: FastifyInstance,
+  context: ApiContext,
+  live: { hub: Hub; sessions: SessionWatch; findPrincipal: FindPrincipal },
+): void {
+  const { hub, sessions, findPrincipal } = live
+
   app.get(
     '/ws',
     {
@@ -25,25 +31,32 @@ export function wsRoute(app: FastifyInstance, context: ApiContext, hub: Hub, ses
         if (!request.ws) throw new ProblemError('bad_request', 'This address speaks WebSocket only.')
         refuseForeignOrigin(request, context.settings.ADUANA_ORIGINS)
         const session = await enter(request)
-        const open = [...hub.followers()].filter((one) => one.principal.userId === session.principal.userId)
-        if (open.length >= MOST_SOCKETS_PER_USER)
-          throw new ProblemError(
-            'too_many_sockets',
-            `${open.length} WebSockets of yours are open. Close some.`,
-          )
+        const open = openSockets(session.userId)
+        if (open >= MOST_SOCKETS_PER_USER)
+          throw new ProblemError('too_many_sockets', `${open} WebSockets of yours are open. Close some.`)
         request.session = session
       },
     },
-    (socket, request) => attend(hub, socket, sessionOf(request), { sessions, logger: request.log }),
+    (socket, request) => {
+      const session = sessionOf(request)
+      // Several may have been let in before the first of them was open.
+      if (openSockets(session.userId) >= MOST_SOCKETS_PER_USER)
+        return socket.close(1008, 'too many WebSockets of this user are open')
+      attend(hub, socket, session, { sessions, logger: request.log })
+    },
   )
+
+  function openSockets(userId: string): number {
+    return [...hub.followers()].filter(({ principal }) => principal.userId === userId).length
+  }
 
   /** By a one-time ticket, or by a token in the header; never by the cookie, which browsers send from any page. */
   async function enter(request: FastifyRequest): Promise<Session> {
     const { ticket } = z.object({ ticket: z.string().optional() }).parse(request.query)
     if (ticket === undefined) {
-      if (request.headers.authorization !== undefined) return findSession(app, context.db, request)
+      if (request.headers.authorization !== undefined) return findSession(app, findPrincipal, request)
       throw new ProblemError('unauthenticated', 'Ask POST /api/ws-ticket for a ticket and open /ws?ticket=….')
     }
-    return enterSession(context.db, await burnTicket(context.db, ticket))
+    return enterSession(findPrincipal, await burnTicket(context.db, ticket))
   }
 }

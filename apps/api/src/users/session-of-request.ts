@@ -2,7 +2,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { Database } from '@aduana/db/database'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { LoggedIn } from './login.ts'
-import { endSession, findPrincipals, type Session, type SessionKey } from './sessions.ts'
+import { endSession, type FindPrincipal, type Session, type SessionKey } from './sessions.ts'
 import { issueToken, readToken } from './tokens.ts'
 
 /** The cookie that carries the token of a browser. */
@@ -39,15 +39,15 @@ export async function closeSession(
  */
 export async function findSession(
   app: FastifyInstance,
-  db: Database,
+  findPrincipal: FindPrincipal,
   request: FastifyRequest,
 ): Promise<Session> {
-  return enterSession(db, readToken(app, tokenOf(request)))
+  return enterSession(findPrincipal, readToken(app, tokenOf(request)))
 }
 
 /** Returns a session that is still good. @throws ProblemError `unauthenticated` */
-export async function enterSession(db: Database, key: SessionKey): Promise<Session> {
-  const principal = (await findPrincipals(db, [key])).get(key.sessionId)
+export async function enterSession(findPrincipal: FindPrincipal, key: SessionKey): Promise<Session> {
+  const principal = await findPrincipal(key)
   if (principal) return { ...key, principal }
   throw new ProblemError(
     'unauthenticated',

@@ -44,6 +44,33 @@ export async function findPrincipals(
   return new Map(rows.map((row) => [row.session_id, toPrincipal(row)]))
 }
 
+/** Returns the user of a session as it is now, undefined when it has ended. */
+export type FindPrincipal = (key: SessionKey) => Promise<Principal | undefined>
+
+/**
+ * Looks sessions up for requests. Those that come while one query is under way are asked about together in the next: so
+ * each is answered by what was committed after it came, and many at once cost few queries.
+ */
+export function createFindPrincipal(db: Database): FindPrincipal {
+  let next: { keys: SessionKey[]; principals: Promise<Map<string, Principal>> } | undefined
+  let underWay: Promise<unknown> = Promise.resolve()
+  const begin = () => {
+    const keys: SessionKey[] = []
+    const principals = underWay.then(() => {
+      next = undefined
+      return findPrincipals(db, keys)
+    })
+    // Those who asked are told of an error; the next query is asked all the same.
+    underWay = principals.catch(() => undefined)
+    return { keys, principals }
+  }
+  return async (key) => {
+    next ??= begin()
+    next.keys.push(key)
+    return (await next.principals).get(key.sessionId)
+  }
+}
+
 /** Ends a session: its token is refused from now on, everywhere. Ending it again changes nothing. */
 export async function endSession(db: Database, { sessionId, userId, expiresAt }: SessionKey): Promise<void> {
   await inTransaction(db, async (tx) => {
