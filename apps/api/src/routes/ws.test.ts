@@ -6,6 +6,7 @@ import { type ProgressUpdate, sequence } from '@aduana/contracts/progress'
 import { inTransaction } from '@aduana/db/database'
 import { changeJob, type JobChange } from '@aduana/jobs/transitions'
 import { until } from '@aduana/testkit/until'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { importForm, productionFile } from '../testing/multipart.ts'
@@ -117,14 +118,25 @@ describe('the upgrade', () => {
 test('of sockets that one user opens at the same time no more than twenty stay open', async () => {
   const user = await api.addUser('viewer')
   const headers = { authorization: `Bearer ${user.token}` }
-  const sockets = Array.from({ length: 40 }, () => new WebSocket(ws, { headers }))
-  let settled = 0
-  for (const socket of sockets) {
-    socket.on('error', () => socket.terminate())
-    socket.once('close', () => {
-      settled += 1
-    })
+  let [asked, settled] = [0, 0]
+  const count = () => {
+    asked += 1
   }
+  api.app.server.on('upgrade', count)
+  // None is let in before all have asked.
+  const sockets = await inTransaction(api.db, async (tx) => {
+    await sql`lock table users`.execute(tx)
+    const opening = Array.from({ length: 40 }, () => new WebSocket(ws, { headers }))
+    for (const socket of opening) {
+      socket.on('error', () => socket.terminate())
+      socket.once('close', () => {
+        settled += 1
+      })
+    }
+    await until(() => asked === 40, { what: 'all have asked' })
+    return opening
+  })
+  api.app.server.off('upgrade', count)
   await until(() => settled === 20, { what: 'twenty are refused or closed' })
   const open = [...api.hub.followers()].filter(({ principal }) => principal.userId === user.userId)
   expect(open).toHaveLength(20)
