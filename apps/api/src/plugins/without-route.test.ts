@@ -261,3 +261,15 @@ test('an answer that has begun is not continued with another when the parser fai
   expect(text).toMatch(/^HTTP\/1.1 200/)
   expect(text).not.toContain('problem+json')
 })
+
+test('a client that resets the connection on which it is refused harms nobody else', async () => {
+  for (const bytes of [`CONNECT a:1 HTTP/1.1\r\n${close}\r\n`, 'no HTTP\r\n\r\n', upgrade('short')]) {
+    const refused = connect(Number(new URL(api.url).port), '127.0.0.1')
+    refused.on('error', () => refused.destroy())
+    await once(refused, 'connect')
+    refused.write(bytes)
+    refused.resetAndDestroy()
+    await once(refused, 'close')
+    expect((await fetch(`${api.url}/health/live`)).status).toBe(200)
+  }
+})

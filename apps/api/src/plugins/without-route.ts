@@ -113,6 +113,8 @@ function answerOn(
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   about.logger.info({ event: 'http.malformed', status: document.status, problem: document.code, reqId: id })
+  // Node has taken its own listener away: without one an end that resets would end the process.
+  socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}\r\n${lines.join('')}\r\n${body}`)
 }
