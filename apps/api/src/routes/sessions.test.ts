@@ -25,7 +25,7 @@ beforeAll(async () => {
     ADUANA_JWT_SECRET: settings.ADUANA_JWT_SECRET,
     PORT: '0',
   })
-  await other.untilLogged('api.ready')
+  await other.untilLogged('api.ready', 45_000)
   otherUrl = /"address":"(http:[^"]+)"/.exec(other.lines.join('\n'))?.[1] ?? ''
 })
 afterAll(async () => {
