@@ -24,6 +24,14 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
+/** The time by the clock of the database. */
+export async function databaseTime(db: Database): Promise<Date> {
+  const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
+  const [row] = rows.rows
+  if (!row) throw new Error('the database did not tell the time')
+  return row.now
+}
+
 /** Settings that tell the policies for whom is read. A missing list means all (`*`), an empty list none. */
 function scopeSetting(list: readonly string[] | null): string {
   if (list === null) return '*'

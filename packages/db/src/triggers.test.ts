@@ -145,3 +145,46 @@ describe('the version of a user’s sessions', () => {
     },
   )
 })
+
+describe('the retention removes an event', () => {
+  const OLD = { age: '8 days', job_id: null, outbound: false, sent: false }
+  const remove =
+    (event: Partial<typeof OLD> | { job_id: string }, said = 'on') =>
+    async () => {
+      const { age, job_id, outbound, sent } = { ...OLD, ...event }
+      await graph.client.query(
+        `insert into event_log (event_key, type, job_id, body, occurred_at, outbound, sent_at)
+       values ('removed', 'a', $1, '{}', now() - $2::interval, $3, case when $4 then now() end)`,
+        [job_id, age, outbound, sent],
+      )
+      await graph.client.query(`select set_config('aduana.retention', $1, true)`, [said])
+      return graph.client.query(`delete from event_log where event_key = 'removed'`)
+    }
+
+  test.each([
+    ['that is a week old', {}],
+    ['that has been sent', { outbound: true, sent: true }],
+  ])('%s', async (_, event) => {
+    expect((await graph.undone(remove(event))).rowCount).toBe(1)
+  })
+
+  test('of a job that has ended', async () => {
+    const removed = await graph.undone(async () => {
+      await graph.client.query(
+        `update jobs set status = 'CANCELLED', waiting_for = null, completed_at = now() where id = $1`,
+        [id('job', 1)],
+      )
+      return remove({ job_id: id('job', 1) })()
+    })
+    expect(removed.rowCount).toBe(1)
+  })
+
+  test.each([
+    ['that is younger', { age: '6 days 23 hours' }, 'on'],
+    ['that has not been sent', { outbound: true }, 'on'],
+    ['of a job that has not ended', { job_id: id('job', 1) }, 'on'],
+    ['without saying who it is', {}, ''],
+  ])('not %s', async (_, event, said) => {
+    expect((await graph.refused(remove(event, said)))?.code).toBe(RESTRICTED)
+  })
+})
