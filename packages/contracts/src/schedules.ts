@@ -14,7 +14,7 @@ export const SCHEDULES = [
   },
   {
     name: 'retention',
-    title: 'Remove files that their dataset does not keep any longer',
+    title: 'Remove files that their dataset does not keep any longer, and rows of what happened long ago',
     pattern: '17 3 * * *',
     timeZone: 'America/Bogota',
   },

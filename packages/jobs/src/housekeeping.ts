@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '@aduana/artifacts/store'
-import { type Database, inTransaction } from '@aduana/db/database'
+import { type Database, databaseTime, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { forgetOldKeys } from './once.ts'
@@ -30,13 +30,6 @@ export async function keepHouse(
   const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables, windows }
   logger.info({ event: 'housekeeping.done', ...result })
   return result
-}
-
-async function databaseTime(db: Database): Promise<Date> {
-  const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
-  const [row] = rows.rows
-  if (!row) throw new Error('the database did not tell the time')
-  return row.now
 }
 
 /**

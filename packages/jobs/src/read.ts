@@ -69,7 +69,7 @@ export function listJobsWithVersions(
   })
 }
 
-/** The rejects of a job that `principal` may see, in the order of the file. @throws ProblemError `not_found` */
+/** The rejects of a job that `principal` may see, in the order of the file. @throws ProblemError `not_found`, `artifact_expired` */
 export function listRejects(
   db: Database,
   principal: Principal,
@@ -88,6 +88,7 @@ export function listRejects(
       .orderBy('q.record')
       .limit(query.limit + 1)
       .execute()
+    if (rows.length === 0) await refuseRemovedRejects(tx, jobId)
     const items = rows.slice(0, query.limit).map((row) =>
       Reject.parse({
         id: row.id,
@@ -143,6 +144,16 @@ export function findArtifact(
   })
 }
 
+/** The rejects go with their file: a list of none would say that there were none. */
+async function refuseRemovedRejects(tx: ReadTx, jobId: string): Promise<void> {
+  const removed = await sql<{ at: Date }>`select a.removed_at as at from artifacts a
+    where a.job_id = ${jobId} and a.name = 'rejects.ndjson' and a.removed_at is not null
+      and (select quarantined from jobs where id = ${jobId}) > 0
+      and not exists (select from quarantined_records q where q.job_id = ${jobId})`.execute(tx)
+  const [file] = removed.rows
+  if (file) throw expired('rejects.ndjson', file.at)
+}
+
 function expired(name: string, removedAt: Date): ProblemError {
   return new ProblemError(
     'artifact_expired',
@@ -159,7 +170,7 @@ export interface RejectGroup {
   example: string
 }
 
-/** Why records of a job were rejected, the most frequent reasons first. @throws ProblemError `not_found` */
+/** Why records of a job were rejected, the most frequent reasons first; none once they are removed. @throws ProblemError `not_found` */
 export function groupRejects(db: Database, principal: Principal, jobId: string): Promise<RejectGroup[]> {
   return readAs(db, principal, async (tx) => {
     await mustSee(tx, jobId)

@@ -1,12 +1,11 @@
 import type { ArtifactStore } from '@aduana/artifacts/store'
-import { Retention } from '@aduana/contracts/dataset-definition'
-import { listDatasets } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
-import { dueFiles, type Keeping } from './retention-due.ts'
+import { whileClaimed } from './retention-claim.ts'
+import { dueFiles, type Keeping, keepings } from './retention-due.ts'
 
 const JOBS_AT_ONCE = 200
 const FILES_AT_ONCE = 8
@@ -35,30 +34,6 @@ export async function applyRetention(
   })
   logger.info({ event: 'retention.done', claimed, ...removed })
   return removed
-}
-
-/** Do `work` unless another process is at it, on the connection that holds the claim: without the one no other. */
-async function whileClaimed(db: Database, work: (connection: Database) => Promise<void>): Promise<boolean> {
-  return db.connection().execute(async (connection) => {
-    const claim = await sql<{ ours: boolean }>`
-      select pg_try_advisory_lock(hashtextextended('retention', 0)) as ours`.execute(connection)
-    if (claim.rows[0]?.ours !== true) return false
-    try {
-      await work(connection)
-      return true
-    } finally {
-      await sql`select pg_advisory_unlock(hashtextextended('retention', 0))`.execute(connection)
-    }
-  })
-}
-
-/** How long each dataset keeps its files, by its definition of today; jobs without dataset by the defaults. */
-async function keepings(db: Database, now: Date): Promise<Keeping[]> {
-  const datasets = await listDatasets(db)
-  return [
-    ...datasets.map(({ id, definition }) => ({ datasetId: id, retention: definition.retention, now })),
-    { datasetId: null, retention: Retention.parse({}), now },
-  ]
 }
 
 async function removeFiles(

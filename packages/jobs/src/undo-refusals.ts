@@ -103,7 +103,7 @@ export async function refuseWithoutImage(tx: Tx, first: LoadedImport): Promise<v
   throw new ProblemError(
     'undo_expired',
     image?.rows == null
-      ? 'The import was loaded by a version of the program that did not keep what an import replaces. To replace its rows, import a file for the same days.'
+      ? 'What is needed to take the import back was removed at the end of its retention, or was not kept by the version of the program that loaded it. To replace its rows, import a file for the same days.'
       : 'The rows that the import replaced were removed at the end of their retention. To replace its rows, import a file for the same days.',
   )
 }

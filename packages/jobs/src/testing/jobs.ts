@@ -3,6 +3,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import { ImportForm } from '@aduana/contracts/jobs'
 import type { Database, Tx } from '@aduana/db/database'
 import type { DB } from '@aduana/db/schema.generated'
+import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
@@ -130,3 +131,6 @@ export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
 export function runOf(jobId: string, change: Partial<StageRun> = {}): StageRun {
   return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, version: 0, ...change }
 }
+
+/** A logger that says nothing. */
+export const silent = createLogger({ name: 'test', level: 'silent', pretty: false })

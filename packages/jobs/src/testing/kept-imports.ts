@@ -111,7 +111,7 @@ export function keptHistory(database: JobsDatabase, store: ArtifactStore, produc
     void (await database.pool.query(
       `insert into quarantined_records
          (id, job_id, dataset_id, record, line, codes, columns, reasons, raw, state, superseded_by)
-       select import_no::bigint << 32 | 1, $1, dataset_id, 1, 2, '{required}', '{lote}', '[{"code":"required"}]', 'x', $2, $3
+       select import_no::bigint << 32 | 1, $1, dataset_id, 1, 2, '{required}', '{lote}', '[{"column":"lote","code":"required","message":"is missing","value":""}]', 'x', $2, $3
        from imports where job_id = $1`,
       [id, state, supersededBy],
     ))

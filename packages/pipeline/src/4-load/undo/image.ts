@@ -22,7 +22,7 @@ export async function openImage(
 ): Promise<Image> {
   const { client } = undoing
   const { beforeRows: rows } = LoadOutput.parse(await stageOutput(undoing.tx, one.id, 'load'))
-  if (rows === undefined) throw gone(one, 'it was loaded before such rows were kept')
+  if (rows === undefined) throw gone(one, 'what is known of them was removed, or was never kept.')
   const file = rows === 0 ? undefined : await fetchImage(undoing, one)
   if (one.mode !== 'upsert') return { rows, file, table: undefined }
   const table = imageTable(one.importNo)

@@ -1,0 +1,23 @@
+import type { Database } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/**
+ * Do `work` unless another process removes something at the end of its retention, on the connection that holds the
+ * claim: the end of the connection is the end of the claim. Returns whether it was done.
+ */
+export async function whileClaimed(
+  db: Database,
+  work: (connection: Database) => Promise<void>,
+): Promise<boolean> {
+  return db.connection().execute(async (connection) => {
+    const claim = await sql<{ ours: boolean }>`
+      select pg_try_advisory_lock(hashtextextended('retention', 0)) as ours`.execute(connection)
+    if (claim.rows[0]?.ours !== true) return false
+    try {
+      await work(connection)
+      return true
+    } finally {
+      await sql`select pg_advisory_unlock(hashtextextended('retention', 0))`.execute(connection)
+    }
+  })
+}
