@@ -84,7 +84,7 @@ export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus,
 }
 
 /** SQL: the run `r` ended without values, and nothing has computed its days since. A cancelled recomputation lacks nothing. */
-const isLeftUndone = sql<boolean>`(
+export const isLeftUndone = sql<boolean>`(
   (r.status in ('FAILED', 'EXPIRED') or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
   and r.taken_over_by is null
   and not exists (select from metric_runs s

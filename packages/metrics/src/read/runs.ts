@@ -116,7 +116,10 @@ async function readRow(tx: ReadTx, principal: Principal, id: string): Promise<Ro
 }
 
 function unseen(id: string): ProblemError {
-  return new ProblemError('not_found', `There is no run ${id} that you may see.`)
+  return new ProblemError(
+    'not_found',
+    `There is no run ${id} that you may see. Runs that ended long ago are removed when nothing comes from them any more.`,
+  )
 }
 
 /**

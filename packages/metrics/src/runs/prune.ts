@@ -1,0 +1,64 @@
+import { ENDED_RUNS } from '@aduana/contracts/metrics/runs'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { type Cutoff, cutoffOf } from '@aduana/jobs/cutoff'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { isLeftUndone } from '../read/completeness.ts'
+
+const RUNS_AT_ONCE = 500
+
+const RunPage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
+type Place = z.infer<typeof RunPage>[number]
+
+/**
+ * Remove the runs of metrics that ended more than so many days ago, with what they waited for and were computed from,
+ * in batches from the oldest on. A run stays
+ *
+ * - while values of its metric are those that it has written;
+ * - while it has left something undone, and as long as it makes good what an earlier run has left undone;
+ * - while an earlier run names it as the one that has taken it over, or the import of its results is open;
+ * - as the last run of its metric, and as the last one that succeeded.
+ *
+ * Returns how many were removed.
+ */
+export async function pruneRuns(db: Database, cutoff: Cutoff): Promise<number> {
+  let after: Place | undefined
+  let removed = 0
+  for (;;) {
+    const page = await readPage(db, cutoff, after)
+    after = page.at(-1)
+    if (after === undefined) return removed
+    const ids = page.map(({ id }) => id)
+    removed += await inTransaction(db, (tx) => removeRuns(tx, cutoff, ids))
+  }
+}
+
+async function readPage(db: Database, cutoff: Cutoff, after: Place | undefined): Promise<Place[]> {
+  const rows = await sql`select id, created_at::text as "createdAt" from metric_runs
+    where created_at < ${cutoffOf(cutoff)} and (${after?.id ?? null}::uuid is null
+      or (created_at, id) > (${after?.createdAt ?? null}::timestamptz, ${after?.id ?? null}::uuid))
+    order by created_at, id limit ${RUNS_AT_ONCE}`.execute(db)
+  return RunPage.parse(rows.rows)
+}
+
+/** Runs that are locked, because somebody retries one, are left for the next night. */
+async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promise<number> {
+  const due = await sql<{ id: string }>`select r.id from metric_runs r join metrics m on m.id = r.metric_id
+    where r.id = any (${ids}::uuid[]) and r.status = any (${[...ENDED_RUNS]}::text[])
+      and r.completed_at < ${cutoffOf(cutoff)}
+      and not exists (select from daily_metrics d where d.run_id = r.id)
+      and not exists (select from metric_runs e where e.taken_over_by = r.id)
+      and not exists (select from jobs j where j.id = r.job_id and j.completed_at is null)
+      and (m.retired_at is not null or not (${isLeftUndone} or ${makesGood}))
+      and exists (select from metric_runs n where n.metric_id = r.metric_id and n.created_at > r.created_at
+        and (r.status <> 'SUCCEEDED' or n.status = 'SUCCEEDED'))
+    order by r.id for update of r skip locked`.execute(tx)
+  const gone = await sql`delete from metric_runs
+    where id = any (${due.rows.map(({ id }) => id)}::uuid[])`.execute(tx)
+  return Number(gone.numAffectedRows ?? 0n)
+}
+
+/** SQL: without the run `r` an earlier one may count as left undone again. That one goes first. */
+const makesGood = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
+  where f.metric_id = r.metric_id and f.status in ('FAILED', 'EXPIRED', 'CANCELLED') and f.taken_over_by is null
+    and f.completed_at <= r.completed_at and r.days @> f.days))`
