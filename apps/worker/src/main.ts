@@ -13,7 +13,6 @@ import { startEngine } from '@aduana/engine/engine'
 import { startDispatcher } from '@aduana/jobs/dispatcher'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
-import { applyRetention } from '@aduana/jobs/retention'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
@@ -33,6 +32,7 @@ import type { Verdict } from './health/judge.ts'
 import { listenHealth } from './health/listener.ts'
 import { startWatchdog } from './health/watchdog.ts'
 import { startMetrics } from './metrics.ts'
+import { removeExpired } from './retention.ts'
 import { claimWorkFolder } from './work-folder.ts'
 
 /** The process ends with this code when it finds that it has stopped taking jobs; its supervisor starts it again. */
@@ -115,7 +115,7 @@ async function start(
     ...queue,
     handlers: {
       housekeeping: () => keepHouse(db, store, logger).then(() => undefined),
-      retention: () => applyRetention(db, store, logger).then(() => undefined),
+      retention: () => removeExpired(db, store, settings, logger),
     },
   })
   resources.add('schedules', () => schedules.close())

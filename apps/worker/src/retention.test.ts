@@ -1,9 +1,11 @@
 import type { Job } from '@aduana/contracts/jobs'
 import { keepHouse } from '@aduana/jobs/housekeeping'
+import { readJob } from '@aduana/jobs/read'
 import { applyRetention } from '@aduana/jobs/retention'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { pruneRows } from './retention.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -61,4 +63,33 @@ test('the files of imports go when their time is over, and not before', { timeou
   expect(await keptFiles(first)).toEqual([])
   // Its rejects are open.
   expect(await keptFiles(second)).toEqual(['duplicates.ndjson', 'original', 'rejects.ndjson'])
+})
+
+test('the rows of imports go with time, once, whoever removes them, and the jobs stay', async () => {
+  const { pool, db } = system.database
+  await pool.query(
+    'begin; set local session_replication_role = replica; truncate jobs, event_log cascade; commit',
+  )
+  const first = await system.import(file('ABS'), { dataset: 'production' })
+  const second = await system.import(file('PP'), { dataset: 'production' })
+  await pool.query(
+    `insert into event_log (event_key, type, body, occurred_at)
+     select 'old ' || n, 'test', '{}', now() - interval '100 days' from generate_series(1, 20) n`,
+  )
+  const days = { ADUANA_EVENT_DAYS: 30, ADUANA_HISTORY_DAYS: 90 }
+  const count = async (table: string) => (await pool.query(`select from ${table}`)).rowCount
+  expect(await Promise.all(['stage_results', 'window_ledger_before'].map(count))).toEqual([10, 4])
+  const events = (await count('event_log')) ?? 0
+
+  await Promise.all(Array.from({ length: 4 }, () => pruneRows(db, days, logger)))
+  expect(await Promise.all(['stage_results', 'window_ledger_before'].map(count))).toEqual([10, 4])
+  expect(await count('event_log')).toBe(events - 20)
+
+  const later = new Date(Date.now() + 91 * 86_400_000)
+  const patient = { ...days, ADUANA_EVENT_DAYS: 36_500 }
+  await Promise.all(Array.from({ length: 4 }, () => pruneRows(db, patient, logger, later)))
+  expect(await Promise.all(['stage_results', 'window_ledger_before'].map(count))).toEqual([0, 0])
+  expect(await count('event_log')).toBe(events - 20)
+  for (const { id } of [first, second])
+    expect(await readJob(db, system.admin, id)).toMatchObject({ status: 'COMPLETED', attempts: [] })
 })

@@ -133,6 +133,10 @@ export const WorkerSettings = CommonSettings.extend({
     .positive()
     .default(20 * 1024 ** 3),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(12),
+  /** Days for which the events of the log are kept; the database itself keeps them for a week. */
+  ADUANA_EVENT_DAYS: z.coerce.number().int().min(7).max(36_500).default(30),
+  /** Days for which ended runs of metrics, of stages and previews are kept, and updates of datasets. */
+  ADUANA_HISTORY_DAYS: z.coerce.number().int().min(7).max(36_500).default(90),
   /** A worker ends itself when jobs wait, it could take them, and it takes none for so many seconds. */
   ADUANA_STUCK_SECONDS: z.coerce.number().int().positive().default(30),
   /** A worker whose event loop does not turn for so many seconds is killed by a thread of its own; 0 for never. */

@@ -65,7 +65,9 @@ function addMessageGauges(registry: Registry, db: Database): void {
     'For how long the oldest event that is to leave has been waiting',
     async () => Number((await readOutbox(db)).seconds),
   )
-  gauge('aduana_messages_refused', 'Messages of queues that were refused for good', () => countRefused(db))
+  gauge('aduana_messages_refused', 'Messages of queues that were refused for good and are kept', () =>
+    countRefused(db),
+  )
 }
 
 /** Shows a figure that is read when somebody asks. */

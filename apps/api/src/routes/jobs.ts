@@ -127,7 +127,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
         tags: ['jobs'],
         params: JobParameters,
         querystring: RejectQuery,
-        response: { 200: page(Reject), ...COMMON },
+        response: { 200: page(Reject), ...COMMON, ...problems('artifact_expired') },
       },
     },
     (request) => listRejects(db, principalOf(request), request.params.id, request.query),

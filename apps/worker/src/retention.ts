@@ -1,0 +1,46 @@
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import { type Database, databaseTime } from '@aduana/db/database'
+import { pruneEvents } from '@aduana/jobs/prune-events'
+import { pruneJobs } from '@aduana/jobs/prune-jobs'
+import { applyRetention } from '@aduana/jobs/retention'
+import { whileClaimed } from '@aduana/jobs/retention-claim'
+import { pruneRuns } from '@aduana/metrics/runs/prune'
+import { pruneUpdates } from '@aduana/metrics/updates/prune'
+import type { WorkerSettings } from '@aduana/runtime/config'
+import type { Logger } from '@aduana/runtime/logger'
+
+/** For how many days rows are kept that tell what happened. */
+export type KeptDays = Pick<WorkerSettings, 'ADUANA_EVENT_DAYS' | 'ADUANA_HISTORY_DAYS'>
+
+/** Remove the files, and then the rows, whose time is over. Safe at any time, in any number of processes. */
+export async function removeExpired(
+  db: Database,
+  store: ArtifactStore,
+  settings: KeptDays,
+  logger: Logger,
+): Promise<void> {
+  await applyRetention(db, store, logger)
+  await pruneRows(db, settings, logger)
+}
+
+/**
+ * Remove the rows whose time is over, in small transactions: one that is cut off has removed what it had committed, and
+ * the next night goes on. The time is the database's unless given.
+ */
+export async function pruneRows(
+  db: Database,
+  { ADUANA_EVENT_DAYS, ADUANA_HISTORY_DAYS }: KeptDays,
+  logger: Logger,
+  now?: Date,
+): Promise<void> {
+  const pruned: Record<string, number> = {}
+  const claimed = await whileClaimed(db, async (connection) => {
+    const at = now ?? (await databaseTime(connection))
+    const history = { days: ADUANA_HISTORY_DAYS, now: at }
+    Object.assign(pruned, await pruneJobs(connection, history))
+    pruned.runs = await pruneRuns(connection, history)
+    pruned.updates = await pruneUpdates(connection, history)
+    pruned.events = await pruneEvents(connection, { days: ADUANA_EVENT_DAYS, now: at })
+  })
+  logger.info({ event: 'retention.rows_removed', claimed, ...pruned })
+}
