@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
-import { accessSync, closeSync, constants, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Interrupted, LaunchError, systemCode } from './errors.mjs'
+import { startLogWriter } from './log-writer-process.mjs'
 import { tailOf } from './logs.mjs'
 import { readyReaper, tellReaper } from './reaper.mjs'
+import { LOG_BYTES, putAside } from './rotation.mjs'
 
 /** @typedef {{ code: number | null, signal: NodeJS.Signals | null, error?: Error }} Ending */
 
@@ -21,27 +23,33 @@ import { readyReaper, tellReaper } from './reaper.mjs'
 /** @type {Set<number>} leaders of the process groups we started and have not seen end */
 const groups = new Set()
 
+/** What is still on its way to a log when its service has ended gets so long, in milliseconds. */
+const LAST_LINES_MS = 2000
+
 /**
- * Starts a program that runs until it is stopped; its output is appended to its log.
+ * Starts a program that runs until it is stopped; its output is appended to its log, which rotates. It counts as ended
+ * when its last lines are in the log.
  * @param {object} options
  * @param {string} options.name
  * @param {string[]} options.command program and arguments
  * @param {NodeJS.ProcessEnv} options.env
  * @param {string} options.logFile
  * @param {string} [options.cwd]
+ * @param {{ bytes: number, files: number }} [options.logLimits] when the log is put aside, and how many files stay
  * @returns {Service}
  */
-export function startService({ name, command, env, logFile, cwd }) {
-  const log = openLog(logFile)
+export function startService({ name, command, env, logFile, cwd, logLimits }) {
   const [program = '', ...args] = command
   readyReaper()
-  const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', log, log] })
-  closeSync(log)
+  const log = startLogWriter(logFile, logLimits)
+  const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', log.input, log.input] })
+  log.input.destroy()
   const pid = child.pid ?? 0
-  const exited = follow(child)
   let running = pid !== 0
-  exited.then(() => {
+  const exited = follow(child).then(async (ending) => {
     running = false
+    await Promise.race([log.written, delay(LAST_LINES_MS, undefined, { ref: false })])
+    return ending
   })
   return { name, pid, logFile, exited, running: () => running }
 }
@@ -216,12 +224,13 @@ function signalProcess(pid, signal) {
   }
 }
 
-const LOG_LIMIT = 20 * 1024 * 1024
-
-/** @param {string} logFile */
+/**
+ * The log of a program that runs to its end: it is put aside between two runs.
+ * @param {string} logFile
+ */
 function openLog(logFile) {
   mkdirSync(dirname(logFile), { recursive: true })
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
-  if (size > LOG_LIMIT) renameSync(logFile, `${logFile}.1`)
+  if (size > LOG_BYTES) putAside(logFile)
   return openSync(logFile, 'a', 0o600)
 }

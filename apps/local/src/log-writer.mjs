@@ -1,0 +1,24 @@
+// Writes what it reads to a log that rotates, until its input ends: `log-writer.mjs <file> [bytes] [files]`. It is a
+// process of its own, in a session of its own, so that a service never waits for the launcher and what it says last is
+// kept when the launcher is killed.
+import { openRotatingLog } from './rotation.mjs'
+
+const [, , file = '', bytes, files] = process.argv
+
+function open() {
+  const log = openRotatingLog(file, {
+    ...(bytes === undefined ? {} : { bytes: Number(bytes) }),
+    ...(files === undefined ? {} : { files: Number(files) }),
+  })
+  process.stdin.on('data', (chunk) => log.write(Buffer.from(chunk)))
+  process.stdin.on('end', () => log.close())
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined)
+try {
+  open()
+} catch (error) {
+  console.error(`${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+  // The service goes on without its log; it would end if its output went nowhere.
+  process.stdin.resume()
+}

@@ -1,0 +1,103 @@
+import { closeSync, fstatSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { systemCode } from './errors.mjs'
+
+/** A log is put aside when it is larger, in bytes; only whole lines go to the next file. */
+export const LOG_BYTES = 20 * 1024 * 1024
+/** Files that are put aside, besides the one that is written: `.1` is the youngest. */
+export const LOGS_PUT_ASIDE = 4
+
+/**
+ * Puts a log aside as `.1`; what had that name becomes `.2`, and so on. The oldest goes.
+ * @param {string} file
+ * @param {number} [putAside] how many files stay
+ */
+export function putAside(file, putAside = LOGS_PUT_ASIDE) {
+  rmSync(`${file}.${putAside}`, { force: true })
+  for (let number = putAside - 1; number >= 0; number -= 1) {
+    try {
+      renameSync(number === 0 ? file : `${file}.${number}`, `${file}.${number + 1}`)
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') throw error
+    }
+  }
+}
+
+/**
+ * Opens a log that is put aside whenever it has grown too large. Nothing that is written gets lost, except while the
+ * disk takes nothing: then the log says so as soon as it can be written again.
+ * @param {string} file
+ * @param {{ bytes?: number, files?: number }} [limits]
+ * @returns {{ write: (chunk: Buffer) => void, close: () => void }}
+ */
+export function openRotatingLog(file, { bytes: most = LOG_BYTES, files = LOGS_PUT_ASIDE } = {}) {
+  let log = openSync(file, 'a', 0o600)
+  let size = fstatSync(log).size
+  let atLineStart = true
+  let lost = 0
+
+  function reopen() {
+    closeSync(log)
+    log = openSync(file, 'a', 0o600)
+    size = fstatSync(log).size
+  }
+
+  function rotate() {
+    // The service before this one may still have a writer of its own: who comes second finds the file put aside.
+    const there = statSync(file, { throwIfNoEntry: false })
+    if (there?.ino === fstatSync(log).ino) putAside(file, files)
+    reopen()
+  }
+
+  /** @param {Buffer} part */
+  function append(part) {
+    for (let written = 0; written < part.length; ) written += writeSync(log, part, written)
+    size += part.length
+    if (part.length > 0) atLineStart = part.at(-1) === NEWLINE
+  }
+
+  /** @param {Buffer} chunk */
+  function take(chunk) {
+    let rest = chunk
+    while (rest.length > 0) {
+      const end = cut(rest, { room: most - size, empty: size === 0, atLineStart })
+      append(rest.subarray(0, end))
+      rest = rest.subarray(end)
+      if (rest.length > 0) rotate()
+    }
+  }
+
+  return {
+    write: (chunk) => {
+      try {
+        if (lost > 0) {
+          reopen()
+          append(Buffer.from(`${atLineStart ? '' : '\n'}{"event":"log.lost","bytes":${lost}}\n`))
+          lost = 0
+        }
+        take(chunk)
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error
+        // A full disk must not stop the service whose log this is.
+        lost += chunk.length
+      }
+    },
+    close: () => closeSync(log),
+  }
+}
+
+const NEWLINE = 10
+
+/**
+ * @param {Buffer} chunk
+ * @param {{ room: number, empty: boolean, atLineStart: boolean }} log what it may still take, and how it stands
+ * @returns {number} how many bytes of the chunk belong into this file: whole lines, as far as they fit
+ */
+function cut(chunk, { room, empty, atLineStart }) {
+  if (chunk.length <= room) return chunk.length
+  const fits = room > 0 ? chunk.lastIndexOf(NEWLINE, room - 1) + 1 : 0
+  if (fits > 0) return fits
+  if (atLineStart && !empty) return 0
+  // A line is longer than a file, or began in this one: it ends here.
+  const line = chunk.indexOf(NEWLINE) + 1
+  return line > 0 ? line : chunk.length
+}
