@@ -4,6 +4,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import type { Destination, OutboundEvent } from './destination.ts'
+import { wholeRequests } from './whole-requests.ts'
 
 export interface DeliverOptions {
   db: Database
@@ -47,7 +48,8 @@ export function deliver(options: DeliverOptions): Promise<Delivered> {
       events: wantedBy(destination, events, errors),
     }))
     refuseUnwanted(events, wanted, errors)
-    await Promise.all(wanted.map((part) => sendTo(part, errors, options)))
+    const whole = await Promise.all(wanted.map((part) => withWhole(tx, part, errors)))
+    await Promise.all(whole.map((part) => sendTo(part, errors, options)))
     await failPoint('outbox.after-send')
     const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
     await markSent(tx, sent)
@@ -106,6 +108,16 @@ function wantedBy(
       return false
     }
   })
+}
+
+/** The events of a destination as it wants them: one whose run is gone can never be sent, and says so. */
+async function withWhole(tx: Tx, part: Part, errors: Map<string, string>): Promise<Part> {
+  if (part.destination.whole !== true) return part
+  const events = await wholeRequests(tx, part.events)
+  const there = new Set(events.map(({ id }) => id))
+  for (const { id } of part.events)
+    if (!there.has(id)) fail(errors, id, `${part.destination.name}: the run is not there any more`)
+  return { ...part, events }
 }
 
 /** What nobody wants here waits for a process that knows who does. */

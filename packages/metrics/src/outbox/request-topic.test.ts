@@ -7,6 +7,7 @@ import { createTestMessaging, type TestMessaging } from '@aduana/testkit/messagi
 import { createTestRedis, type TestRedis } from '@aduana/testkit/redis'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { retryRun } from '../runs/by-hand.ts'
 import { type Flow, openFlow, sumOf } from '../testing/flow.ts'
 import { deliver } from './deliver.ts'
 import type { Destination, OutboundEvent } from './destination.ts'
@@ -162,6 +163,44 @@ describe('a request', () => {
     expect(heard(await messaging.receive(standard, 4))).toEqual(['inside', 'inside', 'outside', 'outside'])
     expect(heard(await elsewhere.receive(fifo, 2))).toEqual(['inside', 'outside'])
     expect(await elsewhere.size(fifo)).toBe(0)
+  })
+
+  test('stands whole in the log for a runner outside, and as a note for ours; topics get both whole', async () => {
+    await ask()
+    const { id: inside } = await flow.open('inside')
+    const { id: outside } = await flow.open('outside')
+    const wholeOf = [await flow.request(inside), await flow.request(outside)]
+    const logged = await flow.pool.query(
+      `select body -> 'data' as data from event_log where outbound order by id`,
+    )
+    expect(logged.rows.map(({ data }) => data)).toEqual([
+      { runId: inside, attempt: 1, metric: 'inside', runner: 'builtin' },
+      wholeOf[1],
+    ])
+    const standard = await messaging.subscribe(messaging.topicArn)
+    await run(runnerQueue(queue), requestTopic(snsTopic(messaging.sns, messaging.topicArn)))
+    const heard = (await messaging.receive(standard, 2)).map(
+      ({ Body = '' }) => CloudEvent.parse(JSON.parse(Body)).data,
+    )
+    expect(heard).toEqual(expect.arrayContaining(wholeOf))
+  })
+
+  test('that was overtaken before a topic took it is published in its own attempt', async () => {
+    await flow.save({ inside: ['production'] })
+    await flow.update('production')
+    const { id } = await flow.open('inside')
+    await flow.begin(id)
+    await flow.finish(id, { status: 'failed', error: { code: 'broken', detail: 'x' } })
+    await flow.inTx((tx) => retryRun(tx, id, null))
+    const standard = await messaging.subscribe(messaging.topicArn)
+    expect(await run(requestTopic(snsTopic(messaging.sns, messaging.topicArn)))).toEqual({
+      sent: 2,
+      failed: 0,
+    })
+    const attempts = (await messaging.receive(standard, 2)).map(
+      ({ Body = '' }) => MetricRunRequest.parse(CloudEvent.parse(JSON.parse(Body)).data).attempt,
+    )
+    expect(attempts.sort()).toEqual([1, 2])
   })
 
   test('for a runner outside that nobody takes here stays, and says what is missing', async () => {

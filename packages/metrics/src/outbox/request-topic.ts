@@ -21,12 +21,13 @@ export function requestTopic(topic: Topic): Destination {
   return {
     name: topic.arn,
     wants: ({ type }) => type === 'aduana.metric_run.requested',
+    whole: true,
     send: (events, signal) => topic.publish(events.map(messageOf), signal),
   }
 }
 
 /**
- * The message of a request: the CloudEvent as it stands in the log. One that is too large names with `dataref` where its
+ * The message of a request: its CloudEvent. One that is too large names with `dataref` where its
  * data is to be had.
  */
 export function messageOf({ id, key, type, body }: OutboundEvent): TopicMessage {

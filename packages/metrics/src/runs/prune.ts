@@ -17,6 +17,7 @@ type Place = z.infer<typeof RunPage>[number]
  * - while values of its metric are those that it has written;
  * - while it has left something undone, and as long as it makes good what an earlier run has left undone;
  * - while an earlier run names it as the one that has taken it over, or the import of its results is open;
+ * - while it has been asked for and somebody has not taken the request;
  * - as the last run of its metric, and as the last one that succeeded.
  *
  * Returns how many were removed.
@@ -48,6 +49,8 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
       and r.completed_at < ${cutoffOf(cutoff)}
       and not exists (select from daily_metrics d where d.run_id = r.id)
       and not exists (select from metric_runs e where e.taken_over_by = r.id)
+      and not exists (select from event_log e where e.sent_at is null
+        and e.event_key = r.id || ':' || r.attempt || ':requested')
       and not exists (select from jobs j where j.id = r.job_id and j.completed_at is null)
       and (m.retired_at is not null or not (${isLeftUndone} or ${makesGood}))
       and exists (select from metric_runs n where n.metric_id = r.metric_id and n.created_at > r.created_at

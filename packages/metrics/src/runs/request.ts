@@ -1,9 +1,11 @@
-import type { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
+import type { CloudEvent } from '@aduana/contracts/metrics/events'
 import type { RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
+import { z } from 'zod'
 import { wakeOutbox } from '../outbox/channel.ts'
+import { RequestNote } from '../outbox/whole-requests.ts'
 import { readRunRequests } from './read-request.ts'
 import { addedScopes } from './scopes.ts'
 import { changeRuns } from './transitions.ts'
@@ -53,7 +55,7 @@ export async function requestRuns(
   if (ids.length === 0) return []
   await sql`update run_dataset_updates set for_next = false
     where for_next and run_id = any (${ids}::uuid[])`.execute(tx)
-  await emit(tx, await readRunRequests(tx, ids))
+  await emit(tx, ids)
   return ids
 }
 
@@ -63,8 +65,16 @@ function addedNext(name: 'companies' | 'warehouses') {
     else ${addedScopes(sql`next_days`, own, sql.ref(`metric_runs.next_${name}`))} end`
 }
 
-async function emit(tx: Tx, requests: readonly MetricRunRequest[]): Promise<void> {
-  const rows = requests.map((data) => {
+/**
+ * Write the requests into the log: whole for runners outside, who get them as they stand there. Of those that Aduana
+ * computes itself it has a note only: they are most of the log, and the runner reads the run.
+ */
+async function emit(tx: Tx, ids: readonly string[]): Promise<void> {
+  const notes = await readNotes(tx, ids)
+  const outside = notes.filter(({ runner }) => runner === 'external').map(({ runId }) => runId)
+  const whole = new Map((await readRunRequests(tx, outside)).map((request) => [request.runId, request]))
+  const rows = notes.map((note) => {
+    const data = whole.get(note.runId) ?? note
     const key = `${data.runId}:${data.attempt}:requested`
     const body: CloudEvent = {
       specversion: '1.0',
@@ -81,4 +91,14 @@ async function emit(tx: Tx, requests: readonly MetricRunRequest[]): Promise<void
     select e.event_key, 'aduana.metric_run.requested', e.body, true
     from jsonb_to_recordset(${jsonb(rows)}::jsonb) as e(event_key text, body jsonb)`.execute(tx)
   await wakeOutbox(tx)
+}
+
+/** In the order of the metrics' codes. */
+async function readNotes(tx: Tx, ids: readonly string[]): Promise<RequestNote[]> {
+  const rows =
+    await sql`select r.id as "runId", r.attempt, m.code as metric, v.definition ->> 'runner' as runner
+    from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
+      join metrics m on m.id = r.metric_id
+    where r.id = any (${ids}::uuid[]) order by m.code, r.as_of`.execute(tx)
+  return z.array(RequestNote).parse(rows.rows)
 }

@@ -33,7 +33,8 @@ test('a metric of one dataset is asked for in the transaction of its update, wit
   expect(sent.rows).toEqual([
     { sent_at: null, body: expect.objectContaining({ specversion: '1.0', id: `${run.id}:1:requested` }) },
   ])
-  expect(sent.rows[0]?.body.data).toEqual(await flow.request(run.id))
+  // The runner reads the rest: most of the log would be copies of it.
+  expect(sent.rows[0]?.body.data).toEqual({ runId: run.id, attempt: 1, metric: 'pieces', runner: 'builtin' })
   expect(await flow.request(run.id)).toMatchObject({
     metric: 'pieces',
     companies: ['ACME'],
