@@ -35,6 +35,11 @@ function hasSource(path) {
   return existsSync(join(ROOT, path.replace(/\/(dist|bundle)\//, '/src/').replace(/\.js$/, '.ts')))
 }
 
+test('the output of every container rotates', () => {
+  for (const [name, { logging }] of Object.entries(compose.services))
+    expect(logging?.options, name).toEqual({ 'max-size': '20m', 'max-file': '5' })
+})
+
 test('every stage of the Dockerfile is the oldest Node that package.json allows, on the Debian of the tests', () => {
   const oldest = /(\d+)/.exec(manifest.engines.node)?.[1]
   const bases = all('FROM').map((line) => line.split(' ')[0])
