@@ -5,7 +5,7 @@ import { startPostgres } from '@aduana/local/postgres'
 import { startRedis } from '@aduana/local/redis'
 
 /** Run `work` with a PostgreSQL and a Redis of its own, named as the testkit looks for them. */
-export async function withServers<T>(work: () => Promise<T>): Promise<T> {
+export async function withServers<T>(work: (servers: { postgresLog: string }) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-faults-'))
   const stops: (() => Promise<void>)[] = []
   try {
@@ -15,7 +15,7 @@ export async function withServers<T>(work: () => Promise<T>): Promise<T> {
     stops.push(redis.stop)
     process.env.TEST_DATABASE_URL = postgres.url
     process.env.TEST_REDIS_URL = redis.url
-    return await work()
+    return await work({ postgresLog: postgres.logFile })
   } finally {
     for (const stop of stops) await stop()
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })

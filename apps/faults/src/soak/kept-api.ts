@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { startApi, type TestApi } from '@aduana/testkit/api'
+import type { ProductProcess } from '@aduana/testkit/processes'
+import type { TestSystem } from '@aduana/testkit/system'
+
+/** An API under a supervisor: one that ends is replaced. */
+export interface KeptApi {
+  /** Ask the API that runs now. Undefined when none does, or it went away before it answered. */
+  ask(path: string, init?: RequestInit): Promise<Response | undefined>
+  /** Kill the one that runs now. */
+  kill(): void
+  /** All that were started, in order. */
+  processes(): readonly ProductProcess[]
+  stop(): Promise<void>
+}
+
+const RESTART_MS = 500
+
+/** Keep an API of an installation running. Resolves when the first is ready. */
+export async function keepApi(system: TestSystem): Promise<KeptApi> {
+  const processes: ProductProcess[] = []
+  let current: TestApi | undefined
+  let stopped = false
+  const start = async () => {
+    const api = await startApi(system)
+    processes.push(api.process)
+    current = api
+    return api
+  }
+  const keep = async (first: TestApi) => {
+    let api: TestApi | undefined = first
+    while (!stopped) {
+      await api?.process.exited
+      current = undefined
+      if (stopped) return
+      await delay(RESTART_MS)
+      // It may be hit before it has logged anybody in; the next one tries again.
+      api = await start().catch(() => undefined)
+    }
+  }
+  const keeping = keep(await start())
+  return {
+    ask: async (path, init) => {
+      try {
+        return await current?.fetch(path, init)
+      } catch {
+        return undefined
+      }
+    },
+    kill: () => current?.process.signal('SIGKILL'),
+    processes: () => processes,
+    stop: async () => {
+      stopped = true
+      await Promise.all(processes.map((process) => process.stop()))
+      await keeping
+    },
+  }
+}

@@ -1,0 +1,165 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import { type PlannedImport, planImport } from '../driver/files.ts'
+import { createRandom, type Random } from '../driver/random.ts'
+import type { Answers } from './answers.ts'
+import type { KeptApi } from './kept-api.ts'
+
+/** What the people and programs of a soak do, over HTTP, until `ended` says so. */
+export interface Load {
+  api: KeptApi
+  answers: Answers
+  /** Files that fail whatever happens, by job. */
+  hopeless: Set<string>
+  ended(): boolean
+  /** Jobs that have not ended. */
+  open(): Promise<number>
+}
+
+const Accepted = z.object({ id: z.uuid() })
+const JobList = z.object({
+  items: z.array(
+    z.object({
+      id: z.uuid(),
+      type: z.string(),
+      status: z.string(),
+      waitingFor: z.string().nullable(),
+      batchDeleted: z.boolean(),
+      dryRun: z.boolean(),
+    }),
+  ),
+})
+type ListedJob = z.infer<typeof JobList>['items'][number]
+const JSON_BODY = { 'content-type': 'application/json' }
+
+/** Uploaders wait while so many jobs are open: more load than the machine can bear would only show that it is slow. */
+const MOST_OPEN = 100
+
+/** Upload files of all datasets, one after the other, `pace` milliseconds apart. */
+export async function upload(load: Load, seed: number, pace: number): Promise<void> {
+  const random = createRandom(seed)
+  for (let index = 0; !load.ended(); index += 1) {
+    if ((await load.open()) > MOST_OPEN) {
+      await delay(pace)
+      continue
+    }
+    const planned = planImport(random, seed * 1_000_000 + index)
+    const accepted = Accepted.safeParse(await send(load, planned, moreFields(random, planned)))
+    if (planned.hopeless && accepted.success) load.hopeless.add(accepted.data.id)
+    await delay(random.int(0, 2 * pace))
+  }
+}
+
+/** Some imports are only tried, some wait for an approval, some begin later, some do not wait for a window. */
+function moreFields(random: Random, { form }: PlannedImport): Record<string, string> {
+  const kind = random.next()
+  if (kind < 0.06) return { dryRun: 'true' }
+  if (kind < 0.12) return { requireApproval: 'true' }
+  if (kind < 0.2) return { startAt: new Date(Date.now() + random.int(1, 20) * 1000).toISOString() }
+  // Its window is taken for an hour, unless somebody cancels it.
+  if (kind < 0.23) return { startAt: new Date(Date.now() + 3_600_000).toISOString() }
+  return form.onConflict === 'wait' && kind < 0.3 ? { onConflict: 'reject' } : {}
+}
+
+async function send(load: Load, { content, form }: PlannedImport, more: Record<string, string>) {
+  const body = new FormData()
+  for (const [name, value] of Object.entries({ ...form, ...more })) body.append(name, value)
+  body.append('file', new Blob([content]), 'soak.csv')
+  const response = await load.api.ask('/api/imports', { method: 'POST', body })
+  return load.answers.note('upload', response)
+}
+
+type Deed = (load: Load, jobs: readonly ListedJob[], random: Random) => Promise<void>
+
+/** What people do with jobs: each takes one that looks as if it could be done with. */
+const DEEDS: readonly Deed[] = [
+  (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
+  (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
+  (load, jobs, random) =>
+    ask(
+      load,
+      random,
+      jobs.filter(({ id, status }) => status === 'FAILED' && !load.hopeless.has(id)),
+      'retry',
+    ),
+  (load, jobs, random) =>
+    ask(
+      load,
+      random,
+      jobs.filter(({ waitingFor }) => waitingFor === 'approval'),
+      'approve',
+      {},
+    ),
+  (load, jobs, random) => undo(load, random, jobs),
+  (load, _, random) => tell(load, random),
+]
+
+/** Cancel, retry, approve, undo and tell of updates, at random. */
+export async function meddle(load: Load, seed: number, pace: number): Promise<void> {
+  const random = createRandom(seed)
+  while (!load.ended()) {
+    const jobs = await listJobs(load)
+    await random.pick(DEEDS)(load, jobs, random)
+    await delay(random.int(0, 2 * pace))
+  }
+}
+
+/** The newest jobs; none while the API is away. */
+async function listJobs({ api, answers }: Load): Promise<ListedJob[]> {
+  const body = await answers.note('list jobs', await api.ask('/api/jobs?limit=100'))
+  return JobList.safeParse(body).data?.items ?? []
+}
+
+const isOpen = ({ status }: ListedJob) => status === 'QUEUED' || status === 'PROCESSING'
+
+async function ask(
+  { api, answers }: Load,
+  random: Random,
+  jobs: readonly ListedJob[],
+  deed: 'cancel' | 'retry' | 'approve' | 'undo',
+  body?: object,
+): Promise<void> {
+  if (jobs.length === 0) return
+  const given = body === undefined ? {} : { headers: JSON_BODY, body: JSON.stringify(body) }
+  const { id } = random.pick(jobs)
+  await answers.note(deed, await api.ask(`/api/jobs/${id}/${deed}`, { method: 'POST', ...given }))
+}
+
+function undo(load: Load, random: Random, jobs: readonly ListedJob[]): Promise<void> {
+  const loaded = jobs.filter(
+    ({ type, status, batchDeleted, dryRun }) =>
+      type === 'import' && status === 'COMPLETED' && !batchDeleted && !dryRun,
+  )
+  return ask(load, random, loaded, 'undo', { unwind: random.chance(0.5) })
+}
+
+async function tell({ api, answers }: Load, random: Random): Promise<void> {
+  const from = `2024-01-${random.int(10, 20)}`
+  const update = {
+    eventKey: `soak-${random.next()}`,
+    dataset: random.pick(['production', 'orders', 'dkt']),
+    occurredAt: new Date().toISOString(),
+    days: [{ from, to: '2024-01-25' }],
+    rows: random.int(1, 100),
+  }
+  const init = { method: 'POST', headers: JSON_BODY, body: JSON.stringify(update) }
+  await answers.note('tell', await api.ask('/api/projections', init))
+}
+
+/** Look at what people look at: metrics with their values, runs, a job with its report. */
+export async function watch(load: Load, seed: number, pace: number): Promise<void> {
+  const random = createRandom(seed)
+  while (!load.ended()) {
+    const [job] = await listJobs(load)
+    const path = random.pick([
+      '/api/metrics?limit=50',
+      '/api/metrics/production.pieces/values?from=2024-01-01&to=2024-03-01',
+      '/api/runs?limit=50',
+      '/api/datasets/production/windows',
+      ...(job ? [`/api/jobs/${job.id}`, `/api/jobs/${job.id}/report`] : []),
+    ])
+    const what = `look at ${path.replace(/\?.*|[0-9a-f]{8}-[0-9a-f-]+/g, '')}`
+    await load.answers.note(what, await load.api.ask(path))
+    await delay(random.int(0, 2 * pace))
+  }
+}

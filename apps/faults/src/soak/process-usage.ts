@@ -1,0 +1,76 @@
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
+
+/** What a process, with all that it has started, takes up at a moment. */
+export interface ProcessUsage {
+  pid: number
+  /** Bytes of memory that are resident. */
+  rss: number
+  /** Open file descriptors. */
+  descriptors: number
+  /** Files of `folder` that are deleted and still open, and the bytes that they hold on disk. */
+  deletedFiles: number
+  deletedBytes: number
+}
+
+/** Measure processes that still run, each with its children. Linux only. */
+export async function measureProcesses(pids: readonly number[], folder: string): Promise<ProcessUsage[]> {
+  const children = await childrenByParent()
+  const usages = await Promise.all(pids.map((pid) => measureTree(pid, children, folder)))
+  return usages.filter(({ descriptors }) => descriptors > 0)
+}
+
+async function measureTree(
+  root: number,
+  children: ReadonlyMap<number, readonly number[]>,
+  folder: string,
+): Promise<ProcessUsage> {
+  const usage = { pid: root, rss: 0, descriptors: 0, deletedFiles: 0, deletedBytes: 0 }
+  for (const pending = [root]; pending.length > 0; ) {
+    const pid = pending.pop() ?? 0
+    pending.push(...(children.get(pid) ?? []))
+    usage.rss += await residentBytes(pid)
+    for (const [path, bytes] of await openFiles(pid)) {
+      usage.descriptors += 1
+      if (!path.startsWith(folder) || !path.endsWith(' (deleted)')) continue
+      usage.deletedFiles += 1
+      usage.deletedBytes += bytes
+    }
+  }
+  return usage
+}
+
+async function childrenByParent(): Promise<Map<number, number[]>> {
+  const children = new Map<number, number[]>()
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const text = await orNothing(readFile(`/proc/${name}/stat`, 'utf8'))
+    // The name of the program stands in parentheses, and may itself hold anything.
+    const parent = Number(text?.slice(text.lastIndexOf(')') + 2).split(' ')[1])
+    if (parent > 0) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
+  }
+  return children
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await orNothing(readFile(`/proc/${pid}/status`, 'utf8'))
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status ?? '')?.[1] ?? 0) * 1024
+}
+
+async function openFiles(pid: number): Promise<[path: string, bytes: number][]> {
+  const names = (await orNothing(readdir(`/proc/${pid}/fd`))) ?? []
+  const files = names.map(async (name): Promise<[string, number][]> => {
+    const file = `/proc/${pid}/fd/${name}`
+    const [path, stats] = await Promise.all([orNothing(readlink(file)), orNothing(stat(file))])
+    return path === undefined ? [] : [[path, (stats?.blocks ?? 0) * 512]]
+  })
+  return (await Promise.all(files)).flat()
+}
+
+/** A process, or a descriptor of it, may end while it is looked at. */
+async function orNothing<T>(looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,290 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { keepHouse } from '@aduana/jobs/housekeeping'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { DeadlineError, until } from '@aduana/testkit/until'
+import { applyFault } from '../driver/faults.ts'
+import { type Fleet, startFleet } from '../driver/fleet.ts'
+import { wrongMetrics } from '../driver/metrics.ts'
+import type { FaultKind } from '../driver/plan.ts'
+import { createRandom } from '../driver/random.ts'
+import { brokenGuarantees } from '../guarantees.ts'
+import { createAnswers } from './answers.ts'
+import { type KeptApi, keepApi } from './kept-api.ts'
+import { findLeft } from './left.ts'
+import { type Load, meddle, upload, watch } from './load.ts'
+import { countWarnings } from './logged.ts'
+import { measureProcesses, type ProcessUsage } from './process-usage.ts'
+import { measureStored, type Stored } from './stored.ts'
+
+export interface SoakPlan {
+  seed: number
+  minutes: number
+  workers: number
+  /** Milliseconds between two uploads of one of three uploaders, on average. */
+  pace: number
+}
+
+/** What the processes of one kind took up: at most, and at the end, when nothing was left to do. */
+export interface Usage {
+  most: ProcessUsage
+  last: ProcessUsage[]
+}
+
+export interface SoakReport {
+  /** What is broken; empty when everything holds. */
+  broken: string[]
+  imports: number
+  endings: Record<string, number>
+  failures: Record<string, number>
+  answers: Record<string, number>
+  faults: Record<string, number>
+  left: Record<string, string[]>
+  /** What the housekeeping found to remove in the end. */
+  swept: Record<string, number>
+  before: Stored
+  after: Stored
+  usage: Record<string, Usage>
+  warnings: ReturnType<typeof countWarnings>
+  deadlocks: number
+}
+
+/** How long everything may take to end once nothing goes wrong any more. */
+const SETTLE_MS = 600_000
+const SAMPLE_MS = 10_000
+const FAULTS: readonly (FaultKind | 'kill-api')[] = [
+  ...(['kill', 'kill', 'kill', 'stop', 'stop', 'term', 'term-all', 'wipe'] as const),
+  ...(['terminate', 'terminate', 'kill-api'] as const),
+]
+
+/**
+ * Put an installation under mixed load over HTTP while processes, connections and Redis fail at random. Then let
+ * everything end, and look at what is left, what has grown and what was logged.
+ */
+export async function runSoak(plan: SoakPlan, say: (line: string) => void): Promise<SoakReport> {
+  const system = await createTestSystem({ metrics: true })
+  let fleet: Fleet | undefined
+  let api: KeptApi | undefined
+  try {
+    const before = await measureStored(system)
+    ;[fleet, api] = await Promise.all([startFleet(system, plan.workers), keepApi(system)])
+    return await soak({ plan, say, system, fleet, api, before })
+  } finally {
+    await Promise.all([fleet?.dismiss(), api?.stop()])
+    await system.close()
+  }
+}
+
+interface Soak {
+  plan: SoakPlan
+  say: (line: string) => void
+  system: TestSystem
+  fleet: Fleet
+  api: KeptApi
+  before: Stored
+}
+
+async function soak(given: Soak): Promise<SoakReport> {
+  const { plan, say, system, fleet, api, before } = given
+  const answers = createAnswers()
+  const load: Load = {
+    ...{ api, answers, hopeless: new Set(), ended: within(plan.minutes) },
+    open: () => readCount(system, 'completed_at is null'),
+  }
+  const meter = startMeter(given)
+  const [faults] = await Promise.all([
+    failAtRandom(given, load),
+    ...[1, 2, 3].map((one) => upload(load, plan.seed + one, plan.pace)),
+    ...[4, 5].map((one) => meddle(load, plan.seed + one, 2 * plan.pace)),
+    watch(load, plan.seed + 6, plan.pace),
+    tellProgress(given, load),
+  ])
+
+  say('no more load and no more faults; everything has to end now')
+  const broken = await settle(given, load)
+  if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
+  // Idle for a while: what is released late is released by then.
+  await delay(SAMPLE_MS)
+  const usage = await meter.stop()
+  const left = await findLeft(system)
+  await fleet.dismiss()
+  await api.stop()
+  const swept = await sweep(system)
+  broken.push(...(await brokenGuarantees(system.database.pool, system.store)))
+  broken.push(...brokenByLeft(left, await findLeft(system)), ...brokenByUsage(usage), ...answers.faults())
+  const deadlocks = await readDeadlocks(system)
+  if (deadlocks > 0) broken.push(`${deadlocks} deadlocks in PostgreSQL`)
+  const failures = await countJobs(system, `error->>'code'`, `status = 'FAILED'`)
+  if (failures.internal !== undefined) broken.push(`${failures.internal} jobs failed with "internal"`)
+  return {
+    ...{ broken, left, swept, usage, faults, before, deadlocks, failures },
+    imports: await readCount(system, `type = 'import'`),
+    endings: await countJobs(system, `type || ' ' || status`, 'true'),
+    answers: answers.counts(),
+    after: await measureStored(system),
+    warnings: countWarnings([...system.processes(), ...api.processes()].flatMap(({ lines }) => lines)),
+  }
+}
+
+function within(minutes: number): () => boolean {
+  const end = Date.now() + minutes * 60_000
+  return () => Date.now() >= end
+}
+
+async function failAtRandom({ plan, system, fleet, api }: Soak, load: Load): Promise<Record<string, number>> {
+  const random = createRandom(plan.seed)
+  const happened: Record<string, number> = {}
+  for (;;) {
+    await delay(random.int(3000, 15_000))
+    if (load.ended()) return happened
+    const kind = random.pick(FAULTS)
+    if (kind === 'kill-api') api.kill()
+    else {
+      const fault = { kind, after: 0, where: random.next(), length: random.int(200, 20_000) }
+      await applyFault({ system, fleet }, fault)
+    }
+    happened[kind] = (happened[kind] ?? 0) + 1
+  }
+}
+
+async function tellProgress({ system, say }: Soak, load: Load): Promise<void> {
+  while (!load.ended()) {
+    await delay(SAMPLE_MS)
+    const endings = await countJobs(system, 'status', 'true')
+    say(told(endings))
+  }
+}
+
+/** `name count, name count`. */
+export function told(counts: Record<string, number>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ')
+}
+
+/**
+ * Cancel what waits for a person or for an hour, and wait until every job is final. Returns what did not end, with what
+ * PostgreSQL knows of it.
+ */
+async function settle({ system }: Soak, load: Load): Promise<string[]> {
+  for (const process of system.processes()) process.signal('SIGCONT')
+  try {
+    await until(
+      async () => {
+        await cancelWaiting(system, load)
+        return (await readCount(system, 'completed_at is null')) === 0
+      },
+      { within: SETTLE_MS, what: 'all jobs are final' },
+    )
+    return []
+  } catch (error) {
+    if (error instanceof DeadlineError) return [`G4: ${error.message}`]
+    throw error
+  }
+}
+
+async function cancelWaiting({ database }: TestSystem, load: Load): Promise<void> {
+  const rows = await database.pool.query<{ id: string }>(`select id from jobs
+    where completed_at is null and (waiting_for = 'approval' or start_at > now() + interval '1 minute')`)
+  for (const { id } of rows.rows)
+    await load.answers.note('cancel', await load.api.ask(`/api/jobs/${id}/cancel`, { method: 'POST' }))
+}
+
+/** Measure the processes again and again, until it is stopped. */
+function startMeter({ system, fleet, api }: Soak): { stop(): Promise<Record<string, Usage>> } {
+  const usage: Record<string, Usage> = {}
+  const measure = async (kind: string, pids: readonly number[]) => {
+    const now = await measureProcesses(pids, system.dataDir)
+    const nothing = { pid: 0, rss: 0, descriptors: 0, deletedFiles: 0, deletedBytes: 0 }
+    const most = now.reduce(larger, usage[kind]?.most ?? nothing)
+    usage[kind] = { most, last: now }
+  }
+  const sample = async () => {
+    await measure(
+      'worker',
+      fleet.workers().map(({ pid }) => pid),
+    )
+    await measure(
+      'API',
+      api.processes().flatMap((process) => (process.alive() ? [process.pid] : [])),
+    )
+  }
+  const stopping = new AbortController()
+  const sampling = (async () => {
+    while (!stopping.signal.aborted) {
+      await sample()
+      await delay(SAMPLE_MS, undefined, { signal: stopping.signal }).catch(() => undefined)
+    }
+  })()
+  return {
+    stop: async () => {
+      stopping.abort()
+      await sampling
+      await sample()
+      return usage
+    },
+  }
+}
+
+function larger(one: ProcessUsage, other: ProcessUsage): ProcessUsage {
+  return {
+    pid: other.rss > one.rss ? other.pid : one.pid,
+    rss: Math.max(one.rss, other.rss),
+    descriptors: Math.max(one.descriptors, other.descriptors),
+    deletedFiles: Math.max(one.deletedFiles, other.deletedFiles),
+    deletedBytes: Math.max(one.deletedBytes, other.deletedBytes),
+  }
+}
+
+/** What is due in two hours: then no file can be on its way any more. */
+function sweep({ database, store }: TestSystem): Promise<Record<string, number>> {
+  const logger = createLogger({ name: 'soak', level: 'silent', pretty: false })
+  return keepHouse(database.db, store, logger, new Date(Date.now() + 2 * 3_600_000))
+}
+
+/** What a process that died has left to the housekeeping is not broken; all else is, and what is still there after it. */
+const LEFT_TO_HOUSEKEEPING = ['files that no job points at', 'tables of loads']
+
+function brokenByLeft(before: Record<string, string[]>, after: Record<string, string[]>): string[] {
+  const kinds = Object.entries(before).filter(([kind]) => !LEFT_TO_HOUSEKEEPING.includes(kind))
+  const stays = Object.entries(after).filter(([kind]) => LEFT_TO_HOUSEKEEPING.includes(kind))
+  return [...kinds, ...stays].map(
+    ([kind, places]) => `left over: ${places.length} ${kind}: ${places.slice(0, 5).join('; ')}`,
+  )
+}
+
+function brokenByUsage(usage: Record<string, Usage>): string[] {
+  return Object.entries(usage).flatMap(([kind, { last }]) =>
+    last
+      .filter(({ deletedFiles }) => deletedFiles > 0)
+      .map(
+        ({ pid, deletedFiles, deletedBytes }) =>
+          `${kind} ${pid} holds ${deletedFiles} deleted files open (${deletedBytes} bytes)`,
+      ),
+  )
+}
+
+async function readDeadlocks({ database }: TestSystem): Promise<number> {
+  const rows = await database.pool.query<{ deadlocks: string }>(
+    'select deadlocks from pg_stat_database where datname = current_database()',
+  )
+  return Number(rows.rows[0]?.deadlocks ?? 0)
+}
+
+async function readCount({ database }: TestSystem, condition: string): Promise<number> {
+  const rows = await database.pool.query<{ n: number }>(
+    `select count(*)::int as n from jobs where ${condition}`,
+  )
+  return rows.rows[0]?.n ?? 0
+}
+
+async function countJobs(
+  { database }: TestSystem,
+  by: string,
+  condition: string,
+): Promise<Record<string, number>> {
+  const rows = await database.pool.query<{ kind: string; n: number }>(
+    `select ${by} as kind, count(*)::int as n from jobs where ${condition} group by 1 order by 1`,
+  )
+  return Object.fromEntries(rows.rows.map(({ kind, n }) => [kind, n]))
+}
