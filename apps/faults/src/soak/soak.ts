@@ -4,6 +4,7 @@ import { createLogger } from '@aduana/runtime/logger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { applyFault } from '../driver/faults.ts'
+import type { PlannedImport } from '../driver/files.ts'
 import { type Fleet, startFleet } from '../driver/fleet.ts'
 import { wrongMetrics } from '../driver/metrics.ts'
 import type { FaultKind } from '../driver/plan.ts'
@@ -54,7 +55,7 @@ const SETTLE_MS = 600_000
 const SAMPLE_MS = 10_000
 const FAULTS: readonly (FaultKind | 'kill-api')[] = [
   ...(['kill', 'kill', 'kill', 'stop', 'stop', 'term', 'term-all', 'wipe'] as const),
-  ...(['terminate', 'terminate', 'kill-api'] as const),
+  ...(['terminate', 'terminate', 'storm', 'kill-api'] as const),
 ]
 
 /**
@@ -133,6 +134,7 @@ function within(minutes: number): () => boolean {
 
 async function failAtRandom({ plan, system, fleet, api }: Soak, load: Load): Promise<Record<string, number>> {
   const random = createRandom(plan.seed)
+  const accepted = new Map<string, PlannedImport>()
   const happened: Record<string, number> = {}
   for (;;) {
     await delay(random.int(3000, 15_000))
@@ -141,7 +143,7 @@ async function failAtRandom({ plan, system, fleet, api }: Soak, load: Load): Pro
     if (kind === 'kill-api') api.kill()
     else {
       const fault = { kind, after: 0, where: random.next(), length: random.int(200, 20_000) }
-      await applyFault({ system, fleet }, fault)
+      await applyFault({ system, fleet, accepted }, fault)
     }
     happened[kind] = (happened[kind] ?? 0) + 1
   }
