@@ -3,6 +3,7 @@ import { page } from '@aduana/contracts/jobs'
 import { CloudEvent, MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail } from '@aduana/contracts/metrics/http-runs'
 import { Problem } from '@aduana/contracts/problems'
+import { RequestNote } from '@aduana/metrics/outbox/whole-requests'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { beginRun, endRun, limitTo, tell } from '../testing/metrics.ts'
 import { importForm, productionFile } from '../testing/multipart.ts'
@@ -201,7 +202,7 @@ describe('the request of a run', () => {
       .select('body')
       .where('event_key', '=', `${id}:1:requested`)
       .executeTakeFirstOrThrow()
-    expect(CloudEvent.parse(logged.body).data).toEqual(own)
+    expect(own).toMatchObject(RequestNote.parse(CloudEvent.parse(logged.body).data))
     await openRun('orders.orders', { companies: ['B'] })
     expect(await problem(await request(id, limited))).toMatchObject({ status: 403, code: 'forbidden' })
     expect((await request(id)).status).toBe(200)
