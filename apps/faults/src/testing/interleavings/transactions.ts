@@ -9,6 +9,8 @@ import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
 import { completeJob } from '@aduana/jobs/finish'
 import { beat } from '@aduana/jobs/heartbeat'
 import { takeLease } from '@aduana/jobs/leases'
+import { pruneEvents } from '@aduana/jobs/prune-events'
+import { pruneJobs } from '@aduana/jobs/prune-jobs'
 import { failLostJob } from '@aduana/jobs/reconcile'
 import { applyRetention } from '@aduana/jobs/retention'
 import { retryJob } from '@aduana/jobs/retry'
@@ -25,6 +27,8 @@ import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worl
 type Transaction = (session: Session, world: World) => Promise<unknown>
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+/** When everything that is kept for a time is over. */
+const LONG_AFTER = { now: new Date('2099-01-01'), days: 7 }
 /** The files of the worlds are not there; what is decided about them is in the database. */
 const NO_FILES: ArtifactStore = { ...createDiskStore(tmpdir()), remove: async () => undefined }
 const delivery = { signal: new AbortController().signal, lastTry: true }
@@ -115,7 +119,11 @@ export const TRANSACTIONS = {
     endAfterError(contextOf(session), runOf(world), new Error('stopped'), delivery, 'cancel'),
   'report lost work': ({ db }, { job, run }) =>
     failLostJob(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'stalled'),
-  'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, new Date('2099-01-01')),
+  'prune history': async ({ db }) => {
+    await pruneJobs(db, LONG_AFTER)
+    await pruneEvents(db, LONG_AFTER)
+  },
+  'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, LONG_AFTER.now),
   'save the definition': ({ db }, { admin }) =>
     inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
 } satisfies Record<string, Transaction>
@@ -189,6 +197,7 @@ export const MEETINGS = {
     'save the definition',
     'admit',
     'expire files',
+    'prune history',
   ],
   'waits for approval': ['approve', 'cancel', 'admit', 'wake', 'begin a stage', 'accept'],
   'is passed on': [
@@ -207,6 +216,7 @@ export const MEETINGS = {
     'cancel',
     'retry',
     'expire files',
+    'prune history',
   ],
 } satisfies Record<WorldName, readonly TransactionName[]>
 
