@@ -18,7 +18,7 @@ export const OPENS_TRANSACTION: Readonly<Record<string, readonly TransactionName
   'jobs/src/dispatch.ts admit': ['admit'],
   'jobs/src/housekeeping.ts releaseWindowsOfFinalJobs': 'touches only what the database refuses to let be',
   'jobs/src/leases.ts takeLease': ['take the lease'],
-  'jobs/src/prune-events.ts pruneEvents': ['prune history'],
+  'jobs/src/prune-events.ts pruneEvents': 'removes only what no transaction reads or changes any more',
   'jobs/src/prune-jobs.ts inBatches': ['prune history'],
   'jobs/src/reconcile.ts readmit': ['report lost work'],
   'jobs/src/retention.ts removeFiles': ['expire files'],

@@ -9,7 +9,6 @@ import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
 import { completeJob } from '@aduana/jobs/finish'
 import { beat } from '@aduana/jobs/heartbeat'
 import { takeLease } from '@aduana/jobs/leases'
-import { pruneEvents } from '@aduana/jobs/prune-events'
 import { pruneJobs } from '@aduana/jobs/prune-jobs'
 import { failLostJob } from '@aduana/jobs/reconcile'
 import { applyRetention } from '@aduana/jobs/retention'
@@ -119,10 +118,7 @@ export const TRANSACTIONS = {
     endAfterError(contextOf(session), runOf(world), new Error('stopped'), delivery, 'cancel'),
   'report lost work': ({ db }, { job, run }) =>
     failLostJob(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'stalled'),
-  'prune history': async ({ db }) => {
-    await pruneJobs(db, LONG_AFTER)
-    await pruneEvents(db, LONG_AFTER)
-  },
+  'prune history': ({ db }) => pruneJobs(db, LONG_AFTER),
   'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, LONG_AFTER.now),
   'save the definition': ({ db }, { admin }) =>
     inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
