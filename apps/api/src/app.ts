@@ -16,6 +16,7 @@ import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProblems } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
+import { registerStorableText } from './plugins/storable.ts'
 import { answerMalformed, answerUnroutable, registerWithoutRoute } from './plugins/without-route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -91,6 +92,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   registerProblems(app)
   registerRequestLog(app)
+  registerStorableText(app)
   await registerSecurityHeaders(app)
   await app.register(cookie)
   await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))

@@ -1,14 +1,33 @@
 import { z } from 'zod'
 
-/** A calendar day, `YYYY-MM-DD`, that exists. */
-export const Day = z.iso.date()
+/** A calendar day, `YYYY-MM-DD`, that exists. There is no year 0 in the calendar of PostgreSQL. */
+export const Day = z.iso.date().refine((day) => day >= '0001', { error: 'a day from the year 1 on' })
 export type Day = z.infer<typeof Day>
+
+/** A day that data can be of. */
+export const NearDay = Day.refine((day) => day >= '1900-01-01' && day < '2200-01-01', {
+  error: 'a day from 1900 to 2199',
+})
 
 /** A range of days, half open: `from` is inside, `to` is not. */
 export const DayRange = z
   .strictObject({ from: Day, to: Day })
   .refine((range) => range.from < range.to, { error: 'from must be before to' })
 export type DayRange = z.infer<typeof DayRange>
+
+/** A moment with its zone, as `2026-01-31T05:00:00-05:00`, that PostgreSQL can store. */
+export const Moment = z.iso
+  .datetime({
+    offset: true,
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? 'a time with its zone, as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00'
+        : undefined,
+  })
+  .refine((moment) => moment >= '1900' && moment < '2200', { error: 'a moment from 1900 to 2199' })
+  // No zone on Earth is further from UTC, and PostgreSQL takes no more than 16 hours.
+  .refine((moment) => !/[+-](1[5-9]|2\d):\d\d$/.test(moment), { error: 'a zone within 14 hours of UTC' })
+export type Moment = z.infer<typeof Moment>
 
 /** The day after `day`. */
 export function nextDay(day: Day): Day {

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { Counts } from './counts.ts'
-import { Day } from './dates.ts'
+import { Day, Moment } from './dates.ts'
 import { JobFailure } from './failures.ts'
 import { JobStatus, JobType, WaitingFor } from './job-states.ts'
 import { StageName } from './stages.ts'
+import { StorableText } from './text.ts'
 
 const Instant = z.iso.datetime()
 
@@ -66,15 +67,12 @@ export type Job = z.infer<typeof Job>
 
 const Flag = z.stringbool()
 
-/** Text that PostgreSQL can hold. */
-const PlainText = z.string().regex(/^[^\0]*$/, 'must not contain NUL')
-
 /** The form fields of an import beside the file itself, as they arrive: all text. */
 export const ImportForm = z.strictObject({
-  dataset: PlainText.min(1).max(63),
+  dataset: StorableText.min(1).max(63),
   from: Day.optional(),
   to: Day.optional(),
-  scope: PlainText.max(200).optional(),
+  scope: StorableText.max(200).optional(),
   mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
   force: Flag.default(false),
   onConflict: z.enum(['reject', 'wait']).default('reject'),
@@ -94,12 +92,7 @@ export const ImportForm = z.strictObject({
     .transform(Number)
     .pipe(z.int().min(-100).max(100))
     .default(0),
-  startAt: z.iso
-    .datetime({
-      offset: true,
-      error: 'a time with its zone, as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00',
-    })
-    .optional(),
+  startAt: Moment.optional(),
   encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).optional(),
   delimiter: z
     .string()
@@ -120,7 +113,7 @@ export const JobQuery = z.strictObject({
   /** Those that wait: for other days' owners, for approval, or for another job. */
   waitingFor: WaitingFor.optional(),
   type: JobType.optional(),
-  dataset: PlainText.max(63).optional(),
+  dataset: StorableText.max(63).optional(),
   /** Also imports that have been taken back. */
   includeUndone: Flag.default(false),
   cursor: z.string().max(200).optional(),

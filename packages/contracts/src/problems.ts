@@ -44,6 +44,7 @@ export const PROBLEMS = {
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key belongs to another request' },
   invalid_dataset: { status: 422, title: 'The definition of the dataset is not usable' },
   invalid_metric: { status: 422, title: 'The definition of the metric is not usable' },
+  value_too_large: { status: 422, title: 'A value is too large for a number of JSON' },
   impossible_timestamp: { status: 422, title: 'This cannot have happened then' },
   queue_full: { status: 429, title: 'Too many jobs are waiting' },
   too_many_logins: { status: 429, title: 'Too many failed logins' },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Day } from './dates.ts'
+import { Day, NearDay } from './dates.ts'
 
 /**
  * How a day of a dataset stands: `loaded` by a job, `partial` when records of that job are still open in quarantine,
@@ -23,8 +23,8 @@ export const LedgerDay = z.strictObject({
 export type LedgerDay = z.infer<typeof LedgerDay>
 
 export const LedgerQuery = z.strictObject({
-  from: Day.optional(),
-  to: Day.optional(),
+  from: NearDay.optional(),
+  to: NearDay.optional(),
   scope: z.string().max(200).optional(),
 })
 export type LedgerQuery = z.infer<typeof LedgerQuery>

@@ -1,7 +1,8 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DatasetProblem } from '@aduana/contracts/datasets'
 import { ProblemError } from '@aduana/contracts/problems'
-import { nestingOf, pathOf, structureProblems } from '@aduana/contracts/structure'
+import { nestingOf, structureProblems } from '@aduana/contracts/structure'
+import { unstorableParts } from '@aduana/contracts/text'
 
 /** More is neither needed nor can it be compiled into one statement. */
 const MOST_DEPTH = 60
@@ -18,7 +19,11 @@ export function readDefinitionOf(code: string, input: unknown): DatasetDefinitio
   const problems: DatasetProblem[] = parsed.success ? [] : structureProblems(parsed.error)
   if (own && 'code' in own && own.code !== code)
     problems.push({ path: 'code', code: 'invalid', message: `must be "${code}", or left out` })
-  problems.push(...unstorableTexts(input))
+  problems.push(
+    ...unstorableParts(input).map(
+      (path): DatasetProblem => ({ path, code: 'invalid', message: 'holds text that cannot be stored' }),
+    ),
+  )
   if (!parsed.success || problems.length > 0) throw invalidDataset(problems)
   return parsed.data
 }
@@ -35,19 +40,4 @@ export function invalidDataset(problems: readonly DatasetProblem[]): ProblemErro
       problems,
     },
   )
-}
-
-/** Texts that neither PostgreSQL nor DuckDB can hold. */
-function unstorableTexts(value: unknown, path: readonly (string | number)[] = []): DatasetProblem[] {
-  if (typeof value === 'string')
-    return value.includes('\0') || hasLoneSurrogate(value)
-      ? [{ path: pathOf(path), code: 'invalid', message: 'holds a character that cannot be stored' }]
-      : []
-  if (Array.isArray(value)) return value.flatMap((inner, index) => unstorableTexts(inner, [...path, index]))
-  if (typeof value !== 'object' || value === null) return []
-  return Object.entries(value).flatMap(([name, inner]) => unstorableTexts(inner, [...path, name]))
-}
-
-function hasLoneSurrogate(text: string): boolean {
-  return /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text)
 }

@@ -1,5 +1,30 @@
 import { ProblemError } from '@aduana/contracts/problems'
-import type { z } from 'zod'
+import { StorableText } from '@aduana/contracts/text'
+import { z } from 'zod'
+
+const MOST_BIGINT = 2n ** 63n - 1n
+
+/**
+ * The columns that lists are ordered by, as they stand in a cursor: each takes only what PostgreSQL reads as a value of
+ * its type, so that a cursor that was made up is refused before it reaches a query.
+ */
+export const CursorColumn = {
+  /** `timestamptz`, in UTC with microseconds. */
+  moment: z.iso
+    .datetime({ precision: 6 })
+    .refine((moment) => moment >= '0001', { error: 'a moment from the year 1 on' }),
+  /** `date`. */
+  day: z.iso.date().refine((day) => day >= '0001', { error: 'a day from the year 1 on' }),
+  uuid: z.uuid(),
+  /** `integer`. */
+  integer: z.int32(),
+  /** `bigint`, not negative, as text. */
+  bigint: z
+    .string()
+    .regex(/^\d{1,19}$/)
+    .refine((digits) => BigInt(digits) <= MOST_BIGINT, { error: 'a whole number of 64 bits' }),
+  text: StorableText,
+} as const
 
 /** A position in a list as opaque text. */
 export function encodeCursor(position: readonly (string | number)[]): string {
@@ -11,8 +36,9 @@ export function decodeCursor<T extends z.ZodType>(schema: T, text: string): z.ou
   try {
     return schema.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')))
   } catch (error) {
+    if (!(error instanceof z.ZodError) && !(error instanceof SyntaxError)) throw error
     throw new ProblemError('bad_request', 'The cursor is not one that this list has given out.', {
-      cause: String(error),
+      errors: [{ field: 'cursor', message: 'the `next` of a page of this list' }],
     })
   }
 }

@@ -5,7 +5,7 @@ import { Reject } from '@aduana/contracts/rejects'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { decodeCursor, encodeCursor } from './cursor.ts'
+import { CursorColumn, decodeCursor, encodeCursor } from './cursor.ts'
 
 export interface Page<T> {
   items: T[]
@@ -20,8 +20,8 @@ export interface VersionedJob {
   version: number
 }
 
-const JobCursor = z.tuple([z.string(), z.uuid()])
-const RejectCursor = z.tuple([z.coerce.number()])
+const JobCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
+const RejectCursor = z.tuple([CursorColumn.bigint])
 
 /** A job that `principal` may see. @throws ProblemError `not_found` */
 export async function readJob(db: Database, principal: Principal, id: string): Promise<Job> {
@@ -76,7 +76,7 @@ export function listRejects(
   jobId: string,
   query: { cursor?: string | undefined; limit: number },
 ): Promise<Page<Reject>> {
-  const after = query.cursor === undefined ? 0 : decodeCursor(RejectCursor, query.cursor)[0]
+  const after = query.cursor === undefined ? '0' : decodeCursor(RejectCursor, query.cursor)[0]
   return readAs(db, principal, async (tx) => {
     await mustSee(tx, jobId)
     const rows = await tx
@@ -84,7 +84,7 @@ export function listRejects(
       .innerJoin('datasets as d', 'd.id', 'q.dataset_id')
       .select(['q.id', 'q.job_id', 'd.code', 'q.record', 'q.line', 'q.reasons', 'q.raw', 'q.state'])
       .where('q.job_id', '=', jobId)
-      .where('q.record', '>', String(after))
+      .where('q.record', '>', after)
       .orderBy('q.record')
       .limit(query.limit + 1)
       .execute()
@@ -102,7 +102,7 @@ export function listRejects(
       }),
     )
     const last = items.at(-1)
-    return { items, next: rows.length > query.limit && last ? encodeCursor([last.record]) : null }
+    return { items, next: rows.length > query.limit && last ? encodeCursor([String(last.record)]) : null }
   })
 }
 
@@ -206,7 +206,7 @@ async function readRows(
   tail: ReturnType<typeof sql>,
 ): Promise<(VersionedJob & { createdAtText: string })[]> {
   const rows = await sql<Row>`
-    select j.version, j.created_at::text as created_at_text, jsonb_build_object(
+    select j.version, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_text, jsonb_build_object(
       'id', j.id, 'type', j.type, 'status', j.status, 'stage', j.stage, 'waitingFor', j.waiting_for,
       'dryRun', j.dry_run,
       'progress', j.progress, 'message', j.message, 'dataset', d.code,

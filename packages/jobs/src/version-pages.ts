@@ -2,7 +2,7 @@ import type { VersionQuery } from '@aduana/contracts/versions'
 import type { Database, ReadTx, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { decodeCursor, encodeCursor } from './cursor.ts'
+import { CursorColumn, decodeCursor, encodeCursor } from './cursor.ts'
 import type { Page } from './read.ts'
 
 /** The tables of versions, and what names their owner. */
@@ -12,7 +12,7 @@ const OWNERS = {
   metric_versions: 'metric_id',
 } as const
 
-const Cursor = z.tuple([z.int32()])
+const Cursor = z.tuple([CursorColumn.integer])
 
 interface Row {
   version: number

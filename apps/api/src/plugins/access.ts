@@ -50,7 +50,6 @@ export function registerAccess(app: FastifyInstance, options: AccessOptions): vo
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return
     try {
-      refuseNul(request)
       refuseForgery(request, options.origins)
       await letIn(request, options)
     } catch (error) {
@@ -113,9 +112,4 @@ function refuse(request: FastifyRequest, reply: FastifyReply, error: unknown): F
   if (problem.code === 'internal' || problem.code === 'unavailable')
     request.log.error({ event: 'http.access_not_decided', err: error })
   return sendProblem(request, reply, problem)
-}
-
-/** No text of ours can hold NUL; PostgreSQL would refuse it with an error of its own. */
-function refuseNul(request: FastifyRequest): void {
-  if (/%00/.test(request.url)) throw new ProblemError('bad_request', 'The address contains NUL.')
 }

@@ -24,7 +24,7 @@ export function dailyMetricsRoute(app: FastifyInstance, { db }: ApiContext): voi
         response: {
           200: DailyMetrics,
           304: z.null().describe('The answer is the one of If-None-Match'),
-          ...problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric'),
+          ...problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric', 'value_too_large'),
         },
       },
     },

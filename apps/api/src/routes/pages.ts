@@ -32,12 +32,12 @@ export async function pageRoutes(
     })
 
     scope.get('/login', HIDDEN, async (request, reply) => {
-      const next = localPath(Next.parse(request.query).next)
+      const next = localPath(nextOf(request.query))
       return html(reply, loginPage(wordsFor(request.headers['accept-language']), next))
     })
 
     scope.post('/login', HIDDEN, async (request, reply) => {
-      const next = localPath(Next.parse(request.body).next)
+      const next = localPath(nextOf(request.body))
       const user = await tryLogin(request)
       if (user instanceof ProblemError) return refuse(request, reply, next, user)
       openSession(app, request, reply, user)
@@ -85,6 +85,11 @@ function reasonOf({ code }: ProblemError, words: Words): string {
 
 function html(reply: FastifyReply, page: string): FastifyReply {
   return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').send(page)
+}
+
+/** Where somebody wanted to go; undefined when they do not say, or say it in a way that cannot be read. */
+function nextOf(form: unknown): string | undefined {
+  return Next.safeParse(form).data?.next
 }
 
 /** A path of ours and nothing else: the page must not lead to another site. */

@@ -2,6 +2,8 @@ import type { ArtifactStore, Stored } from '@aduana/artifacts/store'
 import { StoreError } from '@aduana/artifacts/store'
 import { ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { unstorableParts } from '@aduana/contracts/text'
+import { visible } from '@aduana/db/jsonb'
 import { recogniseBytes } from '@aduana/engine/recognise'
 import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
@@ -43,7 +45,7 @@ export async function receiveUpload(
   const file = await readFields(parts, fields)
   if (!file) throw missing('file', fields)
   const dataset = fields.get('dataset')
-  const chunks: AsyncIterator<Buffer> = file.file[Symbol.asyncIterator]()
+  const chunks = readChunks(file.file, options.maxBytes)
   try {
     if (dataset !== undefined) await options.checkDataset(dataset)
     const head = await takeHead(chunks, file.filename)
@@ -60,7 +62,7 @@ export async function receiveUpload(
     if (!form) throw new Error('the store did not read the upload to its end')
     return { stored, fileName: plainName(file.filename), mediaType: plainMediaType(file.mimetype), form }
   } catch (error) {
-    throw uploadProblem(error, options.maxBytes)
+    throw error instanceof StoreError && error.code === 'too_large' ? tooLarge(options.maxBytes) : error
   } finally {
     await chunks.return?.()
   }
@@ -80,7 +82,16 @@ async function* readParts(request: FastifyRequest, maxBytes: number): AsyncGener
       },
     })
   } catch (error) {
-    throw uploadProblem(error, maxBytes)
+    throw parserProblem(error, maxBytes)
+  }
+}
+
+/** The bytes of a file; what the parser has against the form becomes a problem. */
+async function* readChunks(file: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer, void> {
+  try {
+    yield* file
+  } catch (error) {
+    throw parserProblem(error, maxBytes)
   }
 }
 
@@ -99,6 +110,7 @@ async function readFields(
     if (part.valueTruncated)
       throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
     const value = String(part.value)
+    if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
     // A form sends the fields that nobody filled in as well.
     if (value === '') continue
     fields.set(part.fieldname, value)
@@ -157,24 +169,30 @@ function tooLarge(maxBytes: number): ProblemError {
   )
 }
 
-/** What ended the upload, as a problem. */
-function uploadProblem(error: unknown, maxBytes: number): unknown {
-  if (error instanceof StoreError && error.code === 'too_large') return tooLarge(maxBytes)
-  if (error instanceof ProblemError || error instanceof StoreError || !(error instanceof Error)) return error
+function unstorable(field: string): ProblemError {
+  const message = 'must contain neither NUL nor half of a surrogate pair'
+  const shown = visible(field)
+  return new ProblemError('bad_request', `"${shown}": ${message}.`, { errors: [{ field: shown, message }] })
+}
+
+/** What the parser has against a form, as a problem: whatever it is, the request is not what it says it is. */
+function parserProblem(error: unknown, maxBytes: number): unknown {
+  if (error instanceof ProblemError || !(error instanceof Error)) return error
+  const code = 'code' in error ? String(error.code) : ''
+  if (code === 'FST_REQ_FILE_TOO_LARGE') return tooLarge(maxBytes)
+  if (/^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(code))
+    return new ProblemError('bad_request', 'The form has too many parts.')
   if (/unexpected end|terminated early|premature|aborted|closed before/i.test(error.message))
     return new ProblemError('upload_truncated', 'The upload ended before it was complete. Nothing was kept.')
-  if ('code' in error && /^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(String(error.code)))
-    return new ProblemError('bad_request', 'The form has too many parts.')
-  if (/multipart|boundary|part header/i.test(error.message))
-    return new ProblemError('bad_request', `The form is not well formed: ${error.message}.`)
-  return error
+  return new ProblemError('bad_request', `The form is not well formed: ${error.message}.`)
 }
 
 /** A name of a file without folders and without what cannot be shown. It is only ever shown, never a path. */
 function plainName(name: string): string {
   const last = name.split(/[\\/]/).at(-1) ?? ''
   const plain = last.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').trim()
-  return plain.slice(0, 200) || 'file'
+  // By characters: half of a pair cannot be stored.
+  return [...plain].slice(0, 200).join('') || 'file'
 }
 
 function plainMediaType(type: string): string {

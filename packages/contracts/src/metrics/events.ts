@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { Day, DayRange } from '../dates.ts'
+import { Day, DayRange, Moment } from '../dates.ts'
+import { StorableText } from '../text.ts'
 import { Grain } from './definition.ts'
 import { Expression, MetricCode } from './expression.ts'
 import { ManifestPointer } from './manifest.ts'
 
-const Instant = z.iso.datetime({ offset: true })
-const Scopes = z.array(z.string().min(1).max(100)).max(10_000)
+const Scopes = z.array(StorableText.min(1).max(100)).max(10_000)
 
 /** What changed in a dataset: its days, and the companies and warehouses, where the dataset has them (absent: all). */
 const Change = {
@@ -16,9 +16,9 @@ const Change = {
 
 /** In: somebody has changed a dataset. */
 export const ProjectionUpdate = z.strictObject({
-  eventKey: z.string().min(1).max(200),
-  dataset: z.string().min(1).max(63),
-  occurredAt: Instant,
+  eventKey: StorableText.min(1).max(200),
+  dataset: StorableText.min(1).max(63),
+  occurredAt: Moment,
   ...Change,
   rows: z.int().nonnegative(),
 })
@@ -39,7 +39,7 @@ export const MetricRunRequest = z.strictObject({
       dataset: z.string(),
       updateId: z.uuid(),
       eventKey: z.string(),
-      occurredAt: Instant,
+      occurredAt: Moment,
       days: z.array(DayRange),
     }),
   ),
@@ -65,7 +65,7 @@ export const MetricRunRequest = z.strictObject({
 })
 export type MetricRunRequest = z.infer<typeof MetricRunRequest>
 
-const OfRun = { runId: z.uuid(), attempt: z.int().positive(), at: Instant }
+const OfRun = { runId: z.uuid(), attempt: z.int().positive(), at: Moment }
 
 /** In: a runner has begun. */
 export const MetricRunStarted = z.strictObject({ ...OfRun, runner: z.string().max(200) })
@@ -132,7 +132,7 @@ export const CloudEvent = z.looseObject({
   id: z.string().min(1).max(200),
   source: z.string().min(1).max(500),
   type: z.string().min(1).max(100),
-  time: Instant.optional(),
+  time: Moment.optional(),
   datacontenttype: z.literal('application/json').optional(),
   /** Where the data is to be had when it is too large for a message (the CloudEvents extension of that name). */
   dataref: z.string().max(500).optional(),

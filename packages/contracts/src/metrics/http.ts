@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Day, daysBetween } from '../dates.ts'
+import { Day, daysBetween, Moment, NearDay } from '../dates.ts'
 import { versionOf } from '../versions.ts'
 import { Grain, MetricDefinition, SeriesDefinition } from './definition.ts'
 import { MetricCode } from './expression.ts'
@@ -10,10 +10,6 @@ const Instant = z.iso.datetime()
 const Title = z.strictObject({ en: z.string(), es: z.string() })
 const Limit = (usual: number, most: number) => z.coerce.number().int().min(1).max(most).default(usual)
 const Cursor = z.string().max(500)
-/** A day that data can be of. */
-export const NearDay = Day.refine((day) => day >= '1900-01-01' && day < '2200-01-01', {
-  error: 'a day from 1900 to 2199',
-})
 const Scope = z.string().min(1).max(100)
 
 /** How daily values become one of a longer period, or those of several cells one. */
@@ -130,10 +126,7 @@ export const ValueQuery = z.strictObject({
   company: Scope.optional(),
   warehouse: Scope.optional(),
   /** Only values that were written at this moment or later. */
-  updatedSince: z.iso
-    .datetime({ offset: true })
-    .refine((moment) => moment >= '1900' && moment < '2200', { error: 'a moment from 1900 to 2199' })
-    .optional(),
+  updatedSince: Moment.optional(),
   cursor: Cursor.optional(),
   limit: Limit(1000, 10_000),
 })

@@ -69,6 +69,12 @@ export function sumsOf(
 const SAME_CELL = `v.day = d.date and v.company is not distinct from d.company
   and v.warehouse is not distinct from d.warehouse`
 
+/**
+ * The largest value that is kept, either way. A number of JSON reaches 1.8e308, and sums of many values are shown as
+ * numbers too.
+ */
+const MOST_VALUE = '1e300'
+
 /** Bring daily_metrics to the values of the runs, within their days and cells; what each run changed. */
 export async function writeValues(
   session: Session,
@@ -100,19 +106,38 @@ export async function writeValues(
       (date, metric_name, value, company, warehouse, run_id, sums_companies, sums_warehouses)
     select day, metric, value, company, warehouse, run_id, sums_companies, sums_warehouses from ${fresh}
     where place is null order by metric, day, company, warehouse`)
-  return resultsOf(session, gone, fresh)
+  const { beyond, results } = await resultsOf(session, gone, fresh)
+  if (beyond) throw new Error(await tellOfBeyond(session, fresh))
+  return results
 }
 
-async function resultsOf(session: Session, gone: string, fresh: string): Promise<Map<number, RunResult>> {
-  const { rows } = await session.run<RunResult & { run: number }>(
+async function tellOfBeyond(session: Session, fresh: string): Promise<string> {
+  const { rows } = await session.run<{ text: string }>(
+    `select format('The value of %s on %s%s has %s digits before the point; values reach up to ${MOST_VALUE}. Divide it, or count in a larger unit.',
+        metric, day, concat(' for ' || company, ' / ' || warehouse), length(trunc(abs(value))::text)) as text
+      from ${fresh} where abs(value) > ${MOST_VALUE} order by metric, day, company, warehouse limit 1`,
+  )
+  return rows[0]?.text ?? `A value is beyond ${MOST_VALUE}.`
+}
+
+async function resultsOf(
+  session: Session,
+  gone: string,
+  fresh: string,
+): Promise<{ results: Map<number, RunResult>; beyond: boolean }> {
+  const { rows } = await session.run<RunResult & { run: number; beyond: boolean | null }>(
     `select run, (count(*) filter (where fresh))::integer as rows, (count(*) filter (where not fresh))::integer as removed,
       (select json_agg(json_build_object('from', lower(r)::text, 'to', upper(r)::text) order by r)
         from unnest(range_agg(daterange(day, day, '[]'))) r) as days,
       array_agg(distinct company) filter (where company is not null) as companies,
-      array_agg(distinct warehouse) filter (where warehouse is not null) as warehouses
-    from (select run, day, company, warehouse, true as fresh from ${fresh}
-      union all select run, day, company, warehouse, false from ${gone}) changed
+      array_agg(distinct warehouse) filter (where warehouse is not null) as warehouses,
+      bool_or(abs(value) > ${MOST_VALUE}) as beyond
+    from (select run, day, company, warehouse, value, true as fresh from ${fresh}
+      union all select run, day, company, warehouse, null, false from ${gone}) changed
     group by run`,
   )
-  return new Map(rows.map(({ run, ...result }) => [run, result]))
+  return {
+    results: new Map(rows.map(({ run, beyond: _, ...result }) => [run, result])),
+    beyond: rows.some(({ beyond }) => beyond),
+  }
 }

@@ -2,7 +2,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import { MessageRefused, type RefusedMessage, type RefusedMessageQuery } from '@aduana/contracts/messages'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { sql } from 'kysely'
@@ -41,7 +41,7 @@ export async function countRefused(db: Database): Promise<number> {
   return rows.rows[0]?.messages ?? 0
 }
 
-const Cursor = z.tuple([z.string().regex(/^\d{1,19}$/)])
+const Cursor = z.tuple([CursorColumn.bigint])
 
 /** The messages that were refused, newest first. @throws ProblemError `forbidden` */
 export async function listRefused(

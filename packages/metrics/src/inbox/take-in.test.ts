@@ -94,11 +94,16 @@ describe('an update', () => {
     expect(await updatesOf()).toHaveLength(4)
   })
 
-  test('whose texts PostgreSQL does not hold is taken in with signs in their place, and once', async () => {
-    const odd = updated(update({ eventKey: 'a\0b\ud800', companies: ['A\0', '\udfff'] }))
-    expect(await take(odd)).toEqual(['done'])
-    expect(await take(odd)).toEqual(['done'])
-    expect(await updatesOf()).toEqual([{ event_key: 'a\u2400b\ufffd', companies: ['A\u2400', '\ufffd'] }])
+  test('whose texts PostgreSQL cannot store is refused: with signs in their place two keys could be one', async () => {
+    const odd = [
+      update({ eventKey: 'a\0b' }),
+      update({ eventKey: 'a\ud800' }),
+      update({ dataset: 'a\0' }),
+      update({ companies: ['A\0'] }),
+      update({ warehouses: ['\udfff'] }),
+    ]
+    expect(await take(...odd.map(updated))).toEqual(odd.map(() => 'refused'))
+    expect(await updatesOf()).toEqual([])
   })
 })
 

@@ -33,7 +33,7 @@ interface Row {
  * Values of a metric by day, week or month, for charts. Longer periods are made of the daily values as the metric's
  * expression says, or as the query does. Only what `principal` may see is in them.
  * @throws ProblemError `unknown_metric`; `bad_request` for a range or time zone that cannot be read, and where neither the
- * metric nor the query says how several values become one
+ * metric nor the query says how several values become one; `value_too_large` for one that no number of JSON can be
  */
 export function readDailyMetrics(
   db: Database,
@@ -73,12 +73,22 @@ export function readDailyMetrics(
       complete,
       items: shown.map(({ last_updated, value, ...row }) => ({
         ...row,
-        value: Number(value),
+        value: finite(row.date, value),
         lastUpdated: last_updated.toISOString(),
       })),
       next: more ? encodeCursor([last.date, last.company ?? '', last.warehouse ?? '']) : null,
     })
   })
+}
+
+/** A value as a number of JSON. Ours fit; somebody else may have written one to the table that does not. */
+function finite(date: string, text: string): number {
+  const value = Number(text)
+  if (Number.isFinite(value)) return value
+  throw new ProblemError(
+    'value_too_large',
+    `The value of ${date} is beyond 1.8e308, which is as far as numbers of JSON reach. Read it as text under /api/metrics, or choose days without it.`,
+  )
 }
 
 /** What makes several values one; null where there is never more than one. */

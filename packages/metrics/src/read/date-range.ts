@@ -1,5 +1,5 @@
-import { addDays, Day, type DayRange, daysBetween } from '@aduana/contracts/dates'
-import { MOST_DAYS_AT_ONCE, NearDay } from '@aduana/contracts/metrics/http'
+import { addDays, Day, type DayRange, daysBetween, NearDay } from '@aduana/contracts/dates'
+import { MOST_DAYS_AT_ONCE } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 
 /** The day that it is in a time zone. @throws ProblemError `bad_request` for a time zone that nobody knows */

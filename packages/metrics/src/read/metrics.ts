@@ -3,7 +3,7 @@ import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { DatasetNeed, Metric, MetricItem, type MetricQuery } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
-import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
@@ -32,7 +32,7 @@ interface Row {
   updated_at: Date
 }
 
-const CodeCursor = z.tuple([z.string()])
+const CodeCursor = z.tuple([CursorColumn.text])
 
 function select(principal: Principal, more: RawBuilder<unknown>, where: RawBuilder<unknown>) {
   return sql<Row & { last_day: string | null; computed_at: Date | null; open_run: unknown }>`

@@ -3,7 +3,7 @@ import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail, type RunQuery } from '@aduana/contracts/metrics/http-runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
-import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
@@ -21,7 +21,7 @@ import {
   textOf,
 } from './sql.ts'
 
-const RunCursor = z.tuple([z.iso.datetime(), z.uuid()])
+const RunCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
 
 interface Row {
   id: string

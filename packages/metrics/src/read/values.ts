@@ -1,7 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { MetricValues, type ValueQuery } from '@aduana/contracts/metrics/http'
 import { type Database, readAs } from '@aduana/db/database'
-import { decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { completenessOf } from './completeness.ts'
@@ -9,7 +9,7 @@ import { findMetric } from './metrics.ts'
 import { textOf } from './sql.ts'
 
 /** Where a page of values begins: the day, the company and the warehouse before it; '' for none. */
-export const CellCursor = z.tuple([z.iso.date(), z.string(), z.string()])
+export const CellCursor = z.tuple([CursorColumn.day, CursorColumn.text, CursorColumn.text])
 
 interface Row {
   date: string

@@ -2,7 +2,6 @@ import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
-import { visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { toMultirange } from '../runs/days.ts'
 import { type Logged, logEvents } from '../runs/log.ts'
@@ -95,11 +94,11 @@ function refuseImpossible(occurredAt: string, now: Date): void {
 }
 
 async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Promise<Written> {
-  const eventKey = visible(update.eventKey)
+  const { eventKey } = update
   const inserted = await sql<{ id: string }>`insert into dataset_updates
       (dataset_id, event_key, occurred_at, days, companies, warehouses, rows)
     values (${datasetId}, ${eventKey}, ${update.occurredAt}::timestamptz, ${toMultirange(update.days)}::datemultirange,
-      ${update.companies?.map(visible) ?? null}::text[], ${update.warehouses?.map(visible) ?? null}::text[], ${update.rows})
+      ${update.companies ?? null}::text[], ${update.warehouses ?? null}::text[], ${update.rows})
     on conflict (event_key) do nothing returning id`.execute(tx)
   const [row] = inserted.rows
   if (row) return { updateId: row.id, fresh: true }

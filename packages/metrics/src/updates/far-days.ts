@@ -1,5 +1,4 @@
-import type { DayRange } from '@aduana/contracts/dates'
-import { NearDay } from '@aduana/contracts/metrics/http'
+import { type DayRange, NearDay } from '@aduana/contracts/dates'
 import { ProblemError } from '@aduana/contracts/problems'
 
 /** Refuse an event of days that no data can be of. @throws ProblemError `bad_request` */

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { pathOf } from './structure.ts'
+
+/** Text that PostgreSQL can store: it has neither NUL nor half of a surrogate pair. */
+export const StorableText = z.string().refine((text) => !/[\0\p{Surrogate}]/u.test(text), {
+  error: 'must contain neither NUL nor half of a surrogate pair',
+})
+
+/** So many parts are named, and so many levels of the path of each. */
+const MOST_PARTS = 20
+const MOST_LEVELS = 50
+
+interface Part {
+  value: unknown
+  name: string | number
+  parent: Part | undefined
+}
+
+/**
+ * Returns the paths of the first parts of a JSON value that hold text PostgreSQL cannot store, as `columns[2].title.en`.
+ * The name of a member counts as well. Works however deeply the value is nested.
+ */
+export function unstorableParts(value: unknown): string[] {
+  const found: string[] = []
+  // Not by recursion, which ends at the depth of the call stack; and paths are made only of what is found.
+  const open: Part[] = [{ value, name: '', parent: undefined }]
+  for (let part = open.pop(); part && found.length < MOST_PARTS; part = open.pop()) {
+    const { value, name } = part
+    if (isUnstorable(value) || isUnstorable(name)) found.push(pathTo(part))
+    if (typeof value !== 'object' || value === null) continue
+    for (const [member, inner] of entriesOf(value).reverse())
+      open.push({ value: inner, name: member, parent: part })
+  }
+  return found
+}
+
+function isUnstorable(value: unknown): boolean {
+  return typeof value === 'string' && !StorableText.safeParse(value).success
+}
+
+function entriesOf(value: object): [string | number, unknown][] {
+  return Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+}
+
+function pathTo(part: Part): string {
+  const path: (string | number)[] = []
+  for (let at: Part | undefined = part; at?.parent; at = at.parent) path.push(at.name)
+  const outermost = path.reverse().slice(0, MOST_LEVELS)
+  return pathOf(outermost) + (path.length > MOST_LEVELS ? '…' : '')
+}
