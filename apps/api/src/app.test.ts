@@ -172,14 +172,6 @@ describe('every answer', () => {
     expect(JSON.stringify(problem)).not.toContain('secret')
   })
 
-  test.each(['/api/datasets/%00', '/api/datasets/production/windows?scope=%00', '/api/jobs?dataset=a%00b'])(
-    'to an address with NUL is a bad request: %s',
-    async (path) => {
-      const response = await fetch(`${api.url}${path}`)
-      expect(Problem.parse(await response.json())).toMatchObject({ status: 400, code: 'bad_request' })
-    },
-  )
-
   test('hides what failed inside', async () => {
     const app = await buildApp(api.context)
     app.get('/broken', { config: { access: 'public' } }, async () => {

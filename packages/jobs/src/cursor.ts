@@ -19,10 +19,9 @@ export const CursorColumn = {
   /** `integer`. */
   integer: z.int32(),
   /** `bigint`, not negative, as text. */
-  bigint: z
-    .string()
-    .regex(/^\d{1,19}$/)
-    .refine((digits) => BigInt(digits) <= MOST_BIGINT, { error: 'a whole number of 64 bits' }),
+  bigint: z.string().refine((digits) => /^\d{1,19}$/.test(digits) && BigInt(digits) <= MOST_BIGINT, {
+    error: 'a whole number of 64 bits',
+  }),
   text: StorableText,
 } as const
 

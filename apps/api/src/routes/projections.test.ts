@@ -31,13 +31,6 @@ describe('an update of a dataset', () => {
     expect((await problem(reused)).code).toBe('event_key_reused')
   })
 
-  test('counts once also when its key holds what PostgreSQL does not', async () => {
-    const update = { eventKey: 'nul \0 and half a pair \ud800', dataset: 'dkt', days }
-    const [first, second] = [await tell(steward, update), await tell(steward, update)]
-    expect([first.status, second.status]).toEqual([202, 202])
-    expect(second.headers.get('idempotency-replayed')).toBe('true')
-  })
-
   test('is refused when it cannot be', async () => {
     const told = async (change: object) =>
       (await problem(await tell(steward, { eventKey: randomUUID(), dataset: 'orders', days, ...change })))

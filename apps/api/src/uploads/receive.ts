@@ -109,6 +109,9 @@ async function readFields(
     }
     if (part.valueTruncated)
       throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
+    // A part that says it is JSON comes parsed.
+    if (typeof part.value === 'object')
+      throw new ProblemError('bad_request', `The field "${visible(part.fieldname)}" is not text.`)
     const value = String(part.value)
     if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
     // A form sends the fields that nobody filled in as well.

@@ -71,7 +71,7 @@ const RESTS = [
 
 const BOUNDARIES = fc.constantFrom(
   '',
-  'b'.repeat(251),
+  'b'.repeat(253),
   'b'.repeat(5000),
   '"',
   '"a b"',

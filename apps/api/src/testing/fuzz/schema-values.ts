@@ -59,7 +59,6 @@ export const HOSTILE: fc.Arbitrary<unknown> = fc.oneof(
       'epoch',
       'now',
       '{}',
-      '${x}',
     ],
     ...[
       '0000-01-01',
