@@ -26,7 +26,8 @@ describe('access', () => {
 
   test('is open to everybody only where it must be', () => {
     const open = api.app.decisions
-      .filter((route) => route.config?.access === 'public' && !route.url.startsWith('/docs'))
+      .filter(({ config }) => config?.access === 'public' || config?.access === 'probe')
+      .filter((route) => !route.url.startsWith('/docs'))
       .map((route) => `${route.method} ${route.url}`)
       .filter((route) => !route.startsWith('HEAD'))
     expect(open.sort()).toEqual([
@@ -161,6 +162,19 @@ describe('every answer', () => {
       expect(headers.get('x-request-id'), path).toBe('abc-1')
       expect(headers.get('access-control-allow-origin'), path).toBeNull()
     }
+  })
+
+  test('of /api is kept by nobody, whether it is good or a problem', async () => {
+    const paths = ['/api/jobs', '/api/datasets/orders', '/api/metrics?limit=0', '/api/nowhere', '/api/jobs/1']
+    for (const ask of [admin.ask, (path: string) => fetch(`${api.url}${path}`)])
+      for (const path of paths)
+        expect((await ask(path)).headers.get('cache-control'), path).toBe('private, no-store')
+    const { status, headers } = await fetch(`${api.url}/api/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email: admin.email, password: PASSWORD }),
+    })
+    expect([status, headers.get('cache-control')]).toEqual([200, 'private, no-store'])
   })
 
   test('to an address that does not exist is a problem document', async () => {

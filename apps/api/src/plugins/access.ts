@@ -2,14 +2,15 @@ import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Session } from '../users/sessions.ts'
-import { isLoopback, refuseForeignOrigin } from './origin.ts'
+import { hasOwnHost, isLoopback, refuseForeignHost, refuseForeignOrigin } from './origin.ts'
 import { sendProblem, toProblem } from './problems.ts'
 
 /**
- * Who may call a route: anybody, a role and those above it, an admin or a program on this very machine, or — for the
- * WebSocket, which knows one-time tickets — whoever the route itself lets in.
+ * Who may call a route: anybody, anybody who does not ask by the name of another site (a probe), a role and those above
+ * it, an admin or a program on this very machine, or — for the WebSocket, which knows one-time tickets — whoever the
+ * route itself lets in.
  */
-export type Access = 'public' | Role | 'admin-or-loopback' | 'ticket'
+export type Access = 'public' | 'probe' | Role | 'admin-or-loopback' | 'ticket'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -83,10 +84,11 @@ function requireDecisions(app: FastifyInstance): void {
   })
 }
 
-async function letIn(request: FastifyRequest, { authenticate }: AccessOptions): Promise<void> {
+async function letIn(request: FastifyRequest, { authenticate, origins }: AccessOptions): Promise<void> {
   const { access } = request.routeOptions.config
   if (access === 'public' || access === 'ticket') return
-  if (access === 'admin-or-loopback' && isLoopback(request.ip)) return
+  if (access === 'probe') return refuseForeignHost(request, origins)
+  if (access === 'admin-or-loopback' && isLoopback(request.ip) && hasOwnHost(request, origins)) return
   const needed = access === 'admin-or-loopback' ? 'admin' : Role.parse(access)
   const session = await authenticate(request)
   const { role } = session.principal

@@ -1,16 +1,53 @@
+import { isIP } from 'node:net'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyRequest } from 'fastify'
 
-/** @throws ProblemError `cross_site` when a browser says that another site than ours asks */
+/**
+ * Refuse a request that a page of another origin makes: another scheme, host or port than those by which it was asked.
+ * Behind a proxy these are what a trusted one says in X-Forwarded-Proto and X-Forwarded-Host.
+ * @throws ProblemError `cross_site`
+ */
 export function refuseForeignOrigin(request: FastifyRequest, origins: readonly string[]): void {
   const { origin } = request.headers
   if (origin !== undefined) {
-    if (hostOf(origin) === request.host || origins.includes(origin)) return
-    throw new ProblemError('cross_site', `Requests from ${origin} are not taken. Add it to ADUANA_ORIGINS.`)
+    const own = originOf(`${request.protocol}://${request.host}`)
+    const asking = originOf(origin)
+    if (asking !== undefined && (asking === own || origins.some((known) => originOf(known) === asking)))
+      return
+    throw new ProblemError(
+      'cross_site',
+      `Requests from ${origin} are not taken: this API was asked as ${own ?? 'something that is no address'}. If a proxy stands between, name it in ADUANA_TRUSTED_PROXIES and have it send X-Forwarded-Proto and X-Forwarded-Host; or add the origin to ADUANA_ORIGINS.`,
+    )
   }
   const site = request.headers['sec-fetch-site']
   if (site === 'cross-site' || site === 'same-site')
     throw new ProblemError('cross_site', 'Requests from other sites are not taken.')
+}
+
+/**
+ * False when a request reaches this API by a name that may be of another site: a page can have the name of its own site
+ * lead to this machine (DNS rebinding), and read what needs no login. Addresses, `localhost`, names without a dot and
+ * those of ADUANA_ORIGINS cannot be names of such a site.
+ */
+export function hasOwnHost({ host }: FastifyRequest, origins: readonly string[]): boolean {
+  const origin = originOf(`http://${host}`)
+  if (origin === undefined) return false
+  const name = nameOf(origin)
+  if (isIP(name) !== 0 || !name.includes('.') || name.endsWith('.localhost')) return true
+  return origins.some((known) => nameOf(originOf(known) ?? '') === name)
+}
+
+/** Refuse a request without `hasOwnHost`. @throws ProblemError `cross_site` */
+export function refuseForeignHost(request: FastifyRequest, origins: readonly string[]): void {
+  if (hasOwnHost(request, origins)) return
+  throw new ProblemError(
+    'cross_site',
+    `This address does not answer to the name ${request.host}. Ask by an IP address or localhost, or add the origin, as https://${request.host}, to ADUANA_ORIGINS.`,
+  )
+}
+
+function nameOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1') : ''
 }
 
 /** True for an address of this very machine. */
@@ -18,6 +55,7 @@ export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$/.test(address)
 }
 
-function hostOf(origin: string): string | undefined {
-  return URL.canParse(origin) ? new URL(origin).host : undefined
+/** Scheme, host and port as browsers write them, without the port that the scheme has anyway. */
+function originOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).origin : undefined
 }

@@ -29,8 +29,11 @@ export const INLINE_STYLE_POLICY = {
   },
 }
 
-/** Security headers on every answer. */
+/** Security headers on every answer; what /api answers is kept nowhere unless its route says otherwise. */
 export async function registerSecurityHeaders(app: FastifyInstance): Promise<void> {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.url.startsWith('/api')) reply.header('cache-control', 'private, no-store')
+  })
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
     referrerPolicy: { policy: 'same-origin' },

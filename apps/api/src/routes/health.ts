@@ -8,6 +8,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { type DemandWatch, Warning } from '../demand.ts'
+import { problems } from '../plugins/openapi.ts'
 
 const TIMEOUT_MS = 2000
 // Who asks more often gets the same answer: the checks write to a disk.
@@ -42,14 +43,14 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: D
     typed.get(
       url,
       {
-        config: { access: 'public' },
+        config: { access: 'probe' },
         logLevel: 'warn',
         schema: {
           operationId,
           summary,
           tags: ['operation'],
           security: [],
-          response: { 200: Health, 503: Health },
+          response: { 200: Health, 503: Health, ...problems('cross_site') },
         },
       },
       async (_request, reply) => {

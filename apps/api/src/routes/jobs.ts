@@ -184,7 +184,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
       const { id, name } = request.params
       const artifact = await findArtifact(db, principalOf(request), id, name)
       const tag = `"${artifact.sha256}"`
-      reply.headers({ etag: tag, 'cache-control': 'private, no-store' })
+      reply.header('etag', tag)
       if (request.headers['if-none-match'] === tag) return reply.status(304).send(null)
       const content = await store.open(artifact.key)
       reply.headers({

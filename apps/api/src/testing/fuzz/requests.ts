@@ -142,7 +142,7 @@ function headersOf(headers: Record<string, unknown>): Record<string, string> {
       Buffer.from(textOf(value))
         .toString('latin1')
         .replaceAll(/[^\x20-\x7e\x80-\xff]/g, '')
-        .slice(0, 8000),
+        .slice(0, 2000),
     ]),
   )
 }
