@@ -35,7 +35,9 @@ import { runRoutes } from './routes/runs.ts'
 import { seriesRoutes } from './routes/series.ts'
 import { undoRoutes } from './routes/undo.ts'
 import { wsRoute } from './routes/ws.ts'
+import { stopConnections } from './stop-connections.ts'
 import { importTaker } from './uploads/import.ts'
+import { stopped } from './uploads/receive.ts'
 import type { Logins } from './users/login.ts'
 import { createLoginFailures } from './users/login-failures.ts'
 import { createPasswordLine } from './users/password-line.ts'
@@ -53,8 +55,6 @@ declare module 'fastify' {
   }
 }
 
-// A connection on which nothing moves is dropped. The whole of an upload may take as long as it takes.
-const IDLE_MS = 120_000
 const SOCKET_PAYLOAD = 64 * 1024
 
 /** The whole API, without a port: whoever calls this listens, or injects requests. */
@@ -67,7 +67,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => acceptedId(headers['x-request-id']) ?? randomUUID(),
     trustProxy: settings.ADUANA_TRUSTED_PROXIES,
-    connectionTimeout: IDLE_MS,
+    // A connection on which nothing moves is dropped. The whole of an upload may take as long as it takes.
+    connectionTimeout: settings.ADUANA_IDLE_SECONDS * 1000,
     requestTimeout: 0,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
@@ -84,7 +85,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   const failures = createLoginFailures(db, settings.ADUANA_JWT_SECRET)
   const logins: Logins = { db, failures, line: createPasswordLine() }
   const findPrincipal = createFindPrincipal(db)
-  const takeImport = importTaker(app, context)
+  const stopping = new AbortController()
+  const takeImport = importTaker(app, context, stopping.signal)
   const hub = createHub(context)
   app.decorate('hub', hub)
   const sessions = watchSessions(context)
@@ -98,6 +100,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))
   registerWithoutRoute(app, logger, answering)
   await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
+  stopConnections(app, () => stopping.abort(stopped()))
   registerAccess(app, {
     authenticate: (request) => findSession(app, findPrincipal, request),
     origins: settings.ADUANA_ORIGINS,

@@ -63,6 +63,32 @@ test('without Redis imports are accepted, and Bull Board says what is missing', 
   expect(await board.json()).toMatchObject({ code: 'unavailable' })
 })
 
+test.each(['/ws', '/nowhere', `/api/jobs/${'a'.repeat(300)}`])(
+  'an upgrade that is refused leaves no connection: %.20s',
+  async (path) => {
+    const refused = connect(Number(new URL(url).port), '127.0.0.1')
+    const closed = once(refused, 'close')
+    let heard = ''
+    refused.on('data', (chunk) => {
+      heard += chunk.toString('latin1')
+    })
+    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+    refused.write(
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`,
+    )
+    await closed
+    expect(heard).toMatch(/^HTTP\/1.1 40[14] /)
+  },
+)
+
+test('every line of the log names the process once', async () => {
+  const lines = api.lines.filter((line) => line.startsWith('{'))
+  expect(lines.length).toBeGreaterThan(0)
+  for (const line of lines)
+    for (const field of ['pid', 'name', 'hostname', 'level', 'time'])
+      expect(line.split(`"${field}":`), line).toHaveLength(2)
+})
+
 test('asked to stop, it ends in time, whoever is still connected, and leaves no half of an upload', async () => {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/ws`, {
     headers: { authorization: `Bearer ${token}` },

@@ -6,8 +6,8 @@ import { buildApp } from './app.ts'
 import { acquireContext } from './resources.ts'
 import { ensureFirstAdmin } from './users/first-admin.ts'
 
-// Uploads that are under way when the API is asked to stop may take this long to end.
-const GRACE_MS = 5000
+// Longer than requests under way may take; what still waits for a server that does not answer is left to it.
+const PATIENCE_MS = 8000
 
 /** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
 async function start(settings: ApiSettings, logger: Logger, resources: Resources): Promise<string> {
@@ -22,22 +22,20 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
       `The first admin is ${admin.email} with the password ${admin.drawnPassword}, shown only now`,
     )
   const app = await buildApp(context)
-  resources.add('http', async () => {
-    const cut = setTimeout(() => app.server.closeAllConnections(), GRACE_MS)
-    await app.close()
-    clearTimeout(cut)
-  })
+  resources.add('http', () => app.close())
   return app.listen({ host: settings.HOST, port: settings.PORT })
 }
 
 async function main(): Promise<void> {
   const settings = readSettings(ApiSettings, process.env)
+  // Whatever is written is for the user of this process only.
+  process.umask(0o077)
   const logger = createLogger({ name: 'api', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
   const stopped = untilStopped(settings.ADUANA_PARENT_PID)
-  const resources = createResources(logger)
+  const resources = createResources(logger, PATIENCE_MS)
   try {
-    logger.info({ event: 'api.ready', pid: process.pid, address: await start(settings, logger, resources) })
+    logger.info({ event: 'api.ready', address: await start(settings, logger, resources) })
     logger.info({ event: 'api.stopping', reason: await stopped })
   } finally {
     await resources.release()

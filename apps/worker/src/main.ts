@@ -71,7 +71,7 @@ async function start(
   resources.add('artifact store', closeStore)
   const outside = await openOutsideFiles(settings)
   resources.add('outside files', () => outside?.close())
-  const workFolder = await claimWorkFolder(dataDir)
+  const workFolder = await claimWorkFolder(dataDir, logger)
 
   const queue = { redisUrl: settings.REDIS_URL, prefix: settings.QUEUE_PREFIX, logger }
   const redis = createRedis(settings.REDIS_URL, 'worker', logger)
@@ -167,6 +167,8 @@ async function registerMetrics(db: Database, logger: Logger): Promise<void> {
 /** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */
 async function main(): Promise<number> {
   const settings = readSettings(WorkerSettings, process.env)
+  // Whatever is written is for the user of this process only; the engine writes files too, and takes this over.
+  process.umask(0o077)
   const logger = createLogger({ name: 'worker', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
   const stopped = untilStopped(settings.ADUANA_PARENT_PID)
@@ -175,7 +177,7 @@ async function main(): Promise<number> {
   try {
     // Whoever asks to stop does not wait for a start that waits for Redis.
     const watch = await Promise.race([start(settings, logger, resources), stopped])
-    if (typeof watch !== 'string') logger.info({ event: 'worker.ready', pid: process.pid })
+    if (typeof watch !== 'string') logger.info({ event: 'worker.ready' })
     const end = typeof watch === 'string' ? watch : await Promise.race([stopped, watch.stuck])
     if (typeof end === 'string') logger.info({ event: 'worker.stopping', reason: end })
     else {

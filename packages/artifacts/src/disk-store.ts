@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, type Dirent } from 'node:fs'
 import {
   access,
+  chmod,
   constants,
   copyFile,
   type FileHandle,
@@ -16,6 +17,7 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { failPoint } from '@aduana/runtime/fail-points'
+import { FILE_MODE, FOLDER_MODE } from './own-folder.ts'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
 
 /**
@@ -36,6 +38,7 @@ export function createDiskStore(
     putFile: (key, path) =>
       placed({ folder, incoming }, pathOf(key), async (temporary) => {
         await linkOrCopy(path, temporary)
+        await chmod(temporary, FILE_MODE)
         return hashFile(temporary)
       }),
     open: async (key) => {
@@ -89,7 +92,7 @@ async function placed(
 ): Promise<Stored> {
   const temporary = join(incoming, randomUUID())
   try {
-    await mkdir(dirname(temporary), { recursive: true })
+    await mkdir(dirname(temporary), { recursive: true, mode: FOLDER_MODE })
     const stored = await fill(temporary)
     await failPoint('artifact.before-rename', basename(target))
     await move(folder, temporary, target)
@@ -110,7 +113,7 @@ async function move(folder: string, from: string, to: string): Promise<void> {
   } catch (error) {
     if (codeOf(error) !== 'EXDEV') throw error
     const near = join(folder, 'incoming', randomUUID())
-    await mkdir(dirname(near), { recursive: true })
+    await mkdir(dirname(near), { recursive: true, mode: FOLDER_MODE })
     try {
       await copyFile(from, near)
       await flush(near)
@@ -125,7 +128,7 @@ async function move(folder: string, from: string, to: string): Promise<void> {
 /** Rename into a folder that may not be there yet, or may be removed at this moment because it is still empty. */
 async function renameInto(from: string, to: string, tries = 10): Promise<void> {
   try {
-    await mkdir(dirname(to), { recursive: true })
+    await mkdir(dirname(to), { recursive: true, mode: FOLDER_MODE })
     await rename(from, to)
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || tries <= 1) throw error
@@ -151,7 +154,7 @@ async function write(
   source: AsyncIterable<Uint8Array>,
   maxBytes = Number.POSITIVE_INFINITY,
 ): Promise<Stored> {
-  const file = await open(path, 'wx', 0o640)
+  const file = await open(path, 'wx', FILE_MODE)
   try {
     const hash = createHash('sha256')
     let bytes = 0

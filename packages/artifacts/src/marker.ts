@@ -3,6 +3,7 @@ import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withStoreRecords } from '@aduana/db/artifact-stores'
 import type { Database } from '@aduana/db/database'
+import { FILE_MODE, FOLDER_MODE } from './own-folder.ts'
 import { StoreError } from './store.ts'
 
 /** A place that keeps files, and can carry a marker. */
@@ -77,9 +78,9 @@ export function markedFolder(root: string): MarkedPlace {
       }
     },
     write: async (marker) => {
-      await mkdir(root, { recursive: true })
+      await mkdir(root, { recursive: true, mode: FOLDER_MODE })
       const temporary = `${path}.${randomUUID()}`
-      await writeFile(temporary, marker, { flush: true })
+      await writeFile(temporary, marker, { flush: true, mode: FILE_MODE })
       try {
         await link(temporary, path)
       } catch (error) {

@@ -21,6 +21,7 @@ export const PROBLEMS = {
   unknown_metric: { status: 404, title: 'There is no such metric' },
   unknown_series: { status: 404, title: 'There is no such series' },
   request_timeout: { status: 408, title: 'The request did not come in time' },
+  upload_idle: { status: 408, title: 'Nothing of the upload arrived for too long' },
   already_imported: { status: 409, title: 'This file has already been imported' },
   window_locked: { status: 409, title: 'The window is held by another job' },
   illegal_transition: { status: 409, title: 'The job is not in a state that allows this' },

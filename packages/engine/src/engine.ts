@@ -108,12 +108,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         child = null
         if (running) void finish(running, () => running?.settle.reject(running.aborted ? aborted() : error))
         if (closed) return
-        options.logger?.warn({ code: error.code, pid: mine.pid }, error.message)
+        options.logger?.warn({ code: error.code, enginePid: mine.pid }, error.message)
         // Warm again for the next task; but a child that never came up would fail for ever.
         if (wasReady) child = launch()
       },
     })
-    options.logger?.info({ pid: mine.pid }, 'engine started')
+    options.logger?.info({ enginePid: mine.pid }, 'engine started')
     return mine
   }
 

@@ -85,6 +85,8 @@ export const ApiSettings = CommonSettings.extend({
     .int()
     .positive()
     .default(5 * 1024 ** 3),
+  /** Seconds: a connection on which nothing moves for so long is closed, and its upload ends. */
+  ADUANA_IDLE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(120),
   /** Where uploads are kept while they arrive; inside the artifact store unless said. */
   UPLOAD_DIR: z.string().min(1).optional(),
   /** Jobs that may wait; above it the API answers 429. */

@@ -29,6 +29,7 @@ export function sendProblem(
 ): FastifyReply {
   const body: Problem = { ...problemDocument(problem), instance: request.id }
   sendRetryAfter(reply, problem)
+  if (body.status === 408) reply.header('connection', 'close')
   if (body.status === 401) reply.header('www-authenticate', 'Bearer realm="aduana"')
   reply.header('x-request-id', request.id)
   // Text, so that no schema of the route is applied: problems carry members of their own.

@@ -8,7 +8,7 @@ import { problemDocument, sendProblem, toProblem } from './problems.ts'
 
 /** Headers of answers that pass no hook. Nothing of them may be stored, shown in a frame, or run. */
 const HEADERS = {
-  'cache-control': 'no-store',
+  'cache-control': 'private, no-store',
   'content-security-policy': "default-src 'none';frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
 }
@@ -31,6 +31,9 @@ export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, Serve
 /** Answers a request whose address cannot be read: no hook of ours has seen it. */
 export function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(HEADERS)
+  // The plugin for WebSockets closes the sockets of upgrades that it refuses, but hears of no request without a route.
+  if (request.raw.headers.upgrade !== undefined)
+    reply.raw.once('finish', () => request.raw.socket.destroySoon())
   const problem = toProblem(error)
   request.log.info({ event: 'http.unroutable', method: request.method, problem: problem.code })
   sendProblem(request, reply, problem)

@@ -22,7 +22,6 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
 
   const begin = (request: FastifyRequest, reply: FastifyReply, user: LoggedIn): LoginResponse => {
     const { token, expiresAt } = openSession(app, request, reply, user)
-    reply.header('cache-control', 'no-store')
     return { token, expiresAt: expiresAt.toISOString(), user: user.principal }
   }
 

@@ -31,6 +31,7 @@ export const IMPORT_PROBLEMS = problems(
   'bad_request',
   'not_multipart',
   'upload_truncated',
+  'upload_idle',
   'empty_file',
   'bad_window',
   'unauthenticated',

@@ -20,14 +20,17 @@ const FORM_BYTES = 1024 * 1024
 /** Takes the import that a request brings, into `dataset` when its form does not name one. @throws ProblemError */
 export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
 
-/** Imports for one application: it does not end before those under way have cleaned up. */
-export function importTaker(app: FastifyInstance, context: ApiContext): TakeImport {
+/**
+ * Imports for one application: it does not end before those under way have cleaned up. Those that are still arriving
+ * when `stopping` is aborted are refused with its reason.
+ */
+export function importTaker(app: FastifyInstance, context: ApiContext, stopping: AbortSignal): TakeImport {
   const underWay = new Set<Promise<unknown>>()
   app.addHook('onClose', async () => {
     await Promise.allSettled(underWay)
   })
   return async (request, dataset) => {
-    const taking = takeImport(context, request, dataset)
+    const taking = takeImport(context, request, stopping, dataset)
     underWay.add(taking)
     try {
       return await taking
@@ -44,6 +47,7 @@ export function importTaker(app: FastifyInstance, context: ApiContext): TakeImpo
 async function takeImport(
   context: ApiContext,
   request: FastifyRequest,
+  stopping: AbortSignal,
   dataset: string | undefined,
 ): Promise<Once<ImportAccepted>> {
   const { db, store, settings } = context
@@ -59,6 +63,7 @@ async function takeImport(
       store,
       key,
       maxBytes,
+      signal: AbortSignal.any([stopping, idleOf(request, settings.ADUANA_IDLE_SECONDS)]),
       ...(dataset === undefined ? {} : { dataset }),
       checkDataset: (code) => readDataset(db, code),
     })
@@ -72,6 +77,17 @@ async function takeImport(
     discardRest(request.raw)
     throw error
   }
+}
+
+/** A signal that is aborted when nothing moves on the connection of a request. */
+function idleOf(request: FastifyRequest, seconds: number): AbortSignal {
+  const idle = new AbortController()
+  // With a listener Node leaves it to us to end the connection.
+  request.raw.once('timeout', () => {
+    const detail = `Nothing of the upload arrived for ${seconds} seconds. Nothing was kept.`
+    idle.abort(new ProblemError('upload_idle', detail, { seconds }))
+  })
+  return idle.signal
 }
 
 /** How many jobs may wait, of all and of one tenant. */

@@ -16,6 +16,8 @@ export interface UploadOptions {
   key: string
   /** Bytes of the file; one that is larger is refused, never cut. */
   maxBytes: number
+  /** Aborted, with a problem as its reason, when nothing more is to be received. */
+  signal: AbortSignal
   /** The dataset when the form does not name one. */
   dataset?: string
   /** Throws a ProblemError when there is no such dataset; asked as soon as the form has named one. */
@@ -42,10 +44,13 @@ export async function receiveUpload(
   const parts = readParts(request, options.maxBytes)
   const fields = new Map<string, string>()
   if (options.dataset !== undefined) fields.set('dataset', options.dataset)
-  const file = await readFields(parts, fields)
+  const file = await readFields(parts, fields, options.signal)
   if (!file) throw missing('file', fields)
   const dataset = fields.get('dataset')
   const chunks = readChunks(file.file, options.maxBytes)
+  // Not waited for like fields: whoever reads a file at this moment must be told by the file itself.
+  const stop = () => void file.file.destroy(options.signal.reason)
+  options.signal.addEventListener('abort', stop)
   try {
     if (dataset !== undefined) await options.checkDataset(dataset)
     const head = await takeHead(chunks, file.filename)
@@ -54,7 +59,7 @@ export async function receiveUpload(
       yield* head
       for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
       if (file.file.truncated) throw tooLarge(options.maxBytes)
-      if (await readFields(parts, fields))
+      if (await readFields(parts, fields, options.signal))
         throw new ProblemError('bad_request', 'One import takes one file; a second one was sent.')
       form = parseForm(fields)
     }
@@ -64,7 +69,8 @@ export async function receiveUpload(
   } catch (error) {
     throw error instanceof StoreError && error.code === 'too_large' ? tooLarge(options.maxBytes) : error
   } finally {
-    await chunks.return?.()
+    options.signal.removeEventListener('abort', stop)
+    await chunks.return()
   }
 }
 
@@ -99,9 +105,11 @@ async function* readChunks(file: AsyncIterable<Buffer>, maxBytes: number): Async
 async function readFields(
   parts: AsyncGenerator<Multipart, void>,
   fields: Map<string, string>,
+  signal: AbortSignal,
 ): Promise<MultipartFile | undefined> {
   // Not for…of: leaving such a loop would end the parts.
-  for (let next = await parts.next(); !next.done; next = await parts.next()) {
+  const following = () => unlessAborted(parts.next(), signal)
+  for (let next = await following(); !next.done; next = await following()) {
     const part = next.value
     if (part.type === 'file') {
       if (part.fieldname === 'file') return part
@@ -168,6 +176,32 @@ function tooLarge(maxBytes: number): ProblemError {
     `The file is larger than ${maxBytes} bytes, which is the limit.`,
     {
       maxBytes,
+    },
+  )
+}
+
+/** What work comes to, unless nothing more is to be received meanwhile. @throws the reason of the signal */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: () => void = () => undefined
+  const end = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+  })
+  try {
+    return await Promise.race([work, end])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** What the sender of an upload is told that is still under way when the API stops. */
+export function stopped(): ProblemError {
+  return new ProblemError(
+    'unavailable',
+    'The service restarts. Nothing was kept; send the file again in a moment.',
+    {
+      retryAfterSeconds: 5,
     },
   )
 }

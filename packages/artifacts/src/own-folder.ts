@@ -1,0 +1,28 @@
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '@aduana/runtime/logger'
+
+/** The modes of what is stored: for the user of the processes, and no one else on the machine. */
+export const FILE_MODE = 0o600
+export const FOLDER_MODE = 0o700
+
+/**
+ * Make a folder with its parents, or close one that is there, and the folders directly in it, to other users: older
+ * programs, and other umasks, have left them open. Where that is not ours to do it is logged.
+ */
+export async function ownFolder(path: string, logger: Logger): Promise<void> {
+  await mkdir(path, { recursive: true, mode: FOLDER_MODE })
+  const inner = await readdir(path, { withFileTypes: true })
+  const folders = inner.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name))
+  for (const folder of [path, ...folders]) {
+    try {
+      if (((await stat(folder)).mode & 0o777) !== FOLDER_MODE) await chmod(folder, FOLDER_MODE)
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      // Another process has removed it because it was empty.
+      if (code === 'ENOENT') continue
+      if (code !== 'EPERM' && code !== 'EROFS') throw error
+      logger.warn({ event: 'store.folder_open_to_others', folder, err: error })
+    }
+  }
+}
