@@ -1,12 +1,20 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { createLogger } from '@aduana/runtime/logger'
 import { createEmptyDatabase } from '@aduana/testkit/database'
-import type pg from 'pg'
+import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { checkSchema, type Migration, MigrationError, migrate, readMigrations } from './migrations.ts'
+import {
+  checkReaderRole,
+  checkSchema,
+  type Migration,
+  MigrationError,
+  migrate,
+  readMigrations,
+} from './migrations.ts'
 import { createPool } from './pool.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
@@ -123,4 +131,41 @@ test.each([
 
 test('files beside the migrations are left alone', async () => {
   expect(await program([...ONE], ['README.md', 'text'])).toHaveLength(1)
+})
+
+test('a user who may not make the role of readers is told which lines an administrator runs', async () => {
+  const name = `limited_${randomUUID().replaceAll('-', '')}`
+  const url = new URL(database.url)
+  // Another database has it already, or has not: roles belong to the server.
+  await migrate(database.url, await readMigrations(), logger)
+  const own = await createEmptyDatabase()
+  const ownName = new URL(own.url).pathname.slice(1)
+  await pool.query(`create role ${name} login password 'x'`)
+  try {
+    await pool.query(`alter database ${ownName} owner to ${name}`)
+    Object.assign(url, { pathname: ownName, username: name, password: 'x' })
+    const grant = `grant aduana_reader to ${name} with inherit false, set true;`
+    const migrations = await readMigrations()
+    const failed = migrate(url.href, migrations, logger)
+    await expect(failed).rejects.toThrow(MigrationError)
+    await expect(failed).rejects.toThrow(`is not granted, and the user ${name} may not see to it.`)
+    await expect(failed).rejects.toThrow(grant)
+
+    const client = new pg.Client({ connectionString: url.href })
+    await client.connect()
+    const missing = checkReaderRole(client, 'reader_that_is_not_there')
+    await expect(missing).rejects.toThrow(
+      `  create role reader_that_is_not_there nologin;\n  grant reader_that_is_not_there to ${name} with inherit false, set true;\n`,
+    )
+    await pool.query(`alter role ${name} createrole`)
+    await checkReaderRole(client, 'reader_that_is_not_there')
+    await pool.query(`alter role ${name} nocreaterole`)
+    await client.end()
+
+    await pool.query(grant)
+    expect(await migrate(url.href, migrations, logger)).toBe(migrations.length)
+  } finally {
+    await own.drop()
+    await pool.query(`drop role ${name}`)
+  }
 })

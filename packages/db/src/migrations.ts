@@ -57,6 +57,7 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
       applied_at timestamptz not null default now())`)
     const applied = await readApplied(client)
     refuseMismatch(applied, migrations)
+    if (applied.length === 0) await checkReaderRole(client)
     const pending = migrations.slice(applied.length)
     for (const migration of pending) {
       await apply(client, migration)
@@ -66,6 +67,32 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
   } finally {
     await client.end()
   }
+}
+
+/**
+ * Check what the first migration needs of roles, which belong to the server and not to the database: that
+ * `aduana_reader` is there and may be taken on by the user, or that the user may see to it.
+ * @throws MigrationError with the statements that an administrator runs
+ */
+export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_reader'): Promise<void> {
+  const { rows } = await client.query<Record<'user' | 'missing' | 'makes' | 'member' | 'grants', unknown>>(
+    `select format('%I', current_user) as user, r.oid is null as missing, u.rolsuper or u.rolcreaterole as makes,
+      u.rolsuper or coalesce(pg_has_role(r.oid, 'SET'), false) as member,
+      u.rolsuper or coalesce(pg_has_role(r.oid, 'SET WITH ADMIN OPTION'), false) as grants
+    from pg_roles u left join pg_roles r on r.rolname = $1 where u.rolname = current_user`,
+    [role],
+  )
+  const [found] = rows
+  if (!found) throw new Error('the server does not know its own user')
+  const { user, missing, makes, member, grants } = found
+  if (missing === true ? makes === true : member === true || grants === true) return
+  const lines = [
+    ...(missing === true ? [`create role ${role} nologin;`] : []),
+    `grant ${role} to ${String(user)} with inherit false, set true;`,
+  ]
+  throw new MigrationError(
+    `The migrations need the role ${role}, which ${missing === true ? 'is not there' : 'is not granted'}, and the user ${String(user)} may not see to it. Have an administrator of the server run this, then run the migrations again:\n\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
+  )
 }
 
 /**

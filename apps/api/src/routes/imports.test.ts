@@ -128,6 +128,30 @@ describe('an upload leaves nothing behind when', () => {
     expect(await api.storedFiles()).toEqual(before)
   })
 
+  test('nothing of it arrives any more', async () => {
+    const impatient = await startApi({ ADUANA_IDLE_SECONDS: '1' })
+    try {
+      const { token } = await impatient.addUser('operator')
+      const body = rawForm('b', productionFile(4000), false)
+      for (const sent of [100_000, 40, 0]) {
+        const socket = connect(Number(new URL(impatient.url).port), '127.0.0.1')
+        let heard = ''
+        socket.on('data', (chunk) => {
+          heard += chunk.toString('latin1')
+        })
+        const head = `POST /api/imports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: ${body.length}\r\n\r\n`
+        socket.write(head + body.slice(0, sent))
+        await once(socket, 'end')
+        socket.destroy()
+        expect(heard).toMatch(/^HTTP\/1.1 408 .*application\/problem\+json.*"code":"upload_idle"/s)
+        expect(heard).toMatch(/connection: close/i)
+      }
+      expect(await impatient.storedFiles()).toEqual([])
+    } finally {
+      await impatient.close()
+    }
+  })
+
   test('the last boundary is missing', async () => {
     const boundary = 'endless'
     const body = rawForm(boundary, productionFile(100), false)

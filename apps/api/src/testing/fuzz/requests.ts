@@ -153,7 +153,7 @@ function textOf(value: unknown): string {
 
 /** Longer ones do not reach the API: the parser of HTTP refuses heads of more than 16 KiB. */
 function shortened(path: string): string {
-  return path.slice(0, 10_000).replace(/%\w?$/, '')
+  return path.slice(0, 6000).replace(/%\w?$/, '')
 }
 
 /** Percent-encoded, also halves of surrogate pairs, which no encoder takes. */

@@ -12,7 +12,8 @@ const PATIENCE_MS = 60_000
 
 /** Sends requests to an API one after the other. */
 export function sender(url: string): { send(request: FuzzRequest): Promise<Answer>; close(): void } {
-  const agent = new Agent({ keepAlive: true })
+  // A connection for each: one that is kept may be closed by the server while the next request is on its way.
+  const agent = new Agent({ keepAlive: false })
   const { hostname, port } = new URL(url)
   const send = ({ method, path, headers, body }: FuzzRequest) =>
     new Promise<Answer>((resolve, reject) => {
