@@ -1,3 +1,5 @@
+import { StoreError } from '@aduana/artifacts/store'
+import { MigrationError } from '@aduana/db/migrations'
 import { ApiSettings, readSettings, SettingsError } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
 import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
@@ -45,8 +47,9 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    const text =
-      error instanceof SettingsError ? error.message : error instanceof Error ? error.stack : String(error)
+    const known =
+      error instanceof SettingsError || error instanceof StoreError || error instanceof MigrationError
+    const text = known ? error.message : error instanceof Error ? error.stack : String(error)
     process.stderr.write(`${text}\n`)
     process.exit(1)
   },

@@ -1,5 +1,6 @@
-import { readdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { isForbidden, LaunchError } from './errors.mjs'
 import { waitForLock } from './lock.mjs'
 import { mustRun } from './processes.mjs'
 import { during, say } from './say.mjs'
@@ -14,6 +15,11 @@ import { toolEnvironment } from './settings.mjs'
  * @returns {Promise<T>}
  */
 export async function withCheckout({ root }, signal, work) {
+  if (!canChange(root)) {
+    throw new LaunchError(
+      `the checkout ${root} cannot be written by this user, so nothing can be installed or built in it. Run this as its owner, or in a copy.`,
+    )
+  }
   const file = join(root, '.turbo', 'aduana.lock')
   const lock = await waitForLock(file, signal, ({ pid }) =>
     say(`waiting for process ${pid}, which installs or builds in this checkout …`),
@@ -22,6 +28,23 @@ export async function withCheckout({ root }, signal, work) {
     return await work()
   } finally {
     lock.release()
+  }
+}
+
+/**
+ * Whether this user may install and build in a checkout. What somebody else has built can be started without.
+ * @param {string} root
+ * @returns {boolean}
+ */
+export function canChange(root) {
+  const cache = join(root, '.turbo')
+  try {
+    mkdirSync(cache, { recursive: true })
+    rmdirSync(mkdtempSync(join(cache, 'write-')))
+    return true
+  } catch (error) {
+    if (isForbidden(error)) return false
+    throw error
   }
 }
 

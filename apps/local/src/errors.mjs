@@ -35,3 +35,11 @@ export function exitCodeOf(error) {
 export function systemCode(error) {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
+
+/**
+ * @param {unknown} error
+ * @returns {boolean} whether it says that this user may not write there
+ */
+export function isForbidden(error) {
+  return ['EACCES', 'EPERM', 'EROFS'].includes(systemCode(error) ?? '')
+}

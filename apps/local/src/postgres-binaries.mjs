@@ -76,7 +76,9 @@ function linkLibraries(folder) {
     } catch (error) {
       if (systemCode(error) !== 'EEXIST') {
         rmSync(link, { force: true })
-        throw new LaunchError(`could not make the library link ${link}: ${error}`)
+        throw new LaunchError(
+          `could not make the library link ${link}: ${error}. Start once as the owner of the checkout, or give a PostgreSQL in DATABASE_URL.`,
+        )
       }
     }
   }

@@ -2,7 +2,8 @@ import { accessSync, constants, mkdirSync, readdirSync, readFileSync, writeFileS
 import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { LaunchError, systemCode } from './errors.mjs'
+import { checkSettings } from './check-settings.mjs'
+import { isForbidden, LaunchError, systemCode } from './errors.mjs'
 
 /**
  * @typedef {object} Settings
@@ -18,11 +19,13 @@ import { LaunchError, systemCode } from './errors.mjs'
  */
 
 /**
- * Reads the settings from the environment; unset and empty mean the default.
+ * Reads the settings from the environment; unset and empty mean the default. Those of the programs are checked as well.
  * @param {NodeJS.ProcessEnv} env
  * @returns {Settings}
+ * @throws {LaunchError} that names every wrong setting
  */
 export function readSettings(env = process.env) {
+  checkSettings(env)
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   const dataDir = resolve(root, env.ADUANA_DATA_DIR || '.data')
   return {
@@ -31,26 +34,11 @@ export function readSettings(env = process.env) {
     logsDir: join(dataDir, 'logs'),
     toolsDir: env.ADUANA_TOOLS_DIR || join(dataDir, 'tools'),
     host: env.HOST || '127.0.0.1',
-    port: wholeNumber(env, 'PORT', 3000, 1, 65535),
-    workers: wholeNumber(env, 'ADUANA_WORKERS', 1, 0, 64),
+    port: Number(env.PORT || 3000),
+    workers: Number(env.ADUANA_WORKERS || 1),
     adminEmail: env.ADUANA_ADMIN_EMAIL || 'admin@aduana.local',
     demo: env.ADUANA_DEMO !== '0',
   }
-}
-
-/**
- * @param {NodeJS.ProcessEnv} env
- * @param {string} name
- * @param {number} fallback
- * @param {number} least
- * @param {number} most
- */
-function wholeNumber(env, name, fallback, least, most) {
-  const text = env[name]
-  if (text === undefined || text === '') return fallback
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw new LaunchError(`${name} is "${text}"; it must be a whole number from ${least} to ${most}.`)
 }
 
 const MARKER = '.aduana-data'
@@ -61,14 +49,21 @@ const MARKER = '.aduana-data'
  * @param {Settings} settings
  */
 export function makeDataDir({ dataDir, logsDir }) {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  if (readdirSync(dataDir).length === 0) {
-    writeFileSync(
-      join(dataDir, MARKER),
-      'Made by the Aduana launcher; `npm run reset` removes this folder.\n',
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    if (readdirSync(dataDir).length === 0) {
+      writeFileSync(
+        join(dataDir, MARKER),
+        'Made by the Aduana launcher; `npm run reset` removes this folder.\n',
+      )
+    }
+    mkdirSync(logsDir, { recursive: true })
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    throw new LaunchError(
+      `the data folder ${dataDir} cannot be written (${systemCode(error)}). Set ADUANA_DATA_DIR to a folder of your own.`,
     )
   }
-  mkdirSync(logsDir, { recursive: true })
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { applicationEnvironment, migrate, PROGRAMS } from './application.mjs'
-import { build, withCheckout } from './checkout.mjs'
+import { build, canChange, withCheckout } from './checkout.mjs'
 import { LaunchError } from './errors.mjs'
 import { install } from './install.mjs'
 import { takeLock } from './lock.mjs'
@@ -31,7 +31,12 @@ export async function prepare(settings, life) {
   const { signal } = life
   makeDataDir(settings)
   own(settings, life)
-  await withCheckout(settings, signal, () => install(settings, signal))
+  const changeable = canChange(settings.root)
+  if (changeable) await withCheckout(settings, signal, () => install(settings, signal))
+  else {
+    assertBuilt(settings.root)
+    say('the checkout cannot be written by this user: what is built in it is started as it is')
+  }
   say('starting PostgreSQL and Redis …')
   const services = sideBySide(
     [
@@ -44,7 +49,7 @@ export async function prepare(settings, life) {
     ],
     life,
   )
-  const built = withCheckout(settings, signal, () => build(settings, signal))
+  const built = changeable ? withCheckout(settings, signal, () => build(settings, signal)) : undefined
   const [servicesEnd, buildEnd] = await Promise.allSettled([services, built])
   if (servicesEnd.status === 'rejected') throw servicesEnd.reason
   if (buildEnd.status === 'rejected') throw buildEnd.reason
@@ -79,7 +84,11 @@ function own({ dataDir }, life) {
 /** @param {string} root */
 function assertBuilt(root) {
   const missing = Object.values(PROGRAMS).filter((program) => !existsSync(join(root, program)))
-  if (missing.length > 0) throw new LaunchError(`the build did not make ${missing.join(', ')}.`)
+  if (missing.length === 0) return
+  if (canChange(root)) throw new LaunchError(`the build did not make ${missing.join(', ')}.`)
+  throw new LaunchError(
+    `the checkout ${root} cannot be written by this user and is not built: ${missing.join(', ')} are not there. Build it as its owner: npm start -- --once, or npx pnpm install --frozen-lockfile and npm run build.`,
+  )
 }
 
 /**

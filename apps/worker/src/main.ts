@@ -3,11 +3,12 @@ import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
 import { openOutsideFiles } from '@aduana/artifacts/outside-files'
+import { StoreError } from '@aduana/artifacts/store'
 import { ProblemError } from '@aduana/contracts/problems'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { createDatabase, type Database } from '@aduana/db/database'
-import { checkSchema, readMigrations } from '@aduana/db/migrations'
+import { checkSchema, MigrationError, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { startEngine } from '@aduana/engine/engine'
 import { startDispatcher } from '@aduana/jobs/dispatcher'
@@ -21,7 +22,7 @@ import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
 import { startSchedules } from '@aduana/queue/schedules'
 import { startStageWorkers } from '@aduana/queue/stage-workers'
-import { readSettings, WorkerSettings } from '@aduana/runtime/config'
+import { readSettings, SettingsError, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
 import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
@@ -193,7 +194,10 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    const known =
+      error instanceof SettingsError || error instanceof StoreError || error instanceof MigrationError
+    const text = known ? error.message : error instanceof Error ? error.stack : String(error)
+    process.stderr.write(`${text}\n`)
     process.exit(1)
   },
 )

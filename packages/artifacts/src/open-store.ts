@@ -5,7 +5,7 @@ import type { Logger } from '@aduana/runtime/logger'
 import { removeAbandoned } from './abandoned.ts'
 import { createDiskStore } from './disk-store.ts'
 import { claimStore, markedFolder } from './marker.ts'
-import { ownFolder } from './own-folder.ts'
+import { ownFolder, writable } from './own-folder.ts'
 import type { S3Settings } from './s3-client.ts'
 import type { OpenStore } from './store.ts'
 
@@ -53,7 +53,7 @@ async function openDisk(
   { db, logger, incoming }: StoreSurroundings,
 ): Promise<OpenStore> {
   const root = join(resolve(settings.ADUANA_DATA_DIR), 'artifacts')
-  await claimStore(db, markedFolder(root))
+  await writable(root, () => claimStore(db, markedFolder(root)))
   await ownFolder(root, logger)
   const files = await removeAbandoned(root, { incoming })
   if (files > 0) logger.info({ event: 'store.abandoned_removed', files })

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '@aduana/runtime/logger'
+import { StoreError } from './store.ts'
 
 /** The modes of what is stored: for the user of the processes, and no one else on the machine. */
 export const FILE_MODE = 0o600
@@ -9,9 +10,10 @@ export const FOLDER_MODE = 0o700
 /**
  * Make a folder with its parents, or close one that is there, and the folders directly in it, to other users: older
  * programs, and other umasks, have left them open. Where that is not ours to do it is logged.
+ * @throws StoreError `read_only` when it cannot be made
  */
 export async function ownFolder(path: string, logger: Logger): Promise<void> {
-  await mkdir(path, { recursive: true, mode: FOLDER_MODE })
+  await writable(path, () => mkdir(path, { recursive: true, mode: FOLDER_MODE }))
   const inner = await readdir(path, { withFileTypes: true })
   const folders = inner.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name))
   for (const folder of [path, ...folders]) {
@@ -24,5 +26,20 @@ export async function ownFolder(path: string, logger: Logger): Promise<void> {
       if (code !== 'EPERM' && code !== 'EROFS') throw error
       logger.warn({ event: 'store.folder_open_to_others', folder, err: error })
     }
+  }
+}
+
+/** Do something in a folder at the start of a program. @throws StoreError `read_only` when its user may not write there */
+export async function writable<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (!['EACCES', 'EROFS', 'EPERM'].includes(code)) throw error
+    throw new StoreError(
+      'read_only',
+      `The folder ${folder} cannot be written (${code}). Set ADUANA_DATA_DIR to a folder that the user of this program may write.`,
+      { cause: error },
+    )
   }
 }
