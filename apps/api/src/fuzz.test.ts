@@ -10,7 +10,7 @@ import { startApi, type TestApi, type TestUser } from './testing/start-api.ts'
 
 /** API_FUZZ_REQUESTS=2000 looks longer, API_FUZZ_SEED=… elsewhere. */
 const SEED = Number(process.env.API_FUZZ_SEED ?? 20_260_301)
-const REQUESTS = Number(process.env.API_FUZZ_REQUESTS ?? 40)
+const REQUESTS = Number(process.env.API_FUZZ_REQUESTS ?? 25)
 
 const { operations, schemas } = readDocument(JSON.parse(await openApiDocument()))
 
