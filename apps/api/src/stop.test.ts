@@ -29,7 +29,7 @@ beforeEach(async () => {
     ADUANA_ADMIN_PASSWORD: 'first password',
     PORT: '0',
   })
-  await api.untilLogged('api.ready')
+  await api.untilLogged('api.ready', 120_000)
   const url = /"address":"(http:[^"]+)"/.exec(api.lines.join('\n'))?.[1] ?? ''
   port = Number(new URL(url).port)
   const login = await fetch(`${url}/api/auth/login`, {

@@ -14,7 +14,8 @@ const life = { signal, own: () => undefined }
 let folder = ''
 let root = ''
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'aduana-read-only-'))
+  // Where an ordinary user can go: the folder for temporary files may be one of the administrator's own.
+  folder = mkdtempSync(join(process.geteuid?.() === 0 ? '/var/tmp' : tmpdir(), 'aduana-read-only-'))
   root = join(folder, 'checkout')
   mkdirSync(root)
   chmodSync(folder, 0o755)
