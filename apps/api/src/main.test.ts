@@ -32,7 +32,7 @@ beforeAll(async () => {
     ADUANA_ADMIN_PASSWORD: 'first password',
     PORT: '0',
   })
-  await api.untilLogged('api.ready')
+  await api.untilLogged('api.ready', 120_000)
   url = /"address":"(http:[^"]+)"/.exec(api.lines.join('\n'))?.[1] ?? ''
   const login = await fetch(`${url}/api/auth/login`, {
     method: 'POST',
@@ -63,23 +63,24 @@ test('without Redis imports are accepted, and Bull Board says what is missing', 
   expect(await board.json()).toMatchObject({ code: 'unavailable' })
 })
 
-test.each(['/ws', '/nowhere', `/api/jobs/${'a'.repeat(300)}`])(
-  'an upgrade that is refused leaves no connection: %.20s',
-  async (path) => {
-    const refused = connect(Number(new URL(url).port), '127.0.0.1')
-    const closed = once(refused, 'close')
-    let heard = ''
-    refused.on('data', (chunk) => {
-      heard += chunk.toString('latin1')
-    })
-    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
-    refused.write(
-      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`,
-    )
-    await closed
-    expect(heard).toMatch(/^HTTP\/1.1 40[14] /)
-  },
-)
+test.each([
+  ['without a ticket', '/ws'],
+  ['at an address that does not exist', '/nowhere'],
+  ['at an address that is too long to be one', `/api/jobs/${'a'.repeat(300)}`],
+])('an upgrade that is refused %s leaves no connection', async (_, path) => {
+  const refused = connect(Number(new URL(url).port), '127.0.0.1')
+  const closed = once(refused, 'close')
+  let heard = ''
+  refused.on('data', (chunk) => {
+    heard += chunk.toString('latin1')
+  })
+  const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+  refused.write(
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`,
+  )
+  await closed
+  expect(heard).toMatch(/^HTTP\/1.1 40[14] /)
+})
 
 test('every line of the log names the process once', async () => {
   const lines = api.lines.filter((line) => line.startsWith('{'))
