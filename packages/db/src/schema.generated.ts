@@ -30,6 +30,8 @@ export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 export interface Artifacts {
   attempt: number;
   bytes: Int8;
+  content_bytes: Int8 | null;
+  content_sha256: string | null;
   created_at: Generated<Timestamp>;
   downloadable: Generated<boolean>;
   job_id: string;
@@ -184,6 +186,7 @@ export interface Imports {
   on_conflict: Generated<string>;
   require_approval: Generated<boolean>;
   scopes: Generated<string[]>;
+  unpacked_bytes: Int8 | null;
 }
 
 export interface Jobs {
@@ -443,6 +446,12 @@ export interface StageResults {
   worker: string;
 }
 
+export interface TenantBytes {
+  bytes: Int8;
+  id: Generated<Int8>;
+  tenant: string;
+}
+
 export interface Users {
   companies: string[] | null;
   created_at: Generated<Timestamp>;
@@ -556,6 +565,7 @@ export interface DB {
   series: Series;
   series_versions: SeriesVersions;
   stage_results: StageResults;
+  tenant_bytes: TenantBytes;
   users: Users;
   window_leases: WindowLeases;
   window_ledger: WindowLedger;

@@ -68,6 +68,23 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
   event_log_no_truncate: { refuses: ['truncate event_log'], lets: [] },
   dim_maquina_no_truncate: { refuses: ['truncate dim_maquina'], lets: [] },
   dim_maquinista_no_truncate: { refuses: ['truncate dim_maquinista'], lets: [] },
+  // These note what tenants keep, see packages/jobs/src/kept-bytes.test.ts.
+  artifacts_note_inserted: {
+    refuses: [],
+    lets: [
+      `insert into artifacts (job_id, name, key, media_type, bytes, sha256, attempt)
+         select job_id, 'other', 'other', media_type, 1, sha256, 1 from artifacts limit 1`,
+    ],
+  },
+  artifacts_note_updated: { refuses: [], lets: ['update artifacts set bytes = bytes + 1'] },
+  quarantined_records_note_inserted: {
+    refuses: [],
+    lets: [
+      `insert into quarantined_records (id, job_id, dataset_id, record, line, codes, columns, reasons, raw)
+         select id + 9, job_id, dataset_id, record + 9, line, codes, columns, reasons, raw from quarantined_records limit 1`,
+    ],
+  },
+  quarantined_records_note_deleted: { refuses: [], lets: ['delete from quarantined_records'] },
   window_locks_open_job: {
     refuses: [
       `${END_SECOND}; insert into window_locks (job_id, dataset_id, scope, days)

@@ -109,8 +109,11 @@ export function listRejects(
 export interface ArtifactLocation {
   key: string
   mediaType: string
+  /** Of the content, which is what a download gives. */
   bytes: number
   sha256: string
+  /** The content is stored packed by gzip. */
+  packed: boolean
   /** The name under which the file is offered for download. */
   fileName: string
 }
@@ -126,7 +129,8 @@ export function findArtifact(
     const row = await tx
       .selectFrom('artifacts as a')
       .innerJoin('imports as i', 'i.job_id', 'a.job_id')
-      .select(['a.key', 'a.media_type', 'a.bytes', 'a.sha256', 'i.file_name', 'i.import_no', 'a.removed_at'])
+      .select(['a.key', 'a.media_type', 'a.bytes', 'a.sha256', 'a.content_bytes', 'a.content_sha256'])
+      .select(['i.file_name', 'i.import_no', 'a.removed_at'])
       .where('a.job_id', '=', jobId)
       .where('a.name', '=', name)
       .where('a.downloadable', '=', true)
@@ -137,8 +141,9 @@ export function findArtifact(
     return {
       key: row.key,
       mediaType: row.media_type,
-      bytes: Number(row.bytes),
-      sha256: row.sha256,
+      bytes: Number(row.content_bytes ?? row.bytes),
+      sha256: row.content_sha256 ?? row.sha256,
+      packed: row.content_sha256 !== null,
       fileName: name === 'original' ? row.file_name : `import-${row.import_no}-${name}`,
     }
   })
@@ -221,8 +226,8 @@ async function readRows(
           'error', s.error) order by s.started_at)
         from stage_results s where s.job_id = j.id), '[]'),
       'parent', j.parent_id,
-      'artifacts', coalesce((select jsonb_agg(jsonb_build_object('name', a.name, 'bytes', a.bytes,
-          'sha256', a.sha256, 'mediaType', a.media_type, 'removedAt', ${instant('a.removed_at')}) order by a.created_at, a.name)
+      'artifacts', coalesce((select jsonb_agg(jsonb_build_object('name', a.name, 'bytes', coalesce(a.content_bytes, a.bytes),
+          'sha256', coalesce(a.content_sha256, a.sha256), 'mediaType', a.media_type, 'removedAt', ${instant('a.removed_at')}) order by a.created_at, a.name)
         from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
       'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', ${RESULT},
       'batchDeleted', j.batch_deleted, 'undoneBy', j.undone_by, 'createdAt', ${instant('j.created_at')},

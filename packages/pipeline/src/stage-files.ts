@@ -12,18 +12,21 @@ export interface KeptFile {
   key: string
   mediaType: string
   stored: Stored
+  /** What is packed in it by gzip: a download gives that. */
+  content: Stored | null
   downloadable: boolean
 }
 
 /** Store a finished file of the run's folder under a key of the run's own, so that no other run can overwrite it. */
 export async function keepFile(
   job: StageJob,
-  file: { path: string; name: string; mediaType: string; downloadable?: boolean },
+  file: { path: string; name: string; mediaType: string; content?: Stored; downloadable?: boolean },
 ): Promise<KeptFile> {
   const { run, context } = job
   const key = artifactKey(run.jobId, run.stage, `${run.attempt}.${run.try}`, file.name)
   const stored = await context.store.putFile(key, file.path)
-  return { name: file.name, key, mediaType: file.mediaType, stored, downloadable: file.downloadable ?? true }
+  const { name, mediaType, content = null, downloadable = true } = file
+  return { name, key, mediaType, stored, content, downloadable }
 }
 
 /** Point the names of a job's artifacts at files that have been stored. */
@@ -39,6 +42,8 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
         media_type: file.mediaType,
         bytes: file.stored.bytes,
         sha256: file.stored.sha256,
+        content_bytes: file.content?.bytes ?? null,
+        content_sha256: file.content?.sha256 ?? null,
         stage: job.run.stage,
         attempt: job.run.attempt,
         downloadable: file.downloadable,
@@ -50,6 +55,8 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
         media_type: row.ref('excluded.media_type'),
         bytes: row.ref('excluded.bytes'),
         sha256: row.ref('excluded.sha256'),
+        content_bytes: row.ref('excluded.content_bytes'),
+        content_sha256: row.ref('excluded.content_sha256'),
         stage: row.ref('excluded.stage'),
         attempt: row.ref('excluded.attempt'),
         downloadable: row.ref('excluded.downloadable'),

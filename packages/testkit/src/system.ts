@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { createDiskStore } from '@aduana/artifacts/disk-store'
 import { type ArtifactStore, artifactKey } from '@aduana/artifacts/store'
 import type { Principal } from '@aduana/contracts/identity'
@@ -107,13 +108,15 @@ export async function createTestSystem(
     },
     import: async (content, form) => system.finished(await system.accept(content, form)),
     artifact: async (jobId, name) => {
-      const row = await database.pool.query('select key from artifacts where job_id = $1 and name = $2', [
-        jobId,
-        name,
-      ])
+      const row = await database.pool.query<{ key: string; packed: boolean }>(
+        'select key, content_sha256 is not null as packed from artifacts where job_id = $1 and name = $2',
+        [jobId, name],
+      )
+      const { key, packed } = row.rows[0] ?? { key: '', packed: false }
       const parts: Buffer[] = []
-      for await (const part of await store.open(row.rows[0]?.key)) parts.push(part)
-      return Buffer.concat(parts).toString('utf8')
+      for await (const part of await store.open(key)) parts.push(part)
+      const stored = Buffer.concat(parts)
+      return (packed ? gunzipSync(stored) : stored).toString('utf8')
     },
     close: async () => {
       await Promise.all(processes.map((process) => process.stop()))

@@ -1,4 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { Job, page as pageOf } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
 import { inTransaction } from '@aduana/db/database'
@@ -111,6 +113,29 @@ describe('a file of a job', () => {
     expect(same.status).toBe(304)
     expect((await owner.ask(`/api/jobs/${job.id}/artifacts/nothing`)).status).toBe(404)
     expect((await owner.ask(`/api/jobs/${job.id}/artifacts/..%2F..%2Fstore-id`)).status).toBe(400)
+  })
+
+  test('comes unpacked when it is kept packed, with the length and the checksum of its content', async () => {
+    const job = await importFile()
+    const content = '{"record":1}\n'.repeat(100_000)
+    const contentSha256 = createHash('sha256').update(content).digest('hex')
+    const key = `jobs/${job.id}/validate/1/rejects.ndjson`
+    const stored = await api.context.store.put(key, Readable.from([gzipSync(content)]))
+    const ofContent = { content_bytes: content.length, content_sha256: contentSha256 }
+    const ofFile = { ...stored, key, name: 'rejects.ndjson', media_type: 'application/x-ndjson', attempt: 1 }
+    await api.db
+      .insertInto('artifacts')
+      .values({ job_id: job.id, ...ofFile, ...ofContent })
+      .execute()
+    const response = await owner.ask(`/api/jobs/${job.id}/artifacts/rejects.ndjson`)
+    expect(await response.text()).toBe(content)
+    expect(response.headers.get('etag')).toBe(`"${contentSha256}"`)
+    expect(response.headers.get('content-length')).toBe(String(content.length))
+    expect(response.headers.get('content-encoding')).toBeNull()
+    const shown = Job.parse(await (await owner.ask(`/api/jobs/${job.id}`)).json())
+    expect(shown.artifacts).toContainEqual(
+      expect.objectContaining({ name: 'rejects.ndjson', bytes: content.length, sha256: contentSha256 }),
+    )
   })
 
   test('that the store has lost is not found', async () => {

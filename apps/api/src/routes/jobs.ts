@@ -1,10 +1,19 @@
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import type { ArtifactStore } from '@aduana/artifacts/store'
 import { Counts } from '@aduana/contracts/counts'
 import { JobStatus } from '@aduana/contracts/job-states'
 import { Artifact, Job, JobQuery, page } from '@aduana/contracts/jobs'
 import { Reject } from '@aduana/contracts/rejects'
 import { cancelJob } from '@aduana/jobs/cancel'
-import { findArtifact, groupRejects, listJobs, listRejects, readJob } from '@aduana/jobs/read'
+import {
+  type ArtifactLocation,
+  findArtifact,
+  groupRejects,
+  listJobs,
+  listRejects,
+  readJob,
+} from '@aduana/jobs/read'
 import { retryJob } from '@aduana/jobs/retry'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -186,7 +195,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
       const tag = `"${artifact.sha256}"`
       reply.header('etag', tag)
       if (request.headers['if-none-match'] === tag) return reply.status(304).send(null)
-      const content = await store.open(artifact.key)
+      const content = await openContent(store, artifact)
       reply.headers({
         'content-type': artifact.mediaType,
         'content-length': artifact.bytes,
@@ -195,6 +204,13 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
       return reply.send(content)
     },
   )
+}
+
+/** What a download gives, from its beginning. Leaving it early closes the stored file too. */
+async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
+  const stored = await store.open(artifact.key)
+  // The reader of the content meets whatever ends it.
+  return artifact.packed ? pipeline(stored, createGunzip(), () => undefined) : stored
 }
 
 /** A Content-Disposition that offers a file under its name, whatever stands in it (RFC 6266). */

@@ -115,6 +115,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     imports_job_id_fkey: [{ job_id: NOWHERE }],
     imports_dataset_id_dataset_version_fkey: [{ dataset_version: 9 }, { dataset_id: NOWHERE }],
     imports_bytes_check: [{ bytes: '-1' }],
+    imports_unpacked_bytes_check: [{ unpacked_bytes: '-1' }],
     imports_mode_check: [{ mode: 'guess' }],
     imports_on_conflict_check: [{ on_conflict: 'fight' }],
     imports_declared_window_check: [
@@ -146,7 +147,11 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     ],
     artifacts_bytes_check: [{ bytes: '-1' }],
     artifacts_sha256_check: [{ sha256: '' }],
+    artifacts_content_bytes_check: [{ content_bytes: '-1', content_sha256: sha(1) }],
+    artifacts_content_sha256_check: [{ content_bytes: '1', content_sha256: '' }],
+    artifacts_content_whole: [{ content_bytes: '1' }, { content_sha256: sha(1) }],
   },
+  tenant_bytes: { tenant_bytes_pkey: [] },
   artifact_stores: { artifact_stores_pkey: [{ name: 'disk 1' }] },
   quarantined_records: {
     quarantined_records_pkey: [{ id: '4294967297' }],

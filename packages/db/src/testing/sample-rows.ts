@@ -171,7 +171,15 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'imports',
     numbered: ['import_no'],
-    optional: ['declared_window', 'found_window', 'encoding', 'delimiter', 'expected_records', 'manifest'],
+    optional: [
+      'declared_window',
+      'found_window',
+      'encoding',
+      'delimiter',
+      'expected_records',
+      'manifest',
+      'unpacked_bytes',
+    ],
     row: (n) => ({
       job_id: id('job', n),
       ...ofDataset,
@@ -179,6 +187,7 @@ export const SAMPLES: readonly SampleTable[] = [
       mode: 'replace-window',
       file_name: 'producción.csv',
       bytes: '5000000000',
+      unpacked_bytes: '15000000000',
       declared_window: '[2024-01-01,2024-02-01)',
       found_window: '[2024-01-03,2024-01-31)',
       scopes: ['ACME'],
@@ -211,9 +220,11 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'artifacts',
     numbered: [],
-    optional: ['stage', 'removed_at'],
+    optional: ['stage', 'removed_at', 'content_bytes', 'content_sha256'],
     row: (n) => ({
       ...ofJob,
+      content_bytes: null,
+      content_sha256: null,
       name: `rejects-${n}.csv`,
       key: `jobs/${n}/quarantine/1/rejects.csv`,
       media_type: 'text/csv',
@@ -225,6 +236,12 @@ export const SAMPLES: readonly SampleTable[] = [
       created_at: AT,
       removed_at: AT,
     }),
+  },
+  {
+    table: 'tenant_bytes',
+    numbered: ['id'],
+    optional: [],
+    row: (n) => ({ tenant: `tenant ${n}`, bytes: '-5000000000' }),
   },
   {
     table: 'artifact_stores',
