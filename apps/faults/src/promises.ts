@@ -109,7 +109,7 @@ export const PROMISES: readonly PromiseCheck[] = [
       where j.type = 'import' and not j.dry_run
         and (j.status = 'COMPLETED' or j.error->>'code' = 'too_many_rejects')
       group by j.id, v.definition
-      having count(q.id) <> least(j.quarantined, (v.definition->>'quarantineCap')::bigint)`,
+      having count(q.id) <> least(j.quarantined, (j.error->>'kept')::bigint, (v.definition->>'quarantineCap')::bigint)`,
   },
   {
     promise: 'G5',

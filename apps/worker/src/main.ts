@@ -85,8 +85,19 @@ async function start(
     logger,
   }
   const [small, large] = await Promise.all([
-    startEngine({ ...engine, memoryLimitMb: Math.min(128, engine.memoryLimitMb), threads: 1 }),
-    startEngine({ ...engine, maxOldSpaceMb: Math.max(256, engine.memoryLimitMb - 128), onDemand: true }),
+    startEngine({
+      ...engine,
+      name: 'small',
+      memoryLimitMb: Math.min(128, engine.memoryLimitMb),
+      threads: 1,
+      maxTempMb: 1024,
+    }),
+    startEngine({
+      ...engine,
+      name: 'large',
+      maxOldSpaceMb: Math.max(256, engine.memoryLimitMb - 128),
+      onDemand: true,
+    }),
   ])
   resources.add('engines', () => Promise.all([small.close(), large.close()]).then(() => undefined))
   const publisher = createProgressPublisher(queue)

@@ -16,6 +16,11 @@ export interface ValidationInput {
   columns: readonly string[]
   /** The texts may hold 0x1E and 0x1D in place of LF and CR. */
   embedded: boolean
+  /**
+   * What else was rejected, the share of all records that may be, and how many records are in `bad` when there are more:
+   * the file fails then. All that failed unless said.
+   */
+  rejects?: { structural: number; share: number; keptOfFailed: number }
   /** Declared window: records of other days are rejects. */
   window?: DayRange
   /** Companies and warehouses that the import may touch; an absent list allows all. */
@@ -31,7 +36,7 @@ export interface CompiledValidation {
   /** `readValidation` takes the rows of those that answer with rows. */
   statements: NamedStatement[]
   /**
-   * bad: `_rec, _line, _off, _len, reasons` (JSON). duplicates: `_rec, _line, _off, _len, winner`. Each is there only if
+   * bad: `_rec, _line, _off, _len, reasons` (JSON), cut to the first when the file fails for its rejects. duplicates: `_rec, _line, _off, _len, winner`. Each is there only if
    * it has rows. The clean rows (`_rec, _line`, typed columns) are in `good` when there are no duplicates, else in
    * `unique`: see `readValidation`.
    */
@@ -68,11 +73,12 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
   const parsed = `read_parquet(${lit(input.parsed)})`
   const goodRows = `read_parquet(${lit(outputs.good)})`
   const values = valuesQuery(parsed, cells, rules)
-  const failed = valuesQuery(
-    `(select * from ${parsed} where _rec in (select _rec from failed))`,
-    cells,
-    rules,
-  )
+  const bad = (which: string) =>
+    copyTo(
+      outputs.bad,
+      badQuery(valuesQuery(`(select * from ${parsed} where _rec in (${which}))`, cells, rules), checks),
+    )
+  const tooMany = input.rejects ? tooManyFailed(parsed, input.rejects) : 'false'
   const losers = loserStatements(uniqueRounds(definition), goodRows)
   const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
   const statements = [
@@ -81,7 +87,14 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
       'failed',
       `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)`,
     ),
-    { ...run('bad', copyTo(outputs.bad, badQuery(failed, checks))), onlyIf: ANY_FAILED },
+    { ...run('bad', bad('select _rec from failed')), onlyIf: `${ANY_FAILED} and not (${tooMany})` },
+    {
+      ...run(
+        'first-bad',
+        bad(`select _rec from failed order by _rec limit ${input.rejects?.keptOfFailed ?? 0}`),
+      ),
+      onlyIf: `select ${tooMany}`,
+    },
     ...losers.map((sql, index) => run(`losers-${index}`, sql)),
     ...[
       run(
@@ -127,6 +140,14 @@ function badQuery(values: string, checks: readonly Check[]): string {
   return `select _rec, _line, _off, _len, ${checked} as reasons from (select _rec, _line, _off, _len, ${list} as reasons from ${values}) order by _rec`
 }
 
+/** SQL that is true when the file fails for its rejects, as `failsForRejects` says, and more failed than are kept then. */
+function tooManyFailed(parsed: string, rejects: NonNullable<ValidationInput['rejects']>): string {
+  const { structural, share, keptOfFailed } = rejects
+  const all = `(select count(*) from ${parsed})`
+  const beyond = `(count(*) + ${structural}) / (${all} + ${structural})::double > ${share}::double`
+  return `(select count(*) > ${keptOfFailed} and (${beyond} or count(*) = ${all}) from failed)`
+}
+
 /** The queries whose rows `readValidation` reads, counted from the files themselves. */
 function resultQueries(
   definition: DatasetDefinition,
@@ -148,7 +169,7 @@ function resultQueries(
   return [
     count('records', parsed),
     count('good', rows(outputs.good)),
-    { ...count('rejected', rows(outputs.bad)), onlyIf: ANY_FAILED },
+    { ...count('rejected', 'failed'), onlyIf: ANY_FAILED },
     { ...count('duplicates', rows(outputs.duplicates)), onlyIf: ANY_LOST },
     { ...count('kept', rows(outputs.unique)), onlyIf: ANY_LOST },
     ...(window ? [ask('days', days)] : []),

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { type Engine, startEngine } from './engine.ts'
 import { readNaively } from './scan/naive.testing.ts'
@@ -154,7 +154,8 @@ async function check(engine: Engine, seed: number, root: string): Promise<number
     output,
   })
   expect(cut).toMatchObject({ total: found.records, structural: found.structuralRejects })
-  const lines = (await readFile(output, 'utf8'))
+  const lines = gunzipSync(await readFile(output))
+    .toString()
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line))

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { z } from 'zod'
 import { type Child, spawnChild } from './child-process.ts'
 import { type Deferred, deferred } from './deferred.ts'
@@ -22,11 +22,14 @@ import {
 
 /** Where the engine tells what happens to its child; a pino logger fits. */
 export interface EngineLogger {
+  debug(fields: object, message: string): void
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
 }
 
 export interface EngineOptions {
+  /** What the log calls it. */
+  readonly name?: string
   /** DuckDB's limit; the process takes 100 to 200 MB more. */
   readonly memoryLimitMb: number
   readonly threads: number
@@ -184,6 +187,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     const onAbort = () => abort(pending)
     signal?.addEventListener('abort', onAbort, { once: true })
     waiting.push(pending)
+    const folder = basename(task.workDir)
+    options.logger?.debug({ engine: options.name, type: task.type, folder }, 'engine task')
     void next()
     try {
       return await pending.settle.promise

@@ -38,7 +38,13 @@ export const parseTask = z.object({
   /** The columns to keep: index in the header row from 0, and the name in the Parquet file, in its order. */
   columns: z.array(z.object({ index: count, name: z.string().min(1) })).min(1),
   limits: z
-    .object({ maxRecordBytes: count.optional(), maxRawBytes: count.optional(), maxBytes: count.optional() })
+    .object({
+      maxRecordBytes: count.optional(),
+      maxRawBytes: count.optional(),
+      maxBytes: count.optional(),
+      /** Stop once more than this share of the records must be structural rejects, after `floor` of them. */
+      rejects: z.object({ share: z.number().min(0).max(1), floor: count }).optional(),
+    })
     .default({}),
 })
 
@@ -75,7 +81,12 @@ export const rejectsTask = z.object({
   structural: z.string().nullable(),
   output: z.string(),
   maxRawBytes: count.optional(),
+  /** Write no more than so many rejects, and bytes of them before they are packed. */
+  most: z.object({ rejects: count, bytes: count }).optional(),
 })
+
+/** What a file that is packed by gzip holds. */
+const content = z.object({ bytes: count, sha256: z.string() })
 
 export const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
 export type Task = z.infer<typeof task>
@@ -91,6 +102,9 @@ export const parseResult = z.object({
   /** Some field held a line break (already restored in the Parquet file). */
   embedded: z.boolean(),
   encoding,
+  /** The file has failed by the limit of rejects and was not read further: there is no Parquet file. */
+  stopped: z.boolean(),
+  rejectsContent: content,
   rejectCounts: z.partialRecord(z.enum(STRUCTURAL_CODES), count),
   transcodeMs: count,
   parquetMs: count,
@@ -109,10 +123,12 @@ export const queryResult = z.record(z.string(), z.object({ rows, changed: count 
 export type QueryResult = z.infer<typeof queryResult>
 
 export const rejectsResult = z.object({
+  /** Rejects in the file; fewer than there are only when `most` was reached. */
   total: count,
   structural: count,
   /** How many records have this reason; a record with several counts in each. */
   counts: z.array(z.object({ column: z.string().nullable(), code: z.string(), count })),
+  content,
 })
 export type RejectsResult = z.infer<typeof rejectsResult>
 

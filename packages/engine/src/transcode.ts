@@ -1,6 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { EngineError } from './errors.ts'
-import { createScanner, type ScanCounts } from './scan/scanner.ts'
+import { createPackedFile, type PackedContent, type PackedFile } from './packed-file.ts'
+import { hasFailed, type RejectLimit } from './reject-limit.ts'
+import { createScanner, type ScanCounts, type Scanner } from './scan/scanner.ts'
 import { readSource, type Source, type SourceProgress, sourceProgress } from './source.ts'
 import { byteEncoding, type Encoding } from './text.ts'
 import { decideEncoding, tallyUtf8 } from './utf8.ts'
@@ -12,7 +14,7 @@ export interface TranscodeOptions {
   readonly encoding: Encoding | 'auto'
   /** Path of the canonical file; replaced. */
   readonly canonical: string
-  /** Path of the structural rejects (NDJSON); replaced. */
+  /** Path of the structural rejects (NDJSON, packed by gzip); replaced. */
   readonly rejects: string
   readonly delimiter: string
   readonly quote: string | null
@@ -22,6 +24,8 @@ export interface TranscodeOptions {
   readonly startLine: number
   readonly maxRecordBytes?: number
   readonly maxRawBytes?: number
+  /** Stop once the file has failed by this limit. */
+  readonly rejectLimit?: RejectLimit
   readonly signal?: AbortSignal
   /** Called a few times a second with what was read so far. */
   readonly onProgress?: (progress: SourceProgress, counts: ScanCounts) => void
@@ -30,8 +34,12 @@ export interface TranscodeOptions {
 /** What a transcoding found. */
 export interface Transcoded extends ScanCounts {
   encoding: Encoding
-  /** Bytes after unpacking. */
+  /** Bytes after unpacking, as far as the file was read. */
   bytes: number
+  /** The file has failed by the limit and was not read further. */
+  stopped: boolean
+  /** The content of the file of structural rejects. */
+  rejectsContent: PackedContent
 }
 
 /**
@@ -57,7 +65,7 @@ async function attempt(
   const progress = sourceProgress()
   const scanner = createScanner({ ...options, encoding: byteEncoding(encoding), guessing })
   const canonical = await open(options.canonical, 'w')
-  const rejects = await open(options.rejects, 'w')
+  const rejects = createPackedFile(options.rejects)
   let writing: Promise<void> = Promise.resolve()
   // One write is in flight while the next records are scanned.
   const flush = async () => {
@@ -68,13 +76,22 @@ async function attempt(
     // The next flush or the end meets the error.
     writing.catch(() => undefined)
   }
-  const drain = async (): Promise<boolean> => {
+  const hasFailedNow = rejectCheck(scanner, options, encoding, progress)
+  // Scans what was fed; `unfed`: bytes of the chunk that were not.
+  const drain = async (unfed: number): Promise<'more' | 'undecided' | 'failed'> => {
     for (;;) {
       const stop = scanner.scan()
-      if (stop === 'undecided') return false
-      if (stop === 'more') return true
+      if (stop === 'undecided') return 'undecided'
+      if (await hasFailedNow(unfed)) return 'failed'
+      if (stop === 'more') return 'more'
       await flush()
     }
+  }
+  const end = async (stopped: boolean): Promise<Transcoded> => {
+    await flush()
+    await writing
+    const rejectsContent = await rejects.finish()
+    return { ...scanner.counts(), encoding, bytes: progress.out, stopped, rejectsContent }
   }
   let start = options.startOffset
   let tick = Date.now()
@@ -84,7 +101,9 @@ async function attempt(
       start -= skipped
       for (let at = skipped; at < chunk.length; ) {
         at += scanner.feed(chunk.subarray(at))
-        if (!(await drain())) return null
+        const state = await drain(chunk.length - at)
+        if (state === 'undecided') return null
+        if (state === 'failed') return await end(true)
       }
       if (options.signal?.aborted) throw new EngineError('aborted', 'the task was aborted')
       if (Date.now() - tick > 150) {
@@ -93,25 +112,58 @@ async function attempt(
       }
     }
     scanner.finish()
-    if (!(await drain())) return null
-    await flush()
-    await writing
-    return { ...scanner.counts(), encoding, bytes: progress.out }
+    const state = await drain(0)
+    return state === 'undecided' ? null : await end(state === 'failed')
   } finally {
     await Promise.allSettled([writing])
     await canonical.close()
-    await rejects.close()
+    await rejects.abandon()
   }
+}
+
+/**
+ * Returns a check of whether the file has failed by the limit of rejects, given the bytes at hand that were not fed. How
+ * large a packed file is, is found out by reading it, the first time that it matters.
+ */
+function rejectCheck(
+  scanner: Scanner,
+  options: TranscodeOptions,
+  encoding: Encoding,
+  progress: SourceProgress,
+): (unfed: number) => Promise<boolean> {
+  const { rejectLimit: limit, expectedColumns: columns } = options
+  let total: number | undefined
+  return async (unfed) => {
+    if (!limit) return false
+    const { records, structural: rejects } = scanner.counts()
+    const soFar = { records, rejects, columns }
+    if (!hasFailed(limit, { ...soFar, unreadBytes: 0 })) return false
+    total ??= await textBytes(options, encoding, progress)
+    return hasFailed(limit, { ...soFar, unreadBytes: total - progress.out + unfed + scanner.pendingBytes() })
+  }
+}
+
+/** Bytes of the whole text, as `SourceProgress` counts them in `out`. */
+async function textBytes(
+  options: TranscodeOptions,
+  encoding: Encoding,
+  { total }: SourceProgress,
+): Promise<number> {
+  if (options.source.format === 'plain' && !encoding.startsWith('utf-16')) return total
+  const whole = sourceProgress()
+  for await (const _ of readSource({ ...options.source, encoding }, whole))
+    if (options.signal?.aborted) throw new EngineError('aborted', 'the task was aborted')
+  return whole.out
 }
 
 async function writeOut(
   canonical: FileHandle,
   bytes: Buffer,
-  rejects: FileHandle,
+  rejects: PackedFile,
   lines: string[],
 ): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await canonical.write(bytes, at)).bytesWritten
-  if (lines.length > 0) await rejects.appendFile(lines.join(''))
+  await rejects.write(lines.join(''))
 }
 
 async function takeCensus(options: TranscodeOptions): Promise<Encoding> {

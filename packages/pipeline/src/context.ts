@@ -6,6 +6,7 @@ import { type EngineTasks, orLarger } from '@aduana/engine/larger'
 import type { ProgressPublisher } from '@aduana/queue/progress-channel'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
+import { type ImportFacts, unpackedBytes } from './import-facts.ts'
 
 /** What every stage works with: one of each for a worker process. */
 export interface PipelineContext {
@@ -29,10 +30,23 @@ export interface PipelineContext {
   maxUnpackedBytes: number
 }
 
-/** Files up to this size go to the small engine. */
-const SMALL_FILE_BYTES = 4 * 1024 * 1024
+/** What goes to the small engine: unpacked bytes, and records or lines. */
+export const SMALL_FILE = { bytes: 4 * 1024 * 1024, lines: 100_000 } as const
 
-/** The engine for work on `bytes`: those of a file, and of the rows that it is compared with. */
-export function engineFor({ engines }: PipelineContext, bytes: number): EngineTasks {
-  return bytes <= SMALL_FILE_BYTES ? orLarger(engines.small, engines.large) : engines.large
+/**
+ * The engine for what is known of an import: its unpacked bytes, those of the stored rows that it is compared with, and
+ * its records.
+ */
+export function engineFor(
+  context: PipelineContext,
+  facts: Pick<ImportFacts, 'bytes' | 'unpackedBytes' | 'records'>,
+  storedBytes = 0,
+): EngineTasks {
+  const bytes = unpackedBytes(facts) + storedBytes
+  return engineOf(context, bytes <= SMALL_FILE.bytes && (facts.records ?? 0) <= SMALL_FILE.lines)
+}
+
+/** The engine for a small file, or for a large one. */
+export function engineOf({ engines }: PipelineContext, small: boolean): EngineTasks {
+  return small ? orLarger(engines.small, engines.large) : engines.large
 }

@@ -22,7 +22,11 @@ export const ImportFacts = z.object({
   mode: LoadMode,
   dryRun: z.boolean(),
   requireApproval: z.boolean(),
+  /** As they arrived, packed or not. */
   bytes: z.coerce.number(),
+  /** Bytes and records of the file as it was parsed; null before. */
+  unpackedBytes: z.coerce.number().nullable(),
+  records: z.coerce.number().nullable(),
   window: z.object({ from: Day, to: Day }).nullable(),
   scopes: z.array(z.string()),
   companies: ScopeList,
@@ -39,7 +43,7 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
   const rows = await sql`
     select j.id as "jobId", j.type, i.job_id as "importId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
       i.import_no as "importNo", i.dataset_id as "datasetId",
-      i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, j.dry_run as "dryRun",
+      i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, i.unpacked_bytes as "unpackedBytes", j.records, j.dry_run as "dryRun",
       i.require_approval as "requireApproval",
       case when i.declared_window is null then null else jsonb_build_object(
         'from', lower(i.declared_window)::text, 'to', upper(i.declared_window)::text) end as window,
@@ -51,4 +55,9 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
   const facts = ImportFacts.parse(rows.rows[0])
   // The mode of this import decides how its rows are written; the definition's own mode is only what it would be by itself.
   return { ...facts, definition: { ...facts.definition, loadMode: facts.mode } }
+}
+
+/** Bytes of the file of an import after unpacking; as it arrived, while nothing else is known. */
+export function unpackedBytes(facts: Pick<ImportFacts, 'bytes' | 'unpackedBytes'>): number {
+  return facts.unpackedBytes ?? facts.bytes
 }

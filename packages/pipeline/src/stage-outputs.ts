@@ -31,6 +31,8 @@ export type ParseOutput = z.infer<typeof ParseOutput>
 export const ValidateOutput = z.object({
   clean: Count,
   rejected: Count,
+  /** Of these, how many are in `rejects.ndjson` when not all are: the import fails for them. */
+  kept: Count.optional(),
   duplicates: Count,
   /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),

@@ -1,15 +1,17 @@
-import { createReadStream } from 'node:fs'
+import { readUnpacked } from '../packed-file.ts'
 
 /** A sorted file of JSON lines, read one after the other; `current` is null after the last. */
 export interface LineCursor<T> {
   current: T | null
   /** Moves on; waits only when more of the file must be read. */
   advance(): void | Promise<void>
+  /** Closes the file before its end. */
+  close(): Promise<void>
 }
 
 /**
  * Opens a cursor on the first line. Lines end in LF and nothing else (Node's readline would also cut at U+2028,
- * which stands unescaped in JSON).
+ * which stands unescaped in JSON). The file may be packed by gzip.
  */
 export async function openLines<T>(
   path: string | null,
@@ -31,6 +33,9 @@ export async function openLines<T>(
   const cursor: LineCursor<T> = {
     current: null,
     advance: () => (at < lines.length ? take() : refill()),
+    close: async () => {
+      await batches?.return()
+    },
   }
   await refill()
   return cursor
@@ -38,7 +43,7 @@ export async function openLines<T>(
 
 async function* readBatches(path: string): AsyncGenerator<string[], void, void> {
   let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of readUnpacked(path, 1 << 20)) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
     const end = bytes.lastIndexOf(0x0a) + 1
     rest = bytes.subarray(end)

@@ -11,7 +11,8 @@ type ParseTask = z.infer<typeof parseTask>
 
 /**
  * Original → canonical file → Parquet. Both results appear only when all went well and the books balance: every
- * record of the file is either a row of the Parquet file or a structural reject.
+ * record of the file is either a row of the Parquet file or a structural reject. Of a file that has failed by the limit
+ * of rejects there are only the rejects found so far.
  */
 export async function parse(task: ParseTask, context: TaskContext): Promise<ParseResult> {
   const output = await pathInside(task.workDir, task.output)
@@ -38,6 +39,7 @@ export async function parse(task: ParseTask, context: TaskContext): Promise<Pars
     startLine: task.dataLine,
     ...(task.limits.maxRecordBytes ? { maxRecordBytes: task.limits.maxRecordBytes } : {}),
     ...(task.limits.maxRawBytes ? { maxRawBytes: task.limits.maxRawBytes } : {}),
+    ...(task.limits.rejects ? { rejectLimit: task.limits.rejects } : {}),
     signal: context.signal,
     onProgress: ({ read, total }, { records }) =>
       context.report({
@@ -49,11 +51,13 @@ export async function parse(task: ParseTask, context: TaskContext): Promise<Pars
       }),
   })
   const transcoded = Date.now()
-  const duck = await openDuck(task.workDir, context.tempDir, context.limits)
-  await withDuck(duck, context, () => writeParquet(duck, task, context, found, canonical, newOutput))
+  if (!found.stopped) {
+    const duck = await openDuck(task.workDir, context.tempDir, context.limits)
+    await withDuck(duck, context, () => writeParquet(duck, task, context, found, canonical, newOutput))
+    await rename(newOutput, output)
+  }
   await rm(canonical)
   await rename(newRejects, rejects)
-  await rename(newOutput, output)
   const { records, good, structural, skipped, bytes, brokenColumns, encoding, rejectCounts } = found
   return {
     records,
@@ -63,6 +67,8 @@ export async function parse(task: ParseTask, context: TaskContext): Promise<Pars
     bytes,
     embedded: brokenColumns.size > 0,
     encoding,
+    stopped: found.stopped,
+    rejectsContent: found.rejectsContent,
     rejectCounts,
     transcodeMs: transcoded - started,
     parquetMs: Date.now() - transcoded,

@@ -1,8 +1,9 @@
-import { type FileHandle, open, rename, stat } from 'node:fs/promises'
+import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Cutter, openCutter } from '../cut.ts'
 import { EngineError } from '../errors.ts'
+import { createPackedFile, type PackedFile } from '../packed-file.ts'
 import type { RejectsResult, rejectsTask } from '../protocol.ts'
 import { pathInside, type TaskContext, withDuck } from './context.ts'
 import { literal, openDuck } from './duck.ts'
@@ -26,8 +27,8 @@ const AT_START = { phase: 'select', bytesDone: 0, bytesTotal: 0, rows: 0 }
 
 /**
  * Writes every reject of a file, structural or by rule, in the order of the file, as lines of
- * `{record, line, reasons, raw, rawTruncated}`. Both inputs are sorted by record number and merged, so memory does
- * not grow with their number; the texts are cut from the original in one pass.
+ * `{record, line, reasons, raw, rawTruncated}`, packed by gzip; with `most` only the first ones. Both inputs are sorted by
+ * record number and merged, so memory does not grow with their number; the texts are cut from the original in one pass.
  */
 export async function writeRejects(
   task: z.infer<typeof rejectsTask>,
@@ -40,21 +41,17 @@ export async function writeRejects(
     { path: task.original, format: task.format, encoding: task.encoding },
     task.maxRawBytes,
   )
-  const file = await open(newOutput, 'w')
+  const structural = await openLines(task.structural, (value) => reject.parse(value))
+  const failed = await openLines(byRule, (value) => reject.parse(value))
+  const file = createPackedFile(newOutput)
   try {
-    const result = await mergeInto(
-      file,
-      cutter,
-      await openLines(task.structural, (value) => reject.parse(value)),
-      await openLines(byRule, (value) => reject.parse(value)),
-      context,
-      task.format === 'plain' ? (await stat(task.original)).size : 0,
-    )
+    const bytesTotal = task.format === 'plain' ? (await stat(task.original)).size : 0
+    const counts = await mergeInto(file, cutter, structural, failed, context, { bytesTotal, most: task.most })
+    const content = await file.finish()
     await rename(newOutput, output)
-    return result
+    return { ...counts, content }
   } finally {
-    await cutter.close()
-    await file.close()
+    await Promise.all([structural.close(), failed.close(), cutter.close(), file.abandon()])
   }
 }
 
@@ -64,7 +61,7 @@ async function selectFailed(
   context: TaskContext,
 ): Promise<string | null> {
   if (sql === null) return null
-  const lines = join(context.tempDir, 'by-rule.ndjson')
+  const lines = join(context.tempDir, 'by-rule.ndjson.gz')
   const duck = await openDuck(workDir, context.tempDir, context.limits)
   await withDuck(duck, context, async () => {
     const select = `SELECT _rec AS record, _line AS line, _off AS "offset", _len AS length, CAST(reasons AS JSON) AS reasons
@@ -74,7 +71,7 @@ async function selectFailed(
       150,
     )
     try {
-      await duck.run(`COPY (${select}) TO ${literal(lines)} (FORMAT json)`, params)
+      await duck.run(`COPY (${select}) TO ${literal(lines)} (FORMAT json, COMPRESSION gzip)`, params)
     } finally {
       clearInterval(timer)
     }
@@ -83,17 +80,18 @@ async function selectFailed(
 }
 
 async function mergeInto(
-  file: FileHandle,
+  file: PackedFile,
   cutter: Cutter,
   structural: LineCursor<Reject>,
   byRule: LineCursor<Reject>,
   context: TaskContext,
-  bytesTotal: number,
-): Promise<RejectsResult> {
+  { bytesTotal, most }: { bytesTotal: number; most: z.infer<typeof rejectsTask>['most'] },
+): Promise<Omit<RejectsResult, 'content'>> {
   const tally = new Map<string, RejectsResult['counts'][number]>()
-  const result: RejectsResult = { total: 0, structural: 0, counts: [] }
+  const result = { total: 0, structural: 0 }
   let lines: string[] = []
   let size = 0
+  let written = 0
   // One write is in flight while the next lines are made.
   let writing: Promise<void> = Promise.resolve()
   const flush = async (bytesDone: number) => {
@@ -101,7 +99,7 @@ async function mergeInto(
     lines = []
     size = 0
     await writing
-    writing = file.appendFile(text)
+    writing = file.write(text)
     // The next flush or the caller's last one meets the error.
     writing.catch(() => undefined)
     if (context.signal.aborted) throw new EngineError('aborted', 'the task was aborted')
@@ -112,7 +110,7 @@ async function mergeInto(
   for (;;) {
     const [left, right] = [structural.current, byRule.current]
     const next = left && (!right || left.record < right.record) ? left : right
-    if (!next) break
+    if (!next || (most && result.total >= most.rejects)) break
     if (left && left.record === right?.record) {
       throw new EngineError('not_conserved', `record ${left.record} is both a structural reject and a row`)
     }
@@ -120,10 +118,12 @@ async function mergeInto(
     // No await where the text is at hand: a million of them would cost seconds.
     const cut = cutter.cut(offset, length)
     const { raw, truncated } = cut instanceof Promise ? await cut : cut
+    const text = `${JSON.stringify({ record, line, reasons: why, raw, rawTruncated: truncated })}\n`
+    written += Buffer.byteLength(text)
+    if (most && written > most.bytes) break
     for (const { column, code } of why) count(tally, column, code)
     result.total++
     if (next === left) result.structural++
-    const text = `${JSON.stringify({ record, line, reasons: why, raw, rawTruncated: truncated })}\n`
     lines.push(text)
     size += text.length
     if (size > 1 << 20) await flush(offset)

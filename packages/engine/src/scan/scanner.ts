@@ -43,6 +43,8 @@ export interface Scanner {
   /** The rejects so far, lines of JSON. */
   takeRejects(): string[]
   counts(): ScanCounts
+  /** Bytes that were fed and of which no record was made yet. */
+  pendingBytes(): number
 }
 
 /** Characters of rejects kept in memory before `scan` asks to have them taken. */
@@ -98,6 +100,7 @@ export function createScanner(options: ScanOptions): Scanner {
       brokenColumns: state.brokenColumns,
       rejectCounts: Object.fromEntries(state.rejectCounts),
     }),
+    pendingBytes: () => state.end - state.start,
   }
 }
 

@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
@@ -10,6 +10,7 @@ import {
   MOST_MANIFEST_BYTES,
   ResultManifest,
 } from '@aduana/contracts/metrics/manifest'
+import { MAX_UNPACK_RATIO, mostUnpackedBytes } from '@aduana/engine/source'
 import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
 import { type Expected, readVerified } from './verified.ts'
@@ -19,6 +20,8 @@ import { withoutHeader } from './without-header.ts'
 export interface Collected {
   /** The one file that all files together make. */
   original: string
+  /** Of the original. */
+  bytes: number
   manifest: string
 }
 
@@ -46,7 +49,7 @@ export async function collect(job: StageJob, announced: AnnouncedManifest): Prom
     collected += 1
     job.report({ fraction: collected / manifest.files.length / 4, message: 'Collecting the results' })
   }
-  return { original, manifest: manifestPath }
+  return { original, bytes: (await stat(original)).size, manifest: manifestPath }
 }
 
 function outsideOf({ context, facts }: StageJob): OutsideFiles {
@@ -130,9 +133,16 @@ async function append(part: string, original: string, appending: Appending): Pro
   const { first, url, job, unpacked } = appending
   let bytes = 0
   const limit = job.context.maxUnpackedBytes
+  const format = (await isGzip(part)) ? 'gzip' : 'plain'
+  const most = mostUnpackedBytes(format, (await stat(part)).size)
   async function* counted(source: AsyncIterable<Buffer>) {
     for await (const chunk of source) {
       bytes += chunk.length
+      if (bytes > most)
+        throw new RefusedError({
+          code: 'unreadable_file',
+          detail: `${url} unpacks to more than ${MAX_UNPACK_RATIO} times its size. Nothing was changed. Write it without compression and complete a new attempt of the run.`,
+        })
       if (unpacked + bytes > limit)
         throw new RefusedError({
           code: 'unreadable_file',
@@ -145,7 +155,7 @@ async function append(part: string, original: string, appending: Appending): Pro
   const source = createReadStream(part)
   const target = createWriteStream(original, { flags: first ? 'w' : 'a' })
   const until = { signal: job.signal }
-  if (await isGzip(part))
+  if (format === 'gzip')
     await pipeline(source, createGunzip(), counted, rows, target, until).catch(refuseBroken(url))
   else await pipeline(source, counted, rows, target, until)
   return bytes

@@ -1,16 +1,19 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { knownHeaders } from '@aduana/datasets/header'
 import type { Tx } from '@aduana/db/database'
 import { inspectDialect } from '@aduana/engine/inspect'
+import { isWithin } from '@aduana/engine/measure'
+import type { ParseResult } from '@aduana/engine/protocol'
 import { changeJob } from '@aduana/jobs/transitions'
-import { engineFor } from '../context.ts'
+import { engineOf, SMALL_FILE } from '../context.ts'
+import { REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
 import { readLayout } from './layout.ts'
+import { stopped } from './stopped.ts'
 
 /** Parse: whatever came becomes one columnar file, all text, each record with its place in the original. */
 export const parse: Stage = { name: 'parse', work }
@@ -30,15 +33,19 @@ async function work(job: StageJob): Promise<StageResult> {
   if ('failure' in layout) return { kind: 'fail', failure: layout.failure }
 
   const files = { parsed: join(folder, 'parsed.parquet'), structural: join(folder, 'structural.ndjson') }
-  const { size: bytes } = await stat(original)
-  const parsed = await engineFor(context, bytes).parse(
+  const { format } = layout.reading
+  const engine = engineOf(context, await isWithin({ path: original, format }, SMALL_FILE))
+  const parsed = await engine.parse(
     {
       workDir: folder,
       input: original,
       output: files.parsed,
       rejects: files.structural,
       ...layout.reading,
-      limits: { maxBytes: context.maxUnpackedBytes },
+      limits: {
+        maxBytes: context.maxUnpackedBytes,
+        rejects: { share: facts.definition.maxRejectRatio, floor: REJECTS_KEPT_OF_FAILED },
+      },
     },
     {
       signal: job.signal,
@@ -46,10 +53,17 @@ async function work(job: StageJob): Promise<StageResult> {
         job.report({ fraction, message: 'Reading the file', ...(rows > 0 ? { processedItems: rows } : {}) }),
     },
   )
+  if (parsed.stopped)
+    return stopped(job, engine, parsed, {
+      original,
+      format,
+      structural: files.structural,
+      collected: await keepCollected(job, collected),
+    })
   const { expectedRecords } = facts
   if (parsed.records === 0 && expectedRecords !== 0)
     return { kind: 'fail', failure: noRecords(layout.output.headerLine) }
-  const kept = await keepAll(job, files, collected)
+  const kept = await keepAll(job, files, parsed, collected)
   if (expectedRecords !== null && parsed.records !== expectedRecords)
     return {
       kind: 'fail',
@@ -74,7 +88,7 @@ async function work(job: StageJob): Promise<StageResult> {
     kind: 'done',
     commit: async (tx) => {
       await pointAt(tx, job, kept)
-      if (collected) await noteSize(tx, job, bytes)
+      await noteSize(tx, job, parsed, collected)
       await changeJob(
         tx,
         { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
@@ -104,22 +118,42 @@ interface ParsedFiles {
   structural: string
 }
 
-function keepAll(job: StageJob, files: ParsedFiles, collected: Collected | undefined): Promise<KeptFile[]> {
+async function keepAll(
+  job: StageJob,
+  files: ParsedFiles,
+  parsed: ParseResult,
+  collected: Collected | undefined,
+): Promise<KeptFile[]> {
   const PARQUET = 'application/vnd.apache.parquet'
   const NDJSON = 'application/x-ndjson'
   const own = { downloadable: false }
-  return Promise.all([
+  const content = parsed.rejectsContent
+  const kept = await Promise.all([
     keepFile(job, { path: files.parsed, name: 'parsed.parquet', mediaType: PARQUET, ...own }),
-    keepFile(job, { path: files.structural, name: 'structural.ndjson', mediaType: NDJSON, ...own }),
-    ...(collected
-      ? [
-          keepFile(job, { path: collected.original, name: 'original', mediaType: 'text/csv' }),
-          keepFile(job, { path: collected.manifest, name: 'manifest.json', mediaType: 'application/json' }),
-        ]
-      : []),
+    keepFile(job, { path: files.structural, name: 'structural.ndjson', mediaType: NDJSON, content, ...own }),
+    keepCollected(job, collected),
+  ])
+  return kept.flat()
+}
+
+async function keepCollected(job: StageJob, collected: Collected | undefined): Promise<KeptFile[]> {
+  if (!collected) return []
+  return Promise.all([
+    keepFile(job, { path: collected.original, name: 'original', mediaType: 'text/csv' }),
+    keepFile(job, { path: collected.manifest, name: 'manifest.json', mediaType: 'application/json' }),
   ])
 }
 
-async function noteSize(tx: Tx, { run }: StageJob, bytes: number): Promise<void> {
-  await tx.updateTable('imports').set({ bytes }).where('job_id', '=', run.jobId).execute()
+/** The size of the file, by which later stages choose their engine; that of a collected one is known only now. */
+async function noteSize(
+  tx: Tx,
+  { run }: StageJob,
+  parsed: ParseResult,
+  collected: Collected | undefined,
+): Promise<void> {
+  await tx
+    .updateTable('imports')
+    .set({ unpacked_bytes: parsed.bytes, ...(collected ? { bytes: collected.bytes } : {}) })
+    .where('job_id', '=', run.jobId)
+    .execute()
 }

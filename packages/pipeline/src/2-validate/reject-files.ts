@@ -2,28 +2,45 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { lit } from '@aduana/datasets/literals'
 import type { EngineTasks } from '@aduana/engine/larger'
+import type { RejectsResult } from '@aduana/engine/protocol'
 import type { StageJob } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import type { ParseOutput, ValidateOutput } from '../stage-outputs.ts'
 
 export interface RejectFiles {
-  /** Every reject of the import, structural and by rule, in the order of the file, with its original text. */
-  rejects: string
-  /** Every duplicate with its original text and the record that won. */
-  duplicates: string
+  /** The rejects of the import, structural and by rule, in the order of the file, with their original text. */
+  rejects: RejectFile
+  /** The duplicates with their original text and the record that won. */
+  duplicates: RejectFile
   total: number
   reasons: ValidateOutput['reasons']
 }
 
-/** Write the complete files of what does not go in, with the original text of each record cut from the file. */
+export interface RejectFile {
+  path: string
+  /** Undefined where nothing is in it. */
+  content?: RejectsResult['content']
+}
+
+/**
+ * Write the files of what does not go in, with the original text of each record cut from the file. They are complete,
+ * unless there is a `most`.
+ */
 export async function writeRejectFiles(
   job: StageJob,
   engine: EngineTasks,
   parsed: ParseOutput,
-  found: { bad: string; badCount: number; duplicates: string; duplicateCount: number },
+  found: {
+    bad: string
+    badCount: number
+    duplicates: string
+    duplicateCount: number
+    most: { rejects: number; bytes: number } | undefined
+  },
 ): Promise<RejectFiles> {
   const { folder } = job
   const original = await fetchFile(job, 'original')
+  const most = found.most ? { most: found.most } : {}
   const files = { rejects: join(folder, 'rejects.ndjson'), duplicates: join(folder, 'duplicates.ndjson') }
   const write = async (
     count: number,
@@ -31,7 +48,7 @@ export async function writeRejectFiles(
   ) => {
     if (count > 0)
       return engine.writeRejects(
-        { workDir: folder, original, format: parsed.format, encoding: parsed.encoding, ...request },
+        { workDir: folder, original, format: parsed.format, encoding: parsed.encoding, ...request, ...most },
         {
           signal: job.signal,
           onProgress: ({ fraction }) =>
@@ -39,7 +56,7 @@ export async function writeRejectFiles(
         },
       )
     await writeFile(request.output, '')
-    return { total: 0, counts: [] }
+    return { total: 0, counts: [], content: undefined }
   }
   const written = await write(found.badCount + parsed.structuralRejects, {
     sql:
@@ -49,12 +66,19 @@ export async function writeRejectFiles(
     structural: await fetchFile(job, 'structural.ndjson'),
     output: files.rejects,
   })
-  await write(found.duplicateCount, {
+  const duplicates = await write(found.duplicateCount, {
     sql: duplicateReasons(found.duplicates),
     structural: null,
     output: files.duplicates,
   })
-  return { ...files, total: written.total, reasons: written.counts }
+  const file = (path: string, content: RejectsResult['content'] | undefined): RejectFile =>
+    content ? { path, content } : { path }
+  return {
+    rejects: file(files.rejects, written.content),
+    duplicates: file(files.duplicates, duplicates.content),
+    total: written.total,
+    reasons: written.counts,
+  }
 }
 
 function duplicateReasons(path: string): string {

@@ -5,7 +5,10 @@ import { compileValidation } from '@aduana/datasets/validation'
 import { readValidation } from '@aduana/datasets/validation-results'
 import type { EngineTasks } from '@aduana/engine/larger'
 import { engineFor } from '../context.ts'
+import { failsForRejects } from '../fails-for-rejects.ts'
+import { unpackedBytes } from '../import-facts.ts'
 import { knownMembers } from '../members.ts'
+import { mostKeptOfFailed, REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
@@ -19,19 +22,25 @@ async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
   await mustFitTable(job)
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
-  const engine = engineFor(context, facts.bytes)
+  const engine = engineFor(context, facts)
   const { totals, days, clean, outputs } = await partRecords(job, engine, parsed)
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
+  const rejected = totals.rejected + parsed.structuralRejects
+  const failed = failsForRejects(facts.definition, {
+    records: parsed.records,
+    rejected,
+    clean: totals.good,
+  })
   const rejects = await writeRejectFiles(job, engine, parsed, {
     bad: outputs.bad,
     badCount: totals.rejected,
     duplicates: outputs.duplicates,
     duplicateCount: totals.duplicates,
+    most: failed ? mostKeptOfFailed(unpackedBytes(facts)) : undefined,
   })
-  const rejected = totals.rejected + parsed.structuralRejects
-  if (rejects.total !== rejected)
+  if (!failed && rejects.total !== rejected)
     throw new Error(`${rejected} records were rejected, but ${rejects.total} were written`)
   const kept = await Promise.all([
     keepFile(job, {
@@ -40,14 +49,15 @@ async function work(job: StageJob): Promise<StageResult> {
       mediaType: 'application/vnd.apache.parquet',
       downloadable: false,
     }),
-    keepFile(job, { path: rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
-    keepFile(job, { path: rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
+    keepFile(job, { ...rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
+    keepFile(job, { ...rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
   ])
   const keep = (tx: Parameters<typeof pointAt>[0]) => pointAt(tx, job, kept)
   if (tooWide) return { kind: 'fail', failure: tooWide, keep }
   const output: ValidateOutput = {
     clean: totals.good,
     rejected,
+    ...(rejects.total < rejected ? { kept: rejects.total } : {}),
     duplicates: totals.duplicates,
     days,
     reasons: rejects.reasons,
@@ -69,6 +79,11 @@ async function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutp
     columns: parsed.columns,
     // The engine has restored the line breaks within quotes already.
     embedded: false,
+    rejects: {
+      structural: parsed.structuralRejects,
+      share: facts.definition.maxRejectRatio,
+      keptOfFailed: REJECTS_KEPT_OF_FAILED,
+    },
     ...(facts.window ? { window: facts.window } : {}),
     ...(facts.definition.scope
       ? {

@@ -1,11 +1,12 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/transitions'
-import type { ImportFacts } from '../import-facts.ts'
+import { failsForRejects } from '../fails-for-rejects.ts'
+import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
-import { storeRejects } from './store-rejects.ts'
+import { storeRejects } from '../store-rejects.ts'
 
 /** Quarantine: the rejects are stored where a person can look at them and mend them, up to the dataset's cap. */
 export const quarantine: Stage = { name: 'quarantine', work }
@@ -20,7 +21,9 @@ async function work(job: StageJob): Promise<StageResult> {
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
   const store: Extract<StageResult, { kind: 'done' }>['commit'] = async (tx, client) => {
     // A dry run leaves its rejects in the file only: nobody is to mend records that were never to come in.
-    const stored = facts.dryRun ? 0 : await storeRejects(client, facts, rejects, job.signal)
+    const stored = facts.dryRun
+      ? 0
+      : await storeRejects(client, facts, rejects, unpackedBytes(facts), job.signal)
     await changeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
@@ -62,18 +65,20 @@ function tooManyRejects(
   validated: ValidateOutput,
 ): JobFailure | undefined {
   const { maxRejectRatio } = facts.definition
-  // A file without records is there because its sender said that it would have none.
-  if (parsed.records === 0) return undefined
-  const ratio = validated.rejected / parsed.records
-  if (validated.clean > 0 && ratio <= maxRejectRatio) return undefined
+  const { records } = parsed
+  const { rejected, clean, kept = rejected } = validated
+  if (!failsForRejects(facts.definition, { records, rejected, clean })) return undefined
+  const ratio = rejected / records
   const [top] = validated.reasons
   const why = top
-    ? ` Most often: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${top.count}).`
+    ? ` Most often${kept < rejected ? ` among the first ${kept}` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${top.count}).`
     : ''
+  const which = kept < rejected ? `the first ${kept} rejects` : 'the rejects'
   return {
     code: 'too_many_rejects',
-    detail: `${validated.rejected} of ${parsed.records} records were rejected (${(ratio * 100).toFixed(1)} %); ${facts.definition.code} allows ${(maxRejectRatio * 100).toFixed(1)} %.${why} Nothing was loaded; the rejects are kept. Correct the file and send it again.`,
-    rejected: validated.rejected,
-    records: parsed.records,
+    detail: `${rejected} of ${records} records were rejected (${(ratio * 100).toFixed(1)} %); ${facts.definition.code} allows ${(maxRejectRatio * 100).toFixed(1)} %.${why} Nothing was loaded; ${which} are kept. Correct the file and send it again.`,
+    rejected,
+    records,
+    kept,
   }
 }

@@ -64,9 +64,6 @@ async function writeFile(job: StageJob, source: RowSource, slice: Slice, index: 
     output,
     slice,
   })
-  await engineFor(context, facts.bytes).query(
-    { workDir: folder, statements: compiled.statements },
-    { signal },
-  )
+  await engineFor(context, facts).query({ workDir: folder, statements: compiled.statements }, { signal })
   return output
 }

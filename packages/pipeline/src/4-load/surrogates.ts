@@ -11,7 +11,7 @@ export async function surrogates(job: StageJob, clean: string): Promise<MemberFi
   const { context, facts, folder, signal } = job
   const wanted = distinctMembers(facts.definition, clean)
   if (wanted.length === 0) return []
-  const found = await engineFor(context, facts.bytes).query(
+  const found = await engineFor(context, facts).query(
     { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
     { signal },
   )

@@ -144,8 +144,8 @@ async function ask(
   stored?: string,
 ): Promise<(name: string) => readonly unknown[]> {
   const { context, facts, folder, signal } = job
-  const bytes = facts.bytes + (stored === undefined ? 0 : (await stat(stored)).size)
-  const results = await engineFor(context, bytes).query(
+  const storedBytes = stored === undefined ? 0 : (await stat(stored)).size
+  const results = await engineFor(context, facts, storedBytes).query(
     { workDir: folder, statements: [...statements], maxRows: 5_000_000 },
     { signal },
   )

@@ -148,7 +148,7 @@ async function findNewMembers(job: StageJob, clean: string): Promise<LoadPreview
   const { context, facts, folder, signal } = job
   const wanted = distinctMembers(facts.definition, clean)
   if (wanted.length === 0) return []
-  const found = await engineFor(context, facts.bytes).query(
+  const found = await engineFor(context, facts).query(
     { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
     { signal },
   )

@@ -1,47 +1,51 @@
-import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
 import { jsonb, visible } from '@aduana/db/jsonb'
+import { readUnpacked } from '@aduana/engine/packed-file'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
-import type { ImportFacts } from '../import-facts.ts'
+import type { ImportFacts } from './import-facts.ts'
+import { mostRejectBytes } from './most-kept.ts'
 
 const COLUMNS = 'id, job_id, dataset_id, record, line, codes, columns, reasons, raw, raw_truncated'
 
 /**
- * Store the rejects of a file in the transaction of `client`, in place of any that an earlier try has stored; at most
- * the dataset's cap. Answers how many.
+ * Store the rejects of a file of so many unpacked bytes in the transaction of `client`, in place of any that an earlier
+ * try has stored; at most the dataset's cap, and what `mostRejectBytes` allows. Returns how many.
  */
 export async function storeRejects(
   client: pg.PoolClient,
   facts: ImportFacts,
   path: string,
+  unpackedBytes: number,
   signal: AbortSignal,
 ): Promise<number> {
   await client.query('delete from quarantined_records where job_id = $1', [facts.jobId])
   const copy = client.query(copyFrom(`copy quarantined_records (${COLUMNS}) from stdin`))
-  await pipeline(Readable.from(copyLines(facts, path)), copy, { signal })
+  await pipeline(Readable.from(copyLines(facts, path, mostRejectBytes(unpackedBytes))), copy, { signal })
   await failPoint('quarantine.after-copy')
   return copy.rowCount
 }
 
-async function* copyLines(facts: ImportFacts, path: string): AsyncGenerator<string> {
+async function* copyLines(facts: ImportFacts, path: string, mostBytes: number): AsyncGenerator<string> {
   let stored = 0
+  let bytes = 0
   for await (const line of readLines(path)) {
-    if (stored >= facts.definition.quarantineCap) break
+    bytes += Buffer.byteLength(line)
+    if (stored >= facts.definition.quarantineCap || bytes > mostBytes) break
     yield copyLine(facts, RejectLine.parse(JSON.parse(line)))
     stored += 1
   }
 }
 
-/** The lines of an NDJSON file. Node's readline would also split at U+2028, which JSON may hold. */
+/** The lines of an NDJSON file, packed or not. Node's readline would also split at U+2028, which JSON may hold. */
 async function* readLines(path: string): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8')
   let rest = ''
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) {
+  for await (const chunk of readUnpacked(path)) {
     const parts = (rest + decoder.write(chunk)).split('\n')
     rest = parts.pop() ?? ''
     yield* parts

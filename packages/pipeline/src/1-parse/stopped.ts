@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import type { JobFailure } from '@aduana/contracts/failures'
+import type { EngineTasks } from '@aduana/engine/larger'
+import type { ParseResult, RejectsResult } from '@aduana/engine/protocol'
+import type { SourceFormat } from '@aduana/engine/source'
+import { changeJob } from '@aduana/jobs/transitions'
+import type { ImportFacts } from '../import-facts.ts'
+import { mostKeptOfFailed } from '../most-kept.ts'
+import type { StageJob, StageResult } from '../stage.ts'
+import { type KeptFile, keepFile, pointAt } from '../stage-files.ts'
+import { storeRejects } from '../store-rejects.ts'
+
+interface StoppedFiles {
+  original: string
+  format: SourceFormat
+  structural: string
+  collected: readonly KeptFile[]
+}
+
+/**
+ * The end of an import that has failed before its file was read to the end. The first of its rejects are kept; how many
+ * records it has is not known.
+ */
+export async function stopped(
+  job: StageJob,
+  engine: EngineTasks,
+  parsed: ParseResult,
+  { original, format, structural, collected }: StoppedFiles,
+): Promise<StageResult> {
+  const { facts, folder, run, signal } = job
+  const output = join(folder, 'rejects.ndjson')
+  const most = mostKeptOfFailed(parsed.bytes)
+  const { encoding } = parsed
+  const rejects = await engine.writeRejects(
+    { workDir: folder, original, format, encoding, sql: null, structural, output, most },
+    { signal },
+  )
+  const { content } = rejects
+  const mediaType = 'application/x-ndjson'
+  const file = await keepFile(job, { path: output, name: 'rejects.ndjson', mediaType, content })
+  return {
+    kind: 'fail',
+    failure: tooManySoFar(facts, parsed, rejects),
+    keep: async (tx, client) => {
+      await pointAt(tx, job, [...collected, file])
+      // A dry run leaves its rejects in the file only.
+      if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
+      const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }
+      await changeJob(tx, guard, { quarantined: rejects.total })
+    },
+  }
+}
+
+function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsResult): JobFailure {
+  const { code, maxRejectRatio } = facts.definition
+  const { records, structuralRejects, bytes } = parsed
+  const [top] = Object.entries(parsed.rejectCounts).sort(([, a], [, b]) => b - a)
+  const why = top ? ` Most often: ${top[0]} (${top[1]}).` : ''
+  return {
+    code: 'too_many_rejects',
+    detail: `The file was not read to its end: ${structuralRejects} of its first ${records} records (${bytes} bytes, unpacked) were rejected, and whatever follows, more than the ${(maxRejectRatio * 100).toFixed(1)} % that ${code} allows will be.${why} Nothing was loaded; the first ${rejects.total} rejects are kept. Correct the file and send it again.`,
+    rejected: structuralRejects,
+    records,
+    readBytes: bytes,
+    kept: rejects.total,
+    readToEnd: false,
+  }
+}
