@@ -52,6 +52,7 @@ export const PROBLEMS = {
   too_many_sockets: { status: 429, title: 'Too many WebSockets are open' },
   headers_too_large: { status: 431, title: 'The headers of the request are larger than the limit' },
   internal: { status: 500, title: 'Something went wrong inside' },
+  quota_exceeded: { status: 507, title: 'The tenant keeps as much as it may' },
   storage_full: { status: 507, title: 'There is no room for the file' },
   logins_busy: { status: 503, title: 'Too many passwords are being checked' },
   unavailable: { status: 503, title: 'A service that is needed is not available' },

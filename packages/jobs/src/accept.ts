@@ -11,12 +11,15 @@ import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { enterImport } from './enter-import.ts'
+import { ensureQuota } from './kept-bytes.ts'
 import { type Once, once, type RepeatableRequest } from './once.ts'
 import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
 import type { Window } from './windows.ts'
 
 export interface AcceptContext extends QueueLimits {
   db: Database
+  /** Bytes that a tenant may keep; any number unless said. */
+  maxKeptBytesPerTenant?: number
 }
 
 /** A file that has been stored in full, and what is known of it. */
@@ -37,8 +40,8 @@ export function newJobId(): string {
  * Accept a stored file as an import: from here on the job reaches a final state, whatever fails. Everything that can be
  * refused is refused here; Redis is not needed. A `repeatable` request is accepted once; the upload of a replayed one is
  * pointed at by nothing.
- * @throws ProblemError `forbidden`, `unknown_dataset`, `belongs_to_run`, `bad_window`, `queue_full`, `already_imported`, `window_locked`,
- * `idempotency_key_reused`
+ * @throws ProblemError `forbidden`, `unknown_dataset`, `belongs_to_run`, `bad_window`, `queue_full`, `quota_exceeded`, `already_imported`,
+ * `window_locked`, `idempotency_key_reused`
  */
 export async function acceptImport(
   context: AcceptContext,
@@ -75,7 +78,7 @@ export async function acceptImport(
 
 async function create(
   tx: Tx,
-  limits: QueueLimits,
+  limits: AcceptContext,
   principal: Principal,
   upload: Upload,
   form: ImportForm,
@@ -97,6 +100,7 @@ async function create(
   await holdRoom(tx)
   await ensureRoom(tx, limits, principal.tenant)
   const { jobId, key, stored, fileName, mediaType } = upload
+  await ensureQuota(tx, limits, { tenant: principal.tenant, bytes: stored.bytes })
   await enterImport(tx, {
     ...form,
     jobId,

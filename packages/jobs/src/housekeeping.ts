@@ -2,6 +2,7 @@ import type { ArtifactStore } from '@aduana/artifacts/store'
 import { type Database, databaseTime, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
+import { foldKeptBytes } from './kept-bytes.ts'
 import { forgetOldKeys } from './once.ts'
 import { forgetWorkers } from './presence.ts'
 import { wakeDispatchers } from './transitions.ts'
@@ -24,6 +25,7 @@ export async function keepHouse(
   await sql`delete from ended_sessions where expires_at < clock_timestamp()`.execute(db)
   await forgetOldKeys(db)
   await forgetWorkers(db)
+  await foldKeptBytes(db)
   const files = await removeStrays(db, store, now ?? (await databaseTime(db)))
   const tables = await dropAbandonedTables(db)
   const windows = await releaseWindowsOfFinalJobs(db, logger)

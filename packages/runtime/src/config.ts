@@ -93,6 +93,12 @@ export const ApiSettings = CommonSettings.extend({
   ADUANA_MAX_QUEUED: z.coerce.number().int().positive().default(1000),
   /** Of these, jobs of one tenant; four fifths of them unless said. */
   ADUANA_MAX_QUEUED_PER_TENANT: z.coerce.number().int().positive().optional(),
+  /** Bytes of files and rejects that one tenant may keep; 1 TiB unless said. Above it the API answers 507. */
+  ADUANA_MAX_KEPT_BYTES_PER_TENANT: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(1024 ** 4),
   /** Origins besides our own that may open a WebSocket, separated by commas. */
   ADUANA_ORIGINS: Listed,
   /** Proxies whose X-Forwarded-* headers are believed: addresses, networks or `loopback`, separated by commas. */

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { ImportAccepted, Job } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
 import { until } from '@aduana/testkit/until'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { HEADER, importForm, productionFile, rawForm } from '../testing/multipart.ts'
@@ -280,6 +281,20 @@ describe('an import is refused and leaves nothing behind', () => {
     })
     const next = { ...window, from: '2031-02-01', to: '2031-02-02' }
     expect((await send(importForm(productionFile(), next))).status).toBe(202)
+  })
+
+  test('when its tenant keeps as much as it may', async () => {
+    before = await api.storedFiles()
+    await sql`insert into tenant_bytes (tenant, bytes) values ('default', ${2 ** 40})`.execute(api.db)
+    try {
+      expect(await refused(await send(importForm(`${HEADER}\n${randomUUID()}`)))).toMatchObject({
+        status: 507,
+        code: 'quota_exceeded',
+        maxBytes: 2 ** 40,
+      })
+    } finally {
+      await sql`delete from tenant_bytes where bytes = ${2 ** 40}`.execute(api.db)
+    }
   })
 
   test('when too many jobs wait', async () => {

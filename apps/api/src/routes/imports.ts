@@ -45,6 +45,7 @@ export const IMPORT_PROBLEMS = problems(
   'unsupported_type',
   'idempotency_key_reused',
   'queue_full',
+  'quota_exceeded',
   'storage_full',
   'unavailable',
 )

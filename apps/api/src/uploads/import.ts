@@ -3,6 +3,7 @@ import type { ImportAccepted } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
 import { acceptImport, newJobId, wasAccepted } from '@aduana/jobs/accept'
+import { ensureQuota } from '@aduana/jobs/kept-bytes'
 import { isKnownKey, type Once } from '@aduana/jobs/once'
 import { ensureRoom, type QueueLimits } from '@aduana/jobs/room'
 import type { ApiSettings } from '@aduana/runtime/config'
@@ -53,12 +54,16 @@ async function takeImport(
   const { db, store, settings } = context
   const maxBytes = settings.MAX_FILE_SIZE
   const limits = queueLimits(settings)
+  const quota = { maxKeptBytesPerTenant: settings.ADUANA_MAX_KEPT_BYTES_PER_TENANT }
   const principal = principalOf(request)
   const jobId = newJobId()
   const key = artifactKey(jobId, 'accept', 0, 'original')
   try {
     refuseHopeless(request, maxBytes)
-    if (!(await repeats(context, request))) await ensureRoom(db, limits, principal.tenant)
+    if (!(await repeats(context, request))) {
+      await ensureRoom(db, limits, principal.tenant)
+      await ensureQuota(db, quota, { tenant: principal.tenant, bytes: announced(request) })
+    }
     const upload = await receiveUpload(request, {
       store,
       key,
@@ -71,7 +76,7 @@ async function takeImport(
     await failPoint('accept.after-store')
     const again = repeatable(request, { ...form, file: file.stored.sha256 })
     return await acceptOrRemove(context, { key, jobId }, () =>
-      acceptImport({ db, ...limits }, principal, { jobId, key, ...file }, form, again),
+      acceptImport({ db, ...limits, ...quota }, principal, { jobId, key, ...file }, form, again),
     )
   } catch (error) {
     discardRest(request.raw)
@@ -107,8 +112,7 @@ async function repeats({ db }: ApiContext, request: FastifyRequest): Promise<boo
 function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
   if (!request.isMultipart())
     throw new ProblemError('not_multipart', 'Send multipart/form-data with the fields "dataset" and "file".')
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > maxBytes + FORM_BYTES)
+  if (announced(request) > maxBytes)
     throw new ProblemError(
       'file_too_large',
       `The file is larger than ${maxBytes} bytes, which is the limit.`,
@@ -116,6 +120,11 @@ function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
         maxBytes,
       },
     )
+}
+
+/** Bytes of the file at least, by what the request says of its length. */
+function announced(request: FastifyRequest): number {
+  return Math.max(0, Number(request.headers['content-length'] ?? 0) - FORM_BYTES)
 }
 
 /**

@@ -31,6 +31,7 @@ export interface AcceptOptions {
   sha256?: string
   maxQueued?: number
   maxQueuedPerTenant?: number
+  maxKeptBytesPerTenant?: number
 }
 
 /** A SHA-256 that nothing has. */
@@ -82,11 +83,11 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
         fileName: 'test.csv',
         mediaType: 'text/csv',
       }
-      const { maxQueued = 1000, maxQueuedPerTenant = maxQueued } = options
-      const context = { db: database.db, maxQueued, maxQueuedPerTenant }
+      const { as, sha256: _sha256, maxQueued = 1000, ...limits } = options
+      const context = { db: database.db, maxQueued, ...limits }
       await acceptImport(
         context,
-        options.as ?? operator,
+        as ?? operator,
         upload,
         ImportForm.parse({ dataset: 'production', ...form }),
       )

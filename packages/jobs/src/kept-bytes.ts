@@ -1,0 +1,37 @@
+import { ProblemError } from '@aduana/contracts/problems'
+import type { Database, Tx } from '@aduana/db/database'
+import { sql } from 'kysely'
+
+/** Returns the bytes that a tenant keeps: its artifacts as they are stored, and its rejects in the database. */
+export async function keptBytes(db: Database | Tx, tenant: string): Promise<number> {
+  const row = await sql<{ bytes: string }>`
+    select coalesce(sum(bytes), 0) as bytes from tenant_bytes where tenant = ${tenant}`.execute(db)
+  return Number(row.rows[0]?.bytes ?? 0)
+}
+
+/**
+ * Refuse a file of `bytes` that a tenant has no room for beside what it keeps already.
+ * @throws ProblemError `quota_exceeded` with `keptBytes` and `maxBytes`
+ */
+export async function ensureQuota(
+  db: Database | Tx,
+  { maxKeptBytesPerTenant: maxBytes }: { maxKeptBytesPerTenant?: number },
+  { tenant, bytes }: { tenant: string; bytes: number },
+): Promise<void> {
+  if (maxBytes === undefined) return
+  const kept = await keptBytes(db, tenant)
+  if (kept + bytes <= maxBytes) return
+  throw new ProblemError(
+    'quota_exceeded',
+    `"${tenant}" keeps ${kept} bytes of files and rejects; with the ${bytes} of this file it would be more than its ${maxBytes}. Nothing was kept of it. Files go when the retention of their dataset is over; an administrator can shorten that, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
+    { keptBytes: kept, maxBytes },
+  )
+}
+
+/** Make one row of the many that say what a tenant keeps. The sums stay, whatever is noted meanwhile. */
+export async function foldKeptBytes(db: Database): Promise<void> {
+  await sql`
+    with folded as (delete from tenant_bytes returning tenant, bytes)
+    insert into tenant_bytes (tenant, bytes)
+    select tenant, sum(bytes) from folded group by tenant having sum(bytes) <> 0`.execute(db)
+}
