@@ -132,15 +132,22 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
   })
 
   test('never has a task in the engine for small files, which does those of a small file that is beside it', async () => {
+    const same = '2024-05-02;M001;W0001;1;PVC;L;1;1;\n'
     const bombs = [
-      gzipSync(file(150_000, () => '2024-05-02;M001;W0001;1;PVC;L;1;1;\n')),
+      gzipSync(file(101_000, () => same)),
       gzipSync(file(120_000, () => 'x\n')),
-      Buffer.concat([gzipSync(HEADER), ...Array.from({ length: 3 }, () => gzipSync(good(1).repeat(50_000)))]),
+      Buffer.concat([gzipSync(HEADER), ...Array.from({ length: 3 }, () => gzipSync(same.repeat(40_000)))]),
     ]
+    // All declare their days: without, an import waits until the days of those before it are known.
     const ids = await Promise.all(
-      bombs.map((bomb) => system.accept(bomb, { dataset: 'production', force: 'true' })),
+      bombs.map((bomb, n) =>
+        system.accept(bomb, { dataset: 'production', from: `2024-06-0${n + 1}`, to: `2024-06-0${n + 2}` }),
+      ),
     )
-    const small = await send(gzipSync(file(20, (n) => good(n).replace('05-01', '07-01'))))
+    const small = await send(gzipSync(file(20, (n) => good(n).replace('05-01', '07-01'))), {
+      from: '2024-07-01',
+      to: '2024-07-02',
+    })
     expect(small.status).toBe('COMPLETED')
     expect(engineTasks(small.id)).toContain('small parse')
     expect(engineTasks(small.id).filter((task) => !task.startsWith('small'))).toEqual([])
