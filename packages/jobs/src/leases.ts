@@ -25,7 +25,7 @@ export async function takeLease(db: Database, jobId: string, holder: string): Pr
     if (!(await lockOpenJob(tx, jobId))) throw new OvertakenError(`job ${jobId} is final`)
     const current = await sql<{ holder: string; expired: boolean }>`
       select holder, expires_at < clock_timestamp() as expired
-      from window_leases where job_id = ${jobId} for update`.execute(tx)
+      from window_leases where job_id = ${jobId} for no key update`.execute(tx)
     const row = current.rows[0]
     if (row && row.holder !== holder && !row.expired) return undefined
     // A load locks these rows first and the job last. Whoever holds the job must not wait for them.
@@ -90,7 +90,7 @@ export async function forgetBackend(db: Database, lease: Lease): Promise<void> {
 export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
   await markWork(tx, lease.jobId)
   const held = await sql`select 1 from window_locks where job_id = ${lease.jobId} and fence = ${lease.fence}
-    for update`.execute(tx)
+    for no key update`.execute(tx)
   return held.rows.length > 0
 }
 

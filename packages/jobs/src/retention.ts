@@ -63,7 +63,7 @@ async function markRemoved(tx: Tx, keeping: Keeping): Promise<{ key: string; byt
   const due = dueFiles(keeping)
   const jobs = await sql<{ id: string }>`
     select j.id from jobs j where exists (select from artifacts a where ${due})
-    order by j.completed_at limit ${JOBS_AT_ONCE} for update skip locked`.execute(tx)
+    order by j.completed_at limit ${JOBS_AT_ONCE} for no key update skip locked`.execute(tx)
   if (jobs.rows.length === 0) return []
   const files = await sql<{ key: string; bytes: string }>`
     update artifacts a set removed_at = ${keeping.now} from jobs j

@@ -1,8 +1,10 @@
+import { Counts } from '@aduana/contracts/counts'
 import type { StageName } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
+import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cancelJob } from './cancel.ts'
-import { tryFailJob } from './finish.ts'
+import { completeJob, tryFailJob } from './finish.ts'
 import { beat } from './heartbeat.ts'
 import { beginStage, commitStage, stageOutput, tryCloseRun } from './stage-log.ts'
 import { type JobsDatabase, openJobsDatabase, runOf } from './testing/jobs.ts'
@@ -189,4 +191,23 @@ test('a job fails once, closes its runs, and never after it has loaded', async (
   await expect(commit(mine)).rejects.toMatchObject({ name: 'OvertakenError' })
   const loaded = await working({ loaded_at: new Date() })
   expect(await fail(loaded)).toBe(false)
+})
+
+test('a job completes while its run gives a sign of life, without a deadlock', async () => {
+  const jobId = await working()
+  const own = await run(jobId)
+  const counts = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
+  let completed: Promise<void> = Promise.resolve()
+  let alive: Promise<string> = Promise.resolve('')
+  await holdingRow(database.pool, { table: 'jobs', id: jobId }, async () => {
+    completed = inTransaction(database.db, async (tx) => {
+      await completeJob(tx, { jobId, attempt: 1 }, counts, 'Done')
+      await commitStage(tx, own, {})
+    })
+    await untilWaiting(database.pool, 1)
+    alive = beat(database.db, own, figures)
+    await untilWaiting(database.pool, 2)
+  })
+  await completed
+  expect(await alive).toBe('overtaken')
 })

@@ -51,7 +51,7 @@ export async function beginStage(
       .selectFrom('jobs')
       .select(['type', 'status', 'attempt', 'cancel_requested_at', 'waiting_for', 'lost_count'])
       .where('id', '=', payload.jobId)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirst()
     if (!job) return { kind: 'stop', reason: 'the job does not exist' }
     if (isFinal(JobStatus.parse(job.status))) return { kind: 'stop', reason: `the job is ${job.status}` }

@@ -80,7 +80,7 @@ async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoi
     .selectFrom('jobs')
     .select(['type', 'status', 'batch_deleted', 'undone_by', 'dry_run', 'dataset_id'])
     .where('id', '=', id)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirstOrThrow()
   refuseState(job)
   await refuseResults(tx, id, 'Have the days of the metric recomputed instead.')

@@ -69,7 +69,7 @@ interface Row {
 async function takeDue(tx: Tx, limit: number): Promise<Row[]> {
   const rows = await sql<Row>`select id, event_key, type, body from event_log
     where outbound and sent_at is null and (send_after is null or send_after <= clock_timestamp())
-    order by id limit ${limit} for update skip locked`.execute(tx)
+    order by id limit ${limit} for no key update skip locked`.execute(tx)
   return rows.rows
 }
 

@@ -1,5 +1,6 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { lockRunsOf } from '../runs/classify.ts'
 import { holdGraph, lockDependentsOf } from '../runs/locks.ts'
 import { type Decided, settle } from '../runs/settle.ts'
 
@@ -35,6 +36,7 @@ export async function fanOutTogether(tx: Tx, updateIds: readonly string[]): Prom
   if (updates.some(({ dataset_id }) => dataset_id !== first.dataset_id))
     throw new Error('updates of several datasets are passed on together')
   const locked = await lockDependentsOf(tx, first.dataset_id)
+  await lockRunsOf(tx, [], locked)
   for (const update of updates) await satisfy(tx, update)
   const metricIds = await metricsOver(tx, first.dataset_id)
   return settle(
@@ -61,7 +63,7 @@ function changeOf({ id, dataset_id, occurred_at, days, companies, warehouses }: 
 async function claim(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
   await holdGraph(tx)
   const rows = await sql<Update>`update dataset_updates u set fanned_out_at = clock_timestamp()
-    from (select id from dataset_updates where id = any (${updateIds}::uuid[]) order by id for update) own
+    from (select id from dataset_updates where id = any (${updateIds}::uuid[]) order by id for no key update) own
     where u.id = own.id and fanned_out_at is null
     returning u.id, dataset_id, occurred_at, days::text as days, companies, warehouses`.execute(tx)
   return updateIds.flatMap((id) => rows.rows.find((row) => row.id === id) ?? [])
