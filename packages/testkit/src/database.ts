@@ -7,6 +7,7 @@ import { createPool } from '@aduana/db/pool'
 import { createLogger } from '@aduana/runtime/logger'
 import pg from 'pg'
 import { serviceUrl } from './settings.ts'
+import { until } from './until.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
@@ -15,7 +16,12 @@ export interface TestDatabase {
   url: string
   pool: pg.Pool
   db: Database
-  /** Close the pool and drop the database, also when others are still connected. */
+  /** Say that the test makes transactions deadlock on purpose: `drop` then accepts any number of deadlocks. */
+  expectDeadlocks(): void
+  /**
+   * Close the pool and drop the database, also when others are still connected.
+   * @throws Error when transactions in it have deadlocked, after it is dropped
+   */
   drop(): Promise<void>
 }
 
@@ -34,15 +40,44 @@ export async function createTestDatabase(server = serviceUrl('TEST_DATABASE_URL'
 export function openTestDatabase(url: string, server = serviceUrl('TEST_DATABASE_URL')): TestDatabase {
   const name = new URL(url).pathname.slice(1)
   const pool = createPool({ url, max: 8, applicationName: 'test', logger })
+  let provoked = false
   return {
     url,
     pool,
     db: createDatabase(pool),
+    expectDeadlocks: () => {
+      provoked = true
+    },
     drop: async () => {
       await pool.end()
-      await asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`), server)
+      const deadlocks = await asAdmin((admin) => countAndDrop(admin, name), server)
+      if (deadlocks > 0 && !provoked)
+        throw new Error(
+          `${deadlocks} deadlocks in ${name}: a path takes locks in another order than docs/guides/locks.md says. The log of PostgreSQL has their statements.`,
+        )
     },
   }
+}
+
+/** Drop a database; returns how often transactions in it have deadlocked. */
+async function countAndDrop(admin: pg.Client, name: string): Promise<number> {
+  const deadlocks = await countDeadlocks(admin, name)
+  await admin.query(`drop database if exists ${name} with (force)`)
+  return deadlocks
+}
+
+/** Count the deadlocks of a database, after ending its connections: each hands in its figures when it ends. */
+async function countDeadlocks(admin: pg.Client, name: string): Promise<number> {
+  const others = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
+  await until(
+    async () => (await admin.query(`select pg_terminate_backend(pid) ${others}`, [name])).rowCount === 0,
+    { within: 20_000, what: `nothing is connected to ${name}` },
+  )
+  const found = await admin.query<{ deadlocks: string }>(
+    'select deadlocks from pg_stat_database where datname = $1',
+    [name],
+  )
+  return Number(found.rows[0]?.deadlocks ?? 0)
 }
 
 /** An empty database, for tests of the migrations themselves. */

@@ -62,6 +62,7 @@ describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }
 
   test('when it is the victim of a deadlock', () =>
     secondLoad('deadlock', async (system, other, load) => {
+      system.database.expectDeadlocks()
       const { database } = new pg.Client({ connectionString: system.database.url })
       // Only the load looks for deadlocks while this lasts, and late enough that the circle is closed by then.
       await other.query(`alter database ${pg.escapeIdentifier(database ?? '')} set deadlock_timeout = '3s'`)
