@@ -3,6 +3,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { lockRunsOf } from '../runs/classify.ts'
 import { endRuns } from '../runs/end.ts'
 import { lockWithDependents, ownGraph } from '../runs/locks.ts'
 import { logEvents } from '../runs/log.ts'
@@ -166,6 +167,7 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
   if (above.length > 0)
     throw new ProblemError('metric_in_use', `"${code}" is needed by ${above.join(', ')}.`, { metrics: above })
   const locked = await lockWithDependents(tx, [metric.id])
+  await lockRunsOf(tx, [], locked)
   await tx
     .updateTable('metrics')
     .set({ retired_at: sql<Date>`now()`, updated_at: sql<Date>`now()` })
@@ -173,8 +175,7 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
     .execute()
   await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
   const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
-    where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
-    order by id for no key update`.execute(tx)
+    where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')`.execute(tx)
   await endRuns(
     tx,
     open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),

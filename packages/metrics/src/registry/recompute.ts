@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import type { Tx } from '@aduana/db/database'
+import { lockRunsOf } from '../runs/classify.ts'
 import { toMultirange } from '../runs/days.ts'
 import { grouped } from '../runs/grouped.ts'
 import { lockWithDependents } from '../runs/locks.ts'
@@ -25,6 +26,7 @@ export async function recompute(tx: Tx, work: Recomputation): Promise<void> {
     tx,
     work.metrics.map(({ id }) => id),
   )
+  await lockRunsOf(tx, [], locked)
   await settle(tx, await changesOf(tx, work), locked)
 }
 

@@ -8,7 +8,7 @@ import { referencesOf } from '../expressions/references.ts'
 import { lockRunsOf } from '../runs/classify.ts'
 import { toMultirange } from '../runs/days.ts'
 import { type Ending, endRuns } from '../runs/end.ts'
-import { lockWithDependents } from '../runs/locks.ts'
+import { holdGraph, lockWithDependents } from '../runs/locks.ts'
 import { readSeriesPlaces } from '../runs/places.ts'
 import { noteReached } from '../runs/reached.ts'
 import { Announced } from './announced.ts'
@@ -18,6 +18,8 @@ import { type ResultPlan, readResultPlan } from './plan.ts'
 interface ImportedRun {
   id: string
   metric_id: string
+  /** The dataset of the import. */
+  datasetId: string
   metric: string
   attempt: number
   announced: Announced
@@ -39,8 +41,8 @@ export async function publishResults(
   const run = await findRun(tx, jobId)
   if (!run) return undefined
   // Nobody else writes the values of this metric: it is with one runner at a time, and not with ours.
-  const locked = await lockWithDependents(tx, [run.metric_id])
-  const now = (await lockRunsOf(tx, [{ runId: run.id }])).get(run.id)
+  const locked = await lockWithDependents(tx, [run.metric_id, ...(await metricsOverResults(tx, run))])
+  const now = (await lockRunsOf(tx, [{ runId: run.id }], locked)).get(run.id)
   if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
     return 'Its run has ended in another way: nothing became a value of the metric.'
   const plan = await readResultPlan(tx, run.id, run.announced.days)
@@ -56,9 +58,17 @@ export async function publishResults(
   return `They are the values of ${run.metric} now.`
 }
 
+/** The metrics over the dataset of the import: the same transaction passes the update of that dataset on to them. */
+async function metricsOverResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
+  await holdGraph(tx)
+  const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_dependencies
+    where dataset_id = ${datasetId}`.execute(tx)
+  return rows.rows.map(({ metric_id }) => metric_id)
+}
+
 async function findRun(tx: Tx, jobId: string): Promise<ImportedRun | undefined> {
   const rows = await sql<Omit<ImportedRun, 'announced'> & { manifest: unknown }>`
-    select r.id, r.metric_id, m.code as metric, r.attempt, r.manifest,
+    select r.id, r.metric_id, i.dataset_id as "datasetId", m.code as metric, r.attempt, r.manifest,
       (i.import_no::bigint << 32)::text as first, ((i.import_no::bigint + 1) << 32)::text as after
     from metric_runs r join metrics m on m.id = r.metric_id join imports i on i.job_id = r.job_id
     where r.job_id = ${jobId}`.execute(tx)

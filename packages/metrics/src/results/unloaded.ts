@@ -21,8 +21,9 @@ export async function failUnloaded(tx: Tx): Promise<string[]> {
   const found = await find(tx)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found)
-  const { ended } = await endRuns(tx, (await find(tx)).map(endingOf), locked)
+  await lockRunsOf(tx, found, locked)
+  const unloaded = (await find(tx)).filter(({ metricId }) => locked.includes(metricId))
+  const { ended } = await endRuns(tx, unloaded.map(endingOf), locked)
   return ended
 }
 

@@ -3,6 +3,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 import { computeMetrics } from '../compute/compute.ts'
+import { lockRunsOf } from '../runs/classify.ts'
 import { metricsOf, runsCompleted } from '../runs/completed.ts'
 import { lockWithDependents } from '../runs/locks.ts'
 import { readSeriesPlaces } from '../runs/places.ts'
@@ -52,7 +53,8 @@ export async function computeTogether(
         if (!result) throw new Error(`run ${runId} was computed without a result`)
         return { runId, attempt, at, status: 'succeeded', rowCount: result.rows, days: result.days } as const
       })
-      await lockWithDependents(tx, await metricsOf(tx, events))
+      const locked = await lockWithDependents(tx, await metricsOf(tx, events))
+      await lockRunsOf(tx, events, locked)
       await noteReached(
         tx,
         [...results].map(([runId, { companies, warehouses }]) => ({ runId, companies, warehouses })),

@@ -84,6 +84,7 @@ export async function requestRecompute(
     .executeTakeFirst()
   if (!metric) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
   const locked = await lockWithDependents(tx, [metric.id])
+  await lockRunsOf(tx, [], locked)
   const change = {
     cause: 'recompute',
     occurredAt: new Date(),
@@ -103,7 +104,7 @@ export async function requestRecompute(
 
 async function lockOne(tx: Tx, runId: string) {
   const locked = await lockWithDependents(tx, await metricsOf(tx, [{ runId }]))
-  const run = (await lockRunsOf(tx, [{ runId }])).get(runId)
+  const run = (await lockRunsOf(tx, [{ runId }], locked)).get(runId)
   if (!run) throw new ProblemError('not_found', `There is no run ${runId}.`)
   return { run, locked }
 }

@@ -16,16 +16,25 @@ export interface LockedRun {
 }
 
 /**
- * Lock the rows of runs, in the one order that everybody keeps. Who ends runs has locked their metrics before. Values
- * that are being written point at their run: that locks its key, which nobody changes, and holds nobody up.
+ * Lock the rows of runs, in the order of their ids. A transaction that ends runs, or makes or asks for runs of metrics,
+ * has locked the metrics before, and passes them all as `metricIds`: their open runs, and expired ones that no run has
+ * taken over, are locked in the same statement. Rows that were locked later could be out of order. Values that are being
+ * written reference their run, which locks its key only and does not conflict.
  */
 export async function lockRunsOf(
   tx: Tx,
   events: readonly { runId: string }[],
+  metricIds: readonly string[] = [],
 ): Promise<Map<string, LockedRun>> {
   const ids = events.map(({ runId }) => runId)
   const rows = await sql<LockedRun>`select id, metric_id, status, attempt, runner, job_id from metric_runs
-    where id = any (${ids}::uuid[]) order by id for no key update`.execute(tx)
+    where id in (
+      select unnest(${ids}::uuid[])
+      union
+      select id from metric_runs where metric_id = any (${metricIds}::uuid[])
+        and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+          or (status = 'EXPIRED' and taken_over_by is null)))
+    order by id for no key update`.execute(tx)
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
 }
 

@@ -20,7 +20,7 @@ export async function runsCompleted(
   events: readonly MetricRunCompleted[],
 ): Promise<RunEventOutcome[]> {
   const locked = await lockWithDependents(tx, await metricsOf(tx, events))
-  const runs = await lockRunsOf(tx, events)
+  const runs = await lockRunsOf(tx, events, locked)
   const endings = new Map<string, Ending>()
   const announcements = new Map<string, Announcement>()
   const outcomes = events.map((event): RunEventOutcome => {

@@ -30,11 +30,18 @@ export async function lockWithDependents(tx: Tx, metricIds: readonly string[]): 
   return rows.rows.map(({ id }) => id)
 }
 
-/** Lock the metrics that depend on a dataset, by themselves or through others. Answers their ids. */
+/**
+ * Lock the metrics that depend on a dataset, by themselves or through others, and those of which a run still waits for
+ * it from an earlier definition. Returns their ids.
+ */
 export async function lockDependentsOf(tx: Tx, datasetId: string): Promise<string[]> {
   await holdGraph(tx)
   const rows = await sql<{ id: string }>`select id from metrics
-    where id in (select metric_id from metric_dependencies where dataset_id = ${datasetId})
+    where id in (
+      select metric_id from metric_dependencies where dataset_id = ${datasetId}
+      union
+      select r.metric_id from metric_run_pending_datasets p join metric_runs r on r.id = p.run_id
+      where p.dataset_id = ${datasetId} and p.satisfied_by is null and r.status = 'PENDING')
     order by id for no key update`.execute(tx)
   return rows.rows.map(({ id }) => id)
 }

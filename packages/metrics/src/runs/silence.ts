@@ -38,7 +38,7 @@ export async function timeOutSilent(
   const found = await findSilent(tx, now, gone)
   if (found.length === 0) return { timedOut: [], failed: [], requestedAgain: [] }
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found)
+  await lockRunsOf(tx, found, locked)
   const silent = (await findSilent(tx, now, gone)).filter(({ metricId }) => locked.includes(metricId))
   const due = silent.filter(({ status }) => status === 'TIMED_OUT').map(({ runId }) => runId)
   const requestedAgain = await requestRuns(tx, due, ['TIMED_OUT'])

@@ -21,7 +21,7 @@ export async function expirePending(tx: Tx, now = new Date()): Promise<string[]>
   const found = await findLate(tx, now)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found)
+  await lockRunsOf(tx, found, locked)
   const late = (await findLate(tx, now)).filter(({ metricId }) => locked.includes(metricId))
   const { ended } = await endRuns(tx, late.map(ending), locked)
   return ended
