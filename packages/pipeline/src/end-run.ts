@@ -6,7 +6,7 @@ import { markWork } from '@aduana/jobs/evict'
 import { tryCancelJob, tryFailJob } from '@aduana/jobs/finish'
 import { reopenStages } from '@aduana/jobs/reopen'
 import { commitStage, forgetRun, type StageRun, tryCloseRun } from '@aduana/jobs/stage-log'
-import { OvertakenError } from '@aduana/jobs/transitions'
+import { lockOpenJob, OvertakenError } from '@aduana/jobs/transitions'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -60,6 +60,7 @@ async function fail(
   const located = { ...failure, stage: run.stage }
   const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
     await markWork(tx, run.jobId)
+    if (!(await lockOpenJob(tx, run.jobId))) return false
     // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
     if (!(await tryCloseRun(tx, run, 'failed', located))) return false
     await keep?.(tx, client)

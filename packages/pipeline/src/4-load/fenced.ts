@@ -13,7 +13,8 @@ type FencedJob = Pick<StageJob, 'run'> & { context: Pick<PipelineContext, 'db' |
 
 /**
  * Run `work` in one transaction that begins by locking the job's lock rows, if the lease is still ours. A successor can
- * terminate its connection. `work` ends with `passNoReturn`.
+ * terminate its connection. `work` ends with `passNoReturn` and `commitStage`: the row of the job is locked at the end, so that
+ * its heartbeat goes on until then.
  * @throws OvertakenError when the lease is gone
  */
 export async function inFencedTransaction(

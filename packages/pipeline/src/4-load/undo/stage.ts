@@ -1,4 +1,5 @@
 import { inTransaction } from '@aduana/db/database'
+import { lockJobOfRun } from '@aduana/jobs/stage-log'
 import { type LoadedImport, loadedImports, unwindingOf, writtenWindows } from '@aduana/jobs/undo-plan'
 import { releaseWindows, type Window } from '@aduana/jobs/windows'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -75,7 +76,10 @@ async function dropNarrowerLocks({ context, run }: StageJob, windows: readonly W
     const covered = await sql`select 1 from window_locks where job_id = ${run.jobId} and scope = ${scope}
       and days @> daterange(${from}::date, ${to}::date)`.execute(context.db)
     if (covered.rows.length > 0) continue
-    await inTransaction(context.db, (tx) => releaseWindows(tx, run.jobId))
+    await inTransaction(context.db, async (tx) => {
+      await lockJobOfRun(tx, run)
+      await releaseWindows(tx, run.jobId)
+    })
     return
   }
 }
