@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import { quoteIdentifier } from './literals.ts'
-import { COPY_OPTIONS, dayConditions, quotedList, targetColumns, targetTable } from './target.ts'
+import { COPY_OPTIONS, dayConditions, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
 /**
  * Deletes the rows that an import brought; their ids tell. `days` (which must hold them all) spares a look into other
@@ -43,6 +43,16 @@ export function createImageTable(
 export function laterWriters(definition: DatasetDefinition, importNo: number): string {
   const target = targetTable(definition)
   return `select import_no from ${target} where ${ownIds(importNo)} and import_no <> ${importNo} union select t.import_no from ${target} t join ${imageTable(importNo)} b on b.id = t.id where t.import_no <> ${importNo}`
+}
+
+/**
+ * Locks the rows that an upsert brought or changed, in the order of their keys: another upsert of the same keys, under other
+ * windows, may be at them.
+ */
+export function lockImported(definition: DatasetDefinition, importNo: number): string {
+  const target = targetTable(definition)
+  const key = (definition.key ?? []).map((name) => targetName(definition, name))
+  return `select from ${target} where id in (select id from ${target} where ${ownIds(importNo)} union select id from ${imageTable(importNo)}) order by ${quotedList(key)} for no key update`
 }
 
 /**

@@ -67,14 +67,18 @@ export function beforeTable(definition: DatasetDefinition): string {
 }
 
 /**
- * Locks the stored rows that the stage table is about to change and copies them (`columns` as `listColumns` tells) into
- * a temporary table that goes with the transaction.
+ * Locks the stored rows of all staged keys, in the order of the keys, and copies those that the merge is about to change
+ * (`columns` as `listColumns` tells) into a temporary table that goes with the transaction. The merge locks rows that stay
+ * as they are, too: what it locked later than here would be out of order for another upsert of the same keys.
  */
 export function createBeforeTable(definition: DatasetDefinition, columns: readonly string[]): string {
   const key = (definition.key ?? []).map((name) => quoteIdentifier(targetName(definition, name)))
   const same = key.map((name) => `t.${name} = s.${name}`).join(' and ')
-  const names = columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ')
-  return `create temp table ${quoteIdentifier(`before_${definition.code}`)} on commit drop as select ${names} from ${targetTable(definition)} t join ${stageTable(definition)} s on ${same} where ${differs(definition, 's')} for update of t`
+  const order = key.map((name) => `s.${name}`).join(', ')
+  const names = columns.map((name) => `t.${quoteIdentifier(name)}`)
+  const listed = columns.map((_, index) => `c${index}`)
+  const locked = `select ${names.map((name, index) => `${name} as c${index}`).join(', ')}, (${differs(definition, 's')}) as changes from ${targetTable(definition)} t join ${stageTable(definition)} s on ${same} order by ${order} for no key update of t`
+  return `create temp table ${quoteIdentifier(`before_${definition.code}`)} (${quotedList(columns)}) on commit drop as with locked as materialized (${locked}) select ${listed.join(', ')} from locked where changes`
 }
 
 /** `COPY … TO STDOUT` of the rows as they were before, with a header. */

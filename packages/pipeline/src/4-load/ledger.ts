@@ -16,6 +16,13 @@ export interface LedgerDay {
 export const LedgerEntry = z.object({ scope: z.string(), day: Day, rows: z.coerce.number().int() })
 export type LedgerEntry = z.infer<typeof LedgerEntry>
 
+/** Lock the entries that the ledger has of days, of every scope, in the order of scopes and days. */
+export async function lockDays(tx: Tx, datasetId: string, days: readonly { day: Day }[]): Promise<void> {
+  await sql`select from window_ledger where dataset_id = ${datasetId}
+    and day = any (${[...new Set(days.map(({ day }) => day))]}::date[])
+    order by scope, day for no key update`.execute(tx)
+}
+
 /** What the target holds of some days, of every scope; days without rows are left out. */
 export async function countDays(
   tx: Tx,

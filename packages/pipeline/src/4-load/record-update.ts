@@ -7,7 +7,15 @@ import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
 import { changedPlaces } from './changed-places.ts'
 import { writeUpdate } from './dataset-update.ts'
-import { countDays, daysOf, type LedgerDay, type LedgerEntry, recordset, recount } from './ledger.ts'
+import {
+  countDays,
+  daysOf,
+  type LedgerDay,
+  type LedgerEntry,
+  lockDays,
+  recordset,
+  recount,
+} from './ledger.ts'
 import type { Publishing } from './publishing.ts'
 import type { Written } from './write-rows.ts'
 
@@ -55,6 +63,7 @@ async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Pro
 
 async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, written: Written): Promise<void> {
   const { facts, run } = job
+  const left = facts.mode === 'upsert' ? await daysLeft(tx, job, publishing) : []
   const entries = await ledgerEntries(tx, job, publishing, written)
   await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
     select ${run.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
@@ -65,15 +74,22 @@ async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, writte
     on conflict (dataset_id, scope, day) do update set job_id = excluded.job_id,
       rows = ${facts.mode === 'append' ? sql`window_ledger.rows + excluded.rows` : sql`excluded.rows`},
       version = window_ledger.version + 1, updated_at = now()`.execute(tx)
-  if (facts.mode === 'upsert') await recountLeft(tx, job, entries)
+  const touched = new Set(entries.map(({ scope, day }) => `${day} ${scope}`))
+  await recount(
+    tx,
+    facts,
+    left.filter(({ scope, day }) => !touched.has(`${day} ${scope}`)),
+  )
 }
 
-/** An upsert can move rows to another day: the days that they have left hold fewer. */
-async function recountLeft(tx: Tx, { facts }: StageJob, entries: readonly LedgerEntry[]): Promise<void> {
-  const touched = new Set(entries.map(({ scope, day }) => `${day} ${scope}`))
+/**
+ * An upsert can move rows to another day: the days that they have left hold fewer. These may lie outside its windows, so
+ * that another load counts them, too: the entries of all days are locked before any is counted or written.
+ */
+async function daysLeft(tx: Tx, { facts }: StageJob, { validated }: Publishing): Promise<LedgerDay[]> {
   const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
-  const left = days.filter(({ scope, day }) => !touched.has(`${day} ${scope}`))
-  await recount(tx, facts, left)
+  await lockDays(tx, facts.datasetId, [...validated.days, ...days])
+  return days
 }
 
 /**

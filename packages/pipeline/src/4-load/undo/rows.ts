@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
-import { absentRows, copyBack, deleteImported, restoreRows } from '@aduana/datasets/undo'
+import { absentRows, copyBack, deleteImported, lockImported, restoreRows } from '@aduana/datasets/undo'
 import type { LoadedImport } from '@aduana/jobs/undo-plan'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
@@ -18,6 +18,7 @@ export async function takeRowsBack(
 ): Promise<Rows> {
   const { client } = undoing
   const days = one.mode === 'upsert' ? undefined : await daysWritten(undoing, one)
+  if (one.mode === 'upsert') await client.query(lockImported(definition, one.importNo))
   const deleted = (await client.query(deleteImported(definition, one.importNo, days))).rowCount ?? 0
   await failPoint('undo.after-delete', String(one.importNo))
   if (one.mode === 'upsert') return { deleted, ...(await restore(undoing, one, definition, image)) }
