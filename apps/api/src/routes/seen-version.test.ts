@@ -35,7 +35,7 @@ const KINDS: [what: string, path: string, forms: () => Promise<unknown[]>][] = [
     '/api/metrics/production.pieces',
     async () => {
       const { definition } = Metric.parse(await (await admin.ask('/api/metrics/production.pieces')).json())
-      return ['a', 'b', 'c'].map((en) => ({ ...definition, title: { ...definition.title, en } }))
+      return ['a', 'b', 'c'].map((en) => ({ ...definition, title: { ...definition?.title, en } }))
     },
   ],
   [

@@ -95,19 +95,24 @@ export function runTable(runs: readonly MetricRun[]): string {
   )
 }
 
-/** The first day and the first day after the last. */
-function daysOf(days: readonly DayRange[]): string {
+/** The first day and the first day after the last; a run that is also about others does not tell them. */
+function daysOf(days: readonly DayRange[] | null): string {
+  if (days === null) return 'not shown'
   const [first, last] = [days[0], days.at(-1)]
   return first && last ? `${first.from}..${last.to}` : ''
 }
 
-function since(days: readonly DayRange[]): string[] {
+function since(days: readonly DayRange[] | null): string[] {
+  if (days === null) return ['more has changed since, and follows']
   return days.length === 0 ? [] : [`${daysOf(days)} have changed since, and follow`]
 }
 
 function waits(waitsFor: readonly AwaitedDataset[]): string[] {
   if (waitsFor.length === 0) return []
-  return [`waits for ${waitsFor.map(({ dataset, until }) => `${dataset} until ${minute(until)}`).join(', ')}`]
+  const each = waitsFor.map(({ dataset, until }) =>
+    until === null ? dataset : `${dataset} until ${minute(until)}`,
+  )
+  return [`waits for ${each.join(', ')}`]
 }
 
 function minute(instant: string | null): string {

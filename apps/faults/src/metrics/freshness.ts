@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { DayRange } from '@aduana/contracts/dates'
+import type { Principal } from '@aduana/contracts/identity'
 import { createDatabase, type ReadTx, readAs } from '@aduana/db/database'
 import { completenessOf } from '@aduana/metrics/read/completeness'
 import { grouped } from '@aduana/metrics/runs/grouped'
@@ -58,7 +59,8 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
         for (const [metric, [first, ...rest]] of byMetric) {
           if (!first) continue
           const days = [first, ...rest].map(({ date }) => date)
-          const unsaid = first.id === null ? days : await unsaidDays(tx, first.id, first.level ?? 0, days)
+          const unsaid =
+            first.id === null ? days : await unsaidDays(tx, system.admin, first.id, first.level ?? 0, days)
           if (unsaid.length > 0) complaints.push(`${metric} on ${unsaid.length} days, first ${unsaid[0]}`)
         }
         return complaints
@@ -67,11 +69,17 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
   }
 }
 
-async function unsaidDays(tx: ReadTx, metricId: string, level: number, days: string[]): Promise<string[]> {
-  const { complete, outstanding, notPassedOn } = await completenessOf(tx, metricId)
+async function unsaidDays(
+  tx: ReadTx,
+  reader: Principal,
+  metricId: string,
+  level: number,
+  days: string[],
+): Promise<string[]> {
+  const { complete, outstanding, notPassedOn } = await completenessOf(tx, reader, metricId)
   if (complete) return days
   if (level > 0) return []
-  const said: DayRange[] = [...outstanding, ...notPassedOn].flatMap((reason) => reason.days)
+  const said: DayRange[] = [...outstanding, ...notPassedOn].flatMap((reason) => reason.days ?? [])
   return days.filter((day) => !said.some(({ from, to }) => from <= day && day < to))
 }
 

@@ -6,8 +6,11 @@ import { RunCause, RunStatus } from './runs.ts'
 const Instant = z.iso.datetime()
 const Failure = z.looseObject({ code: z.string(), detail: z.string() })
 
-/** A dataset that a run waits for, and until when it may come. */
-export const AwaitedDataset = z.strictObject({ dataset: z.string(), until: Instant })
+/**
+ * A dataset that a run waits for, and until when it may come; null when the run is also about companies or warehouses that you
+ * may not see.
+ */
+export const AwaitedDataset = z.strictObject({ dataset: z.string(), until: Instant.nullable() })
 export type AwaitedDataset = z.infer<typeof AwaitedDataset>
 
 /** A run of a metric, or of one beneath it, that has not brought the values of its days up to date. */
@@ -15,8 +18,11 @@ export const OutstandingRun = z.strictObject({
   runId: z.uuid(),
   metric: MetricCode,
   status: RunStatus,
-  /** Also those that changed while it was with its runner, which the run that follows it computes. */
-  days: z.array(DayRange),
+  /**
+   * Also those that changed while it was with its runner, which the run that follows it computes. Null when it is also
+   * about companies or warehouses that you may not see: which of the days are yours is not known.
+   */
+  days: z.array(DayRange).nullable(),
   /** Datasets that it waits for; without any a PENDING one waits for metrics beneath it. */
   waitsFor: z.array(AwaitedDataset),
   expiresAt: Instant.nullable(),
@@ -26,12 +32,19 @@ export type OutstandingRun = z.infer<typeof OutstandingRun>
 
 /** Whether the values of a metric are those of the data, and what they lack. */
 export const Completeness = z.strictObject({
-  /** There is nothing in either list. */
+  /** There is nothing in either list, and nothing outstanding of metrics beneath it that are for another role. */
   complete: z.boolean(),
+  /** Runs of it and of metrics beneath it that you may see. */
   outstanding: z.array(OutstandingRun),
   /** Changes of its datasets for which there are no runs yet: their jobs are about to complete. */
   notPassedOn: z.array(
-    z.strictObject({ updateId: z.uuid(), dataset: z.string(), days: z.array(DayRange), occurredAt: Instant }),
+    z.strictObject({
+      updateId: z.uuid(),
+      dataset: z.string(),
+      /** Null when it is also about companies or warehouses that you may not see. */
+      days: z.array(DayRange).nullable(),
+      occurredAt: Instant,
+    }),
   ),
 })
 export type Completeness = z.infer<typeof Completeness>
@@ -42,7 +55,8 @@ export type RunAccepted = z.infer<typeof RunAccepted>
 
 /**
  * A run of a metric. Companies and warehouses: null means all; otherwise those of them that you may see. If you may see
- * none, it is there for its `nextDays` only, and tells nothing of what it computes itself.
+ * only some, days, figures, deadlines, message and the detail of its error are left out, for what they are for yours is not
+ * known, and `occurredAt` and `asOf` are those of its first update that you may see. If you may see none, it is there for its `nextDays` only, and tells nothing of what it computes itself.
  */
 export const MetricRun = z.strictObject({
   id: z.uuid(),
@@ -52,9 +66,10 @@ export const MetricRun = z.strictObject({
   cause: RunCause,
   occurredAt: Instant,
   asOf: Day,
-  days: z.array(DayRange),
-  /** Days that changed while it was with its runner: the run that follows it computes them. */
-  nextDays: z.array(DayRange),
+  /** Null when it is also about companies or warehouses that you may not see. */
+  days: z.array(DayRange).nullable(),
+  /** Days that changed while it was with its runner: the run that follows it computes them. Null as for `days`. */
+  nextDays: z.array(DayRange).nullable(),
   companies: z.array(z.string()).nullable(),
   warehouses: z.array(z.string()).nullable(),
   attempt: z.int(),
@@ -85,8 +100,8 @@ export const RunInput = z.strictObject({
   dataset: z.string(),
   eventKey: z.string(),
   occurredAt: Instant,
-  days: z.array(DayRange),
-  /** Null when it changed rows of companies or warehouses that you may not see. */
+  /** Null, like `rows`, when it changed rows of companies or warehouses that you may not see. */
+  days: z.array(DayRange).nullable(),
   rows: z.int().nullable(),
   /** It came while the run was with its runner: the run that follows is computed from it. */
   forNext: z.boolean(),
@@ -95,18 +110,22 @@ export const RunInput = z.strictObject({
 })
 export type RunInput = z.infer<typeof RunInput>
 
-/** A run with what it is computed from, every dataset that it waited for, and where its results came from. */
+/** A run with the updates that you may see of those that it is computed from, every dataset that it waited for, and where its results came from. */
 export const MetricRunDetail = MetricRun.extend({
   inputs: z.array(RunInput),
-  /** What a runner outside has announced, and the job that imports it. */
+  /**
+   * What a runner outside has announced, and the job that imports it, if you may see that. Null also when the run is about
+   * companies or warehouses that you may not see.
+   */
   results: z
-    .strictObject({ url: z.string(), sha256: z.string(), rowCount: z.int(), job: z.uuid() })
+    .strictObject({ url: z.string(), sha256: z.string(), rowCount: z.int(), job: z.uuid().nullable() })
     .nullable(),
   waited: z.array(
     z.strictObject({
       dataset: z.string(),
       requiredDays: z.int(),
-      until: Instant,
+      until: Instant.nullable(),
+      /** The update that came, if it is about companies and warehouses of which you may see some. */
       satisfiedBy: z.uuid().nullable(),
       satisfiedAt: Instant.nullable(),
     }),

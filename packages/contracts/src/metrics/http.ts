@@ -31,7 +31,7 @@ export const MetricItem = z.strictObject({
   freshness: z.strictObject({
     /** The last day that has a value which you may see. */
     lastDay: Day.nullable(),
-    /** When the newest of its runs that succeeded ended, whether or not it changed a value. */
+    /** When the newest of its runs that succeeded ended, of those that you may see, whether or not it changed a value. */
     computedAt: Instant.nullable(),
   }),
   /** The newest run that has not ended. */
@@ -43,7 +43,7 @@ export type MetricItem = z.infer<typeof MetricItem>
 export const DatasetNeed = z.strictObject({
   dataset: z.string(),
   requiredDays: z.int(),
-  /** When it last changed, as far as we have been told. */
+  /** When it last changed for companies and warehouses that you may see, as far as we have been told. */
   lastUpdate: Instant.nullable(),
   /** It has changed within `requiredDays` from now. */
   inTime: z.boolean(),
@@ -51,15 +51,16 @@ export const DatasetNeed = z.strictObject({
 
 /** A metric with all that is known about it. */
 export const Metric = MetricItem.omit({ freshness: true, openRun: true }).extend({
-  definition: MetricDefinition,
+  /** Null when it names metrics that are for another role. */
+  definition: MetricDefinition.nullable(),
   /** How its daily values make one of a longer period; null: it does not follow from them. */
   rollUp: Aggregate.nullable(),
   dependencies: z.strictObject({
     datasets: z.array(DatasetNeed),
-    /** Series and metrics that it names itself. */
+    /** Series and metrics that it names itself; metrics that are for another role are left out. */
     series: z.array(z.string()),
     metrics: z.array(z.string()),
-    /** Metrics that name it. */
+    /** Metrics that name it; those for another role are left out. */
     neededBy: z.array(z.string()),
   }),
   freshness: z.strictObject({
@@ -114,7 +115,7 @@ export const MetricValue = z.strictObject({
   value: z.string(),
   lastUpdated: Instant,
   runId: z.uuid().nullable(),
-  /** The day of the change for which the run was made. */
+  /** The day of the change for which the run was made, if you may see all that the run is about. */
   asOf: Day.nullable(),
 })
 export type MetricValue = z.infer<typeof MetricValue>

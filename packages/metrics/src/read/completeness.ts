@@ -1,9 +1,22 @@
+import type { Principal } from '@aduana/contracts/identity'
 import { Completeness, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
 import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Database, ReadTx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { fromMultirange } from '../runs/days.ts'
-import { awaited, instant, isNextOfReader, isOfReader, textOf } from './sql.ts'
+import {
+  awaited,
+  daysOrNull,
+  errorOfReader,
+  instant,
+  isForRole,
+  isNextOfReader,
+  isNextWholeOfReader,
+  isOfReader,
+  isUpdateOfReader,
+  isUpdateWholeOfReader,
+  isWholeOfReader,
+  textOf,
+} from './sql.ts'
 
 /** More runs, or updates, are not shown at once. */
 const MOST_RUNS = 200
@@ -14,7 +27,8 @@ interface Row {
   id: string
   metric: string
   status: string
-  days: string
+  days: string | null
+  shown: boolean
   waits_for: unknown
   expires_at: Date | null
   error: unknown
@@ -27,49 +41,67 @@ const BENEATH = (metricId: string) => sql`with recursive beneath as (
     where d.needs_metric_id is not null
   )`
 
-/** Whether the values of a metric are those of the data, as far as the reader may see. Read it before the values. */
-export async function completenessOf(tx: ReadTx, metricId: string): Promise<Completeness> {
+/**
+ * Whether the values of a metric are those of the data, as far as the reader may see. Read it before the values. Runs of
+ * metrics that are for another role count, but are not listed.
+ */
+export async function completenessOf(
+  tx: ReadTx,
+  principal: Principal,
+  metricId: string,
+): Promise<Completeness> {
   // In this order: what is passed on in between has its run in the second answer.
   const notPassedOn = await updatesToPassOn(tx, metricId)
-  const outstanding = await outstandingRuns(tx, metricId)
-  const complete = outstanding.length === 0 && notPassedOn.length === 0
+  const { outstanding, hidden } = await outstandingRuns(tx, principal, metricId)
+  const complete = outstanding.length === 0 && !hidden && notPassedOn.length === 0
   return Completeness.parse({ complete, outstanding, notPassedOn })
 }
 
 async function updatesToPassOn(tx: ReadTx, metricId: string): Promise<unknown[]> {
-  const { rows } = await sql<{ days: string }>`
-    select r.id as "updateId", d.code as dataset, r.days::text as days, ${instant(sql`r.occurred_at`)} as "occurredAt"
-    from metric_dependencies n join datasets d on d.id = n.dataset_id join dataset_updates r on r.dataset_id = d.id
-    where n.metric_id = ${metricId} and r.fanned_out_at is null and not isempty(r.days) and ${isOfReader}
-    order by r.occurred_at, r.id limit ${MOST_RUNS}`.execute(tx)
-  return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
+  const { rows } = await sql<{ days: string | null }>`
+    select u.id as "updateId", d.code as dataset, case when ${isUpdateWholeOfReader} then u.days::text end as days,
+      ${instant(sql`u.occurred_at`)} as "occurredAt"
+    from metric_dependencies k join datasets d on d.id = k.dataset_id join dataset_updates u on u.dataset_id = d.id
+    where k.metric_id = ${metricId} and u.fanned_out_at is null and not isempty(u.days) and ${isUpdateOfReader}
+    order by u.occurred_at, u.id limit ${MOST_RUNS}`.execute(tx)
+  return rows.map((row) => ({ ...row, days: daysOrNull(row.days) }))
 }
 
 /**
  * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, with the days
  * that came in the meantime for the runs that follow them, and those that ended without values and that no later run
- * has made good. Those that lie deepest first.
+ * has made good. Those that lie deepest first; `hidden`: there are some of metrics that are for another role.
  */
-async function outstandingRuns(tx: ReadTx, metricId: string): Promise<OutstandingRun[]> {
+async function outstandingRuns(
+  tx: ReadTx,
+  principal: Principal,
+  metricId: string,
+): Promise<{ outstanding: OutstandingRun[]; hidden: boolean }> {
   const rows = await sql<Row>`
     ${BENEATH(metricId)}
-    select r.id, m.code as metric, r.status, (case when ${isOfReader} then r.days else '{}' end
-        + case when ${isNextOfReader} then r.next_days else '{}' end)::text as days, ${awaited} as waits_for, r.expires_at, r.error
+    select r.id, m.code as metric, ${isForRole(principal)} as shown, r.status,
+      (case when not ${isOfReader} then '{}' when ${isWholeOfReader} then r.days end
+        + case when not ${isNextOfReader} then '{}' when ${isNextWholeOfReader} then r.next_days end)::text as days,
+      ${awaited} as waits_for, case when ${isWholeOfReader} then r.expires_at end as expires_at, ${errorOfReader} as error
     from beneath b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
+      join metric_versions v on v.metric_id = m.id and v.version = m.current_version
     where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone})
       and (${isOfReader} or ${isNextOfReader})
-    order by m.level, m.code, r.created_at, r.id limit ${MOST_RUNS}`.execute(tx)
-  return rows.rows.map((row) =>
-    OutstandingRun.parse({
-      runId: row.id,
-      metric: row.metric,
-      status: row.status,
-      days: fromMultirange(row.days),
-      waitsFor: row.waits_for,
-      expiresAt: row.status === 'PENDING' ? textOf(row.expires_at) : null,
-      error: row.error,
-    }),
-  )
+    order by shown desc, m.level, m.code, r.created_at, r.id limit ${MOST_RUNS}`.execute(tx)
+  const outstanding = rows.rows.filter(({ shown }) => shown).map(outstandingRun)
+  return { outstanding, hidden: outstanding.length < rows.rows.length }
+}
+
+function outstandingRun(row: Row): OutstandingRun {
+  return OutstandingRun.parse({
+    runId: row.id,
+    metric: row.metric,
+    status: row.status,
+    days: daysOrNull(row.days),
+    waitsFor: row.waits_for,
+    expiresAt: row.status === 'PENDING' ? textOf(row.expires_at) : null,
+    error: row.error,
+  })
 }
 
 /** How many runs of all metrics are outstanding, by status; none is 0. */

@@ -47,7 +47,7 @@ export function readDailyMetrics(
   return readAs(db, principal, async (tx) => {
     const { id, definition } = await findMetric(tx, principal, query.metric)
     const aggregate = chosen(query, definition.grain, await readRollUp(tx, id, definition))
-    const { complete } = await completenessOf(tx, id)
+    const { complete } = await completenessOf(tx, principal, id)
     const { rows } = await sql<Row>`
       select * from (
         select date_trunc(${granularity}, date::timestamp)::date as date,

@@ -7,9 +7,18 @@ import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
+import { referencesOf } from '../expressions/references.ts'
 import { completenessOf } from './completeness.ts'
 import { readRollUp } from './roll-up.ts'
-import { awaited, instant, isForRole, isOfReader, takeTheFirstOfAnIndex, textOf } from './sql.ts'
+import {
+  awaited,
+  instant,
+  isForRole,
+  isOfReader,
+  isUpdateOfReader,
+  takeTheFirstOfAnIndex,
+  textOf,
+} from './sql.ts'
 
 /** A metric in use that the reader may see. */
 export interface FoundMetric {
@@ -43,7 +52,7 @@ function select(principal: Principal, more: RawBuilder<unknown>, where: RawBuild
 
 const SUMMARY = sql`,
   (select d.date from daily_metrics d where d.metric_name = m.code order by d.date desc limit 1) as last_day,
-  (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED'
+  (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED' and ${isOfReader}
     order by r.created_at desc limit 1) as computed_at,
   (select json_build_object('id', r.id, 'status', r.status, 'waitsFor', ${awaited}) from metric_runs r
     where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${isOfReader}
@@ -86,10 +95,10 @@ export async function findMetric(tx: ReadTx, principal: Principal, code: string)
 export function readMetric(db: Database, principal: Principal, code: string): Promise<Metric> {
   return readAs(db, principal, async (tx) => {
     const metric = await findMetric(tx, principal, code)
-    const completeness = await completenessOf(tx, metric.id)
+    const completeness = await completenessOf(tx, principal, metric.id)
     return Metric.parse({
       ...shownOf(metric),
-      definition: metric.definition,
+      definition: (await namesHidden(tx, principal, metric.definition)) ? null : metric.definition,
       rollUp: await readRollUp(tx, metric.id, metric.definition),
       dependencies: await dependenciesOf(tx, principal, metric.id),
       freshness: await freshnessOf(tx, metric),
@@ -98,6 +107,19 @@ export function readMetric(db: Database, principal: Principal, code: string): Pr
       updatedAt: metric.updatedAt.toISOString(),
     })
   })
+}
+
+/** Whether an expression names metrics that are for another role. */
+export async function namesHidden(
+  tx: ReadTx,
+  principal: Principal,
+  { expression }: Pick<MetricDefinition, 'expression'>,
+): Promise<boolean> {
+  const codes = referencesOf(expression).metrics.map(({ code }) => code)
+  const rows = await sql<{ hidden: boolean }>`select exists (select from metrics m
+      join metric_versions v on v.metric_id = m.id and v.version = m.current_version
+    where m.code = any (${codes}::text[]) and not ${isForRole(principal)}) as hidden`.execute(tx)
+  return rows.rows[0]?.hidden === true
 }
 
 function foundOf(row: Row): FoundMetric {
@@ -116,7 +138,7 @@ async function freshnessOf(tx: ReadTx, { id, code }: FoundMetric): Promise<Metri
     select json_build_object('firstDay', min(d.date), 'lastDay', max(d.date), 'days', count(distinct d.date),
       'lastUpdated', ${instant(sql`max(d.last_updated)`)},
       'computedAt', (select ${instant(sql`r.completed_at`)} from metric_runs r
-        where r.metric_id = ${id} and r.status = 'SUCCEEDED' order by r.created_at desc limit 1),
+        where r.metric_id = ${id} and r.status = 'SUCCEEDED' and ${isOfReader} order by r.created_at desc limit 1),
       'lastRun', (select json_build_object('id', r.id, 'status', r.status, 'createdAt', ${instant(sql`r.created_at`)},
           'completedAt', ${instant(sql`r.completed_at`)})
         from metric_runs r where r.metric_id = ${id} and ${isOfReader} order by r.created_at desc, r.id desc limit 1)
@@ -134,14 +156,16 @@ async function dependenciesOf(
     select d.code as dataset, n.required_days as "requiredDays", ${instant(sql`u.last`)} as "lastUpdate",
       coalesce(u.last >= now() - n.required_days * interval '24 hours', false) as "inTime"
     from metric_dependencies n join datasets d on d.id = n.dataset_id
-      left join lateral (select max(occurred_at) as last from dataset_updates where dataset_id = d.id) u on true
+      left join lateral (select max(u.occurred_at) as last from dataset_updates u
+        where u.dataset_id = d.id and ${isUpdateOfReader}) u on true
     where n.metric_id = ${metricId} order by d.code`.execute(tx)
   const named = await sql<{ series: string[]; metrics: string[]; needed_by: string[] }>`
     select
       array(select s.code from metric_dependencies n join series s on s.id = n.series_id
         where n.metric_id = ${metricId} order by 1) as series,
       array(select m.code from metric_dependencies n join metrics m on m.id = n.needs_metric_id
-        where n.metric_id = ${metricId} order by 1) as metrics,
+          join metric_versions v on v.metric_id = m.id and v.version = m.current_version
+        where n.metric_id = ${metricId} and ${isForRole(principal)} order by 1) as metrics,
       array(select m.code from metric_dependencies n join metrics m on m.id = n.metric_id
           join metric_versions v on v.metric_id = m.id and v.version = m.current_version
         where n.needs_metric_id = ${metricId} and ${isForRole(principal)} order by 1) as needed_by`.execute(

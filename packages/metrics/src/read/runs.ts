@@ -10,15 +10,24 @@ import { z } from 'zod'
 import { Announced } from '../results/announced.ts'
 import { fromMultirange } from '../runs/days.ts'
 import { readRunRequests } from '../runs/read-request.ts'
+import { namesHidden } from './metrics.ts'
 import {
   awaited,
+  daysOrNull,
+  errorOfReader,
   instant,
   isForRole,
   isNextOfReader,
+  isNextWholeOfReader,
   isOfReader,
+  isUpdateOfReader,
+  isUpdateWholeOfReader,
+  isWholeOfReader,
+  occurredAtOfReader,
   seen,
   takeTheFirstOfAnIndex,
   textOf,
+  untilOfReader,
 } from './sql.ts'
 
 const RunCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
@@ -27,14 +36,15 @@ interface Row {
   id: string
   /** It is about something that the reader may see, and not only the run that follows it. */
   own: boolean
+  /** The reader may see all that it is about. */
+  whole: boolean
   metric: string
   version: number
   status: string
   cause: string
   occurred_at: Date
-  as_of: string
   days: string
-  next_days: string
+  next_days: string | null
   companies: string[] | null
   warehouses: string[] | null
   attempt: number
@@ -87,7 +97,7 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
     return MetricRunDetail.parse({
       ...runOf(row),
       inputs: await inputsOf(tx, row),
-      results: row.own ? await resultsOf(tx, id) : null,
+      results: row.own && row.whole ? await resultsOf(tx, id) : null,
       waited: await waitedOf(tx, id),
     })
   })
@@ -123,31 +133,41 @@ function unseen(id: string): ProblemError {
 }
 
 /**
- * What is asked of the runner of a run, as it stands now: for who was sent a request without its data. It may tell of all
- * companies and warehouses of the run, so it is for who may see them.
+ * What is asked of the runner of a run, as it stands now: for who was sent a request without its data. It is for who may
+ * see all companies, warehouses and metrics that it names.
  * @throws ProblemError `not_found`, `forbidden`
  */
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
   const { attempt } = await readOwnRow(db, principal, id)
   const [request] = await readRunRequests(db, [id])
   if (!request || attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
-  const mayAll = (own: readonly string[] | null, needed: readonly string[] | undefined) =>
-    own === null || needed?.every((one) => own.includes(one)) === true
-  if (!mayAll(principal.companies, request.companies) || !mayAll(principal.warehouses, request.warehouses))
+  if (!(await mayReadRequest(db, principal, request)))
     throw new ProblemError(
       'forbidden',
-      'The request tells of companies or warehouses beyond your own. Ask as somebody who may see them.',
+      'The request names companies, warehouses or metrics that you may not see. Ask as a user who may see them.',
     )
   return request
 }
 
+/** Whether somebody may see all that a request names: its companies and warehouses, its inputs, and its metrics. */
+function mayReadRequest(db: Database, principal: Principal, request: MetricRunRequest): Promise<boolean> {
+  return readAs(db, principal, async (tx) => {
+    const { whole } = await readRow(tx, principal, request.runId)
+    if (!whole || (await namesHidden(tx, principal, request))) return false
+    const ids = request.inputs.map(({ updateId }) => updateId)
+    const beyond = await sql`select from dataset_updates u
+      where u.id = any (${ids}::uuid[]) and not ${isUpdateWholeOfReader} limit 1`.execute(tx)
+    return beyond.rows.length === 0
+  })
+}
+
 async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unknown>): Promise<Row[]> {
   const { rows } = await sql<Row>`
-    select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, r.occurred_at, r.as_of,
-      ${isOfReader} as own, r.days::text as days,
-      (case when ${isNextOfReader} then r.next_days else '{}' end)::text as next_days,
+    select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, ${occurredAtOfReader} as occurred_at,
+      ${isOfReader} as own, ${isWholeOfReader} as whole, r.days::text as days,
+      (case when not ${isNextOfReader} then '{}' when ${isNextWholeOfReader} then r.next_days end)::text as next_days,
       ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
-      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for, r.error, r.taken_over_by, case when r.status = 'PENDING' then r.expires_at end as expires_at, r.requested_at,
+      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for, ${errorOfReader} as error, r.taken_over_by, case when r.status = 'PENDING' and ${isWholeOfReader} then r.expires_at end as expires_at, r.requested_at,
       r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
       to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_text, r.updated_at
     from metric_runs r join metrics m on m.id = r.metric_id
@@ -157,6 +177,7 @@ async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unkn
 }
 
 function runOf(row: Row): MetricRun {
+  const figures = row.own && row.whole
   return {
     ...MetricRun.pick({ id: true, metric: true, version: true, status: true, cause: true }).parse({
       id: row.id,
@@ -166,19 +187,19 @@ function runOf(row: Row): MetricRun {
       cause: row.cause,
     }),
     occurredAt: row.occurred_at.toISOString(),
-    asOf: row.as_of,
-    days: row.own ? fromMultirange(row.days) : [],
-    nextDays: fromMultirange(row.next_days),
+    asOf: row.occurred_at.toISOString().slice(0, 10),
+    days: row.own ? daysOrNull(row.whole ? row.days : null) : [],
+    nextDays: daysOrNull(row.next_days),
     companies: row.companies,
     warehouses: row.warehouses,
     attempt: row.attempt,
     progress: Number(row.progress),
-    message: row.own ? row.message : '',
+    message: figures ? row.message : '',
     runner: row.runner,
-    rowCount: row.own && row.row_count !== null ? Number(row.row_count) : null,
-    outputDays: row.own && row.output_days !== null ? fromMultirange(row.output_days) : null,
+    rowCount: figures && row.row_count !== null ? Number(row.row_count) : null,
+    outputDays: figures && row.output_days !== null ? fromMultirange(row.output_days) : null,
     waitsFor: MetricRun.shape.waitsFor.parse(row.waits_for),
-    error: row.own ? MetricRun.shape.error.parse(row.error) : null,
+    error: MetricRun.shape.error.parse(row.error),
     takenOverBy: row.taken_over_by,
     expiresAt: textOf(row.expires_at),
     requestedAt: textOf(row.requested_at),
@@ -191,18 +212,22 @@ function runOf(row: Row): MetricRun {
   }
 }
 
-/** The updates of a run, in the order in which they happened. Jobs are shown to who may see them. */
+/**
+ * The updates of a run that are of the reader, in the order in which they happened. Jobs are shown to who may see them.
+ */
 async function inputsOf(tx: ReadTx, { id, own }: Row): Promise<unknown[]> {
-  const { rows } = await sql<{ days: string }>`
+  const { rows } = await sql<{ days: string | null }>`
     select u.id as "updateId", d.code as dataset, u.event_key as "eventKey",
-      ${instant(sql`u.occurred_at`)} as "occurredAt", u.days::text as days, i.for_next as "forNext",
-      case when (reader_companies() is null or u.companies <@ reader_companies())
-        and (reader_warehouses() is null or u.warehouses <@ reader_warehouses()) then u.rows::float8 end as rows,
+      ${instant(sql`u.occurred_at`)} as "occurredAt", i.for_next as "forNext",
+      case when ${isUpdateWholeOfReader} then u.days::text end as days,
+      case when ${isUpdateWholeOfReader} then u.rows::float8 end as rows,
       case when j.id is not null then json_build_object('id', j.id, 'file', f.file_name) end as job
     from run_dataset_updates i join dataset_updates u on u.id = i.update_id join datasets d on d.id = u.dataset_id
       left join jobs j on j.id = u.job_id left join imports f on f.job_id = j.id
-    where i.run_id = ${id} and (${own} or i.for_next) order by u.occurred_at, u.id`.execute(tx)
-  return rows.map((row) => ({ ...row, days: fromMultirange(row.days) }))
+    where i.run_id = ${id} and (${own} or i.for_next) and ${isUpdateOfReader} order by u.occurred_at, u.id`.execute(
+    tx,
+  )
+  return rows.map((row) => ({ ...row, days: daysOrNull(row.days) }))
 }
 
 async function resultsOf(tx: ReadTx, id: string): Promise<unknown> {
@@ -213,15 +238,17 @@ async function resultsOf(tx: ReadTx, id: string): Promise<unknown> {
     .executeTakeFirstOrThrow()
   if (row.job_id === null) return null
   const { url, sha256, rowCount } = Announced.parse(row.manifest)
-  return { url, sha256, rowCount, job: row.job_id }
+  const job = await tx.selectFrom('jobs').select('id').where('id', '=', row.job_id).executeTakeFirst()
+  return { url, sha256, rowCount, job: job?.id ?? null }
 }
 
 async function waitedOf(tx: ReadTx, id: string): Promise<unknown[]> {
   const { rows } = await sql`
     select d.code as dataset, p.required_days as "requiredDays",
-      ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)} as until,
-      p.satisfied_by as "satisfiedBy", ${instant(sql`p.satisfied_at`)} as "satisfiedAt"
+      ${untilOfReader} as until,
+      u.id as "satisfiedBy", ${instant(sql`p.satisfied_at`)} as "satisfiedAt"
     from metric_run_pending_datasets p join metric_runs r on r.id = p.run_id join datasets d on d.id = p.dataset_id
+      left join dataset_updates u on u.id = p.satisfied_by and ${isUpdateOfReader}
     where p.run_id = ${id} order by d.code`.execute(tx)
   return rows
 }

@@ -1,8 +1,10 @@
+import type { DayRange } from '@aduana/contracts/dates'
 import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import { AwaitedDataset } from '@aduana/contracts/metrics/http-runs'
 import type { ReadTx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
+import { fromMultirange } from '../runs/days.ts'
 
 /** SQL: a moment as JSON has it. */
 export const instant = (moment: RawBuilder<unknown>) =>
@@ -14,19 +16,70 @@ export function isForRole({ role }: Principal) {
   return sql<boolean>`coalesce(v.definition ->> 'role', 'viewer') = any (${roles}::text[])`
 }
 
-const ofReader = (companies: string, warehouses: string) => {
-  const [some, places] = [sql.ref(`r.${companies}`), sql.ref(`r.${warehouses}`)]
-  return sql<boolean>`
-    (reader_companies() is null or ${some} is null or ${some} && reader_companies())
-    and (reader_warehouses() is null or ${places} is null or ${places} && reader_warehouses())`
+/** The columns of a run, or of an update, that say which companies and warehouses it is about; null is all of them. */
+interface Scope {
+  companies: string
+  warehouses: string
 }
 
-/** SQL: the run, or update, `r` is about companies and warehouses of which the reader may see some. */
-export const isOfReader = ofReader('companies', 'warehouses')
+const RUN: Scope = { companies: 'r.companies', warehouses: 'r.warehouses' }
+const NEXT: Scope = { companies: 'r.next_companies', warehouses: 'r.next_warehouses' }
+const UPDATE: Scope = { companies: 'u.companies', warehouses: 'u.warehouses' }
+
+const ofReader = (scope: Scope) => {
+  const [some, places] = [sql.ref(scope.companies), sql.ref(scope.warehouses)]
+  return sql<boolean>`
+    ((reader_companies() is null or ${some} is null or ${some} && reader_companies())
+    and (reader_warehouses() is null or ${places} is null or ${places} && reader_warehouses()))`
+}
+
+/** SQL: the run `r` is about companies and warehouses of which the reader may see some. */
+export const isOfReader = ofReader(RUN)
 
 /** SQL: what came while the run `r` was with its runner, for the run that follows, is about such. */
-export const isNextOfReader = sql<boolean>`
-  (r.next_days is not null and ${ofReader('next_companies', 'next_warehouses')})`
+export const isNextOfReader = sql<boolean>`(r.next_days is not null and ${ofReader(NEXT)})`
+
+/** SQL: the update `u` is about such. */
+export const isUpdateOfReader = ofReader(UPDATE)
+
+/** SQL: the datasets of metric `r.metric_id`; a retired metric has none. */
+const DATASETS_OF_RUN = sql`metric_dependencies n join datasets o on o.id = n.dataset_id
+  join dataset_versions x on x.dataset_id = o.id and x.version = o.current_version where n.metric_id = r.metric_id`
+
+/** SQL: rows of all datasets of the metric of run `r` are without company, or warehouse. */
+const runHasNo = (place: 'company' | 'warehouse') => sql`(exists (select from ${DATASETS_OF_RUN})
+  and not exists (select from ${DATASETS_OF_RUN} and x.definition -> 'scope' ->> ${place} is not null))`
+
+/** SQL: rows of the dataset of update `u` are without company, or warehouse. */
+const updateHasNo = (place: 'company' | 'warehouse') => sql`exists (select from datasets o
+  join dataset_versions x on x.dataset_id = o.id and x.version = o.current_version
+  where o.id = u.dataset_id and x.definition -> 'scope' ->> ${place} is null)`
+
+const whole = (scope: Scope, hasNo: typeof runHasNo) => sql<boolean>`
+  ((reader_companies() is null or coalesce(${sql.ref(scope.companies)} <@ reader_companies(), false) or ${hasNo('company')})
+  and (reader_warehouses() is null or coalesce(${sql.ref(scope.warehouses)} <@ reader_warehouses(), false)
+    or ${hasNo('warehouse')}))`
+
+/**
+ * SQL: the reader may see all that the run `r` is about. Only then may its days and figures be shown: what they would be for
+ * some of its companies is not known.
+ */
+export const isWholeOfReader = whole(RUN, runHasNo)
+
+/** SQL: the same of what came for the run that follows `r`. */
+export const isNextWholeOfReader = whole(NEXT, runHasNo)
+
+/** SQL: the reader may see all that the update `u` is about. */
+export const isUpdateWholeOfReader = whole(UPDATE, updateHasNo)
+
+/** What stands in place of the text of an error that may tell of companies of others. */
+const HIDDEN_DETAIL =
+  'The run is also about companies or warehouses that you may not see, so its error is not shown.'
+
+/** SQL: the error of run `r` as the reader may see it: of a run that is not wholly theirs its code, and a job only of their own. */
+export const errorOfReader = sql<unknown>`case when r.error is null or not ${isOfReader} then null
+  when not ${isWholeOfReader} then jsonb_build_object('code', r.error -> 'code', 'detail', ${HIDDEN_DETAIL}::text)
+  when exists (select from jobs j where j.id::text = r.error ->> 'job') then r.error else r.error - 'job' end`
 
 /** SQL: of the companies of the run `r` (or its warehouses) those that the reader may see; null for all. */
 export function seen(name: 'companies' | 'warehouses') {
@@ -36,10 +89,21 @@ export function seen(name: 'companies' | 'warehouses') {
     else array(select s from unnest(${own}) s where s = any (${reader}) order by s) end`
 }
 
+/**
+ * SQL: when that happened for which the run `r` was made; for who may not see all that it is about the first of its updates
+ * that they may see.
+ */
+export const occurredAtOfReader = sql<Date>`case when ${isWholeOfReader} then r.occurred_at
+  else coalesce((select min(u.occurred_at) from run_dataset_updates i join dataset_updates u on u.id = i.update_id
+    where i.run_id = r.id and ${isUpdateOfReader}), r.created_at) end`
+
+/** SQL: until when a dataset that the run `r` waits for, as `p` says, may come; null for who may not see all of the run. */
+export const untilOfReader = sql<string | null>`case when ${isWholeOfReader}
+  then ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)} end`
+
 /** SQL: the datasets that the run `r` waits for, or waited for in vain, and until when each may come. */
 export const awaited = sql<unknown>`(
-  select coalesce(json_agg(json_build_object('dataset', w.code, 'until',
-    ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)}) order by w.code), '[]')
+  select coalesce(json_agg(json_build_object('dataset', w.code, 'until', ${untilOfReader}) order by w.code), '[]')
   from metric_run_pending_datasets p join datasets w on w.id = p.dataset_id
   where p.run_id = r.id and p.satisfied_by is null and r.status in ('PENDING', 'EXPIRED'))`
 
@@ -58,4 +122,9 @@ export const Awaited = z.array(AwaitedDataset)
 /** A moment of a row as JSON has it. */
 export function textOf(moment: Date | null): string | null {
   return moment?.toISOString() ?? null
+}
+
+/** Days as JSON has them; null where the reader may not be told. */
+export function daysOrNull(days: string | null): DayRange[] | null {
+  return days === null ? null : fromMultirange(days)
 }
