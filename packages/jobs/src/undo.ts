@@ -50,10 +50,11 @@ export async function undoImport(
     const accepted = await inTransaction(db, async (tx) => {
       await sql`set local lock_timeout = '20s'`.execute(tx)
       return once(tx, repeatable, JobAccepted, async () => {
+        const held = await holdDatasetOf(tx, id)
         await holdRoom(tx)
         await ensureRoom(tx, context, principal.tenant)
         const undo = newJobId()
-        await create(tx, principal, { id, undo, request })
+        await create(tx, principal, { id, undo, request, moved: held?.moved === true })
         return { status: 202, body: { id: undo, status: 'QUEUED' as const } }
       })
     })
@@ -71,10 +72,12 @@ interface Undoing {
   /** The job that takes it back. */
   undo: string
   request: UndoRequest
+  /** The rows of its dataset belong elsewhere by now. */
+  moved: boolean
 }
 
-async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoing): Promise<void> {
-  const held = await holdDatasetOf(tx, id)
+async function create(tx: Tx, principal: Principal, undoing: Undoing): Promise<void> {
+  const { id, request, moved } = undoing
   // Nobody else begins to take it back, nor are its files removed, until this is committed.
   const job = await tx
     .selectFrom('jobs')
@@ -90,12 +93,12 @@ async function create(tx: Tx, principal: Principal, { id, undo, request }: Undoi
     throw new ProblemError('illegal_transition', 'The job has loaded nothing that could be taken back.')
   const dataset = await currentDataset(tx, first.datasetId)
   await refuseExpired(tx, first, dataset.definition)
-  if (held?.moved) throw movedSince(first, dataset.code)
+  if (moved) throw movedSince(first, dataset.code)
   await refuseWithoutImage(tx, first)
   const unwinding = await unwindingOf(tx, first)
   if (unwinding.length > 1 && !request.unwind) throw overlap(unwinding.filter((one) => one.id !== id))
   refuseForeign(principal, unwinding)
-  await insert(tx, principal, { id, undo, request }, first, dataset.code)
+  await insert(tx, principal, undoing, first, dataset.code)
 }
 
 /** A dataset as it is declared now: for how long imports can be undone is its policy of today. */
