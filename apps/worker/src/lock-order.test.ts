@@ -54,3 +54,33 @@ test('an undo commits behind its own sign of life without a deadlock', async () 
   await held.reached()
   await endBehindHeartbeat(id, held.goOn)
 })
+
+/** Orders with the hour of their last change, the later keys first. */
+const orders = (changes: Record<string, number>) =>
+  [
+    'order_id;timestamp;items_count;company;warehouse;source_modified_timestamp',
+    ...Object.entries(changes).map(
+      ([id, hour]) => `${id};2024-01-03 10:00:00;${hour};North;W1;2024-01-03 ${hour}:00:00`,
+    ),
+  ].join('\n')
+
+test.each([
+  ['changes both', { Z: 11, A: 11 }],
+  ['leaves the first as it is', { Z: 11, A: 10 }],
+])('an upsert that %s locks rows in the order of their keys', async (_, changes) => {
+  system = await createTestSystem({ workers: 1 })
+  const { pool } = system.database
+  const bring = { dataset: 'orders' }
+  await system.import(orders({ Z: 10 }), bring)
+  await system.import(orders({ A: 10 }), bring)
+  const first = await pool.query<{ id: string }>(`select id from order_detail where order_id = 'A'`)
+  let id = ''
+  await holdingRow(pool, { table: 'order_detail', id: String(first.rows[0]?.id) }, async () => {
+    id = await system.accept(orders(changes), bring)
+    await untilWaiting(pool, 1)
+    // What comes after it is still free.
+    const later = `select from order_detail where order_id = 'Z' for no key update nowait`
+    expect((await pool.query(later)).rowCount).toBe(1)
+  })
+  expect(await system.finished(id)).toMatchObject({ status: 'COMPLETED' })
+})

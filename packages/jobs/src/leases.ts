@@ -31,7 +31,7 @@ export async function takeLease(db: Database, jobId: string, holder: string): Pr
     // A load locks these rows first and the job last. Whoever holds the job must not wait for them.
     const locks = await sql<{ free: boolean }>`
       select count(f.id) = count(*) as free from window_locks k left join (
-        select id from window_locks where job_id = ${jobId} for update skip locked) f on f.id = k.id
+        select id from window_locks where job_id = ${jobId} for no key update skip locked) f on f.id = k.id
       where k.job_id = ${jobId} having count(*) > 0`.execute(tx)
     const [found] = locks.rows
     if (!found) throw new OvertakenError(`job ${jobId} holds no window`)
@@ -58,7 +58,7 @@ async function endFormerLoad(db: Database, jobId: string, holder: string): Promi
     where l.job_id = ${jobId} and (l.holder = ${holder} or l.expires_at < clock_timestamp())
       and a.pid <> pg_backend_pid() and a.xact_start < l.expires_at`.execute(db)
   if (ended.rows.length > 0)
-    await sql`select from window_locks where job_id = ${jobId} for update`.execute(db)
+    await sql`select from window_locks where job_id = ${jobId} for no key update`.execute(db)
 }
 
 /** Prolong a lease. False when it has changed hands. */

@@ -117,10 +117,8 @@ async function isOpen(tx: Tx, { id }: Suspect): Promise<boolean> {
   return open.rows.length > 0
 }
 
-async function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<void> {
-  // A load that is dead but still connected holds the windows that are released when the job is given up.
-  await evictDeadWork(db, job.id)
-  await inTransaction(db, async (tx) => {
+function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<void> {
+  return inTransaction(db, async (tx) => {
     const row = await tx
       .selectFrom('jobs')
       .select(['lost_count', 'stage'])
