@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { useTestCredentials } from '@aduana/testkit/s3'
+import { until } from '@aduana/testkit/until'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createS3Client } from './s3-client.ts'
@@ -18,6 +22,8 @@ import {
 
 const MIB = 1024 * 1024
 const KEY = 'jobs/a/parse/1/x'
+/** More than the client opens at once. */
+const MOST_CONNECTIONS = 70
 
 let server: AnsweringServer
 let client: S3Client
@@ -99,5 +105,83 @@ describe('reading', () => {
     server.script = { GET: [fails(403, 'AccessDenied'), fails(404, 'NoSuchKey')] }
     await expect(store.open(KEY)).rejects.toMatchObject({ code: 'refused' })
     await expect(store.open(KEY)).rejects.toMatchObject({ code: 'missing' })
+  })
+})
+
+describe('a stream that is left', () => {
+  /** Sends the beginning of an object and then nothing; resolves when the connection is closed. */
+  function stalls(first: Buffer): { answer: Answer; closed: Promise<void> } {
+    let close: () => void
+    const closed = new Promise<void>((resolve) => {
+      close = resolve
+    })
+    const answer: Answer = (_asked, response) => {
+      response.once('close', close)
+      response.writeHead(200, { 'content-length': 1 * MIB, etag: '"x"' })
+      response.flushHeaders()
+      if (first.length > 0) response.write(first)
+    }
+    return { answer, closed }
+  }
+
+  test('before anything was read closes its connection', async () => {
+    const { answer, closed } = stalls(Buffer.alloc(1000))
+    server.script = { GET: [answer] }
+    const stream = await store.open(KEY)
+    stream.destroy()
+    await closed
+  })
+
+  test('while no byte arrives closes its connection', async () => {
+    const { answer, closed } = stalls(Buffer.alloc(1000))
+    server.script = { GET: [answer] }
+    const stream = await store.open(KEY)
+    const leave = new AbortController()
+    const reading = pipeline(stream, createWriteStream(join(folder, 'x')), { signal: leave.signal })
+    await until(async () => (await stat(join(folder, 'x')).catch(() => undefined))?.size === 1000, {
+      what: 'the first bytes are there',
+    })
+    leave.abort()
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' })
+    await closed
+  })
+
+  test('by an error of who reads it closes its connection', async () => {
+    const { answer, closed } = stalls(Buffer.alloc(1000))
+    server.script = { GET: [answer] }
+    const reading = async () => {
+      for await (const _ of await store.open(KEY)) throw new Error('no room')
+    }
+    await expect(reading()).rejects.toThrow('no room')
+    await closed
+  })
+
+  const hangsUpAfter =
+    (bytes: number): Answer =>
+    (_asked, response) => {
+      response.writeHead(200, { 'content-length': 1 * MIB, etag: '"x"' })
+      response.write(Buffer.alloc(bytes), () => response.socket?.destroy())
+    }
+
+  test('while it waits to go on after a break asks no more', async () => {
+    server.script = { GET: [hangsUpAfter(1000)] }
+    const stream = await store.open(KEY)
+    stream.resume()
+    await until(() => server.count('GET') === 2, { what: 'it was asked again' })
+    stream.destroy()
+    await once(stream, 'close')
+    const asked = server.count('GET')
+    // Another reading shows that the client still works, and that nothing went on in between.
+    server.script = { GET: [ok({ etag: '"x"' }, 'rows')] }
+    await store.fetch(KEY, join(folder, 'y'))
+    expect(server.count('GET')).toBe(asked + 1)
+  })
+
+  test('so often that the client would run out of connections leaves room for the next', async () => {
+    server.script = { GET: [stalls(Buffer.alloc(1000)).answer] }
+    for (let left = 0; left < MOST_CONNECTIONS; left += 1) (await store.open(KEY)).destroy()
+    server.script = { GET: [ok({ etag: '"x"' }, 'rows')] }
+    await store.fetch(KEY, join(folder, 'x'))
+    expect(await readFile(join(folder, 'x'), 'utf8')).toBe('rows')
   })
 })

@@ -9,53 +9,71 @@ const MOST_BREAKS = 5
 const FIRST_PAUSE_MS = 100
 
 /**
- * Read an object from its beginning. A connection that breaks on the way is followed by another one that goes on at the
- * same byte of the same object.
+ * Reads an object from its beginning. A connection that breaks on the way is followed by another one that goes on at the
+ * same byte of the same object. Destroying the stream closes the connection at once, also before the first byte and
+ * while no byte arrives.
  * @throws StoreError `missing`; the stream fails with `unavailable` or `damaged`
  */
 export async function openObject(client: S3Client, Bucket: string, Key: string): Promise<Readable> {
   const what = `Reading ${Key}`
-  const first = await answered(client.send(new GetObjectCommand({ Bucket, Key })), what)
-  const { ETag, ContentLength: length } = first
-  const from = async (offset: number) => {
-    const Range = `bytes=${offset}-`
-    const IfMatch = ETag
-    const again = await answered(client.send(new GetObjectCommand({ Bucket, Key, Range, IfMatch })), what)
-    return bodyOf(again.Body)
+  const left = new AbortController()
+  let body: Readable | undefined
+  const ask = async (more: { Range?: string; IfMatch?: string | undefined } = {}) => {
+    const command = new GetObjectCommand({ Bucket, Key, ...more })
+    const answer = await answered(client.send(command, { abortSignal: left.signal }), what)
+    body = bodyOf(answer.Body)
+    if (left.signal.aborted) body.destroy()
+    return { ...answer, body }
   }
-  return Readable.from(whole(bodyOf(first.Body), from, { length, what }), { objectMode: false })
+  const { body: first, ETag, ContentLength: length } = await ask()
+  const from = async (offset: number) => (await ask({ Range: `bytes=${offset}-`, IfMatch: ETag })).body
+  return leavable(whole(first, from, { length, what, left: left.signal }), () => {
+    left.abort()
+    body?.destroy()
+  })
 }
 
 async function* whole(
   first: Readable,
   from: (offset: number) => Promise<Readable>,
-  { length, what }: { length: number | undefined; what: string },
+  { length, what, left }: { length: number | undefined; what: string; left: AbortSignal },
 ): AsyncGenerator<Buffer, void> {
-  let body = first
   let offset = 0
   let breaks = 0
-  try {
-    let chunks = chunksOf(body)
-    for (;;) {
-      const next = await chunks.next().catch((error: unknown) => ({ broken: error }))
-      if (!('broken' in next) && !next.done) {
-        offset += next.value.length
-        breaks = 0
-        yield next.value
-        continue
-      }
-      if (!('broken' in next) && (length === undefined || offset === length)) return
-      const error = 'broken' in next ? next.broken : new Error(`it ended after ${offset} of ${length} bytes`)
-      if (offset === length) throw new StoreError('damaged', `${what}: ${String(error)}`, { cause: error })
-      breaks += 1
-      if (breaks > MOST_BREAKS) throw toStoreError(error, what)
-      await delay(FIRST_PAUSE_MS * 2 ** (breaks - 1))
-      body = await from(offset)
-      chunks = chunksOf(body)
+  let chunks = chunksOf(first)
+  for (;;) {
+    const next = await chunks.next().catch((error: unknown) => ({ broken: error }))
+    left.throwIfAborted()
+    if (!('broken' in next) && !next.done) {
+      offset += next.value.length
+      breaks = 0
+      yield next.value
+      continue
     }
-  } finally {
-    body.destroy()
+    if (!('broken' in next) && (length === undefined || offset === length)) return
+    const error = 'broken' in next ? next.broken : new Error(`it ended after ${offset} of ${length} bytes`)
+    if (offset === length) throw new StoreError('damaged', `${what}: ${String(error)}`, { cause: error })
+    breaks += 1
+    if (breaks > MOST_BREAKS) throw toStoreError(error, what)
+    await delay(FIRST_PAUSE_MS * 2 ** (breaks - 1), undefined, { signal: left })
+    chunks = chunksOf(await from(offset))
   }
+}
+
+/** A stream of chunks that calls `leave` when it ends, fails or is destroyed, without waiting for the next chunk. */
+function leavable(chunks: AsyncGenerator<Buffer, void>, leave: () => void): Readable {
+  return new Readable({
+    read() {
+      chunks.next().then(
+        ({ value, done }) => this.push(done ? null : value),
+        (error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))),
+      )
+    },
+    destroy: (error, done) => {
+      leave()
+      done(error)
+    },
+  })
 }
 
 function chunksOf(body: Readable): AsyncIterator<Buffer> {

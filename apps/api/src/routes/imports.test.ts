@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { ImportAccepted, Job } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
+import { openFiles } from '@aduana/testkit/open-files'
 import { until } from '@aduana/testkit/until'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -127,6 +128,7 @@ describe('an upload leaves nothing behind when', () => {
       what: 'the upload is gone',
     })
     expect(await api.storedFiles()).toEqual(before)
+    await expect.poll(() => openFiles(api.context.settings.ADUANA_DATA_DIR)).toEqual([])
   })
 
   test('nothing of it arrives any more', async () => {

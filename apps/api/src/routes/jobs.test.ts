@@ -5,6 +5,7 @@ import { Job, page as pageOf } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
 import { inTransaction } from '@aduana/db/database'
 import { changeJob } from '@aduana/jobs/transitions'
+import { openFiles } from '@aduana/testkit/open-files'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { importForm, productionFile } from '../testing/multipart.ts'
 import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
@@ -136,6 +137,29 @@ describe('a file of a job', () => {
     expect(shown.artifacts).toContainEqual(
       expect.objectContaining({ name: 'rejects.ndjson', bytes: content.length, sha256: contentSha256 }),
     )
+  })
+
+  test('is closed when who downloads it goes away, or only asks for its head', async () => {
+    const job = await importFile()
+    const { key } = await api.db
+      .selectFrom('artifacts')
+      .select('key')
+      .where('job_id', '=', job.id)
+      .executeTakeFirstOrThrow()
+    const bytes = 32 * 1024 * 1024
+    await api.context.store.put(key, Readable.from([Buffer.alloc(bytes)]))
+    await api.db.updateTable('artifacts').set({ bytes }).where('job_id', '=', job.id).execute()
+    const folder = api.context.settings.ADUANA_DATA_DIR
+    const url = `/api/jobs/${job.id}/artifacts/original`
+    const leave = new AbortController()
+    const response = await owner.ask(url, { signal: leave.signal })
+    expect(response.status).toBe(200)
+    // It is larger than all buffers on the way: while nobody reads, it stays open.
+    expect(await openFiles(folder)).toHaveLength(1)
+    leave.abort()
+    await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
+    expect((await owner.ask(url, { method: 'HEAD' })).status).toBe(200)
+    await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
   })
 
   test('that the store has lost is not found', async () => {

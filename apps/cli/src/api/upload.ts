@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
 import { basename } from 'node:path'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { ImportAccepted } from '@aduana/contracts/jobs'
 import { UsageError } from '../errors.ts'
@@ -92,7 +92,8 @@ function send(
       if (!answered) reject(connectionProblem(api, error))
     })
     source.once('error', reject)
-    source.pipe(request)
+    // The request tells its own errors.
+    pipeline(source, request, () => undefined)
   }).finally(() => {
     source.destroy()
     request.destroy()

@@ -5,7 +5,7 @@ export interface LineCursor<T> {
   current: T | null
   /** Moves on; waits only when more of the file must be read. */
   advance(): void | Promise<void>
-  /** Closes the file before its end. */
+  /** Closes the file, also before its end. */
   close(): Promise<void>
 }
 
@@ -37,8 +37,13 @@ export async function openLines<T>(
       await batches?.return()
     },
   }
-  await refill()
-  return cursor
+  try {
+    await refill()
+    return cursor
+  } catch (error) {
+    await cursor.close()
+    throw error
+  }
 }
 
 async function* readBatches(path: string): AsyncGenerator<string[], void, void> {

@@ -37,21 +37,25 @@ export async function writeRejects(
   const output = await pathInside(task.workDir, task.output)
   const byRule = await selectFailed(task, context)
   const newOutput = join(context.tempDir, 'rejects-all.ndjson')
-  const cutter = openCutter(
-    { path: task.original, format: task.format, encoding: task.encoding },
-    task.maxRawBytes,
-  )
-  const structural = await openLines(task.structural, (value) => reject.parse(value))
-  const failed = await openLines(byRule, (value) => reject.parse(value))
-  const file = createPackedFile(newOutput)
+  const closing: (() => Promise<void>)[] = []
+  const held = <T>(one: T, close: (one: T) => Promise<void>): T => {
+    closing.push(() => close(one))
+    return one
+  }
+  const close = (one: { close(): Promise<void> }) => one.close()
   try {
+    const source = { path: task.original, format: task.format, encoding: task.encoding }
+    const cutter = held(openCutter(source, task.maxRawBytes), close)
+    const structural = held(await openLines(task.structural, (value) => reject.parse(value)), close)
+    const failed = held(await openLines(byRule, (value) => reject.parse(value)), close)
+    const file = held(createPackedFile(newOutput), (one) => one.abandon())
     const bytesTotal = task.format === 'plain' ? (await stat(task.original)).size : 0
     const counts = await mergeInto(file, cutter, structural, failed, context, { bytesTotal, most: task.most })
     const content = await file.finish()
     await rename(newOutput, output)
     return { ...counts, content }
   } finally {
-    await Promise.all([structural.close(), failed.close(), cutter.close(), file.abandon()])
+    await Promise.all(closing.map((end) => end()))
   }
 }
 

@@ -68,7 +68,8 @@ async function download(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    await pipeline(readVerified(await files.open(url), url, expected), createWriteStream(path), { signal })
+    const verified = (source: AsyncIterable<Buffer>) => readVerified(source, url, expected)
+    await pipeline(await files.open(url), verified, createWriteStream(path), { signal })
   } catch (error) {
     if (!(error instanceof StoreError) || error.code === 'unavailable') throw error
     throw new RefusedError({ code: 'source_refused', detail: `${url} cannot be read. ${error.message}` })

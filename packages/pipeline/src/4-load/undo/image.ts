@@ -6,6 +6,7 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { copyBack, createImageTable, imageTable } from '@aduana/datasets/undo'
 import { stageOutput } from '@aduana/jobs/stage-log'
 import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import { piped } from '@aduana/runtime/piped'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { RefusedError } from '../../refused.ts'
@@ -76,9 +77,9 @@ async function copyFile(
   return copy.rowCount
 }
 
-/** The names in the first line of a before-image. */
-async function readHeader(path: string): Promise<string[]> {
-  const content = createReadStream(path).pipe(createGunzip())
+/** Returns the names in the first line of a before-image. @throws Error when the file cannot be read or unpacked */
+export async function readHeader(path: string): Promise<string[]> {
+  const content = piped(createReadStream(path), createGunzip())
   let text = ''
   for await (const part of content.setEncoding('utf8')) {
     text += part
