@@ -108,7 +108,8 @@ describe('reading', () => {
   })
 })
 
-describe('a stream that is left', () => {
+// Sooner than the client gives up a connection on which nothing moves.
+describe('a stream that is left', { timeout: 20_000 }, () => {
   /** Sends the beginning of an object and then nothing; resolves when the connection is closed. */
   function stalls(first: Buffer): { answer: Answer; closed: Promise<void> } {
     let close: () => void
