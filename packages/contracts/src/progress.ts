@@ -2,15 +2,20 @@ import { z } from 'zod'
 import { Job } from './jobs.ts'
 
 /**
- * Sequence number of a message about a job: `version · 2^20 + tick`.
- * The version rises with each guarded change of state in PostgreSQL, so a message of an attempt that has been
- * overtaken is older than what a client has already seen, and is ignored.
+ * Sequence number of a message about a job: `version · 2^20 + tick`, both as the job's row has them. The version rises
+ * with each guarded change of state, the tick each time that progress is stored. Progress is published after it was
+ * stored, so a state that is read has at least the number of every message before it, and is not behind any of them.
  */
 export const TICKS_PER_VERSION = 2 ** 20
 
-/** Sequence number for the `tick`-th message since version `version` of a job began. */
+/** Returns the sequence number of what a job's row says at this version and tick. */
 export function sequence(version: number, tick: number): number {
   return version * TICKS_PER_VERSION + Math.min(tick, TICKS_PER_VERSION - 1)
+}
+
+/** Returns the version of the job to which a sequence number belongs. */
+export function versionOf(seq: number): number {
+  return Math.floor(seq / TICKS_PER_VERSION)
 }
 
 /** What moves while a job is processed; published on Redis and forwarded to the clients that follow the job. */

@@ -216,6 +216,7 @@ export interface Jobs {
   priority: Generated<number>;
   processed_items: Int8 | null;
   progress: Generated<Numeric>;
+  progress_tick: Generated<number>;
   quarantined: Int8 | null;
   records: Int8 | null;
   removed: Int8 | null;

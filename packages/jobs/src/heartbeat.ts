@@ -1,6 +1,8 @@
+import type { ProgressUpdate } from '@aduana/contracts/progress'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { StageRun } from './stage-log.ts'
+import { StoredProgress, storedProgress } from './stored-progress.ts'
 
 /** What moves while a stage works, as users see it. */
 export interface LiveFigures {
@@ -12,34 +14,38 @@ export interface LiveFigures {
   etaSeconds: number | null
 }
 
-/** `go` on; `cancel`: somebody asked to; `overtaken`: another run or attempt has taken the place of this one. */
-export type HeartbeatAnswer = 'go' | 'cancel' | 'overtaken'
+/**
+ * What a heartbeat has found: `go` on, `cancel` because a user asked to, or `overtaken` by another run or attempt.
+ * `progress` is what the job's row says now, and may be published.
+ */
+export type Heartbeat =
+  | { answer: 'go' | 'cancel'; progress: ProgressUpdate }
+  | { answer: 'overtaken'; progress?: undefined }
 
 /**
- * Say that a run is alive, store its live figures for those who poll, and hear whether to go on. The progress of a job
- * never goes backwards, whoever writes it. The row of the job is locked before that of the run, as by every other writer.
+ * Says that a run is alive, stores its live figures, and returns whether to go on. The progress of a job never goes
+ * backwards, whoever writes it; each time that it is stored has a number of its own.
  */
-export async function beat(db: Database, run: StageRun, figures: LiveFigures): Promise<HeartbeatAnswer> {
-  const answer = await sql<{ alive: boolean; cancel: boolean }>`
-    with job as materialized (
-      select from jobs where id = ${run.jobId} for no key update
+export async function beat(db: Database, run: StageRun, figures: LiveFigures): Promise<Heartbeat> {
+  // The job is locked before its run, as by whoever ends the run or takes it over, and the run is looked at under the lock.
+  const answer = await sql<{ cancel: boolean; progress: unknown }>`
+    with locked as (
+      select from jobs where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' for no key update
     ), mine as (
       update stage_results set heartbeat_at = clock_timestamp()
       where job_id = ${run.jobId} and stage = ${run.stage} and attempt = ${run.attempt} and try = ${run.try}
-        and state = 'running' and exists (select from job)
+        and state = 'running' and exists (select from locked)
       returning 1
-    ), live as (
-      update jobs set progress = greatest(progress, ${figures.progress}), message = ${figures.message},
-        total_items = coalesce(${figures.totalItems}, total_items),
-        processed_items = coalesce(${figures.processedItems}, processed_items),
-        rows_per_second = ${figures.rowsPerSecond}, eta_seconds = ${figures.etaSeconds},
-        updated_at = clock_timestamp()
-      where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' and exists (select from mine)
-      returning cancel_requested_at
     )
-    select exists (select from live) as alive, exists (select from live where cancel_requested_at is not null) as cancel
+    update jobs set progress = greatest(progress, ${figures.progress}), progress_tick = progress_tick + 1,
+      message = ${figures.message}, total_items = coalesce(${figures.totalItems}, total_items),
+      processed_items = coalesce(${figures.processedItems}, processed_items),
+      rows_per_second = ${figures.rowsPerSecond}, eta_seconds = ${figures.etaSeconds},
+      updated_at = clock_timestamp()
+    where id = ${run.jobId} and exists (select from mine)
+    returning cancel_requested_at is not null as cancel, ${storedProgress('jobs')} as progress
   `.execute(db)
   const row = answer.rows[0]
-  if (!row?.alive) return 'overtaken'
-  return row.cancel ? 'cancel' : 'go'
+  if (!row) return { answer: 'overtaken' }
+  return { answer: row.cancel ? 'cancel' : 'go', progress: StoredProgress.parse(row.progress) }
 }

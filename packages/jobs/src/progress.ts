@@ -1,6 +1,4 @@
-import { sequence } from '@aduana/contracts/progress'
 import { overallProgress } from '@aduana/contracts/stages'
-import type { ProgressPublisher } from '@aduana/queue/progress-channel'
 import type { LiveFigures } from './heartbeat.ts'
 import type { StageRun } from './stage-log.ts'
 
@@ -14,58 +12,40 @@ export interface StageProgress {
 }
 
 export interface ProgressReporter {
-  /** Take note of how far the stage is; published at most four times a second. */
+  /** Takes note of how far the stage is. */
   report(progress: StageProgress): void
-  /** Say again how far the stage is, when nothing was published for a while: who watches sees that it is alive. */
-  repeat(): void
-  /** The figures as they stand, for those who poll. */
+  /** Returns the figures as they stand; the same object until something new is reported. */
   figures(): LiveFigures
 }
 
-const PUBLISH_EVERY_MS = 250
-const REPEAT_AFTER_MS = 350
-
 export interface ReporterOptions {
-  run: StageRun
-  userId: string
-  publisher: ProgressPublisher
+  run: Pick<StageRun, 'stage' | 'type'>
+  /** Per cent that the job had reached when the run began: an earlier run may have come further. */
+  reached: number
   /** When the job began, for the time that remains. */
   jobStartedAt: Date
   title: string
   now?: () => number
 }
 
-/** Follows one run of a stage. Messages are numbered from the version of the job; progress never goes backwards. */
+/** Follows one run of a stage. Progress is that of the whole job and never goes backwards. */
 export function createProgressReporter(options: ReporterOptions): ProgressReporter {
   const now = options.now ?? Date.now
-  const { run } = options
+  const { stage, type } = options.run
   const startedAt = now()
-  let tick = 0
-  let publishedAt = 0
   let figures: LiveFigures = {
-    progress: overallProgress(run.stage, 0, run.type),
+    progress: Math.max(options.reached, overallProgress(stage, 0, type)),
     message: options.title,
     totalItems: null,
     processedItems: null,
     rowsPerSecond: null,
     etaSeconds: null,
   }
-  const publish = (at: number) => {
-    publishedAt = at
-    tick += 1
-    options.publisher.publish({
-      jobId: run.jobId,
-      userId: options.userId,
-      seq: sequence(run.version, tick),
-      stage: run.stage,
-      ...figures,
-    })
-  }
   return {
     report: (progress) => {
       const at = now()
       const processed = progress.processedItems ?? figures.processedItems
-      const overall = Math.max(figures.progress, overallProgress(run.stage, progress.fraction, run.type))
+      const overall = Math.max(figures.progress, overallProgress(stage, progress.fraction, type))
       figures = {
         progress: Math.round(overall * 100) / 100,
         message: progress.message ?? figures.message,
@@ -74,10 +54,6 @@ export function createProgressReporter(options: ReporterOptions): ProgressReport
         rowsPerSecond: rate(processed, at - startedAt),
         etaSeconds: remaining(overall, at - options.jobStartedAt.getTime()),
       }
-      if (at - publishedAt >= PUBLISH_EVERY_MS || progress.fraction >= 1) publish(at)
-    },
-    repeat: () => {
-      if (now() - publishedAt >= REPEAT_AFTER_MS) publish(now())
     },
     figures: () => figures,
   }

@@ -1,6 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { Job, type JobQuery } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { sequence } from '@aduana/contracts/progress'
 import { Reject } from '@aduana/contracts/rejects'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
 import { sql } from 'kysely'
@@ -15,9 +16,10 @@ export interface Page<T> {
 /** Without `includeUndone` imports that have been taken back are left out. */
 type ListQuery = Omit<JobQuery, 'includeUndone'> & { includeUndone?: boolean | undefined }
 
-export interface VersionedJob {
+export interface NumberedJob {
   job: Job
-  version: number
+  /** The sequence number of a message that tells this state. */
+  seq: number
 }
 
 const JobCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
@@ -25,11 +27,11 @@ const RejectCursor = z.tuple([CursorColumn.bigint])
 
 /** A job that `principal` may see. @throws ProblemError `not_found` */
 export async function readJob(db: Database, principal: Principal, id: string): Promise<Job> {
-  return (await readJobWithVersion(db, principal, id)).job
+  return (await readNumberedJob(db, principal, id)).job
 }
 
-/** A job with its version, from which the sequence numbers of messages are made. @throws ProblemError `not_found` */
-export function readJobWithVersion(db: Database, principal: Principal, id: string): Promise<VersionedJob> {
+/** Returns a job with the number of the message that tells it. @throws ProblemError `not_found` */
+export function readNumberedJob(db: Database, principal: Principal, id: string): Promise<NumberedJob> {
   return readAs(db, principal, async (tx) => {
     const [found] = await readRows(tx, sql`where j.id = ${id}::uuid`)
     if (found) return found
@@ -39,16 +41,16 @@ export function readJobWithVersion(db: Database, principal: Principal, id: strin
 
 /** The jobs that `principal` may see, newest first. */
 export async function listJobs(db: Database, principal: Principal, query: ListQuery): Promise<Page<Job>> {
-  const page = await listJobsWithVersions(db, principal, query)
+  const page = await listNumberedJobs(db, principal, query)
   return { items: page.items.map(({ job }) => job), next: page.next }
 }
 
-/** The jobs that `principal` may see with their versions, newest first. */
-export function listJobsWithVersions(
+/** Returns the jobs that `principal` may see with the numbers of the messages that tell them, newest first. */
+export function listNumberedJobs(
   db: Database,
   principal: Principal,
   query: ListQuery,
-): Promise<Page<VersionedJob>> {
+): Promise<Page<NumberedJob>> {
   const after = query.cursor === undefined ? undefined : decodeCursor(JobCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
     const found = await readRows(
@@ -203,15 +205,16 @@ async function mustSee(tx: ReadTx, jobId: string): Promise<void> {
 interface Row {
   job: unknown
   version: string
+  progress_tick: number
   created_at_text: string
 }
 
 async function readRows(
   tx: ReadTx,
   tail: ReturnType<typeof sql>,
-): Promise<(VersionedJob & { createdAtText: string })[]> {
+): Promise<(NumberedJob & { createdAtText: string })[]> {
   const rows = await sql<Row>`
-    select j.version, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_text, jsonb_build_object(
+    select j.version, j.progress_tick, to_char(j.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at_text, jsonb_build_object(
       'id', j.id, 'type', j.type, 'status', j.status, 'stage', j.stage, 'waitingFor', j.waiting_for,
       'dryRun', j.dry_run,
       'progress', j.progress, 'message', j.message, 'dataset', d.code,
@@ -237,7 +240,7 @@ async function readRows(
     ${tail}`.execute(tx)
   return rows.rows.map((row) => ({
     job: Job.parse(row.job),
-    version: Number(row.version),
+    seq: sequence(Number(row.version), row.progress_tick),
     createdAtText: row.created_at_text,
   }))
 }

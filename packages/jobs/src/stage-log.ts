@@ -25,8 +25,6 @@ export interface StageRun {
   attempt: number
   /** A stage can be delivered more than once within an attempt; only the newest delivery may commit. */
   try: number
-  /** Version of the job when the run began; its progress messages are numbered from it. */
-  version: number
 }
 
 export type StageStart =
@@ -121,7 +119,7 @@ async function openRun(
     .values({ job_id: jobId, stage, attempt, try: tryNo, state: 'running', worker })
     .execute()
   const title = STAGES[stageIndex(stage)]?.title ?? stage
-  const version = await changeJob(
+  await changeJob(
     tx,
     { jobId, attempt, from: ['PROCESSING'] },
     {
@@ -133,7 +131,7 @@ async function openRun(
       progress: sql<string>`greatest(progress, ${overallProgress(stage, 0, type)})`,
     },
   )
-  return { jobId, type, stage, attempt, try: tryNo, version }
+  return { jobId, type, stage, attempt, try: tryNo }
 }
 
 /**

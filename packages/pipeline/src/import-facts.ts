@@ -4,10 +4,11 @@ import { ScopeList } from '@aduana/contracts/identity'
 import { JobType } from '@aduana/contracts/job-states'
 import { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
 import type { Database } from '@aduana/db/database'
+import { StoredProgress, storedProgress } from '@aduana/jobs/stored-progress'
 import { sql } from 'kysely'
 import { z } from 'zod'
 
-/** What a stage needs to know of an import; pinned when it was accepted. */
+/** What a stage needs to know of an import; pinned when it was accepted, but for its progress. */
 export const ImportFacts = z.object({
   jobId: z.uuid(),
   type: JobType,
@@ -15,6 +16,8 @@ export const ImportFacts = z.object({
   importId: z.uuid(),
   userId: z.uuid(),
   startedAt: z.coerce.date(),
+  /** As it was stored when the facts were read. */
+  progress: StoredProgress,
   importNo: z.int().positive(),
   datasetId: z.uuid(),
   datasetVersion: z.int().positive(),
@@ -42,6 +45,7 @@ export type ImportFacts = z.infer<typeof ImportFacts>
 export async function readImportFacts(db: Database, jobId: string): Promise<ImportFacts> {
   const rows = await sql`
     select j.id as "jobId", j.type, i.job_id as "importId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
+      ${storedProgress('j')} as progress,
       i.import_no as "importNo", i.dataset_id as "datasetId",
       i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, i.unpacked_bytes as "unpackedBytes", j.records, j.dry_run as "dryRun",
       i.require_approval as "requireApproval",

@@ -65,15 +65,14 @@ async function work(
   const facts = await readImportFacts(context.db, run.jobId)
   const reporter = createProgressReporter({
     run,
-    userId: facts.userId,
-    publisher: context.publisher,
+    reached: facts.progress.progress,
     jobStartedAt: facts.startedAt,
     title: STAGES[stageIndex(run.stage)]?.title ?? run.stage,
   })
-  const watch = watchRun(context.db, run, reporter, delivery.signal, context.logger)
+  const watch = watchRun(context, run, reporter, delivery.signal)
   try {
     await mkdir(folder, { recursive: true })
-    reporter.report({ fraction: 0 })
+    context.publisher.publish(facts.progress)
     await failPoint('stage.before-work', `${run.stage}/${facts.importNo}`)
     const result = await stage.work({
       context,

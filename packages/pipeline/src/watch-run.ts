@@ -1,8 +1,7 @@
-import type { Database } from '@aduana/db/database'
 import { beat } from '@aduana/jobs/heartbeat'
 import type { ProgressReporter } from '@aduana/jobs/progress'
 import type { StageRun } from '@aduana/jobs/stage-log'
-import type { Logger } from '@aduana/runtime/logger'
+import type { PipelineContext } from './context.ts'
 
 /** Why a run was stopped from outside. */
 export type StopReason = 'cancel' | 'overtaken' | 'process ends'
@@ -15,19 +14,20 @@ export interface RunWatch {
 }
 
 const BEAT_MS = 1000
-const REPEAT_MS = 200
+/** New figures are stored, and published, this often. */
+const NEWS_MS = 250
 
 /**
- * The heartbeat of a run: once a second it says that the run is alive, stores the live figures, and stops the run when
- * somebody has asked to cancel or another run has taken its place. A database that does not answer is no reason to
+ * Watches a run: at least once a second it says that the run is alive, stores the live figures and publishes them, and
+ * stops the run when a user has asked to cancel or another run has taken its place. Nothing is published that is not
+ * stored, so that no reader of the database is ever behind a message. A database that does not answer is no reason to
  * stop; the commit will tell.
  */
 export function watchRun(
-  db: Database,
+  { db, publisher, logger }: Pick<PipelineContext, 'db' | 'publisher' | 'logger'>,
   run: StageRun,
   reporter: ProgressReporter,
   outer: AbortSignal,
-  logger: Logger,
 ): RunWatch {
   const controller = new AbortController()
   let reason: StopReason | undefined
@@ -43,18 +43,29 @@ export function watchRun(
   if (outer.aborted) onOuter()
   outer.addEventListener('abort', onOuter)
 
-  const tick = async () => {
+  let stored = reporter.figures()
+  let beatAt = performance.now()
+  const isDue = () => reporter.figures() !== stored || performance.now() - beatAt >= BEAT_MS
+  const store = async () => {
+    const figures = reporter.figures()
+    const { answer, progress } = await beat(db, run, figures)
+    stored = figures
+    beatAt = performance.now()
+    if (stopped) return
+    if (progress) publisher.publish(progress)
+    if (answer !== 'go') abort(answer)
+  }
+  const look = async () => {
+    let next = NEWS_MS
     try {
-      const answer = await beat(db, run, reporter.figures())
-      if (stopped) return
-      if (answer !== 'go') abort(answer)
+      if (isDue()) await store()
     } catch (error) {
       logger.warn({ event: 'stage.heartbeat_failed', jobId: run.jobId, stage: run.stage, err: error })
+      next = BEAT_MS
     }
-    if (!stopped) timer = setTimeout(() => void tick(), BEAT_MS)
+    if (!stopped) timer = setTimeout(() => void look(), next)
   }
-  timer = setTimeout(() => void tick(), BEAT_MS)
-  const repeating = setInterval(() => reporter.repeat(), REPEAT_MS)
+  timer = setTimeout(() => void look(), NEWS_MS)
 
   return {
     signal: controller.signal,
@@ -62,7 +73,6 @@ export function watchRun(
     stop: () => {
       stopped = true
       clearTimeout(timer)
-      clearInterval(repeating)
       outer.removeEventListener('abort', onOuter)
     },
   }

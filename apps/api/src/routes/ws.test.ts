@@ -4,6 +4,7 @@ import { TicketResponse } from '@aduana/contracts/identity'
 import { ImportAccepted } from '@aduana/contracts/jobs'
 import { type ProgressUpdate, sequence } from '@aduana/contracts/progress'
 import { inTransaction } from '@aduana/db/database'
+import { StoredProgress, storedProgress } from '@aduana/jobs/stored-progress'
 import { changeJob, type JobChange } from '@aduana/jobs/transitions'
 import { until } from '@aduana/testkit/until'
 import { sql } from 'kysely'
@@ -40,6 +41,14 @@ async function change(jobId: string, fields: JobChange): Promise<number> {
   )
   if (version === undefined) throw new Error('the job did not change')
   return version
+}
+
+/** Store progress of a job as a worker does; what it then publishes. */
+async function storeProgress(jobId: string, percent: number): Promise<ProgressUpdate> {
+  const stored = await sql<{ progress: unknown }>`
+    update jobs set progress = ${percent}, progress_tick = progress_tick + 1 where id = ${jobId}
+    returning ${storedProgress('jobs')} as progress`.execute(api.db)
+  return StoredProgress.parse(stored.rows[0]?.progress)
 }
 
 function progress(jobId: string, user: TestUser, seq: number, percent: number): ProgressUpdate {
@@ -189,6 +198,49 @@ describe('a subscription', () => {
     await client.receive('progress', (message) => message.progress === 30)
     const seen = client.messages.flatMap((message) => (message.type === 'progress' ? [message.progress] : []))
     expect(seen).toEqual([20, 30])
+    client.socket.close()
+  })
+
+  test('that begins again shows at least what was told before, under a number that is not lower', async () => {
+    const id = await startJob()
+    await change(id, { status: 'PROCESSING', started_at: new Date() })
+    const client = await openSocket(api, owner)
+    client.send({ type: 'subscribe', topic: 'job', id })
+    await client.receive('snapshot')
+    const stored = await storeProgress(id, 58.4)
+    api.publish(stored)
+    const seen = await client.receive('progress', (message) => message.jobId === id)
+    client.socket.close()
+    const again = await openSocket(api, owner)
+    again.send({ type: 'subscribe', topic: 'job', id, after: seen.seq })
+    const snapshot = await again.receive('snapshot')
+    expect(snapshot).toMatchObject({ seq: seen.seq, job: { id, progress: 58.4 } })
+    // What was published before the snapshot was read comes late, and is not news.
+    api.publish(stored)
+    api.publish({ ...stored, seq: stored.seq - 1, progress: 40 })
+    api.publish(await storeProgress(id, 60))
+    await again.receive('progress', (message) => message.progress === 60)
+    expect(
+      again.messages.flatMap((message) => (message.type === 'progress' ? [message.progress] : [])),
+    ).toEqual([60])
+    again.socket.close()
+  })
+
+  test('to all jobs does not tell what the list has told already', async () => {
+    const id = await startJob()
+    await change(id, { status: 'PROCESSING', started_at: new Date() })
+    const early = await storeProgress(id, 10)
+    const late = await storeProgress(id, 30)
+    const client = await openSocket(api, owner)
+    client.send({ type: 'subscribe', topic: 'jobs' })
+    await client.receive('snapshot')
+    for (const update of [early, late, await storeProgress(id, 40)]) api.publish(update)
+    await client.receive('progress', (message) => message.jobId === id && message.progress === 40)
+    expect(
+      client.messages.flatMap((message) =>
+        message.type === 'progress' && message.jobId === id ? [message.progress] : [],
+      ),
+    ).toEqual([40])
     client.socket.close()
   })
 

@@ -39,7 +39,9 @@ export function attend(hub: Hub, socket: WebSocket, session: Session, options: A
   const heart = setInterval(beat, options.heartbeatMs ?? HEARTBEAT_MS)
   const unwatch = options.sessions.watch(session, {
     refreshed: (principal) => {
+      const changed = JSON.stringify(principal) !== JSON.stringify(follower.principal)
       follower.principal = principal
+      if (changed) hub.review(follower)
     },
     ended: () => socket.close(SESSION_ENDED, 'the session has ended'),
   })

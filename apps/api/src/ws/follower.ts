@@ -1,11 +1,6 @@
 import type { Principal } from '@aduana/contracts/identity'
 import type { Job } from '@aduana/contracts/jobs'
-import {
-  type ProgressUpdate,
-  type ServerMessage,
-  sequence,
-  TICKS_PER_VERSION,
-} from '@aduana/contracts/progress'
+import { type ProgressUpdate, type ServerMessage, versionOf } from '@aduana/contracts/progress'
 import type { WebSocket } from 'ws'
 
 // Beyond the first a client gets only what it cannot do without; beyond the second it is let go.
@@ -45,20 +40,24 @@ export interface Follower {
   unfollow(jobId: string): void
   /** Follow all jobs, or only those that were named any more. */
   followAll(yes: boolean): void
+  /** The list of jobs is being read: until it is sent, nothing may overtake it. */
+  awaitList(yes: boolean): void
   /** Follow a job as one of all. */
   notice(jobId: string): void
   /** Number of jobs that are followed by their ids. */
   named(): number
-  /** The client has been told the state of this version by other means. */
-  saw(jobId: string, version: number): void
+  /** The client has been told the state of this number by other means. */
+  saw(jobId: string, seq: number): void
   /** True when it may see what belongs to this user. */
   sees(userId: string): boolean
   /** True when a state of this version is news. */
   lacks(jobId: string, version: number): boolean
   /** Take progress; `text` is the message. False when the state it belongs to has to be sent first. */
   progress(update: ProgressUpdate, text: Buffer): boolean
-  /** Send the state of a job, then the progress that waited for it. */
-  show(kind: 'snapshot' | 'state', job: Job, version: number): void
+  /** Send the state of a job, then the progress that waited for it and is newer. */
+  show(kind: 'snapshot' | 'state', job: Job, seq: number): void
+  /** The client does not see the job any longer. It is told so if it had asked for it by its id. */
+  lose(jobId: string, reason: string): void
   /** Send progress that was held back because the client was slow. */
   flush(): void
   send(message: ServerMessage): void
@@ -73,6 +72,7 @@ export function progressMessage({ userId: _, ...update }: ProgressUpdate): Buffe
 export function createFollower(socket: WebSocket, principal: Principal): Follower {
   const jobs = new Map<string, Followed>()
   let allJobs = false
+  let awaitingList = false
   const write = (data: Buffer) => {
     if (socket.readyState !== socket.OPEN) return
     socket.send(data, { binary: false })
@@ -81,7 +81,7 @@ export function createFollower(socket: WebSocket, principal: Principal): Followe
   const congested = () => socket.bufferedAmount > CONGESTED_BYTES
   const release = (followed: Followed) => {
     const { held } = followed
-    if (!held || congested() || versionOf(held.seq) > followed.version) return
+    if (!held || awaitingList || congested() || versionOf(held.seq) > followed.version) return
     followed.held = undefined
     if (versionOf(held.seq) < followed.version || held.seq <= followed.seq) return
     followed.seq = held.seq
@@ -103,6 +103,10 @@ export function createFollower(socket: WebSocket, principal: Principal): Followe
       allJobs = yes
       if (!yes) for (const [jobId, { named }] of jobs) if (!named) jobs.delete(jobId)
     },
+    awaitList: (yes) => {
+      awaitingList = yes
+      if (!yes) follower.flush()
+    },
     notice: (jobId) => {
       if (jobs.has(jobId)) return
       forgetOldest(jobs)
@@ -110,42 +114,50 @@ export function createFollower(socket: WebSocket, principal: Principal): Followe
     },
     named: () => [...jobs.values()].filter((followed) => followed.named).length,
     unfollow: (jobId) => void jobs.delete(jobId),
-    saw: (jobId, version) => {
+    saw: (jobId, seq) => {
       const followed = jobs.get(jobId) ?? { ...NOTHING_SENT }
-      if (followed.version >= version) return
-      jobs.set(jobId, { ...followed, version, seq: Math.max(followed.seq, sequence(version, 0)) })
+      if (followed.seq >= seq) return
+      jobs.set(jobId, { ...followed, version: versionOf(seq), seq })
     },
     sees: (userId) => follower.principal.role === 'admin' || follower.principal.userId === userId,
     lacks: (jobId, version) => {
       const followed = jobs.get(jobId)
       return (
-        followed !== undefined && !followed.awaitingSnapshot && !congested() && version > followed.version
+        followed !== undefined &&
+        !followed.awaitingSnapshot &&
+        !awaitingList &&
+        !congested() &&
+        version > followed.version
       )
     },
     progress: (update, text) => {
       const followed = jobs.get(update.jobId)
       if (!followed || update.seq <= followed.seq || versionOf(update.seq) < followed.version) return true
       const early = versionOf(update.seq) > followed.version
-      if (early || congested()) {
+      if (early || awaitingList || congested()) {
         if (!followed.held || followed.held.seq < update.seq) followed.held = update
-        return !early || followed.awaitingSnapshot
+        return !early || followed.awaitingSnapshot || awaitingList
       }
       followed.seq = update.seq
       followed.held = undefined
       write(text)
       return true
     },
-    show: (kind, job, version) => {
+    show: (kind, job, seq) => {
       const followed = jobs.get(job.id)
-      if (!followed || version < followed.version) return
-      const seq = sequence(version, 0)
-      followed.version = version
+      if (!followed || versionOf(seq) < followed.version) return
+      followed.version = versionOf(seq)
       followed.seq = Math.max(followed.seq, seq)
       followed.awaitingSnapshot = false
       write(
         encode(kind === 'state' ? { type: 'state', seq, job } : { type: 'snapshot', topic: 'job', seq, job }),
       )
       release(followed)
+    },
+    lose: (jobId, detail) => {
+      const followed = jobs.get(jobId)
+      jobs.delete(jobId)
+      if (followed?.named) write(encode({ type: 'error', code: 'not_found', detail, id: jobId }))
     },
     flush: () => {
       for (const followed of jobs.values()) release(followed)
@@ -162,10 +174,6 @@ function forgetOldest(jobs: Map<string, Followed>): void {
     jobs.delete(jobId)
     return
   }
-}
-
-function versionOf(seq: number): number {
-  return Math.floor(seq / TICKS_PER_VERSION)
 }
 
 function encode(message: ServerMessage): Buffer {

@@ -1,7 +1,9 @@
-import type { ProgressUpdate } from '@aduana/contracts/progress'
+import type { Principal } from '@aduana/contracts/identity'
+import { ProblemError } from '@aduana/contracts/problems'
+import { type ProgressUpdate, versionOf } from '@aduana/contracts/progress'
 import type { Database } from '@aduana/db/database'
 import { readLiveJobs } from '@aduana/jobs/live-jobs'
-import { listJobsWithVersions, readJobWithVersion, readVersions } from '@aduana/jobs/read'
+import { listNumberedJobs, readNumberedJob, readVersions } from '@aduana/jobs/read'
 import type { Logger } from '@aduana/runtime/logger'
 import type { ProgressSource } from '../context.ts'
 import { type Follower, progressMessage } from './follower.ts'
@@ -18,6 +20,8 @@ export interface Hub {
   followJob(follower: Follower, jobId: string, after: number): Promise<void>
   /** Send the newest jobs that the client may see, and the changes of all of them from now on. */
   followAll(follower: Follower): Promise<void>
+  /** Who the client is has changed: whatever it may not see any longer is hidden from it. */
+  review(follower: Follower): void
   close(): Promise<void>
 }
 
@@ -54,25 +58,31 @@ export function createHub(context: {
     })
   }
   const drain = async () => {
-    try {
-      for (const jobId of stale) {
-        stale.delete(jobId)
-        if (!closed) await showChanges(jobId)
-      }
-    } catch (error) {
-      stale.clear()
-      logger.warn({ event: 'ws.state_not_read', err: error })
+    for (const jobId of stale) {
+      stale.delete(jobId)
+      if (!closed) await showChanges(jobId)
     }
   }
-  /** Read a job once for each user who follows it: what somebody sees of a job depends on the scope. */
+  /** Read a job once for all followers who are the same to the database: what a user sees of a job depends on the scope. */
   const showChanges = async (jobId: string) => {
     const waiting = [...followers].filter((follower) => follower.lacks(jobId, Number.MAX_SAFE_INTEGER))
-    const users = new Map(waiting.map(({ principal }) => [principal.userId, principal]))
-    for (const principal of users.values()) {
-      const { job, version } = await readJobWithVersion(db, principal, jobId)
-      for (const follower of waiting)
-        if (follower.principal.userId === principal.userId && follower.lacks(jobId, version))
-          follower.show('state', job, version)
+    const principals = new Map(waiting.map(({ principal }) => [identity(principal), principal]))
+    for (const [id, principal] of principals) {
+      const show = await readChange(jobId, principal)
+      for (const follower of waiting) if (identity(follower.principal) === id) show(follower)
+    }
+  }
+  /** What becomes of the followers of a job who are `principal`. An error concerns them alone; the next look tries again. */
+  const readChange = async (jobId: string, principal: Principal): Promise<(follower: Follower) => void> => {
+    try {
+      const { job, seq } = await readNumberedJob(db, principal, jobId)
+      return (follower) => {
+        if (follower.lacks(jobId, versionOf(seq))) follower.show('state', job, seq)
+      }
+    } catch (error) {
+      if (error instanceof ProblemError) return (follower) => follower.lose(jobId, error.message)
+      logger.warn({ event: 'ws.state_not_read', jobId, err: error })
+      return () => undefined
     }
   }
   const look = async () => {
@@ -111,18 +121,27 @@ export function createHub(context: {
     followJob: async (follower, jobId, after) => {
       follower.follow(jobId, after)
       try {
-        const { job, version } = await readJobWithVersion(db, follower.principal, jobId)
-        follower.show('snapshot', job, version)
+        const { job, seq } = await readNumberedJob(db, follower.principal, jobId)
+        follower.show('snapshot', job, seq)
       } catch (error) {
         follower.unfollow(jobId)
         throw error
       }
     },
     followAll: async (follower) => {
-      const page = await listJobsWithVersions(db, follower.principal, { limit: SNAPSHOT_JOBS })
-      follower.send({ type: 'snapshot', topic: 'jobs', jobs: page.items.map(({ job }) => job) })
-      for (const { job, version } of page.items) follower.saw(job.id, version)
-      follower.followAll(true)
+      follower.awaitList(true)
+      try {
+        const page = await listNumberedJobs(db, follower.principal, { limit: SNAPSHOT_JOBS })
+        follower.send({ type: 'snapshot', topic: 'jobs', jobs: page.items.map(({ job }) => job) })
+        for (const { job, seq } of page.items) follower.saw(job.id, seq)
+        follower.followAll(true)
+      } finally {
+        follower.awaitList(false)
+      }
+    },
+    review: (follower) => {
+      for (const jobId of follower.jobs.keys()) stale.add(jobId)
+      if (stale.size > 0) refresh()
     },
     close: async () => {
       closed = true
@@ -131,4 +150,9 @@ export function createHub(context: {
       await refreshing
     },
   }
+}
+
+/** What tells users and their scopes apart. */
+function identity(principal: Principal): string {
+  return JSON.stringify(principal)
 }

@@ -1,6 +1,6 @@
 import { isFinal } from '@aduana/contracts/job-states'
 import type { Job } from '@aduana/contracts/jobs'
-import { type ServerMessage, TICKS_PER_VERSION } from '@aduana/contracts/progress'
+import type { ServerMessage } from '@aduana/contracts/progress'
 
 /** What is known of a job that is being followed: its last state and the figures that moved since. */
 export interface JobView {
@@ -50,18 +50,13 @@ export function withPolled(view: JobView, job: Job): JobView {
 }
 
 function withState(view: JobView, job: Job, seq: number): JobView {
-  const [before, now] = [versionOf(view.seq), versionOf(seq)]
-  if (now < before) return view
-  return { ...forward(view, job), seq: Math.max(seq, view.seq) }
+  if (seq < view.seq) return view
+  return { ...forward(view, job), seq }
 }
 
-/** A stored state lags some seconds behind the live figures of its stage: progress does not go back for it. */
+/** An answer and a message may overtake each other, and an answer has no number: progress does not go back for either. */
 function forward(view: JobView, job: Job): JobView {
   const fresh = viewOf(job)
   if (isFinal(job.status) || job.stage !== view.stage || job.progress >= view.progress) return fresh
   return { ...view, job }
-}
-
-function versionOf(seq: number): number {
-  return Math.floor(seq / TICKS_PER_VERSION)
 }

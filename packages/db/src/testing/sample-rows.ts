@@ -150,6 +150,7 @@ export const SAMPLES: readonly SampleTable[] = [
       cancel_requested_at: AT,
       loaded_at: AT,
       progress: '33.33',
+      progress_tick: 7,
       message: 'Waiting',
       total_items: '10',
       processed_items: '5',

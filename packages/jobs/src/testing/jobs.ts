@@ -130,7 +130,7 @@ export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
 
 /** A run of a stage of a job, as the log would have it. */
 export function runOf(jobId: string, change: Partial<StageRun> = {}): StageRun {
-  return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, version: 0, ...change }
+  return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, ...change }
 }
 
 /** A logger that says nothing. */
