@@ -6,6 +6,8 @@ import { until } from '@aduana/testkit/until'
 import { describe, expect, test } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { HEADER, month, sample } from './production-file.ts'
+import { watchChannel } from './progress/channel.ts'
+import { type SocketWatch, watchSocket } from './progress/socket.ts'
 import { tags } from './testing/stories.ts'
 
 const WITHIN = 120_000
@@ -13,10 +15,18 @@ const PRODUCTION = { dataset: 'production' }
 
 async function withSystem(work: (system: TestSystem) => Promise<void>): Promise<void> {
   const system = await createTestSystem()
+  const channel = await watchChannel(system)
+  let client: SocketWatch | undefined
   try {
+    client = await watchSocket(system)
     await work(system)
     expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+    expect(await client.broken()).toEqual([])
+    expect(channel.broken()).toEqual([])
+    expect(channel.messages()).toBeGreaterThan(0)
   } finally {
+    channel.close()
+    await client?.close()
     await system.close()
   }
 }

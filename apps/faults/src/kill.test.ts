@@ -4,6 +4,7 @@ import { createTestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, expect, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
+import { watchChannel } from './progress/channel.ts'
 import { KILLS, MORE_KILLS, placeOf } from './testing/kills.ts'
 import { atPlace, inLanes, openLane } from './testing/lane.ts'
 import { STORIES, type StoryName } from './testing/stories.ts'
@@ -34,6 +35,7 @@ describe.concurrent('processes killed with SIGKILL one after the other', { timeo
     'at %s (%s) leave what a run without the kills leaves',
     async ([places, name], { expect }) => {
       const system = await createTestSystem()
+      const progress = await watchChannel(system)
       const story = STORIES[name](system)
       const lane = openLane(system, 'kill', story.start)
       try {
@@ -47,8 +49,10 @@ describe.concurrent('processes killed with SIGKILL one after the other', { timeo
             doomed = await lane.next(places[index + 1])
             await story.end(index + 1)
             expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+            expect(progress.broken()).toEqual([])
           })
       } finally {
+        progress.close()
         await system.close()
       }
     },

@@ -1,8 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { openFiles } from '@aduana/testkit/open-files'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { z } from 'zod'
 import { brokenGuarantees } from '../guarantees.ts'
+import { watchChannel } from '../progress/channel.ts'
+import { type SocketWatch, watchSocket } from '../progress/socket.ts'
 import { compareContents, readContents } from './compare.ts'
 import { applyFault, retryFailed } from './faults.ts'
 import type { PlannedImport } from './files.ts'
@@ -25,19 +28,23 @@ const SETTLE_MS = 240_000
 
 /**
  * Import the files of a plan while its faults happen, let everything settle, and see what is broken: the guarantees,
- * metrics that are not what plain SQL says, and whatever differs from what the same imports leave without faults, in the
+ * also in what a client was told meanwhile, files that workers hold open, metrics that are not what plain SQL says, and whatever differs from what the same imports leave without faults, in the
  * order in which they loaded.
  */
 export async function runPlan(plan: Plan): Promise<RunReport> {
   const began = performance.now()
   const system = await createTestSystem({ metrics: true })
   let fleet: Fleet | undefined
+  let client: SocketWatch | undefined
+  const channel = await watchChannel(system)
   try {
+    client = await watchSocket(system)
     fleet = await startFleet(system, plan.workers)
     const accepted = new Map<string, PlannedImport>()
     const faults = await underFaults(plan, system, fleet, accepted)
     const broken = await settle(system)
     if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
+    broken.push(...channel.broken(), ...(await client.broken()), ...(await filesLeftOpen(system, fleet)))
     await fleet.dismiss()
     broken.push(...(await brokenGuarantees(system.database.pool, system.store)))
     const jobs = await readJobs(system)
@@ -46,8 +53,25 @@ export async function runPlan(plan: Plan): Promise<RunReport> {
     const endings = count(jobs.map(({ status }) => status))
     return { seed: plan.seed, broken, endings, faults, seconds: (performance.now() - began) / 1000 }
   } finally {
+    channel.close()
+    await client?.close()
     await fleet?.dismiss()
     await system.close()
+  }
+}
+
+/** Files of the installation that workers hold open although all of their work has ended. */
+async function filesLeftOpen(system: TestSystem, fleet: Fleet): Promise<string[]> {
+  const left = async () => {
+    const open = await Promise.all(fleet.workers().map(({ pid }) => openFiles(system.dataDir, pid)))
+    return open.flat()
+  }
+  try {
+    await until(async () => (await left()).length === 0, { what: 'all files are closed' })
+    return []
+  } catch (error) {
+    if (!(error instanceof DeadlineError)) throw error
+    return (await left()).map((file) => `a worker holds ${file} open`)
   }
 }
 

@@ -1,0 +1,36 @@
+import { ProgressUpdate } from '@aduana/contracts/progress'
+import type { TestSystem } from '@aduana/testkit/system'
+import { openAccount } from './told.ts'
+
+/** Listens to the progress that the workers of an installation publish. */
+export interface ProgressWatch {
+  /** Returns every place where progress went backwards so far. */
+  broken(): string[]
+  /** Number of messages that have come. */
+  messages(): number
+  close(): void
+}
+
+/**
+ * Listens to the channel in Redis. Messages of different workers may overtake each other there, which is why they are
+ * numbered: in the order of their numbers the progress of a job never falls, and no number comes twice.
+ */
+export async function watchChannel(system: TestSystem): Promise<ProgressWatch> {
+  const { redis, prefix } = system.redis
+  const subscriber = redis.duplicate()
+  const updates: ProgressUpdate[] = []
+  subscriber.on('message', (_channel, text) => {
+    updates.push(ProgressUpdate.parse(JSON.parse(text)))
+  })
+  await subscriber.subscribe(`${prefix}:progress`)
+  return {
+    broken: () => {
+      const account = openAccount('Redis')
+      for (const { jobId, seq, progress } of updates.toSorted((one, other) => one.seq - other.seq))
+        account.news(jobId, { seq, progress })
+      return [...account.broken]
+    },
+    messages: () => updates.length,
+    close: () => subscriber.disconnect(),
+  }
+}
