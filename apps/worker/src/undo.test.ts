@@ -3,6 +3,7 @@ import { UndoResult } from '@aduana/contracts/undo'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { listJobs, readJob } from '@aduana/jobs/read'
 import { retryJob } from '@aduana/jobs/retry'
+import { openFiles } from '@aduana/testkit/open-files'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -307,4 +308,12 @@ test('an undo waits for the window, and can be cancelled while it does', async (
   expect(await state()).toBe(before)
   await cancelJob(system.database.db, system.admin, holder)
   expect(await undone(system, id)).toMatchObject({ status: 'COMPLETED' })
+})
+
+test('a worker that has taken imports back holds none of their files open', async () => {
+  for (const quantity of [1, 2]) await bring(production(['2024-12-01'], 2000, quantity))
+  const [last] = (await listJobs(system.database.db, system.admin, { limit: 1 })).items
+  expect(await undone(system, last?.id ?? '')).toMatchObject({ status: 'COMPLETED' })
+  const [worker] = system.processes()
+  await expect.poll(() => openFiles(system.dataDir, worker?.pid), { timeout: 10_000 }).toEqual([])
 })
