@@ -5,7 +5,7 @@ import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cancelJob } from './cancel.ts'
 import { completeJob, tryFailJob } from './finish.ts'
-import { beat } from './heartbeat.ts'
+import { beat, type Heartbeat } from './heartbeat.ts'
 import { beginStage, commitStage, stageOutput, tryCloseRun } from './stage-log.ts'
 import { type JobsDatabase, openJobsDatabase, runOf } from './testing/jobs.ts'
 
@@ -188,7 +188,7 @@ test('a job completes while its run gives a sign of life, without a deadlock', a
   const own = await run(jobId)
   const counts = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
   let completed: Promise<void> = Promise.resolve()
-  let alive: Promise<string> = Promise.resolve('')
+  let alive: Promise<Heartbeat> | undefined
   await holdingRow(database.pool, { table: 'jobs', id: jobId }, async () => {
     completed = inTransaction(database.db, async (tx) => {
       await completeJob(tx, { jobId, attempt: 1 }, counts, 'Done')
@@ -199,5 +199,5 @@ test('a job completes while its run gives a sign of life, without a deadlock', a
     await untilWaiting(database.pool, 2)
   })
   await completed
-  expect(await alive).toBe('overtaken')
+  expect(await alive).toEqual({ answer: 'overtaken' })
 })

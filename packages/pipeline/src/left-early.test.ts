@@ -9,11 +9,11 @@ import { openFiles } from '@aduana/testkit/open-files'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { collect } from './1-parse/collect.ts'
-import { storeRejects } from './3-quarantine/store-rejects.ts'
 import { copyToFile } from './4-load/copy-to-file.ts'
 import { copyImage, readHeader } from './4-load/undo/image.ts'
 import type { ImportFacts } from './import-facts.ts'
 import type { StageJob } from './stage.ts'
+import { storeRejects } from './store-rejects.ts'
 
 let database: TestDatabase
 let folder: string
@@ -103,14 +103,17 @@ describe('a file of rejects is closed', () => {
     }) as ImportFacts
 
   test.each([
-    ['as many as the dataset keeps were stored', reject, 0, undefined],
-    ['a line is no reject', '{', 10, SyntaxError],
-  ])('when %s', async (_what, first, cap, failure) => {
+    ['as many as the dataset keeps were stored', reject, 0, undefined, false],
+    ['as many as the dataset keeps were stored, and it is packed', reject, 0, undefined, true],
+    ['a line is no reject', '{', 10, SyntaxError, false],
+    ['a line of a packed one is no reject', '{', 10, SyntaxError, true],
+  ])('when %s', async (_what, first, cap, failure, packed) => {
     const path = join(folder, 'rejects.ndjson')
-    await writeFile(path, `${first}\n${`${reject}\n`.repeat(20_000)}`)
+    const content = `${first}\n${`${reject}\n`.repeat(20_000)}`
+    await writeFile(path, packed ? gzipSync(content, { level: 0 }) : content)
     const client = await database.pool.connect()
     try {
-      const storing = storeRejects(client, facts(cap), path, new AbortController().signal)
+      const storing = storeRejects(client, facts(cap), path, 10_000_000, new AbortController().signal)
       if (failure === undefined) expect(await storing).toBe(0)
       else await expect(storing).rejects.toThrow(failure)
       await allClosed()

@@ -139,28 +139,42 @@ describe('a file of a job', () => {
     )
   })
 
-  test('is closed when who downloads it goes away, or only asks for its head', async () => {
-    const job = await importFile()
-    const { key } = await api.db
-      .selectFrom('artifacts')
-      .select('key')
-      .where('job_id', '=', job.id)
-      .executeTakeFirstOrThrow()
-    const bytes = 32 * 1024 * 1024
-    await api.context.store.put(key, Readable.from([Buffer.alloc(bytes)]))
-    await api.db.updateTable('artifacts').set({ bytes }).where('job_id', '=', job.id).execute()
-    const folder = api.context.settings.ADUANA_DATA_DIR
-    const url = `/api/jobs/${job.id}/artifacts/original`
-    const leave = new AbortController()
-    const response = await owner.ask(url, { signal: leave.signal })
-    expect(response.status).toBe(200)
-    // It is larger than all buffers on the way: while nobody reads, it stays open.
-    expect(await openFiles(folder)).toHaveLength(1)
-    leave.abort()
-    await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
-    expect((await owner.ask(url, { method: 'HEAD' })).status).toBe(200)
-    await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
-  })
+  test.each([
+    ['as it was sent', (content: Buffer) => content, {}],
+    [
+      'packed',
+      (content: Buffer) => gzipSync(content, { level: 0 }),
+      { content_bytes: 32 * 1024 * 1024, content_sha256: 'a'.repeat(64) },
+    ],
+  ])(
+    'that is kept %s is closed when who downloads it goes away, or only asks for its head',
+    async (_how, pack, ofContent) => {
+      const job = await importFile()
+      const { key } = await api.db
+        .selectFrom('artifacts')
+        .select('key')
+        .where('job_id', '=', job.id)
+        .executeTakeFirstOrThrow()
+      const bytes = 32 * 1024 * 1024
+      const stored = await api.context.store.put(key, Readable.from([pack(Buffer.alloc(bytes))]))
+      await api.db
+        .updateTable('artifacts')
+        .set({ ...stored, ...ofContent })
+        .where('job_id', '=', job.id)
+        .execute()
+      const folder = api.context.settings.ADUANA_DATA_DIR
+      const url = `/api/jobs/${job.id}/artifacts/original`
+      const leave = new AbortController()
+      const response = await owner.ask(url, { signal: leave.signal })
+      expect(response.status).toBe(200)
+      // It is larger than all buffers on the way: while nobody reads, it stays open.
+      expect(await openFiles(folder)).toHaveLength(1)
+      leave.abort()
+      await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
+      expect((await owner.ask(url, { method: 'HEAD' })).status).toBe(200)
+      await expect.poll(() => openFiles(folder), { timeout: 10_000 }).toEqual([])
+    },
+  )
 
   test('that the store has lost is not found', async () => {
     const job = await importFile()

@@ -1,4 +1,4 @@
-import { pipeline, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import { Counts } from '@aduana/contracts/counts'
@@ -15,6 +15,7 @@ import {
   readJob,
 } from '@aduana/jobs/read'
 import { retryJob } from '@aduana/jobs/retry'
+import { piped } from '@aduana/runtime/piped'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -209,8 +210,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
 /** What a download gives, from its beginning. Leaving it early closes the stored file too. */
 async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
   const stored = await store.open(artifact.key)
-  // The reader of the content meets whatever ends it.
-  return artifact.packed ? pipeline(stored, createGunzip(), () => undefined) : stored
+  return artifact.packed ? piped(stored, createGunzip()) : stored
 }
 
 /** A Content-Disposition that offers a file under its name, whatever stands in it (RFC 6266). */
