@@ -16,7 +16,7 @@ export interface DimensionTable {
 export function createMembers(dimension: DimensionTable, codes: readonly string[], jobId: string): Statement {
   const [table, key] = [`"public".${quoteIdentifier(dimension.table)}`, quoteIdentifier(dimension.key)]
   return {
-    text: `insert into ${table} (${key}, "created_by_job") select code, $2::uuid from unnest($1::text[]) as code where not exists (select from ${table} d where d.${key} = code) order by code on conflict (${key}) do nothing`,
+    text: `insert into ${table} (${key}, "created_by_job") select wanted.code, $2::uuid from unnest($1::text[]) as wanted (code) where not exists (select from ${table} d where d.${key} = wanted.code) order by wanted.code on conflict (${key}) do nothing`,
     values: [codes, jobId],
   }
 }
