@@ -81,12 +81,19 @@ function sumTerm(cells: readonly Cell[]): Term {
   const whole = Math.max(...terms.map((part) => part.digits.whole)) + String(terms.length).length
   const type = whole + fraction > 38 ? 'double' : `decimal(38, ${fraction})`
   const bad = cells.map((cell) => `(${cell.text} is not null and ${cell.value} is null)`).join(' or ')
-  const sum = terms.map((part) => `coalesce(${part.sql}, 0)::${type}`).join(' + ')
+  const sum = added(terms.map((part) => `coalesce(${part.sql}, 0)::${type}`))
   return {
-    sql: `(case when ${bad} then null else (${sum})::${type} end)`,
+    sql: `(case when ${bad} then null else ${sum}::${type} end)`,
     kind: 'number',
     digits: { whole, fraction },
   }
+}
+
+/** SQL of a sum, as a tree of halves: in a row, every term would be nested one deeper, and DuckDB allows 1,000. */
+function added(terms: readonly string[]): string {
+  if (terms.length <= 2) return `(${terms.join(' + ')})`
+  const half = Math.ceil(terms.length / 2)
+  return `(${added(terms.slice(0, half))} + ${added(terms.slice(half))})`
 }
 
 /** Both numbers fit into one decimal type. */
