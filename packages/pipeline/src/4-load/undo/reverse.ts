@@ -13,7 +13,8 @@ import { refuseLater } from './request.ts'
 import { takeRowsBack } from './rows.ts'
 import type { Image, Reversal, Undoing } from './undoing.ts'
 
-const Writers = z.array(z.object({ import_no: z.int() }))
+// In a table of one's own the column may be a bigint, which arrives as text.
+const Writers = z.array(z.object({ import_no: z.coerce.number().int() }))
 
 /**
  * Take an import back; before it, newest first, all that stands on it, if that was asked for.
