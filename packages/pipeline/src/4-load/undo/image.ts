@@ -83,10 +83,13 @@ export async function readHeader(path: string): Promise<string[]> {
   let text = ''
   for await (const part of content.setEncoding('utf8')) {
     text += part
-    if (text.includes('\n')) break
+    if (HEADER.test(text)) break
   }
-  const line = text.slice(0, text.indexOf('\n'))
-  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)].map(
+  const [line = ''] = HEADER.exec(text) ?? []
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",\n]*))/g)].map(
     ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
   )
 }
+
+/** The first line; a name within quotes may hold line breaks. */
+const HEADER = /^(?:"(?:[^"]|"")*"|[^"\n])+(?=\n)/
