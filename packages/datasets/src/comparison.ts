@@ -1,4 +1,9 @@
-import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type {
+  Column,
+  DatasetDefinition,
+  DecimalColumn,
+  IntegerColumn,
+} from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
 import type { CatalogueTable } from './catalogue.ts'
 import type { Coverage } from './coverage.ts'
@@ -9,6 +14,7 @@ import { dayOf } from './rules/record.ts'
 import { valueType } from './rules/values.ts'
 import type { NamedStatement } from './statement.ts'
 import { keyColumns, summedColumns } from './stored-rows.ts'
+import { exactSum, sumOfColumn } from './sums.ts'
 import { targetColumns } from './target.ts'
 
 /** What a comparison answers in `days`: one row for each day and scope, figures as text. */
@@ -80,9 +86,6 @@ export function compareReplaced(
     `select scope, day, whole, key, (hash(key) % ${parts})::integer as part, ${n}::tinyint as n, ${o}::tinyint as o from (select ${scope} as scope, ${day} as day, ${digestOf(columns)} as whole, ${key} as key from ${rows})`
   const fresh = `(select ${newValues(columns)} from read_parquet(${lit(input.clean)}) p)`
   const stored = `(select ${names} from ${storedRows(columns, input.stored)})`
-  const plus = summedColumns(definition).map(
-    ({ name }) => `coalesce(sum(p.${quoteIdentifier(name)}), 0)::varchar`,
-  )
   return [
     run(
       'digests',
@@ -98,7 +101,7 @@ export function compareReplaced(
       'days',
       'select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, sum(removed)::varchar as removed, sum(delta)::varchar as delta from changes group by 1, 2',
     ),
-    ask('sums', `select [${plus.join(', ')}]::varchar[] as plus from read_parquet(${lit(input.clean)}) p`),
+    sumsOfClean(definition, input.clean),
   ]
 }
 
@@ -117,6 +120,19 @@ function comparePart(digests: string, part: number, keyed: boolean): NamedStatem
         union all select former.scope, former.day, 0, 0, 0, -rows, 0, 0 from pairs) group by 1, 2`,
     ),
   ]
+}
+
+/** DuckDB: `{plus}`, the sums of a clean file as texts in the order of `summedColumns`; its name is `sums`. */
+export function sumsOfClean(definition: DatasetDefinition, clean: string): NamedStatement {
+  const sums = summedColumns(definition).map((column) =>
+    sumOfColumn(`p.${quoteIdentifier(column.name)}`, column),
+  )
+  return ask('sums', `select ${listOf(sums)} as plus from read_parquet(${lit(clean)}) p`)
+}
+
+/** Without any sum this must be one row as well; `count` makes it one. */
+function listOf(sums: readonly string[]): string {
+  return sums.length === 0 ? 'if(count(*) >= 0, []::varchar[], null)' : `[${sums.join(', ')}]::varchar[]`
 }
 
 /**
@@ -156,10 +172,10 @@ export function compareUpserted(
     .map((key) => `o.${key} = n.${key}`)
   const place = (of: string, prefix: string) =>
     `${scopeOf(definition, columns, of)} as ${prefix}scope, ${dayAs(definition, columns, of)} as ${prefix}day`
-  const sums = summedColumns(definition).map(({ name }) => asOf(columns, name))
-  const values = sums.map((name) => `, n.${name} as new_${name}, o.${name} as old_${name}`)
+  const summed = columns.filter(({ column }) => isNumber(column))
+  const values = summed.map(({ as }) => `, n.${as} as new_${as}, o.${as} as old_${as}`)
   const total = (side: string, states: string) =>
-    `[${sums.map((name) => `coalesce(sum(${side}_${name}) filter (state in (${states})), 0)::varchar`).join(', ')}]::varchar[]`
+    listOf(summed.map(({ as, type }) => exactSum(`${side}_${as}`, type, `state in (${states})`)))
   return [
     run(
       'stored',
@@ -222,11 +238,20 @@ function comparedColumns(
 
 /** The type in which 1.50 and 1.500 are one number: that of the table. */
 function storedType(column: Column, type: string | undefined): string {
-  if (column.type !== 'integer' && column.type !== 'decimal') return valueType(column)
+  if (!isNumber(column)) return valueType(column)
   if (type !== undefined && /^(small|big)?int(eger)?$/.test(type)) return 'BIGINT'
   const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type ?? '') ?? []
   if (Number(precision) <= 38) return `DECIMAL(${precision},${scale})`
-  return `DECIMAL(38,${Math.max(10, column.type === 'decimal' ? column.scale : 0)})`
+  // With room for all digits before the mark; what others wrote behind it may have more.
+  const [whole, fraction] =
+    column.type === 'decimal' ? [column.precision - column.scale, column.scale] : [DIGITS_OF_BIGINT, 0]
+  return `DECIMAL(38,${Math.min(38 - whole, Math.max(10, fraction))})`
+}
+
+const DIGITS_OF_BIGINT = 19
+
+function isNumber(column: Column): column is IntegerColumn | DecimalColumn {
+  return column.type === 'integer' || column.type === 'decimal'
 }
 
 function newValues(columns: readonly Compared[]): string {
@@ -235,9 +260,13 @@ function newValues(columns: readonly Compared[]): string {
     .join(', ')
 }
 
+/** Begins each line, so that no line is empty: one of a single NULL would be passed over. */
+const ROW = '_row'
+
 /** A file of PostgreSQL's COPY as rows. Its dialect is known, so nothing is guessed; the caller compares the count. */
 function storedRows(columns: readonly Compared[], path: string, more: readonly string[] = []): string {
   const types = [
+    `${lit(ROW)}: 'TINYINT'`,
     ...columns.map(({ as, type }) => `${as}: ${lit(type)}`),
     ...more.map((name) => `${name}: 'VARCHAR'`),
   ]

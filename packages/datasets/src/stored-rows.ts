@@ -54,14 +54,14 @@ export function storedFigures(
 
 /**
  * PostgreSQL: `COPY … TO STDOUT` of the touched rows that `coverage` includes, with codes in place of surrogate ids, for
- * `compareReplaced`.
+ * `compareReplaced`; a 1 begins each.
  */
 export function copyStored(
   definition: DatasetDefinition,
   touched: readonly TouchedDays[],
   coverage: Coverage,
 ): string {
-  const values = fileColumns(definition).map((column) => storedValue(column))
+  const values = ['1', ...fileColumns(definition).map(storedValue)]
   return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
 }
 
@@ -89,19 +89,19 @@ export function createKeys(definition: DatasetDefinition): { create: string; cop
   }
 }
 
-/** DuckDB: writes the keys of a clean file for `createKeys`. */
+/** DuckDB: writes the keys of a clean file for `createKeys`. Quoted, because `\.` alone would end the input. */
 export function keysFile(definition: DatasetDefinition, clean: string, output: string): NamedStatement {
   const names = keyColumns(definition).map(({ name }) => quoteIdentifier(name))
   return {
     name: 'keys',
-    sql: `copy (select ${names.join(', ')} from read_parquet(${lit(clean)})) to ${lit(output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '')`,
+    sql: `copy (select ${names.join(', ')} from read_parquet(${lit(clean)})) to ${lit(output)} (format csv, header false, delimiter ',', quote '"', escape '"', nullstr '', force_quote *)`,
     as: 'none',
   }
 }
 
-/** PostgreSQL: `COPY … TO STDOUT` of the rows that have one of the keys, with their hashes, for `compareUpserted`. */
+/** PostgreSQL: `COPY … TO STDOUT` of the rows that have one of the keys, with their hashes, for `compareUpserted`; a 1 begins each. */
 export function copyStoredByKey(definition: DatasetDefinition): string {
-  const values = [...fileColumns(definition).map(storedValue), 't."row_hash"']
+  const values = ['1', ...fileColumns(definition).map(storedValue), 't."row_hash"']
   const same = keyColumns(definition).map(
     (column) => `${storedValue(column)} = k.${quoteIdentifier(column.name)}`,
   )

@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { Day } from '@aduana/contracts/dates'
 import { readCatalogue } from '@aduana/datasets/catalogue'
-import { compareReplaced, compareUpserted } from '@aduana/datasets/comparison'
-import { lit, quoteIdentifier } from '@aduana/datasets/literals'
+import { compareReplaced, compareUpserted, sumsOfClean } from '@aduana/datasets/comparison'
 import type { NamedStatement } from '@aduana/datasets/statement'
 import {
   copyStored,
@@ -116,11 +115,7 @@ async function onlyNew(
   job: StageJob,
   { clean, validated }: { clean: string; validated: ValidateOutput },
 ): Promise<Pick<Comparison, 'days' | 'plus'>> {
-  const sums = summedColumns(job.facts.definition).map(
-    ({ name }) => `coalesce(sum(p.${quoteIdentifier(name)}), 0)::varchar`,
-  )
-  const sql = `select [${sums.join(', ')}]::varchar[] as plus from read_parquet(${lit(clean)}) p`
-  const found = await ask(job, [{ name: 'sums', sql, as: 'rows' }])
+  const found = await ask(job, [sumsOfClean(job.facts.definition, clean)])
   const days =
     job.facts.definition.windowColumn === undefined
       ? [{ scope: '', day: null, rows: validated.clean }]

@@ -1,0 +1,30 @@
+import type { Column } from '@aduana/contracts/dataset-definition'
+import { valueType } from './rules/values.ts'
+
+/** A sum of 10,000,000,000 numbers has so many digits more than each of them. */
+const MORE_DIGITS = 10
+const MOST_DIGITS = 38
+
+/**
+ * DuckDB: an exact sum as text, of any number of values of a decimal or integer type; `filter` is a condition. A sum of
+ * decimals of nearly 38 digits does not fit into a decimal and is made of whole numbers without bounds.
+ */
+export function exactSum(value: string, type: string, filter?: string): string {
+  const only = filter === undefined ? '' : ` filter (${filter})`
+  const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? []
+  if (scale === undefined || Number(precision) + MORE_DIGITS <= MOST_DIGITS)
+    return `coalesce(sum(${value})${only}, 0)::varchar`
+  const digits = `coalesce(sum(replace(${value}::varchar, '.', '')::bignum)${only}, 0::bignum)::varchar`
+  return scale === '0' ? digits : `list_transform([${digits}], lambda digits: ${pointed('digits', scale)})[1]`
+}
+
+/** The sum of the values that a column of a clean file holds. */
+export function sumOfColumn(value: string, column: Column): string {
+  return exactSum(value, valueType(column))
+}
+
+/** A whole number as text with a decimal mark in front of its last digits. */
+function pointed(text: string, scale: string): string {
+  const padded = `lpad(ltrim(${text}, '-'), greatest(length(ltrim(${text}, '-')), ${scale} + 1)::int, '0')`
+  return `case when starts_with(${text}, '-') then '-' else '' end || left(${padded}, -${scale}) || '.' || right(${padded}, ${scale})`
+}
