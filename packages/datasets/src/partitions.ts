@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
 import { lit, quoteIdentifier } from './literals.ts'
-import { targetTable } from './target.ts'
+import { quotedList, targetTable } from './target.ts'
 
 /** One monthly partition: its table, and its half-open range of days. */
 export interface Partition {
@@ -30,9 +30,35 @@ export function lockPartitions(definition: DatasetDefinition): string {
   return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`
 }
 
-/** Rows `{name}`: the partitions that the target has. */
+/** A partition that the target has, of whoever's making. A bound is null where there is none. */
+export interface ExistingPartition {
+  name: string
+  from: Day | null
+  to: Day | null
+  /** It is not parted itself. */
+  plain: boolean
+}
+
+/** Rows `ExistingPartition`: the partitions that the target has; one for the rows of no other has no bounds. */
 export function listPartitions(definition: DatasetDefinition): string {
-  return `select child.relname::text as name from pg_catalog.pg_inherits join pg_catalog.pg_class child on child.oid = inhrelid where inhparent = ${lit(targetTable(definition))}::regclass order by 1`
+  const bound = (word: string) =>
+    `to_char((regexp_match(pg_get_expr(child.relpartbound, child.oid), '${word} \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') as "${word.toLowerCase()}"`
+  return `select child.relname::text as name, child.relkind = 'r' as plain, ${bound('FROM')}, ${bound('TO')} from pg_catalog.pg_inherits join pg_catalog.pg_class child on child.oid = inhrelid where inhparent = ${lit(targetTable(definition))}::regclass order by 1`
+}
+
+/** The partitions that hold rows of a month: none, its own, or such as somebody has made otherwise. */
+export function partitionsOver(
+  partition: Partition,
+  existing: readonly ExistingPartition[],
+): ExistingPartition[] {
+  return existing.filter(
+    ({ from, to }) => (from === null || from < partition.to) && (to === null || to > partition.from),
+  )
+}
+
+/** Whether a partition is that of a month as this program makes it. */
+export function isMonth(found: ExistingPartition | undefined, { name, from, to }: Partition): boolean {
+  return found?.name === name && found.from === from && found.to === to && found.plain
 }
 
 /**
@@ -81,14 +107,21 @@ export function attachFresh(definition: DatasetDefinition, name: string, partiti
   ]
 }
 
-/** Indexes are named after the table that they were built on; they take the name of the partition with it. */
+/**
+ * Indexes are named after the table that they were built on; they take the name of the partition with it, if there is
+ * room: names are cut at 63 bytes, and two that are cut may be one.
+ */
 function renameIndexes(definition: DatasetDefinition, name: string, partition: Partition): string {
   const [schema, table] = [lit(definition.table.schema), lit(besideTarget(definition, partition.name))]
   return `do $$ declare found record; begin
     for found in select c.relname as old, left(replace(c.relname, ${lit(name)}, ${lit(partition.name)}), 63) as new
       from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
       where i.indrelid = ${table}::regclass and c.relname like ${lit(`${name}%`)}
-    loop execute format('alter index %I.%I rename to %I', ${schema}, found.old, found.new); end loop; end $$`
+    loop
+      if to_regclass(format('%I.%I', ${schema}, found.new)) is null then
+        execute format('alter index %I.%I rename to %I', ${schema}, found.old, found.new);
+      end if;
+    end loop; end $$`
 }
 
 /** The statements that take a partition away with all its rows. They lock the whole target, so nothing slow may follow. */
@@ -97,10 +130,17 @@ export function dropPartition(definition: DatasetDefinition, partition: Partitio
   return [`alter table ${targetTable(definition)} detach partition ${table}`, `drop table ${table}`]
 }
 
-/** The statements that put the rows of a fresh table into the target one by one, and drop it. */
-export function pourFresh(definition: DatasetDefinition, name: string): string[] {
+/**
+ * The statements that put the rows of a fresh table into the target one by one, and drop it. `columns` as `listColumns`
+ * tells.
+ */
+export function pourFresh(definition: DatasetDefinition, name: string, columns: readonly string[]): string[] {
   const fresh = besideTarget(definition, name)
-  return [`insert into ${targetTable(definition)} select * from ${fresh}`, `drop table ${fresh}`]
+  const list = quotedList(columns)
+  return [
+    `insert into ${targetTable(definition)} (${list}) select ${list} from ${fresh}`,
+    `drop table ${fresh}`,
+  ]
 }
 
 function partitionedBy(definition: DatasetDefinition): string {

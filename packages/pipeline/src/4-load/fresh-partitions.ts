@@ -7,14 +7,17 @@ import {
   buildIndex,
   createFresh,
   dropPartition,
+  type ExistingPartition,
+  isMonth,
   listIndexes,
   listPartitions,
   lockPartitions,
   type Partition,
   partitionsFor,
+  partitionsOver,
   pourFresh,
 } from '@aduana/datasets/partitions'
-import { deleteRows, targetTable } from '@aduana/datasets/target'
+import { deleteRows, listColumns, targetTable } from '@aduana/datasets/target'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
@@ -35,7 +38,7 @@ export interface FreshPartition {
   partition: Partition
   /** Name of the table, of this run alone, until it becomes the partition. */
   name: string
-  /** Accepted rows of the month. */
+  /** Rows that are written into the table: those of the month, none of an upsert, which merges them afterwards. */
   rows: number
   /** The days whose old rows go. */
   days: readonly Day[]
@@ -47,6 +50,10 @@ export interface FreshPartition {
 const EXCHANGE_FROM_ROWS = 50_000
 
 const Names = z.array(z.object({ name: z.string() }))
+const Bound = z.string().nullable()
+const Partitions = z.array(
+  z.object({ name: z.string(), from: Bound, to: Bound, plain: z.boolean() }),
+) satisfies z.ZodType<ExistingPartition[]>
 const Indexes = z.array(
   z.object({ definition: z.string(), is_constraint: z.boolean(), is_unique: z.boolean() }),
 )
@@ -59,9 +66,9 @@ export async function planFreshPartitions(
   replaced: readonly ScopeDays[],
 ): Promise<FreshPartition[]> {
   const { definition, importNo, mode } = job.facts
-  if (!definition.partitioned || mode === 'upsert') return []
+  if (!definition.partitioned) return []
   const { pool } = job.context
-  const existing = await partitionNames(pool, definition)
+  const existing = await readPartitions(pool, definition)
   const goes = replaced.flatMap(({ days }) => days)
   const fresh: FreshPartition[] = []
   for (const partition of partitionsFor(
@@ -69,10 +76,15 @@ export async function planFreshPartitions(
     validated.days.map(({ day }) => day),
   )) {
     const inMonth = (day: Day) => day >= partition.from && day < partition.to
-    const rows = validated.days.reduce((sum, entry) => sum + (inMonth(entry.day) ? entry.rows : 0), 0)
+    const rows =
+      mode === 'upsert'
+        ? 0
+        : validated.days.reduce((sum, entry) => sum + (inMonth(entry.day) ? entry.rows : 0), 0)
     const days = goes.filter(inMonth)
-    const replaces = existing.has(partition.name)
+    const [present] = partitionsOver(partition, existing)
+    const replaces = present !== undefined
     if (replaces) {
+      if (!isMonth(present, partition)) continue
       if (mode !== 'replace-window' || rows < EXCHANGE_FROM_ROWS) continue
       if (definition.replaceScope !== undefined || !coversAll(definition, job.facts)) continue
       if ((await survivors(pool, definition, partition, days)).survivors > 0) continue
@@ -137,7 +149,8 @@ async function fill(
       if (!alone) await client.query('set local max_parallel_maintenance_workers = 0')
       await client.query(createFresh(definition, month.name, month.partition))
       const part = { rows: month.rows, days: month.partition }
-      await copyRows(job, client, source, part, meter, besideTarget(definition, month.name))
+      if (month.rows > 0)
+        await copyRows(job, client, source, part, meter, besideTarget(definition, month.name))
       const copied = performance.now()
       const indexes = Indexes.parse((await client.query(listIndexes(definition))).rows)
       for (const index of indexes) await client.query(buildIndex(definition, month.name, index))
@@ -171,12 +184,10 @@ export async function settleFreshPartition(
   const { definition } = job.facts
   await client.query(lockPartitions(definition))
   if (fresh.replaces) return exchange(client, definition, fresh)
-  const exists = (await partitionNames(client, definition)).has(fresh.partition.name)
+  const exists = partitionsOver(fresh.partition, await readPartitions(client, definition)).length > 0
   // Another load has made the month in the meantime: the rows join its.
-  await run(
-    client,
-    exists ? pourFresh(definition, fresh.name) : attachFresh(definition, fresh.name, fresh.partition),
-  )
+  if (exists) await pour(client, definition, fresh)
+  else await run(client, attachFresh(definition, fresh.name, fresh.partition))
   return 0
 }
 
@@ -209,8 +220,24 @@ async function exchange(
   }
   await client.query('rollback to savepoint exchange')
   const removed = await client.query(deleteRows(definition, { days: fresh.days }))
-  await run(client, pourFresh(definition, fresh.name))
+  await pour(client, definition, fresh)
   return removed.rowCount ?? 0
+}
+
+async function pour(
+  client: pg.PoolClient,
+  definition: DatasetDefinition,
+  { name }: FreshPartition,
+): Promise<void> {
+  const columns = Names.parse((await client.query(listColumns(definition))).rows)
+  await run(
+    client,
+    pourFresh(
+      definition,
+      name,
+      columns.map((column) => column.name),
+    ),
+  )
 }
 
 async function survivors(
@@ -229,12 +256,11 @@ async function survivors(
   return Survivors.parse(found.rows)[0]
 }
 
-async function partitionNames(
+async function readPartitions(
   client: pg.Pool | pg.PoolClient,
   definition: DatasetDefinition,
-): Promise<Set<string>> {
-  const listed = await client.query(listPartitions(definition))
-  return new Set(Names.parse(listed.rows).map(({ name }) => name))
+): Promise<ExistingPartition[]> {
+  return Partitions.parse((await client.query(listPartitions(definition))).rows)
 }
 
 async function run(client: pg.PoolClient, statements: readonly string[]): Promise<void> {
