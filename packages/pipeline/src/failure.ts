@@ -13,6 +13,12 @@ export interface ReadFailure {
   transient: boolean
 }
 
+/**
+ * SQLSTATE codes by which a table refuses rows: data exceptions, violated constraints, limits of PostgreSQL (a row or an
+ * index entry that is too long), what a trigger raises, and partitions that stand in each other's way.
+ */
+const REFUSED_BY_TABLE = /^(2[23]...|54...|P0...|42P07|42P17)$/
+
 /** What an unexpected error means for the job. One place decides what is tried again. */
 export function readFailure(error: unknown, stage: StageName): ReadFailure {
   const message = error instanceof Error ? error.message : String(error)
@@ -28,7 +34,7 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
   if (error instanceof StoreError) return { transient: true, failure: { code: 'internal', detail: message } }
   const constraint = violatedConstraint(error)
   const state = errorCode(error)
-  if (stage === 'load' && (constraint !== undefined || /^2[23]...$/.test(state ?? '')))
+  if (stage === 'load' && (constraint !== undefined || REFUSED_BY_TABLE.test(state ?? '')))
     return {
       transient: false,
       failure: {

@@ -58,6 +58,8 @@ async function backendPid(tx: Tx): Promise<number> {
  */
 export async function passNoReturn(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
   const { run } = job
+  // A constraint that is checked at the commit would otherwise break it: what the table refuses is told before.
+  await sql`set constraints all immediate`.execute(tx)
   const version = await tryChangeJob(
     tx,
     { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },

@@ -5,6 +5,7 @@ import { createStageTable, foreignKeys, mergeStage, placesBefore, stageTable } f
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
+import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
 import { TryAgainError } from '../try-again.ts'
 import { type BeforeImage, imageOfChanged } from './before-image.ts'
@@ -50,7 +51,10 @@ export async function writeRows(
       : await insert(job, client, publishing)
   const { meter } = publishing
   if (meter.copied !== meter.total)
-    throw new Error(`${meter.total} rows were accepted, but ${meter.copied} arrived in the table`)
+    throw new RefusedError({
+      code: 'constraint_violated',
+      detail: `${meter.total} rows were accepted, but ${meter.copied} arrived in the table. Nothing was changed. If the table has triggers that keep rows out, no file with such rows can be loaded into it.`,
+    })
   const gone = written.removed + written.updated
   if (gone !== written.image.rows)
     throw new TryAgainError(`${written.image.rows} rows were kept as they were, but ${gone} were replaced`)
@@ -121,9 +125,10 @@ function isFresh(day: Day, fresh: readonly FreshPartition[]): boolean {
 async function upsert(
   job: StageJob,
   client: pg.PoolClient,
-  { source, validated, meter }: Publishing,
+  { source, validated, meter, fresh }: Publishing,
 ): Promise<Written> {
   const { definition } = job.facts
+  for (const month of fresh) await settleFreshPartition(job, client, month)
   await client.query(createStageTable(definition))
   await copyRows(job, client, source, { rows: validated.clean }, meter, stageTable(definition))
   await refuseForeignKeys(job, client)
