@@ -2,7 +2,7 @@ import type { Column, DecimalColumn, IntegerColumn, TextColumn } from '@aduana/c
 import { nextDay } from '@aduana/contracts/dates'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
 import { lit, literals, plainNumber } from '../literals.ts'
-import { decimalShape, fullMatch, INTEGER_SHAPE, tooPreciseShape, valueType } from './values.ts'
+import { decimalShape, fullMatch, INTEGER_SHAPE, isOneOf, tooPreciseShape, valueType } from './values.ts'
 
 export type RuleCode = (typeof RULE_CODES)[number]
 
@@ -105,7 +105,7 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
     })
   if (column.enum)
     rules.push({
-      holds: `${value} in (${allowedTexts(column.enum)})`,
+      holds: allowedText(value, column.enum),
       code: 'not_allowed',
       message: says(cell, `is not one of ${some(column.enum)}`),
     })
@@ -124,8 +124,8 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
 }
 
 /** A long list is scanned as a table: a list of literals costs its whole length for every row. */
-function allowedTexts(list: readonly string[]): string {
-  return list.length <= 12 ? literals(list) : `select unnest([${literals(list)}])`
+function allowedText(value: string, list: readonly string[]): string {
+  return list.length <= 40 ? isOneOf(value, list) : `${value} in (select unnest([${literals(list)}]))`
 }
 
 const INTEGER_BOUNDS = {

@@ -37,8 +37,16 @@ export function typedValue(column: Column, text: string): string {
     case 'timestamp':
       return timestampValue(column, text)
     case 'boolean':
-      return `case when lower(${text}) in (${words(column.trueWords)}) then true when lower(${text}) in (${words(column.falseWords)}) then false end`
+      return `case when ${isOneOf(`lower(${text})`, words(column.trueWords))} then true when ${isOneOf(`lower(${text})`, words(column.falseWords))} then false end`
   }
+}
+
+/**
+ * A boolean SQL expression: the text is one of a few, NULL for NULL. DuckDB makes a join of `in` with more than a few
+ * literals, and a join for each of hundreds of columns takes memory and time by their square.
+ */
+export function isOneOf(text: string, list: readonly string[]): string {
+  return `list_contains([${literals(list)}]::varchar[], ${text})`
 }
 
 export const INTEGER_SHAPE = String.raw`[+-]?\d+`
@@ -109,6 +117,6 @@ function timestampBranches(column: TimestampColumn, text: string, format: Timest
   ]
 }
 
-function words(list: readonly string[]): string {
-  return literals(list.map((word) => word.trim().toLowerCase()))
+function words(list: readonly string[]): string[] {
+  return list.map((word) => word.trim().toLowerCase())
 }
