@@ -10,6 +10,10 @@ const CatalogueColumn = z.object({
   filled: z.boolean(),
   /** Nobody can set it: generated always. */
   generated: z.boolean(),
+  /** Its values come from a sequence of its own (`generated … as identity`). */
+  identity: z.boolean(),
+  /** Texts that differ in their bytes may be equal to it: its collation is not deterministic. */
+  looselyCompared: z.boolean(),
 })
 export type CatalogueColumn = z.infer<typeof CatalogueColumn>
 
@@ -21,11 +25,25 @@ export const CatalogueTable = z.object({
   isPart: z.boolean(),
   /** The program's role may read and write it. */
   writable: z.boolean(),
+  readable: z.boolean(),
+  insertable: z.boolean(),
+  /** The program's role owns it and may make tables beside it, which partitions need. */
+  owned: z.boolean(),
+  /** Other tables inherit from it, without being its partitions. */
+  inherited: z.boolean(),
+  /** Policies hide rows from the program's role. */
+  rowSecurity: z.boolean(),
+  /** It has rules (`create rule`), which rewrite statements. */
+  rewritten: z.boolean(),
+  /** Triggers of somebody that act on each row. */
+  rowTriggers: z.array(z.string()),
   /** Columns of the range partition key; null for a table that is not partitioned by range. */
   partitionKey: z.array(z.string()).nullable(),
   columns: z.array(CatalogueColumn),
   /** Column sets of unique constraints and indexes that hold for every row. */
   uniques: z.array(z.array(z.string())),
+  /** B-tree indexes over columns, with all that an entry holds. */
+  indexes: z.array(z.object({ name: z.string(), columns: z.array(z.string()) })),
 })
 export type CatalogueTable = z.infer<typeof CatalogueTable>
 
@@ -39,12 +57,22 @@ select n.nspname as schema, c.relname as name,
   exists (select from pg_inherits i where i.inhrelid = c.oid) as "isPart",
   has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') and has_table_privilege(c.oid, 'INSERT')
     and has_table_privilege(c.oid, 'UPDATE') and has_table_privilege(c.oid, 'DELETE') as writable,
+  has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT') as readable,
+  has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'INSERT') as insertable,
+  has_schema_privilege(n.oid, 'CREATE') and pg_has_role(c.relowner, 'USAGE') as owned,
+  c.relkind = 'r' and exists (select from pg_inherits i where i.inhparent = c.oid) as inherited,
+  row_security_active(c.oid) as "rowSecurity",
+  exists (select from pg_rewrite r where r.ev_class = c.oid) as rewritten,
+  (select coalesce(json_agg(t.tgname order by t.tgname), '[]') from pg_trigger t
+    where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled <> 'D' and t.tgtype & 1 = 1) as "rowTriggers",
   (select array_agg(a.attname::text order by k.place)
      from pg_partitioned_table p, unnest(p.partattrs::int2[]) with ordinality as k(attnum, place), pg_attribute a
     where p.partrelid = c.oid and p.partstrat = 'r' and a.attrelid = c.oid and a.attnum = k.attnum) as "partitionKey",
   (select coalesce(json_agg(json_build_object(
             'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'required', a.attnotnull,
-            'filled', a.atthasdef or a.attidentity <> '', 'generated', a.attgenerated <> '' or a.attidentity = 'a')
+            'filled', a.atthasdef or a.attidentity <> '', 'generated', a.attgenerated <> '' or a.attidentity = 'a',
+            'identity', a.attidentity <> '',
+            'looselyCompared', coalesce((select not l.collisdeterministic from pg_collation l where l.oid = a.attcollation), false))
           order by a.attnum), '[]')
      from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
   (select coalesce(json_agg(keys.names), '[]')
@@ -53,7 +81,13 @@ select n.nspname as schema, c.relname as name,
                      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
                     where k.place <= i.indnkeyatts) as names
              from pg_index i
-            where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null) keys) as uniques
+            where i.indrelid = c.oid and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null) keys) as uniques,
+  (select coalesce(json_agg(json_build_object('name', x.relname, 'columns',
+            (select json_agg(a.attname order by k.place)
+               from unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
+               join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum)) order by x.relname), '[]')
+     from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+    where i.indrelid = c.oid and m.amname = 'btree' and i.indexprs is null) as indexes
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p') and (n.nspname, c.relname) in (select * from unnest($1::text[], $2::text[]))`
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readCatalogue } from './catalogue.ts'
 import { changeProblems } from './change.ts'
 import { readDefinitionOf } from './definition-input.ts'
-import { patternProblems } from './patterns.ts'
+import { engineProblems } from './engine-problems.ts'
 import { placementOf } from './placement.ts'
 import { metricResults } from './shipped/metric-results.ts'
 import { orders } from './shipped/orders.ts'
@@ -178,11 +178,11 @@ test('patterns are tried in the engine, unless they are in use already', async (
     { name: 'ahead', type: 'text', pattern: '(?=a)b' },
     { name: 'open', type: 'text', pattern: '(' },
   ])
-  expect(await patternProblems(definition, undefined)).toMatchObject([
+  expect(await engineProblems(definition, undefined, [])).toMatchObject([
     { path: 'columns[1].pattern', code: 'pattern' },
     { path: 'columns[2].pattern', code: 'pattern' },
   ])
-  expect(await patternProblems(definition, definition)).toEqual([])
+  expect(await engineProblems(definition, definition, [])).toEqual([])
 })
 
 test('rows belong elsewhere by another day column, time zone or scope, and by nothing else', () => {

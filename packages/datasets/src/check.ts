@@ -2,15 +2,10 @@ import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-defini
 import { normaliseName } from '@aduana/engine/dialect'
 import { fileColumns } from './header.ts'
 import { digitsOf, lit } from './literals.ts'
+import { at, type PlacedProblem } from './placed-problems.ts'
+import { roleProblems, targetProblems } from './roles.ts'
 import { crossCheck } from './rules/conditions.ts'
 import { cellsOf } from './rules/record.ts'
-import { targetColumns } from './target.ts'
-
-/** What is wrong, in a sentence, and with which part of a definition: `columns[2]`. */
-export interface PlacedProblem {
-  path: string
-  message: string
-}
 
 /**
  * What a well-formed definition gets wrong, in sentences; empty when nothing. Patterns are not tried here: run
@@ -24,27 +19,16 @@ export function checkDefinition(definition: DatasetDefinition): string[] {
 export function definitionProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
     ...definition.columns.flatMap((column, index) =>
-      columnProblems(column).map((problem) => ({
+      [...columnProblems(column), ...dayProblems(column, definition)].map((problem) => ({
         path: `columns[${index}]`,
         message: `column "${column.name}" ${problem}`,
       })),
     ),
     ...at('columns', headerProblems(definition)),
     ...roleProblems(definition),
-    ...at('columns', targetProblems(definition)),
+    ...targetProblems(definition),
     ...ruleProblems(definition),
   ]
-}
-
-/** Problems of one part. */
-export function at(path: string, messages: readonly string[]): PlacedProblem[] {
-  return messages.map((message) => ({ path, message }))
-}
-
-/** The path of a column by its name. */
-export function columnPath(definition: DatasetDefinition, name: string | undefined): string {
-  const index = definition.columns.findIndex((column) => column.name === name)
-  return index < 0 ? 'columns' : `columns[${index}]`
 }
 
 /** Statements that fail when DuckDB refuses a pattern of the definition, with the column of each. */
@@ -103,6 +87,26 @@ function columnProblems(column: Column): string[] {
   }
 }
 
+/** The days that can be written, counted and stood beside each other everywhere on the way. */
+function dayProblems(column: Column, { windowColumn }: DatasetDefinition): string[] {
+  if (column.type !== 'date' && column.type !== 'timestamp') return []
+  const isWindow = column.name === windowColumn
+  const { first, last } = isWindow ? WINDOW_DAYS : DAYS[column.type]
+  const what = isWindow ? 'of the window column' : `of a ${column.type}`
+  return [
+    ...tell(column.min < first, `has a min before ${first}, the first possible day ${what}`),
+    ...tell(column.max > last, `has a max after ${last}, the last possible day ${what}`),
+  ]
+}
+
+/** An instant of a day is another day in other time zones. */
+const DAYS = {
+  date: { first: '0001-01-01', last: '9999-12-31' },
+  timestamp: { first: '0001-01-02', last: '9999-12-30' },
+}
+/** A window ends before a day, and a month before the first of another. */
+const WINDOW_DAYS = { first: '0001-01-02', last: '9998-12-31' }
+
 function headerProblems(definition: DatasetDefinition): string[] {
   const owners = new Map<string, Set<string>>()
   for (const column of fileColumns(definition))
@@ -115,52 +119,10 @@ function headerProblems(definition: DatasetDefinition): string[] {
   )
 }
 
-/** Columns that play a part in the load must be there and have a value. */
-function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
-  const find = (name: string | undefined) => definition.columns.find((column) => column.name === name)
-  const needed: [string, string][] = [
-    ...(definition.key ?? []).map((name): [string, string] => [name, 'key']),
-    ...(definition.unique?.columns ?? []).map((name): [string, string] => [name, 'unique']),
-    ...definition.sortBy.map((name): [string, string] => [name, 'sortBy']),
-    ...[definition.windowColumn, definition.versionColumn, definition.replaceScope, definition.scope?.company]
-      .filter((name) => name !== undefined)
-      .map((name): [string, string] => [name, 'window, version or scope']),
-  ]
-  const managed = needed.filter(([name]) => find(name)?.managed)
-  const optional = [...(definition.key ?? []), definition.replaceScope].filter(
-    (name) => find(name) && !find(name)?.required,
-  )
-  const scope = find(definition.replaceScope)
-  return [
-    ...managed.map(([name, role]) => ({
-      path: columnPath(definition, name),
-      message: `column "${name}" is written by others and cannot be part of ${role}`,
-    })),
-    ...optional.map((name) => ({
-      path: columnPath(definition, name),
-      message: `column "${name}" identifies rows and must be required`,
-    })),
-    ...at(
-      'replaceScope',
-      tell(
-        scope !== undefined && (scope.type !== 'text' || scope.dimension !== undefined),
-        'the replace scope must be a text column without dimension',
-      ),
-    ),
-    ...at('columns', tell(fileColumns(definition).length === 0, 'no column is brought by files')),
-  ]
-}
-
-function targetProblems(definition: DatasetDefinition): string[] {
-  const names = targetColumns(definition).map(({ name }) => name)
-  const twice = names.filter((name, index) => names.indexOf(name) < index)
-  return twice.map((name) => `the load fills the column "${name}" of the table twice`)
-}
-
 /** Rules compare like with like; compiling them is the proof. */
 function ruleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const cells = new Map(cellsOf(definition).map((cell) => [cell.column.name, cell]))
-  return definition.rules.flatMap((rule, index) => {
+  return definition.rules.flatMap((rule, index): PlacedProblem[] => {
     try {
       crossCheck(rule, cells)
       return []

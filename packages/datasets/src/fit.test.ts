@@ -75,6 +75,9 @@ describe('a definition and its table', () => {
       'there is no table "dim_none", the dimension of column "code"',
       'dimension table "users" has no column "id" of type bigint',
       'dimension table "users" has no column "created_by_job" of type uuid',
+      'column "email" of dimension table "users" must not be null, but no load fills it',
+      'column "password_hash" of dimension table "users" must not be null, but no load fills it',
+      'column "role" of dimension table "users" must not be null, but no load fills it',
       'dimension table "users" has no unique constraint on (name)',
     ])
   })

@@ -1,6 +1,6 @@
 import type { Column, DatasetDefinition, Dimension } from '@aduana/contracts/dataset-definition'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
-import { at, columnPath, type PlacedProblem } from './check.ts'
+import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { type TargetColumn, targetColumns, targetName } from './target.ts'
 
 /**
@@ -27,11 +27,13 @@ export function fitProblems(
     ...at('table', unfilledProblems(definition, columns, table)),
     ...at('key', keyProblems(definition, table)),
     ...at('partitioned', partitionProblems(definition, table)),
+    ...at('table', behaviourProblems(table)),
+    ...looseProblems(definition, table),
     ...columns.flatMap(({ role, source }) =>
       role === 'dimension' && source.type === 'text' && source.dimension
         ? at(
             `${columnPath(definition, source.name)}.dimension`,
-            dimensionProblems(source.name, source.dimension, catalogue),
+            dimensionProblems(source.name, source.dimension, source.maxLength, catalogue),
           )
         : [],
     ),
@@ -108,14 +110,48 @@ function unfilledProblems(
   const empty = table.columns
     .filter(({ name, required, filled }) => required && !filled && !loaded.has(name))
     .map(({ name }) => `column "${name}" of table "${table.name}" must not be null, but no load fills it`)
+  const { loadedAtColumn } = definition
   const others = [
     ...definition.columns.filter(({ managed }) => managed).map(({ name }) => name),
-    ...(definition.loadedAtColumn === undefined ? [] : [definition.loadedAtColumn]),
+    ...(loadedAtColumn === undefined ? [] : [loadedAtColumn]),
   ]
+  const loadedAt = table.columns.find(({ name }) => name === loadedAtColumn)
   const missing = others
     .filter((name) => !table.columns.some((column) => column.name === name))
     .map((name) => `there is no column "${name}" of table "${table.name}"`)
-  return [...empty, ...missing]
+  const wrong =
+    loadedAt && (loadedAt.generated || !TIMES.test(loadedAt.type))
+      ? [`column "${loadedAt.name}" of table "${table.name}" takes no time: it is ${typeOf(loadedAt)}`]
+      : []
+  return [...empty, ...missing, ...wrong]
+}
+
+const TIMES = /^(timestamp.*|date)$/
+
+function typeOf({ type, generated }: CatalogueColumn): string {
+  return generated ? `${type}, generated always` : type
+}
+
+/** What makes a table answer other than with its rows. */
+function behaviourProblems({ name, rewritten, rowSecurity, inherited }: CatalogueTable): string[] {
+  return [
+    ...(rewritten ? [`table "${name}" has rules, which rewrite what a load says`] : []),
+    ...(rowSecurity ? [`row security of table "${name}" hides rows from the program's role`] : []),
+    ...(inherited ? [`other tables inherit from table "${name}"`] : []),
+  ]
+}
+
+/** Values that are different must be so in the table as well, where rows are found by them. */
+function looseProblems(definition: DatasetDefinition, table: CatalogueTable): PlacedProblem[] {
+  const { key = [], replaceScope, scope, versionColumn } = definition
+  const names = new Set([...key, replaceScope, scope?.company, scope?.warehouse, versionColumn])
+  return definition.columns.flatMap(({ name }, index) =>
+    names.has(name) && table.columns.some((column) => column.name === name && column.looselyCompared)
+      ? at(`columns[${index}]`, [
+          `column "${name}" of table "${table.name}" has a collation by which different texts are equal`,
+        ])
+      : [],
+  )
 }
 
 function keyProblems(definition: DatasetDefinition, table: CatalogueTable): string[] {
@@ -131,12 +167,26 @@ function partitionProblems(definition: DatasetDefinition, table: CatalogueTable)
   if (!partitioned)
     return table.partitionKey === null ? [] : [`table "${table.name}" is partitioned, the definition is not`]
   const fits = table.partitionKey?.length === 1 && table.partitionKey[0] === windowColumn
-  return fits ? [] : [`table "${table.name}" is not partitioned by range of "${windowColumn}"`]
+  if (!fits) return [`table "${table.name}" is not partitioned by range of "${windowColumn}"`]
+  // Months are filled as tables of their own, which have neither, before they become partitions.
+  const identity = table.columns.filter((column) => column.identity).map(({ name }) => `"${name}"`)
+  return [
+    ...(table.owned
+      ? []
+      : [`the program's role does not own table "${table.name}", so it cannot make its partitions`]),
+    ...(identity.length === 0
+      ? []
+      : [`table "${table.name}" is partitioned and numbers ${identity.join(', ')} by itself`]),
+    ...(table.rowTriggers.length === 0
+      ? []
+      : [`table "${table.name}" is partitioned and has triggers for rows: ${table.rowTriggers.join(', ')}`]),
+  ]
 }
 
 function dimensionProblems(
   column: string,
   dimension: Dimension,
+  maxLength: number,
   catalogue: readonly CatalogueTable[],
 ): string[] {
   const table = catalogue.find(({ schema, name }) => schema === 'public' && name === dimension.table)
@@ -151,9 +201,41 @@ function dimensionProblems(
   const key = table.columns.find(({ name }) => name === dimension.key)
   if (key && !/^(text|character varying.*)$/.test(key.type))
     wrong.push(`the key "${key.name}" of dimension table "${table.name}" is ${key.type}, not text`)
+  if (key?.looselyCompared)
+    wrong.push(
+      `the key of dimension table "${table.name}" has a collation by which different codes are equal`,
+    )
+  if (dimension.onMissing === 'create') wrong.push(...memberProblems(maxLength, dimension, table))
+  if (!table.readable) wrong.push(`the program's role may not read dimension table "${table.name}"`)
+  wrong.push(...behaviourProblems(table))
   return isUnique(table, [dimension.key])
     ? wrong
     : [...wrong, `dimension table "${table.name}" has no unique constraint on (${dimension.key})`]
+}
+
+/** A member is made of its code and the job alone. */
+function memberProblems(maxLength: number, dimension: Dimension, table: CatalogueTable): string[] {
+  const given = [dimension.key, 'created_by_job']
+  const length = /^character varying\((\d+)\)$/.exec(
+    table.columns.find(({ name }) => name === dimension.key)?.type ?? '',
+  )?.[1]
+  return [
+    ...table.columns
+      .filter(({ name, required, filled }) => required && !filled && !given.includes(name))
+      .map(
+        ({ name }) =>
+          `column "${name}" of dimension table "${table.name}" must not be null, but no load fills it`,
+      ),
+    ...table.columns
+      .filter(({ name, generated }) => generated && given.includes(name))
+      .map(({ name }) => `column "${name}" of dimension table "${table.name}" is generated always`),
+    ...(length !== undefined && Number(length) < maxLength
+      ? [
+          `the key of dimension table "${table.name}" takes ${length} characters, but codes may have ${maxLength}`,
+        ]
+      : []),
+    ...(table.insertable ? [] : [`the program's role may not add to dimension table "${table.name}"`]),
+  ]
 }
 
 function isUnique(table: CatalogueTable, names: readonly string[]): boolean {

@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
+import { byteLimits } from './byte-limits.ts'
+import type { CatalogueTable } from './catalogue.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, memberCodes } from './members.ts'
+import { rowSizeOf } from './row-size.ts'
 import type { Cell, Check } from './rules/checks.ts'
 import { compileRecordRules, dayOf, type ImportRules, valuesQuery } from './rules/record.ts'
 import type { NamedStatement } from './statement.ts'
@@ -27,6 +30,8 @@ export interface ValidationInput {
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
   /** Known codes of every column with `onMissing: 'quarantine'`. */
   members?: readonly MemberFile[]
+  /** The definition's table and those of its dimensions: what they have no room for is a reject. */
+  catalogue?: readonly CatalogueTable[]
   /** Folder that takes the results; it exists and nothing else writes there. */
   folder: string
 }
@@ -61,6 +66,8 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
     ...(input.window ? { window: input.window } : {}),
     ...(input.scope ? { scope: input.scope } : {}),
     members: membersByColumn(definition, input.members ?? []),
+    byteLimits: byteLimits(definition, input.catalogue ?? []),
+    rowSize: rowSizeOf(definition, input.catalogue ?? []),
   }
   const { cells, good, checks } = compileRecordRules(definition, rules)
   const file = (name: string) => join(input.folder, `${name}.parquet`)
@@ -73,28 +80,35 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
   const parsed = `read_parquet(${lit(input.parsed)})`
   const goodRows = `read_parquet(${lit(outputs.good)})`
   const values = valuesQuery(parsed, cells, rules)
-  const bad = (which: string) =>
-    copyTo(
-      outputs.bad,
-      badQuery(valuesQuery(`(select * from ${parsed} where _rec in (${which}))`, cells, rules), checks),
-    )
+  const reported = valuesQuery(
+    `(select * from ${parsed} where _rec in (select _rec from reported))`,
+    cells,
+    rules,
+  )
   const tooMany = input.rejects ? tooManyFailed(parsed, input.rejects) : 'false'
   const losers = loserStatements(uniqueRounds(definition), goodRows)
   const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
   const statements = [
-    run('good', copyTo(outputs.good, goodQuery(values, cells, good))),
+    run('good', copyTo(outputs.good, goodQuery(values, cells, good), cells.length)),
     run(
       'failed',
       `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)`,
     ),
-    { ...run('bad', bad('select _rec from failed')), onlyIf: `${ANY_FAILED} and not (${tooMany})` },
+    {
+      ...run('reported', 'create temp table reported as select _rec from failed'),
+      onlyIf: `${ANY_FAILED} and not (${tooMany})`,
+    },
     {
       ...run(
-        'first-bad',
-        bad(`select _rec from failed order by _rec limit ${input.rejects?.keptOfFailed ?? 0}`),
+        'first-reported',
+        `create temp table reported as select _rec from failed order by _rec limit ${input.rejects?.keptOfFailed ?? 0}`,
       ),
       onlyIf: `select ${tooMany}`,
     },
+    ...badStatements(reported, checks, outputs.bad).map((statement) => ({
+      ...statement,
+      onlyIf: ANY_FAILED,
+    })),
     ...losers.map((sql, index) => run(`losers-${index}`, sql)),
     ...[
       run(
@@ -109,6 +123,7 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
         copyTo(
           outputs.unique,
           `select g.* from ${goodRows} g where not exists (select 1 from losers where losers._rec = g._rec)`,
+          cells.length,
         ),
       ),
     ].map((statement) => ({ ...statement, onlyIf: ANY_LOST })),
@@ -126,18 +141,40 @@ function goodQuery(values: string, cells: readonly Cell[], good: string): string
   return `select _rec, _line, ${columns.join(', ')} from (select *, ${good} as good from ${values}) semi join (select unnest([true]) as yes) on good = yes`
 }
 
+/** More reasons than this are looked for in several passes: each takes memory for every record that is looked at. */
+const MOST_CHECKS = 600
+
 /**
- * The failed records with all their reasons. A failed record without a reason would be a contradiction between the
- * two forms of a rule: it stops the validation.
+ * Statements that write the failed records with all their reasons. A failed record without a reason would be a
+ * contradiction between the two forms of a rule: it stops the validation.
  */
-function badQuery(values: string, checks: readonly Check[]): string {
+function badStatements(values: string, checks: readonly Check[], output: string): NamedStatement[] {
+  const passes = Array.from({ length: Math.max(1, Math.ceil(checks.length / MOST_CHECKS)) }, (_, pass) =>
+    checks.slice(pass * MOST_CHECKS, (pass + 1) * MOST_CHECKS),
+  )
+  const places = '_rec, _line, _off, _len'
+  const first = `select ${places}, ${reasonsOf(passes[0] ?? [])} as reasons from ${values}`
+  const bad = (from: string) =>
+    `select ${places}, case when len(reasons) = 0 then error('record ' || _rec || ' failed without a reason') else to_json(reasons)::varchar end as reasons from (${from}) order by _rec`
+  const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
+  if (passes.length === 1) return [run('bad', copyTo(output, bad(first)))]
+  const more = passes.slice(1).map((its, index) => ({ its, name: `reasons_${index + 1}` }))
+  const joined = `select ${places}, list_concat(f.reasons${more.map(({ name }) => `, ${name}.reasons`).join('')}) as reasons from reasons_0 f${more.map(({ name }) => ` join ${name} using (_rec)`).join('')}`
+  return [
+    run('reasons-0', `create temp table reasons_0 as ${first}`),
+    ...more.map(({ its, name }) =>
+      run(name, `create temp table ${name} as select _rec, ${reasonsOf(its)} as reasons from ${values}`),
+    ),
+    run('bad', copyTo(output, bad(joined))),
+  ]
+}
+
+function reasonsOf(checks: readonly Check[]): string {
   const reasons = checks.map(
     ({ column, code, broken, message, value }) =>
       `case when ${broken} then struct_pack("column" := ${column === null ? 'NULL::VARCHAR' : lit(column)}, code := ${lit(code)}, message := ${message}, value := ${value}) end`,
   )
-  const list = `list_filter([${reasons.join(', ')}], lambda reason: reason is not null)`
-  const checked = `case when len(reasons) = 0 then error('record ' || _rec || ' failed without a reason') else to_json(reasons)::varchar end`
-  return `select _rec, _line, _off, _len, ${checked} as reasons from (select _rec, _line, _off, _len, ${list} as reasons from ${values}) order by _rec`
+  return `list_filter([${reasons.join(', ')}], lambda reason: reason is not null)`
 }
 
 /** SQL that is true when the file fails for its rejects, as `failsForRejects` says, and more failed than are kept then. */
@@ -177,17 +214,29 @@ function resultQueries(
   ]
 }
 
-/** Row groups as DuckDB likes them; snappy costs the least time of the compressions. */
-function copyTo(path: string, query: string): string {
-  return `copy (${query}) to ${lit(path)} (format parquet, compression snappy)`
+/** Snappy costs the least time of the compressions. */
+function copyTo(path: string, query: string, columns = 0): string {
+  const groups =
+    columns > WIDE
+      ? `, row_group_size ${ROWS_OF_WIDE}, string_dictionary_page_size_limit ${Math.floor(TEXTS_OF_WIDE / columns)}`
+      : ''
+  return `copy (${query}) to ${lit(path)} (format parquet, compression snappy${groups})`
 }
+
+/**
+ * A row group is put together in memory, and room for the texts of a dictionary is taken beforehand for each column: of
+ * hundreds of columns they have fewer rows and bytes than DuckDB likes.
+ */
+const WIDE = 80
+const ROWS_OF_WIDE = 4096
+const TEXTS_OF_WIDE = 80_000_000
 
 function membersByColumn(
   definition: DatasetDefinition,
   files: readonly MemberFile[],
 ): ReadonlyMap<string, string> {
   const strict = definition.columns.filter(
-    (column) => column.type === 'text' && column.dimension?.onMissing === 'quarantine',
+    (column) => column.type === 'text' && column.dimension?.onMissing === 'quarantine' && !column.managed,
   )
   return new Map(
     strict.map(({ name }) => {

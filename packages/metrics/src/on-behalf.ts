@@ -11,8 +11,9 @@ import {
 } from '@aduana/contracts/metrics/http-runs'
 import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { readCatalogue } from '@aduana/datasets/catalogue'
 import { readDefinitionOf } from '@aduana/datasets/definition-input'
-import { patternProblems } from '@aduana/datasets/patterns'
+import { engineProblems } from '@aduana/datasets/engine-problems'
 import { currentDataset } from '@aduana/datasets/registry'
 import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
 import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
@@ -20,7 +21,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { findMetric } from './read/metrics.ts'
 import { mustSeeRun, readRun } from './read/runs.ts'
-import { saveDataset } from './registry/datasets.ts'
+import { queryable, saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/by-hand.ts'
@@ -131,8 +132,9 @@ export async function saveDatasetFor(
   mustBe(principal, 'admin', 'Changing a dataset')
   const definition = readDefinitionOf(code, input)
   const present = await currentDataset(db, code)
-  const patterns = await patternProblems(definition, present?.definition)
-  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, { alsoWrong: patterns, seen }))
+  const catalogue = await readCatalogue(queryable(db), definition)
+  const alsoWrong = await engineProblems(definition, present?.definition, catalogue)
+  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, { alsoWrong, seen }))
 }
 
 /**

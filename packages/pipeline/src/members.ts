@@ -12,7 +12,7 @@ const MemberRow = z.object({ code: z.string(), id: z.string() })
 export async function knownMembers(job: StageJob, onMissing: 'create' | 'quarantine'): Promise<MemberFile[]> {
   const files: MemberFile[] = []
   for (const column of job.facts.definition.columns) {
-    if (column.type !== 'text' || column.dimension?.onMissing !== onMissing) continue
+    if (column.type !== 'text' || column.managed || column.dimension?.onMissing !== onMissing) continue
     files.push(await memberFile(job, job.context.pool, column.name, column.dimension))
   }
   return files

@@ -1,11 +1,13 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
+import type { ByteLimit } from '../byte-limits.ts'
 import { fileColumns } from '../header.ts'
-import { lit, literals } from '../literals.ts'
+import { lit } from '../literals.ts'
+import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
 import { crossCheck } from './conditions.ts'
 import { normalisedText, originalText } from './text.ts'
-import { typedValue } from './values.ts'
+import { isOneOf, typedValue } from './values.ts'
 
 /** What an import adds to the rules of its definition. */
 export interface ImportRules {
@@ -19,6 +21,10 @@ export interface ImportRules {
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
   /** SQL of a list of the known codes, per column whose unknown codes are rejects. */
   members: ReadonlyMap<string, string>
+  /** What the indexes of the tables hold. */
+  byteLimits: readonly ByteLimit[]
+  /** What a row of the table holds. */
+  rowSize: RowSize | undefined
 }
 
 /** The compiled rules of one record. */
@@ -51,6 +57,8 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
     ...definition.rules.map((rule) => crossCheck(rule, byName)),
     ...windowChecks(definition, rules, byName),
     ...scopeChecks(definition, rules, byName),
+    ...byteChecks(rules, byName),
+    ...rowChecks(rules, byName),
   ]
   const conditions = [
     ...columns.flatMap(({ good }) => (good === null ? [] : [good])),
@@ -100,8 +108,38 @@ function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: M
   return lists.flatMap(([name, allowed, what]) => {
     const cell = cells.get(name ?? '')
     if (!cell || !allowed) return []
-    const inside = allowed.length === 0 ? 'false' : `${cell.value} in (${literals(allowed)})`
+    const inside = allowed.length === 0 ? 'false' : isOneOf(cell.value, allowed)
     const broken = `${cell.value} is not null and not (${inside})`
     return [check(cell, 'outside_scope', broken, says(cell, `is not a ${what} that this import may touch`))]
   })
+}
+
+function byteChecks({ byteLimits }: ImportRules, cells: Map<string, Cell>): Check[] {
+  return byteLimits.flatMap(({ columns, most, what }) => {
+    const its = columns.flatMap((name) => cells.get(name) ?? [])
+    const [first] = its
+    if (!first) return []
+    const bytes = `(${its.map(({ value }) => `coalesce(strlen(${value}), 0)`).join(' + ')})`
+    const subject = its.length === 1 ? 'has ' : `${columns.join(', ')} have together `
+    const message = `${lit(subject)} || ${bytes} || ${lit(` bytes; ${what} has room for ${most}`)}`
+    return [check(first, 'too_long', `${bytes} > ${most}`, message)]
+  })
+}
+
+/** Only a table with hundreds of columns has records for which a row has no room. */
+function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] {
+  if (!rowSize) return []
+  const sizes = rowSize.columns.flatMap(({ name, text, bytes }) => {
+    const value = cells.get(name)?.value
+    if (value === undefined) return []
+    const size = text
+      ? `case when strlen(${value}) < ${LONGEST_INLINE} then strlen(${value}) + 1 else ${POINTER} end`
+      : `${bytes}`
+    return [`case when ${value} is null then 0 else ${size} end`]
+  })
+  const taken = `(${rowSize.always} + list_sum([${sizes.join(', ')}]))`
+  const message = `'takes ' || ${taken} || ${lit(` bytes of a row, which has room for ${rowSize.most}: leave out some of its values`)}`
+  return [
+    { column: null, code: 'too_long', broken: `${taken} > ${rowSize.most}`, message, value: 'NULL::VARCHAR' },
+  ]
 }

@@ -3,8 +3,8 @@ import type { DatasetProblem, SavedDataset } from '@aduana/contracts/datasets'
 import type { DayRange } from '@aduana/contracts/dates'
 import { type Queryable, readCatalogue } from '@aduana/datasets/catalogue'
 import { changeProblems } from '@aduana/datasets/change'
-import { columnPath } from '@aduana/datasets/check'
 import { invalidDataset } from '@aduana/datasets/definition-input'
+import { columnPath } from '@aduana/datasets/placed-problems'
 import { placementOf } from '@aduana/datasets/placement'
 import {
   currentDataset,
@@ -14,7 +14,7 @@ import {
   writeDatasetVersion,
 } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
-import type { Tx } from '@aduana/db/database'
+import type { Database, Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { rebuildLedger, refuseBusy } from '@aduana/jobs/placement'
 import { CompiledQuery, sql } from 'kysely'
@@ -145,6 +145,7 @@ async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<Data
     }))
 }
 
-function queryable(tx: Tx): Queryable {
-  return { query: (text, values) => tx.executeQuery(CompiledQuery.raw(text, values)) }
+/** A database, or a transaction of it, as what reads the catalogue. */
+export function queryable(db: Database | Tx): Queryable {
+  return { query: (text, values) => db.executeQuery(CompiledQuery.raw(text, values)) }
 }

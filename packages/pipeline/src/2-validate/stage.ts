@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { daysBetween, nextDay } from '@aduana/contracts/dates'
 import type { JobFailure } from '@aduana/contracts/failures'
+import type { CatalogueTable } from '@aduana/datasets/catalogue'
 import { compileValidation } from '@aduana/datasets/validation'
 import { readValidation } from '@aduana/datasets/validation-results'
 import type { EngineTasks } from '@aduana/engine/larger'
@@ -20,10 +21,10 @@ export const validate: Stage = { name: 'validate', work }
 
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
-  await mustFitTable(job)
+  const catalogue = await mustFitTable(job)
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
-  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed)
+  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed, catalogue)
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
@@ -72,7 +73,12 @@ async function work(job: StageJob): Promise<StageResult> {
   }
 }
 
-async function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutput) {
+async function partRecords(
+  job: StageJob,
+  engine: EngineTasks,
+  parsed: ParseOutput,
+  catalogue: readonly CatalogueTable[],
+) {
   const { facts, folder } = job
   const compiled = compileValidation(facts.definition, {
     parsed: await fetchFile(job, 'parsed.parquet'),
@@ -94,6 +100,7 @@ async function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutp
         }
       : {}),
     members: await knownMembers(job, 'quarantine'),
+    catalogue,
     folder,
   })
   const results = await engine.query(

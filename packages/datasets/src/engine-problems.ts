@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DatasetProblem } from '@aduana/contracts/datasets'
+import { type Engine, startEngine } from '@aduana/engine/engine'
+import { EngineError } from '@aduana/engine/errors'
+import type { CatalogueTable } from './catalogue.ts'
+import { definitionProblems, patternProbes } from './check.ts'
+import { sumsOfClean } from './comparison.ts'
+import { fileColumns } from './header.ts'
+import { lit, quoteIdentifier } from './literals.ts'
+import { compileLoadFile } from './load-file.ts'
+import type { MemberFile } from './members.ts'
+import { columnPath } from './placed-problems.ts'
+import type { NamedStatement } from './statement.ts'
+import { compileValidation } from './validation.ts'
+
+/**
+ * What the engine refuses of a definition: patterns, and whatever else it cannot run. Only the engine itself can tell, so
+ * one is started for as long as it takes; `trusted` is the definition that is in use already.
+ */
+export async function engineProblems(
+  definition: DatasetDefinition,
+  trusted: DatasetDefinition | undefined,
+  catalogue: readonly CatalogueTable[],
+): Promise<DatasetProblem[]> {
+  if (trusted && JSON.stringify(trusted) === JSON.stringify(definition)) return []
+  const workDir = await mkdtemp(join(tmpdir(), 'aduana-definition-'))
+  const engine = await startEngine({ memoryLimitMb: 384, threads: 1, maxTempMb: 1 })
+  try {
+    const patterns = await patternProblems(engine, workDir, definition)
+    if (patterns.length > 0 || definitionProblems(definition).length > 0) return patterns
+    const refusal = await refusalOf(engine, workDir, await dryStatements(definition, catalogue, workDir))
+    const message = `The engine cannot run the rules of this definition: ${refusal}`
+    return refusal === undefined ? [] : [{ path: '', code: 'contradiction', message }]
+  } finally {
+    await engine.close()
+    await rm(workDir, { recursive: true, force: true })
+  }
+}
+
+async function patternProblems(
+  engine: Engine,
+  workDir: string,
+  definition: DatasetDefinition,
+): Promise<DatasetProblem[]> {
+  const problems: DatasetProblem[] = []
+  for (const { column, sql } of patternProbes(definition)) {
+    const refusal = await refusalOf(engine, workDir, [{ name: 'probe', sql, as: 'rows' }])
+    if (refusal !== undefined)
+      problems.push({
+        path: `${columnPath(definition, column)}.pattern`,
+        code: 'pattern',
+        message: `The pattern of column "${column}" is refused: ${refusal}`,
+      })
+  }
+  return problems
+}
+
+/** What the engine says against statements; undefined when it runs them. */
+async function refusalOf(
+  engine: Engine,
+  workDir: string,
+  statements: NamedStatement[],
+): Promise<string | undefined> {
+  try {
+    await engine.query({ workDir, statements, maxRows: 1 })
+    return undefined
+  } catch (error) {
+    if (!(error instanceof EngineError) || !['sql_error', 'engine_out_of_memory'].includes(error.code))
+      throw error
+    return error.message
+  }
+}
+
+/** All that an import runs, over a file without records. */
+async function dryStatements(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+  folder: string,
+): Promise<NamedStatement[]> {
+  const columns = fileColumns(definition).map(({ name }) => name)
+  const parsed = join(folder, 'parsed.parquet')
+  const places = ['_rec', '_line', '_off', '_len'].map((name) => `0::bigint as ${name}`)
+  const cells = columns.map((name) => `''::varchar as ${quoteIdentifier(name)}`)
+  const members: MemberFile[] = []
+  for (const column of fileColumns(definition)) {
+    if (column.type !== 'text' || !column.dimension) continue
+    const file = join(folder, `members-${column.name}.ndjson`)
+    await writeFile(file, '')
+    members.push({ column: column.name, file })
+  }
+  const validation = compileValidation(definition, {
+    parsed,
+    columns,
+    embedded: false,
+    members,
+    catalogue,
+    folder,
+  })
+  const clean = validation.outputs.good
+  const load = { clean, dimensions: members, importNo: 1, jobId: '', output: join(folder, 'load.csv') }
+  return [
+    {
+      name: 'parsed',
+      sql: `copy (select ${[...places, ...cells].join(', ')} where false) to ${lit(parsed)} (format parquet)`,
+      as: 'none',
+    },
+    ...validation.statements.map(({ name, sql, as }): NamedStatement => ({ name, sql, as })),
+    ...compileLoadFile(definition, load).statements,
+    { ...sumsOfClean(definition, clean), name: 'sums-of-clean' },
+  ]
+}

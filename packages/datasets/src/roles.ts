@@ -1,0 +1,98 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { fileColumns } from './header.ts'
+import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
+import { targetColumns } from './target.ts'
+
+/** As many days as a hundred years have: they are named one by one. */
+const MOST_WINDOW_DAYS = 36_525
+
+/** What keeps columns from the parts that they play in a load: they must be there, have a value, and be what it takes. */
+export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
+  const { key = [], unique, sortBy, windowColumn, versionColumn, replaceScope, scope } = definition
+  const named = (names: readonly (string | undefined)[], role: string) =>
+    names.flatMap((name): [Column, string][] => {
+      const found = definition.columns.find((column) => column.name === name)
+      return found ? [[found, role]] : []
+    })
+  const needed = [
+    ...named(key, 'key'),
+    ...named(unique?.columns ?? [], 'unique'),
+    ...named(sortBy, 'sortBy'),
+    ...named(
+      [windowColumn, versionColumn, replaceScope, scope?.company, scope?.warehouse],
+      'window, version or scope',
+    ),
+  ]
+  const optional = named([...key, replaceScope], '').filter(([column]) => !column.required)
+  const scopes = named([replaceScope], 'replace scope').concat(
+    named([scope?.company, scope?.warehouse], 'scope'),
+  )
+  const problem = ({ name }: Column, message: string) => ({
+    path: columnPath(definition, name),
+    message: `column "${name}" ${message}`,
+  })
+  return [
+    ...needed
+      .filter(([column]) => column.managed)
+      .map(([column, role]) => problem(column, `is written by others and cannot be part of ${role}`)),
+    ...definition.columns
+      .filter((column) => column.managed && column.type === 'text' && column.dimension)
+      .map((column) => problem(column, 'is written by others, so no code of it can be looked up')),
+    ...optional.map(([column]) => problem(column, 'identifies rows and must be required')),
+    ...scopes
+      .filter(([column]) => !isPlainText(column))
+      .map(([column, role]) => problem(column, `must be a text without dimension to be a ${role}`)),
+    ...named([versionColumn], '')
+      .filter(([column]) => column.type === 'text' && column.dimension)
+      .map(([column]) => problem(column, 'has ids in place of codes, which say nothing of versions')),
+    ...at('columns', fileColumns(definition).length === 0 ? ['no column is brought by files'] : []),
+    ...windowProblems(definition),
+  ]
+}
+
+function isPlainText(column: Column): boolean {
+  return column.type === 'text' && column.dimension === undefined
+}
+
+function windowProblems({ loadMode, windowColumn, maxWindowDays }: DatasetDefinition): PlacedProblem[] {
+  return [
+    ...at(
+      'windowColumn',
+      loadMode === 'replace-window' && windowColumn === undefined
+        ? ['days can only be replaced with a window column']
+        : [],
+    ),
+    ...at(
+      'maxWindowDays',
+      maxWindowDays > MOST_WINDOW_DAYS ? [`must be at most ${MOST_WINDOW_DAYS} days`] : [],
+    ),
+  ]
+}
+
+/** Every column of the table has one writer. */
+export function targetProblems(definition: DatasetDefinition): PlacedProblem[] {
+  const names = targetColumns(definition).map(({ name }) => name)
+  const twice = names.filter((name, index) => names.indexOf(name) < index)
+  const others = definition.columns.filter(({ managed }) => managed).map(({ name }) => name)
+  const { loadedAtColumn } = definition
+  return [
+    ...at(
+      'columns',
+      twice.map((name) => `the load fills the column "${name}" of the table twice`),
+    ),
+    ...at(
+      'columns',
+      others
+        .filter((name) => names.includes(name))
+        .map((name) => `the load fills the column "${name}" of the table, which others write`),
+    ),
+    ...at(
+      'loadedAtColumn',
+      loadedAtColumn !== undefined && [...names, ...others].includes(loadedAtColumn)
+        ? [
+            `the column "${loadedAtColumn}" of the table cannot take the time of the load: it has another value`,
+          ]
+        : [],
+    ),
+  ]
+}

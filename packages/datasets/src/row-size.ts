@@ -1,0 +1,83 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
+import { type TargetColumn, targetColumns } from './target.ts'
+
+/** How many bytes the values of a record may take in a row, once what is long has been moved out of it. */
+export interface RowSize {
+  most: number
+  /** What is taken whatever the record holds. */
+  always: number
+  /** Columns of the definition, and what the value of each takes at most if there is one. */
+  columns: readonly { name: string; text: boolean; bytes: number }[]
+}
+
+/** A row lies in one page (`MaxHeapTupleSize`). */
+const MOST_OF_PAGE = 8160
+const HEADER = 23
+/** Only longer values are moved out of a row (`toast_tuple_find_biggest_attribute`). */
+export const LONGEST_INLINE = 24
+/** What stays in the row of a value that was moved out. */
+export const POINTER = 18
+
+/** Types of a fixed length, and what their values are aligned to. */
+const FIXED: Readonly<Record<string, { bytes: number; alignment: number }>> = {
+  boolean: { bytes: 1, alignment: 1 },
+  smallint: { bytes: 2, alignment: 2 },
+  integer: { bytes: 4, alignment: 4 },
+  date: { bytes: 4, alignment: 4 },
+  bigint: { bytes: 8, alignment: 8 },
+  'timestamp with time zone': { bytes: 8, alignment: 8 },
+  uuid: { bytes: 16, alignment: 1 },
+}
+
+/**
+ * The bound on rows of a definition's table, if records could exceed it: only with some hundreds of columns. What is
+ * counted is the most that PostgreSQL may need, so a record near the bound may be refused that would just have had room.
+ */
+export function rowSizeOf(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+): RowSize | undefined {
+  const { schema, name } = definition.table
+  const table = catalogue.find((entry) => entry.schema === schema && entry.name === name)
+  if (!table) return undefined
+  const loaded = new Map(targetColumns(definition).map((column) => [column.name, column]))
+  const columns: RowSize['columns'][number][] = []
+  let always = 0
+  let before = 8
+  for (const column of table.columns) {
+    const target = loaded.get(column.name)
+    if (!target && !column.filled) continue
+    const { bytes, alignment } = sizeOf(column, target)
+    const padded = bytes + (before < alignment ? alignment - 1 : 0)
+    before = alignment
+    if (target?.source) {
+      const text = target.role === 'value' && target.source.type === 'text'
+      columns.push({ name: target.source.name, text, bytes: padded })
+    } else always += padded
+  }
+  const most = MOST_OF_PAGE - Math.ceil((HEADER + Math.ceil(table.columns.length / 8)) / 8) * 8
+  const worst = columns.reduce((sum, { bytes }) => sum + bytes, always)
+  return worst > most ? { most, always, columns } : undefined
+}
+
+/** The most that a value takes in a row, and what it is aligned to. */
+function sizeOf(
+  { type }: CatalogueColumn,
+  target: TargetColumn | undefined,
+): { bytes: number; alignment: number } {
+  const fixed = FIXED[type]
+  if (fixed) return fixed
+  const source = target?.source
+  // A sign, a weight, and two bytes for each four digits on either side of the mark.
+  if (source?.type === 'decimal' || source?.type === 'integer') {
+    const [whole, fraction] =
+      source.type === 'decimal' ? [source.precision - source.scale, source.scale] : [19, 0]
+    const bytes = 3 + 2 * (Math.ceil(whole / 4) + Math.ceil(fraction / 4))
+    return { bytes: Math.min(LONGEST_INLINE, bytes), alignment: 1 }
+  }
+  if (source?.type === 'text')
+    return { bytes: Math.min(LONGEST_INLINE, 1 + source.maxLength * 4), alignment: 1 }
+  // What others fill is moved out as well when it is long.
+  return { bytes: LONGEST_INLINE, alignment: target ? 1 : 8 }
+}
