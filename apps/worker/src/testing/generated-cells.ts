@@ -1,0 +1,171 @@
+import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
+import { addDays } from '@aduana/contracts/dates'
+import type { Random } from './random.ts'
+
+export type ColumnInput = DatasetDefinitionInput['columns'][number]
+
+/** A cell of a file, and SQL of what must be stored of it. */
+export interface GeneratedCell {
+  text: string
+  /** A literal of PostgreSQL, to be cast to the column's type; null: NULL. */
+  stored: string | null
+  /** Of a local time: the zone in which `stored` is meant. */
+  zone?: string
+}
+
+const EMPTY: GeneratedCell = { text: '', stored: null }
+const same = (text: string): GeneratedCell => ({ text, stored: text })
+
+/** Columns of every type, with bounds at the ends of what is possible. `name` is the caller's. */
+export function generateColumn(random: Random, name: string): ColumnInput {
+  const base = { name, required: random.chance(0.3) }
+  switch (random.below(6)) {
+    case 0:
+      return generateText(random, base)
+    case 1: {
+      const bits = random.pick([16, 32, 64] as const)
+      return { ...base, type: 'integer', bits }
+    }
+    case 2: {
+      const precision = random.pick([1, 2, 9, 18, 19, 28, 37, 38])
+      const scale = random.pick([0, 1, precision - 1, precision, 10].map((n) => Math.min(37, precision, n)))
+      const decimalMark = random.pick(['point', 'comma', 'either'] as const)
+      return { ...base, type: 'decimal', precision, scale, decimalMark }
+    }
+    case 3:
+      return {
+        ...base,
+        type: 'date',
+        min: random.pick(['0001-01-01', '0001-01-02', '1582-10-15', '1900-01-01', '1999-12-31']),
+        max: random.pick(['1999-12-31', '2100-12-31', '9998-12-31', '9999-12-30', '9999-12-31']),
+      }
+    case 4:
+      return {
+        ...base,
+        type: 'timestamp',
+        formats: ['ISO8601', 'YYYY-MM-DD HH:MM:SS'],
+        timeZone: random.pick([
+          'UTC',
+          'America/Bogota',
+          'Asia/Tokyo',
+          'Pacific/Apia',
+          'Europe/Madrid',
+          'Asia/Kathmandu',
+        ]),
+        min: random.pick([
+          '0001-01-02',
+          '1900-01-01',
+          '1970-01-01',
+          random.chance(0.02) ? '0001-01-01' : '1800-01-01',
+        ]),
+        max: random.pick([
+          '2100-12-31',
+          '9998-12-31',
+          '9999-12-30',
+          random.chance(0.02) ? '9999-12-31' : '2200-01-01',
+        ]),
+      }
+    default:
+      return { ...base, type: 'boolean' }
+  }
+}
+
+const PATTERNS = ['(?s).*', '[^\\x{10FFFF}]*', '(?is)(.|\\n)*', '(?s:.{0,1000})(?s:.*)', '\\PN*|\\pN*|(?s).*']
+
+function generateText(random: Random, base: { name: string; required: boolean }): ColumnInput {
+  const maxLength = random.pick([1, 2, 20, 700, 4000, 1_000_000])
+  if (random.chance(0.15)) return { ...base, type: 'text', enum: ['a', "it's", 'ñandú', '"', '\\N'] }
+  return {
+    ...base,
+    type: 'text',
+    maxLength,
+    ...(random.chance(0.3) ? { minLength: 1 } : {}),
+    ...(random.chance(0.3) ? { pattern: random.pick(PATTERNS) } : {}),
+  }
+}
+
+/** A good cell of a column, often at the end of what it allows. */
+export function generateCell(random: Random, column: ColumnInput): GeneratedCell {
+  if (!column.required && random.chance(0.15)) return EMPTY
+  switch (column.type) {
+    case 'text':
+      return same(textCell(random, column))
+    case 'integer': {
+      const most = 2n ** BigInt((column.bits ?? 32) - 1)
+      return same(String(random.pick([-most, most - 1n, 0n, 1n, BigInt(random.below(30_000))])))
+    }
+    case 'decimal':
+      return decimalCell(random, column)
+    case 'date':
+      return same(dayWithin(random, column.min ?? '1900-01-01', column.max ?? '2100-12-31'))
+    case 'timestamp':
+      return momentCell(
+        random,
+        dayWithin(random, column.min ?? '1900-01-01', column.max ?? '2100-12-31'),
+        column.timeZone,
+      )
+    case 'boolean':
+      return random.chance(0.5) ? { text: 'SI', stored: 'true' } : { text: '0', stored: 'false' }
+  }
+}
+
+const TEXTS = [
+  'a',
+  'B',
+  "it's",
+  '"',
+  '""',
+  '\\N',
+  '\\.',
+  'NULL',
+  'ñ',
+  '😀',
+  'x\ny',
+  'x\r\ny',
+  ',',
+  '$1',
+  '%s',
+  '{}',
+  '--',
+]
+
+function textCell(
+  random: Random,
+  { maxLength = 4000, enum: allowed }: ColumnInput & { type: 'text' },
+): string {
+  if (allowed) return random.pick(allowed)
+  const fitting = TEXTS.filter((text) => [...text].length <= maxLength)
+  if (random.chance(0.8)) return random.pick(fitting)
+  return randomText(random, Math.min(maxLength, random.pick([18, 23, 24, 30, 600, 2600, 3500])))
+}
+
+/** A text that does not compress. */
+export function randomText(random: Random, length: number): string {
+  const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
+  return Array.from({ length }, () => letters[random.below(letters.length)]).join('')
+}
+
+function decimalCell(random: Random, column: ColumnInput & { type: 'decimal' }): GeneratedCell {
+  const { precision, scale } = column
+  const digits = random.pick(['9', '1'])
+  const whole = digits.repeat(random.pick([0, 1, precision - scale].filter((n) => n <= precision - scale)))
+  const fraction = digits.repeat(random.pick([0, scale]))
+  const sign = random.pick(['', '-'])
+  const mark = column.decimalMark === 'comma' ? ',' : '.'
+  const text = `${sign}${whole || '0'}${fraction ? mark + fraction : ''}`
+  return { text, stored: text.replace(',', '.') }
+}
+
+/** A day at one of the ends, or between. */
+export function dayWithin(random: Random, min: string, max: string): string {
+  const days = [min, max, addDays(max, -1), '2024-02-29', '2026-01-31'].filter(
+    (day) => day >= min && day <= max,
+  )
+  return random.pick(days)
+}
+
+function momentCell(random: Random, day: string, zone = 'America/Bogota'): GeneratedCell {
+  const time = random.pick(['00:00:00', '12:34:56', '23:59:59'])
+  // An instant of UTC may be of the day before or after in the zone: only where that is allowed as well.
+  return { text: `${day} ${time}`, stored: `${day} ${time}`, zone }
+}

@@ -1,0 +1,28 @@
+/** Numbers that look random and follow from a seed. */
+export interface Random {
+  /** A whole number from 0 to `limit` − 1. */
+  below(limit: number): number
+  chance(probability: number): boolean
+  pick<T>(list: readonly T[]): T
+}
+
+/** The generator mulberry32. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  const below = (limit: number) => Math.floor(next() * limit)
+  return {
+    below,
+    chance: (probability) => next() < probability,
+    pick: <T>(list: readonly T[]): T => {
+      const item = list[below(list.length)]
+      if (item === undefined) throw new Error('an empty list has nothing to pick')
+      return item
+    },
+  }
+}
