@@ -122,6 +122,9 @@ b" text default 'x');
     { k: 'a', code: 'abc' },
     { k: 'b', code: null },
   ])
+  await system.import('k,code\na,ghi\n', { dataset: 'own' })
+  expect(await undone(system, first.id, { unwind: true })).toMatchObject({ status: 'COMPLETED' })
+  expect(await held()).toEqual([])
 })
 
 test.each([
