@@ -95,13 +95,13 @@ export function compileValidation(definition: DatasetDefinition, input: Validati
       `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)`,
     ),
     {
-      ...run('reported', 'create temp table reported as select _rec from failed'),
+      ...run('reported', 'create or replace temp table reported as select _rec from failed'),
       onlyIf: `${ANY_FAILED} and not (${tooMany})`,
     },
     {
       ...run(
         'first-reported',
-        `create temp table reported as select _rec from failed order by _rec limit ${input.rejects?.keptOfFailed ?? 0}`,
+        `create or replace temp table reported as select _rec from failed order by _rec limit ${input.rejects?.keptOfFailed ?? 0}`,
       ),
       onlyIf: `select ${tooMany}`,
     },
