@@ -111,6 +111,8 @@ export function resultsOf(
 /** The value at position p · (n − 1) of the sorted values, between its neighbours where that is no whole number. */
 function percentileOf(p: number): string {
   const position = `${numeric(p)} * (n - 1)`
-  const [low, high] = [`a[1 + floor(${position})::integer]`, `a[1 + ceil(${position})::integer]`]
+  // The difference of two numbers of a type need not fit into it.
+  const at = (rounded: 'floor' | 'ceil') => `a[1 + ${rounded}(${position})::integer]::numeric`
+  const [low, high] = [at('floor'), at('ceil')]
   return `round(${low} + (${position} - floor(${position})) * (${high} - ${low}), ${DECIMALS})`
 }
