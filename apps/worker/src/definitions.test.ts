@@ -47,7 +47,8 @@ test.each(SEEDS)(
     const { definition, files } = generated
     const refused = await save(definition)
     if (refused) {
-      expect(refused.length).toBeGreaterThan(0)
+      // Only these limits are passed now and then.
+      for (const problem of refused) expect(problem).toMatch(/possible day|has ids in place of codes/)
       if (process.env.DEFINITION_SEEDS)
         process.stderr.write(`seed ${seed} is refused: ${refused.join(' | ')}\n`)
       return
