@@ -7,7 +7,7 @@ import { acceptResults } from '@aduana/jobs/accept-results'
 import { sql } from 'kysely'
 import { unionOfDays } from '../expressions/days.ts'
 import { logEvents } from '../runs/log.ts'
-import { changeRun } from '../runs/transitions.ts'
+import { changeRuns } from '../runs/transitions.ts'
 import type { Announced } from './announced.ts'
 import { readResultPlan } from './plan.ts'
 
@@ -33,7 +33,7 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
   const bounds = boundsOf(days)
   const announced: Announced = { ...event.manifest, rowCount, days }
   const job = await acceptResults(tx, { manifest, rowCount, days: bounds, companies, warehouses })
-  const changed = await changeRun(tx, { id: runId, attempt }, ['REQUESTED', 'RUNNING', 'TIMED_OUT'], {
+  await changeRuns(tx, [{ id: runId, attempt }], ['REQUESTED', 'RUNNING', 'TIMED_OUT'], {
     status: 'RUNNING',
     started_at: sql<Date>`coalesce(started_at, requested_at)`,
     retry_at: null,
@@ -41,7 +41,6 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
     manifest: jsonb(announced),
     job_id: job,
   })
-  if (!changed) throw new Error(`run ${runId} has ended while it was locked`)
   await logEvents(tx, [
     {
       key: `${runId}:${attempt}:results`,

@@ -35,7 +35,8 @@ const FROM: Readonly<Record<Ending['to'], readonly RunStatus[]>> = {
 /**
  * End runs, and do what follows in the same transaction: the runs of what came in the meantime, the runs of the metrics
  * that need theirs, and the request for whatever waited for them. The caller holds the locks of the runs' metrics and of
- * all above them (`locked`). Answers the ids of those that ended; the others were in another state or attempt.
+ * all above them (`locked`), and of the runs, and has seen that these are open and in this attempt. Returns their ids.
+ * @throws OvertakenRunError when one of them is not
  */
 export async function endRuns(
   tx: Tx,

@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { lockRunsOf } from './classify.ts'
-import { changeRuns } from './transitions.ts'
+import { tryChangeRuns } from './transitions.ts'
 
 /**
  * Give runs back that their runner has begun and will not end, because it stops: REQUESTED again, in the same attempt. The
@@ -13,7 +13,7 @@ export async function giveBack(
 ): Promise<string[]> {
   await lockRunsOf(tx, runs)
   const own = runs.map(({ runId: id, attempt }) => ({ id, attempt }))
-  const changed = await changeRuns(tx, own, ['RUNNING'], {
+  const changed = await tryChangeRuns(tx, own, ['RUNNING'], {
     status: 'REQUESTED',
     requested_at: sql<Date>`clock_timestamp()`,
     started_at: null,

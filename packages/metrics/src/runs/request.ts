@@ -15,7 +15,8 @@ export const EVENT_SOURCE = '/aduana'
 
 /**
  * Ask for runs: the next attempt of each, in the current version of its metric, with the changes that came in the
- * meantime; the request stands in the outbox when the transaction commits. Answers the ids of those asked for.
+ * meantime; the request is in the outbox when the transaction commits. The caller has locked the runs. Returns their ids.
+ * @throws OvertakenRunError when one of them is in none of the states `from`
  */
 export async function requestRuns(
   tx: Tx,

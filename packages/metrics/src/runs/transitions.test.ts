@@ -1,7 +1,7 @@
 import { ENDED_RUNS, RUN_TRANSITIONS, RunStatus } from '@aduana/contracts/metrics/runs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Flow, NOON, openFlow } from '../testing/flow.ts'
-import { changeRun, changeRuns, IllegalRunTransitionError } from './transitions.ts'
+import { changeRuns, IllegalRunTransitionError, OvertakenRunError, tryChangeRuns } from './transitions.ts'
 
 let flow: Flow
 let metricId: string
@@ -43,9 +43,9 @@ const PAIRS = RunStatus.options.flatMap((from) => RunStatus.options.map((to) => 
 
 test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (from, to) => {
   const id = await addRun(from)
-  const changing = flow.inTx((tx) => changeRun(tx, { id }, [from], at(to)))
+  const changing = flow.inTx((tx) => changeRuns(tx, [{ id }], [from], at(to)))
   if (from === to || RUN_TRANSITIONS[from].includes(to)) {
-    expect(await changing).toMatchObject({ id, attempt: 2 })
+    expect(await changing).toMatchObject([{ id, attempt: 2 }])
     expect(await runOf(id)).toMatchObject({ status: to, version: '1' })
   } else {
     await expect(changing).rejects.toThrow(IllegalRunTransitionError)
@@ -59,28 +59,32 @@ test.each([
   ['a later attempt', { attempt: 3 }, ['RUNNING'] as const],
 ])('a change that expects %s changes nothing and says so', async (_, own, from) => {
   const id = await addRun('RUNNING')
+  const runs = [{ id, ...own }]
   const change = { message: 'late' }
-  expect(await flow.inTx((tx) => changeRun(tx, { id, ...own }, from, change))).toBeUndefined()
+  expect(await flow.inTx((tx) => tryChangeRuns(tx, runs, from, change))).toEqual([])
+  await expect(flow.inTx((tx) => changeRuns(tx, runs, from, change))).rejects.toThrow(OvertakenRunError)
   expect(await runOf(id)).toMatchObject({ message: '', version: '0', status: 'RUNNING' })
 })
 
 test('of many who end one run at once, one does', async () => {
   const id = await addRun('RUNNING')
   const ends = (['SUCCEEDED', 'FAILED', 'CANCELLED'] as const).flatMap((status) =>
-    Array.from({ length: 3 }, () => flow.inTx((tx) => changeRun(tx, { id }, ['RUNNING'], at(status)))),
+    Array.from({ length: 3 }, () => flow.inTx((tx) => tryChangeRuns(tx, [{ id }], ['RUNNING'], at(status)))),
   )
-  expect((await Promise.all(ends)).filter((changed) => changed !== undefined)).toHaveLength(1)
+  expect((await Promise.all(ends)).flat()).toHaveLength(1)
 })
 
 test('many runs are changed in one statement, those that are elsewhere not', async () => {
-  const runs = [await addRun('RUNNING'), await addRun('RUNNING'), await addRun('CANCELLED')]
-  const changed = await flow.inTx((tx) =>
-    changeRuns(
-      tx,
-      runs.map((id) => ({ id })),
-      ['RUNNING'],
-      { message: 'on' },
-    ),
-  )
-  expect(changed.map(({ id }) => id).sort()).toEqual(runs.slice(0, 2).sort())
+  const ids = [await addRun('RUNNING'), await addRun('RUNNING'), await addRun('CANCELLED')]
+  const runs = ids.map((id) => ({ id }))
+  const changed = await flow.inTx((tx) => tryChangeRuns(tx, runs, ['RUNNING'], { message: 'on' }))
+  expect(changed.map(({ id }) => id).sort()).toEqual(ids.slice(0, 2).sort())
+})
+
+test('a change of many of which one is elsewhere changes none', async () => {
+  const ids = [await addRun('RUNNING'), await addRun('CANCELLED')]
+  const runs = ids.map((id) => ({ id }))
+  const changing = flow.inTx((tx) => changeRuns(tx, runs, ['RUNNING'], { message: 'on' }))
+  await expect(changing).rejects.toThrow(ids[1])
+  for (const id of ids) expect(await runOf(id)).toMatchObject({ message: '', version: '0' })
 })

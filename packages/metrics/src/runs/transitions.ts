@@ -52,12 +52,38 @@ export interface ChangedRun {
   attempt: number
 }
 
+/** A run is no longer in the state or attempt that a change expects. What was done rolls back. */
+export class OvertakenRunError extends Error {
+  override readonly name = 'OvertakenRunError'
+}
+
 /**
- * The one way in which the state of runs is written, of many in one statement: guarded by the expected states and
- * attempts, raising the version. Answers those that were changed; for the others the guard did not hold.
+ * Changes the state of runs, of many in one statement, and returns them. Every write of a run's state goes through this
+ * function or `tryChangeRuns`: guarded by the expected states and attempts, raising the version. The caller has locked the
+ * runs and seen their states.
+ * @throws OvertakenRunError when the guard does not hold for one of them, so that the transaction rolls back
  * @throws IllegalRunTransitionError when the transition is not one of the allowed ones: a mistake of the program
  */
 export async function changeRuns(
+  tx: Tx,
+  runs: readonly RunChangeOfOne[],
+  from: readonly RunStatus[],
+  change: RunChange,
+): Promise<ChangedRun[]> {
+  const changed = await tryChangeRuns(tx, runs, from, change)
+  const ids = new Set(changed.map(({ id }) => id))
+  const others = runs.filter(({ id }) => !ids.has(id)).map(({ id }) => id)
+  if (others.length > 0)
+    throw new OvertakenRunError(`not ${from.join(' or ')} in the expected attempt: run ${others.join(', ')}`)
+  return changed
+}
+
+/**
+ * Like `changeRuns`, for callers that have another answer than rolling back: returns the runs that were changed; for the
+ * others the guard did not hold.
+ * @throws IllegalRunTransitionError when the transition is not one of the allowed ones: a mistake of the program
+ */
+export async function tryChangeRuns(
   tx: Tx,
   runs: readonly RunChangeOfOne[],
   from: readonly RunStatus[],
@@ -89,14 +115,4 @@ export async function changeRuns(
       'metric_runs.attempt',
     ])
     .execute()
-}
-
-/** Change one run. Answers undefined when it was not in one of the states, or in another attempt. */
-export async function changeRun(
-  tx: Tx,
-  run: RunChangeOfOne,
-  from: readonly RunStatus[],
-  change: RunChange,
-): Promise<ChangedRun | undefined> {
-  return (await changeRuns(tx, [run], from, change))[0]
 }
