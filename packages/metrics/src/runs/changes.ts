@@ -39,7 +39,8 @@ export interface Taken {
  * same day takes it in: itself while it is not with its runner, for the run that follows otherwise. So does a run of
  * another day that waits for no dataset, if nothing is missing for this change either. For the other metrics there
  * are new runs, PENDING, with the datasets that they wait for; `releaseRuns` then asks for those that wait for
- * nothing. The caller holds the locks of the metrics.
+ * nothing. Of other datasets an update counts from when it is passed on: before, its days are still to come, and a run
+ * that had it as an input could not take it in for the run that follows. The caller holds the locks of the metrics.
  */
 export async function bringChange(tx: Tx, change: Change, metricIds: readonly string[]): Promise<Taken[]> {
   if (metricIds.length === 0 || change.days === '{}') return []
@@ -80,8 +81,8 @@ async function write(tx: Tx, change: Change, metricIds: readonly string[]): Prom
     ), latest as (
       select n.dataset_id, n.required_days, u.id as update_id
       from (select distinct dataset_id, required_days from needed where not own) n left join lateral (
-        select u.id from dataset_updates u where u.dataset_id = n.dataset_id and u.occurred_at
-          between ${at} - n.required_days * interval '24 hours' and ${at} + n.required_days * interval '24 hours'
+        select u.id from dataset_updates u where u.dataset_id = n.dataset_id and u.fanned_out_at is not null
+          and u.occurred_at between ${at} - n.required_days * interval '24 hours' and ${at} + n.required_days * interval '24 hours'
         order by u.occurred_at desc limit 1) u on true
     ), missing as (
       select n.metric_id, n.dataset_id, n.required_days from needed n join latest l using (dataset_id, required_days)

@@ -101,6 +101,40 @@ test('a metric of two datasets waits for the other, says so and until when, and 
   expect(await flow.events(run.id)).toEqual(['metric_run.pending', 'aduana.metric_run.requested'])
 })
 
+async function load(dataset: string): Promise<string> {
+  const written = await flow.pool.query<{ id: string }>(
+    `insert into dataset_updates (dataset_id, event_key, occurred_at, days, rows)
+     select id, 'loaded', $2, '{[2026-03-08,2026-03-09)}', 1 from datasets where code = $1 returning id`,
+    [dataset, NOON],
+  )
+  return written.rows[0]?.id ?? ''
+}
+
+test('a dataset has come when its update is passed on, not when it is loaded', async () => {
+  await flow.save({ both: ['production', 'orders'] })
+  const loaded = await load('orders')
+  await flow.update('production')
+  const run = await flow.open('both')
+  expect(run).toMatchObject({ status: 'PENDING', days: MARCH_9 })
+  await flow.inTx((tx) => fanOut(tx, loaded))
+  expect(await flow.open('both')).toMatchObject({ id: run.id, status: 'REQUESTED', days: BOTH_DAYS })
+})
+
+test('an update that is passed on while a run is computed is an input of the run that follows it', async () => {
+  await flow.save({ both: ['production', 'orders'] })
+  await flow.update('orders', { key: 'first' })
+  await flow.update('production')
+  const loaded = await load('orders')
+  await flow.update('production')
+  const run = await flow.open('both')
+  await flow.begin(run.id)
+  await flow.inTx((tx) => fanOut(tx, loaded))
+  await flow.finish(run.id)
+  const next = await flow.open('both')
+  expect(next).toMatchObject({ days: '{[2026-03-08,2026-03-09)}' })
+  expect((await flow.request(next.id)).inputs).toMatchObject([{ updateId: loaded, eventKey: 'loaded' }])
+})
+
 test.each([
   ['just inside', -7 * 24, 'REQUESTED'],
   ['just outside', -7 * 24 - 0.001, 'PENDING'],
