@@ -31,7 +31,8 @@ export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): U
   return { stop: () => rounds.stop() }
 }
 
-async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
+/** One look at runs whose runner is silent or dead, and at those that have timed out; nothing while another process looks. */
+export async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
   const silenced = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'silent')
     if (!now) return 0
@@ -53,7 +54,8 @@ async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
   if (silenced > 0) await failPoint('metrics.after-time-out')
 }
 
-async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
+/** One look at pending runs whose datasets did not come in time; nothing while another process looks. */
+export async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
   const late = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'pending')
     if (!now) return 0
@@ -65,7 +67,8 @@ async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
   if (late > 0) await failPoint('metrics.after-expire')
 }
 
-async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
+/** One look at runs whose results could not be imported; nothing while another process looks. */
+export async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
   await inTransaction(db, async (tx) => {
     if (!(await turnAt(tx, 'results'))) return
     const failed = await failUnloaded(tx)

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { TransactionName } from './transactions.ts'
+import type { TransactionName } from './jobs/transactions.ts'
+import type { MetricTransactionName } from './metrics/transactions.ts'
 
 const ROOT = fileURLToPath(new URL('../../../../../packages', import.meta.url))
 
@@ -9,7 +10,11 @@ const ROOT = fileURLToPath(new URL('../../../../../packages', import.meta.url))
  * Every function of the product that opens a transaction, with the transactions of the table that run it; or why it need
  * not meet others here. A new one has to be entered.
  */
-export const OPENS_TRANSACTION: Readonly<Record<string, readonly TransactionName[] | string>> = {
+export const OPENS_TRANSACTION: Readonly<
+  Record<string, readonly (TransactionName | MetricTransactionName)[] | string>
+> = {
+  'datasets/src/registry.ts registerDatasets':
+    'changes what is shipped, behind the lock of those who save a dataset',
   'jobs/src/accept.ts acceptImport': ['accept', 'accept or refuse', 'accept the same bytes'],
   'jobs/src/accept.ts wasAccepted': 'only reads, behind the lock of those who accept',
   'jobs/src/approve.ts approveJob': ['approve'],
@@ -25,6 +30,36 @@ export const OPENS_TRANSACTION: Readonly<Record<string, readonly TransactionName
   'jobs/src/retry.ts retryJob': ['retry'],
   'jobs/src/stage-log.ts beginStage': ['begin a stage'],
   'jobs/src/undo.ts undoImport': ['undo'],
+  'metrics/src/inbox/refused.ts refuseMessage': 'adds one row to the log, by a key of its own',
+  'metrics/src/inbox/take-in.ts patiently': 'opens it for `together`',
+  'metrics/src/inbox/take-in.ts together': [
+    'hear of the start',
+    'hear a sign of life',
+    'hear of the end',
+    'hear of a failure',
+    'hear of results',
+  ],
+  'metrics/src/on-behalf.ts cancelRunFor': ['cancel'],
+  'metrics/src/on-behalf.ts patiently': 'opens it for the others',
+  'metrics/src/on-behalf.ts recomputeFor': ['recompute'],
+  'metrics/src/on-behalf.ts retireMetricFor': ['retire the metric above'],
+  'metrics/src/on-behalf.ts retryRunFor': ['retry'],
+  'metrics/src/on-behalf.ts saveDatasetFor': ['save the dataset'],
+  'metrics/src/on-behalf.ts saveMetricFor': ['save the metric'],
+  'metrics/src/on-behalf.ts saveSeriesFor': ['save a series'],
+  'metrics/src/on-behalf.ts tellProjection': ['tell of an update'],
+  'metrics/src/outbox/deliver.ts deliver': ['deliver'],
+  'metrics/src/runner/claim.ts claimWith': ['begin'],
+  'metrics/src/runner/compute-together.ts computeTogether': ['commit values'],
+  'metrics/src/runner/watch.ts beat': ['beat'],
+  'metrics/src/runner/work.ts failRun': ['fail'],
+  'metrics/src/runner/work.ts workOff': ['give back'],
+  'metrics/src/runs/prune.ts pruneRuns': ['prune runs'],
+  'metrics/src/runs/upkeep.ts lookAfterPending': ['look after pending runs'],
+  'metrics/src/runs/upkeep.ts lookAfterResults': ['look after results'],
+  'metrics/src/runs/upkeep.ts lookAfterSilent': ['look after silent runs'],
+  'metrics/src/shipped/shipped.ts registerShippedMetrics': 'saves series and metrics, alone at the graph',
+  'metrics/src/updates/prune.ts pruneUpdatesOf': ['prune updates'],
   'pipeline/src/4-load/fenced.ts inFencedTransaction': ['load'],
   'pipeline/src/4-load/fresh-partitions.ts fill': 'writes a table that no other transaction knows yet',
   'pipeline/src/4-load/preview/compute.ts computePreview': 'only reads',

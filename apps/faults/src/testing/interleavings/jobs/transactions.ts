@@ -20,10 +20,9 @@ import { inFencedTransaction, passNoReturn } from '@aduana/pipeline/4-load/fence
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
 import { endAfterError, endRun } from '@aduana/pipeline/end-run'
 import { createLogger } from '@aduana/runtime/logger'
-import type { Session } from './session.ts'
+import type { Transaction } from '../meeting.ts'
+import type { Session } from '../session.ts'
 import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worlds.ts'
-
-type Transaction = (session: Session, world: World) => Promise<unknown>
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 /** When everything that is kept for a time is over. */
@@ -122,7 +121,7 @@ export const TRANSACTIONS = {
   'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, LONG_AFTER.now),
   'save the definition': ({ db }, { admin }) =>
     inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
-} satisfies Record<string, Transaction>
+} satisfies Record<string, Transaction<World>>
 
 export type TransactionName = keyof typeof TRANSACTIONS
 
@@ -136,7 +135,7 @@ async function datasetOf(db: Database, job: string): Promise<string> {
 }
 
 /** The definition of `orders` with the days of another zone than those of today. */
-async function otherPlacement(db: Database) {
+export async function otherPlacement(db: Database) {
   const orders = SHIPPED.find(({ code }) => code === 'orders')
   if (!orders) throw new Error('orders is not shipped')
   const row = await db

@@ -10,6 +10,7 @@ import { admit } from '@aduana/jobs/dispatch'
 import { type Lease, takeLease } from '@aduana/jobs/leases'
 import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
 import type { TestDatabase } from '@aduana/testkit/database'
+import { buildIn, type Rebuilt } from '../kept.ts'
 
 /** The state in which the sessions of a schedule meet: the jobs by what they are in it. */
 export interface World {
@@ -25,36 +26,11 @@ export interface World {
   lease?: Lease
 }
 
-/** What the sessions of one meeting find, each time anew. */
-export interface Rebuilt {
-  world: World
-  /** Puts every table back to how it was when the world was built. */
-  restore(): Promise<void>
+/** Builds a world in an empty database. */
+export async function buildWorld(context: WorldContext, name: WorldName): Promise<Rebuilt<World>> {
+  const tables = await tablesOfJobs(context.database)
+  return buildIn(context.database, tables, () => WORLDS[name](context))
 }
-
-/** Builds a world in an empty database, and keeps it in a schema of its own. */
-export async function buildWorld(context: WorldContext, name: WorldName): Promise<Rebuilt> {
-  const { pool } = context.database
-  const all = await tablesOfJobs(context.database)
-  const cleared = all.map((table) => `delete from ${table}`).join('; ')
-  await pool.query(
-    `begin; ${AS_REPLICA}; ${cleared}; commit; drop schema if exists kept cascade; create schema kept`,
-  )
-  const world = await WORLDS[name](context)
-  const filled: string[] = []
-  for (const table of all) {
-    const kept = await pool.query(`create table kept.${table} as select * from public.${table}`)
-    if ((kept.rowCount ?? 0) > 0) filled.push(table)
-  }
-  const refilled = filled.map(
-    (table) => `insert into ${table} overriding system value select * from kept.${table}`,
-  )
-  const restoring = `begin; ${AS_REPLICA}; ${cleared}; ${refilled.join('; ')}; commit`
-  return { world, restore: async () => void (await pool.query(restoring)) }
-}
-
-/** No trigger acts, and no foreign key is checked. */
-const AS_REPLICA = 'set local session_replication_role = replica'
 
 async function tablesOfJobs({ pool }: TestDatabase): Promise<string[]> {
   const found = await pool.query<{ name: string }>(`select distinct conrelid::regclass::text as name

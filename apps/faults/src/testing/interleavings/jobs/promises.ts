@@ -1,7 +1,7 @@
 import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
 import { unblockedWaiters } from '@aduana/jobs/windows'
 import type { TestDatabase } from '@aduana/testkit/database'
-import { PROMISES, type PromiseCheck } from '../../promises.ts'
+import { PROMISES, type PromiseCheck } from '../../../promises.ts'
 import { LIMITS } from './worlds.ts'
 
 /** What holds after every transaction, whatever goes on beside it. */

@@ -1,0 +1,114 @@
+import { inTransaction, type Tx } from '@aduana/db/database'
+import { claimWith } from '@aduana/metrics/runner/claim'
+import { retryRun } from '@aduana/metrics/runs/by-hand'
+import { runsCompleted } from '@aduana/metrics/runs/completed'
+import { readRunRequests } from '@aduana/metrics/runs/read-request'
+import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/upkeep'
+import { fanOut } from '@aduana/metrics/updates/fan-out'
+import { createLogger } from '@aduana/runtime/logger'
+import type { TestDatabase } from '@aduana/testkit/database'
+import type { MetricWorld } from './worlds.ts'
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+
+/** Rounds after which whatever can be done has been done. */
+const MAX_ROUNDS = 12
+/** A run that is retried computes values, for which one above it may wait in vain and be retried. */
+const MOST_RETRIES = 3
+
+interface OpenRun {
+  id: string
+  attempt: number
+  status: string
+  job_id: string | null
+}
+
+/**
+ * Does what the processes of Aduana, its runners and people do in the end: updates are passed on, whatever is asked for is
+ * computed, runs that are silent are asked for again, those that wait in vain expire, and what has failed or expired is
+ * retried. Returns the runs that are left open, or for which things are done without end.
+ */
+export async function settleRuns(database: TestDatabase, world: MetricWorld): Promise<string[]> {
+  await drain(database, world)
+  for (let retries = 0; retries <= MOST_RETRIES; retries += 1) {
+    await letExpire(database)
+    await drain(database, world)
+    const failed = await failedRuns(database)
+    if (failed.length === 0) break
+    for (const id of failed) await inTransaction(database.db, (tx) => retryRun(tx, id, null))
+    await drain(database, world)
+  }
+  const left = (await openRuns(database)).map(({ id, status }) => `${id} ${status}`)
+  return [...left, ...(await failedRuns(database))].map((run) => `a run that hangs: ${run}`)
+}
+
+async function drain(database: TestDatabase, world: MetricWorld): Promise<void> {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) if (!(await goOn(database, world))) return
+  throw new Error(`runs are asked for without end: ${JSON.stringify(await openRuns(database))}`)
+}
+
+/** One round. Returns whether there was anything to do. */
+async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean> {
+  const { db, pool } = database
+  const updates = await pool.query<{ id: string }>(
+    'select id from dataset_updates where fanned_out_at is null order by id',
+  )
+  for (const { id } of updates.rows) await inTransaction(db, (tx) => fanOut(tx, id))
+  const open = await openRuns(database)
+  const has = (state: string) => open.some(({ status }) => status === state)
+  if (has('TIMED_OUT')) {
+    await pool.query(`update metric_runs set retry_at = now() where status = 'TIMED_OUT'`)
+    await lookAfterSilent(db, logger)
+  }
+  if (open.some((run) => run.job_id !== null)) await giveImportsUp(database)
+  for (const run of open) {
+    if (run.job_id !== null) continue
+    if (run.status === 'RUNNING') await inTransaction(db, (tx) => complete(tx, world, run))
+    else if (run.status === 'REQUESTED') await answerRequest(database, world, run)
+  }
+  return updates.rows.length > 0 || open.some(({ status }) => status !== 'PENDING')
+}
+
+/** The imports of results do not go on; runs that wait for one fail. */
+async function giveImportsUp({ db, pool }: TestDatabase): Promise<void> {
+  await pool.query(`begin; delete from window_locks; delete from window_waiters;
+    update jobs set status = 'CANCELLED', completed_at = now() where completed_at is null; commit`)
+  await lookAfterResults(db, logger)
+}
+
+/** A runner of ours begins what it is asked for; one outside just does it. */
+async function answerRequest({ db }: TestDatabase, world: MetricWorld, run: OpenRun): Promise<void> {
+  const [request] = await readRunRequests(db, [run.id])
+  if (request?.runner === 'external') await inTransaction(db, (tx) => complete(tx, world, run))
+  else world.begun.push(...(await claimWith(db, run.id, 'runner')).runs)
+}
+
+/** A runner of ours has computed the days that it read when it began; what one outside was asked for is in the outbox. */
+async function complete(tx: Tx, { begun }: MetricWorld, { id: runId, attempt }: OpenRun): Promise<void> {
+  const claim = begun.findLast((one) => one.runId === runId && one.attempt === attempt)
+  const [request] = await readRunRequests(tx, [runId])
+  const days = [...(claim?.days ?? request?.days ?? [])]
+  const at = new Date().toISOString()
+  await runsCompleted(tx, [{ runId, attempt, at, status: 'succeeded', rowCount: 1, days }])
+}
+
+/** What waits for a dataset does so in vain. */
+async function letExpire({ db, pool }: TestDatabase): Promise<void> {
+  await pool.query(`update metric_runs set expires_at = now() - interval '1 second' where status = 'PENDING'`)
+  await lookAfterPending(db, logger)
+}
+
+async function openRuns({ pool }: TestDatabase): Promise<OpenRun[]> {
+  const { rows } = await pool.query<OpenRun>(
+    `select id, attempt, status, job_id from metric_runs where completed_at is null order by created_at, id`,
+  )
+  return rows
+}
+
+async function failedRuns({ pool }: TestDatabase): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string }>(
+    `select r.id from metric_runs r join metrics m on m.id = r.metric_id
+     where r.status in ('FAILED', 'EXPIRED') and r.taken_over_by is null and m.retired_at is null order by r.created_at, r.id`,
+  )
+  return rows.map(({ id }) => id)
+}

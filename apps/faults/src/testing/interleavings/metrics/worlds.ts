@@ -1,0 +1,280 @@
+import { randomUUID } from 'node:crypto'
+import { addDays, type DayRange } from '@aduana/contracts/dates'
+import type { Principal } from '@aduana/contracts/identity'
+import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
+import type { Expression } from '@aduana/contracts/metrics/expression'
+import { type Database, inTransaction } from '@aduana/db/database'
+import { saveMetrics } from '@aduana/metrics/registry/metrics'
+import { saveSeries } from '@aduana/metrics/registry/series'
+import { type ClaimedRun, claimWith } from '@aduana/metrics/runner/claim'
+import { runsCompleted } from '@aduana/metrics/runs/completed'
+import { runsStarted } from '@aduana/metrics/runs/started'
+import { acceptProjectionUpdate } from '@aduana/metrics/updates/accept'
+import type { TestDatabase } from '@aduana/testkit/database'
+import { buildIn, type Rebuilt } from '../kept.ts'
+import { openRun } from './open-run.ts'
+
+/** The state in which the sessions of a schedule meet. */
+export interface MetricWorld {
+  admin: Principal
+  /** Who computes the metric `low`. */
+  runner: Runner
+  /** The run that the transactions are about, and its attempt. */
+  run: string
+  attempt: number
+  /** An update of orders that is loaded and not passed on. */
+  update: string
+  /** What runners of ours have begun, in the world and since: what they compute is what they have read then. */
+  begun: ClaimedRun[]
+  /** The import of its results. */
+  job?: string
+  /** Keys of the events that the outbox has sent since. */
+  sent: string[]
+}
+
+type Runner = 'builtin' | 'external'
+
+export interface MetricWorldContext {
+  database: TestDatabase
+  admin: Principal
+}
+
+/** The day of the changes for which the run of each world was made. */
+export const FIRST_DAY = '2024-03-01'
+/** The days of what changes while sessions meet: each another, so that what is lost is missed. */
+export const LOADED_DAY = '2024-03-02'
+export const TOLD_DAY = '2024-03-03'
+export const ASKED_DAY = '2024-03-04'
+/** The results of a run: no value at all. */
+export const RESULTS = { url: 's3://results/manifest.json', sha256: 'a'.repeat(64) }
+
+/** A day as ranges. */
+export function dayRange(from: string): DayRange[] {
+  return [{ from, to: addDays(from, 1) }]
+}
+
+const rowsOf = (dataset: string): Expression => ({ type: 'aggregate', op: 'count', series: `${dataset}.all` })
+
+/** The metric `low` of two datasets, in one of two forms that are computed in different ways. */
+export function lowMetric(runner: Runner, turned: boolean): MetricDefinitionInput {
+  const of = [rowsOf('orders'), rowsOf('production')]
+  const expression = { type: 'arithmetic', op: 'add', of: turned ? of.reverse() : of } as const
+  return { code: 'low', title: { en: 'Low', es: 'Bajo' }, runner, expression }
+}
+
+const HIGH: MetricDefinitionInput = {
+  code: 'high',
+  title: { en: 'High', es: 'Alto' },
+  expression: { type: 'metric', metric: 'low' },
+}
+
+/** What somebody outside tells of a dataset. */
+export function updateOf(dataset: string, day: string, eventKey = `${dataset} ${day}`): ProjectionUpdate {
+  return { eventKey, dataset, occurredAt: new Date().toISOString(), days: dayRange(day), rows: 1 }
+}
+
+/** Builds a world in an empty database. */
+export async function buildMetricWorld(
+  context: MetricWorldContext,
+  name: MetricWorldName,
+): Promise<Rebuilt<MetricWorld>> {
+  const tables = await ordinaryTables(context.database)
+  const { world, restore } = await buildIn(context.database, tables, () => WORLDS[name](context))
+  const begunBefore = [...world.begun]
+  return {
+    world,
+    restore: async () => {
+      world.begun.splice(0, Number.POSITIVE_INFINITY, ...begunBefore)
+      world.sent.length = 0
+      await restore()
+    },
+  }
+}
+
+/** All tables but those of the data, of users, and of the definitions of datasets, which are saved anew and anew. */
+async function ordinaryTables({ pool }: TestDatabase): Promise<string[]> {
+  const found = await pool.query<{ name: string }>(
+    `select distinct conrelid::regclass::text as name from pg_constraint c join pg_class t on t.oid = c.conrelid
+     where c.contype in ('f', 'p') and t.relkind = 'r' and not t.relispartition and t.relnamespace = 'public'::regnamespace
+       and t.relname not in ('datasets', 'dataset_versions', 'order_detail', 'schema_migrations', 'users')
+     order by 1`,
+  )
+  return found.rows.map(({ name }) => name)
+}
+
+/** What the worlds of a runner of ours, or of one outside, have in common: two metrics, and no run. */
+async function withMetrics(
+  { database: { db, pool }, admin }: MetricWorldContext,
+  runner: Runner,
+): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    for (const dataset of ['orders', 'production'])
+      await saveSeries(
+        tx,
+        { code: `${dataset}.all`, title: { en: dataset, es: dataset }, dataset, column: null },
+        admin.userId,
+      )
+    await saveMetrics(tx, [lowMetric(runner, false), HIGH], admin.userId)
+  })
+  // Without rows there would be nothing to compute anew when a definition changes.
+  await pool.query(
+    `insert into order_detail (id, order_id, timestamp, company, warehouse, source_modified_timestamp, import_no, record, row_hash)
+     select 1, 'A', $1::timestamptz, 'North', 'W1', $1::timestamptz, 1, 1, 'x' where not exists (select from order_detail)`,
+    [`${FIRST_DAY}T12:00:00Z`],
+  )
+}
+
+const tell = (db: Database, update: ProjectionUpdate) =>
+  inTransaction(db, (tx) => acceptProjectionUpdate(tx, update))
+
+/** The world of the open run of `low`, and an update that is loaded now. */
+async function around(
+  { database: { pool }, admin }: MetricWorldContext,
+  runner: Runner,
+): Promise<MetricWorld> {
+  const { id: run, attempt } = await openRun(pool, 'low')
+  const update = randomUUID()
+  await pool.query(
+    `insert into dataset_updates (id, dataset_id, event_key, days, rows)
+     select $1, id, 'loaded', $2::datemultirange, 1 from datasets where code = 'orders'`,
+    [update, `{[${LOADED_DAY},${addDays(LOADED_DAY, 1)})}`],
+  )
+  return { admin, runner, run, attempt, update, begun: [], sent: [] }
+}
+
+async function waiting(context: MetricWorldContext): Promise<MetricWorld> {
+  await withMetrics(context, 'builtin')
+  await tell(context.database.db, updateOf('orders', FIRST_DAY))
+  return around(context, 'builtin')
+}
+
+async function requested(context: MetricWorldContext, runner: Runner = 'builtin'): Promise<MetricWorld> {
+  await withMetrics(context, runner)
+  await tell(context.database.db, updateOf('production', FIRST_DAY))
+  await tell(context.database.db, updateOf('orders', FIRST_DAY))
+  return around(context, runner)
+}
+
+async function running(context: MetricWorldContext): Promise<MetricWorld> {
+  const world = await requested(context)
+  const { runs } = await claimWith(context.database.db, world.run, 'runner 1')
+  return { ...world, begun: runs }
+}
+
+/** Lets so much time go by that the worlds' runs are overdue. */
+async function later({ database: { pool } }: MetricWorldContext): Promise<void> {
+  await pool.query(`update metric_runs set requested_at = requested_at - interval '1 hour',
+    started_at = started_at - interval '1 hour', last_heartbeat_at = last_heartbeat_at - interval '1 hour',
+    expires_at = now() - interval '1 second'`)
+}
+
+async function startedOutside(context: MetricWorldContext): Promise<MetricWorld> {
+  const world = await requested(context, 'external')
+  const { run: runId, attempt } = world
+  const at = new Date().toISOString()
+  await inTransaction(context.database.db, (tx) =>
+    runsStarted(tx, [{ runId, attempt, at, runner: 'outside' }]),
+  )
+  return world
+}
+
+async function announced(context: MetricWorldContext): Promise<MetricWorld> {
+  const world = await startedOutside(context)
+  const { run: runId, attempt } = world
+  const of = { runId, attempt, at: new Date().toISOString() }
+  const days = dayRange(FIRST_DAY)
+  await inTransaction(context.database.db, (tx) =>
+    runsCompleted(tx, [{ ...of, status: 'succeeded', rowCount: 0, days, manifest: RESULTS }]),
+  )
+  await later(context)
+  const { job_id: job } = await openRun(context.database.pool, 'low')
+  return job === null ? world : { ...world, job }
+}
+
+/** Ends the run of a world in a state in which it can be asked for again. */
+async function ended(context: MetricWorldContext, status: 'FAILED' | 'EXPIRED'): Promise<MetricWorld> {
+  const world = await (status === 'FAILED' ? running(context) : waiting(context))
+  const { run, attempt } = world
+  const type = `metric_run.${status.toLowerCase()}`
+  await context.database.pool.query(
+    `with ended as (update metric_runs set status = $2, completed_at = now(), error = '{"code": "x", "detail": "x"}' where id = $1)
+     insert into event_log (event_key, type, body) values ($3, $4, '{}')`,
+    [run, status, `${run}:${attempt}:${status.toLowerCase()}`, type],
+  )
+  return world
+}
+
+/** The worlds by name. */
+export const WORLDS = {
+  /** Its second dataset has not come, and its time is over. */
+  'waits for a dataset': async (context) => {
+    const world = await waiting(context)
+    await later(context)
+    return world
+  },
+  /** A runner of ours is asked for it, and has not begun for long. */
+  'is requested': async (context) => {
+    const world = await requested(context)
+    await later(context)
+    return world
+  },
+  /** A runner of ours has begun it, and has been silent for long. */
+  'is with a silent runner': async (context) => {
+    const world = await running(context)
+    await later(context)
+    return world
+  },
+  /** It is due to be asked for again; the runner that was silent goes on. */
+  'has timed out': async (context) => {
+    const world = await running(context)
+    await context.database.pool.query(
+      `update metric_runs set status = 'TIMED_OUT', retry_at = now() where status = 'RUNNING'`,
+    )
+    return world
+  },
+  'has failed': (context) => ended(context, 'FAILED'),
+  'has expired': (context) => ended(context, 'EXPIRED'),
+  /** Its metric needs another one, which has just been computed. */
+  'follows another': async (context) => {
+    const world = await running(context)
+    const at = new Date().toISOString()
+    await inTransaction(context.database.db, (tx) =>
+      runsCompleted(
+        tx,
+        world.begun.map(({ runId, attempt, days }) => ({
+          runId,
+          attempt,
+          at,
+          status: 'succeeded',
+          rowCount: 1,
+          days: [...days],
+        })),
+      ),
+    )
+    const { id: run, attempt } = await openRun(context.database.pool, 'high')
+    return { ...world, run, attempt }
+  },
+  'is requested outside': async (context) => {
+    const world = await requested(context, 'external')
+    await later(context)
+    return world
+  },
+  'is with a silent runner outside': async (context) => {
+    const world = await startedOutside(context)
+    await later(context)
+    return world
+  },
+  /** Its runner has left the values in files, which are loaded and not published. */
+  'waits for the import of its results': announced,
+  /** The import of its results was cancelled. */
+  'has lost the import of its results': async (context) => {
+    const world = await announced(context)
+    await context.database.pool.query(
+      `delete from window_locks; update jobs set status = 'CANCELLED', completed_at = now()`,
+    )
+    return world
+  },
+} satisfies Record<string, (context: MetricWorldContext) => Promise<MetricWorld>>
+
+export type MetricWorldName = keyof typeof WORLDS
