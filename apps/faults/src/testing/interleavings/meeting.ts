@@ -61,7 +61,7 @@ export function succeeded(ending: Ending): boolean {
 
 /** A process that takes work over terminates the connection that a silent one works on. */
 const wasTerminated = (error: unknown) =>
-  isTransient(error) && /terminat|not queryable/.test(error instanceof Error ? error.message : '')
+  isTransient(error) && /terminat|not queryable|ECONNRESET/.test(error instanceof Error ? error.message : '')
 
 const REFUSALS = ['OvertakenError', 'CancelledError', 'TryAgainError', 'LostRunsError']
 
