@@ -11,6 +11,7 @@ import { type ClaimedRun, claimWith } from '@aduana/metrics/runner/claim'
 import { runsCompleted } from '@aduana/metrics/runs/completed'
 import { runsStarted } from '@aduana/metrics/runs/started'
 import { acceptProjectionUpdate } from '@aduana/metrics/updates/accept'
+import { expirePending } from '@aduana/metrics/updates/expire'
 import type { TestDatabase } from '@aduana/testkit/database'
 import { buildIn, type Rebuilt } from '../kept.ts'
 import { openRun } from './open-run.ts'
@@ -108,6 +109,7 @@ async function withMetrics(
   { database: { db, pool }, admin }: MetricWorldContext,
   runner: Runner,
 ): Promise<void> {
+  await pool.query('delete from order_detail')
   await inTransaction(db, async (tx) => {
     for (const dataset of ['orders', 'production'])
       await saveSeries(
@@ -120,7 +122,7 @@ async function withMetrics(
   // Without rows there would be nothing to compute anew when a definition changes.
   await pool.query(
     `insert into order_detail (id, order_id, timestamp, company, warehouse, source_modified_timestamp, import_no, record, row_hash)
-     select 1, 'A', $1::timestamptz, 'North', 'W1', $1::timestamptz, 1, 1, 'x' where not exists (select from order_detail)`,
+     select 1, 'A', $1::timestamptz, 'North', 'W1', $1::timestamptz, 1, 1, 'x'`,
     [`${FIRST_DAY}T12:00:00Z`],
   )
 }
@@ -192,19 +194,6 @@ async function announced(context: MetricWorldContext): Promise<MetricWorld> {
   return job === null ? world : { ...world, job }
 }
 
-/** Ends the run of a world in a state in which it can be asked for again. */
-async function ended(context: MetricWorldContext, status: 'FAILED' | 'EXPIRED'): Promise<MetricWorld> {
-  const world = await (status === 'FAILED' ? running(context) : waiting(context))
-  const { run, attempt } = world
-  const type = `metric_run.${status.toLowerCase()}`
-  await context.database.pool.query(
-    `with ended as (update metric_runs set status = $2, completed_at = now(), error = '{"code": "x", "detail": "x"}' where id = $1)
-     insert into event_log (event_key, type, body) values ($3, $4, '{}')`,
-    [run, status, `${run}:${attempt}:${status.toLowerCase()}`, type],
-  )
-  return world
-}
-
 /** The worlds by name. */
 export const WORLDS = {
   /** Its second dataset has not come, and its time is over. */
@@ -233,8 +222,22 @@ export const WORLDS = {
     )
     return world
   },
-  'has failed': (context) => ended(context, 'FAILED'),
-  'has expired': (context) => ended(context, 'EXPIRED'),
+  'has failed': async (context) => {
+    const world = await running(context)
+    const { run: runId, attempt } = world
+    const error = { code: 'broken', detail: 'It failed.' }
+    const at = new Date().toISOString()
+    await inTransaction(context.database.db, (tx) =>
+      runsCompleted(tx, [{ runId, attempt, at, status: 'failed', error }]),
+    )
+    return world
+  },
+  'has expired': async (context) => {
+    const world = await waiting(context)
+    await later(context)
+    await inTransaction(context.database.db, (tx) => expirePending(tx))
+    return world
+  },
   /** Its metric needs another one, which has just been computed. */
   'follows another': async (context) => {
     const world = await running(context)
