@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LoginResponse } from '@aduana/contracts/identity'
+import { JobAccepted } from '@aduana/contracts/jobs'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { type ProductProcess, startProduct } from '@aduana/testkit/processes'
 import { until } from '@aduana/testkit/until'
@@ -61,6 +62,20 @@ test('without Redis imports are accepted, and Bull Board says what is missing', 
   const board = await fetch(`${url}/admin/queues/api/queues`, { headers: { authorization } })
   expect(board.status).toBe(503)
   expect(await board.json()).toMatchObject({ code: 'unavailable' })
+})
+
+test('the end of a job that waits and is cancelled is in the log', async () => {
+  const headers = { authorization: `Bearer ${token}` }
+  const body = importForm(productionFile(), {
+    dataset: 'production',
+    startAt: '2099-01-01T00:00:00Z',
+    force: 'true',
+  })
+  const accepted = await fetch(`${url}/api/imports`, { method: 'POST', headers, body })
+  const { id } = JobAccepted.parse(await accepted.json())
+  expect((await fetch(`${url}/api/jobs/${id}/cancel`, { method: 'POST', headers })).status).toBe(200)
+  await api.untilLogged('job.cancelled', 60_000)
+  expect(api.lines.find((line) => line.includes('"job.cancelled"'))).toContain(id)
 })
 
 test.each([

@@ -13,12 +13,23 @@ import { readState } from './state.mjs'
  * @type {import('./commands.mjs').Command}
  */
 export async function demo({ settings, life }) {
-  const login = namedSystem() ?? readState(settings.dataDir)
+  const login = namedSystem() ?? ownSystem(settings.dataDir)
   if (login !== undefined) return runCli(settings, login, ['demo'], life)
   throw new LaunchError(
     `nothing runs on ${settings.dataDir}. Start it with: npm start\n` +
       'Or name another system with ADUANA_URL, ADUANA_EMAIL and ADUANA_PASSWORD.',
   )
+}
+
+/**
+ * @param {string} dataDir
+ * @returns {Login | undefined} the system that `npm start` runs, with the login that the environment names, if any
+ */
+function ownSystem(dataDir) {
+  const state = readState(dataDir)
+  if (state === undefined) return undefined
+  const { ADUANA_EMAIL: email, ADUANA_PASSWORD: password } = process.env
+  return { ...state, email: email || state.email, password: password || state.password }
 }
 
 /** @returns {Login | undefined} the system that the environment names, with whom to log in */

@@ -33,6 +33,9 @@ export type StageStart =
   | { kind: 'busy' }
   | { kind: 'stop'; reason: string }
 
+/** Why a stage does not begin when its beginning has ended a job that was asked to stop. */
+export const CANCELLED = 'cancelled'
+
 /**
  * Begin a stage, if PostgreSQL agrees that it is due: the job is in this attempt, the stages before are done and this
  * one is not, nobody alive is at it, and nobody has asked to cancel. The order of the flow itself is not trusted.
@@ -59,7 +62,7 @@ export async function beginStage(
     const log = await readLog(tx, payload.jobId)
     if (log.some((row) => row.stage === stage && row.state === 'done')) return { kind: 'already-done' }
     if (job.cancel_requested_at !== null && (await tryCancelJob(tx, payload)))
-      return { kind: 'stop', reason: 'cancelled' }
+      return { kind: 'stop', reason: CANCELLED }
     const type = JobType.parse(job.type)
     const stages = stagesOf(type)
     if (!stages.includes(stage)) return { kind: 'stop', reason: `the job has no stage ${stage}` }

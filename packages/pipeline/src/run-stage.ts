@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
 import { isTransient } from '@aduana/db/sql-errors'
 import { createProgressReporter } from '@aduana/jobs/progress'
-import { beginStage, type StageRun, type StageStart } from '@aduana/jobs/stage-log'
+import { beginStage, CANCELLED, type StageRun, type StageStart } from '@aduana/jobs/stage-log'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -27,6 +27,8 @@ export async function runStage(
   switch (started.kind) {
     case 'stop':
       context.logger.info({ event: 'stage.not_due', stage: stage.name, ...payload, reason: started.reason })
+      if (started.reason === CANCELLED)
+        context.logger.info({ event: 'job.cancelled', stage: stage.name, ...payload })
       return { kind: 'stop', reason: started.reason }
     case 'already-done':
       return { kind: 'done' }

@@ -105,7 +105,12 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
         response: { 200: Job, ...COMMON, ...problems('forbidden', 'illegal_transition') },
       },
     },
-    (request) => cancelJob(db, principalOf(request), request.params.id),
+    async (request) => {
+      const job = await cancelJob(db, principalOf(request), request.params.id)
+      // A job in work ends later, in a worker, which logs it.
+      if (job.status === 'CANCELLED') request.log.info({ event: 'job.cancelled', jobId: job.id })
+      return job
+    },
   )
 
   typed.post(
