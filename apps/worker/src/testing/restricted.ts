@@ -17,6 +17,7 @@ const SALES: DatasetDefinitionInput = {
     {
       name: 'machine',
       type: 'text',
+      maxLength: 20,
       dimension: { table: 'dim_maquina', key: 'codigo', idColumn: 'maquina_id', onMissing: 'create' },
     },
     { name: 'pieces', type: 'integer' },

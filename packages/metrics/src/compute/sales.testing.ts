@@ -32,6 +32,7 @@ export const sales = DatasetDefinition.parse({
     {
       name: 'product',
       type: 'text',
+      maxLength: 20,
       dimension: { table: 'dim_maquina', key: 'codigo', idColumn: 'product_id', onMissing: 'create' },
     },
     { name: 'rank', type: 'integer' },
