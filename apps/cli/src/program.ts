@@ -59,7 +59,7 @@ function describeProgram(io: Io, exitWith: ExitWith): Command {
 
   program
     .command('password')
-    .description('change your password; ends all other logins of yours')
+    .description('change your password and end all your other sessions')
     .action(async () => exitWith(await passwordCommand(io)))
 
   describeImports(program, io, exitWith)

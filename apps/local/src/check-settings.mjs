@@ -37,7 +37,7 @@ export const RULES = {
   MAX_FILE_SIZE: whole(1),
   ADUANA_ADMIN_EMAIL: like(/^\S+@\S+$/, 'an e-mail address'),
   ADUANA_ADMIN_PASSWORD: like(/^[\s\S]{8,}$/, 'at least 8 characters long'),
-  ADUANA_ARTIFACTS_URL: like(BUCKET, 'a bucket and a prefix, as s3://bucket/prefix'),
+  ADUANA_ARTIFACTS_URL: like(BUCKET, 'a bucket and a prefix, such as s3://bucket/prefix'),
   ADUANA_DATABASE_POOL: whole(1),
   ADUANA_ENGINE_MEMORY_MB: whole(1),
   ADUANA_ENGINE_THREADS: whole(1),

@@ -17,7 +17,7 @@ import { toolEnvironment } from './settings.mjs'
 export async function withCheckout({ root }, signal, work) {
   if (!canChange(root)) {
     throw new LaunchError(
-      `the checkout ${root} cannot be written by this user, so nothing can be installed or built in it. Run this as its owner, or in a copy.`,
+      `this user cannot write to the checkout ${root}, so nothing can be installed or built there. Run this as its owner, or use a copy.`,
     )
   }
   const file = join(root, '.turbo', 'aduana.lock')

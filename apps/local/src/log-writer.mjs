@@ -18,7 +18,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => u
 try {
   open()
 } catch (error) {
-  console.error(`${file} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+  console.error(`cannot write to ${file}: ${error instanceof Error ? error.message : String(error)}`)
   // The service goes on without its log; it would end if its output went nowhere.
   process.stdin.resume()
 }

@@ -77,7 +77,7 @@ function linkLibraries(folder) {
       if (systemCode(error) !== 'EEXIST') {
         rmSync(link, { force: true })
         throw new LaunchError(
-          `could not make the library link ${link}: ${error}. Start once as the owner of the checkout, or give a PostgreSQL in DATABASE_URL.`,
+          `could not make the library link ${link}: ${error}. Start once as the owner of the checkout, or name a PostgreSQL server in DATABASE_URL.`,
         )
       }
     }

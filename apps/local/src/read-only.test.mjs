@@ -55,7 +55,7 @@ test('a checkout of somebody else is neither installed nor built, and says so', 
     expect(canChange(root)).toBe(false)
     await expect(withCheckout(ours, signal, async () => undefined)).rejects.toMatchObject({
       name: 'LaunchError',
-      message: expect.stringContaining(`the checkout ${root} cannot be written by this user`),
+      message: expect.stringContaining(`this user cannot write to the checkout ${root}`),
     })
     await expect(prepare(ours, life)).rejects.toMatchObject({
       name: 'LaunchError',
@@ -85,7 +85,7 @@ test('a data folder that cannot be made says which setting names another', async
   const ours = readSettings({ ADUANA_DATA_DIR: join(root, '.data') })
   await asStranger(() =>
     expect(() => makeDataDir(ours)).toThrow(
-      `the data folder ${join(root, '.data')} cannot be written (EACCES). Set ADUANA_DATA_DIR to a folder of your own.`,
+      `cannot write to the data folder ${join(root, '.data')} (EACCES). Set ADUANA_DATA_DIR to a folder of your own.`,
     ),
   )
 })

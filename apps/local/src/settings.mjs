@@ -61,7 +61,7 @@ export function makeDataDir({ dataDir, logsDir }) {
   } catch (error) {
     if (!isForbidden(error)) throw error
     throw new LaunchError(
-      `the data folder ${dataDir} cannot be written (${systemCode(error)}). Set ADUANA_DATA_DIR to a folder of your own.`,
+      `cannot write to the data folder ${dataDir} (${systemCode(error)}). Set ADUANA_DATA_DIR to a folder of your own.`,
     )
   }
 }

@@ -35,7 +35,7 @@ export async function prepare(settings, life) {
   if (changeable) await withCheckout(settings, signal, () => install(settings, signal))
   else {
     assertBuilt(settings.root)
-    say('the checkout cannot be written by this user: what is built in it is started as it is')
+    say('this user cannot write to the checkout: the existing build is started as it is')
   }
   say('starting PostgreSQL and Redis …')
   const services = sideBySide(
@@ -87,7 +87,7 @@ function assertBuilt(root) {
   if (missing.length === 0) return
   if (canChange(root)) throw new LaunchError(`the build did not make ${missing.join(', ')}.`)
   throw new LaunchError(
-    `the checkout ${root} cannot be written by this user and is not built: ${missing.join(', ')} are not there. Build it as its owner: npm start -- --once, or npx pnpm install --frozen-lockfile and npm run build.`,
+    `this user cannot write to the checkout ${root}, and it is not built: ${missing.join(', ')} do not exist. Build it as its owner: npm start -- --once, or npx pnpm install --frozen-lockfile and npm run build.`,
   )
 }
 

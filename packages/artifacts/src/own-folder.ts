@@ -38,7 +38,7 @@ export async function writable<T>(folder: string, work: () => Promise<T>): Promi
     if (!['EACCES', 'EROFS', 'EPERM'].includes(code)) throw error
     throw new StoreError(
       'read_only',
-      `The folder ${folder} cannot be written (${code}). Set ADUANA_DATA_DIR to a folder that the user of this program may write.`,
+      `Cannot write to the folder ${folder} (${code}). Set ADUANA_DATA_DIR to a folder that the user of this program may write to.`,
       { cause: error },
     )
   }

@@ -21,7 +21,7 @@ export const Moment = z.iso
     offset: true,
     error: ({ input }) =>
       typeof input === 'string'
-        ? 'a time with its zone, as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00'
+        ? 'a time with its zone, such as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00'
         : undefined,
   })
   .refine((moment) => moment >= '1900' && moment < '2200', { error: 'a moment from 1900 to 2199' })

@@ -14,7 +14,7 @@ export const SCHEDULES = [
   },
   {
     name: 'retention',
-    title: 'Remove files that their dataset does not keep any longer, and rows of what happened long ago',
+    title: 'Remove files and rows that are past their retention',
     pattern: '17 3 * * *',
     timeZone: 'America/Bogota',
   },

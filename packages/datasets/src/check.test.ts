@@ -50,7 +50,7 @@ test('a definition that contradicts itself is told every contradiction', () => {
     'the header "a" stands for several columns: a, b',
     'column "flag" is written by others and cannot be part of sortBy',
     'column "b" identifies rows and must be required',
-    'column "b" must be a text without dimension to be a replace scope',
+    'column "b" must be a text column without a dimension to be a replace scope',
     'the load fills the column "id" of the table twice',
     'rule "r": a text cannot be compared with a number',
     'rule "s": only numbers can be added, not a text',

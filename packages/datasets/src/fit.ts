@@ -121,7 +121,7 @@ function unfilledProblems(
     .map((name) => `there is no column "${name}" of table "${table.name}"`)
   const wrong =
     loadedAt && (loadedAt.generated || !TIMES.test(loadedAt.type))
-      ? [`column "${loadedAt.name}" of table "${table.name}" takes no time: it is ${typeOf(loadedAt)}`]
+      ? [`column "${loadedAt.name}" of table "${table.name}" cannot hold a timestamp: it is ${typeOf(loadedAt)}`]
       : []
   return [...empty, ...missing, ...wrong]
 }
@@ -135,7 +135,7 @@ function typeOf({ type, generated }: CatalogueColumn): string {
 /** What makes a table answer other than with its rows. */
 function behaviourProblems({ name, rewritten, rowSecurity, inherited }: CatalogueTable): string[] {
   return [
-    ...(rewritten ? [`table "${name}" has rules, which rewrite what a load says`] : []),
+    ...(rewritten ? [`table "${name}" has rules, which rewrite the statements of a load`] : []),
     ...(rowSecurity ? [`row security of table "${name}" hides rows from the program's role`] : []),
     ...(inherited ? [`other tables inherit from table "${name}"`] : []),
   ]
@@ -148,7 +148,7 @@ function looseProblems(definition: DatasetDefinition, table: CatalogueTable): Pl
   return definition.columns.flatMap(({ name }, index) =>
     names.has(name) && table.columns.some((column) => column.name === name && column.looselyCompared)
       ? at(`columns[${index}]`, [
-          `column "${name}" of table "${table.name}" has a collation by which different texts are equal`,
+          `column "${name}" of table "${table.name}" has a collation that treats different texts as equal`,
         ])
       : [],
   )
@@ -176,10 +176,10 @@ function partitionProblems(definition: DatasetDefinition, table: CatalogueTable)
       : [`the program's role does not own table "${table.name}", so it cannot make its partitions`]),
     ...(identity.length === 0
       ? []
-      : [`table "${table.name}" is partitioned and numbers ${identity.join(', ')} by itself`]),
+      : [`table "${table.name}" is partitioned and has identity columns: ${identity.join(', ')}`]),
     ...(table.rowTriggers.length === 0
       ? []
-      : [`table "${table.name}" is partitioned and has triggers for rows: ${table.rowTriggers.join(', ')}`]),
+      : [`table "${table.name}" is partitioned and has row triggers: ${table.rowTriggers.join(', ')}`]),
   ]
 }
 
@@ -203,7 +203,7 @@ function dimensionProblems(
     wrong.push(`the key "${key.name}" of dimension table "${table.name}" is ${key.type}, not text`)
   if (key?.looselyCompared)
     wrong.push(
-      `the key of dimension table "${table.name}" has a collation by which different codes are equal`,
+      `the key of dimension table "${table.name}" has a collation that treats different codes as equal`,
     )
   if (dimension.onMissing === 'create') wrong.push(...memberProblems(maxLength, dimension, table))
   if (!table.readable) wrong.push(`the program's role may not read dimension table "${table.name}"`)

@@ -57,14 +57,14 @@ describe('a definition is refused', () => {
     )
     expect(checkDefinition(definition)).toEqual([
       'column "a" is written by others and cannot be part of window, version or scope',
-      'column "c" is written by others, so no code of it can be looked up',
-      'column "b" must be a text without dimension to be a scope',
-      'column "a" must be a text without dimension to be a scope',
-      'column "b" has ids in place of codes, which say nothing of versions',
-      'days can only be replaced with a window column',
+      'column "c" is written by others, so its codes cannot be looked up',
+      'column "b" must be a text column without a dimension to be a scope',
+      'column "a" must be a text column without a dimension to be a scope',
+      'column "b" stores ids in place of codes, which cannot be compared as versions',
+      'replacing days requires a window column',
       'must be at most 36525 days',
-      'the load fills the column "a" of the table, which others write',
-      'the column "b" of the table cannot take the time of the load: it has another value',
+      'the load fills the column "a" of the table, which is written by others',
+      'the column "b" of the table cannot hold the time of the load: it has another value',
     ])
   })
 
@@ -102,15 +102,15 @@ test('whose table answers other than with its rows, or cannot be filled, is told
     })
     return checkFit(definition, await readCatalogue(postgres.client, definition))
   }
-  expect(await fit('ruled')).toEqual(['table "ruled" has rules, which rewrite what a load says'])
+  expect(await fit('ruled')).toEqual(['table "ruled" has rules, which rewrite the statements of a load'])
   expect(await fit('parent')).toEqual(['other tables inherit from table "parent"'])
   expect(await fit('loose', { loadMode: 'upsert', key: ['a'], loadedAtColumn: 'at' })).toEqual([
-    'column "at" of table "loose" takes no time: it is integer',
-    'column "a" of table "loose" has a collation by which different texts are equal',
+    'column "at" of table "loose" cannot hold a timestamp: it is integer',
+    'column "a" of table "loose" has a collation that treats different texts as equal',
   ])
   expect(await fit('months', { windowColumn: 'a', partitioned: true }, { type: 'date' })).toEqual([
-    'table "months" is partitioned and numbers "n" by itself',
-    'table "months" is partitioned and has triggers for rows: each',
+    'table "months" is partitioned and has identity columns: "n"',
+    'table "months" is partitioned and has row triggers: each',
   ])
   const dimension: Dimension = {
     table: 'dim_narrow',

@@ -37,15 +37,15 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
       .map(([column, role]) => problem(column, `is written by others and cannot be part of ${role}`)),
     ...definition.columns
       .filter((column) => column.managed && column.type === 'text' && column.dimension)
-      .map((column) => problem(column, 'is written by others, so no code of it can be looked up')),
+      .map((column) => problem(column, 'is written by others, so its codes cannot be looked up')),
     ...optional.map(([column]) => problem(column, 'identifies rows and must be required')),
     ...scopes
       .filter(([column]) => !isPlainText(column))
-      .map(([column, role]) => problem(column, `must be a text without dimension to be a ${role}`)),
+      .map(([column, role]) => problem(column, `must be a text column without a dimension to be a ${role}`)),
     ...named([versionColumn], '')
       .filter(([column]) => column.type === 'text' && column.dimension)
-      .map(([column]) => problem(column, 'has ids in place of codes, which say nothing of versions')),
-    ...at('columns', fileColumns(definition).length === 0 ? ['no column is brought by files'] : []),
+      .map(([column]) => problem(column, 'stores ids in place of codes, which cannot be compared as versions')),
+    ...at('columns', fileColumns(definition).length === 0 ? ['no column is read from files'] : []),
     ...windowProblems(definition),
   ]
 }
@@ -59,7 +59,7 @@ function windowProblems({ loadMode, windowColumn, maxWindowDays }: DatasetDefini
     ...at(
       'windowColumn',
       loadMode === 'replace-window' && windowColumn === undefined
-        ? ['days can only be replaced with a window column']
+        ? ['replacing days requires a window column']
         : [],
     ),
     ...at(
@@ -84,13 +84,13 @@ export function targetProblems(definition: DatasetDefinition): PlacedProblem[] {
       'columns',
       others
         .filter((name) => names.includes(name))
-        .map((name) => `the load fills the column "${name}" of the table, which others write`),
+        .map((name) => `the load fills the column "${name}" of the table, which is written by others`),
     ),
     ...at(
       'loadedAtColumn',
       loadedAtColumn !== undefined && [...names, ...others].includes(loadedAtColumn)
         ? [
-            `the column "${loadedAtColumn}" of the table cannot take the time of the load: it has another value`,
+            `the column "${loadedAtColumn}" of the table cannot hold the time of the load: it has another value`,
           ]
         : [],
     ),

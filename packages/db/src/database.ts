@@ -28,7 +28,7 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   const [row] = rows.rows
-  if (!row) throw new Error('the database did not tell the time')
+  if (!row) throw new Error('the database did not return the time')
   return row.now
 }
 

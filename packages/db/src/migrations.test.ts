@@ -148,7 +148,7 @@ test('a user who may not make the role of readers is told which lines an adminis
     const migrations = await readMigrations()
     const failed = migrate(url.href, migrations, logger)
     await expect(failed).rejects.toThrow(MigrationError)
-    await expect(failed).rejects.toThrow(`is not granted, and the user ${name} may not see to it.`)
+    await expect(failed).rejects.toThrow(`is not granted, and the user ${name} may not change that.`)
     await expect(failed).rejects.toThrow(grant)
 
     const client = new pg.Client({ connectionString: url.href })

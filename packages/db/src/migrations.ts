@@ -91,7 +91,7 @@ export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_read
     `grant ${role} to ${String(user)} with inherit false, set true;`,
   ]
   throw new MigrationError(
-    `The migrations need the role ${role}, which ${missing === true ? 'is not there' : 'is not granted'}, and the user ${String(user)} may not see to it. Have an administrator of the server run this, then run the migrations again:\n\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
+    `The migrations need the role ${role}, which ${missing === true ? 'does not exist' : 'is not granted'}, and the user ${String(user)} may not change that. Have an administrator of the server run these statements, then run the migrations again:\n\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
   )
 }
 

@@ -23,7 +23,7 @@ export async function readPreview(db: Database, principal: Principal, id: string
   if (!row)
     throw new ProblemError(
       'not_found',
-      `The job ${id} has no preview that you may see. A dry run has one when it is done, an import when it asks for approval; those of jobs that ended long ago are removed.`,
+      `The job ${id} has no preview that you may see. A dry run has a preview when it is done, an import when it waits for approval. Previews of jobs that ended long ago are removed.`,
     )
   const { preview, needsApproval } = StoredPreview.parse(row.preview)
   return JobPreview.parse({

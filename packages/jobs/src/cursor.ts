@@ -37,7 +37,7 @@ export function decodeCursor<T extends z.ZodType>(schema: T, text: string): z.ou
   } catch (error) {
     if (!(error instanceof z.ZodError) && !(error instanceof SyntaxError)) throw error
     throw new ProblemError('bad_request', 'The cursor is not one that this list has given out.', {
-      errors: [{ field: 'cursor', message: 'the `next` of a page of this list' }],
+      errors: [{ field: 'cursor', message: 'must be the `next` of a page of this list' }],
     })
   }
 }

@@ -23,7 +23,7 @@ export async function ensureQuota(
   if (kept + bytes <= maxBytes) return
   throw new ProblemError(
     'quota_exceeded',
-    `"${tenant}" keeps ${kept} bytes of files and rejects; with the ${bytes} of this file it would be more than its ${maxBytes}. Nothing was kept of it. Files go when the retention of their dataset is over; an administrator can shorten that, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
+    `"${tenant}" keeps ${kept} bytes of files and rejects. With the ${bytes} bytes of this file it would exceed its limit of ${maxBytes}. Nothing was kept of the file. Files are removed when the retention of their dataset is over. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
     { keptBytes: kept, maxBytes },
   )
 }

@@ -9,7 +9,7 @@ export const WORDS = {
     email: 'E-mail',
     password: 'Password',
     wrong: 'The e-mail or the password is wrong.',
-    tooMany: 'Too many logins failed. Wait a few minutes.',
+    tooMany: 'Too many failed logins. Wait a few minutes.',
     busy: 'Too many people are logging in. Try again in a moment.',
     docs: 'The API, to read and to try',
     queues: 'Queues and flows (admins)',

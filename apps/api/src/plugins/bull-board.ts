@@ -73,7 +73,7 @@ async function withProblemDocument(
   if (reply.statusCode < 400 || typeof payload !== 'string') return payload
   if (String(reply.getHeader('content-type')).startsWith('application/problem+json')) return payload
   const refusal = Refusal.safeParse(parsed(payload))
-  const error = refusal.success ? refusal.data.error : 'The board refuses this.'
+  const error = refusal.success ? refusal.data.error : 'Bull Board refused the request.'
   const problem = new ProblemError(codeOf(reply.statusCode), error, { error })
   reply.status(PROBLEMS[problem.code].status).type('application/problem+json')
   reply.removeHeader('content-length')

@@ -65,7 +65,7 @@ function addMessageGauges(registry: Registry, db: Database): void {
     'For how long the oldest event that is to leave has been waiting',
     async () => Number((await readOutbox(db)).seconds),
   )
-  gauge('aduana_messages_refused', 'Messages of queues that were refused for good and are kept', () =>
+  gauge('aduana_messages_refused', 'Queue messages that were refused permanently and are kept', () =>
     countRefused(db),
   )
 }

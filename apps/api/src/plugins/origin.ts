@@ -16,12 +16,12 @@ export function refuseForeignOrigin(request: FastifyRequest, origins: readonly s
       return
     throw new ProblemError(
       'cross_site',
-      `Requests from ${origin} are not taken: this API was asked as ${own ?? 'something that is no address'}. If a proxy stands between, name it in ADUANA_TRUSTED_PROXIES and have it send X-Forwarded-Proto and X-Forwarded-Host; or add the origin to ADUANA_ORIGINS.`,
+      `Requests from ${origin} are refused: this API was called as ${own ?? 'an invalid address'}. If there is a proxy in front of it, name the proxy in ADUANA_TRUSTED_PROXIES and have it send X-Forwarded-Proto and X-Forwarded-Host; or add the origin to ADUANA_ORIGINS.`,
     )
   }
   const site = request.headers['sec-fetch-site']
   if (site === 'cross-site' || site === 'same-site')
-    throw new ProblemError('cross_site', 'Requests from other sites are not taken.')
+    throw new ProblemError('cross_site', 'Requests from other sites are refused.')
 }
 
 /**
@@ -42,7 +42,7 @@ export function refuseForeignHost(request: FastifyRequest, origins: readonly str
   if (hasOwnHost(request, origins)) return
   throw new ProblemError(
     'cross_site',
-    `This address does not answer to the name ${request.host}. Ask by an IP address or localhost, or add the origin, as https://${request.host}, to ADUANA_ORIGINS.`,
+    `This endpoint does not accept the host name ${request.host}. Use an IP address or localhost, or add the origin (https://${request.host}) to ADUANA_ORIGINS.`,
   )
 }
 

@@ -57,10 +57,10 @@ export function registerWithoutRoute(
     ids.set(request.raw, request.id)
     if (closing) {
       const extra = { retryAfterSeconds: RETRY_AFTER_SECONDS }
-      return sendProblem(request, reply, new ProblemError('unavailable', 'The service stops.', extra))
+      return sendProblem(request, reply, new ProblemError('unavailable', 'The service is stopping.', extra))
     }
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
-      return sendProblem(request, reply, new ProblemError('bad_request', 'The header Host is missing.'))
+      return sendProblem(request, reply, new ProblemError('bad_request', 'The Host header is missing.'))
   })
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     answering.set(request.socket, response)
@@ -68,7 +68,7 @@ export function registerWithoutRoute(
   // An expectation that is not known may be ignored.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.server.on('connect', (_request, socket) => {
-    answerOn(socket, new ProblemError('bad_request', 'CONNECT is not served here.'), { logger })
+    answerOn(socket, new ProblemError('bad_request', 'CONNECT is not supported.'), { logger })
   })
   app.addHook('onReady', async () => {
     const sockets = app.websocketServer
@@ -76,7 +76,7 @@ export function registerWithoutRoute(
       headers.push(`x-request-id: ${ids.get(request) ?? randomUUID()}`)
     })
     sockets.on('wsClientError', (error, socket, request) => {
-      const problem = new ProblemError('bad_request', `The upgrade is not well formed: ${error.message}.`)
+      const problem = new ProblemError('bad_request', `The upgrade request is malformed: ${error.message}.`)
       const headers = { 'sec-websocket-version': '13' }
       answerOn(socket, problem, { logger, headers, id: ids.get(request) })
     })
@@ -86,13 +86,13 @@ export function registerWithoutRoute(
 function problemOfParser(error: Error & { code?: string }): ProblemError {
   switch (error.code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new ProblemError('request_timeout', 'The headers of the request did not come in time.')
+      return new ProblemError('request_timeout', 'The request headers did not arrive in time.')
     case 'HPE_HEADER_OVERFLOW':
-      return new ProblemError('headers_too_large', 'Address and headers together are larger than 16 KiB.')
+      return new ProblemError('headers_too_large', 'The address and the headers together exceed 16 KiB.')
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new ProblemError('body_too_large', 'The extensions of a chunk are larger than 16 KiB.')
+      return new ProblemError('body_too_large', 'The chunk extensions exceed 16 KiB.')
     default:
-      return new ProblemError('bad_request', 'This is not a request in HTTP/1.1.')
+      return new ProblemError('bad_request', 'This is not a valid HTTP/1.1 request.')
   }
 }
 

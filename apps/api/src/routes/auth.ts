@@ -53,7 +53,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       schema: {
         operationId: 'changePassword',
         summary: 'Change your password',
-        description: 'Ends all sessions of yours and begins a new one: the answer is that of a login.',
+        description: 'Ends all your sessions and begins a new one. The response is that of a login.',
         tags: ['auth'],
         body: PasswordChange,
         response: {
@@ -76,7 +76,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'logout',
-        summary: 'End the session: its token is refused from now on, and the cookie is taken away',
+        summary: 'Log out: ends the session, so its token is refused, and clears the cookie',
         tags: ['auth'],
         response: { 204: z.null(), ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },

@@ -78,7 +78,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readWindows',
-        summary: 'The window ledger: how each day stands, and which job owns it',
+        summary: 'The window ledger: the state of each day, and the job that owns it',
         description:
           'Every reader gets the same states. `jobId` is null unless the reader may see the job, `rows` unless the reader may see all rows of the day.',
         tags: ['datasets'],

@@ -206,7 +206,7 @@ test('the page for logging in says how long to wait', async () => {
   })
   expect(page.status).toBe(429)
   expect(Number(page.headers.get('retry-after'))).toBeGreaterThan(600)
-  expect(await page.text()).toContain('Too many logins failed')
+  expect(await page.text()).toContain('Too many failed logins')
 })
 
 test('a login answers with what the user is now', async () => {

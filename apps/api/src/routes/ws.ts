@@ -33,7 +33,7 @@ export function wsRoute(
         const session = await enter(request)
         const open = openSockets(session.userId)
         if (open >= MOST_SOCKETS_PER_USER)
-          throw new ProblemError('too_many_sockets', `${open} WebSockets of yours are open. Close some.`)
+          throw new ProblemError('too_many_sockets', `You already have ${open} WebSockets open. Close some.`)
         request.session = session
       },
     },
@@ -41,7 +41,7 @@ export function wsRoute(
       const session = sessionOf(request)
       // Several may have been let in before the first of them was open.
       if (openSockets(session.userId) >= MOST_SOCKETS_PER_USER)
-        return socket.close(1008, 'too many WebSockets of this user are open')
+        return socket.close(1008, 'this user has too many WebSockets open')
       attend(hub, socket, session, { sessions, logger: request.log })
     },
   )

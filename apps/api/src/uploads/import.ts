@@ -89,7 +89,7 @@ function idleOf(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
   // With a listener Node leaves it to us to end the connection.
   request.raw.once('timeout', () => {
-    const detail = `Nothing of the upload arrived for ${seconds} seconds. Nothing was kept.`
+    const detail = `No data arrived for ${seconds} seconds. Nothing was kept; send the file again.`
     idle.abort(new ProblemError('upload_idle', detail, { seconds }))
   })
   return idle.signal

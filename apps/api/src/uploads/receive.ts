@@ -199,7 +199,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 export function stopped(): ProblemError {
   return new ProblemError(
     'unavailable',
-    'The service restarts. Nothing was kept; send the file again in a moment.',
+    'The service is restarting. Nothing was kept; send the file again in a moment.',
     {
       retryAfterSeconds: 5,
     },
@@ -221,7 +221,7 @@ function parserProblem(error: unknown, maxBytes: number): unknown {
     return new ProblemError('bad_request', 'The form has too many parts.')
   if (/unexpected end|terminated early|premature|aborted|closed before/i.test(error.message))
     return new ProblemError('upload_truncated', 'The upload ended before it was complete. Nothing was kept.')
-  return new ProblemError('bad_request', `The form is not well formed: ${error.message}.`)
+  return new ProblemError('bad_request', `The form is malformed: ${error.message}.`)
 }
 
 /** A name of a file without folders and without what cannot be shown. It is only ever shown, never a path. */

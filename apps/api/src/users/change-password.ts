@@ -30,7 +30,7 @@ export async function changePassword(
       .where('disabled_at', 'is', null)
       .returning('session_version')
       .executeTakeFirst()
-    if (!changed) throw new ProblemError('bad_credentials', 'The password has been changed meanwhile.')
+    if (!changed) throw new ProblemError('bad_credentials', 'The password was changed in the meantime.')
     await audit(tx, {
       actor: principal.userId,
       action: 'user.password_changed',

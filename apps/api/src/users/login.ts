@@ -83,7 +83,7 @@ function refuseLocked({ account_network, network }: Locks): void {
 }
 
 function tooMany(retryAfterSeconds: number): ProblemError {
-  return new ProblemError('too_many_logins', 'Too many logins failed. Wait before you try again.', {
+  return new ProblemError('too_many_logins', 'Too many failed logins. Wait before you try again.', {
     retryAfterSeconds,
   })
 }

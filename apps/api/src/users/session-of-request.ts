@@ -51,7 +51,7 @@ export async function enterSession(findPrincipal: FindPrincipal, key: SessionKey
   if (principal) return { ...key, principal }
   throw new ProblemError(
     'unauthenticated',
-    'The session has ended: by logging out, a new password, or because the account is disabled. Log in again.',
+    'The session has ended: you logged out, the password was changed, or the account was disabled. Log in again.',
   )
 }
 

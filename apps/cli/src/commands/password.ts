@@ -5,7 +5,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi, storeSession } from '../session.ts'
 
-const OTHERWISE = 'Without a terminal ADUANA_PASSWORD and ADUANA_NEW_PASSWORD are needed.'
+const OTHERWISE = 'Without a terminal, set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
 
 /**
  * `aduana password`: change the password of the user who is logged in. It ends all sessions of the user; the one that
@@ -18,7 +18,7 @@ export async function passwordCommand(io: Io): Promise<ExitCode> {
   const next = io.env.ADUANA_NEW_PASSWORD ?? (await askTwice(io, hidden))
   const answer = await changePassword(api, current, next)
   const stored = fromEnvironment(io) ? undefined : await storeSession(io, api.url, answer)
-  io.out(`the password of ${answer.user.email} is changed; all other logins of this user have ended`)
+  io.out(`changed the password of ${answer.user.email} and ended all other sessions of this user`)
   if (stored) io.out(`the new login is stored in ${stored}`)
   return EXIT.loaded
 }
@@ -30,5 +30,5 @@ function fromEnvironment({ env }: Io): boolean {
 async function askTwice(io: Io, options: { hidden: boolean; otherwise: string }): Promise<string> {
   const next = await ask(io, 'New password: ', options)
   if ((await ask(io, 'New password again: ', options)) === next) return next
-  throw new UsageError('The two are not the same. Nothing was changed.')
+  throw new UsageError('The two passwords differ. Nothing was changed.')
 }

@@ -103,7 +103,7 @@ function daysOf(days: readonly DayRange[] | null): string {
 }
 
 function since(days: readonly DayRange[] | null): string[] {
-  if (days === null) return ['more has changed since, and follows']
+  if (days === null) return ['more days have changed since, and follow']
   return days.length === 0 ? [] : [`${daysOf(days)} have changed since, and follow`]
 }
 

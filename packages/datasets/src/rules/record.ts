@@ -138,7 +138,7 @@ function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] 
     return [`case when ${value} is null then 0 else ${size} end`]
   })
   const taken = `(${rowSize.always} + list_sum([${sizes.join(', ')}]))`
-  const message = `'takes ' || ${taken} || ${lit(` bytes of a row, which has room for ${rowSize.most}: leave out some of its values`)}`
+  const message = `'takes ' || ${taken} || ${lit(` bytes of a row, which has room for ${rowSize.most}: leave some of its values empty`)}`
   return [
     { column: null, code: 'too_long', broken: `${taken} > ${rowSize.most}`, message, value: 'NULL::VARCHAR' },
   ]
