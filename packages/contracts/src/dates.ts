@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
 /** A calendar day, `YYYY-MM-DD`, that exists. There is no year 0 in the calendar of PostgreSQL. */
-export const Day = z.iso.date().refine((day) => day >= '0001', { error: 'a day from the year 1 on' })
+export const Day = z.iso.date().refine((day) => day >= '0001', { error: 'must be a day from the year 1 on' })
 export type Day = z.infer<typeof Day>
 
 /** A day that data can be of. */
 export const NearDay = Day.refine((day) => day >= '1900-01-01' && day < '2200-01-01', {
-  error: 'a day from 1900 to 2199',
+  error: 'must be a day from 1900 to 2199',
 })
 
 /** A range of days, half open: `from` is inside, `to` is not. */
@@ -21,12 +21,12 @@ export const Moment = z.iso
     offset: true,
     error: ({ input }) =>
       typeof input === 'string'
-        ? 'a time with its zone, such as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00'
+        ? 'must be a time with its zone, such as 2026-01-31T05:00:00Z or 2026-01-31T05:00:00-05:00'
         : undefined,
   })
-  .refine((moment) => moment >= '1900' && moment < '2200', { error: 'a moment from 1900 to 2199' })
+  .refine((moment) => moment >= '1900' && moment < '2200', { error: 'must be a moment from 1900 to 2199' })
   // No zone on Earth is further from UTC, and PostgreSQL takes no more than 16 hours.
-  .refine((moment) => !/[+-](1[5-9]|2\d):\d\d$/.test(moment), { error: 'a zone within 14 hours of UTC' })
+  .refine((moment) => !/[+-](1[5-9]|2\d):\d\d$/.test(moment), { error: 'must have a zone within 14 hours of UTC' })
 export type Moment = z.infer<typeof Moment>
 
 /** The day after `day`. */

@@ -12,15 +12,15 @@ export const CursorColumn = {
   /** `timestamptz`, in UTC with microseconds. */
   moment: z.iso
     .datetime({ precision: 6 })
-    .refine((moment) => moment >= '0001', { error: 'a moment from the year 1 on' }),
+    .refine((moment) => moment >= '0001', { error: 'must be a moment from the year 1 on' }),
   /** `date`. */
-  day: z.iso.date().refine((day) => day >= '0001', { error: 'a day from the year 1 on' }),
+  day: z.iso.date().refine((day) => day >= '0001', { error: 'must be a day from the year 1 on' }),
   uuid: z.uuid(),
   /** `integer`. */
   integer: z.int32(),
   /** `bigint`, not negative, as text. */
   bigint: z.string().refine((digits) => /^\d{1,19}$/.test(digits) && BigInt(digits) <= MOST_BIGINT, {
-    error: 'a whole number of 64 bits',
+    error: 'must be a whole number of 64 bits',
   }),
   text: StorableText,
 } as const

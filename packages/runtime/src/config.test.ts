@@ -175,5 +175,5 @@ test('a bucket for artifacts needs its region, and both are named when they are 
   for (const url of ['https://files', 's3://', 's3://Files', 's3://files/../x', 's3://files//x'])
     expect(
       problems(() => readSettings(WorkerSettings, { ...s3, AWS_REGION: 'x', ADUANA_ARTIFACTS_URL: url })),
-    ).toEqual(['  - ADUANA_ARTIFACTS_URL: a bucket and a prefix, as s3://bucket/prefix'])
+    ).toEqual(['  - ADUANA_ARTIFACTS_URL: a bucket and a prefix, such as s3://bucket/prefix'])
 })

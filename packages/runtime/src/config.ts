@@ -10,7 +10,7 @@ export const ArtifactSettings = z.object({
     .string()
     .regex(
       /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9][A-Za-z0-9._-]*)*\/?$/,
-      'a bucket and a prefix, as s3://bucket/prefix',
+      'a bucket and a prefix, such as s3://bucket/prefix',
     )
     .optional(),
   /** `AES256`, or the id, alias or ARN of a KMS key; what the bucket does by itself unless said. */
@@ -19,7 +19,7 @@ export const ArtifactSettings = z.object({
   ADUANA_S3_PATH_STYLE: z.stringbool().default(false),
   AWS_REGION: z.string().min(1).optional(),
   /** Address of a service other than AWS. */
-  AWS_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'an address, as https://host:9000' }).optional(),
+  AWS_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'an address, such as https://host:9000' }).optional(),
 })
 export type ArtifactSettings = z.infer<typeof ArtifactSettings>
 
