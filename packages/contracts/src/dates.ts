@@ -26,7 +26,9 @@ export const Moment = z.iso
   })
   .refine((moment) => moment >= '1900' && moment < '2200', { error: 'must be a moment from 1900 to 2199' })
   // No zone on Earth is further from UTC, and PostgreSQL takes no more than 16 hours.
-  .refine((moment) => !/[+-](1[5-9]|2\d):\d\d$/.test(moment), { error: 'must have a zone within 14 hours of UTC' })
+  .refine((moment) => !/[+-](1[5-9]|2\d):\d\d$/.test(moment), {
+    error: 'must have a zone within 14 hours of UTC',
+  })
 export type Moment = z.infer<typeof Moment>
 
 /** The day after `day`. */

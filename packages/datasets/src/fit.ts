@@ -121,7 +121,9 @@ function unfilledProblems(
     .map((name) => `there is no column "${name}" of table "${table.name}"`)
   const wrong =
     loadedAt && (loadedAt.generated || !TIMES.test(loadedAt.type))
-      ? [`column "${loadedAt.name}" of table "${table.name}" cannot hold a timestamp: it is ${typeOf(loadedAt)}`]
+      ? [
+          `column "${loadedAt.name}" of table "${table.name}" cannot hold a timestamp: it is ${typeOf(loadedAt)}`,
+        ]
       : []
   return [...empty, ...missing, ...wrong]
 }

@@ -44,7 +44,9 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
       .map(([column, role]) => problem(column, `must be a text column without a dimension to be a ${role}`)),
     ...named([versionColumn], '')
       .filter(([column]) => column.type === 'text' && column.dimension)
-      .map(([column]) => problem(column, 'stores ids in place of codes, which cannot be compared as versions')),
+      .map(([column]) =>
+        problem(column, 'stores ids in place of codes, which cannot be compared as versions'),
+      ),
     ...at('columns', fileColumns(definition).length === 0 ? ['no column is read from files'] : []),
     ...windowProblems(definition),
   ]

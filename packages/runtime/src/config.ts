@@ -19,7 +19,9 @@ export const ArtifactSettings = z.object({
   ADUANA_S3_PATH_STYLE: z.stringbool().default(false),
   AWS_REGION: z.string().min(1).optional(),
   /** Address of a service other than AWS. */
-  AWS_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'an address, such as https://host:9000' }).optional(),
+  AWS_ENDPOINT_URL: z
+    .url({ protocol: /^https?$/, error: 'an address, such as https://host:9000' })
+    .optional(),
 })
 export type ArtifactSettings = z.infer<typeof ArtifactSettings>
 

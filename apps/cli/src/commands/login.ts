@@ -14,7 +14,8 @@ export interface LoginOptions {
 /** `aduana login`: store a token for the commands that follow. What is missing is asked for on a terminal. */
 export async function loginCommand(io: Io, options: LoginOptions): Promise<ExitCode> {
   const url = await loginUrl(io, options.url)
-  const otherwise = 'E-mail and password are needed: --email and --password, or ADUANA_EMAIL and ADUANA_PASSWORD.'
+  const otherwise =
+    'E-mail and password are needed: --email and --password, or ADUANA_EMAIL and ADUANA_PASSWORD.'
   const email = options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', { otherwise }))
   const password =
     options.password ?? io.env.ADUANA_PASSWORD ?? (await ask(io, 'Password: ', { hidden: true, otherwise }))

@@ -8,6 +8,6 @@ export function refuseFarDays({ days }: { days: readonly DayRange[] }): void {
     throw new ProblemError(
       'bad_request',
       `The days ${far.from} to ${far.to} are not between 1900 and 2199.`,
-      { errors: [{ field: 'days', message: 'from 1900 to 2199' }] },
+      { errors: [{ field: 'days', message: 'must be from 1900 to 2199' }] },
     )
 }
