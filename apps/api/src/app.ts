@@ -67,12 +67,12 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: ({ headers }) => acceptedId(headers['x-request-id']) ?? randomUUID(),
     trustProxy: settings.ADUANA_TRUSTED_PROXIES,
-    // A connection on which nothing moves is dropped. The whole of an upload may take as long as it takes.
+    // An idle connection is dropped. An upload as a whole has no time limit.
     connectionTimeout: settings.ADUANA_IDLE_SECONDS * 1000,
     requestTimeout: 0,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
-    // What Node and Fastify would refuse in their own words is refused in ours.
+    // Requests that Node and Fastify would refuse themselves get a problem document as well.
     frameworkErrors: answerUnroutable,
     clientErrorHandler: answerMalformed(logger, answering),
     return503OnClosing: false,

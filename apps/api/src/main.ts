@@ -8,7 +8,7 @@ import { buildApp } from './app.ts'
 import { acquireContext } from './resources.ts'
 import { ensureFirstAdmin } from './users/first-admin.ts'
 
-// Longer than requests under way may take; what still waits for a server that does not answer is left to it.
+// Longer than requests under way may take. Requests that still wait for an unresponsive server are abandoned.
 const PATIENCE_MS = 8000
 
 /** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
@@ -30,7 +30,7 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
 
 async function main(): Promise<void> {
   const settings = readSettings(ApiSettings, process.env)
-  // Whatever is written is for the user of this process only.
+  // Only the user of this process may read the files that it writes.
   process.umask(0o077)
   const logger = createLogger({ name: 'api', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')

@@ -2,16 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
-/** Requests that are under way when the API stops may take this long; then uploads are told to come again. */
+/** Time in which requests under way may finish when the API stops. Then uploads are refused with Retry-After. */
 const GRACE_MS = 5000
-/** So long what is told then has to reach its client. */
+/** Time in which these refusals have to reach their clients. */
 const FAREWELL_MS = 1000
 
 /**
- * Close connections when the application closes: at once those on which nothing is asked, the others when their answer
- * is complete, at last all of them. WebSockets have been told by then. Without it every client that only keeps its
- * connection open would be waited for, and an upgrade that was refused for ever. `onGraceOver` is called before the last
- * step.
+ * Close connections when the application closes: idle ones at once, the others when their answer is complete, and finally
+ * all that remain. WebSockets have been closed by then. Without this, the application would wait for every keep-alive
+ * connection, and for ever for a refused upgrade. `onGraceOver` is called before the last step.
  */
 export function stopConnections(app: FastifyInstance, onGraceOver: () => void): void {
   const { server, websocketServer } = app
@@ -29,7 +28,7 @@ export function stopConnections(app: FastifyInstance, onGraceOver: () => void): 
     busy.add(socket)
     response.once('close', () => {
       busy.delete(socket)
-      // Not destroyed: what the client still sends would make its system throw the answer away.
+      // Not destroyed: the client may still be sending, and a reset would make its system discard the answer.
       if (stopping) socket.end()
     })
   })

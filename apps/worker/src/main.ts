@@ -179,7 +179,7 @@ async function registerMetrics(db: Database, logger: Logger): Promise<void> {
 /** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */
 async function main(): Promise<number> {
   const settings = readSettings(WorkerSettings, process.env)
-  // Whatever is written is for the user of this process only; the engine writes files too, and takes this over.
+  // Only the user of this process may read the files that it writes. The engine processes inherit this.
   process.umask(0o077)
   const logger = createLogger({ name: 'worker', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')

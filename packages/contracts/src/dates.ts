@@ -15,7 +15,7 @@ export const DayRange = z
   .refine((range) => range.from < range.to, { error: 'from must be before to' })
 export type DayRange = z.infer<typeof DayRange>
 
-/** A moment with its zone, as `2026-01-31T05:00:00-05:00`, that PostgreSQL can store. */
+/** A moment with its zone, such as `2026-01-31T05:00:00-05:00`, that PostgreSQL can store. */
 export const Moment = z.iso
   .datetime({
     offset: true,

@@ -33,7 +33,7 @@ export const LoginRequest = z.strictObject({
   password: z.string().min(1).max(1024),
 })
 
-/** Characters that a password that is chosen needs at least. */
+/** Minimum length of a new password, in characters. */
 export const SHORTEST_PASSWORD = 8
 export const PasswordChange = z.strictObject({
   current: z.string().min(1).max(1024),

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { Job } from './jobs.ts'
 
 /**
- * Sequence number of a message about a job: `version · 2^20 + tick`, both as the job's row has them. The version rises
- * with each guarded change of state, the tick each time that progress is stored. Progress is published after it was
- * stored, so a state that is read has at least the number of every message before it, and is not behind any of them.
+ * Sequence number of a message about a job: `version · 2^20 + tick`, both from the job's row. The version rises with each
+ * guarded change of state, the tick each time that progress is stored. Progress is published after it is stored, so a
+ * state that is read has at least the number of every earlier message.
  */
 export const TICKS_PER_VERSION = 2 ** 20
 
-/** Returns the sequence number of what a job's row says at this version and tick. */
+/** Returns the sequence number of a job's row with this version and tick. */
 export function sequence(version: number, tick: number): number {
   return version * TICKS_PER_VERSION + Math.min(tick, TICKS_PER_VERSION - 1)
 }

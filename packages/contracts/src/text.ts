@@ -6,7 +6,7 @@ export const StorableText = z.string().refine((text) => !/[\0\p{Surrogate}]/u.te
   error: 'must contain neither NUL nor half of a surrogate pair',
 })
 
-/** So many parts are named, and so many levels of the path of each. */
+/** At most this many parts are named, with at most this many levels of the path of each. */
 const MOST_PARTS = 20
 const MOST_LEVELS = 50
 

@@ -6,9 +6,8 @@ import { hasOwnHost, isLoopback, refuseForeignHost, refuseForeignOrigin } from '
 import { sendProblem, toProblem } from './problems.ts'
 
 /**
- * Who may call a route: anybody, anybody who does not ask by the name of another site (a probe), a role and those above
- * it, an admin or a program on this very machine, or — for the WebSocket, which knows one-time tickets — whoever the
- * route itself lets in.
+ * Who may call a route. `public`: everyone. `probe`: requests to an accepted host name. A role: it and the roles above it.
+ * `admin-or-loopback`: an admin, or a program on this machine. `ticket`: the WebSocket route checks one-time tickets itself.
  */
 export type Access = 'public' | 'probe' | Role | 'admin-or-loopback' | 'ticket'
 

@@ -64,7 +64,7 @@ export async function registerBullBoard(
   })
 }
 
-/** What the board refuses, as a problem document; its pages show the member `error`. */
+/** Turns a refusal of the board into a problem document; its pages show the member `error`. */
 async function withProblemDocument(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -3,8 +3,8 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyRequest } from 'fastify'
 
 /**
- * Refuse a request that a page of another origin makes: another scheme, host or port than those by which it was asked.
- * Behind a proxy these are what a trusted one says in X-Forwarded-Proto and X-Forwarded-Host.
+ * Refuse a request from a page of another origin: its scheme, host or port differs from that of the request. Behind a
+ * trusted proxy, X-Forwarded-Proto and X-Forwarded-Host count.
  * @throws ProblemError `cross_site`
  */
 export function refuseForeignOrigin(request: FastifyRequest, origins: readonly string[]): void {
@@ -25,9 +25,9 @@ export function refuseForeignOrigin(request: FastifyRequest, origins: readonly s
 }
 
 /**
- * False when a request reaches this API by a name that may be of another site: a page can have the name of its own site
- * lead to this machine (DNS rebinding), and read what needs no login. Addresses, `localhost`, names without a dot and
- * those of ADUANA_ORIGINS cannot be names of such a site.
+ * Returns false when the host name of a request may belong to another site: a page can point the name of its own site at
+ * this machine (DNS rebinding) and read what needs no login. IP addresses, `localhost`, names without a dot and the names
+ * in ADUANA_ORIGINS cannot be names of such a site.
  */
 export function hasOwnHost({ host }: FastifyRequest, origins: readonly string[]): boolean {
   const origin = originOf(`http://${host}`)
@@ -55,7 +55,7 @@ export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$/.test(address)
 }
 
-/** Scheme, host and port as browsers write them, without the port that the scheme has anyway. */
+/** Scheme, host and port as browsers write them, without the default port of the scheme. */
 function originOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).origin : undefined
 }

@@ -36,7 +36,7 @@ export function sendProblem(
   return reply.status(body.status).type('application/problem+json').send(JSON.stringify(body))
 }
 
-/** Says in a header when to try again, if the problem tells. */
+/** Sets the Retry-After header if the problem says when to try again. */
 export function sendRetryAfter(reply: FastifyReply, { extra: { retryAfterSeconds } }: ProblemError): void {
   if (typeof retryAfterSeconds === 'number')
     reply.header('retry-after', Math.max(1, Math.ceil(retryAfterSeconds)))

@@ -29,7 +29,7 @@ export const INLINE_STYLE_POLICY = {
   },
 }
 
-/** Security headers on every answer; what /api answers is kept nowhere unless its route says otherwise. */
+/** Sets security headers on every answer. Answers of /api must not be cached unless the route says otherwise. */
 export async function registerSecurityHeaders(app: FastifyInstance): Promise<void> {
   app.addHook('onRequest', async (request, reply) => {
     if (request.url.startsWith('/api')) reply.header('cache-control', 'private, no-store')

@@ -6,7 +6,7 @@ import type { Logger } from '@aduana/runtime/logger'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { problemDocument, sendProblem, toProblem } from './problems.ts'
 
-/** Headers of answers that pass no hook. Nothing of them may be stored, shown in a frame, or run. */
+/** Headers of answers that pass no hook: the answers may not be stored, framed or run. */
 const HEADERS = {
   'cache-control': 'private, no-store',
   'content-security-policy': "default-src 'none';frame-ancestors 'none'",
@@ -15,7 +15,7 @@ const HEADERS = {
 
 const RETRY_AFTER_SECONDS = 5
 
-/** Returns what answers a request that the HTTP parser refuses; it never becomes a request of Fastify. */
+/** Returns the handler of requests that the HTTP parser refuses. Fastify never sees such a request. */
 export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, ServerResponse>) {
   return (error: Error & { code?: string }, socket: Duplex): void => {
     const answer = answering.get(socket)
@@ -28,7 +28,7 @@ export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, Serve
   }
 }
 
-/** Answers a request whose address cannot be read: no hook of ours has seen it. */
+/** Answers a request whose address cannot be read. It has passed no hook. */
 export function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(HEADERS)
   // The plugin for WebSockets closes the sockets of upgrades that it refuses, but hears of no request without a route.
@@ -40,8 +40,8 @@ export function answerUnroutable(error: Error, request: FastifyRequest, reply: F
 }
 
 /**
- * Sees to it that what Node, or the WebSocket library, would answer on its own is answered as all else is: a problem
- * document, and a request id.
+ * Answers requests that Node or the WebSocket library would refuse by themselves with a problem document and a request id,
+ * like all others.
  */
 export function registerWithoutRoute(
   app: FastifyInstance,
@@ -65,7 +65,7 @@ export function registerWithoutRoute(
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     answering.set(request.socket, response)
   })
-  // An expectation that is not known may be ignored.
+  // An unknown expectation may be ignored.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.server.on('connect', (_request, socket) => {
     answerOn(socket, new ProblemError('bad_request', 'CONNECT is not supported.'), { logger })
@@ -116,7 +116,7 @@ function answerOn(
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   about.logger.info({ event: 'http.malformed', status: document.status, problem: document.code, reqId: id })
-  // Node has taken its own listener away: without one an end that resets would end the process.
+  // Node has removed its own error listener. Without one, a connection reset would end the process.
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${document.status} ${STATUS_CODES[document.status]}\r\n${lines.join('')}\r\n${body}`)

@@ -212,7 +212,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
   )
 }
 
-/** What a download gives, from its beginning. Leaving it early closes the stored file too. */
+/** The content of a download, from its beginning. Stopping early closes the stored file too. */
 async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
   const stored = await store.open(artifact.key)
   return artifact.packed ? piped(stored, createGunzip()) : stored

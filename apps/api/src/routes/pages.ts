@@ -87,7 +87,7 @@ function html(reply: FastifyReply, page: string): FastifyReply {
   return reply.type('text/html; charset=utf-8').header('cache-control', 'no-store').send(page)
 }
 
-/** Where somebody wanted to go; undefined when they do not say, or say it in a way that cannot be read. */
+/** Returns the page to go to after a login; undefined when it is missing or unreadable. */
 function nextOf(form: unknown): string | undefined {
   return Next.safeParse(form).data?.next
 }

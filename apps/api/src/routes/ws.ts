@@ -39,7 +39,7 @@ export function wsRoute(
     },
     (socket, request) => {
       const session = sessionOf(request)
-      // Several may have been let in before the first of them was open.
+      // Several may have passed the check before the first of them was open.
       if (openSockets(session.userId) >= MOST_SOCKETS_PER_USER)
         return socket.close(1008, 'this user has too many WebSockets open')
       attend(hub, socket, session, { sessions, logger: request.log })

@@ -22,8 +22,8 @@ const FORM_BYTES = 1024 * 1024
 export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
 
 /**
- * Imports for one application: it does not end before those under way have cleaned up. Those that are still arriving
- * when `stopping` is aborted are refused with its reason.
+ * Returns the function that takes uploads for one application. The application does not close before uploads under way
+ * have cleaned up. Uploads that are still arriving when `stopping` is aborted are refused with its reason.
  */
 export function importTaker(app: FastifyInstance, context: ApiContext, stopping: AbortSignal): TakeImport {
   const underWay = new Set<Promise<unknown>>()
@@ -84,10 +84,10 @@ async function takeImport(
   }
 }
 
-/** A signal that is aborted when nothing moves on the connection of a request. */
+/** Returns a signal that is aborted when the connection of a request is idle. */
 function idleOf(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
-  // With a listener Node leaves it to us to end the connection.
+  // With a listener, Node does not end the connection itself.
   request.raw.once('timeout', () => {
     const detail = `No data arrived for ${seconds} seconds. Nothing was kept; send the file again.`
     idle.abort(new ProblemError('upload_idle', detail, { seconds }))
@@ -122,7 +122,7 @@ function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
     )
 }
 
-/** Bytes of the file at least, by what the request says of its length. */
+/** Returns the least number of bytes that the file can have, by the request's Content-Length. */
 function announced(request: FastifyRequest): number {
   return Math.max(0, Number(request.headers['content-length'] ?? 0) - FORM_BYTES)
 }

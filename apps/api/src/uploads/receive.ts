@@ -48,7 +48,7 @@ export async function receiveUpload(
   if (!file) throw missing('file', fields)
   const dataset = fields.get('dataset')
   const chunks = readChunks(file.file, options.maxBytes)
-  // Not waited for like fields: whoever reads a file at this moment must be told by the file itself.
+  // Not awaited like fields: a reader of a file must get the error from the file itself.
   const stop = () => void file.file.destroy(options.signal.reason)
   options.signal.addEventListener('abort', stop)
   try {
@@ -92,7 +92,7 @@ async function* readParts(request: FastifyRequest, maxBytes: number): AsyncGener
   }
 }
 
-/** The bytes of a file; what the parser has against the form becomes a problem. */
+/** Yields the bytes of a file; a parser error becomes a problem. */
 async function* readChunks(file: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer, void> {
   try {
     yield* file
@@ -117,7 +117,7 @@ async function readFields(
     }
     if (part.valueTruncated)
       throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
-    // A part that says it is JSON comes parsed.
+    // A part with a JSON content type arrives parsed.
     if (typeof part.value === 'object')
       throw new ProblemError('bad_request', `The field "${visible(part.fieldname)}" is not text.`)
     const value = String(part.value)
@@ -180,7 +180,7 @@ function tooLarge(maxBytes: number): ProblemError {
   )
 }
 
-/** What work comes to, unless nothing more is to be received meanwhile. @throws the reason of the signal */
+/** Returns the result of `work`, unless the signal is aborted first. @throws the reason of the signal */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop: () => void = () => undefined
   const end = new Promise<never>((_, reject) => {
@@ -195,7 +195,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-/** What the sender of an upload is told that is still under way when the API stops. */
+/** Returns the problem for an upload that is still under way when the API stops. */
 export function stopped(): ProblemError {
   return new ProblemError(
     'unavailable',
@@ -212,7 +212,7 @@ function unstorable(field: string): ProblemError {
   return new ProblemError('bad_request', `"${shown}": ${message}.`, { errors: [{ field: shown, message }] })
 }
 
-/** What the parser has against a form, as a problem: whatever it is, the request is not what it says it is. */
+/** Turns a parser error into a problem: every such error means that the form is malformed. */
 function parserProblem(error: unknown, maxBytes: number): unknown {
   if (error instanceof ProblemError || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
@@ -228,7 +228,7 @@ function parserProblem(error: unknown, maxBytes: number): unknown {
 function plainName(name: string): string {
   const last = name.split(/[\\/]/).at(-1) ?? ''
   const plain = last.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').trim()
-  // By characters: half of a pair cannot be stored.
+  // Cut by characters: half of a surrogate pair cannot be stored.
   return [...plain].slice(0, 200).join('') || 'file'
 }
 

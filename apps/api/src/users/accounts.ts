@@ -16,7 +16,7 @@ export interface Account {
   usedNetworkToday: boolean
 }
 
-/** Returns the account that an attempt names, undefined when there is none or it is disabled. */
+/** Returns the account of an attempt; undefined when there is none or it is disabled. */
 export async function readAccount(db: Database, { email, network }: Attempt): Promise<Account | undefined> {
   const row = await db
     .selectFrom('users')
@@ -50,7 +50,7 @@ export const PRINCIPAL_COLUMNS = [
   'users.warehouses',
 ] as const
 
-/** Returns a row of `users` as the one who acts. */
+/** Turns a row of `users` into a principal. */
 export function toPrincipal(row: {
   id: string
   email: string

@@ -7,8 +7,7 @@ import { networkOf } from './networks.ts'
 import { hashPassword } from './passwords.ts'
 
 /**
- * Gives a user another password, and so ends all sessions of the user. Returns the user with the version of the sessions
- * that begin now.
+ * Changes the password of a user, which ends all sessions of the user. Returns the user with the version of new sessions.
  * @throws ProblemError `bad_credentials` when the current password is wrong or another change came first, and what
  *   `checkPassword` throws
  */

@@ -3,7 +3,7 @@ import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 const WINDOW_MINUTES = 15
-/** Counters of each kind: what the table can hold at most. */
+/** Number of counters of each kind, which bounds the table. */
 export const SLOTS = 16_384
 
 /** Failures within a quarter of an hour after which logins are refused. */
@@ -18,22 +18,22 @@ export interface Attempt {
   network: string
 }
 
-/** Seconds for which each lock that is on stays on; 0 for one that is off. */
+/** Seconds until each lock ends; 0 for a lock that is off. */
 export type Locks = Record<Kind, number>
 
 /** Counts failed logins in PostgreSQL, for all API processes together. */
 export interface LoginFailures {
-  /** Returns the locks that an attempt meets. */
+  /** Returns the locks that apply to an attempt. */
   locks(attempt: Attempt): Promise<Locks>
   /** Counts a failure against the account, the network, and the two together. */
   add(attempt: Attempt): Promise<void>
-  /** Forgets the failures of this account from this network. */
+  /** Resets the failures of this account from this network. */
   forget(attempt: Attempt): Promise<void>
 }
 
 /**
  * Counts by key in a fixed number of slots, so that the table cannot grow whatever names are tried. `secret` keys the
- * hashes: without it nobody can find a name that takes over the slot of another. One statement writes the counters of an
+ * hashes, so an attacker cannot find a name that shares the slot of another. One statement writes the counters of an
  * attempt, always in the order of their kinds, so that two of them cannot wait for each other.
  */
 export function createLoginFailures(db: Database, secret: string, slots = SLOTS): LoginFailures {

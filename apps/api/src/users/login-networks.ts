@@ -4,7 +4,7 @@ import type { Account } from './accounts.ts'
 
 const MOST_NETWORKS = 16
 
-/** Notes that the user has logged in from this network, at most once a day. The sixteen last networks are kept. */
+/** Notes that the user has logged in from this network, at most once a day. The last sixteen networks are kept. */
 export async function rememberNetwork(tx: Tx, account: Account, network: string): Promise<void> {
   if (account.usedNetworkToday) return
   const { userId } = account.principal
@@ -15,7 +15,7 @@ export async function rememberNetwork(tx: Tx, account: Account, network: string)
       conflict.columns(['user_id', 'network']).doUpdateSet({ last_login_at: sql<Date>`now()` }),
     )
     .execute()
-  // Skips what another login of the user removes at this moment, so that the two never wait for each other.
+  // Skips rows that a concurrent login of the user is removing, so that the two never wait for each other.
   await sql`delete from login_networks where (user_id, network) in (
     select user_id, network from login_networks where user_id = ${userId}
     order by last_login_at desc, network offset ${MOST_NETWORKS} for update skip locked)`.execute(tx)

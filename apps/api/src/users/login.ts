@@ -16,14 +16,14 @@ export interface Logins {
   line: PasswordLine
 }
 
-/** What somebody types in, and the address it comes from. */
+/** The credentials of an attempt, and the address it comes from. */
 export interface Credentials {
   email: string
   password: string
   address: string
 }
 
-/** Somebody who has proved to be the user, and the version of the user's sessions that a new one gets. */
+/** An authenticated user, and the session version for a new session. */
 export interface LoggedIn {
   principal: Principal
   sessionVersion: number
@@ -44,11 +44,11 @@ export async function login(logins: Logins, credentials: Credentials): Promise<L
 }
 
 /**
- * Checks e-mail and password. Only failures are counted, and each before the next hash from its line begins; so of many
- * guesses at once no more than hashes run at once are made beyond the limit.
+ * Checks e-mail and password. Only failures are counted, each before the next hash of its queue begins. So concurrent
+ * guesses can exceed the limit only by the number of hashes that run at once.
  *
- * While an account is locked for all networks, the right password is taken from networks where the user has logged in
- * before. Any other attempt is answered in the same way, and takes the same work, whether the password is right or the
+ * While an account is locked for all networks, the correct password is accepted from networks where the user has logged in
+ * before. Every other attempt gets the same answer after the same work, whether or not the password is correct or the
  * account exists.
  * @throws ProblemError `bad_credentials` (unknown, disabled and mistyped accounts alike), `too_many_logins`, `logins_busy`
  */

@@ -1,11 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** What every address that cannot be read counts as. */
+/** The network of every address that cannot be parsed. */
 const UNREADABLE = 'unreadable'
 
 /**
- * Returns the network that an address is counted as: an IPv4 address itself, and the /64 of an IPv6 address, because one
- * customer of a provider holds at least that. An IPv4 address that is mapped into IPv6 is the IPv4 address.
+ * Returns the network of an address: an IPv4 address itself, or the /64 of an IPv6 address, because providers assign each
+ * customer at least that much. An IPv4-mapped IPv6 address counts as the IPv4 address.
  */
 export function networkOf(address: string): string {
   if (isIPv4(address)) return address

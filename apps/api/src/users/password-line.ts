@@ -4,7 +4,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 export interface PasswordLineLimits {
   /** Passwords that are hashed at once. */
   atOnce: number
-  /** How many may wait for that. */
+  /** How many may wait. */
   waiting: number
 }
 
@@ -21,8 +21,9 @@ const LIMITS: PasswordLineLimits = { atOnce: 2, waiting: 100 }
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Bounds what passwords cost a process: few hashes at once, and a line of bounded length before them. Networks take turns,
- * and when the line is full the longest share of it is cut. So a network that floods does not keep others waiting.
+ * Bounds the cost of hashing passwords in a process: few hashes at once, and a bounded queue of those that wait. Networks
+ * take turns, and when the queue is full, the network with the most waiting attempts loses one. So a network that floods
+ * does not delay others.
  */
 export function createPasswordLine(limits: PasswordLineLimits = LIMITS): PasswordLine {
   const lines = new Map<string, Waiter[]>()

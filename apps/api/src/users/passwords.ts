@@ -24,7 +24,7 @@ export async function passwordMatches(password: string, hash: string): Promise<b
   return found.length === expected.length && timingSafeEqual(found, expected)
 }
 
-/** A hash that no password has: compared when there is no user, so that the answer takes as much work. */
+/** A hash that no password matches. Compared when there is no user, so that the answer takes the same work. */
 export const NO_PASSWORD = written(randomBytes(16), randomBytes(KEY_BYTES))
 
 function written(salt: Buffer, key: Buffer): string {

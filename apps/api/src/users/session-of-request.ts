@@ -8,7 +8,7 @@ import { issueToken, readToken } from './tokens.ts'
 /** The cookie that carries the token of a browser. */
 export const SESSION_COOKIE = 'aduana_session'
 
-/** Issues a token for a user who has proved to be one, and also sets it as a cookie that no script can read. */
+/** Issues a token for an authenticated user, and also sets it as a cookie that scripts cannot read. */
 export function openSession(
   app: FastifyInstance,
   request: FastifyRequest,
@@ -21,7 +21,7 @@ export function openSession(
   return issued
 }
 
-/** Ends a session everywhere, and takes the cookie away. */
+/** Ends a session in every process, and clears the cookie. */
 export async function closeSession(
   db: Database,
   session: Session,
@@ -33,8 +33,8 @@ export async function closeSession(
 }
 
 /**
- * Returns the session of a request: by a token in the Authorization header, or else in the cookie. The account and the
- * session are read anew for each request.
+ * Returns the session of a request, by the token in the Authorization header, or otherwise in the cookie. The account and
+ * the session are read for every request.
  * @throws ProblemError `unauthenticated` or `token_expired`
  */
 export async function findSession(
@@ -45,7 +45,7 @@ export async function findSession(
   return enterSession(findPrincipal, readToken(app, tokenOf(request)))
 }
 
-/** Returns a session that is still good. @throws ProblemError `unauthenticated` */
+/** Returns a session that is still valid. @throws ProblemError `unauthenticated` */
 export async function enterSession(findPrincipal: FindPrincipal, key: SessionKey): Promise<Session> {
   const principal = await findPrincipal(key)
   if (principal) return { ...key, principal }

@@ -4,7 +4,7 @@ import { type Database, inTransaction } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { PRINCIPAL_COLUMNS, toPrincipal } from './accounts.ts'
 
-/** What a token says, and a WebSocket stands on. */
+/** The session that a token names and a WebSocket belongs to. */
 export interface SessionKey {
   sessionId: string
   userId: string
@@ -13,14 +13,14 @@ export interface SessionKey {
   expiresAt: Date
 }
 
-/** Who is logged in, and by which session. */
+/** The logged-in user and the session. */
 export interface Session extends SessionKey {
   principal: Principal
 }
 
 /**
- * Returns, by session, the users of those sessions that are still good: not logged out, begun since the last change of
- * the password, and of an account that is not disabled. Expiry stands in the token, and is not looked at here.
+ * Returns the users of those sessions that are still valid, by session: not logged out, begun since the last change of the
+ * password, and of an account that is not disabled. The token carries the expiry; it is not checked here.
  */
 export async function findPrincipals(
   db: Database,
@@ -44,12 +44,12 @@ export async function findPrincipals(
   return new Map(rows.map((row) => [row.session_id, toPrincipal(row)]))
 }
 
-/** Returns the user of a session as it is now, undefined when it has ended. */
+/** Returns the current user of a session; undefined when the session has ended. */
 export type FindPrincipal = (key: SessionKey) => Promise<Principal | undefined>
 
 /**
- * Looks sessions up for requests. Those that come while one query is under way are asked about together in the next: so
- * each is answered by what was committed after it came, and many at once cost few queries.
+ * Looks up sessions for requests. Requests that arrive while a query runs share the next one. So each request sees what was
+ * committed before it arrived, and many concurrent requests cost few queries.
  */
 export function createFindPrincipal(db: Database): FindPrincipal {
   let next: { keys: SessionKey[]; principals: Promise<Map<string, Principal>> } | undefined
@@ -60,7 +60,7 @@ export function createFindPrincipal(db: Database): FindPrincipal {
       next = undefined
       return findPrincipals(db, keys)
     })
-    // Those who asked are told of an error; the next query is asked all the same.
+    // The callers get the error; the next query still runs.
     underWay = principals.catch(() => undefined)
     return { keys, principals }
   }
@@ -71,7 +71,7 @@ export function createFindPrincipal(db: Database): FindPrincipal {
   }
 }
 
-/** Ends a session: its token is refused from now on, everywhere. Ending it again changes nothing. */
+/** Ends a session: every process refuses its token from now on. Ending it again changes nothing. */
 export async function endSession(db: Database, { sessionId, userId, expiresAt }: SessionKey): Promise<void> {
   await inTransaction(db, async (tx) => {
     const ended = await tx

@@ -6,7 +6,7 @@ import type { SessionKey } from './sessions.ts'
 const ISSUER = 'aduana'
 const AUDIENCE = 'aduana-api'
 
-/** What a token that was checked says: the user, the session and its version, and the end. */
+/** The content of a verified token: the user, the session and its version, and the expiry. */
 const Claims = z.object({ sub: z.uuid(), jti: z.uuid(), ver: z.int().positive(), exp: z.int() })
 
 /** The options of @fastify/jwt: one algorithm, our issuer and audience, and no token that lives for ever. */
@@ -23,7 +23,7 @@ export function tokenOptions(secret: string, minutes: number) {
   }
 }
 
-/** Issues a token that begins a session of a user. */
+/** Issues the token of a new session of a user. */
 export function issueToken(
   app: FastifyInstance,
   user: { userId: string; sessionVersion: number },
@@ -32,7 +32,7 @@ export function issueToken(
   return { token, expiresAt: readToken(app, token).expiresAt }
 }
 
-/** Returns what a token says that is signed by us and has not expired. @throws ProblemError `token_expired` or `unauthenticated` */
+/** Returns the content of a token that this API has signed and that has not expired. @throws ProblemError `token_expired` or `unauthenticated` */
 export function readToken(app: FastifyInstance, token: string): SessionKey {
   const claims = Claims.safeParse(verified(app, token))
   if (!claims.success)

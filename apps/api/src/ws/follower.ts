@@ -40,13 +40,13 @@ export interface Follower {
   unfollow(jobId: string): void
   /** Follow all jobs, or only those that were named any more. */
   followAll(yes: boolean): void
-  /** The list of jobs is being read: until it is sent, nothing may overtake it. */
+  /** The list of jobs is being read. Nothing else is sent before it. */
   awaitList(yes: boolean): void
   /** Follow a job as one of all. */
   notice(jobId: string): void
   /** Number of jobs that are followed by their ids. */
   named(): number
-  /** The client has been told the state of this number by other means. */
+  /** The client already has the state with this number from another answer. */
   saw(jobId: string, seq: number): void
   /** True when it may see what belongs to this user. */
   sees(userId: string): boolean
@@ -56,7 +56,7 @@ export interface Follower {
   progress(update: ProgressUpdate, text: Buffer): boolean
   /** Send the state of a job, then the progress that waited for it and is newer. */
   show(kind: 'snapshot' | 'state', job: Job, seq: number): void
-  /** The client does not see the job any longer. It is told so if it had asked for it by its id. */
+  /** The client may no longer see the job. If it subscribed to the job by id, it gets an error. */
   lose(jobId: string, reason: string): void
   /** Send progress that was held back because the client was slow. */
   flush(): void

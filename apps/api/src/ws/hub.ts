@@ -20,7 +20,7 @@ export interface Hub {
   followJob(follower: Follower, jobId: string, after: number): Promise<void>
   /** Send the newest jobs that the client may see, and the changes of all of them from now on. */
   followAll(follower: Follower): Promise<void>
-  /** Who the client is has changed: whatever it may not see any longer is hidden from it. */
+  /** The client's principal has changed: jobs that it may no longer see are hidden from it. */
   review(follower: Follower): void
   close(): Promise<void>
 }
@@ -63,7 +63,7 @@ export function createHub(context: {
       if (!closed) await showChanges(jobId)
     }
   }
-  /** Read a job once for all followers who are the same to the database: what a user sees of a job depends on the scope. */
+  /** Read a job once for all followers with the same rights: what a user sees of a job depends on the scope. */
   const showChanges = async (jobId: string) => {
     const waiting = [...followers].filter((follower) => follower.lacks(jobId, Number.MAX_SAFE_INTEGER))
     const principals = new Map(waiting.map(({ principal }) => [identity(principal), principal]))
@@ -72,7 +72,7 @@ export function createHub(context: {
       for (const follower of waiting) if (identity(follower.principal) === id) show(follower)
     }
   }
-  /** What becomes of the followers of a job who are `principal`. An error concerns them alone; the next look tries again. */
+  /** Updates the followers of a job who share `principal`. An error affects only them; the next check tries again. */
   const readChange = async (jobId: string, principal: Principal): Promise<(follower: Follower) => void> => {
     try {
       const { job, seq } = await readNumberedJob(db, principal, jobId)
@@ -152,7 +152,7 @@ export function createHub(context: {
   }
 }
 
-/** What tells users and their scopes apart. */
+/** A key that distinguishes users and their scopes. */
 function identity(principal: Principal): string {
   return JSON.stringify(principal)
 }

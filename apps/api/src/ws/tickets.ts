@@ -28,7 +28,7 @@ export async function issueTicket(
   return { ticket, expiresAt: expires_at.toISOString() }
 }
 
-/** Uses a ticket up, and returns whose session it is for. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
+/** Uses up a ticket and returns its session. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
 export async function burnTicket(db: Database, ticket: string): Promise<SessionKey> {
   const burnt = await db
     .deleteFrom('ws_tickets')

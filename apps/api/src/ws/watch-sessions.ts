@@ -6,24 +6,24 @@ import { findPrincipals, type Session } from '../users/sessions.ts'
 
 const LOOK_MS = 1000
 
-/** What the holder of a watched session is told. */
+/** Callbacks of the holder of a watched session. */
 export interface SessionEvents {
-  /** Who the user is now: the role or the scope may have changed. */
+  /** The current user: the role or the scope may have changed. */
   refreshed(principal: Principal): void
-  /** The session has ended before its time. */
+  /** The session has ended before its expiry. */
   ended(): void
 }
 
-/** Follows sessions for as long as something stands on them. */
+/** Watches sessions as long as WebSockets belong to them. */
 export interface SessionWatch {
-  /** Follows a session. Returns what stops it. */
+  /** Watches a session. Returns a function that stops watching. */
   watch(session: Session, events: SessionEvents): () => void
   close(): Promise<void>
 }
 
 /**
- * Looks at all watched sessions in one query: at once when PostgreSQL says that a user or a session has changed, and
- * every second, because such a message can be missed.
+ * Reads all watched sessions in one query: immediately when PostgreSQL notifies of a changed user or session, and every
+ * second, because a notification can be missed.
  */
 export function watchSessions(
   context: { db: Database; logger: Logger; followSessions(onChange: () => void): Listener },

@@ -32,9 +32,9 @@ export type OutstandingRun = z.infer<typeof OutstandingRun>
 
 /** Whether the values of a metric are those of the data, and what they lack. */
 export const Completeness = z.strictObject({
-  /** There is nothing in either list, and nothing outstanding of metrics beneath it that are for another role. */
+  /** True when both lists are empty and nothing is outstanding of metrics for another role that it depends on. */
   complete: z.boolean(),
-  /** Runs of it and of metrics beneath it that you may see. */
+  /** Its runs, and runs of metrics that it depends on, that you may see. */
   outstanding: z.array(OutstandingRun),
   /** Changes of its datasets for which there are no runs yet: their jobs are about to complete. */
   notPassedOn: z.array(
@@ -55,8 +55,9 @@ export type RunAccepted = z.infer<typeof RunAccepted>
 
 /**
  * A run of a metric. Companies and warehouses: null means all; otherwise those of them that you may see. If you may see
- * only some, days, figures, deadlines, message and the detail of its error are left out, for what they are for yours is not
- * known, and `occurredAt` and `asOf` are those of its first update that you may see. If you may see none, it is there for its `nextDays` only, and tells nothing of what it computes itself.
+ * only some, days, figures, deadlines, message and the detail of its error are left out, because the part that is yours is not
+ * known, and `occurredAt` and `asOf` are those of its first update that you may see. If you may see none, the run is listed
+ * for its `nextDays` only, without anything about what it computes itself.
  */
 export const MetricRun = z.strictObject({
   id: z.uuid(),
@@ -110,12 +111,12 @@ export const RunInput = z.strictObject({
 })
 export type RunInput = z.infer<typeof RunInput>
 
-/** A run with the updates that you may see of those that it is computed from, every dataset that it waited for, and where its results came from. */
+/** A run with those of its updates that you may see, every dataset that it waited for, and where its results came from. */
 export const MetricRunDetail = MetricRun.extend({
   inputs: z.array(RunInput),
   /**
-   * What a runner outside has announced, and the job that imports it, if you may see that. Null also when the run is about
-   * companies or warehouses that you may not see.
+   * The results that a runner outside has announced, and the job that imports them, if you may see it. Also null when the
+   * run is about companies or warehouses that you may not see.
    */
   results: z
     .strictObject({ url: z.string(), sha256: z.string(), rowCount: z.int(), job: z.uuid().nullable() })

@@ -31,7 +31,7 @@ export const MetricItem = z.strictObject({
   freshness: z.strictObject({
     /** The last day that has a value which you may see. */
     lastDay: Day.nullable(),
-    /** When the newest of its runs that succeeded ended, of those that you may see, whether or not it changed a value. */
+    /** When the newest successful run that you may see ended, whether or not it changed a value. */
     computedAt: Instant.nullable(),
   }),
   /** The newest run that has not ended. */
@@ -43,7 +43,7 @@ export type MetricItem = z.infer<typeof MetricItem>
 export const DatasetNeed = z.strictObject({
   dataset: z.string(),
   requiredDays: z.int(),
-  /** When it last changed for companies and warehouses that you may see, as far as we have been told. */
+  /** When it last changed for companies and warehouses that you may see, by the updates received. */
   lastUpdate: Instant.nullable(),
   /** It has changed within `requiredDays` from now. */
   inTime: z.boolean(),
