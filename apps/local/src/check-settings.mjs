@@ -1,8 +1,8 @@
 import { LaunchError } from './errors.mjs'
 
 /**
- * What the settings of the programs must be, as far as it can be said without what is installed and built: a wrong one is
- * told at once, and not when the API starts. The programs check all of it again; a test holds the two together.
+ * The rules for the settings of the programs that can be checked before anything is installed or built, so that a wrong
+ * setting is reported at once and not when the API starts. The programs check all settings again; a test compares the two.
  */
 
 /** @typedef {{ is: string, of: (text: string) => boolean }} Rule */
@@ -57,10 +57,10 @@ export const RULES = {
   ADUANA_WATCHDOG_SECONDS: whole(0),
 }
 
-/** Settings of the launcher itself; PORT is one of them too: it looks for a port of its own from there. */
+/** Settings of the launcher itself. PORT is one of them: the launcher looks for a free port from there. */
 const LAUNCHER_RULES = { ...RULES, PORT: whole(1, 65_535), ADUANA_WORKERS: whole(0, 64) }
 
-/** Values that nobody else should read over a shoulder. */
+/** Settings whose values are never printed. */
 const SECRET = /SECRET|PASSWORD|URL/
 
 /**

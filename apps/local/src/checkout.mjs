@@ -32,7 +32,7 @@ export async function withCheckout({ root }, signal, work) {
 }
 
 /**
- * Whether this user may install and build in a checkout. What somebody else has built can be started without.
+ * Returns whether this user may install and build in a checkout. An existing build can be started without that.
  * @param {string} root
  * @returns {boolean}
  */

@@ -38,7 +38,7 @@ export function systemCode(error) {
 
 /**
  * @param {unknown} error
- * @returns {boolean} whether it says that this user may not write there
+ * @returns {boolean} whether it means that this user may not write there
  */
 export function isForbidden(error) {
   return ['EACCES', 'EPERM', 'EROFS'].includes(systemCode(error) ?? '')

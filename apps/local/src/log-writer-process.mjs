@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('./log-writer.mjs', import.meta.url))
-/** It only moves bytes: a small heap, no threads beside its own. */
+/** It only moves bytes: a small heap and no extra threads are enough. */
 const SMALL = ['--max-old-space-size=16', '--max-semi-space-size=1', '--v8-pool-size=0']
 
 /**
@@ -17,11 +17,11 @@ const SMALL = ['--max-old-space-size=16', '--max-semi-space-size=1', '--v8-pool-
  */
 export function startLogWriter(file, limits) {
   mkdirSync(dirname(file), { recursive: true })
-  // A log that cannot be written is told now, and not by a service that is silent.
+  // Report a log that cannot be written now. Otherwise the service would just be silent.
   closeSync(openSync(file, 'a', 0o600))
   const numbers = limits === undefined ? [] : [String(limits.bytes), String(limits.files)]
   const writer = spawn(process.execPath, [...SMALL, PROGRAM, file, ...numbers], {
-    // Not the environment of the launcher: its NODE_OPTIONS are for programs of the product.
+    // Not the environment of the launcher: its NODE_OPTIONS are meant for the services.
     env: { PATH: process.env.PATH },
     detached: true,
     stdio: ['pipe', 'ignore', 'inherit'],

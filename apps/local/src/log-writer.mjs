@@ -1,5 +1,5 @@
 // Writes what it reads to a log that rotates, until its input ends: `log-writer.mjs <file> [bytes] [files]`. It is a
-// process of its own, in a session of its own, so that a service never waits for the launcher and what it says last is
+// process of its own, in a session of its own, so that a service never waits for the launcher and its last lines are
 // kept when the launcher is killed.
 import { openRotatingLog } from './rotation.mjs'
 

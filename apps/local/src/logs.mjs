@@ -36,7 +36,7 @@ function readEnd(file, from) {
   }
   try {
     const { size } = fstatSync(handle)
-    // A log that is shorter than it was has been put aside in between: all of it is new.
+    // A log that is shorter than before was rotated in between: all of it is new.
     const start = Math.max(from > size ? 0 : from, size - MOST, 0)
     const buffer = Buffer.alloc(Math.max(size - start, 0))
     const read = readSync(handle, buffer, 0, buffer.length, start)

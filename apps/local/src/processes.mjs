@@ -23,7 +23,7 @@ import { LOG_BYTES, putAside } from './rotation.mjs'
 /** @type {Set<number>} leaders of the process groups we started and have not seen end */
 const groups = new Set()
 
-/** What is still on its way to a log when its service has ended gets so long, in milliseconds. */
+/** Milliseconds that the last output of an ended service has to reach its log. */
 const LAST_LINES_MS = 2000
 
 /**

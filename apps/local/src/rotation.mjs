@@ -3,11 +3,11 @@ import { systemCode } from './errors.mjs'
 
 /** A log is put aside when it is larger, in bytes; only whole lines go to the next file. */
 export const LOG_BYTES = 20 * 1024 * 1024
-/** Files that are put aside, besides the one that is written: `.1` is the youngest. */
+/** Number of rotated files besides the current one; `.1` is the newest. */
 export const LOGS_PUT_ASIDE = 4
 
 /**
- * Puts a log aside as `.1`; what had that name becomes `.2`, and so on. The oldest goes.
+ * Renames a log to `.1`, an existing `.1` to `.2`, and so on. The oldest is deleted.
  * @param {string} file
  * @param {number} [putAside] how many files stay
  */
@@ -23,8 +23,8 @@ export function putAside(file, putAside = LOGS_PUT_ASIDE) {
 }
 
 /**
- * Opens a log that is put aside whenever it has grown too large. Nothing that is written gets lost, except while the
- * disk takes nothing: then the log says so as soon as it can be written again.
+ * Opens a log that rotates when it has grown too large. No output is lost, except while the disk is full: the log says so
+ * as soon as it can be written again.
  * @param {string} file
  * @param {{ bytes?: number, files?: number }} [limits]
  * @returns {{ write: (chunk: Buffer) => void, close: () => void }}
@@ -42,7 +42,7 @@ export function openRotatingLog(file, { bytes: most = LOG_BYTES, files = LOGS_PU
   }
 
   function rotate() {
-    // The service before this one may still have a writer of its own: who comes second finds the file put aside.
+    // The previous service may still have a writer of its own: the second of the two finds the file already renamed.
     const there = statSync(file, { throwIfNoEntry: false })
     if (there?.ino === fstatSync(log).ino) putAside(file, files)
     reopen()
@@ -89,15 +89,15 @@ const NEWLINE = 10
 
 /**
  * @param {Buffer} chunk
- * @param {{ room: number, empty: boolean, atLineStart: boolean }} log what it may still take, and how it stands
- * @returns {number} how many bytes of the chunk belong into this file: whole lines, as far as they fit
+ * @param {{ room: number, empty: boolean, atLineStart: boolean }} log the room that is left in it, and its state
+ * @returns {number} how many bytes of the chunk belong in this file: as many whole lines as fit
  */
 function cut(chunk, { room, empty, atLineStart }) {
   if (chunk.length <= room) return chunk.length
   const fits = room > 0 ? chunk.lastIndexOf(NEWLINE, room - 1) + 1 : 0
   if (fits > 0) return fits
   if (atLineStart && !empty) return 0
-  // A line is longer than a file, or began in this one: it ends here.
+  // The line is longer than a file, or began in this one: it ends here.
   const line = chunk.indexOf(NEWLINE) + 1
   return line > 0 ? line : chunk.length
 }

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import type { Logger } from '@aduana/runtime/logger'
 import { StoreError } from './store.ts'
 
-/** The modes of what is stored: for the user of the processes, and no one else on the machine. */
+/** Modes of stored files and folders: only the user of the processes may use them. */
 export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 
 /**
- * Make a folder with its parents, or close one that is there, and the folders directly in it, to other users: older
- * programs, and other umasks, have left them open. Where that is not ours to do it is logged.
+ * Create a folder with its parents, or close an existing one and the folders directly in it to other users. Older
+ * versions and other umasks left them open. A folder of another user is left as it is and logged.
  * @throws StoreError `read_only` when it cannot be made
  */
 export async function ownFolder(path: string, logger: Logger): Promise<void> {
@@ -29,7 +29,7 @@ export async function ownFolder(path: string, logger: Logger): Promise<void> {
   }
 }
 
-/** Do something in a folder at the start of a program. @throws StoreError `read_only` when its user may not write there */
+/** Run `work` in a folder at the start of a program. @throws StoreError `read_only` when the user may not write there */
 export async function writable<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

@@ -9,8 +9,8 @@ const MOST_BREAKS = 5
 const FIRST_PAUSE_MS = 100
 
 /**
- * Reads an object from its beginning. A connection that breaks on the way is followed by another one that goes on at the
- * same byte of the same object. Destroying the stream closes the connection at once, also before the first byte and
+ * Reads an object from its beginning. When a connection breaks, a new one continues at the same byte of the same object.
+ * Destroying the stream closes the connection at once, also before the first byte and
  * while no byte arrives.
  * @throws StoreError `missing`; the stream fails with `unavailable` or `damaged`
  */

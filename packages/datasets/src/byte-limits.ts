@@ -4,8 +4,8 @@ import { fileColumns } from './header.ts'
 import { targetColumns } from './target.ts'
 
 /**
- * Bytes that the texts of a record may have together. PostgreSQL has such limits for entries of indexes, whatever the
- * columns allow: a record beyond one would fail the whole file.
+ * The number of bytes that some texts of a record may have together. PostgreSQL limits the entries of indexes, whatever
+ * the columns allow. A record beyond such a limit would fail the whole file.
  */
 export interface ByteLimit {
   /** Text columns of the definition. */
@@ -21,7 +21,7 @@ const MOST_OF_INDEX = 2704 - 16
 const TEXT_HEADER = 8
 /** No other value takes more in an index. */
 const OTHER_VALUE = 24
-/** Values of scopes are in indexes of the program: those of windows, of owners of days, and of metrics. */
+/** Scope values are in indexes of the program itself: those of windows, owners of days and metrics. */
 const MOST_OF_SCOPE = 1000
 /** UTF-8 takes no more for a character. */
 const MOST_OF_CHARACTER = 4

@@ -12,7 +12,7 @@ const CatalogueColumn = z.object({
   generated: z.boolean(),
   /** Its values come from a sequence of its own (`generated … as identity`). */
   identity: z.boolean(),
-  /** Texts that differ in their bytes may be equal to it: its collation is not deterministic. */
+  /** Its collation is not deterministic: texts with different bytes may be equal. */
   looselyCompared: z.boolean(),
 })
 export type CatalogueColumn = z.infer<typeof CatalogueColumn>
@@ -35,7 +35,7 @@ export const CatalogueTable = z.object({
   rowSecurity: z.boolean(),
   /** It has rules (`create rule`), which rewrite statements. */
   rewritten: z.boolean(),
-  /** Triggers of somebody that act on each row. */
+  /** User-defined row triggers. */
   rowTriggers: z.array(z.string()),
   /** Columns of the range partition key; null for a table that is not partitioned by range. */
   partitionKey: z.array(z.string()).nullable(),

@@ -87,7 +87,7 @@ function columnProblems(column: Column): string[] {
   }
 }
 
-/** The days that can be written, counted and stood beside each other everywhere on the way. */
+/** The days that every step can write, count and compare. */
 function dayProblems(column: Column, { windowColumn }: DatasetDefinition): string[] {
   if (column.type !== 'date' && column.type !== 'timestamp') return []
   const isWindow = column.name === windowColumn
@@ -104,7 +104,7 @@ const DAYS = {
   date: { first: '0001-01-01', last: '9999-12-31' },
   timestamp: { first: '0001-01-02', last: '9999-12-30' },
 }
-/** A window ends before a day, and a month before the first of another. */
+/** The end of a window, or of a month, is exclusive, so the day after it must exist too. */
 const WINDOW_DAYS = { first: '0001-01-02', last: '9998-12-31' }
 
 function headerProblems(definition: DatasetDefinition): string[] {

@@ -58,7 +58,7 @@ export interface ComparisonInput {
   catalogue: readonly CatalogueTable[]
 }
 
-/** So many rows are compared at once: the memory that takes does not depend on how many there are in all. */
+/** Number of rows that are compared at once. It bounds the memory, however many rows there are. */
 const ROWS_OF_PART = 250_000
 
 /**
@@ -130,7 +130,7 @@ export function sumsOfClean(definition: DatasetDefinition, clean: string): Named
   return ask('sums', `select ${listOf(sums)} as plus from read_parquet(${lit(clean)}) p`)
 }
 
-/** Without any sum this must be one row as well; `count` makes it one. */
+/** `count` makes this one row even without sums. */
 function listOf(sums: readonly string[]): string {
   return sums.length === 0 ? 'if(count(*) >= 0, []::varchar[], null)' : `[${sums.join(', ')}]::varchar[]`
 }
@@ -145,8 +145,8 @@ function pairsTable(keyed: boolean): string {
 }
 
 /**
- * 128 bits that stand for the values of columns. No value can end another one's: a text comes with its length, because
- * a stored one may hold any character.
+ * SQL: a 128-bit hash of the values of columns. Each text is hashed with its length, so that values cannot run into each
+ * other: a stored text may hold any character.
  */
 function digestOf(columns: readonly Compared[]): string {
   const texts = columns.map(({ as, type }) =>
@@ -242,7 +242,7 @@ function storedType(column: Column, type: string | undefined): string {
   if (type !== undefined && /^(small|big)?int(eger)?$/.test(type)) return 'BIGINT'
   const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type ?? '') ?? []
   if (Number(precision) <= 38) return `DECIMAL(${precision},${scale})`
-  // With room for all digits before the mark; what others wrote behind it may have more.
+  // Wide enough for all digits before the mark. Values that others wrote may have more digits behind it.
   const [whole, fraction] =
     column.type === 'decimal' ? [column.precision - column.scale, column.scale] : [DIGITS_OF_BIGINT, 0]
   return `DECIMAL(38,${Math.min(38 - whole, Math.max(10, fraction))})`
@@ -260,7 +260,7 @@ function newValues(columns: readonly Compared[]): string {
     .join(', ')
 }
 
-/** Begins each line, so that no line is empty: one of a single NULL would be passed over. */
+/** Begins each line, so that no line is empty: a line with a single NULL would be skipped. */
 const ROW = '_row'
 
 /** A file of PostgreSQL's COPY as rows. Its dialect is known, so nothing is guessed; the caller compares the count. */

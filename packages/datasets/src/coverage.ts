@@ -22,7 +22,7 @@ export function coversAll(definition: DatasetDefinition, coverage: Coverage): bo
 }
 
 /**
- * SQL condition on rows of the target, which `alias` names: their company and warehouse are covered. A row without a
+ * SQL condition on rows of the target, named `alias`: their company and warehouse are covered. A row without a
  * company or warehouse is covered, because every reader may see it. Undefined when every row is.
  */
 export function coveredRows(

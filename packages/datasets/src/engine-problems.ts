@@ -17,8 +17,8 @@ import type { NamedStatement } from './statement.ts'
 import { compileValidation } from './validation.ts'
 
 /**
- * What the engine refuses of a definition: patterns, and whatever else it cannot run. Only the engine itself can tell, so
- * one is started for as long as it takes; `trusted` is the definition that is in use already.
+ * Returns the parts of a definition that the engine refuses: patterns, and anything else that it cannot run. Only the
+ * engine itself can tell, so one is started for the check. `trusted` is the definition that is already in use.
  */
 export async function engineProblems(
   definition: DatasetDefinition,
@@ -58,7 +58,7 @@ async function patternProblems(
   return problems
 }
 
-/** What the engine says against statements; undefined when it runs them. */
+/** Returns the engine's error for statements; undefined when it runs them. */
 async function refusalOf(
   engine: Engine,
   workDir: string,
@@ -74,7 +74,7 @@ async function refusalOf(
   }
 }
 
-/** All that an import runs, over a file without records. */
+/** All statements that an import runs, over a file without records. */
 async function dryStatements(
   definition: DatasetDefinition,
   catalogue: readonly CatalogueTable[],

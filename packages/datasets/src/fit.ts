@@ -134,7 +134,7 @@ function typeOf({ type, generated }: CatalogueColumn): string {
   return generated ? `${type}, generated always` : type
 }
 
-/** What makes a table answer other than with its rows. */
+/** Features that make a table return or accept other rows than those written to it. */
 function behaviourProblems({ name, rewritten, rowSecurity, inherited }: CatalogueTable): string[] {
   return [
     ...(rewritten ? [`table "${name}" has rules, which rewrite the statements of a load`] : []),
@@ -143,7 +143,7 @@ function behaviourProblems({ name, rewritten, rowSecurity, inherited }: Catalogu
   ]
 }
 
-/** Values that are different must be so in the table as well, where rows are found by them. */
+/** Where rows are looked up by values, different values must be different in the table too. */
 function looseProblems(definition: DatasetDefinition, table: CatalogueTable): PlacedProblem[] {
   const { key = [], replaceScope, scope, versionColumn } = definition
   const names = new Set([...key, replaceScope, scope?.company, scope?.warehouse, versionColumn])
@@ -215,7 +215,7 @@ function dimensionProblems(
     : [...wrong, `dimension table "${table.name}" has no unique constraint on (${dimension.key})`]
 }
 
-/** A member is made of its code and the job alone. */
+/** A new member has only its code and the job. */
 function memberProblems(maxLength: number, dimension: Dimension, table: CatalogueTable): string[] {
   const given = [dimension.key, 'created_by_job']
   const length = /^character varying\((\d+)\)$/.exec(

@@ -30,23 +30,23 @@ export function lockPartitions(definition: DatasetDefinition): string {
   return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`
 }
 
-/** A partition that the target has, of whoever's making. A bound is null where there is none. */
+/** A partition of the target, whether this program made it or not. A bound is null where there is none. */
 export interface ExistingPartition {
   name: string
   from: Day | null
   to: Day | null
-  /** It is not parted itself. */
+  /** It is not partitioned itself. */
   plain: boolean
 }
 
-/** Rows `ExistingPartition`: the partitions that the target has; one for the rows of no other has no bounds. */
+/** Rows `ExistingPartition`: the partitions of the target; a default partition has no bounds. */
 export function listPartitions(definition: DatasetDefinition): string {
   const bound = (word: string) =>
     `to_char((regexp_match(pg_get_expr(child.relpartbound, child.oid), '${word} \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') as "${word.toLowerCase()}"`
   return `select child.relname::text as name, child.relkind = 'r' as plain, ${bound('FROM')}, ${bound('TO')} from pg_catalog.pg_inherits join pg_catalog.pg_class child on child.oid = inhrelid where inhparent = ${lit(targetTable(definition))}::regclass order by 1`
 }
 
-/** The partitions that hold rows of a month: none, its own, or such as somebody has made otherwise. */
+/** Returns the partitions that hold rows of a month: none, its own, or partitions with other bounds. */
 export function partitionsOver(
   partition: Partition,
   existing: readonly ExistingPartition[],
@@ -56,7 +56,7 @@ export function partitionsOver(
   )
 }
 
-/** Whether a partition is that of a month as this program makes it. */
+/** Returns whether a partition is one that this program makes for a month. */
 export function isMonth(found: ExistingPartition | undefined, { name, from, to }: Partition): boolean {
   return found?.name === name && found.from === from && found.to === to && found.plain
 }
@@ -108,8 +108,8 @@ export function attachFresh(definition: DatasetDefinition, name: string, partiti
 }
 
 /**
- * Indexes are named after the table that they were built on; they take the name of the partition with it, if there is
- * room: names are cut at 63 bytes, and two that are cut may be one.
+ * Indexes are named after the table that they were built on, and are renamed with the partition unless the name is taken:
+ * names are cut at 63 bytes, so two of them may become the same.
  */
 function renameIndexes(definition: DatasetDefinition, name: string, partition: Partition): string {
   const [schema, table] = [lit(definition.table.schema), lit(besideTarget(definition, partition.name))]
@@ -131,8 +131,8 @@ export function dropPartition(definition: DatasetDefinition, partition: Partitio
 }
 
 /**
- * The statements that put the rows of a fresh table into the target one by one, and drop it. `columns` as `listColumns`
- * tells.
+ * The statements that insert the rows of a fresh table into the target and drop it. `columns` as returned by
+ * `listColumns`.
  */
 export function pourFresh(definition: DatasetDefinition, name: string, columns: readonly string[]): string[] {
   const fresh = besideTarget(definition, name)

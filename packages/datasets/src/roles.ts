@@ -3,10 +3,10 @@ import { fileColumns } from './header.ts'
 import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { targetColumns } from './target.ts'
 
-/** As many days as a hundred years have: they are named one by one. */
+/** The days of a hundred years. A statement lists the days of a window one by one. */
 const MOST_WINDOW_DAYS = 36_525
 
-/** What keeps columns from the parts that they play in a load: they must be there, have a value, and be what it takes. */
+/** Problems of columns in their roles in a load: they must exist, be required where rows depend on them, and have a fitting type. */
 export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const { key = [], unique, sortBy, windowColumn, versionColumn, replaceScope, scope } = definition
   const named = (names: readonly (string | undefined)[], role: string) =>

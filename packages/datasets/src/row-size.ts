@@ -2,10 +2,10 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { type TargetColumn, targetColumns } from './target.ts'
 
-/** How many bytes the values of a record may take in a row, once what is long has been moved out of it. */
+/** How many bytes the values of a record may take in a row, after long values have been moved out of it. */
 export interface RowSize {
   most: number
-  /** What is taken whatever the record holds. */
+  /** Bytes that every row takes, whatever the record holds. */
   always: number
   /** Columns of the definition, and what the value of each takes at most if there is one. */
   columns: readonly { name: string; text: boolean; bytes: number }[]
@@ -16,7 +16,7 @@ const MOST_OF_PAGE = 8160
 const HEADER = 23
 /** Only longer values are moved out of a row (`toast_tuple_find_biggest_attribute`). */
 export const LONGEST_INLINE = 24
-/** What stays in the row of a value that was moved out. */
+/** Bytes that a value that was moved out leaves in the row. */
 export const POINTER = 18
 
 /** Types of a fixed length, and what their values are aligned to. */
@@ -31,8 +31,8 @@ const FIXED: Readonly<Record<string, { bytes: number; alignment: number }>> = {
 }
 
 /**
- * The bound on rows of a definition's table, if records could exceed it: only with some hundreds of columns. What is
- * counted is the most that PostgreSQL may need, so a record near the bound may be refused that would just have had room.
+ * Returns the limit on rows of a definition's table if records can exceed it, which takes hundreds of columns. It counts
+ * the most that PostgreSQL may need, so a record close to the limit may be refused although it would have fitted.
  */
 export function rowSizeOf(
   definition: DatasetDefinition,
@@ -78,6 +78,6 @@ function sizeOf(
   }
   if (source?.type === 'text')
     return { bytes: Math.min(LONGEST_INLINE, 1 + source.maxLength * 4), alignment: 1 }
-  // What others fill is moved out as well when it is long.
+  // Long values in columns that others fill are moved out as well.
   return { bytes: LONGEST_INLINE, alignment: target ? 1 : 8 }
 }

@@ -44,7 +44,7 @@ export function login(api: Api, email: string, password: string): Promise<LoginR
   return post(api, '/api/auth/login', LoginResponse, { email, password })
 }
 
-/** Change the password of the user who is logged in; the answer is a new login. */
+/** Change the password of the logged-in user. Returns a new login. */
 export function changePassword(api: Api, current: string, next: string): Promise<LoginResponse> {
   return post(api, '/api/auth/password', LoginResponse, { current, new: next })
 }

@@ -92,7 +92,7 @@ function send(
       if (!answered) reject(connectionProblem(api, error))
     })
     source.once('error', reject)
-    // The request tells its own errors.
+    // The request reports its own errors.
     pipeline(source, request, () => undefined)
   }).finally(() => {
     source.destroy()

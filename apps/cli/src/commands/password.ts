@@ -8,8 +8,8 @@ import { openApi, storeSession } from '../session.ts'
 const OTHERWISE = 'Without a terminal, set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
 
 /**
- * `aduana password`: change the password of the user who is logged in. It ends all sessions of the user; the one that
- * takes the place of the stored login is stored, unless the login comes from the environment.
+ * `aduana password`: change the password of the logged-in user. It ends all sessions of the user. The new login replaces
+ * the stored one, unless the login comes from the environment.
  */
 export async function passwordCommand(io: Io): Promise<ExitCode> {
   const api = await openApi(io)

@@ -54,7 +54,7 @@ function withState(view: JobView, job: Job, seq: number): JobView {
   return { ...forward(view, job), seq }
 }
 
-/** An answer and a message may overtake each other, and an answer has no number: progress does not go back for either. */
+/** An answer and a message may arrive in either order, and an answer has no number: neither makes progress go back. */
 function forward(view: JobView, job: Job): JobView {
   const fresh = viewOf(job)
   if (isFinal(job.status) || job.stage !== view.stage || job.progress >= view.progress) return fresh

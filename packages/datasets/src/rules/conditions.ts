@@ -89,7 +89,7 @@ function sumTerm(cells: readonly Cell[]): Term {
   }
 }
 
-/** SQL of a sum, as a tree of halves: in a row, every term would be nested one deeper, and DuckDB allows 1,000. */
+/** SQL of a sum as a balanced tree: in a chain each term would be nested one level deeper, and DuckDB allows 1,000 levels. */
 function added(terms: readonly string[]): string {
   if (terms.length <= 2) return `(${terms.join(' + ')})`
   const half = Math.ceil(terms.length / 2)

@@ -21,9 +21,9 @@ export interface ImportRules {
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
   /** SQL of a list of the known codes, per column whose unknown codes are rejects. */
   members: ReadonlyMap<string, string>
-  /** What the indexes of the tables hold. */
+  /** Byte limits of the indexes of the tables. */
   byteLimits: readonly ByteLimit[]
-  /** What a row of the table holds. */
+  /** Byte limit of a row of the table. */
   rowSize: RowSize | undefined
 }
 
@@ -126,7 +126,7 @@ function byteChecks({ byteLimits }: ImportRules, cells: Map<string, Cell>): Chec
   })
 }
 
-/** Only a table with hundreds of columns has records for which a row has no room. */
+/** Only with hundreds of columns can a record be too large for a row. */
 function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] {
   if (!rowSize) return []
   const sizes = rowSize.columns.flatMap(({ name, text, bytes }) => {

@@ -42,8 +42,8 @@ export function typedValue(column: Column, text: string): string {
 }
 
 /**
- * A boolean SQL expression: the text is one of a few, NULL for NULL. DuckDB makes a join of `in` with more than a few
- * literals, and a join for each of hundreds of columns takes memory and time by their square.
+ * SQL boolean: whether the text is in the list; NULL for NULL. DuckDB turns `in` with more than a few literals into a join,
+ * and joins for hundreds of columns take memory and time that grow with the square of their number.
  */
 export function isOneOf(text: string, list: readonly string[]): string {
   return `list_contains([${literals(list)}]::varchar[], ${text})`
