@@ -24,7 +24,7 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
-/** The time by the clock of the database. */
+/** Returns the time of the database's clock. */
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   const [row] = rows.rows

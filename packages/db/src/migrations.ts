@@ -70,9 +70,9 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
 }
 
 /**
- * Check what the first migration needs of roles, which belong to the server and not to the database: that
- * `aduana_reader` is there and may be taken on by the user, or that the user may see to it.
- * @throws MigrationError with the statements that an administrator runs
+ * Check the role that the first migration needs. Roles belong to the server and not to the database: `aduana_reader` must
+ * exist and be granted to the user, or the user must be able to create and grant it.
+ * @throws MigrationError with the statements for an administrator
  */
 export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_reader'): Promise<void> {
   const { rows } = await client.query<Record<'user' | 'missing' | 'makes' | 'member' | 'grants', unknown>>(

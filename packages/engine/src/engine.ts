@@ -28,7 +28,7 @@ export interface EngineLogger {
 }
 
 export interface EngineOptions {
-  /** What the log calls it. */
+  /** Its name in the log. */
   readonly name?: string
   /** DuckDB's limit; the process takes 100 to 200 MB more. */
   readonly memoryLimitMb: number

@@ -1,10 +1,10 @@
 import type { Engine, RunOptions } from './engine.ts'
 import { EngineError } from './errors.ts'
 
-/** The tasks of an engine, without the care for its process. */
+/** The tasks of an engine, without the management of its process. */
 export type EngineTasks = Pick<Engine, 'parse' | 'query' | 'writeRejects'>
 
-/** The tasks of `small`; one that runs out of memory there is done again by `large`, which may use more. */
+/** Returns the tasks of `small`. A task that runs out of memory there is repeated by `large`, which may use more. */
 export function orLarger(small: EngineTasks, large: EngineTasks): EngineTasks {
   return {
     parse: (input, options) => tryBoth((engine, how) => engine.parse(input, how), options),
@@ -26,7 +26,7 @@ export function orLarger(small: EngineTasks, large: EngineTasks): EngineTasks {
   }
 }
 
-/** The same options; a task that begins again is not seen to go back. */
+/** The same options, but the progress of a repeated task does not go back. */
 function onlyForward({ onProgress, ...options }: RunOptions): RunOptions {
   if (!onProgress) return options
   let highest = 0

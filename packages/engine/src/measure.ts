@@ -11,8 +11,8 @@ const LF = 0x0a
 const CR = 0x0d
 
 /**
- * Returns whether a text is within a size. Unpacks no more of it than that takes: what a gzip file says of its own size
- * proves nothing. A file that is damaged is as large as what can be read of it.
+ * Returns whether a text is within a size. Unpacks only as much as that takes; the size that a gzip file states is not
+ * trusted. A damaged file is as large as its readable part.
  */
 export async function isWithin(
   source: { path: string; format: SourceFormat },

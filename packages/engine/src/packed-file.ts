@@ -13,7 +13,7 @@ export interface PackedContent {
 
 /** A text file that is packed by gzip while it is written. */
 export interface PackedFile {
-  /** Resolves when more can be written. Rejects with what the disk says. */
+  /** Resolves when more can be written. Rejects with the error of the disk. */
   write(text: string): Promise<void>
   /** Writes the rest. Resolves once all of it is in the file. */
   finish(): Promise<PackedContent>
@@ -21,7 +21,7 @@ export interface PackedFile {
   abandon(): Promise<void>
 }
 
-/** Speed counts: such text shrinks tenfold at any level. */
+/** The fastest level: such text shrinks tenfold at any. */
 const LEVEL = 1
 const GZIP_MAGIC = [0x1f, 0x8b] as const
 
@@ -53,7 +53,7 @@ export function createPackedFile(path: string): PackedFile {
   }
 }
 
-/** Reads a file that may be packed by gzip, judged by its content, from its beginning. It may be left early. */
+/** Reads a file from its beginning, and unpacks it if its content is gzip. The reader may stop early. */
 export async function* readUnpacked(path: string, chunkSize = 256 << 10): AsyncGenerator<Buffer, void, void> {
   const packed = await isPacked(path)
   const file = createReadStream(path, { highWaterMark: chunkSize })

@@ -81,11 +81,11 @@ export const rejectsTask = z.object({
   structural: z.string().nullable(),
   output: z.string(),
   maxRawBytes: count.optional(),
-  /** Write no more than so many rejects, and bytes of them before they are packed. */
+  /** Write at most this many rejects, and this many bytes of them before compression. */
   most: z.object({ rejects: count, bytes: count }).optional(),
 })
 
-/** What a file that is packed by gzip holds. */
+/** The content of a gzip file. */
 const content = z.object({ bytes: count, sha256: z.string() })
 
 export const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
@@ -123,7 +123,7 @@ export const queryResult = z.record(z.string(), z.object({ rows, changed: count 
 export type QueryResult = z.infer<typeof queryResult>
 
 export const rejectsResult = z.object({
-  /** Rejects in the file; fewer than there are only when `most` was reached. */
+  /** Rejects in the file; fewer than all of them only when `most` was reached. */
   total: count,
   structural: count,
   /** How many records have this reason; a record with several counts in each. */

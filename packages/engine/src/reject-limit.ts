@@ -1,18 +1,18 @@
-/** When a file has failed for its rejects, whatever else is in it. */
+/** The limit beyond which a file fails for its rejects, whatever else is in it. */
 export interface RejectLimit {
   /** The share of the records that may be rejects, 0 to 1. */
   readonly share: number
-  /** Reading goes on up to this many rejects, so that a person sees what is wrong with the file. */
+  /** Reading goes on up to this many rejects, so that the user sees what is wrong with the file. */
   readonly floor: number
 }
 
-/** How far a reading is. */
+/** How far a file has been read. */
 export interface Reading {
   readonly records: number
   readonly rejects: number
-  /** An upper bound of the bytes that no record was made of yet. */
+  /** An upper bound of the bytes not yet turned into records. */
   readonly unreadBytes: number
-  /** Columns that a good record has. */
+  /** Columns of a good record. */
   readonly columns: number
 }
 

@@ -27,7 +27,7 @@ export interface SourceProgress {
 
 const CHUNK = 1 << 20
 /**
- * A gzip file may unpack to this many times its size. Deflate reaches 1,032. Of files that people send, the steepest have
+ * A gzip file may unpack to this many times its size. Deflate reaches 1,032. Of honest files, the highest ratios have
  * thousands of columns that are nearly all empty: about 345.
  */
 export const MAX_UNPACK_RATIO = 400
@@ -35,8 +35,8 @@ export const MAX_UNPACK_RATIO = 400
 const RATIO_FLOOR = 4 << 20
 
 /**
- * The most bytes that an original of `size` bytes on disk can unpack to: more of a compressed one is refused, by its
- * ratio or by `maxBytes`.
+ * Returns the most bytes that an original of `size` bytes on disk can unpack to. Beyond that a compressed file is refused,
+ * by its ratio or by `maxBytes`.
  */
 export function mostUnpackedBytes(
   format: SourceFormat,

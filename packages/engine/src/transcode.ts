@@ -77,7 +77,7 @@ async function attempt(
     writing.catch(() => undefined)
   }
   const hasFailedNow = rejectCheck(scanner, options, encoding, progress)
-  // Scans what was fed; `unfed`: bytes of the chunk that were not.
+  // Scans the bytes that were fed; `unfed` is the number of bytes of the chunk that were not.
   const drain = async (unfed: number): Promise<'more' | 'undecided' | 'failed'> => {
     for (;;) {
       const stop = scanner.scan()
@@ -122,8 +122,8 @@ async function attempt(
 }
 
 /**
- * Returns a check of whether the file has failed by the limit of rejects, given the bytes at hand that were not fed. How
- * large a packed file is, is found out by reading it, the first time that it matters.
+ * Returns a function that checks whether the file has exceeded its limit of rejects, given the bytes at hand that were not
+ * fed. The size of a packed file is measured by reading it, the first time that it is needed.
  */
 function rejectCheck(
   scanner: Scanner,

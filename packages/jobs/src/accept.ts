@@ -18,7 +18,7 @@ import type { Window } from './windows.ts'
 
 export interface AcceptContext extends QueueLimits {
   db: Database
-  /** Bytes that a tenant may keep; any number unless said. */
+  /** Bytes that a tenant may keep; unlimited by default. */
   maxKeptBytesPerTenant?: number
 }
 
@@ -174,7 +174,7 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
 }
 
 /**
- * Where a window is one of a company or warehouse, only those who may touch these may declare it.
+ * Refuse a window of a company or warehouse that the uploader may not touch.
  * @throws ProblemError `forbidden`
  */
 function refuseForeignScope(

@@ -5,8 +5,8 @@ import { z } from 'zod'
 const MOST_BIGINT = 2n ** 63n - 1n
 
 /**
- * The columns that lists are ordered by, as they stand in a cursor: each takes only what PostgreSQL reads as a value of
- * its type, so that a cursor that was made up is refused before it reaches a query.
+ * Schemas of the columns that lists are ordered by, as written in a cursor. Each accepts only text that PostgreSQL reads as
+ * a value of its type, so that a forged cursor is refused before it reaches a query.
  */
 export const CursorColumn = {
   /** `timestamptz`, in UTC with microseconds. */

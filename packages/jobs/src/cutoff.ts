@@ -1,14 +1,14 @@
 import { type RawBuilder, sql } from 'kysely'
 
-/** How old something must be to go. */
+/** The age from which something is removed. */
 export interface Cutoff {
   /** Days of 24 hours. */
   days: number
-  /** The moment from which they are counted back. */
+  /** The moment from which the days are counted back. */
   now: Date
 }
 
-/** SQL: the moment before which something is older than that. */
+/** SQL: the moment before which everything is older than the cutoff. */
 export function cutoffOf({ days, now }: Cutoff): RawBuilder<Date> {
   return sql<Date>`(${now}::timestamptz - make_interval(hours => ${days * 24}))`
 }

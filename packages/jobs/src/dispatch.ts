@@ -17,8 +17,8 @@ export interface DispatchLimits {
 
 /**
  * Gives free windows to the jobs that wait for them, in the order in which they were accepted. A job that gets its
- * windows is ready to be admitted (again). Only jobs that nothing known blocks any more are looked at: what a round
- * costs does not depend on how many wait.
+ * windows is ready to be admitted (again). Only jobs whose obstacle is gone are examined, so the cost of a round does not
+ * depend on how many wait.
  */
 export async function wakeWaiters(db: Database): Promise<void> {
   for (const jobId of await unblockedWaiters(db))
@@ -26,8 +26,8 @@ export async function wakeWaiters(db: Database): Promise<void> {
 }
 
 /**
- * Gives a waiting job its windows. Everything is read after its row has been locked: another dispatcher may just have
- * woken it, or it may have been cancelled. False when it goes on waiting, or another process has its row.
+ * Gives a waiting job its windows. All state is read after its row has been locked: another dispatcher may just have woken
+ * the job, or it may have been cancelled. Returns false when it goes on waiting, or another process has locked its row.
  */
 async function wake(tx: Tx, jobId: string): Promise<boolean> {
   const job = await lockOpenJob(tx, jobId, { skipLocked: true })

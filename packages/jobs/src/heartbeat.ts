@@ -15,19 +15,19 @@ export interface LiveFigures {
 }
 
 /**
- * What a heartbeat has found: `go` on, `cancel` because a user asked to, or `overtaken` by another run or attempt.
- * `progress` is what the job's row says now, and may be published.
+ * The result of a heartbeat: `go` on, `cancel` because a user asked for it, or `overtaken` by another run or attempt.
+ * `progress` is the stored progress of the job, and may be published.
  */
 export type Heartbeat =
   | { answer: 'go' | 'cancel'; progress: ProgressUpdate }
   | { answer: 'overtaken'; progress?: undefined }
 
 /**
- * Says that a run is alive, stores its live figures, and returns whether to go on. The progress of a job never goes
- * backwards, whoever writes it; each time that it is stored has a number of its own.
+ * Records that a run is alive, stores its live figures, and returns whether to go on. The progress of a job never goes
+ * backwards, whichever run writes it; each time that it is stored it gets a number of its own.
  */
 export async function beat(db: Database, run: StageRun, figures: LiveFigures): Promise<Heartbeat> {
-  // The job is locked before its run, as by whoever ends the run or takes it over, and the run is looked at under the lock.
+  // The job is locked before its run, as in every transaction that ends the run or takes it over. The run is read under the lock.
   const answer = await sql<{ cancel: boolean; progress: unknown }>`
     with locked as (
       select from jobs where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' for no key update

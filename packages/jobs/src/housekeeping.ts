@@ -68,8 +68,8 @@ async function strays(db: Database, keys: readonly string[]): Promise<string[]> 
 }
 
 /**
- * Releases what final jobs still hold or wait for. The database refuses such rows, so each one that is found came in
- * past its triggers (a restore, a hand) and is logged; without this it would keep others waiting for ever.
+ * Removes locks, waiters and leases of final jobs. Triggers refuse such rows, so each one that is found bypassed them (a
+ * restore, a manual change) and is logged. Without this it would block other jobs for ever.
  */
 async function releaseWindowsOfFinalJobs(db: Database, logger: Logger): Promise<number> {
   const left = await inTransaction(db, async (tx) => {

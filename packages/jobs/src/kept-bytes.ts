@@ -10,7 +10,7 @@ export async function keptBytes(db: Database | Tx, tenant: string): Promise<numb
 }
 
 /**
- * Refuse a file of `bytes` that a tenant has no room for beside what it keeps already.
+ * Refuse a file of `bytes` that would exceed the quota of a tenant.
  * @throws ProblemError `quota_exceeded` with `keptBytes` and `maxBytes`
  */
 export async function ensureQuota(
@@ -28,7 +28,7 @@ export async function ensureQuota(
   )
 }
 
-/** Make one row of the many that say what a tenant keeps. The sums stay, whatever is noted meanwhile. */
+/** Fold the rows of each tenant into one. The sums stay the same, also when rows are added meanwhile. */
 export async function foldKeptBytes(db: Database): Promise<void> {
   await sql`
     with folded as (delete from tenant_bytes returning tenant, bytes)

@@ -28,7 +28,7 @@ export async function takeLease(db: Database, jobId: string, holder: string): Pr
       from window_leases where job_id = ${jobId} for no key update`.execute(tx)
     const row = current.rows[0]
     if (row && row.holder !== holder && !row.expired) return undefined
-    // A load locks these rows first and the job last. Whoever holds the job must not wait for them.
+    // A load locks these rows first and the job last. A transaction that holds the job must not wait for them.
     const locks = await sql<{ free: boolean }>`
       select count(f.id) = count(*) as free from window_locks k left join (
         select id from window_locks where job_id = ${jobId} for no key update skip locked) f on f.id = k.id

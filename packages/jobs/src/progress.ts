@@ -12,15 +12,15 @@ export interface StageProgress {
 }
 
 export interface ProgressReporter {
-  /** Takes note of how far the stage is. */
+  /** Records how far the stage is. */
   report(progress: StageProgress): void
-  /** Returns the figures as they stand; the same object until something new is reported. */
+  /** Returns the current figures; the same object until something new is reported. */
   figures(): LiveFigures
 }
 
 export interface ReporterOptions {
   run: Pick<StageRun, 'stage' | 'type'>
-  /** Per cent that the job had reached when the run began: an earlier run may have come further. */
+  /** Percentage of the job when the run began: an earlier run may have come further. */
   reached: number
   /** When the job began, for the time that remains. */
   jobStartedAt: Date

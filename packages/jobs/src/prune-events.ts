@@ -5,8 +5,8 @@ import { type Cutoff, cutoffOf } from './cutoff.ts'
 const EVENTS_AT_ONCE = 2000
 
 /**
- * Remove the events that are older than `days`, have been sent, and are not of a job that is open, in batches from the
- * oldest on. The trigger of the log holds it to that. Returns how many were removed.
+ * Remove the events that are older than `days`, have been sent, and belong to no open job, in batches, oldest first. A
+ * trigger of the log enforces these conditions. Returns how many were removed.
  */
 export async function pruneEvents(db: Database, cutoff: Cutoff): Promise<number> {
   let after = '0'
@@ -20,9 +20,9 @@ export async function pruneEvents(db: Database, cutoff: Cutoff): Promise<number>
 }
 
 interface EventPage {
-  /** The last event that was looked at; null when there is none after `after`. */
+  /** The last event of the page; null when there is none after `after`. */
   last: string | null
-  /** Events of the page that are old. Once there are none, all that follow are younger. */
+  /** Old events of the page. Once there are none, all later events are younger. */
   old: number
   removed: number
 }

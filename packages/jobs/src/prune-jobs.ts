@@ -7,7 +7,7 @@ const JOBS_AT_ONCE = 200
 /** A job may have as many rejects as its dataset lets it store. */
 const REJECTING_JOBS_AT_ONCE = 10
 
-/** How many rows of what was removed. */
+/** Numbers of removed rows, by kind. */
 export interface PrunedOfJobs {
   ledgerBefore: number
   stageRuns: number
@@ -16,9 +16,9 @@ export interface PrunedOfJobs {
 }
 
 /**
- * Remove what is kept of jobs beside the jobs themselves, once it is over: of each dataset what an undo needs, once its
- * imports cannot be undone any more, and the rejects that nothing can open again; of all jobs the runs of their stages
- * and their previews, so many days after their end. What a retry or an undo still needs stays.
+ * Remove the rows that belong to jobs once they are past their retention; the jobs themselves stay. By dataset: the rows
+ * that an undo needs, once its imports can no longer be undone, and the rejects that nothing can reopen. Of all jobs: stage
+ * runs and previews, the given number of days after the end. Rows that a retry or an undo still needs stay.
  */
 export async function pruneJobs(db: Database, cutoff: Cutoff): Promise<PrunedOfJobs> {
   const pruned = { ledgerBefore: 0, stageRuns: 0, previews: 0, rejects: 0 }
@@ -49,8 +49,8 @@ interface Batch {
 const NOTHING: Batch = { jobs: 0, rows: 0 }
 
 /**
- * Lock jobs of which something is over, those that ended first. What is removed is asked for again under the lock:
- * nothing can begin to retry or undo one of them in between. Jobs that are locked are left for the next night.
+ * Lock jobs that have rows to remove, those that ended first. The rows are selected again under the lock, so no retry or
+ * undo can begin in between. Locked jobs are left for the next night.
  */
 async function lockJobs(tx: Tx, condition: RawBuilder<unknown>, limit: number): Promise<string[]> {
   const jobs = await sql<{
@@ -63,8 +63,8 @@ async function lockJobs(tx: Tx, condition: RawBuilder<unknown>, limit: number): 
 const ofDataset = ({ datasetId }: Keeping) => sql`j.dataset_id is not distinct from ${datasetId}::uuid`
 
 /**
- * With its ledger the load loses the note of how many rows it replaced: should the dataset let imports be undone for
- * longer later on, an undo says that what it needs is gone.
+ * Together with the ledger rows, the stage result loses the number of rows that the load replaced. If `undoDays` is raised
+ * later, an undo of such an import is then refused as expired.
  */
 async function pruneUndo(tx: Tx, keeping: Keeping): Promise<Batch> {
   const over = sql`${ofDataset(keeping)} and ${isBeyondUndo(keeping)}
@@ -90,7 +90,7 @@ async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
 
 /**
  * The runs of stages that failed or were lost, and all runs of a job that can be neither retried nor undone. A failed job
- * keeps the runs that are done: a retry goes on behind them.
+ * keeps its completed runs: a retry continues after them.
  */
 async function pruneStageRuns(tx: Tx, keeping: Keeping, cutoff: Cutoff): Promise<Batch> {
   const goes = sql`(s.state in ('failed', 'lost') or j.status = 'CANCELLED'

@@ -18,7 +18,7 @@ type ListQuery = Omit<JobQuery, 'includeUndone'> & { includeUndone?: boolean | u
 
 export interface NumberedJob {
   job: Job
-  /** The sequence number of a message that tells this state. */
+  /** The sequence number of a message with this state. */
   seq: number
 }
 
@@ -30,7 +30,7 @@ export async function readJob(db: Database, principal: Principal, id: string): P
   return (await readNumberedJob(db, principal, id)).job
 }
 
-/** Returns a job with the number of the message that tells it. @throws ProblemError `not_found` */
+/** Returns a job with the sequence number of its state. @throws ProblemError `not_found` */
 export function readNumberedJob(db: Database, principal: Principal, id: string): Promise<NumberedJob> {
   return readAs(db, principal, async (tx) => {
     const [found] = await readRows(tx, sql`where j.id = ${id}::uuid`)
@@ -45,7 +45,7 @@ export async function listJobs(db: Database, principal: Principal, query: ListQu
   return { items: page.items.map(({ job }) => job), next: page.next }
 }
 
-/** Returns the jobs that `principal` may see with the numbers of the messages that tell them, newest first. */
+/** Returns the jobs that `principal` may see with the sequence numbers of their states, newest first. */
 export function listNumberedJobs(
   db: Database,
   principal: Principal,
@@ -151,7 +151,7 @@ export function findArtifact(
   })
 }
 
-/** The rejects go with their file: a list of none would say that there were none. */
+/** Rejects are removed with their file: an empty list would mean that there were none. */
 async function refuseRemovedRejects(tx: ReadTx, jobId: string): Promise<void> {
   const removed = await sql<{ at: Date }>`select a.removed_at as at from artifacts a
     where a.job_id = ${jobId} and a.name = 'rejects.ndjson' and a.removed_at is not null
@@ -245,7 +245,7 @@ async function readRows(
   }))
 }
 
-/** What a preview has counted is, as the preview itself, for those who hold the whole scope of the job. */
+/** The counts of a preview are shown, like the preview itself, only to users who may see the whole scope of the job. */
 const RESULT = sql`case when (reader_companies() is null or j.companies <@ reader_companies())
   and (reader_warehouses() is null or j.warehouses <@ reader_warehouses()) then j.result else j.result - 'preview' end`
 

@@ -2,8 +2,8 @@ import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /**
- * Do `work` unless another process removes something at the end of its retention, on the connection that holds the
- * claim: the end of the connection is the end of the claim. Returns whether it was done.
+ * Run `work` unless another process is running the retention. The claim is held by the connection that `work` gets, and
+ * ends with it. Returns whether `work` ran.
  */
 export async function whileClaimed(
   db: Database,

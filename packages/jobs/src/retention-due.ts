@@ -4,14 +4,14 @@ import type { Database } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 import { cutoffOf } from './cutoff.ts'
 
-/** How long what the jobs of a dataset leave behind is kept, seen from a moment; of jobs without dataset where it is null. */
+/** The retention of the jobs of a dataset, at a moment. A null dataset means jobs without one. */
 export interface Keeping {
   datasetId: string | null
   retention: Retention
   now: Date
 }
 
-/** How long each dataset keeps things, by its definition of today; jobs without dataset by the defaults. */
+/** Returns the retention of each dataset by its current definition; jobs without a dataset have the defaults. */
 export async function keepings(db: Database, now: Date): Promise<Keeping[]> {
   const datasets = await listDatasets(db)
   return [
@@ -46,9 +46,9 @@ export function dueFiles(keeping: Keeping): RawBuilder<boolean> {
 }
 
 /**
- * SQL: the import of the job `j` cannot be undone any more. While an undo of its dataset is under way nothing is beyond
- * it: it may have begun in time, and may take back imports other than its own. Imports that an undo needs have loaded
- * after the one that it is about, so they are never beyond it earlier.
+ * SQL: the import of the job `j` can no longer be undone. Never true while an undo of its dataset is under way: that undo
+ * may have begun in time, and may undo other imports too. The imports that an undo needs have loaded after its own, so they
+ * never expire before it.
  */
 export function isBeyondUndo({ retention, now }: Keeping): RawBuilder<boolean> {
   return sql<boolean>`(j.loaded_at < ${cutoffOf({ days: retention.undoDays, now })}
@@ -56,7 +56,7 @@ export function isBeyondUndo({ retention, now }: Keeping): RawBuilder<boolean> {
       and u.dataset_id is not distinct from j.dataset_id))`
 }
 
-/** SQL: the job `j` has rejects that somebody has yet to decide about, or that would be open again after an undo. */
+/** SQL: the job `j` has rejects that are undecided, or that an undo would reopen. */
 export function hasOpenRejects({ retention, now }: Keeping): RawBuilder<boolean> {
   return sql<boolean>`exists (select from quarantined_records q left join jobs s on s.id = q.superseded_by
     where q.job_id = j.id and (q.state in ('open', 'fixed')

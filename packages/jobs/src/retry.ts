@@ -70,7 +70,7 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
 
 const Declared = z.array(z.object({ dataset_id: z.uuid(), scope: z.string(), from: Day, to: Day }))
 
-/** Reserves the declared window of a job again, or puts the job into the line for it. */
+/** Reserves the declared window of a job again, or puts the job into the queue for it. */
 async function reserveAgain(tx: Tx, id: string): Promise<void> {
   const rows = await sql`select dataset_id, coalesce(scopes[1], '') as scope,
       lower(declared_window)::text as from, upper(declared_window)::text as to

@@ -138,8 +138,8 @@ async function openRun(
 }
 
 /**
- * Locks the job of a run for a transaction that commits something else than the end of the run, and returns it. The run
- * is the one that may, and stays so until the transaction ends: a process that takes it over locks the job first.
+ * Locks and returns the job of a run, for a transaction that commits something other than the end of the run. The run
+ * remains the current one until the transaction ends: a process that takes it over locks the job first.
  * @throws OvertakenError so that the transaction rolls back
  */
 export async function lockJobOfRun(tx: Tx, run: StageRun): Promise<OpenJob> {
@@ -211,7 +211,7 @@ export async function closeRun(
 }
 
 /**
- * Takes back a run that did nothing because it has to wait.
+ * Reverts a run that did nothing because its job has to wait.
  * @throws OvertakenError when it is not open any more
  */
 export async function forgetRun(tx: Tx, run: StageRun): Promise<void> {

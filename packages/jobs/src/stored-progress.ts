@@ -2,7 +2,7 @@ import { ProgressUpdate, sequence } from '@aduana/contracts/progress'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 
-/** The progress of a job as `storedProgress` reads it; parsed, it is the message that tells it. */
+/** The progress of a job as `storedProgress` reads it; parsed, it is the message to publish. */
 export const StoredProgress = ProgressUpdate.omit({ seq: true })
   .extend({ version: z.int(), tick: z.int() })
   .transform(({ version, tick, ...told }): ProgressUpdate => ({ ...told, seq: sequence(version, tick) }))

@@ -18,7 +18,7 @@ export type JobChange = Omit<UpdateObject<DB, 'jobs'>, 'id' | 'version' | 'updat
   status?: JobStatus
 }
 
-/** The job is no longer what the change expects: another process has it, or it has ended. What was done rolls back. */
+/** The job is not in the expected state: another process has it, or it has ended. The transaction rolls back. */
 export class OvertakenError extends Error {
   override readonly name = 'OvertakenError'
 }
@@ -36,8 +36,8 @@ export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promis
 }
 
 /**
- * Like `changeJob`, for callers that have another answer than rolling back: returns undefined when the guard does not
- * hold, and has then changed nothing.
+ * Like `changeJob`, for callers that do not roll back: returns undefined when the guard does not hold, and changes nothing
+ * then.
  * @throws Error when the transition is not one of the allowed ones; that is a mistake of the program
  */
 export async function tryChangeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number | undefined> {

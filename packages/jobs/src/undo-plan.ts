@@ -65,8 +65,8 @@ export async function laterOwners(db: Database | Tx, of: LoadedImport): Promise<
 }
 
 /**
- * Whether two imports cannot have touched the same rows, because none of the companies, or none of the warehouses, of
- * one are the other's. A row that names none belongs to all.
+ * Returns whether two imports cannot have touched the same rows, because they have no company or no warehouse in common.
+ * A row that names none belongs to all.
  */
 function areApart({ columns, scope }: DatasetDefinition, one: LoadedImport, other: LoadedImport): boolean {
   const named = (name: string | undefined) =>

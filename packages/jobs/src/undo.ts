@@ -72,7 +72,7 @@ interface Undoing {
   /** The job that takes it back. */
   undo: string
   request: UndoRequest
-  /** The rows of its dataset belong elsewhere by now. */
+  /** The rows of its dataset now belong in another place. */
   moved: boolean
 }
 

@@ -17,7 +17,7 @@ const USUAL_DAYS = 62
 type Dataset = Pick<RegisteredDataset, 'id' | 'definition'>
 
 /**
- * How each day of a dataset stands, in the order of scopes and days; days of the range that no job has loaded are
+ * Returns the state of each day of a dataset, ordered by scope and day; days of the range that no job has loaded are
  * `missing`. Without a range: the two months up to the last day that was loaded. Every reader gets the same state. The
  * job is null unless the reader may see it, the number of rows unless the reader may see all rows of the day.
  * @throws ProblemError `bad_window`
@@ -28,7 +28,7 @@ export async function readLedger(
   dataset: Dataset,
   query: LedgerQuery,
 ): Promise<LedgerDay[]> {
-  // The rows of a day and whose they are must be of one moment: both are read from one snapshot.
+  // The rows of a day and their owners must be consistent: both are read from one snapshot.
   const { days, uncovered } = await db
     .transaction()
     .setIsolationLevel('repeatable read')

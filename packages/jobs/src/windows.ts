@@ -14,7 +14,7 @@ export interface Window {
 }
 
 export interface WindowClaim {
-  /** The job that claims, its row locked: a job that has ended, or ends meanwhile, cannot claim. */
+  /** The claiming job, with its row locked: a job that has ended, or ends meanwhile, cannot claim. */
   job: OpenJob
   datasetId: string
   windows: readonly Window[]
@@ -33,8 +33,8 @@ const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${
 /**
  * Takes the windows of a job, all or none. A window is not given while another job holds an overlapping one, nor while a
  * job that was accepted earlier waits for one. An import that finds its days in its file also waits for those that were
- * accepted earlier and are still reading theirs, so that of two imports of one day in work at the same time the later
- * one has the last word, whatever happens to the workers. Claiming again what the job holds changes nothing. The
+ * accepted earlier and are still reading theirs. So of two concurrent imports of one day the later one wins, whatever
+ * happens to the workers. Claiming again what the job holds changes nothing. The
  * exclusion constraint of `window_locks` refuses an overlap even if this were wrong.
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
@@ -53,7 +53,7 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
   return { kind: 'held' }
 }
 
-/** Puts a job into the line for windows, behind the job that is in the way. A job that is in the line keeps its place. */
+/** Puts a job into the queue for windows, behind the job that is in the way. A job that is already in it keeps its place. */
 export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacle): Promise<void> {
   await serialise(tx, claim.datasetId)
   for (const window of claim.windows) {
@@ -64,8 +64,8 @@ export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacl
 }
 
 /**
- * The jobs that are in the line although what they wait behind is no longer in the way, in the order in which they were
- * accepted. Behind every other waiter stands a job that still holds, waits for or may yet find an overlapping window.
+ * Returns the waiting jobs whose obstacle is no longer in the way, in the order in which they were accepted. Every other
+ * waiter has an obstacle that still holds, waits for or may yet find an overlapping window.
  */
 export async function unblockedWaiters(db: Database): Promise<string[]> {
   const rows = await sql<{ job_id: string }>`
@@ -134,8 +134,8 @@ async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolea
 }
 
 /**
- * The job that is in the way of a window, if any. Of several that wait or still read, the one that was accepted last:
- * so the jobs of a line stand behind one another, and the end of one concerns only the next.
+ * Returns the job that is in the way of a window, if any. Of several that wait or still read, it is the one that was
+ * accepted last: so each job of a queue waits for the one before it, and the end of one wakes only the next.
  */
 async function obstacle(
   tx: Tx,

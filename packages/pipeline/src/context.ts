@@ -30,12 +30,12 @@ export interface PipelineContext {
   maxUnpackedBytes: number
 }
 
-/** What goes to the small engine: unpacked bytes, and records or lines. */
+/** Limits of the engine for small files: unpacked bytes, and records or lines. */
 export const SMALL_FILE = { bytes: 4 * 1024 * 1024, lines: 100_000 } as const
 
 /**
- * The engine for what is known of an import: its unpacked bytes, those of the stored rows that it is compared with, and
- * its records.
+ * Returns the engine for an import, by its unpacked bytes, those of the stored rows that it is compared with, and its
+ * records.
  */
 export function engineFor(
   context: PipelineContext,
@@ -46,7 +46,7 @@ export function engineFor(
   return engineOf(context, bytes <= SMALL_FILE.bytes && (facts.records ?? 0) <= SMALL_FILE.lines)
 }
 
-/** The engine for a small file, or for a large one. */
+/** Returns the engine for small files, or the one for large files. */
 export function engineOf({ engines }: PipelineContext, small: boolean): EngineTasks {
   return small ? orLarger(engines.small, engines.large) : engines.large
 }

@@ -19,9 +19,9 @@ import type { StageResult } from './stage.ts'
 type EndingContext = Pick<PipelineContext, 'db' | 'pool' | 'logger'>
 
 /**
- * Ends a run as its work asks for: commits, fails the job, or takes the run back. Each ending does nothing when the run
- * has been overtaken.
- * @throws OvertakenError, or what the commit throws; the transaction has rolled back then
+ * Ends a run as its work requires: commits, fails the job, or reverts the run. Nothing happens if the run has been
+ * overtaken.
+ * @throws OvertakenError, or the error of the commit, after the transaction has rolled back
  */
 export async function endRun(
   context: EndingContext,
@@ -73,7 +73,7 @@ async function fail(
   return { kind: 'fail', failure: located }
 }
 
-/** Ends a run whose work threw: cancelled, given back, tried again or failed for good, as the error and the delivery say. */
+/** Ends a run whose work threw: the error and the delivery decide whether it is cancelled, released, retried or failed. */
 export async function endAfterError(
   context: EndingContext,
   run: StageRun,
@@ -84,7 +84,7 @@ export async function endAfterError(
   const { db, logger } = context
   const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
   if (error instanceof OvertakenError || stopped === 'overtaken') {
-    // The run ends here, at once: its successor need not wait until it counts as dead, and counts no death.
+    // The run ends at once, so its successor need not wait until it counts as dead, and no death is counted.
     const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
     logger.warn({ event: 'stage.fenced_out', ...place, closed })
     return { kind: 'stop', reason: 'overtaken' }
@@ -97,7 +97,7 @@ export async function endAfterError(
     return { kind: 'stop', reason: 'cancelled' }
   }
   if (delivery.signal.aborted) {
-    // The process stops: whatever broke, broke because of that. The work is given back and no try is spent.
+    // The process is stopping, which caused the error. The work is released without using up a try.
     const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
     logger.info({ event: 'stage.given_back', ...place, closed })
     return { kind: 'retry', error: asError(error) }

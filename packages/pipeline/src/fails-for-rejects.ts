@@ -5,7 +5,7 @@ export function failsForRejects(
   { maxRejectRatio }: Pick<DatasetDefinition, 'maxRejectRatio'>,
   { records, rejected, clean }: { records: number; rejected: number; clean: number },
 ): boolean {
-  // A file without records is there because its sender said that it would have none.
+  // A file without records gets here only if its sender declared that it has none.
   if (records === 0) return false
   return clean === 0 || rejected / records > maxRejectRatio
 }

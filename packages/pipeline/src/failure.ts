@@ -15,7 +15,7 @@ export interface ReadFailure {
 
 /**
  * SQLSTATE codes by which a table refuses rows: data exceptions, violated constraints, limits of PostgreSQL (a row or an
- * index entry that is too long), what a trigger raises, and partitions that stand in each other's way.
+ * index entry that is too long), what a trigger raises, and overlapping partitions.
  */
 const REFUSED_BY_TABLE = /^(2[23]...|54...|P0...|42P07|42P17)$/
 

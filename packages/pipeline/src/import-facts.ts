@@ -8,7 +8,7 @@ import { StoredProgress, storedProgress } from '@aduana/jobs/stored-progress'
 import { sql } from 'kysely'
 import { z } from 'zod'
 
-/** What a stage needs to know of an import; pinned when it was accepted, but for its progress. */
+/** What a stage needs to know of an import. Fixed when the import was accepted, except for its progress. */
 export const ImportFacts = z.object({
   jobId: z.uuid(),
   type: JobType,
@@ -27,7 +27,7 @@ export const ImportFacts = z.object({
   requireApproval: z.boolean(),
   /** As they arrived, packed or not. */
   bytes: z.coerce.number(),
-  /** Bytes and records of the file as it was parsed; null before. */
+  /** Unpacked bytes and records of the file; null before it was parsed. */
   unpackedBytes: z.coerce.number().nullable(),
   records: z.coerce.number().nullable(),
   window: z.object({ from: Day, to: Day }).nullable(),
@@ -61,7 +61,7 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
   return { ...facts, definition: { ...facts.definition, loadMode: facts.mode } }
 }
 
-/** Bytes of the file of an import after unpacking; as it arrived, while nothing else is known. */
+/** Returns the unpacked bytes of the file of an import, or its bytes as they arrived while that is not known. */
 export function unpackedBytes(facts: Pick<ImportFacts, 'bytes' | 'unpackedBytes'>): number {
   return facts.unpackedBytes ?? facts.bytes
 }

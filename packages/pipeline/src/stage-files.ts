@@ -12,7 +12,7 @@ export interface KeptFile {
   key: string
   mediaType: string
   stored: Stored
-  /** What is packed in it by gzip: a download gives that. */
+  /** The content of the gzip file, which a download returns. */
   content: Stored | null
   downloadable: boolean
 }

@@ -13,8 +13,8 @@ import { mostRejectBytes } from './most-kept.ts'
 const COLUMNS = 'id, job_id, dataset_id, record, line, codes, columns, reasons, raw, raw_truncated'
 
 /**
- * Store the rejects of a file of so many unpacked bytes in the transaction of `client`, in place of any that an earlier
- * try has stored; at most the dataset's cap, and what `mostRejectBytes` allows. Returns how many.
+ * Store the rejects of a file with this many unpacked bytes in the transaction of `client`, in place of any that an earlier
+ * try has stored; at most the dataset's cap, and at most `mostRejectBytes`. Returns how many.
  */
 export async function storeRejects(
   client: pg.PoolClient,

@@ -14,11 +14,11 @@ export interface RunWatch {
 }
 
 const BEAT_MS = 1000
-/** New figures are stored, and published, this often. */
+/** Interval at which new figures are stored and published. */
 const NEWS_MS = 250
 
 /**
- * Watches a run: at least once a second it says that the run is alive, stores the live figures and publishes them, and
+ * Watches a run: at least once a second it records that the run is alive, stores the live figures and publishes them, and
  * stops the run when a user has asked to cancel or another run has taken its place. Nothing is published that is not
  * stored, so that no reader of the database is ever behind a message. A database that does not answer is no reason to
  * stop; the commit will tell.

@@ -87,7 +87,7 @@ export const ApiSettings = CommonSettings.extend({
     .int()
     .positive()
     .default(5 * 1024 ** 3),
-  /** Seconds: a connection on which nothing moves for so long is closed, and its upload ends. */
+  /** Seconds after which an idle connection is closed and its upload ends. */
   ADUANA_IDLE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(120),
   /** Where uploads are kept while they arrive; inside the artifact store unless said. */
   UPLOAD_DIR: z.string().min(1).optional(),
@@ -95,7 +95,7 @@ export const ApiSettings = CommonSettings.extend({
   ADUANA_MAX_QUEUED: z.coerce.number().int().positive().default(1000),
   /** Of these, jobs of one tenant; four fifths of them unless said. */
   ADUANA_MAX_QUEUED_PER_TENANT: z.coerce.number().int().positive().optional(),
-  /** Bytes of files and rejects that one tenant may keep; 1 TiB unless said. Above it the API answers 507. */
+  /** Bytes of files and rejects that one tenant may keep; 1 TiB by default. Above it the API answers 507. */
   ADUANA_MAX_KEPT_BYTES_PER_TENANT: z.coerce
     .number()
     .int()

@@ -5,7 +5,7 @@ import { type Duplex, pipeline, type Readable } from 'node:stream'
  * that reads the step is left early. `source.pipe(step)` leaves the source open in all these cases.
  */
 export function piped<Step extends Duplex>(source: Readable, step: Step): Step {
-  // Who reads the step gets its error.
+  // The reader of the step gets its error.
   pipeline(source, step, () => undefined)
   return step
 }

@@ -16,7 +16,7 @@ export interface TestDatabase {
   url: string
   pool: pg.Pool
   db: Database
-  /** Say that the test makes transactions deadlock on purpose: `drop` then accepts any number of deadlocks. */
+  /** Declare that the test provokes deadlocks: `drop` then accepts any number of them. */
   expectDeadlocks(): void
   /**
    * Close the pool and drop the database, also when others are still connected.
@@ -66,7 +66,7 @@ async function countAndDrop(admin: pg.Client, name: string): Promise<number> {
   return deadlocks
 }
 
-/** Count the deadlocks of a database, after ending its connections: each hands in its figures when it ends. */
+/** Count the deadlocks of a database, after ending its connections: each reports its figures when it ends. */
 async function countDeadlocks(admin: pg.Client, name: string): Promise<number> {
   const others = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
   await until(

@@ -15,8 +15,8 @@ export async function untilWaiting(pool: pg.Pool, connections: number): Promise<
 }
 
 /**
- * Hold a row while `work` goes on: `work` starts transactions in the order in which they are to queue for it. They go on when
- * it ends.
+ * Hold a row while `work` runs. `work` starts transactions in the order in which they are to queue for the row. They
+ * continue when it ends.
  */
 export async function holdingRow(
   pool: pg.Pool,

@@ -95,7 +95,7 @@ export function runTable(runs: readonly MetricRun[]): string {
   )
 }
 
-/** The first day and the day after the last; empty for a run that also concerns other companies. */
+/** The first day and the day after the last; `not shown` for a run that also concerns other companies. */
 function daysOf(days: readonly DayRange[] | null): string {
   if (days === null) return 'not shown'
   const [first, last] = [days[0], days.at(-1)]

@@ -102,7 +102,7 @@ async function writeParquet(
     // A dictionary pays for codes. For columns of many values building one takes longer than it ever saves: a third of
     // the usual limit writes a tenth faster, to files no larger.
     const dictionary = Math.floor(rowGroup / 15)
-    // Room for the texts of a dictionary, a megabyte, is taken beforehand for each column: hundreds have less.
+    // DuckDB reserves a megabyte for the dictionary of each column; with hundreds of columns each gets less.
     const texts = Math.floor(Math.min(1_000_000, 80_000_000 / task.columns.length))
     await duck.run(
       `COPY (${selectCanonical(task, canonical, found)}) TO ${literal(output)}

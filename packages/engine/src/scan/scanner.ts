@@ -43,7 +43,7 @@ export interface Scanner {
   /** The rejects so far, lines of JSON. */
   takeRejects(): string[]
   counts(): ScanCounts
-  /** Bytes that were fed and of which no record was made yet. */
+  /** Bytes that were fed and not yet turned into records. */
   pendingBytes(): number
 }
 

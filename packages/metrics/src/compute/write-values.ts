@@ -70,8 +70,8 @@ const SAME_CELL = `v.day = d.date and v.company is not distinct from d.company
   and v.warehouse is not distinct from d.warehouse`
 
 /**
- * The largest value that is kept, either way. A number of JSON reaches 1.8e308, and sums of many values are shown as
- * numbers too.
+ * The largest absolute value that is stored. JSON numbers end at 1.8e308, and sums of many values are shown as numbers
+ * too.
  */
 const MOST_VALUE = '1e300'
 

@@ -34,7 +34,7 @@ export async function refuseMessage(
   }
 }
 
-/** How many refused messages are kept. They go with the other events of the log. */
+/** How many refused messages are kept. They are removed with the other events of the log. */
 export async function countRefused(db: Database): Promise<number> {
   const rows = await sql<{ messages: number }>`select count(*)::integer as messages from event_log
     where type = 'message.refused'`.execute(db)

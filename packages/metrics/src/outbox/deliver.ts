@@ -110,7 +110,7 @@ function wantedBy(
   })
 }
 
-/** The events of a destination as it wants them: one whose run is gone can never be sent, and says so. */
+/** Returns the events in the form of the destination. An event whose run is removed can never be sent and is marked so. */
 async function withWhole(tx: Tx, part: Part, errors: Map<string, string>): Promise<Part> {
   if (part.destination.whole !== true) return part
   const events = await wholeRequests(tx, part.events)

@@ -18,7 +18,7 @@ export interface Destination {
   /** For the log. */
   name: string
   wants(event: OutboundEvent): boolean
-  /** It gets requests with all that a runner needs; others get a note of those that Aduana computes itself. */
+  /** It gets whole requests; others get only a note for the requests that Aduana computes itself. */
   whole?: boolean
   /**
    * Deliver events, and resolve when they have been taken; answers the errors of those that have not, by id. Rejects when

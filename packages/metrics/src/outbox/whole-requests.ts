@@ -4,15 +4,15 @@ import { z } from 'zod'
 import { readRunRequests } from '../runs/read-request.ts'
 import type { OutboundEvent } from './destination.ts'
 
-/** What the log keeps of a request that Aduana computes itself: whoever computes it reads the rest. */
+/** The part of a request to the built-in runner that the log keeps. The runner reads the rest from the run. */
 export const RequestNote = z.strictObject(
   MetricRunRequest.pick({ runId: true, attempt: true, metric: true, runner: true }).shape,
 )
 export type RequestNote = z.infer<typeof RequestNote>
 
 /**
- * Events with whole requests in place of notes, for those who publish them: as the runs stand now, in the attempts that
- * the notes name. An event whose run is gone is left out.
+ * Returns events with whole requests in place of notes, to be published: from the current runs, in the attempts that the
+ * notes name. An event whose run is removed is left out.
  */
 export async function wholeRequests(tx: Tx, events: readonly OutboundEvent[]): Promise<OutboundEvent[]> {
   const notes = new Map<string, RequestNote>()

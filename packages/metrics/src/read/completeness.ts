@@ -42,8 +42,8 @@ const BENEATH = (metricId: string) => sql`with recursive beneath as (
   )`
 
 /**
- * Whether the values of a metric are those of the data, as far as the reader may see. Read it before the values. Runs of
- * metrics that are for another role count, but are not listed.
+ * Returns whether the values of a metric are up to date with the data that the reader may see. Read it before the values.
+ * Runs of metrics for another role count, but are not listed.
  */
 export async function completenessOf(
   tx: ReadTx,
@@ -70,7 +70,7 @@ async function updatesToPassOn(tx: ReadTx, metricId: string): Promise<unknown[]>
 /**
  * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, with the days
  * that came in the meantime for the runs that follow them, and those that ended without values and that no later run
- * has made good. Those that lie deepest first; `hidden`: there are some of metrics that are for another role.
+ * has made good. The deepest come first; `hidden`: there are some of metrics for another role.
  */
 async function outstandingRuns(
   tx: ReadTx,

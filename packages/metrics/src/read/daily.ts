@@ -81,7 +81,7 @@ export function readDailyMetrics(
   })
 }
 
-/** A value as a number of JSON. Ours fit; somebody else may have written one to the table that does not. */
+/** Returns a value as a JSON number. Values of this program fit; another program may have written one that does not. */
 function finite(date: string, text: string): number {
   const value = Number(text)
   if (Number.isFinite(value)) return value

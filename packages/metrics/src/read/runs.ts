@@ -133,8 +133,8 @@ function unseen(id: string): ProblemError {
 }
 
 /**
- * What is asked of the runner of a run, as it stands now: for who was sent a request without its data. It is for who may
- * see all companies, warehouses and metrics that it names.
+ * Returns the current request of a run to its runner, for runners that were sent a request without its data. Only readers
+ * who may see all companies, warehouses and metrics that it names get it.
  * @throws ProblemError `not_found`, `forbidden`
  */
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
@@ -149,7 +149,7 @@ export async function readRequest(db: Database, principal: Principal, id: string
   return request
 }
 
-/** Whether somebody may see all that a request names: its companies and warehouses, its inputs, and its metrics. */
+/** Returns whether a reader may see all that a request names: its companies and warehouses, inputs and metrics. */
 function mayReadRequest(db: Database, principal: Principal, request: MetricRunRequest): Promise<boolean> {
   return readAs(db, principal, async (tx) => {
     const { whole } = await readRow(tx, principal, request.runId)
@@ -213,7 +213,8 @@ function runOf(row: Row): MetricRun {
 }
 
 /**
- * The updates of a run that are of the reader, in the order in which they happened. Jobs are shown to who may see them.
+ * Returns the updates of a run that the reader may see, in the order in which they happened. Jobs that the reader may not
+ * see are left out.
  */
 async function inputsOf(tx: ReadTx, { id, own }: Row): Promise<unknown[]> {
   const { rows } = await sql<{ days: string | null }>`

@@ -39,7 +39,7 @@ export const isOfReader = ofReader(RUN)
 /** SQL: what came while the run `r` was with its runner, for the run that follows, is about such. */
 export const isNextOfReader = sql<boolean>`(r.next_days is not null and ${ofReader(NEXT)})`
 
-/** SQL: the update `u` is about such. */
+/** SQL: the update `u` is about companies and warehouses of which the reader may see some. */
 export const isUpdateOfReader = ofReader(UPDATE)
 
 /** SQL: the datasets of metric `r.metric_id`; a retired metric has none. */
@@ -61,22 +61,22 @@ const whole = (scope: Scope, hasNo: typeof runHasNo) => sql<boolean>`
     or ${hasNo('warehouse')}))`
 
 /**
- * SQL: the reader may see all that the run `r` is about. Only then may its days and figures be shown: what they would be for
- * some of its companies is not known.
+ * SQL: the reader may see all that the run `r` is about. Only then are its days and figures shown, because they are not
+ * known by company.
  */
 export const isWholeOfReader = whole(RUN, runHasNo)
 
-/** SQL: the same of what came for the run that follows `r`. */
+/** SQL: the same for the changes that the run after `r` will compute. */
 export const isNextWholeOfReader = whole(NEXT, runHasNo)
 
 /** SQL: the reader may see all that the update `u` is about. */
 export const isUpdateWholeOfReader = whole(UPDATE, updateHasNo)
 
-/** What stands in place of the text of an error that may tell of companies of others. */
+/** Replaces the text of an error that may mention other companies. */
 const HIDDEN_DETAIL =
   'The run is also about companies or warehouses that you may not see, so its error is not shown.'
 
-/** SQL: the error of run `r` as the reader may see it: of a run that is not wholly theirs its code, and a job only of their own. */
+/** SQL: the error of run `r` as the reader may see it: only its code unless the whole run is theirs, and only their own job. */
 export const errorOfReader = sql<unknown>`case when r.error is null or not ${isOfReader} then null
   when not ${isWholeOfReader} then jsonb_build_object('code', r.error -> 'code', 'detail', ${HIDDEN_DETAIL}::text)
   when exists (select from jobs j where j.id::text = r.error ->> 'job') then r.error else r.error - 'job' end`
@@ -90,14 +90,14 @@ export function seen(name: 'companies' | 'warehouses') {
 }
 
 /**
- * SQL: when that happened for which the run `r` was made; for who may not see all that it is about the first of its updates
- * that they may see.
+ * SQL: when the change happened for which the run `r` was made; for readers who may not see the whole run, when the first
+ * update that they may see happened.
  */
 export const occurredAtOfReader = sql<Date>`case when ${isWholeOfReader} then r.occurred_at
   else coalesce((select min(u.occurred_at) from run_dataset_updates i join dataset_updates u on u.id = i.update_id
     where i.run_id = r.id and ${isUpdateOfReader}), r.created_at) end`
 
-/** SQL: until when a dataset that the run `r` waits for, as `p` says, may come; null for who may not see all of the run. */
+/** SQL: the deadline `p` of a dataset that the run `r` waits for; null for readers who may not see the whole run. */
 export const untilOfReader = sql<string | null>`case when ${isWholeOfReader}
   then ${instant(sql`(r.occurred_at + p.required_days * interval '24 hours')`)} end`
 
@@ -124,7 +124,7 @@ export function textOf(moment: Date | null): string | null {
   return moment?.toISOString() ?? null
 }
 
-/** Days as JSON has them; null where the reader may not be told. */
+/** Parses days from JSON; null where the reader may not see them. */
 export function daysOrNull(days: string | null): DayRange[] | null {
   return days === null ? null : fromMultirange(days)
 }

@@ -145,7 +145,7 @@ async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<Data
     }))
 }
 
-/** A database, or a transaction of it, as what reads the catalogue. */
+/** Adapts a database or a transaction to the interface that reads the catalogue. */
 export function queryable(db: Database | Tx): Queryable {
   return { query: (text, values) => db.executeQuery(CompiledQuery.raw(text, values)) }
 }

@@ -58,7 +58,7 @@ export async function publishResults(
   return `They are the values of ${run.metric} now.`
 }
 
-/** The metrics over the dataset of the import: the same transaction passes the update of that dataset on to them. */
+/** The metrics that depend on the dataset of the import: the same transaction passes its update on to them. */
 async function metricsOverResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
   await holdGraph(tx)
   const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_dependencies

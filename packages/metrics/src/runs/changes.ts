@@ -52,7 +52,7 @@ export async function bringChange(tx: Tx, change: Change, metricIds: readonly st
   return taken
 }
 
-/** Lock the runs that a change may go to, if `lockRunsOf` has not. Returns whether there are expired ones that no run has taken over. */
+/** Lock the runs that may take a change, if `lockRunsOf` has not. Returns whether there are expired runs that no run has taken over. */
 async function lockRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> {
   const rows = await sql<{ status: string }>`select status from metric_runs
     where metric_id = any (${metricIds}::uuid[]) and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')

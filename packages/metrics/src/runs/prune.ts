@@ -11,14 +11,14 @@ const RunPage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
 type Place = z.infer<typeof RunPage>[number]
 
 /**
- * Remove the runs of metrics that ended more than so many days ago, with what they waited for and were computed from,
- * in batches from the oldest on. A run stays
+ * Remove the runs of metrics that ended before the cutoff, with their inputs and the datasets that they waited for, in
+ * batches, oldest first. A run stays
  *
- * - while values of its metric are those that it has written;
- * - while it has left something undone, and as long as it makes good what an earlier run has left undone;
- * - while an earlier run names it as the one that has taken it over, or the import of its results is open;
- * - while it has been asked for and somebody has not taken the request;
- * - as the last run of its metric, and as the last one that succeeded.
+ * - while stored values of its metric are its own;
+ * - while it has left something undone, or makes good what an earlier run has left undone;
+ * - while an earlier run names it as its successor, or the import of its results is open;
+ * - while its request has not been delivered everywhere;
+ * - while it is the last run of its metric, or the last one that succeeded.
  *
  * Returns how many were removed.
  */
@@ -42,7 +42,7 @@ async function readPage(db: Database, cutoff: Cutoff, after: Place | undefined):
   return RunPage.parse(rows.rows)
 }
 
-/** Runs that are locked, because somebody retries one, are left for the next night. */
+/** Locked runs, such as one that is being retried, are left for the next night. */
 async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promise<number> {
   const due = await sql<{ id: string }>`select r.id from metric_runs r join metrics m on m.id = r.metric_id
     where r.id = any (${ids}::uuid[]) and r.status = any (${[...ENDED_RUNS]}::text[])
@@ -61,7 +61,7 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
   return Number(gone.numAffectedRows ?? 0n)
 }
 
-/** SQL: without the run `r` an earlier one may count as left undone again. That one goes first. */
+/** SQL: without the run `r` an earlier run may count as left undone again. That one is removed first. */
 const makesGood = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
   where f.metric_id = r.metric_id and f.status in ('FAILED', 'EXPIRED', 'CANCELLED') and f.taken_over_by is null
     and f.completed_at <= r.completed_at and r.days @> f.days))`

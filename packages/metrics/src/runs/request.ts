@@ -67,8 +67,8 @@ function addedNext(name: 'companies' | 'warehouses') {
 }
 
 /**
- * Write the requests into the log: whole for runners outside, who get them as they stand there. Of those that Aduana
- * computes itself it has a note only: they are most of the log, and the runner reads the run.
+ * Write the requests into the log. Requests to runners outside are written whole and sent from there. Requests to the
+ * built-in runner are most of the log, so only a note is written; the runner reads the run.
  */
 async function emit(tx: Tx, ids: readonly string[]): Promise<void> {
   const notes = await readNotes(tx, ids)

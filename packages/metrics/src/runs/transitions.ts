@@ -52,7 +52,7 @@ export interface ChangedRun {
   attempt: number
 }
 
-/** A run is no longer in the state or attempt that a change expects. What was done rolls back. */
+/** A run is no longer in the state or attempt that a change expects. The transaction rolls back. */
 export class OvertakenRunError extends Error {
   override readonly name = 'OvertakenRunError'
 }
@@ -79,9 +79,9 @@ export async function changeRuns(
 }
 
 /**
- * Like `changeRuns`, for callers that have another answer than rolling back: returns the runs that were changed; for the
- * others the guard did not hold.
- * @throws IllegalRunTransitionError when the transition is not one of the allowed ones: a mistake of the program
+ * Like `changeRuns`, for callers that do not roll back: returns the runs that were changed; for the others the guard did
+ * not hold.
+ * @throws IllegalRunTransitionError when the transition is not allowed, which is a bug
  */
 export async function tryChangeRuns(
   tx: Tx,

@@ -31,7 +31,7 @@ export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): U
   return { stop: () => rounds.stop() }
 }
 
-/** One look at runs whose runner is silent or dead, and at those that have timed out; nothing while another process looks. */
+/** One check of runs whose runner is silent or dead, or that have timed out. Does nothing while another process checks. */
 export async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
   const silenced = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'silent')
@@ -54,7 +54,7 @@ export async function lookAfterSilent(db: Database, logger: Logger): Promise<voi
   if (silenced > 0) await failPoint('metrics.after-time-out')
 }
 
-/** One look at pending runs whose datasets did not come in time; nothing while another process looks. */
+/** One check of pending runs whose datasets did not arrive in time. Does nothing while another process checks. */
 export async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
   const late = await inTransaction(db, async (tx) => {
     const now = await turnAt(tx, 'pending')
@@ -67,7 +67,7 @@ export async function lookAfterPending(db: Database, logger: Logger): Promise<vo
   if (late > 0) await failPoint('metrics.after-expire')
 }
 
-/** One look at runs whose results could not be imported; nothing while another process looks. */
+/** One check of runs whose results could not be imported. Does nothing while another process checks. */
 export async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
   await inTransaction(db, async (tx) => {
     if (!(await turnAt(tx, 'results'))) return

@@ -144,7 +144,7 @@ async function keepCollected(job: StageJob, collected: Collected | undefined): P
   ])
 }
 
-/** The size of the file, by which later stages choose their engine; that of a collected one is known only now. */
+/** The size of the file, by which later stages choose their engine. The size of a collected file is known only now. */
 async function noteSize(
   tx: Tx,
   { run }: StageJob,

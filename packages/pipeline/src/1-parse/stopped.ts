@@ -18,8 +18,8 @@ interface StoppedFiles {
 }
 
 /**
- * The end of an import that has failed before its file was read to the end. The first of its rejects are kept; how many
- * records it has is not known.
+ * Returns the end of an import that has failed before its file was read to the end. Its first rejects are kept; the number
+ * of its records is not known.
  */
 export async function stopped(
   job: StageJob,

@@ -18,13 +18,13 @@ export interface RejectFiles {
 
 export interface RejectFile {
   path: string
-  /** Undefined where nothing is in it. */
+  /** Undefined if the file would be empty. */
   content?: RejectsResult['content']
 }
 
 /**
- * Write the files of what does not go in, with the original text of each record cut from the file. They are complete,
- * unless there is a `most`.
+ * Write the files of rejects and duplicates, with the original text of each record cut from the file. They are complete
+ * unless `most` is given.
  */
 export async function writeRejectFiles(
   job: StageJob,

@@ -8,7 +8,7 @@ import { CancelledError } from '../cancelled.ts'
 import type { PipelineContext } from '../context.ts'
 import type { StageJob } from '../stage.ts'
 
-/** What a fenced transaction needs to know of the run whose work it is. */
+/** The run that a fenced transaction works for. */
 type FencedJob = Pick<StageJob, 'run'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }
 
 /**
@@ -58,7 +58,7 @@ async function backendPid(tx: Tx): Promise<number> {
  */
 export async function passNoReturn(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
   const { run } = job
-  // A constraint that is checked at the commit would otherwise break it: what the table refuses is told before.
+  // A deferred constraint would otherwise fail the commit. Checking it now reports what the table refuses.
   await sql`set constraints all immediate`.execute(tx)
   const version = await tryChangeJob(
     tx,

@@ -12,11 +12,11 @@ export interface LedgerDay {
   day: Day
 }
 
-/** A day of a replace scope, and a number of its rows. */
+/** A day of a replace scope, with a number of rows. */
 export const LedgerEntry = z.object({ scope: z.string(), day: Day, rows: z.coerce.number().int() })
 export type LedgerEntry = z.infer<typeof LedgerEntry>
 
-/** Lock the entries that the ledger has of days, of every scope, in the order of scopes and days. */
+/** Lock the ledger entries of days, of every scope, ordered by scope and day. */
 export async function lockDays(tx: Tx, datasetId: string, days: readonly { day: Day }[]): Promise<void> {
   await sql`select from window_ledger where dataset_id = ${datasetId}
     and day = any (${[...new Set(days.map(({ day }) => day))]}::date[])

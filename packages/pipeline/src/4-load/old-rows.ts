@@ -31,8 +31,7 @@ export async function copyOldRows(
 }
 
 /**
- * The rows of days of scopes that a job replaces, as the target's statements name them: those of its companies and
- * warehouses only.
+ * Returns the selections of rows that a job replaces, by scope and day, limited to its companies and warehouses.
  */
 export function selectionsOf({ facts }: StageJob, replaced: readonly ScopeDays[]): Selection[] {
   const { definition, companies, warehouses } = facts

@@ -44,7 +44,7 @@ export async function recordUpdate(
   })
 }
 
-/** The jobs to which the days of the windows belong whose rows this load replaces, wherever they are. */
+/** Returns the jobs that own the days whose rows this load replaces. */
 async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Promise<string[]> {
   const { companies, warehouses } = coverageIn(job.facts.definition, job.facts)
   const owners = new Set<string>()
@@ -129,7 +129,7 @@ async function fillWindow(
   }))
 }
 
-/** Of days that may hold rows of others: all rows of those on which the load has written, and of those that are empty. */
+/** For days that may hold rows of others: all rows of the days that the load has written to, and of the empty days. */
 async function countShared(
   tx: Tx,
   definition: DatasetDefinition,

@@ -34,7 +34,7 @@ export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window
   })
 }
 
-/** What a claim needs to know of the run that makes it. */
+/** The parts of a stage job that a claim needs. */
 type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
   context: Pick<PipelineContext, 'db'>
   facts: Pick<ImportFacts, 'datasetId'>

@@ -132,7 +132,7 @@ function zeros(job: StageJob): string[] {
   return summedColumns(job.facts.definition).map(() => '0')
 }
 
-/** Ask an engine that fits the file of the job, together with the `stored` rows that it is compared with. */
+/** Run a query in the engine that fits the file of the job together with the `stored` rows that it is compared with. */
 async function ask(
   job: StageJob,
   statements: readonly NamedStatement[],

@@ -77,7 +77,7 @@ async function copyFile(
   return copy.rowCount
 }
 
-/** Returns the names in the first line of a before-image. @throws Error when the file cannot be read or unpacked */
+/** Returns the column names of a before-image. @throws Error when the file cannot be read or unpacked */
 export async function readHeader(path: string): Promise<string[]> {
   const content = piped(createReadStream(path), createGunzip())
   let text = ''

@@ -13,7 +13,7 @@ import { refuseLater } from './request.ts'
 import { takeRowsBack } from './rows.ts'
 import type { Image, Reversal, Undoing } from './undoing.ts'
 
-// In a table of one's own the column may be a bigint, which arrives as text.
+// In a table that the program did not make, the column may be a bigint, which arrives as text.
 const Writers = z.array(z.object({ import_no: z.coerce.number().int() }))
 
 /**
