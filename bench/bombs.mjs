@@ -42,7 +42,7 @@ await onServices(async ({ addSystem }) => {
   const system = await addSystem()
   await system.startWorker()
   let days = 0
-  // All declare their days: without, an import waits until the days of those before it are known.
+  // All declare their days. Otherwise an import waits until the days of earlier imports are known.
   const day = (offset) => new Date(Date.UTC(2005, 0, days + offset)).toISOString().slice(0, 10)
   const beside = async () => {
     const began = performance.now()
@@ -84,7 +84,7 @@ await onServices(async ({ addSystem }) => {
   }
 })
 
-/** Looks every 20 ms at how much lies in a folder. */
+/** Measures the size of a folder every 20 ms. */
 function watchWork(folder) {
   let most = 0
   let stopped = false

@@ -56,8 +56,8 @@ export async function applyFault(place: Place, fault: PlannedFault): Promise<voi
 const STORM = { waiters: 4, withinMs: 50 }
 
 /**
- * Cancel the import that holds a window, and within moments those that wait for it: when one of them is just getting the
- * window, it must not keep it. Their files are hopeless, so that none of them loads.
+ * Cancel the import that holds a window, and shortly after the imports that wait for it: one that is just getting the
+ * window must not keep it. Their files always fail, so none of them loads.
  */
 async function stormOfCancels({ system, accepted }: Place, { where }: PlannedFault): Promise<void> {
   const year = 2030 + Math.floor(where * 60)

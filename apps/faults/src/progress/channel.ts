@@ -6,7 +6,7 @@ import { openAccount } from './told.ts'
 export interface ProgressWatch {
   /** Returns every place where progress went backwards so far. */
   broken(): string[]
-  /** Number of messages that have come. */
+  /** Number of messages received. */
   messages(): number
   close(): void
 }

@@ -11,16 +11,16 @@ import { type Account, openAccount } from './told.ts'
 /** A client of the product that follows all jobs of an installation over a WebSocket. */
 export interface SocketWatch {
   /**
-   * Returns every promise about progress that was broken. To be asked when every job is final: the last that was told
-   * of each must be its end.
+   * Returns every broken promise about progress. Call it when every job is final: the last message of each job must be its
+   * end.
    */
   broken(): Promise<string[]>
-  /** Number of messages about jobs that have come, and how often the client has connected. */
+  /** Number of messages about jobs received, and how often the client has connected. */
   seen(): { messages: number; connections: number }
   close(): Promise<void>
 }
 
-/** The client goes away and comes back after so many messages of progress. */
+/** The client disconnects and reconnects after this many messages of progress. */
 const RECONNECT_AFTER = 20
 const SETTLE_MS = 30_000
 
@@ -52,7 +52,7 @@ export async function watchSocket(system: TestSystem): Promise<SocketWatch> {
     })
     await once(own, 'open')
     own.send(JSON.stringify({ type: 'subscribe', topic: 'jobs' }))
-    // What is not in the list of the newest is asked for by name, as a page that shows one job does.
+    // A job that is not in the list of the newest is subscribed to by id, as a page that shows one job does.
     for (const [id, status] of states)
       if (!isFinal(status))
         own.send(JSON.stringify({ type: 'subscribe', topic: 'job', id, after: account.last(id)?.seq }))
@@ -87,7 +87,7 @@ function openSocket(api: TestApi): WebSocket {
   })
 }
 
-/** Enter a message into the account. */
+/** Record a message in the account. */
 function take(
   message: ServerMessage,
   account: Account,
@@ -117,7 +117,7 @@ function take(
 
 const Ends = z.array(z.object({ id: z.uuid(), status: JobStatus, progress: z.coerce.number() }))
 
-/** Wait until the end of every job was told. Returns those of which another thing was told last. */
+/** Wait until the end of every job has been received. Returns the jobs whose last message is another. */
 async function untold(
   system: TestSystem,
   account: Account,

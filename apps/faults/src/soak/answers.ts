@@ -1,12 +1,12 @@
 import { z } from 'zod'
 
-/** How often each thing was asked for, with each answer. */
+/** How often each request got each answer. */
 export interface Answers {
-  /** Count an answer; of a problem, by its code. */
+  /** Count an answer; a problem by its code. */
   note(what: string, response: Response | undefined): Promise<unknown>
   /** `<what> <status> <code>` and how often. */
   counts(): Record<string, number>
-  /** Answers that are a fault of the server, with what was asked for. */
+  /** Answers that are server errors, with their requests. */
   faults(): readonly string[]
 }
 
@@ -22,7 +22,7 @@ export function createAnswers(): Answers {
       const code = Problem.safeParse(body).data?.code
       const key = [what, response?.status ?? 'no answer', code].filter((part) => part !== undefined).join(' ')
       counts[key] = (counts[key] ?? 0) + 1
-      // Without PostgreSQL, or without room on its disk, the API says that it cannot now: that is an answer.
+      // 503 without PostgreSQL and 507 without room on the disk are correct answers.
       if (response !== undefined && response.status >= 500 && ![503, 507].includes(response.status))
         faults.push(`${key}: ${JSON.stringify(body)?.slice(0, 500)}`)
       return response?.ok === true ? body : undefined
@@ -32,7 +32,7 @@ export function createAnswers(): Answers {
   }
 }
 
-/** The body of an answer; undefined when it is none, or was cut off. */
+/** Returns the body of an answer; undefined when there is none or it was cut off. */
 async function bodyOf(response: Response | undefined): Promise<unknown> {
   try {
     return await response?.json()

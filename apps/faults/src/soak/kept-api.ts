@@ -5,7 +5,7 @@ import type { TestSystem } from '@aduana/testkit/system'
 
 /** An API under a supervisor: one that ends is replaced. */
 export interface KeptApi {
-  /** Ask the API that runs now. Undefined when none does, or it went away before it answered. */
+  /** Send a request to the API that runs now. Undefined when none runs, or it ended before it answered. */
   ask(path: string, init?: RequestInit): Promise<Response | undefined>
   /** Kill the one that runs now. */
   kill(): void
@@ -16,7 +16,7 @@ export interface KeptApi {
 
 const RESTART_MS = 500
 
-/** Keep an API of an installation running. Resolves when the first is ready. */
+/** Keep an API of an installation running. Resolves when the first one is ready. */
 export async function keepApi(system: TestSystem): Promise<KeptApi> {
   const processes: ProductProcess[] = []
   let current: TestApi | undefined
@@ -34,7 +34,7 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
       current = undefined
       if (stopped) return
       await delay(RESTART_MS)
-      // It may be hit before it has logged anybody in; the next one tries again.
+      // It may be killed before the login is done; the next one tries again.
       api = await start().catch(() => undefined)
     }
   }

@@ -26,7 +26,7 @@ const LEFT: Record<string, string> = {
 
 const Places = z.array(z.object({ what: z.string() }))
 
-/** What is left over, by kind; kinds of which nothing is left do not appear. */
+/** Returns what is left over, by kind; kinds without leftovers do not appear. */
 export async function findLeft(system: TestSystem): Promise<Record<string, string[]>> {
   const left: Record<string, string[]> = {}
   for (const [kind, query] of Object.entries(LEFT)) {

@@ -5,7 +5,7 @@ import { createRandom, type Random } from '../driver/random.ts'
 import type { Answers } from './answers.ts'
 import type { KeptApi } from './kept-api.ts'
 
-/** What the people and programs of a soak do, over HTTP, until `ended` says so. */
+/** The load of a soak test over HTTP, until `ended` returns true. */
 export interface Load {
   api: KeptApi
   answers: Answers
@@ -32,7 +32,7 @@ const JobList = z.object({
 type ListedJob = z.infer<typeof JobList>['items'][number]
 const JSON_BODY = { 'content-type': 'application/json' }
 
-/** Uploaders wait while so many jobs are open: more load than the machine can bear would only show that it is slow. */
+/** Uploaders wait while this many jobs are open: overload would only show that the machine is slow. */
 const MOST_OPEN = 100
 
 /** Upload files of all datasets, one after the other, `pace` milliseconds apart. */
@@ -56,7 +56,7 @@ function moreFields(random: Random, { form }: PlannedImport): Record<string, str
   if (kind < 0.06) return { dryRun: 'true' }
   if (kind < 0.12) return { requireApproval: 'true' }
   if (kind < 0.2) return { startAt: new Date(Date.now() + random.int(1, 20) * 1000).toISOString() }
-  // Its window is taken for an hour, unless somebody cancels it.
+  // It holds its window for an hour, unless it is cancelled.
   if (kind < 0.23) return { startAt: new Date(Date.now() + 3_600_000).toISOString() }
   return form.onConflict === 'wait' && kind < 0.3 ? { onConflict: 'reject' } : {}
 }
@@ -71,7 +71,7 @@ async function send(load: Load, { content, form }: PlannedImport, more: Record<s
 
 type Deed = (load: Load, jobs: readonly ListedJob[], random: Random) => Promise<void>
 
-/** What people do with jobs: each takes one that looks as if it could be done with. */
+/** Actions on jobs. Each picks a job whose state seems to allow it. */
 const DEEDS: readonly Deed[] = [
   (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
   (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
@@ -94,7 +94,7 @@ const DEEDS: readonly Deed[] = [
   (load, _, random) => tell(load, random),
 ]
 
-/** Cancel, retry, approve, undo and tell of updates, at random. */
+/** Cancel, retry, approve, undo and report updates, at random. */
 export async function meddle(load: Load, seed: number, pace: number): Promise<void> {
   const random = createRandom(seed)
   while (!load.ended()) {
@@ -146,7 +146,7 @@ async function tell({ api, answers }: Load, random: Random): Promise<void> {
   await answers.note('tell', await api.ask('/api/projections', init))
 }
 
-/** Look at what people look at: metrics with their values, runs, a job with its report. */
+/** Read what users read: metrics with their values, runs, a job with its report. */
 export async function watch(load: Load, seed: number, pace: number): Promise<void> {
   const random = createRandom(seed)
   while (!load.ended()) {

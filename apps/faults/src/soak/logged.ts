@@ -29,7 +29,7 @@ export function countWarnings(lines: Iterable<string>): Map<string, { times: num
 function readLine(line: string): { key: string; example: string } | undefined {
   if (line.trim() === '') return undefined
   const parsed = Line.safeParse(jsonOf(line))
-  // What is not one of our lines is a stack trace, or a warning of Node.
+  // Other lines are stack traces or warnings of Node.
   if (!parsed.success) return { key: 'not a log line', example: line.slice(0, 200) }
   const { level, event, msg, err } = parsed.data
   if (level < 40) return undefined
@@ -47,7 +47,7 @@ function jsonOf(line: string): unknown {
   }
 }
 
-/** The deadlocks that PostgreSQL's log tells of, each with the statements. */
+/** Returns the deadlocks in PostgreSQL's log, each with its statements. */
 export function deadlocksOf(log: string): string[] {
   const entries = log.split(/\n(?=\d{4}-\d\d-\d\d )/)
   return entries.flatMap((entry, index) =>

@@ -1,9 +1,9 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 
-/** What a process, with all that it has started, takes up at a moment. */
+/** The resources of a process and its children at a moment. */
 export interface ProcessUsage {
   pid: number
-  /** Bytes of memory that are resident. */
+  /** Resident memory in bytes. */
   rss: number
   /** Open file descriptors. */
   descriptors: number
@@ -44,7 +44,7 @@ async function childrenByParent(): Promise<Map<number, number[]>> {
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const text = await orNothing(readFile(`/proc/${name}/stat`, 'utf8'))
-    // The name of the program stands in parentheses, and may itself hold anything.
+    // The name of the program is in parentheses, and may hold any character.
     const parent = Number(text?.slice(text.lastIndexOf(')') + 2).split(' ')[1])
     if (parent > 0) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
   }
@@ -66,7 +66,7 @@ async function openFiles(pid: number): Promise<[path: string, bytes: number][]> 
   return (await Promise.all(files)).flat()
 }
 
-/** A process, or a descriptor of it, may end while it is looked at. */
+/** A process may end, or a descriptor close, while it is being read. */
 async function orNothing<T>(looking: Promise<T>): Promise<T | undefined> {
   try {
     return await looking

@@ -26,7 +26,7 @@ export interface SoakPlan {
   pace: number
 }
 
-/** What the processes of one kind took up: at most, and at the end, when nothing was left to do. */
+/** The resources of the processes of one kind: at most, and at the end, when no work was left. */
 export interface Usage {
   most: ProcessUsage
   last: ProcessUsage[]
@@ -41,7 +41,7 @@ export interface SoakReport {
   answers: Record<string, number>
   faults: Record<string, number>
   left: Record<string, string[]>
-  /** What the housekeeping found to remove in the end. */
+  /** What housekeeping removed in the end. */
   swept: Record<string, number>
   before: Stored
   after: Stored
@@ -50,7 +50,7 @@ export interface SoakReport {
   deadlocks: number
 }
 
-/** How long everything may take to end once nothing goes wrong any more. */
+/** Time in which everything must end after the last fault. */
 const SETTLE_MS = 600_000
 const SAMPLE_MS = 10_000
 const FAULTS: readonly (FaultKind | 'kill-api')[] = [
@@ -59,8 +59,8 @@ const FAULTS: readonly (FaultKind | 'kill-api')[] = [
 ]
 
 /**
- * Put an installation under mixed load over HTTP while processes, connections and Redis fail at random. Then let
- * everything end, and look at what is left, what has grown and what was logged.
+ * Put an installation under mixed load over HTTP while processes, connections and Redis fail at random. Then wait until
+ * everything has ended, and report what is left, what has grown and what was logged.
  */
 export async function runSoak(plan: SoakPlan, say: (line: string) => void): Promise<SoakReport> {
   const system = await createTestSystem({ metrics: true })
@@ -104,7 +104,7 @@ async function soak(given: Soak): Promise<SoakReport> {
   say('no more load and no more faults; everything has to end now')
   const broken = await settle(given, load)
   if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
-  // Idle for a while: what is released late is released by then.
+  // Idle for a while, so that late releases are done.
   await delay(SAMPLE_MS)
   const usage = await meter.stop()
   const left = await findLeft(system)
@@ -165,8 +165,8 @@ export function told(counts: Record<string, number>): string {
 }
 
 /**
- * Cancel what waits for a person or for an hour, and wait until every job is final. Returns what did not end, with what
- * PostgreSQL knows of it.
+ * Cancel the jobs that wait for an approval or a later time, and wait until every job is final. Returns the jobs that did
+ * not end, with their state in PostgreSQL.
  */
 async function settle({ system }: Soak, load: Load): Promise<string[]> {
   for (const process of system.processes()) process.signal('SIGCONT')
@@ -192,7 +192,7 @@ async function cancelWaiting({ database }: TestSystem, load: Load): Promise<void
     await load.answers.note('cancel', await load.api.ask(`/api/jobs/${id}/cancel`, { method: 'POST' }))
 }
 
-/** Measure the processes again and again, until it is stopped. */
+/** Measure the processes repeatedly until stopped. */
 function startMeter({ system, fleet, api }: Soak): { stop(): Promise<Record<string, Usage>> } {
   const usage: Record<string, Usage> = {}
   const measure = async (kind: string, pids: readonly number[]) => {
@@ -238,13 +238,13 @@ function larger(one: ProcessUsage, other: ProcessUsage): ProcessUsage {
   }
 }
 
-/** What is due in two hours: then no file can be on its way any more. */
+/** Run the housekeeping that is due in two hours, when no file can still be in transit. */
 function sweep({ database, store }: TestSystem): Promise<Record<string, number>> {
   const logger = createLogger({ name: 'soak', level: 'silent', pretty: false })
   return keepHouse(database.db, store, logger, new Date(Date.now() + 2 * 3_600_000))
 }
 
-/** What a process that died has left to the housekeeping is not broken; all else is, and what is still there after it. */
+/** Leftovers of dead processes that housekeeping removes are not broken. All other leftovers are. */
 const LEFT_TO_HOUSEKEEPING = ['files that no job points at', 'tables of loads']
 
 function brokenByLeft(before: Record<string, string[]>, after: Record<string, string[]>): string[] {

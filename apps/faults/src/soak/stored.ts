@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import type { TestSystem } from '@aduana/testkit/system'
 import { z } from 'zod'
 
-/** How many of something there are, and the bytes that they take. */
+/** A number of items, and their bytes. */
 export interface Amount {
   count: number
   bytes: number
 }
 export type Amounts = Record<string, Amount>
 
-/** All that an installation has stored at a moment. */
+/** Everything that an installation has stored at a moment. */
 export interface Stored {
   /** Rows of each table, with its indexes. */
   tables: Amounts
@@ -76,7 +76,7 @@ async function measureFiles(dataDir: string): Promise<Amounts> {
   return amounts
 }
 
-/** 0 for a file that went while the folder was read. */
+/** 0 for a file that was removed while the folder was read. */
 async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size

@@ -17,7 +17,7 @@ type Place = z.infer<typeof RunPage>[number]
  * - while stored values of its metric are its own;
  * - while it has left something undone, or makes good what an earlier run has left undone;
  * - while an earlier run names it as its successor, or the import of its results is open;
- * - while its request has not been delivered everywhere;
+ * - while its request has not been sent;
  * - while it is the last run of its metric, or the last one that succeeded.
  *
  * Returns how many were removed.
