@@ -134,7 +134,11 @@ export function dropPartition(definition: DatasetDefinition, partition: Partitio
  * The statements that insert the rows of a fresh table into the target and drop it. `columns` as returned by
  * `listColumns`.
  */
-export function pourFresh(definition: DatasetDefinition, name: string, columns: readonly string[]): string[] {
+export function insertFresh(
+  definition: DatasetDefinition,
+  name: string,
+  columns: readonly string[],
+): string[] {
   const fresh = besideTarget(definition, name)
   const list = quotedList(columns)
   return [

@@ -1,6 +1,6 @@
 import { ProgressUpdate } from '@aduana/contracts/progress'
 import type { TestSystem } from '@aduana/testkit/system'
-import { openAccount } from './told.ts'
+import { openAccount } from './account.ts'
 
 /** Listens to the progress that the workers of an installation publish. */
 export interface ProgressWatch {

@@ -6,7 +6,7 @@ import type { TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
-import { type Account, openAccount } from './told.ts'
+import { type Account, openAccount } from './account.ts'
 
 /** A client of the product that follows all jobs of an installation over a WebSocket. */
 export interface SocketWatch {

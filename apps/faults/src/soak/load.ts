@@ -95,7 +95,7 @@ const DEEDS: readonly Deed[] = [
 ]
 
 /** Cancel, retry, approve, undo and report updates, at random. */
-export async function meddle(load: Load, seed: number, pace: number): Promise<void> {
+export async function actOnJobs(load: Load, seed: number, pace: number): Promise<void> {
   const random = createRandom(seed)
   while (!load.ended()) {
     const jobs = await listJobs(load)

@@ -1,5 +1,5 @@
 import type { ProcessUsage } from './process-usage.ts'
-import { type SoakReport, told } from './soak.ts'
+import { describeCounts, type SoakReport } from './soak.ts'
 import type { Amount, Amounts } from './stored.ts'
 
 const SHOWN = 5
@@ -9,9 +9,9 @@ export function describeSoak(report: SoakReport): string[] {
   const { imports, endings, failures, answers, faults, deadlocks } = report
   return [
     '',
-    `${imports} imports; jobs: ${told(endings)}`,
-    ...(Object.keys(failures).length > 0 ? [`failed jobs: ${told(failures)}`] : []),
-    `faults: ${told(faults)}`,
+    `${imports} imports; jobs: ${describeCounts(endings)}`,
+    ...(Object.keys(failures).length > 0 ? [`failed jobs: ${describeCounts(failures)}`] : []),
+    `faults: ${describeCounts(faults)}`,
     '',
     'answers of the API',
     ...Object.entries(answers)
@@ -24,7 +24,7 @@ export function describeSoak(report: SoakReport): string[] {
     `grown: tables, by import${' '.repeat(24)}rows      bytes`,
     ...describeTables(report),
     '',
-    `grown: keys in Redis: ${told(report.after.keys)}`,
+    `grown: keys in Redis: ${describeCounts(report.after.keys)}`,
     ...describeFiles(report.after.files),
     '',
     'processes, with their children: memory, descriptors, deleted files that are open',
@@ -47,7 +47,10 @@ function describeLeft({ left, swept }: SoakReport): string[] {
     `  ${kind}: ${places.length}`,
     ...places.slice(0, SHOWN).map((place) => `    ${place}`),
   ])
-  return [...(kinds.length > 0 ? kinds : ['  nothing']), `  the housekeeping then removed: ${told(swept)}`]
+  return [
+    ...(kinds.length > 0 ? kinds : ['  nothing']),
+    `  the housekeeping then removed: ${describeCounts(swept)}`,
+  ]
 }
 
 /** Tables that have grown, those that grow most first. */

@@ -13,7 +13,7 @@ import { brokenGuarantees } from '../guarantees.ts'
 import { createAnswers } from './answers.ts'
 import { type KeptApi, keepApi } from './kept-api.ts'
 import { findLeft } from './left.ts'
-import { type Load, meddle, upload, watch } from './load.ts'
+import { actOnJobs, type Load, upload, watch } from './load.ts'
 import { countWarnings } from './logged.ts'
 import { measureProcesses, type ProcessUsage } from './process-usage.ts'
 import { measureStored, type Stored } from './stored.ts'
@@ -96,7 +96,7 @@ async function soak(given: Soak): Promise<SoakReport> {
   const [faults] = await Promise.all([
     failAtRandom(given, load),
     ...[1, 2, 3].map((one) => upload(load, plan.seed + one, plan.pace)),
-    ...[4, 5].map((one) => meddle(load, plan.seed + one, 2 * plan.pace)),
+    ...[4, 5].map((one) => actOnJobs(load, plan.seed + one, 2 * plan.pace)),
     watch(load, plan.seed + 6, plan.pace),
     tellProgress(given, load),
   ])
@@ -153,12 +153,12 @@ async function tellProgress({ system, say }: Soak, load: Load): Promise<void> {
   while (!load.ended()) {
     await delay(SAMPLE_MS)
     const endings = await countJobs(system, 'status', 'true')
-    say(told(endings))
+    say(describeCounts(endings))
   }
 }
 
 /** `name count, name count`. */
-export function told(counts: Record<string, number>): string {
+export function describeCounts(counts: Record<string, number>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${count}`)
     .join(', ')

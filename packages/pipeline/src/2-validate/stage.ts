@@ -14,14 +14,14 @@ import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
 import { writeRejectFiles } from './reject-files.ts'
-import { mustFitTable } from './table-fit.ts'
+import { requireFittingTables } from './table-fit.ts'
 
 /** Validate: the definition's rules part the records into clean ones, rejects with every reason, and duplicates. */
 export const validate: Stage = { name: 'validate', work }
 
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
-  const catalogue = await mustFitTable(job)
+  const catalogue = await requireFittingTables(job)
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
   const { totals, days, clean, outputs } = await partRecords(job, engine, parsed, catalogue)

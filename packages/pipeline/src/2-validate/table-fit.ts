@@ -7,7 +7,7 @@ import type { StageJob } from '../stage.ts'
  * Reads the tables of the dataset. They may have been changed or dropped, which concerns the imports of that dataset only.
  * @throws RefusedError with everything that differs from the definition
  */
-export async function mustFitTable({ context, facts }: StageJob): Promise<CatalogueTable[]> {
+export async function requireFittingTables({ context, facts }: StageJob): Promise<CatalogueTable[]> {
   const { definition } = facts
   const catalogue = await readCatalogue(context.pool, definition)
   const differences = checkFit(definition, catalogue)

@@ -8,6 +8,7 @@ import {
   createFresh,
   dropPartition,
   type ExistingPartition,
+  insertFresh,
   isMonth,
   listIndexes,
   listPartitions,
@@ -15,7 +16,6 @@ import {
   type Partition,
   partitionsFor,
   partitionsOver,
-  pourFresh,
 } from '@aduana/datasets/partitions'
 import { deleteRows, listColumns, targetTable } from '@aduana/datasets/target'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
@@ -232,7 +232,7 @@ async function pour(
   const columns = Names.parse((await client.query(listColumns(definition))).rows)
   await run(
     client,
-    pourFresh(
+    insertFresh(
       definition,
       name,
       columns.map((column) => column.name),

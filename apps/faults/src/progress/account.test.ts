@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openAccount } from './told.ts'
+import { openAccount } from './account.ts'
 
 test('what goes forward is in order', () => {
   const account = openAccount('test')

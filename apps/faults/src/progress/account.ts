@@ -1,26 +1,26 @@
-/** What a job was said to be at: the number of the message, and the per cent. */
-export interface Told {
+/** The number of a message about a job, and its percentage. */
+export interface Reported {
   seq: number
   progress: number
 }
 
-/** Keeps account of what is told of jobs, and of every time that it goes backwards. */
+/** Records the reported progress of jobs, and every step backwards. */
 export interface Account {
-  /** Takes a message that has to be newer than all before it. */
-  news(jobId: string, told: Told): void
-  /** Takes a state that was asked for: not older than what was told before, with or without a number. */
+  /** Records a message, which must be newer than all before it. */
+  news(jobId: string, told: Reported): void
+  /** Records a requested state, with or without a number. It must not be older than earlier reports. */
   asked(jobId: string, told: { seq?: number; progress: number }): void
-  /** What was told last of a job. */
-  last(jobId: string): Told | undefined
-  /** Number of messages that were taken. */
+  /** The last report about a job. */
+  last(jobId: string): Reported | undefined
+  /** Number of recorded messages and states. */
   count(): number
-  /** Everything that went backwards. */
+  /** All steps backwards. */
   broken: readonly string[]
 }
 
-/** Opens an account; `where` names the way on which the messages come. */
+/** Opens an account; `where` names the channel of the messages. */
 export function openAccount(where: string): Account {
-  const last = new Map<string, Told>()
+  const last = new Map<string, Reported>()
   const broken: string[] = []
   let count = 0
   const take = (jobId: string, told: { seq?: number; progress: number }, leastStep: 0 | 1) => {
