@@ -1,7 +1,7 @@
 import type { Column } from '@aduana/contracts/dataset-definition'
 import { valueType } from './rules/values.ts'
 
-/** A sum of 10,000,000,000 numbers has so many digits more than each of them. */
+/** Additional digits of a sum of 10,000,000,000 numbers. */
 const MORE_DIGITS = 10
 const MOST_DIGITS = 38
 

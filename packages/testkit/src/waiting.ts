@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { until } from './until.ts'
 
-/** Wait until exactly so many connections to the database of a pool wait for a lock. */
+/** Wait until exactly this many connections to the database of a pool wait for a lock. */
 export async function untilWaiting(pool: pg.Pool, connections: number): Promise<void> {
   await until(
     async () => {

@@ -1,13 +1,13 @@
 import type { TestDatabase } from '@aduana/testkit/database'
 
-/** What the sessions of one meeting find, each time anew. */
+/** The initial state of a meeting, which can be restored before each schedule. */
 export interface Rebuilt<World> {
   world: World
-  /** Puts every table back to how it was when the world was built. */
+  /** Restores every table to its state when the world was built. */
   restore(): Promise<void>
 }
 
-/** No trigger acts, and no foreign key is checked. */
+/** Disables triggers and the checks of foreign keys. */
 const AS_REPLICA = 'set local session_replication_role = replica'
 
 /** Builds a world in emptied tables, and keeps their rows in a schema of its own. */

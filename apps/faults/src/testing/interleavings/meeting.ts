@@ -11,14 +11,14 @@ export type Transaction<World> = (session: Session, world: World) => Promise<unk
 /** Sessions that meet in a world. */
 export interface Meeting<World> {
   sessions: readonly Session[]
-  /** Sees which sessions wait for others. */
+  /** Shows which sessions wait for others. */
   monitor: pg.Pool
   rebuilt: Rebuilt<World>
   /** What each session does, in their order. */
   transactions: readonly Transaction<World>[]
   /** The promises that are broken after a schedule. */
   broken: (schedule: Schedule, world: World) => Promise<string[]>
-  /** How often a session is overtaken that could have gone on; see `everySchedule`. */
+  /** How often a session that could have gone on is preempted; see `everySchedule`. */
   preemptions?: number
 }
 
@@ -51,7 +51,7 @@ export function meet<World>({
   return everySchedule(monitor, open, check, preemptions)
 }
 
-/** True when a transaction did what it was for. */
+/** True when a transaction achieved its purpose. */
 export function succeeded(ending: Ending): boolean {
   if (ending.kind === 'threw') return false
   const kind: unknown =
@@ -65,7 +65,7 @@ const wasTerminated = (error: unknown) =>
 
 const REFUSALS = ['OvertakenError', 'CancelledError', 'TryAgainError', 'LostRunsError']
 
-/** What went wrong in a session, unless it is one of the ways in which a transaction may refuse. */
+/** Returns the error of a session, unless it is an expected refusal. */
 function fault(ending: Ending): string[] {
   if (ending.kind === 'returned' || ending.error instanceof ProblemError) return []
   if (ending.error instanceof Error && REFUSALS.includes(ending.error.name)) return []

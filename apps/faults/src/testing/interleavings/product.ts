@@ -7,8 +7,8 @@ import type { MetricTransactionName } from './metrics/transactions.ts'
 const ROOT = fileURLToPath(new URL('../../../../../packages', import.meta.url))
 
 /**
- * Every function of the product that opens a transaction, with the transactions of the table that run it; or why it need
- * not meet others here. A new one has to be entered.
+ * Every function of the product that opens a transaction, with the tested transactions that run it, or the reason why it
+ * need not meet others here. A new function must be added.
  */
 export const OPENS_TRANSACTION: Readonly<
   Record<string, readonly (TransactionName | MetricTransactionName)[] | string>

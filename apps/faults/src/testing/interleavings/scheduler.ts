@@ -9,17 +9,17 @@ export interface Actor {
   work: () => Promise<unknown>
 }
 
-/** One interleaving as it was run: which session went on at each point of choice, and how each ended. */
+/** One interleaving as it was run: which session continued at each choice, and how each ended. */
 export interface Schedule {
   steps: string[]
   endings: Ending[]
 }
 
-/** One point at which several sessions could go on. The first of them is the one that went on before, if it could. */
+/** A point at which several sessions can continue. The first of them is the one that ran before, if it can. */
 interface Choice {
   taken: number
   of: number
-  /** True when the session that went on before could have done so again: another choice preempts it. */
+  /** True when the session that ran before can continue: another choice preempts it. */
   preempts: boolean
 }
 
@@ -27,7 +27,7 @@ interface Choice {
 const MAX_PREEMPTIONS = 2
 const LOCKS_APART = LONG ? Number.POSITIVE_INFINITY : 2
 
-/** Shared advisory locks are left out: they hold up only who takes one alone, which is a step of its own. */
+/** Shared advisory locks are left out: they block only an exclusive lock, which is a step of its own. */
 const LOCK = /\bfor (no key )?update\b|\bfor (key )?share\b|\bpg_(try_)?advisory\w*lock(?!\w*_shared)\b/i
 const WRITE = /^\s*(insert|update|delete|merge|truncate)\b|\b(insert into|update \w+ set|delete from)\b/i
 const BEGIN = /^\s*(begin|start transaction)\b/i

@@ -26,7 +26,7 @@ export interface Session {
   permit(): void
   /** Process ids of the session's connections. */
   pids(): number[]
-  /** Resolves at the next change of what is said above. */
+  /** Resolves at the next change of this state. */
   changed(): Promise<void>
   close(): Promise<void>
 }
@@ -34,7 +34,7 @@ export interface Session {
 /** How the work of a session ended. */
 export type Ending = { kind: 'returned'; value: unknown } | { kind: 'threw'; error: unknown }
 
-/** A deadlock among sessions is found by PostgreSQL after so many milliseconds, in place of a second. */
+/** Milliseconds after which PostgreSQL looks for a deadlock among sessions, instead of a second. */
 const DEADLOCK_TIMEOUT_MS = 50
 
 /** Opens a session on a database. Its work must use `db` and `pool` of it for everything. */

@@ -4,7 +4,7 @@ import type { TestDatabase } from '@aduana/testkit/database'
 import { PROMISES, type PromiseCheck } from '../../../promises.ts'
 import { LIMITS } from './worlds.ts'
 
-/** What holds after every transaction, whatever goes on beside it. */
+/** Promises that hold after every transaction, whatever runs concurrently. */
 const ALWAYS: readonly PromiseCheck[] = [
   ...PROMISES.filter(({ broken }) =>
     ['locks that overlap', 'an attempt that was not admitted exactly once'].includes(broken),
@@ -64,10 +64,10 @@ const EVERY_PROMISE = ALWAYS.map(
   ({ promise, broken, sql }) => `select '${promise}: ${broken}: ' || p.what as what from (${sql}) p`,
 ).join(' union all ')
 
-/** Rounds after which whatever a dispatcher can do has been done. */
+/** Rounds after which dispatchers have done all that they can. */
 const MAX_ROUNDS = 10
 
-/** The promises that are broken in a database at rest; then dispatchers run, and what still hangs is named too. */
+/** Returns the promises that are broken in a database at rest. Then runs dispatchers and adds the jobs that still hang. */
 export async function brokenPromises(database: TestDatabase): Promise<string[]> {
   const broken = await brokenNow(database)
   for (let round = 0; round < MAX_ROUNDS; round += 1) {

@@ -25,7 +25,7 @@ import type { Session } from '../session.ts'
 import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-/** When everything that is kept for a time is over. */
+/** A moment after every retention has ended. */
 const LONG_AFTER = { now: new Date('2099-01-01'), days: 7 }
 /** The files of the worlds are not there; what is decided about them is in the database. */
 const NO_FILES: ArtifactStore = { ...createDiskStore(tmpdir()), remove: async () => undefined }
@@ -54,7 +54,7 @@ const runOf = ({ run }: World) => {
   return run
 }
 
-/** Every transaction that changes a job, its windows or the definition that they are meant in, by what it does. */
+/** Every transaction that changes a job, its windows or its dataset's definition, by name. */
 export const TRANSACTIONS = {
   accept: ({ db }, { admin }) => accept(db, admin, { ...DAYS, onConflict: 'wait' }),
   'accept or refuse': ({ db }, { admin }) => accept(db, admin, DAYS),
@@ -153,7 +153,7 @@ export async function otherPlacement(db: Database) {
   }
 }
 
-/** What can happen at once in each world: every pair of a world is run, also each transaction with itself. */
+/** The transactions that can meet in each world. Every pair is run, also each transaction with itself. */
 export const MEETINGS = {
   'waits for a free window': ['wake', 'cancel', 'admit', 'accept', 'accept or refuse', 'save the definition'],
   'is first in the line': ['wake', 'cancel', 'admit'],

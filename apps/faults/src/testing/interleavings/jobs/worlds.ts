@@ -82,7 +82,7 @@ async function accepted(
   return { admin, sha256, job: await accept(database.db, admin, form, sha256) }
 }
 
-/** Marks the stages before one as done, as their runs would have, and answers nothing. */
+/** Marks the stages before `stage` as done, as their runs would have. */
 async function finishStages(
   { pool }: TestDatabase,
   job: string,
@@ -148,14 +148,14 @@ async function leased(context: WorldContext): Promise<World> {
 
 /** The worlds by name. */
 export const WORLDS = {
-  /** A queued import in the line for a window that has just become free. */
+  /** A queued import that waits for a window that has just become free. */
   'waits for a free window': async (context) => {
     const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
     const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
     await cancelJob(context.database.db, context.admin, holder.job)
     return world
   },
-  /** The same, with another import behind it in the line. */
+  /** The same, with another import that waits behind it. */
   'is first in the line': async (context) => {
     const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
     const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
@@ -163,7 +163,7 @@ export const WORLDS = {
     await cancelJob(context.database.db, context.admin, holder.job)
     return { ...world, other: behind.job }
   },
-  /** Its load is under way and about to claim its window, which nobody holds. */
+  /** Its load is under way and about to claim its window, which is free. */
   'is about to claim': (context) => atStage(context, 'load'),
   /** Its load holds its window and the lease of it. */
   'holds its lease': leased,

@@ -6,10 +6,10 @@ import { brokenMetricPromises } from './promises.ts'
 import { METRIC_MEETINGS, METRIC_TRANSACTIONS, type MetricTransactionName } from './transactions.ts'
 import { buildMetricWorld, type MetricWorld, type MetricWorldName } from './worlds.ts'
 
-/** With one, a session is overtaken at each of its steps by all of the other. */
+/** With one preemption, all of the other session runs before each step of a session. */
 const PREEMPTIONS = 1
 
-/** Declares the tests of some worlds, by the promise that they keep: every pair of what meets there, in every order. */
+/** Declares the tests of some worlds: every pair of transactions that can meet there, in every order. */
 export function testMetricMeetings(promise: string, worlds: readonly MetricWorldName[]): void {
   let place: MeetingPlace
   beforeAll(async () => {

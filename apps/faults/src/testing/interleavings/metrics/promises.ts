@@ -3,7 +3,7 @@ import { settleRuns } from './settle.ts'
 import { stateOf } from './state.ts'
 import { ASKED_DAY, FIRST_DAY, type MetricWorld } from './worlds.ts'
 
-/** What holds after every transaction, whatever goes on beside it: a name, and SQL that finds where it does not. */
+/** Promises that hold after every transaction, whatever runs concurrently: a name, and SQL that finds violations. */
 const ALWAYS: Readonly<Record<string, string>> = {
   'two runs of a metric with runners at once': `
     select m.code from metric_runs r join metrics m on m.id = r.metric_id
@@ -73,10 +73,10 @@ const EVERY_PROMISE = Object.entries(ALWAYS)
   .join(' union all ')
 
 /**
- * What must have been computed once all is settled, and was not: the days of each update, of what somebody asked for, of a
- * definition that was changed, and of values beneath. `$1`: what runners of ours have read when they began; `$2`: the
- * days that somebody asked for, by the expression in which they were to be computed, if that matters. What was cancelled,
- * or is of a metric that is retired, is nobody's to compute.
+ * SQL: what should have been computed once all is settled, and was not: the days of each update, of each requested
+ * recompute, of a changed definition, and of changed inputs. `$1`: what built-in runners read when they began; `$2`: the
+ * requested days, by the expression with which they were to be computed, if that matters. Cancelled runs and retired
+ * metrics are left out.
  */
 const NOT_COMPUTED = `
   with asked as (
@@ -106,15 +106,15 @@ const NOT_COMPUTED = `
       and c.expression = coalesce(w.expression, c.expression))
     and not exists (select from metric_runs r where r.metric_id = w.metric_id and r.status = 'CANCELLED' and r.days @> w.days)`
 
-/** What somebody has asked for and got the promise of. */
+/** Recomputes that were requested and accepted. */
 export interface Asked {
   recomputed: boolean
   saved: boolean
 }
 
 /**
- * The promises that are broken in a database at rest; then all is settled, and what still hangs or is lost is named too.
- * States that differ in nothing but ids and times settle in the same way: each of `settled` is left out, and this one added.
+ * Returns the promises that are broken in a database at rest. Then settles everything and adds what still hangs or is lost.
+ * States that differ only in ids and times settle in the same way: those in `settled` are skipped, and this one is added.
  */
 export async function brokenMetricPromises(
   database: TestDatabase,

@@ -11,7 +11,7 @@ import type { MetricWorld } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
-/** Rounds after which whatever can be done has been done. */
+/** Rounds after which all possible work is done. */
 const MAX_ROUNDS = 12
 /** A run that is retried computes values, for which one above it may wait in vain and be retried. */
 const MOST_RETRIES = 3
@@ -24,9 +24,9 @@ interface OpenRun {
 }
 
 /**
- * Does what the processes of Aduana, its runners and people do in the end: updates are passed on, whatever is asked for is
- * computed, runs that are silent are asked for again, those that wait in vain expire, and what has failed or expired is
- * retried. Returns the runs that are left open, or for which things are done without end.
+ * Does all remaining work of the processes of Aduana, the runners and the users: passes on updates, computes requested
+ * runs, requests silent runs again, expires runs that wait in vain, and retries failed and expired ones. Returns the runs
+ * that stay open or never come to rest.
  */
 export async function settleRuns(database: TestDatabase, world: MetricWorld): Promise<string[]> {
   await drain(database, world)
@@ -47,7 +47,7 @@ async function drain(database: TestDatabase, world: MetricWorld): Promise<void> 
   throw new Error(`runs are asked for without end: ${JSON.stringify(await openRuns(database))}`)
 }
 
-/** One round. Returns whether there was anything to do. */
+/** Runs one round. Returns whether there was work. */
 async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean> {
   const { db, pool } = database
   const updates = await pool.query<{ id: string }>(
@@ -69,14 +69,14 @@ async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean
   return updates.rows.length > 0 || open.some(({ status }) => status !== 'PENDING')
 }
 
-/** The imports of results do not go on; runs that wait for one fail. */
+/** Imports of results do not continue; runs that wait for one fail. */
 async function giveImportsUp({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`begin; delete from window_locks; delete from window_waiters;
     update jobs set status = 'CANCELLED', completed_at = now() where completed_at is null; commit`)
   await lookAfterResults(db, logger)
 }
 
-/** A runner of ours begins what it is asked for; one outside just does it. */
+/** The built-in runner begins a requested run; a runner outside computes it at once. */
 async function answerRequest({ db }: TestDatabase, world: MetricWorld, run: OpenRun): Promise<void> {
   const [request] = await readRunRequests(db, [run.id])
   if (request?.runner === 'external') await inTransaction(db, (tx) => complete(tx, world, run))
@@ -92,7 +92,7 @@ async function complete(tx: Tx, { begun }: MetricWorld, { id: runId, attempt }: 
   await runsCompleted(tx, [{ runId, attempt, at, status: 'succeeded', rowCount: 1, days }])
 }
 
-/** What waits for a dataset does so in vain. */
+/** Datasets that runs wait for never arrive. */
 async function letExpire({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`update metric_runs set expires_at = now() - interval '1 second' where status = 'PENDING'`)
   await lookAfterPending(db, logger)

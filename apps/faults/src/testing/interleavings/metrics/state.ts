@@ -1,7 +1,7 @@
 import type { TestDatabase } from '@aduana/testkit/database'
 import type { MetricWorld } from './worlds.ts'
 
-/** All on which it depends how a world goes on, without ids and times. `$1`: the run that the world is about. */
+/** All state that determines how a world continues, without ids and times. `$1`: the run that the world is about. */
 const STATE = `
   select jsonb_build_object(
     'runs', (select jsonb_agg(x order by x::text) from (
@@ -20,7 +20,7 @@ const STATE = `
     'values', (select jsonb_object_agg(metric_name || date, value) from daily_metrics)
   )::text as state`
 
-/** What tells two states of a world apart: of equal ones one goes on like the other. */
+/** Returns a key of the state of a world. Worlds with equal keys continue in the same way. */
 export async function stateOf(
   { pool }: TestDatabase,
   { run, begun }: MetricWorld,

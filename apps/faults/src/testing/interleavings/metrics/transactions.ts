@@ -41,15 +41,15 @@ import {
 } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-/** When everything that is kept for a time is over. */
+/** A moment after every retention has ended. */
 const LONG_AFTER = { now: new Date('2099-01-01'), days: 7 }
 const BROKEN = { code: 'broken', detail: 'It failed.' }
 
-/** What a runner says of the run of a world. */
+/** The run of a world, as a runner names it in its messages. */
 const told = ({ run: runId, attempt }: MetricWorld) => ({ runId, attempt, at: new Date().toISOString() })
 const SUCCEEDED = { status: 'succeeded', rowCount: 0, days: dayRange(FIRST_DAY) } as const
 
-/** Takes in a message of a runner outside, as a queue hands it over. @throws Error when it would have to come again */
+/** Processes a message of a runner outside, as a queue delivers it. @throws Error when it would have to be delivered again */
 async function hear({ db }: Session, type: string, data: object): Promise<void> {
   const event = { specversion: '1.0', id: randomUUID(), source: '/outside', type, data }
   const message = { id: randomUUID(), text: JSON.stringify(event), receives: 1 }
@@ -57,7 +57,7 @@ async function hear({ db }: Session, type: string, data: object): Promise<void> 
   if (verdict !== 'done') throw new Error(`the message ${type} was not taken in: ${verdict}`)
 }
 
-/** Every transaction that changes a run, an update or the definition of a metric, by what it does. */
+/** Every transaction that changes a run, an update or the definition of a metric, by name. */
 export const METRIC_TRANSACTIONS = {
   'pass the update on': ({ db }, { update }) => inTransaction(db, (tx) => fanOut(tx, update)),
   'tell of an update': ({ db }, { admin }) => tellProjection(db, admin, updateOf('production', TOLD_DAY)),
@@ -142,7 +142,7 @@ const OUTSIDE = [
   'hear of results',
 ] as const
 
-/** What can happen at once in each world: every pair of a world is run, also each transaction with itself. */
+/** The transactions that can meet in each world. Every pair is run, also each transaction with itself. */
 export const METRIC_MEETINGS = {
   'waits for a dataset': [
     ...CHANGES,

@@ -26,7 +26,7 @@ export interface MetricWorld {
   attempt: number
   /** An update of orders that is loaded and not passed on. */
   update: string
-  /** What runners of ours have begun, in the world and since: what they compute is what they have read then. */
+  /** Runs that the built-in runner has begun, in the world and since. It computes what it read then. */
   begun: ClaimedRun[]
   /** The import of its results. */
   job?: string
@@ -43,7 +43,7 @@ export interface MetricWorldContext {
 
 /** The day of the changes for which the run of each world was made. */
 export const FIRST_DAY = '2024-03-01'
-/** The days of what changes while sessions meet: each another, so that what is lost is missed. */
+/** The days of changes while sessions meet. All differ, so that a lost change is noticed. */
 export const LOADED_DAY = '2024-03-02'
 export const TOLD_DAY = '2024-03-03'
 export const ASKED_DAY = '2024-03-04'
@@ -70,7 +70,7 @@ const HIGH: MetricDefinitionInput = {
   expression: { type: 'metric', metric: 'low' },
 }
 
-/** What somebody outside tells of a dataset. */
+/** An update of a dataset that is reported from outside. */
 export function updateOf(dataset: string, day: string, eventKey = `${dataset} ${day}`): ProjectionUpdate {
   return { eventKey, dataset, occurredAt: new Date().toISOString(), days: dayRange(day), rows: 1 }
 }
@@ -93,7 +93,7 @@ export async function buildMetricWorld(
   }
 }
 
-/** All tables but those of the data, of users, and of the definitions of datasets, which are saved anew and anew. */
+/** All tables except those of data, users and definitions of datasets, which are kept. */
 async function ordinaryTables({ pool }: TestDatabase): Promise<string[]> {
   const found = await pool.query<{ name: string }>(
     `select distinct conrelid::regclass::text as name from pg_constraint c join pg_class t on t.oid = c.conrelid
@@ -119,7 +119,7 @@ async function withMetrics(
       )
     await saveMetrics(tx, [lowMetric(runner, false), HIGH], admin.userId)
   })
-  // Without rows there would be nothing to compute anew when a definition changes.
+  // Without rows there would be nothing to recompute when a definition changes.
   await pool.query(
     `insert into order_detail (id, order_id, timestamp, company, warehouse, source_modified_timestamp, import_no, record, row_hash)
      select 1, 'A', $1::timestamptz, 'North', 'W1', $1::timestamptz, 1, 1, 'x'`,
@@ -164,7 +164,7 @@ async function running(context: MetricWorldContext): Promise<MetricWorld> {
   return { ...world, begun: runs }
 }
 
-/** Lets so much time go by that the worlds' runs are overdue. */
+/** Lets enough time pass that the worlds' runs are overdue. */
 async function later({ database: { pool } }: MetricWorldContext): Promise<void> {
   await pool.query(`update metric_runs set requested_at = requested_at - interval '1 hour',
     started_at = started_at - interval '1 hour', last_heartbeat_at = last_heartbeat_at - interval '1 hour',
@@ -196,25 +196,25 @@ async function announced(context: MetricWorldContext): Promise<MetricWorld> {
 
 /** The worlds by name. */
 export const WORLDS = {
-  /** Its second dataset has not come, and its time is over. */
+  /** Its second dataset has not arrived, and the deadline has passed. */
   'waits for a dataset': async (context) => {
     const world = await waiting(context)
     await later(context)
     return world
   },
-  /** A runner of ours is asked for it, and has not begun for long. */
+  /** It was requested from the built-in runner, which has not begun for long. */
   'is requested': async (context) => {
     const world = await requested(context)
     await later(context)
     return world
   },
-  /** A runner of ours has begun it, and has been silent for long. */
+  /** The built-in runner has begun it, and has been silent for long. */
   'is with a silent runner': async (context) => {
     const world = await running(context)
     await later(context)
     return world
   },
-  /** It is due to be asked for again; the runner that was silent goes on. */
+  /** It is due to be requested again, and its silent runner continues. */
   'has timed out': async (context) => {
     const world = await running(context)
     await context.database.pool.query(
