@@ -33,7 +33,7 @@ export async function openApi(io: Io): Promise<Api> {
     return { ...api, token: (await login(api, email, password)).token }
   }
   const session = await readSession(sessionPath(io.env))
-  if (!session) throw new UsageError(`Nobody is logged in. Log in with: ${io.program} login --url URL`)
+  if (!session) throw new UsageError(`You are not logged in. Log in with: ${io.program} login --url URL`)
   if (given !== undefined && given !== session.url)
     throw new UsageError(
       `The stored login is for ${session.url}. Log in with: ${io.program} login --url ${given}`,

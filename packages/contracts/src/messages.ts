@@ -4,7 +4,7 @@ import { z } from 'zod'
 export const MESSAGE_REFUSALS = {
   not_json: 'The message is not JSON',
   not_a_cloud_event: 'The message is not a CloudEvent',
-  unknown_event_type: 'Events of this type are not taken in',
+  unknown_event_type: 'Events of this type are not accepted',
   invalid_event: 'The data of the event does not have the form of its type',
   unknown_run: 'There is no run with this id',
   not_external: 'The metric is computed by Aduana itself',

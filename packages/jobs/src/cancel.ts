@@ -34,7 +34,7 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
       throw new ProblemError(
         'illegal_transition',
         job.type === 'undo'
-          ? 'The import has been taken back already. Import the file again to have its rows back.'
+          ? 'The import has already been undone. Import the file again to have its rows back.'
           : 'The rows have been loaded already; the import can only be undone.',
       )
     await audit(tx, { actor: principal.userId, action: 'job.cancel', subjectType: 'job', subjectId: id })

@@ -58,7 +58,7 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
 test('aduana dataset save --if-version changes nothing when somebody else has changed it meanwhile', async () => {
   const file = join(folder, 'seen.json')
   await writeFile(file, JSON.stringify(definition))
-  const title = 'Somebody else has changed it meanwhile'
+  const title = 'It was changed in the meantime'
   api.answer(PATH, { type: 'x', title, status: 412, detail: 'd', code: 'version_changed', version: 5 }, 412)
   const { code, err } = await api.aduana('dataset', 'save', file, '--if-version', '3')
   expect([code, err]).toEqual([1, expect.stringContaining(`${title} (version_changed)`)])
