@@ -135,7 +135,7 @@ test('a preview goes with the history of its job, and its place says so', async 
   expect(left).toEqual([1, 0, 1])
   await expect(readPreview(database.db, admin, old)).rejects.toMatchObject({
     code: 'not_found',
-    message: expect.stringContaining('those of jobs that ended long ago are removed'),
+    message: expect.stringContaining('Previews of jobs that ended long ago are removed'),
   })
 })
 
