@@ -93,12 +93,17 @@ describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }
     secondLoad('PostgreSQL: disk full', async (system, other, load) => {
       await other.query(`create function full_disk() returns trigger language plpgsql as
         $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`)
-      await other.query(
-        'create trigger full_disk before insert on fact_production for each row execute function full_disk()',
+      // On the months themselves: a partitioned table with a row trigger does not fit its definition.
+      const months = await other.query<{ name: string }>(
+        `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'fact_production'::regclass`,
       )
+      for (const { name } of months.rows)
+        await other.query(
+          `create trigger full_disk before insert on ${name} for each row execute function full_disk()`,
+        )
       await tried(system, await load(), /No space left on device/)
       await delay(2000)
-      await other.query('drop trigger full_disk on fact_production')
+      await other.query('drop function full_disk() cascade')
     }))
 
   test('but not when its rows themselves are refused', async ({ expect }) => {
