@@ -39,7 +39,7 @@ test('aduana password changes it, and stores the login that takes the place of t
   expect(await runCaptured(asked, { env })).toMatchObject({ code: 0 })
   api.answer(PATH, login('second'))
   const { code, out } = await runCaptured(['password'], { env: { ...env, ...NEW } })
-  expect([code, out]).toEqual([0, expect.stringContaining('ana@example.com is changed')])
+  expect([code, out]).toEqual([0, expect.stringContaining('changed the password of ana@example.com')])
   expect(api.asked().at(-1)).toBe(`POST ${PATH} {"current":"old password","new":"new password"}`)
   expect(await stored()).toMatchObject({ url: api.url, token: 'second' })
 })
