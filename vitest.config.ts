@@ -24,9 +24,12 @@ const builtModules: Plugin = {
  * processors busy stand among those that mostly wait.
  */
 const BEGIN_WITH = [
+  'apps/faults/src/interleavings/jobs.test.ts',
+  'apps/faults/src/interleavings/outside-metrics.test.ts',
   'apps/faults/src/kill.test.ts',
   'apps/faults/src/metrics/kills.test.ts',
   'apps/worker/src/tampering.test.ts',
+  'apps/faults/src/interleavings/metrics.test.ts',
   'apps/worker/src/s3.test.ts',
   'apps/faults/src/poison.test.ts',
   'apps/faults/src/zombie.test.ts',
