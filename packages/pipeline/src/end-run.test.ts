@@ -1,0 +1,127 @@
+import { inTransaction } from '@aduana/db/database'
+import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
+import { OvertakenError } from '@aduana/jobs/transitions'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { endAfterError, endRun } from './end-run.ts'
+
+let database: TestDatabase
+let userId: string
+let jobId: string
+beforeAll(async () => {
+  database = await createTestDatabase()
+  const user = await database.db
+    .insertInto('users')
+    .values({ email: 'operator@test.local', password_hash: 'none', role: 'operator' })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  userId = user.id
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  const job = await database.db
+    .insertInto('jobs')
+    .values({ type: 'sync', user_id: userId, tenant: 'default', status: 'PROCESSING', attempt: 1 })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  jobId = job.id
+})
+
+const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+const context = () => ({ db: database.db, pool: database.pool, logger })
+const delivery = { signal: new AbortController().signal, lastTry: true }
+const begin = () => beginStage(database.db, { jobId, attempt: 1 }, 'parse', 'worker')
+const run = async (): Promise<StageRun> => {
+  const started = await begin()
+  if (started.kind !== 'run') throw new Error(`the stage did not begin: ${started.kind}`)
+  return started.run
+}
+const runs = async () =>
+  (await database.pool.query('select try, state from stage_results where job_id = $1 order by try', [jobId]))
+    .rows
+const job = async () =>
+  (await database.pool.query('select status, lost_count from jobs where id = $1', [jobId])).rows[0]
+/** Another process takes the run over, as if the first had given no sign of life for long. */
+const overtake = async () => {
+  await database.pool.query(
+    `update stage_results set heartbeat_at = now() - interval '1 hour' where job_id = $1 and state = 'running'`,
+    [jobId],
+  )
+  return run()
+}
+const FAILURE = { code: 'internal', detail: 'It failed.' } as const
+
+test('a run that is fenced out ends at once: the next begins without waiting, and no death is counted', async () => {
+  const fenced = await run()
+  const outcome = await endAfterError(context(), fenced, new OvertakenError('fenced'), delivery, undefined)
+  expect(outcome).toEqual({ kind: 'stop', reason: 'overtaken' })
+  expect(await runs()).toEqual([{ try: 1, state: 'lost' }])
+  expect(await begin()).toMatchObject({ kind: 'run', run: { try: 2 } })
+  expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
+})
+
+test('a run that has been overtaken neither fails its job nor touches the run that took its place', async () => {
+  const first = await run()
+  const second = await overtake()
+  expect(await endRun(context(), first, 1, { kind: 'fail', failure: FAILURE })).toEqual({
+    kind: 'stop',
+    reason: 'overtaken',
+  })
+  const error = new Error('broken')
+  expect(await endAfterError(context(), first, error, { ...delivery, lastTry: false }, undefined)).toEqual({
+    kind: 'stop',
+    reason: 'overtaken',
+  })
+  expect(await job()).toMatchObject({ status: 'PROCESSING' })
+  expect((await runs()).at(-1)).toEqual({ try: second.try, state: 'running' })
+})
+
+test('a run that has been overtaken cannot commit: what its commit wrote rolls back', async () => {
+  const first = await run()
+  await overtake()
+  const ending = endRun(context(), first, 1, {
+    kind: 'done',
+    commit: async (tx) => {
+      await tx.updateTable('jobs').set({ message: 'written' }).where('id', '=', jobId).execute()
+      return {}
+    },
+  })
+  await expect(ending).rejects.toMatchObject({ name: 'OvertakenError' })
+  const message = await database.pool.query('select message from jobs where id = $1', [jobId])
+  expect(message.rows[0]?.message).not.toBe('written')
+})
+
+test('a stage that is put off leaves no run, and its next delivery begins at once', async () => {
+  const first = await run()
+  const outcome = await endRun(context(), first, 1, { kind: 'snooze', milliseconds: 5, reason: 'later' })
+  expect(outcome).toEqual({ kind: 'snooze', milliseconds: 5, reason: 'later' })
+  expect(await runs()).toEqual([])
+  expect(await begin()).toMatchObject({ kind: 'run', run: { try: 1 } })
+  expect(await job()).toMatchObject({ lost_count: 0 })
+})
+
+test('a run that is stopped by a cancellation cancels its job, unless it has been overtaken', async () => {
+  const first = await run()
+  const second = await overtake()
+  await inTransaction(database.db, (tx) =>
+    tx
+      .updateTable('jobs')
+      .set({ cancel_requested_at: new Date(), attempt: 2 })
+      .where('id', '=', jobId)
+      .execute(),
+  )
+  const stopped = new Error('stopped')
+  expect(await endAfterError(context(), second, stopped, delivery, 'cancel')).toEqual({
+    kind: 'stop',
+    reason: 'overtaken',
+  })
+  expect(await job()).toMatchObject({ status: 'PROCESSING' })
+  await database.pool.query('update jobs set attempt = 1 where id = $1', [jobId])
+  expect(await endAfterError(context(), second, stopped, delivery, 'cancel')).toEqual({
+    kind: 'stop',
+    reason: 'cancelled',
+  })
+  expect(await job()).toMatchObject({ status: 'CANCELLED' })
+  expect(first.try).toBeLessThan(second.try)
+})
