@@ -18,8 +18,6 @@ export interface Meeting<World> {
   transactions: readonly Transaction<World>[]
   /** The promises that are broken after a schedule. */
   broken: (schedule: Schedule, world: World) => Promise<string[]>
-  /** How often a session that could have gone on is preempted; see `everySchedule`. */
-  preemptions?: number
 }
 
 /**
@@ -32,7 +30,6 @@ export function meet<World>({
   rebuilt: { world, restore },
   transactions,
   broken,
-  preemptions,
 }: Meeting<World>): Promise<number> {
   const actors = transactions.map((transaction, index) => {
     const session = sessions[index]
@@ -48,7 +45,7 @@ export function meet<World>({
     if (found.length === 0) return
     throw new Error(`${found.join('\n')}\nafter these steps:\n${schedule.steps.join('\n')}`)
   }
-  return everySchedule(monitor, open, check, preemptions)
+  return everySchedule(monitor, open, check)
 }
 
 /** True when a transaction achieved its purpose. */
