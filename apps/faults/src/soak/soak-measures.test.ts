@@ -31,6 +31,7 @@ test('a deleted file that a child of a process holds open is found, with its byt
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const { pid = 0 } = child
+  const closed = once(child, 'close')
   try {
     await once(child.stdout, 'data')
     const [usage] = await measureProcesses([pid], folder)
@@ -42,7 +43,7 @@ test('a deleted file that a child of a process holds open is found, with its byt
     process.kill(-pid, 'SIGKILL')
     await rm(folder, { recursive: true })
   }
-  await once(child, 'close')
+  await closed
   expect(await measureProcesses([pid], folder)).toEqual([])
 })
 

@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { LONG } from '../../measure.ts'
 import type { Rebuilt } from '../kept.ts'
 import { meet, succeeded } from '../meeting.ts'
 import { type MeetingPlace, openMeetingPlace } from '../meeting-place.ts'
 import { brokenMetricPromises } from './promises.ts'
 import { METRIC_MEETINGS, METRIC_TRANSACTIONS, type MetricTransactionName } from './transactions.ts'
 import { buildMetricWorld, type MetricWorld, type MetricWorldName } from './worlds.ts'
-
-/** Pairs that have failed once, for a reason that is not known yet. The long tests run them. */
-const ONLY_LONG: ReadonlySet<string> = new Set(['is requested: look after silent runs, save the dataset'])
 
 /** Declares the tests of some worlds: every pair of transactions that can meet there, in every order. */
 export function testMetricMeetings(promise: string, worlds: readonly MetricWorldName[]): void {
@@ -25,9 +21,9 @@ export function testMetricMeetings(promise: string, worlds: readonly MetricWorld
       rebuilt = await buildMetricWorld(place, world)
     })
     const names: readonly MetricTransactionName[] = METRIC_MEETINGS[world]
-    const pairs = names
-      .flatMap((first, index) => names.slice(index).map((second) => [first, second] as const))
-      .filter((pair) => LONG || !ONLY_LONG.has(`${world}: ${pair.join(', ')}`))
+    const pairs = names.flatMap((first, index) =>
+      names.slice(index).map((second) => [first, second] as const),
+    )
     test.each(pairs)(promise, { timeout: 600_000 }, async (...pair) => {
       const schedules = await meetInOrders(place, rebuilt, pair, settled)
       expect(schedules).toBeGreaterThan(1)

@@ -218,7 +218,7 @@ export const WORLDS = {
   'has timed out': async (context) => {
     const world = await running(context)
     await context.database.pool.query(
-      `update metric_runs set status = 'TIMED_OUT', retry_at = now() where status = 'RUNNING'`,
+      `update metric_runs set status = 'TIMED_OUT', retry_at = now() - interval '1 second' where status = 'RUNNING'`,
     )
     return world
   },
