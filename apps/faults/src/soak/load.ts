@@ -34,16 +34,18 @@ const JSON_BODY = { 'content-type': 'application/json' }
 
 /** Uploaders wait while this many jobs are open: overload would only show that the machine is slow. */
 const MOST_OPEN = 100
+/** More files than an uploader sends: no two uploaders send the same one. */
+const FILES_OF_UPLOADER = 100_000
 
-/** Upload files of all datasets, one after the other, `pace` milliseconds apart. */
-export async function upload(load: Load, seed: number, pace: number): Promise<void> {
-  const random = createRandom(seed)
+/** Upload files of all datasets, one after the other, `pace` milliseconds apart. `uploader` is a small whole number. */
+export async function upload(load: Load, seed: number, uploader: number, pace: number): Promise<void> {
+  const random = createRandom(seed + uploader)
   for (let index = 0; !load.ended(); index += 1) {
     if ((await load.open()) > MOST_OPEN) {
       await delay(pace)
       continue
     }
-    const planned = planImport(random, seed * 1_000_000 + index)
+    const planned = planImport(random, uploader * FILES_OF_UPLOADER + index)
     const accepted = Accepted.safeParse(await send(load, planned, moreFields(random, planned)))
     if (planned.hopeless && accepted.success) load.hopeless.add(accepted.data.id)
     await delay(random.int(0, 2 * pace))

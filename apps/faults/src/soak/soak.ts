@@ -95,7 +95,7 @@ async function soak(given: Soak): Promise<SoakReport> {
   const meter = startMeter(given)
   const [faults] = await Promise.all([
     failAtRandom(given, load),
-    ...[1, 2, 3].map((one) => upload(load, plan.seed + one, plan.pace)),
+    ...[1, 2, 3].map((one) => upload(load, plan.seed, one, plan.pace)),
     ...[4, 5].map((one) => actOnJobs(load, plan.seed + one, 2 * plan.pace)),
     watch(load, plan.seed + 6, plan.pace),
     tellProgress(given, load),
