@@ -20,7 +20,7 @@ export type ExitCode = (typeof EXIT)[ExitName]
 export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
   error: 'wrong usage, not logged in, or anything not named below',
-  quarantined: 'loaded, but some records are in quarantine (of a dry run: would be)',
+  quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',
   failed: 'the import failed or was cancelled; nothing of it was loaded',
   locked: 'the window is held by another job',
   alreadyImported: 'the same bytes have been imported before (--force imports them again)',
@@ -49,11 +49,11 @@ export function exitCodeHelp(): string {
 
 /** How a job ended, or that a person must decide; null while it goes on by itself. */
 export function outcomeOfJob(
-  job: Pick<Job, 'status' | 'counts' | 'waitingFor'>,
+  job: Pick<Job, 'status' | 'counts' | 'waitingFor' | 'warnings'>,
 ): 'loaded' | 'quarantined' | 'failed' | 'waitingForApproval' | null {
   switch (job.status) {
     case 'COMPLETED':
-      return (job.counts.quarantined ?? 0) > 0 ? 'quarantined' : 'loaded'
+      return (job.counts.quarantined ?? 0) > 0 || job.warnings.length > 0 ? 'quarantined' : 'loaded'
     case 'FAILED':
     case 'CANCELLED':
       return 'failed'

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Counts } from './counts.ts'
 import { Day, Moment } from './dates.ts'
 import { JobFailure } from './failures.ts'
+import { ImportWarning } from './import-warnings.ts'
 import { JobStatus, JobType, WaitingFor } from './job-states.ts'
 import { StageName } from './stages.ts'
 import { StorableText } from './text.ts'
@@ -54,6 +55,8 @@ export const Job = z.strictObject({
   totalItems: z.int().nullable(),
   processedItems: z.int().nullable(),
   result: z.record(z.string(), z.unknown()).nullable(),
+  /** What a person should look at although the import went on. Known once its records are checked. */
+  warnings: z.array(ImportWarning),
   /** The import has been taken back: its rows are gone from the table. */
   batchDeleted: z.boolean(),
   /** The job that took the import back. */

@@ -233,6 +233,7 @@ async function readRows(
           'sha256', coalesce(a.content_sha256, a.sha256), 'mediaType', a.media_type, 'removedAt', ${instant('a.removed_at')}) order by a.created_at, a.name)
         from artifacts a where a.job_id = j.id and a.downloadable), '[]'),
       'totalItems', j.total_items, 'processedItems', j.processed_items, 'result', ${RESULT},
+      'warnings', coalesce(j.result -> 'warnings', '[]'),
       'batchDeleted', j.batch_deleted, 'undoneBy', j.undone_by, 'createdAt', ${instant('j.created_at')},
       'startedAt', ${instant('j.started_at')}, 'completedAt', ${instant('j.completed_at')},
       'updatedAt', ${instant('j.updated_at')}) as job

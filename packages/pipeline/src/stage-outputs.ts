@@ -1,4 +1,5 @@
 import { Day } from '@aduana/contracts/dates'
+import { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { StageName } from '@aduana/contracts/stages'
 import type { Database } from '@aduana/db/database'
 import { ENCODINGS } from '@aduana/engine/text'
@@ -24,6 +25,7 @@ export const ParseOutput = z.object({
   structuralRejects: Count,
   skipped: Count,
   embedded: z.boolean(),
+  warnings: z.array(ImportWarning),
 })
 export type ParseOutput = z.infer<typeof ParseOutput>
 
@@ -37,6 +39,7 @@ export const ValidateOutput = z.object({
   /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
+  warnings: z.array(ImportWarning),
 })
 export type ValidateOutput = z.infer<typeof ValidateOutput>
 

@@ -25,6 +25,7 @@ export function renderSummary(
     headline(job),
     job.type === 'undo' ? undoneLines(job) : countLines(job, report),
     preview ? indented(renderPreview(preview)) : '',
+    warningLines(job),
     reasonLines(report?.rejects ?? []),
     nextLines(job, at),
   ]
@@ -86,6 +87,10 @@ function countLines(job: Job, report: JobReport | undefined): string {
   return [...known.map(([name, value]) => [name, value.padStart(width)] as const), ...speed]
     .map(([name, value]) => `  ${name.padEnd(12)} ${value}`)
     .join('\n')
+}
+
+function warningLines({ warnings }: Job): string {
+  return indented(warnings.map(({ code, message }) => `! ${code}: ${printable(message)}`).join('\n'))
 }
 
 function reasonLines(reasons: readonly ReasonGroup[]): string {

@@ -37,6 +37,7 @@ export function job(given: Partial<Omit<Job, 'counts'>> & { counts?: Partial<Cou
     totalItems: null,
     processedItems: null,
     result: null,
+    warnings: [],
     batchDeleted: false,
     undoneBy: null,
     createdAt: '2026-01-02T03:04:05.000Z',

@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import { fileColumns, mapHeader } from '@aduana/datasets/header'
 import type { Dialect, DialectResult, FoundRow } from '@aduana/engine/dialect'
 import type { ParseInput } from '@aduana/engine/engine'
@@ -18,7 +19,10 @@ const MAX_COLUMNS = 2000
 export type Layout =
   | {
       reading: Reading
-      output: Pick<ParseOutput, 'format' | 'delimiter' | 'headerLine' | 'columns' | 'ignored' | 'absent'>
+      output: Pick<
+        ParseOutput,
+        'format' | 'delimiter' | 'headerLine' | 'columns' | 'ignored' | 'absent' | 'warnings'
+      >
     }
   | { failure: JobFailure }
 
@@ -70,6 +74,7 @@ export function readLayout(
       absent: fileColumns(definition)
         .map(({ name }) => name)
         .filter((name) => !header.columns.some((column) => column.name === name)),
+      warnings: linesBeforeHeader(dialect),
     },
   }
 }
@@ -94,6 +99,13 @@ function headerMismatch(
   if (definition.unknownColumns === 'fail' && header.unknown.length > 0)
     return failure('missing_columns', `${place} Not known to ${definition.code}: ${list(header.unknown)}.`)
   return undefined
+}
+
+function linesBeforeHeader({ preamble, header }: Dialect): ImportWarning[] {
+  if (preamble === 0) return []
+  const lines = preamble === 1 ? 'Line 1 is' : `Lines 1 to ${preamble} are`
+  const message = `${lines} before the header in line ${header.line}, and ${preamble === 1 ? 'was' : 'were'} skipped. If records are among them, name the columns in the first line.`
+  return [importWarning('lines_before_header', message, { count: preamble })]
 }
 
 function failure(code: JobFailure['code'], detail: string): { failure: JobFailure } {

@@ -62,6 +62,7 @@ async function work(job: StageJob): Promise<StageResult> {
     duplicates: totals.duplicates,
     days,
     reasons: rejects.reasons,
+    warnings: [],
   }
   job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
   return {

@@ -56,6 +56,7 @@ function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number)
     days: new Set(days).size,
     rejectReasons: validated.reasons.slice(0, 50),
     rejectsStored: stored,
+    warnings: [...parsed.warnings, ...validated.warnings],
   }
 }
 

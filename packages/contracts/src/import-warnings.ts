@@ -1,0 +1,31 @@
+import { z } from 'zod'
+
+/**
+ * What a person should look at although the import went on: stable codes with the sentence that tells what they mean.
+ * The message of a warning itself says what was found, how it was understood, and what to do if that is wrong.
+ */
+export const IMPORT_WARNINGS = {
+  lines_before_header: 'Lines before the header were skipped',
+} as const satisfies Record<string, string>
+
+export type ImportWarningCode = keyof typeof IMPORT_WARNINGS
+
+/** A warning of an import, as it is stored and shown. */
+export const ImportWarning = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  /** The column that it is about; null when it is about the whole file. */
+  column: z.string().nullable(),
+  /** How many records, lines or cells it is about. */
+  count: z.int().nonnegative(),
+})
+export type ImportWarning = z.infer<typeof ImportWarning>
+
+/** A warning with a known code. */
+export function importWarning(
+  code: ImportWarningCode,
+  message: string,
+  { column = null, count }: { column?: string | null; count: number },
+): ImportWarning {
+  return { code, message, column, count }
+}
