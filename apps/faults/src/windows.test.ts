@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createRandom } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect, test } from 'vitest'
-import { createRandom } from './driver/random.ts'
 import { brokenGuarantees } from './guarantees.ts'
 import { HEADER } from './production-file.ts'
 

@@ -2,6 +2,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import { type DayChanges, type JobPreview, LoadPreview } from '@aduana/contracts/load-preview'
 import { readPreview } from '@aduana/jobs/approve'
 import { readJob } from '@aduana/jobs/read'
+import { createRandom, type Random } from '@aduana/testkit/random'
 import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'
@@ -17,20 +18,6 @@ afterAll(() => system.close())
 async function query<T>(text: string): Promise<T[]> {
   return (await system.database.pool.query(text)).rows
 }
-
-/** Random numbers that follow from a seed (mulberry32). */
-function random(seed: number) {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-  const below = (limit: number) => Math.floor(next() * limit)
-  return { below, pick: <T>(list: readonly [T, ...T[]]): T => list[below(list.length)] ?? list[0] }
-}
-type Random = ReturnType<typeof random>
 
 const COMPANIES = ['Andina', 'Beta'] as const
 const WAREHOUSES = ['W1', 'W2', 'W3', ''] as const
@@ -226,7 +213,7 @@ describe('every number of a preview by a user who is limited to companies and wa
       [4, 'sales_by_company', { from: '2024-01-01', to: '2024-01-06', scope: 'Andina' }],
       [5, 'sales', {}],
     ] as const) {
-      const at = random(seed)
+      const at = createRandom(seed)
       await importAs(system, system.admin, sales(at, 60, EVERYWHERE), { dataset })
       add(await check(SALES, sales(at, 25, OWN), { dataset, ...form }))
     }
@@ -234,8 +221,8 @@ describe('every number of a preview by a user who is limited to companies and wa
   }, 240_000)
 
   test('counts only their rows when rows are added', async () => {
-    await importAs(system, system.admin, sales(random(6), 60, EVERYWHERE), { dataset: 'sales' })
-    const preview = await check(SALES, sales(random(7), 12, OWN), { dataset: 'sales', mode: 'append' })
+    await importAs(system, system.admin, sales(createRandom(6), 60, EVERYWHERE), { dataset: 'sales' })
+    const preview = await check(SALES, sales(createRandom(7), 12, OWN), { dataset: 'sales', mode: 'append' })
     expect(preview.totals.inserted).toBeGreaterThan(0)
     expect(preview.rows.before).toBeGreaterThan(0)
   }, 240_000)
@@ -243,7 +230,7 @@ describe('every number of a preview by a user who is limited to companies and wa
   test('counts only their rows when rows are merged by key', async () => {
     clear()
     for (const seed of [11, 12, 13]) {
-      const at = random(seed)
+      const at = createRandom(seed)
       await importAs(system, system.admin, orders(at, 80, EVERYWHERE), { dataset: 'orders' })
       add(await check(ORDERS, orders(at, 25, OWN), { dataset: 'orders' }))
     }

@@ -3,6 +3,7 @@ import type { LoadPreview } from '@aduana/contracts/load-preview'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { production } from '@aduana/datasets/shipped/production'
 import { readPreview } from '@aduana/jobs/approve'
+import { createRandom, type Random } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
@@ -18,20 +19,6 @@ beforeAll(async () => {
   await registerDatasets(system.database.db, [bag])
 })
 afterAll(() => system.close())
-
-/** Random numbers that follow from a seed (mulberry32). */
-function random(seed: number) {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-  const below = (limit: number) => Math.floor(next() * limit)
-  return { below, pick: <T>(list: readonly [T, ...T[]]): T => list[below(list.length)] ?? list[0] }
-}
-type Random = ReturnType<typeof random>
 
 const TEXTS = [
   '',
@@ -242,7 +229,7 @@ test('what a replace does to each day is what its preview has said, matched by t
   const { seen, add } = tally()
   let lines: string[] = []
   for (const seed of rounds) {
-    const at = random(seed)
+    const at = createRandom(seed)
     // Some of the records come again as they were.
     lines = [...lines.filter(() => at.below(2) === 0), ...productionLines(at, 20 + at.below(40))]
     const form: Record<string, string> = seed % 3 === 0 ? { from: '2024-01-28', to: '2024-02-01' } : {}
@@ -259,7 +246,7 @@ test('what a replace does to rows that nothing tells apart is what its preview h
   await query('truncate fact_production')
   const { seen, add } = tally()
   for (const seed of rounds) {
-    const at = random(seed + 100)
+    const at = createRandom(seed + 100)
     const preview = await check('bag', productionFile(productionLines(at, 800, ['two\n"lines"'])), {})
     add(preview)
     expect(preview.matchedBy).toBeNull()
@@ -272,7 +259,7 @@ test('what a replace does to rows that nothing tells apart is what its preview h
 test('what an upsert does to each day is what its preview has said', async () => {
   const { seen, add } = tally()
   for (const seed of rounds) {
-    const at = random(seed + 200)
+    const at = createRandom(seed + 200)
     add(await check('orders', ordersFile(at, 5 + at.below(40)), {}))
   }
   expect(Math.min(seen.inserted, seen.changed, seen.unchanged)).toBeGreaterThan(0)
@@ -280,7 +267,7 @@ test('what an upsert does to each day is what its preview has said', async () =>
 
 test('what an append does to each day is what its preview has said', async () => {
   for (const seed of rounds) {
-    const at = random(seed + 300)
+    const at = createRandom(seed + 300)
     await check('dkt', cardsFile(at, 5 + at.below(10)), {})
   }
 }, 240_000)

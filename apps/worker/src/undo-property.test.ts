@@ -1,4 +1,5 @@
 import { UndoResult } from '@aduana/contracts/undo'
+import { createRandom, type Random } from '@aduana/testkit/random'
 import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createUndoSystem, stateOf, undone } from './testing/undo.ts'
@@ -12,19 +13,6 @@ afterAll(() => system.close())
 const SEED = Number(process.env.UNDO_SEED ?? 20_240_117)
 const STEPS = Number(process.env.UNDO_STEPS ?? 4)
 
-/** Numbers that look random and follow from a seed (mulberry32). */
-function numbersFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
-
-type Random = ReturnType<typeof numbersFrom>
-
 /** A dataset, its table, and how to make a file of it, of which some hold a bad record. */
 interface Kind {
   dataset: string
@@ -36,29 +24,29 @@ const day = (n: number) => `2024-03-${String(n + 1).padStart(2, '0')}`
 const times = (n: number, line: (index: number) => string) =>
   Array.from({ length: n }, (_, index) => line(index))
 /** At most one record of a file, or too many for it to be loaded at all. */
-const bad = (random: Random, index: number) => index === 3 && random(2) === 0
+const bad = (random: Random, index: number) => index === 3 && random.below(2) === 0
 
 const KINDS: Kind[] = [
   {
     dataset: 'production',
     table: 'fact_production',
     file: (random) => {
-      const [first, span] = [random(6), 1 + random(4)]
-      const lines = times(8 + random(30), (index) =>
+      const [first, span] = [random.below(6), 1 + random.below(4)]
+      const lines = times(8 + random.below(30), (index) =>
         [
-          day(first + random(span)),
-          `M00${1 + random(9)}`,
+          day(first + random.below(span)),
+          `M00${1 + random.below(9)}`,
           'W0001',
           bad(random, index) ? 9 : 1,
           `L${index}`,
-          random(1000),
+          random.below(1000),
           '1.5',
         ].join(','),
       )
-      const declared = random(3) === 0 ? { from: day(first), to: day(first + span) } : {}
+      const declared = random.below(3) === 0 ? { from: day(first), to: day(first + span) } : {}
       return {
         content: `fecha,maquina,maquinista,turno,lote,cantidad,peso\n${lines.join('\n')}\n`,
-        form: { ...declared, mode: random(3) === 0 ? 'append' : 'replace-window' },
+        form: { ...declared, mode: random.below(3) === 0 ? 'append' : 'replace-window' },
       }
     },
   },
@@ -66,15 +54,15 @@ const KINDS: Kind[] = [
     dataset: 'stock',
     table: 'stock_count',
     file: (random) => {
-      const lines = times(5 + random(25), (index) =>
+      const lines = times(5 + random.below(25), (index) =>
         [
-          day(random(6)),
-          ['North', 'South', `O'Hara "&" Söhne`][random(3)]
+          day(random.below(6)),
+          ['North', 'South', `O'Hara "&" Söhne`][random.below(3)]
             ?.replaceAll('"', '""')
             .replace(/^(.*[",].*)$/, '"$1"'),
           `I${index}`,
-          bad(random, index) ? 'x' : random(3) === 0 ? '' : random(99),
-          ['', 'plain', '"two\nlines, and a comma"'][random(3)],
+          bad(random, index) ? 'x' : random.below(3) === 0 ? '' : random.below(99),
+          ['', 'plain', '"two\nlines, and a comma"'][random.below(3)],
         ].join(','),
       )
       return { content: `day,company,item,pieces,remark\n${lines.join('\n')}\n` }
@@ -84,13 +72,13 @@ const KINDS: Kind[] = [
     dataset: 'contracts',
     table: 'contract',
     file: (random) => {
-      const keys = [...new Set(times(5 + random(15), () => String(random(25))))]
+      const keys = [...new Set(times(5 + random.below(15), () => String(random.below(25))))]
       const lines = keys.map((key, index) =>
         [
           `K${key}`,
-          day(random(8)),
-          bad(random, index) ? 'x' : `${random(50)}.50`,
-          `2024-05-${10 + random(15)} 10:00:00`,
+          day(random.below(8)),
+          bad(random, index) ? 'x' : `${random.below(50)}.50`,
+          `2024-05-${10 + random.below(15)} 10:00:00`,
         ].join(','),
       )
       return { content: `number,day,amount,changed\n${lines.join('\n')}\n` }
@@ -100,8 +88,10 @@ const KINDS: Kind[] = [
     dataset: 'dkt',
     table: 'resumen_tarjeta',
     file: (random) => {
-      const lines = times(6 + random(20), (index) =>
-        [day(random(5)), `T${index}`, 'CC1', 1, bad(random, index) ? 30 : 1 + random(12), 0].join(','),
+      const lines = times(6 + random.below(20), (index) =>
+        [day(random.below(5)), `T${index}`, 'CC1', 1, bad(random, index) ? 30 : 1 + random.below(12), 0].join(
+          ',',
+        ),
       )
       return {
         content: `fecha,trabajador_codigo,centro_costo,turno,horas_ordinarias,horas_extra\n${lines.join('\n')}\n`,
@@ -121,7 +111,7 @@ async function story(
   { dataset, table, file }: Kind,
   seed: number,
 ): Promise<{ undos: number; unwound: number }> {
-  const random = numbersFrom(seed)
+  const random = createRandom(seed)
   const standing: Imported[] = []
   const told = { undos: 0, unwound: 0 }
   const bringOne = async () => {
@@ -156,9 +146,9 @@ async function story(
     told.unwound += imports.length
   }
   for (let step = 0; step < STEPS; step += 1) {
-    for (let n = 1 + random(3); n > 0; n -= 1) await bringOne()
-    if (random(2) === 0) for (let n = 1 + random(2); n > 0; n -= 1) await undoNewest()
-    else await unwindTo(random(standing.length))
+    for (let n = 1 + random.below(3); n > 0; n -= 1) await bringOne()
+    if (random.below(2) === 0) for (let n = 1 + random.below(2); n > 0; n -= 1) await undoNewest()
+    else await unwindTo(random.below(standing.length))
   }
   while (standing.length > 0) await undoNewest()
   expect(await stateOf(system, dataset, table)).toBe('\n--\n\n--\n')

@@ -17,7 +17,10 @@ export interface TestApi {
   upload(content: string, fields: { dataset: string } & Record<string, string>): Promise<Response>
 }
 
-/** Start the API of an installation and log in as its admin; the caller stops the process. */
+/**
+ * Start the API of an installation and log in as its admin; the caller stops the process.
+ * @throws Error when it does not start or the login fails; the process is stopped then
+ */
 export async function startApi(system: TestSystem, settings: Record<string, string> = {}): Promise<TestApi> {
   await system.database.pool.query('update users set password_hash = $1 where id = $2', [
     PASSWORD_HASH,
@@ -29,12 +32,21 @@ export async function startApi(system: TestSystem, settings: Record<string, stri
     PORT: '0',
     ...settings,
   })
+  try {
+    return await logIn(process, system.admin.email)
+  } catch (error) {
+    await process.stop()
+    throw error
+  }
+}
+
+async function logIn(process: ProductProcess, email: string): Promise<TestApi> {
   await process.untilLogged('api.ready', 120_000)
   const url = /"address":"(http:[^"]+)"/.exec(process.lines.join('\n'))?.[1] ?? ''
   const login = await fetch(`${url}/api/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email: system.admin.email, password: PASSWORD }),
+    body: JSON.stringify({ email, password: PASSWORD }),
   })
   const { token } = LoginResponse.parse(await login.json())
   const ask = (path: string, init: RequestInit = {}) =>

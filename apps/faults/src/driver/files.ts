@@ -1,5 +1,5 @@
+import type { Random } from '@aduana/testkit/random'
 import { HEADER } from '../production-file.ts'
-import type { Random } from './random.ts'
 
 /** An import as it is sent: the file, and the fields of its form. */
 export interface PlannedImport {

@@ -1,5 +1,5 @@
+import { createRandom, type Random } from '@aduana/testkit/random'
 import { type PlannedImport, planImport } from './files.ts'
-import { createRandom, type Random } from './random.ts'
 
 export const FAULTS = [
   'kill',

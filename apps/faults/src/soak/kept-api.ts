@@ -11,6 +11,8 @@ export interface KeptApi {
   kill(): void
   /** All that were started, in order. */
   processes(): readonly ProductProcess[]
+  /** Why a start failed: its connections may be terminated before its login is done. */
+  failedStarts(): readonly string[]
   stop(): Promise<void>
 }
 
@@ -19,6 +21,7 @@ const RESTART_MS = 500
 /** Keep an API of an installation running. Resolves when the first one is ready. */
 export async function keepApi(system: TestSystem): Promise<KeptApi> {
   const processes: ProductProcess[] = []
+  const failedStarts: string[] = []
   let current: TestApi | undefined
   let stopped = false
   const start = async () => {
@@ -34,8 +37,7 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
       current = undefined
       if (stopped) return
       await delay(RESTART_MS)
-      // It may be killed before the login is done; the next one tries again.
-      api = await start().catch(() => undefined)
+      api = await start().catch((error: unknown) => void failedStarts.push(String(error)))
     }
   }
   const keeping = keep(await start())
@@ -49,6 +51,7 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
     },
     kill: () => current?.process.signal('SIGKILL'),
     processes: () => processes,
+    failedStarts: () => failedStarts,
     stop: async () => {
       stopped = true
       await Promise.all(processes.map((process) => process.stop()))

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createRandom, type Random } from '@aduana/testkit/random'
 import { z } from 'zod'
 import { type PlannedImport, planImport } from '../driver/files.ts'
-import { createRandom, type Random } from '../driver/random.ts'
 import type { Answers } from './answers.ts'
 import type { KeptApi } from './kept-api.ts'
 

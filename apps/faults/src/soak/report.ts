@@ -17,6 +17,7 @@ export function describeSoak(report: SoakReport): string[] {
     ...Object.entries(answers)
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .map(([name, count]) => `  ${String(count).padStart(7)}  ${name}`),
+    ...report.failedStarts.map((why) => `  a start of the API failed: ${why}`),
     '',
     'left when all jobs had ended',
     ...describeLeft(report),

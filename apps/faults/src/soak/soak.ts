@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { createLogger } from '@aduana/runtime/logger'
+import { createRandom } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { applyFault } from '../driver/faults.ts'
@@ -8,7 +9,6 @@ import type { PlannedImport } from '../driver/files.ts'
 import { type Fleet, startFleet } from '../driver/fleet.ts'
 import { wrongMetrics } from '../driver/metrics.ts'
 import type { FaultKind } from '../driver/plan.ts'
-import { createRandom } from '../driver/random.ts'
 import { brokenGuarantees } from '../guarantees.ts'
 import { createAnswers } from './answers.ts'
 import { type KeptApi, keepApi } from './kept-api.ts'
@@ -39,6 +39,7 @@ export interface SoakReport {
   endings: Record<string, number>
   failures: Record<string, number>
   answers: Record<string, number>
+  failedStarts: readonly string[]
   faults: Record<string, number>
   left: Record<string, string[]>
   /** What housekeeping removed in the end. */
@@ -122,6 +123,7 @@ async function soak(given: Soak): Promise<SoakReport> {
     imports: await readCount(system, `type = 'import'`),
     endings: await countJobs(system, `type || ' ' || status`, 'true'),
     answers: answers.counts(),
+    failedStarts: api.failedStarts(),
     after: await measureStored(system),
     warnings: countWarnings([...system.processes(), ...api.processes()].flatMap(({ lines }) => lines)),
   }

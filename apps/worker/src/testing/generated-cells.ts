@@ -1,6 +1,6 @@
 import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
 import { addDays } from '@aduana/contracts/dates'
-import type { Random } from './random.ts'
+import type { Random } from '@aduana/testkit/random'
 
 export type ColumnInput = DatasetDefinitionInput['columns'][number]
 

@@ -1,5 +1,6 @@
 import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
 import { addDays } from '@aduana/contracts/dates'
+import { createRandom, type Random } from '@aduana/testkit/random'
 import {
   type ColumnInput,
   type GeneratedCell,
@@ -7,7 +8,6 @@ import {
   generateColumn,
   randomText,
 } from './generated-cells.ts'
-import { type Random, randomFrom } from './random.ts'
 
 /** A definition, its table, and two files for it. */
 export interface GeneratedCase {
@@ -44,7 +44,7 @@ const longName = (seed: number) => `${'long_name_'.repeat(5)}`.slice(0, 55 - Str
 
 /** The case of a seed, with at most so many columns. */
 export function generateCase(seed: number, widest = 990): GeneratedCase {
-  const random = randomFrom(seed)
+  const random = createRandom(seed)
   const loadMode = random.pick(['append', 'upsert', 'replace-window'] as const)
   const names = namesFor(random, widest).filter((name) => loadMode !== 'upsert' || !OF_UPSERTS.includes(name))
   const columns = names.map((name) => generateColumn(random, name))

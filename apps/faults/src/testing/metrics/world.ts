@@ -1,5 +1,5 @@
 import { addDays } from '@aduana/contracts/dates'
-import type { Random } from '../../driver/random.ts'
+import type { Random } from '@aduana/testkit/random'
 import { HEADER } from '../../production-file.ts'
 
 // What happens to the three datasets in the scenario: files that are imported, and changes that somebody makes outside.

@@ -1,11 +1,14 @@
-/** Random numbers that a seed determines. */
+/** Numbers that look random and follow from a seed. */
 export interface Random {
   /** 0 ≤ x < 1 */
   next(): number
+  /** A whole number from 0 to `limit` − 1. */
+  below(limit: number): number
   /** A whole number, both ends included. */
   int(from: number, to: number): number
   chance(probability: number): boolean
-  pick<T>(items: readonly T[]): T
+  /** @throws Error when the list is empty */
+  pick<T>(list: readonly T[]): T
 }
 
 /** The generator mulberry32. */
@@ -17,14 +20,15 @@ export function createRandom(seed: number): Random {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
-  const int = (from: number, to: number) => from + Math.floor(next() * (to - from + 1))
+  const below = (limit: number) => Math.floor(next() * limit)
   return {
     next,
-    int,
+    below,
+    int: (from, to) => from + below(to - from + 1),
     chance: (probability) => next() < probability,
-    pick: (items) => {
-      const item = items[int(0, items.length - 1)]
-      if (item === undefined) throw new Error('nothing to pick from')
+    pick: (list) => {
+      const item = list[below(list.length)]
+      if (item === undefined) throw new Error('an empty list has nothing to pick')
       return item
     },
   }
