@@ -1,3 +1,4 @@
+import type { Job } from '@aduana/contracts/jobs'
 import { UndoResult } from '@aduana/contracts/undo'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import type { TestSystem } from '@aduana/testkit/system'
@@ -106,6 +107,26 @@ interface Imported {
   before: string
 }
 
+/** The rows of a table as text, by their ids. */
+async function rowsOf(table: string): Promise<Map<string, string>> {
+  const { rows } = await system.database.pool.query(`select id::text as id, t::text as row from ${table} t`)
+  return new Map(rows.map(({ id, row }) => [id, row]))
+}
+
+/** Take an import back; what the undo counts is how the rows differ before and after it. */
+async function undoneTruly(table: string, id: string, seed: number, unwind = false): Promise<Job> {
+  const before = await rowsOf(table)
+  const job = await undone(system, id, { unwind })
+  expect(job.error, `seed ${seed}`).toBeNull()
+  const after = await rowsOf(table)
+  const { reversed } = UndoResult.parse(job.result)
+  expect(reversed, `${table}, seed ${seed}`).toMatchObject({
+    deleted: [...before.keys()].filter((row) => !after.has(row)).length,
+    restored: [...after].filter(([row, text]) => before.get(row) !== text).length,
+  })
+  return job
+}
+
 /** Import and undo in a random order; after every undo the state is the one before what was undone. */
 async function story(
   { dataset, table, file }: Kind,
@@ -127,8 +148,7 @@ async function story(
   const undoNewest = async () => {
     const newest = standing.pop()
     if (!newest) return
-    const job = await undone(system, newest.id)
-    expect(job.error, `seed ${seed}`).toBeNull()
+    await undoneTruly(table, newest.id, seed)
     expect(await stateOf(system, dataset, table), `${dataset}, seed ${seed}`).toBe(newest.before)
     told.undos += 1
   }
@@ -136,11 +156,10 @@ async function story(
   const unwindTo = async (index: number) => {
     const target = standing[index]
     if (!target) return
-    const job = await undone(system, target.id, { unwind: true })
-    expect(job.error, `seed ${seed}`).toBeNull()
+    const job = await undoneTruly(table, target.id, seed, true)
     const { imports } = UndoResult.parse(job.result)
     const rest = standing.slice(index).filter(({ id }) => !imports.includes(id))
-    for (const { id } of rest.reverse()) expect((await undone(system, id)).error, `seed ${seed}`).toBeNull()
+    for (const { id } of rest.reverse()) await undoneTruly(table, id, seed)
     standing.length = index
     expect(await stateOf(system, dataset, table), `${dataset}, seed ${seed}`).toBe(target.before)
     told.unwound += imports.length

@@ -143,7 +143,11 @@ describe('later imports', () => {
     expect(refused).toMatchObject({ code: 'undo_overlap', jobs: [third.id, second.id] })
     expect(refused.detail).toContain('unwind=true')
     const job = await undone(system, first.id, { unwind: true })
-    expect(UndoResult.parse(job.result).imports).toEqual([third.id, second.id, first.id])
+    // When it begins, 3 rows of the first and 6 of the third are there. What it brings back in between goes again.
+    expect(UndoResult.parse(job.result)).toMatchObject({
+      imports: [third.id, second.id, first.id],
+      reversed: { deleted: 9, restored: 0 },
+    })
     for (const { id } of [first, second, third])
       expect(await read(id)).toMatchObject({ batchDeleted: true, undoneBy: job.id })
     expect(await read(other.id)).toMatchObject({ batchDeleted: false, undoneBy: null })
@@ -194,7 +198,7 @@ describe('later imports', () => {
     const job = await undone(system, second.id, { unwind: true })
     expect(UndoResult.parse(job.result)).toMatchObject({
       imports: [third.id, second.id],
-      reversed: { deleted: 1, restored: 2 },
+      reversed: { deleted: 1, restored: 1 },
     })
     expect(await query(`select number, amount, processed from contract order by 1`)).toEqual([
       { number: 'A', amount: '1.00', processed: false },

@@ -17,8 +17,9 @@ export type LeftByUndo = z.infer<typeof LeftByUndo>
 export const UndoResult = z.strictObject({
   /** The imports that were taken back, newest first. */
   imports: z.array(z.uuid()),
+  /** The end compared with the beginning, also where several imports were taken back. */
   reversed: z.strictObject({
-    /** Rows of the imports that were deleted. */
+    /** Rows of the imports that were in the table and are deleted. */
     deleted: Count,
     /** Rows that the imports had replaced or changed and that are as they were before. */
     restored: Count,

@@ -8,13 +8,29 @@ import { COPY_OPTIONS, dayConditions, quotedList, targetColumns, targetName, tar
  * partitions. Of an upserted table only the rows that nobody has changed since.
  */
 export function deleteImported(definition: DatasetDefinition, importNo: number, days?: DayRange): string {
+  return `delete from ${targetTable(definition)} where ${imported(definition, importNo, days)}`
+}
+
+/** One row `{rows}`: how many of the rows that `deleteImported` deletes the transaction has written itself. */
+export function countWrittenOfImported(
+  definition: DatasetDefinition,
+  importNo: number,
+  days?: DayRange,
+): string {
+  return `select count(*) as rows from ${targetTable(definition)} t where ${imported(definition, importNo, days)} and ${WRITTEN_HERE}`
+}
+
+function imported(definition: DatasetDefinition, importNo: number, days: DayRange | undefined): string {
   const conditions = [
     ownIds(importNo),
     ...(days ? dayConditions(definition, days) : []),
     ...(definition.loadMode === 'upsert' ? [`"import_no" = ${importNo}`] : []),
   ]
-  return `delete from ${targetTable(definition)} where ${conditions.join(' and ')}`
+  return conditions.join(' and ')
 }
+
+/** The newest version of row `t` is of this transaction. */
+const WRITTEN_HERE = 't.xmin = pg_current_xact_id()::xid'
 
 /** `COPY … FROM STDIN` for a before-image, into the target or another table (already quoted). */
 export function copyBack(
@@ -68,6 +84,11 @@ export function restoreRows(definition: DatasetDefinition, importNo: number): st
     (name) => `${quoteIdentifier(name)} = b.${quoteIdentifier(name)}`,
   )
   return `update ${targetTable(definition)} t set ${values.join(', ')} from ${imageTable(importNo)} b where t.id = b.id and t.import_no = ${importNo}`
+}
+
+/** One row `{rows}`: how many of the rows that `restoreRows` changes the transaction has written itself. */
+export function countWrittenOfImage(definition: DatasetDefinition, importNo: number): string {
+  return `select count(*) as rows from ${targetTable(definition)} t join ${imageTable(importNo)} b on b.id = t.id where t.import_no = ${importNo} and ${WRITTEN_HERE}`
 }
 
 /** One row `{absent}`: how many rows of the image are no longer in the target. */

@@ -6,22 +6,32 @@ import type { Reversal, Undoing } from './undoing.ts'
 
 const Counted = z.tuple([z.object({ members: z.coerce.number() })])
 
-/** What an undo has put back, what stays on purpose, and what could not be put back. */
+/**
+ * What an undo has put back, what stays on purpose, and what could not be put back. Where several imports are taken back
+ * it compares the end with the beginning: what one step brings back and a later one takes away counts nowhere.
+ */
 export async function describeUndo(undoing: Undoing): Promise<UndoResult> {
   const { reversals } = undoing
   const sum = (of: (reversal: Reversal) => number) =>
     reversals.reduce((total, reversal) => total + of(reversal), 0)
+  const deletedAgain = sum((reversal) => reversal.deletedAgain)
+  const rejectsAgain = sum(({ rejectsSupersededAgain }) => rejectsSupersededAgain)
   return {
     imports: reversals.map(({ one }) => one.id),
     reversed: {
-      deleted: sum(({ deleted }) => deleted),
-      restored: sum(({ restored }) => restored),
-      rejectsReopened: sum(({ rejectsReopened }) => rejectsReopened),
-      rejectsSuperseded: sum(({ rejectsSuperseded }) => rejectsSuperseded),
+      deleted: sum(({ deleted }) => deleted) - Math.min(deletedAgain, rowsCopiedBack(reversals)),
+      restored: sum(({ restored, restoredAgain }) => restored - restoredAgain) - deletedAgain,
+      rejectsReopened: sum(({ rejectsReopened }) => rejectsReopened) - rejectsAgain,
+      rejectsSuperseded: sum(({ rejectsSuperseded }) => rejectsSuperseded) - rejectsAgain,
     },
     kept: await membersKept(undoing),
     impossible: [...absentRows(sum(({ absent }) => absent)), ...(await confirmedRows(undoing))],
   }
+}
+
+/** Rows that were not in the table when the undo began. Those that an upsert had changed were: they got other values. */
+function rowsCopiedBack(reversals: readonly Reversal[]): number {
+  return reversals.reduce((rows, { one, restored }) => rows + (one.mode === 'upsert' ? 0 : restored), 0)
 }
 
 /** Members of dimensions that the imports created. */

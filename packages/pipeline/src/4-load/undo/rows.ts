@@ -1,6 +1,14 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
-import { absentRows, copyBack, deleteImported, lockImported, restoreRows } from '@aduana/datasets/undo'
+import {
+  absentRows,
+  copyBack,
+  countWrittenOfImage,
+  countWrittenOfImported,
+  deleteImported,
+  lockImported,
+  restoreRows,
+} from '@aduana/datasets/undo'
 import type { LoadedImport } from '@aduana/jobs/undo-plan'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
@@ -19,29 +27,42 @@ export async function takeRowsBack(
   const { client } = undoing
   const days = one.mode === 'upsert' ? undefined : await daysWritten(undoing, one)
   if (one.mode === 'upsert') await client.query(lockImported(definition, one.importNo))
+  const deletedAgain = await writtenBefore(undoing, countWrittenOfImported(definition, one.importNo, days))
   const deleted = (await client.query(deleteImported(definition, one.importNo, days))).rowCount ?? 0
   await failPoint('undo.after-delete', String(one.importNo))
-  if (one.mode === 'upsert') return { deleted, ...(await restore(undoing, one, definition, image)) }
+  if (one.mode === 'upsert')
+    return { deleted, deletedAgain, ...(await restore(undoing, one, definition, image)) }
   if (image.file)
     await copyImage(undoing, copyBack(definition, image.file.columns), image.file.path, image.rows)
-  return { deleted, restored: image.rows, absent: 0 }
+  return { deleted, deletedAgain, restored: image.rows, restoredAgain: 0, absent: 0 }
+}
+
+const Written = z.tuple([z.object({ rows: z.coerce.number() })])
+
+/** What `count` counts: rows that the transaction has written. There are none while nothing has been taken back. */
+async function writtenBefore({ client, reversals }: Undoing, count: string): Promise<number> {
+  if (reversals.length === 0) return 0
+  const [{ rows }] = Written.parse((await client.query(count)).rows)
+  return rows
 }
 
 const Absent = z.tuple([z.object({ absent: z.coerce.number() })])
 
 async function restore(
-  { client }: Undoing,
+  undoing: Undoing,
   one: LoadedImport,
   definition: DatasetDefinition,
   image: Image,
-): Promise<{ restored: number; absent: number }> {
-  if (image.rows === 0) return { restored: 0, absent: 0 }
+): Promise<Pick<Rows, 'restored' | 'restoredAgain' | 'absent'>> {
+  if (image.rows === 0) return { restored: 0, restoredAgain: 0, absent: 0 }
+  const { client } = undoing
+  const restoredAgain = await writtenBefore(undoing, countWrittenOfImage(definition, one.importNo))
   const restored = (await client.query(restoreRows(definition, one.importNo))).rowCount ?? 0
   const [{ absent }] = Absent.parse((await client.query(absentRows(definition, one.importNo))).rows)
   // Another upsert, under another window, may have changed a row since we looked.
   if (restored + absent !== image.rows)
     throw new TryAgainError(`rows of import #${one.importNo} have just changed`)
-  return { restored, absent }
+  return { restored, restoredAgain, absent }
 }
 
 const Range = z.array(z.object({ from: Day, to: Day }))

@@ -30,12 +30,18 @@ export interface Rows {
   restored: number
   /** Rows that it had changed and that are no longer in the table, so that nothing could be put back. */
   absent: number
+  /** Of the deleted rows, those that the undo itself had put back: an import that it took back before had changed them. */
+  deletedAgain: number
+  /** Of the restored rows, those that the undo itself had restored before. */
+  restoredAgain: number
 }
 
 /** What became of rejects when an import was taken back. */
 export interface Rejects {
   rejectsSuperseded: number
   rejectsReopened: number
+  /** Of the superseded ones, those that the undo itself had opened again before. */
+  rejectsSupersededAgain: number
 }
 
 /** The before-image of an import. */
