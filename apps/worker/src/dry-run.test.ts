@@ -116,7 +116,6 @@ describe('a dry run', () => {
       ],
       daysLeftOut: 0,
       sums: [
-        { column: 'turno', before: '3', after: '5' },
         { column: 'cantidad', before: '60', after: '51' },
         { column: 'peso_neto', before: '4.500', after: '7.500' },
       ],

@@ -108,13 +108,13 @@ const TARGETS = {
     rows: PRODUCTION_ROWS,
     day: 'fecha_contabilizacion',
     key: 'fecha_contabilizacion, maquina, turno, lote',
-    sums: ['turno', 'cantidad', 'peso_neto'],
+    sums: ['cantidad', 'peso_neto'],
   },
   bag: {
     rows: PRODUCTION_ROWS,
     day: 'fecha_contabilizacion',
     key: null,
-    sums: ['turno', 'cantidad', 'peso_neto'],
+    sums: ['cantidad', 'peso_neto'],
   },
   orders: {
     rows: 'select order_id, order_type, timestamp, customer_id, items_count, company, warehouse, source_modified_timestamp from order_detail',
@@ -126,7 +126,7 @@ const TARGETS = {
     rows: 'select fecha, trabajador_codigo, centro_costo, turno, horas_ordinarias, horas_extra, horas_nocturnas, horas_festivas from resumen_tarjeta',
     day: 'fecha',
     key: null,
-    sums: ['turno', 'horas_ordinarias', 'horas_extra', 'horas_nocturnas', 'horas_festivas'],
+    sums: ['horas_ordinarias', 'horas_extra', 'horas_nocturnas', 'horas_festivas'],
   },
 } satisfies Record<string, Target>
 

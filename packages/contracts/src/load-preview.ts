@@ -19,6 +19,11 @@ export const RowChanges = z.strictObject({
 })
 export type RowChanges = z.infer<typeof RowChanges>
 
+/** True when rows come, go or change. */
+export function hasChanges({ inserted, changed, removed }: RowChanges): boolean {
+  return inserted + changed + removed > 0
+}
+
 /**
  * The changes of one day and replace scope, and its rows before and after. A changed row that moves to another day
  * counts as changed on its new one, so `after` need not be `before + inserted - removed`. Without window column the
@@ -33,7 +38,7 @@ export const DayChanges = RowChanges.extend({
 export type DayChanges = z.infer<typeof DayChanges>
 
 /**
- * What a load would do: to rows, and to the sums of the numeric columns over all days that it touches. Rows of companies
+ * What a load would do: to rows, and to the sums of the columns that measure something, over all days that it touches. Rows of companies
  * and warehouses that the import may not touch stay as they are, and are not counted anywhere.
  */
 export const LoadPreview = z.strictObject({
@@ -43,11 +48,11 @@ export const LoadPreview = z.strictObject({
   totals: RowChanges,
   /** Rows of the touched days before and after the load. */
   rows: z.strictObject({ before: Count, after: Count }),
-  /** The touched days in order, at most so many as the dataset's `maxWindowDays`. */
+  /** The touched days in order, at most so many as the dataset's `maxWindowDays`; those that do not change are left out first. */
   days: z.array(DayChanges),
   /** Touched days that are not in the list; the totals contain them. */
   daysLeftOut: Count,
-  /** Sums over the touched days; an empty value counts as 0. */
+  /** Sums of the columns that measure something, over the touched days; an empty value counts as 0. */
   sums: z.array(z.strictObject({ column: z.string(), before: Decimal, after: Decimal })),
   /** Codes that no member of the dimension has yet; the load creates them. */
   newMembers: z.array(

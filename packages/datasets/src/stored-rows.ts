@@ -12,9 +12,32 @@ export interface TouchedDays {
   days: readonly Day[] | null
 }
 
-/** The numeric columns, of which the sums are shown. */
+/**
+ * The columns whose sums are shown: those that measure something. A decimal with digits after the mark always does. A whole
+ * number does not when rows are told apart, sorted or divided by it, or when it must be between two bounds of which the
+ * lower is above 0, as a shift from 1 to 3: then it is a code.
+ */
 export function summedColumns(definition: DatasetDefinition): Column[] {
-  return fileColumns(definition).filter(({ type }) => type === 'integer' || type === 'decimal')
+  const codes = identifyingColumns(definition)
+  return fileColumns(definition).filter((column) => {
+    if (column.type === 'decimal' && column.scale > 0) return true
+    if (column.type !== 'integer' && column.type !== 'decimal') return false
+    const { name, min, max } = column
+    return !codes.has(name) && !(max !== undefined && min !== undefined && min > 0)
+  })
+}
+
+function identifyingColumns(definition: DatasetDefinition): ReadonlySet<string | undefined> {
+  const { unique, key, sortBy, versionColumn, replaceScope, scope } = definition
+  return new Set([
+    ...(unique?.columns ?? []),
+    ...(key ?? []),
+    ...sortBy,
+    versionColumn,
+    replaceScope,
+    scope?.company,
+    scope?.warehouse,
+  ])
 }
 
 /** The columns of the natural key. */

@@ -1,4 +1,9 @@
-import type { DayChanges, LoadPreview, RowChanges } from '@aduana/contracts/load-preview'
+import {
+  type DayChanges,
+  hasChanges,
+  type LoadPreview,
+  type RowChanges,
+} from '@aduana/contracts/load-preview'
 import { matchedBy } from '@aduana/datasets/comparison'
 import { selectMembers } from '@aduana/datasets/dimensions'
 import { distinctMembers } from '@aduana/datasets/members'
@@ -113,10 +118,22 @@ function describe(job: StageJob, comparison: Comparison, stored: Stored): Omit<L
     matchedBy: mode === 'append' ? null : (matchedBy(definition) ?? null),
     totals,
     rows: { before: total(({ before }) => before), after: total(({ after }) => after) },
-    days: days.slice(0, definition.maxWindowDays),
+    days: mostTelling(days, definition.maxWindowDays),
     daysLeftOut: Math.max(0, days.length - definition.maxWindowDays),
     sums,
   }
+}
+
+/** At most so many of the days, in their order. Days that do not change are left out before others are. */
+function mostTelling(days: readonly DayChanges[], most: number): DayChanges[] {
+  let others = Math.max(0, most - days.filter(hasChanges).length)
+  return days
+    .filter((day) => {
+      if (hasChanges(day)) return true
+      others -= 1
+      return others >= 0
+    })
+    .slice(0, most)
 }
 
 function sameScale(before: string, after: string): { before: string; after: string } {
