@@ -40,7 +40,10 @@ const Report = z.strictObject({
   status: JobStatus,
   dataset: z.string().nullable(),
   counts: Counts,
-  /** From the beginning of the work to its end. */
+  /**
+   * How long its stages worked. The time that it waited for a worker, a window or a person does not count. Null until
+   * the job has ended, and when its stage runs have been removed.
+   */
   seconds: z.number().nullable(),
   rowsPerSecond: z.number().nullable(),
   /** The most frequent reasons of the rejects that are stored in the database; all of them are in the file. */
@@ -164,7 +167,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       const job = await readJob(db, principalOf(request), request.params.id)
       const rejects = await groupRejects(db, principalOf(request), job.id)
       const { status, dataset, counts, artifacts, error } = job
-      const seconds = secondsBetween(job.startedAt, job.completedAt)
+      const seconds = secondsAtWork(job)
       const rowsPerSecond = seconds && counts.records ? Math.round(counts.records / seconds) : null
       return { jobId: job.id, status, dataset, counts, seconds, rowsPerSecond, rejects, artifacts, error }
     },
@@ -232,6 +235,11 @@ export function attachment(fileName: string): string {
   return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`
 }
 
-function secondsBetween(from: string | null, to: string | null): number | null {
-  return from === null || to === null ? null : (Date.parse(to) - Date.parse(from)) / 1000
+/** Runs whose worker was lost do not count: how long that worked is not known. */
+function secondsAtWork({ completedAt, attempts }: Job): number | null {
+  if (completedAt === null) return null
+  const milliseconds = attempts.flatMap(({ state, startedAt, finishedAt }) =>
+    finishedAt === null || state === 'lost' ? [] : [Date.parse(finishedAt) - Date.parse(startedAt)],
+  )
+  return milliseconds.length === 0 ? null : milliseconds.reduce((sum, more) => sum + more, 0) / 1000
 }
