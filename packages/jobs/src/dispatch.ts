@@ -8,6 +8,11 @@ import { sql } from 'kysely'
 import { changeJob, lockOpenJob } from './transitions.ts'
 import { claimWindows, unblockedWaiters, waitForWindows, waitingClaim } from './windows.ts'
 
+/** What a job is told that gets its windows. It may have to wait for its time all the same. */
+const WINDOW_IS_FREE = sql<string>`case when status = 'QUEUED' and start_at > clock_timestamp()
+  then 'The window is free. Waiting until ' || to_char(start_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC to be processed'
+  else 'The window is free' end`
+
 export interface DispatchLimits {
   /** Jobs processed at once in the whole fleet. */
   maxActive: number
@@ -42,7 +47,7 @@ async function wake(tx: Tx, jobId: string): Promise<boolean> {
   await changeJob(
     tx,
     { jobId, from: [job.status], attempt: job.attempt },
-    { waiting_for: null, admitted_at: null, message: 'The window is free' },
+    { waiting_for: null, admitted_at: null, message: WINDOW_IS_FREE },
   )
   return true
 }

@@ -66,10 +66,16 @@ async function insertJob(tx: Tx, entry: EnteredImport): Promise<void> {
       content_sha256: entry.file.sha256,
       forced: entry.force,
       dry_run: entry.dryRun,
-      message: 'Waiting to be processed',
+      message: waitingMessage(entry.startAt),
       parameters: jsonb(entry.parameters),
     })
     .execute()
+}
+
+/** What a job that has just been accepted waits for. */
+function waitingMessage(startAt: string | undefined): string {
+  if (startAt === undefined || Date.parse(startAt) <= Date.now()) return 'Waiting to be processed'
+  return `Waiting until ${new Date(startAt).toISOString().slice(0, 19).replace('T', ' ')} UTC to be processed`
 }
 
 async function insertImport(tx: Tx, entry: EnteredImport): Promise<void> {
