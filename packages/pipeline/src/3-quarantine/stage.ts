@@ -45,9 +45,11 @@ async function work(job: StageJob): Promise<StageResult> {
 function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number): Record<string, unknown> {
   const days = validated.days.map(({ day }) => day).sort()
   return {
+    format: parsed.format,
     encoding: parsed.encoding,
     delimiter: parsed.delimiter,
     headerLine: parsed.headerLine,
+    columns: parsed.columns,
     ignoredColumns: parsed.ignored,
     absentColumns: parsed.absent,
     skippedLines: parsed.skipped,
