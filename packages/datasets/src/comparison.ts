@@ -172,7 +172,8 @@ export function compareUpserted(
     .map((key) => `o.${key} = n.${key}`)
   const place = (of: string, prefix: string) =>
     `${scopeOf(definition, columns, of)} as ${prefix}scope, ${dayAs(definition, columns, of)} as ${prefix}day`
-  const summed = columns.filter(({ column }) => isNumber(column))
+  const measured = new Set(summedColumns(definition))
+  const summed = columns.filter(({ column }) => measured.has(column))
   const values = summed.map(({ as }) => `, n.${as} as new_${as}, o.${as} as old_${as}`)
   const total = (side: string, states: string) =>
     listOf(summed.map(({ as, type }) => exactSum(`${side}_${as}`, type, `state in (${states})`)))
