@@ -1,6 +1,8 @@
 import type { ProblemError } from '@aduana/contracts/problems'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { cancelJob } from './cancel.ts'
+import { wakeWaiters } from './dispatch.ts'
 import { freshSha, type JobsDatabase, openJobsDatabase } from './testing/jobs.ts'
 
 let database: JobsDatabase
@@ -51,6 +53,22 @@ test('an accepted import has its job, its import, its file, its event and its tr
       actor: operator.userId,
     },
   ])
+})
+
+test('an import that is to start later says until when it waits, also once its window is free', async () => {
+  const startAt = '2100-12-01T05:00:00+01:00'
+  const until = 'aiting until 2100-12-01 04:00:00 UTC to be processed'
+  expect(await database.job(await database.accept())).toMatchObject({ message: 'Waiting to be processed' })
+  const past = await database.accept({ startAt: '2020-01-01T00:00:00Z' })
+  expect(await database.job(past)).toMatchObject({ message: 'Waiting to be processed' })
+  const window = { from: '2026-01-01', to: '2026-02-01' }
+  const first = await database.accept({ ...window, startAt })
+  expect(await database.job(first)).toMatchObject({ message: `W${until}` })
+  const second = await database.accept({ ...window, startAt, onConflict: 'wait' })
+  expect(await database.job(second)).toMatchObject({ message: 'Waiting for the window' })
+  await cancelJob(database.db, await database.addUser('admin'), first)
+  await wakeWaiters(database.db)
+  expect(await database.job(second)).toMatchObject({ message: `The window is free. W${until}` })
 })
 
 test('dispatchers are told of an accepted import', async () => {
