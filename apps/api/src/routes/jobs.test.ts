@@ -240,6 +240,34 @@ describe('rejects', () => {
     })
   })
 
+  test('of a job: the report counts the time at work, not the time that it waited', async () => {
+    const job = await importFile()
+    const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000)
+    const run = (stage: string, from: number, to: number, state: 'done' | 'failed' | 'lost') => ({
+      ...{ job_id: job.id, stage, attempt: 1, try: from + 1, state, worker: 'w', started_at: at(from) },
+      finished_at: at(to),
+    })
+    await api.db
+      .insertInto('stage_results')
+      .values([
+        run('parse', 0, 2, 'done'),
+        run('validate', 3, 900, 'lost'),
+        run('validate', 901, 902, 'failed'),
+        run('validate', 903, 904, 'done'),
+        // The approval took a day.
+        run('load', 87_000, 87_004, 'done'),
+      ])
+      .execute()
+    const report = async () => (await owner.ask(`/api/jobs/${job.id}/report`)).json()
+    expect(await report()).toMatchObject({ seconds: null, rowsPerSecond: null })
+    await api.db
+      .updateTable('jobs')
+      .set({ status: 'CANCELLED', records: '400', started_at: at(0), completed_at: at(87_004) })
+      .where('id', '=', job.id)
+      .execute()
+    expect(await report()).toMatchObject({ seconds: 8, rowsPerSecond: 50 })
+  })
+
   async function storeRejects(jobId: string, count: number): Promise<void> {
     const { dataset_id: datasetId } = await api.db
       .selectFrom('jobs')
