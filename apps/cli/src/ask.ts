@@ -9,7 +9,8 @@ export async function ask(
   question: string,
   { hidden = false, otherwise }: { hidden?: boolean; otherwise: string },
 ): Promise<string> {
-  if (!process.stdin.isTTY) throw new UsageError(otherwise)
+  const input = io.input()
+  if (!input.isTTY) throw new UsageError(otherwise)
   io.err(question)
   const echo = new Writable({
     write: (chunk: Buffer, _, done) => {
@@ -17,7 +18,7 @@ export async function ask(
       done()
     },
   })
-  const lines = createInterface({ input: process.stdin, output: echo, terminal: true })
+  const lines = createInterface({ input, output: echo, terminal: true })
   // On a terminal in raw mode Ctrl-C is a key, not a signal.
   lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   try {

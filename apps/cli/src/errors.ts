@@ -35,7 +35,9 @@ export function outcomeOfError(error: unknown): ExitName {
 export function describeError(error: unknown): string {
   if (error instanceof ApiProblem) {
     const { title, detail, code } = error.problem
-    return [`${title} (${code})`, ...(problemLines(error.problem) ?? [detail])].join('\n')
+    const { retryAfter } = error
+    const wait = retryAfter === undefined ? [] : [`Try again in ${Math.ceil(retryAfter)} s.`]
+    return [`${title} (${code})`, ...(problemLines(error.problem) ?? [detail]), ...wait].join('\n')
   }
   return error instanceof Error ? error.message : String(error)
 }

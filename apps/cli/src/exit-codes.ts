@@ -24,7 +24,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   failed: 'the import failed or was cancelled; nothing of it was loaded',
   locked: 'the window is held by another job',
   alreadyImported: 'the same bytes have been imported before (--force imports them again)',
-  unavailable: 'the queue is full, or the service cannot be reached',
+  unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
   waitingForApproval: 'the import waits until somebody approves it; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
 }

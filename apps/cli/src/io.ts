@@ -1,4 +1,5 @@
 import { basename, relative } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
 
 /** Where the program reads its surroundings and writes what it says. */
 export interface Io {
@@ -7,8 +8,12 @@ export interface Io {
   env: Readonly<Record<string, string | undefined>>
   /** Results, one line or more without the last line end. */
   out(text: string): void
+  /** Where results go, for what is not lines of text. */
+  output(): Writable
   /** Progress, notes and errors, exactly as given. */
   err(text: string): void
+  /** Standard input: a terminal, or what was piped in. */
+  input(): Readable & { isTTY?: boolean }
   /** Standard error is a terminal of this width; undefined when it is none. */
   columns(): number | undefined
   /** Aborted with an `Interrupted` when somebody wants the program to stop. */
@@ -44,7 +49,9 @@ export function processIo(): Io {
     program: programName(process.argv[1] ?? 'aduana', process.cwd()),
     env: process.env,
     out: (text) => void process.stdout.write(`${text}\n`),
+    output: () => process.stdout,
     err: (text) => void process.stderr.write(text),
+    input: () => process.stdin,
     columns: () => (process.stderr.isTTY ? process.stderr.columns || 80 : undefined),
     signal: controller.signal,
   }

@@ -1,6 +1,4 @@
 import { Command, CommanderError } from 'commander'
-import { type LoginOptions, loginCommand } from './commands/login.ts'
-import { passwordCommand } from './commands/password.ts'
 import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
 import { EXIT, exitCodeHelp } from './exit-codes.ts'
 import { Interrupted, type Io } from './io.ts'
@@ -9,6 +7,8 @@ import { describeDatasets } from './program/datasets.ts'
 import { describeImports } from './program/imports.ts'
 import { describeMetrics } from './program/metrics.ts'
 import { describeSamples } from './program/samples.ts'
+import { describeSessions } from './program/sessions.ts'
+import { programVersion } from './version.ts'
 
 const ENVIRONMENT = `Environment:
   ADUANA_URL                       where the API is (http://127.0.0.1:3000)
@@ -45,23 +45,12 @@ function endWith(error: unknown, io: Io, json: boolean): number {
 function describeProgram(io: Io, exitWith: ExitWith): Command {
   const program = new Command('aduana')
     .description('Brings files into Aduana and shows what became of them.')
+    .version(programVersion(), '-V, --version', 'print the version of this program')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text) })
     .addHelpText('after', `\n${exitCodeHelp()}\n\n${ENVIRONMENT}`)
 
-  program
-    .command('login')
-    .description('log in and store the token for the commands that follow')
-    .option('--url <url>', 'where the API is')
-    .option('--email <email>')
-    .option('--password <password>', 'asked for if not given; other users of this machine can see it here')
-    .action(async (options: LoginOptions) => exitWith(await loginCommand(io, options)))
-
-  program
-    .command('password')
-    .description('change your password and end all your other sessions')
-    .action(async () => exitWith(await passwordCommand(io)))
-
+  describeSessions(program, io, exitWith)
   describeImports(program, io, exitWith)
   describeDatasets(program, io, exitWith)
   describeMetrics(program, io, exitWith)

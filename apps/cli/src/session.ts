@@ -67,6 +67,19 @@ export async function storeSession(io: Io, url: string, answer: LoginResponse): 
   return path
 }
 
+/** The stored login, with its API; undefined without one. @throws UsageError when the file is damaged */
+export async function storedApi(io: Io): Promise<{ api: Api; email: string } | undefined> {
+  const session = await readSession(sessionPath(io.env))
+  if (!session) return undefined
+  const { url, token, email } = session
+  return { api: { url, token, signal: io.signal }, email }
+}
+
+/** Forget the stored login. */
+export async function forgetSession(io: Io): Promise<void> {
+  await rm(sessionPath(io.env), { force: true })
+}
+
 async function readSession(path: string): Promise<Session | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined

@@ -1,6 +1,9 @@
+import { addAbortSignal } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import type { Api } from '../api/api.ts'
 import { login } from '../api/calls.ts'
 import { ask } from '../ask.ts'
+import { UsageError } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { loginUrl, storeSession } from '../session.ts'
@@ -9,16 +12,27 @@ export interface LoginOptions {
   url?: string
   email?: string
   password?: string
+  passwordStdin?: boolean
 }
 
-/** `aduana login`: store a token for the commands that follow. What is missing is asked for on a terminal. */
-export async function loginCommand(io: Io, options: LoginOptions): Promise<ExitCode> {
+/**
+ * `aduana login`: store a token for the commands that follow. What is missing is asked for on a terminal;
+ * `--password-stdin` reads the password from standard input.
+ */
+export async function loginCommand(
+  io: Io,
+  argument: string | undefined,
+  options: LoginOptions,
+): Promise<ExitCode> {
   const url = await loginUrl(io, options.url)
   const otherwise =
-    'E-mail and password are needed: --email and --password, or ADUANA_EMAIL and ADUANA_PASSWORD.'
-  const email = options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', { otherwise }))
-  const password =
-    options.password ?? io.env.ADUANA_PASSWORD ?? (await ask(io, 'Password: ', { hidden: true, otherwise }))
+    'There is no terminal to ask on. Give the e-mail and the password: aduana login EMAIL --password-stdin, or ADUANA_EMAIL and ADUANA_PASSWORD.'
+  const email = argument ?? options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', { otherwise }))
+  const password = options.passwordStdin
+    ? await pipedPassword(io)
+    : (options.password ??
+      io.env.ADUANA_PASSWORD ??
+      (await ask(io, 'Password: ', { hidden: true, otherwise })))
   const api: Api = { url, token: undefined, signal: io.signal }
   const answer = await login(api, email, password)
   const path = await storeSession(io, url, answer)
@@ -27,4 +41,18 @@ export async function loginCommand(io: Io, options: LoginOptions): Promise<ExitC
     `logged in at ${url} as ${answer.user.email} (${answer.user.role}) until ${until} UTC\nstored in ${path}`,
   )
   return EXIT.loaded
+}
+
+/** Standard input without the line end that `echo` adds. @throws UsageError */
+async function pipedPassword(io: Io): Promise<string> {
+  const input = io.input()
+  if (input.isTTY)
+    throw new UsageError('--password-stdin reads what is piped in: echo "$PASSWORD" | aduana login …')
+  const piped = await text(addAbortSignal(io.signal, input)).catch((error) => {
+    io.signal.throwIfAborted()
+    throw error
+  })
+  const password = piped.replace(/\r?\n$/, '')
+  if (password === '') throw new UsageError('--password-stdin found no password on standard input.')
+  return password
 }

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { viewOf } from '../follow/view.ts'
 import type { Io } from '../io.ts'
@@ -94,6 +95,8 @@ describe('a display', () => {
       program: 'aduana',
       env: { LANG: 'C.UTF-8' },
       out: () => undefined,
+      output: () => new PassThrough(),
+      input: () => new PassThrough(),
       err: (text) => written.push(text),
       columns: () => columns,
       signal: new AbortController().signal,

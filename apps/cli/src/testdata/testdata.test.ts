@@ -2,7 +2,7 @@ import { startApi, type TestApi } from '@aduana/testkit/api'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { EXIT } from '../exit-codes.ts'
-import { run } from '../program.ts'
+import { runCaptured } from '../testing/run-captured.ts'
 
 let system: TestSystem
 let api: TestApi
@@ -16,16 +16,11 @@ afterAll(async () => {
 })
 
 async function aduana(...args: string[]): Promise<{ code: number; said: string }> {
-  const lines: string[] = []
-  const code = await run(args, {
-    program: 'aduana',
+  const { code, out, err } = await runCaptured(args, {
     env: { ADUANA_URL: api.url, ADUANA_TOKEN: api.token },
-    out: (text) => lines.push(text),
-    err: (text) => lines.push(text),
-    columns: () => undefined,
     signal: AbortSignal.timeout(200_000),
   })
-  return { code, said: lines.join('\n') }
+  return { code, said: `${out}${err}` }
 }
 
 const count = async (sql: string) => Number((await system.database.pool.query(sql)).rows[0]?.count)

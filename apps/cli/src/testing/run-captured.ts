@@ -1,3 +1,4 @@
+import { Readable, Writable } from 'node:stream'
 import type { Io } from '../io.ts'
 import { run } from '../program.ts'
 
@@ -19,9 +20,17 @@ export async function runCaptured(
     out: (line) => {
       said.out += `${line}\n`
     },
+    output: () =>
+      new Writable({
+        write: (part: Buffer, _, done) => {
+          said.out += part.toString()
+          done()
+        },
+      }),
     err: (line) => {
       said.err += line
     },
+    input: () => Readable.from([]),
     columns: () => undefined,
     signal: new AbortController().signal,
     ...given,
