@@ -28,7 +28,13 @@ async function upload(behave: RequestListener, signal = new AbortController().si
   await once(server, 'listening')
   const address = server.address()
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  return uploadImport({ url, token: undefined, signal }, path, { dataset: 'd' }, 'key', () => undefined)
+  return uploadImport(
+    { url, token: undefined, signal },
+    { path, name: 'large.csv' },
+    { dataset: 'd' },
+    'key',
+    () => undefined,
+  )
 }
 
 describe('a file that is sent is closed', () => {

@@ -3,7 +3,6 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import http from 'node:http'
 import https from 'node:https'
-import { basename } from 'node:path'
 import { pipeline, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { ImportAccepted } from '@aduana/contracts/jobs'
@@ -19,14 +18,14 @@ export interface UploadProgress {
 }
 
 /**
- * Send a file as an import. It is read from the disk as the network takes it, whatever its size. Not `fetch`: that
+ * Send a file under a name as an import. It is read from the disk as the network takes it, whatever its size. Not `fetch`: that
  * loses the answer of a server which refuses before the whole body has been sent. Sent again with the same `key` it is
  * imported once.
  * @throws ApiProblem, ConnectionError, UsageError for a file that cannot be sent
  */
 export async function uploadImport(
   api: Api,
-  path: string,
+  { path, name }: { path: string; name: string },
   fields: Readonly<Record<string, string>>,
   key: string,
   onProgress: (progress: UploadProgress) => void,
@@ -40,7 +39,7 @@ export async function uploadImport(
           `--${boundary}\r\ncontent-disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
       )
       .join('') +
-      `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(basename(path))}"\r\ncontent-type: application/octet-stream\r\n\r\n`,
+      `--${boundary}\r\ncontent-disposition: form-data; name="file"; filename="${quotable(name)}"\r\ncontent-type: application/octet-stream\r\n\r\n`,
   )
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`)
   const body = async function* () {

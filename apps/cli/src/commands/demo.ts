@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Day } from '@aduana/contracts/dates'
 import type { Job } from '@aduana/contracts/jobs'
 import type { Api } from '../api/api.ts'
@@ -50,12 +50,16 @@ async function importSample(io: Io, api: Api, file: string, made: SampleReport):
   const display = createDisplay(io)
   const startedAt = performance.now()
   const fields = { dataset: DATASET, from: made.from, to: made.to }
-  const { id } = await uploadImport(api, file, fields, randomUUID(), (progress) =>
-    display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
+  const { id } = await uploadImport(
+    api,
+    { path: file, name: basename(file) },
+    fields,
+    randomUUID(),
+    (progress) => display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
   )
   const job = await waitForJob(io, api, id, display)
   const report = await readReport(api, id)
-  io.out(`\n${renderSummary(job, { report }, { url: api.url, program: io.program })}`)
+  io.out(`\n${renderSummary(job, { report }, io.program)}`)
   if (outcomeOfJob(job) === 'failed') return EXIT.failed
   const checks = compare(made, job, report.rejects)
   io.out(`\n${renderChecks(checks)}\n\n${lookNext(io, api.url)}`)

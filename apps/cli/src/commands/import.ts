@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { basename } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ImportAccepted } from '@aduana/contracts/jobs'
 import type { Api } from '../api/api.ts'
@@ -9,6 +10,8 @@ import { Interrupted, type Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { createDisplay, type Display, QUIET } from '../show/display.ts'
 import { uploadFacts } from '../show/progress.ts'
+import { startSentence } from '../show/start.ts'
+import { withPipedFile } from './piped-file.ts'
 import { reportJob, waitForJob } from './wait.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
@@ -28,17 +31,28 @@ export interface ImportOptions {
   expectRecords?: number
   onConflict?: string
   priority?: number
+  startAt?: string
+  encoding?: string
+  delimiter?: string
+  /** What the file is called, in place of its own name. */
+  fileName?: string
   /** How often to ask again when the queue is full; 0 without the option. */
   retry?: number
   wait: boolean
   json?: boolean
 }
 
-/** `aduana import`: send a file, and wait until it has been loaded. */
+/** `aduana import`: send a file, or what is piped in, and wait until it has been loaded. */
 export async function importCommand(io: Io, file: string, options: ImportOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const display = options.json ? QUIET : createDisplay(io)
-  const { id } = await send(io, api, file, options, display)
+  const { id } = await (file === '-'
+    ? withPipedFile(io, (path) => send(io, api, path, options, display))
+    : send(io, api, file, options, display))
+  if (options.startAt !== undefined && !options.json) {
+    display.end()
+    io.err(`${startSentence(options.startAt, new Date())}\n`)
+  }
   if (options.wait) return reportJob(io, api, await waitForJob(io, api, id, display), options.json === true)
   display.end()
   io.out(
@@ -63,6 +77,9 @@ export function formFields(options: ImportOptions): Record<string, string> {
     expectRecords,
     onConflict,
     priority,
+    startAt,
+    encoding,
+    delimiter,
   } = options
   const fields = {
     dataset,
@@ -76,6 +93,9 @@ export function formFields(options: ImportOptions): Record<string, string> {
     expectedRecords: expectRecords === undefined ? undefined : String(expectRecords),
     onConflict,
     priority: priority === undefined ? undefined : String(priority),
+    startAt,
+    encoding,
+    delimiter,
   }
   return Object.fromEntries(
     Object.entries(fields).flatMap(([name, value]): [string, string][] =>
@@ -100,7 +120,8 @@ async function send(
   for (let left = options.retry ?? 0; ; ) {
     const startedAt = performance.now()
     try {
-      return await uploadImport(api, file, formFields(options), key, (progress) =>
+      const named = { path: file, name: options.fileName ?? basename(file) }
+      return await uploadImport(api, named, formFields(options), key, (progress) =>
         display.show(uploadFacts(progress, (performance.now() - startedAt) / 1000)),
       )
     } catch (error) {

@@ -32,7 +32,7 @@ export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Prom
   io.out(
     json
       ? renderJson(job, { report, preview }, { outcome: outcome ?? 'running', exitCode })
-      : renderSummary(job, { report, preview }, { url: api.url, program: io.program }),
+      : renderSummary(job, { report, preview }, io.program),
   )
   return exitCode
 }

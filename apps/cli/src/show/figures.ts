@@ -5,6 +5,18 @@ export function formatCount(value: number): string {
   return THOUSANDS.format(value)
 }
 
+/** A number of things: `1 record`, `2,000 records`. */
+export function counted(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? '' : 's'}`
+}
+
+/** A decimal number, exact, with separators: `1,234.500`. */
+export function formatDecimal(number: string): string {
+  const [whole = '', fraction] = number.split('.')
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',')
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`
+}
+
 /** Bytes: `512 B`, `1.5 kB`, `196 MB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -52,12 +52,33 @@ test('a preview shows the rows of each day, the sums, what is new, and why it wa
   )
 })
 
-test('a preview of many days shows the first ones and says how many there are', () => {
+const dayOf = (index: number) =>
+  `2024-0${1 + Math.floor(index / 28)}-${String(1 + (index % 28)).padStart(2, '0')}`
+
+test('a preview of many days that change shows the first ones and says how many there are', () => {
+  const days = Array.from({ length: 40 }, (_, index) => ({ ...DAY, day: dayOf(index), inserted: 1 }))
+  const text = renderPreview(preview({ days, daysLeftOut: 10 }))
+  expect(text).toContain('… and 19 more days, which the total counts')
+  expect(text).not.toContain('2024-02-05')
+  expect(text).not.toContain('without change')
+})
+
+test('a preview counts the days that do not change, and lists the others wherever they lie', () => {
   const days = Array.from({ length: 40 }, (_, index) => ({
     ...DAY,
-    day: `2024-0${1 + Math.floor(index / 28)}-${String(1 + (index % 28)).padStart(2, '0')}`,
+    day: dayOf(index),
+    ...(index === 39 ? { removed: 1 } : { unchanged: 5 }),
   }))
-  const text = renderPreview(preview({ days, daysLeftOut: 10 }))
-  expect(text).toContain('… the total counts 19 more days')
-  expect(text).not.toContain('2024-02-05')
+  const text = renderPreview(preview({ days, daysLeftOut: 2 }))
+  expect(text.split('\n').slice(1, 4)).toEqual([
+    '2024-02-12       0         0        0          0        1      0',
+    'total        1,205         1        2      1,200        3  1,203',
+    '41 days without change, which the total counts',
+  ])
+  expect(text).not.toContain('2024-01-01')
+})
+
+test('sums have separators, and keep all their digits', () => {
+  const sums = [{ column: 'a', before: '-1234567.1200', after: '999' }]
+  expect(renderPreview(preview({ sums }))).toContain('-1,234,567.1200    999')
 })

@@ -1,16 +1,17 @@
-import type { DayChanges, JobPreview } from '@aduana/contracts/load-preview'
-import { formatCount } from './figures.ts'
+import { type DayChanges, hasChanges, type JobPreview } from '@aduana/contracts/load-preview'
+import { counted, formatCount, formatDecimal } from './figures.ts'
 import { renderTable, shortened } from './table.ts'
 
 const MOST_DAYS = 31
 const SHOWN_CODES = 5
 
-/** What a load would do, for people: rows by day, sums before and after, members that it would create. */
+/** What a load would do, for people: rows by day that changes, sums before and after, members that it would create. */
 export function renderPreview(job: JobPreview): string {
   const blocks = [dayTable(job), sumTable(job), memberLines(job), approvalLines(job)]
   return blocks.filter((block) => block !== '').join('\n\n')
 }
 
+/** The days that change; the others are only counted. */
 function dayTable({ preview }: JobPreview): string {
   const { days, daysLeftOut, totals, rows } = preview
   const scoped = days.some(({ scope }) => scope !== '')
@@ -23,7 +24,8 @@ function dayTable({ preview }: JobPreview): string {
     formatCount(figures.removed),
     formatCount(figures.after),
   ]
-  const shown = days.slice(0, MOST_DAYS)
+  const changing = days.filter(hasChanges)
+  const shown = changing.slice(0, MOST_DAYS)
   const table = renderTable(
     [
       { title: 'day' },
@@ -37,15 +39,22 @@ function dayTable({ preview }: JobPreview): string {
       cells(['total', ...(scoped ? [''] : [])], { ...totals, ...rows }),
     ],
   )
-  const left = days.length - shown.length + daysLeftOut
-  return left > 0 ? `${table}\n… the total counts ${formatCount(left)} more days` : table
+  const same = days.length - changing.length
+  // Days that do not change are left out first: where one is listed, no other kind is left out.
+  const notListed = daysLeftOut > 0 && same > 0 ? same + daysLeftOut : same
+  const more = changing.length - shown.length + (same > 0 ? 0 : daysLeftOut)
+  const notes = [
+    more > 0 ? `… and ${counted(more, 'more day')}, which the total counts` : '',
+    notListed > 0 ? `${counted(notListed, 'day')} without change, which the total counts` : '',
+  ]
+  return [table, ...notes].filter((line) => line !== '').join('\n')
 }
 
 function sumTable({ preview }: JobPreview): string {
   if (preview.sums.length === 0) return ''
   return renderTable(
     [{ title: 'sum of' }, { title: 'before', right: true }, { title: 'after', right: true }],
-    preview.sums.map(({ column, before, after }) => [column, before, after]),
+    preview.sums.map(({ column, before, after }) => [column, formatDecimal(before), formatDecimal(after)]),
   )
 }
 

@@ -1,33 +1,30 @@
 import type { Job } from '@aduana/contracts/jobs'
 import type { JobPreview } from '@aduana/contracts/load-preview'
+import { z } from 'zod'
 import type { JobReport, ReasonGroup } from '../api/calls.ts'
-import { formatCount, formatRate, formatSeconds } from './figures.ts'
+import { counted, formatCount, formatRate, formatSeconds } from './figures.ts'
 import { renderPreview } from './preview.ts'
-import { printable, renderTable, shortened } from './table.ts'
+import { cleanedLine, recognisedLine } from './recognised.ts'
+import { printable, shortened } from './table.ts'
 import { undoneLines } from './undone.ts'
 
 const TOP_REASONS = 8
-const EXAMPLE_LENGTH = 60
+const EXAMPLE_LENGTH = 500
+const RECORDS_FOR_SPEED = 1000
 
-/** Where the API is, and what to type to run this program. */
-export interface Place {
-  url: string
-  program: string
-}
-
-/** What a person wants to know when a job has ended: counts, reasons, speed, where to look next. */
+/** What a person wants to know when a job has ended: how its file was read, counts, reasons, where to look next. */
 export function renderSummary(
   job: Job,
   { report, preview }: { report?: JobReport | undefined; preview?: JobPreview | undefined },
-  at: Place,
+  program: string,
 ): string {
   const blocks = [
     headline(job),
-    job.type === 'undo' ? undoneLines(job) : countLines(job, report),
-    preview ? indented(renderPreview(preview)) : '',
     warningLines(job),
-    reasonLines(report?.rejects ?? []),
-    nextLines(job, at),
+    job.type === 'undo' ? undoneLines(job) : figureLines(job, report),
+    preview ? indented(renderPreview(preview)) : '',
+    reasonLines(job, report?.rejects ?? []),
+    nextLines(job, program),
   ]
   return blocks.filter((block) => block !== '').join('\n\n')
 }
@@ -39,11 +36,9 @@ function headline(job: Job): string {
     case 'COMPLETED':
       if (job.dryRun) return `${what}: dry run, nothing was changed; this is what the import would do`
       if (job.batchDeleted) return `${what}: undone; its rows are gone`
-      return (job.counts.quarantined ?? 0) > 0
-        ? `${what}: loaded, with ${formatCount(job.counts.quarantined ?? 0)} records in quarantine`
-        : `${what}: loaded`
+      return `${what}: loaded${remarks(job)}`
     case 'FAILED':
-      return `${what}: failed (${job.error?.code ?? 'unknown'})${job.error ? `\n${printable(job.error.detail)}` : ''}`
+      return `${what}: ${failure(job)}`
     case 'CANCELLED':
       return `${what}: cancelled; nothing was loaded`
     case 'QUEUED':
@@ -52,13 +47,26 @@ function headline(job: Job): string {
   }
 }
 
+function remarks({ counts, warnings }: Job): string {
+  const quarantined = counts.quarantined ?? 0
+  const parts = [
+    quarantined > 0 ? `${counted(quarantined, 'record')} in quarantine` : undefined,
+    warnings.length > 0 ? counted(warnings.length, 'warning') : undefined,
+  ].filter((part) => part !== undefined)
+  return parts.length === 0 ? '' : `, with ${parts.join(' and ')}`
+}
+
+function failure({ error }: Job): string {
+  return `failed (${error?.code ?? 'unknown'})${error ? `\n${printable(error.detail)}` : ''}`
+}
+
 function undoHeadline(job: Job): string {
   const what = `Undo of import #${String(job.parameters.importNo ?? '')} (${printable(String(job.parameters.fileName ?? ''))}) in ${job.dataset ?? ''}`
   switch (job.status) {
     case 'COMPLETED':
       return `${what}: done`
     case 'FAILED':
-      return `${what}: failed (${job.error?.code ?? 'unknown'})${job.error ? `\n${printable(job.error.detail)}` : ''}`
+      return `${what}: ${failure(job)}`
     case 'CANCELLED':
       return `${what}: cancelled; nothing was changed`
     default:
@@ -66,64 +74,85 @@ function undoHeadline(job: Job): string {
   }
 }
 
-function countLines(job: Job, report: JobReport | undefined): string {
-  const { records, loaded, unchanged, quarantined, duplicates, removed } = job.counts
-  const figures: [string, number | null][] = [
+/** How the file was read, what became of its records, and how long that took. */
+function figureLines(job: Job, report: JobReport | undefined): string {
+  const { records, loaded, inserted, updated, unchanged, quarantined, duplicates, removed } = job.counts
+  const counts: [string, number | null][] = [
     ['records', records],
     ['loaded', loaded],
-    ['unchanged', unchanged],
+    ['of them new', updated ? inserted : null],
+    ['of them changed', updated || null],
+    ['unchanged', unchanged || null],
     ['quarantined', quarantined],
     ['duplicates', duplicates],
-    ['replaced', removed],
+    ['replaced', removed || null],
   ]
-  const known = figures.flatMap(([name, value]): [string, string][] =>
-    value === null || (value === 0 && name === 'replaced') ? [] : [[name, formatCount(value)]],
+  const known = counts.flatMap(([name, value]): [string, string][] =>
+    value === null ? [] : [[name, formatCount(value)]],
   )
-  const speed: [string, string][] =
-    report?.seconds && report.rowsPerSecond
-      ? [['speed', `${formatRate(report.rowsPerSecond)} (${formatSeconds(report.seconds)})`]]
-      : []
   const width = Math.max(0, ...known.map(([, value]) => value.length))
-  return [...known.map(([name, value]) => [name, value.padStart(width)] as const), ...speed]
-    .map(([name, value]) => `  ${name.padEnd(12)} ${value}`)
-    .join('\n')
+  const lines: [string, string][] = [
+    ...line('read as', recognisedLine(job)),
+    ...line('cleaned', cleanedLine(job)),
+    ...known.map(([name, value]): [string, string] => [name, value.padStart(width)]),
+    ...timeOf(report),
+  ]
+  const widest = Math.max(12, ...lines.map(([name]) => name.length))
+  return lines.map(([name, value]) => `  ${name.padEnd(widest)} ${value}`).join('\n')
+}
+
+function line(name: string, value: string | undefined): [string, string][] {
+  return value === undefined ? [] : [[name, value]]
+}
+
+/** A speed says something of many records only. */
+function timeOf(report: JobReport | undefined): [string, string][] {
+  if (!report?.seconds) return []
+  const { seconds, rowsPerSecond } = report
+  const many = rowsPerSecond && rowsPerSecond * seconds >= RECORDS_FOR_SPEED
+  return [['time', many ? `${formatSeconds(seconds)}, ${formatRate(rowsPerSecond)}` : formatSeconds(seconds)]]
 }
 
 function warningLines({ warnings }: Job): string {
   return indented(warnings.map(({ code, message }) => `! ${code}: ${printable(message)}`).join('\n'))
 }
 
-function reasonLines(reasons: readonly ReasonGroup[]): string {
-  if (reasons.length === 0) return ''
-  const rows = reasons
-    .slice(0, TOP_REASONS)
-    .map(({ rejects, code, column, example }) => [
-      formatCount(rejects),
-      code,
-      column ?? '(record)',
-      shortened(example, EXAMPLE_LENGTH),
-    ])
-  const table = renderTable(
-    [{ title: 'rejects', right: true }, { title: 'reason' }, { title: 'column' }, { title: 'for example' }],
-    rows,
-  )
+const Counted = z.array(z.object({ column: z.string().nullable(), code: z.string(), count: z.int() }))
+
+/** Why records were rejected, the most frequent reasons first. A dry run keeps no rejects that could be an example. */
+function reasonLines({ result }: Job, stored: readonly ReasonGroup[]): string {
+  const reasons = stored.length > 0 ? stored : countedReasons(result?.rejectReasons)
+  const lines = reasons.slice(0, TOP_REASONS).flatMap(({ rejects, code, column, example }) => {
+    const what = `${counted(rejects, 'reject')}: ${code}${column === null ? '' : ` in ${printable(column)}`}`
+    return example === '' ? [what] : [what, `  for example: ${shortened(printable(example), EXAMPLE_LENGTH)}`]
+  })
   const left = reasons.length - TOP_REASONS
-  const more = left > 0 ? `\n… and ${left} more ${left === 1 ? 'reason' : 'reasons'}` : ''
-  return indented(`${table}${more}`)
+  return indented([...lines, ...(left > 0 ? [`… and ${counted(left, 'more reason')}`] : [])].join('\n'))
 }
 
-function nextLines(job: Job, { url, program }: Place): string {
-  const lines = [`job      ${url}/api/jobs/${job.id}`]
+function countedReasons(rejectReasons: unknown): ReasonGroup[] {
+  const found = Counted.safeParse(rejectReasons).data ?? []
+  return found
+    .map(({ count, ...reason }) => ({ ...reason, rejects: count, example: '' }))
+    .sort((a, b) => b.rejects - a.rejects)
+}
+
+function nextLines(job: Job, program: string): string {
+  const files = new Set(job.artifacts.map(({ name }) => name))
+  const { quarantined, duplicates } = job.counts
+  const download = (name: string) => (files.has(name) ? `${program} download ${job.id} ${name}` : undefined)
+  const lines: [string, string | undefined][] = [['job', job.id]]
   if (job.waitingFor === 'approval')
-    lines.push(`approve  ${program} approve ${job.id}`, `reject   ${program} cancel ${job.id}`)
-  if ((job.counts.quarantined ?? 0) > 0) {
-    // Those of a dry run are in their file only.
-    if (!job.dryRun) lines.push(`rejects  ${program} rejects ${job.id}`)
-    const file = job.artifacts.find(({ name }) => name.startsWith('rejects'))
-    if (file)
-      lines.push(`${job.dryRun ? 'rejects' : '       '}  ${url}/api/jobs/${job.id}/artifacts/${file.name}`)
-  }
-  return indented(lines.join('\n'))
+    lines.push(['approve', `${program} approve ${job.id}`], ['reject', `${program} cancel ${job.id}`])
+  if (quarantined)
+    lines.push(
+      ['rejects', job.dryRun ? undefined : `${program} rejects ${job.id}`],
+      [job.dryRun ? 'rejects' : '', download('rejects.ndjson')],
+    )
+  if (duplicates) lines.push(['duplicates', download('duplicates.ndjson')])
+  return lines
+    .flatMap(([name, command]) => (command === undefined ? [] : [`  ${name.padEnd(12)} ${command}`]))
+    .join('\n')
 }
 
 function indented(text: string): string {

@@ -11,13 +11,15 @@ export function undoneLines(job: Job): string {
   const lines: [string, number][] = [
     ['imports taken back', imports.length],
     ['rows deleted', reversed.deleted],
-    ['rows as before', reversed.restored],
+    ['rows put back as they were', reversed.restored],
     ['rejects open again', reversed.rejectsReopened],
     ['rejects that no longer matter', reversed.rejectsSuperseded],
   ]
-  const width = Math.max(...lines.map(([what]) => what.length))
+  // Rejects are the business of few undos.
+  const told = lines.filter(([what, count]) => count > 0 || !what.startsWith('rejects'))
+  const width = Math.max(...told.map(([what]) => what.length))
   return [
-    ...lines.map(([what, count]) => `  ${what.padEnd(width)}  ${formatCount(count)}`),
+    ...told.map(([what, count]) => `  ${what.padEnd(width)}  ${formatCount(count)}`),
     ...kept.map(
       ({ what, count, why }) => `  kept: ${formatCount(count)} ${printable(what)}: ${printable(why)}`,
     ),

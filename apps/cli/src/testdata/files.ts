@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Day } from '@aduana/contracts/dates'
 import type { Api } from '../api/api.ts'
 import { listJobs, readReport } from '../api/calls.ts'
@@ -66,7 +66,13 @@ async function importFile(
     io.signal,
   )
   const window = dataset === 'production' ? period : {}
-  const { id } = await uploadImport(api, path, { dataset, ...window }, randomUUID(), () => undefined)
+  const { id } = await uploadImport(
+    api,
+    { path, name: basename(path) },
+    { dataset, ...window },
+    randomUUID(),
+    () => undefined,
+  )
   const job = await waitForJob(io, api, id, createDisplay(io))
   const wrong = compare(made, job, (await readReport(api, id)).rejects).filter(
     ({ expected, found }) => expected !== found,

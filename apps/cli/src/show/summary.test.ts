@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest'
+import { JOB_ID, job } from '../testing/jobs.ts'
+import { renderSummary } from './summary.ts'
+
+const RESULT = {
+  format: 'plain',
+  encoding: 'windows-1252',
+  delimiter: ';',
+  headerLine: 1,
+  columns: ['fecha', 'turno', 'cantidad'],
+  ignoredColumns: [],
+  absentColumns: [],
+  skippedLines: 0,
+  firstDay: '2026-01-01',
+  lastDay: '2026-01-31',
+  days: 30,
+  rejectReasons: [],
+}
+const COUNTS = { records: 1, loaded: 1, inserted: 1, updated: 0, unchanged: 0, removed: 0 }
+const ended = (given: Parameters<typeof job>[0]) =>
+  job({
+    status: 'COMPLETED',
+    result: RESULT,
+    ...given,
+    counts: { ...COUNTS, quarantined: 0, duplicates: 0, ...given?.counts },
+  })
+const lines = (...given: Parameters<typeof renderSummary>) => renderSummary(...given).split('\n')
+
+describe('the summary of an import', () => {
+  test('says in one line how the file was read, and shows only figures that say something', () => {
+    const report = { seconds: 1.4, rowsPerSecond: 1, rejects: [] }
+    expect(lines(ended({}), { report }, 'aduana')).toEqual([
+      'mayo.csv → production: loaded',
+      '',
+      '  read as      windows-1252; ";" between cells; header in line 1; 3 columns used; 30 days from 2026-01-01 to 2026-01-31',
+      '  records      1',
+      '  loaded       1',
+      '  quarantined  0',
+      '  duplicates   0',
+      '  time         1.4 s',
+      '',
+      `  job          ${JOB_ID}`,
+    ])
+  })
+
+  test.each([
+    [{ encodingSure: false, format: 'gzip' }, 'gzip, windows-1252 (unsure);'],
+    [{ delimiter: '\t' }, 'tab between cells'],
+    [{ headerLine: 7 }, 'header in line 7'],
+    [{ ignoredColumns: ['A', 'B\u200b'] }, '3 columns used, ignored: "A" "B·"'],
+    [{ ignoredColumns: ['1', '2', '3', '4', '5', '6', '7'] }, 'ignored: "1" "2" "3" "4" "5" and 2 more'],
+    [{ absentColumns: ['material'] }, '3 columns used, without: "material"'],
+    [{ firstDay: '2026-01-01', lastDay: '2026-01-01', days: 1 }, '; day 2026-01-01'],
+    [{ firstDay: null, lastDay: null, days: 0 }, 'columns used'],
+  ])('tells of a file that was read as %j', (change, expected) => {
+    const text = renderSummary(ended({ result: { ...RESULT, ...change } }), {}, 'aduana')
+    expect(text).toContain(expected)
+  })
+
+  test('counts the cells that were cleaned', () => {
+    const cleaned = [
+      { column: 'order_id', count: 2 },
+      { column: 'company', count: 1 },
+    ]
+    const text = renderSummary(ended({ result: { ...RESULT, cleaned } }), {}, 'aduana')
+    expect(text).toContain('\n  cleaned      2 cells of order_id, 1 cell of company\n')
+    expect(renderSummary(ended({ result: { ...RESULT, cleaned: [] } }), {}, 'aduana')).not.toContain(
+      'cleaned',
+    )
+  })
+
+  test('begins with the warnings, and gives the whole example of a reason', () => {
+    const message = `"${'x'.repeat(90)}" is not a date`
+    const rejects = [{ column: 'fecha', code: 'not_a_date', rejects: 1, example: message }]
+    const warnings = [{ code: 'odd', message: 'It is odd.', column: null, count: 1 }]
+    const artifacts = [
+      { name: 'rejects.ndjson', bytes: 1, sha256: '', mediaType: 'application/x-ndjson', removedAt: null },
+    ]
+    const shown = lines(
+      ended({ warnings, artifacts, counts: { records: 2000, quarantined: 1 } }),
+      { report: { seconds: 2, rowsPerSecond: 1000, rejects } },
+      'aduana',
+    )
+    expect(shown[0]).toBe('mayo.csv → production: loaded, with 1 record in quarantine and 1 warning')
+    expect(shown[2]).toBe('  ! odd: It is odd.')
+    expect(shown).toContain('  time         2.0 s, 1,000 rows/s')
+    expect(shown).toContain('  1 reject: not_a_date in fecha')
+    expect(shown).toContain(`    for example: ${message}`)
+    expect(shown.slice(-3)).toEqual([
+      `  job          ${JOB_ID}`,
+      `  rejects      aduana rejects ${JOB_ID}`,
+      `               aduana download ${JOB_ID} rejects.ndjson`,
+    ])
+  })
+
+  test('of a dry run counts the reasons of rejects, the most frequent first', () => {
+    const rejectReasons = [
+      { column: null, code: 'too_many_columns', count: 1 },
+      { column: 'turno', code: 'required', count: 2 },
+    ]
+    const dry = ended({
+      dryRun: true,
+      result: { ...RESULT, rejectReasons },
+      counts: { quarantined: 3 },
+    })
+    const text = renderSummary(dry, {}, 'aduana')
+    expect(text).toContain('  2 rejects: required in turno\n  1 reject: too_many_columns\n')
+  })
+
+  test('of an upsert tells new rows from changed ones', () => {
+    const text = renderSummary(ended({ counts: { loaded: 3, inserted: 1, updated: 2 } }), {}, 'aduana')
+    expect(text).toContain('  loaded          3\n  of them new     1\n  of them changed 2\n')
+  })
+
+  test('of a job that failed gives the cause, and nothing that is not known', () => {
+    const error = { code: 'no_records', detail: 'There are no records.' }
+    const failed = job({ status: 'FAILED', error })
+    expect(lines(failed, { report: { seconds: null, rowsPerSecond: null, rejects: [] } }, 'aduana')).toEqual([
+      'mayo.csv → production: failed (no_records)',
+      'There are no records.',
+      '',
+      `  job          ${JOB_ID}`,
+    ])
+  })
+})
+
+test('the summary of an undo tells what it came to', () => {
+  const result = {
+    imports: [JOB_ID, JOB_ID],
+    reversed: { deleted: 3000, restored: 0, rejectsReopened: 0, rejectsSuperseded: 2 },
+    kept: [],
+    impossible: [],
+  }
+  const undo = job({ type: 'undo', status: 'COMPLETED', result, parameters: { fileName: 'a', importNo: 3 } })
+  expect(lines(undo, {}, 'aduana').slice(0, 6)).toEqual([
+    'Undo of import #3 (a) in production: done',
+    '',
+    '  imports taken back             2',
+    '  rows deleted                   3,000',
+    '  rows put back as they were     0',
+    '  rejects that no longer matter  2',
+  ])
+})
