@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { PROBLEMS, type ProblemCode } from '@aduana/contracts/problems'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -64,6 +65,20 @@ async function fileWith(content: string): Promise<string> {
   return path
 }
 
+/** Run something whose temporary files are in a folder of the test's own; returns what it leaves there. */
+async function leftBy(work: () => Promise<unknown>): Promise<string[]> {
+  const { TMPDIR } = process.env
+  const own = await mkdtemp(join(folder, 'temporary-'))
+  process.env.TMPDIR = own
+  try {
+    await work()
+  } finally {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  }
+  return readdir(own)
+}
+
 /** Answers like an API whose job ends as `ended`; without WebSocket. */
 function importing(ended: ReturnType<typeof job>, onForm: (form: string) => void = () => undefined): Handler {
   return async (request, response) => {
@@ -88,7 +103,7 @@ describe('aduana import', () => {
     const fields = ['-d', 'production', '--from', '2026-01-01', '--to', '2026-02-01', '--expect-records', '3']
     const result = await aduana(['import', file, ...fields])
     expect(result).toMatchObject({ code: 2 })
-    expect(result.out).toContain('1 records in quarantine')
+    expect(result.out).toContain('with 1 record in quarantine')
     for (const part of [
       'name="dataset"\r\n\r\nproduction\r\n',
       'name="from"\r\n\r\n2026-01-01\r\n',
@@ -99,6 +114,51 @@ describe('aduana import', () => {
     expect(form).toContain('filename="mayo %221%22.csv"')
     handle = importing(job({ status: 'COMPLETED', counts: { records: 3, loaded: 3, quarantined: 0 } }))
     expect((await aduana(['import', file, '-d', 'production'])).code).toBe(0)
+  })
+
+  test('sends when to start and how to read the file, and shows the time', async () => {
+    let form = ''
+    handle = importing(job({ status: 'COMPLETED', counts: { records: 3, loaded: 3 } }), (sent) => {
+      form = sent
+    })
+    const asked = ['--start-at', '2100-12-01T05:00:00Z', '--encoding', 'windows-1252', '--delimiter', 'tab']
+    const { code, err } = await aduana(['import', await fileWith('a'), '-d', 'production', ...asked])
+    expect(code).toBe(0)
+    expect(err).toContain('It starts at 2100-12-01 05:00:00 UTC, in ')
+    for (const part of [
+      'name="startAt"\r\n\r\n2100-12-01T05:00:00Z\r\n',
+      'name="encoding"\r\n\r\nwindows-1252\r\n',
+      'name="delimiter"\r\n\r\n\t\r\n',
+    ])
+      expect(form).toContain(part)
+  })
+
+  test('sends what is piped in, with its size, under the name that it is given, and again if need be', async () => {
+    const forms: string[] = []
+    const answered = importing(job({ status: 'COMPLETED', counts: { records: 1, loaded: 1 } }), (form) => {
+      forms.push(form)
+    })
+    handle = async (request, response) => {
+      if (request.method === 'POST' && forms.length === 0) {
+        forms.push(await text(request))
+        return refuse(response, 'unavailable', { 'retry-after': '0' })
+      }
+      await answered(request, response)
+    }
+    const input = () => Readable.from([Buffer.from('a;b\n'), Buffer.from('1;2\n')])
+    const args = ['import', '-', '-d', 'production', '--file-name', 'mayo.csv']
+    const left = await leftBy(async () => {
+      expect(await aduana(args, { input })).toMatchObject({ code: 0 })
+    })
+    expect(left).toEqual([])
+    expect(forms).toHaveLength(2)
+    for (const form of forms) {
+      expect(form).toContain('filename="mayo.csv"')
+      expect(form).toContain('\r\n\r\na;b\n1;2\n\r\n')
+    }
+    const terminal = () => Object.assign(Readable.from([]), { isTTY: true })
+    const refused = await aduana(['import', '-', '-d', 'production'], { input: terminal })
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('reads what is piped in') })
   })
 
   test('exits with 3 when the job fails, and says why', async () => {
@@ -216,6 +276,10 @@ describe('aduana', () => {
     [['import', 'x.csv', '-d', 'p', '--from', '2026-02-30'], 'It must be a day'],
     [['import', 'x.csv', '-d', 'p', '--mode', 'merge'], 'Allowed choices'],
     [['import', 'x.csv', '-d', 'p', '--priority', '1.5'], 'whole number'],
+    [['import', 'x.csv', '-d', 'p', '--start-at', 'soon'], 'It must be a time'],
+    [['import', 'x.csv', '-d', 'p', '--encoding', 'ebcdic'], 'Allowed choices'],
+    [['import', 'x.csv', '-d', 'p', '--delimiter', ';;'], 'It must be "tab"'],
+    [['jobs', '--type', 'party'], 'Allowed choices'],
     [['jobs', '7'], 'It must be the id of a job'],
     [['jobs', '--status', 'DONE'], 'Allowed choices'],
     [['sample', '--out', 'x', '--dataset', 'nothing'], 'Allowed choices'],

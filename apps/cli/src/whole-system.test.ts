@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -42,14 +42,31 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Run the program as a user would; answers its exit code and what it wrote. */
-function aduana(...args: string[]): Promise<{ code: number; output: string }> {
+interface Ended {
+  code: number
+  /** What it wrote to standard output, then to standard error. */
+  output: string
+}
+
+/** Run the program as a user would; returns its exit code and what it wrote. */
+function aduana(...args: string[]): Promise<Ended> {
+  return piped(Buffer.alloc(0), args)
+}
+
+/** Run the program with a content as its standard input. */
+function piped(
+  input: Buffer,
+  args: string[],
+  given: Record<string, string | undefined> = { HOME: folder, ...environment },
+): Promise<Ended> {
   const { PATH, NODE_OPTIONS } = process.env
-  const env = { PATH, NODE_OPTIONS, HOME: folder, ...environment }
+  const options = { env: { PATH, NODE_OPTIONS, ...given }, cwd: folder, maxBuffer: 50_000_000 }
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { env, maxBuffer: 50_000_000 }, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [MAIN, ...args], options, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, output: stdout + stderr })
     })
+    // A program that reads nothing may end before it has got all.
+    child.stdin?.on('error', () => undefined).end(input)
   })
 }
 
@@ -98,6 +115,117 @@ describe('the whole system, from the command line', () => {
     const { code, output } = await aduana('import', join(folder, 'production.csv'), '-d', 'production')
     expect(code).toBe(5)
     expect(output).toContain('already_imported')
+  })
+
+  test('takes a file from standard input, as it is told to read it', async () => {
+    const header = 'fecha,maquina,maquinista,turno,lote,cantidad,peso,observacion'
+    const content = `${header.replaceAll(',', '|')}\n2021-05-01|M001|W0001|1|L1|5|1.5|A\xf1o\n`
+    const options = ['-d', 'production', '--encoding', 'windows-1252', '--delimiter', '|']
+    const { code, output } = await piped(Buffer.from(content, 'latin1'), [
+      ...['import', '-', '--file-name', 'mayo.csv', '--json'],
+      ...options,
+    ])
+    expect(code).toBe(0)
+    const { job } = JSON.parse(output)
+    expect(job).toMatchObject({
+      parameters: { fileName: 'mayo.csv', encoding: 'windows-1252', delimiter: '|' },
+      result: { encoding: 'windows-1252', columns: expect.arrayContaining(['observacion', 'lote']) },
+    })
+    const path = join(folder, 'mayo again.csv')
+    expect(await aduana('artifacts', job.id)).toMatchObject({ output: expect.stringContaining('original') })
+    expect((await aduana('download', job.id, 'original', '-o', path)).code).toBe(0)
+    expect(await readFile(path, 'latin1')).toBe(content)
+    expect((await aduana('download', job.id, 'original', '-o', '-')).output).toBe(
+      Buffer.from(content, 'latin1').toString(),
+    )
+    const windows = await aduana('windows', 'production', '--from', '2021-05-01', '--to', '2021-05-03')
+    expect(windows.output).toMatch(new RegExp(`2021-05-01 +2021-05-01 +1 +loaded +1 +${job.id}\n`))
+    expect(windows.output).toMatch(/2021-05-02 +2021-05-02 +1 +missing +0/)
+  })
+
+  test('a file that is downloaded under its own name replaces none', async () => {
+    const { output } = await aduana('jobs', '--limit', '1', '--json')
+    const [{ id }] = JSON.parse(output)
+    expect(await aduana('download', id, 'original')).toMatchObject({ code: 0, output: 'mayo.csv: 99 B\n' })
+    expect(await readdir(folder)).toContain('mayo.csv')
+    const again = await aduana('download', id, 'original')
+    expect(again).toMatchObject({ code: 1, output: expect.stringContaining('mayo.csv is there already') })
+    expect(await aduana('download', id, 'nothing')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('It has: original'),
+    })
+    expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([])
+  })
+
+  test('says until when an import waits that is to start later', async () => {
+    const file = join(folder, 'later.csv')
+    await writeFile(file, 'fecha\n')
+    const asked = ['-d', 'production', '--start-at', '2100-12-01T05:00:00+01:00', '--no-wait', '--json']
+    const { id } = JSON.parse((await aduana('import', file, ...asked)).output).job
+    const { output } = await aduana('jobs', id)
+    expect(output).toContain('Waiting until 2100-12-01 04:00:00 UTC to be processed')
+    expect((await aduana('cancel', id)).code).toBe(0)
+  })
+
+  test('lists an undo as one, and tells what unwinding comes to', async () => {
+    const file = (quantity: number) =>
+      `fecha,maquina,maquinista,turno,lote,cantidad,peso\n2021-06-01,M001,W0001,1,L1,${quantity},1.5\n`
+    const ids: string[] = []
+    for (const quantity of [1, 2, 3]) {
+      const { output } = await piped(Buffer.from(file(quantity)), [
+        'import',
+        '-',
+        '-d',
+        'production',
+        '--json',
+      ])
+      ids.push(JSON.parse(output).job.id)
+    }
+    const { code, output } = await aduana('undo', ids[0] ?? '', '--unwind')
+    expect(code).toBe(0)
+    expect(output).toMatch(/imports taken back +3\n/)
+    expect(output).toMatch(/rows deleted +1\n/)
+    expect(output).toMatch(/rows put back as they were +0\n/)
+    expect((await aduana('jobs', '--type', 'undo')).output).toMatch(/ undo +production +COMPLETED /)
+    const shown = async (...options: string[]) =>
+      (await aduana('jobs', '--type', 'import', ...options)).output
+    expect(await shown()).not.toContain(ids[0])
+    expect(await shown('--undone')).toContain(ids[0])
+  })
+
+  test('saves series and metrics as it prints them, and changed ones as their next version', async () => {
+    const [series, metric] = [join(folder, 'series.json'), join(folder, 'metric.json')]
+    const printed = JSON.parse((await aduana('series', 'production.quantity')).output)
+    await writeFile(series, JSON.stringify(printed))
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is saved: version 1\n')
+    await writeFile(series, JSON.stringify({ ...printed, unit: 'u' }))
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is saved: version 2\n')
+    expect((await aduana('series')).output).toMatch(/production.quantity .* u +2\n/)
+    const definition = JSON.parse((await aduana('metrics', 'production.pieces', '--definition')).output)
+    await writeFile(metric, JSON.stringify(definition))
+    expect((await aduana('metric', 'save', metric)).output).toBe(
+      'production.pieces was so already, version 1\n',
+    )
+    await writeFile(metric, JSON.stringify({ ...definition, unit: 'u' }))
+    const stale = await aduana('metric', 'save', metric, '--if-version', '9')
+    expect(stale).toMatchObject({ code: 1, output: expect.stringContaining('version_changed') })
+    expect((await aduana('metric', 'save', metric, '--if-version', '1')).output).toBe(
+      'production.pieces is version 2 now\n',
+    )
+  })
+
+  test('a login with a piped password works until it is logged out', async () => {
+    const { ADUANA_URL, ADUANA_EMAIL, ADUANA_PASSWORD } = environment
+    const stored = { HOME: folder, ADUANA_URL }
+    const login = ['login', ADUANA_EMAIL ?? '', '--password-stdin']
+    expect(await piped(Buffer.from(`${ADUANA_PASSWORD}\n`), login, stored)).toMatchObject({ code: 0 })
+    const { token } = JSON.parse(await readFile(join(folder, '.config', 'aduana', 'session.json'), 'utf8'))
+    const jobs = (env: Record<string, string | undefined>) => piped(Buffer.alloc(0), ['jobs'], env)
+    expect(await jobs(stored)).toMatchObject({ code: 0 })
+    expect(await piped(Buffer.alloc(0), ['logout'], stored)).toMatchObject({ code: 0 })
+    expect(await jobs(stored)).toMatchObject({ code: 1, output: expect.stringContaining('not logged in') })
+    const ended = await jobs({ ADUANA_URL, ADUANA_TOKEN: token })
+    expect(ended).toMatchObject({ code: 1, output: expect.stringContaining('unauthenticated') })
   })
 
   test('runs the demo to an end at which every figure agrees', async () => {

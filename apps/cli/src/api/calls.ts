@@ -4,6 +4,7 @@ import { LoginResponse } from '@aduana/contracts/identity'
 import { Job, JobAccepted, page } from '@aduana/contracts/jobs'
 import { JobPreview } from '@aduana/contracts/load-preview'
 import { Reject } from '@aduana/contracts/rejects'
+import { LedgerDay } from '@aduana/contracts/window-ledger'
 import { z } from 'zod'
 import { type Api, get, post, put } from './api.ts'
 
@@ -44,6 +45,11 @@ export function login(api: Api, email: string, password: string): Promise<LoginR
   return post(api, '/api/auth/login', LoginResponse, { email, password })
 }
 
+/** End the session of the token. */
+export async function logout(api: Api): Promise<void> {
+  await post(api, '/api/auth/logout', z.undefined())
+}
+
 /** Change the password of the logged-in user. Returns a new login. */
 export function changePassword(api: Api, current: string, next: string): Promise<LoginResponse> {
   return post(api, '/api/auth/password', LoginResponse, { current, new: next })
@@ -60,6 +66,8 @@ export async function listJobs(
   query: {
     status?: string | undefined
     waitingFor?: string | undefined
+    type?: string | undefined
+    includeUndone?: string | undefined
     dataset?: string | undefined
     limit: number
   },
@@ -128,8 +136,22 @@ export function saveDataset(
   definition: unknown,
   seen?: number,
 ): Promise<SavedDataset> {
-  const headers: Record<string, string> = seen === undefined ? {} : { 'if-match': `"${seen}"` }
-  return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition, headers)
+  return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition, ifVersion(seen))
+}
+
+/** The header that lets a change be made only while this is the present version. */
+export function ifVersion(seen: number | undefined): Record<string, string> {
+  return seen === undefined ? {} : { 'if-match': `"${seen}"` }
+}
+
+/** The state of each day of a dataset. `to` is the first day after the range. */
+export async function readWindows(
+  api: Api,
+  dataset: string,
+  query: { from?: string | undefined; to?: string | undefined; scope?: string | undefined },
+): Promise<LedgerDay[]> {
+  const path = `/api/datasets/${encodeURIComponent(dataset)}/windows${search(query)}`
+  return (await get(api, path, z.object({ items: z.array(LedgerDay) }))).items
 }
 
 /** Follow the cursors of a list until there are enough items or no more. */

@@ -1,8 +1,9 @@
 import { page } from '@aduana/contracts/jobs'
-import { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
+import { Metric, MetricItem, MetricValues, SavedMetric, Series } from '@aduana/contracts/metrics/http'
 import { MetricRun, RunAccepted } from '@aduana/contracts/metrics/http-runs'
-import { type Api, get, post } from './api.ts'
-import { collect, search } from './calls.ts'
+import { z } from 'zod'
+import { type Api, get, post, put } from './api.ts'
+import { collect, ifVersion, search } from './calls.ts'
 
 const MetricPage = page(MetricItem)
 const RunPage = page(MetricRun)
@@ -25,6 +26,26 @@ export function listMetrics(api: Api, tab: string | undefined): Promise<MetricIt
 /** A metric with all that is known about it. */
 export function readMetric(api: Api, code: string): Promise<Metric> {
   return get(api, `/api/metrics/${encodeURIComponent(code)}`, Metric)
+}
+
+/** Make a definition the next version of a metric, or its first; with `seen` only if that is its present version. */
+export function saveMetric(
+  api: Api,
+  code: string,
+  definition: unknown,
+  seen?: number,
+): Promise<z.infer<typeof SavedMetric>> {
+  return put(api, `/api/metrics/${encodeURIComponent(code)}`, SavedMetric, definition, ifVersion(seen))
+}
+
+/** The series, by code. */
+export async function listSeries(api: Api): Promise<Series[]> {
+  return (await get(api, '/api/series', z.object({ items: z.array(Series) }))).items
+}
+
+/** Make a definition the next version of a series, or its first; with `seen` only if that is its present version. */
+export function saveSeries(api: Api, code: string, definition: unknown, seen?: number): Promise<Series> {
+  return put(api, `/api/series/${encodeURIComponent(code)}`, Series, definition, ifVersion(seen))
 }
 
 /** Values of a metric in the order of days, at most `limit`; and what they are values of. */

@@ -1,10 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { listDatasets, readDataset, saveDataset } from '../api/calls.ts'
-import { UsageError } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable } from '../show/table.ts'
+import { readDefinition, savedSentence } from './definition-file.ts'
 
 /** `aduana datasets`: what can be imported. */
 export async function datasetsCommand(io: Io, options: { json?: boolean }): Promise<ExitCode> {
@@ -59,25 +58,6 @@ export async function saveDatasetCommand(
 ): Promise<ExitCode> {
   const { code, definition } = await readDefinition(file)
   const saved = await saveDataset(await openApi(io), code, definition, options.ifVersion)
-  const what = saved.changed ? `is version ${saved.version} now` : `was so already, version ${saved.version}`
-  io.out(options.json ? JSON.stringify(saved) : `${code} ${what}`)
+  io.out(options.json ? JSON.stringify(saved) : savedSentence(saved))
   return EXIT.loaded
-}
-
-async function readDefinition(file: string): Promise<{ code: string; definition: unknown }> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`${file} cannot be read: ${error.message}`)
-  })
-  const definition = parseJson(file, text)
-  if (typeof definition !== 'object' || definition === null || !('code' in definition))
-    throw new UsageError(`${file} holds no definition: it has no "code".`)
-  return { code: String(definition.code), definition }
-}
-
-function parseJson(file: string, text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${error instanceof Error ? error.message : String(error)}`)
-  }
 }

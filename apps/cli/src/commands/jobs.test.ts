@@ -16,6 +16,31 @@ test('aduana jobs asks for those that wait, in a state, of a dataset', async () 
   expect((await api.aduana('jobs', '--waiting-for', 'rain')).code).toBe(1)
 })
 
+test('aduana jobs tells an undo from an import, and says what tells most about each', async () => {
+  const startAt = '2100-01-01T05:00:00Z'
+  const warnings = [{ code: 'odd', message: 'It is odd.', column: null, count: 1 }]
+  const items = [
+    job({ type: 'undo', status: 'COMPLETED' }),
+    job({ status: 'FAILED', error: { code: 'no_records', detail: 'None.' } }),
+    job({ status: 'COMPLETED', warnings, dryRun: true }),
+    job({ parameters: { startAt, fileName: 'x' } }),
+    job({ status: 'PROCESSING', stage: 'load', waitingFor: 'window' }),
+    job({ status: 'PROCESSING', stage: 'parse' }),
+  ]
+  api.answer('/api/jobs', { items, next: null })
+  const { out } = await api.aduana('jobs', '--type', 'undo', '--undone')
+  expect(api.asked().at(-1)).toBe('GET /api/jobs?type=undo&includeUndone=true&limit=20')
+  for (const expected of [
+    /undo +production +COMPLETED /,
+    /import +production +FAILED \(no_records\)/,
+    /COMPLETED \(dry run, 1 warning\)/,
+    /QUEUED \(from 2100-01-01 05:00\)/,
+    /PROCESSING \(waits for window\)/,
+    /PROCESSING \(parse\)/,
+  ])
+    expect(out).toMatch(expected)
+})
+
 test('aduana retry has a failed job tried again, and says why one is not', async () => {
   const path = `/api/jobs/${JOB_ID}/retry`
   api.forget()

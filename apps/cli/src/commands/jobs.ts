@@ -4,14 +4,16 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { createDisplay, QUIET } from '../show/display.ts'
-import { formatCount } from '../show/figures.ts'
+import { counted, formatCount } from '../show/figures.ts'
 import { renderTable, shortened } from '../show/table.ts'
 import { reportJob, waitForJob } from './wait.ts'
 
 export interface JobsOptions {
   status?: string
   waitingFor?: string
+  type?: string
   dataset?: string
+  undone?: boolean
   limit: number
   follow?: boolean
   json?: boolean
@@ -19,8 +21,10 @@ export interface JobsOptions {
 
 /** `aduana jobs`: the newest jobs. */
 export async function listJobsCommand(io: Io, options: JobsOptions): Promise<ExitCode> {
-  const { status, waitingFor, dataset, limit } = options
-  const jobs = await listJobs(await openApi(io), { status, waitingFor, dataset, limit })
+  const { status, waitingFor, type, dataset, limit } = options
+  const includeUndone = options.undone ? 'true' : undefined
+  const query = { status, waitingFor, type, dataset, includeUndone, limit }
+  const jobs = await listJobs(await openApi(io), query)
   io.out(options.json ? JSON.stringify(jobs) : jobs.length === 0 ? 'There are no such jobs.' : jobTable(jobs))
   return EXIT.loaded
 }
@@ -50,9 +54,26 @@ export async function retryCommand(io: Io, id: string, options: { json?: boolean
   return EXIT.loaded
 }
 
+/** The status with what tells most about it: what the job waits for or works at, why it failed, what to look at. */
 function statusOf(job: Job): string {
-  const more = job.waitingFor ?? (job.dryRun ? 'dry run' : undefined)
-  return more === undefined ? job.status : `${job.status} (${more})`
+  const { status, waitingFor, stage, error, dryRun, warnings } = job
+  const more = [
+    waitingFor === null ? undefined : `waits for ${waitingFor}`,
+    startOf(job),
+    status === 'PROCESSING' && waitingFor === null ? stage : undefined,
+    error?.code,
+    dryRun ? 'dry run' : undefined,
+    job.batchDeleted ? 'undone' : undefined,
+    warnings.length > 0 ? counted(warnings.length, 'warning') : undefined,
+  ].filter((part) => part !== undefined && part !== null)
+  return more.length === 0 ? status : `${status} (${more.join(', ')})`
+}
+
+/** When a job begins that is to start later. */
+function startOf({ status, parameters: { startAt } }: Job): string | undefined {
+  if (status !== 'QUEUED' || typeof startAt !== 'string' || Date.parse(startAt) <= Date.now())
+    return undefined
+  return `from ${new Date(startAt).toISOString().slice(0, 16).replace('T', ' ')}`
 }
 
 function jobTable(jobs: readonly Job[]): string {
@@ -60,10 +81,10 @@ function jobTable(jobs: readonly Job[]): string {
   return renderTable(
     [
       { title: 'job' },
-      { title: 'created' },
+      { title: 'created (UTC)' },
+      { title: 'type' },
       { title: 'dataset' },
       { title: 'status' },
-      { title: 'stage' },
       { title: '%', right: true },
       { title: 'records', right: true },
       { title: 'loaded', right: true },
@@ -73,9 +94,9 @@ function jobTable(jobs: readonly Job[]): string {
     jobs.map((job) => [
       job.id,
       job.createdAt.slice(0, 19).replace('T', ' '),
-      job.dataset ?? job.type,
+      job.type,
+      job.dataset ?? '',
       statusOf(job),
-      job.stage ?? '',
       String(Math.floor(job.progress)),
       count(job.counts.records),
       count(job.counts.loaded),

@@ -5,18 +5,22 @@ import {
   readMetric,
   readValues,
   recompute,
+  saveMetric,
   type ValueRange,
 } from '../api/metric-calls.ts'
+import { UsageError } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { metricTable, renderMetric, runTable } from '../show/metrics.ts'
+import { readDefinition, savedSentence } from './definition-file.ts'
 
 /** So many days are shown when nothing is said: the last ones that have values. */
 const USUAL_DAYS = 14
 
 export interface MetricsOptions extends ValueRange {
   tab?: string
+  definition?: boolean
   limit: number
   json?: boolean
 }
@@ -46,9 +50,27 @@ export async function listMetricsCommand(io: Io, options: MetricsOptions): Promi
 export async function showMetricCommand(io: Io, code: string, options: MetricsOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const metric = await readMetric(api, code)
+  if (options.definition) {
+    if (!metric.definition)
+      throw new UsageError(`The definition of ${code} names metrics that are for another role.`)
+    io.out(JSON.stringify(metric.definition, null, 2))
+    return EXIT.loaded
+  }
   const { from = usualFrom(metric.freshness.lastDay, options.to), to, company, warehouse } = options
   const values = await readValues(api, code, { from, to, company, warehouse }, options.limit)
   io.out(options.json ? JSON.stringify({ metric, values }) : renderMetric(metric, values))
+  return EXIT.loaded
+}
+
+/** `aduana metric save <file>`: make the definition in a file the next version of its metric. */
+export async function saveMetricCommand(
+  io: Io,
+  file: string,
+  options: { json?: boolean; ifVersion?: number },
+): Promise<ExitCode> {
+  const { code, definition } = await readDefinition(file)
+  const saved = await saveMetric(await openApi(io), code, definition, options.ifVersion)
+  io.out(options.json ? JSON.stringify(saved) : savedSentence(saved))
   return EXIT.loaded
 }
 

@@ -1,7 +1,8 @@
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { datasetsCommand, saveDatasetCommand, showDatasetCommand } from '../commands/datasets.ts'
+import { type WindowsOptions, windowsCommand } from '../commands/windows.ts'
 import type { Io } from '../io.ts'
-import { type ExitWith, json, wholeNumber } from './arguments.ts'
+import { day, type ExitWith, ifVersion, json } from './arguments.ts'
 
 /** The commands about datasets. */
 export function describeDatasets(program: Command, io: Io, exitWith: ExitWith): void {
@@ -17,16 +18,24 @@ export function describeDatasets(program: Command, io: Io, exitWith: ExitWith): 
     )
 
   program
+    .command('windows')
+    .description('which days of a dataset are loaded, and by which job')
+    .argument('<dataset>')
+    .option('--from <day>', 'first day; the two months up to the last day with rows unless said', day)
+    .option('--to <day>', 'the first day after the range', day)
+    .option('--scope <scope>', 'only this part of the dataset, such as a company')
+    .addOption(json())
+    .action(async (dataset: string, options: WindowsOptions) =>
+      exitWith(await windowsCommand(io, dataset, options)),
+    )
+
+  program
     .command('dataset')
     .description('change datasets')
     .command('save')
     .description('make the definition in a file the next version of its dataset')
     .argument('<file>', 'JSON, as `aduana datasets <code> --json` prints it')
-    .addOption(
-      new Option('--if-version <n>', 'only if that is still its present version').argParser(
-        wholeNumber(1, 999_999_999),
-      ),
-    )
+    .addOption(ifVersion())
     .addOption(json())
     .action(async (file: string, options: { json?: boolean; ifVersion?: number }) =>
       exitWith(await saveDatasetCommand(io, file, options)),

@@ -1,7 +1,9 @@
 import { LoadMode } from '@aduana/contracts/dataset-definition'
-import { JobStatus, WaitingFor } from '@aduana/contracts/job-states'
+import { JobStatus, JobType, WaitingFor } from '@aduana/contracts/job-states'
+import { ImportForm } from '@aduana/contracts/jobs'
 import { type Command, Option } from 'commander'
 import { type ApproveOptions, approveCommand } from '../commands/approve.ts'
+import { artifactsCommand, downloadCommand } from '../commands/artifacts.ts'
 import { type ImportOptions, importCommand } from '../commands/import.ts'
 import {
   cancelCommand,
@@ -15,14 +17,14 @@ import { rejectsCommand } from '../commands/rejects.ts'
 import { type UndoOptions, undoCommand } from '../commands/undo.ts'
 import { exitCodeHelp } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
-import { day, type ExitWith, jobStatus, json, uuid, wholeNumber } from './arguments.ts'
+import { day, delimiter, type ExitWith, jobStatus, json, moment, uuid, wholeNumber } from './arguments.ts'
 
 /** The commands about imports: bring a file, follow its job, decide about it. */
 export function describeImports(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('import')
     .description('import a file and wait until it has been loaded')
-    .argument('<file>')
+    .argument('<file>', 'CSV or other delimited text, also packed by gzip; - reads standard input')
     .requiredOption('-d, --dataset <dataset>', 'what the records are; see: aduana datasets')
     .option('--from <day>', 'first day of the window that the file replaces', day)
     .option('--to <day>', 'the first day after the window', day)
@@ -38,6 +40,22 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     )
     .addOption(
       new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
+    )
+    .addOption(
+      new Option('--encoding <encoding>', 'of the text, where it is not recognised rightly').choices(
+        ImportForm.shape.encoding.unwrap().options,
+      ),
+    )
+    .option(
+      '--delimiter <character>',
+      'between the cells, where it is not recognised rightly; or: tab',
+      delimiter,
+    )
+    .option('--file-name <name>', 'what the file is called, for standard input above all')
+    .option(
+      '--start-at <time>',
+      'do not start before: 2026-12-01T05:00 (of this machine) or 2026-12-01T05:00:00Z',
+      moment,
     )
     .option('--priority <number>', 'from -100 to 100; higher goes first', wholeNumber(-100, 100))
     .addOption(
@@ -57,8 +75,15 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .argument('[id]', undefined, uuid)
     .option('-f, --follow', 'with an id: show its progress until it has ended')
     .addOption(new Option('--status <status>').choices(JobStatus.options).argParser(jobStatus))
-    .addOption(new Option('--waiting-for <what>', 'only those that wait for it').choices(WaitingFor.options))
+    .addOption(new Option('--type <type>', 'such as import or undo').choices(JobType.options))
+    .addOption(
+      new Option(
+        '--waiting-for <what>',
+        'only those that wait for days that another job holds, for an approval, or for another job',
+      ).choices(WaitingFor.options),
+    )
     .option('-d, --dataset <dataset>')
+    .option('--undone', 'also imports that have been taken back')
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
     .addOption(json())
     .action(async (id: string | undefined, options: JobsOptions) =>
@@ -105,6 +130,25 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .option('--basis <sha256>', 'only the preview with this basis, as preview --json shows it')
     .addOption(json())
     .action(async (id: string, options: ApproveOptions) => exitWith(await approveCommand(io, id, options)))
+
+  program
+    .command('artifacts')
+    .description('the files of a job: what was sent, its rejects, its duplicates, its preview')
+    .argument('<job>', undefined, uuid)
+    .addOption(json())
+    .action(async (id: string, options: { json?: boolean }) =>
+      exitWith(await artifactsCommand(io, id, options)),
+    )
+
+  program
+    .command('download')
+    .description('download a file of a job')
+    .argument('<job>', undefined, uuid)
+    .argument('<name>', 'as artifacts lists it')
+    .option('-o, --out <file>', 'where to; - for standard output; a new file in this folder unless said')
+    .action(async (id: string, name: string, options: { out?: string }) =>
+      exitWith(await downloadCommand(io, id, name, options)),
+    )
 
   program
     .command('rejects')

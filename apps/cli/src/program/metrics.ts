@@ -7,10 +7,12 @@ import {
   type RecomputeOptions,
   type RunsOptions,
   recomputeCommand,
+  saveMetricCommand,
   showMetricCommand,
 } from '../commands/metrics.ts'
+import { listSeriesCommand, saveSeriesCommand, showSeriesCommand } from '../commands/series.ts'
 import type { Io } from '../io.ts'
-import { day, type ExitWith, json, runStatus, wholeNumber } from './arguments.ts'
+import { day, type ExitWith, ifVersion, json, runStatus, wholeNumber } from './arguments.ts'
 
 /** The commands about metrics. */
 export function describeMetrics(program: Command, io: Io, exitWith: ExitWith): void {
@@ -24,11 +26,42 @@ export function describeMetrics(program: Command, io: Io, exitWith: ExitWith): v
     .option('--company <company>')
     .option('--warehouse <warehouse>')
     .option('--limit <number>', 'with a code: how many values', wholeNumber(1, 1_000_000), 500)
+    .option('--definition', 'with a code: print only its definition, as metric save takes it')
     .addOption(json())
     .action(async (code: string | undefined, options: MetricsOptions) =>
       exitWith(
         await (code === undefined ? listMetricsCommand(io, options) : showMetricCommand(io, code, options)),
       ),
+    )
+
+  program
+    .command('metric')
+    .description('change metrics')
+    .command('save')
+    .description('make the definition in a file the next version of its metric')
+    .argument('<file>', 'JSON, as metrics <code> --definition prints it')
+    .addOption(ifVersion())
+    .addOption(json())
+    .action(async (file: string, options: { json?: boolean; ifVersion?: number }) =>
+      exitWith(await saveMetricCommand(io, file, options)),
+    )
+
+  const series = program
+    .command('series')
+    .description('what metrics are made of, or the definition of one series as JSON')
+    .argument('[code]')
+    .addOption(json())
+    .action(async (code: string | undefined, options: { json?: boolean }) =>
+      exitWith(await (code === undefined ? listSeriesCommand(io, options) : showSeriesCommand(io, code))),
+    )
+  series
+    .command('save')
+    .description('make the definition in a file the next version of its series')
+    .argument('<file>', 'JSON, as series <code> prints it')
+    .addOption(ifVersion())
+    .addOption(json())
+    .action(async (file: string, options: { json?: boolean; ifVersion?: number }) =>
+      exitWith(await saveSeriesCommand(io, file, options)),
     )
 
   program
