@@ -7,6 +7,17 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+const FILE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'you may not read it',
+  EISDIR: 'it is a folder',
+}
+
+/** A file cannot be read; `error` says why. */
+export function unreadable(path: string, error: NodeJS.ErrnoException): UsageError {
+  return new UsageError(`${path} cannot be read: ${FILE_ERRORS[error.code ?? ''] ?? error.message}`)
+}
+
 /** The API refused with a problem document. */
 export class ApiProblem extends Error {
   readonly problem: Problem

@@ -266,7 +266,7 @@ describe('aduana import', () => {
   test('says that a file does not exist before it asks anybody', async () => {
     const result = await aduana(['import', join(folder, 'nothing.csv'), '-d', 'production'])
     expect(result.code).toBe(1)
-    expect(result.err).toContain('nothing.csv cannot be read')
+    expect(result.err).toContain('nothing.csv cannot be read: there is no such file')
   })
 })
 

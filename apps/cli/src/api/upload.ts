@@ -6,7 +6,7 @@ import https from 'node:https'
 import { pipeline, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { ImportAccepted } from '@aduana/contracts/jobs'
-import { UsageError } from '../errors.ts'
+import { UsageError, unreadable } from '../errors.ts'
 import { type Api, authorization, connectionProblem, parseAnswer } from './api.ts'
 
 const CHUNK_BYTES = 256 * 1024
@@ -108,10 +108,11 @@ async function readAnswer(response: http.IncomingMessage): Promise<Answer> {
 }
 
 async function sizeOf(path: string): Promise<number> {
-  const found = await stat(path).catch((error: Error) => {
-    throw new UsageError(`${path} cannot be read: ${error.message}`)
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(path, error)
   })
-  if (!found.isFile()) throw new UsageError(`${path} is not a file.`)
+  if (!found.isFile())
+    throw new UsageError(`${path} is not a file. What a program writes is imported from its pipe, as "-".`)
   return found.size
 }
 

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { UsageError } from '../errors.ts'
+import { UsageError, unreadable } from '../errors.ts'
 
 /** Read a definition from a JSON file: an object with its code. @throws UsageError */
 export async function readDefinition(
   file: string,
 ): Promise<{ code: string; definition: Record<string, unknown> }> {
-  const text = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new UsageError(`${file} cannot be read: ${error.message}`)
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(file, error)
   })
   const definition = parseJson(file, text)
   if (typeof definition !== 'object' || definition === null || !('code' in definition))

@@ -95,7 +95,7 @@ function figureLines(job: Job, report: JobReport | undefined): string {
     ...line('read as', recognisedLine(job)),
     ...line('cleaned', cleanedLine(job)),
     ...known.map(([name, value]): [string, string] => [name, value.padStart(width)]),
-    ...timeOf(report),
+    ...(records === null ? [] : timeOf(report)),
   ]
   const widest = Math.max(12, ...lines.map(([name]) => name.length))
   return lines.map(([name, value]) => `  ${name.padEnd(widest)} ${value}`).join('\n')
