@@ -18,6 +18,12 @@ export function unreadable(path: string, error: NodeJS.ErrnoException): UsageErr
   return new UsageError(`${path} cannot be read: ${FILE_ERRORS[error.code ?? ''] ?? error.message}`)
 }
 
+/** A file cannot be written; `error` says why. */
+export function unwritable(path: string, error: NodeJS.ErrnoException): UsageError {
+  const why = error.code === 'ENOENT' ? 'there is no such folder' : error.message
+  return new UsageError(`${path} cannot be written: ${error.code === 'EACCES' ? 'you may not' : why}`)
+}
+
 /** The API refused with a problem document. */
 export class ApiProblem extends Error {
   readonly problem: Problem

@@ -161,6 +161,27 @@ describe('aduana import', () => {
     expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('reads what is piped in') })
   })
 
+  test('that is broken off while it reads standard input imports nothing, and leaves nothing', async () => {
+    let asked = 0
+    handle = () => {
+      asked += 1
+    }
+    const controller = new AbortController()
+    // Never ends.
+    const input = () =>
+      new Readable({
+        read() {
+          this.push('x')
+          controller.abort(new Interrupted('SIGINT'))
+        },
+      })
+    const left = await leftBy(async () => {
+      const result = await aduana(['import', '-', '-d', 'production'], { input, signal: controller.signal })
+      expect(result.code).toBe(130)
+    })
+    expect([left, asked]).toEqual([[], 0])
+  })
+
   test('exits with 3 when the job fails, and says why', async () => {
     handle = importing(
       job({ status: 'FAILED', error: { code: 'no_records', detail: 'There are no records.' } }),

@@ -5,7 +5,7 @@ import type { LoginResponse } from '@aduana/contracts/identity'
 import { z } from 'zod'
 import type { Api } from './api/api.ts'
 import { login } from './api/calls.ts'
-import { UsageError } from './errors.ts'
+import { UsageError, unreadable } from './errors.ts'
 import type { Io } from './io.ts'
 
 const DEFAULT_URL = 'http://127.0.0.1:3000'
@@ -83,7 +83,7 @@ export async function forgetSession(io: Io): Promise<void> {
 async function readSession(path: string): Promise<Session | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new UsageError(`${path} cannot be read: ${error.message}`)
+    throw unreadable(path, error)
   })
   if (text === undefined) return undefined
   try {

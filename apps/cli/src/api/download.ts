@@ -13,7 +13,7 @@ export interface Download {
   fileName: string
   /**
    * Write it to a stream, and end that unless `keepOpen`. @throws ConnectionError when it breaks off, or what arrived
-   * differs from what is stored
+   * differs from what is stored; and what the stream throws
    */
   receive(sink: Writable, options?: { keepOpen?: boolean }): Promise<void>
   /** Receive nothing of it. */
@@ -46,8 +46,9 @@ export async function openDownload(api: Api, jobId: string, artifact: Artifact):
 }
 
 /** An error of the file that is written, not of the connection. */
-function isOfFile(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && ['open', 'write'].includes(String(error.syscall))
+export function isOfFile(error: unknown): error is NodeJS.ErrnoException {
+  const calls = ['open', 'write', 'link', 'rename']
+  return error instanceof Error && 'syscall' in error && calls.includes(String(error.syscall))
 }
 
 /** Passes a file on, and fails at its end when it is not the one that is stored. */
@@ -66,7 +67,7 @@ function checked({ name, sha256 }: Artifact): Transform {
 }
 
 /** The name of a Content-Disposition (RFC 6266), as a name in one folder; undefined without one. */
-function offeredName(disposition: string | null): string | undefined {
+export function offeredName(disposition: string | null): string | undefined {
   const encoded = /filename\*=UTF-8''([^;]+)/i.exec(disposition ?? '')?.[1]
   if (encoded === undefined) return undefined
   const name = decodeURIComponent(encoded).replace(/[/\\\p{Cc}\p{Cf}]/gu, '_')

@@ -2,8 +2,8 @@ import { createWriteStream } from 'node:fs'
 import { link, realpath, rename, rm, stat } from 'node:fs/promises'
 import type { Artifact } from '@aduana/contracts/jobs'
 import { readJob } from '../api/calls.ts'
-import { type Download, openDownload } from '../api/download.ts'
-import { UsageError } from '../errors.ts'
+import { type Download, isOfFile, openDownload } from '../api/download.ts'
+import { UsageError, unwritable } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
@@ -36,7 +36,10 @@ export async function downloadCommand(
     await download.receive(io.output(), { keepOpen: true })
     return EXIT.loaded
   }
-  const path = await save(download, options.out)
+  const path = await save(download, options.out).catch((error: unknown) => {
+    if (!isOfFile(error)) throw error
+    throw unwritable(options.out ?? download.fileName, error)
+  })
   io.out(`${path}: ${formatBytes(artifact.bytes)}`)
   return EXIT.loaded
 }
