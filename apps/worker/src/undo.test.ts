@@ -155,6 +155,22 @@ describe('later imports', () => {
     expect(await state()).toBe(before)
   })
 
+  test('that are taken back with it open no rejects which it closes again', async () => {
+    const bad = (content: string) => content.replace(/,1,L0,/, ',9,L0,')
+    const first = await bring(bad(production(['2024-05-21'], 9, 1)))
+    const second = await bring(bad(production(['2024-05-21'], 9, 2)))
+    const job = await undone(system, first.id, { unwind: true })
+    expect(UndoResult.parse(job.result)).toMatchObject({
+      imports: [second.id, first.id],
+      reversed: { deleted: 8, restored: 0, rejectsReopened: 0, rejectsSuperseded: 1 },
+    })
+    const states = `select state from quarantined_records where job_id = any ($1)`
+    expect(await query(states, [[first.id, second.id]])).toEqual([
+      { state: 'superseded' },
+      { state: 'superseded' },
+    ])
+  })
+
   test('that come in while an undo waits for the window make it fail, and change nothing', async () => {
     const first = await bring(production(['2024-06-01'], 3, 1))
     const second = await system.accept(production(['2024-06-01'], 3, 2), {
