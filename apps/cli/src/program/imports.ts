@@ -79,7 +79,7 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .addOption(
       new Option(
         '--waiting-for <what>',
-        'only those that wait for days that another job holds, for an approval, or for another job',
+        'window: for days that another job holds; approval: for a person; dependency: for another job (none does yet)',
       ).choices(WaitingFor.options),
     )
     .option('-d, --dataset <dataset>')

@@ -107,6 +107,17 @@ describe('the summary of an import', () => {
     expect(text).toContain('  2 rejects: required in turno\n  1 reject: too_many_columns\n')
   })
 
+  test('counts all rejects of a reason, also those beyond the ones that are kept', () => {
+    const rejectReasons = [{ column: 'turno', code: 'required', count: 2500 }]
+    const kept = [{ column: 'turno', code: 'required', rejects: 1000, example: 'must have a value' }]
+    const text = renderSummary(
+      ended({ result: { ...RESULT, rejectReasons }, counts: { quarantined: 2500 } }),
+      { report: { seconds: 1, rowsPerSecond: 1, rejects: kept } },
+      'aduana',
+    )
+    expect(text).toContain('  2,500 rejects: required in turno\n    for example: must have a value\n')
+  })
+
   test('of an upsert tells new rows from changed ones', () => {
     const text = renderSummary(ended({ counts: { loaded: 3, inserted: 1, updated: 2 } }), {}, 'aduana')
     expect(text).toContain('  loaded          3\n  of them new     1\n  of them changed 2\n')

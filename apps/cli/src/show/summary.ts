@@ -119,9 +119,9 @@ function warningLines({ warnings }: Job): string {
 
 const Counted = z.array(z.object({ column: z.string().nullable(), code: z.string(), count: z.int() }))
 
-/** Why records were rejected, the most frequent reasons first. A dry run keeps no rejects that could be an example. */
-function reasonLines({ result }: Job, stored: readonly ReasonGroup[]): string {
-  const reasons = stored.length > 0 ? stored : countedReasons(result?.rejectReasons)
+/** Why records were rejected, the most frequent reasons first, each with an example where one is kept. */
+function reasonLines(job: Job, kept: readonly ReasonGroup[]): string {
+  const reasons = reasonsOf(job, kept)
   const lines = reasons.slice(0, TOP_REASONS).flatMap(({ rejects, code, column, example }) => {
     const what = `${counted(rejects, 'reject')}: ${code}${column === null ? '' : ` in ${printable(column)}`}`
     return example === '' ? [what] : [what, `  for example: ${shortened(printable(example), EXAMPLE_LENGTH)}`]
@@ -130,10 +130,15 @@ function reasonLines({ result }: Job, stored: readonly ReasonGroup[]): string {
   return indented([...lines, ...(left > 0 ? [`… and ${counted(left, 'more reason')}`] : [])].join('\n'))
 }
 
-function countedReasons(rejectReasons: unknown): ReasonGroup[] {
-  const found = Counted.safeParse(rejectReasons).data ?? []
-  return found
-    .map(({ count, ...reason }) => ({ ...reason, rejects: count, example: '' }))
+/** The result counts all rejects; an example is only known of those that are kept. */
+function reasonsOf({ result }: Job, kept: readonly ReasonGroup[]): readonly ReasonGroup[] {
+  const counts = Counted.safeParse(result?.rejectReasons).data ?? []
+  if (counts.length === 0) return kept
+  return counts
+    .map(({ column, code, count }) => {
+      const like = kept.find((group) => group.column === column && group.code === code)
+      return { column, code, rejects: count, example: like?.example ?? '' }
+    })
     .sort((a, b) => b.rejects - a.rejects)
 }
 
