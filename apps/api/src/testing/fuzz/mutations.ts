@@ -24,6 +24,8 @@ function changed(value: unknown, path: Path, how: string, hostile: unknown): unk
   const [name, ...rest] = path
   if (name === undefined) return how === 'replace' ? hostile : value
   if (Array.isArray(value) && typeof name === 'number') {
+    // An earlier change has taken the items away.
+    if (value.length === 0) return value
     const inner: unknown = value[name]
     if (rest.length > 0)
       return value.with(Math.min(name, value.length - 1), changed(inner, rest, how, hostile))
