@@ -8,6 +8,10 @@ export const Identifier = z
 /** Patterns run on RE2: linear time, no look-around. Their length is bounded because counted repeats cost memory. */
 const Pattern = z.string().min(1).max(500)
 
+/**
+ * `D` and `M` take one digit or two, `DD` and `MM` exactly two. `YY` needs `twoDigitYearPivot`. In `MM/DD/YYYY` and its
+ * like the month stands first.
+ */
 export const DATE_FORMATS = [
   'YYYY-MM-DD',
   'DD/MM/YYYY',
@@ -15,7 +19,26 @@ export const DATE_FORMATS = [
   'YYYY/MM/DD',
   'DD.MM.YYYY',
   'YYYYMMDD',
+  'D/M/YYYY',
+  'D-M-YYYY',
+  'D.M.YYYY',
+  'MM/DD/YYYY',
+  'MM-DD-YYYY',
+  'M/D/YYYY',
+  'M-D-YYYY',
+  'DD/MM/YY',
+  'DD-MM-YY',
+  'DD.MM.YY',
+  'D/M/YY',
+  'D-M-YY',
+  'D.M.YY',
+  'MM/DD/YY',
+  'M/D/YY',
 ] as const
+/**
+ * `H` takes one digit or two. `ISO8601` is `YYYY-MM-DDTHH:MM` with a `T` or a blank, and optional seconds, fractions of
+ * them down to microseconds, and an offset.
+ */
 export const TIMESTAMP_FORMATS = [
   'YYYY-MM-DD HH:MM:SS',
   'YYYY-MM-DD HH:MM',
@@ -24,6 +47,20 @@ export const TIMESTAMP_FORMATS = [
   'YYYY/MM/DD HH:MM:SS',
   'DD/MM/YYYY HH:MM',
   'DD/MM/YYYY HH:MM:SS',
+  'D/M/YYYY H:MM',
+  'D/M/YYYY H:MM:SS',
+  'D-M-YYYY H:MM',
+  'D-M-YYYY H:MM:SS',
+  'D.M.YYYY H:MM',
+  'D.M.YYYY H:MM:SS',
+  'MM/DD/YYYY HH:MM',
+  'MM/DD/YYYY HH:MM:SS',
+  'M/D/YYYY H:MM',
+  'M/D/YYYY H:MM:SS',
+  'DD/MM/YY HH:MM',
+  'DD/MM/YY HH:MM:SS',
+  'D/M/YY H:MM',
+  'D/M/YY H:MM:SS',
   'ISO8601',
 ] as const
 
@@ -67,11 +104,36 @@ export const TextColumn = z.strictObject({
 })
 export type TextColumn = z.infer<typeof TextColumn>
 
+/** A character that parts the digits before the decimal mark into groups of three. A blank may be one that does not break. */
+export const ThousandsMark = z.enum(['point', 'comma', 'blank', 'apostrophe'])
+export type ThousandsMark = z.infer<typeof ThousandsMark>
+
+/** How decimals are marked. `either`: each file by one of the two, which its cells decide. */
+export const DecimalMark = z.enum(['point', 'comma', 'either'])
+export type DecimalMark = z.infer<typeof DecimalMark>
+
+/** The marks that numbers may have between thousands; without it, none. */
+const thousandsMarks = z.array(ThousandsMark).min(1).optional()
+
+/** How days and months of two digits are told apart, and two-digit years are completed. */
+const momentReading = {
+  /**
+   * `declared`: the formats say which of day and month stands first, and nothing is to be noticed about it. Else a file
+   * of which only the format says so is told as a warning, unless the column has a single format.
+   */
+  dayMonthOrder: z.enum(['checked', 'declared']).optional(),
+  /** Two-digit years below it are 20YY, the others 19YY. */
+  twoDigitYearPivot: z.int().min(0).max(100).optional(),
+}
+
 export const IntegerColumn = z.strictObject({
   ...columnBase,
   type: z.literal('integer'),
   /** Size in bits of the column of the table; values that do not fit are rejects. */
   bits: z.union([z.literal(16), z.literal(32), z.literal(64)]).default(32),
+  thousandsMarks,
+  /** A whole number may be written with zeros behind this decimal mark: `120.0`. Without it, only as digits. */
+  zeroFraction: DecimalMark.optional(),
   min: z.int().optional(),
   max: z.int().optional(),
 })
@@ -82,7 +144,8 @@ export const DecimalColumn = z.strictObject({
   type: z.literal('decimal'),
   precision: z.int().min(1).max(38),
   scale: z.int().min(0).max(37),
-  decimalMark: z.enum(['point', 'comma', 'either']).default('point'),
+  decimalMark: DecimalMark.default('point'),
+  thousandsMarks,
   min: z.number().optional(),
   max: z.number().optional(),
 })
@@ -92,6 +155,9 @@ export const DateColumn = z.strictObject({
   ...columnBase,
   type: z.literal('date'),
   formats: z.array(z.enum(DATE_FORMATS)).min(1).default(['YYYY-MM-DD']),
+  /** A time of midnight may follow: `2026-01-31 00:00:00`. */
+  midnight: z.boolean().optional(),
+  ...momentReading,
   min: z.iso.date().default('1900-01-01'),
   max: z.iso.date().default('2100-12-31'),
 })
@@ -101,6 +167,7 @@ export const TimestampColumn = z.strictObject({
   ...columnBase,
   type: z.literal('timestamp'),
   formats: z.array(z.enum(TIMESTAMP_FORMATS)).min(1).default(['YYYY-MM-DD HH:MM:SS']),
+  ...momentReading,
   /** The zone of values that carry no offset of their own. */
   timeZone: z.string().default('America/Bogota'),
   min: z.iso.date().default('1900-01-01'),

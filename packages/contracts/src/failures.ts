@@ -13,6 +13,8 @@ export const FAILURES = {
   file_too_wide: 'The file has too many columns',
   table_differs: 'The definition of the dataset does not fit its table',
   too_many_rejects: 'More records were rejected than the dataset allows; nothing was loaded',
+  file_contradicts_itself:
+    'The cells of a column show that it is not written as the rest of it, or its dataset, says',
   window_too_wide: 'The days in the file span more than one import may replace',
   key_in_other_scope: 'Rows of the file belong to a company or warehouse that you may not touch',
   undo_overlap: 'Later imports depend on the one to undo',

@@ -5,6 +5,8 @@ import { z } from 'zod'
  * The message of a warning itself says what was found, how it was understood, and what to do if that is wrong.
  */
 export const IMPORT_WARNINGS = {
+  ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
+  ambiguous_day_month: 'The file does not say whether the day or the month stands first',
   lines_before_header: 'Lines before the header were skipped',
 } as const satisfies Record<string, string>
 

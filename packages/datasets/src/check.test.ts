@@ -1,7 +1,7 @@
 import { DATE_FORMATS, TIMESTAMP_FORMATS } from '@aduana/contracts/dataset-definition'
 import { expect, test } from 'vitest'
 import { checkDefinition, patternProbes } from './check.ts'
-import { formatShape } from './rules/formats.ts'
+import { dayMonthOrder, formatShape, withoutPadding } from './rules/formats.ts'
 import { parseDefinition, SHIPPED } from './shipped.ts'
 import { definitionWith } from './testing/definitions.ts'
 import { openTestDuck } from './testing/validate.ts'
@@ -59,13 +59,54 @@ test('a definition that contradicts itself is told every contradiction', () => {
   expect(() => parseDefinition(definition)).toThrow('contradicts itself')
 })
 
-test('no text can be read in two ways: formats of one type differ in their shape', () => {
+test('no text can be read in two ways, except for the order of day and month', () => {
   const sample = (format: string) => format.replace(/[YMDHS]/g, '1')
   for (const formats of [DATE_FORMATS, TIMESTAMP_FORMATS.filter((format) => format !== 'ISO8601')])
     for (const format of formats)
-      expect(formats.filter((other) => new RegExp(`^${formatShape(other)}$`).test(sample(format)))).toEqual([
-        format,
-      ])
+      for (const other of formats.filter((its) => new RegExp(`^${formatShape(its)}$`).test(sample(format))))
+        if (dayMonthOrder(other) === dayMonthOrder(format))
+          expect(withoutPadding(other)).toBe(withoutPadding(format))
+        else
+          expect([dayMonthOrder(format), dayMonthOrder(other)].sort()).toEqual(['day_first', 'month_first'])
+})
+
+test('marks and formats that exclude each other are refused', () => {
+  const definition = definitionWith([
+    {
+      name: 'a',
+      type: 'decimal',
+      precision: 9,
+      scale: 2,
+      decimalMark: 'comma',
+      thousandsMarks: ['blank', 'comma'],
+    },
+    { name: 'b', type: 'integer', zeroFraction: 'point', thousandsMarks: ['point'] },
+    { name: 'c', type: 'date', formats: ['DD/MM/YY'] },
+    { name: 'd', type: 'timestamp', formats: ['ISO8601'], twoDigitYearPivot: 50 },
+    { name: 'e', type: 'date', formats: ['D/M/YYYY', 'M/D/YYYY'], dayMonthOrder: 'declared' },
+    {
+      name: 'f',
+      type: 'decimal',
+      precision: 9,
+      scale: 2,
+      decimalMark: 'either',
+      thousandsMarks: ['point', 'comma'],
+    },
+    {
+      name: 'g',
+      type: 'date',
+      formats: ['D/M/YY', 'D/M/YYYY'],
+      twoDigitYearPivot: 50,
+      dayMonthOrder: 'declared',
+    },
+  ])
+  expect(checkDefinition(definition)).toEqual([
+    'column "a" has the comma before decimals and between thousands',
+    'column "b" has the point before decimals and between thousands',
+    'column "c" has a format with years of two digits, but no twoDigitYearPivot, from which on they are 19YY',
+    'column "d" has a twoDigitYearPivot, but no format with years of two digits',
+    'column "e" declares the order of day and month, but has formats of both orders',
+  ])
 })
 
 test('patterns that RE2 does not know are found by their probes', async () => {

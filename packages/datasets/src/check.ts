@@ -1,10 +1,18 @@
-import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type {
+  Column,
+  DatasetDefinition,
+  DateColumn,
+  DecimalMark,
+  ThousandsMark,
+  TimestampColumn,
+} from '@aduana/contracts/dataset-definition'
 import { normaliseName } from '@aduana/engine/dialect'
 import { fileColumns } from './header.ts'
 import { digitsOf, lit } from './literals.ts'
 import { at, type PlacedProblem } from './placed-problems.ts'
 import { roleProblems, targetProblems } from './roles.ts'
 import { crossCheck } from './rules/conditions.ts'
+import { dayMonthOrder, hasShortYear } from './rules/formats.ts'
 import { cellsOf } from './rules/record.ts'
 
 /**
@@ -57,6 +65,7 @@ function columnProblems(column: Column): string[] {
           [column.min, column.max].some((bound) => bound !== undefined && !fitsBits(bound, column.bits)),
           `has a bound that does not fit into ${column.bits} bits`,
         ),
+        ...markProblems(column.thousandsMarks, column.zeroFraction),
       ]
     case 'decimal':
       return [
@@ -69,11 +78,13 @@ function columnProblems(column: Column): string[] {
           [column.min, column.max].some((bound) => bound !== undefined && !fitsDecimal(bound, column)),
           `has a bound that decimal(${column.precision},${column.scale}) cannot hold`,
         ),
+        ...markProblems(column.thousandsMarks, column.decimalMark),
       ]
     case 'date':
     case 'timestamp':
       return [
         ...tell(column.min > column.max, 'has a min after its max'),
+        ...formatProblems(column),
         ...tell(
           column.type === 'timestamp' && !isTimeZone(column.timeZone),
           'has a time zone that does not exist',
@@ -85,6 +96,39 @@ function columnProblems(column: Column): string[] {
         'has a word that means both yes and no',
       )
   }
+}
+
+function markProblems(
+  thousandsMarks: readonly ThousandsMark[] | undefined,
+  decimalMark: DecimalMark | undefined,
+): string[] {
+  return tell(
+    (thousandsMarks ?? []).some((mark) => mark === decimalMark),
+    `has the ${decimalMark} before decimals and between thousands`,
+  )
+}
+
+function formatProblems({
+  formats,
+  twoDigitYearPivot,
+  dayMonthOrder: pinned,
+}: DateColumn | TimestampColumn): string[] {
+  const short = formats.some(hasShortYear)
+  const orders = new Set(formats.flatMap((format) => dayMonthOrder(format) ?? []))
+  return [
+    ...tell(
+      short && twoDigitYearPivot === undefined,
+      'has a format with years of two digits, but no twoDigitYearPivot, from which on they are 19YY',
+    ),
+    ...tell(
+      !short && twoDigitYearPivot !== undefined,
+      'has a twoDigitYearPivot, but no format with years of two digits',
+    ),
+    ...tell(
+      pinned === 'declared' && orders.size > 1,
+      'declares the order of day and month, but has formats of both orders',
+    ),
+  ]
 }
 
 /** The days that every step can write, count and compare. */

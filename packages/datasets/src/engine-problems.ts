@@ -8,6 +8,7 @@ import { EngineError } from '@aduana/engine/errors'
 import type { CatalogueTable } from './catalogue.ts'
 import { definitionProblems, patternProbes } from './check.ts'
 import { sumsOfClean } from './comparison.ts'
+import { evidenceStatements } from './decisions/column-decisions.ts'
 import { fileColumns } from './header.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import { compileLoadFile } from './load-file.ts'
@@ -107,6 +108,14 @@ async function dryStatements(
       sql: `copy (select ${[...places, ...cells].join(', ')} where false) to ${lit(parsed)} (format parquet)`,
       as: 'none',
     },
+    ...evidenceStatements(definition, { parsed, columns, embedded: false }).map(
+      ({ name, sql, as, onlyIf }): NamedStatement => ({
+        name,
+        sql,
+        as,
+        ...(onlyIf === undefined ? {} : { onlyIf }),
+      }),
+    ),
     ...validation.statements.map(({ name, sql, as }): NamedStatement => ({ name, sql, as })),
     ...compileLoadFile(definition, load).statements,
     { ...sumsOfClean(definition, clean), name: 'sums-of-clean' },

@@ -1,5 +1,5 @@
 import type { Column } from '@aduana/contracts/dataset-definition'
-import { valueType } from './rules/values.ts'
+import { valueType } from './rules/value-type.ts'
 
 /** Additional digits of a sum of 10,000,000,000 numbers. */
 const MORE_DIGITS = 10

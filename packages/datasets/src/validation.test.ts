@@ -73,6 +73,7 @@ describe('validating production', () => {
     const result = await validate(production, [])
     expect(result).toEqual({
       totals: { records: 0, good: 0, rejected: 0, duplicates: 0 },
+      decisions: [],
       days: [],
       scopes: [],
       clean: [],

@@ -3,6 +3,8 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import { byteLimits } from './byte-limits.ts'
 import type { CatalogueTable } from './catalogue.ts'
+import { decidedDefinition, decidedSentences } from './decisions/column-decisions.ts'
+import type { Decided } from './decisions/decided.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, memberCodes } from './members.ts'
 import { rowSizeOf } from './row-size.ts'
@@ -28,6 +30,8 @@ export interface ValidationInput {
   window?: DayRange
   /** Companies and warehouses that the import may touch; an absent list allows all. */
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
+  /** What the cells of the file decided about its columns: the answers to `evidenceStatements`. */
+  decisions?: readonly Decided[]
   /** Known codes of every column with `onMissing: 'quarantine'`. */
   members?: readonly MemberFile[]
   /** The definition's table and those of its dimensions: what they have no room for is a reject. */
@@ -59,10 +63,13 @@ const ANY_LOST = 'select exists (select 1 from losers)'
  * the records that failed, and the good rows are written anew only when there are duplicates among them: planning those
  * queries alone would take a third of the time that a small file without faults needs.
  */
-export function compileValidation(definition: DatasetDefinition, input: ValidationInput): CompiledValidation {
+export function compileValidation(declared: DatasetDefinition, input: ValidationInput): CompiledValidation {
+  const { decisions = [] } = input
+  const definition = decidedDefinition(declared, decisions)
   const rules: ImportRules = {
     brought: input.columns,
     embedded: input.embedded,
+    decided: decidedSentences(decisions),
     ...(input.window ? { window: input.window } : {}),
     ...(input.scope ? { scope: input.scope } : {}),
     members: membersByColumn(definition, input.members ?? []),

@@ -1,3 +1,4 @@
+import { ColumnDecision } from '@aduana/contracts/column-decisions'
 import { Day } from '@aduana/contracts/dates'
 import { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { StageName } from '@aduana/contracts/stages'
@@ -38,6 +39,8 @@ export const ValidateOutput = z.object({
   duplicates: Count,
   /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),
+  /** How columns were read that can be written in several ways. */
+  decisions: z.array(ColumnDecision).default([]),
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
   warnings: z.array(ImportWarning),
 })

@@ -90,7 +90,7 @@ export const dkt: Shape = {
       random.pick(NAMES),
       `CC-${padded(1 + (rest % COST_CENTRES), 3)}`,
       random.chance(0.04) ? '' : String(1 + random.below(3)),
-      random.pick(['8', '7,5', '7.5', '6']),
+      random.pick(['8', '7,5', '7,25', '6']),
       random.pick(['', '0', '1', '2,25']),
       random.pick(['', '0', '4']),
       random.chance(0.05) ? '8' : '',

@@ -1,8 +1,24 @@
-import type { Column, DecimalColumn, IntegerColumn, TextColumn } from '@aduana/contracts/dataset-definition'
+import type {
+  Column,
+  DecimalColumn,
+  IntegerColumn,
+  TextColumn,
+  ThousandsMark,
+} from '@aduana/contracts/dataset-definition'
 import { nextDay } from '@aduana/contracts/dates'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
 import { lit, literals, plainNumber } from '../literals.ts'
-import { decimalShape, fullMatch, INTEGER_SHAPE, isOneOf, tooPreciseShape, valueType } from './values.ts'
+import {
+  decimalShape,
+  decimalThousands,
+  integerShape,
+  integerThousands,
+  roughDecimal,
+  tooPreciseShape,
+} from './numbers.ts'
+import { fullMatch } from './patterns.ts'
+import { valueType } from './value-type.ts'
+import { isOneOf } from './values.ts'
 
 export type RuleCode = (typeof RULE_CODES)[number]
 
@@ -12,6 +28,8 @@ export interface Cell {
   original: string
   text: string
   value: string
+  /** What the cells of the file have decided about the reading of the column, for messages. */
+  decided?: string
 }
 
 /** One way in which a record can fail. All fields but `column` and `code` are SQL. */
@@ -57,7 +75,12 @@ function typeRules(cell: Cell, members?: string): { condition: string | null; ch
     case 'decimal':
       return decimalRules(cell, column)
     case 'date':
-      return momentRules(cell, 'not_a_date', `a date of the form ${either(column.formats)}`, column)
+      return momentRules(
+        cell,
+        'not_a_date',
+        `a date of the form ${either(column.formats)}${column.midnight ? ', alone or with a time of 00:00' : ''}`,
+        column,
+      )
     case 'timestamp':
       return momentRules(cell, 'not_a_timestamp', `a date and time of the form ${either(column.formats)}`, {
         min: column.min,
@@ -139,13 +162,13 @@ function integerRules(cell: Cell, column: IntegerColumn) {
   const [lowest, highest] = INTEGER_BOUNDS[column.bits]
   const min = column.min === undefined ? lowest : plainNumber(column.min)
   const max = column.max === undefined ? highest : plainNumber(column.max)
-  const isNumber = fullMatch(text, INTEGER_SHAPE)
+  const isNumber = fullMatch(text, integerShape(column))
   return numberRules(cell, {
     min,
     max,
     code: 'not_an_integer',
     isNumber,
-    what: 'a whole number',
+    what: `a whole number${wholeNumberMarks(column)}`,
     keeps: isNumber,
   })
 }
@@ -155,16 +178,19 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
   const limit = `${'9'.repeat(column.precision - column.scale) || '0'}${column.scale > 0 ? `.${'9'.repeat(column.scale)}` : ''}`
   const isNumber = fullMatch(text, decimalShape(column))
   const precise = `not regexp_matches(${text}, ${lit(tooPreciseShape(column))})`
-  const marks = { point: 'a point', comma: 'a comma', either: 'a comma or a point' }[column.decimalMark]
+  const mark = MARK_NAMES[column.decimalMark]
+  const thousands = decimalThousands(column)
+  const marks =
+    thousands.length === 0 ? `${mark} as its only mark` : `${mark} before decimals and ${between(thousands)}`
   const rules = numberRules(cell, {
     min: column.min === undefined ? `-${limit}` : plainNumber(column.min),
     max: column.max === undefined ? limit : plainNumber(column.max),
     code: 'not_a_decimal',
     isNumber,
-    what: `a decimal number with ${marks} as its only mark`,
+    what: `a decimal number with ${marks}`,
     keeps: `${isNumber} and ${precise}`,
     // A number that is too precise has no value, but may be out of bounds as well.
-    about: `try_cast(replace(${text}, ',', '.') as double)`,
+    about: roughDecimal(column, text),
   })
   const tooPrecise = check(
     cell,
@@ -205,7 +231,7 @@ function numberRules(cell: Cell, rule: NumberRule) {
         cell,
         rule.code,
         `${text} is not null and not ${rule.isNumber}`,
-        says(cell, `is not ${rule.what}`),
+        says(cell, `is not ${rule.what}${decidedOf(cell)}`),
       ),
       check(
         cell,
@@ -223,6 +249,27 @@ function numberRules(cell: Cell, rule: NumberRule) {
   }
 }
 
+const MARK_NAMES = { point: 'a point', comma: 'a comma', either: 'a comma or a point' }
+const THOUSANDS_NAMES = { point: 'points', comma: 'commas', blank: 'blanks', apostrophe: 'apostrophes' }
+
+function between(thousands: readonly ThousandsMark[]): string {
+  return `${either(thousands.map((mark) => THOUSANDS_NAMES[mark]))} between thousands`
+}
+
+/** What a whole number may have beside digits. */
+function wholeNumberMarks(column: IntegerColumn): string {
+  const thousands = integerThousands(column)
+  const allowed = [
+    ...(thousands.length === 0 ? [] : [between(thousands)]),
+    ...(column.zeroFraction ? [`only zeros behind ${MARK_NAMES[column.zeroFraction]}`] : []),
+  ]
+  return allowed.length === 0 ? '' : `, with ${allowed.join(' and ')} if any`
+}
+
+function decidedOf({ decided }: Cell): string {
+  return decided === undefined ? '' : `; ${decided}`
+}
+
 /** Dates and instants. `min` and `max` are days; with a zone they are days of that zone. */
 function momentRules(
   cell: Cell,
@@ -238,7 +285,12 @@ function momentRules(
   return {
     condition: `${value} between ${first} and ${last}`,
     checks: [
-      check(cell, code, `${text} is not null and ${value} is null`, says(cell, `is not ${what}`)),
+      check(
+        cell,
+        code,
+        `${text} is not null and ${value} is null`,
+        says(cell, `is not ${what}${decidedOf(cell)}`),
+      ),
       check(cell, 'too_small', `${value} < ${first}`, says(cell, `is before ${bounds.min}`)),
       check(cell, 'too_large', `${value} > ${last}`, says(cell, `is after ${bounds.max}`)),
     ],

@@ -40,6 +40,59 @@ describe('dates', () => {
     ]))
 })
 
+describe('dates that may be written in several ways', () => {
+  test('take one digit or two, where the format has one letter', () =>
+    expectOutcomes({ name: 'f', type: 'date', formats: ['D/M/YYYY', 'D-M-YYYY', 'D.M.YYYY'] }, [
+      ['5/3/2024', '2024-03-05'],
+      ['05/3/2024', '2024-03-05'],
+      ['31/12/2024', '2024-12-31'],
+      ['31-1-2024', '2024-01-31'],
+      ['5.3.2024', '2024-03-05'],
+      ['31/2/2024', ['not_a_date']],
+      ['005/3/2024', ['not_a_date']],
+      ['5/3/24', ['not_a_date']],
+      ['5/3/2024 00:00', ['not_a_date']],
+      ['3/13/2024', ['not_a_date']],
+    ]))
+
+  test('take a time of midnight where that is allowed', () =>
+    expectOutcomes({ name: 'f', type: 'date', formats: ['YYYY-MM-DD', 'D/M/YYYY'], midnight: true }, [
+      ['2024-03-15', '2024-03-15'],
+      ['2024-03-15 00:00:00', '2024-03-15'],
+      ['2024-03-15 00:00:00.000', '2024-03-15'],
+      ['2024-03-15T00:00:00', '2024-03-15'],
+      ['2024-03-15 00:00:00.0000000', '2024-03-15'],
+      ['15/03/2024 0:00', '2024-03-15'],
+      ['15/3/2024 0:00:00', '2024-03-15'],
+      ['2024-02-30 00:00', ['not_a_date']],
+      ['2024-03-15 00:00:01', ['not_a_date']],
+      ['2024-03-15 00:00:00.001', ['not_a_date']],
+      ['2024-03-15 10:00', ['not_a_date']],
+      ['2024-03-15 00:00:00+00', ['not_a_date']],
+      ['2024-03-15  00:00', ['not_a_date']],
+      ['2024-03-15 ', '2024-03-15'],
+    ]))
+
+  test('complete years of two digits by the pivot', () =>
+    expectOutcomes({ name: 'f', type: 'date', formats: ['DD/MM/YY', 'D-M-YY'], twoDigitYearPivot: 50 }, [
+      ['13/03/24', '2024-03-13'],
+      ['13/03/49', '2049-03-13'],
+      ['13/03/50', '1950-03-13'],
+      ['13/03/99', '1999-03-13'],
+      ['29/02/00', '2000-02-29'],
+      ['29/02/01', ['not_a_date']],
+      ['13-3-24', '2024-03-13'],
+      ['13/03/2024', ['not_a_date']],
+    ]))
+
+  test('have the month first only where a format says so', () =>
+    expectOutcomes({ name: 'f', type: 'date', formats: ['MM/DD/YYYY', 'M-D-YYYY'] }, [
+      ['03/13/2024', '2024-03-13'],
+      ['3-13-2024', '2024-03-13'],
+      ['13/03/2024', ['not_a_date']],
+    ]))
+})
+
 describe('timestamps', () => {
   const UTC_MORNING = '2026-01-31 13:05:00+00'
 
@@ -57,6 +110,19 @@ describe('timestamps', () => {
       ['2026-01-31T13:05:00,250Z', '2026-01-31 13:05:00.25+00'],
       ['2026-01-31T13:05Z', UTC_MORNING],
       ['2026-01-31T08:05-0500', UTC_MORNING],
+      ['2026-01-31 13:05:00+00', UTC_MORNING],
+      ['2026-01-31 08:05:00-05:00', UTC_MORNING],
+      ['2026-01-31 08:05:00 -05:00', UTC_MORNING],
+      ['2026-01-31 08:05-05', UTC_MORNING],
+      ['2026-01-31 13:05:00 UTC', UTC_MORNING],
+      ['2026-01-31 13:05:00Z', UTC_MORNING],
+      ['2026-01-31 08:05:00.000', UTC_MORNING],
+      ['2026-01-31 08:05:00.123456-05', '2026-01-31 13:05:00.123456+00'],
+      ['2026-01-31 08:05:00.1234560 -05:00', '2026-01-31 13:05:00.123456+00'],
+      ['2026-01-31T08:05:00.123456000', '2026-01-31 13:05:00.123456+00'],
+      ['2026-01-31 08:05:00.1234567', ['not_a_timestamp']],
+      ['2026-01-31  08:05:00', ['not_a_timestamp']],
+      ['2026-01-31 08:05:00 CET', ['not_a_timestamp']],
       ['2026-02-31T08:05:00Z', ['not_a_timestamp']],
       ['2026-01-31T24:00:00Z', ['not_a_timestamp']],
       ['2026-01-31T08:60:00Z', ['not_a_timestamp']],
@@ -80,7 +146,11 @@ describe('timestamps', () => {
           'YYYY/MM/DD HH:MM:SS',
           'DD/MM/YYYY HH:MM',
           'DD/MM/YYYY HH:MM:SS',
+          'D-M-YYYY H:MM',
+          'D.M.YYYY H:MM:SS',
+          'D/M/YY H:MM',
         ],
+        twoDigitYearPivot: 70,
       },
       [
         ['2026-01-31 13:05:00', UTC_MORNING],
@@ -90,6 +160,12 @@ describe('timestamps', () => {
         ['31/01/2026 13:05', UTC_MORNING],
         ['31/01/2026 13:05:00', UTC_MORNING],
         ['31/02/2026 13:05:00', ['not_a_timestamp']],
+        ['31-1-2026 13:05', UTC_MORNING],
+        ['31.01.2026 13:05:00', UTC_MORNING],
+        ['31/1/26 13:05', UTC_MORNING],
+        ['31-1-2026 9:05', '2026-01-31 09:05:00+00'],
+        ['31-1-2026 24:05', ['not_a_timestamp']],
+        ['31/1/2026 9:05', ['not_a_timestamp']],
       ],
     ))
 })

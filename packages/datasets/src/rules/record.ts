@@ -15,6 +15,8 @@ export interface ImportRules {
   brought: readonly string[]
   /** A text may hold 0x1E and 0x1D in place of LF and CR. */
   embedded: boolean
+  /** What the cells of the file decided about the reading of a column, for messages. */
+  decided: ReadonlyMap<string, string>
   /** Only records with a day of this range belong to the import. */
   window?: DayRange
   /** Only these companies and warehouses may be in the file. */
@@ -50,7 +52,10 @@ export function cellsOf(definition: DatasetDefinition): Cell[] {
 
 /** Compiles a definition's rules for one import. Whatever an author wrote stands in literals. */
 export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
-  const cells = cellsOf(definition)
+  const cells = cellsOf(definition).map((cell): Cell => {
+    const decided = rules.decided.get(cell.column.name)
+    return decided === undefined ? cell : { ...cell, decided }
+  })
   const byName = new Map(cells.map((cell) => [cell.column.name, cell]))
   const columns = cells.map((cell) => columnRules(cell, rules.members.get(cell.column.name)))
   const extra = [

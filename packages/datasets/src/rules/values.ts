@@ -1,24 +1,14 @@
-import type { Column, DateColumn, DecimalColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
+import type { Column, DateColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import { lit, literals } from '../literals.ts'
-import { formatDirectives, formatShape, type TimestampFormat } from './formats.ts'
-
-/** DuckDB's type of the clean value of a column. */
-export function valueType(column: Column): string {
-  switch (column.type) {
-    case 'text':
-      return 'VARCHAR'
-    case 'integer':
-      return { 16: 'SMALLINT', 32: 'INTEGER', 64: 'BIGINT' }[column.bits]
-    case 'decimal':
-      return `DECIMAL(${column.precision},${column.scale})`
-    case 'date':
-      return 'DATE'
-    case 'timestamp':
-      return 'TIMESTAMPTZ'
-    case 'boolean':
-      return 'BOOLEAN'
-  }
-}
+import {
+  type DateFormat,
+  formatDirectives,
+  formatShape,
+  hasShortYear,
+  type TimestampFormat,
+} from './formats.ts'
+import { decimalValue, integerValue } from './numbers.ts'
+import { fullMatch } from './patterns.ts'
 
 /**
  * SQL that turns a normalised text into the typed value, or NULL when it is none. A cast alone is never the rule
@@ -29,7 +19,7 @@ export function typedValue(column: Column, text: string): string {
     case 'text':
       return text
     case 'integer':
-      return `case when ${fullMatch(text, INTEGER_SHAPE)} then try_cast(${text} as ${valueType(column)}) end`
+      return integerValue(column, text)
     case 'decimal':
       return decimalValue(column, text)
     case 'date':
@@ -49,49 +39,32 @@ export function isOneOf(text: string, list: readonly string[]): string {
   return `list_contains([${literals(list)}]::varchar[], ${text})`
 }
 
-export const INTEGER_SHAPE = String.raw`[+-]?\d+`
-
-/** A boolean SQL expression: the whole text matches the pattern. */
-export function fullMatch(text: string, pattern: string): string {
-  return `regexp_full_match(${text}, ${lit(pattern)})`
-}
-
-const MARKS = { point: '[.]', comma: '[,]', either: '[.,]' }
-
-/** The shape of any decimal number with the column's mark, however long. */
-export function decimalShape(column: DecimalColumn): string {
-  const mark = MARKS[column.decimalMark]
-  return String.raw`[+-]?(?:\d+(?:${mark}\d+)?|${mark}\d+)`
-}
-
-/** A match anywhere says that a decimal number has more digits after the mark than the column keeps. */
-export function tooPreciseShape(column: DecimalColumn): string {
-  return String.raw`${MARKS[column.decimalMark]}\d{${column.scale}}\d*[1-9]`
-}
-
-/** The shape of a decimal number that the column keeps without loss; a case of `decimalShape`. */
-function exactShape(column: DecimalColumn): string {
-  const mark = MARKS[column.decimalMark]
-  const wholeDigits = column.precision - column.scale
-  const whole = wholeDigits === 0 ? '0+' : String.raw`0*\d{1,${wholeDigits}}`
-  const fraction = column.scale === 0 ? '0+' : String.raw`\d{1,${column.scale}}0*`
-  return `[+-]?(?:${whole}(?:${mark}${fraction})?|${mark}${fraction})`
-}
-
-function decimalValue(column: DecimalColumn, text: string): string {
-  const digits = column.decimalMark === 'point' ? text : `replace(${text}, ',', '.')`
-  return `case when ${fullMatch(text, exactShape(column))} then try_cast(${digits} as ${valueType(column)}) end`
-}
+/** A time of midnight behind a date, as spreadsheets and databases write it. */
+export const MIDNIGHT_SHAPE = String.raw`[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
 
 function dateValue(column: DateColumn, text: string): string {
-  const branches = column.formats.map((format) => {
-    const value =
-      format === 'YYYY-MM-DD'
-        ? `try_cast(${text} as date)`
-        : `try_strptime(${text}, ${lit(formatDirectives(format))})::date`
-    return `when ${fullMatch(text, formatShape(format))} then ${value}`
-  })
-  return `case ${branches.join(' ')} end`
+  const branches = (its: string) =>
+    column.formats.map(
+      (format) => `when ${fullMatch(its, formatShape(format))} then ${dayOfForm(column, its, format)}`,
+    )
+  const dates = branches(text).join(' ')
+  if (!column.midnight) return `case ${dates} end`
+  const withMidnight = String.raw`[^T ]+${MIDNIGHT_SHAPE}`
+  const day = String.raw`regexp_extract(${text}, '^[^T ]+')`
+  return `case ${dates} when ${fullMatch(text, withMidnight)} then case ${branches(day).join(' ')} end end`
+}
+
+function dayOfForm({ twoDigitYearPivot }: DateColumn, text: string, format: DateFormat): string {
+  if (format === 'YYYY-MM-DD') return `try_cast(${text} as date)`
+  const whole = hasShortYear(format) ? withCentury(text, twoDigitYearPivot) : text
+  return `try_strptime(${whole}, ${lit(formatDirectives(format))})::date`
+}
+
+/** A text that begins with day, month and a year of two digits, with that year completed. */
+function withCentury(text: string, pivot = 0): string {
+  const year = String.raw`try_cast(regexp_extract(${text}, '^\d+\D\d+\D(\d\d)', 1) as integer)`
+  const completed = (century: number) => String.raw`regexp_replace(${text}, '^(\d+\D\d+\D)', '\1${century}')`
+  return `case when ${year} < ${pivot} then ${completed(20)} else ${completed(19)} end`
 }
 
 function timestampValue(column: TimestampColumn, text: string): string {
@@ -103,15 +76,17 @@ function timestampValue(column: TimestampColumn, text: string): string {
 function timestampBranches(column: TimestampColumn, text: string, format: TimestampFormat): string[] {
   const zone = lit(column.timeZone)
   if (format !== 'ISO8601') {
-    const local = `try_strptime(${text}, ${lit(formatDirectives(format))})`
+    const whole = hasShortYear(format) ? withCentury(text, column.twoDigitYearPivot) : text
+    const local = `try_strptime(${whole}, ${lit(formatDirectives(format))})`
     return [`when ${fullMatch(text, formatShape(format))} then timezone(${zone}, ${local})`]
   }
   const point = `replace(${text}, ',', '.')`
-  const offset = String.raw`([+-]\d{2}):?([0-5]\d)$`
-  // DuckDB wants seconds and a colon in the offset.
-  const withSeconds = String.raw`regexp_replace(${point}, '(T\d\d:\d\d)(Z|[+-]|$)', '\1:00\2')`
-  const complete = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
-  const withOffset = String.raw`.*T.*(?:Z|[+-]\d{2}(?::?\d{2})?)`
+  const offset = String.raw` ?([+-]\d{2}):?([0-5]\d)?$`
+  // DuckDB wants seconds, no blank before the offset, and a colon in it.
+  const withSeconds = String.raw`regexp_replace(replace(${point}, ' UTC', 'Z'), '([T ]\d\d:\d\d)(Z| ?[+-]|$)', '\1:00\2')`
+  const withColon = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
+  const complete = String.raw`regexp_replace(${withColon}, ':$', '')`
+  const withOffset = String.raw`.{16,}(?:Z| UTC|[+-]\d{2}(?::?\d{2})?)`
   return [
     `when ${fullMatch(text, formatShape(format))} then case when ${fullMatch(text, withOffset)} then try_cast(${complete} as timestamptz) else timezone(${zone}, try_cast(${point} as timestamp)) end`,
   ]

@@ -27,7 +27,8 @@ const columns: ColumnInput[] = [
     type: 'date',
     title: { en: 'Date', es: 'Fecha' },
     required: true,
-    formats: ['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY'],
+    formats: ['YYYY-MM-DD', 'D/M/YYYY', 'D-M-YYYY'],
+    midnight: true,
     aliases: ['fecha tarjeta', 'date'],
   },
   {
@@ -61,6 +62,7 @@ const columns: ColumnInput[] = [
     type: 'integer',
     title: { en: 'Shift', es: 'Turno' },
     bits: 16,
+    zeroFraction: 'either',
     min: 1,
     max: 3,
     aliases: ['shift'],

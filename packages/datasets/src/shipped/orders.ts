@@ -3,13 +3,12 @@ import { DatasetDefinition, type DatasetDefinitionInput } from '@aduana/contract
 type ColumnInput = DatasetDefinitionInput['columns'][number]
 
 const MOMENTS = [
-  'ISO8601',
   'YYYY-MM-DD HH:MM:SS',
-  'YYYY-MM-DD HH:MM',
+  'ISO8601',
   'YYYY/MM/DD HH:MM',
   'YYYY/MM/DD HH:MM:SS',
-  'DD/MM/YYYY HH:MM',
-  'DD/MM/YYYY HH:MM:SS',
+  'D/M/YYYY H:MM',
+  'D/M/YYYY H:MM:SS',
 ] as const
 
 const columns: ColumnInput[] = [
@@ -46,6 +45,7 @@ const columns: ColumnInput[] = [
   {
     name: 'items_count',
     type: 'integer',
+    zeroFraction: 'either',
     title: { en: 'Items', es: 'Ítems' },
     min: 0,
     aliases: ['items', 'ítems', 'cantidad de ítems', 'número de ítems'],

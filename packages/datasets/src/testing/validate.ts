@@ -5,6 +5,8 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { RejectReason } from '@aduana/contracts/rejects'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { z } from 'zod'
+import { evidenceStatements, readDecisions } from '../decisions/column-decisions.ts'
+import type { Decided } from '../decisions/decided.ts'
 import { fileColumns } from '../header.ts'
 import { lit, quoteIdentifier } from '../literals.ts'
 import type { NamedStatement } from '../statement.ts'
@@ -74,6 +76,8 @@ export type TextRecord = Record<string, string>
 
 export interface Validated extends Omit<ValidationResult, 'clean'> {
   cleanFile: string
+  /** What the cells decided; the harness goes on where an import fails because they contradict each other. */
+  decisions: Decided[]
   /** Clean rows with all values as text. */
   clean: Record<string, unknown>[]
   bad: { record: number; reasons: RejectReason[] }[]
@@ -104,7 +108,9 @@ export async function validateIn(
   const columns = more.columns ?? fileColumns(definition).map(({ name }) => name)
   const parsed = join(duck.folder, 'parsed.parquet')
   await writeParsed(duck, parsed, columns, records)
-  const input = { parsed, columns, embedded: false, folder: duck.folder, ...more }
+  const file = { parsed, columns, embedded: false, ...more }
+  const decisions = readDecisions(definition, await duck.run(evidenceStatements(definition, file)))
+  const input = { ...file, folder: duck.folder, decisions, ...more }
   const compiled = compileValidation(definition, input)
   const result = readValidation(compiled, await duck.run(compiled.statements))
   await duck.rows('drop table if exists failed')
@@ -117,6 +123,7 @@ export async function validateIn(
   const bad = await rowsOf(result.totals.rejected, '_rec, reasons', compiled.outputs.bad)
   const duplicates = await rowsOf(result.totals.duplicates, '_rec, winner', compiled.outputs.duplicates)
   return {
+    decisions,
     totals: result.totals,
     days: result.days,
     scopes: result.scopes,

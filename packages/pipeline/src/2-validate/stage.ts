@@ -2,7 +2,16 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { daysBetween, nextDay } from '@aduana/contracts/dates'
 import type { JobFailure } from '@aduana/contracts/failures'
 import type { CatalogueTable } from '@aduana/datasets/catalogue'
-import { compileValidation } from '@aduana/datasets/validation'
+import {
+  contradictionFailure,
+  decisionWarnings,
+  type EvidenceInput,
+  evidenceStatements,
+  readDecisions,
+  storedDecisions,
+} from '@aduana/datasets/decisions/column-decisions'
+import type { Decided } from '@aduana/datasets/decisions/decided'
+import { compileValidation, type ValidationInput } from '@aduana/datasets/validation'
 import { readValidation } from '@aduana/datasets/validation-results'
 import type { EngineTasks } from '@aduana/engine/larger'
 import { engineFor } from '../context.ts'
@@ -24,7 +33,19 @@ async function work(job: StageJob): Promise<StageResult> {
   const catalogue = await requireFittingTables(job)
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
-  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed, catalogue)
+  const file = {
+    parsed: await fetchFile(job, 'parsed.parquet'),
+    columns: parsed.columns,
+    // The engine has restored the line breaks within quotes already.
+    embedded: false,
+  }
+  const decisions = await decideColumns(job, engine, file)
+  const contradiction = contradictionFailure(decisions)
+  if (contradiction) return { kind: 'fail', failure: contradiction }
+  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed, catalogue, {
+    ...file,
+    decisions,
+  })
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
@@ -62,7 +83,8 @@ async function work(job: StageJob): Promise<StageResult> {
     duplicates: totals.duplicates,
     days,
     reasons: rejects.reasons,
-    warnings: [],
+    decisions: storedDecisions(decisions),
+    warnings: decisionWarnings(decisions),
   }
   job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
   return {
@@ -74,18 +96,25 @@ async function work(job: StageJob): Promise<StageResult> {
   }
 }
 
+/** What the cells of the file say about the reading of its columns. */
+async function decideColumns(job: StageJob, engine: EngineTasks, file: EvidenceInput): Promise<Decided[]> {
+  const { definition } = job.facts
+  const statements = evidenceStatements(definition, file)
+  if (statements.length === 0) return []
+  const answers = await engine.query({ workDir: job.folder, statements }, { signal: job.signal })
+  return readDecisions(definition, answers)
+}
+
 async function partRecords(
   job: StageJob,
   engine: EngineTasks,
   parsed: ParseOutput,
   catalogue: readonly CatalogueTable[],
+  file: Pick<ValidationInput, 'parsed' | 'columns' | 'embedded' | 'decisions'>,
 ) {
   const { facts, folder } = job
   const compiled = compileValidation(facts.definition, {
-    parsed: await fetchFile(job, 'parsed.parquet'),
-    columns: parsed.columns,
-    // The engine has restored the line breaks within quotes already.
-    embedded: false,
+    ...file,
     rejects: {
       structural: parsed.structuralRejects,
       share: facts.definition.maxRejectRatio,

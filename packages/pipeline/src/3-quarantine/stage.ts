@@ -56,6 +56,7 @@ function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number)
     firstDay: days[0] ?? null,
     lastDay: days.at(-1) ?? null,
     days: new Set(days).size,
+    decisions: validated.decisions,
     rejectReasons: validated.reasons.slice(0, 50),
     rejectsStored: stored,
     warnings: [...parsed.warnings, ...validated.warnings],

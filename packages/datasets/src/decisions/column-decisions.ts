@@ -1,0 +1,217 @@
+import { ColumnDecision } from '@aduana/contracts/column-decisions'
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { JobFailure } from '@aduana/contracts/failures'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { z } from 'zod'
+import { fileColumns } from '../header.ts'
+import { lit, quoteIdentifier } from '../literals.ts'
+import { dayMonthOrder } from '../rules/formats.ts'
+import { thousandsBeside } from '../rules/numbers.ts'
+import { normalisedText, originalText } from '../rules/text.ts'
+import type { NamedStatement } from '../statement.ts'
+import { DayMonthEvidence, dayMonthEvidence, dayMonthQuestion, decideDayMonth } from './day-month.ts'
+import { type Decided, shownCell } from './decided.ts'
+import {
+  decideMark,
+  markWarning,
+  mayTell,
+  NumberEvidence,
+  numberEvidence,
+  numberQuestion,
+} from './number-marks.ts'
+
+/** The parsed file whose columns are to be decided about. */
+export interface EvidenceInput {
+  /** Parquet with `_rec, _line` and a text column per column that the file brought. */
+  parsed: string
+  columns: readonly string[]
+  embedded: boolean
+}
+
+/** Columns of one query: planning takes memory and time that grow with them. */
+const COLUMNS_OF_QUERY = 16
+
+/**
+ * Statements that look at all cells of the columns that can be written in several ways; none for a definition without
+ * such columns. `readDecisions` takes their answers.
+ */
+export function evidenceStatements(definition: DatasetDefinition, input: EvidenceInput): NamedStatement[] {
+  const parsed = `read_parquet(${lit(input.parsed)})`
+  const brought = fileColumns(definition).filter(({ name }) => input.columns.includes(name))
+  const sqlOf = (column: Column) => {
+    const original = originalText(column, true, input.embedded)
+    return { original, text: normalisedText(column, 'r') }
+  }
+  const numbers = brought.flatMap((column) => {
+    const question = numberQuestion(column)
+    if (!question) return []
+    const { original, text } = sqlOf(column)
+    const cell = quoteIdentifier(column.name)
+    return [{ sql: numberEvidence(question, parsed, original, text), tells: mayTell(question, cell) }]
+  })
+  const days = brought.flatMap((column) => {
+    const question = dayMonthQuestion(column)
+    if (!question) return []
+    const { original, text } = sqlOf(column)
+    return [dayMonthEvidence(question, parsed, original, text)]
+  })
+  return [
+    ...chunks(numbers).map(
+      (its, index): NamedStatement => ({
+        name: `number-marks-${index}`,
+        sql: its.map(({ sql }) => sql).join(' union all '),
+        onlyIf: `select exists (select 1 from ${parsed} where ${its.map(({ tells }) => tells).join(' or ')})`,
+        as: 'rows',
+      }),
+    ),
+    ...chunks(days).map(
+      (its, index): NamedStatement => ({
+        name: `day-month-${index}`,
+        sql: its.join(' union all '),
+        as: 'rows',
+      }),
+    ),
+  ]
+}
+
+function chunks<T>(list: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(list.length / COLUMNS_OF_QUERY) }, (_, index) =>
+    list.slice(index * COLUMNS_OF_QUERY, (index + 1) * COLUMNS_OF_QUERY),
+  )
+}
+
+const Answers = z.record(z.string(), z.object({ rows: z.array(z.unknown()) }))
+
+/** Reads the answers of the statements of `evidenceStatements`. Throws a ZodError when they are not those. */
+export function readDecisions(definition: DatasetDefinition, answers: unknown): Decided[] {
+  const found = Object.entries(Answers.parse(answers))
+  const rowsOf = (name: string) =>
+    found.flatMap(([statement, { rows }]) => (statement.startsWith(name) ? rows : []))
+  const numbers = z.array(NumberEvidence).parse(rowsOf('number-marks'))
+  const days = new Map(
+    z
+      .array(DayMonthEvidence)
+      .parse(rowsOf('day-month'))
+      .map((row) => [row.column, row]),
+  )
+  return fileColumns(definition).flatMap((column): Decided[] => {
+    const marks = numbers.filter((row) => row.column === column.name)
+    const dates = days.get(column.name)
+    const asked = { marks: numberQuestion(column), dates: dayMonthQuestion(column) }
+    if (asked.marks) return withMarkWarning(decideMark(asked.marks, marks))
+    if (dates && asked.dates) return [decideDayMonth(asked.dates, dates) ?? []].flat()
+    return []
+  })
+}
+
+function withMarkWarning(decided: Decided | undefined): Decided[] {
+  if (!decided) return []
+  const warning = markWarning(decided)
+  return [{ ...decided, ...(warning === undefined ? {} : { warning }) }]
+}
+
+/** The definition with nothing left to decide: of marks and formats that exclude each other it has those of the file. */
+export function decidedDefinition(
+  definition: DatasetDefinition,
+  decisions: readonly ColumnDecision[],
+): DatasetDefinition {
+  const byColumn = new Map(decisions.map((decision) => [decision.column, decision]))
+  const columns = definition.columns.map((column) => {
+    const decision = byColumn.get(column.name)
+    return decision ? decidedColumn(column, decision) : column
+  })
+  return { ...definition, columns }
+}
+
+function decidedColumn(column: Column, { reading }: ColumnDecision): Column {
+  const mark = reading === 'point' ? 'point' : 'comma'
+  switch (column.type) {
+    case 'decimal':
+      return { ...column, decimalMark: mark, ...keptThousands(column.thousandsMarks, mark) }
+    case 'integer':
+      return {
+        ...column,
+        ...(column.zeroFraction ? { zeroFraction: mark } : {}),
+        ...keptThousands(column.thousandsMarks, mark),
+      }
+    case 'date':
+      return { ...column, formats: column.formats.filter(isOf(reading)) }
+    case 'timestamp':
+      return { ...column, formats: column.formats.filter(isOf(reading)) }
+    default:
+      return column
+  }
+}
+
+function keptThousands(marks: Parameters<typeof thousandsBeside>[0], mark: 'point' | 'comma') {
+  return marks ? { thousandsMarks: thousandsBeside(marks, mark) } : {}
+}
+
+function isOf(reading: ColumnDecision['reading']) {
+  return (format: Parameters<typeof dayMonthOrder>[0]) => [undefined, reading].includes(dayMonthOrder(format))
+}
+
+/** What messages say of each column that its cells have decided about. */
+export function decidedSentences(decisions: readonly Decided[]): ReadonlyMap<string, string> {
+  return new Map(
+    decisions.flatMap((decided): [string, string][] => {
+      const sentence = decidedSentence(decided)
+      return sentence === undefined ? [] : [[decided.column, sentence]]
+    }),
+  )
+}
+
+const READINGS = {
+  point: 'decimals have a point in this file',
+  comma: 'decimals have a comma in this file',
+  day_first: 'the day stands before the month in this file',
+  month_first: 'the month stands before the day in this file',
+}
+
+function decidedSentence({
+  about,
+  reading,
+  by,
+  examples,
+  ambiguous,
+  contradicting,
+}: Decided): string | undefined {
+  if (by === 'assumed' && about === 'decimal_mark' && ambiguous === 0)
+    return 'nothing in this file tells whether its marks stand between thousands'
+  if (by === 'declared' || !examples.agreeing || (about === 'day_month' && contradicting === 0))
+    return undefined
+  return `${READINGS[reading]}, as in ${shownCell(examples.agreeing)}`
+}
+
+/** The warnings about columns of which nothing in the file says how to read them. */
+export function decisionWarnings(decisions: readonly Decided[]): ImportWarning[] {
+  return decisions.flatMap(({ about, warning, column, ambiguous }) =>
+    warning === undefined
+      ? []
+      : [
+          importWarning(about === 'day_month' ? 'ambiguous_day_month' : 'ambiguous_decimal_mark', warning, {
+            column,
+            count: ambiguous,
+          }),
+        ],
+  )
+}
+
+/** Why the file cannot be read, or undefined. */
+export function contradictionFailure(decisions: readonly Decided[]): JobFailure | undefined {
+  const found = decisions.flatMap(({ column, contradiction }) =>
+    contradiction === undefined ? [] : [`Column "${column}" ${contradiction}.`],
+  )
+  if (found.length === 0) return undefined
+  return {
+    code: 'file_contradicts_itself',
+    detail: `${found.join(' ')} Nothing was changed. Write each column in one way, or change what the dataset declares, and send the file again.`,
+  }
+}
+
+/** The decisions as they are stored and shown. */
+export function storedDecisions(decisions: readonly Decided[]): ColumnDecision[] {
+  return decisions.map(({ column, about, reading, by, agreeing, contradicting, ambiguous }) =>
+    ColumnDecision.parse({ column, about, reading, by, agreeing, contradicting, ambiguous }),
+  )
+}

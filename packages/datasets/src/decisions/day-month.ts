@@ -1,0 +1,200 @@
+import type { ColumnDecision } from '@aduana/contracts/column-decisions'
+import type { Column, DateColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
+import { z } from 'zod'
+import { lit } from '../literals.ts'
+import { type DayMonthOrder, dayMonthOrder, hasShortYear, withoutPadding } from '../rules/formats.ts'
+import { counted, type Decided, type Example, outweighs, shownCell } from './decided.ts'
+
+/** What is to be found out about the dates of a column. */
+export interface DayMonthQuestion {
+  column: string
+  /** Which of day and month may stand first; one: the dataset allows no other. The first is assumed when nothing decides. */
+  orders: readonly DayMonthOrder[]
+  /** Nothing is told about what had to be assumed. */
+  pinned: boolean
+  /** RE2 pattern of a text that begins with such a date: first number, second number, year. */
+  pattern: string
+  /** What is added to a year of two digits from the pivot on, and below it. */
+  pivot: number
+}
+
+/** The question that a column of dates raises; undefined when it has none. */
+export function dayMonthQuestion(column: Column): DayMonthQuestion | undefined {
+  if (column.type !== 'date' && column.type !== 'timestamp') return undefined
+  const formats = column.formats.filter((format) => dayMonthOrder(format) !== undefined)
+  const orders = [...new Set(formats.flatMap((format) => dayMonthOrder(format) ?? []))]
+  if (orders.length === 0) return undefined
+  const marks = [...new Set(formats.map((format) => /[/.-]/.exec(format)?.[0] ?? ''))].join('')
+  const number = formats.some((format) => /^[DM]\W/.test(format))
+    ? String.raw`(\d{1,2})`
+    : String.raw`(\d{2})`
+  const years = [
+    ...(formats.some((format) => !hasShortYear(format)) ? [String.raw`\d{4}`] : []),
+    ...(formats.some(hasShortYear) ? [String.raw`\d{2}`] : []),
+  ]
+  const mark = marks.endsWith('-') || !marks.includes('-') ? `[${marks}]` : `[${marks.replace('-', '')}-]`
+  return {
+    column: column.name,
+    orders,
+    pinned: column.dayMonthOrder === 'declared' || isSingle(column),
+    pattern: `^${number}${mark}${number}${mark}(${years.join('|')})(?:[ T]|$)`,
+    pivot: column.twoDigitYearPivot ?? 0,
+  }
+}
+
+function isSingle({ formats }: DateColumn | TimestampColumn): boolean {
+  const kinds = new Set<string>(formats.map((format) => withoutPadding(format).replace(/[ T].*/, '')))
+  return kinds.size === 1
+}
+
+const Count = z.int().nonnegative()
+const Cell = z
+  .string()
+  .nullable()
+  .transform((json): unknown => (json === null ? undefined : JSON.parse(json)))
+  .pipe(z.object({ line: z.int(), text: z.string() }).optional())
+
+/** The row of the statement of `dayMonthEvidence`. `spread` is about all dates of whose parts none is above 12. */
+export const DayMonthEvidence = z.object({
+  column: z.string(),
+  day_first: Count,
+  month_first: Count,
+  ambiguous: Count,
+  example_day_first: Cell,
+  example_month_first: Cell,
+  example_ambiguous: Cell,
+  /** Months, and days from the first to the last, in each of the two readings. */
+  months_day_first: Count,
+  months_month_first: Count,
+  span_day_first: Count,
+  span_month_first: Count,
+  /** Dates that tell their order and have a leading zero, and dates that do not and lack one. */
+  padded: Count,
+  unpadded: Count,
+})
+export type DayMonthEvidence = z.infer<typeof DayMonthEvidence>
+
+/** A query of one row. `original` and `text` are SQL of the cell: as it is written, and as the rules see it. */
+export function dayMonthEvidence(
+  question: DayMonthQuestion,
+  parsed: string,
+  original: string,
+  text: string,
+): string {
+  const part = (index: number) => `try_cast(regexp_extract(k, ${lit(question.pattern)}, ${index}) as integer)`
+  const begin = `left(case when r >= '0' and r < ':' then r else ${text} end, 10)`
+  const texts = `select k, count(*) as n, min(_line) as line from (select _line, ${begin} as k from (select _line, ${original} as r from ${parsed}) where r not like '____-%') group by k`
+  const numbers = `select k, n, line, ${part(1)} as a, ${part(2)} as b, ${part(3)} as y from (${texts})`
+  const year = `case when y >= 100 then y when y < ${question.pivot} then 2000 + y else 1900 + y end`
+  const kind = `case when a between 13 and 31 and b between 1 and 12 then 'day_first' when b between 13 and 31 and a between 1 and 12 then 'month_first' when a = b then 'same' when a between 1 and 12 and b between 1 and 12 then 'ambiguous' end`
+  const kinds = `select *, ${year} as year, ${kind} as kind from (${numbers}) where y > 0`
+  const open = `kind in ('same', 'ambiguous') and a <= 12`
+  const day = (month: string, its: string) => `case when ${open} then make_date(year, ${month}, ${its}) end`
+  const days = `select *, ${day('b', 'a')} as of_day_first, ${day('a', 'b')} as of_month_first from (${kinds})`
+  const cells = (its: string) => `coalesce(sum(n) filter (kind = ${lit(its)}), 0)::bigint`
+  const example = (its: string) =>
+    `to_json(arg_min({line: line, "text": trim(regexp_extract(k, '^[^ T]+'))}, line) filter (kind = ${lit(its)}))::varchar as example_${its}`
+  const months = (order: string) => `count(distinct date_trunc('month', of_${order})) as months_${order}`
+  const span = (order: string) => `coalesce(max(of_${order}) - min(of_${order}) + 1, 0) as span_${order}`
+  return `select ${lit(question.column)} as "column", ${cells('day_first')} as day_first, ${cells('month_first')} as month_first, ${cells('ambiguous')} as ambiguous,
+    ${example('day_first')}, ${example('month_first')}, ${example('ambiguous')},
+    ${months('day_first')}, ${months('month_first')}, ${span('day_first')}, ${span('month_first')},
+    count(*) filter (kind in ('day_first', 'month_first') and regexp_matches(k, '^0|^\\d+\\D0')) as padded,
+    count(*) filter (kind = 'ambiguous' and regexp_matches(k, '^\\d\\D|^\\d+\\D\\d\\D')) as unpadded
+    from (${days}) having count(kind) > 0`
+}
+
+const opposite = (order: DayMonthOrder): DayMonthOrder =>
+  order === 'day_first' ? 'month_first' : 'day_first'
+
+/** Decides whether day or month stands first in a column; undefined when its cells do not raise the question. */
+export function decideDayMonth(question: DayMonthQuestion, evidence: DayMonthEvidence): Decided | undefined {
+  if (evidence.day_first + evidence.month_first + evidence.ambiguous === 0) return undefined
+  const [reading, by] = choose(question, evidence)
+  const { ambiguous } = evidence
+  const decision: ColumnDecision = {
+    ...{ column: question.column, about: 'day_month', reading, by, ambiguous },
+    ...{ agreeing: evidence[reading], contradicting: evidence[opposite(reading)] },
+  }
+  const its = {
+    agreeing: evidence[`example_${reading}`],
+    contradicting: evidence[`example_${opposite(reading)}`],
+    ambiguous: evidence.example_ambiguous,
+  }
+  return {
+    ...decision,
+    examples: its,
+    ...contradiction(question, decision, its),
+    ...warning(question, decision, evidence, its.ambiguous),
+  }
+}
+
+function choose(
+  { orders, pinned }: DayMonthQuestion,
+  evidence: DayMonthEvidence,
+): [DayMonthOrder, ColumnDecision['by']] {
+  const [first = 'day_first', second] = orders
+  const tells = evidence.day_first + evidence.month_first > 0
+  if (second !== undefined) {
+    if (tells) return [evidence.day_first >= evidence.month_first ? 'day_first' : 'month_first', 'cells']
+    const nearer = orders.find((order) => isNearer(order, evidence))
+    return nearer ? [nearer, 'nearness'] : [first, 'assumed']
+  }
+  if (pinned) return [first, 'declared']
+  if (evidence[first] > 0) return [first, 'cells']
+  if (tells || evidence[`months_${first}`] <= 1 || isNearer(first, evidence)) return [first, 'declared']
+  return [first, 'assumed']
+}
+
+/**
+ * Days of one delivery are close together. Read in the wrong order, days of one month become one day of many months.
+ * One reading is nearer when its days span at most half of the time of the other, or half of the months.
+ */
+function isNearer(order: DayMonthOrder, evidence: DayMonthEvidence): boolean {
+  const other = opposite(order)
+  const months = [evidence[`months_${order}`], evidence[`months_${other}`]] as const
+  const span = [evidence[`span_${order}`], evidence[`span_${other}`]] as const
+  return months[0] * 2 <= months[1] || span[0] * 2 <= span[1]
+}
+
+const NAMES = { day_first: 'day before the month', month_first: 'month before the day' }
+
+function contradiction(
+  { orders }: DayMonthQuestion,
+  { agreeing, contradicting, ambiguous, reading }: ColumnDecision,
+  examples: Decided['examples'],
+): { contradiction?: string } {
+  if (!outweighs(contradicting, agreeing)) return {}
+  const order = reading === 'month_first' ? 'month_first' : 'day_first'
+  if (orders.length > 1)
+    return {
+      contradiction: `has ${counted(agreeing, 'date')} with the ${NAMES[order]}, such as ${shownCell(examples.agreeing)}, and ${contradicting} with the ${NAMES[opposite(order)]}, such as ${shownCell(examples.contradicting)}`,
+    }
+  if (ambiguous === 0) return {}
+  return {
+    contradiction: `is declared to have the ${NAMES[order]}, but ${shownCell(examples.contradicting)} has the ${NAMES[opposite(order)]}${agreeing > 0 ? ` (${agreeing} agree with the dataset, ${contradicting} do not)` : ''}, so ${counted(ambiguous, 'other date')} such as ${shownCell(examples.ambiguous)} would be read as the wrong day`,
+  }
+}
+
+function warning(
+  question: DayMonthQuestion,
+  { by, reading, ambiguous, column }: ColumnDecision,
+  evidence: DayMonthEvidence,
+  example: Example | undefined,
+): { warning?: string } {
+  const order = reading === 'month_first' ? 'month_first' : 'day_first'
+  const what = `${counted(ambiguous, 'date')} of "${column}" such as ${shownCell(example)} ${ambiguous === 1 ? 'was' : 'were'} read with the ${NAMES[order]}`
+  const remedy =
+    'If that is wrong, undo the import and write the dates as YYYY-MM-DD, or let the dataset declare their order.'
+  if (ambiguous === 0 || question.pinned) return {}
+  if (by === 'assumed')
+    return {
+      warning: `${what}, which puts them into ${evidence[`months_${order}`]} months; read the other way they lie in ${evidence[`months_${opposite(order)}`]}, and no day above 12 tells. ${remedy}`,
+    }
+  // A spreadsheet that takes the month for the day rewrites the dates that it understands, and leaves the others.
+  if (evidence.padded > 0 && evidence.unpadded > 0)
+    return {
+      warning: `${what}, but they lack the leading zeros of the dates that cannot be read otherwise: a program may have exchanged day and month. ${remedy}`,
+    }
+  return {}
+}
