@@ -28,8 +28,8 @@ export interface EvidenceInput {
   embedded: boolean
 }
 
-/** Columns of one query: planning takes memory and time that grow with them. */
-const COLUMNS_OF_QUERY = 16
+/** Each column has a query of its own, which is left out when it has nothing to tell, unless there are very many. */
+const MOST_QUERIES = 40
 
 /**
  * Statements that look at all cells of the columns that can be written in several ways; none for a definition without
@@ -75,9 +75,10 @@ export function evidenceStatements(definition: DatasetDefinition, input: Evidenc
 }
 
 function chunks<T>(list: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(list.length / COLUMNS_OF_QUERY) }, (_, index) =>
-    list.slice(index * COLUMNS_OF_QUERY, (index + 1) * COLUMNS_OF_QUERY),
-  )
+  const size = Math.ceil(list.length / MOST_QUERIES)
+  return Array.from({ length: Math.min(list.length, MOST_QUERIES) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  ).filter((its) => its.length > 0)
 }
 
 const Answers = z.record(z.string(), z.object({ rows: z.array(z.unknown()) }))

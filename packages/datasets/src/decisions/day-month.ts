@@ -12,6 +12,8 @@ export interface DayMonthQuestion {
   orders: readonly DayMonthOrder[]
   /** Nothing is told about what had to be assumed. */
   pinned: boolean
+  /** The cells have times, so that few of them are equal. */
+  timed: boolean
   /** RE2 pattern of a text that begins with such a date: first number, second number, year. */
   pattern: string
   /** What is added to a year of two digits from the pivot on, and below it. */
@@ -35,6 +37,7 @@ export function dayMonthQuestion(column: Column): DayMonthQuestion | undefined {
   const mark = marks.endsWith('-') || !marks.includes('-') ? `[${marks}]` : `[${marks.replace('-', '')}-]`
   return {
     column: column.name,
+    timed: column.type === 'timestamp',
     orders,
     pinned: column.dayMonthOrder === 'declared' || isSingle(column),
     pattern: `^${number}${mark}${number}${mark}(${years.join('|')})(?:[ T]|$)`,
@@ -82,8 +85,12 @@ export function dayMonthEvidence(
   text: string,
 ): string {
   const part = (index: number) => `try_cast(regexp_extract(k, ${lit(question.pattern)}, ${index}) as integer)`
-  const begin = `left(case when r >= '0' and r < ':' then r else ${text} end, 10)`
-  const texts = `select k, count(*) as n, min(_line) as line from (select _line, ${begin} as k from (select _line, ${original} as r from ${parsed}) where r not like '____-%') group by k`
+  // Texts that have the year first are many among times; equal dates are cheap to put together.
+  const begin = `case when r >= '0' and r < ':' then r else ${text} end`
+  const source = `select _line, ${original} as r from ${parsed}`
+  const texts = question.timed
+    ? `select left(${begin}, 10) as k, count(*) as n, min(_line) as line from (${source}) where r not like '____-%' group by k`
+    : `select ${begin} as k, n, line from (select r, count(*) as n, min(_line) as line from (${source}) group by r)`
   const numbers = `select k, n, line, ${part(1)} as a, ${part(2)} as b, ${part(3)} as y from (${texts})`
   const year = `case when y >= 100 then y when y < ${question.pivot} then 2000 + y else 1900 + y end`
   const kind = `case when a between 13 and 31 and b between 1 and 12 then 'day_first' when b between 13 and 31 and a between 1 and 12 then 'month_first' when a = b then 'same' when a between 1 and 12 and b between 1 and 12 then 'ambiguous' end`

@@ -63,7 +63,8 @@ export type NumberEvidence = z.infer<typeof NumberEvidence>
 
 /**
  * A query that counts the cells of each class, with the first of each. `original` and `text` are SQL of the cell: as it
- * is written, and as the rules see it.
+ * is written (`r` in `text`), and as the rules see it. Two patterns class nearly all cells; the others are put together
+ * first, because DuckDB would compute all that is said of them for every cell.
  */
 export function numberEvidence(
   question: NumberQuestion,
@@ -71,9 +72,15 @@ export function numberEvidence(
   original: string,
   text: string,
 ): string {
-  const classes = `case when ${hasMark('r')} then coalesce(${classOf(question, 'r')}, ${classOf(question, `(${text})`)}) end`
-  return `select ${lit(question.column)} as "column", class, count(*) as cells, min(_line) as line, arg_min(left(r, 100), _rec) as "text"
-    from (select _rec, _line, r, ${classes} as class from (select _rec, _line, ${original} as r from ${parsed})) where class is not null group by class`
+  const usual = `case ${usualKinds(question, 'r').join(' ')} when ${hasMark('r')} then ${KINDS.rare} else 0 end`
+  const kinds = `select _line, r, ${usual} as kind, contains(r, ',') as comma from (select _line, ${original} as r from ${parsed})`
+  // A condition on the kind itself would be computed before the groups, and the kind twice.
+  const groups = `select kind, comma, count(*) as cells, min(_line) as line, arg_min(r, _line) as r from (${kinds}) group by kind, comma, case when kind = ${KINDS.rare} then r end having max(kind) > 0`
+  const rare = [...usualKinds(question, text, true), ...rareKinds(text)].join(' ')
+  const all = `select * replace (case when kind = ${KINDS.rare} then case ${rare} end else kind end as kind) from (${groups})`
+  const mark = `case when comma then 'comma' else 'point' end`
+  const its = `case kind when ${KINDS.either} then 'either_' || ${mark} when ${KINDS.grouped} then 'grouped_' || ${mark} when ${KINDS.one} then ${mark} when ${KINDS.point} then 'point' when ${KINDS.comma} then 'comma' end`
+  return `select ${lit(question.column)} as "column", ${its} as class, sum(cells)::bigint as cells, min(line) as line, left(arg_min(r, line), 100) as "text" from (${all}) where kind is not null group by class`
 }
 
 /** SQL: a cell may say something that the dataset leaves open, or contradicts. `cell` is SQL of it. */
@@ -90,25 +97,36 @@ function hasMark(text: string): string {
 
 const GROUP = String.raw`[+-]?[1-9]\d{0,2}`
 
-function classOf({ scale }: NumberQuestion, text: string): string {
-  const isClass = (pattern: string, its: CellClass) => `when ${fullMatch(text, pattern)} then ${lit(its)}`
-  const only = (mark: Mark) => {
-    const m = MARKS[mark]
-    const kept = scale < 3 ? String.raw`\d{${scale}}0{${3 - scale}}` : String.raw`\d{3}`
-    const blanks = `(?:(?:${THOUSANDS.blank}\\d{3})+|(?:${THOUSANDS.apostrophe}\\d{3})+)`
+/** `either` and `grouped` as in `CellClass`; `one`: its mark must stand before decimals; `rare`: anything else with a mark. */
+const KINDS = { either: 1, grouped: 2, one: 3, point: 4, comma: 5, rare: 6 }
+
+function isKind(text: string, pattern: string, kind: keyof typeof KINDS): string {
+  return `when ${fullMatch(text, pattern)} then ${KINDS[kind]}`
+}
+
+/** Numbers with one point or comma, and `withBlanks` those that have a blank or an apostrophe between thousands. */
+function usualKinds({ scale }: NumberQuestion, text: string, withBlanks = false): string[] {
+  const mark = MARKS.either
+  const kept = scale < 3 ? String.raw`\d{${scale}}0{${3 - scale}}` : String.raw`\d{3}`
+  const { blank, apostrophe } = THOUSANDS
+  const blanks = String.raw`(?:(?:${blank}\d{3})+|(?:${apostrophe}\d{3})+)`
+  return [
+    isKind(text, `${GROUP}${mark}${kept}`, 'either'),
+    ...(scale < 3 ? [isKind(text, String.raw`${GROUP}${mark}\d{3}`, 'grouped')] : []),
+    isKind(text, String.raw`[+-]?\d*${mark}\d+`, 'one'),
+    ...(withBlanks ? [isKind(text, String.raw`${GROUP}${blanks}${mark}\d+`, 'one')] : []),
+  ]
+}
+
+/** Numbers with several marks, by the one that must stand before decimals. */
+function rareKinds(text: string): string[] {
+  return (['point', 'comma'] as const).flatMap((mark) => {
+    const thousands = MARKS[other(mark)]
     return [
-      'case',
-      isClass(`${GROUP}${m}${kept}`, `either_${mark}`),
-      ...(scale < 3 ? [isClass(String.raw`${GROUP}${m}\d{3}`, `grouped_${mark}`)] : []),
-      isClass(String.raw`[+-]?\d*${m}\d+|${GROUP}${blanks}${m}\d+`, mark),
-      isClass(String.raw`${GROUP}(?:${m}\d{3}){2,}`, other(mark)),
-      'end',
-    ].join(' ')
-  }
-  const both = (['point', 'comma'] as const).map((mark) =>
-    isClass(String.raw`${GROUP}(?:${MARKS[other(mark)]}\d{3})+${MARKS[mark]}\d+`, mark),
-  )
-  return `case when not contains(${text}, '.') then ${only('comma')} when not contains(${text}, ',') then ${only('point')} ${both.join(' ')} end`
+      isKind(text, String.raw`${GROUP}(?:${thousands}\d{3})+${MARKS[mark]}\d+`, mark),
+      isKind(text, String.raw`${GROUP}(?:${thousands}\d{3}){2,}`, mark),
+    ]
+  })
 }
 
 /** Decides what stands before the decimals of a column; undefined when no cell has a mark. */
@@ -117,7 +135,8 @@ export function decideMark(
   evidence: readonly NumberEvidence[],
 ): Decided | undefined {
   if (evidence.length === 0) return undefined
-  const cells = (its: CellClass) => evidence.find((row) => row.class === its)?.cells ?? 0
+  const cells = (its: CellClass) =>
+    evidence.reduce((sum, row) => sum + (row.class === its ? row.cells : 0), 0)
   const first = (...classes: CellClass[]): Example | undefined =>
     evidence.filter((row) => classes.includes(row.class)).sort((a, b) => a.line - b.line)[0]
   const decided = (reading: Mark, by: ColumnDecision['by']): Decided => {
