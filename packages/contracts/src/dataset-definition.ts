@@ -236,18 +236,25 @@ export type LoadMode = z.infer<typeof LoadMode>
  * How much an import may change by itself. Rows that it changes or removes count, against the rows that the days it
  * touches held before; new rows do not. Above one of the limits a person must approve the preview.
  */
-export const ApprovalRule = z.strictObject({
-  above: z
-    .strictObject({
-      /** More changed and removed rows than this. */
-      rows: z.int().min(0).optional(),
-      /** A larger share of the rows that were there than this, from 0 to 1. */
-      share: z.number().min(0).max(1).optional(),
-    })
-    .refine(({ rows, share }) => rows !== undefined || share !== undefined, {
-      error: 'give rows, share, or both',
-    }),
-})
+export const ApprovalRule = z
+  .strictObject({
+    above: z
+      .strictObject({
+        /** More changed and removed rows than this. */
+        rows: z.int().min(0).optional(),
+        /** A larger share of the rows that were there than this, from 0 to 1. */
+        share: z.number().min(0).max(1).optional(),
+      })
+      .refine(({ rows, share }) => rows !== undefined || share !== undefined, {
+        error: 'give rows, share, or both',
+      })
+      .optional(),
+    /** A file of which no cell says where its decimals begin, or whether the day or the month stands first. */
+    ambiguous: z.boolean().optional(),
+  })
+  .refine(({ above, ambiguous }) => above !== undefined || ambiguous !== undefined, {
+    error: 'give above, ambiguous, or both',
+  })
 export type ApprovalRule = z.infer<typeof ApprovalRule>
 
 const Days = z.int().min(1).max(36_500)

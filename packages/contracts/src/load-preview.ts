@@ -66,7 +66,7 @@ export type LoadPreview = z.infer<typeof LoadPreview>
  * or a person has been asked already and what was shown then has changed.
  */
 export const ApprovalReason = z.strictObject({
-  code: z.enum(['requested', 'too_many_rows', 'too_large_share', 'lapsed']),
+  code: z.enum(['requested', 'too_many_rows', 'too_large_share', 'ambiguous', 'lapsed']),
   detail: z.string(),
 })
 export type ApprovalReason = z.infer<typeof ApprovalReason>

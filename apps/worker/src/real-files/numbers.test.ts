@@ -1,3 +1,4 @@
+import { readPreview } from '@aduana/jobs/approve'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
 
@@ -118,26 +119,30 @@ describe('dates', () => {
   })
 })
 
-// What Excel (es-ES, es-CO), pandas, SQL Server and PostgreSQL write for the same day.
-test.each([
-  '05/03/2024',
-  '5/3/2024',
-  '5/03/2024',
-  '05-03-2024',
-  '05/03/2024 0:00',
-  '5/03/2024 0:00',
-  '05/03/2024 00:00',
-  '05/03/2024 0:00:00',
-  '2024-03-05',
-  '2024-03-05 00:00:00',
-  '2024-03-05 00:00:00.000',
-  '2024-03-05 00:00:00.0000000',
-  '2024-03-05T00:00:00',
-  '2024-03-05T00:00:00.000',
-])('production takes the day %s', async (written) => {
-  const { job } = await files.import('production', production([[written, '120.0', '1']]))
-  expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 }, warnings: [] })
-  expect(await stored('2024-03-05')).toEqual([['2024-03-05', 120, 1]])
+test('a day is taken as spreadsheets, pandas and databases write it', async () => {
+  // Excel in Spain and Colombia, pandas, SQL Server, PostgreSQL.
+  const written = [
+    ...['05/03/2024', '5/3/2024', '5/03/2024', '05-03-2024', '05/03/2024 0:00', '5/03/2024 0:00'],
+    ...['05/03/2024 00:00', '05/03/2024 0:00:00', '2024-03-05', '2024-03-05 00:00:00'],
+    ...['2024-03-05 00:00:00.000', '2024-03-05 00:00:00.0000000', '2024-03-05T00:00:00'],
+  ]
+  const { job } = await files.import(
+    'production',
+    production(written.map((day) => [day, '120.0', '1'] as const)),
+  )
+  expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: written.length }, warnings: [] })
+  expect(await stored('2024-03-05')).toEqual(written.map(() => ['2024-03-05', 120, 1]))
+})
+
+test('a file that could be read in two ways waits for approval where its dataset says so', async () => {
+  const dataset = await files.dataset(
+    [{ name: 'n', type: 'decimal', precision: 12, scale: 3, decimalMark: 'either' }],
+    { approval: { ambiguous: true } },
+  )
+  const { job } = await files.import(dataset, 'n\n"1,234"\n', { dryRun: 'true' })
+  expect(job).toMatchObject({ status: 'COMPLETED', warnings: [{ code: 'ambiguous_decimal_mark' }] })
+  const { needsApproval } = await readPreview(files.system.database.db, files.system.admin, job.id)
+  expect(needsApproval.map(({ code }) => code)).toEqual(['ambiguous'])
 })
 
 describe('instants', () => {

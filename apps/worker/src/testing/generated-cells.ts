@@ -1,8 +1,11 @@
-import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
+import type { DatasetDefinitionInput, DecimalMark, ThousandsMark } from '@aduana/contracts/dataset-definition'
 import { addDays } from '@aduana/contracts/dates'
 import type { Random } from '@aduana/testkit/random'
 
 export type ColumnInput = DatasetDefinitionInput['columns'][number]
+
+type DateInput = Extract<ColumnInput, { type: 'date' }>
+type NumberInput = Extract<ColumnInput, { type: 'integer' | 'decimal' }>
 
 /** A cell of a file, and SQL of what must be stored of it. */
 export interface GeneratedCell {
@@ -24,18 +27,28 @@ export function generateColumn(random: Random, name: string): ColumnInput {
       return generateText(random, base)
     case 1: {
       const bits = random.pick([16, 32, 64] as const)
-      return { ...base, type: 'integer', bits }
+      const thousandsMarks = generateThousands(random)
+      const zeroFraction = random.chance(0.3) ? random.pick(['point', 'comma', 'either'] as const) : undefined
+      return {
+        ...{ ...base, type: 'integer', bits },
+        ...(zeroFraction ? { zeroFraction } : {}),
+        ...without(thousandsMarks, zeroFraction),
+      }
     }
     case 2: {
       const precision = random.pick([1, 2, 9, 18, 19, 28, 37, 38])
       const scale = random.pick([0, 1, precision - 1, precision, 10].map((n) => Math.min(37, precision, n)))
       const decimalMark = random.pick(['point', 'comma', 'either'] as const)
-      return { ...base, type: 'decimal', precision, scale, decimalMark }
+      return {
+        ...{ ...base, type: 'decimal', precision, scale, decimalMark },
+        ...without(generateThousands(random), decimalMark),
+      }
     }
     case 3:
       return {
         ...base,
         type: 'date',
+        ...generateDateReading(random),
         min: random.pick(['0001-01-01', '0001-01-02', '1582-10-15', '1900-01-01', '1999-12-31']),
         max: random.pick(['1999-12-31', '2100-12-31', '9998-12-31', '9999-12-30', '9999-12-31']),
       }
@@ -70,6 +83,30 @@ export function generateColumn(random: Random, name: string): ColumnInput {
   }
 }
 
+function generateThousands(random: Random): ThousandsMark[] {
+  return (['point', 'comma', 'blank', 'apostrophe'] as const).filter(() => random.chance(0.15))
+}
+
+/** The marks without the one that stands before decimals; nothing when none is left. */
+function without(marks: readonly ThousandsMark[], decimalMark: DecimalMark | undefined) {
+  const thousandsMarks = marks.filter((mark) => mark !== decimalMark)
+  return thousandsMarks.length === 0 ? {} : { thousandsMarks }
+}
+
+function generateDateReading(random: Random) {
+  const formats = random.pick<NonNullable<DateInput['formats']>>([
+    ['YYYY-MM-DD'],
+    ['YYYY-MM-DD', 'D/M/YYYY'],
+    ['YYYY-MM-DD', 'DD-MM-YY'],
+    ['YYYY-MM-DD', 'M/D/YYYY', 'DD/MM/YYYY'],
+  ])
+  return {
+    formats,
+    ...(formats.includes('DD-MM-YY') ? { twoDigitYearPivot: random.below(101) } : {}),
+    ...(random.chance(0.3) ? { midnight: true } : {}),
+  }
+}
+
 const PATTERNS = ['(?s).*', '[^\\x{10FFFF}]*', '(?is)(.|\\n)*', '(?s:.{0,1000})(?s:.*)', '\\PN*|\\pN*|(?s).*']
 
 function generateText(random: Random, base: { name: string; required: boolean }): ColumnInput {
@@ -92,12 +129,13 @@ export function generateCell(random: Random, column: ColumnInput): GeneratedCell
       return same(textCell(random, column))
     case 'integer': {
       const most = 2n ** BigInt((column.bits ?? 32) - 1)
-      return same(String(random.pick([-most, most - 1n, 0n, 1n, BigInt(random.below(30_000))])))
+      const number = String(random.pick([-most, most - 1n, 0n, 1n, BigInt(random.below(30_000))]))
+      return { text: withThousands(random, column, number), stored: number }
     }
     case 'decimal':
       return decimalCell(random, column)
     case 'date':
-      return same(dayWithin(random, column.min ?? '1900-01-01', column.max ?? '2100-12-31'))
+      return dayCell(random, column)
     case 'timestamp':
       return momentCell(
         random,
@@ -154,6 +192,22 @@ function decimalCell(random: Random, column: ColumnInput & { type: 'decimal' }):
   const mark = column.decimalMark === 'comma' ? ',' : '.'
   const text = `${sign}${whole || '0'}${fraction ? mark + fraction : ''}`
   return { text, stored: text.replace(',', '.') }
+}
+
+/** A number as it is written with marks between thousands that cannot be mistaken for a decimal mark. */
+function withThousands(random: Random, { thousandsMarks = [] }: NumberInput, number: string): string {
+  const marks = thousandsMarks.flatMap(
+    (mark) => ({ blank: [' ', '\u00a0'], apostrophe: ["'"], point: [], comma: [] })[mark],
+  )
+  if (marks.length === 0 || random.chance(0.5)) return number
+  const mark = random.pick(marks)
+  return number.replace(/\B(?=(\d{3})+$)/g, mark)
+}
+
+function dayCell(random: Random, column: DateInput): GeneratedCell {
+  const day = dayWithin(random, column.min ?? '1900-01-01', column.max ?? '2100-12-31')
+  const text = column.midnight && random.chance(0.3) ? `${day} 00:00:00` : day
+  return { text, stored: day }
 }
 
 /** A day at one of the ends, or between. */

@@ -73,6 +73,20 @@ const HOSTILE = [
   '31-01-2026',
   '20260131',
   '31.01.2026',
+  '1/31/2026',
+  '02/31/2026',
+  '1/2/2026',
+  '2.1.2026',
+  '2026-01-31 00:00:00',
+  '31/01/2026 0:00',
+  '1.234',
+  '1,234',
+  '1.234.567',
+  '-1,234,567.5',
+  "1'234",
+  '1\u00a0234,5',
+  '1\u202f234',
+  '120,00',
   '2026-02-30',
   '29/02/2024',
   '29/02/2023',
@@ -152,27 +166,43 @@ const rulesOfColumn = fc.oneof(
       fc.integer({ min: 1, max: 38 }),
       fc.nat(37),
       fc.constantFrom('point' as const, 'comma' as const, 'either' as const),
+      fc.subarray(['point', 'comma', 'blank', 'apostrophe'] as const),
     )
-    .map(([precision, scale, decimalMark]) => ({
+    .map(([precision, scale, decimalMark, marks]) => ({
       type: 'decimal' as const,
       precision,
       scale: Math.min(scale, precision),
       decimalMark,
+      ...(marks.length > 0 ? { thousandsMarks: [...marks] } : {}),
     })),
+  fc.record({
+    type: withType('integer' as const),
+    zeroFraction: fc.constantFrom('point' as const, 'comma' as const, 'either' as const),
+    thousandsMarks: fc
+      .subarray(['point', 'comma', 'blank', 'apostrophe'] as const, { minLength: 1 })
+      .map((marks) => [...marks]),
+  }),
   fc.record({
     type: withType('date' as const),
     formats: fc
-      .subarray(['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY', 'YYYYMMDD', 'DD.MM.YYYY'] as const, {
-        minLength: 1,
-      })
+      .subarray(
+        [
+          ...(['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY', 'YYYYMMDD', 'DD.MM.YYYY'] as const),
+          ...(['D/M/YYYY', 'MM/DD/YYYY', 'M-D-YYYY', 'D.M.YYYY'] as const),
+        ],
+        { minLength: 1 },
+      )
       .map((formats) => [...formats]),
+    midnight: fc.boolean(),
     min: fc.constantFrom('0001-01-01', '1900-01-01', '2026-01-31'),
     max: fc.constantFrom('2026-01-31', '9999-12-31'),
   }),
   fc.record({
     type: withType('timestamp' as const),
     formats: fc
-      .subarray(['ISO8601', 'YYYY-MM-DD HH:MM'] as const, { minLength: 1 })
+      .subarray(['ISO8601', 'YYYY-MM-DD HH:MM', 'D/M/YYYY H:MM', 'M/D/YYYY H:MM:SS'] as const, {
+        minLength: 1,
+      })
       .map((formats) => [...formats]),
     timeZone: fc.constantFrom('UTC', 'America/Bogota', 'Asia/Kathmandu'),
   }),

@@ -1,3 +1,4 @@
+import type { ApprovalRule } from '@aduana/contracts/dataset-definition'
 import type { LoadPreview } from '@aduana/contracts/load-preview'
 import { describe, expect, test } from 'vitest'
 import { approvalReasons } from './approval.ts'
@@ -41,5 +42,19 @@ describe('a load needs an approval', () => {
       'too_large_share',
     ])
     expect(approvalReasons(touching(51, 50, 100), undefined, 'production')).toEqual([])
+  })
+
+  test('for a file that could be read in two ways, where the dataset says so', () => {
+    const warnings = [
+      { code: 'lines_before_header', column: null },
+      { code: 'ambiguous_day_month', column: 'fecha' },
+    ]
+    const codesOf = (rule: ApprovalRule) =>
+      approvalReasons(touching(0, 0, 0), rule, 'production', warnings).map(({ code }) => code)
+    expect(codesOf({ ambiguous: true })).toEqual(['ambiguous'])
+    expect(codesOf({ above: { rows: 1 } })).toEqual([])
+    expect(
+      approvalReasons(touching(0, 0, 0), { ambiguous: true }, 'production', warnings.slice(0, 1)),
+    ).toEqual([])
   })
 })

@@ -1,11 +1,18 @@
 import type { ApprovalRule } from '@aduana/contracts/dataset-definition'
+import type { ImportWarning, ImportWarningCode } from '@aduana/contracts/import-warnings'
 import type { ApprovalReason, LoadPreview } from '@aduana/contracts/load-preview'
 
-/** Why a load with this preview must be approved first; empty when it need not. */
+const AMBIGUOUS: readonly string[] = [
+  'ambiguous_decimal_mark',
+  'ambiguous_day_month',
+] satisfies ImportWarningCode[]
+
+/** Why a load with this preview and these warnings must be approved first; empty when it need not. */
 export function approvalReasons(
   preview: LoadPreview,
   rule: ApprovalRule | undefined,
   dataset: string,
+  warnings: readonly Pick<ImportWarning, 'code' | 'column'>[] = [],
 ): ApprovalReason[] {
   const touched = preview.totals.changed + preview.totals.removed
   const { before } = preview.rows
@@ -20,6 +27,12 @@ export function approvalReasons(
     reasons.push({
       code: 'too_large_share',
       detail: `it changes or removes ${touched} of ${before} rows (${percent(touched / before)}), and ${dataset} asks above ${percent(share)}`,
+    })
+  const open = rule?.ambiguous ? warnings.filter(({ code }) => AMBIGUOUS.includes(code)) : []
+  if (open.length > 0)
+    reasons.push({
+      code: 'ambiguous',
+      detail: `nothing in the file says how to read ${open.map(({ column }) => column).join(', ')}, as its warnings tell, and ${dataset} asks then`,
     })
   return reasons
 }

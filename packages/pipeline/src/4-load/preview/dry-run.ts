@@ -17,7 +17,12 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
   const { facts, run } = job
   const clean = await fetchFile(job, 'clean.parquet')
   const computed = await computePreview(job, clean, plan)
-  const reasons = approvalReasons(computed.preview, facts.definition.approval, facts.definition.code)
+  const reasons = approvalReasons(
+    computed.preview,
+    facts.definition.approval,
+    facts.definition.code,
+    plan.validated.warnings,
+  )
   const kept = await keepPreview(job, computed, reasons)
   const { totals, rows } = kept.preview
   // As the load itself would count: a replace removes all old rows and inserts all new ones.

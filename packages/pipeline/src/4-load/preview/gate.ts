@@ -39,7 +39,7 @@ export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Pr
   const computed = await computePreview(job, clean, plan)
   const reasons = [
     ...(facts.requireApproval ? [REQUESTED] : []),
-    ...approvalReasons(computed.preview, approval, facts.definition.code),
+    ...approvalReasons(computed.preview, approval, facts.definition.code, plan.validated.warnings),
   ]
   const lapsed = earlier.preview?.approved === true
   // Somebody has looked at this import once: whatever it does now, it does not go on behind that person's back.
