@@ -55,7 +55,7 @@ describe('a dry run', () => {
     const before = await traces()
     const job = await system.import(
       file(
-        row('2024-01-01', 'A', 10, { peso: '1.5' }),
+        row('2024-01-01', 'A', 10, { peso: '1,5' }),
         row('2024-01-01', 'B', 21),
         row('2024-01-02', 'E', 5, { machine: 'M777', note: '"a ""note""; with all"' }),
         row('2024-01-04', 'F', 7),

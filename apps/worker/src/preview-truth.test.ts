@@ -51,7 +51,7 @@ function productionLines(
       quoted(at.pick(texts)),
       `L${at.below(6)}`,
       at.below(4),
-      at.pick(['1.5', '1,500', '2', '99999999.125']),
+      at.pick(['1,5', '1,500', '2', '99999999,125']),
       quoted(at.pick(texts)),
     ].join(';'),
   )
@@ -86,7 +86,7 @@ function cardsFile(at: Random, rows: number): string {
       `T${at.below(5)}`,
       `CC${at.below(2)}`,
       '1',
-      at.pick(['1', '2.5', '8,25']).replace(/.*/, quoted),
+      at.pick(['1', '2,5', '8,25']).replace(/.*/, quoted),
       at.pick(['', '0.25']),
     ].join(','),
   )
