@@ -1,6 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import {
+  contradictionFailure,
+  evidenceStatements,
+  readDecisions,
+} from '@aduana/datasets/decisions/column-decisions'
 import { knownHeaders, mapHeader } from '@aduana/datasets/header'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { compileValidation } from '@aduana/datasets/validation'
@@ -57,12 +62,11 @@ async function inspect(engine: Engine, folder: string, input: string, code: stri
     columns,
   })
   const names = columns.map(({ name }) => name)
-  const compiled = compileValidation(definition, {
-    parsed: parsedFile,
-    columns: names,
-    embedded: false,
-    folder,
-  })
+  const file = { parsed: parsedFile, columns: names, embedded: false }
+  const evidence = await engine.query({ workDir: folder, statements: evidenceStatements(definition, file) })
+  const decisions = readDecisions(definition, evidence)
+  if (contradictionFailure(decisions)) throw new Error('the sample contradicts itself')
+  const compiled = compileValidation(definition, { ...file, decisions, folder })
   const { totals } = readValidation(
     compiled,
     await engine.query({ workDir: folder, statements: compiled.statements }),

@@ -9,7 +9,13 @@ import { dayMonthOrder } from '../rules/formats.ts'
 import { thousandsBeside } from '../rules/numbers.ts'
 import { normalisedText, originalText } from '../rules/text.ts'
 import type { NamedStatement } from '../statement.ts'
-import { DayMonthEvidence, dayMonthEvidence, dayMonthQuestion, decideDayMonth } from './day-month.ts'
+import {
+  DayMonthEvidence,
+  dayMonthEvidence,
+  dayMonthQuestion,
+  decideDayMonth,
+  mayBeOpen,
+} from './day-month.ts'
 import { type Decided, shownCell } from './decided.ts'
 import {
   decideMark,
@@ -53,25 +59,25 @@ export function evidenceStatements(definition: DatasetDefinition, input: Evidenc
     const question = dayMonthQuestion(column)
     if (!question) return []
     const { original, text } = sqlOf(column)
-    return [dayMonthEvidence(question, parsed, original, text)]
+    const cell = quoteIdentifier(column.name)
+    return [{ sql: dayMonthEvidence(question, parsed, original, text), tells: mayBeOpen(cell) }]
   })
-  return [
-    ...chunks(numbers).map(
-      (its, index): NamedStatement => ({
-        name: `number-marks-${index}`,
-        sql: its.map(({ sql }) => sql).join(' union all '),
-        onlyIf: `select exists (select 1 from ${parsed} where ${its.map(({ tells }) => tells).join(' or ')})`,
-        as: 'rows',
-      }),
-    ),
-    ...chunks(days).map(
-      (its, index): NamedStatement => ({
-        name: `day-month-${index}`,
-        sql: its.join(' union all '),
-        as: 'rows',
-      }),
-    ),
-  ]
+  return [...named('number-marks', numbers, parsed), ...named('day-month', days, parsed)]
+}
+
+/** A query and the condition of a cell without which it finds nothing; planning a query takes longer than to ask. */
+interface Evidence {
+  sql: string
+  tells: string
+}
+
+function named(name: string, evidence: readonly Evidence[], parsed: string): NamedStatement[] {
+  return chunks(evidence).map((its, index) => ({
+    name: `${name}-${index}`,
+    sql: its.map(({ sql }) => sql).join(' union all '),
+    onlyIf: `select exists (select 1 from ${parsed} where ${its.map(({ tells }) => tells).join(' or ')})`,
+    as: 'rows',
+  }))
 }
 
 function chunks<T>(list: readonly T[]): T[][] {

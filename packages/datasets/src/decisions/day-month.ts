@@ -111,6 +111,11 @@ export function dayMonthEvidence(
     from (${days}) having count(kind) > 0`
 }
 
+/** SQL: a cell may have day or month before the year. `cell` is SQL of it. */
+export function mayBeOpen(cell: string): string {
+  return `(${cell} <> '' and ${cell} not like '____-%')`
+}
+
 const opposite = (order: DayMonthOrder): DayMonthOrder =>
   order === 'day_first' ? 'month_first' : 'day_first'
 
