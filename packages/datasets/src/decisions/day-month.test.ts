@@ -122,6 +122,18 @@ describe('dates of a dataset that takes both orders', () => {
   })
 })
 
+test('years of two digits tell as well, also 00', async () => {
+  const column: DateInput = {
+    name: 'd',
+    type: 'date',
+    formats: ['DD/MM/YY', 'MM/DD/YY'],
+    twoDigitYearPivot: 50,
+  }
+  expect(await read(column, ['01/13/00', '02/03/00'])).toMatchObject({
+    ...{ values: ['2000-01-13', '2000-02-03'], by: 'month_first cells', refused: undefined },
+  })
+})
+
 test('instants are read by one order as well', async () => {
   const column: DateInput = {
     ...{ name: 'd', type: 'timestamp', timeZone: 'UTC', formats: ['ISO8601', 'D/M/YYYY H:MM'] },

@@ -94,7 +94,7 @@ export function dayMonthEvidence(
   const numbers = `select k, n, line, ${part(1)} as a, ${part(2)} as b, ${part(3)} as y from (${texts})`
   const year = `case when y >= 100 then y when y < ${question.pivot} then 2000 + y else 1900 + y end`
   const kind = `case when a between 13 and 31 and b between 1 and 12 then 'day_first' when b between 13 and 31 and a between 1 and 12 then 'month_first' when a = b then 'same' when a between 1 and 12 and b between 1 and 12 then 'ambiguous' end`
-  const kinds = `select *, ${year} as year, ${kind} as kind from (${numbers}) where y > 0`
+  const kinds = `select *, ${year} as year, ${kind} as kind from (${numbers}) where y is not null`
   const open = `kind in ('same', 'ambiguous') and a <= 12`
   const day = (month: string, its: string) => `case when ${open} then make_date(year, ${month}, ${its}) end`
   const days = `select *, ${day('b', 'a')} as of_day_first, ${day('a', 'b')} as of_month_first from (${kinds})`
