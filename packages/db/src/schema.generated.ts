@@ -181,6 +181,7 @@ export interface Imports {
   found_window: string | null;
   import_no: Generated<number>;
   job_id: string;
+  layout: Json | null;
   manifest: Json | null;
   mode: string;
   on_conflict: Generated<string>;
@@ -368,6 +369,8 @@ export interface OrderDetail {
 }
 
 export interface QuarantinedRecords {
+  byte_length: Int8 | null;
+  byte_offset: Int8 | null;
   codes: string[];
   columns: string[];
   created_at: Generated<Timestamp>;

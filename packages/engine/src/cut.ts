@@ -2,16 +2,26 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { EngineError } from './errors.ts'
 import { readSource, type Source, sourceProgress } from './source.ts'
 import { byteEncoding, capBytes, decodeText } from './text.ts'
+import { firstInvalidUnit, type InvalidUnit, utf16Bytes } from './utf16.ts'
 
-/** The exact text of a record; `truncated` when it is longer than the cap. */
+/** The exact text of a record, and where its bytes are. */
 export interface CutText {
   raw: string
+  /** The record is longer than the cap. */
   truncated: boolean
+  /** Place in the original after unpacking, in bytes as they came. */
+  offset: number
+  length: number
+  /** Of a UTF-16 original, where the first invalid code unit of the record is. */
+  invalid: InvalidUnit | null
 }
 
 /** Cuts records out of an original in one pass from front to back. */
 export interface Cutter {
-  /** The text at `offset`, which must not lie before an earlier one. Throws `bad_input` beyond the end. */
+  /**
+   * The text at an offset of the byte stream that parsing reads, which must not lie before the end of an earlier one.
+   * Throws `bad_input` beyond the end.
+   */
   cut(offset: number, length: number): CutText | Promise<CutText>
   close(): Promise<void>
 }
@@ -27,21 +37,66 @@ const WINDOW = 1 << 20
  */
 export function openCutter(source: Source, maxBytes = MAX_CUT_BYTES): Cutter {
   const encoding = byteEncoding(source.encoding)
-  const plain = source.format === 'plain' && !source.encoding.startsWith('utf-16')
-  const window = plain ? fileWindow(source.path) : streamWindow(source)
+  if (source.encoding.startsWith('utf-16')) return utf16Cutter(source, maxBytes)
+  const window = source.format === 'plain' ? fileWindow(source.path) : streamWindow(source)
   // A sequence cut by the cap needs up to three bytes more to be recognised.
   const wanted = (length: number) => Math.min(length, maxBytes + 3)
-  const decode = (bytes: Uint8Array, length: number): CutText => {
+  const decode = (bytes: Uint8Array, offset: number, length: number): CutText => {
     const kept = capBytes(bytes, maxBytes, encoding)
-    return { raw: decodeText(kept, encoding), truncated: kept.length < length }
+    return { raw: decodeText(kept, encoding), truncated: kept.length < length, offset, length, invalid: null }
   }
   return {
     cut(offset, length) {
       const bytes = window.atHand(offset, wanted(length))
-      if (bytes) return decode(bytes, length)
-      return window.reach(offset, wanted(length)).then((reached) => decode(reached, length))
+      if (bytes) return decode(bytes, offset, length)
+      return window.reach(offset, wanted(length)).then((reached) => decode(reached, offset, length))
     },
     close: () => window.close(),
+  }
+}
+
+// Offsets of the parsing refer to the decoded bytes. Those of the original are counted on the way to them.
+function utf16Cutter(source: Source, maxBytes: number): Cutter {
+  const stream = readSource(source, sourceProgress())
+  let bytes: Buffer = Buffer.alloc(0)
+  let from = 0
+  let original = 0
+  let invalid: InvalidUnit | null = null
+  const drop = (count: number) => {
+    invalid ??= firstInvalidUnit(bytes.subarray(0, count), original)
+    original += utf16Bytes(bytes, 0, count)
+    from += count
+    bytes = bytes.subarray(count)
+  }
+  const more = async (needed: number) => {
+    const next = await stream.next()
+    if (next.done) throw beyond(needed)
+    bytes = bytes.length === 0 ? next.value : Buffer.concat([bytes, next.value])
+  }
+  const moveTo = async (offset: number) => {
+    while (from + bytes.length < offset) {
+      drop(bytes.length)
+      await more(offset)
+    }
+    drop(offset - from)
+  }
+  return {
+    async cut(offset, length) {
+      if (offset < from) throw outOfOrder(offset, from)
+      await moveTo(offset)
+      const place = original
+      invalid = null
+      const wanted = Math.min(length, maxBytes + 3)
+      while (bytes.length < wanted) await more(offset + wanted)
+      const kept = capBytes(bytes.subarray(0, wanted), maxBytes, 'utf-8')
+      const raw = decodeText(kept, 'utf-8')
+      const truncated = kept.length < length
+      await moveTo(offset + length)
+      return { raw, truncated, offset: place, length: original - place, invalid }
+    },
+    close: async () => {
+      await stream.return()
+    },
   }
 }
 
@@ -52,11 +107,15 @@ interface Window {
   close(): Promise<void>
 }
 
-function beyond(offset: number, length: number): EngineError {
+function beyond(offset: number): EngineError {
   return new EngineError(
     'bad_input',
-    `the original ends before offset ${offset + length}: it is not the file that was parsed`,
+    `the original ends before offset ${offset}: it is not the file that was parsed`,
   )
+}
+
+function outOfOrder(offset: number, from: number): EngineError {
+  return new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
 }
 
 function fileWindow(path: string): Window {
@@ -81,7 +140,7 @@ function fileWindow(path: string): Window {
       from = offset
       bytes = buffer.subarray(0, size)
       const reached = atHand(offset, length)
-      if (!reached) throw beyond(offset, length)
+      if (!reached) throw beyond(offset + length)
       return reached
     },
     close: async () => file?.close(),
@@ -99,13 +158,12 @@ function streamWindow(source: Source): Window {
   return {
     atHand,
     async reach(offset, length) {
-      if (offset < from)
-        throw new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
+      if (offset < from) throw outOfOrder(offset, from)
       for (;;) {
         const reached = atHand(offset, length)
         if (reached) return reached
         const next = await stream.next()
-        if (next.done) throw beyond(offset, length)
+        if (next.done) throw beyond(offset + length)
         const keep = bytes.subarray(Math.min(Math.max(0, offset - from), bytes.length))
         from += bytes.length - keep.length
         bytes = Buffer.concat([keep, next.value])

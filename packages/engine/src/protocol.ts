@@ -126,7 +126,7 @@ export const rejectsResult = z.object({
   /** Rejects in the file; fewer than all of them only when `most` was reached. */
   total: count,
   structural: count,
-  /** How many records have this reason; a record with several counts in each. */
+  /** How many records have this reason, the most frequent first; a record with several counts in each. */
   counts: z.array(z.object({ column: z.string().nullable(), code: z.string(), count })),
   content,
 })

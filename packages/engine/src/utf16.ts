@@ -6,10 +6,15 @@ export interface Utf16Decoder {
   end(): Buffer
 }
 
+/** Stands in the decoded bytes for half of a surrogate pair. */
+export const LONE_SURROGATE = 0xff
+/** Stands in the decoded bytes for half of a code unit at the end of the file. */
+export const HALF_UNIT = 0xfe
+
 /**
- * Decodes UTF-16 to UTF-8 with one difference from the usual decoders: what is not valid (a lone surrogate, half
- * a unit at the end) becomes the byte 0xFF instead of U+FFFD, so that its record is rejected as `invalid_utf8`
- * and not stored with a character nobody sent. The BOM is decoded like any character.
+ * Decodes UTF-16 to UTF-8 with one difference from the usual decoders: what is not valid becomes the byte
+ * `LONE_SURROGATE` or `HALF_UNIT` instead of U+FFFD, so that its record is rejected as `invalid_utf8` and not stored
+ * with a character that was never sent. The BOM is decoded like any character.
  */
 export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
   const high = order === 'utf-16le' ? 1 : 0
@@ -34,7 +39,7 @@ export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
         if (first < 0xdc00 && p + 3 >= bytes.length && !final) break
         const second = p + 3 < bytes.length ? unit(p + 2) : 0
         if (first >= 0xdc00 || second < 0xdc00 || second > 0xdfff) {
-          out[o++] = 0xff
+          out[o++] = LONE_SURROGATE
           continue
         }
         const point = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
@@ -45,7 +50,7 @@ export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
         p += 2
       }
     }
-    if (final && p < bytes.length) out[o++] = 0xff
+    if (final && p < bytes.length) out[o++] = HALF_UNIT
     rest = bytes.slice(p)
     return out.subarray(0, o)
   }
@@ -53,4 +58,31 @@ export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
     write: (chunk) => decode(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), false),
     end: () => decode(rest, true),
   }
+}
+
+/** Returns how many bytes of UTF-16 the decoded bytes `[from, end)` were. Both bounds must lie between characters. */
+export function utf16Bytes(decoded: Uint8Array, from: number, end: number): number {
+  let bytes = 0
+  for (let at = from; at < end; at++) {
+    const byte = decoded[at] ?? 0
+    // A character is counted at its first byte.
+    if (byte >= 0x80 && byte < 0xc0) continue
+    if (byte === HALF_UNIT) bytes += 1
+    else bytes += byte >= 0xf0 && byte < 0xf8 ? 4 : 2
+  }
+  return bytes
+}
+
+/** A code unit that is not valid UTF-16, and its offset in the original, in bytes. */
+export interface InvalidUnit {
+  kind: 'lone_surrogate' | 'half_unit'
+  offset: number
+}
+
+/** Returns the first invalid code unit of decoded bytes that begin at `start` of the original; null when there is none. */
+export function firstInvalidUnit(decoded: Uint8Array, start: number): InvalidUnit | null {
+  const at = decoded.findIndex((byte) => byte === LONE_SURROGATE || byte === HALF_UNIT)
+  if (at < 0) return null
+  const kind = decoded[at] === LONE_SURROGATE ? 'lone_surrogate' : 'half_unit'
+  return { kind, offset: start + utf16Bytes(decoded, 0, at) }
 }

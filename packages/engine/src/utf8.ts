@@ -56,16 +56,6 @@ export function tallyUtf8(
   return at
 }
 
-/** Index of the first byte that is not UTF-8, or -1. */
-export function firstInvalid(bytes: Uint8Array): number {
-  for (let at = 0; at < bytes.length; ) {
-    const length = (bytes[at] ?? 0) < 0x80 ? 1 : sequenceAt(bytes, at, bytes.length)
-    if (length <= 0) return at
-    at += length
-  }
-  return -1
-}
-
 /**
  * Decides between UTF-8 and windows-1252. Accented windows-1252 text hardly ever forms a valid sequence by
  * chance (`Ó”` does), so a few are forgiven. In doubt it is UTF-8: then the odd records are rejected and can be

@@ -36,8 +36,13 @@ export function decodeCursor<T extends z.ZodType>(schema: T, text: string): z.ou
     return schema.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')))
   } catch (error) {
     if (!(error instanceof z.ZodError) && !(error instanceof SyntaxError)) throw error
-    throw new ProblemError('bad_request', 'The cursor is not one that this list has given out.', {
-      errors: [{ field: 'cursor', message: 'must be the `next` of a page of this list' }],
-    })
+    throw notACursor()
   }
+}
+
+/** The answer to a cursor that is not of the list. */
+export function notACursor(): ProblemError {
+  return new ProblemError('bad_request', 'The cursor is not one that this list has given out.', {
+    errors: [{ field: 'cursor', message: 'must be the `next` of a page of this list' }],
+  })
 }

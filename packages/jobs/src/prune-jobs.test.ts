@@ -2,7 +2,8 @@ import type { Principal } from '@aduana/contracts/identity'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readPreview } from './approve.ts'
 import { pruneJobs } from './prune-jobs.ts'
-import { listRejects, readJob } from './read.ts'
+import { readJob } from './read.ts'
+import { listRejects } from './rejects.ts'
 import { applyRetention } from './retention.ts'
 import { retryJob } from './retry.ts'
 import { type JobsDatabase, openJobsDatabase, silent } from './testing/jobs.ts'
@@ -153,11 +154,12 @@ describe('rejects', () => {
     expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ rejects: 1 })
     expect(await Promise.all(ids.map((id) => count('quarantined_records', id)))).toEqual([0, 1, 1, 1])
     await applyRetention(database.db, kept.store, silent, NOW)
-    await expect(listRejects(database.db, admin, gone, { limit: 10 })).rejects.toMatchObject({
+    const sources = { db: database.db, store: kept.store }
+    await expect(listRejects(sources, admin, gone, { limit: 10 })).rejects.toMatchObject({
       code: 'artifact_expired',
       extra: { removedAt: NOW.toISOString() },
     })
-    expect((await listRejects(database.db, admin, isOpen, { limit: 10 })).items).toHaveLength(1)
+    expect((await listRejects(sources, admin, isOpen, { limit: 10 })).items).toHaveLength(1)
   })
 })
 

@@ -2,7 +2,6 @@ import type { Principal } from '@aduana/contracts/identity'
 import { Job, type JobQuery } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { sequence } from '@aduana/contracts/progress'
-import { Reject } from '@aduana/contracts/rejects'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -23,7 +22,6 @@ export interface NumberedJob {
 }
 
 const JobCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
-const RejectCursor = z.tuple([CursorColumn.bigint])
 
 /** A job that `principal` may see. @throws ProblemError `not_found` */
 export async function readJob(db: Database, principal: Principal, id: string): Promise<Job> {
@@ -71,43 +69,6 @@ export function listNumberedJobs(
   })
 }
 
-/** The rejects of a job that `principal` may see, in the order of the file. @throws ProblemError `not_found`, `artifact_expired` */
-export function listRejects(
-  db: Database,
-  principal: Principal,
-  jobId: string,
-  query: { cursor?: string | undefined; limit: number },
-): Promise<Page<Reject>> {
-  const after = query.cursor === undefined ? '0' : decodeCursor(RejectCursor, query.cursor)[0]
-  return readAs(db, principal, async (tx) => {
-    await mustSee(tx, jobId)
-    const rows = await tx
-      .selectFrom('quarantined_records as q')
-      .innerJoin('datasets as d', 'd.id', 'q.dataset_id')
-      .select(['q.id', 'q.job_id', 'd.code', 'q.record', 'q.line', 'q.reasons', 'q.raw', 'q.state'])
-      .where('q.job_id', '=', jobId)
-      .where('q.record', '>', after)
-      .orderBy('q.record')
-      .limit(query.limit + 1)
-      .execute()
-    if (rows.length === 0) await refuseRemovedRejects(tx, jobId)
-    const items = rows.slice(0, query.limit).map((row) =>
-      Reject.parse({
-        id: row.id,
-        jobId: row.job_id,
-        dataset: row.code,
-        record: Number(row.record),
-        line: Number(row.line),
-        reasons: row.reasons,
-        raw: row.raw,
-        state: row.state,
-      }),
-    )
-    const last = items.at(-1)
-    return { items, next: rows.length > query.limit && last ? encodeCursor([String(last.record)]) : null }
-  })
-}
-
 export interface ArtifactLocation {
   key: string
   mediaType: string
@@ -151,16 +112,6 @@ export function findArtifact(
   })
 }
 
-/** Rejects are removed with their file: an empty list would mean that there were none. */
-async function refuseRemovedRejects(tx: ReadTx, jobId: string): Promise<void> {
-  const removed = await sql<{ at: Date }>`select a.removed_at as at from artifacts a
-    where a.job_id = ${jobId} and a.name = 'rejects.ndjson' and a.removed_at is not null
-      and (select quarantined from jobs where id = ${jobId}) > 0
-      and not exists (select from quarantined_records q where q.job_id = ${jobId})`.execute(tx)
-  const [file] = removed.rows
-  if (file) throw expired('rejects.ndjson', file.at)
-}
-
 function expired(name: string, removedAt: Date): ProblemError {
   return new ProblemError(
     'artifact_expired',
@@ -169,37 +120,12 @@ function expired(name: string, removedAt: Date): ProblemError {
   )
 }
 
-export interface RejectGroup {
-  column: string | null
-  code: string
-  rejects: number
-  /** One of the messages, as an example. */
-  example: string
-}
-
-/** Why records of a job were rejected, the most frequent reasons first; none once they are removed. @throws ProblemError `not_found` */
-export function groupRejects(db: Database, principal: Principal, jobId: string): Promise<RejectGroup[]> {
-  return readAs(db, principal, async (tx) => {
-    await mustSee(tx, jobId)
-    const groups = await sql<RejectGroup>`
-      select r ->> 'column' as column, r ->> 'code' as code, count(*)::int as rejects, min(r ->> 'message') as example
-      from quarantined_records q, jsonb_array_elements(q.reasons) r
-      where q.job_id = ${jobId} group by 1, 2 order by 3 desc, 1, 2 limit 100`.execute(tx)
-    return groups.rows
-  })
-}
-
 /** The current versions of jobs, for those who follow them. Jobs that do not exist are left out. */
 export async function readVersions(db: Database, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
   const rows = await sql<{ id: string; version: string }>`
     select id, version from jobs where id = any (${ids}::uuid[])`.execute(db)
   return new Map(rows.rows.map((row) => [row.id, Number(row.version)]))
-}
-
-async function mustSee(tx: ReadTx, jobId: string): Promise<void> {
-  const row = await tx.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst()
-  if (!row) throw new ProblemError('not_found', `There is no job ${jobId} that you may see.`)
 }
 
 interface Row {

@@ -10,7 +10,8 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { ImportFacts } from './import-facts.ts'
 import { mostRejectBytes } from './most-kept.ts'
 
-const COLUMNS = 'id, job_id, dataset_id, record, line, codes, columns, reasons, raw, raw_truncated'
+const COLUMNS =
+  'id, job_id, dataset_id, record, line, byte_offset, byte_length, codes, columns, reasons, raw, raw_truncated'
 
 /**
  * Store the rejects of a file with this many unpacked bytes in the transaction of `client`, in place of any that an earlier
@@ -63,6 +64,8 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     facts.datasetId,
     String(reject.record),
     String(reject.line),
+    nullable(reject.offset),
+    nullable(reject.length),
     textArray(codes),
     textArray(columns),
     // The downloadable file keeps what PostgreSQL cannot hold.
@@ -70,7 +73,11 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     visible(reject.raw),
     reject.rawTruncated ? 't' : 'f',
   ]
-  return `${fields.map(escapeField).join('\t')}\n`
+  return `${fields.map((field) => (field === null ? '\\N' : escapeField(field))).join('\t')}\n`
+}
+
+function nullable(number: number | null): string | null {
+  return number === null ? null : String(number)
 }
 
 function textArray(items: readonly string[]): string {

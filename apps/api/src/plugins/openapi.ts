@@ -18,7 +18,7 @@ import {
 } from '@aduana/contracts/metrics/http'
 import { Completeness, MetricRun, MetricRunDetail, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
 import { PROBLEMS, Problem, type ProblemCode } from '@aduana/contracts/problems'
-import { Reject, RejectReason } from '@aduana/contracts/rejects'
+import { FileLayout, Reject, RejectReason } from '@aduana/contracts/rejects'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
@@ -39,6 +39,7 @@ const NAMED = {
   DatasetDefinition,
   DatasetVersion,
   Expression,
+  FileLayout,
   ImportAccepted,
   Job,
   JobAccepted,

@@ -1,21 +1,13 @@
 import { Readable } from 'node:stream'
-import { createGunzip } from 'node:zlib'
-import type { ArtifactStore } from '@aduana/artifacts/store'
 import { Counts } from '@aduana/contracts/counts'
 import { JobStatus } from '@aduana/contracts/job-states'
 import { Artifact, Job, JobQuery, page } from '@aduana/contracts/jobs'
-import { Reject } from '@aduana/contracts/rejects'
+import { RejectPage } from '@aduana/contracts/rejects'
 import { cancelJob } from '@aduana/jobs/cancel'
-import {
-  type ArtifactLocation,
-  findArtifact,
-  groupRejects,
-  listJobs,
-  listRejects,
-  readJob,
-} from '@aduana/jobs/read'
+import { findArtifact, listJobs, readJob } from '@aduana/jobs/read'
+import { groupRejects, listRejects } from '@aduana/jobs/rejects'
+import { openContent } from '@aduana/jobs/rejects-of-file'
 import { retryJob } from '@aduana/jobs/retry'
-import { piped } from '@aduana/runtime/piped'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -46,7 +38,7 @@ const Report = z.strictObject({
    */
   seconds: z.number().nullable(),
   rowsPerSecond: z.number().nullable(),
-  /** The most frequent reasons of the rejects that are stored in the database; all of them are in the file. */
+  /** The most frequent reasons of the rejects that are listed; all of them are in the file. */
   rejects: z.array(
     z.strictObject({
       column: z.string().nullable(),
@@ -141,14 +133,14 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listRejects',
-        summary: 'The rejects of a job in the order of the file',
+        summary: 'The rejects of a job in the order of the file; those of a dry run too',
         tags: ['jobs'],
         params: JobParameters,
         querystring: RejectQuery,
-        response: { 200: page(Reject), ...COMMON, ...problems('artifact_expired') },
+        response: { 200: RejectPage, ...COMMON, ...problems('artifact_expired') },
       },
     },
-    (request) => listRejects(db, principalOf(request), request.params.id, request.query),
+    (request) => listRejects(context, principalOf(request), request.params.id, request.query),
   )
 
   typed.get(
@@ -165,7 +157,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
     },
     async (request) => {
       const job = await readJob(db, principalOf(request), request.params.id)
-      const rejects = await groupRejects(db, principalOf(request), job.id)
+      const rejects = await groupRejects(context, principalOf(request), job.id)
       const { status, dataset, counts, artifacts, error } = job
       const seconds = secondsAtWork(job)
       const rowsPerSecond = seconds && counts.records ? Math.round(counts.records / seconds) : null
@@ -213,12 +205,6 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
       return reply.send(content)
     },
   )
-}
-
-/** The content of a download, from its beginning. Stopping early closes the stored file too. */
-async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
-  const stored = await store.open(artifact.key)
-  return artifact.packed ? piped(stored, createGunzip()) : stored
 }
 
 /** A Content-Disposition that offers a file under its name, whatever stands in it (RFC 6266). */

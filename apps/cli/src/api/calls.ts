@@ -3,13 +3,12 @@ import { Dataset, SavedDataset } from '@aduana/contracts/datasets'
 import { LoginResponse } from '@aduana/contracts/identity'
 import { Job, JobAccepted, page } from '@aduana/contracts/jobs'
 import { JobPreview } from '@aduana/contracts/load-preview'
-import { Reject } from '@aduana/contracts/rejects'
+import { type FileLayout, type Reject, RejectPage } from '@aduana/contracts/rejects'
 import { LedgerDay } from '@aduana/contracts/window-ledger'
 import { z } from 'zod'
 import { type Api, get, post, put } from './api.ts'
 
 const JobPage = page(Job)
-const RejectPage = page(Reject)
 
 /** Why records of a job were rejected: how many for each reason, with one message as an example. */
 export const ReasonGroup = z.object({
@@ -103,15 +102,20 @@ export function approveJob(api: Api, id: string, basis: string | undefined): Pro
   return post(api, `/api/jobs/${encodeURIComponent(id)}/approve`, Job, basis === undefined ? {} : { basis })
 }
 
-/** The rejects of a job in the order of the file, at most `limit`. */
-export function listRejects(api: Api, jobId: string, limit: number): Promise<Reject[]> {
-  return collect(limit, 500, (cursor, size) =>
-    get(
-      api,
-      `/api/jobs/${encodeURIComponent(jobId)}/rejects${search({ cursor, limit: String(size) })}`,
-      RejectPage,
-    ),
-  )
+/** The rejects of a job in the order of the file, at most `limit`, and how their file was read. */
+export async function listRejects(
+  api: Api,
+  jobId: string,
+  limit: number,
+): Promise<{ rejects: Reject[]; file: FileLayout | null }> {
+  let file: FileLayout | null = null
+  const rejects = await collect(limit, 500, async (cursor, size) => {
+    const query = search({ cursor, limit: String(size) })
+    const answer = await get(api, `/api/jobs/${encodeURIComponent(jobId)}/rejects${query}`, RejectPage)
+    file = answer.file
+    return answer
+  })
+  return { rejects, file }
 }
 
 /** How a job went: its speed and the most frequent reasons of its rejects. */

@@ -4,15 +4,19 @@ import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable, shortened } from '../show/table.ts'
 
-/** `aduana rejects <job>`: the rejects of a job, one line for each reason; as JSON one reject a line. */
+/**
+ * `aduana rejects <job>`: the rejects of a job, one line for each reason; as JSON one reject a line, after a line with the
+ * header, delimiter and encoding of their file.
+ */
 export async function rejectsCommand(
   io: Io,
   jobId: string,
   options: { limit: number; json?: boolean },
 ): Promise<ExitCode> {
-  const rejects = await listRejects(await openApi(io), jobId, options.limit)
+  const { rejects, file } = await listRejects(await openApi(io), jobId, options.limit)
   if (options.json) {
-    if (rejects.length > 0) io.out(rejects.map((reject) => JSON.stringify(reject)).join('\n'))
+    const lines = file ? [file, ...rejects] : rejects
+    if (rejects.length > 0) io.out(lines.map((line) => JSON.stringify(line)).join('\n'))
     return EXIT.loaded
   }
   const rows = rejects.flatMap(({ record, line, reasons, raw, state }) =>
@@ -21,7 +25,7 @@ export async function rejectsCommand(
         ? [
             String(record),
             String(line),
-            state,
+            state ?? 'not kept',
             reason.column ?? '(record)',
             reason.message,
             shortened(raw, 60),

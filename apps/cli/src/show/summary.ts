@@ -151,8 +151,8 @@ function nextLines(job: Job, program: string): string {
     lines.push(['approve', `${program} approve ${job.id}`], ['reject', `${program} cancel ${job.id}`])
   if (quarantined)
     lines.push(
-      ['rejects', job.dryRun ? undefined : `${program} rejects ${job.id}`],
-      [job.dryRun ? 'rejects' : '', download('rejects.ndjson')],
+      ['rejects', `${program} rejects ${job.id}`],
+      ['', download('rejects.ndjson')],
     )
   if (duplicates) lines.push(['duplicates', download('duplicates.ndjson')])
   return lines

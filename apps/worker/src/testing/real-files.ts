@@ -4,7 +4,7 @@ import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Job } from '@aduana/contracts/jobs'
 import type { Reject } from '@aduana/contracts/rejects'
 import { inTransaction } from '@aduana/db/database'
-import { listRejects } from '@aduana/jobs/read'
+import { listRejects } from '@aduana/jobs/rejects'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 
@@ -68,7 +68,7 @@ export async function openRealFiles(): Promise<RealFiles> {
     import: async (dataset, content, form = {}) => {
       const bytes = content instanceof URL ? await readFile(content) : content
       const job = await system.import(bytes, { dataset, ...form })
-      const rejects = await listRejects(db, system.admin, job.id, { limit: 500 })
+      const rejects = await listRejects({ db, store: system.store }, system.admin, job.id, { limit: 500 })
       return { job, rejects: rejects.items }
     },
     rows: async (dataset) => {

@@ -48,6 +48,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   quarantined_records: [
     ...each('state', ['open', 'fixed', 'replayed', 'discarded', 'superseded'], { superseded_by: null }),
     { id: '9223372036854775807' },
+    { byte_offset: null, byte_length: null },
   ],
   window_locks: [
     { days: '[2024-01-11,2024-01-12)' }, // the day after a window is not in it

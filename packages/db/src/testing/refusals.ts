@@ -126,6 +126,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     imports_found_window_check: [{ found_window: '[2024-01-01,2024-01-01)' }],
     imports_expected_records_check: [{ expected_records: '-1' }],
     imports_manifest_check: [{ manifest: [] }, { manifest: 'none' }],
+    imports_layout_check: [{ layout: [] }, { layout: 'none' }],
   },
   stage_results: {
     stage_results_pkey: [{ try: 1 }],
@@ -160,6 +161,9 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     quarantined_records_dataset_id_fkey: [{ dataset_id: NOWHERE }],
     quarantined_records_record_check: [{ record: '0' }],
     quarantined_records_line_check: [{ line: '0' }],
+    quarantined_records_byte_offset_check: [{ byte_offset: '-1' }],
+    quarantined_records_byte_length_check: [{ byte_length: '-1' }],
+    quarantined_records_place: [{ byte_offset: null }, { byte_length: null }],
     quarantined_records_codes_check: [{ codes: [] }],
     quarantined_records_reasons_check: [{ reasons: [] }, { reasons: {} }],
     quarantined_records_state_check: [{ state: 'lost', superseded_by: null }],

@@ -180,6 +180,7 @@ export const SAMPLES: readonly SampleTable[] = [
       'expected_records',
       'manifest',
       'unpacked_bytes',
+      'layout',
     ],
     row: (n) => ({
       job_id: id('job', n),
@@ -198,6 +199,7 @@ export const SAMPLES: readonly SampleTable[] = [
       require_approval: true,
       expected_records: '0',
       manifest: { url: 's3://bucket/manifest.json' },
+      layout: { header: 'a;b', headerTruncated: false, delimiter: ';', encoding: 'utf-8', format: 'plain' },
     }),
   },
   {
@@ -253,13 +255,15 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'quarantined_records',
     numbered: [],
-    optional: ['superseded_by'],
+    optional: ['superseded_by', 'byte_offset', 'byte_length'],
     row: (n) => ({
       id: String(4294967296n + BigInt(n)),
       ...ofJob,
       ...ofDataset,
       record: String(n),
       line: String(n + 1),
+      byte_offset: '0',
+      byte_length: '5000000000',
       codes: ['required'],
       columns: ['lote'],
       reasons: [{ column: 'lote', code: 'required', message: 'missing', value: null }],

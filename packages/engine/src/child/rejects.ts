@@ -5,6 +5,7 @@ import { type Cutter, openCutter } from '../cut.ts'
 import { EngineError } from '../errors.ts'
 import { createPackedFile, type PackedFile } from '../packed-file.ts'
 import type { RejectsResult, rejectsTask } from '../protocol.ts'
+import type { InvalidUnit } from '../utf16.ts'
 import { pathInside, type TaskContext, withDuck } from './context.ts'
 import { literal, openDuck } from './duck.ts'
 import { type LineCursor, openLines } from './lines.ts'
@@ -27,8 +28,9 @@ const AT_START = { phase: 'select', bytesDone: 0, bytesTotal: 0, rows: 0 }
 
 /**
  * Writes every reject of a file, structural or by rule, in the order of the file, as lines of
- * `{record, line, reasons, raw, rawTruncated}`, packed by gzip; with `most` only the first ones. Both inputs are sorted by
- * record number and merged, so memory does not grow with their number; the texts are cut from the original in one pass.
+ * `{record, line, offset, length, reasons, raw, rawTruncated}`, packed by gzip; with `most` only the first ones. Offset and
+ * length are those of the original after unpacking, in bytes as they came. Both inputs are sorted by record number and merged,
+ * so memory does not grow with their number; the texts are cut from the original in one pass.
  */
 export async function writeRejects(
   task: z.infer<typeof rejectsTask>,
@@ -121,8 +123,11 @@ async function mergeInto(
     const { record, line, offset, length, reasons: why } = next
     // No await where the text is at hand: a million of them would cost seconds.
     const cut = cutter.cut(offset, length)
-    const { raw, truncated } = cut instanceof Promise ? await cut : cut
-    const text = `${JSON.stringify({ record, line, reasons: why, raw, rawTruncated: truncated })}\n`
+    const found = cut instanceof Promise ? await cut : cut
+    const text = `${JSON.stringify({
+      ...{ record, line, offset: found.offset, length: found.length },
+      ...{ reasons: inOriginal(why, found.invalid), raw: found.raw, rawTruncated: found.truncated },
+    })}\n`
     written += Buffer.byteLength(text)
     if (most && written > most.bytes) break
     for (const { column, code } of why) count(tally, column, code)
@@ -136,7 +141,20 @@ async function mergeInto(
   }
   await flush(bytesTotal)
   await writing
-  return { ...result, counts: [...tally.values()] }
+  return { ...result, counts: [...tally.values()].sort((a, b) => b.count - a.count) }
+}
+
+// The scanner has seen the decoded bytes of UTF-16. A person looks for those of the file.
+function inOriginal(reasons: Reject['reasons'], invalid: InvalidUnit | null): Reject['reasons'] {
+  if (!invalid) return reasons
+  const what = {
+    lone_surrogate: 'half of a surrogate pair',
+    half_unit: 'the last byte, which is half of a character,',
+  }[invalid.kind]
+  const message = `${what} at offset ${invalid.offset} of the file is not valid UTF-16`
+  return reasons.map((reason) =>
+    reason.code === 'invalid_utf8' ? { ...reason, message, value: null } : reason,
+  )
 }
 
 function count(

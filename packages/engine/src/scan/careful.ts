@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { firstInvalid } from '../utf8.ts'
+import { invalidUtf8 } from './invalid-utf8.ts'
 import { CR, LF } from './options.ts'
 import { columnsOfLine } from './quotes.ts'
 import { type Reading, read } from './reading.ts'
@@ -94,8 +94,7 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
       state.undecided = true
       return false
     }
-    const byte = `0x${(bytes[firstInvalid(bytes)] ?? 0).toString(16).toUpperCase()}`
-    reasons.push(reason('invalid_utf8', `the byte ${byte} is not valid UTF-8`, byte))
+    reasons.push(invalidUtf8(bytes, base + start))
   }
   if (reasons.length > 0) {
     state.outEnd = outStart

@@ -1,10 +1,14 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import type { FileLayout } from '@aduana/contracts/rejects'
 import { fileColumns, mapHeader } from '@aduana/datasets/header'
 import type { Dialect, DialectResult, FoundRow } from '@aduana/engine/dialect'
 import type { ParseInput } from '@aduana/engine/engine'
+import { headerText } from '@aduana/engine/header-text'
 import type { Inspection } from '@aduana/engine/inspect'
+import type { ParseResult } from '@aduana/engine/protocol'
+import { byteEncoding } from '@aduana/engine/text'
 import type { ParseOutput } from '../stage-outputs.ts'
 
 type Reading = Pick<
@@ -77,6 +81,20 @@ export function readLayout(
       warnings: linesBeforeHeader(dialect),
     },
   }
+}
+
+/** How a file that was parsed is laid out, with its header in the encoding that its bytes turned out to have. */
+export function layoutOfFile(
+  inspection: Inspection,
+  result: DialectResult | null,
+  { encoding }: Pick<ParseResult, 'encoding'>,
+): FileLayout {
+  if (inspection.kind !== 'csv' || !result?.found) throw new Error('a file without a header was parsed')
+  const { header, delimiter, dataOffset } = result.dialect
+  const place = { line: header.line, next: dataOffset }
+  const { text, truncated } = headerText(inspection.head, place, byteEncoding(encoding))
+  const { format } = inspection
+  return { header: text, headerTruncated: truncated, delimiter, encoding, format }
 }
 
 function headerMismatch(

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
+import type { FileLayout } from '@aduana/contracts/rejects'
 import { knownHeaders } from '@aduana/datasets/header'
 import type { Tx } from '@aduana/db/database'
+import { jsonb } from '@aduana/db/jsonb'
 import { inspectDialect } from '@aduana/engine/inspect'
 import { isWithin } from '@aduana/engine/measure'
 import type { ParseResult } from '@aduana/engine/protocol'
@@ -12,7 +14,7 @@ import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
-import { readLayout } from './layout.ts'
+import { layoutOfFile, readLayout } from './layout.ts'
 import { stopped } from './stopped.ts'
 
 /** Parse: whatever came becomes one columnar file, all text, each record with its place in the original. */
@@ -53,8 +55,10 @@ async function work(job: StageJob): Promise<StageResult> {
         job.report({ fraction, message: 'Reading the file', ...(rows > 0 ? { processedItems: rows } : {}) }),
     },
   )
+  const fileLayout = layoutOfFile(inspection, result, parsed)
   if (parsed.stopped)
     return stopped(job, engine, parsed, {
+      layout: fileLayout,
       original,
       format,
       structural: files.structural,
@@ -88,7 +92,7 @@ async function work(job: StageJob): Promise<StageResult> {
     kind: 'done',
     commit: async (tx) => {
       await pointAt(tx, job, kept)
-      await noteSize(tx, job, parsed, collected)
+      await noteFile(tx, job, parsed, { layout: fileLayout, collected })
       await changeJob(
         tx,
         { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
@@ -144,16 +148,20 @@ async function keepCollected(job: StageJob, collected: Collected | undefined): P
   ])
 }
 
-/** The size of the file, by which later stages choose their engine. The size of a collected file is known only now. */
-async function noteSize(
+/** The layout of the file, and its size, by which later stages choose their engine. The size of a collected file is known only now. */
+async function noteFile(
   tx: Tx,
   { run }: StageJob,
   parsed: ParseResult,
-  collected: Collected | undefined,
+  { layout, collected }: { layout: FileLayout; collected: Collected | undefined },
 ): Promise<void> {
   await tx
     .updateTable('imports')
-    .set({ unpacked_bytes: parsed.bytes, ...(collected ? { bytes: collected.bytes } : {}) })
+    .set({
+      layout: jsonb(layout),
+      unpacked_bytes: parsed.bytes,
+      ...(collected ? { bytes: collected.bytes } : {}),
+    })
     .where('job_id', '=', run.jobId)
     .execute()
 }

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
+import type { FileLayout } from '@aduana/contracts/rejects'
+import { jsonb } from '@aduana/db/jsonb'
 import type { EngineTasks } from '@aduana/engine/larger'
 import type { ParseResult, RejectsResult } from '@aduana/engine/protocol'
 import type { SourceFormat } from '@aduana/engine/source'
@@ -11,6 +13,7 @@ import { type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import { storeRejects } from '../store-rejects.ts'
 
 interface StoppedFiles {
+  layout: FileLayout
   original: string
   format: SourceFormat
   structural: string
@@ -25,7 +28,7 @@ export async function stopped(
   job: StageJob,
   engine: EngineTasks,
   parsed: ParseResult,
-  { original, format, structural, collected }: StoppedFiles,
+  { layout, original, format, structural, collected }: StoppedFiles,
 ): Promise<StageResult> {
   const { facts, folder, run, signal } = job
   const output = join(folder, 'rejects.ndjson')
@@ -47,6 +50,11 @@ export async function stopped(
       if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
       const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }
       await changeJob(tx, guard, { quarantined: rejects.total })
+      await tx
+        .updateTable('imports')
+        .set({ layout: jsonb(layout) })
+        .where('job_id', '=', run.jobId)
+        .execute()
     },
   }
 }

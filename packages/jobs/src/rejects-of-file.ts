@@ -1,0 +1,113 @@
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import type { ArtifactStore } from '@aduana/artifacts/store'
+import { RejectLine } from '@aduana/contracts/rejects'
+import { piped } from '@aduana/runtime/piped'
+import { z } from 'zod'
+import { CursorColumn, decodeCursor, encodeCursor, notACursor } from './cursor.ts'
+import type { ArtifactLocation } from './read.ts'
+
+/** How many rejects have a reason, with one of its messages as an example. */
+export interface RejectGroup {
+  column: string | null
+  code: string
+  rejects: number
+  example: string
+}
+
+/** A line of a file of rejects, and the offset of the line after it in the unpacked file. */
+interface PlacedLine {
+  line: RejectLine
+  next: number
+}
+
+/** A page continues at the offset of its first line. The word keeps it apart from the cursors of stored rejects. */
+const FileCursor = z.tuple([z.literal('file'), CursorColumn.bigint])
+const LF = 0x0a
+/** Examples of reasons are looked for among so many rejects. */
+const EXAMPLES_WITHIN = 10_000
+const MOST_GROUPS = 100
+
+/** A page of a file of rejects. At most one page is in memory; what is before it is unpacked and passed over. */
+export async function pageOfFile(
+  store: ArtifactStore,
+  artifact: ArtifactLocation,
+  query: { cursor?: string | undefined; limit: number },
+): Promise<{ lines: RejectLine[]; next: string | null }> {
+  const start = query.cursor === undefined ? 0 : Number(decodeCursor(FileCursor, query.cursor)[1])
+  const lines: RejectLine[] = []
+  let end = start
+  for await (const { line, next } of readLines(await openContent(store, artifact), start)) {
+    if (lines.length === query.limit) return { lines, next: encodeCursor(['file', String(end)]) }
+    lines.push(line)
+    end = next
+  }
+  return { lines, next: null }
+}
+
+/**
+ * The reasons of a file of rejects, the most frequent first. `counted` are those of the whole file where that is known;
+ * otherwise they are counted here. Reads as many rejects as it takes to have an example of each, at most 10,000.
+ */
+export async function groupsOfFile(
+  store: ArtifactStore,
+  artifact: ArtifactLocation,
+  counted: readonly { column: string | null; code: string; count: number }[] | null,
+): Promise<RejectGroup[]> {
+  const seen = new Map<string, RejectGroup>()
+  let read = 0
+  for await (const { line } of readLines(await openContent(store, artifact), 0)) {
+    for (const { column, code, message } of line.reasons) {
+      const group = seen.get(keyOf(column, code))
+      if (group) group.rejects += 1
+      else seen.set(keyOf(column, code), { column, code, rejects: 1, example: message })
+    }
+    read += 1
+    if (read === EXAMPLES_WITHIN || (counted && seen.size >= counted.length)) break
+  }
+  const groups = counted
+    ? counted.map(({ column, code, count }) => {
+        const example = seen.get(keyOf(column, code))?.example ?? ''
+        return { column, code, rejects: count, example }
+      })
+    : [...seen.values()]
+  return groups.sort((a, b) => b.rejects - a.rejects).slice(0, MOST_GROUPS)
+}
+
+/** The content of a download, from its beginning. Stopping early closes the stored file too. */
+export async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
+  const stored = await store.open(artifact.key)
+  return artifact.packed ? piped(stored, createGunzip()) : stored
+}
+
+function keyOf(column: string | null, code: string): string {
+  return `${code}\0${column ?? ''}`
+}
+
+async function* readLines(content: Readable, start: number): AsyncGenerator<PlacedLine, void, void> {
+  let at = 0
+  let rest: Buffer[] = []
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    let from = Math.min(chunk.length, Math.max(0, start - at))
+    for (;;) {
+      const end = chunk.indexOf(LF, from)
+      if (end < 0) break
+      const text = Buffer.concat([...rest, chunk.subarray(from, end)]).toString('utf8')
+      rest = []
+      from = end + 1
+      yield { line: parseLine(text, start), next: at + from }
+    }
+    if (from < chunk.length) rest.push(Buffer.from(chunk.subarray(from)))
+    at += chunk.length
+  }
+}
+
+/** @throws ProblemError `bad_request` when this is no line because `start` is inside one */
+function parseLine(text: string, start: number): RejectLine {
+  try {
+    return RejectLine.parse(JSON.parse(text))
+  } catch (error) {
+    if (start === 0) throw error
+    throw notACursor()
+  }
+}
