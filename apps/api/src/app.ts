@@ -6,7 +6,7 @@ import jwt from '@fastify/jwt'
 import multipart from '@fastify/multipart'
 import websocket from '@fastify/websocket'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { serializerCompiler } from 'fastify-type-provider-zod'
 import type { ApiContext } from './context.ts'
 import { watchDemand } from './demand.ts'
 import { registerAccess } from './plugins/access.ts'
@@ -17,6 +17,7 @@ import { registerProblems } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
 import { registerStorableText } from './plugins/storable.ts'
+import { registerValidation } from './plugins/validation.ts'
 import { answerMalformed, answerUnroutable, registerWithoutRoute } from './plugins/without-route.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
@@ -79,7 +80,6 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     http: { requireHostHeader: false },
   })
   app.removeContentTypeParser('text/plain')
-  app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
 
   const failures = createLoginFailures(db, settings.ADUANA_JWT_SECRET)
@@ -95,6 +95,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   registerProblems(app)
   registerRequestLog(app)
   registerStorableText(app)
+  registerValidation(app)
   await registerSecurityHeaders(app)
   await app.register(cookie)
   await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))

@@ -10,7 +10,9 @@ Makes the topics and queues of an installation in the region AWS_REGION, with th
 and prints the settings of the workers. What is there already stays as it is.
 `
 const Settings = z.object({ AWS_REGION: z.string().min(1) })
-const Prefix = z.string().regex(/^[A-Za-z0-9_-]{1,60}$/, 'letters, digits, - and _')
+const Options = z.object({
+  '--prefix': z.string().regex(/^[A-Za-z0-9_-]{1,60}$/, 'must be 1 to 60 letters, digits, - and _'),
+})
 
 /** Make topics and queues, and say which settings name them. */
 async function main(): Promise<void> {
@@ -24,10 +26,11 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE)
     return
   }
+  const { '--prefix': prefix } = readSettings(Options, { '--prefix': values.prefix })
   const { AWS_REGION: region } = readSettings(Settings, process.env)
   const [sns, sqs] = [createSnsClient({ region }), createSqsClient({ region })]
   try {
-    const made = await prepareMessaging(sns, sqs, Prefix.parse(values.prefix))
+    const made = await prepareMessaging(sns, sqs, prefix)
     process.stdout.write(
       [
         `AWS_REGION=${region}`,

@@ -3,7 +3,7 @@ import { z } from 'zod'
 /** Names that become SQL identifiers. Short enough that suffixes still fit into PostgreSQL's 63 bytes. */
 export const Identifier = z
   .string()
-  .regex(/^[a-z][a-z0-9_]{0,54}$/, 'a lower-case name of letters, digits and _')
+  .regex(/^[a-z][a-z0-9_]{0,54}$/, 'must be a lower-case name of at most 55 letters, digits and _')
 
 /** Patterns run on RE2: linear time, no look-around. Their length is bounded because counted repeats cost memory. */
 const Pattern = z.string().min(1).max(500)

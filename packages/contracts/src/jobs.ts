@@ -69,6 +69,7 @@ export const Job = z.strictObject({
 export type Job = z.infer<typeof Job>
 
 const Flag = z.stringbool()
+const FROM_MINUS_100 = 'must be a whole number from -100 to 100'
 
 /** The form fields of an import beside the file itself, as they arrive: all text. */
 export const ImportForm = z.strictObject({
@@ -86,20 +87,20 @@ export const ImportForm = z.strictObject({
   /** How many records the file has, as its sender counts; if it has more or fewer, nothing is loaded. */
   expectedRecords: z
     .string()
-    .regex(/^\d{1,12}$/, 'a whole number')
+    .regex(/^\d{1,12}$/, 'must be a whole number')
     .transform(Number)
     .optional(),
   priority: z
     .string()
-    .regex(/^-?\d{1,3}$/, 'a whole number from -100 to 100')
+    .regex(/^-?\d{1,3}$/, FROM_MINUS_100)
     .transform(Number)
-    .pipe(z.int().min(-100).max(100))
+    .pipe(z.int().min(-100, FROM_MINUS_100).max(100, FROM_MINUS_100))
     .default(0),
   startAt: Moment.optional(),
   encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).optional(),
   delimiter: z
     .string()
-    .regex(/^[\t!#-&(-\x2f:-@[-`{-~ ]$/, 'one character that is not a letter, a digit or a quote')
+    .regex(/^[\t!#-&(-\x2f:-@[-`{-~ ]$/, 'must be one character that is not a letter, a digit or a quote')
     .optional(),
 })
 export type ImportForm = z.infer<typeof ImportForm>

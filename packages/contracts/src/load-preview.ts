@@ -83,7 +83,7 @@ export const JobPreview = z.strictObject({
   jobId: z.uuid(),
   dryRun: z.boolean(),
   /** SHA-256 over all that the outcome of the load depends on. */
-  basis: z.string().regex(/^[0-9a-f]{64}$/),
+  basis: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits'),
   preview: LoadPreview,
   /** Why the import needs (or, for a dry run, would need) an approval; empty when it needs none. */
   needsApproval: z.array(ApprovalReason),

@@ -1,10 +1,3 @@
-import type { z } from 'zod'
-
-/** Errors of structure as zod finds them, each with the path of its node: `expression.of[1].days`. */
-export function structureProblems(error: z.ZodError): { path: string; code: 'invalid'; message: string }[] {
-  return error.issues.map(({ path, message }) => ({ path: pathOf(path), code: 'invalid', message }))
-}
-
 /** A path as text: names with points between them, positions in brackets. */
 export function pathOf(parts: readonly PropertyKey[]): string {
   return parts.reduce<string>((text, part) => {

@@ -1,7 +1,8 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DatasetProblem } from '@aduana/contracts/datasets'
+import { readInput, structureProblems } from '@aduana/contracts/input-problems'
 import { ProblemError } from '@aduana/contracts/problems'
-import { nestingOf, structureProblems } from '@aduana/contracts/structure'
+import { nestingOf } from '@aduana/contracts/structure'
 import { unstorableParts } from '@aduana/contracts/text'
 
 /** More is neither needed nor can it be compiled into one statement. */
@@ -15,8 +16,8 @@ export function readDefinitionOf(code: string, input: unknown): DatasetDefinitio
   if (nestingOf(input, MOST_DEPTH) > MOST_DEPTH)
     throw invalidDataset([{ path: '', code: 'invalid', message: 'is nested too deeply to be read' }])
   const own = typeof input === 'object' && input !== null && !Array.isArray(input) ? input : undefined
-  const parsed = DatasetDefinition.safeParse(own ? { code, ...own } : input)
-  const problems: DatasetProblem[] = parsed.success ? [] : structureProblems(parsed.error)
+  const read = readInput(DatasetDefinition, own ? { code, ...own } : input)
+  const problems: DatasetProblem[] = structureProblems(read.problems ?? [])
   if (own && 'code' in own && own.code !== code)
     problems.push({ path: 'code', code: 'invalid', message: `must be "${code}", or left out` })
   problems.push(
@@ -24,8 +25,8 @@ export function readDefinitionOf(code: string, input: unknown): DatasetDefinitio
       (path): DatasetProblem => ({ path, code: 'invalid', message: 'holds text that cannot be stored' }),
     ),
   )
-  if (!parsed.success || problems.length > 0) throw invalidDataset(problems)
-  return parsed.data
+  if (read.problems || problems.length > 0) throw invalidDataset(problems)
+  return read.data
 }
 
 /** The refusal of a definition, with everything that is wrong with it. */

@@ -72,7 +72,7 @@ test('all that is missing or wrong is told at once, each by its name', () => {
       ADUANA_JWT_SECRET: 'short',
     }),
   )
-  expect(found.map((line) => line.trim().split(':')[0]).sort()).toEqual([
+  expect(found.map((line) => line.trim().split(' ').slice(0, 2).join(' ')).sort()).toEqual([
     '- ADUANA_JWT_SECRET',
     '- DATABASE_URL',
     '- LOG_LEVEL',
@@ -99,7 +99,7 @@ test.each([
     readSettings(ApiSettings, { ...NEEDED, ADUANA_JWT_SECRET: SECRET, [name]: value }),
   )
   expect(found).toHaveLength(1)
-  expect(found[0]).toContain(`- ${name}: `)
+  expect(found[0]).toContain(`- ${name} is `)
 })
 
 test('a message never repeats a value, which may be a secret', () => {
@@ -137,14 +137,14 @@ test.each([
   [
     'ADUANA_SNS_TOPIC_ARN',
     `${TOPIC}.fifo`,
-    'the ARN of a topic, as arn:aws:sns:us-east-1:123456789012:aduana-runs',
+    'the ARN of a topic, such as arn:aws:sns:us-east-1:123456789012:aduana-runs',
   ],
   ['ADUANA_SNS_TOPIC_ARN', 'aduana-runs', 'the ARN of a topic'],
   ['ADUANA_SNS_FIFO_TOPIC_ARN', TOPIC, 'aduana-runs.fifo'],
-  ['ADUANA_SQS_QUEUE_URLS', 'events', 'addresses of queues'],
-  ['ADUANA_SQS_QUEUE_URLS', `${QUEUES},ftp://x/y`, 'addresses of queues'],
-  ['ADUANA_SQS_VISIBILITY_SECONDS', '2', '>=3'],
-  ['ADUANA_SQS_VISIBILITY_SECONDS', '43201', '<=43200'],
+  ['ADUANA_SQS_QUEUE_URLS', 'events', 'must be the address of a queue'],
+  ['ADUANA_SQS_QUEUE_URLS', `${QUEUES},ftp://x/y`, 'must be the address of a queue'],
+  ['ADUANA_SQS_VISIBILITY_SECONDS', '2', 'is "2"; expected a whole number from 3 to 43200'],
+  ['ADUANA_SQS_VISIBILITY_SECONDS', '43201', 'expected a whole number from 3 to 43200'],
 ])('%s cannot be %s', (name, value, part) => {
   const found = problems(() => readSettings(WorkerSettings, { ...NEEDED, AWS_REGION: 'x', [name]: value }))
   expect(found).toHaveLength(1)
@@ -158,14 +158,14 @@ test.each([
   ['ADUANA_SQS_QUEUE_URLS', QUEUES, 'a queue'],
 ])('%s needs a region', (name, value, what) => {
   expect(problems(() => readSettings(WorkerSettings, { ...NEEDED, [name]: value }))).toEqual([
-    `  - AWS_REGION: required, because ${name} names ${what}`,
+    `  - AWS_REGION is required, because ${name} names ${what}`,
   ])
 })
 
 test('a bucket for artifacts needs its region, and both are named when they are wrong', () => {
   const s3 = { ...NEEDED, ADUANA_ARTIFACTS_URL: 's3://files/aduana' }
   expect(problems(() => readSettings(WorkerSettings, s3))).toEqual([
-    '  - AWS_REGION: required, because ADUANA_ARTIFACTS_URL names a bucket',
+    '  - AWS_REGION is required, because ADUANA_ARTIFACTS_URL names a bucket',
   ])
   expect(problems(() => readSettings(ApiSettings, { ...s3, ADUANA_JWT_SECRET: SECRET }))).toHaveLength(1)
   expect(readSettings(WorkerSettings, { ...s3, AWS_REGION: 'sa-east-1' })).toMatchObject({
@@ -175,5 +175,7 @@ test('a bucket for artifacts needs its region, and both are named when they are 
   for (const url of ['https://files', 's3://', 's3://Files', 's3://files/../x', 's3://files//x'])
     expect(
       problems(() => readSettings(WorkerSettings, { ...s3, AWS_REGION: 'x', ADUANA_ARTIFACTS_URL: url })),
-    ).toEqual(['  - ADUANA_ARTIFACTS_URL: a bucket and a prefix, such as s3://bucket/prefix'])
+    ).toEqual([
+      `  - ADUANA_ARTIFACTS_URL is a text of ${url.length} characters; it must be a bucket and a prefix, such as s3://bucket/prefix`,
+    ])
 })

@@ -1,3 +1,4 @@
+import { readInput } from '@aduana/contracts/input-problems'
 import { z } from 'zod'
 
 const Megabytes = z.coerce.number().int().positive()
@@ -10,7 +11,7 @@ export const ArtifactSettings = z.object({
     .string()
     .regex(
       /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/[A-Za-z0-9][A-Za-z0-9._-]*)*\/?$/,
-      'a bucket and a prefix, such as s3://bucket/prefix',
+      'must be a bucket and a prefix, such as s3://bucket/prefix',
     )
     .optional(),
   /** `AES256`, or the id, alias or ARN of a KMS key; what the bucket does by itself unless said. */
@@ -20,7 +21,7 @@ export const ArtifactSettings = z.object({
   AWS_REGION: z.string().min(1).optional(),
   /** Address of a service other than AWS. */
   AWS_ENDPOINT_URL: z
-    .url({ protocol: /^https?$/, error: 'an address, such as https://host:9000' })
+    .url({ protocol: /^https?$/, error: 'must be an address, such as https://host:9000' })
     .optional(),
 })
 export type ArtifactSettings = z.infer<typeof ArtifactSettings>
@@ -40,7 +41,7 @@ function needsRegion(settings: object & ArtifactSettings, context: z.RefinementC
       context.addIssue({
         code: 'custom',
         path: ['AWS_REGION'],
-        message: `required, because ${name} names ${names[name]}`,
+        message: `is required, because ${name} names ${names[name]}`,
       })
 }
 
@@ -55,8 +56,13 @@ const Listed = z
       .filter(Boolean),
   )
 
+const QueueUrl = z.url({
+  protocol: /^https?$/,
+  error: 'must be the address of a queue, such as https://sqs.us-east-1.amazonaws.com/123456789012/aduana',
+})
+
 const TopicArn = (form: RegExp, example: string) =>
-  z.string().regex(form, `the ARN of a topic, as ${example}`)
+  z.string().regex(form, `must be the ARN of a topic, such as ${example}`)
 
 /** The settings that every process has. */
 export const CommonSettings = ArtifactSettings.extend({
@@ -67,7 +73,7 @@ export const CommonSettings = ArtifactSettings.extend({
   /** Prefix of every key in Redis. The braces keep all keys of a flow in one slot of a cluster. */
   QUEUE_PREFIX: z
     .string()
-    .regex(/^\{[a-z0-9:_-]+\}$/)
+    .regex(/^\{[a-z0-9:_-]+\}$/, 'must be lower-case letters in braces, such as {aduana}')
     .default('{aduana}'),
   /** The process ends when this one is gone. */
   ADUANA_PARENT_PID: z.coerce.number().int().positive().optional(),
@@ -127,7 +133,7 @@ export const WorkerSettings = CommonSettings.extend({
     'arn:aws:sns:us-east-1:123456789012:aduana-runs.fifo',
   ).optional(),
   /** Queues from which dataset updates and the events of runners outside are taken in, separated by commas. */
-  ADUANA_SQS_QUEUE_URLS: Listed.pipe(z.array(z.url({ protocol: /^https?$/, error: 'addresses of queues' }))),
+  ADUANA_SQS_QUEUE_URLS: Listed.pipe(z.array(QueueUrl)),
   /** So long nobody else gets a message that a worker has taken from a queue and not said to be working on. */
   ADUANA_SQS_VISIBILITY_SECONDS: z.coerce.number().int().min(3).max(43_200).default(60),
   /** Jobs that are processed at once in the whole fleet. */
@@ -173,7 +179,7 @@ export function readSettings<T extends z.ZodType>(
   environment: Record<string, string | undefined>,
 ): z.output<T> {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
-  const result = schema.safeParse(given)
-  if (result.success) return result.data
-  throw new SettingsError(result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`))
+  const read = readInput(schema, given)
+  if (!read.problems) return read.data
+  throw new SettingsError(read.problems.map(({ field, message }) => `${field} ${message}`))
 }

@@ -8,7 +8,7 @@ import { principalOf } from './access.ts'
 export const IdempotencyHeaders = z.looseObject({
   'idempotency-key': z
     .string()
-    .regex(/^[\x21-\x7e]{1,255}$/)
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
     .optional()
     .describe(
       'A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is answered again as the first time, with `Idempotency-Replayed: true`, and creates nothing.',

@@ -2,7 +2,6 @@ import { StoreError } from '@aduana/artifacts/store'
 import { PROBLEMS, type Problem, type ProblemCode, ProblemError } from '@aduana/contracts/problems'
 import { isTransient } from '@aduana/db/sql-errors'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 
 /** Every error leaves the API as a problem document (RFC 9457) with a stable code; what is internal is only logged. */
 export function registerProblems(app: FastifyInstance): void {
@@ -53,7 +52,6 @@ export function problemDocument(problem: ProblemError): Problem {
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
   if (error instanceof StoreError) return storeProblem(error)
-  if (hasZodFastifySchemaValidationErrors(error)) return validationProblem(error)
   const known = error instanceof Error && 'code' in error ? FASTIFY_CODES[String(error.code)] : undefined
   if (known && error instanceof Error) return new ProblemError(known, sentence(error.message))
   if (isTransient(error))
@@ -96,19 +94,6 @@ function storeProblem(error: StoreError): ProblemError {
     case 'foreign':
       return new ProblemError('unavailable', 'The artifact store cannot be written. Tell the operator.')
   }
-}
-
-function validationProblem(error: {
-  validation: { instancePath: string; message?: string }[]
-  validationContext?: string
-}): ProblemError {
-  const errors = error.validation.map(({ instancePath, message = 'not valid' }) => ({
-    field: instancePath.slice(1).replaceAll('/', '.'),
-    message,
-  }))
-  const [first] = errors
-  const place = first?.field ? `"${first.field}"` : `the ${error.validationContext ?? 'request'}`
-  return new ProblemError('bad_request', sentence(`${place}: ${first?.message ?? 'not valid'}`), { errors })
 }
 
 function isClientError(status: unknown): boolean {

@@ -46,7 +46,7 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
     typed.post(
       url,
       {
-        config: { access: 'operator' },
+        config: { access: 'operator', unchecked: ['body'] },
         schema: {
           operationId,
           summary,
@@ -56,7 +56,6 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
           body: dataset === undefined ? ImportUpload : ImportUpload.partial({ dataset: true }),
           response: { 202: Started, ...IMPORT_PROBLEMS },
         },
-        validatorCompiler: () => (value) => ({ value }),
       },
       async (request, reply) => {
         const accepted = await takeImport(request, dataset)

@@ -20,7 +20,7 @@ export const ImportUpload = ImportForm.extend({
   delimiter: ImportForm.shape.delimiter.meta({ default: '' }),
   expectedRecords: z
     .string()
-    .regex(/^\d{1,12}$/, 'a whole number')
+    .regex(/^\d{1,12}$/, 'must be a whole number')
     .optional()
     .meta({ default: '' }),
 })
@@ -55,7 +55,7 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/imports',
     {
-      config: { access: 'operator' },
+      config: { access: 'operator', unchecked: ['body'] },
       schema: {
         operationId: 'createImport',
         summary: 'Import a file into a dataset',
@@ -67,7 +67,6 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
         body: ImportUpload,
         response: { 202: ImportAccepted, ...IMPORT_PROBLEMS },
       },
-      validatorCompiler: () => (value) => ({ value }),
     },
     async (request, reply) => {
       const accepted = await takeImport(request)

@@ -17,7 +17,11 @@ import { problems } from '../plugins/openapi.ts'
 
 export const JobParameters = z.strictObject({ id: z.uuid() })
 
-const ArtifactParameters = JobParameters.extend({ name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,99}$/) })
+const ArtifactParameters = JobParameters.extend({
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'must be the name of a file of the job, such as rejects.ndjson'),
+})
 
 const RejectQuery = z.strictObject({
   cursor: z.string().max(200).optional(),

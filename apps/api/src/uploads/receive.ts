@@ -1,5 +1,6 @@
 import type { ArtifactStore, Stored } from '@aduana/artifacts/store'
 import { StoreError } from '@aduana/artifacts/store'
+import { problemText, readInput } from '@aduana/contracts/input-problems'
 import { ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { unstorableParts } from '@aduana/contracts/text'
@@ -156,13 +157,9 @@ async function takeHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Bu
 
 function parseForm(fields: ReadonlyMap<string, string>): ImportForm {
   if (!fields.has('dataset')) throw missing('dataset', fields)
-  const parsed = ImportForm.safeParse(Object.fromEntries(fields))
-  if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }))
-  const [first] = errors
-  throw new ProblemError('bad_request', `${first?.field ? `"${first.field}": ` : ''}${first?.message}.`, {
-    errors,
-  })
+  const read = readInput(ImportForm, Object.fromEntries(fields))
+  if (!read.problems) return read.data
+  throw new ProblemError('bad_request', problemText(read.problems, 'The form'), { errors: read.problems })
 }
 
 function missing(field: 'file' | 'dataset', fields: ReadonlyMap<string, string>): ProblemError {

@@ -1,3 +1,4 @@
+import { problemText, readInput } from '@aduana/contracts/input-problems'
 import { ProblemError } from '@aduana/contracts/problems'
 import { ClientMessage } from '@aduana/contracts/progress'
 import type { FastifyBaseLogger } from 'fastify'
@@ -74,15 +75,9 @@ export function attend(hub: Hub, socket: WebSocket, session: Session, options: A
 }
 
 async function answer(hub: Hub, follower: Follower, data: RawData, isBinary: boolean): Promise<void> {
-  const message = isBinary ? undefined : parse(data)
-  if (!message) {
-    follower.send({
-      type: 'error',
-      code: 'bad_request',
-      detail: 'The message is not one that is understood here.',
-    })
-    return
-  }
+  const read = isBinary ? { refusal: 'The message is binary; expected JSON in a text message.' } : parse(data)
+  if ('refusal' in read) return follower.send({ type: 'error', code: 'bad_request', detail: read.refusal })
+  const { message } = read
   switch (message.type) {
     case 'ping':
       return follower.send({ type: 'pong' })
@@ -112,12 +107,12 @@ async function subscribe(hub: Hub, follower: Follower, id: string, after: number
   }
 }
 
-function parse(data: RawData): ClientMessage | undefined {
+function parse(data: RawData): { message: ClientMessage } | { refusal: string } {
   try {
-    const parsed = ClientMessage.safeParse(JSON.parse(String(data)))
-    return parsed.success ? parsed.data : undefined
+    const read = readInput(ClientMessage, JSON.parse(String(data)))
+    return read.problems ? { refusal: problemText(read.problems, 'The message') } : { message: read.data }
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined
+    if (error instanceof SyntaxError) return { refusal: 'The message is not JSON.' }
     throw error
   }
 }

@@ -1,5 +1,6 @@
+import { problemText, readInput } from '@aduana/contracts/input-problems'
 import { Problem } from '@aduana/contracts/problems'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { ApiProblem, ConnectionError } from '../errors.ts'
 
 const ANSWER_MS = 60_000
@@ -76,14 +77,14 @@ export function parseAnswer<T extends z.ZodType>(
 ): z.output<T> {
   const body = parseJson(text)
   if (status >= 400) throw new ApiProblem(problemOf(status, body, text), secondsOf(retryAfter))
-  const parsed = schema.safeParse(body)
-  if (parsed.success) return parsed.data
+  const read = readInput(schema, body)
+  if (!read.problems) return read.data
   throw new ApiProblem(
     {
       type: 'about:blank',
       title: 'The answer is not what this program knows',
       status,
-      detail: `${api.url} answers as if it were another version of Aduana, or another service: ${z.prettifyError(parsed.error).slice(0, 500)}`,
+      detail: `${api.url} answers as if it were another version of Aduana, or another service: ${problemText(read.problems, 'The answer', 3)}`,
       code: 'unexpected_answer',
     },
     undefined,

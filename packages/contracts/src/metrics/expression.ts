@@ -4,7 +4,10 @@ import { z } from 'zod'
 export const MetricCode = z
   .string()
   .max(100)
-  .regex(/^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/, 'lower-case letters, digits, _ and dots between words')
+  .regex(
+    /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/,
+    'must be lower-case letters, digits, _ and dots between words',
+  )
 
 const Comparison = z.enum(['=', '!=', '<', '<=', '>', '>='])
 const Scalar = z.union([z.string().max(1000), z.number(), z.boolean()])

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { MetricCode } from './expression.ts'
 
-const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'a SHA-256 in lower-case hex')
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in lower-case hex')
 const S3Url = z
   .string()
   .max(1200)
-  .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 'an object, such as s3://bucket/key')
+  .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 'must be an object, such as s3://bucket/key')
 
 /** Where a manifest lies, and the SHA-256 of its bytes. */
 export const ManifestPointer = z.strictObject({ url: S3Url, sha256: Sha256 })

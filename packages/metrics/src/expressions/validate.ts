@@ -1,3 +1,4 @@
+import { readInput, structureProblems } from '@aduana/contracts/input-problems'
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import {
   type Expression,
@@ -5,7 +6,7 @@ import {
   MOST_DEPTH,
   MOST_NODES,
 } from '@aduana/contracts/metrics/expression'
-import { nestingOf, structureProblems } from '@aduana/contracts/structure'
+import { nestingOf } from '@aduana/contracts/structure'
 import type { SeriesPlaces } from '../series-place.ts'
 import { nearestNames } from './nearest.ts'
 import { type Reference, referencesOf } from './references.ts'
@@ -24,8 +25,8 @@ export function parseDefinition(
 ): { definition: MetricDefinition } | { problems: ExpressionProblem[] } {
   if (nestingOf(input, RAW_DEPTH) > RAW_DEPTH)
     return { problems: [tooDeep('expression', 'The definition is nested too deeply to be read')] }
-  const parsed = MetricDefinition.safeParse(input)
-  return parsed.success ? { definition: parsed.data } : { problems: structureProblems(parsed.error) }
+  const read = readInput(MetricDefinition, input)
+  return read.problems ? { problems: structureProblems(read.problems) } : { definition: read.data }
 }
 
 /** Everything that is wrong with a well-formed definition; nothing when it can be computed. */

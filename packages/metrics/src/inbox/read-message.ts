@@ -1,6 +1,6 @@
+import { problemText, readInput } from '@aduana/contracts/input-problems'
 import type { MessageRefusal } from '@aduana/contracts/messages'
 import { CloudEvent, INCOMING_TYPES, IncomingEvent } from '@aduana/contracts/metrics/events'
-import type { z } from 'zod'
 
 /** Why a message is refused for good. */
 export interface Refusal {
@@ -13,16 +13,19 @@ export function readMessage(text: string): { event: IncomingEvent } | { refusal:
   const json = parse(text)
   if (json === undefined)
     return refusal('not_json', 'The message is not JSON. Send a CloudEvent in structured JSON mode.')
-  const envelope = CloudEvent.safeParse(json.value)
-  if (!envelope.success)
-    return refusal('not_a_cloud_event', `${problemsOf(envelope.error)}. See CloudEvents 1.0.`)
+  const envelope = readInput(CloudEvent, json.value)
+  if (envelope.problems)
+    return refusal(
+      'not_a_cloud_event',
+      `${problemText(envelope.problems, 'The message')} See CloudEvents 1.0.`,
+    )
   const { type, data } = envelope.data
   if (!INCOMING_TYPES.includes(type))
     return refusal('unknown_event_type', `The type is "${type}". Taken in are ${INCOMING_TYPES.join(', ')}.`)
-  const event = IncomingEvent.safeParse({ type, data })
-  return event.success
-    ? { event: event.data }
-    : refusal('invalid_event', `${type}: ${problemsOf(event.error)}.`)
+  const event = readInput(IncomingEvent, { type, data })
+  return event.problems
+    ? refusal('invalid_event', `${type}: ${problemText(event.problems, 'The event')}`)
+    : { event: event.data }
 }
 
 function parse(text: string): { value: unknown } | undefined {
@@ -35,9 +38,4 @@ function parse(text: string): { value: unknown } | undefined {
 
 function refusal(code: MessageRefusal, detail: string): { refusal: Refusal } {
   return { refusal: { code, detail } }
-}
-
-function problemsOf(error: z.ZodError): string {
-  const problems = error.issues.map(({ path, message }) => `${path.join('.') || 'it'}: ${message}`)
-  return problems.slice(0, 5).join('; ')
 }

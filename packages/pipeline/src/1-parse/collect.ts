@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { OutsideFiles } from '@aduana/artifacts/outside-files'
 import { StoreError } from '@aduana/artifacts/store'
+import { problemText, readInput } from '@aduana/contracts/input-problems'
 import {
   type AnnouncedManifest,
   MOST_MANIFEST_BYTES,
@@ -81,12 +82,9 @@ async function readManifest(
   announced: AnnouncedManifest,
   rowCount: number | null,
 ): Promise<ResultManifest> {
-  const parsed = ResultManifest.safeParse(await readJson(path, announced.url))
-  if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`)
-    throw invalid(announced.url, problems.slice(0, 5).join('; '))
-  }
-  const manifest = parsed.data
+  const read = readInput(ResultManifest, await readJson(path, announced.url))
+  if (read.problems) throw invalid(announced.url, problemText(read.problems, 'It'))
+  const manifest = read.data
   const differs = (['runId', 'attempt', 'metric'] as const).filter(
     (name) => manifest[name] !== announced[name],
   )

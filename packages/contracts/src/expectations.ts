@@ -1,0 +1,145 @@
+import { z } from 'zod'
+import { count } from './shown-value.ts'
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  bigint: 'a whole number',
+  boolean: 'true or false',
+  stringbool: 'true or false',
+  object: 'an object',
+  record: 'an object',
+  array: 'a list',
+  tuple: 'a list',
+  date: 'a date',
+  file: 'a file',
+  null: 'null',
+  undefined: 'nothing',
+  never: 'nothing',
+  nan: 'no number',
+}
+
+const FORMATS: Readonly<Record<string, string>> = {
+  email: 'an e-mail address, such as ana@example.com',
+  url: 'an address, such as https://example.com',
+  uuid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
+  guid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
+  date: 'a day that exists, such as 2026-01-31',
+  datetime: 'a time in UTC, such as 2026-01-31T05:00:00Z',
+  time: 'a time of day, such as 05:00:00',
+  ipv4: 'an IPv4 address',
+  ipv6: 'an IPv6 address',
+  base64: 'text in Base64',
+  base64url: 'text in Base64url',
+  json_string: 'JSON',
+  regex: 'text of another form',
+}
+
+const MOST_NAMED = 30
+
+/** Stands before an expectation in the message of an issue. A message without it was written for its schema. */
+export const MARK = '\u0001'
+
+/** Parts of an issue that its expectation depends on. */
+type Issue = { code?: unknown; inst?: unknown; schema?: unknown } & Record<string, unknown>
+
+/** What a schema expects at the place of an issue, as words after "expected"; for fields that are not known, those that are. */
+export function expectationOf(issue: Issue): string {
+  const number = numberOf(issue)
+  if (number !== undefined) return number
+  switch (issue.code) {
+    case 'invalid_type':
+      return KINDS[String(issue.expected)] ?? String(issue.expected)
+    case 'invalid_value':
+      return issue.expected === 'stringbool' ? 'true or false' : oneOf(issue.values)
+    case 'invalid_format':
+      return formatOf(issue)
+    case 'too_small':
+      return bound(issue, issue.minimum, issue.inclusive === false ? 'more than' : 'at least')
+    case 'too_big':
+      return bound(issue, issue.maximum, issue.inclusive === false ? 'less than' : 'at most')
+    case 'not_multiple_of':
+      return `a multiple of ${String(issue.divisor)}`
+    case 'unrecognized_keys':
+      return knownFields(issue.inst)
+    case 'invalid_union':
+      return Array.isArray(issue.options) ? oneOf(issue.options) : 'another form'
+    case 'invalid_key':
+      return `another name: ${nameOf(issue.issues)}`
+    default:
+      return 'another value'
+  }
+}
+
+/** All that a schema of numbers expects, when its issue is about the kind of number or its bounds. */
+function numberOf({ code, inst, schema = inst }: Issue): string | undefined {
+  if (!['invalid_type', 'too_small', 'too_big', 'invalid_format'].includes(String(code))) return undefined
+  if (!(schema instanceof z.ZodNumber)) return undefined
+  const kind = schema.isInt ? 'a whole number' : 'a number'
+  const least = boundOf(schema, schema.minValue, 1)
+  const most = boundOf(schema, schema.maxValue, -1)
+  if (least !== undefined && most !== undefined) return `${kind} from ${least} to ${most}`
+  if (least !== undefined) return `${kind} of ${least} or more`
+  return most === undefined ? kind : `${kind} of ${most} or less`
+}
+
+/**
+ * The last number that a schema allows at one of its ends, as text; undefined when that end is only what a computer can
+ * hold, or when the bound itself is excluded and numbers between are allowed.
+ */
+function boundOf(schema: z.ZodNumber, bound: number | null, inwards: 1 | -1): string | undefined {
+  if (bound === null || Math.abs(bound) >= Number.MAX_SAFE_INTEGER) return undefined
+  if (schema.safeParse(bound).success) return String(bound)
+  return schema.isInt ? String(bound + inwards) : undefined
+}
+
+function oneOf(values: unknown): string {
+  const texts = (Array.isArray(values) ? [...new Set(values)] : []).map((value) =>
+    typeof value === 'string' ? `"${value}"` : String(value),
+  )
+  const shown = texts.slice(0, MOST_NAMED)
+  const more = texts.length > shown.length ? ` and ${texts.length - shown.length} more` : ''
+  return shown.length === 1 ? `${shown[0]}` : `one of ${shown.join(', ')}${more}`
+}
+
+function formatOf({ format, prefix, suffix, includes }: Issue): string {
+  if (format === 'starts_with') return `text that begins with "${String(prefix)}"`
+  if (format === 'ends_with') return `text that ends with "${String(suffix)}"`
+  if (format === 'includes') return `text that contains "${String(includes)}"`
+  if (/int|float/.test(String(format))) return 'a whole number that is not as large'
+  return FORMATS[String(format)] ?? 'text of another form'
+}
+
+function bound({ origin, exact }: Issue, limit: unknown, comparison: string): string {
+  const number = typeof limit === 'number' || typeof limit === 'bigint' ? limit : 0
+  const how = exact === true ? 'exactly' : comparison
+  switch (origin) {
+    case 'string':
+      return `${how} ${count(number, 'character')}`
+    case 'array':
+    case 'set':
+    case 'map':
+      return `${how} ${count(number, 'entry', 'entries')}`
+    case 'object':
+    case 'record':
+      return `${how} ${count(number, 'field')}`
+    case 'file':
+      return `${how} ${count(number, 'byte')}`
+    default:
+      return `${how} ${number}`
+  }
+}
+
+function knownFields(schema: unknown): string {
+  if (!(schema instanceof z.ZodObject)) return 'leave it out'
+  const names = Object.keys(schema.shape)
+  const shown = names.slice(0, MOST_NAMED).join(', ')
+  if (names.length === 0) return 'no fields are'
+  return `known are ${shown}${names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''}`
+}
+
+function nameOf(issues: unknown): string {
+  const [first] = z.array(z.looseObject({})).catch([]).parse(issues)
+  return first ? String(first.message ?? '').replaceAll(MARK, '') : 'one that is allowed'
+}
