@@ -156,10 +156,17 @@ async function takeHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Bu
 }
 
 function parseForm(fields: ReadonlyMap<string, string>): ImportForm {
-  if (!fields.has('dataset')) throw missing('dataset', fields)
   const read = readInput(ImportForm, Object.fromEntries(fields))
   if (!read.problems) return read.data
-  throw new ProblemError('bad_request', problemText(read.problems, 'The form'), { errors: read.problems })
+  const { problems: errors } = read
+  if (fields.has('dataset'))
+    throw new ProblemError('bad_request', problemText(errors, 'The form'), { errors })
+  const { message, extra } = missing('dataset', fields)
+  const others = problemText(
+    errors.filter(({ field }) => field !== 'dataset'),
+    'The form',
+  )
+  throw new ProblemError('missing_field', `${message} ${others}`.trim(), { ...extra, errors })
 }
 
 function missing(field: 'file' | 'dataset', fields: ReadonlyMap<string, string>): ProblemError {
