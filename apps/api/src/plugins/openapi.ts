@@ -24,6 +24,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { addExamples } from './examples.ts'
 import { INLINE_STYLE_POLICY } from './security-headers.ts'
 
 /** The schemas that have a name of their own in the document. */
@@ -84,6 +85,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   const zodToJsonConfig: ZodToJsonConfig = {
     override: ({ zodSchema, jsonSchema }) => Object.assign(jsonSchema, z.globalRegistry.get(zodSchema)),
   }
+  const transform = createJsonSchemaTransform({ schemaRegistry, zodToJsonConfig })
   const transformObject = createJsonSchemaTransformObject({ schemaRegistry, zodToJsonConfig })
   await app.register(swagger, {
     openapi: {
@@ -103,7 +105,12 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
       },
       security: [{ token: [] }, { cookie: [] }],
     },
-    transform: createJsonSchemaTransform({ schemaRegistry, zodToJsonConfig }),
+    transform: (document) => {
+      const described = transform(document)
+      const { method } = document.route
+      if (described.schema) addExamples(described.schema, { method: String(method), url: described.url })
+      return described
+    },
     transformObject: (document) => withoutUnused(transformObject(document)),
   })
   await app.register(async (scope) => {

@@ -1,7 +1,7 @@
 import { Counts } from '@aduana/contracts/counts'
 import { JobFailure } from '@aduana/contracts/failures'
 import { JobStatus } from '@aduana/contracts/job-states'
-import { ImportAccepted } from '@aduana/contracts/jobs'
+import { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
 import { readJob } from '@aduana/jobs/read'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -11,7 +11,7 @@ import { principalOf } from '../plugins/access.ts'
 import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 import type { TakeImport } from '../uploads/import.ts'
-import { IMPORT_PROBLEMS, ImportUpload } from './imports.ts'
+import { IMPORT_PROBLEMS, ImportUpload, optionalField } from './imports.ts'
 import { JobParameters } from './jobs.ts'
 
 /** The words of the source documents for our states. */
@@ -53,7 +53,10 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
           tags: ['etl'],
           consumes: ['multipart/form-data'],
           headers: IdempotencyHeaders,
-          body: dataset === undefined ? ImportUpload : ImportUpload.partial({ dataset: true }),
+          body:
+            dataset === undefined
+              ? ImportUpload
+              : ImportUpload.extend({ dataset: optionalField(ImportForm.shape.dataset) }),
           response: { 202: Started, ...IMPORT_PROBLEMS },
         },
       },

@@ -6,23 +6,35 @@ import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 import type { TakeImport } from '../uploads/import.ts'
 
+const Flag = z.enum(['false', 'true'])
+
+/** An optional field of a form. An empty one counts as absent, and the page to try the API starts with it. */
+export function optionalField<T extends z.ZodType>(field: T) {
+  return z
+    .union([field, z.literal('')])
+    .optional()
+    .meta({ examples: [''] })
+}
+
+const { shape } = ImportForm
+
 /** The multipart form of an import, for the document; the parts themselves are read as they arrive. */
 export const ImportUpload = ImportForm.extend({
   file: z.file(),
-  force: z.enum(['false', 'true']).default('false'),
-  dryRun: z.enum(['false', 'true']).default('false'),
-  requireApproval: z.enum(['false', 'true']).default('false'),
-  // The page to try it would make values up; an empty field counts as absent.
-  from: ImportForm.shape.from.meta({ default: '' }),
-  to: ImportForm.shape.to.meta({ default: '' }),
-  scope: ImportForm.shape.scope.meta({ default: '' }),
-  startAt: ImportForm.shape.startAt.meta({ default: '' }),
-  delimiter: ImportForm.shape.delimiter.meta({ default: '' }),
-  expectedRecords: z
-    .string()
-    .regex(/^\d{1,12}$/, 'must be a whole number')
-    .optional()
-    .meta({ default: '' }),
+  dataset: shape.dataset.meta({ examples: ['production'] }),
+  from: optionalField(shape.from.unwrap()),
+  to: optionalField(shape.to.unwrap()),
+  scope: optionalField(shape.scope.unwrap()),
+  mode: optionalField(shape.mode.unwrap()),
+  force: optionalField(Flag),
+  onConflict: optionalField(shape.onConflict.unwrap()),
+  dryRun: optionalField(Flag),
+  requireApproval: optionalField(Flag),
+  expectedRecords: optionalField(shape.expectedRecords.unwrap()),
+  priority: optionalField(shape.priority.unwrap()),
+  startAt: optionalField(shape.startAt.unwrap()),
+  encoding: optionalField(shape.encoding.unwrap()),
+  delimiter: optionalField(shape.delimiter.unwrap()),
 })
 
 /** What can go wrong with an import, beside what can go wrong everywhere. */
