@@ -1,6 +1,11 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ApiSettings, WorkerSettings } from '@aduana/runtime/config'
 import { expect, test } from 'vitest'
-import { checkSettings, RULES } from './check-settings.mjs'
+import { checkSettings, RULES, STAGE_RULES, unknownSettings } from './check-settings.mjs'
 import { readSettings } from './settings.mjs'
 
 /** @type {Record<string, import('zod').ZodType>} */
@@ -10,7 +15,40 @@ const TEXTS = [
   ...['0', '1', '2', '3', '64', '65', '100', '101', '43200', '43201', '65535', '65536', '86400', '86401'],
   ...['-1', '1.5', 'x', '1e3', ' 7 ', '0x10', 'true', 'TRUE', 'yes', 'perhaps', 'off', 'info', 'loud'],
   ...['{aduana}', '{a b}', 'aduana', 'a@b.co', 'admin', 'short', 'x'.repeat(8), 'x'.repeat(32)],
-  ...['s3://files/aduana', 's3://', 'https://files'],
+  ...[
+    's3://files/aduana',
+    's3://',
+    'https://files',
+    'https://a.co:9000/x',
+    'https://',
+    'ftp://x/y',
+    'host:9000',
+  ],
+  ...['https://a.co/q1, https://a.co/q2', 'https://a.co/q1,q2', ' https://a.co ', ','],
+  ...[
+    'postgres://u:p@h:5432/d',
+    'postgresql://h/d',
+    'postgres://',
+    'mysql://h/d',
+    'redis://h',
+    'rediss://:p@h:6379',
+  ],
+  ...[
+    'arn:aws:sns:us-east-1:123456789012:a-b',
+    'arn:aws:sns:us-east-1:123456789012:a.fifo',
+    'arn:aws:sqs:x:1:a',
+  ],
+  ...[
+    'parse',
+    'parse,load',
+    'parse=4,load=1',
+    'parse=0',
+    'parse=101',
+    'parse=100',
+    'lod=1',
+    'parse, fan-out',
+    'lod',
+  ],
 ]
 
 test.each(Object.keys(RULES))('%s is right for the launcher exactly when it is for the programs', (name) => {
@@ -19,16 +57,9 @@ test.each(Object.keys(RULES))('%s is right for the launcher exactly when it is f
 })
 
 test('every setting that is a number, a choice or a flag has a rule', () => {
-  // Free text takes any of these; a list of stages or of queues is read by the programs.
+  // Free text takes any of these.
   const free = Object.keys(SHAPES).filter((name) => SHAPES[name]?.safeParse('loud').success)
-  const byPrograms = [
-    'ADUANA_PARENT_PID',
-    'ADUANA_SNS_TOPIC_ARN',
-    'ADUANA_SNS_FIFO_TOPIC_ARN',
-    'ADUANA_SQS_QUEUE_URLS',
-    'AWS_ENDPOINT_URL',
-  ]
-  const named = [...Object.keys(RULES), ...free, ...byPrograms]
+  const named = [...Object.keys(RULES), ...free, 'ADUANA_PARENT_PID']
   expect(Object.keys(SHAPES).filter((name) => !named.includes(name))).toEqual([])
 })
 
@@ -42,3 +73,61 @@ test('all that is wrong is told at once, each by its name, and no secret is repe
   expect(told).not.toThrow('hunter2')
   checkSettings({ PORT: '', LOG_LEVEL: 'debug' })
 })
+
+test('stages and their numbers are right for the launcher as they are for a worker', () => {
+  const right = (/** @type {keyof typeof STAGE_RULES} */ name) =>
+    TEXTS.filter((text) => STAGE_RULES[name].of(text))
+  expect(right('ADUANA_STAGES')).toEqual([',', 'parse', 'parse,load', 'parse, fan-out'])
+  expect(right('ADUANA_STAGE_CONCURRENCY')).toEqual([',', 'parse=4,load=1', 'parse=100'])
+})
+
+test('what AWS needs is told before anything is built', () => {
+  expect(() => checkSettings({ ADUANA_ARTIFACTS_URL: 's3://files/aduana' })).toThrow('AWS_REGION is missing')
+  checkSettings({ ADUANA_ARTIFACTS_URL: 's3://files/aduana', AWS_REGION: 'sa-east-1' })
+})
+
+test('addresses that are none are told, without the passwords in them', () => {
+  const told = () =>
+    checkSettings({ DATABASE_URL: 'user:hunter2@host/aduana', REDIS_URL: 'http://:hunter2@host' })
+  expect(told).toThrow('DATABASE_URL must be an address, such as postgres://')
+  expect(told).toThrow('REDIS_URL must be an address, such as redis://')
+  expect(told).not.toThrow('hunter2')
+})
+
+test('a misspelt name is told with the setting that is meant, and no documented name is', () => {
+  expect(unknownSettings({ ADUANA_WORKER: '2', PATH: 'x', ADUANA_STAGES: 'parse' })).toEqual([
+    'ADUANA_WORKER is not a setting and has no effect. Is ADUANA_WORKERS meant?',
+  ])
+  const guide = readFileSync(new URL('../../../docs/guides/configuration.md', import.meta.url), 'utf8')
+  const documented = Object.fromEntries(
+    [...guide.matchAll(/`(ADUANA_[A-Z0-9_]+)`/g)].map(([, name = '']) => [name, 'x']),
+  )
+  expect(Object.keys(documented).length).toBeGreaterThan(30)
+  expect(unknownSettings(documented)).toEqual([])
+})
+
+test.each(['start', 'dev', 'demo', 'testdata'])(
+  '%s tells all that is wrong before anything is installed, built or made',
+  (command) => {
+    const folder = mkdtempSync(join(tmpdir(), 'aduana-checkout-'))
+    try {
+      cpSync(fileURLToPath(new URL('.', import.meta.url)), join(folder, 'apps/local/src'), {
+        recursive: true,
+      })
+      const env = {
+        PATH: process.env.PATH ?? '',
+        PORT: 'abc',
+        DATABASE_URL: 'mysql://h/d',
+        ADUANA_WORKER: '2',
+      }
+      const main = join(folder, 'apps/local/src/main.mjs')
+      const { status, stderr } = spawnSync(process.execPath, [main, command], { env, encoding: 'utf8' })
+      expect(status).toBe(1)
+      for (const part of ['PORT is "abc"', 'DATABASE_URL must be', 'Is ADUANA_WORKERS meant?'])
+        expect(stderr).toContain(part)
+      expect(readdirSync(folder)).toEqual(['apps'])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)

@@ -2,8 +2,9 @@ import { accessSync, constants, mkdirSync, readdirSync, readFileSync, writeFileS
 import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { checkSettings } from './check-settings.mjs'
+import { checkSettings, unknownSettings } from './check-settings.mjs'
 import { isForbidden, LaunchError, systemCode } from './errors.mjs'
+import { complain } from './say.mjs'
 
 /**
  * @typedef {object} Settings
@@ -25,6 +26,7 @@ import { isForbidden, LaunchError, systemCode } from './errors.mjs'
  * @throws {LaunchError} that names every wrong setting
  */
 export function readSettings(env = process.env) {
+  for (const sentence of unknownSettings(env)) complain(sentence)
   checkSettings(env)
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   const dataDir = resolve(root, env.ADUANA_DATA_DIR || '.data')

@@ -66,8 +66,11 @@ const TopicArn = (form: RegExp, example: string) =>
 
 /** The settings that every process has. */
 export const CommonSettings = ArtifactSettings.extend({
-  DATABASE_URL: z.string().min(1),
-  REDIS_URL: z.string().min(1),
+  DATABASE_URL: z.url({
+    protocol: /^postgres(ql)?$/,
+    error: 'must be an address, such as postgres://user:password@host:5432/aduana',
+  }),
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be an address, such as redis://host:6379' }),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   LOG_PRETTY: z.stringbool().default(false),
   /** Prefix of every key in Redis. The braces keep all keys of a flow in one slot of a cluster. */
