@@ -50,13 +50,13 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'not_a_cloud_event',
     'of another version of CloudEvents',
     () => JSON.stringify({ specversion: '0.3', id: '1', source: '/x', type: 'x', data: {} }),
-    () => 'specversion: Invalid input: expected "1.0". See CloudEvents 1.0.',
+    () => expect.stringMatching(/"specversion" is .*; expected "1\.0"\. .*See CloudEvents 1\.0\.$/),
   ],
   [
     'not_a_cloud_event',
     'that is a list',
     () => '[1]',
-    () => 'it: Invalid input: expected object, received array. See CloudEvents 1.0.',
+    () => 'The message is a list of 0 entries; expected an object. See CloudEvents 1.0.',
   ],
   [
     'unknown_event_type',
@@ -70,7 +70,7 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'with a field that the event does not have, and without one that it has',
     () => heartbeat({ runId: external.id, attempt: 0, progres: 1 }).text,
     () =>
-      'aduana.metric_run.heartbeat: data.attempt: Too small: expected number to be >0; data.at: Invalid input: expected string, received undefined; data: Unrecognized key: "progres".',
+      'X',
   ],
   [
     'unknown_run',
