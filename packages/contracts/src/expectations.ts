@@ -26,7 +26,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   uuid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
   guid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
   date: 'a day that exists, such as 2026-01-31',
-  datetime: 'a time in UTC, such as 2026-01-31T05:00:00Z',
+  datetime: 'a time with its zone, such as 2026-01-31T05:00:00Z',
   time: 'a time of day, such as 05:00:00',
   ipv4: 'an IPv4 address',
   ipv6: 'an IPv6 address',
@@ -50,7 +50,7 @@ export function expectationOf(issue: Issue): string {
   if (number !== undefined) return number
   switch (issue.code) {
     case 'invalid_type':
-      return KINDS[String(issue.expected)] ?? String(issue.expected)
+      return formOf(issue) ?? KINDS[String(issue.expected)] ?? String(issue.expected)
     case 'invalid_value':
       return issue.expected === 'stringbool' ? 'true or false' : oneOf(issue.values)
     case 'invalid_format':
@@ -92,6 +92,11 @@ function boundOf(schema: z.ZodNumber, bound: number | null, inwards: 1 | -1): st
   if (bound === null || Math.abs(bound) >= Number.MAX_SAFE_INTEGER) return undefined
   if (schema.safeParse(bound).success) return String(bound)
   return schema.isInt ? String(bound + inwards) : undefined
+}
+
+/** The form that a schema of text expects, such as a day. */
+function formOf({ inst, schema = inst }: Issue): string | undefined {
+  return schema instanceof z.ZodStringFormat ? FORMATS[schema._zod.def.format] : undefined
 }
 
 function oneOf(values: unknown): string {

@@ -49,7 +49,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
     expect(messages(problem.errors)).toMatchObject({
       occurredAt: expect.stringMatching(/^is missing; expected /),
       'days[0].from': 'is "2026-02-30"; expected a day that exists, such as 2026-01-31',
-      'days[0].to': 'is missing; expected text',
+      'days[0].to': 'is missing; expected a day that exists, such as 2026-01-31',
       rows: 'is "3"; expected a whole number of 0 or more',
     })
     const none = await refusal('/api/projections', { method: 'POST' })

@@ -25,7 +25,7 @@ export async function rejectsCommand(
         ? [
             String(record),
             String(line),
-            state ?? 'not kept',
+            state ?? 'not stored',
             reason.column ?? '(record)',
             reason.message,
             shortened(raw, 60),
