@@ -79,10 +79,18 @@ export interface InvalidUnit {
   offset: number
 }
 
-/** Returns the first invalid code unit of decoded bytes that begin at `start` of the original; null when there is none. */
-export function firstInvalidUnit(decoded: Uint8Array, start: number): InvalidUnit | null {
-  const at = decoded.findIndex((byte) => byte === LONE_SURROGATE || byte === HALF_UNIT)
-  if (at < 0) return null
-  const kind = decoded[at] === LONE_SURROGATE ? 'lone_surrogate' : 'half_unit'
-  return { kind, offset: start + utf16Bytes(decoded, 0, at) }
+/** Returns the first invalid code unit in `decoded[from, end)`, which begins at `start` of the original; null if there is none. */
+export function firstInvalidUnit(
+  decoded: Uint8Array,
+  from: number,
+  end: number,
+  start: number,
+): InvalidUnit | null {
+  for (let at = from; at < end; at++) {
+    const byte = decoded[at] ?? 0
+    if (byte < HALF_UNIT) continue
+    const kind = byte === LONE_SURROGATE ? 'lone_surrogate' : 'half_unit'
+    return { kind, offset: start + utf16Bytes(decoded, from, at) }
+  }
+  return null
 }

@@ -149,11 +149,7 @@ function nextLines(job: Job, program: string): string {
   const lines: [string, string | undefined][] = [['job', job.id]]
   if (job.waitingFor === 'approval')
     lines.push(['approve', `${program} approve ${job.id}`], ['reject', `${program} cancel ${job.id}`])
-  if (quarantined)
-    lines.push(
-      ['rejects', `${program} rejects ${job.id}`],
-      ['', download('rejects.ndjson')],
-    )
+  if (quarantined) lines.push(['rejects', `${program} rejects ${job.id}`], ['', download('rejects.ndjson')])
   if (duplicates) lines.push(['duplicates', download('duplicates.ndjson')])
   return lines
     .flatMap(([name, command]) => (command === undefined ? [] : [`  ${name.padEnd(12)} ${command}`]))

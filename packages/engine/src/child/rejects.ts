@@ -124,10 +124,10 @@ async function mergeInto(
     // No await where the text is at hand: a million of them would cost seconds.
     const cut = cutter.cut(offset, length)
     const found = cut instanceof Promise ? await cut : cut
-    const text = `${JSON.stringify({
-      ...{ record, line, offset: found.offset, length: found.length },
-      ...{ reasons: inOriginal(why, found.invalid), raw: found.raw, rawTruncated: found.truncated },
-    })}\n`
+    const { offset: place, length: bytes, raw, truncated } = found
+    const all = inOriginal(why, found.invalid)
+    const told = { record, line, offset: place, length: bytes, reasons: all, raw, rawTruncated: truncated }
+    const text = `${JSON.stringify(told)}\n`
     written += Buffer.byteLength(text)
     if (most && written > most.bytes) break
     for (const { column, code } of why) count(tally, column, code)
