@@ -1,8 +1,6 @@
-import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import { EngineError } from './errors.ts'
+import { unpackGzip } from './gzip.ts'
 import type { Encoding } from './text.ts'
 import { utf16Decoder } from './utf16.ts'
 
@@ -48,7 +46,8 @@ export function mostUnpackedBytes(
 
 /**
  * Reads an original from the start as the byte stream that offsets refer to: decompressed, and UTF-16 decoded to
- * UTF-8. Reading runs one chunk ahead. Throws `bad_input` for damaged or truncated gzip and for a bomb.
+ * UTF-8. Reading runs one chunk ahead. Throws `bad_input` for gzip that is damaged, truncated or followed by
+ * other bytes, and for a bomb.
  */
 export async function* readSource(
   source: Source,
@@ -102,43 +101,15 @@ async function* readFile(path: string, progress: SourceProgress): AsyncGenerator
 }
 
 async function* unpack(source: Source, progress: SourceProgress): AsyncGenerator<Buffer, void, void> {
-  const file = createReadStream(source.path, { highWaterMark: 256 << 10 })
-  const gunzip = createGunzip({ chunkSize: 256 << 10 })
-  file.on('data', (chunk) => {
-    progress.read += chunk.length
-  })
-  // pipeline() destroys both when either fails; the iteration below then throws the same error.
-  const flow = pipeline(file, gunzip)
-  flow.catch(() => undefined)
-  let out = 0
-  try {
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      out += chunk.length
-      refuseBomb(out, progress.total, source.maxBytes)
-      yield chunk
-    }
-    const broken = await flow.then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (broken) await allowPadding(source.path, gunzip.bytesWritten, broken)
-  } catch (error) {
-    throw asBadInput(error)
-  } finally {
-    gunzip.destroy()
-    file.destroy()
+  const onRead = (bytes: number) => {
+    progress.read += bytes
   }
-}
-
-/**
- * What follows the end of a gzip file may be padding, as tapes and mainframes add; anything else is damage.
- * @throws the error that ended the reading, or `bad_input`
- */
-async function allowPadding(path: string, from: number, error: unknown): Promise<void> {
-  if (!(error instanceof Error) || !/abort|premature/i.test(`${error.name} ${error.message}`)) throw error
-  for await (const chunk of createReadStream(path, { start: from }) as AsyncIterable<Buffer>)
-    if (chunk.some((byte) => byte !== 0))
-      throw new EngineError('bad_input', 'there is data after the end of the gzip file')
+  let out = 0
+  for await (const chunk of unpackGzip(source.path, onRead)) {
+    out += chunk.length
+    refuseBomb(out, progress.total, source.maxBytes)
+    yield chunk
+  }
 }
 
 function refuseBomb(out: number, size: number, maxBytes?: number): void {
@@ -148,12 +119,4 @@ function refuseBomb(out: number, size: number, maxBytes?: number): void {
       ? `the allowed ${maxBytes} bytes`
       : `${MAX_UNPACK_RATIO} times its size; send it uncompressed`
   throw new EngineError('bad_input', `the compressed file unpacks to more than ${limit}`)
-}
-
-function asBadInput(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!/^(Z_|ERR_ZLIB)/.test(code)) return error
-  const message = error instanceof Error ? error.message : code
-  const what = code === 'Z_BUF_ERROR' ? 'is cut short' : 'is damaged'
-  return new EngineError('bad_input', `the gzip file ${what} (${message})`, { cause: error })
 }

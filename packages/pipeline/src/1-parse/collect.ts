@@ -2,7 +2,6 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import type { OutsideFiles } from '@aduana/artifacts/outside-files'
 import { StoreError } from '@aduana/artifacts/store'
 import { problemText, readInput } from '@aduana/contracts/input-problems'
@@ -11,6 +10,8 @@ import {
   MOST_MANIFEST_BYTES,
   ResultManifest,
 } from '@aduana/contracts/metrics/manifest'
+import { EngineError } from '@aduana/engine/errors'
+import { unpackGzip } from '@aduana/engine/gzip'
 import { MAX_UNPACK_RATIO, mostUnpackedBytes } from '@aduana/engine/source'
 import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
@@ -151,19 +152,17 @@ async function append(part: string, original: string, appending: Appending): Pro
     }
   }
   const rows = withoutHeader({ header: first ? undefined : await headerOf(original), url })
-  const source = createReadStream(part)
+  const source = format === 'gzip' ? unpackGzip(part) : createReadStream(part)
   const target = createWriteStream(original, { flags: first ? 'w' : 'a' })
   const until = { signal: job.signal }
-  if (format === 'gzip')
-    await pipeline(source, createGunzip(), counted, rows, target, until).catch(refuseBroken(url))
-  else await pipeline(source, counted, rows, target, until)
+  await pipeline(source, counted, rows, target, until).catch(refuseBroken(url))
   return bytes
 }
 
 /** What was announced with this checksum will not be unpacked another time either. */
 function refuseBroken(url: string): (error: unknown) => never {
   return (error) => {
-    if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('Z_'))) throw error
+    if (!(error instanceof EngineError && error.code === 'bad_input')) throw error
     throw new RefusedError({
       code: 'unreadable_file',
       detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it anew and complete a new attempt of the run.`,
