@@ -1,7 +1,8 @@
 import { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { z } from 'zod'
+import type { EncodingDoubt } from './encoding/guess.ts'
 import { ENGINE_ERROR_CODES } from './errors.ts'
-import { ENCODINGS } from './text.ts'
+import { BYTE_ENCODINGS, ENCODINGS } from './text.ts'
 
 const count = z.number().int().nonnegative()
 const encoding = z.enum(ENCODINGS)
@@ -91,6 +92,15 @@ const content = z.object({ bytes: count, sha256: z.string() })
 export const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
 export type Task = z.infer<typeof task>
 
+const encodingDoubt = z
+  .object({
+    characters: count,
+    odd: count,
+    sample: z.string(),
+    rival: z.object({ encoding: z.enum(BYTE_ENCODINGS), sample: z.string() }).nullable(),
+  })
+  .nullable() satisfies z.ZodType<EncodingDoubt | null>
+
 export const parseResult = z.object({
   records: count,
   good: count,
@@ -102,6 +112,8 @@ export const parseResult = z.object({
   /** Some field held a line break (already restored in the Parquet file). */
   embedded: z.boolean(),
   encoding,
+  /** Why the encoding may be another; null when it is sure. */
+  encodingDoubt,
   /** The file has failed by the limit of rejects and was not read further: there is no Parquet file. */
   stopped: z.boolean(),
   rejectsContent: content,

@@ -1,5 +1,7 @@
+import { createCensus } from './encoding/census.ts'
+import { guessEncoding } from './encoding/guess.ts'
 import type { Encoding } from './text.ts'
-import { decideEncoding, tallyUtf8 } from './utf8.ts'
+import { tallyUtf8 } from './utf8.ts'
 
 /** What an original is, judged by its first bytes, never by its name. */
 export type Recognition =
@@ -68,9 +70,16 @@ function recogniseText(bytes: Uint8Array, complete: boolean): Recognition {
   if (markup) return { kind: 'unsupported', found: markup }
   if (complete && bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d)))
     return { kind: 'empty' }
+  return text(guessOf(bytes, complete), false, false)
+}
+
+function guessOf(bytes: Uint8Array, complete: boolean): Encoding {
   const tally = { sequences: 0, invalid: 0 }
   tallyUtf8(bytes, 0, bytes.length, complete, tally)
-  return text(decideEncoding(tally), false, false)
+  if (tally.invalid === 0) return 'utf-8'
+  const census = createCensus()
+  census.add(bytes)
+  return guessEncoding(census.finish(complete)).encoding
 }
 
 // A workbook is a zip whose first entries are named so; the names stand in clear in the local headers.

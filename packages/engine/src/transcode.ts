@@ -1,16 +1,18 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { createCensus } from './encoding/census.ts'
+import { CODE_PAGES } from './encoding/code-pages.ts'
+import { doubtDeclared, type EncodingDoubt, type EncodingGuess, guessEncoding } from './encoding/guess.ts'
 import { EngineError } from './errors.ts'
 import { createPackedFile, type PackedContent, type PackedFile } from './packed-file.ts'
 import { hasFailed, type RejectLimit } from './reject-limit.ts'
 import { createScanner, type ScanCounts, type Scanner } from './scan/scanner.ts'
 import { readSource, type Source, type SourceProgress, sourceProgress } from './source.ts'
 import { byteEncoding, type Encoding } from './text.ts'
-import { decideEncoding, tallyUtf8 } from './utf8.ts'
 
 /** What to transcode and where to. */
 export interface TranscodeOptions {
   readonly source: Omit<Source, 'encoding'>
-  /** `auto`: UTF-8 if the bytes allow it, else what `decideEncoding` says of the whole file. */
+  /** `auto`: UTF-8 if the bytes allow it, else what `guessEncoding` says of the whole file. */
   readonly encoding: Encoding | 'auto'
   /** Path of the canonical file; replaced. */
   readonly canonical: string
@@ -34,6 +36,8 @@ export interface TranscodeOptions {
 /** What a transcoding found. */
 export interface Transcoded extends ScanCounts {
   encoding: Encoding
+  /** Why the encoding may be another; null when it is sure. */
+  doubt: EncodingDoubt | null
   /** Bytes after unpacking, as far as the file was read. */
   bytes: number
   /** The file has failed by the limit and was not read further. */
@@ -47,20 +51,36 @@ export interface Transcoded extends ScanCounts {
  * Throws `bad_input` for a damaged original and `aborted`.
  */
 export async function transcode(options: TranscodeOptions): Promise<Transcoded> {
-  const guessing = options.encoding === 'auto'
-  const first = await attempt(options, options.encoding === 'auto' ? 'utf-8' : options.encoding, guessing)
+  if (options.encoding !== 'auto') return settled(options, options.encoding)
+  const first = await attempt(options, 'utf-8', { guessing: true })
   if (first) return first
-  const encoding = await takeCensus(options)
-  const second = await attempt(options, encoding, false)
-  if (!second) throw new EngineError('internal', 'a scan with a settled encoding cannot be undecided')
-  return second
+  const { encoding, doubt } = await takeCensus(options)
+  return { ...(await settled(options, encoding)), doubt }
+}
+
+async function settled(options: TranscodeOptions, encoding: Encoding): Promise<Transcoded> {
+  const page = options.encoding === 'auto' ? undefined : CODE_PAGES.find((one) => one === encoding)
+  const census = page && createCensus()
+  const found = await attempt(options, encoding, {
+    guessing: false,
+    ...(census ? { look: (chunk) => census.add(chunk) } : {}),
+  })
+  if (!found) throw new EngineError('internal', 'a scan with a settled encoding cannot be undecided')
+  return page && census ? { ...found, doubt: doubtDeclared(census.finish(!found.stopped), page) } : found
+}
+
+interface Attempt {
+  /** The encoding is a guess: give up at bytes that do not fit. */
+  guessing: boolean
+  /** Called with every chunk that is read. */
+  look?: (chunk: Uint8Array) => void
 }
 
 // One pass. null: guessing UTF-8 met bytes that are not.
 async function attempt(
   options: TranscodeOptions,
   encoding: Encoding,
-  guessing: boolean,
+  { guessing, look }: Attempt,
 ): Promise<Transcoded | null> {
   const progress = sourceProgress()
   const scanner = createScanner({ ...options, encoding: byteEncoding(encoding), guessing })
@@ -91,12 +111,13 @@ async function attempt(
     await flush()
     await writing
     const rejectsContent = await rejects.finish()
-    return { ...scanner.counts(), encoding, bytes: progress.out, stopped, rejectsContent }
+    return { ...scanner.counts(), encoding, doubt: null, bytes: progress.out, stopped, rejectsContent }
   }
   let start = options.startOffset
   let tick = Date.now()
   try {
     for await (const chunk of readSource({ ...options.source, encoding }, progress)) {
+      look?.(chunk)
       const skipped = Math.min(start, chunk.length)
       start -= skipped
       for (let at = skipped; at < chunk.length; ) {
@@ -166,14 +187,11 @@ async function writeOut(
   await rejects.write(lines.join(''))
 }
 
-async function takeCensus(options: TranscodeOptions): Promise<Encoding> {
-  const tally = { sequences: 0, invalid: 0 }
-  let rest = Buffer.alloc(0)
+async function takeCensus(options: TranscodeOptions): Promise<EncodingGuess> {
+  const census = createCensus()
   for await (const chunk of readSource({ ...options.source, encoding: 'utf-8' }, sourceProgress())) {
-    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
-    rest = Buffer.from(bytes.subarray(tallyUtf8(bytes, 0, bytes.length, false, tally)))
+    census.add(chunk)
     if (options.signal?.aborted) throw new EngineError('aborted', 'the task was aborted')
   }
-  tallyUtf8(rest, 0, rest.length, true, tally)
-  return decideEncoding(tally)
+  return guessEncoding(census.finish(true))
 }

@@ -55,12 +55,3 @@ export function tallyUtf8(
   }
   return at
 }
-
-/**
- * Decides between UTF-8 and windows-1252. Accented windows-1252 text hardly ever forms a valid sequence by
- * chance (`Ó”` does), so a few are forgiven. In doubt it is UTF-8: then the odd records are rejected and can be
- * mended, while the wrong choice of windows-1252 would spoil good text without a word.
- */
-export function decideEncoding(tally: Utf8Tally): 'utf-8' | 'windows-1252' {
-  return tally.invalid > tally.sequences * 5 ? 'windows-1252' : 'utf-8'
-}

@@ -67,6 +67,7 @@ export async function parse(task: ParseTask, context: TaskContext): Promise<Pars
     bytes,
     embedded: brokenColumns.size > 0,
     encoding,
+    encodingDoubt: found.doubt,
     stopped: found.stopped,
     rejectsContent: found.rejectsContent,
     rejectCounts,

@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import { CR, DELIMITER, FIELD_END, HIGH, HIGH_AS_UTF8, LF, NEWLINE, ORDINARY, QUOTE } from './options.ts'
+import { CR, DELIMITER, FIELD_END, HIGH, LF, NEWLINE, ORDINARY, QUOTE } from './options.ts'
 import { FLUSH_BYTES, type ScanState, writeNumber } from './state.ts'
+
+/** In place of a table that is not read. */
+const NO_TABLE = new Uint8Array(0)
 
 /** Why the fast loop stopped. */
 export type FastStop = 'more' | 'full' | 'careful'
@@ -19,8 +22,9 @@ export function scanFast(state: ScanState): FastStop {
   const { dialect, work: b, out, end, final } = state
   const { delimiter, quote, expected, wanted, maxRecord } = dialect
   b[end] = LF
-  const windows = dialect.encoding === 'windows-1252'
-  const mark = windows || !state.allUtf8
+  const mapped = dialect.asUtf8 !== null
+  const asUtf8 = dialect.asUtf8 ?? NO_TABLE
+  const mark = mapped || !state.allUtf8
   const plain = mark ? dialect.plainHigh : dialect.plain
   const quoted = mark ? dialect.quotedHigh : dialect.quoted
   let p = state.start
@@ -75,11 +79,11 @@ export function scanFast(state: ScanState): FastStop {
             if (c !== quote) break
             out[o++] = c
             c = b[++p] as number
-          } else if (k === HIGH && windows) {
+          } else if (k === HIGH && mapped) {
             const at = c << 2
-            out[o++] = HIGH_AS_UTF8[at + 1] as number
-            out[o++] = HIGH_AS_UTF8[at + 2] as number
-            if (HIGH_AS_UTF8[at] === 3) out[o++] = HIGH_AS_UTF8[at + 3] as number
+            out[o++] = asUtf8[at + 1] as number
+            out[o++] = asUtf8[at + 2] as number
+            if (asUtf8[at] === 3) out[o++] = asUtf8[at + 3] as number
             c = b[++p] as number
           } else {
             stop = 'careful'
@@ -94,11 +98,11 @@ export function scanFast(state: ScanState): FastStop {
             out[o++] = c
             c = b[++p] as number
           }
-          if (k !== HIGH || !windows) break
+          if (k !== HIGH || !mapped) break
           const at = c << 2
-          out[o++] = HIGH_AS_UTF8[at + 1] as number
-          out[o++] = HIGH_AS_UTF8[at + 2] as number
-          if (HIGH_AS_UTF8[at] === 3) out[o++] = HIGH_AS_UTF8[at + 3] as number
+          out[o++] = asUtf8[at + 1] as number
+          out[o++] = asUtf8[at + 2] as number
+          if (asUtf8[at] === 3) out[o++] = asUtf8[at + 3] as number
           c = b[++p] as number
         }
       }

@@ -1,5 +1,6 @@
+import { CODE_POINTS, type CodePage } from '../encoding/code-pages.ts'
 import { EngineError } from '../errors.ts'
-import { type ByteEncoding, WINDOWS_1252 } from '../text.ts'
+import type { ByteEncoding } from '../text.ts'
 
 /** What the scanner is told about a text. All positions refer to the unpacked byte stream. */
 export interface ScanOptions {
@@ -49,6 +50,8 @@ export interface Dialect {
   /** 1 for each column of the file that is written. */
   readonly wanted: Uint8Array
   readonly encoding: ByteEncoding
+  /** How a code page's bytes from 0x80 on are written, see `highAsUtf8`; null for UTF-8, whose bytes stay. */
+  readonly asUtf8: Uint8Array | null
   readonly guessing: boolean
   readonly maxRecord: number
   readonly maxRaw: number
@@ -85,6 +88,7 @@ export function compileDialect(options: ScanOptions): Dialect {
     expected,
     wanted,
     encoding: options.encoding,
+    asUtf8: options.encoding === 'utf-8' ? null : AS_UTF8[options.encoding],
     guessing: options.guessing ?? false,
     maxRecord,
     maxRaw,
@@ -132,13 +136,20 @@ function quotedClasses(quote: number, high: boolean): Uint8Array {
   return classes
 }
 
-/** UTF-8 of each windows-1252 byte from 0x80 on: four bytes each, the first is the length. */
-export const HIGH_AS_UTF8: Uint8Array = (() => {
+const AS_UTF8: Readonly<Record<CodePage, Uint8Array>> = {
+  'windows-1252': highAsUtf8('windows-1252'),
+  macintosh: highAsUtf8('macintosh'),
+  ibm850: highAsUtf8('ibm850'),
+  ibm437: highAsUtf8('ibm437'),
+}
+
+/** UTF-8 of each byte of a code page from 0x80 on: four bytes each, the first is the length. */
+function highAsUtf8(page: CodePage): Uint8Array {
   const table = new Uint8Array(256 * 4)
   for (let byte = 0x80; byte < 256; byte++) {
-    const encoded = new TextEncoder().encode(String.fromCharCode(WINDOWS_1252[byte] ?? 0))
+    const encoded = new TextEncoder().encode(String.fromCharCode(CODE_POINTS[page][byte] ?? 0))
     table[byte * 4] = encoded.length
     table.set(encoded, byte * 4 + 1)
   }
   return table
-})()
+}

@@ -1,4 +1,4 @@
-import { CR, CR_INSIDE, FIELD_END, HIGH_AS_UTF8, isForbidden, LF, LF_INSIDE } from './options.ts'
+import { CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
 import { AFTER_QUOTE, AT_FIELD_START, followQuotes, IN_QUOTES, IN_TEXT } from './quotes.ts'
 import { endOfLine, reason } from './reject.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
@@ -36,8 +36,7 @@ export interface Reading {
  */
 export function read(state: ScanState): Reading {
   const { work, start, end, final, dialect } = state
-  const { delimiter, quote, expected, wanted, maxRecord } = dialect
-  const windows = dialect.encoding === 'windows-1252'
+  const { delimiter, quote, expected, wanted, maxRecord, asUtf8 } = dialect
   const out = state.out
   // One byte more than the longest record: if that one still belongs to it, it is too long.
   const stop = Math.min(end, start + maxRecord + 1)
@@ -65,13 +64,13 @@ export function read(state: ScanState): Reading {
   let fieldOut = o
   let follow = true
   const put = (byte: number) => {
-    if (byte < 0x80 || !windows) {
+    if (byte < 0x80 || asUtf8 === null) {
       if (isForbidden(byte)) r.forbidden ??= { byte, column: r.columns + 1 }
       out[o++] = byte
       return
     }
     const at = byte << 2
-    for (let i = 1; i <= (HIGH_AS_UTF8[at] ?? 0); i++) out[o++] = HIGH_AS_UTF8[at + i] ?? 0
+    for (let i = 1; i <= (asUtf8[at] ?? 0); i++) out[o++] = asUtf8[at + i] ?? 0
   }
   const closeField = () => {
     if (r.columns >= expected && o > fieldOut) r.textBeyond = true

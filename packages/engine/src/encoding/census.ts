@@ -1,0 +1,125 @@
+import { sequenceAt, type Utf8Tally } from '../utf8.ts'
+
+/** What stands beside a byte: something that is no letter, a digit, an ASCII letter, or another byte beyond ASCII. */
+export const OTHER = 0
+export const DIGIT = 1
+export const LOWER = 2
+export const UPPER = 3
+/** Byte 0x80 as a neighbour; the others follow. */
+export const FIRST_HIGH = 4
+const NEIGHBOURS = FIRST_HIGH + 128
+
+/** How the bytes beyond ASCII of a text stand: all that is needed to guess its encoding. */
+export interface Census {
+  readonly utf8: Utf8Tally
+  /** Bytes from 0x80 on. */
+  readonly characters: number
+  /** How often each byte from 0x80 on stands between each two neighbours. */
+  readonly contexts: readonly Context[]
+}
+
+/** A byte (from 0x80 on) between two neighbours. */
+export interface Context {
+  readonly before: number
+  readonly byte: number
+  readonly after: number
+  /** How often the text has it. */
+  readonly count: number
+  /** The bytes around its first occurrence; null for some when there are thousands of contexts. */
+  readonly sample: Uint8Array | null
+}
+
+/** Takes the census of a text, chunk after chunk. */
+export interface CensusTaker {
+  add(chunk: Uint8Array): void
+  /** What was found. `complete`: the text does not go on after the last chunk. */
+  finish(complete: boolean): Census
+}
+
+/** Bytes of the longest character in UTF-8. */
+const LONGEST_SEQUENCE = 4
+const SAMPLES = 4096
+/** Bytes before and after the byte that a sample is about. */
+const AROUND = 12
+
+const NEIGHBOUR_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte >= 0x80) return FIRST_HIGH + byte - 0x80
+  if (byte >= 0x61 && byte <= 0x7a) return LOWER
+  if (byte >= 0x41 && byte <= 0x5a) return UPPER
+  return byte >= 0x30 && byte <= 0x39 ? DIGIT : OTHER
+})
+
+/** Creates a census of no text yet. */
+export function createCensus(): CensusTaker {
+  const utf8 = { sequences: 0, invalid: 0 }
+  const counts = new Uint32Array(NEIGHBOURS * 128 * NEIGHBOURS)
+  const seen: number[] = []
+  const samples: Uint8Array[] = []
+  // A copy of the last bytes so far (a slice of a Buffer would be a view of what is read next), of which those from `begin` on are not counted. The first `inSequence` of these belong to a
+  // sequence of UTF-8 that is.
+  let rest: Uint8Array = new Uint8Array(0)
+  let begin = 0
+  let inSequence = 0
+
+  const count = (bytes: Uint8Array, end: number) => {
+    let sequenceEnd = begin + inSequence
+    for (let at = begin; at < end; at++) {
+      const byte = bytes[at] as number
+      // Most bytes are ASCII: nothing else is done for them.
+      if (byte < 0x80) continue
+      if (at >= sequenceEnd) {
+        const length = sequenceAt(bytes, at, bytes.length)
+        if (length > 0) {
+          utf8.sequences++
+          sequenceEnd = at + length
+        } else utf8.invalid++
+      }
+      const before = at === 0 ? OTHER : (NEIGHBOUR_OF[bytes[at - 1] as number] as number)
+      const after = at + 1 < bytes.length ? (NEIGHBOUR_OF[bytes[at + 1] as number] as number) : OTHER
+      const index = (before * 128 + byte - 0x80) * NEIGHBOURS + after
+      const known = counts[index] as number
+      if (known === 0) note(index, bytes, at)
+      counts[index] = known + 1
+    }
+    const keep = Math.max(0, end - 1)
+    rest = new Uint8Array(bytes.subarray(keep))
+    begin = end - keep
+    inSequence = Math.max(0, sequenceEnd - end)
+  }
+  const note = (index: number, bytes: Uint8Array, at: number) => {
+    if (seen.length < SAMPLES)
+      samples.push(new Uint8Array(bytes.subarray(Math.max(0, at - AROUND), at + AROUND + 1)))
+    seen.push(index)
+  }
+  return {
+    add(chunk) {
+      const bytes = rest.length === 0 ? chunk : joined(rest, chunk)
+      const end = bytes.length - LONGEST_SEQUENCE
+      if (end > begin) count(bytes, end)
+      else rest = new Uint8Array(bytes)
+    },
+    finish(complete) {
+      if (complete) count(rest, rest.length)
+      const contexts = seen.map((index, n) => {
+        const after = index % NEIGHBOURS
+        const pair = (index - after) / NEIGHBOURS
+        const known = counts[index] ?? 0
+        return {
+          before: pair >> 7,
+          byte: 0x80 + (pair & 127),
+          after,
+          count: known,
+          sample: samples[n] ?? null,
+        }
+      })
+      return { utf8, characters: contexts.reduce((sum, one) => sum + one.count, 0), contexts }
+    },
+  }
+}
+
+function joined(left: Uint8Array, right: Uint8Array): Uint8Array {
+  const both = new Uint8Array(left.length + right.length)
+  both.set(left)
+  both.set(right, left.length)
+  return both
+}

@@ -1,0 +1,147 @@
+import { type ByteEncoding, decodeText } from '../text.ts'
+import { type Census, FIRST_HIGH } from './census.ts'
+import { CODE_PAGES, type CodePage, isDefined } from './code-pages.ts'
+import { ODD, plausibilityOf } from './plausibility.ts'
+
+/** Why the encoding of a text is not certain. */
+export interface EncodingDoubt {
+  /** Characters beyond ASCII, and how many of them are odd in this encoding. */
+  characters: number
+  odd: number
+  /** A piece of the text in this encoding, and in another one that is possible. */
+  sample: string
+  rival: { encoding: ByteEncoding; sample: string } | null
+}
+
+/** The encoding of a text; `doubt` is null when it is sure. */
+export interface EncodingGuess {
+  encoding: ByteEncoding
+  doubt: EncodingDoubt | null
+}
+
+/** What one character more or less in UTF-8 says. */
+const VALID_SEQUENCE = 3
+const INVALID_BYTE = -6
+/** How much better another encoding must be than the usual one, in all. */
+const HEAD_START: Readonly<Record<ByteEncoding, number>> = {
+  'utf-8': 0,
+  'windows-1252': 2,
+  macintosh: 0,
+  ibm850: 0,
+  ibm437: -0.5,
+}
+/** By how much another encoding may be better than windows-1252 without a doubt. */
+const LEEWAY = 0.5
+/** More odd characters than this share are a doubt. */
+const ODD_SHARE = 0.02
+
+interface Candidate {
+  encoding: ByteEncoding
+  score: number
+  odd: number
+  undefined: number
+  /** How many of the odd ones are a piece of what may be UTF-8. */
+  mixed: number
+  /** A sample of the context whose odd characters are the most. */
+  sample: Uint8Array | null
+}
+
+/**
+ * Guesses the encoding of a text that is not all UTF-8. UTF-8 and a plausible windows-1252 are sure; every other guess is a
+ * doubt, because a wrong one would spoil good text without a word.
+ */
+export function guessEncoding(census: Census): EncodingGuess {
+  const candidates = allCandidates(census)
+  const [best] = [...candidates].sort((a, b) => startOf(b) - startOf(a))
+  if (!best) throw new Error('there are no encodings')
+  return { encoding: best.encoding, doubt: doubtOf(best, candidates, census) }
+}
+
+/** What speaks against an encoding that was declared; null when the text is plausible in it. */
+export function doubtDeclared(census: Census, declared: CodePage): EncodingDoubt | null {
+  const candidates = allCandidates(census)
+  const own = candidates.find(({ encoding }) => encoding === declared)
+  return own && looksWrong(own, census) ? describe(own, rivalOf(own, candidates), census) : null
+}
+
+function allCandidates(census: Census): Candidate[] {
+  const { sequences, invalid } = census.utf8
+  const score = sequences * VALID_SEQUENCE + invalid * INVALID_BYTE
+  const utf8 = { encoding: 'utf-8' as const, score, odd: invalid, undefined: 0, mixed: 0, sample: null }
+  return [utf8, ...CODE_PAGES.map((page) => candidateOf(census, page))]
+}
+
+function candidateOf(census: Census, page: CodePage): Candidate {
+  const { score } = plausibilityOf(page)
+  const found: Candidate = { encoding: page, score: 0, odd: 0, undefined: 0, mixed: 0, sample: null }
+  let most = 0
+  for (const { before, byte, after, count, sample } of census.contexts) {
+    const points = score(before, byte, after)
+    found.score += points * count
+    if (points > ODD) continue
+    found.odd += count
+    if (!isDefined(page, byte)) found.undefined += count
+    if (before >= FIRST_HIGH + 0x42 && byte < 0xc0 && census.utf8.sequences > 0) found.mixed += count
+    if (count <= most) continue
+    most = count
+    found.sample = sample
+  }
+  return found
+}
+
+function doubtOf(best: Candidate, candidates: readonly Candidate[], census: Census): EncodingDoubt | null {
+  const rival = rivalOf(best, candidates)
+  const { sequences, invalid } = census.utf8
+  const isSure =
+    best.encoding === 'utf-8'
+      ? invalid * 2 <= sequences
+      : best.encoding === 'windows-1252' && !looksWrong(best, census) && rival.score <= best.score + LEEWAY
+  return isSure ? null : describe(best, rival, census)
+}
+
+function looksWrong({ odd, undefined: without, mixed }: Candidate, { characters }: Census): boolean {
+  return without > 0 || mixed > 0 || odd > characters * ODD_SHARE
+}
+
+/** The encoding that a person would try next. */
+function rivalOf(own: Candidate, candidates: readonly Candidate[]): Candidate {
+  const others = candidates.filter((one) => one !== own).sort((a, b) => b.score - a.score)
+  const wanted = own.mixed > 0 ? 'utf-8' : own.encoding === 'windows-1252' ? undefined : 'windows-1252'
+  const rival = others.find(({ encoding }) => encoding === wanted) ?? others[0]
+  if (!rival) throw new Error('there is one encoding only')
+  return rival
+}
+
+function startOf({ encoding, score }: Candidate): number {
+  return score + HEAD_START[encoding]
+}
+
+function describe(own: Candidate, rival: Candidate, census: Census): EncodingDoubt {
+  const bytes = sampleOf(own, rival, census)
+  const sample = shown(bytes, own.encoding)
+  const other = { encoding: rival.encoding, sample: shown(bytes, rival.encoding) }
+  return {
+    characters: census.characters,
+    odd: own.odd,
+    sample,
+    rival: other.sample === sample ? null : other,
+  }
+}
+
+/** The bytes around a character that is odd in this encoding, else in the other one, else any. */
+function sampleOf(own: Candidate, rival: Candidate, { contexts }: Census): Uint8Array {
+  return own.sample ?? rival.sample ?? contexts[0]?.sample ?? new Uint8Array(0)
+}
+
+/** The word or two in the middle of a sample: its line, without control characters. */
+function shown(bytes: Uint8Array, encoding: ByteEncoding): string {
+  const text = decodeText(bytes, encoding)
+  const middle = Math.floor(text.length / 2)
+  const before =
+    text
+      .slice(0, middle)
+      .split(/[\r\n;,\t|"]/)
+      .at(-1) ?? ''
+  const [after = ''] = text.slice(middle).split(/[\r\n;,\t|"]/)
+  return `${before}${after}`.replace(/\p{Cc}/gu, '\ufffd').trim()
+}
