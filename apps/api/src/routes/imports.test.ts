@@ -209,6 +209,7 @@ describe('an upload leaves nothing behind when', () => {
   test.each([
     ['an Excel workbook', Buffer.from('504b0304140006000800000021', 'hex'), /zip|xlsx/],
     ['a PDF', Buffer.from('%PDF-1.7 ...'), /PDF/],
+    ['an HTML table', Buffer.from('\ufeff<!-- x -->\n<table><tr><td>1</td></tr></table>'), /an HTML table/],
     ['a program', Buffer.from('7f454c4602010100', 'hex'), /ELF/],
   ])('the file is %s, whatever its name says', async (_what, bytes, found) => {
     const problem = await refused(await send(importForm(new Uint8Array(bytes), undefined, 'data.csv')))
