@@ -128,7 +128,7 @@ interface HeadRow {
 function headRows(reader: HeadReader): HeadRow[] {
   const { head } = reader
   const rows: HeadRow[] = []
-  let at = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf && reader.encoding === 'utf-8' ? 3 : 0
+  let at = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 3 : 0
   for (let line = 1; line <= HEADER_WITHIN_LINES && at < head.length; line++) {
     const row = readRow(reader, at, line)
     if (row?.cells.some((cell) => cell.trim() !== '')) rows.push(row)

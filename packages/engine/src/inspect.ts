@@ -3,6 +3,7 @@ import { EngineError } from './errors.ts'
 import { type Recognition, recogniseBytes } from './recognise.ts'
 import { readSource, type SourceFormat, sourceProgress } from './source.ts'
 import { byteEncoding, type Encoding } from './text.ts'
+import { tallyUtf8 } from './utf8.ts'
 
 /** How much of an original is looked at. */
 export const HEAD_BYTES = 256 << 10
@@ -25,7 +26,7 @@ export type Inspection =
 
 /**
  * Looks at the beginning of a file: what it is, how it is packed and encoded. Throws `bad_input` for a gzip file
- * that is damaged right at its beginning. `encoding`: declared, so not judged.
+ * that is damaged right at its beginning. `encoding`: declared, so judged only by a byte order mark.
  */
 export async function inspectFile(path: string, encoding?: Encoding): Promise<Inspection> {
   const outer = await readHead(path, 'plain', 'utf-8')
@@ -40,7 +41,7 @@ export async function inspectFile(path: string, encoding?: Encoding): Promise<In
       return { kind: 'unsupported', found: 'a gzip archive within a gzip archive' }
   }
   if (recognition.kind !== 'csv') return recognition
-  const text = withDeclared(recognition, encoding)
+  const text = settle(recognition, encoding, inner.bytes)
   const decoded = text.encoding.startsWith('utf-16') ? await readHead(path, format, text.encoding) : inner
   return { ...text, format, head: decoded.bytes, complete: decoded.complete }
 }
@@ -56,8 +57,21 @@ export async function inspectDialect(
   return { inspection, result: detectDialect(head, byteEncoding(encoding), complete, hints) }
 }
 
-function withDeclared(recognition: Extract<Recognition, { kind: 'csv' }>, declared?: Encoding) {
-  return declared === undefined ? recognition : { ...recognition, encoding: declared, encodingSure: true }
+/** A byte order mark is stronger than what was declared, as in browsers, unless the text behind it is not what it says. */
+function settle(
+  recognition: Extract<Recognition, { kind: 'csv' }>,
+  declared: Encoding | undefined,
+  head: Uint8Array,
+): Extract<Recognition, { kind: 'csv' }> {
+  if (declared === undefined) return recognition
+  if (recognition.bom && (recognition.encoding !== 'utf-8' || isUtf8Head(head))) return recognition
+  return { ...recognition, encoding: declared, encodingSure: true }
+}
+
+function isUtf8Head(head: Uint8Array): boolean {
+  const tally = { sequences: 0, invalid: 0 }
+  tallyUtf8(head, 0, head.length, false, tally)
+  return tally.invalid === 0
 }
 
 async function readHead(

@@ -171,6 +171,23 @@ describe('inspection of a file', () => {
     })
   })
 
+  test('believes a byte order mark more than what was declared, unless the text behind it contradicts', async () => {
+    const path = join(folder, 'x.csv')
+    const look = (encoding: Encoding) => inspectDialect(path, { knownNames: ['fecha'], encoding })
+    await writeFile(path, '\ufefffecha;año\n')
+    expect(await look('windows-1252')).toMatchObject({
+      inspection: { encoding: 'utf-8' },
+      result: { dialect: { header: { cells: ['fecha', 'año'] } } },
+    })
+    await writeFile(path, Buffer.from('\ufefffecha;b\n', 'utf16le'))
+    expect(await look('utf-8')).toMatchObject({ inspection: { encoding: 'utf-16le' } })
+    await writeFile(path, Buffer.concat([Buffer.from('\ufeff'), latin('fecha;a\xf1o\n')]))
+    expect(await look('windows-1252')).toMatchObject({
+      inspection: { encoding: 'windows-1252' },
+      result: { dialect: { header: { cells: ['fecha', 'año'] } } },
+    })
+  })
+
   test('says what a file is that it cannot read', async () => {
     const path = join(folder, 'x.csv')
     await writeFile(path, '')
