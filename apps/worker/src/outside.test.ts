@@ -238,6 +238,12 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'unreadable_file',
     'part-0.csv cannot be unpacked',
   ],
+  [
+    'a compressed file that goes on after its last member',
+    { pack: (text) => Buffer.concat([gzipSync(text), Buffer.alloc(64), gzipSync(text)]) },
+    'unreadable_file',
+    'part-0.csv cannot be unpacked: the gzip file goes on after its last member',
+  ],
   ['a value that is no number', { files: [[['2024-01-01', 'much']]] }, 'too_many_rejects', '1 of 1'],
 ]
 
