@@ -8,6 +8,7 @@ export const IMPORT_WARNINGS = {
   ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
   ambiguous_day_month: 'The file does not say whether the day or the month stands first',
   lines_before_header: 'Lines before the header were skipped',
+  encoding_unsure: 'The encoding of the file is not sure',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

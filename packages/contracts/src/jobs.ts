@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Counts } from './counts.ts'
 import { Day, Moment } from './dates.ts'
+import { DeclaredEncoding } from './encodings.ts'
 import { JobFailure } from './failures.ts'
 import { ImportWarning } from './import-warnings.ts'
 import { JobStatus, JobType, WaitingFor } from './job-states.ts'
@@ -97,7 +98,7 @@ export const ImportForm = z.strictObject({
     .pipe(z.int().min(-100, FROM_MINUS_100).max(100, FROM_MINUS_100))
     .default(0),
   startAt: Moment.optional(),
-  encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).optional(),
+  encoding: DeclaredEncoding.optional(),
   delimiter: z
     .string()
     .regex(/^[\t!#-&(-\x2f:-@[-`{-~ ]$/, 'must be one character that is not a letter, a digit or a quote')

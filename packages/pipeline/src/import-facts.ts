@@ -1,5 +1,6 @@
 import { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
+import { DeclaredEncoding } from '@aduana/contracts/encodings'
 import { ScopeList } from '@aduana/contracts/identity'
 import { JobType } from '@aduana/contracts/job-states'
 import { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
@@ -34,7 +35,7 @@ export const ImportFacts = z.object({
   scopes: z.array(z.string()),
   companies: ScopeList,
   warehouses: ScopeList,
-  encoding: z.enum(['utf-8', 'windows-1252', 'iso-8859-1', 'utf-16le', 'utf-16be']).nullable(),
+  encoding: DeclaredEncoding.nullable(),
   delimiter: z.string().nullable(),
   expectedRecords: z.coerce.number().nullable(),
   manifest: AnnouncedManifest.nullable(),

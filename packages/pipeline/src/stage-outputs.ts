@@ -13,6 +13,8 @@ const Count = z.int().nonnegative()
 export const ParseOutput = z.object({
   format: z.enum(['plain', 'gzip']),
   encoding: z.enum(ENCODINGS),
+  /** It was declared or is beyond doubt. */
+  encodingSure: z.boolean(),
   delimiter: z.string(),
   headerLine: Count,
   /** Columns of the definition that the file brings, in the order of the parsed file. */

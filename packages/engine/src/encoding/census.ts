@@ -25,8 +25,14 @@ export interface Context {
   readonly after: number
   /** How often the text has it. */
   readonly count: number
-  /** The bytes around its first occurrence; null for some when there are thousands of contexts. */
-  readonly sample: Uint8Array | null
+  /** Its first occurrence; null for some when there are thousands of contexts. */
+  readonly sample: Sample | null
+}
+
+/** A piece of a text, and the index in it of the byte that it is about. */
+export interface Sample {
+  readonly bytes: Uint8Array
+  readonly at: number
 }
 
 /** Takes the census of a text, chunk after chunk. */
@@ -36,10 +42,8 @@ export interface CensusTaker {
   finish(complete: boolean): Census
 }
 
-/** Bytes of the longest character in UTF-8. */
-const LONGEST_SEQUENCE = 4
 const SAMPLES = 4096
-/** Bytes before and after the byte that a sample is about. */
+/** Bytes before and after the byte that a sample is about; as many as any sequence of UTF-8 has, and more. */
 const AROUND = 12
 
 const NEIGHBOUR_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -54,7 +58,7 @@ export function createCensus(): CensusTaker {
   const utf8 = { sequences: 0, invalid: 0 }
   const counts = new Uint32Array(NEIGHBOURS * 128 * NEIGHBOURS)
   const seen: number[] = []
-  const samples: Uint8Array[] = []
+  const samples: Sample[] = []
   // A copy of the last bytes so far (a slice of a Buffer would be a view of what is read next), of which those from `begin` on are not counted. The first `inSequence` of these belong to a
   // sequence of UTF-8 that is.
   let rest: Uint8Array = new Uint8Array(0)
@@ -81,20 +85,27 @@ export function createCensus(): CensusTaker {
       if (known === 0) note(index, bytes, at)
       counts[index] = known + 1
     }
-    const keep = Math.max(0, end - 1)
+    const keep = Math.max(0, end - AROUND)
     rest = new Uint8Array(bytes.subarray(keep))
     begin = end - keep
     inSequence = Math.max(0, sequenceEnd - end)
   }
   const note = (index: number, bytes: Uint8Array, at: number) => {
+    const from = Math.max(0, at - AROUND)
     if (seen.length < SAMPLES)
-      samples.push(new Uint8Array(bytes.subarray(Math.max(0, at - AROUND), at + AROUND + 1)))
+      samples.push({ bytes: new Uint8Array(bytes.subarray(from, at + AROUND + 1)), at: at - from })
     seen.push(index)
   }
   return {
     add(chunk) {
+      if (rest.length > 0 && chunk.length > 3 * AROUND) {
+        // The seam of two chunks is counted by itself: to join all of them would copy the whole text.
+        count(joined(rest, chunk.subarray(0, 2 * AROUND)), rest.length + AROUND)
+        rest = new Uint8Array(0)
+        begin = AROUND
+      }
       const bytes = rest.length === 0 ? chunk : joined(rest, chunk)
-      const end = bytes.length - LONGEST_SEQUENCE
+      const end = bytes.length - AROUND
       if (end > begin) count(bytes, end)
       else rest = new Uint8Array(bytes)
     },

@@ -1,5 +1,5 @@
 import { type ByteEncoding, decodeText } from '../text.ts'
-import { type Census, FIRST_HIGH } from './census.ts'
+import { type Census, FIRST_HIGH, type Sample } from './census.ts'
 import { CODE_PAGES, type CodePage, isDefined } from './code-pages.ts'
 import { ODD, plausibilityOf } from './plausibility.ts'
 
@@ -35,6 +35,9 @@ const LEEWAY = 0.5
 /** More odd characters than this share are a doubt. */
 const ODD_SHARE = 0.02
 
+/** Semicolon, comma, bar and quote. */
+const CELL_ENDS = [0x3b, 0x2c, 0x7c, 0x22]
+
 interface Candidate {
   encoding: ByteEncoding
   score: number
@@ -43,7 +46,7 @@ interface Candidate {
   /** How many of the odd ones are a piece of what may be UTF-8. */
   mixed: number
   /** A sample of the context whose odd characters are the most. */
-  sample: Uint8Array | null
+  sample: Sample | null
 }
 
 /**
@@ -128,20 +131,24 @@ function describe(own: Candidate, rival: Candidate, census: Census): EncodingDou
   }
 }
 
-/** The bytes around a character that is odd in this encoding, else in the other one, else any. */
+/** The bytes around a character that is odd in this encoding, else in the other one, else any: of its cell. */
 function sampleOf(own: Candidate, rival: Candidate, { contexts }: Census): Uint8Array {
-  return own.sample ?? rival.sample ?? contexts[0]?.sample ?? new Uint8Array(0)
+  const sample = own.sample ?? rival.sample ?? contexts[0]?.sample
+  if (!sample) return new Uint8Array(0)
+  const { bytes, at } = sample
+  const end = bytes.findIndex((byte, i) => i > at && isCellEnd(byte))
+  const start = bytes.subarray(0, at).findLastIndex(isCellEnd) + 1
+  return bytes.subarray(start, end < 0 ? bytes.length : end)
 }
 
-/** The word or two in the middle of a sample: its line, without control characters. */
+function isCellEnd(byte: number): boolean {
+  return byte < 0x20 || CELL_ENDS.includes(byte)
+}
+
+/** A sample as it is shown; what is not a character there, as the first byte of a longer one may be, is left out. */
 function shown(bytes: Uint8Array, encoding: ByteEncoding): string {
-  const text = decodeText(bytes, encoding)
-  const middle = Math.floor(text.length / 2)
-  const before =
-    text
-      .slice(0, middle)
-      .split(/[\r\n;,\t|"]/)
-      .at(-1) ?? ''
-  const [after = ''] = text.slice(middle).split(/[\r\n;,\t|"]/)
-  return `${before}${after}`.replace(/\p{Cc}/gu, '\ufffd').trim()
+  return decodeText(bytes, encoding)
+    .replace(/^\ufffd+|\ufffd+$/g, '')
+    .replace(/\p{Cc}/gu, '\ufffd')
+    .trim()
 }

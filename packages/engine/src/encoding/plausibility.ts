@@ -72,7 +72,8 @@ const FOREIGN_SIGN = beside({ none: -2, before: -5, after: -5, both: -7 })
 /** Letters by how common they are; all others are those of other scripts or old forms. */
 const LETTERS: readonly (readonly [letters: string, score: number])[] = [
   ['áéíóúñüçãõàèêâôäößÁÉÍÓÚÑÜÇÃÕÀÄÖÊÂÔ', 0],
-  ['òïîœåæøÅÆØŒ', -1],
+  ['òïîœ', -0.5],
+  ['åæøÅÆØŒ', -1],
   ['ìùûëÈÌÙÎÛËÏÒýÿšžŠŽ', -1.5],
   ['ðþÐÞÝŸı', -3],
 ]
@@ -137,8 +138,7 @@ function judgeOf(character: string, defined: boolean): Judge {
   const kind = kindOf(character)
   if (!isLetter(kind)) return FOREIGN_SIGN
   const common = letterScore(character)
-  // È is rare within words, but a word of its own in Italian.
-  const alone = Math.min(0, common + 1.5)
-  return (left, right) =>
-    (isLetter(left) || isLetter(right) ? common : alone) + caseScore(kind === UPPER, left, right)
+  // Some are rare, but for the ends of words: PERÒ, PIÙ, È.
+  const last = Math.min(0, common + 1.5)
+  return (left, right) => (isLetter(right) ? common : last) + caseScore(kind === UPPER, left, right)
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { BYTE_ENCODINGS } from '../text.ts'
 import { type NaiveRecord, readNaively } from './naive.testing.ts'
 import type { ScanOptions } from './options.ts'
 import { randomSource, scanAll } from './scan.testing.ts'
@@ -47,7 +48,7 @@ describe('any bytes at all', () => {
         quote: random(6) === 0 ? null : '"',
         expectedColumns,
         columns,
-        encoding: random(2) === 0 ? 'utf-8' : 'windows-1252',
+        encoding: BYTE_ENCODINGS[random(BYTE_ENCODINGS.length)] ?? 'utf-8',
         startOffset: 0,
         startLine: 1,
         maxRecordBytes: random(3) === 0 ? 8 + random(40) : 1000,

@@ -1,66 +1,33 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
-import type { FileLayout } from '@aduana/contracts/rejects'
-import { knownHeaders } from '@aduana/datasets/header'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
-import { inspectDialect } from '@aduana/engine/inspect'
-import { isWithin } from '@aduana/engine/measure'
 import type { ParseResult } from '@aduana/engine/protocol'
 import { changeJob } from '@aduana/jobs/transitions'
-import { engineOf, SMALL_FILE } from '../context.ts'
-import { REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
-import { layoutOfFile, readLayout } from './layout.ts'
+import { encodingWarnings } from './encoding-warning.ts'
+import { type ParsedFiles, readRecords } from './read-records.ts'
 import { stopped } from './stopped.ts'
 
 /** Parse: whatever came becomes one columnar file, all text, each record with its place in the original. */
 export const parse: Stage = { name: 'parse', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, facts, folder } = job
+  const { facts, folder } = job
   const collected = facts.manifest ? await collect(job, facts.manifest) : undefined
   const original = collected?.original ?? (await fetchFile(job, 'original'))
-  const { inspection, result } = await inspectDialect(original, {
-    knownNames: knownHeaders(facts.definition),
-    ...(facts.delimiter === null ? {} : { delimiter: facts.delimiter }),
-    ...(facts.encoding === null
-      ? {}
-      : { encoding: facts.encoding === 'iso-8859-1' ? 'windows-1252' : facts.encoding }),
-  })
-  const layout = readLayout(facts.definition, inspection, result)
-  if ('failure' in layout) return { kind: 'fail', failure: layout.failure }
-
   const files = { parsed: join(folder, 'parsed.parquet'), structural: join(folder, 'structural.ndjson') }
-  const { format } = layout.reading
-  const engine = engineOf(context, await isWithin({ path: original, format }, SMALL_FILE))
-  const parsed = await engine.parse(
-    {
-      workDir: folder,
-      input: original,
-      output: files.parsed,
-      rejects: files.structural,
-      ...layout.reading,
-      limits: {
-        maxBytes: context.maxUnpackedBytes,
-        rejects: { share: facts.definition.maxRejectRatio, floor: REJECTS_KEPT_OF_FAILED },
-      },
-    },
-    {
-      signal: job.signal,
-      onProgress: ({ fraction, rows }) =>
-        job.report({ fraction, message: 'Reading the file', ...(rows > 0 ? { processedItems: rows } : {}) }),
-    },
-  )
-  const fileLayout = layoutOfFile(inspection, result, parsed)
+  const read = await readRecords(job, original, files)
+  if ('failure' in read) return { kind: 'fail', failure: read.failure }
+  const { layout, parsed, engine } = read
   if (parsed.stopped)
     return stopped(job, engine, parsed, {
-      layout: fileLayout,
+      layout: read.file,
       original,
-      format,
+      format: layout.reading.format,
       structural: files.structural,
       collected: await keepCollected(job, collected),
     })
@@ -82,6 +49,8 @@ async function work(job: StageJob): Promise<StageResult> {
   const output: ParseOutput = {
     ...layout.output,
     encoding: parsed.encoding,
+    encodingSure: parsed.encodingDoubt === null,
+    warnings: [...layout.output.warnings, ...encodingWarnings(parsed, facts.encoding)],
     records: parsed.records,
     good: parsed.good,
     structuralRejects: parsed.structuralRejects,
@@ -92,7 +61,7 @@ async function work(job: StageJob): Promise<StageResult> {
     kind: 'done',
     commit: async (tx) => {
       await pointAt(tx, job, kept)
-      await noteFile(tx, job, parsed, { layout: fileLayout, collected })
+      await noteFile(tx, job, parsed, { layout: read.file, collected })
       await changeJob(
         tx,
         { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
@@ -115,11 +84,6 @@ function countDiffers(found: number, expected: number): JobFailure {
     code: 'record_count_differs',
     detail: `The file has ${found} records, but ${expected} were announced. Nothing was changed. Send the whole file, or the right number.`,
   }
-}
-
-interface ParsedFiles {
-  parsed: string
-  structural: string
 }
 
 async function keepAll(

@@ -47,6 +47,7 @@ function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number)
   return {
     format: parsed.format,
     encoding: parsed.encoding,
+    encodingSure: parsed.encodingSure,
     delimiter: parsed.delimiter,
     headerLine: parsed.headerLine,
     columns: parsed.columns,

@@ -1,0 +1,110 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import type { FileLayout } from '@aduana/contracts/rejects'
+import { knownHeaders } from '@aduana/datasets/header'
+import type { DialectResult } from '@aduana/engine/dialect'
+import { type Inspection, inspectDialect } from '@aduana/engine/inspect'
+import type { EngineTasks } from '@aduana/engine/larger'
+import { isWithin } from '@aduana/engine/measure'
+import type { ParseResult } from '@aduana/engine/protocol'
+import type { Encoding } from '@aduana/engine/text'
+import { engineOf, SMALL_FILE } from '../context.ts'
+import { REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
+import type { StageJob } from '../stage.ts'
+import { type Layout, layoutOfFile, readLayout } from './layout.ts'
+
+type Readable = Exclude<Layout, { failure: JobFailure }>
+
+/** The records of a file as they were read, the layout by which they were, and the engine that did it. */
+export interface ReadRecords {
+  layout: Readable
+  /** The layout as it is kept with the import. */
+  file: FileLayout
+  parsed: ParseResult
+  engine: EngineTasks
+}
+
+/** Where the records and the structural rejects of a file go. */
+export interface ParsedFiles {
+  parsed: string
+  structural: string
+}
+
+/**
+ * Reads the records of `original` into `files`. The layout is found in the beginning of a file, the encoding in all of it.
+ * When these disagree, the layout is found anew in the right encoding.
+ */
+export async function readRecords(
+  job: StageJob,
+  original: string,
+  files: ParsedFiles,
+): Promise<ReadRecords | { failure: JobFailure }> {
+  const first = await layoutIn(job, original, declaredEncoding(job))
+  if ('failure' in first.layout) return first.layout
+  const { layout } = first
+  const { format } = layout.reading
+  const engine = engineOf(job.context, await isWithin({ path: original, format }, SMALL_FILE))
+  const parsed = await runParse(job, engine, original, files, layout)
+  if (parsed.encoding === encodingOf(first.inspection))
+    return { layout, file: layoutOfFile(first.inspection, first.result, parsed), parsed, engine }
+  const second = await layoutIn(job, original, parsed.encoding)
+  if ('failure' in second.layout) return second.layout
+  const file = layoutOfFile(second.inspection, second.result, parsed)
+  if (readsAlike(layout, second.layout)) return { layout: second.layout, file, parsed, engine }
+  const again = await runParse(job, engine, original, files, second.layout)
+  return { layout: second.layout, file, parsed: { ...again, encodingDoubt: parsed.encodingDoubt }, engine }
+}
+
+function encodingOf(inspection: Inspection): Encoding | undefined {
+  return inspection.kind === 'csv' ? inspection.encoding : undefined
+}
+
+function declaredEncoding({ facts }: StageJob): Encoding | undefined {
+  // Browsers, too, read what calls itself iso-8859-1 as windows-1252, which adds letters and signs to it.
+  return facts.encoding === 'iso-8859-1' ? 'windows-1252' : (facts.encoding ?? undefined)
+}
+
+async function layoutIn(
+  { facts: { definition, delimiter } }: StageJob,
+  original: string,
+  encoding: Encoding | undefined,
+): Promise<{ layout: Layout; inspection: Inspection; result: DialectResult | null }> {
+  const { inspection, result } = await inspectDialect(original, {
+    knownNames: knownHeaders(definition),
+    ...(delimiter === null ? {} : { delimiter }),
+    ...(encoding === undefined ? {} : { encoding }),
+  })
+  return { layout: readLayout(definition, inspection, result), inspection, result }
+}
+
+async function runParse(
+  { context, facts, folder, report, signal }: StageJob,
+  engine: EngineTasks,
+  original: string,
+  files: ParsedFiles,
+  { reading }: Readable,
+): Promise<ParseResult> {
+  return engine.parse(
+    {
+      workDir: folder,
+      input: original,
+      output: files.parsed,
+      rejects: files.structural,
+      ...reading,
+      limits: {
+        maxBytes: context.maxUnpackedBytes,
+        rejects: { share: facts.definition.maxRejectRatio, floor: REJECTS_KEPT_OF_FAILED },
+      },
+    },
+    {
+      signal,
+      onProgress: ({ fraction, rows }) =>
+        report({ fraction, message: 'Reading the file', ...(rows > 0 ? { processedItems: rows } : {}) }),
+    },
+  )
+}
+
+/** Whether two layouts find the same columns at the same places. */
+function readsAlike(one: Readable, other: Readable): boolean {
+  const places = ({ reading }: Readable) => JSON.stringify({ ...reading, encoding: null })
+  return places(one) === places(other)
+}
