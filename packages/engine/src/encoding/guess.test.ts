@@ -76,6 +76,13 @@ describe('windows-1252', () => {
     '\xbfd\xf3nde?',
     '\xa1no!',
     'it\x92s',
+    'don\x92t;l\x92ann\xe9e',
+    'dell\x92anno',
+    'DON\x92T',
+    'O\x92Brien',
+    'aujourd\x92hui',
+    'd\x92Angelo',
+    '5\x92',
     '10\xa0000',
     'D\xb4Angelo',
     'caf\xe9 \x97 bar',
@@ -101,6 +108,8 @@ describe('windows-1252', () => {
     ['a cent sign within a word', 'Mu\xf1oz;\xd1and\xfa;b\xa2c'],
     ['a double dagger within a word', 'Mu\xf1oz;\xd1and\xfa;b\x87c'],
     ['a pair that is UTF-8 among a thousand that are not', `${'Mu\xf1oz;'.repeat(1000)}Mu\xc3\xb1oz`],
+    ['an apostrophe where no language has one', 'Garc\x92a;M\x92nimo'],
+    ['a currency sign where others have the euro', 'Mu\xf1oz;20 \xa4'],
     ['words of another alphabet', '\xcf\xf0\xe8\xe2\xe5\xf2;\xec\xe8\xf0;Mu\xf1oz'],
   ])('is not sure when a text has %s', (_, text) => {
     expect(guess(latin(text)).doubt).not.toBeNull()

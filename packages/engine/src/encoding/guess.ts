@@ -1,4 +1,5 @@
 import { type ByteEncoding, decodeText } from '../text.ts'
+import { isApostrophe } from './apostrophe.ts'
 import { type Census, FIRST_HIGH, type Sample } from './census.ts'
 import { CODE_PAGES, type CodePage, isDefined } from './code-pages.ts'
 import { ODD, plausibilityOf } from './plausibility.ts'
@@ -98,8 +99,16 @@ function doubtOf(best: Candidate, candidates: readonly Candidate[], census: Cens
   const isSure =
     best.encoding === 'utf-8'
       ? invalid * 2 <= sequences
-      : best.encoding === 'windows-1252' && !looksWrong(best, census) && rival.score <= best.score + LEEWAY
+      : best.encoding === 'windows-1252' &&
+        !looksWrong(best, census) &&
+        rival.score <= best.score + LEEWAY &&
+        !(rival.score >= best.score - LEEWAY && hasWrongApostrophe(census))
   return isSure ? null : describe(best, rival, census)
+}
+
+/** Whether the sign that is an apostrophe in windows-1252, and an í in MacRoman, stands where no apostrophe does. */
+function hasWrongApostrophe({ contexts }: Census): boolean {
+  return contexts.some(({ byte, sample }) => byte === 0x92 && sample !== null && !isApostrophe(sample))
 }
 
 function looksWrong({ odd, undefined: without, mixed }: Candidate, { characters }: Census): boolean {

@@ -63,7 +63,9 @@ const SIGNS: readonly (readonly [signs: string, judge: Judge])[] = [
   ['µ', beside({ both: -4, before: -4 })],
   ['½¼¾', beside({ both: -6, before: -4, after: -3 })],
   ['©', beside({ both: -6, before: -3 })],
-  ['¶¬¦¤¨¯¸\u02c6\u02dc', beside({ none: -2, both: -6, before: -3, after: -3 })],
+  // What windows-1252 has where newer encodings have the euro.
+  ['¤', beside({ none: -4, before: -4, after: -4, both: -6 })],
+  ['¶¬¦¨¯¸\u02c6\u02dc', beside({ none: -2, both: -6, before: -3, after: -3 })],
   ['\u00a0', noBreakSpace],
   ['\u00ad', beside({ none: -3, before: -3, after: -3, both: -2 })],
 ]
