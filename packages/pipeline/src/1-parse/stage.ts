@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
+import type { FileLayout } from '@aduana/contracts/rejects'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import type { ParseResult } from '@aduana/engine/protocol'
