@@ -1,6 +1,7 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { Day, DayRange } from '@aduana/contracts/dates'
+import { type Day, type DayRange, nextDay } from '@aduana/contracts/dates'
 import { type Coverage, coveredRows } from './coverage.ts'
+import { dayInZone, instantsAround, instantsOfDays } from './days-of-zone.ts'
 import { fileColumns } from './header.ts'
 import { lit, literals, quoteIdentifier } from './literals.ts'
 
@@ -144,7 +145,7 @@ export function dayAndScope(
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (!window) return undefined
   const column = quoteIdentifier(window.name)
-  const day = window.type === 'timestamp' ? `(${column} at time zone ${lit(window.timeZone)})::date` : column
+  const day = window.type === 'timestamp' ? dayInZone(column, window.timeZone) : column
   const scope =
     definition.replaceScope === undefined
       ? `''`
@@ -158,17 +159,18 @@ export function dayConditions(definition: DatasetDefinition, days: Selection['da
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (!window) throw new Error(`"${definition.code}" has no window column`)
   const name = quoteIdentifier(window.name)
-  const start = (day: Day) =>
-    window.type === 'timestamp'
-      ? `timestamp ${lit(day)} at time zone ${lit(window.timeZone)}`
-      : `date ${lit(day)}`
-  if ('from' in days) return [`${name} >= ${start(days.from)}`, `${name} < ${start(days.to)}`]
-  if (days.length === 0) return ['false']
-  if (window.type !== 'timestamp') return [`${name} = any (array[${literals(days)}]::date[])`]
+  if (window.type === 'timestamp') return instantConditions(name, window.timeZone, days)
+  if ('from' in days) return [`${name} >= date ${lit(days.from)}`, `${name} < date ${lit(days.to)}`]
+  return days.length === 0 ? ['false'] : [`${name} = any (array[${literals(days)}]::date[])`]
+}
+
+function instantConditions(column: string, timeZone: string, days: DayRange | readonly Day[]): string[] {
+  if ('from' in days) return instantsOfDays(column, timeZone, days)
   const sorted = [...days].sort()
+  const [first, last] = [sorted[0], sorted.at(-1)]
+  if (first === undefined || last === undefined) return ['false']
   return [
-    `${name} >= ${start(sorted[0] ?? '')}`,
-    `${name} < ${start(sorted.at(-1) ?? '')} + interval '1 day'`,
-    `(${name} at time zone ${lit(window.timeZone)})::date = any (array[${literals(days)}]::date[])`,
+    ...instantsAround(column, timeZone, { from: first, to: nextDay(last) }),
+    `${dayInZone(column, timeZone)} = any (array[${literals(days)}]::date[])`,
   ]
 }

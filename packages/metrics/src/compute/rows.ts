@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
-import { lit, literals, quoteIdentifier } from '@aduana/datasets/literals'
+import { dayInZone } from '@aduana/datasets/days-of-zone'
+import { literals, quoteIdentifier } from '@aduana/datasets/literals'
 import { targetTable } from '@aduana/datasets/target'
 import { columnOf } from '../expressions/series-kind.ts'
 import type { SeriesPlace } from '../series-place.ts'
@@ -42,7 +43,7 @@ export function rowsOf(
   return {
     table: targetTable(definition),
     cells: {
-      day: zone === undefined ? moment : `(${moment} at time zone ${lit(zone)})::date`,
+      day: zone === undefined ? moment : dayInZone(moment, zone),
       company: cell(company, finest !== 'total'),
       warehouse: cell(warehouse, finest === 'warehouse'),
     },

@@ -1,5 +1,6 @@
 import type { DayRange } from '@aduana/contracts/dates'
 import type { Grain } from '@aduana/contracts/metrics/definition'
+import { dayInZone, instantsAround, instantsOfDays } from '@aduana/datasets/days-of-zone'
 import { lit, plainNumber } from '@aduana/datasets/literals'
 
 /** Products and quotients are rounded to so many decimals, halves away from zero. */
@@ -33,30 +34,32 @@ const MOST_RANGES = 40
 
 /** Condition that a `date` column lies in some days, which an index and partitions can serve. */
 export function dateIn(column: string, days: readonly DayRange[]): string {
-  return rangesCondition(
-    days,
-    (day) => `date ${lit(day)}`,
-    column,
-    () => `${multirange(days)} @> ${column}`,
-  )
+  const between = ({ from, to }: DayRange) => [
+    `${column} >= date ${lit(from)}`,
+    `${column} < date ${lit(to)}`,
+  ]
+  return rangesCondition(days, { exactly: between, around: between, day: column })
 }
 
 /** Condition that a `timestamptz` column lies in some days of a time zone. */
 export function momentIn(column: string, timeZone: string, days: readonly DayRange[]): string {
-  const start = (day: string) => `timestamp ${lit(day)} at time zone ${lit(timeZone)}`
-  const day = `(${column} at time zone ${lit(timeZone)})::date`
-  return rangesCondition(days, start, column, () => `${multirange(days)} @> ${day}`)
+  return rangesCondition(days, {
+    exactly: (range) => instantsOfDays(column, timeZone, range),
+    around: (range) => instantsAround(column, timeZone, range),
+    day: dayInZone(column, timeZone),
+  })
 }
 
-function rangesCondition(
-  days: readonly DayRange[],
-  start: (day: string) => string,
-  column: string,
-  inside: () => string,
-): string {
-  const between = (from: string, to: string) => `${column} >= ${start(from)} and ${column} < ${start(to)}`
+interface InRange {
+  exactly: (range: DayRange) => string[]
+  around: (range: DayRange) => string[]
+  day: string
+}
+
+function rangesCondition(days: readonly DayRange[], { exactly, around, day }: InRange): string {
   const [first, last] = [days[0], days.at(-1)]
   if (!first || !last) return 'false'
-  if (days.length > MOST_RANGES) return `${between(first.from, last.to)} and ${inside()}`
-  return `(${days.map(({ from, to }) => between(from, to)).join(' or ')})`
+  if (days.length > MOST_RANGES)
+    return [...around({ from: first.from, to: last.to }), `${multirange(days)} @> ${day}`].join(' and ')
+  return `(${days.map((range) => exactly(range).join(' and ')).join(' or ')})`
 }
