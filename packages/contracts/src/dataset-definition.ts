@@ -170,6 +170,11 @@ export const TimestampColumn = z.strictObject({
   ...momentReading,
   /** The zone of values that carry no offset of their own. */
   timeZone: z.string().default('America/Bogota'),
+  /**
+   * Which of its two instants a value without an offset is when clocks go back and show it twice. Unless said, it is the
+   * second, and the import warns.
+   */
+  repeatedHour: z.enum(['first', 'second', 'reject']).optional(),
   min: z.iso.date().default('1900-01-01'),
   max: z.iso.date().default('2100-12-31'),
 })

@@ -12,10 +12,12 @@ import { lit, quoteIdentifier } from './literals.ts'
 import { rowHash } from './load-file.ts'
 import { dayOf } from './rules/record.ts'
 import { valueType } from './rules/value-type.ts'
+import { ZONE_TABLE, zoneTable } from './rules/zone-sql.ts'
 import type { NamedStatement } from './statement.ts'
 import { keyColumns, summedColumns } from './stored-rows.ts'
 import { exactSum, sumOfColumn } from './sums.ts'
 import { targetColumns } from './target.ts'
+import type { Zones } from './zones.ts'
 
 /** What a comparison answers in `days`: one row for each day and scope, figures as text. */
 export interface DayComparison {
@@ -56,6 +58,8 @@ export interface ComparisonInput {
   /** What `copyStored` or `copyStoredByKey` gave. */
   stored: string
   catalogue: readonly CatalogueTable[]
+  /** The rules of the time zones of the definition. */
+  zones: Zones
 }
 
 /** Number of rows that are compared at once. It bounds the memory, however many rows there are. */
@@ -84,9 +88,11 @@ export function compareReplaced(
   const key = keys.length === 0 ? 'whole' : digestOf(keys)
   const digests = (rows: string, n: number, o: number) =>
     `select scope, day, whole, key, (hash(key) % ${parts})::integer as part, ${n}::tinyint as n, ${o}::tinyint as o from (select ${scope} as scope, ${day} as day, ${digestOf(columns)} as whole, ${key} as key from ${rows})`
-  const fresh = `(select ${newValues(columns)} from read_parquet(${lit(input.clean)}) p)`
-  const stored = `(select ${names} from ${storedRows(columns, input.stored)})`
+  const fresh = `(${freshRows(definition, columns, input)})`
+  const zoned = hasZone(definition) ? [DAY] : []
+  const stored = `(select ${[names, ...zoned].join(', ')} from ${storedRows(columns, input.stored, zoned)})`
   return [
+    ...zoneTables(definition, input.zones),
     run(
       'digests',
       `copy (${digests(fresh, 1, 0)} union all ${digests(stored, 0, 1)}) to ${lit(input.digests)} (format parquet, compression snappy)`,
@@ -177,14 +183,16 @@ export function compareUpserted(
   const values = summed.map(({ as }) => `, n.${as} as new_${as}, o.${as} as old_${as}`)
   const total = (side: string, states: string) =>
     listOf(summed.map(({ as, type }) => exactSum(`${side}_${as}`, type, `state in (${states})`)))
+  const zoned = hasZone(definition) ? [DAY] : []
   return [
+    ...zoneTables(definition, input.zones),
     run(
       'stored',
-      `create temp table stored as select *, true as there from ${storedRows(columns, input.stored, ['row_hash'])}`,
+      `create temp table stored as select *, true as there from ${storedRows(columns, input.stored, ['row_hash', ...zoned])}`,
     ),
     run(
       'fresh',
-      `create temp view fresh as select ${newValues(columns)}, ${rowHash(targetColumns(definition))} as row_hash from read_parquet(${lit(input.clean)}) p`,
+      `create temp view fresh as ${freshRows(definition, columns, input, [`${rowHash(targetColumns(definition))} as row_hash`])}`,
     ),
     run(
       'matched',
@@ -255,10 +263,33 @@ function isNumber(column: Column): column is IntegerColumn | DecimalColumn {
   return column.type === 'integer' || column.type === 'decimal'
 }
 
-function newValues(columns: readonly Compared[]): string {
-  return columns
-    .map(({ column, type, as }) => `p.${quoteIdentifier(column.name)}::${type} as ${as}`)
-    .join(', ')
+/** The column with the day of a row whose window column is an instant: PostgreSQL tells it of the stored rows. */
+const DAY = '_day'
+
+function hasZone(definition: DatasetDefinition): boolean {
+  return windowOf(definition)?.type === 'timestamp'
+}
+
+function windowOf({ columns, windowColumn }: DatasetDefinition): Column | undefined {
+  return columns.find(({ name }) => name === windowColumn)
+}
+
+function zoneTables(definition: DatasetDefinition, zones: Zones): NamedStatement[] {
+  return hasZone(definition) ? [zoneTable(zones)] : []
+}
+
+function freshRows(
+  definition: DatasetDefinition,
+  columns: readonly Compared[],
+  { clean, zones }: ComparisonInput,
+  more: readonly string[] = [],
+): string {
+  const values = columns.map(({ column, type, as }) => `p.${quoteIdentifier(column.name)}::${type} as ${as}`)
+  const window = windowOf(definition)
+  const rows = `read_parquet(${lit(clean)}) p`
+  if (window?.type !== 'timestamp') return `select ${[...values, ...more].join(', ')} from ${rows}`
+  const day = dayOf({ column: window, value: `p.${quoteIdentifier(window.name)}` }, zones)
+  return `select ${[...values, ...more, `${day} as ${DAY}`].join(', ')} from ${rows}, ${ZONE_TABLE}`
 }
 
 /** Begins each line, so that no line is empty: a line with a single NULL would be skipped. */
@@ -287,6 +318,7 @@ function scopeOf(definition: DatasetDefinition, columns: readonly Compared[], of
 }
 
 function dayAs(definition: DatasetDefinition, columns: readonly Compared[], of: string): string {
-  const column = definition.columns.find(({ name }) => name === definition.windowColumn)
-  return column ? dayOf({ column, value: `${of}${asOf(columns, column.name)}` }) : 'null::date'
+  const window = windowOf(definition)
+  if (!window) return 'null::date'
+  return window.type === 'timestamp' ? `${of}${DAY}::date` : `${of}${asOf(columns, window.name)}`
 }

@@ -16,6 +16,7 @@ import type { MemberFile } from './members.ts'
 import { columnPath } from './placed-problems.ts'
 import type { NamedStatement } from './statement.ts'
 import { compileValidation } from './validation.ts'
+import { type ZoneRules, zoneRanges } from './zones.ts'
 
 /**
  * Returns the parts of a definition that the engine refuses: patterns, and anything else that it cannot run. Only the
@@ -75,6 +76,9 @@ async function refusalOf(
   }
 }
 
+/** The rules of a zone decide which rows are good, not which statements can be run. */
+const ANY_RULES: ZoneRules = { offset: 0, changes: [{ at: 0, offset: 3600 }] }
+
 /** All statements that an import runs, over a file without records. */
 async function dryStatements(
   definition: DatasetDefinition,
@@ -98,6 +102,7 @@ async function dryStatements(
     embedded: false,
     members,
     catalogue,
+    zones: new Map([...zoneRanges(definition).keys()].map((zone) => [zone, ANY_RULES])),
     folder,
   })
   const clean = validation.outputs.good

@@ -1,6 +1,7 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day, DayRange } from '@aduana/contracts/dates'
 import { type Coverage, coveredRows } from './coverage.ts'
+import { dayInZone } from './days-of-zone.ts'
 import { fileColumns } from './header.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import type { NamedStatement } from './statement.ts'
@@ -77,14 +78,14 @@ export function storedFigures(
 
 /**
  * PostgreSQL: `COPY … TO STDOUT` of the touched rows that `coverage` includes, with codes in place of surrogate ids, for
- * `compareReplaced`; a 1 begins each.
+ * `compareReplaced`; a 1 begins each, and the day of an instant ends it.
  */
 export function copyStored(
   definition: DatasetDefinition,
   touched: readonly TouchedDays[],
   coverage: Coverage,
 ): string {
-  const values = ['1', ...fileColumns(definition).map(storedValue)]
+  const values = ['1', ...fileColumns(definition).map(storedValue), ...storedDayOfInstant(definition)]
   return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
 }
 
@@ -124,7 +125,12 @@ export function keysFile(definition: DatasetDefinition, clean: string, output: s
 
 /** PostgreSQL: `COPY … TO STDOUT` of the rows that have one of the keys, with their hashes, for `compareUpserted`; a 1 begins each. */
 export function copyStoredByKey(definition: DatasetDefinition): string {
-  const values = ['1', ...fileColumns(definition).map(storedValue), 't."row_hash"']
+  const values = [
+    '1',
+    ...fileColumns(definition).map(storedValue),
+    't."row_hash"',
+    ...storedDayOfInstant(definition),
+  ]
   const same = keyColumns(definition).map(
     (column) => `${storedValue(column)} = k.${quoteIdentifier(column.name)}`,
   )
@@ -159,11 +165,15 @@ function storedScope(definition: DatasetDefinition): string {
   return column ? `${storedValue(column)}::text` : `''`
 }
 
+/** The day of a row whose window column is an instant. The zone rules of PostgreSQL say which it is. */
+function storedDayOfInstant(definition: DatasetDefinition): string[] {
+  const window = definition.columns.find(({ name }) => name === definition.windowColumn)
+  return window?.type === 'timestamp' ? [storedDay(definition)] : []
+}
+
 function storedDay(definition: DatasetDefinition): string {
   const column = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (!column) return 'null::text'
   const value = `t.${quoteIdentifier(column.name)}`
-  return column.type === 'timestamp'
-    ? `(${value} at time zone ${lit(column.timeZone)})::date::text`
-    : `${value}::text`
+  return column.type === 'timestamp' ? `${dayInZone(value, column.timeZone)}::text` : `${value}::text`
 }

@@ -10,13 +10,22 @@ export interface Totals {
   duplicates: number
 }
 
-/** Clean rows per value of the replace scope ('' if none) and day. */
-export const DayCount = z.object({ scope: z.string(), day: z.iso.date(), rows: z.int().positive() })
+/** Clean rows per value of the replace scope ('' if none) and day, and the line of the first of them. */
+export const DayCount = z.object({
+  scope: z.string(),
+  day: z.iso.date(),
+  rows: z.int().positive(),
+  line: z.int().positive(),
+})
 export type DayCount = z.infer<typeof DayCount>
 
 /** The companies and warehouses in the clean rows. */
 export const ScopePresent = z.object({ company: z.string().nullable(), warehouse: z.string().nullable() })
 export type ScopePresent = z.infer<typeof ScopePresent>
+
+/** The times of a column that exist twice, where the definition does not say which of the two they are. */
+export const RepeatedTimes = z.object({ column: z.string(), rows: z.int(), line: z.int().nullable() })
+export type RepeatedTimes = z.infer<typeof RepeatedTimes>
 
 /** What a validation found. `days` and `scopes` are empty where the definition has no window column or scope. */
 export interface ValidationResult {
@@ -25,6 +34,8 @@ export interface ValidationResult {
   totals: Totals
   days: DayCount[]
   scopes: ScopePresent[]
+  /** For each column that has such times. */
+  repeated: RepeatedTimes[]
 }
 
 const Count = z
@@ -40,15 +51,17 @@ const Answers = z.object({
   kept: Count.optional(),
   days: z.object({ rows: z.array(DayCount) }).optional(),
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
+  repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
 })
 
 /** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
 export function readValidation({ outputs }: CompiledValidation, answers: unknown): ValidationResult {
-  const { records, good, rejected = 0, duplicates = 0, kept, days, scopes } = Answers.parse(answers)
+  const { records, good, rejected = 0, duplicates = 0, kept, days, scopes, repeated } = Answers.parse(answers)
   return {
     clean: kept === undefined ? outputs.good : outputs.unique,
     totals: { records, good: kept ?? good, rejected, duplicates },
     days: days?.rows ?? [],
     scopes: scopes?.rows ?? [],
+    repeated: (repeated?.rows ?? []).filter(({ rows }) => rows > 0),
   }
 }

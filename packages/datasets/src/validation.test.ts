@@ -75,6 +75,7 @@ describe('validating production', () => {
       totals: { records: 0, good: 0, rejected: 0, duplicates: 0 },
       decisions: [],
       days: [],
+      repeated: [],
       scopes: [],
       clean: [],
       bad: [],

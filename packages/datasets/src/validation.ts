@@ -9,9 +9,18 @@ import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, memberCodes } from './members.ts'
 import { rowSizeOf } from './row-size.ts'
 import type { Cell, Check } from './rules/checks.ts'
-import { compileRecordRules, dayOf, type ImportRules, valuesQuery } from './rules/record.ts'
+import {
+  compileRecordRules,
+  dayOf,
+  type ImportRules,
+  type TimestampCell,
+  timestampsOf,
+  valuesQuery,
+} from './rules/record.ts'
+import { localTimeSql, mayRepeat, ZONE_TABLE, zoneTable } from './rules/zone-sql.ts'
 import type { NamedStatement } from './statement.ts'
 import { loserStatements, uniqueRounds } from './uniqueness.ts'
+import type { Zones } from './zones.ts'
 
 /** One validation: a parsed file, what it brought, and what this import may hold. Paths are absolute. */
 export interface ValidationInput {
@@ -36,6 +45,8 @@ export interface ValidationInput {
   members?: readonly MemberFile[]
   /** The definition's table and those of its dimensions: what they have no room for is a reject. */
   catalogue?: readonly CatalogueTable[]
+  /** The rules of the time zones of the definition. */
+  zones: Zones
   /** Folder that takes the results; it exists and nothing else writes there. */
   folder: string
 }
@@ -75,6 +86,7 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
     members: membersByColumn(definition, input.members ?? []),
     byteLimits: byteLimits(definition, input.catalogue ?? []),
     rowSize: rowSizeOf(definition, input.catalogue ?? []),
+    zones: input.zones,
   }
   const { cells, good, checks } = compileRecordRules(definition, rules)
   const file = (name: string) => join(input.folder, `${name}.parquet`)
@@ -95,8 +107,10 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
   const tooMany = input.rejects ? tooManyFailed(parsed, input.rejects) : 'false'
   const losers = loserStatements(uniqueRounds(definition), goodRows)
   const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
+  const unsure = timestampsOf(cells).filter(({ column }) => mayRepeat(input.zones, column))
   const statements = [
-    run('good', copyTo(outputs.good, goodQuery(values, cells, good), cells.length)),
+    ...(timestampsOf(cells).length > 0 ? [zoneTable(input.zones)] : []),
+    run('good', copyTo(outputs.good, goodQuery(values, { cells, good, unsure }, input.zones), cells.length)),
     run(
       'failed',
       `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)`,
@@ -134,7 +148,7 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
         ),
       ),
     ].map((statement) => ({ ...statement, onlyIf: ANY_LOST })),
-    ...resultQueries(definition, outputs, parsed),
+    ...resultQueries(definition, outputs, { parsed, unsure, zones: input.zones }),
   ]
   return { statements, outputs }
 }
@@ -143,9 +157,24 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
  * The good rows. The join is a barrier: DuckDB moves a plain `where` below the computed values and then computes
  * them twice, which costs half as much time again.
  */
-function goodQuery(values: string, cells: readonly Cell[], good: string): string {
-  const columns = cells.map(({ column, value }) => `${value} as ${quoteIdentifier(column.name)}`)
+function goodQuery(
+  values: string,
+  { cells, good, unsure }: { cells: readonly Cell[]; good: string; unsure: readonly TimestampCell[] },
+  zones: Zones,
+): string {
+  const columns = [
+    ...cells.map(({ column, value }) => `${value} as ${quoteIdentifier(column.name)}`),
+    ...unsure.map(
+      ({ column, local, position }) =>
+        `${localTimeSql(zones, column, local, position).twice} as ${twice(local)}`,
+    ),
+  ]
   return `select _rec, _line, ${columns.join(', ')} from (select *, ${good} as good from ${values}) semi join (select unnest([true]) as yes) on good = yes`
+}
+
+/** The column of the clean rows that says whether a local time exists twice. No column of a definition begins with `_`. */
+function twice(local: string): string {
+  return `_twice_${local}`
 }
 
 /** More reasons than this are looked for in several passes: each takes memory for every record that is looked at. */
@@ -196,7 +225,7 @@ function tooManyFailed(parsed: string, rejects: NonNullable<ValidationInput['rej
 function resultQueries(
   definition: DatasetDefinition,
   outputs: CompiledValidation['outputs'],
-  parsed: string,
+  { parsed, unsure, zones }: { parsed: string; unsure: readonly TimestampCell[]; zones: Zones },
 ): NamedStatement[] {
   const rows = (path: string) => `read_parquet(${lit(path)})`
   const clean = `(select * from ${rows(outputs.good)} g where not exists (select 1 from losers where losers._rec = g._rec))`
@@ -206,8 +235,15 @@ function resultQueries(
   const { scope, replaceScope } = definition
   const part = replaceScope === undefined ? "''" : quoteIdentifier(replaceScope)
   const warehouse = scope?.warehouse ? quoteIdentifier(scope.warehouse) : 'NULL::VARCHAR'
-  const day = window ? `${dayOf({ column: window, value: quoteIdentifier(window.name) })}::varchar` : ''
-  const days = `select ${part} as scope, ${day} as day, count(*) as "rows" from ${clean} group by 1, 2 order by 1, 2`
+  const day = window
+    ? `${dayOf({ column: window, value: quoteIdentifier(window.name) }, zones)}::varchar`
+    : ''
+  const from = window?.type === 'timestamp' ? `${clean}, ${ZONE_TABLE}` : clean
+  const days = `select ${part} as scope, ${day} as day, count(*) as "rows", min(_line) as line from ${from} group by 1, 2 order by 1, 2`
+  const repeated = unsure.map(
+    ({ column, local }) =>
+      `select ${lit(column.name)} as "column", count(*) as "rows", min(_line) as line from ${rows(outputs.good)} where ${twice(local)}`,
+  )
   const company = scope ? quoteIdentifier(scope.company) : ''
   const present = `select distinct ${company} as company, ${warehouse} as warehouse from ${clean} order by 1, 2`
   return [
@@ -217,6 +253,7 @@ function resultQueries(
     { ...count('duplicates', rows(outputs.duplicates)), onlyIf: ANY_LOST },
     { ...count('kept', rows(outputs.unique)), onlyIf: ANY_LOST },
     ...(window ? [ask('days', days)] : []),
+    ...(repeated.length > 0 ? [ask('repeated', repeated.join(' union all '))] : []),
     ...(scope ? [ask('scopes', present)] : []),
   ]
 }

@@ -66,7 +66,9 @@ async function inspect(engine: Engine, folder: string, input: string, code: stri
   const evidence = await engine.query({ workDir: folder, statements: evidenceStatements(definition, file) })
   const decisions = readDecisions(definition, evidence)
   if (contradictionFailure(decisions)) throw new Error('the sample contradicts itself')
-  const compiled = compileValidation(definition, { ...file, decisions, folder })
+  // The offset of Colombia since 1993.
+  const zones = new Map([['America/Bogota', { offset: -5 * 3600, changes: [] }]])
+  const compiled = compileValidation(definition, { ...file, decisions, zones, folder })
   const { totals } = readValidation(
     compiled,
     await engine.query({ workDir: folder, statements: compiled.statements }),

@@ -1,13 +1,16 @@
 import type {
   Column,
+  DateColumn,
   DecimalColumn,
   IntegerColumn,
   TextColumn,
   ThousandsMark,
+  TimestampColumn,
 } from '@aduana/contracts/dataset-definition'
 import { nextDay } from '@aduana/contracts/dates'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
 import { lit, literals, plainNumber } from '../literals.ts'
+import type { Zones } from '../zones.ts'
 import {
   decimalShape,
   decimalThousands,
@@ -19,6 +22,7 @@ import {
 import { fullMatch } from './patterns.ts'
 import { valueType } from './value-type.ts'
 import { isOneOf } from './values.ts'
+import { dayStart, localTimeSql } from './zone-sql.ts'
 
 export type RuleCode = (typeof RULE_CODES)[number]
 
@@ -30,6 +34,9 @@ export interface Cell {
   value: string
   /** What the cells of the file have decided about the reading of the column, for messages. */
   decided?: string
+  /** Of a timestamp without an offset: the local time (microseconds), and its position in the rules of the time zone. */
+  local: string
+  position: string
 }
 
 /** One way in which a record can fail. All fields but `column` and `code` are SQL. */
@@ -57,15 +64,19 @@ export interface ColumnRules {
 }
 
 /** The rules of a cell. `members` is SQL of a list of known codes, when an unknown one is a reject. */
-export function columnRules(cell: Cell, members?: string): ColumnRules {
+export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnRules {
   const { column, text } = cell
-  const { condition, checks } = typeRules(cell, members)
+  const { condition, checks } = typeRules(cell, zones, members)
   const required = check(cell, 'required', `${text} is null`, lit('must have a value'))
   if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...checks] }
   return { good: condition === null ? null : `(${text} is null or ${condition})`, checks }
 }
 
-function typeRules(cell: Cell, members?: string): { condition: string | null; checks: Check[] } {
+function typeRules(
+  cell: Cell,
+  zones: Zones,
+  members?: string,
+): { condition: string | null; checks: Check[] } {
   const { column } = cell
   switch (column.type) {
     case 'text':
@@ -75,18 +86,17 @@ function typeRules(cell: Cell, members?: string): { condition: string | null; ch
     case 'decimal':
       return decimalRules(cell, column)
     case 'date':
-      return momentRules(
-        cell,
-        'not_a_date',
-        `a date of the form ${either(column.formats)}${column.midnight ? ', alone or with a time of 00:00' : ''}`,
-        column,
-      )
-    case 'timestamp':
-      return momentRules(cell, 'not_a_timestamp', `a date and time of the form ${either(column.formats)}`, {
-        min: column.min,
-        max: column.max,
-        zone: column.timeZone,
+      return momentRules(cell, column, {
+        code: 'not_a_date',
+        message: says(
+          cell,
+          `is not a date of the form ${either(column.formats)}${column.midnight ? ', alone or with a time of 00:00' : ''}${decidedOf(cell)}`,
+        ),
+        first: `date ${lit(column.min)}`,
+        last: `date ${lit(column.max)}`,
       })
+    case 'timestamp':
+      return timestampRules(cell, zones, column)
     case 'boolean':
       return {
         condition: `${cell.value} is not null`,
@@ -270,29 +280,32 @@ function decidedOf({ decided }: Cell): string {
   return decided === undefined ? '' : `; ${decided}`
 }
 
-/** Dates and instants. `min` and `max` are days; with a zone they are days of that zone. */
+/** `min` and `max` are days of the time zone. A well-formed time can be one that the clocks of the zone did not show. */
+function timestampRules(cell: Cell, zones: Zones, column: TimestampColumn) {
+  const { timeZone, min, max, formats } = column
+  const malformed = says(cell, `is not a date and time of the form ${either(formats)}${decidedOf(cell)}`)
+  const unshown = localTimeSql(zones, column, cell.local, cell.position).message
+  return momentRules(cell, column, {
+    code: 'not_a_timestamp',
+    message: `case when ${cell.local} is null then ${malformed} else ${quoted(cell)} || ${unshown} end`,
+    first: dayStart(zones, timeZone, min),
+    last: `${dayStart(zones, timeZone, nextDay(max))} - interval 1 microsecond`,
+  })
+}
+
+/** Dates and instants. `first` and `last` are SQL. */
 function momentRules(
   cell: Cell,
-  code: RuleCode,
-  what: string,
-  bounds: { min: string; max: string; zone?: string },
+  { min, max }: DateColumn | TimestampColumn,
+  { code, message, first, last }: { code: RuleCode; message: string; first: string; last: string },
 ) {
   const { text, value } = cell
-  const instant = (day: string) => `timezone(${lit(bounds.zone ?? 'UTC')}, timestamp ${lit(day)})`
-  const [first, last] = bounds.zone
-    ? [instant(bounds.min), `${instant(nextDay(bounds.max))} - interval 1 microsecond`]
-    : [`date ${lit(bounds.min)}`, `date ${lit(bounds.max)}`]
   return {
     condition: `${value} between ${first} and ${last}`,
     checks: [
-      check(
-        cell,
-        code,
-        `${text} is not null and ${value} is null`,
-        says(cell, `is not ${what}${decidedOf(cell)}`),
-      ),
-      check(cell, 'too_small', `${value} < ${first}`, says(cell, `is before ${bounds.min}`)),
-      check(cell, 'too_large', `${value} > ${last}`, says(cell, `is after ${bounds.max}`)),
+      check(cell, code, `${text} is not null and ${value} is null`, message),
+      check(cell, 'too_small', `${value} < ${first}`, says(cell, `is before ${min}`)),
+      check(cell, 'too_large', `${value} > ${last}`, says(cell, `is after ${max}`)),
     ],
   }
 }
@@ -304,7 +317,11 @@ export function check(cell: Cell, code: Check['code'], broken: string, message: 
 
 /** SQL of a sentence that begins with the quoted text of a cell. */
 export function says(cell: Cell, rest: string): string {
-  return `'"' || left(coalesce(${cell.original}, ''), 100) || ${lit(`" ${rest}`)}`
+  return `${quoted(cell)} || ${lit(` ${rest}`)}`
+}
+
+function quoted(cell: Cell): string {
+  return `'"' || left(coalesce(${cell.original}, ''), 100) || '"'`
 }
 
 /** `A, B or C`. */

@@ -1,13 +1,15 @@
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import type { ByteLimit } from '../byte-limits.ts'
 import { fileColumns } from '../header.ts'
 import { lit } from '../literals.ts'
 import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
+import type { Zones } from '../zones.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
 import { crossCheck } from './conditions.ts'
 import { normalisedText, originalText } from './text.ts'
-import { isOneOf, typedValue } from './values.ts'
+import { exactTime, isOneOf, localTime, typedValue } from './values.ts'
+import { localDay, localPosition, localTimeSql, ZONE_TABLE } from './zone-sql.ts'
 
 /** What an import adds to the rules of its definition. */
 export interface ImportRules {
@@ -27,6 +29,8 @@ export interface ImportRules {
   byteLimits: readonly ByteLimit[]
   /** Byte limit of a row of the table. */
   rowSize: RowSize | undefined
+  /** The rules of the time zones of the definition. */
+  zones: Zones
 }
 
 /** The compiled rules of one record. */
@@ -39,7 +43,7 @@ export interface RecordRules {
 
 /**
  * The columns that a file may bring, with their names inside the compiled queries, which are positions: `r0` original
- * text, `t0` normalised text, `v0` typed value.
+ * text, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules of the time zone.
  */
 export function cellsOf(definition: DatasetDefinition): Cell[] {
   return fileColumns(definition).map((column, index) => ({
@@ -47,6 +51,8 @@ export function cellsOf(definition: DatasetDefinition): Cell[] {
     original: `r${index}`,
     text: `t${index}`,
     value: `v${index}`,
+    local: `l${index}`,
+    position: `p${index}`,
   }))
 }
 
@@ -57,7 +63,7 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
     return decided === undefined ? cell : { ...cell, decided }
   })
   const byName = new Map(cells.map((cell) => [cell.column.name, cell]))
-  const columns = cells.map((cell) => columnRules(cell, rules.members.get(cell.column.name)))
+  const columns = cells.map((cell) => columnRules(cell, rules.zones, rules.members.get(cell.column.name)))
   const extra = [
     ...definition.rules.map((rule) => crossCheck(rule, byName)),
     ...windowChecks(definition, rules, byName),
@@ -76,29 +82,56 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
   }
 }
 
-/** A subquery over `source` that adds the normalised text and the typed value of every cell. */
+/**
+ * A subquery over `source` that adds the normalised text and the typed value of every cell. For timestamps there are two
+ * steps between, because DuckDB computes an expression anew wherever it is named; it reads `ZONE_TABLE` for them.
+ */
 export function valuesQuery(source: string, cells: readonly Cell[], rules: ImportRules): string {
+  const { zones } = rules
   const originals = cells.map(
     ({ column, original }) =>
       `${originalText(column, rules.brought.includes(column.name), rules.embedded)} as ${original}`,
   )
   const texts = cells.map(({ column, original, text }) => `${normalisedText(column, original)} as ${text}`)
-  const values = cells.map(({ column, text, value }) => `${typedValue(column, text)} as ${value}`)
-  const places = '_rec, _line, _off, _len'
-  return `(select *, ${values.join(', ')} from (select *, ${texts.join(', ')} from (select ${places}, ${originals.join(', ')} from ${source})))`
+  const times = timestampsOf(cells)
+  const locals = times.map(({ column, text, local }) => `epoch_us(${localTime(column, text)}) as ${local}`)
+  const positions = times.map(
+    ({ column, local, position }) => `${localPosition(zones, column, local)} as ${position}`,
+  )
+  const values = cells.map((cell) => `${valueOf(cell, zones)} as ${cell.value}`)
+  const read = `(select *, ${texts.join(', ')} from (select _rec, _line, _off, _len, ${originals.join(', ')} from ${source}))`
+  const timed =
+    times.length === 0
+      ? read
+      : `(select *, ${positions.join(', ')} from (select *, ${locals.join(', ')} from ${read}), ${ZONE_TABLE})`
+  return `(select *, ${values.join(', ')} from ${timed})`
 }
 
-/** SQL of the day (a DATE) of a cell that holds a date or an instant. */
-export function dayOf(cell: { column: Cell['column']; value: string }): string {
-  if (cell.column.type !== 'timestamp') return cell.value
-  return `timezone(${lit(cell.column.timeZone)}, ${cell.value})::date`
+/** A cell that is a timestamp. */
+export type TimestampCell = Cell & { column: TimestampColumn }
+
+/** The cells that are timestamps. */
+export function timestampsOf(cells: readonly Cell[]): TimestampCell[] {
+  return cells.filter((cell): cell is TimestampCell => cell.column.type === 'timestamp')
+}
+
+function valueOf({ column, text, local, position }: Cell, zones: Zones): string {
+  if (column.type !== 'timestamp') return typedValue(column, text)
+  const { instant } = localTimeSql(zones, column, local, position)
+  const exact = exactTime(column, text)
+  return exact === undefined ? instant : `case when ${local} is not null then ${instant} else ${exact} end`
+}
+
+/** SQL of the day (a DATE) of a cell that holds a date or an instant; for an instant the query names `ZONE_TABLE`. */
+export function dayOf(cell: { column: Cell['column']; value: string }, zones: Zones): string {
+  return cell.column.type === 'timestamp' ? localDay(zones, cell.column, cell.value) : cell.value
 }
 
 function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
   const cell = cells.get(definition.windowColumn ?? '')
   if (!rules.window || !cell) return []
   const { from, to } = rules.window
-  const day = dayOf(cell)
+  const day = dayOf(cell, rules.zones)
   const broken = `${day} < date ${lit(from)} or ${day} >= date ${lit(to)}`
   return [
     check(cell, 'outside_window', broken, says(cell, `is outside the declared window [${from}, ${to})`)),

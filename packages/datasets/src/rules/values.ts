@@ -1,20 +1,15 @@
 import type { Column, DateColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import { lit, literals } from '../literals.ts'
-import {
-  type DateFormat,
-  formatDirectives,
-  formatShape,
-  hasShortYear,
-  type TimestampFormat,
-} from './formats.ts'
+import { type DateFormat, formatDirectives, formatShape, hasShortYear } from './formats.ts'
 import { decimalValue, integerValue } from './numbers.ts'
 import { fullMatch } from './patterns.ts'
 
 /**
  * SQL that turns a normalised text into the typed value, or NULL when it is none. A cast alone is never the rule
- * (DuckDB casts 12.7 to 13 and takes 1e3 for a whole number): a shape stands before each of them.
+ * (DuckDB casts 12.7 to 13 and takes 1e3 for a whole number): a shape stands before each of them. The value of a
+ * timestamp is put together from `localTime` and `exactTime`.
  */
-export function typedValue(column: Column, text: string): string {
+export function typedValue(column: Exclude<Column, TimestampColumn>, text: string): string {
   switch (column.type) {
     case 'text':
       return text
@@ -24,8 +19,6 @@ export function typedValue(column: Column, text: string): string {
       return decimalValue(column, text)
     case 'date':
       return dateValue(column, text)
-    case 'timestamp':
-      return timestampValue(column, text)
     case 'boolean':
       return `case when ${isOneOf(`lower(${text})`, words(column.trueWords))} then true when ${isOneOf(`lower(${text})`, words(column.falseWords))} then false end`
   }
@@ -67,29 +60,36 @@ function withCentury(text: string, pivot = 0): string {
   return `case when ${year} < ${pivot} then ${completed(20)} else ${completed(19)} end`
 }
 
-function timestampValue(column: TimestampColumn, text: string): string {
-  const branches = column.formats.flatMap((format) => timestampBranches(column, text, format))
+/**
+ * SQL of the local time (a TIMESTAMP) that a text without an offset says, or NULL. Which instant that is depends on the
+ * time zone of the column.
+ */
+export function localTime(column: TimestampColumn, text: string): string {
+  const branches = column.formats.map((format) => {
+    if (format !== 'ISO8601') {
+      const whole = hasShortYear(format) ? withCentury(text, column.twoDigitYearPivot) : text
+      const local = `try_strptime(${whole}, ${lit(formatDirectives(format))})`
+      return `when ${fullMatch(text, formatShape(format))} then ${local}`
+    }
+    const local = `try_cast(replace(${text}, ',', '.') as timestamp)`
+    return `when ${fullMatch(text, formatShape(format))} then case when not ${fullMatch(text, WITH_OFFSET)} then ${local} end`
+  })
   return `case ${branches.join(' ')} end`
 }
 
-/** An instant: local times are taken in the column's zone, a time with an offset as it says. */
-function timestampBranches(column: TimestampColumn, text: string, format: TimestampFormat): string[] {
-  const zone = lit(column.timeZone)
-  if (format !== 'ISO8601') {
-    const whole = hasShortYear(format) ? withCentury(text, column.twoDigitYearPivot) : text
-    const local = `try_strptime(${whole}, ${lit(formatDirectives(format))})`
-    return [`when ${fullMatch(text, formatShape(format))} then timezone(${zone}, ${local})`]
-  }
+const WITH_OFFSET = String.raw`.{16,}(?:Z| UTC|[+-]\d{2}(?::?\d{2})?)`
+
+/** SQL of the instant (a TIMESTAMPTZ) that a text with an offset says, or NULL; undefined when no format has offsets. */
+export function exactTime(column: TimestampColumn, text: string): string | undefined {
+  if (!column.formats.includes('ISO8601')) return undefined
   const point = `replace(${text}, ',', '.')`
   const offset = String.raw` ?([+-]\d{2}):?([0-5]\d)?$`
   // DuckDB wants seconds, no blank before the offset, and a colon in it.
   const withSeconds = String.raw`regexp_replace(replace(${point}, ' UTC', 'Z'), '([T ]\d\d:\d\d)(Z| ?[+-]|$)', '\1:00\2')`
   const withColon = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
   const complete = String.raw`regexp_replace(${withColon}, ':$', '')`
-  const withOffset = String.raw`.{16,}(?:Z| UTC|[+-]\d{2}(?::?\d{2})?)`
-  return [
-    `when ${fullMatch(text, formatShape(format))} then case when ${fullMatch(text, withOffset)} then try_cast(${complete} as timestamptz) else timezone(${zone}, try_cast(${point} as timestamp)) end`,
-  ]
+  const exact = `${fullMatch(text, formatShape('ISO8601'))} and ${fullMatch(text, WITH_OFFSET)}`
+  return `case when ${exact} then try_cast(${complete} as timestamptz) end`
 }
 
 function words(list: readonly string[]): string[] {

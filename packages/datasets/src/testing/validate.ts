@@ -11,7 +11,8 @@ import { fileColumns } from '../header.ts'
 import { lit, quoteIdentifier } from '../literals.ts'
 import type { NamedStatement } from '../statement.ts'
 import { compileValidation, type ValidationInput } from '../validation.ts'
-import { readValidation, type ValidationResult } from '../validation-results.ts'
+import { type DayCount, readValidation, type ValidationResult } from '../validation-results.ts'
+import { testZones } from './zones.ts'
 
 export type Answer = { rows: Record<string, unknown>[] }
 
@@ -74,7 +75,8 @@ async function queryRows(connection: DuckDBConnection, sql: string): Promise<Rec
 /** A record of a file: column name → text. An absent name is an empty cell. */
 export type TextRecord = Record<string, string>
 
-export interface Validated extends Omit<ValidationResult, 'clean'> {
+export interface Validated extends Omit<ValidationResult, 'clean' | 'days'> {
+  days: Omit<DayCount, 'line'>[]
   cleanFile: string
   /** What the cells decided; the harness goes on where an import fails because they contradict each other. */
   decisions: Decided[]
@@ -110,7 +112,8 @@ export async function validateIn(
   await writeParsed(duck, parsed, columns, records)
   const file = { parsed, columns, embedded: false, ...more }
   const decisions = readDecisions(definition, await duck.run(evidenceStatements(definition, file)))
-  const input = { ...file, folder: duck.folder, decisions, ...more }
+  const zones = await testZones(definition)
+  const input = { ...file, folder: duck.folder, decisions, zones, ...more }
   const compiled = compileValidation(definition, input)
   const result = readValidation(compiled, await duck.run(compiled.statements))
   await duck.rows('drop table if exists failed')
@@ -125,8 +128,9 @@ export async function validateIn(
   return {
     decisions,
     totals: result.totals,
-    days: result.days,
+    days: result.days.map(({ scope, day, rows }) => ({ scope, day, rows })),
     scopes: result.scopes,
+    repeated: result.repeated,
     cleanFile: result.clean,
     clean,
     bad: z

@@ -22,6 +22,7 @@ import { mostKeptOfFailed, REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
+import { zonesOf } from '../zones.ts'
 import { writeRejectFiles } from './reject-files.ts'
 import { requireFittingTables } from './table-fit.ts'
 
@@ -131,6 +132,7 @@ async function partRecords(
       : {}),
     members: await knownMembers(job, 'quarantine'),
     catalogue,
+    zones: await zonesOf(job),
     folder,
   })
   const results = await engine.query(

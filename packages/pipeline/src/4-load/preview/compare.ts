@@ -21,6 +21,7 @@ import { z } from 'zod'
 import { engineFor } from '../../context.ts'
 import type { StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
+import { zonesOf } from '../../zones.ts'
 import { copyToFile } from '../copy-to-file.ts'
 import { refuseForeign } from '../foreign-keys.ts'
 
@@ -68,6 +69,7 @@ export async function compareWithReplaced(
     clean: source.clean,
     stored,
     catalogue,
+    zones: await zonesOf(job),
     digests: join(job.folder, 'digests.parquet'),
     rows: rows + source.validated.clean,
   }
@@ -96,7 +98,8 @@ export async function compareWithKeys(
   const rows = await copyToFile(client, copyStoredByKey(definition), stored)
   if (rows === 0) return { ...(await onlyNew(job, source)), minus: zeros(job) }
   const catalogue = await readCatalogue(client, definition)
-  const input = { clean: source.clean, stored, catalogue, companies, warehouses }
+  const zones = await zonesOf(job)
+  const input = { clean: source.clean, stored, catalogue, zones, companies, warehouses }
   const found = await ask(job, compareUpserted(definition, input), stored)
   mustHaveRead(rows, found('counted'))
   refuseForeign(Foreign.parse(found('foreign'))[0])

@@ -1,0 +1,113 @@
+import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
+import { addDays, type Day } from '@aduana/contracts/dates'
+import { z } from 'zod'
+import type { Queryable } from './catalogue.ts'
+
+/** The offset of a time zone from UTC, in seconds east, and the moments (seconds since 1970) from which it is another. */
+export interface ZoneRules {
+  offset: number
+  changes: readonly { at: number; offset: number }[]
+}
+
+/** The rules of the time zones of a definition, by the name of the zone. */
+export type Zones = ReadonlyMap<string, ZoneRules>
+
+/** Days between which rules are read. Zones were introduced after 1800; after 2100 their rules repeat every 400 years. */
+const KNOWN: { from: Day; to: Day } = { from: '1800-01-01', to: '2500-01-04' }
+
+/** Where the repeated 400 years begin and how long they are, in seconds. */
+export const CYCLE = { from: Date.UTC(2100, 0, 1) / 1000, length: 146_097 * 86_400 } as const
+
+/** Returns whether a column holds days beyond those that are read, whose rules are those of 400 years before. */
+export function isBeyondKnown(column: TimestampColumn): boolean {
+  return column.max >= '2499'
+}
+
+/** The days for which each time zone of a definition is needed: those that its columns may hold, and two around. */
+export function zoneRanges(definition: DatasetDefinition): Map<string, { from: Day; to: Day }> {
+  const ranges = new Map<string, { from: Day; to: Day }>()
+  for (const column of definition.columns) {
+    if (column.type !== 'timestamp') continue
+    const known = ranges.get(column.timeZone)
+    const from = column.min <= KNOWN.from ? KNOWN.from : addDays(column.min, -2)
+    const to = column.max >= KNOWN.to ? KNOWN.to : addDays(column.max, 3)
+    ranges.set(column.timeZone, {
+      from: known && known.from < from ? known.from : from,
+      to: known && known.to > to ? known.to : to,
+    })
+  }
+  return ranges
+}
+
+const Row = z.object({ at: z.coerce.number().int().nullable(), offset: z.coerce.number().int() })
+
+/**
+ * The offset is looked at every third day, and a change is then narrowed down to the hour, the minute and the second.
+ * No zone has ever changed twice within 95 hours.
+ */
+const RULES = `
+with sampled as (
+  select m, ${offsetAt('m')} as o from generate_series($2::timestamptz, $3::timestamptz, interval '72 hours') m
+), pairs as (
+  select lag(m) over by_time as m, m as next_m, lag(o) over by_time as o, o as next_o from sampled window by_time as (order by m)
+)
+(select null::bigint as at, o as offset from sampled order by m limit 1)
+union all
+(select extract(epoch from s.m)::bigint, p.next_o
+  from pairs p
+  cross join lateral (${firstChange('p.m', 'p.next_m', 'hour')}) h
+  cross join lateral (${firstChange("h.m - interval '1 hour'", 'h.m', 'minute')}) n
+  cross join lateral (${firstChange("n.m - interval '1 minute'", 'n.m', 'second')}) s
+  where p.o <> p.next_o order by p.m)`
+
+function offsetAt(moment: string): string {
+  return `(extract(epoch from ${moment} at time zone $1::text) - extract(epoch from ${moment}))::integer`
+}
+
+function firstChange(from: string, to: string, step: string): string {
+  return `select min(m) as m from generate_series(${from}, ${to}, interval '1 ${step}') m where ${offsetAt('m')} <> p.o`
+}
+
+/**
+ * Reads the rules of a time zone from PostgreSQL, which is the only source of zone rules. For `from` to `to`, in the
+ * way in which `at time zone` reads its name.
+ */
+export async function readZone(
+  db: Queryable,
+  zone: string,
+  { from, to }: { from: Day; to: Day },
+): Promise<ZoneRules> {
+  const { rows } = await db.query(RULES, [zone, `${from} 00:00:00+00`, `${to} 00:00:00+00`])
+  const [first, ...changes] = z.array(Row).min(1).parse(rows)
+  return {
+    offset: first?.offset ?? 0,
+    changes: changes.map(({ at, offset }) => ({ at: z.int().parse(at), offset })),
+  }
+}
+
+/** Reads the rules of all time zones of a definition from PostgreSQL. */
+export async function readZones(db: Queryable, definition: DatasetDefinition): Promise<Zones> {
+  const zones = new Map<string, ZoneRules>()
+  for (const [zone, range] of zoneRanges(definition)) zones.set(zone, await readZone(db, zone, range))
+  return zones
+}
+
+/** Returns the rules of a zone. Throws when they were not read. */
+export function rulesOf(zones: Zones, zone: string): ZoneRules {
+  const rules = zones.get(zone)
+  if (!rules) throw new Error(`the rules of the time zone "${zone}" have not been read`)
+  return rules
+}
+
+/** The moment (seconds since 1970) at which a day begins: the first of the day where its midnight does not exist. */
+export function startOfDay({ offset, changes }: ZoneRules, day: Day): number {
+  const midnight = Date.parse(`${day}T00:00:00Z`) / 1000
+  let before = offset
+  for (const { at, offset: after } of changes) {
+    // In the hour that a change repeats, the first of the two.
+    if (midnight < at + before) return midnight - before
+    if (midnight < at + after) return at
+    before = after
+  }
+  return midnight - before
+}
