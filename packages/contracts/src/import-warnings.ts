@@ -9,6 +9,9 @@ export const IMPORT_WARNINGS = {
   ambiguous_day_month: 'The file does not say whether the day or the month stands first',
   lines_before_header: 'Lines before the header were skipped',
   encoding_unsure: 'The encoding of the file is not sure',
+  repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
+  window_end_excluded:
+    'Records are of the day that was declared as the end of the window, which is exclusive',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

@@ -36,6 +36,9 @@ export interface ValidationResult {
   scopes: ScopePresent[]
   /** For each column that has such times. */
   repeated: RepeatedTimes[]
+  /** Of the rejects whose reasons were collected: those outside of the declared window, and those of its end. */
+  outsideWindow: number
+  onWindowEnd: number
 }
 
 const Count = z
@@ -52,16 +55,30 @@ const Answers = z.object({
   days: z.object({ rows: z.array(DayCount) }).optional(),
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
   repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
+  'outside-window': z.object({ rows: z.tuple([z.object({ rows: z.int(), onEnd: z.int() })]) }).optional(),
 })
 
 /** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
 export function readValidation({ outputs }: CompiledValidation, answers: unknown): ValidationResult {
-  const { records, good, rejected = 0, duplicates = 0, kept, days, scopes, repeated } = Answers.parse(answers)
+  const {
+    records,
+    good,
+    rejected = 0,
+    duplicates = 0,
+    kept,
+    days,
+    scopes,
+    repeated,
+    ...more
+  } = Answers.parse(answers)
+  const outside = more['outside-window']?.rows[0]
   return {
     clean: kept === undefined ? outputs.good : outputs.unique,
     totals: { records, good: kept ?? good, rejected, duplicates },
     days: days?.rows ?? [],
     scopes: scopes?.rows ?? [],
     repeated: (repeated?.rows ?? []).filter(({ rows }) => rows > 0),
+    outsideWindow: outside?.rows ?? 0,
+    onWindowEnd: outside?.onEnd ?? 0,
   }
 }

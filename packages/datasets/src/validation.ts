@@ -12,6 +12,7 @@ import type { Cell, Check } from './rules/checks.ts'
 import {
   compileRecordRules,
   dayOf,
+  END_IS_EXCLUSIVE,
   type ImportRules,
   type TimestampCell,
   timestampsOf,
@@ -149,6 +150,7 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
       ),
     ].map((statement) => ({ ...statement, onlyIf: ANY_LOST })),
     ...resultQueries(definition, outputs, { parsed, unsure, zones: input.zones }),
+    ...(input.window ? [{ ...outsideWindow(outputs.bad), onlyIf: ANY_FAILED }] : []),
   ]
   return { statements, outputs }
 }
@@ -256,6 +258,17 @@ function resultQueries(
     ...(repeated.length > 0 ? [ask('repeated', repeated.join(' union all '))] : []),
     ...(scope ? [ask('scopes', present)] : []),
   ]
+}
+
+/** How many of the reported records are outside of the declared window, and how many of them are of its last day. */
+function outsideWindow(bad: string): NamedStatement {
+  const reasons = `select unnest(from_json(reasons, '["json"]')) as reason from read_parquet(${lit(bad)})`
+  const onEnd = `starts_with(reason ->> 'message', ${lit(END_IS_EXCLUSIVE)})`
+  return {
+    name: 'outside-window',
+    sql: `select count(*) as "rows", count(*) filter (where ${onEnd}) as "onEnd" from (${reasons}) where reason ->> 'code' = 'outside_window'`,
+    as: 'rows',
+  }
 }
 
 /** Snappy costs the least time of the compressions. */

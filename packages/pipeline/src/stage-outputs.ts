@@ -44,6 +44,8 @@ export const ValidateOutput = z.object({
   /** How columns were read that can be written in several ways. */
   decisions: z.array(ColumnDecision).default([]),
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
+  /** How many records are outside of the declared window, when all of them are of the day that was declared as `to`. */
+  onlyOnWindowEnd: Count.optional(),
   warnings: z.array(ImportWarning),
 })
 export type ValidateOutput = z.infer<typeof ValidateOutput>

@@ -1,5 +1,5 @@
 import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
-import type { DayRange } from '@aduana/contracts/dates'
+import { type DayRange, nextDay } from '@aduana/contracts/dates'
 import type { ByteLimit } from '../byte-limits.ts'
 import { fileColumns } from '../header.ts'
 import { lit } from '../literals.ts'
@@ -98,7 +98,7 @@ export function valuesQuery(source: string, cells: readonly Cell[], rules: Impor
   const positions = times.map(
     ({ column, local, position }) => `${localPosition(zones, column, local)} as ${position}`,
   )
-  const values = cells.map((cell) => `${valueOf(cell, zones)} as ${cell.value}`)
+  const values = cells.map((cell) => `${typedOf(cell, zones)} as ${cell.value}`)
   const read = `(select *, ${texts.join(', ')} from (select _rec, _line, _off, _len, ${originals.join(', ')} from ${source}))`
   const timed =
     times.length === 0
@@ -115,7 +115,7 @@ export function timestampsOf(cells: readonly Cell[]): TimestampCell[] {
   return cells.filter((cell): cell is TimestampCell => cell.column.type === 'timestamp')
 }
 
-function valueOf({ column, text, local, position }: Cell, zones: Zones): string {
+function typedOf({ column, text, local, position }: Cell, zones: Zones): string {
   if (column.type !== 'timestamp') return typedValue(column, text)
   const { instant } = localTimeSql(zones, column, local, position)
   const exact = exactTime(column, text)
@@ -133,10 +133,20 @@ function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: 
   const { from, to } = rules.window
   const day = dayOf(cell, rules.zones)
   const broken = `${day} < date ${lit(from)} or ${day} >= date ${lit(to)}`
+  const outside = says(cell, `is outside the declared window [${from}, ${to})`)
+  const onEnd = lit(`${END_IS_EXCLUSIVE}: to replace ${to} too, declare to=${nextDay(to)}. `)
   return [
-    check(cell, 'outside_window', broken, says(cell, `is outside the declared window [${from}, ${to})`)),
+    check(
+      cell,
+      'outside_window',
+      broken,
+      `case when ${day} = date ${lit(to)} then ${onEnd} else '' end || ${outside}`,
+    ),
   ]
 }
+
+/** How the message begins when a record is of the day that was declared as `to`. */
+export const END_IS_EXCLUSIVE = 'to is exclusive'
 
 function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
   const lists: [string | undefined, readonly string[] | undefined, string][] = [

@@ -75,7 +75,8 @@ const [WIDEST, NARROWEST] = [43, 36]
 
 function widestGrid(rules: ZoneRules): Grid {
   const { lo, hi, at } = listsOf(rules)
-  const base = Math.min(lo[0] ?? 0, at[0] ?? 0)
+  // Before the first change, because the first bin also stands for all times before it.
+  const base = Math.min(lo[0] ?? 0, at[0] ?? 0) - SECOND
   const end = Math.max(hi.at(-1) ?? 0, at.at(-1) ?? 0)
   for (let shift = WIDEST; shift >= NARROWEST; shift--) {
     const width = 2 ** shift

@@ -75,7 +75,8 @@ async function queryRows(connection: DuckDBConnection, sql: string): Promise<Rec
 /** A record of a file: column name → text. An absent name is an empty cell. */
 export type TextRecord = Record<string, string>
 
-export interface Validated extends Omit<ValidationResult, 'clean' | 'days'> {
+export interface Validated
+  extends Omit<ValidationResult, 'clean' | 'days' | 'outsideWindow' | 'onWindowEnd'> {
   days: Omit<DayCount, 'line'>[]
   cleanFile: string
   /** What the cells decided; the harness goes on where an import fails because they contradict each other. */

@@ -8,6 +8,7 @@ import type { SourceFormat } from '@aduana/engine/source'
 import { changeJob } from '@aduana/jobs/transitions'
 import type { ImportFacts } from '../import-facts.ts'
 import { mostKeptOfFailed } from '../most-kept.ts'
+import { percentage } from '../shares.ts'
 import type { StageJob, StageResult } from '../stage.ts'
 import { type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import { storeRejects } from '../store-rejects.ts'
@@ -66,7 +67,7 @@ function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsR
   const why = top ? ` Most often: ${top[0]} (${top[1]}).` : ''
   return {
     code: 'too_many_rejects',
-    detail: `The file was not read to its end: ${structuralRejects} of its first ${records} records (${bytes} bytes, unpacked) were rejected, and whatever follows, more than the ${(maxRejectRatio * 100).toFixed(1)} % that ${code} allows will be.${why} Nothing was loaded; the first ${rejects.total} rejects are kept. Correct the file and send it again.`,
+    detail: `The file was not read to its end: ${structuralRejects} of its first ${records} records (${bytes} bytes, unpacked) were rejected, and whatever follows, more than the ${percentage(maxRejectRatio)} % that ${code} allows will be.${why} Nothing was loaded; the first ${rejects.total} rejects are kept. Correct the file and send it again.`,
     rejected: structuralRejects,
     records,
     readBytes: bytes,

@@ -1,6 +1,4 @@
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { daysBetween, nextDay } from '@aduana/contracts/dates'
-import type { JobFailure } from '@aduana/contracts/failures'
+import type { Day } from '@aduana/contracts/dates'
 import type { CatalogueTable } from '@aduana/datasets/catalogue'
 import {
   contradictionFailure,
@@ -11,9 +9,11 @@ import {
   storedDecisions,
 } from '@aduana/datasets/decisions/column-decisions'
 import type { Decided } from '@aduana/datasets/decisions/decided'
+import { lit, quoteIdentifier } from '@aduana/datasets/literals'
 import { compileValidation, type ValidationInput } from '@aduana/datasets/validation'
 import { readValidation } from '@aduana/datasets/validation-results'
 import type { EngineTasks } from '@aduana/engine/larger'
+import { z } from 'zod'
 import { engineFor } from '../context.ts'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { unpackedBytes } from '../import-facts.ts'
@@ -25,6 +25,8 @@ import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.t
 import { zonesOf } from '../zones.ts'
 import { writeRejectFiles } from './reject-files.ts'
 import { requireFittingTables } from './table-fit.ts'
+import { timeWarnings } from './time-warnings.ts'
+import { tooWide, tooWideFailure } from './window-too-wide.ts'
 
 /** Validate: the definition's rules part the records into clean ones, rejects with every reason, and duplicates. */
 export const validate: Stage = { name: 'validate', work }
@@ -43,13 +45,10 @@ async function work(job: StageJob): Promise<StageResult> {
   const decisions = await decideColumns(job, engine, file)
   const contradiction = contradictionFailure(decisions)
   if (contradiction) return { kind: 'fail', failure: contradiction }
-  const { totals, days, clean, outputs } = await partRecords(job, engine, parsed, catalogue, {
-    ...file,
-    decisions,
-  })
+  const found = await partRecords(job, engine, parsed, catalogue, { ...file, decisions })
+  const { totals, clean, outputs } = found
   if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
-  const tooWide = widerThanAllowed(facts.definition, facts.window !== null, days)
   const rejected = totals.rejected + parsed.structuralRejects
   const failed = failsForRejects(facts.definition, {
     records: parsed.records,
@@ -76,16 +75,23 @@ async function work(job: StageJob): Promise<StageResult> {
     keepFile(job, { ...rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
   ])
   const keep = (tx: Parameters<typeof pointAt>[0]) => pointAt(tx, job, kept)
-  if (tooWide) return { kind: 'fail', failure: tooWide, keep }
+  const wide = facts.window ? undefined : tooWide(facts.definition, found.days, today())
+  if (wide) {
+    const text = await cellOfWindow(job, engine, wide.odd.line)
+    return { kind: 'fail', failure: tooWideFailure(wide, facts.definition, text), keep }
+  }
   const output: ValidateOutput = {
     clean: totals.good,
     rejected,
     ...(rejects.total < rejected ? { kept: rejects.total } : {}),
     duplicates: totals.duplicates,
-    days,
+    days: found.days.map(({ scope, day, rows }) => ({ scope, day, rows })),
     reasons: rejects.reasons,
     decisions: storedDecisions(decisions),
-    warnings: decisionWarnings(decisions),
+    ...(found.outsideWindow > 0 && found.outsideWindow === found.onWindowEnd
+      ? { onlyOnWindowEnd: found.onWindowEnd }
+      : {}),
+    warnings: [...decisionWarnings(decisions), ...timeWarnings(facts.definition, facts.window, found)],
   }
   job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
   return {
@@ -151,20 +157,20 @@ async function partRecords(
   return { ...readValidation(compiled, results), outputs: compiled.outputs }
 }
 
-/** One typing error in a date must not replace decades: an undeclared window has a longest span. */
-function widerThanAllowed(
-  definition: DatasetDefinition,
-  declared: boolean,
-  days: ValidateOutput['days'],
-): JobFailure | undefined {
-  if (declared || definition.loadMode !== 'replace-window') return undefined
-  const sorted = days.map(({ day }) => day).sort()
-  const [first, last] = [sorted[0], sorted.at(-1)]
-  if (first === undefined || last === undefined) return undefined
-  const span = daysBetween(first, nextDay(last))
-  if (span <= definition.maxWindowDays) return undefined
-  return {
-    code: 'window_too_wide',
-    detail: `The accepted records span ${span} days, from ${first} to ${last}; without a declared window at most ${definition.maxWindowDays} days are replaced. Nothing was changed. Correct the dates, or declare the window with from and to.`,
-  }
+function today(): Day {
+  return new Date().toISOString().slice(0, 10)
+}
+
+/** The cell that says the day of the record of a line, as the file has it. */
+async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): Promise<string | undefined> {
+  const { windowColumn } = job.facts.definition
+  if (windowColumn === undefined) return undefined
+  const parsed = await fetchFile(job, 'parsed.parquet')
+  const sql = `select ${quoteIdentifier(windowColumn)} as cell from read_parquet(${lit(parsed)}) where _line = ${line}`
+  const answers = await engine.query(
+    { workDir: job.folder, statements: [{ name: 'cell', sql, as: 'rows' }] },
+    { signal: job.signal },
+  )
+  const [row] = z.array(z.object({ cell: z.string().nullable() })).parse(answers.cell?.rows ?? [])
+  return row?.cell ?? undefined
 }

@@ -1,8 +1,10 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/transitions'
+import { windowEndHint } from '../2-validate/time-warnings.ts'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
+import { shareAbove } from '../shares.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
@@ -69,21 +71,37 @@ function tooManyRejects(
   parsed: ParseOutput,
   validated: ValidateOutput,
 ): JobFailure | undefined {
-  const { maxRejectRatio } = facts.definition
   const { records } = parsed
   const { rejected, clean, kept = rejected } = validated
   if (!failsForRejects(facts.definition, { records, rejected, clean })) return undefined
-  const ratio = rejected / records
   const [top] = validated.reasons
   const why = top
     ? ` Most often${kept < rejected ? ` among the first ${kept}` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${top.count}).`
     : ''
+  const counted = rejectedShare(facts.definition, { records, rejected, clean })
   const which = kept < rejected ? `the first ${kept} rejects` : 'the rejects'
   return {
     code: 'too_many_rejects',
-    detail: `${rejected} of ${records} records were rejected (${(ratio * 100).toFixed(1)} %); ${facts.definition.code} allows ${(maxRejectRatio * 100).toFixed(1)} %.${why} Nothing was loaded; ${which} are kept. Correct the file and send it again.`,
+    detail: `${hintFirst(facts, validated)}${counted}${why} Nothing was loaded; ${which} are kept. Correct the file and send it again.`,
     rejected,
     records,
     kept,
   }
+}
+
+/** The cause, where it is not the file: `to` taken for the last day. */
+function hintFirst({ window }: ImportFacts, { onlyOnWindowEnd }: ValidateOutput): string {
+  return window && onlyOnWindowEnd !== undefined ? `${windowEndHint(window, onlyOnWindowEnd)} ` : ''
+}
+
+/** How many records were rejected, and why that is too many. */
+function rejectedShare(
+  { code, maxRejectRatio }: Pick<ImportFacts['definition'], 'code' | 'maxRejectRatio'>,
+  { records, rejected, clean }: { records: number; rejected: number; clean: number },
+): string {
+  if (rejected === records) return `All ${records} records were rejected, so there is nothing to load.`
+  if (clean === 0)
+    return `None of the ${records} records is left to load: ${rejected} were rejected, and the others are repeated.`
+  const { share, limit } = shareAbove(rejected / records, maxRejectRatio)
+  return `${rejected} of ${records} records were rejected (${share}); ${code} allows ${limit}.`
 }

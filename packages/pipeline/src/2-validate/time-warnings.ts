@@ -1,0 +1,36 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { type DayRange, nextDay } from '@aduana/contracts/dates'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import type { ValidationResult } from '@aduana/datasets/validation-results'
+
+/** What a person should know of the times and days of a file. */
+export function timeWarnings(
+  definition: DatasetDefinition,
+  window: DayRange | null,
+  { repeated, onWindowEnd }: Pick<ValidationResult, 'repeated' | 'onWindowEnd'>,
+): ImportWarning[] {
+  return [
+    ...repeated.map(({ column, rows, line }) => {
+      const found = definition.columns.find(({ name }) => name === column)
+      const zone = found?.type === 'timestamp' ? found.timeZone : ''
+      return importWarning(
+        'repeated_hour',
+        `${rows} ${rows === 1 ? 'time' : 'times'} of ${column} (first in line ${line}) are of an hour that ${zone} had twice, because the clocks went back. They were taken for the second of the two. If that is wrong, write them with their offset from UTC, or set repeatedHour of the column.`,
+        { column, count: rows },
+      )
+    }),
+    ...(window && onWindowEnd > 0
+      ? [
+          importWarning('window_end_excluded', windowEndHint(window, onWindowEnd), {
+            column: definition.windowColumn ?? null,
+            count: onWindowEnd,
+          }),
+        ]
+      : []),
+  ]
+}
+
+/** Tells that records of the day that was declared as `to` are not part of the window. */
+export function windowEndHint({ to }: DayRange, records: number): string {
+  return `to is exclusive, so ${records} ${records === 1 ? 'record' : 'records'} of ${to} did not belong to the window. If the day is meant to be replaced too, send the file again with to=${nextDay(to)}.`
+}

@@ -1,0 +1,58 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { type Day, daysBetween, nextDay } from '@aduana/contracts/dates'
+import type { JobFailure } from '@aduana/contracts/failures'
+import type { DayCount } from '@aduana/datasets/validation-results'
+
+/** The days of a file that span more than one import may replace. */
+export interface TooWide {
+  first: Day
+  last: Day
+  /** Number of days from the first to the last. */
+  span: number
+  /** The days far from the others that are fewer or further from today: the ones that are probably wrong. */
+  odd: { line: number; day: Day; rows: number }
+  /** The day of the others that is nearest to them. */
+  nearest: Day
+}
+
+/** One typing error in a date must not replace decades: an undeclared window has a longest span. */
+export function tooWide(
+  { loadMode, maxWindowDays }: Pick<DatasetDefinition, 'loadMode' | 'maxWindowDays'>,
+  days: readonly DayCount[],
+  today: Day,
+): TooWide | undefined {
+  if (loadMode !== 'replace-window') return undefined
+  const sorted = [...days].sort((a, b) => (a.day < b.day ? -1 : 1))
+  const [first, last] = [sorted[0]?.day, sorted.at(-1)?.day]
+  if (first === undefined || last === undefined) return undefined
+  const span = daysBetween(first, nextDay(last))
+  if (span <= maxWindowDays) return undefined
+  const gap = (index: number) => daysBetween(sorted[index - 1]?.day ?? '', sorted[index]?.day ?? '')
+  const after = sorted
+    .map((_, index) => index)
+    .slice(1)
+    .reduce((widest, index) => (gap(index) > gap(widest) ? index : widest), 1)
+  const [before, behind] = [sorted.slice(0, after), sorted.slice(after)]
+  const rows = (part: readonly DayCount[]) => part.reduce((sum, entry) => sum + entry.rows, 0)
+  const distance = (day: Day) => Math.abs(daysBetween(today, day))
+  const fewer = rows(before) - rows(behind) || distance(last) - distance(first)
+  const [odd, nearest] = fewer <= 0 ? [before, behind[0]?.day] : [behind, before.at(-1)?.day]
+  const { line, day } = odd.reduce((found, entry) => (entry.line < found.line ? entry : found))
+  return { first, last, span, odd: { line, day, rows: rows(odd) }, nearest: nearest ?? day }
+}
+
+/** The failure; `text` is the cell of the record that it names, as the file has it. */
+export function tooWideFailure(
+  { first, last, span, odd, nearest }: TooWide,
+  { maxWindowDays }: Pick<DatasetDefinition, 'maxWindowDays'>,
+  text: string | undefined,
+): JobFailure {
+  const written = text === undefined || text === odd.day ? '' : ` (written "${text}")`
+  const far = Math.abs(daysBetween(odd.day, nearest))
+  const others = odd.rows > 1 ? ` It is the first of ${odd.rows} such records.` : ''
+  return {
+    code: 'window_too_wide',
+    detail: `Line ${odd.line} is of ${odd.day}${written}, ${far} days away from the nearest other day, ${nearest}.${others} The accepted records span ${span} days, from ${first} to ${last}; without a declared window at most ${maxWindowDays} days are replaced. Nothing was changed. Correct the dates, or declare the window with from and to.`,
+    line: odd.line,
+  }
+}

@@ -1,0 +1,20 @@
+const MOST_DECIMALS = 9
+
+/**
+ * Writes a share and the limit above which it is as percentages with so many decimals that the text does not
+ * contradict the comparison: 20.004 % is not "20.0 %" when 20 % are allowed, nor is 99.98 % "100.0 %".
+ */
+export function shareAbove(share: number, limit: number): { share: string; limit: string } {
+  const allowed = percentage(limit)
+  for (let decimals = 1; decimals < MOST_DECIMALS; decimals += 1) {
+    const text = (share * 100).toFixed(decimals)
+    if (Number(text) > Number(allowed) && (share === 1 || Number(text) < 100))
+      return { share: `${text} %`, limit: `${allowed} %` }
+  }
+  return { share: `${percentage(share)} %`, limit: `${allowed} %` }
+}
+
+/** A share as a percentage with the decimals that it has, at most nine. */
+export function percentage(share: number): string {
+  return String(Number((share * 100).toFixed(MOST_DECIMALS)))
+}
