@@ -8,7 +8,8 @@ import { listRejects } from '@aduana/jobs/rejects'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 
-type ColumnInput = DatasetDefinitionInput['columns'][number]
+/** A column as an author declares it. */
+export type ColumnInput = DatasetDefinitionInput['columns'][number]
 
 /** What became of a file. */
 export interface Imported {
@@ -46,9 +47,9 @@ export function realFile(name: string): URL {
   return new URL(`../real-files/files/${name}`, import.meta.url)
 }
 
-/** Starts an installation with one worker. */
-export async function openRealFiles(): Promise<RealFiles> {
-  const system = await createTestSystem({ workers: 1 })
+/** Starts an installation with one worker; with `metrics`, it computes them. */
+export async function openRealFiles({ metrics = false } = {}): Promise<RealFiles> {
+  const system = await createTestSystem({ workers: 1, metrics })
   const { db, pool } = system.database
   await pool.query('create schema own')
   let made = 0
@@ -73,8 +74,8 @@ export async function openRealFiles(): Promise<RealFiles> {
     },
     rows: async (dataset) => {
       const { rows } = await pool.query<{ row: Record<string, string | null> }>(
-        `select (select jsonb_object_agg(key, value) from jsonb_each_text(to_jsonb(t))
-           where key not in ('id', 'import_no', 'record', 'row_hash')) as row from own.${dataset} t order by id`,
+        `select (select jsonb_object_agg(key, value) from jsonb_each_text(to_jsonb(its_row))
+           where key not in ('id', 'import_no', 'record', 'row_hash')) as row from own.${dataset} its_row order by id`,
       )
       return rows.map(({ row }) => row)
     },
