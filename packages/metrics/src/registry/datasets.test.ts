@@ -103,6 +103,20 @@ describe('a dataset', () => {
     })
   })
 
+  test('does not take a zone with summer time for the fixed offset of its abbreviation', async () => {
+    for (const zone of ['CET', 'EET', 'MET', 'WET'])
+      await expect(change('orders', inZone(zone))).rejects.toMatchObject({
+        extra: {
+          problems: expect.arrayContaining([
+            expect.objectContaining({
+              path: 'columns[2].timeZone',
+              message: `PostgreSQL reads "${zone}" as an offset that never changes. Name a place of the zone, such as Europe/Madrid.`,
+            }),
+          ]),
+        },
+      })
+  })
+
   test('that two change at once is changed by one after the other, and each has a version', async () => {
     const now = await definitionOf('orders')
     const titles = ['one', 'two', 'three'].map((en) => ({ en, es: en }))

@@ -129,20 +129,37 @@ async function loadedBy(tx: Tx, { table }: DatasetDefinition): Promise<string | 
   return rows.rows[0]?.code
 }
 
-/** Time zones that the engine may know, but PostgreSQL does not by this name. */
+/**
+ * Time zones that PostgreSQL does not know by this name, or takes for the abbreviation of a fixed offset although the
+ * zone changes its clocks, as CET does.
+ */
 async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<DatasetProblem[]> {
   const columns = definition.columns.filter((column) => column.type === 'timestamp')
   if (columns.length === 0) return []
-  const known = await sql<{ name: string }>`select name from pg_timezone_names
-    where name = any (${columns.map(({ timeZone }) => timeZone)}::text[])`.execute(tx)
-  const names = new Set(known.rows.map(({ name }) => name))
-  return columns
-    .filter(({ timeZone }) => !names.has(timeZone))
-    .map(({ name, timeZone }) => ({
-      path: `${columnPath(definition, name)}.timeZone`,
-      code: 'contradiction',
-      message: `PostgreSQL knows no time zone "${timeZone}"; they are written like America/Bogota.`,
-    }))
+  const zones = columns.map(({ timeZone }) => timeZone)
+  const known = await sql<{ name: string; fixed: boolean }>`select z.name,
+      exists (select from pg_timezone_abbrevs a where a.abbrev = upper(z.name)) as fixed
+    from pg_timezone_names z where z.name = any (${zones}::text[])`.execute(tx)
+  const names = new Map(known.rows.map(({ name, fixed }) => [name, fixed]))
+  return columns.flatMap(({ name, timeZone }) => {
+    const path = `${columnPath(definition, name)}.timeZone`
+    const fixed = names.get(timeZone)
+    const wrong =
+      fixed === undefined
+        ? `PostgreSQL knows no time zone "${timeZone}"; they are written like America/Bogota.`
+        : fixed && changesClocks(timeZone)
+          ? `PostgreSQL reads "${timeZone}" as an offset that never changes. Name a place of the zone, such as Europe/Madrid.`
+          : undefined
+    return wrong === undefined ? [] : [{ path, code: 'contradiction', message: wrong }]
+  })
+}
+
+/** Returns whether a zone had summer time in 2024. */
+function changesClocks(timeZone: string): boolean {
+  const format = new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset', hour: 'numeric' })
+  const offset = (month: number) =>
+    format.formatToParts(Date.UTC(2024, month, 1)).find(({ type }) => type === 'timeZoneName')?.value
+  return offset(0) !== offset(6)
 }
 
 /** Adapts a database or a transaction to the interface that reads the catalogue. */
