@@ -6,7 +6,9 @@ const MOST_DECIMALS = 9
  */
 export function shareAbove(share: number, limit: number): { share: string; limit: string } {
   const allowed = percentage(limit)
-  for (let decimals = 1; decimals < MOST_DECIMALS; decimals += 1) {
+  // Of a share below one percent, the first digit that is not zero.
+  const least = share < 0.01 ? -Math.floor(Math.log10(share * 100)) : 1
+  for (let decimals = least; decimals < MOST_DECIMALS; decimals += 1) {
     const text = (share * 100).toFixed(decimals)
     if (Number(text) > Number(allowed) && (share === 1 || Number(text) < 100))
       return { share: `${text} %`, limit: `${allowed} %` }
