@@ -249,6 +249,59 @@ describe.each(DAYS)('in %s on %s, a day of %d hours', (zone, day, hours) => {
   })
 })
 
+test.each([
+  ['Europe/Madrid', '2026-10-25'],
+  ['America/St_Johns', '2010-11-06'],
+])(
+  'in %s on %s, only the rows of the companies of a limited user are replaced, and those all',
+  async (zone, day) => {
+    const dataset = await files.dataset(
+      [
+        { name: 'k', type: 'text', required: true },
+        { name: 't', type: 'timestamp', required: true, timeZone: zone, formats: ['ISO8601'] },
+        { name: 'n', type: 'integer' },
+        { name: 'company', type: 'text', required: true },
+      ],
+      { loadMode: 'replace-window', windowColumn: 't', scope: { company: 'company' } },
+    )
+    const all = await moments(zone, day)
+    const file = (those: readonly Moment[], n: number, companies: readonly string[]) =>
+      `k,t,n,company\n${companies.flatMap((company) => those.map(({ utc }) => `${utc},${utc},${n},${company}\n`)).join('')}`
+    const rows = () =>
+      query<{ company: string; day: string; n: number }>(
+        `select company, (t at time zone $1)::date::text as day, n, count(*)::int as rows, min(t)::text, max(t)::text
+       from own.${dataset} group by 1, 2, 3 order by 1, 2, 3`,
+        [zone],
+      )
+    const ledger = () =>
+      query(
+        `select coalesce(l.day::text, r.day::text) as day, l.rows::int as ledger, r.rows as stored
+       from (select day, rows from window_ledger l join datasets d on d.id = l.dataset_id where d.code = $2) l
+       full join (select (t at time zone $1)::date as day, count(*)::int as rows from own.${dataset} group by 1) r using (day)
+       where l.rows is distinct from r.rows`,
+        [zone, dataset],
+      )
+    await bring(dataset, file(all, 1, ['A', 'B']))
+    const before = await rows()
+    const its = all.filter((moment) => moment.day === day)
+    const user = await files.system.addUser('operator', { companies: ['A'] })
+    for (const form of [{ from: day, to: nextDay(day) }, {}]) {
+      const id = await files.system.accept(file(its, 2, ['A']), { dataset, force: 'true', ...form }, user)
+      expect(await files.system.finished(id)).toMatchObject({
+        status: 'COMPLETED',
+        counts: { removed: its.length, inserted: its.length },
+      })
+      expect(await rows()).toEqual(
+        before.map((row) => (row.company === 'A' && row.day === day ? { ...row, n: 2 } : row)),
+      )
+      expect(await ledger()).toEqual([])
+      expect(await undone(files.system, id)).toMatchObject({ status: 'COMPLETED' })
+      expect(await rows()).toEqual(before)
+      expect(await ledger()).toEqual([])
+    }
+  },
+)
+
 describe('what is told of days', () => {
   test('an hour that Colombia did not have is a reject, not a row of another day', async () => {
     const { job, rejects } = await files.import('orders', realFile('41-dst.csv'))
