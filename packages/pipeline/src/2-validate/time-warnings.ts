@@ -1,7 +1,8 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { type DayRange, nextDay } from '@aduana/contracts/dates'
+import type { DayRange } from '@aduana/contracts/dates'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import type { ValidationResult } from '@aduana/datasets/validation-results'
+import { windowEndHint } from '../window-end-hint.ts'
 
 /** What a person should know of the times and days of a file. */
 export function timeWarnings(
@@ -28,9 +29,4 @@ export function timeWarnings(
         ]
       : []),
   ]
-}
-
-/** Tells that records of the day that was declared as `to` are not part of the window. */
-export function windowEndHint({ to }: DayRange, records: number): string {
-  return `to is exclusive, so ${records} ${records === 1 ? 'record' : 'records'} of ${to} did not belong to the window. If the day is meant to be replaced too, send the file again with to=${nextDay(to)}.`
 }

@@ -1,7 +1,6 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/transitions'
-import { windowEndHint } from '../2-validate/time-warnings.ts'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
 import { shareAbove } from '../shares.ts'
@@ -9,6 +8,7 @@ import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
 import { storeRejects } from '../store-rejects.ts'
+import { windowEndHint } from '../window-end-hint.ts'
 
 /** Quarantine: the rejects are stored where a person can look at them and mend them, up to the dataset's cap. */
 export const quarantine: Stage = { name: 'quarantine', work }
