@@ -5,6 +5,8 @@ import { page } from './jobs.ts'
 export const STRUCTURAL_CODES = [
   'missing_columns',
   'too_many_columns',
+  'broken_line',
+  'repeated_header',
   'unterminated_quote',
   'text_after_quote',
   'record_too_long',

@@ -36,6 +36,9 @@ export const parseTask = z.object({
   dataLine: count,
   /** Columns of the header row, mapped or not. */
   expectedColumns: count,
+  /** How the header's line ends, and what its cells mean: by these, broken records and repeated headers are recognised. */
+  lineEnd: z.enum(['lf', 'crlf', 'cr']).optional(),
+  header: z.object({ cells: z.array(z.string()), names: z.record(z.string(), z.string()) }).optional(),
   /** The columns to keep: index in the header row from 0, and the name in the Parquet file, in its order. */
   columns: z.array(z.object({ index: count, name: z.string().min(1) })).min(1),
   limits: z
@@ -105,8 +108,10 @@ export const parseResult = z.object({
   records: count,
   good: count,
   structuralRejects: count,
-  /** Blank lines after the header. */
+  /** Blank lines and records without any value after the header. */
   skipped: count,
+  /** The first line that names columns, but not those of the header in its order. */
+  otherHeader: z.object({ line: count, cells: z.array(z.string()) }).nullable(),
   /** Bytes after unpacking. */
   bytes: count,
   /** Some field held a line break (already restored in the Parquet file). */

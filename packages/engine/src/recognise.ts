@@ -1,6 +1,8 @@
+import { BOM } from './bom.ts'
 import { createCensus } from './encoding/census.ts'
 import { guessEncoding } from './encoding/guess.ts'
 import { markupKind } from './markup.ts'
+import { endOfContent } from './scan/padding.ts'
 import { binaryKind, isControl } from './signatures.ts'
 import { byteEncoding, decodeText, type Encoding } from './text.ts'
 import { tallyUtf8 } from './utf8.ts'
@@ -13,7 +15,6 @@ export type Recognition =
   | { kind: 'empty' }
   | { kind: 'unsupported'; found: string }
 
-const BOM = [0xef, 0xbb, 0xbf]
 const CTRL_Z = 0x1a
 const MARKUP_BYTES = 64 << 10
 
@@ -35,23 +36,28 @@ export function recogniseBytes(bytes: Uint8Array, complete = false): Recognition
 }
 
 function recogniseText(bytes: Uint8Array, complete: boolean): Recognition {
-  const { encoding, encodingSure, bom } = textEncoding(bytes, complete)
-  if (!encoding.startsWith('utf-16') && isBinary(bytes)) return { kind: 'unsupported', found: 'binary data' }
+  // A text may be padded with any number of NULs.
+  const unpadded = bytes.subarray(0, endOfContent(bytes))
+  const { encoding, encodingSure, bom } = textEncoding(bytes, unpadded, complete)
+  const isEmpty = unpadded.length === 0 && !complete
+  if (!encoding.startsWith('utf-16') && (isEmpty || isBinary(unpadded)))
+    return { kind: 'unsupported', found: 'binary data' }
   const markup = markupKind(decodeHead(bytes, encoding))
   if (markup) return { kind: 'unsupported', found: markup }
-  const content = bom && encoding === 'utf-8' ? bytes.subarray(BOM.length) : bytes
+  const content = bom && encoding === 'utf-8' ? unpadded.subarray(BOM.length) : unpadded
   if (complete && content.every(isBlank)) return { kind: 'empty' }
   return { kind: 'csv', encoding, encodingSure, bom }
 }
 
 function textEncoding(
   bytes: Uint8Array,
+  unpadded: Uint8Array,
   complete: boolean,
 ): { encoding: Encoding; encodingSure: boolean; bom: boolean } {
   if (startsWith(bytes, [0xff, 0xfe])) return { encoding: 'utf-16le', encodingSure: true, bom: true }
   if (startsWith(bytes, [0xfe, 0xff])) return { encoding: 'utf-16be', encodingSure: true, bom: true }
   if (startsWith(bytes, BOM)) return { encoding: 'utf-8', encodingSure: true, bom: true }
-  const wide = utf16WithoutBom(bytes)
+  const wide = utf16WithoutBom(bytes) ?? utf16WithoutBom(unpadded)
   if (wide) return { encoding: wide, encodingSure: true, bom: false }
   return { encoding: guessOf(bytes, complete), encodingSure: false, bom: false }
 }
@@ -87,12 +93,9 @@ function utf16WithoutBom(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | null {
   return null
 }
 
-// A text may hold a stray NUL (its record is rejected), and be padded at its end; binary data is full of control bytes.
+// A text may hold a stray NUL (its record is rejected); binary data is full of control bytes.
 function isBinary(bytes: Uint8Array): boolean {
-  let end = bytes.length
-  while (end > 0 && (bytes[end - 1] === 0 || bytes[end - 1] === CTRL_Z)) end--
-  if (end === 0) return bytes.includes(0)
   let controls = 0
-  for (let at = 0; at < end; at++) if (isControl(bytes[at] ?? 0)) controls++
-  return controls >= 16 && controls > end * 0.04
+  for (const byte of bytes) if (isControl(byte)) controls++
+  return controls >= 16 && controls > bytes.length * 0.04
 }

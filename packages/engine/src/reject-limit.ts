@@ -22,8 +22,8 @@ export interface Reading {
  */
 export function hasFailed(limit: RejectLimit, { records, rejects, unreadBytes, columns }: Reading): boolean {
   if (rejects <= limit.floor) return false
-  // A delimiter between two columns and a line end; the last line may lack it. One empty column is a blank line.
-  const shortest = Math.max(2, columns)
+  // Delimiters, one character and a line end; the last line may lack it. A line without any value is no record.
+  const shortest = columns + 1
   const possible = Math.floor((unreadBytes + 1) / shortest)
   return rejects / (records + possible) > limit.share
 }

@@ -5,6 +5,7 @@ import { doubtDeclared, type EncodingDoubt, type EncodingGuess, guessEncoding } 
 import { EngineError } from './errors.ts'
 import { createPackedFile, type PackedContent, type PackedFile } from './packed-file.ts'
 import { hasFailed, type RejectLimit } from './reject-limit.ts'
+import type { HeaderNames } from './scan/header-rows.ts'
 import { createScanner, type ScanCounts, type Scanner } from './scan/scanner.ts'
 import { readSource, type Source, type SourceProgress, sourceProgress } from './source.ts'
 import { byteEncoding, type Encoding } from './text.ts'
@@ -24,6 +25,8 @@ export interface TranscodeOptions {
   readonly columns: readonly number[]
   readonly startOffset: number
   readonly startLine: number
+  readonly lineEnd?: 'lf' | 'crlf' | 'cr'
+  readonly header?: HeaderNames
   readonly maxRecordBytes?: number
   readonly maxRawBytes?: number
   /** Stop once the file has failed by this limit. */

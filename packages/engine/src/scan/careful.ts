@@ -1,22 +1,23 @@
 import { isUtf8 } from 'node:buffer'
+import { isBroken, settleLineEnd } from './broken-lines.ts'
+import { type HeaderRow, headerRowOf } from './header-rows.ts'
 import { invalidUtf8 } from './invalid-utf8.ts'
 import { CR, LF } from './options.ts'
-import { columnsOfLine } from './quotes.ts'
 import { type Reading, read } from './reading.ts'
-import { afterLineEnd, endOfLine, noteReject, reason, rejectFirstLine } from './reject.ts'
+import { afterLineEnd, noteReject, reason, rejectFirstLine } from './reject.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
 
 /*
  * The careful parser reads one record of any kind. Its rules, which the fast loop shares:
  *
- * - A field is quoted when the quote is its very first character; elsewhere quotes are text. After the closing
- *   quote only a delimiter or a line end may follow.
- * - When quotes come to nothing (never closed, not within 1 MiB, or followed by text) the first
- *   physical line is rejected and reading goes on with the second: one stray quote must not swallow good lines.
- *   The same holds for a record over several lines with a wrong number of columns whose second line is a clean
- *   record: there a stray quote met another one.
- * - Everything else that is wrong with a record (columns, control characters, encoding) rejects it whole, with
- *   all reasons.
+ * - A field is quoted when a quote is its first character but for blanks; elsewhere quotes are text. Blanks around the
+ *   quotes and a byte order mark before a field are not part of it.
+ * - What a pair of quotes encloses belongs to one record, whatever is wrong with that record.
+ * - A quote that is never closed (to the end of the file, within 1 MiB, or before a quote that opens another field)
+ *   rejects the first physical line only, and reading goes on with the second: it must not swallow good lines.
+ * - A record without any value is a blank line, however many delimiters, blanks and empty quotes it has.
+ * - Everything else that is wrong with a record (columns, text after a closing quote, control characters, encoding)
+ *   rejects it whole, with all reasons.
  */
 
 /**
@@ -58,44 +59,23 @@ function rejectBroken(state: ScanState, r: Reading): boolean {
   return rejectFirstLine(state, r.firstLineEnd >= 0 ? r.firstLineEnd : r.at, why)
 }
 
-// The record has an end. Judge it, write it or reject it.
+// The record has an end. Judge it, write it or reject it. False when what is needed for that is not at hand.
 function finish(state: ScanState, r: Reading, outStart: number): boolean {
-  const { work, start, base, dialect } = state
+  const { work, start, base } = state
   const next = afterLineEnd(state, r.at)
   if (next < 0) return false
+  if (!r.hasValue) {
+    state.outEnd = outStart
+    state.skipped++
+    return moveTo(state, next, r)
+  }
   const bytes = work.subarray(start, r.at)
-  const reasons: StructuralReason[] = []
-  const wrongColumns = r.columns < dialect.expected || r.textBeyond
-  if (wrongColumns && r.lineEnds > 0) {
-    const stray = isStrayQuote(state, r)
-    if (stray === null) return false
-    if (stray) {
-      const why = reason(
-        'unterminated_quote',
-        `a quote that opens in this line makes ${r.columns} columns of ${r.lineEnds + 1} lines, expected ${dialect.expected}`,
-      )
-      state.failed = { to: base + r.at, reason: why, openState: null }
-      state.outEnd = outStart
-      return rejectFirstLine(state, r.firstLineEnd, why)
-    }
-  }
-  if (wrongColumns) {
-    const code = r.columns < dialect.expected ? 'missing_columns' : 'too_many_columns'
-    reasons.push(reason(code, `${r.columns} columns, expected ${dialect.expected}`))
-  }
-  if (r.forbidden) {
-    const point = `U+${r.forbidden.byte.toString(16).toUpperCase().padStart(4, '0')}`
-    reasons.push(
-      reason('control_character', `the control character ${point} in column ${r.forbidden.column}`, point),
-    )
-  }
-  if (dialect.encoding === 'utf-8' && !isUtf8(bytes)) {
-    if (dialect.guessing) {
-      state.undecided = true
-      return false
-    }
-    reasons.push(invalidUtf8(bytes, base + start))
-  }
+  const broken = isBroken(state, r, next)
+  if (broken === null) return false
+  const reasons = reasonsOf(state, r, bytes, broken)
+  if (reasons === null) return false
+  settleLineEnd(state, r, next, reasons.length === 0)
+  state.secondHalf = broken ? base + next : -1
   if (reasons.length > 0) {
     state.outEnd = outStart
     noteReject(state, base + start, r.at - start, bytes, reasons)
@@ -109,16 +89,74 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     state.goodSum += BigInt(state.record)
     for (const column of r.brokenColumns) state.brokenColumns.add(column)
   }
+  return moveTo(state, next, r)
+}
+
+function moveTo(state: ScanState, next: number, r: Reading): true {
   state.start = next
   state.line += 1 + r.lineEnds
   return true
 }
 
-// Whether the second line of a record over several lines is a record by itself. null: not all of it is at hand.
-function isStrayQuote(state: ScanState, r: Reading): boolean | null {
-  const second = afterLineEnd(state, r.firstLineEnd)
-  if (second < 0) return null
-  // The second line begins inside the record, so the record's own end bounds it.
-  const lineEnd = endOfLine(state.work, second, r.at)
-  return columnsOfLine(state.work, second, lineEnd, state.dialect) === state.dialect.expected
+// Why the record is none, or null when a guessed encoding turns out to be another one.
+function reasonsOf(
+  state: ScanState,
+  r: Reading,
+  bytes: Uint8Array,
+  broken: boolean,
+): StructuralReason[] | null {
+  const { dialect, start, base } = state
+  const reasons: StructuralReason[] = []
+  const header = headerRowOf(bytes, dialect)
+  if (header) reasons.push(repeated(state, header))
+  if (r.textAfterQuote) reasons.push(r.textAfterQuote)
+  if (r.columns < dialect.expected || r.valueBeyond) {
+    const code = r.columns < dialect.expected ? 'missing_columns' : 'too_many_columns'
+    const whole = isWholeLineQuoted(r, bytes, dialect.delimiter)
+      ? ': the quotes go around the whole line'
+      : ''
+    reasons.push(
+      reason(
+        code,
+        `${r.columns} ${r.columns === 1 ? 'column' : 'columns'}, expected ${dialect.expected}${whole}`,
+      ),
+    )
+  }
+  if (broken)
+    reasons.push(
+      reason(
+        'broken_line',
+        'the next line is probably the rest of this record: a line end stands in a cell without quotes',
+      ),
+    )
+  if (state.secondHalf === base + start)
+    reasons.push(
+      reason(
+        'broken_line',
+        'this line is probably the rest of the record before it: a line end stands in a cell without quotes',
+      ),
+    )
+  if (r.forbidden) {
+    const point = `U+${r.forbidden.byte.toString(16).toUpperCase().padStart(4, '0')}`
+    const what = `the control character ${point} in column ${r.forbidden.column}`
+    reasons.push(reason('control_character', what, point))
+  }
+  if (dialect.encoding === 'utf-8' && !isUtf8(bytes)) {
+    if (dialect.guessing) {
+      state.undecided = true
+      return null
+    }
+    reasons.push(invalidUtf8(bytes, base + start))
+  }
+  return reasons
+}
+
+function repeated(state: ScanState, { kind, cells }: HeaderRow): StructuralReason {
+  if (kind === 'same') return reason('repeated_header', 'the line repeats the header')
+  state.otherHeader ??= { line: state.line, cells }
+  return reason('repeated_header', 'the line names columns, but not those of the header in its order')
+}
+
+function isWholeLineQuoted(r: Reading, bytes: Uint8Array, delimiter: number): boolean {
+  return r.columns === 1 && r.closing >= 0 && !r.textAfterQuote && bytes.includes(delimiter)
 }

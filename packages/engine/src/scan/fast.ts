@@ -1,5 +1,22 @@
 import { isUtf8 } from 'node:buffer'
-import { CR, DELIMITER, FIELD_END, HIGH, LF, NEWLINE, ORDINARY, QUOTE } from './options.ts'
+import { isBom } from '../bom.ts'
+import { mayBeHeader } from './header-rows.ts'
+import {
+  BLANK,
+  CR,
+  CR_END,
+  CRLF_END,
+  DELIMITER,
+  FIELD_END,
+  HIGH,
+  LF,
+  LF_END,
+  MARK,
+  NEWLINE,
+  NO_END,
+  ORDINARY,
+  QUOTE,
+} from './options.ts'
 import { FLUSH_BYTES, type ScanState, writeNumber } from './state.ts'
 
 /** In place of a table that is not read. */
@@ -20,7 +37,9 @@ export type FastStop = 'more' | 'full' | 'careful'
  */
 export function scanFast(state: ScanState): FastStop {
   const { dialect, work: b, out, end, final } = state
-  const { delimiter, quote, expected, wanted, maxRecord } = dialect
+  const { delimiter, quote, expected, wanted, maxRecord, starts, blanks, voids, header } = dialect
+  const heads = header?.heads
+  const { usualEnd } = state
   b[end] = LF
   const mapped = dialect.asUtf8 !== null
   const asUtf8 = dialect.asUtf8 ?? NO_TABLE
@@ -56,6 +75,14 @@ export function scanFast(state: ScanState): FastStop {
       recordStart = p
       continue
     }
+    if (voids[c] === 1) {
+      let q = p
+      while (voids[b[q] as number] === 1) q++
+      if (plain[b[q] as number] === NEWLINE) {
+        stop = 'careful'
+        break
+      }
+    }
     o = writeNumber(out, o, record + 1)
     out[o++] = FIELD_END
     o = writeNumber(out, o, line)
@@ -66,7 +93,18 @@ export function scanFast(state: ScanState): FastStop {
     for (let column = 0; ; ) {
       const fieldOut = o
       let k: number
-      if (c === quote) {
+      let first = starts[c] as number
+      if (first === BLANK || first === MARK) {
+        let q = p
+        while (blanks[b[q] as number] === 1) q++
+        first = starts[b[q] as number] as number
+        if (first === MARK && isBom(b, q, end)) {
+          stop = 'careful'
+          break records
+        }
+        if (first === QUOTE) p = q
+      }
+      if (first === QUOTE) {
         c = b[++p] as number
         for (;;) {
           // biome-ignore lint/suspicious/noAssignInExpressions: the hot loop
@@ -91,6 +129,10 @@ export function scanFast(state: ScanState): FastStop {
           }
         }
         k = plain[c] as number
+        if (k === ORDINARY) {
+          while (blanks[c] === 1) c = b[++p] as number
+          k = plain[c] as number
+        }
       } else {
         for (;;) {
           // biome-ignore lint/suspicious/noAssignInExpressions: the hot loop
@@ -115,8 +157,8 @@ export function scanFast(state: ScanState): FastStop {
       }
       let recordEnd = p
       if (k === DELIMITER) {
-        // Empty columns beyond the header's are forgiven.
-        while (c === delimiter) c = b[++p] as number
+        // Blank columns beyond the header's are forgiven.
+        while (c === delimiter || blanks[c] === 1) c = b[++p] as number
         k = plain[c] as number
         recordEnd = p
       }
@@ -124,16 +166,29 @@ export function scanFast(state: ScanState): FastStop {
         stop = 'careful'
         break records
       }
-      if (expected === 1 && ((b[recordStart] as number) === 0x20 || (b[recordStart] as number) === 0x09)) {
-        stop = 'careful'
-        break records
-      }
+      let lineEnd = LF_END
       if (c === CR) {
         if (p + 1 >= end && !final) {
           stop = 'careful'
           break records
         }
-        if (p + 1 < end && b[p + 1] === LF) p++
+        lineEnd = CR_END
+        if (p + 1 < end && b[p + 1] === LF) {
+          p++
+          lineEnd = CRLF_END
+        }
+      }
+      if (lineEnd !== usualEnd && usualEnd !== NO_END) {
+        stop = 'careful'
+        break records
+      }
+      if (
+        heads !== undefined &&
+        heads[b[b[recordStart] === quote ? recordStart + 1 : recordStart] as number] === 1 &&
+        mayBeHeader(header, b, recordStart, recordEnd, delimiter)
+      ) {
+        stop = 'careful'
+        break records
       }
       p++
       o = writeNumber(out, o, recordEnd - recordStart)

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { normaliseName } from '../dialect.ts'
 import { decodeText } from '../text.ts'
 import type { ScanOptions } from './options.ts'
 
@@ -12,18 +13,51 @@ export interface NaiveRecord {
   codes?: string[]
 }
 
+/** What the naive reader finds in a text. */
+export interface NaiveText {
+  records: NaiveRecord[]
+  /** The places of lines and records without any value. */
+  skipped: { offset: number; length: number }[]
+  /** Offset of the padding at the end. */
+  content: number
+}
+
+type Cell = { bytes: number[]; quoted: boolean }
+
+interface NaiveReading {
+  cells: Cell[]
+  end: number
+  lines: number
+  textAfterQuote: boolean
+}
+
+interface Broken {
+  broken: string
+  firstEol: number
+}
+
+const BLANKS = [0x20, 0x09]
+
 /**
  * The scanner's rules once more, in the plainest form: all bytes at hand, one record after the other, each read
  * from its start. It shares no code with the scanner and serves as its oracle.
  */
-export function readNaively(
-  bytes: Buffer,
-  options: ScanOptions,
-): { records: NaiveRecord[]; skipped: number } {
+export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
   const maxRecord = options.maxRecordBytes ?? 1 << 20
+  const decisive = Math.max(maxRecord, options.maxRawBytes ?? 8 << 10) + 4
+  const expected = options.expectedColumns
   const delimiter = options.delimiter.charCodeAt(0)
   const quote = options.quote?.charCodeAt(0) ?? -1
+  const tail = all.subarray(options.startOffset).toString('latin1')
+  const pads = [...tail].reverse().findIndex((sign) => !'\0\x1a\r\n \t'.includes(sign))
+  const after = [...tail.slice(pads < 0 ? 0 : tail.length - pads)]
+  const begin = after.findIndex((sign) => sign === '\0' || sign === '\x1a')
+  const content = begin < 0 ? all.length : all.length - after.length + begin
+  const bytes = all.subarray(0, content)
+
   const isEol = (at: number) => bytes[at] === 10 || bytes[at] === 13
+  const isBlank = (byte: number) => BLANKS.includes(byte) && byte !== delimiter
+  const isBom = (at: number) => bytes.subarray(at, at + 3).equals(Buffer.from('\ufeff'))
   const eolFrom = (at: number) => {
     let i = at
     while (i < bytes.length && !isEol(i)) i++
@@ -31,123 +65,194 @@ export function readNaively(
   }
   const afterEol = (at: number) =>
     bytes[at] === 13 && bytes[at + 1] === 10 ? at + 2 : Math.min(at + 1, bytes.length)
-  const records: NaiveRecord[] = []
-  let skipped = 0
-  let swallowedTo = -1
-  let line = options.startLine
-  let start = options.startOffset
+  const eolKind = (at: number) => bytes.subarray(at, afterEol(at)).toString()
+  const hasValue = ({ bytes: cell }: Cell) => cell.some((b) => b !== 32 && b !== 9 && b !== 10 && b !== 13)
+  const opensField = (closing: number) => {
+    let at = closing - 1
+    while (isBlank(bytes[at] ?? 0)) at--
+    return isEol(at) || bytes[at] === delimiter
+  }
 
-  const readOne = (from: number) => {
-    const fields: number[][] = [[]]
-    let quoted = false
-    let closed = false
+  const readOne = (from: number, to = bytes.length): NaiveReading | Broken => {
+    const cells: Cell[] = [{ bytes: [], quoted: false }]
+    let place: 'start' | 'text' | 'quoted' | 'quote' | 'after' = 'start'
     let lines = 0
     let firstEol = -1
+    let spans = false
+    let closing = -1
+    let textAfterQuote = false
+    const end = () => (firstEol < 0 ? eolFrom(from) : firstEol)
     let p = from
-    for (; p < bytes.length; p++) {
-      if (p - from > maxRecord) break
+    for (; p < to && p - from <= maxRecord; p++) {
       const byte = bytes[p] ?? 0
-      const field = fields[fields.length - 1] ?? []
-      if (quoted && !closed) {
-        if (byte === quote && bytes[p + 1] === quote && p + 1 - from <= maxRecord) {
-          field.push(byte)
-          p++
-        } else if (byte === quote) closed = true
-        else {
-          if (isEol(p)) {
-            if (firstEol < 0) firstEol = p
-            if (byte === 13 || bytes[p - 1] !== 13) lines++
-            if (p < swallowedTo) return { broken: 'unterminated_quote', firstEol }
-          }
-          field.push(byte)
+      const cell = cells[cells.length - 1] as Cell
+      if (place === 'quoted') {
+        if (byte === quote) {
+          place = 'quote'
+          closing = p
+          continue
         }
+        cell.bytes.push(byte)
+        if (!isEol(p)) continue
+        spans = true
+        if (firstEol < 0) firstEol = p
+        if (byte === 13 || bytes[p - 1] !== 13) lines++
       } else if (isEol(p)) break
       else if (byte === delimiter) {
-        fields.push([])
-        quoted = false
-        closed = false
-      } else if (closed) return { broken: 'text_after_quote', firstEol: firstEol < 0 ? eolFrom(p) : firstEol }
-      else if (byte === quote && field.length === 0 && isFieldStart(p, from)) quoted = true
-      else field.push(byte)
+        cells.push({ bytes: [], quoted: false })
+        place = 'start'
+      } else if (byte === quote && place === 'quote') {
+        cell.bytes.push(byte)
+        place = 'quoted'
+      } else if (byte === quote && place === 'start') {
+        cell.bytes = []
+        cell.quoted = true
+        place = 'quoted'
+        spans = false
+      } else if (place === 'start' && isBom(p)) p += 2
+      else if (isBlank(byte)) {
+        if (place === 'quote') place = 'after'
+        else if (place !== 'after') cell.bytes.push(byte)
+      } else {
+        if (place === 'quote' || place === 'after') {
+          if (spans && opensField(closing)) return { broken: 'unterminated_quote', firstEol: end() }
+          textAfterQuote = true
+        }
+        cell.bytes.push(byte)
+        place = 'text'
+      }
     }
-    const open = quoted && !closed
     if (p - from > maxRecord) {
-      const code = open && firstEol >= 0 ? 'unterminated_quote' : 'record_too_long'
-      return { broken: code, firstEol: firstEol < 0 ? eolFrom(p) : firstEol }
+      const code = place === 'quoted' && firstEol >= 0 ? 'unterminated_quote' : 'record_too_long'
+      return { broken: code, firstEol: end() }
     }
-    if (open) return { broken: 'unterminated_quote', firstEol: firstEol < 0 ? p : firstEol }
-    return { fields, end: p, lines, firstEol }
+    if (place === 'quoted') return { broken: 'unterminated_quote', firstEol: end() }
+    return { cells, end: p, lines, textAfterQuote }
   }
-  const isFieldStart = (p: number, from: number) => p === from || bytes[p - 1] === delimiter
 
+  // A line read by itself: how many columns it has, 0 without any value, -1 when a quote stays open.
+  const columnsOfLine = (from: number): number => {
+    const eol = eolFrom(from)
+    let columns = 1
+    let filled = false
+    let place: 'start' | 'text' | 'quoted' | 'quote' | 'after' = 'start'
+    for (let p = from; p < eol; p++) {
+      const byte = bytes[p] ?? 0
+      if (place === 'quoted') {
+        if (byte === quote) place = 'quote'
+        else if (!BLANKS.includes(byte)) filled = true
+      } else if (byte === delimiter) {
+        columns++
+        place = 'start'
+      } else if (byte === quote && place === 'quote') {
+        place = 'quoted'
+        filled = true
+      } else if (byte === quote && place === 'start') place = 'quoted'
+      else if (place === 'start' && isBom(p) && p + 2 < eol) p += 2
+      else if (isBlank(byte)) {
+        if (place === 'quote') place = 'after'
+      } else {
+        place = 'text'
+        filled = true
+      }
+    }
+    return place === 'quoted' ? -1 : filled ? columns : 0
+  }
+
+  // The columns and line end of the line at `next`, as far as one looks ahead from a record at `from`.
+  const lookAhead = (from: number, next: number): { columns: number; end: string } => {
+    const eol = eolFrom(next)
+    if (eol + 1 >= from + decisive) return { columns: -1, end: '' }
+    return { columns: columnsOfLine(next), end: eolKind(eol) }
+  }
+
+  const names = new Map(Object.entries(options.header?.names ?? {}))
+  const headerCells = (options.header?.cells ?? []).map(normaliseName)
+  const headerKind = (cells: readonly string[]): 'same' | 'other' | null => {
+    if (!options.header) return null
+    const found = cells.map((cell) => normaliseName(cell))
+    while (found.length > 1 && cells[found.length - 1]?.trim() === '') found.pop()
+    const filled = found.filter((name) => name !== '')
+    // Accents are compared in all cells but the first one.
+    const signs = cells.map((cell) =>
+      cell.replace(/[^a-z0-9\x80-\uffff]/gi, '').replace(/^(\ufeff|ï»¿)+/, ''),
+    )
+    const first = signs.find((cell) => cell !== '')?.toLowerCase() ?? ''
+    if (!names.has(first) && !headerCells.includes(first)) return null
+    const columnOf = (name = '') => names.get(name) ?? `?${name}`
+    const means = (name: string, at: number) =>
+      name === headerCells[at] || (filled.length > 1 && columnOf(name) === columnOf(headerCells[at]))
+    if (found.length === headerCells.length && found.every(means)) return 'same'
+    const known = new Set(filled.filter((name) => names.has(name)).map(columnOf))
+    const all = filled.every((name) => names.has(name) || headerCells.includes(name))
+    const once = new Set(filled).size === filled.length
+    return all && once && known.size > 1 && known.size * 2 >= headerCells.length ? 'other' : null
+  }
+
+  const records: NaiveRecord[] = []
+  const skipped: NaiveText['skipped'] = []
+  let usualEnd = options.lineEnd === undefined ? '' : { lf: '\n', crlf: '\r\n', cr: '\r' }[options.lineEnd]
+  let secondHalf = -1
+  let line = options.startLine
+  let start = options.startOffset
   while (start < bytes.length) {
     const eol = eolFrom(start)
-    const blank = [...bytes.subarray(start, eol)].every((b) => (b === 32 || b === 9) && b !== delimiter)
-    if (blank && eol - start <= maxRecord) {
-      skipped++
+    if (eol - start <= maxRecord && [...bytes.subarray(start, eol)].every(isBlank)) {
+      skipped.push({ offset: start, length: eol - start })
       line++
       start = afterEol(eol)
       continue
     }
     const record = records.length + 1
-    let got = readOne(start)
-    if (got.fields) {
-      const extra = got.fields.slice(options.expectedColumns).some((field) => field.length > 0)
-      const wrong = got.fields.length < options.expectedColumns || extra
-      if (wrong && got.lines > 0) {
-        const second = afterEol(got.firstEol)
-        const alone = columnsOfLine(
-          bytes.subarray(second, Math.min(eolFrom(second), got.end)),
-          delimiter,
-          quote,
-        )
-        if (alone === options.expectedColumns) {
-          swallowedTo = got.end
-          got = { broken: 'unterminated_quote', firstEol: got.firstEol }
-        }
-      }
-      if (got.fields) {
-        const raw = bytes.subarray(start, got.end)
-        const codes: string[] = []
-        if (got.fields.length < options.expectedColumns) codes.push('missing_columns')
-        else if (extra) codes.push('too_many_columns')
-        if (got.fields.some((field) => field.some((b) => b === 0 || (b >= 29 && b <= 31))))
-          codes.push('control_character')
-        if (options.encoding === 'utf-8' && !isUtf8(raw)) codes.push('invalid_utf8')
-        const place = { record, line, offset: start, length: got.end - start }
-        const texts = got.fields
-          .slice(0, options.expectedColumns)
-          .map((f) => decodeText(Buffer.from(f), options.encoding))
-        records.push(
-          codes.length > 0
-            ? { ...place, codes }
-            : { ...place, fields: options.columns.map((c) => texts[c] ?? '') },
-        )
-        line += 1 + got.lines
-        start = afterEol(got.end)
-        continue
-      }
+    const got = readOne(start)
+    if ('broken' in got) {
+      const place = { offset: start, length: got.firstEol - start }
+      records.push({ record, line, ...place, codes: [got.broken] })
+      line++
+      start = afterEol(got.firstEol)
+      continue
     }
-    records.push({ record, line, offset: start, length: got.firstEol - start, codes: [got.broken ?? ''] })
-    line++
-    start = afterEol(got.firstEol)
+    const next = afterEol(got.end)
+    const place = { offset: start, length: got.end - start }
+    if (got.cells.some(hasValue)) {
+      const end = eolKind(got.end)
+      const ahead = lookAhead(start, next)
+      const unusual = usualEnd !== '' && end !== '' && end !== usualEnd
+      const columns = got.cells.length
+      const isRest = ahead.columns > 0 && ahead.columns < expected
+      const halves = columns < expected && columns + ahead.columns - 1 === expected
+      const broken = isRest && (unusual || halves)
+      const texts = got.cells.map((cell) => decodeText(Buffer.from(cell.bytes), options.encoding))
+      const codes: string[] = []
+      const kind = got.textAfterQuote ? null : headerKind(texts)
+      if (kind) codes.push('repeated_header')
+      if (got.textAfterQuote) codes.push('text_after_quote')
+      if (columns < expected) codes.push('missing_columns')
+      else if (got.cells.slice(expected).some(hasValue)) codes.push('too_many_columns')
+      if (broken) codes.push('broken_line')
+      if (secondHalf === start) codes.push('broken_line')
+      const forbidden = (b: number) => b === 0 || (b >= 29 && b <= 31)
+      if (got.cells.some((cell) => cell.bytes.some(forbidden))) codes.push('control_character')
+      if (options.encoding === 'utf-8' && !isUtf8(bytes.subarray(start, got.end))) codes.push('invalid_utf8')
+      records.push({
+        ...{ record, line, ...place },
+        ...(codes.length > 0 ? { codes } : { fields: options.columns.map((c) => texts[c] ?? '') }),
+      })
+      if (codes.length === 0 && unusual && ahead.columns >= expected && ahead.end === end) usualEnd = end
+      secondHalf = broken ? next : -1
+    } else skipped.push(place)
+    line += 1 + got.lines
+    start = next
   }
-  return { records, skipped }
+  return { records, skipped, content }
 }
 
-// How many columns a line has by itself; -1 when its quotes do not work out.
-function columnsOfLine(bytes: Uint8Array, delimiter: number, quote: number): number {
-  let columns = 1
-  let state: 'start' | 'text' | 'quoted' | 'closed' = 'start'
-  for (const byte of bytes) {
-    if (state === 'quoted') state = byte === quote ? 'closed' : 'quoted'
-    else if (byte === delimiter) {
-      columns++
-      state = 'start'
-    } else if (byte === quote && state === 'text') return -1
-    else if (byte === quote) state = 'quoted'
-    else if (state === 'closed') return -1
-    else state = 'text'
-  }
-  return state === 'quoted' ? -1 : columns
+/** What is in no record, skipped line or padding, without line ends. */
+export function leftOver(bytes: Buffer, { records, skipped, content }: NaiveText, start = 0): string {
+  const rest = Buffer.from(bytes.subarray(0, content))
+  for (const { offset, length } of [...records, ...skipped]) rest.fill('\n', offset, offset + length)
+  return rest
+    .subarray(start)
+    .toString('latin1')
+    .replace(/[\r\n]/g, '')
 }

@@ -1,6 +1,8 @@
+import { BOM } from '../bom.ts'
 import { CODE_POINTS, type CodePage } from '../encoding/code-pages.ts'
 import { EngineError } from '../errors.ts'
 import type { ByteEncoding } from '../text.ts'
+import { compileHeader, type HeaderMatcher, type HeaderNames } from './header-rows.ts'
 
 /** What the scanner is told about a text. All positions refer to the unpacked byte stream. */
 export interface ScanOptions {
@@ -19,6 +21,10 @@ export interface ScanOptions {
   readonly startOffset: number
   /** Physical line (from 1) of that byte. */
   readonly startLine: number
+  /** How the header's line ends. A record that ends otherwise may be one half of a broken one; without it none is asked. */
+  readonly lineEnd?: 'lf' | 'crlf' | 'cr'
+  /** The header, to recognise it when it comes again. */
+  readonly header?: HeaderNames
   readonly maxRecordBytes?: number
   /** How much of a structural reject's text is kept. */
   readonly maxRawBytes?: number
@@ -31,12 +37,20 @@ export const NEWLINE = 2
 export const HIGH = 3
 export const QUOTE = 4
 export const ODD = 5
+/** At the start of a field: a blank, after which a quote may open; the first byte of a byte order mark. */
+export const BLANK = 6
+export const MARK = 7
 
 export const FIELD_END = 0x1f
 export const LF = 0x0a
 export const CR = 0x0d
 export const LF_INSIDE = 0x1e
 export const CR_INSIDE = 0x1d
+/** The kinds of line ends; 0 is none, at the end of the file. */
+export const NO_END = 0
+export const LF_END = 1
+export const CRLF_END = 2
+export const CR_END = 3
 export const MAX_COLUMNS = 2000
 export const MAX_RECORD_BYTES = 1 << 20
 export const MAX_RAW_BYTES = 8 << 10
@@ -64,6 +78,15 @@ export interface Dialect {
   /** The same two, with high bytes marked. */
   readonly plainHigh: Uint8Array
   readonly quotedHigh: Uint8Array
+  /** Class of the first byte of a field: `QUOTE`, `BLANK`, `MARK`, or `ORDINARY` for all others. */
+  readonly starts: Uint8Array
+  /** 1 for a space, and for a tab, where these do not delimit. */
+  readonly blanks: Uint8Array
+  /** 1 for what a record without values consists of: blanks, delimiters, quotes. */
+  readonly voids: Uint8Array
+  /** The line end of the header; `NO_END`: not known. */
+  readonly lineEnd: number
+  readonly header: HeaderMatcher | null
 }
 
 /** Checks the options and derives the tables. Throws `bad_input` with what is wrong. */
@@ -97,8 +120,15 @@ export function compileDialect(options: ScanOptions): Dialect {
     quoted: quotedClasses(quote, false),
     plainHigh: plainClasses(delimiter, true),
     quotedHigh: quotedClasses(quote, true),
+    starts: startClasses(delimiter, quote),
+    blanks: blankBytes(delimiter),
+    voids: voidBytes(delimiter, quote),
+    lineEnd: options.lineEnd === undefined ? NO_END : LINE_ENDS[options.lineEnd],
+    header: options.header ? compileHeader(options.header, options.encoding, delimiter) : null,
   }
 }
+
+const LINE_ENDS = { lf: LF_END, crlf: CRLF_END, cr: CR_END }
 
 function asciiCode(text: string, what: string): number {
   const code = text.charCodeAt(0)
@@ -132,6 +162,26 @@ function quotedClasses(quote: number, high: boolean): Uint8Array {
   const classes = baseClasses(high)
   classes[LF] = ODD
   classes[CR] = ODD
+  if (quote >= 0) classes[quote] = QUOTE
+  return classes
+}
+
+function blankBytes(delimiter: number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, byte) =>
+    (byte === 0x20 || byte === 0x09) && byte !== delimiter ? 1 : 0,
+  )
+}
+
+function voidBytes(delimiter: number, quote: number): Uint8Array {
+  const bytes = blankBytes(delimiter)
+  bytes[delimiter] = 1
+  if (quote >= 0) bytes[quote] = 1
+  return bytes
+}
+
+function startClasses(delimiter: number, quote: number): Uint8Array {
+  const classes = blankBytes(delimiter).map((blank) => (blank === 1 ? BLANK : ORDINARY))
+  classes[BOM[0]] = MARK
   if (quote >= 0) classes[quote] = QUOTE
   return classes
 }

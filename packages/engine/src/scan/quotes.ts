@@ -1,62 +1,108 @@
+import { isBom } from '../bom.ts'
 import { CR, type Dialect, LF } from './options.ts'
 
 /** States of a reading, as far as quotes are concerned. */
 export const AT_FIELD_START = 0
 export const IN_TEXT = 1
 export const IN_QUOTES = 2
+/** Right after a quote that may be the closing one. */
 export const AFTER_QUOTE = 3
+/** In the blanks after a closing quote. */
+export const AFTER_FIELD = 4
+
+/** Where a reading stands. */
+export interface QuoteState {
+  state: number
+  /** The quoted field goes over several lines. */
+  spans: boolean
+  /** Absolute offset of the last quote that may have closed a field. */
+  closing: number
+}
 
 /** How a reading of quotes ended and where. */
-export interface QuoteOutcome {
-  readonly kind: 'ended' | 'text_after_quote' | 'open'
+export interface QuoteOutcome extends QuoteState {
+  readonly kind: 'ended' | 'unclosed' | 'open'
   readonly at: number
-  readonly state: number
-  /** Columns passed on the way, from 0. */
-  readonly columns: number
 }
 
-/** Follows the quotes of one record from `from` in `state` until it ends, breaks, or `stop` is reached. */
-export function followQuotes(
-  bytes: Uint8Array,
-  from: number,
-  stop: number,
-  state: number,
-  dialect: Dialect,
-): QuoteOutcome {
-  const { delimiter, quote } = dialect
-  let columns = 0
+/** The bytes at hand: `[0, end)` of `work`, whose first byte has the offset `base`. */
+interface AtHand {
+  readonly work: Uint8Array
+  readonly base: number
+  readonly end: number
+  readonly dialect: Dialect
+}
+
+/** Follows the quotes of one record from `from` until it ends, turns out to be unclosed, or `stop` is reached. */
+export function followQuotes(hand: AtHand, from: number, stop: number, begun: QuoteState): QuoteOutcome {
+  const { work, base, end } = hand
+  const { delimiter, quote, blanks } = hand.dialect
+  let { state, spans, closing } = begun
   let at = from
   for (; at < stop; at++) {
-    const byte = bytes[at]
+    const byte = work[at] as number
     if (state === IN_QUOTES) {
-      if (byte === quote) state = AFTER_QUOTE
-      continue
+      if (byte === quote) {
+        state = AFTER_QUOTE
+        closing = base + at
+      } else if (byte === LF || byte === CR) spans = true
+    } else if (byte === LF || byte === CR) return { kind: 'ended', at, state, spans, closing }
+    else if (byte === delimiter) state = AT_FIELD_START
+    else if (byte === quote && (state === AFTER_QUOTE || state === AT_FIELD_START)) {
+      if (state === AT_FIELD_START) spans = false
+      state = IN_QUOTES
+    } else if (state === AT_FIELD_START && isBom(work, at, end)) at += 2
+    else if (blanks[byte] === 1) {
+      if (state === AFTER_QUOTE) state = AFTER_FIELD
+    } else {
+      const closed = state === AFTER_QUOTE || state === AFTER_FIELD
+      if (closed && spans && opensField(work, closing - base, hand.dialect))
+        return { kind: 'unclosed', at, state, spans, closing }
+      state = IN_TEXT
     }
-    if (byte === LF || byte === CR) return { kind: 'ended', at, state, columns }
-    if (byte === delimiter) {
-      state = AT_FIELD_START
-      columns++
-    } else if (byte === quote && state !== IN_TEXT) state = IN_QUOTES
-    else if (state === AFTER_QUOTE) return { kind: 'text_after_quote', at, state, columns }
-    else state = IN_TEXT
   }
-  return { kind: 'open', at, state, columns }
+  return { kind: 'open', at, state, spans, closing }
 }
 
-/** The columns of one physical line read by itself; -1 when its quotes do not work out or stand inside text. */
+/**
+ * Whether the quote at `at` stands where a field begins. A quote that closes a field over several lines there, and has
+ * text after it, opens another field: the first one was never closed.
+ */
+export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks }: Dialect): boolean {
+  let before = at - 1
+  while (blanks[bytes[before] as number] === 1) before--
+  const byte = bytes[before]
+  return byte === delimiter || byte === LF || byte === CR
+}
+
+/**
+ * The columns of one physical line read by itself; 0 when it has no value, -1 when it is no record by itself: a quote
+ * stays open.
+ */
 export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, dialect: Dialect): number {
+  const { delimiter, quote, blanks } = dialect
   let columns = 1
+  let filled = false
   let state = AT_FIELD_START
   for (let at = from; at < lineEnd; at++) {
-    const byte = bytes[at]
-    if (byte === dialect.quote) {
-      if (state === IN_TEXT) return -1
-      state = state === IN_QUOTES ? AFTER_QUOTE : IN_QUOTES
-    } else if (state !== IN_QUOTES && byte === dialect.delimiter) {
+    const byte = bytes[at] as number
+    if (state === IN_QUOTES) {
+      if (byte === quote) state = AFTER_QUOTE
+      else if (byte !== 0x20 && byte !== 0x09) filled = true
+    } else if (byte === delimiter) {
       columns++
       state = AT_FIELD_START
-    } else if (state === AFTER_QUOTE) return -1
-    else if (state === AT_FIELD_START) state = IN_TEXT
+    } else if (byte === quote && (state === AFTER_QUOTE || state === AT_FIELD_START)) {
+      if (state === AFTER_QUOTE) filled = true
+      state = IN_QUOTES
+    } else if (state === AT_FIELD_START && isBom(bytes, at, lineEnd)) at += 2
+    else if (blanks[byte] === 1) {
+      if (state === AFTER_QUOTE) state = AFTER_FIELD
+    } else {
+      filled = true
+      state = IN_TEXT
+    }
   }
-  return state === IN_QUOTES ? -1 : columns
+  if (state === IN_QUOTES) return -1
+  return filled ? columns : 0
 }

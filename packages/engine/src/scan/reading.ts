@@ -1,5 +1,15 @@
+import { isBom } from '../bom.ts'
 import { CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
-import { AFTER_QUOTE, AT_FIELD_START, followQuotes, IN_QUOTES, IN_TEXT } from './quotes.ts'
+import {
+  AFTER_FIELD,
+  AFTER_QUOTE,
+  AT_FIELD_START,
+  followQuotes,
+  IN_QUOTES,
+  IN_TEXT,
+  opensField,
+  type QuoteState,
+} from './quotes.ts'
 import { endOfLine, reason } from './reject.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
 
@@ -12,21 +22,23 @@ import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
  */
 
 /** What one careful reading found out about quotes and lines, before anything is judged. */
-export interface Reading {
+export interface Reading extends QuoteState {
   kind: 'record' | 'incomplete' | 'broken'
   /** Index of the record's end (its line end), or where it broke. */
   at: number
   columns: number
-  /** Some column beyond the expected ones holds text. */
-  textBeyond: boolean
+  /** Some column holds a value: more than blanks. */
+  hasValue: boolean
+  /** Some column beyond the expected ones does. */
+  valueBeyond: boolean
+  /** The first field that has text after its closing quote. */
+  textAfterQuote: StructuralReason | null
   /** Index of the first line end inside quotes, or -1. */
   firstLineEnd: number
   lineEnds: number
   /** Indexes of the columns that hold them, in order. */
   brokenColumns: number[]
   forbidden: { byte: number; column: number } | null
-  /** Quote state at `at`. */
-  state: number
   reason: StructuralReason | null
 }
 
@@ -35,8 +47,8 @@ export interface Reading {
  * (`state.outEnd` stands there); anything else is written in vain.
  */
 export function read(state: ScanState): Reading {
-  const { work, start, end, final, dialect } = state
-  const { delimiter, quote, expected, wanted, maxRecord, asUtf8 } = dialect
+  const { work, base, start, end, final, dialect } = state
+  const { delimiter, quote, blanks, expected, wanted, maxRecord, asUtf8 } = dialect
   const out = state.out
   // One byte more than the longest record: if that one still belongs to it, it is too long.
   const stop = Math.min(end, start + maxRecord + 1)
@@ -46,12 +58,16 @@ export function read(state: ScanState): Reading {
     kind: 'record',
     at: start,
     columns: 0,
-    textBeyond: false,
+    hasValue: false,
+    valueBeyond: false,
+    textAfterQuote: null,
     firstLineEnd: -1,
     lineEnds: 0,
     brokenColumns: [],
     forbidden: null,
     state: AT_FIELD_START,
+    spans: false,
+    closing: -1,
     reason: null,
   }
   let p = start
@@ -63,7 +79,9 @@ export function read(state: ScanState): Reading {
   out[o++] = FIELD_END
   let fieldOut = o
   let follow = true
+  let filled = false
   const put = (byte: number) => {
+    if (byte !== 0x20 && byte !== 0x09) filled = true
     if (byte < 0x80 || asUtf8 === null) {
       if (isForbidden(byte)) r.forbidden ??= { byte, column: r.columns + 1 }
       out[o++] = byte
@@ -73,7 +91,9 @@ export function read(state: ScanState): Reading {
     for (let i = 1; i <= (asUtf8[at] ?? 0); i++) out[o++] = asUtf8[at + i] ?? 0
   }
   const closeField = () => {
-    if (r.columns >= expected && o > fieldOut) r.textBeyond = true
+    if (filled) r.hasValue = true
+    if (filled && r.columns >= expected) r.valueBeyond = true
+    filled = false
     if (wanted[r.columns] === 1) out[o++] = FIELD_END
     else o = fieldOut
     fieldOut = o
@@ -82,16 +102,19 @@ export function read(state: ScanState): Reading {
   for (; p < stop; p++) {
     const byte = work[p] ?? 0
     if (r.state === IN_QUOTES) {
-      if (byte === quote) r.state = AFTER_QUOTE
-      else if (byte !== LF && byte !== CR) put(byte)
+      if (byte === quote) {
+        r.state = AFTER_QUOTE
+        r.closing = base + p
+      } else if (byte !== LF && byte !== CR) put(byte)
       else {
+        r.spans = true
         if (r.firstLineEnd < 0) r.firstLineEnd = p
         if (byte === CR || work[p - 1] !== CR) {
           r.lineEnds++
           if (r.brokenColumns.at(-1) !== r.columns) r.brokenColumns.push(r.columns)
         }
         out[o++] = byte === LF ? LF_INSIDE : CR_INSIDE
-        if (follow && state.base + p < state.failed.to) {
+        if (follow && base + p < state.failed.to) {
           const fate = joinFailed(state, stop, atEnd, canWait)
           if (fate === 'incomplete') return { ...r, kind: 'incomplete' }
           if (fate === 'broken') return { ...r, kind: 'broken', reason: state.failed.reason }
@@ -108,20 +131,21 @@ export function read(state: ScanState): Reading {
     } else if (byte === quote && r.state === AFTER_QUOTE) {
       put(byte)
       r.state = IN_QUOTES
-    } else if (byte === quote && r.state === AT_FIELD_START) r.state = IN_QUOTES
-    else if (r.state === AFTER_QUOTE) {
-      return fail(
-        state,
-        r,
-        p,
-        null,
-        reason(
-          'text_after_quote',
-          `text after the closing quote of column ${r.columns + 1}`,
-          snippet(state, p),
-        ),
-      )
+    } else if (byte === quote && r.state === AT_FIELD_START) {
+      o = fieldOut
+      r.state = IN_QUOTES
+      r.spans = false
+    } else if (r.state === AT_FIELD_START && isBom(work, p, end)) p += 2
+    else if (blanks[byte] === 1) {
+      if (r.state === AFTER_QUOTE) r.state = AFTER_FIELD
+      else if (r.state !== AFTER_FIELD) put(byte)
     } else {
+      if (r.state === AFTER_QUOTE || r.state === AFTER_FIELD) {
+        if (r.spans && opensField(work, r.closing - base, dialect))
+          return fail(state, r, p, false, whyUnclosed())
+        const what = `text after the closing quote of column ${r.columns + 1}`
+        r.textAfterQuote ??= reason('text_after_quote', what, snippet(state, p))
+      }
       put(byte)
       r.state = IN_TEXT
     }
@@ -133,18 +157,19 @@ export function read(state: ScanState): Reading {
   }
   if (!atEnd && canWait) return { ...r, kind: 'incomplete' }
   const inQuotes = r.state === IN_QUOTES && (atEnd || r.firstLineEnd >= 0)
-  return fail(state, r, p, atEnd ? null : r.state, whyOpen(state, inQuotes, `column ${r.columns + 1}`, atEnd))
+  return fail(state, r, p, !atEnd, whyOpen(state, inQuotes, `column ${r.columns + 1}`, atEnd))
 }
 
-function fail(
-  state: ScanState,
-  r: Reading,
-  at: number,
-  openState: number | null,
-  why: StructuralReason,
-): Reading {
-  if (r.firstLineEnd >= 0) state.failed = { to: state.base + at, reason: why, openState }
+function fail(state: ScanState, r: Reading, at: number, open: boolean, why: StructuralReason): Reading {
+  const { state: quoteState, spans, closing } = r
+  const stands = open ? { state: quoteState, spans, closing } : null
+  if (r.firstLineEnd >= 0) state.failed = { to: state.base + at, reason: why, open: stands }
   return { ...r, kind: 'broken', at, reason: why }
+}
+
+function whyUnclosed(): StructuralReason {
+  const what = 'a quote that opens in this line is not closed before the next one opens'
+  return reason('unterminated_quote', what)
 }
 
 function whyOpen(state: ScanState, inQuotes: boolean, where: string, atEnd: boolean): StructuralReason {
@@ -161,19 +186,17 @@ function joinFailed(
   atEnd: boolean,
   canWait: boolean,
 ): 'broken' | 'incomplete' | 'ended' {
-  const { failed, base, work, dialect } = state
-  if (failed.openState === null) return 'broken'
-  const rest = followQuotes(work, failed.to - base, stop, failed.openState, dialect)
+  const { failed, base } = state
+  if (failed.open === null) return 'broken'
+  const rest = followQuotes(state, failed.to - base, stop, failed.open)
   if (rest.kind === 'ended' || (rest.kind === 'open' && atEnd && rest.state !== IN_QUOTES)) return 'ended'
   if (rest.kind === 'open' && !atEnd && canWait) return 'incomplete'
-  const why =
-    rest.kind === 'open'
-      ? whyOpen(state, rest.state === IN_QUOTES, 'in this line', atEnd)
-      : reason('text_after_quote', 'text after a closing quote', snippet(state, rest.at))
+  const open = rest.kind === 'open' && !atEnd
+  const inQuotes = rest.state === IN_QUOTES
   state.failed = {
     to: base + rest.at,
-    reason: why,
-    openState: rest.kind === 'open' && !atEnd ? rest.state : null,
+    reason: rest.kind === 'open' ? whyOpen(state, inQuotes, 'in this line', atEnd) : whyUnclosed(),
+    open: open ? rest : null,
   }
   return 'broken'
 }

@@ -50,7 +50,7 @@ export function scanAll(
   bytes: Buffer,
   options: ScanOptions,
   chunkSize: () => number,
-): { records: NaiveRecord[]; skipped: number } {
+): { records: NaiveRecord[]; skipped: number; padding: number } {
   const { canonical, rejects, counts } = scanText(bytes, options, chunkSize)
   const lines = canonical.length === 0 ? [] : canonical.toString().slice(0, -1).split('\n')
   const written = [...new Set(options.columns)].sort((a, b) => a - b)
@@ -78,5 +78,5 @@ export function scanAll(
       `the counts do not agree with the output: ${counts.records} ${counts.good} ${counts.goodSum}`,
     )
   }
-  return { records, skipped: counts.skipped }
+  return { records, skipped: counts.skipped, padding: counts.padding }
 }

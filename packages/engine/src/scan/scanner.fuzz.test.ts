@@ -1,10 +1,24 @@
 import { describe, expect, test } from 'vitest'
 import { BYTE_ENCODINGS } from '../text.ts'
-import { type NaiveRecord, readNaively } from './naive.testing.ts'
+import { leftOver, readNaively } from './naive.testing.ts'
 import type { ScanOptions } from './options.ts'
 import { randomSource, scanAll } from './scan.testing.ts'
 
-const SOUP = [...Buffer.from('ab;;""\n\n\r ,\t'), 0x00, 0x1e, 0xc3, 0xa9, 0xf1, 0xe2, 0x82, 0xac]
+const SOUP = [
+  ...Buffer.from('ab;;""\n\n\r ,\t'),
+  0x00,
+  0x1a,
+  0x1e,
+  0xef,
+  0xbb,
+  0xbf,
+  0xc3,
+  0xa9,
+  0xf1,
+  0xe2,
+  0x82,
+  0xac,
+]
 const PIECES = [
   'a";"\n',
   '"x\n',
@@ -18,6 +32,17 @@ const PIECES = [
   ';"";\n',
   '1;"2";3;;\n',
   'ñ€;',
+  ' "x" ',
+  '; " y";',
+  '\ufeff',
+  '\ufeff"',
+  '1;2\n',
+  'x;y;z\r\n',
+  'a;b\n',
+  '"A" ;\ufeffb\r\n',
+  'b;a\n',
+  ';\t;""\n',
+  '\x1a\r\n\0',
 ]
 
 function soup(random: (below: number) => number): Buffer {
@@ -32,17 +57,15 @@ function soup(random: (below: number) => number): Buffer {
   return Buffer.concat(parts)
 }
 
-function expected(bytes: Buffer, options: ScanOptions): { records: NaiveRecord[]; skipped: number } {
-  return readNaively(bytes, options)
-}
-
 describe('any bytes at all', () => {
-  test('the scanner sees what a naive reader sees, whatever the chunk sizes', () => {
+  test('the scanner sees what a naive reader sees, whatever the chunk sizes, and no byte is lost', () => {
     for (let seed = 1; seed <= 8_000; seed++) {
       const random = randomSource(seed)
       const bytes = soup(random)
       const expectedColumns = 1 + random(4)
       const columns = [...Array(expectedColumns).keys()].filter(() => random(4) > 0)
+      const lineEnd = ([undefined, 'lf', 'crlf', 'cr'] as const)[random(4)]
+      const names = { a: 'a', b: 'b', x: 'a' }
       const options: ScanOptions = {
         delimiter: [';', ',', '\t', ';'][random(4)] ?? ';',
         quote: random(6) === 0 ? null : '"',
@@ -53,12 +76,17 @@ describe('any bytes at all', () => {
         startLine: 1,
         maxRecordBytes: random(3) === 0 ? 8 + random(40) : 1000,
         maxRawBytes: 4 + random(20),
+        ...(lineEnd ? { lineEnd } : {}),
+        ...(random(2) === 0
+          ? { header: { cells: ['a', 'b', 'c', 'd'].slice(0, expectedColumns), names } }
+          : {}),
       }
       const scanned = scanAll(bytes, options, () => 1 + random(random(2) === 0 ? 3 : 200))
-      expect({ seed, ...scanned }, `seed ${seed}: ${JSON.stringify(bytes.toString('latin1'))}`).toEqual({
-        seed,
-        ...expected(bytes, options),
-      })
+      const { records, skipped, content } = readNaively(bytes, options)
+      const label = `seed ${seed}: ${JSON.stringify(bytes.toString('latin1'))}`
+      const padding = bytes.length - content
+      expect(scanned, label).toEqual({ records, skipped: skipped.length, padding })
+      expect(leftOver(bytes, { records: scanned.records, skipped, content }), label).toBe('')
     }
   })
 })

@@ -70,19 +70,42 @@ describe('well-formed records', () => {
     ])
   })
 
-  test('take a quote after a space, or inside text, for text', () => {
-    expect(scan(' "a";5" pipe;it""s\n').records).toEqual([good(1, 2, 0, 18, ' "a"', '5" pipe', 'it""s')])
+  test('take a quote inside text for text', () => {
+    expect(scan(' a "b";5" pipe;it""s\n').records).toEqual([good(1, 2, 0, 20, ' a "b"', '5" pipe', 'it""s')])
+  })
+
+  test.each([
+    [' "a" ;\t"b";"c"\t \n', ';'],
+    ['"a" , "b","c" \n', ','],
+    ['"a"\t "b" \t"c" \n', '\t'],
+  ])('do not take blanks around quotes for part of the cell: %j', (text, delimiter) => {
+    expect(scan(text, { delimiter }).records).toEqual([good(1, 2, 0, text.length - 1, 'a', 'b', 'c')])
+  })
+
+  test('keep blanks inside quotes and around cells without quotes', () => {
+    expect(scan('" a ";  b ;c \n').records).toEqual([good(1, 2, 0, 13, ' a ', '  b ', 'c ')])
+  })
+
+  test.each(['utf-8', 'windows-1252'] as const)('drop a byte order mark before a cell (%s)', (encoding) => {
+    const { records } = scan('1;2;3\n\ufeff"a";b;c\n\ufeffd;\ufeff "e";f\n\ufeff\n', { encoding })
+    expect(records.map(({ fields }) => fields)).toEqual([
+      ['1', '2', '3'],
+      ['a', 'b', 'c'],
+      ['d', 'e', 'f'],
+    ])
   })
 
   test('take every quote for text when the file quotes nothing', () => {
     expect(scan('"a;b";"c\n', { quote: null }).records).toEqual([good(1, 2, 0, 8, '"a', 'b"', '"c')])
   })
 
-  test('may have empty columns beyond the header', () => {
-    expect(scan('1;2;3;;\n4;5;6;"";\n').records).toEqual([
+  test('may have blank columns beyond the header', () => {
+    expect(scan('1;2;3;;\n4;5;6;"";\n7;8;9; ;" "\n').records).toEqual([
       good(1, 2, 0, 7, '1', '2', '3'),
       good(2, 3, 8, 9, '4', '5', '6'),
+      good(3, 4, 18, 11, '7', '8', '9'),
     ])
+    expect(rejectsOf('1;2;3; ; x\n')).toMatchObject([{ code: 'too_many_columns' }])
   })
 
   test('give only the wanted columns, in the order of the file', () => {
@@ -97,10 +120,139 @@ describe('well-formed records', () => {
     ])
   })
 
-  test('of blank lines there are none: these are skipped and counted, lines of delimiters are records', () => {
-    const { records, skipped } = scan('\n1;2;3\n   \t\r\n\r;;\n')
-    expect(skipped).toBe(3)
-    expect(records).toEqual([good(1, 3, 1, 5, '1', '2', '3'), good(2, 6, 14, 2, '', '', '')])
+  test.each(['', '   \t', ';;', ' ; ;', ';', ';;;;;', '"";"" ;""', '" ";\t', '\ufeff;;', '"\n";;'])(
+    'of a line without any value there are none: %j is skipped and counted',
+    (text) => {
+      const { records, skipped } = scan(`1;2;3\n${text}\r\n${text}\n4;;\n${text}`)
+      expect(records.map(({ fields }) => fields)).toEqual([
+        ['1', '2', '3'],
+        ['4', '', ''],
+      ])
+      expect(skipped).toBe(text === '' ? 2 : 3)
+    },
+  )
+
+  test('are those that hold a value in any column, wanted or not', () => {
+    expect(scan(';;x\n;"""";\n', { columns: [0] }).records).toEqual([
+      good(1, 2, 0, 3, ''),
+      good(2, 3, 4, 6, ''),
+    ])
+  })
+})
+
+describe('padding at the end', () => {
+  test.each([
+    ['\x1a', 1],
+    ['\n\x1a', 1],
+    ['\r\n\x1a\r\n', 3],
+    ['\0\0\0', 3],
+    ['\n\0 \x1a\r\n\x1a', 6],
+    [`\n${'\x1a'.repeat(126)}`, 126],
+  ])('%j is no record and no part of one', (tail, padding) => {
+    for (const size of [1, 2, 3, 1 << 20]) {
+      const bytes = Buffer.from(`1;2;3\n4;5;6${tail}`)
+      const scanned = scanAll(bytes, BASE, () => size)
+      expect(scanned.records).toEqual([good(1, 2, 0, 5, '1', '2', '3'), good(2, 3, 6, 5, '4', '5', '6')])
+      expect(scanned.padding).toBe(padding)
+    }
+  })
+
+  test.each(['4;5;6', '4;5;6\n'])('may be longer than any buffer, after %j', (last) => {
+    const bytes = Buffer.concat([Buffer.from(`1;2;3\n${last}`), Buffer.alloc(20_000_000)])
+    const { counts } = scanText(bytes, BASE, () => 1 << 16)
+    expect(counts).toMatchObject({ records: 2, good: 2, padding: 20_000_000 })
+  })
+
+  test('is text where text follows, however long it is', () => {
+    const bytes = Buffer.concat([Buffer.from('1;2;3\n'), Buffer.alloc(5_000_000), Buffer.from('\n4;5;6\n')])
+    const { counts, rejects } = scanText(bytes, BASE, () => 1 << 16)
+    expect(counts).toMatchObject({ records: 3, good: 2, padding: 0, rejectCounts: { record_too_long: 1 } })
+    expect(JSON.parse(rejects[0] ?? '')).toMatchObject({ offset: 6, length: 5_000_000 })
+    expect(rejectsOf('1;2;3\n4;\0;6\n\x1a7;8;9\n')).toMatchObject([{ code: 'control_character' }])
+  })
+
+  test('that changes too often is text', () => {
+    const bytes = Buffer.from(`1;2;3\n${'\0\n'.repeat(5_000)}`)
+    for (const size of [7, 1 << 20])
+      expect(scanText(bytes, BASE, () => size).counts).toMatchObject({ records: 5_001, padding: 0 })
+  })
+})
+
+describe('a record that a line end breaks in two', () => {
+  const broken = (text: string, options: Partial<ScanOptions> = {}) =>
+    scan(text, { lineEnd: 'crlf', ...options }).records.map(({ fields, codes }) =>
+      (fields ?? codes)?.join(' '),
+    )
+
+  test.each([
+    ['1;2;3\r\na;b\nb;c\r\n4;5;6\r\n', 'a lone LF'],
+    ['1;2;3\r\na;b\rb;c\r\n4;5;6\r\n', 'a lone CR'],
+  ])('is told at both halves: %j (%s)', (text) => {
+    const half = 'missing_columns broken_line'
+    expect(broken(text)).toEqual(['1 2 3', half, half, '4 5 6'])
+  })
+
+  test('in its last cell is told at both halves, although the first one has all columns', () => {
+    expect(broken('a;b;c\nmore\r\n4;5;6\r\n')).toEqual([
+      'broken_line',
+      'missing_columns broken_line',
+      '4 5 6',
+    ])
+  })
+
+  test('where all lines end alike is told by the number of columns', () => {
+    const half = 'missing_columns broken_line'
+    expect(broken('a;b\nb;c\n4;5;6\n4;5\n', { lineEnd: 'lf' })).toEqual([
+      half,
+      half,
+      '4 5 6',
+      'missing_columns',
+    ])
+  })
+
+  test('into three pieces is told at each', () => {
+    const piece = 'missing_columns broken_line'
+    expect(broken('a;b\nb\nb;c\r\n')).toEqual([piece, `${piece} broken_line`, piece])
+  })
+
+  test('is not suspected where whole records follow: files with other line ends were joined', () => {
+    const text = `1;2;3\r\n${'4;5;6\n'.repeat(5)}7;8;9\r\n\r\na;b;c\n\n`
+    expect(rejectsOf(text, { lineEnd: 'crlf' })).toEqual([])
+    expect(broken(text)).toHaveLength(8)
+  })
+})
+
+describe('the header once more', () => {
+  const header = {
+    cells: ['Fecha', 'Máquina', 'Nota'],
+    names: { fecha: 'dia', day: 'dia', maquina: 'm', nota: 'n' },
+  }
+  const codes = (text: string) => rejectsOf(text, { header }).map(({ code, raw }) => [code, raw])
+
+  test.each(['Fecha;Máquina;Nota', '\ufeff"FECHA" ; maquina;"nota";', 'Day;Maquina;Nota'])(
+    'is a reject with its own reason: %j',
+    (line) => {
+      expect(codes(`1;2;3\n${line}\n4;5;6\n`)).toEqual([['repeated_header', line]])
+    },
+  )
+
+  test.each(['Fecha;2;3', 'fecha;maquina;otra', 'Fecha;;', ';maquina;'])(
+    'is not seen in a record: %j',
+    (line) => {
+      expect(codes(`1;2;3\n${line}\n`)).toEqual([])
+    },
+  )
+
+  test('in another order is reported, because what follows may mean other columns', () => {
+    const { counts } = scanText(
+      Buffer.from('1;2;3\nNota;Fecha;Maquina\n4;5;6\n'),
+      { ...BASE, header },
+      () => 5,
+    )
+    expect(counts).toMatchObject({ otherHeader: { line: 3, cells: ['Nota', 'Fecha', 'Maquina'] } })
+    expect(
+      scanText(Buffer.from('Fecha;Máquina;Nota\n'), { ...BASE, header }, () => 5).counts.otherHeader,
+    ).toBeNull()
   })
 })
 
@@ -141,25 +293,42 @@ describe('a structural reject', () => {
     ])
   })
 
-  test('of text after a closing quote costs its first line only, also when the quote closes lines later', () => {
-    const text = '1;"a"x;3\n4;"b\n5;6;7\n8;"c";9\n'
+  test('of text after a closing quote is the whole record', () => {
+    const text = '1;"a"x;3\n4;"b\n5;6;7\nc"x;"8\n9"\n4;5;6\n'
     expect(rejectsOf(text)).toMatchObject([
       { record: 1, line: 2, code: 'text_after_quote', raw: '1;"a"x;3', value: 'x;3' },
-      { record: 2, line: 3, code: 'text_after_quote', raw: '4;"b' },
+      { record: 2, line: 3, code: 'text_after_quote', raw: '4;"b\n5;6;7\nc"x;"8\n9"', value: 'x;"8' },
     ])
-    expect(scan(text).records.slice(2)).toEqual([
-      good(3, 4, 14, 5, '5', '6', '7'),
-      good(4, 5, 20, 7, '8', 'c', '9'),
-    ])
+    expect(scan(text).records.slice(2)).toEqual([good(3, 7, 30, 5, '4', '5', '6')])
   })
 
-  test('of a stray quote that meets another one lines later does not swallow the good lines between', () => {
-    const text = '1;"5;2\n3;4;5\n6;7;5"\n8;9;10\n'
-    expect(rejectsOf(text)).toMatchObject([{ record: 1, line: 2, code: 'unterminated_quote', raw: '1;"5;2' }])
-    expect(scan(text).records.slice(1)).toEqual([
-      good(2, 3, 7, 5, '3', '4', '5'),
-      good(3, 4, 13, 6, '6', '7', '5"'),
-      good(4, 5, 20, 6, '8', '9', '10'),
+  test.each(['8;"c";9', '8; "c";9', '"c";8;9'])(
+    'of a quote that is not closed before %j costs its first line only',
+    (next) => {
+      const text = `4;"b\n5;6;7\n${next}\n`
+      expect(rejectsOf(text)).toMatchObject([{ record: 1, line: 2, code: 'unterminated_quote', raw: '4;"b' }])
+      expect(scan(text).records.slice(1)).toMatchObject([
+        { fields: ['5', '6', '7'] },
+        { length: next.length },
+      ])
+    },
+  )
+
+  test.each([
+    ['1;"nota\nlinea;dos;legal\nfin";sobra;mas\n', 'too_many_columns'],
+    ['1;"nota\nlinea;dos;legal\nfin"\n', 'missing_columns'],
+    ['1;"nota\n""linea"";dos;legal\n"; sobra ; "mas"\n', 'too_many_columns'],
+  ])('with lines in quotes is one reject with all of them: %j', (text, code) => {
+    expect(rejectsOf(`${text}4;5;6\n`)).toMatchObject([
+      { record: 1, code, cut: text.slice(0, -1), raw: text.slice(0, -1) },
+    ])
+    expect(scan(`${text}4;5;6\n`).records[1]).toMatchObject({ line: 5, fields: ['4', '5', '6'] })
+  })
+
+  test('says when the quotes go around the whole line', () => {
+    expect(rejectsOf('"1;2;3"\n4\n')).toMatchObject([
+      { message: '1 column, expected 3: the quotes go around the whole line' },
+      { message: '1 column, expected 3' },
     ])
   })
 

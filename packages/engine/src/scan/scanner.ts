@@ -1,6 +1,7 @@
 import { scanCareful } from './careful.ts'
 import { isAllUtf8, scanFast } from './fast.ts'
 import { compileDialect, type ScanOptions } from './options.ts'
+import { contentOf, hold, pour } from './padding.ts'
 import { skipLongLine } from './reject.ts'
 import { createState, newOutput, type ScanState, type StructuralCode } from './state.ts'
 
@@ -9,8 +10,10 @@ export interface ScanCounts {
   records: number
   good: number
   structural: number
-  /** Blank lines. */
+  /** Blank lines, and records without any value. */
   skipped: number
+  /** Bytes at the end of the file that are padding: NULs, Ctrl-Z, and line ends and blanks among them. */
+  padding: number
   /** Bytes of the longest canonical record. */
   longest: number
   /** Sum of the numbers of the good records. */
@@ -19,6 +22,8 @@ export interface ScanCounts {
   brokenColumns: ReadonlySet<number>
   /** Reasons by code; a record may have several. */
   rejectCounts: Partial<Record<StructuralCode, number>>
+  /** The first line that names columns, but not those of the header in its order: what follows may mean other columns. */
+  otherHeader: { line: number; cells: string[] } | null
 }
 
 /**
@@ -57,23 +62,38 @@ export function createScanner(options: ScanOptions): Scanner {
   // After an unfinished record, how many bytes must be at hand before it is read again: doubling keeps
   // the work linear.
   let enough = 1
+  const step = () => {
+    if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive)))
+      return 'more'
+    const stop = run(state)
+    enough = stop === 'full' ? 1 : (state.end - state.start) * 2
+    return stop
+  }
   return {
     feed(chunk) {
-      if (state.end + chunk.length > state.work.length - 1) compact(state)
-      const taken = Math.min(chunk.length, state.work.length - 1 - state.end)
+      const content = contentOf(state.held, chunk)
+      const room = makeRoom(state, content)
+      const taken = Math.min(content, room)
       state.work.set(taken === chunk.length ? chunk : chunk.subarray(0, taken), state.end)
       state.end += taken
-      return taken
+      if (taken < content || state.held.released) return taken
+      hold(state.held, chunk.subarray(taken))
+      return chunk.length
     },
     finish() {
-      state.final = true
+      state.finished = true
     },
     scan() {
-      if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive)))
-        return 'more'
-      const stop = run(state)
-      enough = stop === 'full' ? 1 : (state.end - state.start) * 2
-      return stop
+      for (;;) {
+        const { released } = state.held
+        if (released) {
+          makeRoom(state, state.held.bytes)
+          state.end = pour(state.held, state.work, state.end, state.work.length - 1)
+        }
+        state.final = state.finished && !state.held.released
+        const stop = step()
+        if (stop !== 'more' || !released) return stop
+      }
     },
     takeCanonical() {
       const taken = state.out.subarray(0, state.outEnd)
@@ -95,12 +115,14 @@ export function createScanner(options: ScanOptions): Scanner {
       good: state.good,
       structural: state.structural,
       skipped: state.skipped,
+      padding: state.finished && !state.held.released ? state.held.bytes : 0,
       longest: state.longest,
       goodSum: state.goodSum,
       brokenColumns: state.brokenColumns,
       rejectCounts: Object.fromEntries(state.rejectCounts),
+      otherHeader: state.otherHeader,
     }),
-    pendingBytes: () => state.end - state.start,
+    pendingBytes: () => state.end - state.start + state.held.bytes,
   }
 }
 
@@ -113,6 +135,12 @@ function run(state: ScanState): 'more' | 'full' | 'undecided' {
     if (stop !== 'careful') return stop
     if (!scanCareful(state)) return state.undecided ? 'undecided' : 'more'
   }
+}
+
+// Returns how many bytes can be added now.
+function makeRoom(state: ScanState, wanted: number): number {
+  if (state.end + wanted > state.work.length - 1) compact(state)
+  return state.work.length - 1 - state.end
 }
 
 // Moves what is not yet read to the front of the buffer.

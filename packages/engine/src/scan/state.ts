@@ -1,5 +1,7 @@
 import type { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { type Dialect, MAX_RECORD_BYTES } from './options.ts'
+import { type Held, holdNothing } from './padding.ts'
+import type { QuoteState } from './quotes.ts'
 
 /** Why a record is not one. */
 export type StructuralCode = (typeof STRUCTURAL_CODES)[number]
@@ -24,8 +26,8 @@ export interface FailedReading {
   /** Absolute offset up to which the reading stood in quotes at every line end. */
   to: number
   reason: StructuralReason
-  /** Set when the reading was given up undecided at `to` for its length, in this state. */
-  openState: number | null
+  /** Where it stood at `to`, when it was given up undecided for its length. */
+  open: QuoteState | null
 }
 
 /** Everything the scanner knows between two calls. Indexes point into `work`, offsets into the byte stream. */
@@ -39,6 +41,10 @@ export interface ScanState {
   /** Offset of `work[0]` in the byte stream. */
   base: number
   final: boolean
+  /** No more bytes will be fed; those held back may still come. */
+  finished: boolean
+  /** Bytes that were fed and are padding unless text follows. */
+  held: Held
   /** No byte at hand is known to break UTF-8. */
   allUtf8: boolean
   out: Buffer
@@ -61,6 +67,12 @@ export interface ScanState {
   /** Characters in `rejects`. */
   rejectChars: number
   rejectCounts: Map<StructuralCode, number>
+  /** The usual kind of line end: the header's, until records agree on another one. */
+  usualEnd: number
+  /** Absolute offset of a record that is the second half of the one before, or -1. */
+  secondHalf: number
+  /** The first row of names that are not those of the header. */
+  otherHeader: { line: number; cells: string[] } | null
   longLine: LongLine | null
   failed: FailedReading
 }
@@ -80,6 +92,8 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     end: 0,
     base: startOffset,
     final: false,
+    finished: false,
+    held: holdNothing(),
     allUtf8: false,
     out: newOutput(work.length),
     outEnd: 0,
@@ -95,11 +109,14 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     rejects: [],
     rejectChars: 0,
     rejectCounts: new Map(),
+    usualEnd: dialect.lineEnd,
+    secondHalf: -1,
+    otherHeader: null,
     longLine: null,
     failed: {
       to: -1,
       reason: { column: null, code: 'unterminated_quote', message: '', value: null },
-      openState: null,
+      open: null,
     },
   }
 }
