@@ -7,7 +7,7 @@ import { z } from 'zod'
 export const IMPORT_WARNINGS = {
   ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
   ambiguous_day_month: 'The file does not say whether the day or the month stands first',
-  lines_before_header: 'Lines before the header were skipped',
+  lines_before_header: 'Lines before the header that may be records or a header were skipped',
   encoding_unsure: 'The encoding of the file is not sure',
   repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
   window_end_excluded:

@@ -11,6 +11,11 @@ export function knownHeaders(definition: DatasetDefinition): string[] {
   return [...headerIndex(definition).keys()]
 }
 
+/** The column that each normalised header text names. */
+export function headerNames(definition: DatasetDefinition): Record<string, string> {
+  return Object.fromEntries(headerIndex(definition))
+}
+
 /** Which column of a file brings which column of a definition. */
 export interface HeaderMap {
   /** Position in the file (from 0) and name in the definition, in the order of the file. */
@@ -56,4 +61,36 @@ function headerIndex(definition: DatasetDefinition): Map<string, string> {
   )
   const names = columns.map((column): [string, string] => [normaliseName(column.name), column.name])
   return new Map([...aliases, ...names].filter(([header]) => header !== ''))
+}
+
+/**
+ * Returns the known header text that a text is probably meant to be, or null: one that differs in few letters, or one that
+ * is the other with a word more or less.
+ */
+export function closestName(definition: DatasetDefinition, text: string): string | null {
+  const name = normaliseName(text)
+  const near = knownHeaders(definition)
+    .map((known) => ({ known, steps: distance(name, known) }))
+    .filter(({ known, steps }) => steps <= Math.floor(Math.min(name.length, known.length) / 3))
+    .sort((a, b) => a.steps - b.steps)
+  const words = (of: string) => new Set(of.split('_'))
+  const within = (inner: string, outer: string) => [...words(inner)].every((word) => words(outer).has(word))
+  const related = knownHeaders(definition).find(
+    (known) => name !== '' && (within(known, name) || within(name, known)),
+  )
+  return near[0]?.known ?? related ?? null
+}
+
+// The number of letters to add, drop or replace to turn one name into the other.
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
 }

@@ -37,7 +37,9 @@ describe('the header decides', () => {
       header: { cells: NAMES, line: 1, matched: 4 },
       dataOffset: header.length + 1,
       dataLine: 2,
-      preamble: 0,
+      lineEnd: 'lf',
+      preamble: [],
+      linesBefore: 0,
       lineEnds,
     })
   })
@@ -52,7 +54,8 @@ describe('the header decides', () => {
       line: 3,
       matched: 3,
     })
-    expect(dialect).toMatchObject({ preamble: 2, dataLine: 5, lineEnds: 'mixed' })
+    expect(dialect).toMatchObject({ linesBefore: 2, dataLine: 5, lineEnd: 'crlf', lineEnds: 'mixed' })
+    expect(dialect.preamble).toEqual([{ line: 1, text: 'Reporte de "producción", marzo', suspicious: false }])
     expect(Buffer.from(text).subarray(dialect.dataOffset).toString()).toBe('1,2,3\r\n')
   })
 
@@ -68,11 +71,84 @@ describe('the header decides', () => {
 
   test('no known name: the likeliest header under each delimiter is shown', () => {
     const result = detectDialect(Buffer.from('uno;dos;tres\n1;2;3\n'), 'utf-8', true, { knownNames: NAMES })
-    expect(result).toMatchObject({ found: false })
-    expect(result.found ? [] : result.candidates[0]).toEqual({
-      delimiter: ';',
-      line: 1,
-      cells: ['uno', 'dos', 'tres'],
+    expect(result).toMatchObject({
+      ...{ found: false, why: 'no_header', quotedLine: null },
+      candidates: [{ delimiter: ';', line: 1, cells: ['uno', 'dos', 'tres'] }, {}, {}, {}],
     })
+  })
+
+  test.each(['"turno;maquina_codigo"\n"1;2"\n', 'Marzo\n"turno,""maquina_codigo"",x"\n'])(
+    'a whole line in quotes is shown with what it holds: %j',
+    (text) => {
+      const result = detectDialect(Buffer.from(text), 'utf-8', true, { knownNames: NAMES })
+      expect(result).toMatchObject({ found: false, quotedLine: { cells: expect.arrayContaining(['turno']) } })
+    },
+  )
+
+  test.each([
+    ['turno,\n1,\n2,\n', ','],
+    ['turno\n1,\n2,\n', ','],
+    ['turno;\n1\n2\n', ';'],
+    [',turno\n,1\n', ','],
+    ['turno\t\n1\t\n', '\t'],
+    ['turno\n1,5\n2,\n', ';'],
+    ['turno\nuno,\ndos\n', ';'],
+  ])('the delimiter of one column is the one at its end, if it stands everywhere: %j', (text, delimiter) => {
+    expect(detect(text).delimiter).toBe(delimiter)
+  })
+
+  test('padding at the end does not matter', () => {
+    expect(detect('turno;observacion\n1;2\n\x1a\0\0\0').header.cells).toEqual(['turno', 'observacion'])
+  })
+})
+
+describe('the first row that names columns', () => {
+  const names = { knownNames: ['codigo', 'tipo', 'descripcion', 'unidad', 'nota'] }
+  const lines = (text: string) => {
+    const result = detectDialect(Buffer.from(text), 'utf-8', true, names)
+    if (result.found) return result.dialect.header.line
+    return result.why === 'ambiguous' ? result.rows.map(({ line }) => line) : 'none'
+  }
+
+  test.each([
+    ['names the most', 'codigo;tipo;nota\n1;tipo;codigo\n'],
+    ['names as many as a record does', 'Campo;Tipo;Nota;Longitud\nid;texto;clave;10\ncodigo;tipo;x;8\n'],
+    ['is repeated', 'codigo;tipo\n1;2\nTipo;Codigo\n'],
+    ['is the only one', 'x;codigo;y\n1;2;3\n'],
+    ['has numbers in its names', 'codigo;2023;2024\n1;2;3\n'],
+  ])('is the header when it %s', (_, text) => {
+    expect(lines(text)).toBe(1)
+  })
+
+  test.each([
+    [
+      'Campo;Tipo;Nota;Longitud\nid;texto;clave;10\ncampo3;Codigo;Descripcion;Unidad\nkg;numero;peso;8\n',
+      [1, 3],
+    ],
+    ['tipo;a;b;c\n\ncodigo;tipo;nota\n1;2;3\n', [1, 3]],
+    ['Mes;Zona;Peso\n5;norte;8\ncodigo;tipo;nota\n1;2;3\n', [1, 3]],
+    ['tipo;1\ncodigo;zona\nA;B\n', [1, 2]],
+  ])('and a row that names more, or as many, are both shown: %j', (text, rows) => {
+    expect(lines(text)).toEqual(rows)
+  })
+
+  test.each([
+    ['Informe de mayo\n\n2024-05-31\n', []],
+    ['Empresa;ACME\nFecha;2024-05-31\nTipo;1\n', []],
+    ['Codigo\n', []],
+    ['Codigo;;Nota;;\n', [1]],
+    ['1;2;3;4\n', [1]],
+    ['Code;Type;Note;Unit\n', [1]],
+  ])('skips titles before it, and suspects %j of being more', (before, suspicious) => {
+    const dialect = detect(`${before}codigo;tipo;nota;unidad\n1;2;3;4\n`, names)
+    expect(dialect.header.cells).toHaveLength(4)
+    expect(dialect.preamble.map(({ text }) => text)).toEqual(before.split('\n').filter((line) => line !== ''))
+    expect(dialect.preamble.flatMap(({ line, suspicious: is }) => (is ? [line] : []))).toEqual(suspicious)
+  })
+
+  test('of one column: a title of several words is one, a single word may be a record', () => {
+    const suspects = (text: string) => detect(text, names).preamble.map(({ suspicious }) => suspicious)
+    expect(suspects('Lista de mayo\n\ncodigo\nA1\n')).toEqual([false])
+    expect(suspects('A0\ncodigo\nA1\n')).toEqual([true])
   })
 })

@@ -1,4 +1,7 @@
-import { type ByteEncoding, decodeText } from './text.ts'
+import { type NamedRow, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
+import { afterLine, type RowSource, readRow, type TextRow } from './row.ts'
+import { endOfContent } from './scan/padding.ts'
+import type { ByteEncoding } from './text.ts'
 
 /** What the caller knows of the file before it is looked at. */
 export interface DialectHints {
@@ -31,16 +34,27 @@ export interface Dialect {
     /** How many different known names were found. */
     matched: number
   }
+  /** How the header's line ends; `none` at the end of the file. */
+  lineEnd: 'lf' | 'crlf' | 'cr' | 'none'
   /** Offset of the first byte after the header row, in the unpacked bytes, and its physical line. */
   dataOffset: number
   dataLine: number
-  /** Lines before the header (titles, blank lines): skipped, not records. */
-  preamble: number
+  /** Lines before the header that are not blank (titles, the date of an export): skipped, not records. */
+  preamble: SkippedLine[]
+  /** Lines before the header, blank ones too. */
+  linesBefore: number
   lineEnds: LineEnds
 }
 
-/** The dialect, or, when no row holds a known name, the likeliest header under each delimiter. */
-export type DialectResult = { found: true; dialect: Dialect } | { found: false; candidates: FoundRow[] }
+/**
+ * The dialect; or why there is none. `no_header`: no row holds a known name; `candidates` are the likeliest headers under
+ * each delimiter, and `quotedLine` is set when a line is one quoted cell that holds known names. `ambiguous`: two rows may
+ * be the header.
+ */
+export type DialectResult =
+  | { found: true; dialect: Dialect }
+  | { found: false; why: 'no_header'; candidates: FoundRow[]; quotedLine: FoundRow | null }
+  | { found: false; why: 'ambiguous'; rows: [FoundRow, FoundRow] }
 
 const DELIMITERS = [';', ',', '\t', '|'] as const
 const HEADER_WITHIN_LINES = 20
@@ -60,137 +74,153 @@ export function normaliseName(name: string): string {
 }
 
 /**
- * Finds delimiter and header in the head of a file (unpacked bytes, from offset 0; `complete` when it is all).
- * The header is the row among the first 20 lines that holds the most known names; the delimiter under which it
- * does so wins, and among equals the one under which the rows that follow have as many columns as the header.
+ * Finds delimiter and header in the head of a file (unpacked bytes, from offset 0; `complete` when it is all). The header is
+ * the first row among the first 20 lines that holds the most known names. The delimiter under which it holds the most
+ * wins; among equals the one under which the rows that follow are as wide as the header; then the one that occurs.
  */
 export function detectDialect(
-  head: Uint8Array,
+  bytes: Uint8Array,
   encoding: ByteEncoding,
   complete: boolean,
   hints: DialectHints,
 ): DialectResult {
   const known = new Set(hints.knownNames.map(normaliseName).filter((name) => name !== ''))
   const quote = hints.quote === undefined ? '"' : hints.quote
-  const candidates: FoundRow[] = []
-  let best: { score: number; fit: number; row: HeadRow; delimiter: string } | null = null
-  for (const delimiter of hints.delimiter === undefined ? DELIMITERS : [hints.delimiter]) {
-    const reader = {
+  const head = bytes.subarray(0, endOfContent(bytes))
+  const delimiters = hints.delimiter === undefined ? DELIMITERS : [hints.delimiter]
+  const views = delimiters.map((delimiter) => {
+    const source = {
       head,
       encoding,
       complete,
       delimiter: delimiter.charCodeAt(0),
       quote: quote?.charCodeAt(0) ?? -1,
     }
-    const rows = headRows(reader)
-    const likeliest = rows.reduce<HeadRow | null>(
-      (a, b) => (a && a.cells.length >= b.cells.length ? a : b),
-      null,
-    )
-    if (likeliest) candidates.push({ delimiter, line: likeliest.line, cells: likeliest.cells })
-    for (const row of rows) {
-      const score = new Set(row.cells.map(normaliseName).filter((name) => known.has(name))).size
-      if (score === 0 || (best && score < best.score)) continue
-      const fit = shareOfEqualRows(reader, row)
-      if (!best || score > best.score || (best.delimiter !== delimiter && fit > best.fit))
-        best = { score, fit, row, delimiter }
-    }
+    return viewHead(source, delimiter, known)
+  })
+  const best = views.reduce((a, b) => (isBetter(b, a) ? b : a))
+  if (!best.header) {
+    const candidates = views.flatMap(({ delimiter, widest }) => (widest ? [found(widest, delimiter)] : []))
+    return { found: false, why: 'no_header', candidates, quotedLine: quotedLine(views, known) }
   }
-  if (!best) return { found: false, candidates }
-  const { row, score, delimiter } = best
-  const header = { cells: row.cells, line: row.line, matched: score }
-  const place = {
-    dataOffset: row.next,
-    dataLine: row.nextLine,
-    preamble: row.line - 1,
-    lineEnds: lineEndsOf(head),
+  const { header, delimiter, rows } = best
+  const rival = rivalOf(header, rows)
+  if (rival) {
+    const [first, second] = [rival, header]
+      .sort((a, b) => a.line - b.line)
+      .map((row) => found(row, delimiter))
+    if (first && second) return { found: false, why: 'ambiguous', rows: [first, second] }
   }
-  return { found: true, dialect: { delimiter, quote, header, ...place } }
+  const { cells, line, matched, next, nextLine } = header
+  const dialect = {
+    ...{ delimiter, quote, header: { cells, line, matched } },
+    ...{ lineEnd: lineEndAt(head, header.to), dataOffset: next, dataLine: nextLine },
+    ...{
+      preamble: skippedLines(header, rows, head, encoding),
+      linesBefore: line - 1,
+      lineEnds: lineEndsOf(head),
+    },
+  }
+  return { found: true, dialect }
 }
 
-interface HeadReader {
-  readonly head: Uint8Array
-  readonly encoding: ByteEncoding
-  readonly complete: boolean
-  readonly delimiter: number
-  readonly quote: number
+/** The head of a file under one delimiter. */
+interface HeadView {
+  delimiter: string
+  source: RowSource
+  /** The rows among the first lines that hold something. */
+  rows: NamedRow[]
+  /** The first one with the most known names; null when none has any. */
+  header: NamedRow | null
+  widest: NamedRow | null
+  /** The share of the rows after the header that are as wide as it is, 0 to 1. */
+  fit: number
+  /** The delimiter stands in the header, or in every row after it. */
+  occurs: boolean
 }
 
-interface HeadRow {
-  cells: string[]
-  line: number
-  /** Offset and line after the row. */
-  next: number
-  nextLine: number
+function viewHead(source: RowSource, delimiter: string, known: ReadonlySet<string>): HeadView {
+  const rows = headRows(source, known)
+  const widest = rows.reduce<NamedRow | null>((a, b) => (a && a.cells.length >= b.cells.length ? a : b), null)
+  const most = rows.reduce<NamedRow | null>((a, b) => (a && a.matched >= b.matched ? a : b), null)
+  const header = most && most.matched > 0 ? most : null
+  return {
+    delimiter,
+    source,
+    rows,
+    header,
+    widest,
+    ...(header ? followed(source, header) : { fit: 0, occurs: false }),
+  }
+}
+
+function isBetter(a: HeadView, b: HeadView): boolean {
+  const matched = (a.header?.matched ?? 0) - (b.header?.matched ?? 0)
+  if (matched !== 0) return matched > 0
+  if (a.fit !== b.fit) return a.fit > b.fit
+  return a.occurs && !b.occurs
 }
 
 // Every physical line near the top is tried as a row: a title may hold a stray quote.
-function headRows(reader: HeadReader): HeadRow[] {
-  const { head } = reader
-  const rows: HeadRow[] = []
-  let at = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? 3 : 0
+function headRows(source: RowSource, known: ReadonlySet<string>): NamedRow[] {
+  const { head } = source
+  const rows: NamedRow[] = []
+  let at = 0
   for (let line = 1; line <= HEADER_WITHIN_LINES && at < head.length; line++) {
-    const row = readRow(reader, at, line)
-    if (row?.cells.some((cell) => cell.trim() !== '')) rows.push(row)
+    const row = readRow(source, at, line)
+    if (row?.cells.some((cell) => cell.trim() !== '')) rows.push(namedRow(row, known))
     at = afterLine(head, at)
   }
   return rows
 }
 
-function readRow(reader: HeadReader, start: number, line: number): HeadRow | null {
-  const { head, encoding, delimiter, quote } = reader
-  const cells: string[] = []
-  let cell: number[] = []
-  let lines = 0
-  let state: 'start' | 'text' | 'quoted' | 'closed' = 'start'
-  let at = start
-  for (; at < head.length; at++) {
-    const byte = head[at] ?? 0
-    const eol = byte === 0x0a || byte === 0x0d
-    if (state === 'quoted') {
-      if (byte === quote) state = 'closed'
-      else cell.push(byte)
-      if (eol && (byte === 0x0d || head[at - 1] !== 0x0d)) lines++
-    } else if (eol) break
-    else if (byte === delimiter) {
-      cells.push(decodeText(Uint8Array.from(cell), encoding))
-      cell = []
-      state = 'start'
-    } else if (byte === quote && state !== 'text') {
-      if (state === 'closed') cell.push(byte)
-      state = 'quoted'
-    } else if (state === 'closed') return null
-    else {
-      cell.push(byte)
-      state = 'text'
-    }
-  }
-  if (state === 'quoted' || (at === head.length && !reader.complete)) return null
-  cells.push(decodeText(Uint8Array.from(cell), encoding))
-  while (cells.length > 1 && cells.at(-1)?.trim() === '') cells.pop()
-  return { cells, line, next: afterLine(head, at), nextLine: line + lines + 1 }
+function namedRow(row: TextRow, known: ReadonlySet<string>): NamedRow {
+  return { ...row, matched: new Set(row.cells.map(normaliseName).filter((name) => known.has(name))).size }
 }
 
-// The share of the rows after the header that are as wide as it is.
-function shareOfEqualRows(reader: HeadReader, header: HeadRow): number {
+// How the rows after the header look: whether they are as wide, and whether the delimiter occurs in all of them.
+function followed(source: RowSource, header: NamedRow): { fit: number; occurs: boolean } {
   let at = header.next
   let rows = 0
   let equal = 0
-  while (rows < ROWS_COMPARED && at < reader.head.length) {
-    const row = readRow(reader, at, 0)
-    const blank = row !== null && row.cells.length === 1 && row.cells[0]?.trim() === ''
-    if (!blank) rows++
-    if (row && !blank && row.cells.length === header.cells.length) equal++
-    at = row ? row.next : afterLine(reader.head, at)
+  let delimited = 0
+  while (rows < ROWS_COMPARED && at < source.head.length) {
+    const row = readRow(source, at, 0)
+    at = row ? row.next : afterLine(source.head, at)
+    if (row?.cells.every((cell) => cell.trim() === '')) continue
+    rows++
+    if (row?.cells.length === header.cells.length) equal++
+    if (row && row.width > 1) delimited++
   }
-  return rows === 0 ? 0 : equal / rows
+  return { fit: rows === 0 ? 0 : equal / rows, occurs: header.width > 1 || (rows > 0 && delimited === rows) }
 }
 
-function afterLine(bytes: Uint8Array, from: number): number {
-  let at = from
-  while (at < bytes.length && bytes[at] !== 0x0a && bytes[at] !== 0x0d) at++
-  if (bytes[at] === 0x0d && bytes[at + 1] === 0x0a) at++
-  return Math.min(at + 1, bytes.length)
+/** The first line that is one quoted cell whose text holds known names when it is read as a line of its own. */
+function quotedLine(views: readonly HeadView[], known: ReadonlySet<string>): FoundRow | null {
+  for (const { source, rows, delimiter } of views)
+    for (const { cells, quoted, width, line } of rows) {
+      if (!quoted || width !== 1) continue
+      const inner = {
+        ...source,
+        head: Buffer.from(cells[0] ?? ''),
+        encoding: 'utf-8' as const,
+        complete: true,
+      }
+      const row = readRow(inner, 0, line)
+      const named = row && row.cells.length > 1 ? namedRow(row, known) : null
+      if (named && named.matched > 0) return found(named, delimiter)
+    }
+  return null
+}
+
+function found({ line, cells }: TextRow, delimiter: string): FoundRow {
+  return { delimiter, line, cells }
+}
+
+function lineEndAt(bytes: Uint8Array, at: number): Dialect['lineEnd'] {
+  if (at >= bytes.length) return 'none'
+  if (bytes[at] === 0x0a) return 'lf'
+  return bytes[at + 1] === 0x0a ? 'crlf' : 'cr'
 }
 
 function lineEndsOf(bytes: Uint8Array): LineEnds {

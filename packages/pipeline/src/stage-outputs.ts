@@ -17,6 +17,8 @@ export const ParseOutput = z.object({
   encodingSure: z.boolean(),
   delimiter: z.string(),
   headerLine: Count,
+  /** The lines before the header that are not blank. */
+  preamble: z.array(z.object({ line: Count, text: z.string() })),
   /** Columns of the definition that the file brings, in the order of the parsed file. */
   columns: z.array(z.string()),
   /** Header cells that name no column of the definition. */
@@ -26,6 +28,7 @@ export const ParseOutput = z.object({
   records: Count,
   good: Count,
   structuralRejects: Count,
+  /** Blank lines and records without any value, after the header. */
   skipped: Count,
   embedded: z.boolean(),
   warnings: z.array(ImportWarning),

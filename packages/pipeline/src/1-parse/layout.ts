@@ -2,33 +2,45 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import type { FileLayout } from '@aduana/contracts/rejects'
-import { fileColumns, mapHeader } from '@aduana/datasets/header'
-import type { Dialect, DialectResult, FoundRow } from '@aduana/engine/dialect'
+import { fileColumns, headerNames, mapHeader } from '@aduana/datasets/header'
+import type { Dialect, DialectResult } from '@aduana/engine/dialect'
 import type { ParseInput } from '@aduana/engine/engine'
 import { headerText } from '@aduana/engine/header-text'
 import type { Inspection } from '@aduana/engine/inspect'
 import type { ParseResult } from '@aduana/engine/protocol'
 import { byteEncoding } from '@aduana/engine/text'
 import type { ParseOutput } from '../stage-outputs.ts'
+import { headerAmbiguous, headerMismatch, headerNotFound } from './header-failures.ts'
 
 type Reading = Pick<
   ParseInput,
-  'format' | 'encoding' | 'delimiter' | 'quote' | 'dataOffset' | 'dataLine' | 'expectedColumns' | 'columns'
+  | 'format'
+  | 'encoding'
+  | 'delimiter'
+  | 'quote'
+  | 'dataOffset'
+  | 'dataLine'
+  | 'expectedColumns'
+  | 'lineEnd'
+  | 'header'
+  | 'columns'
 >
 
 /** The scanner's limit (packages/engine). */
 const MAX_COLUMNS = 2000
 
+/** How a file is to be read. */
+export interface FileReading {
+  header: { line: number; cells: string[] }
+  reading: Reading
+  output: Pick<
+    ParseOutput,
+    'format' | 'delimiter' | 'headerLine' | 'preamble' | 'columns' | 'ignored' | 'absent' | 'warnings'
+  >
+}
+
 /** How a file is to be read, or why it cannot be. */
-export type Layout =
-  | {
-      reading: Reading
-      output: Pick<
-        ParseOutput,
-        'format' | 'delimiter' | 'headerLine' | 'columns' | 'ignored' | 'absent' | 'warnings'
-      >
-    }
-  | { failure: JobFailure }
+export type Layout = FileReading | { failure: JobFailure }
 
 /** Bring together what the file looks like and what the definition expects. Says precisely what is missing. */
 export function readLayout(
@@ -43,22 +55,26 @@ export function readLayout(
       'unreadable_file',
       `The file is ${inspection.found}. Expected CSV text, or CSV text packed by gzip.`,
     )
-  if (!result?.found)
-    return failure(
-      'header_not_found',
-      `No line among the first 20 names a column of ${definition.code}. ${found(result?.candidates ?? [])} Expected: ${names(definition)}.`,
-    )
+  if (!result?.found) {
+    return {
+      failure:
+        result?.why === 'ambiguous'
+          ? headerAmbiguous(...result.rows)
+          : headerNotFound(definition, result?.candidates ?? [], result?.quotedLine ?? null),
+    }
+  }
   const { dialect } = result
-  const { cells } = dialect.header
+  const { cells, line } = dialect.header
   if (cells.length > MAX_COLUMNS)
     return failure(
       'file_too_wide',
-      `The header in line ${dialect.header.line} has ${cells.length} columns; at most ${MAX_COLUMNS} can be handled. Nothing was changed.`,
+      `The header in line ${line} has ${cells.length} columns; at most ${MAX_COLUMNS} can be handled. Nothing was changed.`,
     )
-  const header = mapHeader(definition, dialect.header.cells)
-  const mismatch = headerMismatch(definition, dialect, header)
-  if (mismatch) return mismatch
+  const header = mapHeader(definition, cells)
+  const mismatch = headerMismatch(definition, dialect.header, header)
+  if (mismatch) return { failure: mismatch }
   return {
+    header: { line, cells },
     reading: {
       format: inspection.format,
       encoding: inspection.encodingSure ? inspection.encoding : 'auto',
@@ -66,13 +82,16 @@ export function readLayout(
       quote: dialect.quote,
       dataOffset: dialect.dataOffset,
       dataLine: dialect.dataLine,
-      expectedColumns: dialect.header.cells.length,
+      expectedColumns: cells.length,
+      ...(dialect.lineEnd === 'none' ? {} : { lineEnd: dialect.lineEnd }),
+      header: { cells, names: headerNames(definition) },
       columns: header.columns,
     },
     output: {
       format: inspection.format,
       delimiter: dialect.delimiter,
-      headerLine: dialect.header.line,
+      headerLine: line,
+      preamble: dialect.preamble.map(({ line, text }) => ({ line, text })),
       columns: header.columns.map(({ name }) => name),
       ignored: header.unknown,
       absent: fileColumns(definition)
@@ -97,49 +116,19 @@ export function layoutOfFile(
   return { header: text, headerTruncated: truncated, delimiter, encoding, format }
 }
 
-function headerMismatch(
-  definition: DatasetDefinition,
-  dialect: Dialect,
-  header: ReturnType<typeof mapHeader>,
-): { failure: JobFailure } | undefined {
-  const place = `The header in line ${dialect.header.line} has the columns ${list(dialect.header.cells)}.`
-  if (header.missing.length > 0)
-    return failure(
-      'missing_columns',
-      `${place} Missing: ${list(header.missing)}. Nothing was changed. Add the columns, or give the existing ones names that ${definition.code} knows.`,
-    )
-  const [twice] = header.twice
-  if (twice)
-    return failure(
-      'duplicate_columns',
-      `${place} ${list(twice.headers)} both mean ${twice.column}. Nothing was changed. Leave one of them out.`,
-    )
-  if (definition.unknownColumns === 'fail' && header.unknown.length > 0)
-    return failure('missing_columns', `${place} Not known to ${definition.code}: ${list(header.unknown)}.`)
-  return undefined
-}
-
+/** Titles and dates before the header are listed in the result. What may be a record or a header is warned of. */
 function linesBeforeHeader({ preamble, header }: Dialect): ImportWarning[] {
-  if (preamble === 0) return []
-  const lines = preamble === 1 ? 'Line 1 is' : `Lines 1 to ${preamble} are`
-  const message = `${lines} before the header in line ${header.line}, and ${preamble === 1 ? 'was' : 'were'} skipped. If records are among them, name the columns in the first line.`
-  return [importWarning('lines_before_header', message, { count: preamble })]
+  const lines = preamble.filter(({ suspicious }) => suspicious)
+  const [first] = lines
+  if (!first) return []
+  const which =
+    lines.length === 1 ? `Line ${first.line}` : `Lines ${lines.map(({ line }) => line).join(', ')}`
+  const are =
+    lines.length === 1 ? 'may be a record or a header, and was' : 'may be records or headers, and were'
+  const message = `${which} before the header in line ${header.line} ${are} skipped: "${first.text.slice(0, 100)}". If that is wrong, name the columns in the first line and send the file again.`
+  return [importWarning('lines_before_header', message, { count: lines.length })]
 }
 
 function failure(code: JobFailure['code'], detail: string): { failure: JobFailure } {
   return { failure: { code, detail } }
-}
-
-function found(rows: readonly FoundRow[]): string {
-  const [row] = [...rows].sort((a, b) => b.cells.length - a.cells.length)
-  return row ? `Found in line ${row.line}: ${list(row.cells)}.` : 'Found no text.'
-}
-
-function names(definition: DatasetDefinition): string {
-  return list(fileColumns(definition).map(({ name, required }) => (required ? name : `${name} (optional)`)))
-}
-
-function list(cells: readonly string[]): string {
-  const shown = cells.slice(0, 40).map((cell) => `"${cell.slice(0, 60)}"`)
-  return `${shown.join(', ')}${cells.length > shown.length ? ` and ${cells.length - shown.length} more` : ''}`
 }

@@ -10,6 +10,7 @@ import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
 import { encodingWarnings } from './encoding-warning.ts'
+import { otherHeader } from './header-failures.ts'
 import { type ParsedFiles, readRecords } from './read-records.ts'
 import { stopped } from './stopped.ts'
 
@@ -32,6 +33,7 @@ async function work(job: StageJob): Promise<StageResult> {
       structural: files.structural,
       collected: await keepCollected(job, collected),
     })
+  if (parsed.otherHeader) return { kind: 'fail', failure: otherHeader(layout.header, parsed.otherHeader) }
   const { expectedRecords } = facts
   if (parsed.records === 0 && expectedRecords !== 0)
     return { kind: 'fail', failure: noRecords(layout.output.headerLine) }

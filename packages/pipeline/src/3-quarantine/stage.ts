@@ -53,6 +53,7 @@ function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number)
     delimiter: parsed.delimiter,
     headerLine: parsed.headerLine,
     columns: parsed.columns,
+    preamble: parsed.preamble,
     ignoredColumns: parsed.ignored,
     absentColumns: parsed.absent,
     skippedLines: parsed.skipped,
