@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { knownHeaders, mapHeader } from './header.ts'
+import { closestName, knownHeaders, mapHeader } from './header.ts'
 import { production } from './shipped/production.ts'
 import { definitionWith } from './testing/definitions.ts'
 
@@ -48,5 +48,19 @@ describe('a header', () => {
 
   test('of empty cells brings nothing', () => {
     expect(mapHeader(production, ['', '-']).unknown).toEqual(['', '-'])
+  })
+})
+
+describe('the closest name', () => {
+  test.each([
+    ['Fecha Contabilizacin', 'fecha_contabilizacion'],
+    ['cantidda', 'cantidad'],
+    ['Peso neto total', 'peso_neto'],
+    ['turnos', 'turno'],
+    ['Color', null],
+    ['', null],
+    ['a', null],
+  ])('to %j is %j', (text, name) => {
+    expect(closestName(production, text)).toBe(name)
   })
 })

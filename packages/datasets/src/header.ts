@@ -69,16 +69,20 @@ function headerIndex(definition: DatasetDefinition): Map<string, string> {
  */
 export function closestName(definition: DatasetDefinition, text: string): string | null {
   const name = normaliseName(text)
-  const near = knownHeaders(definition)
-    .map((known) => ({ known, steps: distance(name, known) }))
-    .filter(({ known, steps }) => steps <= Math.floor(Math.min(name.length, known.length) / 3))
+  if (name === '') return null
+  const headers = knownHeaders(definition)
+  const near = headers
+    .map((known) => ({ known, most: Math.floor(Math.min(name.length, known.length) / 3) }))
+    .filter(({ known, most }) => Math.abs(name.length - known.length) <= most)
+    .map(({ known, most }) => ({ known, most, steps: distance(name, known) }))
+    .filter(({ steps, most }) => steps <= most)
     .sort((a, b) => a.steps - b.steps)
-  const words = (of: string) => new Set(of.split('_'))
-  const within = (inner: string, outer: string) => [...words(inner)].every((word) => words(outer).has(word))
-  const related = knownHeaders(definition).find(
-    (known) => name !== '' && (within(known, name) || within(name, known)),
-  )
-  return near[0]?.known ?? related ?? null
+  const words = new Set(name.split('_'))
+  const shared = (known: string) => known.split('_').filter((word) => words.has(word)).length
+  const related = headers
+    .filter((known) => shared(known) === Math.min(words.size, known.split('_').length))
+    .sort((a, b) => shared(b) - shared(a) || a.length - b.length)
+  return near[0]?.known ?? related[0] ?? null
 }
 
 // The number of letters to add, drop or replace to turn one name into the other.

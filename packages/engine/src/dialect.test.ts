@@ -149,6 +149,7 @@ describe('the first row that names columns', () => {
   test('of one column: a title of several words is one, a single word may be a record', () => {
     const suspects = (text: string) => detect(text, names).preamble.map(({ suspicious }) => suspicious)
     expect(suspects('Lista de mayo\n\ncodigo\nA1\n')).toEqual([false])
+    expect(suspects('sep=,\ncodigo\nA1\n')).toEqual([false])
     expect(suspects('A0\ncodigo\nA1\n')).toEqual([true])
   })
 })

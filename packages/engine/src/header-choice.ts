@@ -62,8 +62,9 @@ export function skippedLines(
 
 function isSuspicious(row: NamedRow, header: NamedRow): boolean {
   if (row.cells.length < header.cells.length) return row.matched > 1
-  // A file of one column: a title has several words.
-  return header.cells.length > 1 || !/\s/.test((row.cells[0] ?? '').trim())
+  // A file of one column: a title has several words. Excel writes the delimiter as `sep=;`.
+  const [only = ''] = row.cells
+  return header.cells.length > 1 || !/\s|^sep=/i.test(only.trim())
 }
 
 // A number, a day or a time: what a name of a column hardly is.

@@ -1,6 +1,6 @@
-import { BOM } from './bom.ts'
 import { createCensus } from './encoding/census.ts'
 import { guessEncoding } from './encoding/guess.ts'
+import { BOM } from './marks.ts'
 import { markupKind } from './markup.ts'
 import { endOfContent } from './scan/padding.ts'
 import { binaryKind, isControl } from './signatures.ts'

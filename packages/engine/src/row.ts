@@ -1,4 +1,4 @@
-import { isBom } from './bom.ts'
+import { isBom, isSpace, noBreakSpace } from './marks.ts'
 import { type ByteEncoding, decodeText } from './text.ts'
 
 /** A text that rows are read from, one at a time. */
@@ -33,6 +33,7 @@ export interface TextRow {
 /** Reads the row at `start`. Null when its quotes do not work out or its end is not at hand. */
 export function readRow(source: RowSource, start: number, line: number): TextRow | null {
   const { head, encoding, delimiter, quote } = source
+  const space = noBreakSpace(encoding)
   const cells: string[] = []
   let cell: number[] = []
   let lines = 0
@@ -59,9 +60,11 @@ export function readRow(source: RowSource, start: number, line: number): TextRow
       quoted = true
       state = 'quoted'
     } else if (state === 'start' && isBom(head, at, head.length)) at += 2
-    else if (byte === 0x20 || byte === 0x09) {
+    else if (byte === 0x20 || byte === 0x09 || isSpace(head, at, head.length, space)) {
+      const blank = byte === 0x20 || byte === 0x09 ? 1 : space.length
       if (state === 'quote' || state === 'closed') state = 'closed'
-      else cell.push(byte)
+      else cell.push(...head.subarray(at, at + blank))
+      at += blank - 1
     } else if (state === 'quote' || state === 'closed') return null
     else {
       cell.push(byte)

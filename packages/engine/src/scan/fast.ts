@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer'
-import { isBom } from '../bom.ts'
+import { isBom, isSpace } from '../marks.ts'
 import { mayBeHeader } from './header-rows.ts'
 import {
-  BLANK,
   CR,
   CR_END,
   CRLF_END,
   DELIMITER,
+  type Dialect,
   FIELD_END,
   HIGH,
   LF,
@@ -37,7 +37,7 @@ export type FastStop = 'more' | 'full' | 'careful'
  */
 export function scanFast(state: ScanState): FastStop {
   const { dialect, work: b, out, end, final } = state
-  const { delimiter, quote, expected, wanted, maxRecord, starts, blanks, voids, header } = dialect
+  const { delimiter, quote, expected, wanted, maxRecord, blanks, voids, header } = dialect
   const heads = header?.heads
   const { usualEnd } = state
   b[end] = LF
@@ -90,21 +90,10 @@ export function scanFast(state: ScanState): FastStop {
     o = writeNumber(out, o, state.base + p)
     out[o++] = FIELD_END
 
-    for (let column = 0; ; ) {
+    fields: for (let column = 0; ; ) {
       const fieldOut = o
       let k: number
-      let first = starts[c] as number
-      if (first === BLANK || first === MARK) {
-        let q = p
-        while (blanks[b[q] as number] === 1) q++
-        first = starts[b[q] as number] as number
-        if (first === MARK && isBom(b, q, end)) {
-          stop = 'careful'
-          break records
-        }
-        if (first === QUOTE) p = q
-      }
-      if (first === QUOTE) {
+      if (c === quote) {
         c = b[++p] as number
         for (;;) {
           // biome-ignore lint/suspicious/noAssignInExpressions: the hot loop
@@ -140,11 +129,28 @@ export function scanFast(state: ScanState): FastStop {
             out[o++] = c
             c = b[++p] as number
           }
-          if (k !== HIGH || !mapped) break
-          const at = c << 2
-          out[o++] = asUtf8[at + 1] as number
-          out[o++] = asUtf8[at + 2] as number
-          if (asUtf8[at] === 3) out[o++] = asUtf8[at + 3] as number
+          if (k <= NEWLINE) break
+          if (k === QUOTE) {
+            const before = whatIsBefore(b, recordStart, p, dialect)
+            if (before === ONLY_BLANKS) {
+              // They are not part of the field: it begins with the quote.
+              o = fieldOut
+              continue fields
+            }
+            if (before === OTHER_BLANKS) {
+              stop = 'careful'
+              break records
+            }
+            out[o++] = c
+          } else if ((k === HIGH && mapped) || (k === MARK && !isMark(b, recordStart, p, end, dialect))) {
+            if (mapped) {
+              const at = c << 2
+              out[o++] = asUtf8[at + 1] as number
+              out[o++] = asUtf8[at + 2] as number
+              if (asUtf8[at] === 3) out[o++] = asUtf8[at + 3] as number
+            } else if (mark) break
+            else out[o++] = c
+          } else break
           c = b[++p] as number
         }
       }
@@ -185,7 +191,7 @@ export function scanFast(state: ScanState): FastStop {
       if (
         heads !== undefined &&
         heads[b[b[recordStart] === quote ? recordStart + 1 : recordStart] as number] === 1 &&
-        mayBeHeader(header, b, recordStart, recordEnd, delimiter)
+        mayBeHeader(header, b, recordStart, recordEnd)
       ) {
         stop = 'careful'
         break records
@@ -212,6 +218,30 @@ export function scanFast(state: ScanState): FastStop {
   state.line = line
   state.longest = longest
   return stop
+}
+
+const TEXT = 0
+const ONLY_BLANKS = 1
+/** Some of them are no-break spaces. */
+const OTHER_BLANKS = 2
+
+// What a field without quotes holds before `at`.
+function whatIsBefore(bytes: Uint8Array, recordStart: number, at: number, dialect: Dialect): number {
+  const { delimiter, blanks, space } = dialect
+  let found = ONLY_BLANKS
+  for (let before = at; before > recordStart && bytes[before - 1] !== delimiter; ) {
+    if (blanks[bytes[before - 1] as number] === 1) before--
+    else if (isSpace(bytes, before - space.length, before, space)) {
+      before -= space.length
+      found = OTHER_BLANKS
+    } else return TEXT
+  }
+  return found
+}
+
+// Whether the byte at `at` begins a byte order mark before a field.
+function isMark(bytes: Uint8Array, recordStart: number, at: number, end: number, dialect: Dialect): boolean {
+  return isBom(bytes, at, end) && whatIsBefore(bytes, recordStart, at, dialect) !== TEXT
 }
 
 /**

@@ -1,5 +1,5 @@
-import { BOM, isBom } from '../bom.ts'
 import { normaliseName } from '../dialect.ts'
+import { isBom, isSpace, noBreakSpace } from '../marks.ts'
 import { readRow } from '../row.ts'
 import { type ByteEncoding, decodeText } from '../text.ts'
 
@@ -20,6 +20,9 @@ export interface HeaderMatcher {
   readonly heads: Uint8Array
   /** 1 for each hash (16 bits) of a name. */
   readonly hashes: Uint8Array
+  readonly delimiter: number
+  /** A no-break space, which is skipped as other blanks are. */
+  readonly space: readonly number[]
 }
 
 /** How a record is written. */
@@ -49,6 +52,7 @@ export function compileHeader(
   const heads = FOLD.map((folded) => (folded === 0 ? 1 : 0))
   const hashes = new Uint8Array(1 << 16)
   const encode = encoderOf(encoding)
+  const space = noBreakSpace(encoding)
   const spellings = [...cells, ...Object.keys(names)].flatMap((name) => [
     name,
     name.toLowerCase(),
@@ -60,9 +64,16 @@ export function compileHeader(
     const first = bytes.find((byte) => FOLD[byte] !== 0)
     if (first === undefined) continue
     heads[first] = 1
-    hashes[hashOfName(bytes, 0, bytes.length, delimiter)] = 1
+    hashes[hashOfName(bytes, 0, bytes.length, { delimiter, space })] = 1
   }
-  return { cells: cells.map(normaliseName), names: new Map(Object.entries(names)), heads, hashes }
+  return {
+    cells: cells.map(normaliseName),
+    names: new Map(Object.entries(names)),
+    heads,
+    hashes,
+    delimiter,
+    space,
+  }
 }
 
 // Characters that the encoding does not have are left out.
@@ -83,12 +94,16 @@ export function mayBeHeader(
   bytes: Uint8Array,
   start: number,
   end: number,
-  delimiter: number,
 ): boolean {
-  return header !== null && header.hashes[hashOfName(bytes, start, end, delimiter)] === 1
+  return header !== null && header.hashes[hashOfName(bytes, start, end, header)] === 1
 }
 
-function hashOfName(bytes: Uint8Array, start: number, end: number, delimiter: number): number {
+function hashOfName(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { delimiter, space }: Pick<HeaderMatcher, 'delimiter' | 'space'>,
+): number {
   let hash = 0
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number
@@ -97,8 +112,10 @@ function hashOfName(bytes: Uint8Array, start: number, end: number, delimiter: nu
       continue
     }
     const folded = FOLD[byte] as number
-    if (hash === 0 && byte === BOM[0] && isBom(bytes, at, end)) at += 2
-    else if (folded !== 0) hash = (Math.imul(hash, 31) + folded) | 0
+    if (folded === 0) continue
+    if (folded >= 0x80 && isSpace(bytes, at, end, space)) at += space.length - 1
+    else if (folded >= 0x80 && hash === 0 && isBom(bytes, at, end)) at += 2
+    else hash = (Math.imul(hash, 31) + folded) | 0
   }
   return (hash ^ (hash >>> 16)) & 0xffff
 }
@@ -110,7 +127,7 @@ function hashOfName(bytes: Uint8Array, start: number, end: number, delimiter: nu
 export function headerRowOf(record: Uint8Array, dialect: Readable): HeaderRow | null {
   const { header, delimiter, quote, encoding } = dialect
   if (!header) return null
-  if (!mayBeHeader(header, record, 0, record.length, delimiter)) return null
+  if (!mayBeHeader(header, record, 0, record.length)) return null
   const row = readRow({ head: record, encoding, complete: true, delimiter, quote }, 0, 1)
   if (!row) return null
   const found = row.cells.map(normaliseName)

@@ -57,6 +57,10 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
 
   const isEol = (at: number) => bytes[at] === 10 || bytes[at] === 13
   const isBlank = (byte: number) => BLANKS.includes(byte) && byte !== delimiter
+  const nbsp = options.encoding === 'utf-8' ? Buffer.from('\u00a0') : Buffer.from([0xa0])
+  const isSpace = (at: number) => bytes.subarray(at, at + nbsp.length).equals(nbsp)
+  // The bytes of the blank at `at`; 0: none.
+  const blankAt = (at: number) => (isBlank(bytes[at] ?? 0) ? 1 : isSpace(at) ? nbsp.length : 0)
   const isBom = (at: number) => bytes.subarray(at, at + 3).equals(Buffer.from('\ufeff'))
   const eolFrom = (at: number) => {
     let i = at
@@ -66,11 +70,13 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
   const afterEol = (at: number) =>
     bytes[at] === 13 && bytes[at + 1] === 10 ? at + 2 : Math.min(at + 1, bytes.length)
   const eolKind = (at: number) => bytes.subarray(at, afterEol(at)).toString()
-  const hasValue = ({ bytes: cell }: Cell) => cell.some((b) => b !== 32 && b !== 9 && b !== 10 && b !== 13)
+  const hasValue = ({ bytes: cell }: Cell) =>
+    decodeText(Buffer.from(cell), options.encoding).replace(/[ \t\r\n\u00a0]/g, '') !== ''
   const opensField = (closing: number) => {
-    let at = closing - 1
-    while (isBlank(bytes[at] ?? 0)) at--
-    return isEol(at) || bytes[at] === delimiter
+    let at = closing
+    while (at > 0 && (isBlank(bytes[at - 1] ?? 0) || (at >= nbsp.length && isSpace(at - nbsp.length))))
+      at -= isBlank(bytes[at - 1] ?? 0) ? 1 : nbsp.length
+    return isEol(at - 1) || bytes[at - 1] === delimiter
   }
 
   const readOne = (from: number, to = bytes.length): NaiveReading | Broken => {
@@ -93,6 +99,8 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
           continue
         }
         cell.bytes.push(byte)
+        // Its second byte may be beyond the limit of a record.
+        if (isSpace(p)) for (let more = 1; more < nbsp.length; more++) cell.bytes.push(bytes[++p] ?? 0)
         if (!isEol(p)) continue
         spans = true
         if (firstEol < 0) firstEol = p
@@ -110,9 +118,10 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
         place = 'quoted'
         spans = false
       } else if (place === 'start' && isBom(p)) p += 2
-      else if (isBlank(byte)) {
+      else if (blankAt(p) > 0) {
         if (place === 'quote') place = 'after'
-        else if (place !== 'after') cell.bytes.push(byte)
+        if (place !== 'after') cell.bytes.push(...bytes.subarray(p, p + blankAt(p)))
+        p += blankAt(p) - 1
       } else {
         if (place === 'quote' || place === 'after') {
           if (spans && opensField(closing)) return { broken: 'unterminated_quote', firstEol: end() }
@@ -140,6 +149,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
       const byte = bytes[p] ?? 0
       if (place === 'quoted') {
         if (byte === quote) place = 'quote'
+        else if (isSpace(p)) p += nbsp.length - 1
         else if (!BLANKS.includes(byte)) filled = true
       } else if (byte === delimiter) {
         columns++
@@ -149,8 +159,9 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
         filled = true
       } else if (byte === quote && place === 'start') place = 'quoted'
       else if (place === 'start' && isBom(p) && p + 2 < eol) p += 2
-      else if (isBlank(byte)) {
+      else if (blankAt(p) > 0) {
         if (place === 'quote') place = 'after'
+        p += blankAt(p) - 1
       } else {
         place = 'text'
         filled = true
@@ -174,9 +185,9 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
     while (found.length > 1 && cells[found.length - 1]?.trim() === '') found.pop()
     const filled = found.filter((name) => name !== '')
     // Accents are compared in all cells but the first one.
-    const signs = cells.map((cell) =>
-      cell.replace(/[^a-z0-9\x80-\uffff]/gi, '').replace(/^(\ufeff|ï»¿)+/, ''),
-    )
+    const signs = cells
+      .flatMap((cell) => cell.split(options.delimiter))
+      .map((cell) => cell.replace(/[^a-z0-9\x80-\uffff]|\u00a0/gi, '').replace(/^(\ufeff|ï»¿)+/, ''))
     const first = signs.find((cell) => cell !== '')?.toLowerCase() ?? ''
     if (!names.has(first) && !headerCells.includes(first)) return null
     const columnOf = (name = '') => names.get(name) ?? `?${name}`

@@ -1,6 +1,6 @@
-import { BOM } from '../bom.ts'
 import { CODE_POINTS, type CodePage } from '../encoding/code-pages.ts'
 import { EngineError } from '../errors.ts'
+import { BOM, isSpace, noBreakSpace } from '../marks.ts'
 import type { ByteEncoding } from '../text.ts'
 import { compileHeader, type HeaderMatcher, type HeaderNames } from './header-rows.ts'
 
@@ -37,9 +37,8 @@ export const NEWLINE = 2
 export const HIGH = 3
 export const QUOTE = 4
 export const ODD = 5
-/** At the start of a field: a blank, after which a quote may open; the first byte of a byte order mark. */
-export const BLANK = 6
-export const MARK = 7
+/** The first byte of a byte order mark. */
+export const MARK = 6
 
 export const FIELD_END = 0x1f
 export const LF = 0x0a
@@ -71,17 +70,17 @@ export interface Dialect {
   readonly maxRaw: number
   /** With this many bytes at hand every record can be decided. */
   readonly decisive: number
-  /** Class of each byte in a text without quotes, when all high bytes are known to be good. */
+  /** Class of each byte outside quotes, when all high bytes are known to be good. */
   readonly plain: Uint8Array
   /** The same inside quotes. */
   readonly quoted: Uint8Array
   /** The same two, with high bytes marked. */
   readonly plainHigh: Uint8Array
   readonly quotedHigh: Uint8Array
-  /** Class of the first byte of a field: `QUOTE`, `BLANK`, `MARK`, or `ORDINARY` for all others. */
-  readonly starts: Uint8Array
   /** 1 for a space, and for a tab, where these do not delimit. */
   readonly blanks: Uint8Array
+  /** The bytes of a no-break space, which is a blank too. */
+  readonly space: readonly number[]
   /** 1 for what a record without values consists of: blanks, delimiters, quotes. */
   readonly voids: Uint8Array
   /** The line end of the header; `NO_END`: not known. */
@@ -105,9 +104,11 @@ export function compileDialect(options: ScanOptions): Dialect {
   }
   const maxRecord = options.maxRecordBytes ?? MAX_RECORD_BYTES
   const maxRaw = options.maxRawBytes ?? MAX_RAW_BYTES
+  const space = noBreakSpace(options.encoding)
   return {
     delimiter,
     quote,
+    space,
     expected,
     wanted,
     encoding: options.encoding,
@@ -116,13 +117,12 @@ export function compileDialect(options: ScanOptions): Dialect {
     maxRecord,
     maxRaw,
     decisive: Math.max(maxRecord, maxRaw) + 4,
-    plain: plainClasses(delimiter, false),
+    plain: plainClasses(delimiter, quote, false),
     quoted: quotedClasses(quote, false),
-    plainHigh: plainClasses(delimiter, true),
+    plainHigh: plainClasses(delimiter, quote, true),
     quotedHigh: quotedClasses(quote, true),
-    starts: startClasses(delimiter, quote),
     blanks: blankBytes(delimiter),
-    voids: voidBytes(delimiter, quote),
+    voids: voidBytes(delimiter, quote, space),
     lineEnd: options.lineEnd === undefined ? NO_END : LINE_ENDS[options.lineEnd],
     header: options.header ? compileHeader(options.header, options.encoding, delimiter) : null,
   }
@@ -149,10 +149,12 @@ function baseClasses(high: boolean): Uint8Array {
   )
 }
 
-function plainClasses(delimiter: number, high: boolean): Uint8Array {
+function plainClasses(delimiter: number, quote: number, high: boolean): Uint8Array {
   const classes = baseClasses(high)
   classes[LF] = NEWLINE
   classes[CR] = NEWLINE
+  if (quote >= 0) classes[quote] = QUOTE
+  classes[BOM[0]] = MARK
   classes[delimiter] = DELIMITER
   return classes
 }
@@ -166,24 +168,24 @@ function quotedClasses(quote: number, high: boolean): Uint8Array {
   return classes
 }
 
+/** Returns how many bytes of a blank stand at `at`: 0 when there is none. */
+export function blankAt(bytes: Uint8Array, at: number, end: number, { blanks, space }: Dialect): number {
+  if (blanks[bytes[at] as number] === 1) return 1
+  return isSpace(bytes, at, end, space) ? space.length : 0
+}
+
 function blankBytes(delimiter: number): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) =>
     (byte === 0x20 || byte === 0x09) && byte !== delimiter ? 1 : 0,
   )
 }
 
-function voidBytes(delimiter: number, quote: number): Uint8Array {
+function voidBytes(delimiter: number, quote: number, space: readonly number[]): Uint8Array {
   const bytes = blankBytes(delimiter)
+  for (const byte of space) bytes[byte] = 1
   bytes[delimiter] = 1
   if (quote >= 0) bytes[quote] = 1
   return bytes
-}
-
-function startClasses(delimiter: number, quote: number): Uint8Array {
-  const classes = blankBytes(delimiter).map((blank) => (blank === 1 ? BLANK : ORDINARY))
-  classes[BOM[0]] = MARK
-  if (quote >= 0) classes[quote] = QUOTE
-  return classes
 }
 
 const AS_UTF8: Readonly<Record<CodePage, Uint8Array>> = {

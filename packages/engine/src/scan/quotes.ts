@@ -1,5 +1,5 @@
-import { isBom } from '../bom.ts'
-import { CR, type Dialect, LF } from './options.ts'
+import { isBom, isSpace } from '../marks.ts'
+import { blankAt, CR, type Dialect, LF } from './options.ts'
 
 /** States of a reading, as far as quotes are concerned. */
 export const AT_FIELD_START = 0
@@ -36,7 +36,7 @@ interface AtHand {
 /** Follows the quotes of one record from `from` until it ends, turns out to be unclosed, or `stop` is reached. */
 export function followQuotes(hand: AtHand, from: number, stop: number, begun: QuoteState): QuoteOutcome {
   const { work, base, end } = hand
-  const { delimiter, quote, blanks } = hand.dialect
+  const { delimiter, quote } = hand.dialect
   let { state, spans, closing } = begun
   let at = from
   for (; at < stop; at++) {
@@ -52,8 +52,9 @@ export function followQuotes(hand: AtHand, from: number, stop: number, begun: Qu
       if (state === AT_FIELD_START) spans = false
       state = IN_QUOTES
     } else if (state === AT_FIELD_START && isBom(work, at, end)) at += 2
-    else if (blanks[byte] === 1) {
+    else if (blankAt(work, at, end, hand.dialect) > 0) {
       if (state === AFTER_QUOTE) state = AFTER_FIELD
+      at += blankAt(work, at, end, hand.dialect) - 1
     } else {
       const closed = state === AFTER_QUOTE || state === AFTER_FIELD
       if (closed && spans && opensField(work, closing - base, hand.dialect))
@@ -68,10 +69,14 @@ export function followQuotes(hand: AtHand, from: number, stop: number, begun: Qu
  * Whether the quote at `at` stands where a field begins. A quote that closes a field over several lines there, and has
  * text after it, opens another field: the first one was never closed.
  */
-export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks }: Dialect): boolean {
-  let before = at - 1
-  while (blanks[bytes[before] as number] === 1) before--
-  const byte = bytes[before]
+export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks, space }: Dialect): boolean {
+  let before = at
+  for (;;) {
+    if (blanks[bytes[before - 1] as number] === 1) before--
+    else if (isSpace(bytes, before - space.length, before, space)) before -= space.length
+    else break
+  }
+  const byte = bytes[before - 1]
   return byte === delimiter || byte === LF || byte === CR
 }
 
@@ -80,7 +85,7 @@ export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks }:
  * stays open.
  */
 export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, dialect: Dialect): number {
-  const { delimiter, quote, blanks } = dialect
+  const { delimiter, quote, space } = dialect
   let columns = 1
   let filled = false
   let state = AT_FIELD_START
@@ -88,6 +93,7 @@ export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, 
     const byte = bytes[at] as number
     if (state === IN_QUOTES) {
       if (byte === quote) state = AFTER_QUOTE
+      else if (isSpace(bytes, at, lineEnd, space)) at += space.length - 1
       else if (byte !== 0x20 && byte !== 0x09) filled = true
     } else if (byte === delimiter) {
       columns++
@@ -96,8 +102,9 @@ export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, 
       if (state === AFTER_QUOTE) filled = true
       state = IN_QUOTES
     } else if (state === AT_FIELD_START && isBom(bytes, at, lineEnd)) at += 2
-    else if (blanks[byte] === 1) {
+    else if (blankAt(bytes, at, lineEnd, dialect) > 0) {
       if (state === AFTER_QUOTE) state = AFTER_FIELD
+      at += blankAt(bytes, at, lineEnd, dialect) - 1
     } else {
       filled = true
       state = IN_TEXT

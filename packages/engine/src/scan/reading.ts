@@ -1,5 +1,5 @@
-import { isBom } from '../bom.ts'
-import { CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
+import { isBom, isSpace } from '../marks.ts'
+import { blankAt, CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
 import {
   AFTER_FIELD,
   AFTER_QUOTE,
@@ -48,7 +48,7 @@ export interface Reading extends QuoteState {
  */
 export function read(state: ScanState): Reading {
   const { work, base, start, end, final, dialect } = state
-  const { delimiter, quote, blanks, expected, wanted, maxRecord, asUtf8 } = dialect
+  const { delimiter, quote, space, expected, wanted, maxRecord, asUtf8 } = dialect
   const out = state.out
   // One byte more than the longest record: if that one still belongs to it, it is too long.
   const stop = Math.min(end, start + maxRecord + 1)
@@ -81,7 +81,6 @@ export function read(state: ScanState): Reading {
   let follow = true
   let filled = false
   const put = (byte: number) => {
-    if (byte !== 0x20 && byte !== 0x09) filled = true
     if (byte < 0x80 || asUtf8 === null) {
       if (isForbidden(byte)) r.forbidden ??= { byte, column: r.columns + 1 }
       out[o++] = byte
@@ -89,6 +88,12 @@ export function read(state: ScanState): Reading {
     }
     const at = byte << 2
     for (let i = 1; i <= (asUtf8[at] ?? 0); i++) out[o++] = asUtf8[at + i] ?? 0
+  }
+  // All bytes of the blank at `p`, or the one of a value.
+  const putWhole = (blank: number) => {
+    if (blank === 0) filled = true
+    put(work[p] ?? 0)
+    for (let left = blank; left > 1; left--) put(work[++p] ?? 0)
   }
   const closeField = () => {
     if (filled) r.hasValue = true
@@ -105,8 +110,9 @@ export function read(state: ScanState): Reading {
       if (byte === quote) {
         r.state = AFTER_QUOTE
         r.closing = base + p
-      } else if (byte !== LF && byte !== CR) put(byte)
-      else {
+      } else if (byte !== LF && byte !== CR) {
+        putWhole(byte === 0x20 || byte === 0x09 ? 1 : isSpace(work, p, end, space) ? space.length : 0)
+      } else {
         r.spans = true
         if (r.firstLineEnd < 0) r.firstLineEnd = p
         if (byte === CR || work[p - 1] !== CR) {
@@ -129,25 +135,29 @@ export function read(state: ScanState): Reading {
       closeField()
       r.state = AT_FIELD_START
     } else if (byte === quote && r.state === AFTER_QUOTE) {
-      put(byte)
+      putWhole(0)
       r.state = IN_QUOTES
     } else if (byte === quote && r.state === AT_FIELD_START) {
       o = fieldOut
       r.state = IN_QUOTES
       r.spans = false
     } else if (r.state === AT_FIELD_START && isBom(work, p, end)) p += 2
-    else if (blanks[byte] === 1) {
-      if (r.state === AFTER_QUOTE) r.state = AFTER_FIELD
-      else if (r.state !== AFTER_FIELD) put(byte)
-    } else {
-      if (r.state === AFTER_QUOTE || r.state === AFTER_FIELD) {
+    else {
+      const blank = blankAt(work, p, end, dialect)
+      const closed = r.state === AFTER_QUOTE || r.state === AFTER_FIELD
+      if (closed && blank > 0) {
+        r.state = AFTER_FIELD
+        p += blank - 1
+        continue
+      }
+      if (closed) {
         if (r.spans && opensField(work, r.closing - base, dialect))
           return fail(state, r, p, false, whyUnclosed())
         const what = `text after the closing quote of column ${r.columns + 1}`
         r.textAfterQuote ??= reason('text_after_quote', what, snippet(state, p))
       }
-      put(byte)
-      r.state = IN_TEXT
+      if (blank === 0) r.state = IN_TEXT
+      putWhole(blank)
     }
   }
   if (atEnd && r.state !== IN_QUOTES) {

@@ -77,9 +77,12 @@ describe('well-formed records', () => {
   test.each([
     [' "a" ;\t"b";"c"\t \n', ';'],
     ['"a" , "b","c" \n', ','],
+    ['\u00a0"a",\u00a0 "b"\u00a0,"c"\n', ','],
     ['"a"\t "b" \t"c" \n', '\t'],
   ])('do not take blanks around quotes for part of the cell: %j', (text, delimiter) => {
-    expect(scan(text, { delimiter }).records).toEqual([good(1, 2, 0, text.length - 1, 'a', 'b', 'c')])
+    expect(scan(text, { delimiter }).records).toEqual([
+      good(1, 2, 0, Buffer.byteLength(text) - 1, 'a', 'b', 'c'),
+    ])
   })
 
   test('keep blanks inside quotes and around cells without quotes', () => {
@@ -120,17 +123,26 @@ describe('well-formed records', () => {
     ])
   })
 
-  test.each(['', '   \t', ';;', ' ; ;', ';', ';;;;;', '"";"" ;""', '" ";\t', '\ufeff;;', '"\n";;'])(
-    'of a line without any value there are none: %j is skipped and counted',
-    (text) => {
-      const { records, skipped } = scan(`1;2;3\n${text}\r\n${text}\n4;;\n${text}`)
-      expect(records.map(({ fields }) => fields)).toEqual([
-        ['1', '2', '3'],
-        ['4', '', ''],
-      ])
-      expect(skipped).toBe(text === '' ? 2 : 3)
-    },
-  )
+  test.each([
+    '',
+    '   \t',
+    ';;',
+    ' ; ;',
+    ';',
+    ';;;;;',
+    '"";"" ;""',
+    '" ";\t',
+    '\ufeff;;',
+    '"\n";;',
+    '\u00a0;"\u00a0";',
+  ])('of a line without any value there are none: %j is skipped and counted', (text) => {
+    const { records, skipped } = scan(`1;2;3\n${text}\r\n${text}\n4;;\n${text}`)
+    expect(records.map(({ fields }) => fields)).toEqual([
+      ['1', '2', '3'],
+      ['4', '', ''],
+    ])
+    expect(skipped).toBe(text === '' ? 2 : 3)
+  })
 
   test('are those that hold a value in any column, wanted or not', () => {
     expect(scan(';;x\n;"""";\n', { columns: [0] }).records).toEqual([
