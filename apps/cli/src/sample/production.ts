@@ -154,8 +154,8 @@ const defects: Defect[] = [
   {
     kind: 'open_quote',
     weight: 1,
-    // The quote is closed by the next one of the file, behind which a letter stands.
-    reasons: [{ column: null, code: 'text_after_quote' }],
+    // The next quote of the file opens another cell.
+    reasons: [{ column: null, code: 'unterminated_quote' }],
     spoil: (cells) => {
       cells[REMARK] = '"quedó pendiente la revisión'
       return cells.join(DELIMITER)

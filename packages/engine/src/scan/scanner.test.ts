@@ -394,8 +394,9 @@ describe('a structural reject', () => {
 test('lines that keep a reading in quotes for ever do not make it read everything again and again', () => {
   const line = `${'a'.repeat(90)}";"\n`
   const bytes = Buffer.from(line.repeat(60_000))
-  const started = performance.now()
+  const before = process.cpuUsage()
   const { counts } = scanText(bytes, { ...BASE, expectedColumns: 5, columns: [0] }, () => 1 << 20)
   expect(counts.records).toBe(60_000)
-  expect(performance.now() - started).toBeLessThan(5_000)
+  // Reading each line up to the limit of a record takes hours. What other processes do is not counted.
+  expect(process.cpuUsage(before).user).toBeLessThan(30_000_000)
 })
