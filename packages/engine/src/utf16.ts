@@ -50,7 +50,9 @@ export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
         p += 2
       }
     }
-    if (final && p < bytes.length) out[o++] = HALF_UNIT
+    // One NUL or Ctrl-Z more is padding, as some programs add it without regard to the encoding.
+    const odd = bytes[p] ?? 0
+    if (final && p < bytes.length) out[o++] = odd === 0 || odd === 0x1a ? odd : HALF_UNIT
     rest = bytes.slice(p)
     return out.subarray(0, o)
   }

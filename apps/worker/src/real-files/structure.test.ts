@@ -165,6 +165,10 @@ describe('padding at the end of a file', () => {
     ['plain', (bytes: Buffer) => bytes],
     ['gzip', (bytes: Buffer) => gzipSync(bytes)],
     ['UTF-16', (bytes: Buffer) => Buffer.from(`\ufeff${bytes}`, 'utf16le')],
+    [
+      'UTF-16, by an odd byte',
+      (bytes: Buffer) => Buffer.concat([Buffer.from(`\ufeff${bytes}`, 'utf16le'), Buffer.of(0)]),
+    ],
   ])('by any number of NULs is no record (%s)', async (_, pack) => {
     const dataset = await files.dataset(texts('codigo', 'tipo'))
     const bytes = Buffer.concat([Buffer.from('codigo;tipo\nA;1\nB;2'), Buffer.alloc(3_000_000)])

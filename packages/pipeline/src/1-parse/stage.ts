@@ -25,6 +25,7 @@ async function work(job: StageJob): Promise<StageResult> {
   const read = await readRecords(job, original, files)
   if ('failure' in read) return { kind: 'fail', failure: read.failure }
   const { layout, parsed, engine } = read
+  if (parsed.otherHeader) return { kind: 'fail', failure: otherHeader(layout.header, parsed.otherHeader) }
   if (parsed.stopped)
     return stopped(job, engine, parsed, {
       layout: read.file,
@@ -33,7 +34,6 @@ async function work(job: StageJob): Promise<StageResult> {
       structural: files.structural,
       collected: await keepCollected(job, collected),
     })
-  if (parsed.otherHeader) return { kind: 'fail', failure: otherHeader(layout.header, parsed.otherHeader) }
   const { expectedRecords } = facts
   if (parsed.records === 0 && expectedRecords !== 0)
     return { kind: 'fail', failure: noRecords(layout.output.headerLine) }
