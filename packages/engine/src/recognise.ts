@@ -39,8 +39,8 @@ function recogniseText(bytes: Uint8Array, complete: boolean): Recognition {
   // A text may be padded with any number of NULs.
   const unpadded = bytes.subarray(0, endOfContent(bytes))
   const { encoding, encodingSure, bom } = textEncoding(bytes, unpadded, complete)
-  const isEmpty = unpadded.length === 0 && !complete
-  if (!encoding.startsWith('utf-16') && (isEmpty || isBinary(unpadded)))
+  const isPadding = unpadded.length === 0 && (!complete || bytes.includes(0))
+  if (!encoding.startsWith('utf-16') && (isPadding || isBinary(unpadded)))
     return { kind: 'unsupported', found: 'binary data' }
   const markup = markupKind(decodeHead(bytes, encoding))
   if (markup) return { kind: 'unsupported', found: markup }

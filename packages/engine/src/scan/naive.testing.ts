@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { normaliseName } from '../dialect.ts'
+import { BOM } from '../marks.ts'
 import { decodeText } from '../text.ts'
 import type { ScanOptions } from './options.ts'
 
@@ -179,6 +180,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
 
   const names = new Map(Object.entries(options.header?.names ?? {}))
   const headerCells = (options.header?.cells ?? []).map(normaliseName)
+  const markAtStart = new RegExp(`^(${decodeText(Buffer.from(BOM), options.encoding)})+`)
   const headerKind = (cells: readonly string[]): 'same' | 'other' | null => {
     if (!options.header) return null
     const found = cells.map((cell) => normaliseName(cell))
@@ -187,7 +189,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
     // Accents are compared in all cells but the first one.
     const signs = cells
       .flatMap((cell) => cell.split(options.delimiter))
-      .map((cell) => cell.replace(/[^a-z0-9\x80-\uffff]|\u00a0/gi, '').replace(/^(\ufeff|ï»¿)+/, ''))
+      .map((cell) => cell.replace(/[^a-z0-9\x80-\uffff]|\u00a0/gi, '').replace(markAtStart, ''))
     const first = signs.find((cell) => cell !== '')?.toLowerCase() ?? ''
     if (!names.has(first) && !headerCells.includes(first)) return null
     const columnOf = (name = '') => names.get(name) ?? `?${name}`
