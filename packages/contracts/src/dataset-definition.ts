@@ -77,6 +77,9 @@ export const Dimension = z.strictObject({
 })
 export type Dimension = z.infer<typeof Dimension>
 
+/** Words that stand for no value, compared in any case. */
+const NullWords = z.array(z.string().trim().min(1).max(100)).max(100)
+
 const columnBase = {
   name: Identifier,
   title: z.strictObject({ en: z.string().min(1), es: z.string().min(1) }).optional(),
@@ -85,6 +88,8 @@ const columnBase = {
   /** Other header names under which files bring this column. Compared without case, accents and punctuation. */
   aliases: z.array(z.string().min(1).max(100)).default([]),
   normalise: z.array(Normalisation).default([]),
+  /** In place of the dataset's words for no value. An empty list: every text of the column is a value. */
+  nullWords: NullWords.optional(),
   /** Written by others later: never set, compared or undone by a load. */
   managed: z.boolean().default(false),
   /** Personal or confidential: masked in logs. */
@@ -94,6 +99,11 @@ const columnBase = {
 export const TextColumn = z.strictObject({
   ...columnBase,
   type: z.literal('text'),
+  /**
+   * Whether its texts are codes, which are cleaned of what is not seen, or free text. Unless said, it is a code if it
+   * identifies rows or has a dimension, a pattern or a list of values.
+   */
+  code: z.boolean().optional(),
   minLength: z.int().min(0).optional(),
   maxLength: z.int().min(1).max(1_000_000).default(4000),
   pattern: Pattern.optional(),
@@ -289,6 +299,8 @@ export const DatasetDefinition = z
     columns: z.array(Column).min(1).max(1000),
     /** Columns of the file that the definition does not know: told and left out, or a reason to fail. */
     unknownColumns: z.enum(['ignore', 'fail']).default('ignore'),
+    /** Words that stand for no value in every column that declares none of its own, as `NULL` or `N/A`. */
+    nullWords: NullWords.optional(),
     rules: z.array(CrossRule).default([]),
     /** No two records of a file may agree in these; the others count as duplicates. */
     unique: z

@@ -12,6 +12,7 @@ export const IMPORT_WARNINGS = {
   repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
   window_end_excluded:
     'Records are of the day that was declared as the end of the window, which is exclusive',
+  undeclared_null_word: 'Words that may stand for no value were stored as texts',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

@@ -17,6 +17,9 @@ export const STRUCTURAL_CODES = [
 /** Codes of rejects by rule. */
 export const RULE_CODES = [
   'required',
+  'spreadsheet_error',
+  'null_word',
+  'scientific_code',
   'not_an_integer',
   'not_a_decimal',
   'not_a_date',

@@ -1,3 +1,4 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import type {
   Column,
   DatasetDefinition,
@@ -27,7 +28,11 @@ export function checkDefinition(definition: DatasetDefinition): string[] {
 export function definitionProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
     ...definition.columns.flatMap((column, index) =>
-      [...columnProblems(column), ...dayProblems(column, definition)].map((problem) => ({
+      [
+        ...columnProblems(column),
+        ...wordProblems(column, definition),
+        ...dayProblems(column, definition),
+      ].map((problem) => ({
         path: `columns[${index}]`,
         message: `column "${column.name}" ${problem}`,
       })),
@@ -54,7 +59,7 @@ function columnProblems(column: Column): string[] {
       return [
         ...tell((column.minLength ?? 0) > column.maxLength, 'has a minLength above its maxLength'),
         ...tell(
-          (column.enum ?? []).some((word) => word !== word.trim() || word === ''),
+          (column.enum ?? []).some((word) => word !== word.trim() || cleanCode(word) === ''),
           'allows a value that is empty or has outer white space, which no cell can equal',
         ),
       ]
@@ -131,6 +136,20 @@ function formatProblems({
   ]
 }
 
+/** A word for no value cannot be a value as well. */
+function wordProblems(column: Column, definition: DatasetDefinition): string[] {
+  const words = (column.nullWords ?? definition.nullWords ?? []).map(fold)
+  const values =
+    column.type === 'text'
+      ? (column.enum ?? [])
+      : column.type === 'boolean'
+        ? [...column.trueWords, ...column.falseWords]
+        : []
+  return values
+    .filter((value) => words.includes(fold(value)))
+    .map((value) => `allows "${value}", which nullWords declares to be no value`)
+}
+
 /** The days that every step can write, count and compare. */
 function dayProblems(column: Column, { windowColumn }: DatasetDefinition): string[] {
   if (column.type !== 'date' && column.type !== 'timestamp') return []
@@ -199,7 +218,7 @@ function isTimeZone(name: string): boolean {
 }
 
 function fold(word: string): string {
-  return word.trim().toLowerCase()
+  return cleanCode(word).toLowerCase()
 }
 
 function tell(wrong: boolean, problem: string): string[] {

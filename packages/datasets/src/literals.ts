@@ -41,3 +41,11 @@ export function digitsOf(value: number): { whole: number; fraction: number } {
   const [whole = '', fraction = ''] = plainNumber(value).replace('-', '').split('.')
   return { whole: whole.replace(/^0+/, '').length, fraction: fraction.length }
 }
+
+/**
+ * SQL boolean: whether the text is in the list; NULL for NULL. DuckDB turns `in` with more than a few literals into a join,
+ * and joins for hundreds of columns take memory and time that grow with the square of their number.
+ */
+export function isOneOf(text: string, list: readonly string[]): string {
+  return `list_contains([${literals(list)}]::varchar[], ${text})`
+}

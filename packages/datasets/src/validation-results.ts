@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Note } from './rules/text.ts'
 import type { CompiledValidation } from './validation.ts'
 
 /** `records = good + rejected + duplicates` is for the caller to check. */
@@ -27,6 +28,10 @@ export type ScopePresent = z.infer<typeof ScopePresent>
 export const RepeatedTimes = z.object({ column: z.string(), rows: z.int(), line: z.int().nullable() })
 export type RepeatedTimes = z.infer<typeof RepeatedTimes>
 
+/** How many cells of a column something is told of. */
+export const CellCount = z.object({ column: z.string(), count: z.int().positive() })
+export type CellCount = z.infer<typeof CellCount>
+
 /** What a validation found. `days` and `scopes` are empty where the definition has no window column or scope. */
 export interface ValidationResult {
   /** The file with the clean rows: `_rec, _line`, typed columns. */
@@ -39,11 +44,15 @@ export interface ValidationResult {
   /** Of the rejects whose reasons were collected: those outside of the declared window, and those of its end. */
   outsideWindow: number
   onWindowEnd: number
+  /** Cells of accepted records by what is told of them. */
+  notes: Record<Note, CellCount[]>
 }
 
 const Count = z
   .object({ rows: z.tuple([z.object({ rows: z.int().min(0) })]) })
   .transform(({ rows: [only] }) => only.rows)
+
+const NoteCount = z.object({ note: z.string(), cells: z.int().positive() })
 
 // What has not run had nothing to count.
 const Answers = z.object({
@@ -56,6 +65,7 @@ const Answers = z.object({
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
   repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
   'outside-window': z.object({ rows: z.tuple([z.object({ rows: z.int(), onEnd: z.int() })]) }).optional(),
+  notes: z.object({ rows: z.array(NoteCount) }),
 })
 
 /** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
@@ -69,6 +79,7 @@ export function readValidation({ outputs }: CompiledValidation, answers: unknown
     days,
     scopes,
     repeated,
+    notes,
     ...more
   } = Answers.parse(answers)
   const outside = more['outside-window']?.rows[0]
@@ -80,5 +91,17 @@ export function readValidation({ outputs }: CompiledValidation, answers: unknown
     repeated: (repeated?.rows ?? []).filter(({ rows }) => rows > 0),
     outsideWindow: outside?.rows ?? 0,
     onWindowEnd: outside?.onEnd ?? 0,
+    notes: {
+      cleaned: cellCounts(notes.rows, 'cleaned'),
+      null_word: cellCounts(notes.rows, 'null_word'),
+      undeclared: cellCounts(notes.rows, 'undeclared'),
+    },
   }
+}
+
+function cellCounts(rows: readonly z.infer<typeof NoteCount>[], wanted: Note): CellCount[] {
+  return rows.flatMap(({ note, cells }) => {
+    const [kind, column = ''] = note.split(':')
+    return kind === wanted ? [{ column, count: cells }] : []
+  })
 }

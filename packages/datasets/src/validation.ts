@@ -58,7 +58,7 @@ export interface CompiledValidation {
   statements: NamedStatement[]
   /**
    * bad: `_rec, _line, _off, _len, reasons` (JSON), cut to the first when the file fails for its rejects. duplicates: `_rec, _line, _off, _len, winner`. Each is there only if
-   * it has rows. The clean rows (`_rec, _line`, typed columns) are in `good` when there are no duplicates, else in
+   * it has rows. The clean rows (`_rec, _line`, typed columns) are in `good`, with `_notes`, when there are no duplicates, else in
    * `unique`: see `readValidation`.
    */
   outputs: { good: string; unique: string; bad: string; duplicates: string }
@@ -144,7 +144,7 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
         'unique',
         copyTo(
           outputs.unique,
-          `select g.* from ${goodRows} g where not exists (select 1 from losers where losers._rec = g._rec)`,
+          `select g.* exclude (_notes) from ${goodRows} g where not exists (select 1 from losers where losers._rec = g._rec)`,
           cells.length,
         ),
       ),
@@ -171,7 +171,7 @@ function goodQuery(
         `${localTimeSql(zones, column, local, position).twice} as ${twice(local)}`,
     ),
   ]
-  return `select _rec, _line, ${columns.join(', ')} from (select *, ${good} as good from ${values}) semi join (select unnest([true]) as yes) on good = yes`
+  return `select _rec, _line, ${columns.join(', ')}, _notes from (select *, ${good} as good from ${values}) semi join (select unnest([true]) as yes) on good = yes`
 }
 
 /** The column of the clean rows that says whether a local time exists twice. No column of a definition begins with `_`. */
@@ -251,6 +251,10 @@ function resultQueries(
   return [
     count('records', parsed),
     count('good', rows(outputs.good)),
+    ask(
+      'notes',
+      `select note, count(*) as "cells" from (select unnest(_notes) as note from ${rows(outputs.good)}) group by 1 order by 1`,
+    ),
     { ...count('rejected', 'failed'), onlyIf: ANY_FAILED },
     { ...count('duplicates', rows(outputs.duplicates)), onlyIf: ANY_LOST },
     { ...count('kept', rows(outputs.unique)), onlyIf: ANY_LOST },

@@ -12,6 +12,7 @@ function detect(text: string | Buffer, hints: Partial<DialectHints> = {}) {
 describe('names', () => {
   test.each([
     ['Fecha Contabilización', 'fecha_contabilizacion'],
+    ['\u200Bfe\u00ADcha\u2060\u00A0\uFEFFCo\u200Dntabilizacio\u0301n\u200E', 'fecha_contabilizacion'],
     [' MAQUINA-CODIGO\u00a0', 'maquina_codigo'],
     ['\ufeffN.º  Orden', 'n_º_orden'],
     [' PESO NETO (kg) ', 'peso_neto_kg'],

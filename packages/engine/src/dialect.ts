@@ -1,3 +1,4 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import { type NamedRow, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
 import { afterLine, type RowSource, readRow, type TextRow } from './row.ts'
 import { endOfContent } from './scan/padding.ts'
@@ -61,11 +62,11 @@ const HEADER_WITHIN_LINES = 20
 const ROWS_COMPARED = 50
 
 /**
- * The form in which header names are compared: no case, no accents, `_` for every run of other signs. `Peso Neto (kg) `
- * becomes `peso_neto_kg`.
+ * The form in which header names are compared: no case, no accents, no invisible characters, `_` for every run of other
+ * signs. `Peso Neto (kg) ` becomes `peso_neto_kg`.
  */
 export function normaliseName(name: string): string {
-  return name
+  return cleanCode(name)
     .normalize('NFD')
     .replace(/\p{M}/gu, '')
     .toLowerCase()

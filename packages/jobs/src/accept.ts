@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Stored } from '@aduana/artifacts/store'
+import { cleanCode } from '@aduana/contracts/characters'
 import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
 import { hasRole, type Principal } from '@aduana/contracts/identity'
 import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { isCode } from '@aduana/datasets/codes'
 import { holdDataset, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { violatedConstraint } from '@aduana/db/sql-errors'
@@ -170,7 +172,13 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
       'bad_window',
       `A window of ${definition.code} needs its scope (${definition.replaceScope}).`,
     )
-  return { scope: definition.replaceScope ? (form.scope ?? '') : '', from, to }
+  return { scope: definition.replaceScope ? scopeOf(definition, form.scope ?? '') : '', from, to }
+}
+
+/** The scope as it is in the cells of the dataset. */
+function scopeOf(definition: DatasetDefinition, scope: string): string {
+  const column = definition.columns.find(({ name }) => name === definition.replaceScope)
+  return column && isCode(definition, column) ? cleanCode(scope) : scope
 }
 
 /**

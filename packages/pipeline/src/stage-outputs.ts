@@ -2,6 +2,7 @@ import { ColumnDecision } from '@aduana/contracts/column-decisions'
 import { Day } from '@aduana/contracts/dates'
 import { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { StageName } from '@aduana/contracts/stages'
+import { CellCount } from '@aduana/datasets/validation-results'
 import type { Database } from '@aduana/db/database'
 import { ENCODINGS } from '@aduana/engine/text'
 import { stageOutput } from '@aduana/jobs/stage-log'
@@ -49,6 +50,9 @@ export const ValidateOutput = z.object({
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
   /** How many records are outside of the declared window, when all of them are of the day that was declared as `to`. */
   onlyOnWindowEnd: Count.optional(),
+  /** Cells of accepted records whose text was cleaned, and such that hold a declared word for no value. */
+  cleaned: z.array(CellCount).default([]),
+  nullWords: z.array(CellCount).default([]),
   warnings: z.array(ImportWarning),
 })
 export type ValidateOutput = z.infer<typeof ValidateOutput>

@@ -149,6 +149,6 @@ describe('figures', () => {
         ['120', 'a\u001b[2Jb\nc\0'],
       ],
     )
-    expect(table).toBe('  n  text\n  1  año\n120  a·[2Jb⏎c·')
+    expect(table).toBe('  n  text\n  1  año\n120  a<U+001B>[2Jb⏎c<U+0000>')
   })
 })

@@ -47,7 +47,7 @@ describe('the summary of an import', () => {
     [{ encodingSure: false, format: 'gzip' }, 'gzip, windows-1252 (unsure);'],
     [{ delimiter: '\t' }, 'tab between cells'],
     [{ headerLine: 7 }, 'header in line 7'],
-    [{ ignoredColumns: ['A', 'B\u200b'] }, '3 columns used, ignored: "A" "B·"'],
+    [{ ignoredColumns: ['A', 'B\u200b'] }, '3 columns used, ignored: "A" "B<U+200B>"'],
     [{ ignoredColumns: ['1', '2', '3', '4', '5', '6', '7'] }, 'ignored: "1" "2" "3" "4" "5" and 2 more'],
     [{ absentColumns: ['material'] }, '3 columns used, without: "material"'],
     [{ firstDay: '2026-01-01', lastDay: '2026-01-01', days: 1 }, '; day 2026-01-01'],

@@ -1,3 +1,5 @@
+import { showInvisible } from '@aduana/contracts/characters'
+
 /** A column of a table: its heading, and whether its figures stand at the right. */
 export interface TableColumn {
   title: string
@@ -22,12 +24,12 @@ export function renderTable(columns: readonly TableColumn[], rows: readonly (rea
   return [columns.map(({ title }) => title), ...rows].map(line).join('\n')
 }
 
-/** A text from a file as it can be shown in one line: a control character would move the cursor, or worse. */
+/**
+ * A text from a file as it can be shown in one line: a control character would move the cursor, or worse, and one that is
+ * not seen is written out as `<U+200B>`.
+ */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    const known: Record<string, string> = { '\n': '⏎', '\t': ' ', '\r': '' }
-    return known[character] ?? '·'
-  })
+  return showInvisible(text).replace(/[\n\r\t]/g, (character) => ({ '\n': '⏎', '\t': ' ' })[character] ?? '')
 }
 
 /** At most so many characters, with a mark where something is missing. */

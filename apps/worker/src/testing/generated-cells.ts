@@ -19,9 +19,16 @@ export interface GeneratedCell {
 const EMPTY: GeneratedCell = { text: '', stored: null }
 const same = (text: string): GeneratedCell => ({ text, stored: text })
 
+/** What declares words for no value, none of which is a value of a generated cell. */
+const NULL_WORDS: string[][] = [[], ['-'], ['(null)', 'n/a', '#N/A', '\\n']]
+
 /** Columns of every type, with bounds at the ends of what is possible. `name` is the caller's. */
 export function generateColumn(random: Random, name: string): ColumnInput {
-  const base = { name, required: random.chance(0.3) }
+  const base = {
+    name,
+    required: random.chance(0.3),
+    ...(random.chance(0.15) ? { nullWords: random.pick(NULL_WORDS) } : {}),
+  }
   switch (random.below(6)) {
     case 0:
       return generateText(random, base)
@@ -109,7 +116,11 @@ function generateDateReading(random: Random) {
 
 const PATTERNS = ['(?s).*', '[^\\x{10FFFF}]*', '(?is)(.|\\n)*', '(?s:.{0,1000})(?s:.*)', '\\PN*|\\pN*|(?s).*']
 
-function generateText(random: Random, base: { name: string; required: boolean }): ColumnInput {
+function generateText(
+  random: Random,
+  named: Pick<ColumnInput, 'name' | 'required' | 'nullWords'>,
+): ColumnInput {
+  const base = { ...named, ...(random.chance(0.3) ? { code: random.chance(0.5) } : {}) }
   const maxLength = random.pick([1, 2, 20, 700, 4000, 1_000_000])
   if (random.chance(0.15)) return { ...base, type: 'text', enum: ['a', "it's", 'ñandú', '"', '\\N'] }
   return {
@@ -123,10 +134,15 @@ function generateText(random: Random, base: { name: string; required: boolean })
 
 /** A good cell of a column, often at the end of what it allows. */
 export function generateCell(random: Random, column: ColumnInput): GeneratedCell {
-  if (!column.required && random.chance(0.15)) return EMPTY
+  if (!column.required && random.chance(0.15)) {
+    const word = random.pick(['', ...(column.nullWords ?? [])])
+    return { ...EMPTY, text: word }
+  }
   switch (column.type) {
-    case 'text':
-      return same(textCell(random, column))
+    case 'text': {
+      const text = textCell(random, column)
+      return { text, stored: text.normalize('NFC') }
+    }
     case 'integer': {
       const most = 2n ** BigInt((column.bits ?? 32) - 1)
       const number = String(random.pick([-most, most - 1n, 0n, 1n, BigInt(random.below(30_000))]))
@@ -153,10 +169,10 @@ const TEXTS = [
   "it's",
   '"',
   '""',
-  '\\N',
   '\\.',
   'NULL',
   'ñ',
+  'n\u0303',
   '😀',
   'x\ny',
   'x\r\ny',

@@ -7,7 +7,7 @@ import { fileColumns } from '../header.ts'
 import { lit, quoteIdentifier } from '../literals.ts'
 import { dayMonthOrder } from '../rules/formats.ts'
 import { thousandsBeside } from '../rules/numbers.ts'
-import { normalisedText, originalText } from '../rules/text.ts'
+import { cleanedText, originalText, readingOf } from '../rules/text.ts'
 import type { NamedStatement } from '../statement.ts'
 import {
   DayMonthEvidence,
@@ -46,7 +46,7 @@ export function evidenceStatements(definition: DatasetDefinition, input: Evidenc
   const brought = fileColumns(definition).filter(({ name }) => input.columns.includes(name))
   const sqlOf = (column: Column) => {
     const original = originalText(column, true, input.embedded)
-    return { original, text: normalisedText(column, 'r') }
+    return { original, text: cleanedText(column, readingOf(definition, column), 'r') }
   }
   const numbers = brought.flatMap((column) => {
     const question = numberQuestion(column)

@@ -1,5 +1,5 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import type {
-  Column,
   DateColumn,
   DecimalColumn,
   IntegerColumn,
@@ -9,7 +9,7 @@ import type {
 } from '@aduana/contracts/dataset-definition'
 import { nextDay } from '@aduana/contracts/dates'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
-import { lit, literals, plainNumber } from '../literals.ts'
+import { isOneOf, lit, literals, plainNumber } from '../literals.ts'
 import type { Zones } from '../zones.ts'
 import {
   decimalShape,
@@ -20,17 +20,15 @@ import {
   tooPreciseShape,
 } from './numbers.ts'
 import { fullMatch } from './patterns.ts'
+import type { SpecialText } from './special-texts.ts'
+import { isFault, isNullWord, type Texts } from './text.ts'
 import { valueType } from './value-type.ts'
-import { isOneOf } from './values.ts'
 import { dayStart, localTimeSql } from './zone-sql.ts'
 
 export type RuleCode = (typeof RULE_CODES)[number]
 
-/** SQL names of a column inside the compiled queries: original text, normalised text, typed value. */
-export interface Cell {
-  column: Column
-  original: string
-  text: string
+/** A column inside the compiled queries: its texts, and the SQL name of its typed value. */
+export interface Cell extends Texts {
   value: string
   /** What the cells of the file have decided about the reading of the column, for messages. */
   decided?: string
@@ -67,9 +65,28 @@ export interface ColumnRules {
 export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnRules {
   const { column, text } = cell
   const { condition, checks } = typeRules(cell, zones, members)
-  const required = check(cell, 'required', `${text} is null`, lit('must have a value'))
-  if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...checks] }
-  return { good: condition === null ? null : `(${text} is null or ${condition})`, checks }
+  // What is wrong with a text that must not enter is that, and not that it is no number.
+  const others = checks.map((one) => ({ ...one, broken: `(${one.broken}) and not ${isFault(text)}` }))
+  const all = [...faultChecks(cell), ...others]
+  const missing = `case when ${isNullWord(cell)} then ${says(cell, 'stands for no value; a value is required')} else 'must have a value' end`
+  const required = check(cell, 'required', `${text} is null`, missing)
+  if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...all] }
+  return { good: condition === null ? null : `(${text} is null or ${condition})`, checks: all }
+}
+
+const FAULTS: Record<SpecialText, string> = {
+  spreadsheet_error:
+    'is the error of a formula in a spreadsheet, not a value. Correct the formula, or leave the cell empty',
+  null_word:
+    'is what databases export for no value. Leave the cell empty, or declare the word in nullWords of the dataset',
+  scientific_code:
+    'is a number that a spreadsheet has rounded, and no longer the code. Format the column as text before the codes are entered, and export it again',
+}
+
+function faultChecks(cell: Cell): Check[] {
+  return cell.reading.special.faults.map(({ code }) =>
+    check(cell, code, isFault(cell.text, code), says(cell, FAULTS[code])),
+  )
 }
 
 function typeRules(
@@ -116,6 +133,7 @@ function typeRules(
 }
 
 function textRules(cell: Cell, column: TextColumn, members: string | undefined) {
+  const allowed = cell.reading.kind === 'code' ? column.enum?.map(cleanCode) : column.enum
   const { value } = cell
   const rules: { holds: string; code: RuleCode; message: string }[] = [
     {
@@ -136,9 +154,9 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
       code: 'pattern',
       message: says(cell, `is not of the form ${column.patternMeaning ?? column.pattern}`),
     })
-  if (column.enum)
+  if (column.enum && allowed)
     rules.push({
-      holds: allowedText(value, column.enum),
+      holds: allowedText(value, allowed),
       code: 'not_allowed',
       message: says(cell, `is not one of ${some(column.enum)}`),
     })

@@ -1,3 +1,4 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import type { Column, Condition, CrossRule, Operand } from '@aduana/contracts/dataset-definition'
 import { digitsOf, lit, plainNumber } from '../literals.ts'
 import type { Cell, Check } from './checks.ts'
@@ -50,13 +51,21 @@ export function conditionSql(condition: Condition, cells: ReadonlyMap<string, Ce
 
 function comparison(op: string, left: Operand, right: Operand, cells: ReadonlyMap<string, Cell>): string {
   const hint = kindOf(left, cells) ?? kindOf(right, cells)
-  const [a, b] = [term(left, cells, hint), term(right, cells, hint)]
+  const isCode = [left, right].some(
+    (side) => 'column' in side && cellOf(side.column, cells).reading.kind === 'code',
+  )
+  const against = { hint, isCode }
+  const [a, b] = [term(left, cells, against), term(right, cells, against)]
   if (a.kind !== b.kind) throw new Error(`a ${a.kind} cannot be compared with a ${b.kind}`)
   if (a.kind === 'number' && !exact([a, b])) return `(${a.sql}::double ${op} ${b.sql}::double)`
   return `(${a.sql} ${op} ${b.sql})`
 }
 
-function term(operand: Operand, cells: ReadonlyMap<string, Cell>, hint: Kind | undefined): Term {
+function term(
+  operand: Operand,
+  cells: ReadonlyMap<string, Cell>,
+  { hint, isCode }: { hint: Kind | undefined; isCode: boolean },
+): Term {
   if ('column' in operand) return columnTerm(cellOf(operand.column, cells))
   if ('sum' in operand) return sumTerm(operand.sum.map((name) => cellOf(name, cells)))
   const { value } = operand
@@ -65,7 +74,7 @@ function term(operand: Operand, cells: ReadonlyMap<string, Cell>, hint: Kind | u
   if (hint === 'date') return { sql: `date ${lit(day(value))}`, kind: 'date', digits: NO_DIGITS }
   if (hint === 'timestamp')
     return { sql: `timestamptz ${lit(instant(value))}`, kind: 'timestamp', digits: NO_DIGITS }
-  return { sql: lit(value), kind: 'text', digits: NO_DIGITS }
+  return { sql: lit(isCode ? cleanCode(value) : value), kind: 'text', digits: NO_DIGITS }
 }
 
 function columnTerm(cell: Cell): Term {

@@ -1,14 +1,24 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import { type DayRange, nextDay } from '@aduana/contracts/dates'
 import type { ByteLimit } from '../byte-limits.ts'
 import { fileColumns } from '../header.ts'
-import { lit } from '../literals.ts'
+import { isOneOf, lit } from '../literals.ts'
 import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
 import type { Zones } from '../zones.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
 import { crossCheck } from './conditions.ts'
-import { normalisedText, originalText } from './text.ts'
-import { exactTime, isOneOf, localTime, typedValue } from './values.ts'
+import {
+  grouped,
+  judgedGroups,
+  normalisedText,
+  notesOf,
+  originalText,
+  readingOf,
+  settledGroups,
+  trimmedText,
+} from './text.ts'
+import { exactTime, localTime, typedValue } from './values.ts'
 import { localDay, localPosition, localTimeSql, ZONE_TABLE } from './zone-sql.ts'
 
 /** What an import adds to the rules of its definition. */
@@ -43,12 +53,18 @@ export interface RecordRules {
 
 /**
  * The columns that a file may bring, with their names inside the compiled queries, which are positions: `r0` original
- * text, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules of the time zone.
+ * text, `c0` trimmed text, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules
+ * of the time zone.
  */
 export function cellsOf(definition: DatasetDefinition): Cell[] {
-  return fileColumns(definition).map((column, index) => ({
+  const columns = fileColumns(definition).map((column) => ({
     column,
+    reading: readingOf(definition, column),
+  }))
+  return grouped(columns).map((cell, index) => ({
+    ...cell,
     original: `r${index}`,
+    trimmed: `c${index}`,
     text: `t${index}`,
     value: `v${index}`,
     local: `l${index}`,
@@ -83,8 +99,9 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
 }
 
 /**
- * A subquery over `source` that adds the normalised text and the typed value of every cell. For timestamps there are two
- * steps between, because DuckDB computes an expression anew wherever it is named; it reads `ZONE_TABLE` for them.
+ * A subquery over `source` that adds the trimmed text, the normalised text and the typed value of every cell, and the notes
+ * of a record as `_notes`. For timestamps there are two steps between, because DuckDB computes an expression anew wherever
+ * it is named; it reads `ZONE_TABLE` for them.
  */
 export function valuesQuery(source: string, cells: readonly Cell[], rules: ImportRules): string {
   const { zones } = rules
@@ -92,18 +109,26 @@ export function valuesQuery(source: string, cells: readonly Cell[], rules: Impor
     ({ column, original }) =>
       `${originalText(column, rules.brought.includes(column.name), rules.embedded)} as ${original}`,
   )
-  const texts = cells.map(({ column, original, text }) => `${normalisedText(column, original)} as ${text}`)
+  const trimmed = cells.map((cell) => `${trimmedText(cell)} as ${cell.trimmed}`)
+  const texts = cells.map((cell) => `${normalisedText(cell)} as ${cell.text}`)
   const times = timestampsOf(cells)
   const locals = times.map(({ column, text, local }) => `epoch_us(${localTime(column, text)}) as ${local}`)
   const positions = times.map(
     ({ column, local, position }) => `${localPosition(zones, column, local)} as ${position}`,
   )
   const values = cells.map((cell) => `${typedOf(cell, zones)} as ${cell.value}`)
-  const read = `(select *, ${texts.join(', ')} from (select _rec, _line, _off, _len, ${originals.join(', ')} from ${source}))`
+  const read = `(select _rec, _line, _off, _len, ${originals.join(', ')} from ${source})`
+  const steps = [
+    trimmed,
+    settledGroups(cells),
+    judgedGroups(cells),
+    [...texts, `${notesOf(cells)} as _notes`],
+  ]
+  const seen = steps.reduce((from, columns) => `(select *, ${columns.join(', ')} from ${from})`, read)
   const timed =
     times.length === 0
-      ? read
-      : `(select *, ${positions.join(', ')} from (select *, ${locals.join(', ')} from ${read}), ${ZONE_TABLE})`
+      ? seen
+      : `(select *, ${positions.join(', ')} from (select *, ${locals.join(', ')} from ${seen}), ${ZONE_TABLE})`
   return `(select *, ${values.join(', ')} from ${timed})`
 }
 
@@ -156,7 +181,8 @@ function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: M
   return lists.flatMap(([name, allowed, what]) => {
     const cell = cells.get(name ?? '')
     if (!cell || !allowed) return []
-    const inside = allowed.length === 0 ? 'false' : isOneOf(cell.value, allowed)
+    const known = cell.reading.kind === 'code' ? allowed.map(cleanCode) : allowed
+    const inside = known.length === 0 ? 'false' : isOneOf(cell.value, known)
     const broken = `${cell.value} is not null and not (${inside})`
     return [check(cell, 'outside_scope', broken, says(cell, `is not a ${what} that this import may touch`))]
   })

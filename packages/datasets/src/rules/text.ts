@@ -1,16 +1,83 @@
-import type { Column, Normalisation } from '@aduana/contracts/dataset-definition'
-import { quoteIdentifier } from '../literals.ts'
+import { CHARACTERS } from '@aduana/contracts/characters'
+import type { Column, DatasetDefinition, Normalisation } from '@aduana/contracts/dataset-definition'
+import { isCode } from '../codes.ts'
+import { lit, literals, quoteIdentifier } from '../literals.ts'
+import {
+  isInSet,
+  literalPattern,
+  type SpecialText,
+  type SpecialTexts,
+  specialTexts,
+} from './special-texts.ts'
 
-/** What counts as outer white space: space, tab, LF, CR, no-break space, byte order mark. */
-const OUTER = String.raw` \t\n\r\x{00A0}\x{FEFF}`
-const OUTER_SQL = `' ' || chr(9) || chr(10) || chr(13) || chr(160) || chr(65279)`
+/** What the texts of a column are. */
+export type TextKind = 'code' | 'free' | 'number' | 'other'
+
+/** How the texts of a column are read. */
+export interface Reading {
+  kind: TextKind
+  /** It may stand within what keeps a spreadsheet from changing it, as `="00123"`, which goes. */
+  guarded: boolean
+  special: SpecialTexts
+}
+
+/** Returns how a definition wants the texts of one of its columns to be read. */
+export function readingOf(definition: DatasetDefinition, column: Column): Reading {
+  const code = isCode(definition, column)
+  const number = column.type === 'integer' || column.type === 'decimal'
+  const kind = code ? 'code' : column.type === 'text' ? 'free' : number ? 'number' : 'other'
+  const listed = column.type === 'text' ? (column.enum ?? []) : []
+  const guarded = code && !listed.some((word) => /^['=]/.test(word))
+  return { kind, guarded, special: specialTexts(column, code, column.nullWords ?? definition.nullWords) }
+}
+
+/** The texts of a cell in SQL. */
+export interface Texts {
+  column: Column
+  reading: Reading
+  /** As it was. */
+  original: string
+  /** Without outer white space; NULL where there was nothing to do. */
+  trimmed: string
+  /** The columns that are read alike, and the place of this one among them, from 1. */
+  group: number
+  place: number
+  /** What the rules see. */
+  text: string
+}
+
+/** Numbers the groups of columns that are read alike, and the places of columns in them. */
+export function grouped<One extends { reading: Reading }>(
+  columns: readonly One[],
+): (One & { group: number; place: number })[] {
+  const known = new Map<string, { group: number; size: number }>()
+  return columns.map((one) => {
+    const key = JSON.stringify(one.reading)
+    const its = known.get(key) ?? { group: known.size, size: 0 }
+    its.size += 1
+    known.set(key, its)
+    return { ...one, group: its.group, place: its.size }
+  })
+}
+
+/** Outer white space of a code: space, tab, LF, CR. Other spaces are blanks by the time that it is trimmed. */
+const OUTER = String.raw` \t\n\r`
+/** Of free text also a no-break space and a byte order mark. */
+const OUTER_OF_FREE = String.raw`${OUTER}\x{00A0}\x{FEFF}`
+const OUTER_CHARACTERS = lit(' \t\n\r')
+const OUTER_CHARACTERS_OF_FREE = lit(' \t\n\r\u00A0\uFEFF')
+
+/** Stands before a text that must not enter, and between texts. The parser refuses it in cells. */
+const MARK = lit('\u001F')
 
 const STEPS: Record<Normalisation, (text: string) => string> = {
   upper: (text) => `upper(${text})`,
   lower: (text) => `lower(${text})`,
-  'collapse-spaces': (text) => String.raw`regexp_replace(${text}, '[\s\x{00A0}]+', ' ', 'g')`,
+  'collapse-spaces': (text) =>
+    `regexp_replace(${text}, ${lit(String.raw`[\s${CHARACTERS.blanks.re2}]+`)}, ' ', 'g')`,
   'strip-accents': (text) => `strip_accents(${text})`,
-  'digits-only': (text) => `nullif(regexp_replace(${text}, '[^0-9]', '', 'g'), '')`,
+  'digits-only': (text) =>
+    `case when starts_with(${text}, ${MARK}) then ${text} else nullif(regexp_replace(${text}, '[^0-9]', '', 'g'), '') end`,
 }
 
 /**
@@ -23,13 +90,174 @@ export function originalText(column: Column, brought: boolean, embedded: boolean
   return embedded ? `replace(replace(${cell}, chr(30), chr(10)), chr(29), chr(13))` : cell
 }
 
-/**
- * SQL of the text that the rules see: outer white space gone, normalised, NULL when empty.
- * The pattern in front of `trim` spares nearly every cell the trim, which costs five times as much.
+/*
+ * Nearly every cell is as it should be, or has white space around it. A pattern for each column finds the others, and the
+ * columns of a record that are read alike are then looked at closely together, as a list: so the rest is compiled once for
+ * a group of columns, and not for each of up to a thousand.
  */
-export function normalisedText(column: Column, original: string): string {
-  const trimmed = `case when ${original} = '' then null when regexp_matches(${original}, '^[${OUTER}]|[${OUTER}]$') then nullif(trim(${original}, ${OUTER_SQL}), '') else ${original} end`
-  return orderedSteps(column.normalise).reduce((text, step) => STEPS[step](text), trimmed)
+
+/** SQL of a text without outer white space; NULL when there is neither that nor anything else to look at. */
+export function trimmedText({ original, reading }: Texts): string {
+  const [outer, characters] = outerOf(reading)
+  return `case when regexp_matches(${original}, ${lit(touched(reading, outer))}) then trim(${original}, ${characters}) end`
+}
+
+function touched(reading: Reading, outer: string): string {
+  const unsettled = `[${reading.kind === 'free' ? '' : String.raw`\x{A0}\x{AD}`}${CHARACTERS.unsettled.re2}]`
+  return `^(?:[${outer}]|${signsOf(reading)}|(?i:${wordsOf(reading)})$)|[${outer}]$|${unsettled}`
+}
+
+function signsOf({ guarded }: Reading): string {
+  return String.raw`[#\\${guarded ? String.raw`=\x{27}` : ''}]`
+}
+
+function wordsOf({ special: { faults, nullWords, undeclared } }: Reading): string {
+  const codes = faults.flatMap(({ code, texts }) => (code === 'scientific_code' ? (texts.pattern ?? []) : []))
+  return ['err:5[0-9]+', ...codes, ...[...nullWords.list, ...undeclared.list].map(literalPattern)].join('|')
+}
+
+/** The columns `s0, s1 …`: the cleaned texts of each group, as a list; NULL when none has to be looked at closely. */
+export function settledGroups(cells: readonly Texts[]): string[] {
+  return groups(cells).map(([first, ...rest], group) => {
+    const { reading } = first
+    const its = [first, ...rest]
+    const look = String.raw`(?:^|\x{1F})(?:${signsOf(reading)}|(?i:${wordsOf(reading)})(?:\x{1F}|$))|[^\x{0}-\x{7F}]`
+    const found = `regexp_matches(concat_ws(${MARK}, ${its.map(({ trimmed }) => trimmed).join(', ')}), ${lit(look)})`
+    const [outer, characters] = outerOf(reading)
+    const clean = `case when regexp_matches(cell, ${lit(touched(reading, outer))}) then ${settled('cell', reading, characters)} else cell end`
+    const none = `coalesce(${its.map(({ trimmed }) => trimmed).join(', ')}) is null`
+    return `case when ${none} then null when ${found} then list_transform([${its.map(({ original }) => original).join(', ')}], lambda cell: ${clean}) end as s${group}`
+  })
+}
+
+/** The columns `j0, j1 …`: the texts of each group as they are judged. */
+export function judgedGroups(cells: readonly Texts[]): string[] {
+  return groups(cells).map(
+    ([{ reading }], group) =>
+      `list_transform(s${group}, lambda cell: case when regexp_matches(cell, ${lit(String.raw`^(?:$|[#\\]|(?i:${wordsOf(reading)})$)`)}) then ${judged(reading.special, 'cell')} else cell end) as j${group}`,
+  )
+}
+
+function groups(cells: readonly Texts[]): [Texts, ...Texts[]][] {
+  const found: [Texts, ...Texts[]][] = []
+  for (const cell of cells) {
+    const known = found[cell.group]
+    if (known) known.push(cell)
+    else found[cell.group] = [cell]
+  }
+  return found
+}
+
+function outerOf({ kind }: Reading): [pattern: string, characters: string] {
+  return kind === 'free' ? [OUTER_OF_FREE, OUTER_CHARACTERS_OF_FREE] : [OUTER, OUTER_CHARACTERS]
+}
+
+function settled(original: string, { kind, guarded }: Reading, characters: string): string {
+  if (kind === 'free') return `trim(nfc_normalize(${original}), ${characters})`
+  const ignorable = kind === 'number' ? CHARACTERS.ignorableInNumbers : CHARACTERS.ignorable
+  const seen = `regexp_replace(${original}, ${lit(`[${ignorable.re2}]+`)}, '', 'g')`
+  const trimmed = `trim(nfc_normalize(${withBlanks(seen)}), ${characters})`
+  return guarded ? `trim(${unguarded(trimmed)}, ${characters})` : trimmed
+}
+
+const BLANKS =
+  '\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u2028\u2029\u202F\u205F\u3000'
+
+function withBlanks(text: string): string {
+  return `translate(${text}, ${lit(BLANKS)}, ${lit(' '.repeat(BLANKS.length))})`
+}
+
+/** An apostrophe before a code, but for that of a word (`'s-Hertogenbosch`); one after it goes with it. */
+const APOSTROPHE = String.raw`(?s)^'((?:(?:[^stnSTN']|[stnSTN](?:[^- ]|[- ]\P{L})).*?|[stnSTN][- ]?)?)'?$`
+/** A formula that is only a text: `="00123"`. */
+const FORMULA = `(?s)^= *["“”„«]{1,2}(.*?)["“”»]{1,2}$`
+
+/** SQL of a code without what a program has put around it to keep a spreadsheet from changing it. */
+function unguarded(text: string): string {
+  const plain = String.raw`'\1'`
+  return `regexp_replace(regexp_replace(${text}, ${lit(APOSTROPHE)}, ${plain}), ${lit(FORMULA)}, ${plain})`
+}
+
+/**
+ * SQL of the text that the rules see: cleaned, normalised, NULL when empty or a word for no value. A text that must not
+ * enter is marked with what it is, see `isFault`.
+ */
+export function normalisedText({ column, original, trimmed, group, place }: Texts): string {
+  const text = `case when j${group} is not null then j${group}[${place}] when ${trimmed} is not null then nullif(${trimmed}, '') when ${original} <> '' then ${original} end`
+  return orderedSteps(column.normalise).reduce((value, step) => STEPS[step](value), text)
+}
+
+/**
+ * SQL of the text of a cell, cleaned and normalised, NULL when empty: as the rules see it, but that words and errors that
+ * must not enter stay. `original` is SQL of the cell.
+ */
+export function cleanedText(column: Column, reading: Reading, original: string): string {
+  const [outer, characters] = outerOf(reading)
+  const touch = String.raw`^[${outer}]|[${outer}]$|[^\x{0}-\x{7F}]`
+  const clean = `nullif(${settled(original, reading, characters)}, '')`
+  const text = `case when ${original} = '' then null when regexp_matches(${original}, ${lit(touch)}) then ${clean} else ${original} end`
+  return orderedSteps(column.normalise).reduce((value, step) => STEPS[step](value), text)
+}
+
+function judged({ faults, nullWords }: SpecialTexts, text: string): string {
+  const cases = faults.map(
+    ({ code, texts }) => ` when ${isInSet(text, texts)} then ${markOf(code)} || ${text}`,
+  )
+  return `case when ${text} = '' or ${isInSet(text, nullWords)} then null${cases.join('')} else ${text} end`
+}
+
+/** Digits, which no step of the normalisation changes. */
+const FAULT_NUMBERS: Record<SpecialText, number> = { spreadsheet_error: 1, null_word: 2, scientific_code: 3 }
+
+function markOf(fault: SpecialText): string {
+  return lit(`\u001F${FAULT_NUMBERS[fault]}`)
+}
+
+/** SQL boolean: the text that the rules see is one that must not enter; of this kind if one is given. */
+export function isFault(text: string, fault?: SpecialText): string {
+  return `starts_with(${text}, ${fault === undefined ? MARK : markOf(fault)})`
+}
+
+/** SQL boolean: the cell holds a declared word for no value. */
+export function isNullWord({ reading, group, place }: Texts): string {
+  return `coalesce(${isInSet(`s${group}[${place}]`, reading.special.nullWords)}, false)`
+}
+
+/** Notes of a cell: its text was changed by more than its outer white space, or stands for no value, or might. */
+export const NOTES = ['cleaned', 'null_word', 'undeclared'] as const
+export type Note = (typeof NOTES)[number]
+
+/** SQL of the notes of a record: a list of `note:column name`, NULL for nearly every record. */
+export function notesOf(cells: readonly Texts[]): string {
+  const lists = groups(cells).map(([first, ...rest], group) => {
+    const { nullWords, undeclared } = first.reading.special
+    const its = [first, ...rest]
+    const names = literals(its.map(({ column }) => column.name))
+    const originals = its.map(({ original }) => original).join(', ')
+    const found: [Note, string][] = [
+      ['cleaned', `case when cell[1] <> cell[2] then cell[1] <> ${unchanged('cell[2]', first.reading)} end`],
+    ]
+    if (nullWords.list.length > 0) found.push(['null_word', isWord('cell[1]', nullWords.list)])
+    if (undeclared.list.length > 0) found.push(['undeclared', isWord('cell[1]', undeclared.list)])
+    const notes = found.map(
+      ([note, holds]) =>
+        `list_transform(list_filter(list_zip(s${group}, [${originals}], [${names}]), lambda cell: ${holds}), lambda cell: ${lit(`${note}:`)} || cell[3])`,
+    )
+    return `case when s${group} is not null then flatten([${notes.join(', ')}]) end`
+  })
+  const none = lists.map((_, group) => `s${group} is null`).join(' and ')
+  return `case when ${none} then null else ${lists.reduce((all, list) => `list_concat(${all}, ${list})`)} end`
+}
+
+function isWord(text: string, list: readonly string[]): string {
+  return `regexp_full_match(${text}, ${lit(`(?i:${list.map(literalPattern).join('|')})`)})`
+}
+
+function unchanged(original: string, { kind }: Reading): string {
+  if (kind === 'free') return `trim(${original}, ${OUTER_CHARACTERS_OF_FREE})`
+  // In the cells of other types a blank is no part of the value.
+  if (kind !== 'code') return `trim(${withBlanks(original)}, ${OUTER_CHARACTERS})`
+  return `trim(${original}, ${lit(` \t\n\r${BLANKS}`)})`
 }
 
 /** The steps in their fixed order, whatever the order in which an author wrote them. */

@@ -1,8 +1,10 @@
+import { cleanCode } from '@aduana/contracts/characters'
 import type { Column, DateColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
-import { lit, literals } from '../literals.ts'
+import { isOneOf, lit } from '../literals.ts'
 import { type DateFormat, formatDirectives, formatShape, hasShortYear } from './formats.ts'
 import { decimalValue, integerValue } from './numbers.ts'
 import { fullMatch } from './patterns.ts'
+import { isFault } from './text.ts'
 
 /**
  * SQL that turns a normalised text into the typed value, or NULL when it is none. A cast alone is never the rule
@@ -12,7 +14,7 @@ import { fullMatch } from './patterns.ts'
 export function typedValue(column: Exclude<Column, TimestampColumn>, text: string): string {
   switch (column.type) {
     case 'text':
-      return text
+      return `case when ${isFault(text)} then null else ${text} end`
     case 'integer':
       return integerValue(column, text)
     case 'decimal':
@@ -22,14 +24,6 @@ export function typedValue(column: Exclude<Column, TimestampColumn>, text: strin
     case 'boolean':
       return `case when ${isOneOf(`lower(${text})`, words(column.trueWords))} then true when ${isOneOf(`lower(${text})`, words(column.falseWords))} then false end`
   }
-}
-
-/**
- * SQL boolean: whether the text is in the list; NULL for NULL. DuckDB turns `in` with more than a few literals into a join,
- * and joins for hundreds of columns take memory and time that grow with the square of their number.
- */
-export function isOneOf(text: string, list: readonly string[]): string {
-  return `list_contains([${literals(list)}]::varchar[], ${text})`
 }
 
 /** A time of midnight behind a date, as spreadsheets and databases write it. */
@@ -93,5 +87,5 @@ export function exactTime(column: TimestampColumn, text: string): string | undef
 }
 
 function words(list: readonly string[]): string[] {
-  return list.map((word) => word.trim().toLowerCase())
+  return list.map((word) => cleanCode(word).toLowerCase())
 }

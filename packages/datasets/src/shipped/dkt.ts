@@ -86,6 +86,7 @@ const total = (op: '<=' | '>', value: number): Condition => ({ op, left: { sum: 
 export const dkt = DatasetDefinition.parse({
   code: 'dkt',
   title: { en: 'Time cards', es: 'Tarjetas de tiempo' },
+  nullWords: ['NULL', '\\N', 'N/A'],
   table: { name: 'resumen_tarjeta' },
   columns,
   rules: [

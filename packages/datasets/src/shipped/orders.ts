@@ -24,6 +24,7 @@ const columns: ColumnInput[] = [
     name: 'order_type',
     type: 'text',
     title: { en: 'Order type', es: 'Tipo de pedido' },
+    code: true,
     maxLength: 50,
     aliases: ['tipo', 'tipo de orden', 'tipo de pedido', 'type'],
   },
@@ -39,6 +40,7 @@ const columns: ColumnInput[] = [
     name: 'customer_id',
     type: 'text',
     title: { en: 'Customer', es: 'Cliente' },
+    code: true,
     maxLength: 50,
     aliases: ['cliente', 'id cliente', 'código cliente', 'customer'],
   },
@@ -86,6 +88,7 @@ const columns: ColumnInput[] = [
 export const orders = DatasetDefinition.parse({
   code: 'orders',
   title: { en: 'Orders', es: 'Pedidos' },
+  nullWords: ['NULL', '\\N', 'N/A'],
   table: { name: 'order_detail' },
   columns,
   loadMode: 'upsert',

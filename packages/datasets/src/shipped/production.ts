@@ -4,6 +4,7 @@ import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 export const production = DatasetDefinition.parse({
   code: 'production',
   title: { en: 'Production', es: 'Producción' },
+  nullWords: ['NULL', '\\N', 'N/A'],
   table: { name: 'fact_production' },
   columns: [
     {
@@ -61,6 +62,7 @@ export const production = DatasetDefinition.parse({
       name: 'material',
       type: 'text',
       title: { en: 'Material', es: 'Material' },
+      code: true,
       maxLength: 40,
       aliases: ['código material', 'código de material', 'cod material', 'material code'],
     },

@@ -120,7 +120,7 @@ export async function validateIn(
   await duck.rows('drop table if exists failed')
   await duck.rows('drop table if exists losers')
   const clean = await duck.rows(
-    `select columns(*)::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
+    `select columns(name -> name <> '_notes')::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
   )
   const rowsOf = (count: number, columns: string, file: string) =>
     count === 0 ? [] : duck.rows(`select ${columns} from read_parquet(${lit(file)})`)
@@ -132,6 +132,7 @@ export async function validateIn(
     days: result.days.map(({ scope, day, rows }) => ({ scope, day, rows })),
     scopes: result.scopes,
     repeated: result.repeated,
+    notes: result.notes,
     cleanFile: result.clean,
     clean,
     bad: z

@@ -1,5 +1,6 @@
 import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { showInvisible } from '@aduana/contracts/characters'
 import { z } from 'zod'
 import { type Cutter, openCutter } from '../cut.ts'
 import { EngineError } from '../errors.ts'
@@ -120,7 +121,9 @@ async function mergeInto(
     if (left && left.record === right?.record) {
       throw new EngineError('not_conserved', `record ${left.record} is both a structural reject and a row`)
     }
-    const { record, line, offset, length, reasons: why } = next
+    const { record, line, offset, length } = next
+    // A message is read by people; the value beside it stays as it is.
+    const why = next.reasons.map((one) => ({ ...one, message: showInvisible(one.message) }))
     // No await where the text is at hand: a million of them would cost seconds.
     const cut = cutter.cut(offset, length)
     const found = cut instanceof Promise ? await cut : cut

@@ -1,4 +1,5 @@
 import { isBom, isSpace } from '../marks.ts'
+import { capBytes, decodeText } from '../text.ts'
 import { blankAt, CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
 import {
   AFTER_FIELD,
@@ -211,7 +212,8 @@ function joinFailed(
   return 'broken'
 }
 
-function snippet(state: ScanState, at: number): string {
-  const end = Math.min(endOfLine(state.work, at, state.end), at + 40)
-  return state.work.subarray(at, end).toString('latin1')
+// Decoded as the raw text of the record is. No character is cut in two.
+function snippet({ work, end, dialect }: ScanState, at: number): string {
+  const text = work.subarray(at, endOfLine(work, at, end))
+  return decodeText(capBytes(text, 40, dialect.encoding), dialect.encoding)
 }

@@ -337,6 +337,19 @@ describe('a structural reject', () => {
     expect(scan(`${text}4;5;6\n`).records[1]).toMatchObject({ line: 5, fields: ['4', '5', '6'] })
   })
 
+  test.each([
+    ['utf-8', Buffer.from('dijo "no" y salió')],
+    ['windows-1252', Buffer.from('dijo "no" y salió', 'latin1')],
+  ] as const)('show what follows a quote decoded as %s, as the whole text is', (encoding, after) => {
+    const [reject] = rejectsOf(Buffer.concat([Buffer.from('1;"'), after, Buffer.from('";3\n')]), { encoding })
+    expect(reject).toMatchObject({ value: 'no" y salió";3', raw: '1;"dijo "no" y salió";3' })
+    const long = Buffer.concat([
+      Buffer.from('1;"a"'),
+      Buffer.from('ñ'.repeat(30), encoding === 'utf-8' ? 'utf8' : 'latin1'),
+    ])
+    expect(rejectsOf(long, { encoding })[0]?.value).toBe('ñ'.repeat(encoding === 'utf-8' ? 20 : 30))
+  })
+
   test('says when the quotes go around the whole line', () => {
     expect(rejectsOf('"1;2;3"\n4\n')).toMatchObject([
       { message: '1 column, expected 3: the quotes go around the whole line' },

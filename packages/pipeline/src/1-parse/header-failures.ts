@@ -1,3 +1,4 @@
+import { showInvisible } from '@aduana/contracts/characters'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { closestName, fileColumns, type HeaderMap } from '@aduana/datasets/header'
@@ -75,7 +76,7 @@ export function headerMismatch(
 function alike(definition: DatasetDefinition, cells: readonly string[]): string {
   const pairs = cells.slice(0, 40).flatMap((cell) => {
     const name = closestName(definition, cell)
-    return name === null ? [] : [`"${cell.slice(0, 60)}" is close to "${name}"`]
+    return name === null ? [] : [`"${showInvisible(cell.slice(0, 60))}" is close to "${name}"`]
   })
   return pairs.length > 0 ? ` ${pairs.join(', ')}.` : ''
 }
@@ -94,6 +95,6 @@ function names(definition: DatasetDefinition): string {
 }
 
 function list(cells: readonly string[]): string {
-  const shown = cells.slice(0, 40).map((cell) => `"${cell.slice(0, 60)}"`)
+  const shown = cells.slice(0, 40).map((cell) => `"${showInvisible(cell.slice(0, 60))}"`)
   return `${shown.join(', ')}${cells.length > shown.length ? ` and ${cells.length - shown.length} more` : ''}`
 }

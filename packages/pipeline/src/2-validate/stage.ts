@@ -1,4 +1,5 @@
 import type { Day } from '@aduana/contracts/dates'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import type { CatalogueTable } from '@aduana/datasets/catalogue'
 import {
   contradictionFailure,
@@ -11,7 +12,7 @@ import {
 import type { Decided } from '@aduana/datasets/decisions/decided'
 import { lit, quoteIdentifier } from '@aduana/datasets/literals'
 import { compileValidation, type ValidationInput } from '@aduana/datasets/validation'
-import { readValidation } from '@aduana/datasets/validation-results'
+import { type CellCount, readValidation } from '@aduana/datasets/validation-results'
 import type { EngineTasks } from '@aduana/engine/larger'
 import { z } from 'zod'
 import { engineFor } from '../context.ts'
@@ -91,7 +92,13 @@ async function work(job: StageJob): Promise<StageResult> {
     ...(found.outsideWindow > 0 && found.outsideWindow === found.onWindowEnd
       ? { onlyOnWindowEnd: found.onWindowEnd }
       : {}),
-    warnings: [...decisionWarnings(decisions), ...timeWarnings(facts.definition, facts.window, found)],
+    cleaned: found.notes.cleaned,
+    nullWords: found.notes.null_word,
+    warnings: [
+      ...decisionWarnings(decisions),
+      ...timeWarnings(facts.definition, facts.window, found),
+      ...found.notes.undeclared.map(undeclaredNullWord),
+    ],
   }
   job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
   return {
@@ -173,4 +180,10 @@ async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): P
   )
   const [row] = z.array(z.object({ cell: z.string().nullable() })).parse(answers.cell?.rows ?? [])
   return row?.cell ?? undefined
+}
+
+function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
+  const cells = count === 1 ? '1 cell of' : `${count} cells of`
+  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A, which was stored as text. If it stands for no value, declare it in nullWords of the dataset; if it is a text, declare nullWords: [] for the column.`
+  return importWarning('undeclared_null_word', message, { column, count })
 }

@@ -63,6 +63,8 @@ function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number)
     decisions: validated.decisions,
     rejectReasons: validated.reasons.slice(0, 50),
     rejectsStored: stored,
+    cleaned: validated.cleaned,
+    nullWords: validated.nullWords,
     warnings: [...parsed.warnings, ...validated.warnings],
   }
 }

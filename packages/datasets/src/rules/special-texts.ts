@@ -1,0 +1,110 @@
+import { cleanCode } from '@aduana/contracts/characters'
+import type { Column } from '@aduana/contracts/dataset-definition'
+import type { RULE_CODES } from '@aduana/contracts/rejects'
+import { lit } from '../literals.ts'
+
+/** Texts that are not what they seem to be. They never enter a table unless the definition says so. */
+export type SpecialText = Extract<
+  (typeof RULE_CODES)[number],
+  'spreadsheet_error' | 'null_word' | 'scientific_code'
+>
+
+// English, Spanish, Portuguese, French, German, Italian and Dutch; each may begin with ¡ or ¿ and ends with ! or ?.
+const ERROR_NAMES = `NULL NULO NUL NULLO LEEG DIV/0 DEEL/0 VALUE VALOR VALEUR WERT VALORE WAARDE REF BEZUG RIF VERW NAME NOMBRE NOME
+  NOM NAAM NUM NÚM ZAHL GETAL SPILL DESBORDAMIENTO DESPEJAR PROPAGATION ÜBERLAUF ESPANSIONE OVERLOPEN CALC KALK FIELD CAMPO CHAMP
+  FELD BLOCKED BLOQUEADO CONNECT CONECTAR UNKNOWN DESCONOCIDO DESCONHECIDO BUSY OCUPADO EXTERNAL PYTHON TIMEOUT ERROR`
+const OTHER_ERRORS = ['#n/a', '#n/a n/a', '#na', '#n/d', '#n/b', '#nv', '#getting_data', '#obteniendo_datos']
+
+/** What programs write for no value. A text that is one of these is told unless the definition declares such words. */
+const UNDECLARED = ['null', '(null)', '<null>', 'nan', 'nat', '<na>', 'none', 'n/a', 'undefined']
+
+/** A set of texts without outer white space: those of a list, in any case, and those that a pattern matches in full. */
+export interface TextSet {
+  /** In lower case. */
+  list: readonly string[]
+  /** For RE2 and JavaScript, in any case. */
+  pattern?: string
+}
+
+const FAULTS: Record<SpecialText, () => TextSet> = {
+  spreadsheet_error: () => ({
+    list: [
+      ...OTHER_ERRORS,
+      ...ERROR_NAMES.split(/\s+/).flatMap((name) =>
+        ['#', '#¡', '#¿'].flatMap((start) => [`${start}${name}!`, `${start}${name}?`]),
+      ),
+    ].map((text) => text.toLowerCase()),
+    // LibreOffice writes `Err:502`; a date that is too wide for its column is exported as `########`.
+    pattern: '####+|Err:5[0-9][0-9]',
+  }),
+  null_word: () => ({ list: ['\\n'] }),
+  // Without the sign of the exponent only a mantissa with two decimals tells: `1E5` and `1.5E3` are codes.
+  scientific_code: () => ({
+    list: [],
+    pattern: String.raw`[+-]?[0-9]{1,3}(?:[.,][0-9]+)?E\+[0-9]{1,3}|[+-]?[0-9]{1,3}[.,][0-9][0-9]+E-?[0-9]{2,3}`,
+  }),
+}
+
+/** What to look for in the texts of a column. */
+export interface SpecialTexts {
+  faults: { code: SpecialText; texts: TextSet }[]
+  /** Declared words for no value. */
+  nullWords: TextSet
+  /** Words that may be meant so, in a text column without declared words. */
+  undeclared: TextSet
+}
+
+/**
+ * Returns what to look for in a column with these words for no value (undefined: none are declared). A value that its
+ * author lists in `enum` is a value.
+ */
+export function specialTexts(
+  column: Column,
+  code: boolean,
+  words: readonly string[] | undefined,
+): SpecialTexts {
+  const codes: SpecialText[] = [
+    'spreadsheet_error',
+    'null_word',
+    ...(code ? ['scientific_code' as const] : []),
+  ]
+  const listed = column.type === 'text' ? (column.enum ?? []) : []
+  return {
+    faults: codes
+      .map((name) => ({ code: name, texts: FAULTS[name]() }))
+      .filter(({ texts }) => !listed.some((word) => isIn(texts, word))),
+    nullWords: { list: [...new Set((words ?? []).map((word) => cleanCode(word).toLowerCase()))] },
+    undeclared: {
+      list:
+        words === undefined && column.type === 'text'
+          ? UNDECLARED.filter((word) => !listed.some((value) => value.toLowerCase() === word))
+          : [],
+    },
+  }
+}
+
+function isIn({ list, pattern }: TextSet, text: string): boolean {
+  return (
+    list.includes(text.toLowerCase()) ||
+    (pattern !== undefined && new RegExp(`^(?:${pattern})$`, 'iu').test(text))
+  )
+}
+
+/** Between the texts of a list; the parser refuses it in cells. */
+const BETWEEN = '\u001F'
+
+/** SQL boolean: a text is in the set. The list is one literal, which costs less to plan than one for each text. */
+export function isInSet(text: string, { list, pattern }: TextSet): string {
+  const all = lit(['', ...list, ''].join(BETWEEN))
+  const between = lit(BETWEEN)
+  const parts = [
+    ...(list.length > 0 ? [`contains(${all}, ${between} || lower(${text}) || ${between})`] : []),
+    ...(pattern === undefined ? [] : [`regexp_full_match(${text}, ${lit(`(?i:${pattern})`)})`]),
+  ]
+  return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`
+}
+
+/** A pattern of RE2 that matches a text and nothing else. */
+export function literalPattern(text: string): string {
+  return text.replace(/[^\p{L}\p{N} ]/gu, (sign) => `\\x{${(sign.codePointAt(0) ?? 0).toString(16)}}`)
+}
