@@ -43,7 +43,7 @@ const TORTURE = [
   'a"b',
   "it's",
   '\\',
-  '\\N',
+  '\\Nx',
   '\\.',
   'a\\tb',
   'a\tb',

@@ -17,7 +17,6 @@ export interface GeneratedCell {
 }
 
 const EMPTY: GeneratedCell = { text: '', stored: null }
-const same = (text: string): GeneratedCell => ({ text, stored: text })
 
 /** What declares words for no value, none of which is a value of a generated cell. */
 const NULL_WORDS: string[][] = [[], ['-'], ['(null)', 'n/a', '#N/A', '\\n']]

@@ -1,4 +1,3 @@
-import { showInvisible } from '@aduana/contracts/characters'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
