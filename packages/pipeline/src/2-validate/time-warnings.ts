@@ -16,7 +16,7 @@ export function timeWarnings(
       const zone = found?.type === 'timestamp' ? found.timeZone : ''
       return importWarning(
         'repeated_hour',
-        `${rows} ${rows === 1 ? 'time' : 'times'} of ${column} (first in line ${line}) are of an hour that ${zone} had twice, because the clocks went back. They were taken for the second of the two. If that is wrong, write them with their offset from UTC, or set repeatedHour of the column.`,
+        `${rows} ${rows === 1 ? 'time' : 'times'} of "${column}" (first in line ${line}) ${rows === 1 ? 'lies' : 'lie'} in an hour that ${zone} had twice, because the clocks went back. The second of the two was taken. If that is wrong, write times with their offset from UTC, or set repeatedHour of the column.`,
         { column, count: rows },
       )
     }),

@@ -102,7 +102,8 @@ function rejectedShare(
   { code, maxRejectRatio }: Pick<ImportFacts['definition'], 'code' | 'maxRejectRatio'>,
   { records, rejected, clean }: { records: number; rejected: number; clean: number },
 ): string {
-  if (rejected === records) return `All ${records} records were rejected, so there is nothing to load.`
+  if (rejected === records)
+    return `${records === 1 ? 'The only record was' : `All ${records} records were`} rejected, so there is nothing to load.`
   if (clean === 0)
     return `None of the ${records} records is left to load: ${rejected} were rejected, and the others are repeated.`
   const { share, limit } = shareAbove(rejected / records, maxRejectRatio)
