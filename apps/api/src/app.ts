@@ -16,6 +16,7 @@ import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProblems } from './plugins/problems.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
+import { registerSingleValues } from './plugins/single-values.ts'
 import { registerStorableText } from './plugins/storable.ts'
 import { registerValidation } from './plugins/validation.ts'
 import { answerMalformed, answerUnroutable, registerWithoutRoute } from './plugins/without-route.ts'
@@ -94,6 +95,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   registerProblems(app)
   registerRequestLog(app)
+  registerSingleValues(app)
   registerStorableText(app)
   registerValidation(app)
   await registerSecurityHeaders(app)

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { ImportAccepted } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
 import { encodeCursor } from '@aduana/jobs/cursor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { OPENAPI_FILE } from './openapi-document.ts'
 import { JSON_BODY } from './testing/metrics.ts'
 import { importForm, productionFile } from './testing/multipart.ts'
 import { startApi, type TestApi, type TestUser } from './testing/start-api.ts'
@@ -206,3 +208,70 @@ function rawFields(fields: Record<string, string>, boundary = 'limit') {
     body: `${parts.join('')}${file}--${boundary}--\r\n`,
   }
 }
+
+describe('what is sent twice is a bad request that names it', () => {
+  const twice = (name: string) => ({
+    status: 400,
+    code: 'bad_request',
+    errors: [{ field: name, message: 'was sent more than once' }],
+  })
+
+  test.each<[string, string, string]>([
+    ['dryRun', 'true', 'false'],
+    ['dryRun', 'true', 'true'],
+    ['dryRun', 'true', ''],
+    ['dryRun', '', 'true'],
+    ['force', 'false', 'true'],
+    ['dataset', 'production', 'production'],
+    ['unknown', 'a', 'b'],
+  ])('a field of a form, before and after its file: %s=%j and %s', async (name, first, second) => {
+    const [files, jobs] = [await api.storedFiles(), await api.db.selectFrom('jobs').select('id').execute()]
+    for (const last of [false, true]) {
+      const form = new FormData()
+      if (name !== 'dataset') form.append('dataset', 'production')
+      form.append(name, first)
+      if (!last) form.append(name, second)
+      form.append('file', new Blob([productionFile()]), 'a.csv')
+      if (last) form.append(name, second)
+      const answer = admin.ask('/api/imports', { method: 'POST', body: form })
+      expect(await refusal(answer)).toMatchObject(twice(name))
+    }
+    expect(await api.storedFiles()).toEqual(files)
+    expect(await api.db.selectFrom('jobs').select('id').execute()).toEqual(jobs)
+  })
+
+  test('a parameter of an address, on every route', async () => {
+    const document = Object(JSON.parse(await readFile(OPENAPI_FILE, 'utf8')))
+    const parameters = Object.entries<Record<string, { parameters?: { in: string; name: string }[] }>>(
+      document.paths,
+    ).flatMap(([path, { get }]) =>
+      (get?.parameters ?? []).filter((one) => one.in === 'query').map(({ name }) => [path, name] as const),
+    )
+    expect(parameters.length).toBeGreaterThan(20)
+    for (const [path, name] of parameters) {
+      const address = path.replaceAll(/\{\w+\}/g, randomUUID())
+      const problem = await refusal(admin.ask(`${address}?${name}=1&${name}=1`))
+      expect({ path, ...problem }).toMatchObject({ path, ...twice(name) })
+    }
+  })
+
+  test('a member of a JSON body, however deep', async () => {
+    const send = (method: string, path: string, body: string) =>
+      refusal(admin.ask(path, { method, headers: JSON_BODY, body }))
+    const undo = `/api/jobs/${randomUUID()}/undo`
+    expect(await send('POST', undo, '{"unwind":false,"unwind":true}')).toMatchObject(twice('unwind'))
+    const deep = '{"title":{"en":"a","es":"b","en":"c"}}'
+    expect(await send('PUT', '/api/datasets/production', deep)).toMatchObject(twice('en'))
+    expect(await send('POST', undo, '{"unwind":')).toMatchObject({ status: 400 })
+  })
+})
+
+test('a form for an address that names the dataset cannot name another one', async () => {
+  const form = importForm(productionFile(), { dataset: 'production' })
+  const answer = admin.ask('/api/jobs/dkt-import', { method: 'POST', body: form })
+  expect(await refusal(answer)).toMatchObject({
+    status: 400,
+    code: 'bad_request',
+    detail: expect.stringContaining('"dkt", but the form names "production"'),
+  })
+})

@@ -1,4 +1,7 @@
+import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { ProblemError } from '@aduana/contracts/problems'
+import { registerDatasets } from '@aduana/datasets/registry'
+import { production } from '@aduana/datasets/shipped/production'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cancelJob } from './cancel.ts'
@@ -225,10 +228,22 @@ describe('a declared window', () => {
     ['a year that was meant to be another', { from: '2004-01-01', to: '2024-01-31' }, 'at most 400'],
     ['days that no record can have', { from: '2200-01-01', to: '2200-02-01' }, 'lies outside'],
     ['a scope where there is none', { from: '2024-01-01', to: '2024-02-01', scope: 'x' }, 'have no scope'],
+    ['a scope where there is none, without days', { scope: 'x' }, 'have no scope'],
     ['its ends the wrong way round', { from: '2024-02-01', to: '2024-01-01' }, 'must be before'],
   ])('with %s is refused', async (_, form, message) => {
     const error = await refusal(database.accept(form))
     expect(error).toMatchObject({ code: 'bad_window', message: expect.stringContaining(message) })
+  })
+
+  test('that is a scope without days is refused', async () => {
+    const byLot = DatasetDefinition.parse({ ...production, code: 'by_lot', replaceScope: 'lote' })
+    await registerDatasets(database.db, [byLot])
+    const error = await refusal(database.accept({ dataset: 'by_lot', scope: 'L1' }))
+    expect(error).toMatchObject({
+      code: 'bad_window',
+      message: expect.stringContaining('A scope belongs to a window'),
+    })
+    await database.accept({ dataset: 'by_lot', scope: 'L1', from: '2024-01-01', to: '2024-02-01' })
   })
 })
 

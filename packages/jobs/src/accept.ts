@@ -151,10 +151,21 @@ function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
   return mode
 }
 
-/** The window that the uploader declares: both ends or none, `to` not included. */
+/**
+ * The window that the uploader declares: both ends or none, `to` not included.
+ * @throws ProblemError `bad_window`, also for a scope that would mean nothing
+ */
 function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window | undefined {
   const { from, to } = form
-  if (from === undefined && to === undefined) return undefined
+  if (form.scope !== undefined && !definition.replaceScope)
+    throw new ProblemError('bad_window', `The windows of ${definition.code} have no scope; leave it out.`)
+  if (from === undefined && to === undefined) {
+    if (form.scope === undefined) return undefined
+    throw new ProblemError(
+      'bad_window',
+      `A scope belongs to a window: send from and to with "${form.scope}", or leave it out. Without a window an import of ${definition.code} finds its days and scopes in the file.`,
+    )
+  }
   if (from === undefined || to === undefined)
     throw new ProblemError('bad_window', 'A window needs both ends: from, and to (the first day after it).')
   if (from >= to)
@@ -165,8 +176,6 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
   if (!definition.windowColumn)
     throw new ProblemError('bad_window', `The dataset ${definition.code} has no window column.`)
   refuseOutlandish(definition, from, to)
-  if (form.scope !== undefined && !definition.replaceScope)
-    throw new ProblemError('bad_window', `The windows of ${definition.code} have no scope; leave it out.`)
   if (definition.replaceScope && form.scope === undefined)
     throw new ProblemError(
       'bad_window',

@@ -8,6 +8,7 @@ import { visible } from '@aduana/db/jsonb'
 import { recogniseBytes } from '@aduana/engine/recognise'
 import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
+import { sentTwice } from '../plugins/single-values.ts'
 
 // Enough to tell kinds of files apart, small enough to hold.
 const HEAD_BYTES = 64 * 1024
@@ -43,11 +44,10 @@ export async function receiveUpload(
   options: UploadOptions,
 ): Promise<ReceivedUpload> {
   const parts = readParts(request, options.maxBytes)
-  const fields = new Map<string, string>()
-  if (options.dataset !== undefined) fields.set('dataset', options.dataset)
+  const fields: Fields = { values: new Map(), names: new Set() }
   const file = await readFields(parts, fields, options.signal)
   if (!file) throw missing('file', fields)
-  const dataset = fields.get('dataset')
+  const dataset = fields.values.get('dataset') ?? options.dataset
   const chunks = readChunks(file.file, options.maxBytes)
   // Not awaited like fields: a reader of a file must get the error from the file itself.
   const stop = () => void file.file.destroy(options.signal.reason)
@@ -62,7 +62,7 @@ export async function receiveUpload(
       if (file.file.truncated) throw tooLarge(options.maxBytes)
       if (await readFields(parts, fields, options.signal))
         throw new ProblemError('bad_request', 'One import takes one file; a second one was sent.')
-      form = parseForm(fields)
+      form = parseForm(fields, options.dataset)
     }
     const stored = await options.store.put(options.key, content(), { maxBytes: options.maxBytes })
     if (!form) throw new Error('the store did not read the upload to its end')
@@ -102,10 +102,16 @@ async function* readChunks(file: AsyncIterable<Buffer>, maxBytes: number): Async
   }
 }
 
+/** The fields of a form that have a value, and the names of all that were sent. */
+interface Fields {
+  values: Map<string, string>
+  names: Set<string>
+}
+
 /** Read fields up to the next file, which is answered; undefined when there is none any more. */
 async function readFields(
   parts: AsyncGenerator<Multipart, void>,
-  fields: Map<string, string>,
+  fields: Fields,
   signal: AbortSignal,
 ): Promise<MultipartFile | undefined> {
   // Not for…of: leaving such a loop would end the parts.
@@ -123,9 +129,10 @@ async function readFields(
       throw new ProblemError('bad_request', `The field "${visible(part.fieldname)}" is not text.`)
     const value = String(part.value)
     if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
-    // A form sends the fields that nobody filled in as well.
-    if (value === '') continue
-    fields.set(part.fieldname, value)
+    if (fields.names.has(part.fieldname)) throw sentTwice('field', part.fieldname)
+    fields.names.add(part.fieldname)
+    // A form sends the fields that were left empty as well.
+    if (value !== '') fields.values.set(part.fieldname, value)
   }
   return undefined
 }
@@ -155,11 +162,21 @@ async function takeHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Bu
   return head
 }
 
-function parseForm(fields: ReadonlyMap<string, string>): ImportForm {
-  const read = readInput(ImportForm, Object.fromEntries(fields))
+/** `dataset` is the one that the address names. */
+function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
+  const named = fields.values.get('dataset')
+  if (dataset !== undefined && named !== undefined && named !== dataset)
+    throw new ProblemError(
+      'bad_request',
+      `The address is that of the dataset "${dataset}", but the form names "${visible(named)}". Leave the field "dataset" out, or send the file to /api/imports.`,
+    )
+  const read = readInput(ImportForm, {
+    ...(dataset === undefined ? {} : { dataset }),
+    ...Object.fromEntries(fields.values),
+  })
   if (!read.problems) return read.data
   const { problems: errors } = read
-  if (fields.has('dataset'))
+  if ((named ?? dataset) !== undefined)
     throw new ProblemError('bad_request', problemText(errors, 'The form'), { errors })
   const { message, extra } = missing('dataset', fields)
   const others = problemText(
@@ -169,8 +186,8 @@ function parseForm(fields: ReadonlyMap<string, string>): ImportForm {
   throw new ProblemError('missing_field', `${message} ${others}`.trim(), { ...extra, errors })
 }
 
-function missing(field: 'file' | 'dataset', fields: ReadonlyMap<string, string>): ProblemError {
-  const hint = field === 'file' && fields.has('file') ? ' It came as text: send it with a file name.' : ''
+function missing(field: 'file' | 'dataset', { values }: Fields): ProblemError {
+  const hint = field === 'file' && values.has('file') ? ' It came as text: send it with a file name.' : ''
   return new ProblemError('missing_field', `The form lacks the field "${field}".${hint}`, { field })
 }
 
