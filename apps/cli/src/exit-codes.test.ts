@@ -30,6 +30,12 @@ describe('exit codes', () => {
     expect(outcomeOfJob(job({ status, counts: { quarantined } }))).toBe(outcome)
   })
 
+  test('tell rows that are known from other failures', () => {
+    const failed = (code: string) => outcomeOfJob(job({ status: 'FAILED', error: { code, detail: '' } }))
+    expect(failed('already_imported')).toBe('alreadyImported')
+    expect(failed('constraint_violated')).toBe('failed')
+  })
+
   test('tell a job that waits for a person from one that goes on by itself', () => {
     const waiting = { status: 'PROCESSING', waitingFor: 'approval' } as const
     expect(outcomeOfJob(job(waiting))).toBe('waitingForApproval')

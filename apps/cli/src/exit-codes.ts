@@ -23,7 +23,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',
   failed: 'the import failed or was cancelled; nothing of it was loaded',
   locked: 'the window is held by another job',
-  alreadyImported: 'the same bytes have been imported before (--force imports them again)',
+  alreadyImported:
+    'the same bytes, or the same rows of an append, have been imported before (--force imports them again)',
   unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
   waitingForApproval: 'the import waits until somebody approves it; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
@@ -49,12 +50,13 @@ export function exitCodeHelp(): string {
 
 /** How a job ended, or that a person must decide; null while it goes on by itself. */
 export function outcomeOfJob(
-  job: Pick<Job, 'status' | 'counts' | 'waitingFor' | 'warnings'>,
-): 'loaded' | 'quarantined' | 'failed' | 'waitingForApproval' | null {
+  job: Pick<Job, 'status' | 'counts' | 'waitingFor' | 'warnings' | 'error'>,
+): 'loaded' | 'quarantined' | 'failed' | 'alreadyImported' | 'waitingForApproval' | null {
   switch (job.status) {
     case 'COMPLETED':
       return (job.counts.quarantined ?? 0) > 0 || job.warnings.length > 0 ? 'quarantined' : 'loaded'
     case 'FAILED':
+      return job.error?.code === 'already_imported' ? 'alreadyImported' : 'failed'
     case 'CANCELLED':
       return 'failed'
     case 'QUEUED':

@@ -102,6 +102,7 @@ describe('the whole system, from the command line', () => {
           loaded: expected.good,
           quarantined: expected.rejected,
           duplicates: expected.duplicates,
+          conflicts: expected.conflicts,
         },
       })
       const rejects = (await system.artifact(job.id, 'rejects.ndjson')).trimEnd().split('\n')

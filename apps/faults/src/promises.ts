@@ -23,9 +23,9 @@ export const PROMISES: readonly PromiseCheck[] = [
   {
     promise: 'G1',
     broken: 'records do not add up',
-    sql: `select id || ': ' || concat_ws(' ', records, loaded, unchanged, quarantined, duplicates) as what from jobs
+    sql: `select id || ': ' || concat_ws(' ', records, loaded, unchanged, quarantined, duplicates, conflicts) as what from jobs
       where type = 'import' and status = 'COMPLETED' and not dry_run
-        and (records = loaded + unchanged + quarantined + duplicates and loaded = inserted + updated) is not true`,
+        and (records = loaded + unchanged + quarantined + duplicates + conflicts and loaded = inserted + updated) is not true`,
   },
   {
     promise: 'G1',
@@ -33,7 +33,7 @@ export const PROMISES: readonly PromiseCheck[] = [
     sql: `select id || ': ' || concat_ws(' ', parsed->>'records', validated->>'clean', validated->>'rejected') as what
       from (${STAGE_OUTPUTS}) j
       where ((parsed->>'records')::bigint = records and (validated->>'clean')::bigint = loaded + unchanged
-        and (validated->>'rejected')::bigint = quarantined and (validated->>'duplicates')::bigint = duplicates) is not true`,
+        and (validated->>'rejected')::bigint = quarantined and (validated->>'duplicates')::bigint = duplicates and (validated->>'conflicts')::bigint = conflicts) is not true`,
   },
   {
     promise: 'G2',
@@ -119,9 +119,10 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G5',
-    broken: 'an import whose original, rejects or duplicates nobody can fetch',
-    sql: `select j.id || ' ' || n.name as what from jobs j cross join (values ('original'), ('rejects.ndjson'), ('duplicates.ndjson')) n(name)
+    broken: 'an import whose original, rejects, duplicates or conflicts nobody can fetch',
+    sql: `select j.id || ' ' || n.name as what from jobs j cross join (values ('original'), ('rejects.ndjson'), ('duplicates.ndjson'), ('conflicts.ndjson')) n(name)
       where j.type = 'import' and j.status = 'COMPLETED' and not j.dry_run
+        and (n.name <> 'conflicts.ndjson' or j.conflicts > 0)
         and not exists (select from artifacts a where a.job_id = j.id and a.name = n.name)`,
   },
   {

@@ -79,6 +79,8 @@ describe('a dry run', () => {
     expect(needsApproval).toEqual([])
     expect(shown).toEqual({
       mode: 'replace-window',
+      alreadyPresent: 0,
+      sameVersion: { rows: 0, example: null },
       matchedBy: ['fecha_contabilizacion', 'maquina_codigo', 'turno', 'lote'],
       totals: { inserted: 3, changed: 1, unchanged: 1, removed: 1 },
       rows: { before: 3, after: 5 },

@@ -115,6 +115,28 @@ async function changesByDay({ day, key }: Target, mode: string): Promise<DayChan
   )
 }
 
+/** What a load met among the rows of the scope, by plain SQL, as `changesByDay`. */
+async function metByPlainSql(
+  target: Target,
+  mode: string,
+): Promise<Pick<LoadPreview, 'alreadyPresent' | 'sameVersion'>> {
+  const [present] = await query<{ rows: number }>(
+    `select count(*)::int as rows from ((select * from now_rows except all select * from kept)
+       intersect all select * from kept) x`,
+  )
+  const versions =
+    target === ORDERS
+      ? await query<{ rows: number; example: string | null }>(
+          `select count(*)::int as rows, min(order_id) as example
+           from now_rows n join kept k using (order_id, source_modified_timestamp) where n::text <> k::text`,
+        )
+      : []
+  return {
+    alreadyPresent: mode === 'append' ? (present?.rows ?? 0) : 0,
+    sameVersion: versions[0] ?? { rows: 0, example: null },
+  }
+}
+
 /** Import as the restricted operator, first dry, and compare every number of the preview with SQL under the scope. */
 async function check(
   target: Target,
@@ -134,8 +156,8 @@ async function check(
   expect(await outside(target)).toBe(before)
 
   await query(`create table now_rows as select * from (${target.rows}) r where ${IN_SCOPE}`)
-  const { mode, matchedBy, totals, rows, days, daysLeftOut, sums, newMembers, ...others } = preview
-  expect(others).toEqual({})
+  const { mode, matchedBy, totals, rows, days, daysLeftOut, sums, newMembers, ...met } = preview
+  expect(met).toEqual(await metByPlainSql(target, mode))
   expect([mode, matchedBy]).toEqual([
     form.mode ?? (target === ORDERS ? 'upsert' : 'replace-window'),
     form.mode === 'append' ? null : target.matchedBy,
@@ -200,7 +222,10 @@ describe('every number of a preview by a user who is limited to companies and wa
 
   test('is of a field that is looked at here', () => {
     expect(Object.keys(LoadPreview.shape).sort()).toEqual(
-      ['mode', 'matchedBy', 'totals', 'rows', 'days', 'daysLeftOut', 'sums', 'newMembers'].sort(),
+      [
+        ...['mode', 'matchedBy', 'totals', 'alreadyPresent', 'sameVersion', 'rows', 'days'],
+        ...['daysLeftOut', 'sums', 'newMembers'],
+      ].sort(),
     )
   })
 

@@ -172,6 +172,28 @@ async function whatHappened(target: Target, days: readonly string[]) {
 const plain = (decimal: string | undefined) =>
   (decimal ?? '').replace(/\.(\d*?)0+$/, '.$1').replace(/\.$/, '')
 
+/** The warnings of what a load meets among the rows that are there. */
+const MET = ['rows_already_present', 'same_version']
+
+/** How many of the rows that came equal those that were kept, each as often as it was there. */
+async function equalToKept(): Promise<number> {
+  await query('drop table if exists came')
+  await query('create table came as select * from now_rows except all select * from kept')
+  const found = await query<{ rows: number }>(
+    'select count(*)::int as rows from (select * from came intersect all select * from kept) x',
+  )
+  return found[0]?.rows ?? 0
+}
+
+/** How many orders have other values than before, but the version that they had. */
+async function changedInVersion(): Promise<number> {
+  const found = await query<{ rows: number }>(
+    `select count(*)::int as rows from now_rows n join kept k using (order_id, source_modified_timestamp)
+     where n::text <> k::text`,
+  )
+  return found[0]?.rows ?? 0
+}
+
 async function check(
   dataset: keyof typeof TARGETS,
   content: string,
@@ -185,11 +207,17 @@ async function check(
   expect(dry).toMatchObject({ status: 'COMPLETED', error: null })
   const { preview } = await readPreview(system.database.db, system.admin, dry.id)
   const real = await system.import(content, all)
-  expect(real).toMatchObject({ status: 'COMPLETED', counts: dry.counts })
+  expect(real).toMatchObject({ status: 'COMPLETED', counts: dry.counts, warnings: dry.warnings })
+  const { alreadyPresent, sameVersion } = preview
+  expect(real.warnings.filter(({ code }) => MET.includes(code)).map(({ count }) => count)).toEqual(
+    [alreadyPresent, sameVersion.rows].filter((rows) => rows > 0),
+  )
   const found = await whatHappened(
     target,
     preview.days.flatMap(({ day }) => day ?? []),
   )
+  if (preview.mode === 'append') expect(alreadyPresent).toBe(await equalToKept())
+  if (preview.mode === 'upsert') expect(sameVersion.rows).toBe(await changedInVersion())
   expect(
     preview.days
       .filter(({ inserted, changed, removed }) => inserted + changed + removed > 0)
@@ -258,16 +286,22 @@ test('what a replace does to rows that nothing tells apart is what its preview h
 
 test('what an upsert does to each day is what its preview has said', async () => {
   const { seen, add } = tally()
+  let inDoubt = 0
   for (const seed of rounds) {
     const at = createRandom(seed + 200)
-    add(await check('orders', ordersFile(at, 5 + at.below(40)), {}))
+    const preview = await check('orders', ordersFile(at, 5 + at.below(40)), {})
+    add(preview)
+    inDoubt += preview.sameVersion.rows
   }
+  expect(inDoubt).toBeGreaterThan(0)
   expect(Math.min(seen.inserted, seen.changed, seen.unchanged)).toBeGreaterThan(0)
 }, 240_000)
 
 test('what an append does to each day is what its preview has said', async () => {
+  let present = 0
   for (const seed of rounds) {
     const at = createRandom(seed + 300)
-    await check('dkt', cardsFile(at, 5 + at.below(10)), {})
+    present += (await check('dkt', cardsFile(at, 5 + at.below(10)), {})).alreadyPresent
   }
+  expect(present).toBeGreaterThan(0)
 }, 240_000)

@@ -302,9 +302,15 @@ export const DatasetDefinition = z
     /** Words that stand for no value in every column that declares none of its own, as `NULL` or `N/A`. */
     nullWords: NullWords.optional(),
     rules: z.array(CrossRule).default([]),
-    /** No two records of a file may agree in these; the others count as duplicates. */
+    /**
+     * No two records of a file may agree in these. Of those that do, the first or the last is loaded; the others are
+     * duplicates when all of their values are equal, else conflicts. With `none`, conflicting records are all rejects.
+     */
     unique: z
-      .strictObject({ columns: z.array(Identifier).min(1), keep: z.enum(['first', 'last']).default('first') })
+      .strictObject({
+        columns: z.array(Identifier).min(1),
+        keep: z.enum(['first', 'last', 'none']).default('first'),
+      })
       .optional(),
     /** Where its rows come from: files of people and sources, or the results that runners of metrics announce. */
     origin: z.enum(['files', 'runs']).default('files'),

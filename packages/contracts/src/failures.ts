@@ -11,6 +11,7 @@ export const FAILURES = {
   missing_columns: 'The file lacks columns that the dataset requires',
   duplicate_columns: 'Two columns of the file mean the same column of the dataset',
   no_records: 'The file has a header but no records',
+  already_imported: 'The same records have already been imported',
   file_too_wide: 'The file has too many columns',
   table_differs: 'The definition of the dataset does not fit its table',
   too_many_rejects: 'More records were rejected than the dataset allows; nothing was loaded',

@@ -13,6 +13,10 @@ export const IMPORT_WARNINGS = {
   window_end_excluded:
     'Records are of the day that was declared as the end of the window, which is exclusive',
   undeclared_null_word: 'Words that may stand for no value were stored as texts',
+  conflicting_records: 'Records agree in the columns that must be unique, but differ elsewhere',
+  same_version: 'Stored rows were replaced by others of the same version',
+  already_imported: 'The import would be refused, because its rows have been imported before',
+  rows_already_present: 'Rows are in the table already, and were added once more',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

@@ -46,6 +46,12 @@ export const LoadPreview = z.strictObject({
   /** The columns by which rows are matched; null when by all of their values, or when nothing is replaced. */
   matchedBy: z.array(z.string()).nullable(),
   totals: RowChanges,
+  /** Of an append: how many of its rows are in the table already, each as often as it is there. */
+  alreadyPresent: Count.default(0),
+  /** Of an upsert: how many of the changed rows have the version of the record, but other values, and one such key. */
+  sameVersion: z
+    .strictObject({ rows: Count, example: z.string().nullable() })
+    .default({ rows: 0, example: null }),
   /** Rows of the touched days before and after the load. */
   rows: z.strictObject({ before: Count, after: Count }),
   /** The touched days in order, at most so many as the dataset's `maxWindowDays`; those that do not change are left out first. */

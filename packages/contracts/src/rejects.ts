@@ -36,6 +36,7 @@ export const RULE_CODES = [
   'unknown_member',
   'outside_window',
   'outside_scope',
+  'conflict',
 ] as const
 
 /** One reason why a record failed; `column` is null when the whole record is meant. */

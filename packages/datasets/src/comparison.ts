@@ -164,7 +164,7 @@ function digestOf(columns: readonly Compared[]): string {
 /**
  * DuckDB: compares the rows of an upsert with those that have their keys, by the very rule by which the upsert decides:
  * the hash of the values, and the version. `counted` and `days` as `compareReplaced`; `sums` answers `{plus, minus}`;
- * `foreign` `{rows, example}`, the rows outside of what the uploader may touch.
+ * `same-version` `{rows, example}`, the rows that change although they have the version of the new ones; `foreign` `{rows, example}`, the rows outside of what the uploader may touch.
  */
 export function compareUpserted(
   definition: DatasetDefinition,
@@ -172,10 +172,10 @@ export function compareUpserted(
 ): NamedStatement[] {
   const columns = comparedColumns(definition, input.catalogue)
   const version = definition.versionColumn && asOf(columns, definition.versionColumn)
+  const key = keyColumns(definition).map(({ name }) => asOf(columns, name))
   const newer = version ? ` and coalesce(o.${version} is null or o.${version} <= n.${version}, false)` : ''
-  const same = keyColumns(definition)
-    .map(({ name }) => asOf(columns, name))
-    .map((key) => `o.${key} = n.${key}`)
+  const same = key.map((name) => `o.${name} = n.${name}`)
+  const undecided = version ? `o.${version} is not distinct from n.${version}` : 'false'
   const place = (of: string, prefix: string) =>
     `${scopeOf(definition, columns, of)} as ${prefix}scope, ${dayAs(definition, columns, of)} as ${prefix}day`
   const measured = new Set(summedColumns(definition))
@@ -196,13 +196,17 @@ export function compareUpserted(
     ),
     run(
       'matched',
-      `create temp table matched as select case when o.there is null then 'inserted' when o.row_hash is distinct from n.row_hash${newer} then 'changed' else 'unchanged' end as state, ${place('n.', '')}, ${place('o.', 'old_')}${values.join('')} from fresh n left join stored o on ${same.join(' and ')}`,
+      `create temp table matched as select case when o.there is null then 'inserted' when o.row_hash is distinct from n.row_hash${newer} then 'changed' else 'unchanged' end as state, ${place('n.', '')}, ${place('o.', 'old_')}, ${undecided} as undecided, ${key.map((name) => `n.${name}::varchar`).join(` || ' / ' || `)} as shown${values.join('')} from fresh n left join stored o on ${same.join(' and ')}`,
     ),
     ask('counted', 'select count(*)::varchar as rows from stored'),
     ask('days', upsertedDays()),
     ask(
       'sums',
       `select ${total('new', `'inserted', 'changed'`)} as plus, ${total('old', `'changed'`)} as minus from matched`,
+    ),
+    ask(
+      'same-version',
+      `select count(*)::varchar as rows, min(shown) as example from matched where state = 'changed' and undecided`,
     ),
     ask('foreign', foreignRows(definition, columns, input)),
   ]

@@ -45,7 +45,9 @@ function columnType(column: DatasetDefinition['columns'][number]): string {
   }
 }
 
-test('whatever the definition and the values, each record is clean, bad or a duplicate, and PostgreSQL takes the clean ones', async () => {
+const isConflict = ({ code }: { code: string }) => code === 'conflict'
+
+test('whatever the definition and the values, each record is clean, bad, a duplicate or a conflict, and PostgreSQL takes the clean ones', async () => {
   await fc.assert(
     fc.asyncProperty(filesOfAnyDefinition, async ([definition, records, embedded]) => {
       const duck = await openTestDuck()
@@ -55,6 +57,7 @@ test('whatever the definition and the values, each record is clean, bad or a dup
           ...result.clean.map(({ _rec }) => Number(_rec)),
           ...result.bad.map(({ record }) => record),
           ...result.duplicates.map(({ record }) => record),
+          ...result.conflicts.flatMap(({ record, reasons }) => (reasons.some(isConflict) ? [record] : [])),
         ]
         expect(ended.sort((a, b) => a - b)).toEqual(records.map((_, index) => index + 1))
         expect(result.totals).toEqual({
@@ -62,6 +65,7 @@ test('whatever the definition and the values, each record is clean, bad or a dup
           good: result.clean.length,
           rejected: result.bad.length,
           duplicates: result.duplicates.length,
+          conflicts: result.conflicts.filter(({ reasons }) => reasons.some(isConflict)).length,
         })
         expect(result.bad.every(({ reasons }) => reasons.length > 0)).toBe(true)
         await createTable(definition)

@@ -1,12 +1,17 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { quoteIdentifier } from './literals.ts'
+import type { NamedStatement } from './statement.ts'
 
-/** One rule by which only one of several good records is kept. Both fields are SQL over the columns of the good rows. */
+/** One rule by which only one of several good records is kept. The fields are SQL over the columns of the good rows. */
 export interface UniqueRound {
-  /** The values that must differ. */
-  key: string
+  /** The columns whose values must differ. */
+  columns: readonly string[]
   /** The order in which records win. */
   winsFirst: string
+  /** The column whose greatest value wins. Only records of that value can conflict: older ones are outdated. */
+  version?: string
+  /** Which of the records that conflict wins. */
+  keeps: 'first' | 'last' | 'none'
 }
 
 /**
@@ -15,32 +20,103 @@ export interface UniqueRound {
  */
 export function uniqueRounds(definition: DatasetDefinition): UniqueRound[] {
   const { unique, key, versionColumn } = definition
-  const list = (names: readonly string[]) => names.map(quoteIdentifier).join(', ')
+  const place = (keeps: UniqueRound['keeps']) => `_rec ${keeps === 'last' ? 'desc' : 'asc'}`
   const byUnique: UniqueRound[] = unique
-    ? [{ key: list(unique.columns), winsFirst: `_rec ${unique.keep === 'first' ? 'asc' : 'desc'}` }]
+    ? [{ columns: unique.columns, keeps: unique.keep, winsFirst: place(unique.keep) }]
     : []
   if (definition.loadMode !== 'upsert' || !key) return byUnique
-  const keep = sameNames(unique?.columns, key) ? unique?.keep : 'last'
-  const place = `_rec ${keep === 'first' ? 'asc' : 'desc'}`
-  const winsFirst = versionColumn ? `${quoteIdentifier(versionColumn)} desc nulls last, ${place}` : place
-  const byKey: UniqueRound = { key: list(key), winsFirst }
-  return sameNames(unique?.columns, key) ? [byKey] : [...byUnique, byKey]
+  const one = unique !== undefined && sameNames(unique.columns, key)
+  const keeps = one ? unique.keep : 'last'
+  const byKey: UniqueRound = versionColumn
+    ? {
+        columns: key,
+        keeps,
+        version: versionColumn,
+        winsFirst: `${quoteIdentifier(versionColumn)} desc nulls last, ${place(keeps)}`,
+      }
+    : { columns: key, keeps, winsFirst: place(keeps) }
+  return one ? [byKey] : [...byUnique, byKey]
+}
+
+/** The tables that `uniquenessStatements` fills. */
+export const LOSERS = 'losers'
+export const CONFLICTS = 'conflicts'
+export const ANY_LOST = `select exists (select 1 from ${LOSERS})`
+export const ANY_CONFLICT = `select exists (select 1 from ${CONFLICTS})`
+
+/**
+ * Statements that part the good rows of the file `good`, of which `columns` are all. They fill two temporary tables:
+ *
+ * - `losers (_rec, winner, round)`: the records that are not loaded, with the record that is loaded in their place.
+ * - `conflicts (_rec, other, rejected)`: those of them that differ from the winner in any column, with the record to
+ *   compare them with. Where none wins, they are `rejected`, all records of their group.
+ *
+ * Equal hashes are looked for first, which is cheap; values are compared only among the rows that share one.
+ */
+export function uniquenessStatements(
+  rounds: readonly UniqueRound[],
+  good: string,
+  columns: readonly string[],
+): NamedStatement[] {
+  const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
+  const tables = [
+    run('losers-table', `create temp table ${LOSERS} (_rec BIGINT, winner BIGINT, round TINYINT)`),
+    run('conflicts-table', `create temp table ${CONFLICTS} (_rec BIGINT, other BIGINT, rejected BOOLEAN)`),
+  ]
+  const statements = rounds.flatMap((round, index) => {
+    const onlyIf = `select exists (select 1 from ${LOSERS} where round = ${index})`
+    const compared = comparedWithWinner(round, index, good, columns)
+    const rest = [
+      run(`conflicts-${index}`, round.keeps === 'none' ? allOfGroup(compared) : losersOnly(compared)),
+    ]
+    if (round.keeps === 'none')
+      rest.push(
+        run(
+          `none-wins-${index}`,
+          `insert into ${LOSERS} select _rec, other, ${index} from ${CONFLICTS} where rejected and _rec not in (select _rec from ${LOSERS})`,
+        ),
+      )
+    return [
+      run(`losers-${index}`, losersOf(round, index, good)),
+      ...rest.map((statement) => ({ ...statement, onlyIf })),
+    ]
+  })
+  return [...tables, ...statements]
+}
+
+function losersOf({ columns, winsFirst }: UniqueRound, index: number, good: string): string {
+  const key = columns.map(quoteIdentifier).join(', ')
+  const rows = index === 0 ? good : `(select * from ${good} where _rec not in (select _rec from ${LOSERS}))`
+  const repeated = `select hash(${key}) from ${rows} group by 1 having count(*) > 1`
+  const winner = `first_value(_rec) over (partition by ${key} order by ${winsFirst})`
+  return `insert into ${LOSERS} select _rec, winner, ${index} from (select _rec, ${winner} as winner from ${rows} where hash(${key}) in (${repeated})) where _rec <> winner`
 }
 
 /**
- * Statements that fill the temporary table `losers (_rec, winner)` from the good rows. They look for equal hashes
- * first, which is cheap, and compare values only among the rows that share one.
+ * Rows `{_rec, winner, differs, conflicts}` of the losers of a round; `conflicts` where no version decides either. Rows
+ * are compared by two hashes of all their values, because a join of whole rows holds all of them in memory.
  */
-export function loserStatements(rounds: readonly UniqueRound[], good: string): string[] {
-  const fill = rounds.map(({ key, winsFirst }, round) => {
-    const rows = round === 0 ? good : `(select * from ${good} where _rec not in (select _rec from losers))`
-    const repeated = `select hash(${key}) from ${rows} group by 1 having count(*) > 1`
-    const winner = `first_value(_rec) over (partition by ${key} order by ${winsFirst})`
-    return `insert into losers select * from (select _rec, ${winner} as winner from ${rows} where hash(${key}) in (${repeated})) where _rec <> winner`
-  })
-  return ['create temp table losers (_rec BIGINT, winner BIGINT)', ...fill]
+function comparedWithWinner(
+  { version }: UniqueRound,
+  index: number,
+  good: string,
+  columns: readonly string[],
+): string {
+  const names = columns.map(quoteIdentifier)
+  const content = `row(hash(${names.join(', ')}), hash(${[...names].reverse().join(', ')}, 1))`
+  const rows = `(select _rec, ${content} as content, ${version ? quoteIdentifier(version) : 'null'} as version from ${good} where _rec in (select _rec from ${LOSERS} union all select winner from ${LOSERS}))`
+  return `(select x._rec, x.winner, l.content <> w.content as differs, l.content <> w.content and l.version is not distinct from w.version as conflicts from ${LOSERS} x join ${rows} l on l._rec = x._rec join ${rows} w on w._rec = x.winner where x.round = ${index})`
 }
 
-function sameNames(left: readonly string[] | undefined, right: readonly string[]): boolean {
-  return left?.length === right.length && left.every((name) => right.includes(name))
+function losersOnly(compared: string): string {
+  return `insert into ${CONFLICTS} select _rec, winner, false from ${compared} where conflicts`
+}
+
+/** A record like the first one is compared with the first that is not. */
+function allOfGroup(compared: string): string {
+  return `insert into ${CONFLICTS} with compared as materialized (select * from ${compared}), groups as (select winner, min(_rec) filter (where differs) as other from compared group by 1 having bool_or(conflicts)) select c._rec, case when c.differs then c.winner else g.other end, true from compared c join groups g using (winner) union all select winner, other, true from groups`
+}
+
+function sameNames(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name) => right.includes(name))
 }

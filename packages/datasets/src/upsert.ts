@@ -81,6 +81,19 @@ export function createBeforeTable(definition: DatasetDefinition, columns: readon
   return `create temp table ${quoteIdentifier(`before_${definition.code}`)} (${quotedList(columns)}) on commit drop as with locked as materialized (${locked}) select ${listed.join(', ')} from locked where changes`
 }
 
+/**
+ * Rows `{rows, example}`: how many of the rows that the merge is about to change have the version of the staged row, and
+ * one such key. Undefined without versions.
+ */
+export function sameVersion(definition: DatasetDefinition): string | undefined {
+  if (definition.versionColumn === undefined) return undefined
+  const names = (definition.key ?? []).map((name) => quoteIdentifier(targetName(definition, name)))
+  const version = quoteIdentifier(targetName(definition, definition.versionColumn))
+  const same = names.map((name) => `b.${name} = s.${name}`).join(' and ')
+  const shown = names.map((name) => `s.${name}::text`).join(` || ' / ' || `)
+  return `select count(*) as rows, min(${shown}) as example from ${stageTable(definition)} s join ${beforeTable(definition)} b on ${same} where b.${version} is not distinct from s.${version}`
+}
+
 /** `COPY … TO STDOUT` of the rows as they were before, with a header. */
 export function copyBefore(definition: DatasetDefinition): string {
   return `copy ${beforeTable(definition)} to stdout with (${COPY_OPTIONS}, header true)`

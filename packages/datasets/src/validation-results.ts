@@ -2,13 +2,25 @@ import { z } from 'zod'
 import type { Note } from './rules/text.ts'
 import type { CompiledValidation } from './validation.ts'
 
-/** `records = good + rejected + duplicates` is for the caller to check. */
+/** `records = good + rejected + duplicates + conflicts` is for the caller to check. */
 export interface Totals {
   records: number
   /** Clean rows. */
   good: number
   rejected: number
   duplicates: number
+  /** Records that agree in what must be unique with one that was kept, but differ elsewhere. */
+  conflicts: number
+}
+
+/** All records that conflict, those that are rejected for it included, and the first of them. */
+export interface Conflicting {
+  lost: number
+  rejected: number
+  line: number
+  column: string
+  /** What its value is, and what it is in the other record. */
+  message: string
 }
 
 /** Clean rows per value of the replace scope ('' if none) and day, and the line of the first of them. */
@@ -46,6 +58,10 @@ export interface ValidationResult {
   onWindowEnd: number
   /** Cells of accepted records by what is told of them. */
   notes: Record<Note, CellCount[]>
+  /** Undefined when no records conflict. */
+  conflicting: Conflicting | undefined
+  /** Equal for equal clean rows in any order. Only of an append that has rows. */
+  digest: string | undefined
 }
 
 const Count = z
@@ -53,6 +69,13 @@ const Count = z
   .transform(({ rows: [only] }) => only.rows)
 
 const NoteCount = z.object({ note: z.string(), cells: z.int().positive() })
+const Example = z.object({
+  lost: z.int(),
+  rejected: z.int(),
+  line: z.int(),
+  column: z.string(),
+  message: z.string(),
+})
 
 // What has not run had nothing to count.
 const Answers = z.object({
@@ -61,6 +84,8 @@ const Answers = z.object({
   rejected: Count.optional(),
   duplicates: Count.optional(),
   kept: Count.optional(),
+  conflicts: z.object({ rows: z.tuple([Example]) }).optional(),
+  digest: z.object({ rows: z.tuple([z.object({ digest: z.string().nullable() })]) }).optional(),
   days: z.object({ rows: z.array(DayCount) }).optional(),
   scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
   repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
@@ -76,6 +101,8 @@ export function readValidation({ outputs }: CompiledValidation, answers: unknown
     rejected = 0,
     duplicates = 0,
     kept,
+    conflicts,
+    digest,
     days,
     scopes,
     repeated,
@@ -83,9 +110,10 @@ export function readValidation({ outputs }: CompiledValidation, answers: unknown
     ...more
   } = Answers.parse(answers)
   const outside = more['outside-window']?.rows[0]
+  const conflicting = conflicts?.rows[0]
   return {
     clean: kept === undefined ? outputs.good : outputs.unique,
-    totals: { records, good: kept ?? good, rejected, duplicates },
+    totals: { records, good: kept ?? good, rejected, duplicates, conflicts: conflicting?.lost ?? 0 },
     days: days?.rows ?? [],
     scopes: scopes?.rows ?? [],
     repeated: (repeated?.rows ?? []).filter(({ rows }) => rows > 0),
@@ -96,6 +124,8 @@ export function readValidation({ outputs }: CompiledValidation, answers: unknown
       null_word: cellCounts(notes.rows, 'null_word'),
       undeclared: cellCounts(notes.rows, 'undeclared'),
     },
+    conflicting,
+    digest: digest?.rows[0].digest ?? undefined,
   }
 }
 

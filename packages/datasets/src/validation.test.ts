@@ -24,17 +24,19 @@ const good: TextRecord = {
 }
 
 describe('validating production', () => {
-  test('parts records into clean, bad and duplicate ones, and counts them by day', async () => {
+  test('parts records into clean, bad, duplicate and conflicting ones, and counts them by day', async () => {
     const result = await validate(production, [
       good,
       { ...good, lote: 'L2', fecha_contabilizacion: '31/01/2026' },
       { ...good, cantidad: '10.5', turno: '4' },
       { ...good, maquina_codigo: 'M001 ', cantidad: '99' },
       { ...good, fecha_contabilizacion: '01-02-2026' },
+      { ...good, maquina_codigo: 'm001', peso_neto: '12,50' },
     ])
-    expect(result.totals).toEqual({ records: 5, good: 3, rejected: 1, duplicates: 1 })
+    expect(result.totals).toEqual({ records: 6, good: 3, rejected: 1, duplicates: 1, conflicts: 1 })
     expect(codes(result)).toEqual([[3, 'turno: too_large', 'cantidad: not_an_integer']])
-    expect(result.duplicates).toEqual([{ record: 4, winner: 1 }])
+    expect(result.duplicates).toEqual([{ record: 6, winner: 1 }])
+    expect(result.conflicts.map(({ record }) => record)).toEqual([1, 4])
     expect(result.days).toEqual([
       { scope: '', day: '2026-01-31', rows: 2 },
       { scope: '', day: '2026-02-01', rows: 1 },
@@ -69,10 +71,10 @@ describe('validating production', () => {
     )
   })
 
-  test('of a file without records gives three empty files', async () => {
+  test('of a file without records gives empty files', async () => {
     const result = await validate(production, [])
     expect(result).toEqual({
-      totals: { records: 0, good: 0, rejected: 0, duplicates: 0 },
+      totals: { records: 0, good: 0, rejected: 0, duplicates: 0, conflicts: 0 },
       decisions: [],
       days: [],
       repeated: [],
@@ -81,6 +83,9 @@ describe('validating production', () => {
       bad: [],
       duplicates: [],
       notes: { cleaned: [], null_word: [], undeclared: [] },
+      conflicts: [],
+      conflicting: undefined,
+      digest: undefined,
       cleanFile: expect.stringContaining('good.parquet'),
     })
   })
@@ -109,7 +114,7 @@ describe('validating orders', () => {
       { record: 3, winner: 2 },
       { record: 4, winner: 5 },
     ])
-    expect(result.totals).toEqual({ records: 5, good: 2, rejected: 0, duplicates: 3 })
+    expect(result.totals).toEqual({ records: 5, good: 2, rejected: 0, duplicates: 3, conflicts: 0 })
   })
 
   test("counts days in the column's own zone and lists companies and warehouses", async () => {

@@ -3,10 +3,12 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import { byteLimits } from './byte-limits.ts'
 import type { CatalogueTable } from './catalogue.ts'
+import { conflictExample, conflictReasons, conflictsQuery, differenceStatements } from './conflicts.ts'
 import { decidedDefinition, decidedSentences } from './decisions/column-decisions.ts'
 import type { Decided } from './decisions/decided.ts'
 import { lit, quoteIdentifier } from './literals.ts'
 import { type MemberFile, memberCodes } from './members.ts'
+import { digestQuery } from './row-digest.ts'
 import { rowSizeOf } from './row-size.ts'
 import type { Cell, Check } from './rules/checks.ts'
 import {
@@ -20,7 +22,14 @@ import {
 } from './rules/record.ts'
 import { localTimeSql, mayRepeat, ZONE_TABLE, zoneTable } from './rules/zone-sql.ts'
 import type { NamedStatement } from './statement.ts'
-import { loserStatements, uniqueRounds } from './uniqueness.ts'
+import {
+  ANY_CONFLICT,
+  ANY_LOST,
+  CONFLICTS,
+  LOSERS,
+  uniquenessStatements,
+  uniqueRounds,
+} from './uniqueness.ts'
 import type { Zones } from './zones.ts'
 
 /** One validation: a parsed file, what it brought, and what this import may hold. Paths are absolute. */
@@ -57,23 +66,23 @@ export interface CompiledValidation {
   /** `readValidation` takes the rows of those that answer with rows. */
   statements: NamedStatement[]
   /**
-   * bad: `_rec, _line, _off, _len, reasons` (JSON), cut to the first when the file fails for its rejects. duplicates: `_rec, _line, _off, _len, winner`. Each is there only if
-   * it has rows. The clean rows (`_rec, _line`, typed columns) are in `good`, with `_notes`, when there are no duplicates, else in
+   * bad: `_rec, _line, _off, _len, reasons` (JSON), cut to the first when the file fails for its rejects. duplicates: `_rec, _line, _off, _len, winner`.
+   * conflicts: as bad, and beside each conflicting record the one that was kept. Each is there only if it has rows. The
+   * clean rows (`_rec, _line`, typed columns) are in `good`, with `_notes`, when every good record is unique, else in
    * `unique`: see `readValidation`.
    */
-  outputs: { good: string; unique: string; bad: string; duplicates: string }
+  outputs: { good: string; unique: string; bad: string; duplicates: string; conflicts: string }
 }
 
 const ANY_FAILED = 'select exists (select 1 from failed)'
-const ANY_LOST = 'select exists (select 1 from losers)'
 
 /**
- * Compiles a definition into the statements that part the records of a file into clean, bad and duplicate ones.
- * Every record ends in exactly one of the three. Throws when the definition is inconsistent.
+ * Compiles a definition into the statements that part the records of a file into clean, bad, duplicate and conflicting
+ * ones. Every record ends in exactly one of the four. Throws when the definition is inconsistent.
  *
  * One pass over the values writes the good rows; what is missing there has failed. Reasons are put together only for
- * the records that failed, and the good rows are written anew only when there are duplicates among them: planning those
- * queries alone would take a third of the time that a small file without faults needs.
+ * the records that failed, and the good rows are written anew only when some of them agree in what must be unique:
+ * planning those queries alone would take a third of the time that a small file without faults needs.
  */
 export function compileValidation(declared: DatasetDefinition, input: ValidationInput): CompiledValidation {
   const { decisions = [] } = input
@@ -96,6 +105,7 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
     unique: file('unique'),
     bad: file('bad'),
     duplicates: file('duplicates'),
+    conflicts: file('conflicts'),
   }
   const parsed = `read_parquet(${lit(input.parsed)})`
   const goodRows = `read_parquet(${lit(outputs.good)})`
@@ -106,15 +116,23 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
     rules,
   )
   const tooMany = input.rejects ? tooManyFailed(parsed, input.rejects) : 'false'
-  const losers = loserStatements(uniqueRounds(definition), goodRows)
+  const rounds = uniqueRounds(definition)
+  const names = cells.map(({ column }) => column.name)
+  const noneWins = rounds.some(({ keeps }) => keeps === 'none')
+  const rejected = noneWins
+    ? ` or exists (select 1 from ${CONFLICTS} c where c.rejected and c._rec = p._rec)`
+    : ''
+  const clashes = noneWins ? conflictReasons(true) : undefined
   const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
   const unsure = timestampsOf(cells).filter(({ column }) => mayRepeat(input.zones, column))
   const statements = [
     ...(timestampsOf(cells).length > 0 ? [zoneTable(input.zones)] : []),
     run('good', copyTo(outputs.good, goodQuery(values, { cells, good, unsure }, input.zones), cells.length)),
+    ...uniquenessStatements(rounds, goodRows, names),
+    ...differenceStatements(goodRows, names),
     run(
       'failed',
-      `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)`,
+      `create temp table failed as select _rec from ${parsed} p where not exists (select 1 from ${goodRows} g where g._rec = p._rec)${rejected}`,
     ),
     {
       ...run('reported', 'create or replace temp table reported as select _rec from failed'),
@@ -127,29 +145,32 @@ export function compileValidation(declared: DatasetDefinition, input: Validation
       ),
       onlyIf: `select ${tooMany}`,
     },
-    ...badStatements(reported, checks, outputs.bad).map((statement) => ({
+    ...badStatements(reported, checks, outputs.bad, clashes).map((statement) => ({
       ...statement,
       onlyIf: ANY_FAILED,
     })),
-    ...losers.map((sql, index) => run(`losers-${index}`, sql)),
     ...[
       run(
         'duplicates',
         copyTo(
           outputs.duplicates,
-          `select p._rec, p._line, p._off, p._len, losers.winner from ${parsed} p join losers on losers._rec = p._rec order by 1`,
+          `select p._rec, p._line, p._off, p._len, l.winner from ${parsed} p join ${LOSERS} l on l._rec = p._rec where not exists (select 1 from ${CONFLICTS} c where c._rec = p._rec) order by 1`,
         ),
       ),
       run(
         'unique',
         copyTo(
           outputs.unique,
-          `select g.* exclude (_notes) from ${goodRows} g where not exists (select 1 from losers where losers._rec = g._rec)`,
+          `select g.* exclude (_notes) from ${goodRows} g where not exists (select 1 from ${LOSERS} l where l._rec = g._rec)`,
           cells.length,
         ),
       ),
     ].map((statement) => ({ ...statement, onlyIf: ANY_LOST })),
-    ...resultQueries(definition, outputs, { parsed, unsure, zones: input.zones }),
+    {
+      ...run('conflicts-file', copyTo(outputs.conflicts, conflictsQuery(parsed, rounds.length))),
+      onlyIf: ANY_CONFLICT,
+    },
+    ...resultQueries(definition, outputs, { parsed, columns: names, unsure, zones: input.zones }),
     ...(input.window ? [{ ...outsideWindow(outputs.bad), onlyIf: ANY_FAILED }] : []),
   ]
   return { statements, outputs }
@@ -186,14 +207,23 @@ const MOST_CHECKS = 600
  * Statements that write the failed records with all their reasons. A failed record without a reason would be a
  * contradiction between the two forms of a rule: it stops the validation.
  */
-function badStatements(values: string, checks: readonly Check[], output: string): NamedStatement[] {
+function badStatements(
+  values: string,
+  checks: readonly Check[],
+  output: string,
+  clashes: string | undefined,
+): NamedStatement[] {
   const passes = Array.from({ length: Math.max(1, Math.ceil(checks.length / MOST_CHECKS)) }, (_, pass) =>
     checks.slice(pass * MOST_CHECKS, (pass + 1) * MOST_CHECKS),
   )
   const places = '_rec, _line, _off, _len'
   const first = `select ${places}, ${reasonsOf(passes[0] ?? [])} as reasons from ${values}`
+  const all = (from: string) =>
+    clashes === undefined
+      ? from
+      : `select ${places}, list_concat(f.reasons, x.reasons) as reasons from (${from}) f left join (${clashes}) x using (_rec)`
   const bad = (from: string) =>
-    `select ${places}, case when len(reasons) = 0 then error('record ' || _rec || ' failed without a reason') else to_json(reasons)::varchar end as reasons from (${from}) order by _rec`
+    `select ${places}, case when len(reasons) = 0 then error('record ' || _rec || ' failed without a reason') else to_json(reasons)::varchar end as reasons from (${all(from)}) order by _rec`
   const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
   if (passes.length === 1) return [run('bad', copyTo(output, bad(first)))]
   const more = passes.slice(1).map((its, index) => ({ its, name: `reasons_${index + 1}` }))
@@ -227,10 +257,15 @@ function tooManyFailed(parsed: string, rejects: NonNullable<ValidationInput['rej
 function resultQueries(
   definition: DatasetDefinition,
   outputs: CompiledValidation['outputs'],
-  { parsed, unsure, zones }: { parsed: string; unsure: readonly TimestampCell[]; zones: Zones },
+  {
+    parsed,
+    columns,
+    unsure,
+    zones,
+  }: { parsed: string; columns: readonly string[]; unsure: readonly TimestampCell[]; zones: Zones },
 ): NamedStatement[] {
   const rows = (path: string) => `read_parquet(${lit(path)})`
-  const clean = `(select * from ${rows(outputs.good)} g where not exists (select 1 from losers where losers._rec = g._rec))`
+  const clean = `(select * from ${rows(outputs.good)} g where not exists (select 1 from ${LOSERS} l where l._rec = g._rec))`
   const ask = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'rows' })
   const count = (name: string, source: string) => ask(name, `select count(*) as "rows" from ${source}`)
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
@@ -258,6 +293,8 @@ function resultQueries(
     { ...count('rejected', 'failed'), onlyIf: ANY_FAILED },
     { ...count('duplicates', rows(outputs.duplicates)), onlyIf: ANY_LOST },
     { ...count('kept', rows(outputs.unique)), onlyIf: ANY_LOST },
+    { ...ask('conflicts', conflictExample(parsed)), onlyIf: ANY_CONFLICT },
+    ...(definition.loadMode === 'append' ? [ask('digest', digestQuery(columns, clean))] : []),
     ...(window ? [ask('days', days)] : []),
     ...(repeated.length > 0 ? [ask('repeated', repeated.join(' union all '))] : []),
     ...(scope ? [ask('scopes', present)] : []),

@@ -186,6 +186,7 @@ export interface Imports {
   mode: string;
   on_conflict: Generated<string>;
   require_approval: Generated<boolean>;
+  rows_digest: string | null;
   scopes: Generated<string[]>;
   unpacked_bytes: Int8 | null;
 }
@@ -198,6 +199,7 @@ export interface Jobs {
   cancel_requested_at: Timestamp | null;
   companies: string[] | null;
   completed_at: Timestamp | null;
+  conflicts: Int8 | null;
   content_sha256: string | null;
   created_at: Generated<Timestamp>;
   dataset_id: string | null;

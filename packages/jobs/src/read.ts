@@ -148,7 +148,7 @@ async function readRows(
       'parameters', j.parameters,
       'counts', jsonb_build_object('records', j.records, 'loaded', j.loaded, 'inserted', j.inserted,
         'updated', j.updated, 'unchanged', j.unchanged, 'removed', j.removed, 'quarantined', j.quarantined,
-        'duplicates', j.duplicates),
+        'duplicates', j.duplicates, 'conflicts', j.conflicts),
       'rowsPerSecond', j.rows_per_second, 'etaSeconds', j.eta_seconds, 'error', j.error,
       'attempts', coalesce((select jsonb_agg(jsonb_build_object('stage', s.stage, 'attempt', s.attempt,
           'state', s.state, 'startedAt', ${instant('s.started_at')}, 'finishedAt', ${instant('s.finished_at')},

@@ -25,6 +25,8 @@ export const ImportFacts = z.object({
   definition: DatasetDefinition,
   mode: LoadMode,
   dryRun: z.boolean(),
+  /** Its uploader knows that it repeats an earlier import. */
+  forced: z.boolean(),
   requireApproval: z.boolean(),
   /** As they arrived, packed or not. */
   bytes: z.coerce.number(),
@@ -48,7 +50,7 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
     select j.id as "jobId", j.type, i.job_id as "importId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
       ${storedProgress('j')} as progress,
       i.import_no as "importNo", i.dataset_id as "datasetId",
-      i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, i.unpacked_bytes as "unpackedBytes", j.records, j.dry_run as "dryRun",
+      i.dataset_version as "datasetVersion", v.definition, i.mode, i.bytes, i.unpacked_bytes as "unpackedBytes", j.records, j.dry_run as "dryRun", j.forced,
       i.require_approval as "requireApproval",
       case when i.declared_window is null then null else jsonb_build_object(
         'from', lower(i.declared_window)::text, 'to', upper(i.declared_window)::text) end as window,

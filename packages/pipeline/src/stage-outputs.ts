@@ -36,13 +36,17 @@ export const ParseOutput = z.object({
 })
 export type ParseOutput = z.infer<typeof ParseOutput>
 
-/** What `validate` found; beside it `clean.parquet`, `rejects.ndjson` and `duplicates.ndjson`. */
+/** What `validate` found; beside it `clean.parquet`, `rejects.ndjson`, `duplicates.ndjson`, and `conflicts.ndjson` if there are any. */
 export const ValidateOutput = z.object({
   clean: Count,
   rejected: Count,
   /** Of these, how many are in `rejects.ndjson` when not all are: the import fails for them. */
   kept: Count.optional(),
   duplicates: Count,
+  /** Validations of before there were conflicts do not say: they counted them as duplicates. */
+  conflicts: Count.default(0),
+  /** Equal for equal clean rows, in whatever order and spelling the file has them. Only of an append with rows. */
+  digest: z.string().optional(),
   /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),
   /** How columns were read that can be written in several ways. */

@@ -29,6 +29,8 @@ const PREVIEW: StoredPreview['preview'] = {
   mode: 'replace-window',
   matchedBy: ['lote'],
   totals: { inserted: 1, changed: 0, unchanged: 0, removed: 0 },
+  alreadyPresent: 0,
+  sameVersion: { rows: 0, example: null },
   rows: { before: 0, after: 1 },
   days: [],
   daysLeftOut: 0,

@@ -8,14 +8,15 @@ const made: SampleReport = {
   seed: 1,
   from: '2026-01-01',
   to: '2026-03-01',
-  records: 10,
+  records: 11,
   good: 7,
   rejected: 2,
   duplicates: 1,
+  conflicts: 1,
   kinds: { shift_seven: 2 },
   reasons: [{ column: 'turno', code: 'too_large', rejects: 2 }],
 }
-const counts = { records: 10, loaded: 7, quarantined: 2, duplicates: 1 }
+const counts = { records: 11, loaded: 7, quarantined: 2, duplicates: 1, conflicts: 1 }
 const reason = { column: 'turno', code: 'too_large', rejects: 2, example: '"7" is more than 3' }
 
 function differing(...given: Parameters<typeof compare>) {

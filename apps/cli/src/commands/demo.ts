@@ -90,6 +90,7 @@ export function compare(
     { figure: 'loaded', expected: made.good, found: counts.loaded },
     { figure: 'quarantined', expected: made.rejected, found: counts.quarantined },
     { figure: 'duplicates', expected: made.duplicates, found: counts.duplicates },
+    { figure: 'conflicts', expected: made.conflicts, found: counts.conflicts },
     ...names.map((figure) => ({
       figure,
       expected: expected.get(figure) ?? 0,

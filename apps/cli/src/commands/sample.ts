@@ -28,10 +28,11 @@ export async function sampleCommand(io: Io, options: SampleCommandOptions): Prom
     io.signal,
   )
   if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`)
-  const { records, good, rejected, duplicates, bytes } = report
+  const { records, good, rejected, duplicates, conflicts, bytes } = report
   io.out(
     `${out}: ${formatCount(records)} records (${formatBytes(bytes)}) of ${dataset}, ${report.from} to ${report.to}: ` +
-      `${formatCount(good)} good, ${formatCount(rejected)} bad, ${formatCount(duplicates)} duplicates`,
+      `${formatCount(good)} good, ${formatCount(rejected)} bad, ${formatCount(duplicates)} duplicates, ` +
+      `${formatCount(conflicts)} conflicts`,
   )
   return EXIT.loaded
 }

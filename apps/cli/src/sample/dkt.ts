@@ -99,6 +99,7 @@ export const dkt: Shape = {
         : '',
     ]
   },
+  versioned: false,
   again: (cells, { random }) => {
     const copy = [...cells]
     copy[5] = random.pick(['8', '6'])

@@ -86,6 +86,7 @@ export const orders: Shape = {
       `${iso}T${time(random)}Z`,
     ]
   },
+  versioned: true,
   again: (cells, { random, days }) => {
     const copy = [...cells]
     copy[4] = String(1 + random.below(60))

@@ -187,6 +187,7 @@ export const production: Shape = {
     'Observaciones',
   ],
   good: (index, draw) => goodCells(index, draw, remark(draw.random)),
+  versioned: false,
   again: (cells, { random }) => {
     const copy = [...cells]
     copy[QUANTITY] = String(random.below(5000))

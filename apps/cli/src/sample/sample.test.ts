@@ -48,9 +48,9 @@ describe('a sample', () => {
   test('accounts for each of its records', () => {
     const sample = createSample(options({ rows: 20_000 }))
     for (let i = 0; i < 20_000; i++) sample.next()
-    const { records, good, rejected, duplicates, kinds } = sample.report()
+    const { records, good, rejected, duplicates, conflicts, kinds } = sample.report()
     expect(records).toBe(20_000)
-    expect(good + rejected + duplicates).toBe(records)
+    expect(good + rejected + duplicates + conflicts).toBe(records)
     expect(Object.values(kinds).reduce((sum, count) => sum + count, 0)).toBe(rejected)
     expect(rejected / records).toBeGreaterThan(0.01)
     expect(rejected / records).toBeLessThan(0.02)
@@ -94,20 +94,20 @@ describe('the real parser and rules find in a sample exactly what was put into i
 
   test.each(NAMES)('%s', async (dataset) => {
     const { made, found } = await inspectSample(engine, options({ dataset, rows: 30_000, seed: 42 }))
-    const { records, good, rejected, duplicates } = made
-    expect(found).toMatchObject({ records, good, rejected, duplicates })
+    const { records, good, rejected, duplicates, conflicts } = made
+    expect(found).toMatchObject({ records, good, rejected, duplicates, conflicts })
     expect(sorted(found.reasons)).toEqual(sorted(made.reasons))
   })
 
   test.each(NAMES)('%s, clean', async (dataset) => {
     const { made, found } = await inspectSample(engine, options({ dataset, rows: 30_000, clean: true }))
-    expect(made).toMatchObject({ records: 30_000, good: 30_000, rejected: 0, duplicates: 0 })
-    expect(found).toMatchObject({ records: 30_000, good: 30_000, rejected: 0, duplicates: 0 })
+    expect(made).toMatchObject({ records: 30_000, good: 30_000, rejected: 0, duplicates: 0, conflicts: 0 })
+    expect(found).toMatchObject({ records: 30_000, good: 30_000, rejected: 0, duplicates: 0, conflicts: 0 })
   })
 
   test.each([1, 2, 3, 60])('production of %d records', async (rows) => {
     const { made, found } = await inspectSample(engine, options({ rows, seed: 9 }))
-    const { records, good, rejected, duplicates } = made
-    expect(found).toMatchObject({ records, good, rejected, duplicates })
+    const { records, good, rejected, duplicates, conflicts } = made
+    expect(found).toMatchObject({ records, good, rejected, duplicates, conflicts })
   })
 })

@@ -26,7 +26,7 @@ export interface SampleOptions {
   to: Day
 }
 
-/** What a sample holds, and so what its import must come to. `records = good + rejected + duplicates`. */
+/** What a sample holds, and so what its import must come to. `records = good + rejected + duplicates + conflicts`. */
 export interface SampleReport {
   dataset: SampleName
   seed: number
@@ -36,6 +36,7 @@ export interface SampleReport {
   good: number
   rejected: number
   duplicates: number
+  conflicts: number
   /** Bad records by what was done to them. */
   kinds: Record<string, number>
   /** Reasons that the importer must give, the most frequent first. A record may have several. */
@@ -71,7 +72,7 @@ export function createSample(options: SampleOptions): Sample {
   const cycle = defectCycle(shape.defects, random.below)
   const tally = new Map<Defect, number>()
   const recent: string[][] = []
-  let [records, good, rejected, duplicates] = [0, 0, 0, 0]
+  let [records, good, rejected, duplicates, conflicts] = [0, 0, 0, 0, 0]
   const keep = (cells: string[]) => {
     recent[good % REMEMBERED] = cells
     good += 1
@@ -85,8 +86,11 @@ export function createSample(options: SampleOptions): Sample {
     return defect.spoil(shape.good(records, draw), random)
   }
   const twice = () => {
-    duplicates += 1
-    return shape.again(random.pick(recent), draw).join(shape.delimiter)
+    const first = random.pick(recent)
+    const cells = shape.again(first, draw)
+    if (!shape.versioned && cells.some((cell, index) => cell !== first[index])) conflicts += 1
+    else duplicates += 1
+    return cells.join(shape.delimiter)
   }
   const line = () => {
     if (options.clean) return keep(shape.good(records, draw))
@@ -105,7 +109,7 @@ export function createSample(options: SampleOptions): Sample {
     },
     report: () => {
       const { dataset, seed, from, to } = options
-      return { dataset, seed, from, to, records, good, rejected, duplicates, ...tallied(tally) }
+      return { dataset, seed, from, to, records, good, rejected, duplicates, conflicts, ...tallied(tally) }
     },
   }
 }

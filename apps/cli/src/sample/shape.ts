@@ -35,6 +35,8 @@ export interface Shape {
   header: readonly string[]
   /** The record with this index (from 0), good and with a key of its own. */
   good(index: number, draw: Draw): string[]
+  /** Of records with the same key the later version counts; without versions those that differ are conflicts. */
+  versioned: boolean
   /** A good record that has the key of another one. */
   again(cells: readonly string[], draw: Draw): string[]
   /** A good record that has a quote in it; the last of a file, so that an open quote before it always meets another. */

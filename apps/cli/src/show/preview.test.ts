@@ -18,6 +18,8 @@ function preview(change: Partial<JobPreview['preview']> = {}): JobPreview {
       mode: 'replace-window',
       matchedBy: ['lote'],
       totals: { inserted: 1, changed: 2, unchanged: 1200, removed: 3 },
+      alreadyPresent: 0,
+      sameVersion: { rows: 0, example: null },
       rows: { before: 1205, after: 1203 },
       days: [
         { ...DAY, day: '2024-01-01', inserted: 1, changed: 2, unchanged: 1200, before: 1202, after: 1203 },
@@ -81,4 +83,11 @@ test('a preview counts the days that do not change, and lists the others whereve
 test('sums have separators, and keep all their digits', () => {
   const sums = [{ column: 'a', before: '-1234567.1200', after: '999' }]
   expect(renderPreview(preview({ sums }))).toContain('-1,234,567.1200    999')
+})
+
+test('a preview says which rows are there already, and which versions are in doubt', () => {
+  const text = renderPreview(preview({ alreadyPresent: 1200, sameVersion: { rows: 2, example: 'O-17' } }))
+  expect(text).toContain(
+    '\n\nin the table already: 1,200 of the rows to insert\nof the same version: 2 of the rows to change (for example O-17)\n\n',
+  )
 })

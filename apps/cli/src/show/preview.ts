@@ -7,7 +7,7 @@ const SHOWN_CODES = 5
 
 /** What a load would do, for people: rows by day that changes, sums before and after, members that it would create. */
 export function renderPreview(job: JobPreview): string {
-  const blocks = [dayTable(job), sumTable(job), memberLines(job), approvalLines(job)]
+  const blocks = [dayTable(job), metLines(job), sumTable(job), memberLines(job), approvalLines(job)]
   return blocks.filter((block) => block !== '').join('\n\n')
 }
 
@@ -48,6 +48,21 @@ function dayTable({ preview }: JobPreview): string {
     notListed > 0 ? `${counted(notListed, 'day')} without change, which the total counts` : '',
   ]
   return [table, ...notes].filter((line) => line !== '').join('\n')
+}
+
+/** What the load meets among the rows that are there. */
+function metLines({ preview: { alreadyPresent, sameVersion } }: JobPreview): string {
+  const lines = [
+    ...(alreadyPresent > 0
+      ? [`in the table already: ${formatCount(alreadyPresent)} of the rows to insert`]
+      : []),
+    ...(sameVersion.rows > 0
+      ? [
+          `of the same version: ${formatCount(sameVersion.rows)} of the rows to change (for example ${shortened(sameVersion.example ?? '', 40)})`,
+        ]
+      : []),
+  ]
+  return lines.join('\n')
 }
 
 function sumTable({ preview }: JobPreview): string {

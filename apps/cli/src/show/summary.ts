@@ -76,7 +76,8 @@ function undoHeadline(job: Job): string {
 
 /** How the file was read, what became of its records, and how long that took. */
 function figureLines(job: Job, report: JobReport | undefined): string {
-  const { records, loaded, inserted, updated, unchanged, quarantined, duplicates, removed } = job.counts
+  const { records, loaded, inserted, updated, unchanged, quarantined, duplicates, conflicts, removed } =
+    job.counts
   const counts: [string, number | null][] = [
     ['records', records],
     ['loaded', loaded],
@@ -85,6 +86,7 @@ function figureLines(job: Job, report: JobReport | undefined): string {
     ['unchanged', unchanged || null],
     ['quarantined', quarantined],
     ['duplicates', duplicates],
+    ['conflicts', conflicts || null],
     ['replaced', removed || null],
   ]
   const known = counts.flatMap(([name, value]): [string, string][] =>
@@ -144,13 +146,14 @@ function reasonsOf({ result }: Job, kept: readonly ReasonGroup[]): readonly Reas
 
 function nextLines(job: Job, program: string): string {
   const files = new Set(job.artifacts.map(({ name }) => name))
-  const { quarantined, duplicates } = job.counts
+  const { quarantined, duplicates, conflicts } = job.counts
   const download = (name: string) => (files.has(name) ? `${program} download ${job.id} ${name}` : undefined)
   const lines: [string, string | undefined][] = [['job', job.id]]
   if (job.waitingFor === 'approval')
     lines.push(['approve', `${program} approve ${job.id}`], ['reject', `${program} cancel ${job.id}`])
   if (quarantined) lines.push(['rejects', `${program} rejects ${job.id}`], ['', download('rejects.ndjson')])
   if (duplicates) lines.push(['duplicates', download('duplicates.ndjson')])
+  if (conflicts) lines.push(['conflicts', download('conflicts.ndjson')])
   return lines
     .flatMap(([name, command]) => (command === undefined ? [] : [`  ${name.padEnd(12)} ${command}`]))
     .join('\n')

@@ -77,10 +77,10 @@ async function importFile(
   const wrong = compare(made, job, (await readReport(api, id)).rejects).filter(
     ({ expected, found }) => expected !== found,
   )
-  const { loaded, quarantined, duplicates } = job.counts
+  const { loaded, quarantined, duplicates, conflicts } = job.counts
   io.out(
     `${dataset}, ${period.from} to ${period.to}: ${job.status}, ${formatCount(loaded ?? 0)} loaded, ` +
-      `${formatCount(quarantined ?? 0)} quarantined, ${formatCount(duplicates ?? 0)} duplicates` +
+      `${formatCount(quarantined ?? 0)} quarantined, ${formatCount(duplicates ?? 0)} duplicates, ${formatCount(conflicts ?? 0)} conflicts` +
       wrong
         .map(({ figure, expected, found }) => `\n  ${figure}: ${expected} put in, ${found} found`)
         .join(''),

@@ -21,7 +21,10 @@ const ReasonRows = z.array(
 )
 
 /** What the real parser and the real rules find in a sample, in the words of its own report. */
-export type Found = Pick<SampleReport, 'records' | 'good' | 'rejected' | 'duplicates' | 'reasons'>
+export type Found = Pick<
+  SampleReport,
+  'records' | 'good' | 'rejected' | 'duplicates' | 'conflicts' | 'reasons'
+>
 
 /** Write a sample, take it through the engine and the shipped definition, and give both sides. */
 export async function inspectSample(
@@ -84,6 +87,7 @@ async function inspect(engine: Engine, folder: string, input: string, code: stri
     good: totals.good,
     rejected: totals.rejected + parsed.structuralRejects,
     duplicates: totals.duplicates,
+    conflicts: totals.conflicts,
     reasons: [...reasons, ...structural],
   }
 }

@@ -14,6 +14,7 @@ export function job(given: Partial<Omit<Job, 'counts'>> & { counts?: Partial<Cou
     removed: null,
     quarantined: null,
     duplicates: null,
+    conflicts: null,
     ...given.counts,
   }
   return Job.parse({

@@ -214,7 +214,7 @@ const definitions: fc.Arbitrary<DatasetDefinition> = fc
     fc.uniqueArray(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 6 }),
     fc.array(fc.record({ rules: rulesOfColumn, required: fc.boolean() }), { minLength: 8, maxLength: 8 }),
     fc.boolean(),
-    fc.constantFrom('first' as const, 'last' as const),
+    fc.constantFrom('first' as const, 'last' as const, 'none' as const),
     fc.constantFrom('<' as const, '<=' as const, '!=' as const),
     fc.boolean(),
   )

@@ -85,6 +85,8 @@ export interface Validated
   clean: Record<string, unknown>[]
   bad: { record: number; reasons: RejectReason[] }[]
   duplicates: { record: number; winner: number }[]
+  /** Conflicting records, and the records that were kept in their place. */
+  conflicts: { record: number; reasons: RejectReason[] }[]
 }
 
 /** Writes records as the parser would and validates them. `_rec` counts from 1. */
@@ -119,6 +121,8 @@ export async function validateIn(
   const result = readValidation(compiled, await duck.run(compiled.statements))
   await duck.rows('drop table if exists failed')
   await duck.rows('drop table if exists losers')
+  await duck.rows('drop table if exists conflicts')
+  await duck.rows('drop table if exists differences')
   const clean = await duck.rows(
     `select columns(name -> name <> '_notes')::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
   )
@@ -126,6 +130,15 @@ export async function validateIn(
     count === 0 ? [] : duck.rows(`select ${columns} from read_parquet(${lit(file)})`)
   const bad = await rowsOf(result.totals.rejected, '_rec, reasons', compiled.outputs.bad)
   const duplicates = await rowsOf(result.totals.duplicates, '_rec, winner', compiled.outputs.duplicates)
+  const conflicts = await rowsOf(result.totals.conflicts, '_rec, reasons', compiled.outputs.conflicts)
+  const withReasons = (rows: unknown) =>
+    z
+      .array(z.object({ _rec: z.int(), reasons: z.string() }))
+      .parse(rows)
+      .map(({ _rec, reasons }) => ({
+        record: _rec,
+        reasons: z.array(RejectReason).parse(JSON.parse(reasons)),
+      }))
   return {
     decisions,
     totals: result.totals,
@@ -133,15 +146,12 @@ export async function validateIn(
     scopes: result.scopes,
     repeated: result.repeated,
     notes: result.notes,
+    conflicting: result.conflicting,
+    digest: result.digest,
     cleanFile: result.clean,
     clean,
-    bad: z
-      .array(z.object({ _rec: z.int(), reasons: z.string() }))
-      .parse(bad)
-      .map(({ _rec, reasons }) => ({
-        record: _rec,
-        reasons: z.array(RejectReason).parse(JSON.parse(reasons)),
-      })),
+    bad: withReasons(bad),
+    conflicts: withReasons(conflicts),
     duplicates: z
       .array(z.object({ _rec: z.int(), winner: z.int() }))
       .parse(duplicates)

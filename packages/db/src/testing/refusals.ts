@@ -8,7 +8,8 @@ const named = (table: string, checks: Record<string, Row[]>): Record<string, Row
   Object.fromEntries(Object.entries(checks).map(([column, rows]) => [`${table}_${column}_check`, rows]))
 
 const JOB_COUNTS = [
-  ...['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined', 'duplicates'],
+  ...['records', 'loaded', 'inserted', 'updated', 'unchanged', 'removed', 'quarantined'],
+  ...['duplicates', 'conflicts'],
 ]
 
 const BAD_CODES: readonly Row[] = ['', '1st', 'Big', 'a-b', 'a..b', '.a', 'a.', 'a'.repeat(101)].map(
@@ -90,6 +91,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
       { ...completed, unchanged: '0' },
       { ...completed, quarantined: '3' },
       { ...completed, duplicates: '0' },
+      { ...completed, conflicts: '1' },
       { ...completed, inserted: '5' },
       ...JOB_COUNTS.map((column) => ({ ...completed, [column]: null })),
     ],
@@ -115,6 +117,7 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     imports_job_id_fkey: [{ job_id: NOWHERE }],
     imports_dataset_id_dataset_version_fkey: [{ dataset_version: 9 }, { dataset_id: NOWHERE }],
     imports_bytes_check: [{ bytes: '-1' }],
+    imports_rows_digest_check: [{ rows_digest: 'd'.repeat(31) }, { rows_digest: 'D'.repeat(32) }],
     imports_unpacked_bytes_check: [{ unpacked_bytes: '-1' }],
     imports_mode_check: [{ mode: 'guess' }],
     imports_on_conflict_check: [{ on_conflict: 'fight' }],

@@ -31,8 +31,8 @@ export const AT = new Date('2024-03-05T10:11:12.345Z')
 
 export const ofJob = { job_id: id('job', 1) }
 export const ofDataset = { dataset_id: id('dataset', 1) }
-const counts = { records: '10', loaded: '6', inserted: '4', updated: '2', unchanged: '1' }
-const restOfCounts = { removed: '3', quarantined: '2', duplicates: '1' }
+const counts = { records: '12', loaded: '6', inserted: '4', updated: '2', unchanged: '1' }
+const restOfCounts = { removed: '3', quarantined: '2', duplicates: '1', conflicts: '2' }
 
 /** The tables of who, what and how, in an order in which rows can be inserted. */
 export const SAMPLES: readonly SampleTable[] = [
@@ -181,6 +181,7 @@ export const SAMPLES: readonly SampleTable[] = [
       'manifest',
       'unpacked_bytes',
       'layout',
+      'rows_digest',
     ],
     row: (n) => ({
       job_id: id('job', n),
@@ -200,6 +201,7 @@ export const SAMPLES: readonly SampleTable[] = [
       expected_records: '0',
       manifest: { url: 's3://bucket/manifest.json' },
       layout: { header: 'a;b', headerTruncated: false, delimiter: ';', encoding: 'utf-8', format: 'plain' },
+      rows_digest: 'd'.repeat(32),
     }),
   },
   {

@@ -12,6 +12,8 @@ export interface RejectFiles {
   rejects: RejectFile
   /** The duplicates with their original text and the record that won. */
   duplicates: RejectFile
+  /** The conflicting records with what differs, beside those that were kept; undefined when there are none. */
+  conflicts: RejectFile | undefined
   total: number
   reasons: ValidateOutput['reasons']
 }
@@ -23,7 +25,7 @@ export interface RejectFile {
 }
 
 /**
- * Write the files of rejects and duplicates, with the original text of each record cut from the file. They are complete
+ * Write the files of rejects, duplicates and conflicts, with the original text of each record cut from the file. They are complete
  * unless `most` is given.
  */
 export async function writeRejectFiles(
@@ -35,13 +37,19 @@ export async function writeRejectFiles(
     badCount: number
     duplicates: string
     duplicateCount: number
+    conflicts: string
+    conflictCount: number
     most: { rejects: number; bytes: number } | undefined
   },
 ): Promise<RejectFiles> {
   const { folder } = job
   const original = await fetchFile(job, 'original')
   const most = found.most ? { most: found.most } : {}
-  const files = { rejects: join(folder, 'rejects.ndjson'), duplicates: join(folder, 'duplicates.ndjson') }
+  const files = {
+    rejects: join(folder, 'rejects.ndjson'),
+    duplicates: join(folder, 'duplicates.ndjson'),
+    conflicts: join(folder, 'conflicts.ndjson'),
+  }
   const write = async (
     count: number,
     request: { sql: string | null; structural: string | null; output: string },
@@ -71,11 +79,20 @@ export async function writeRejectFiles(
     structural: null,
     output: files.duplicates,
   })
+  const conflicts =
+    found.conflictCount > 0
+      ? await write(found.conflictCount, {
+          sql: `select _rec, _line, _off, _len, reasons from read_parquet(${lit(found.conflicts)})`,
+          structural: null,
+          output: files.conflicts,
+        })
+      : undefined
   const file = (path: string, content: RejectsResult['content'] | undefined): RejectFile =>
     content ? { path, content } : { path }
   return {
     rejects: file(files.rejects, written.content),
     duplicates: file(files.duplicates, duplicates.content),
+    conflicts: conflicts && file(files.conflicts, conflicts.content),
     total: written.total,
     reasons: written.counts,
   }

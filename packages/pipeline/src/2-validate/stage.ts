@@ -24,12 +24,13 @@ import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
 import { zonesOf } from '../zones.ts'
+import { conflictWarnings } from './conflict-warning.ts'
 import { writeRejectFiles } from './reject-files.ts'
 import { requireFittingTables } from './table-fit.ts'
 import { timeWarnings } from './time-warnings.ts'
 import { tooWide, tooWideFailure } from './window-too-wide.ts'
 
-/** Validate: the definition's rules part the records into clean ones, rejects with every reason, and duplicates. */
+/** Validate: the definition's rules part the records into clean ones, rejects with every reason, duplicates and conflicts. */
 export const validate: Stage = { name: 'validate', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -48,7 +49,8 @@ async function work(job: StageJob): Promise<StageResult> {
   if (contradiction) return { kind: 'fail', failure: contradiction }
   const found = await partRecords(job, engine, parsed, catalogue, { ...file, decisions })
   const { totals, clean, outputs } = found
-  if (totals.records !== parsed.good || totals.good + totals.rejected + totals.duplicates !== totals.records)
+  const ended = totals.good + totals.rejected + totals.duplicates + totals.conflicts
+  if (totals.records !== parsed.good || ended !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
   const rejected = totals.rejected + parsed.structuralRejects
   const failed = failsForRejects(facts.definition, {
@@ -61,6 +63,8 @@ async function work(job: StageJob): Promise<StageResult> {
     badCount: totals.rejected,
     duplicates: outputs.duplicates,
     duplicateCount: totals.duplicates,
+    conflicts: outputs.conflicts,
+    conflictCount: totals.conflicts,
     most: failed ? mostKeptOfFailed(unpackedBytes(facts)) : undefined,
   })
   if (!failed && rejects.total !== rejected)
@@ -74,6 +78,9 @@ async function work(job: StageJob): Promise<StageResult> {
     }),
     keepFile(job, { ...rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
     keepFile(job, { ...rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
+    ...(rejects.conflicts
+      ? [keepFile(job, { ...rejects.conflicts, name: 'conflicts.ndjson', mediaType: 'application/x-ndjson' })]
+      : []),
   ])
   const keep = (tx: Parameters<typeof pointAt>[0]) => pointAt(tx, job, kept)
   const wide = facts.window ? undefined : tooWide(facts.definition, found.days, today())
@@ -86,6 +93,8 @@ async function work(job: StageJob): Promise<StageResult> {
     rejected,
     ...(rejects.total < rejected ? { kept: rejects.total } : {}),
     duplicates: totals.duplicates,
+    conflicts: totals.conflicts,
+    ...(found.digest === undefined ? {} : { digest: found.digest }),
     days: found.days.map(({ scope, day, rows }) => ({ scope, day, rows })),
     reasons: rejects.reasons,
     decisions: storedDecisions(decisions),
@@ -98,6 +107,7 @@ async function work(job: StageJob): Promise<StageResult> {
       ...decisionWarnings(decisions),
       ...timeWarnings(facts.definition, facts.window, found),
       ...found.notes.undeclared.map(undeclaredNullWord),
+      ...conflictWarnings(facts.definition, found.conflicting),
     ],
   }
   job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })

@@ -33,6 +33,7 @@ async function work(job: StageJob): Promise<StageResult> {
         records: parsed.records,
         quarantined: validated.rejected,
         duplicates: validated.duplicates,
+        conflicts: validated.conflicts,
         result: jsonb(summary(parsed, validated, stored)),
       },
     )

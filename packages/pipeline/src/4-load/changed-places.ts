@@ -30,7 +30,7 @@ export function bothPlaces(one: Places, other: Places): Places {
 export async function changedPlaces(
   tx: Tx,
   job: StageJob,
-  { validated, windows }: Publishing,
+  { plan: { validated, windows } }: Publishing,
   { removed, removedDays }: { removed: number; removedDays?: readonly LedgerDay[] },
 ): Promise<Places> {
   const { scope, replaceScope } = job.facts.definition

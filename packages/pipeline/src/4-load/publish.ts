@@ -3,9 +3,10 @@ import { commitStage } from '@aduana/jobs/stage-log'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob } from '../stage.ts'
 import { pointAt } from '../stage-files.ts'
-import type { LoadOutput } from '../stage-outputs.ts'
+import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
 import { inFencedTransaction, passNoReturn } from './fenced.ts'
 import { interruptible } from './interruptible.ts'
+import { loadWarnings, resultWithWarnings } from './load-warnings.ts'
 import type { Publishing } from './publishing.ts'
 import { recordUpdate } from './record-update.ts'
 import { type Written, writeRows } from './write-rows.ts'
@@ -31,17 +32,26 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
 async function finish(
   tx: Tx,
   job: StageJob,
-  { validated }: Publishing,
-  { inserted, updated, unchanged, removed, image }: Written,
+  { plan }: Publishing,
+  { inserted, updated, unchanged, removed, image, met }: Written,
   updateId: string,
 ): Promise<void> {
   const figures = { loaded: inserted + updated, inserted, updated, unchanged, removed }
   const output: LoadOutput = { ...figures, updateId, beforeRows: image.rows }
   await passNoReturn(tx, job, {
     ...figures,
-    quarantined: validated.rejected,
-    duplicates: validated.duplicates,
+    quarantined: plan.validated.rejected,
+    duplicates: plan.validated.duplicates,
+    conflicts: plan.validated.conflicts,
+    result: resultWithWarnings(loadWarnings(job.facts.definition, plan.validated.clean, met)),
     message: 'Loaded',
   })
+  await rememberRows(tx, job, plan.validated)
   await commitStage(tx, job.run, output)
+}
+
+/** What the rows of an append are known by, for `repeatedRows`. */
+async function rememberRows(tx: Tx, { run }: StageJob, { digest }: ValidateOutput): Promise<void> {
+  if (digest === undefined) return
+  await tx.updateTable('imports').set({ rows_digest: digest }).where('job_id', '=', run.jobId).execute()
 }

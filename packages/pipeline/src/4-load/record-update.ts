@@ -37,7 +37,7 @@ export async function recordUpdate(
   return writeUpdate(tx, job, {
     cause: 'load',
     days: places.days ?? [],
-    scopes: publishing.windows.map(({ scope }) => scope),
+    scopes: publishing.plan.windows.map(({ scope }) => scope),
     companies: places.companies,
     warehouses: places.warehouses,
     rows: written.inserted + written.updated,
@@ -45,10 +45,10 @@ export async function recordUpdate(
 }
 
 /** Returns the jobs that own the days whose rows this load replaces. */
-async function formerOwners(tx: Tx, job: StageJob, { windows }: Publishing): Promise<string[]> {
+async function formerOwners(tx: Tx, job: StageJob, { plan }: Publishing): Promise<string[]> {
   const { companies, warehouses } = coverageIn(job.facts.definition, job.facts)
   const owners = new Set<string>()
-  for (const window of windows) {
+  for (const window of plan.windows) {
     const rows = await sql<{
       job_id: string
     }>`select distinct l.job_id from window_ledger l join jobs o on o.id = l.job_id
@@ -86,9 +86,9 @@ async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, writte
  * An upsert can move rows to another day: the days that they have left hold fewer. These may lie outside its windows, so
  * that another load counts them, too: the entries of all days are locked before any is counted or written.
  */
-async function daysLeft(tx: Tx, { facts }: StageJob, { validated }: Publishing): Promise<LedgerDay[]> {
+async function daysLeft(tx: Tx, { facts }: StageJob, { plan }: Publishing): Promise<LedgerDay[]> {
   const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
-  await lockDays(tx, facts.datasetId, [...validated.days, ...days])
+  await lockDays(tx, facts.datasetId, [...plan.validated.days, ...days])
   return days
 }
 
@@ -99,9 +99,10 @@ async function daysLeft(tx: Tx, { facts }: StageJob, { validated }: Publishing):
 async function ledgerEntries(
   tx: Tx,
   job: StageJob,
-  { windows, validated }: Publishing,
+  { plan }: Publishing,
   { removedDays = [] }: Written,
 ): Promise<LedgerEntry[]> {
+  const { windows, validated } = plan
   const { definition, window, mode } = job.facts
   if (mode === 'upsert' && definition.windowColumn !== undefined) {
     const wanted = [...new Set(validated.days.map((entry) => entry.day))]

@@ -8,6 +8,7 @@ import { holdLease } from './hold-lease.ts'
 import { dryRun } from './preview/dry-run.ts'
 import { ApprovalLapsedError, passGate } from './preview/gate.ts'
 import { publish } from './publish.ts'
+import { repeatedRows } from './repeated-rows.ts'
 import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
 import { undo } from './undo/stage.ts'
@@ -37,6 +38,8 @@ async function work(job: StageJob): Promise<StageResult> {
   if (!held) return { kind: 'snooze', milliseconds: 2000, reason: 'another process holds the lease' }
   const leased = { ...job, signal: held.signal }
   try {
+    const repeated = await repeatedRows(leased, validated)
+    if (repeated) return { kind: 'fail', failure: repeated }
     const clean = await fetchFile(leased, 'clean.parquet')
     const gate = await passGate(leased, clean, plan)
     if (gate.kind === 'park') return gate
@@ -49,13 +52,11 @@ async function work(job: StageJob): Promise<StageResult> {
       withFreshPartitions(leased, fresh, source, meter, async () =>
         publish(leased, {
           lease: held.lease,
-          windows,
+          plan,
           source,
-          replaced,
           fresh,
           image: await image,
           meter,
-          validated,
           ...(gate.confirm ? { confirm: gate.confirm } : {}),
         }),
       ),

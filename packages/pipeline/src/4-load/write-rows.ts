@@ -1,7 +1,15 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { addDays, type Day } from '@aduana/contracts/dates'
 import { coversAll } from '@aduana/datasets/coverage'
 import { deleteRows, deleteRowsByDay } from '@aduana/datasets/target'
-import { createStageTable, foreignKeys, mergeStage, placesBefore, stageTable } from '@aduana/datasets/upsert'
+import {
+  createStageTable,
+  foreignKeys,
+  mergeStage,
+  placesBefore,
+  sameVersion,
+  stageTable,
+} from '@aduana/datasets/upsert'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
@@ -14,8 +22,10 @@ import { copyRows } from './copy-rows.ts'
 import { refuseForeign } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import { LedgerEntry } from './ledger.ts'
+import type { FoundRows } from './load-warnings.ts'
 import { selectionsOf } from './old-rows.ts'
 import type { Publishing } from './publishing.ts'
+import { beforeAppend } from './repeated-rows.ts'
 
 /** Rows that a load changed in the target. */
 export interface Written {
@@ -29,6 +39,8 @@ export interface Written {
   image: BeforeImage
   /** Where rows have changed, if the statement that wrote them says so: that of an upsert. */
   places?: Places
+  /** What it met among the rows that are there. */
+  met: FoundRows
 }
 
 const Merged = z.tuple([
@@ -66,6 +78,7 @@ export async function writeRows(
  * inserts.
  */
 async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
+  const countPresent = await beforeAppend(job, client, publishing.plan)
   const deleted = await deleteOld(job, client, publishing)
   await failPoint('load.after-delete', String(job.facts.importNo))
   for (const part of remaining(publishing))
@@ -74,7 +87,8 @@ async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishi
   // Last, because it may lock out whoever reads the target.
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   const { image, meter } = publishing
-  return { ...deleted, inserted: meter.copied, updated: 0, unchanged: 0, removed, image }
+  const met = { ...NOTHING_MET, alreadyPresent: await countPresent() }
+  return { ...deleted, inserted: meter.copied, updated: 0, unchanged: 0, removed, image, met }
 }
 
 const Removed = z.array(LedgerEntry)
@@ -83,10 +97,10 @@ const Removed = z.array(LedgerEntry)
 async function deleteOld(
   job: StageJob,
   client: pg.PoolClient,
-  { replaced, fresh }: Publishing,
+  { plan, fresh }: Publishing,
 ): Promise<Pick<Written, 'removed' | 'removedDays'>> {
   const { definition } = job.facts
-  const here = replaced.map(({ scope, days }) => ({
+  const here = plan.replaced.map(({ scope, days }) => ({
     scope,
     days: days.filter((day) => !isFresh(day, fresh)),
   }))
@@ -106,7 +120,7 @@ async function deleteOld(
 type Part = Parameters<typeof copyRows>[3]
 
 /** The rows that no fresh table takes: all of them, or those of the months between. */
-function remaining({ validated, fresh }: Publishing): Part[] {
+function remaining({ plan: { validated }, fresh }: Publishing): Part[] {
   if (fresh.length === 0) return [{ rows: validated.clean }]
   const months = new Map<string, { rows: number; from: Day; to: Day }>()
   for (const { day, rows } of validated.days) {
@@ -125,7 +139,7 @@ function isFresh(day: Day, fresh: readonly FreshPartition[]): boolean {
 async function upsert(
   job: StageJob,
   client: pg.PoolClient,
-  { source, validated, meter, fresh }: Publishing,
+  { source, plan: { validated }, meter, fresh }: Publishing,
 ): Promise<Written> {
   const { definition } = job.facts
   for (const month of fresh) await settleFreshPartition(job, client, month)
@@ -133,10 +147,21 @@ async function upsert(
   await copyRows(job, client, source, { rows: validated.clean }, meter, stageTable(definition))
   await refuseForeignKeys(job, client)
   const image = await imageOfChanged(job, client)
+  const met = { ...NOTHING_MET, sameVersion: await countSameVersion(definition, client) }
   const [merged] = Merged.parse((await client.query(mergeStage(definition))).rows)
   const { inserted, updated, unchanged, ...now } = merged
   const [before] = z.tuple([Places]).parse((await client.query(placesBefore(definition))).rows)
-  return { inserted, updated, unchanged, removed: 0, image, places: bothPlaces(now, before) }
+  return { inserted, updated, unchanged, removed: 0, image, places: bothPlaces(now, before), met }
+}
+
+const NOTHING_MET: FoundRows = { alreadyPresent: 0, sameVersion: { rows: 0, example: null } }
+
+async function countSameVersion(
+  definition: DatasetDefinition,
+  client: pg.PoolClient,
+): Promise<FoundRows['sameVersion']> {
+  const query = sameVersion(definition)
+  return query === undefined ? NOTHING_MET.sameVersion : Foreign.parse((await client.query(query)).rows)[0]
 }
 
 const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])

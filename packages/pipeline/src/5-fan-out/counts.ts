@@ -10,6 +10,7 @@ const NAMES = [
   'removed',
   'quarantined',
   'duplicates',
+  'conflicts',
 ] as const
 
 /** The figures of a job as they stand. */

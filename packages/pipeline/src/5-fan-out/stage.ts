@@ -1,3 +1,4 @@
+import type { Counts } from '@aduana/contracts/counts'
 import { completeJob } from '@aduana/jobs/finish'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOut as passOn } from '@aduana/metrics/updates/fan-out'
@@ -25,11 +26,15 @@ async function work(job: StageJob): Promise<StageResult> {
       const counts = await readCounts(tx, run.jobId)
       const message = undone
         ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
-        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates${published === undefined ? '' : `. ${published}`}`
+        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates${conflicting(counts)}${published === undefined ? '' : `. ${published}`}`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },
   }
+}
+
+function conflicting({ conflicts }: Counts): string {
+  return conflicts ? `, ${conflicts} conflicts` : ''
 }
 
 /** A dry run has changed nothing, so there is nothing to pass on. */
@@ -39,7 +44,7 @@ async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
     kind: 'done',
     commit: async (tx) => {
       const counts = await readCounts(tx, run.jobId)
-      const message = `Dry run: nothing was changed. ${wouldDo} ${counts.quarantined ?? 0} records are rejected, ${counts.duplicates ?? 0} are duplicates.`
+      const message = `Dry run: nothing was changed. ${wouldDo} ${counts.quarantined ?? 0} records are rejected, ${counts.duplicates ?? 0} are duplicates${conflicting(counts)}.`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },

@@ -9,6 +9,8 @@ function touching(changed: number, removed: number, before: number): LoadPreview
     mode: 'replace-window',
     matchedBy: ['lote'],
     totals: { inserted: 1000, changed, unchanged: 0, removed },
+    alreadyPresent: 0,
+    sameVersion: { rows: 0, example: null },
     rows: { before, after: before },
     days: [],
     daysLeftOut: 0,

@@ -38,8 +38,10 @@ export function approvalReasons(
 }
 
 /** What a load does, in a phrase. */
-export function describeChanges({ totals }: LoadPreview): string {
-  return `insert ${totals.inserted}, change ${totals.changed}, leave ${totals.unchanged} as they are and remove ${totals.removed} rows`
+export function describeChanges({ totals, alreadyPresent, sameVersion }: LoadPreview): string {
+  const twice = alreadyPresent > 0 ? ` (${alreadyPresent} of them are in the table already)` : ''
+  const inDoubt = sameVersion.rows > 0 ? ` (${sameVersion.rows} of them of the same version)` : ''
+  return `insert ${totals.inserted}${twice}, change ${totals.changed}${inDoubt}, leave ${totals.unchanged} as they are and remove ${totals.removed} rows`
 }
 
 function percent(share: number): string {

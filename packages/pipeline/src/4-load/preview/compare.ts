@@ -46,6 +46,10 @@ export interface Comparison {
   plus: string[]
   /** Undefined: everything that was there goes. */
   minus: string[] | undefined
+  /** Of an append: how many of its rows equal rows that are there. */
+  alreadyPresent?: number
+  /** Of an upsert: how many rows change although they have the version of the new ones, and one such key. */
+  sameVersion?: { rows: number; example: string | null }
 }
 
 const Counted = z.tuple([z.object({ rows: Figure })])
@@ -60,10 +64,33 @@ export async function compareWithReplaced(
   source: { clean: string; validated: ValidateOutput },
   touched: readonly TouchedDays[],
 ): Promise<Comparison> {
+  const days = await compareDays(job, client, source, touched)
+  return days ? { ...days, minus: undefined } : { ...(await onlyNew(job, source)), minus: undefined }
+}
+
+/** Rows that replace nothing: every one is new. Those that equal rows of the days that they are added to are counted. */
+export async function compareWithAppended(
+  job: StageJob,
+  client: pg.PoolClient,
+  source: { clean: string; validated: ValidateOutput },
+  touched: readonly TouchedDays[],
+): Promise<Comparison> {
+  const compared = await compareDays(job, client, source, touched)
+  const alreadyPresent = compared?.days.reduce((sum, { unchanged }) => sum + unchanged, 0) ?? 0
+  return { ...(await onlyNew(job, source)), minus: zeros(job), alreadyPresent }
+}
+
+/** Compare the clean rows with those of some days; undefined when there are none. */
+async function compareDays(
+  job: StageJob,
+  client: pg.PoolClient,
+  source: { clean: string; validated: ValidateOutput },
+  touched: readonly TouchedDays[],
+): Promise<Pick<Comparison, 'days' | 'plus'> | undefined> {
   const { definition } = job.facts
   const stored = join(job.folder, 'stored.csv')
   const rows = await copyToFile(client, copyStored(definition, touched, job.facts), stored)
-  if (rows === 0) return { ...(await onlyNew(job, source)), minus: undefined }
+  if (rows === 0) return undefined
   const catalogue = await readCatalogue(client, definition)
   const input = {
     clean: source.clean,
@@ -78,7 +105,6 @@ export async function compareWithReplaced(
   return {
     days: z.array(DayRow).parse(found('days')),
     plus: Plus.parse(found('sums'))[0].plus,
-    minus: undefined,
   }
 }
 
@@ -103,15 +129,11 @@ export async function compareWithKeys(
   const found = await ask(job, compareUpserted(definition, input), stored)
   mustHaveRead(rows, found('counted'))
   refuseForeign(Foreign.parse(found('foreign'))[0])
-  return { days: z.array(DayRow).parse(found('days')), ...PlusMinus.parse(found('sums'))[0] }
-}
-
-/** Rows that replace nothing: every one is new. */
-export async function compareWithNothing(
-  job: StageJob,
-  source: { clean: string; validated: ValidateOutput },
-): Promise<Comparison> {
-  return { ...(await onlyNew(job, source)), minus: zeros(job) }
+  return {
+    days: z.array(DayRow).parse(found('days')),
+    ...PlusMinus.parse(found('sums'))[0],
+    sameVersion: Foreign.parse(found('same-version'))[0],
+  }
 }
 
 async function onlyNew(

@@ -20,8 +20,8 @@ import { type LoadPlan, plannedDays, readBasis } from './basis.ts'
 import {
   type ComparedDay,
   type Comparison,
+  compareWithAppended,
   compareWithKeys,
-  compareWithNothing,
   compareWithReplaced,
 } from './compare.ts'
 import { addDecimals, negated } from './decimals.ts'
@@ -82,13 +82,20 @@ function compare(job: StageJob, client: pg.PoolClient, clean: string, plan: Load
     case 'upsert':
       return compareWithKeys(job, client, source)
     case 'append':
-      return compareWithNothing(job, source)
+      return compareWithAppended(
+        job,
+        client,
+        source,
+        job.facts.definition.windowColumn === undefined ? ALL_ROWS : plannedDays(plan),
+      )
   }
 }
 
+const ALL_ROWS: readonly TouchedDays[] = [{ scope: '', days: null }]
+
 /** The days whose rows and sums are shown. A replaced day without new rows is touched as well. */
 function touchedDays(job: StageJob, plan: LoadPlan, { days }: Comparison): TouchedDays[] {
-  if (job.facts.definition.windowColumn === undefined) return [{ scope: '', days: null }]
+  if (job.facts.definition.windowColumn === undefined) return [...ALL_ROWS]
   if (job.facts.mode !== 'upsert') return plannedDays(plan)
   const scopes = [...new Set(days.map(({ scope }) => scope))]
   return scopes.map((scope) => ({
@@ -117,6 +124,8 @@ function describe(job: StageJob, comparison: Comparison, stored: Stored): Omit<L
     mode,
     matchedBy: mode === 'append' ? null : (matchedBy(definition) ?? null),
     totals,
+    alreadyPresent: comparison.alreadyPresent ?? 0,
+    sameVersion: comparison.sameVersion ?? { rows: 0, example: null },
     rows: { before: total(({ before }) => before), after: total(({ after }) => after) },
     days: mostTelling(days, definition.maxWindowDays),
     daysLeftOut: Math.max(0, days.length - definition.maxWindowDays),

@@ -1,8 +1,11 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import { changeJob } from '@aduana/jobs/transitions'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob, StageResult } from '../../stage.ts'
 import { fetchFile } from '../../stage-files.ts'
 import type { DryRunOutput } from '../../stage-outputs.ts'
+import { repeatedRows } from '../repeated-rows.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
 import type { LoadPlan } from './basis.ts'
 import { computePreview } from './compute.ts'
@@ -24,6 +27,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
     plan.validated.warnings,
   )
   const kept = await keepPreview(job, computed, reasons)
+  const repeated = await repeatedRows(job, plan.validated)
   const { totals, rows } = kept.preview
   // As the load itself would count: a replace removes all old rows and inserts all new ones.
   const figures =
@@ -42,11 +46,22 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
       await changeJob(
         tx,
         { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
-        { ...figures, loaded: figures.inserted + figures.updated, ...withSummary(kept) },
+        {
+          ...figures,
+          loaded: figures.inserted + figures.updated,
+          ...withSummary(job, kept, repeated ? [wouldBeRefused(repeated, plan)] : []),
+        },
       )
       await failPoint('preview.before-commit', String(facts.importNo))
       const asks = reasons.length > 0 ? ' It would need an approval.' : ''
-      return { wouldDo: `It would ${describeChanges(kept.preview)}.${asks}` }
+      const refused = repeated ? ' It would be refused: its rows have been imported before.' : ''
+      return { wouldDo: `It would ${describeChanges(kept.preview)}.${asks}${refused}` }
     },
   }
+}
+
+function wouldBeRefused({ detail }: JobFailure, { validated }: LoadPlan): ImportWarning {
+  return importWarning('already_imported', `The import would be refused. ${detail}`, {
+    count: validated.clean,
+  })
 }

@@ -77,7 +77,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
         approval_asked_at: sql<Date>`coalesce(approval_asked_at, clock_timestamp())`,
         message,
         eta_seconds: null,
-        ...withSummary(kept),
+        ...withSummary(job, kept),
       },
     )
     if (version === undefined) throw await whyNot(tx, job)
@@ -108,7 +108,7 @@ function remember(job: StageJob, kept: Kept): Promise<void> {
     const version = await tryChangeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
-      withSummary(kept),
+      withSummary(job, kept),
     )
     if (version === undefined) throw await whyNot(tx, job)
     if (!(await isOpen(tx, job))) throw overtaken(job)

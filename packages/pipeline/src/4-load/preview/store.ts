@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { ApprovalReason, StoredPreview } from '@aduana/contracts/load-preview'
 import type { Database, Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
@@ -7,6 +8,7 @@ import type { JobChange } from '@aduana/jobs/transitions'
 import { sql } from 'kysely'
 import type { StageJob } from '../../stage.ts'
 import { type KeptFile, keepFile, pointAt } from '../../stage-files.ts'
+import { loadWarnings, resultWithWarnings } from '../load-warnings.ts'
 import type { Computed } from './compute.ts'
 
 /** A preview with its file, stored but not yet pointed at. */
@@ -49,11 +51,18 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
   await pointAt(tx, job, [kept.file])
 }
 
-/** The change of a job that puts the summary of its preview beside what is known of the file. */
-export function withSummary({ preview, basis, needsApproval }: Kept): Pick<JobChange, 'result'> {
-  const { totals, rows, sums, newMembers } = preview
-  const summary = jsonb({ preview: { ...totals, rows, sums, newMembers, basis, needsApproval } })
-  return { result: sql<string>`coalesce(result, '{}') || ${summary}::jsonb` }
+/** The change of a job that puts the summary of its preview, and its warnings, beside what is known of the file. */
+export function withSummary(
+  { facts }: StageJob,
+  { preview, basis, needsApproval }: Kept,
+  more: readonly ImportWarning[] = [],
+): Pick<JobChange, 'result'> {
+  const { totals, alreadyPresent, sameVersion, rows, sums, newMembers } = preview
+  const summary = jsonb({
+    preview: { ...totals, alreadyPresent, sameVersion, rows, sums, newMembers, basis, needsApproval },
+  })
+  const result = resultWithWarnings([...loadWarnings(facts.definition, totals.inserted, preview), ...more])
+  return { result: sql<string>`${result} || ${summary}::jsonb` }
 }
 
 /** Whether a person has been asked about a job, and what was approved. */

@@ -39,6 +39,7 @@ const counts = {
   removed: 0,
   quarantined: 0,
   duplicates: 0,
+  conflicts: 0,
 }
 const figures = {
   progress: 80,

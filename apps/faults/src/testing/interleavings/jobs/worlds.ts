@@ -130,7 +130,7 @@ async function loaded(context: WorldContext): Promise<World> {
   )
   await pool.query(
     `update jobs set records = 1, loaded = 1, inserted = 1, updated = 0, unchanged = 0, removed = 0, quarantined = 0,
-       duplicates = 0, loaded_at = now() where id = $1`,
+       duplicates = 0, conflicts = 0, loaded_at = now() where id = $1`,
     [world.job],
   )
   await pool.query(
@@ -226,6 +226,8 @@ const PREVIEW: LoadPreview = {
   mode: 'upsert',
   matchedBy: ['order_id'],
   totals: NO_CHANGES,
+  alreadyPresent: 0,
+  sameVersion: { rows: 0, example: null },
   rows: { before: 0, after: 0 },
   days: [],
   daysLeftOut: 0,

@@ -1,0 +1,61 @@
+import type { JobFailure } from '@aduana/contracts/failures'
+import { presentRows } from '@aduana/datasets/present-rows'
+import { anyRows, type Selection } from '@aduana/datasets/target'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import { z } from 'zod'
+import type { StageJob } from '../stage.ts'
+import type { ValidateOutput } from '../stage-outputs.ts'
+import { selectionsOf } from './old-rows.ts'
+import { type LoadPlan, plannedDays } from './preview/basis.ts'
+
+/**
+ * Returns why an append is refused whose rows are those of an earlier import of its dataset, also when the bytes of the
+ * two files differ; undefined when they are not, or when that is wanted. Imports of the same rows write the same days:
+ * the one that comes second under its windows sees what the first has done.
+ */
+export async function repeatedRows(
+  { context, facts, run }: StageJob,
+  { digest, clean }: ValidateOutput,
+): Promise<JobFailure | undefined> {
+  if (facts.mode !== 'append' || facts.forced || digest === undefined) return undefined
+  const found = await sql<{ job_id: string; file_name: string; import_no: number }>`
+    select i.job_id, i.file_name, i.import_no from imports i join jobs j on j.id = i.job_id
+    where i.dataset_id = ${facts.datasetId} and i.rows_digest = ${digest} and j.id <> ${run.jobId}
+      and j.loaded_at is not null and not j.batch_deleted order by i.import_no limit 1`.execute(context.db)
+  const [first] = found.rows
+  if (!first) return undefined
+  return {
+    code: 'already_imported',
+    detail: `The ${clean} rows of this file are those of import #${first.import_no} ("${first.file_name}", job ${first.job_id}). Nothing was loaded. To add them once more, send the file with force=true (--force on the command line).`,
+    jobId: first.job_id,
+  }
+}
+
+const Found = z.tuple([z.object({ found: z.boolean() })])
+const Counted = z.tuple([z.object({ rows: z.coerce.number().int() })])
+
+/** Returns what counts, after an append, how many of its rows were there before; asked before it writes. */
+export async function beforeAppend(
+  job: StageJob,
+  client: pg.PoolClient,
+  plan: LoadPlan,
+): Promise<() => Promise<number>> {
+  const { definition, mode, importNo } = job.facts
+  if (mode !== 'append') return async () => 0
+  const selections = touchedBy(job, plan)
+  const [{ found }] = Found.parse((await client.query(anyRows(definition, selections))).rows)
+  if (!found) return async () => 0
+  return async () => {
+    const { rows } = await client.query(presentRows(definition, importNo, selections))
+    return Counted.parse(rows)[0].rows
+  }
+}
+
+/** The rows of the days that an append writes to, or all rows of a dataset without days. */
+function touchedBy(job: StageJob, plan: LoadPlan): Selection[] {
+  const { definition, companies, warehouses } = job.facts
+  return definition.windowColumn === undefined
+    ? [{ days: 'all', coverage: { companies, warehouses } }]
+    : selectionsOf(job, plannedDays(plan))
+}
