@@ -49,7 +49,7 @@ const defects: Defect[] = [
     index: 5,
     column: 'horas_ordinarias',
     code: 'not_a_decimal',
-    value: (random) => random.pick(['ocho', 'N/A', '8h']),
+    value: (random) => random.pick(['ocho', 's/d', '8h']),
   }),
   cell({
     kind: 'negative_hours',

@@ -46,7 +46,7 @@ const defects: Defect[] = [
     index: 4,
     column: 'items_count',
     code: 'not_an_integer',
-    value: (random) => random.pick(['tres', 'N/A', '1.5']),
+    value: (random) => random.pick(['tres', 's/d', '1.5']),
   }),
   cell({
     kind: 'type_too_long',

@@ -47,7 +47,7 @@ const QUOTED_REMARKS = [
   '"Primera línea\nSegunda línea con ""comillas""; y punto y coma"',
   '"Cambio de referencia; ajuste de cuchillas"',
 ]
-const NUMBER_WORDS = ['doce', 'N/A', 'aprox. 300', '1e3', '12,5']
+const NUMBER_WORDS = ['doce', 's/d', 'aprox. 300', '1e3', '12,5']
 const UNKNOWN_MACHINES = ['MAQ-17', 'M12', 'X204', 'M1234', 'TORNO 3']
 const LONG_TEXT = 'Observación demasiado larga para su columna. '.repeat(14)
 
