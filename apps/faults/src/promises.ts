@@ -25,7 +25,7 @@ export const PROMISES: readonly PromiseCheck[] = [
     broken: 'records do not add up',
     sql: `select id || ': ' || concat_ws(' ', records, loaded, unchanged, quarantined, duplicates, conflicts) as what from jobs
       where type = 'import' and status = 'COMPLETED' and not dry_run
-        and (records = loaded + unchanged + quarantined + duplicates + conflicts and loaded = inserted + updated) is not true`,
+        and (records = loaded + unchanged + quarantined + duplicates + coalesce(conflicts, 0) and loaded = inserted + updated) is not true`,
   },
   {
     promise: 'G1',
@@ -33,7 +33,7 @@ export const PROMISES: readonly PromiseCheck[] = [
     sql: `select id || ': ' || concat_ws(' ', parsed->>'records', validated->>'clean', validated->>'rejected') as what
       from (${STAGE_OUTPUTS}) j
       where ((parsed->>'records')::bigint = records and (validated->>'clean')::bigint = loaded + unchanged
-        and (validated->>'rejected')::bigint = quarantined and (validated->>'duplicates')::bigint = duplicates and (validated->>'conflicts')::bigint = conflicts) is not true`,
+        and (validated->>'rejected')::bigint = quarantined and (validated->>'duplicates')::bigint = duplicates and coalesce((validated->>'conflicts')::bigint, 0) = coalesce(conflicts, 0)) is not true`,
   },
   {
     promise: 'G2',

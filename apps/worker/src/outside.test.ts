@@ -244,7 +244,12 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'unreadable_file',
     'part-0.csv cannot be unpacked: the gzip file goes on after its last member',
   ],
-  ['a value that is no number', { files: [[['2024-01-01', 'much']]] }, 'too_many_rejects', 'The only record was rejected'],
+  [
+    'a value that is no number',
+    { files: [[['2024-01-01', 'much']]] },
+    'too_many_rejects',
+    'The only record was rejected',
+  ],
 ]
 
 describe('results that are not what was announced', () => {

@@ -51,7 +51,7 @@ describe('the header', () => {
         ],
       },
     })
-    const plain = await files.import(dataset, 'Informe de mayo\n\nExportado: 2024-05-31\ncodigo;tipo\nA;1\n')
+    const plain = await files.import(dataset, 'Informe de mayo\n\nExportado: 2024-05-31\ncodigo;tipo\nB;2\n')
     expect(plain.job).toMatchObject({ status: 'COMPLETED', result: { warnings: [] } })
   })
 
