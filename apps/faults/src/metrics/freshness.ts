@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { DayRange } from '@aduana/contracts/dates'
 import type { Principal } from '@aduana/contracts/identity'
 import { createDatabase, type ReadTx, readAs } from '@aduana/db/database'
@@ -17,6 +18,8 @@ export interface Difference {
   wanted: string | null
   stored: string | null
 }
+
+type Compared = Difference & { id: string | null; level: number | null }
 
 /** Compares all that is stored with SQL that was written by hand. */
 export interface Freshness {
@@ -39,7 +42,7 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
   const texts = await Promise.all(
     wanted.map((name) => readFile(new URL(`../../src/metrics/${name}.sql`, import.meta.url), 'utf8')),
   )
-  const query = sql<Difference & { id: string | null; level: number | null }>`${sql.raw(compared(texts))}`
+  const query = sql<Compared>`${sql.raw(compared(texts))}`
   const pool = new pg.Pool({
     connectionString: system.database.url,
     max: 1,
@@ -52,21 +55,35 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
   const read = <T>(work: (tx: ReadTx) => Promise<T>) => readAs(db, system.admin, work)
   return {
     differences: () => read(async (tx) => (await query.execute(tx)).rows),
-    unexplained: () =>
-      read(async (tx) => {
-        const byMetric = grouped((await query.execute(tx)).rows, ({ metric }) => metric)
-        const complaints: string[] = []
-        for (const [metric, [first, ...rest]] of byMetric) {
-          if (!first) continue
-          const days = [first, ...rest].map(({ date }) => date)
-          const unsaid =
-            first.id === null ? days : await unsaidDays(tx, system.admin, first.id, first.level ?? 0, days)
-          if (unsaid.length > 0) complaints.push(`${metric} on ${unsaid.length} days, first ${unsaid[0]}`)
-        }
-        return complaints
-      }),
+    unexplained: async () => {
+      for (;;) {
+        const { complaints, partitions } = await read(async (tx) => ({
+          complaints: await complaintsOf(tx, (await query.execute(tx)).rows, system.admin),
+          partitions: (await PARTITIONS.execute(tx)).rows,
+        }))
+        if (isDeepStrictEqual(partitions, (await PARTITIONS.execute(system.database.db)).rows))
+          return complaints
+      }
+    },
     close: () => pool.end(),
   }
+}
+
+/**
+ * A partition that is attached after a snapshot was taken is read with it, but the update that tells of its rows is not:
+ * then the moment has to be another one.
+ */
+const PARTITIONS = sql<{ id: string }>`select inhrelid::text as id from pg_inherits order by inhrelid`
+
+async function complaintsOf(tx: ReadTx, found: readonly Compared[], reader: Principal): Promise<string[]> {
+  const complaints: string[] = []
+  for (const [metric, [first, ...rest]] of grouped(found, ({ metric }) => metric)) {
+    if (!first) continue
+    const days = [first, ...rest].map(({ date }) => date)
+    const unsaid = first.id === null ? days : await unsaidDays(tx, reader, first.id, first.level ?? 0, days)
+    if (unsaid.length > 0) complaints.push(`${metric} on ${unsaid.length} days, first ${unsaid[0]}`)
+  }
+  return complaints
 }
 
 async function unsaidDays(
