@@ -1,4 +1,5 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { editSteps } from '@aduana/contracts/nearest-names'
 import { normaliseName } from '@aduana/engine/dialect'
 
 /** Columns that a file may bring: all but those that others write. */
@@ -74,7 +75,7 @@ export function closestName(definition: DatasetDefinition, text: string): string
   const near = headers
     .map((known) => ({ known, most: Math.floor(Math.min(name.length, known.length) / 3) }))
     .filter(({ known, most }) => Math.abs(name.length - known.length) <= most)
-    .map(({ known, most }) => ({ known, most, steps: distance(name, known) }))
+    .map(({ known, most }) => ({ known, most, steps: editSteps(name, known) }))
     .filter(({ steps, most }) => steps <= most)
     .sort((a, b) => a.steps - b.steps)
   const words = new Set(name.split('_'))
@@ -83,18 +84,4 @@ export function closestName(definition: DatasetDefinition, text: string): string
     .filter((known) => shared(known) === Math.min(words.size, known.split('_').length))
     .sort((a, b) => shared(b) - shared(a) || a.length - b.length)
   return near[0]?.known ?? related[0] ?? null
-}
-
-// The number of letters to add, drop or replace to turn one name into the other.
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

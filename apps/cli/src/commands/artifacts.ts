@@ -61,10 +61,20 @@ function namesOf(artifacts: readonly Artifact[]): string {
   return artifacts.length === 0 ? 'It has none.' : `It has: ${artifacts.map(({ name }) => name).join(', ')}.`
 }
 
+/** Undefined when there is no such file. */
+async function unlessMissing<T>(looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** The file appears under its name when all of it has arrived. Returns its path. */
 async function save(download: Download, out: string | undefined): Promise<string> {
-  const target = out === undefined ? download.fileName : await realpath(out).catch(() => out)
-  const there = await stat(target).catch(() => undefined)
+  const target = out === undefined ? download.fileName : ((await unlessMissing(realpath(out))) ?? out)
+  const there = await unlessMissing(stat(target))
   if (there && out === undefined) {
     download.discard()
     throw new UsageError(`${target} is there already. Name another file with --out.`)

@@ -1,7 +1,7 @@
 import type { Expression, ExpressionProblem, RowCondition } from '@aduana/contracts/metrics/expression'
+import { nearestNames } from '@aduana/contracts/nearest-names'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 import { comparisonClash } from './constants.ts'
-import { nearestNames } from './nearest.ts'
 import { columnOf, kindOf, type SeriesKind } from './series-kind.ts'
 import { childrenOf, conditionsIn, type Placed, whereOf } from './walk.ts'
 

@@ -6,9 +6,9 @@ import {
   MOST_DEPTH,
   MOST_NODES,
 } from '@aduana/contracts/metrics/expression'
+import { nearestNames } from '@aduana/contracts/nearest-names'
 import { nestingOf } from '@aduana/contracts/structure'
 import type { SeriesPlaces } from '../series-place.ts'
-import { nearestNames } from './nearest.ts'
 import { type Reference, referencesOf } from './references.ts'
 import { inputProblems } from './validate-inputs.ts'
 import { childrenOf, conditionsIn, expressionsIn, type Placed, whereOf } from './walk.ts'

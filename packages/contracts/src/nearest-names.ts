@@ -10,8 +10,8 @@ export function nearestNames(name: string, known: Iterable<string>): string {
   return near.length === 0 ? '' : ` Known and similar: ${near.join(', ')}.`
 }
 
-/** How many letters must be put in, taken out or replaced to make one name of the other. */
-function editSteps(from: string, to: string): number {
+/** Returns how many letters must be added, dropped or replaced to turn one name into the other. */
+export function editSteps(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 1; i <= from.length; i += 1) {
     const next = [i]
