@@ -25,6 +25,13 @@ export function besideTarget(definition: DatasetDefinition, name: string): strin
   return `${quoteIdentifier(definition.table.schema)}.${quoteIdentifier(name)}`
 }
 
+/** Rows `{name}`: tables beside the target that runs of an import have filled, and that are no partitions. */
+export function listFresh(definition: DatasetDefinition, importNo: number): string {
+  return `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = ${lit(definition.table.schema)} and c.relkind = 'r' and not c.relispartition
+      and starts_with(c.relname, ${lit(`load_${importNo}_`)}) order by 1`
+}
+
 /** Statement that lets one transaction at a time change the partitions of the target; the others wait for its end. */
 export function lockPartitions(definition: DatasetDefinition): string {
   return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`

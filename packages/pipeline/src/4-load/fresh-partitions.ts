@@ -10,6 +10,7 @@ import {
   type ExistingPartition,
   insertFresh,
   isMonth,
+  listFresh,
   listIndexes,
   listPartitions,
   lockPartitions,
@@ -106,6 +107,7 @@ export async function withFreshPartitions(
   meter: RowMeter,
   use: () => Promise<void>,
 ): Promise<void> {
+  await dropEarlier(job)
   try {
     await fillAll(job, fresh, source, meter)
     if (fresh.length > 0) await failPoint('load.after-fill', String(job.facts.importNo))
@@ -164,6 +166,14 @@ async function fill(
       })
     }),
   )
+}
+
+/** Drops the tables of earlier runs of the import, which may have lost their connection before they could drop them. */
+async function dropEarlier({ context: { pool }, facts, run }: StageJob): Promise<void> {
+  if (run.attempt === 1 && run.try === 1) return
+  const { rows } = await pool.query(listFresh(facts.definition, facts.importNo))
+  for (const { name } of Names.parse(rows))
+    await pool.query(`drop table if exists ${besideTarget(facts.definition, name)}`)
 }
 
 /** Drop the tables that did not become partitions. What cannot be dropped now is left to housekeeping. */
