@@ -1,3 +1,4 @@
+import { retryJob } from '@aduana/jobs/retry'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -54,6 +55,19 @@ describe('a month that is loaded as a whole', () => {
     })
     expect(again.counts).toMatchObject({ loaded: 60_000, removed: 30_000 })
     expect(await perTag('2023-03-01', '2023-04-01')).toEqual({ c: 30_000, d: 60_000 })
+  })
+
+  test('leaves no table of an earlier run that could not drop it', async () => {
+    const { pool, db } = system.database
+    await pool.query('alter table fact_production rename column lote to lot')
+    const failed = await system.import(file('f', ['2023-11-01'], 10), { dataset: 'production' })
+    expect(failed.error).toMatchObject({ code: 'table_differs' })
+    await pool.query('alter table fact_production rename column lot to lote')
+    const { rows } = await pool.query('select import_no from imports where job_id = $1', [failed.id])
+    await pool.query(`create table load_${rows[0].import_no}_1_1_2023_11 (id bigint)`)
+    await retryJob(db, system.admin, failed.id)
+    expect(await system.finished(failed.id)).toMatchObject({ status: 'COMPLETED', counts: { loaded: 10 } })
+    expect(await leftovers()).toEqual([])
   })
 
   test('takes in several imports that make the same new months at the same moment', async () => {
