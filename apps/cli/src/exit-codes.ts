@@ -26,7 +26,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   alreadyImported:
     'the same bytes, or the same rows of an append, have been imported before (--force imports them again)',
   unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
-  waitingForApproval: 'the import waits until somebody approves it; nothing is loaded yet',
+  waitingForApproval: 'the import waits for approval; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
 }
 

@@ -143,7 +143,7 @@ describe('later imports', () => {
     expect(refused).toMatchObject({ code: 'undo_overlap', jobs: [third.id, second.id] })
     expect(refused.detail).toContain('unwind=true')
     const job = await undone(system, first.id, { unwind: true })
-    // When it begins, 3 rows of the first and 6 of the third are there. What it brings back in between goes again.
+    // When it begins, 3 rows of the first and 6 of the third are there. What it restores in between is deleted again.
     expect(UndoResult.parse(job.result)).toMatchObject({
       imports: [third.id, second.id, first.id],
       reversed: { deleted: 9, restored: 0 },

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** How an import is taken back. */
 export const UndoRequest = z.strictObject({
-  /** Also take back the later imports that stand on it, newest first, all or none. */
+  /** Also take back the later imports that depend on it, newest first, all or none. */
   unwind: z.boolean().default(false),
 })
 export type UndoRequest = z.infer<typeof UndoRequest>

@@ -28,7 +28,7 @@ export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, Serve
   }
 }
 
-/** Answers a request whose address cannot be read. It has passed no hook. */
+/** Sends the error for a request whose address cannot be parsed. No hook has run for it. */
 export function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(HEADERS)
   // The plugin for WebSockets closes the sockets of upgrades that it refuses, but hears of no request without a route.

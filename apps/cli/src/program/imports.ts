@@ -108,7 +108,7 @@ export function describeImports(program: Command, io: Io, exitWith: ExitWith): v
     .command('undo')
     .description('take an import back: its rows go, and what they replaced comes back')
     .argument('<job>', undefined, uuid)
-    .option('--unwind', 'also the later imports that stand on it, newest first')
+    .option('--unwind', 'also the later imports that depend on it, newest first')
     .option('--wait', 'wait for the end of the job', true)
     .option('--no-wait', 'only ask for it')
     .addOption(json())
