@@ -190,18 +190,53 @@ describe('query', () => {
     })
   })
 
-  test('leaves out a statement whose condition is not true', async () => {
-    const make = { name: 'make', sql: 'CREATE TEMP TABLE t AS SELECT 1 AS v', as: 'none' } as const
-    const read = { name: 'read', sql: 'SELECT v FROM t', as: 'rows' } as const
-    const conditions = ['SELECT true', 'SELECT false', 'SELECT NULL', 'SELECT 1', 'SELECT true WHERE false']
-    const reads = conditions.map((onlyIf, at) => ({ ...read, name: `read-${at}`, onlyIf }))
-    const counted = { ...read, name: 'counted', onlyIf: 'SELECT count(*) = 1 FROM t' }
-    const results = await engine.query({ workDir: job, statements: [make, ...reads, counted] })
-    expect(Object.keys(results)).toEqual(['make', 'read-0', 'counted'])
-    const broken = { ...read, onlyIf: 'SELECT nothing FROM nowhere' }
-    await expect(engine.query({ workDir: job, statements: [make, broken] })).rejects.toMatchObject({
-      code: 'sql_error',
-    })
+  test('asks what the results of a session make it ask, in one database', async () => {
+    const seen: number[] = []
+    const onProgress = ({ fraction }: { fraction: number }) => void seen.push(fraction)
+    const answer = await engine.session(
+      { workDir: job },
+      async (run) => {
+        await run([{ name: 'make', sql: 'CREATE TEMP TABLE t AS SELECT 2 AS v', as: 'none' }], { until: 0.1 })
+        const { read } = await run([{ name: 'read', sql: 'SELECT v FROM t', as: 'rows' }])
+        const { q } = await run([
+          { name: 'q', sql: `SELECT v * ${read?.rows[0]?.v} AS v FROM t`, as: 'rows' },
+        ])
+        return q?.rows
+      },
+      { onProgress },
+    )
+    expect(answer).toEqual([{ v: 4 }])
+    expect(seen).toEqual([...seen].sort((a, b) => a - b))
+    await expect(rows('SELECT v FROM t')).rejects.toMatchObject({ code: 'sql_error' })
+  })
+
+  test('ends a session with what its work throws, and with what its statements do', async () => {
+    const failing = (sql: string) =>
+      engine.session({ workDir: job }, async (run) => {
+        await run([{ name: 'q', sql, as: 'rows' }])
+        throw new RangeError('the work has seen enough')
+      })
+    await expect(failing('SELECT 1')).rejects.toThrow(RangeError)
+    await expect(failing('SELECT nothing FROM nowhere')).rejects.toMatchObject({ code: 'sql_error' })
+    const leaked = await engine.session({ workDir: job }, async (run) => run)
+    await expect(leaked([{ name: 'q', sql: 'SELECT 1', as: 'rows' }])).rejects.toThrow('has ended')
+    expect(await rows('SELECT 1 AS v')).toEqual([{ v: 1 }])
+    expect((await readdir(job)).filter((name) => name.startsWith('.engine'))).toEqual([])
+  })
+
+  test('ends a session that is aborted between two of its queries', async () => {
+    const abort = new AbortController()
+    const session = engine.session(
+      { workDir: job },
+      async (run) => {
+        await run([{ name: 'q', sql: 'SELECT 1', as: 'rows' }])
+        abort.abort()
+        return run([{ name: 'q', sql: 'SELECT 1', as: 'rows' }])
+      },
+      { signal: abort.signal },
+    )
+    await expect(session).rejects.toMatchObject({ code: 'aborted' })
+    expect(await rows('SELECT 1 AS v')).toEqual([{ v: 1 }])
   })
 
   test('refuses more rows than allowed, several statements in one, and bad SQL', async () => {

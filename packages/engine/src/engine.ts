@@ -5,6 +5,8 @@ import { type Child, spawnChild } from './child-process.ts'
 import { type Deferred, deferred } from './deferred.ts'
 import { EngineError } from './errors.ts'
 import {
+  type Batch,
+  batch,
   type FromChild,
   type Limits,
   type ParseResult,
@@ -16,6 +18,7 @@ import {
   type RejectsResult,
   rejectsResult,
   rejectsTask,
+  type Statement,
   type Task,
   type TaskProgress,
 } from './protocol.ts'
@@ -50,7 +53,17 @@ export interface RunOptions {
 }
 
 export type ParseInput = Omit<z.input<typeof parseTask>, 'type'>
-export type QueryInput = Omit<z.input<typeof queryTask>, 'type'>
+export type QueryInput = Omit<z.input<typeof queryTask>, 'type'> & Omit<z.input<typeof batch>, 'until'>
+export type SessionInput = Omit<z.input<typeof queryTask>, 'type'>
+
+/**
+ * Runs statements in order in the database of a session. `until` is the share of the whole session that is done after
+ * them, for its progress: 1 unless said.
+ */
+export type RunStatements = (
+  statements: readonly Statement[],
+  options?: Omit<z.input<typeof batch>, 'statements'>,
+) => Promise<QueryResult>
 export type RejectsInput = Omit<z.input<typeof rejectsTask>, 'type'>
 
 /**
@@ -62,6 +75,11 @@ export interface Engine {
   parse(input: ParseInput, options?: RunOptions): Promise<ParseResult>
   /** SQL over the files of a folder. */
   query(input: QueryInput, options?: RunOptions): Promise<QueryResult>
+  /**
+   * Several queries in one database, for when a result decides what to ask next. Returns what `work` returns. No other
+   * task runs meanwhile, so `work` waits for nothing but the engine. Temporary tables last as long as the session.
+   */
+  session<T>(input: SessionInput, work: (run: RunStatements) => Promise<T>, options?: RunOptions): Promise<T>
   /** The complete rejects of a parsed file with their original text. */
   writeRejects(input: RejectsInput, options?: RunOptions): Promise<RejectsResult>
   /** The child's process id, for whoever watches memory. */
@@ -75,13 +93,29 @@ interface Pending {
   readonly task: Task
   readonly tempDir: string
   readonly onProgress: ((progress: TaskProgress) => void) | undefined
+  /** The child has been sent the task. */
+  readonly begun: Deferred<void>
   readonly settle: Deferred<unknown>
+  /** The batch that the child is at. */
+  answer: Deferred<unknown> | null
   aborted: boolean
 }
 
 /** How long a child may take to stop by itself before it is killed. */
 const ABORT_GRACE_MS = 500
 const aborted = () => new EngineError('aborted', 'the task was aborted')
+
+function toItsEnd({ settle }: Pending): Promise<unknown> {
+  return settle.promise
+}
+
+/** Waits for a promise, but no longer than the task lasts. */
+function orEnd<T>({ settle }: Pending, promise: Promise<T>): Promise<T> {
+  const ended = settle.promise.then(() => {
+    throw new Error('the session has ended')
+  })
+  return Promise.race([promise, ended])
+}
 
 /**
  * Starts an engine and waits until it is warm, unless its child is to start on demand. Throws `engine_crashed` when the
@@ -124,6 +158,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     const current = running
     if (message.kind === 'ready' || !current || message.id !== current.id) return
     if (message.kind === 'progress') return current.onProgress?.(message.progress)
+    if (message.kind === 'answer') return current.answer?.resolve(message.result)
     if (message.kind === 'done') return void finish(current, () => current.settle.resolve(message.result))
     if (message.fatal) retire()
     void finish(current, () => current.settle.reject(new EngineError(message.code, message.message)))
@@ -158,6 +193,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (!up) return
     if (pending.aborted) return void finish(pending, () => pending.settle.reject(aborted()))
     child?.send({ kind: 'task', id: pending.id, tempDir: pending.tempDir, limits, task: pending.task })
+    pending.begun.resolve()
   }
 
   const abort = (pending: Pending) => {
@@ -178,12 +214,19 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     )
   }
 
-  const run = async (task: Task, { signal, onProgress }: RunOptions): Promise<unknown> => {
+  const run = async <T>(
+    task: Task,
+    { signal, onProgress }: RunOptions,
+    follow: (pending: Pending) => Promise<T>,
+  ): Promise<T> => {
     if (closed) throw new EngineError('aborted', 'the engine is closed')
     if (signal?.aborted) throw aborted()
     const id = ++ids
     const tempDir = join(task.workDir, `.engine-${process.pid}-${Date.now().toString(36)}-${id}`)
-    const pending: Pending = { id, task, tempDir, onProgress, settle: deferred(), aborted: false }
+    const pending: Pending = {
+      ...{ id, task, tempDir, onProgress },
+      ...{ begun: deferred(), settle: deferred(), answer: null, aborted: false },
+    }
     const onAbort = () => abort(pending)
     signal?.addEventListener('abort', onAbort, { once: true })
     waiting.push(pending)
@@ -191,11 +234,36 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     options.logger?.debug({ engine: options.name, type: task.type, folder }, 'engine task')
     void next()
     try {
-      return await pending.settle.promise
+      return await follow(pending)
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }
   }
+
+  const ask = async (pending: Pending, its: Batch): Promise<QueryResult> => {
+    const answer = deferred<unknown>()
+    pending.answer = answer
+    child?.send({ kind: 'batch', id: pending.id, batch: its })
+    return queryResult.parse(await orEnd(pending, answer.promise))
+  }
+
+  const session: Engine['session'] = (input, work, runOptions = {}) =>
+    run(queryTask.parse({ ...input, type: 'query' }), runOptions, async (pending) => {
+      await orEnd(pending, pending.begun.promise)
+      const finish = () => {
+        child?.send({ kind: 'end', id: pending.id })
+        return pending.settle.promise
+      }
+      try {
+        const result = await work((statements, more) => ask(pending, batch.parse({ statements, ...more })))
+        await finish()
+        return result
+      } catch (error) {
+        // The folder is the caller's again only when the child has left it, whatever becomes of the task.
+        await finish().catch(() => undefined)
+        throw error
+      }
+    })
 
   if (options.onDemand !== true) {
     child = launch()
@@ -203,11 +271,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   return {
     parse: async (input, runOptions = {}) =>
-      parseResult.parse(await run(parseTask.parse({ ...input, type: 'parse' }), runOptions)),
-    query: async (input, runOptions = {}) =>
-      queryResult.parse(await run(queryTask.parse({ ...input, type: 'query' }), runOptions)),
+      parseResult.parse(await run(parseTask.parse({ ...input, type: 'parse' }), runOptions, toItsEnd)),
+    query: ({ workDir, ...its }, runOptions) =>
+      session({ workDir }, (runStatements) => runStatements(its.statements, its), runOptions),
+    session,
     writeRejects: async (input, runOptions = {}) =>
-      rejectsResult.parse(await run(rejectsTask.parse({ ...input, type: 'rejects' }), runOptions)),
+      rejectsResult.parse(await run(rejectsTask.parse({ ...input, type: 'rejects' }), runOptions, toItsEnd)),
     pid: () => child?.pid,
     async close() {
       closed = true

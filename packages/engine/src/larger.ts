@@ -2,13 +2,14 @@ import type { Engine, RunOptions } from './engine.ts'
 import { EngineError } from './errors.ts'
 
 /** The tasks of an engine, without the management of its process. */
-export type EngineTasks = Pick<Engine, 'parse' | 'query' | 'writeRejects'>
+export type EngineTasks = Pick<Engine, 'parse' | 'query' | 'session' | 'writeRejects'>
 
 /** Returns the tasks of `small`. A task that runs out of memory there is repeated by `large`, which may use more. */
 export function orLarger(small: EngineTasks, large: EngineTasks): EngineTasks {
   return {
     parse: (input, options) => tryBoth((engine, how) => engine.parse(input, how), options),
     query: (input, options) => tryBoth((engine, how) => engine.query(input, how), options),
+    session: (input, work, options) => tryBoth((engine, how) => engine.session(input, work, how), options),
     writeRejects: (input, options) => tryBoth((engine, how) => engine.writeRejects(input, how), options),
   }
 

@@ -52,23 +52,26 @@ export const parseTask = z.object({
     .default({}),
 })
 
-/** Run SQL over the files of a folder. */
-export const queryTask = z.object({
-  type: z.literal('query'),
-  workDir: z.string(),
-  statements: z.array(
-    z.object({
-      name: z.string(),
-      sql: z.string(),
-      params: z.array(sqlParameter).optional(),
-      /** A query for one truth value, asked before: unless it is true, the statement is left out. */
-      onlyIf: z.string().optional(),
-      as: z.enum(['rows', 'none']),
-    }),
-  ),
+/** Run SQL over the files of a folder, in one database that lasts until the parent ends the task. */
+export const queryTask = z.object({ type: z.literal('query'), workDir: z.string() })
+
+export const statement = z.object({
+  name: z.string(),
+  sql: z.string(),
+  params: z.array(sqlParameter).optional(),
+  as: z.enum(['rows', 'none']),
+})
+export type Statement = z.input<typeof statement>
+
+/** Statements of a query task that run in order. */
+export const batch = z.object({
+  statements: z.array(statement).readonly(),
   /** More rows than this from one statement are an error. */
   maxRows: count.default(100_000),
+  /** The share of the whole task that is done after this batch. */
+  until: z.number().min(0).max(1).default(1),
 })
+export type Batch = z.infer<typeof batch>
 
 /** Write the complete rejects of a parsed file, with their original text. */
 export const rejectsTask = z.object({
@@ -135,7 +138,7 @@ export type Row = Record<string, Json>
 // What came over IPC is JSON by construction; checking each of a hundred thousand rows would block the parent.
 const rows = z.custom<Row[]>((value) => Array.isArray(value))
 
-/** By name of those statements that ran: the rows (for `as: 'rows'`) and how many rows the statement wrote. */
+/** By name of the statement: its rows (for `as: 'rows'`) and how many rows it wrote. */
 export const queryResult = z.record(z.string(), z.object({ rows, changed: count }))
 export type QueryResult = z.infer<typeof queryResult>
 
@@ -165,6 +168,9 @@ export type Limits = z.infer<typeof limits>
 /** What the parent sends. `tempDir` is the task's own; the parent removes it whatever happens. */
 export const toChild = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('task'), id: count, tempDir: z.string(), limits, task }),
+  z.object({ kind: z.literal('batch'), id: count, batch }),
+  /** No more batches follow. */
+  z.object({ kind: z.literal('end'), id: count }),
   z.object({ kind: z.literal('abort'), id: count }),
 ])
 export type ToChild = z.infer<typeof toChild>
@@ -173,7 +179,9 @@ export type ToChild = z.infer<typeof toChild>
 export const fromChild = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('progress'), id: count, progress: taskProgress }),
-  z.object({ kind: z.literal('done'), id: count, result: z.unknown() }),
+  /** The result of a batch. */
+  z.object({ kind: z.literal('answer'), id: count, result: z.unknown() }),
+  z.object({ kind: z.literal('done'), id: count, result: z.unknown().optional() }),
   z.object({
     kind: z.literal('failed'),
     id: count,

@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { deferred } from '../deferred.ts'
 import { EngineError, toEngineError } from '../errors.ts'
-import { type FromChild, type Task, type TaskProgress, toChild } from '../protocol.ts'
+import { type Batch, type FromChild, type Task, type TaskProgress, toChild } from '../protocol.ts'
 import type { TaskContext } from './context.ts'
 import { parse } from './parse.ts'
 import { query } from './query.ts'
@@ -11,16 +12,47 @@ import { writeRejects } from './rejects.ts'
 /* The engine's child process: one task at a time, told over IPC by `engine.ts`, its parent. */
 
 const PROGRESS_MS = 200
-let running: { id: number; tempDir: string; abort: AbortController } | null = null
+let running: { id: number; tempDir: string; abort: AbortController; inbox: Inbox } | null = null
+
+/** Batches that have arrived, and who waits for the next. */
+interface Inbox {
+  put(batch: Batch | null): void
+  next(): Promise<Batch | null>
+}
+
+function openInbox(signal: AbortSignal): Inbox {
+  const arrived: (Batch | null)[] = []
+  let wake = () => {}
+  signal.addEventListener('abort', () => wake())
+  return {
+    put(batch) {
+      arrived.push(batch)
+      wake()
+    },
+    async next() {
+      while (arrived.length === 0 && !signal.aborted) {
+        const { promise, resolve } = deferred<void>()
+        wake = resolve
+        await promise
+      }
+      if (signal.aborted) throw new EngineError('aborted', 'the task was aborted')
+      return arrived.shift() ?? null
+    },
+  }
+}
 
 function send(message: FromChild): void {
   // A parent that is gone is noticed by 'disconnect'.
   if (process.connected) process.send?.(message)
 }
 
-async function perform(task: Task, context: TaskContext): Promise<unknown> {
+async function perform(id: number, task: Task, context: TaskContext, inbox: Inbox): Promise<unknown> {
   if (task.type === 'parse') return parse(task, context)
-  if (task.type === 'query') return query(task, context)
+  if (task.type === 'query')
+    return query(task, context, {
+      next: inbox.next,
+      answer: (result) => send({ kind: 'answer', id, result }),
+    })
   return writeRejects(task, context)
 }
 
@@ -31,7 +63,8 @@ async function runTask(
   task: Task,
 ): Promise<void> {
   const abort = new AbortController()
-  running = { id, tempDir, abort }
+  const inbox = openInbox(abort.signal)
+  running = { id, tempDir, abort, inbox }
   let latest: TaskProgress | null = null
   const timer = setInterval(() => {
     if (latest) send({ kind: 'progress', id, progress: latest })
@@ -43,7 +76,7 @@ async function runTask(
   }
   try {
     await mkdir(tempDir, { recursive: true })
-    const result = await perform(task, { tempDir, limits, signal: abort.signal, report })
+    const result = await perform(id, task, { tempDir, limits, signal: abort.signal, report }, inbox)
     await rm(tempDir, { recursive: true, force: true })
     send({ kind: 'done', id, result })
   } catch (error) {
@@ -61,7 +94,10 @@ async function runTask(
 process.on('message', (raw) => {
   const message = toChild.parse(raw)
   if (message.kind === 'task') void runTask(message.id, message.tempDir, message.limits, message.task)
-  else if (running?.id === message.id) running.abort.abort()
+  else if (running?.id !== message.id) return
+  else if (message.kind === 'batch') running.inbox.put(message.batch)
+  else if (message.kind === 'end') running.inbox.put(null)
+  else running.abort.abort()
 })
 
 process.on('disconnect', () => {

@@ -6,46 +6,53 @@ import {
 } from '@duckdb/node-api'
 import type { z } from 'zod'
 import { EngineError } from '../errors.ts'
-import type { Json, QueryResult, queryTask, Row } from '../protocol.ts'
+import type { Batch, Json, QueryResult, queryTask, Row } from '../protocol.ts'
 import { type TaskContext, withDuck } from './context.ts'
 import { type Duck, openDuck } from './duck.ts'
 
-/** Runs the statements in order in one instance, so that a temporary table of one serves the next, or its condition. */
-export async function query(task: z.infer<typeof queryTask>, context: TaskContext): Promise<QueryResult> {
-  const results: QueryResult = {}
-  let done = 0
+/** The batches of a query task, in order of arrival; `null` after the last. */
+export interface Batches {
+  next(): Promise<Batch | null>
+  answer(result: QueryResult): void
+}
+
+/** Runs batch after batch in one instance, so that a temporary table of one serves the next. */
+export async function query(
+  task: z.infer<typeof queryTask>,
+  context: TaskContext,
+  batches: Batches,
+): Promise<void> {
   const duck = await openDuck(task.workDir, context.tempDir, context.limits)
   return withDuck(duck, context, async () => {
-    const timer = setInterval(() => {
-      const share = Math.min(1, duck.percentage() / 100)
-      const phase = task.statements[done]?.name ?? ''
-      context.report({
-        phase,
-        bytesDone: 0,
-        bytesTotal: 0,
-        rows: 0,
-        fraction: Math.min(1, (done + share) / task.statements.length),
-      })
-    }, 150)
-    try {
-      for (const { name, sql, params, as, onlyIf } of task.statements) {
-        if (onlyIf === undefined || (await isTrue(duck, onlyIf))) {
-          const result = await duck.run(sql, params)
-          const rows = as === 'rows' ? await readRows(result, task.maxRows, name) : []
-          results[name] = { rows, changed: result.rowsChanged }
-        }
-        done++
-      }
-    } finally {
-      clearInterval(timer)
+    let from = 0
+    for (let batch = await batches.next(); batch !== null; batch = await batches.next()) {
+      batches.answer(await runBatch(duck, context, batch, from))
+      from = batch.until
     }
-    return results
   })
 }
 
-async function isTrue(duck: Duck, query: string): Promise<boolean> {
-  const [row] = await (await duck.run(query)).getRows()
-  return row?.[0] === true
+async function runBatch(duck: Duck, context: TaskContext, batch: Batch, from: number): Promise<QueryResult> {
+  const { statements, maxRows, until } = batch
+  const results: QueryResult = {}
+  let done = 0
+  const timer = setInterval(() => {
+    const share = (done + Math.min(1, duck.percentage() / 100)) / statements.length
+    const phase = statements[done]?.name ?? ''
+    const fraction = Math.min(until, from + (until - from) * share)
+    context.report({ phase, bytesDone: 0, bytesTotal: 0, rows: 0, fraction })
+  }, 150)
+  try {
+    for (const { name, sql, params, as } of statements) {
+      const result = await duck.run(sql, params)
+      const rows = as === 'rows' ? await readRows(result, maxRows, name) : []
+      results[name] = { rows, changed: result.rowsChanged }
+      done++
+    }
+  } finally {
+    clearInterval(timer)
+  }
+  return results
 }
 
 async function readRows(result: DuckDBMaterializedResult, maxRows: number, name: string): Promise<Row[]> {
