@@ -49,10 +49,10 @@ const isConflict = ({ code }: { code: string }) => code === 'conflict'
 
 test('whatever the definition and the values, each record is clean, bad, a duplicate or a conflict, and PostgreSQL takes the clean ones', async () => {
   await fc.assert(
-    fc.asyncProperty(filesOfAnyDefinition, async ([definition, records, embedded]) => {
+    fc.asyncProperty(filesOfAnyDefinition, async ([definition, records]) => {
       const duck = await openTestDuck()
       try {
-        const result = await validateIn(duck, definition, records, { embedded })
+        const result = await validateIn(duck, definition, records)
         const ended = [
           ...result.clean.map(({ _rec }) => Number(_rec)),
           ...result.bad.map(({ record }) => record),

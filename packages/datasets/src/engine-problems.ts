@@ -15,7 +15,8 @@ import { compileLoadFile } from './load-file.ts'
 import type { MemberFile } from './members.ts'
 import { columnPath } from './placed-problems.ts'
 import type { NamedStatement } from './statement.ts'
-import { compileValidation } from './validation.ts'
+import { allStatements, planValidation } from './validation/plan.ts'
+import { surveyStatements } from './validation/survey.ts'
 import { type ZoneRules, zoneRanges } from './zones.ts'
 
 /**
@@ -96,16 +97,17 @@ async function dryStatements(
     await writeFile(file, '')
     members.push({ column: column.name, file })
   }
-  const validation = compileValidation(definition, {
-    parsed,
-    columns,
-    embedded: false,
+  const file = { parsed, columns }
+  const everything = { careful: new Set(columns), telling: new Set(columns) }
+  const plan = planValidation(definition, {
+    ...file,
+    survey: everything,
     members,
     catalogue,
     zones: new Map([...zoneRanges(definition).keys()].map((zone) => [zone, ANY_RULES])),
     folder,
   })
-  const clean = validation.outputs.good
+  const clean = plan.files.good
   const load = { clean, dimensions: members, importNo: 1, jobId: '', output: join(folder, 'load.csv') }
   return [
     {
@@ -113,15 +115,9 @@ async function dryStatements(
       sql: `copy (select ${[...places, ...cells].join(', ')} where false) to ${lit(parsed)} (format parquet)`,
       as: 'none',
     },
-    ...evidenceStatements(definition, { parsed, columns, embedded: false }).map(
-      ({ name, sql, as, onlyIf }): NamedStatement => ({
-        name,
-        sql,
-        as,
-        ...(onlyIf === undefined ? {} : { onlyIf }),
-      }),
-    ),
-    ...validation.statements.map(({ name, sql, as }): NamedStatement => ({ name, sql, as })),
+    ...surveyStatements(definition, file),
+    ...evidenceStatements(definition, file, everything),
+    ...allStatements(plan),
     ...compileLoadFile(definition, load).statements,
     { ...sumsOfClean(definition, clean), name: 'sums-of-clean' },
   ]

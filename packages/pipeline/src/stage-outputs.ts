@@ -2,7 +2,7 @@ import { ColumnDecision } from '@aduana/contracts/column-decisions'
 import { Day } from '@aduana/contracts/dates'
 import { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { StageName } from '@aduana/contracts/stages'
-import { CellCount } from '@aduana/datasets/validation-results'
+import { CellCount } from '@aduana/datasets/validation/results'
 import type { Database } from '@aduana/db/database'
 import { ENCODINGS } from '@aduana/engine/text'
 import { stageOutput } from '@aduana/jobs/stage-log'
@@ -31,7 +31,6 @@ export const ParseOutput = z.object({
   structuralRejects: Count,
   /** Blank lines and records without any value, after the header. */
   skipped: Count,
-  embedded: z.boolean(),
   warnings: z.array(ImportWarning),
 })
 export type ParseOutput = z.infer<typeof ParseOutput>

@@ -8,8 +8,8 @@ import {
 } from '@aduana/datasets/decisions/column-decisions'
 import { knownHeaders, mapHeader } from '@aduana/datasets/header'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { compileValidation } from '@aduana/datasets/validation'
-import { readValidation } from '@aduana/datasets/validation-results'
+import { surveyFile } from '@aduana/datasets/validation/survey'
+import { validateRecords } from '@aduana/datasets/validation/validate-records'
 import type { Engine } from '@aduana/engine/engine'
 import { inspectDialect } from '@aduana/engine/inspect'
 import { z } from 'zod'
@@ -65,18 +65,16 @@ async function inspect(engine: Engine, folder: string, input: string, code: stri
     columns,
   })
   const names = columns.map(({ name }) => name)
-  const file = { parsed: parsedFile, columns: names, embedded: false }
-  const evidence = await engine.query({ workDir: folder, statements: evidenceStatements(definition, file) })
-  const decisions = readDecisions(definition, evidence)
-  if (contradictionFailure(decisions)) throw new Error('the sample contradicts itself')
+  const file = { parsed: parsedFile, columns: names }
   // The offset of Colombia since 1993.
   const zones = new Map([['America/Bogota', { offset: -5 * 3600, changes: [] }]])
-  const compiled = compileValidation(definition, { ...file, decisions, zones, folder })
-  const { totals } = readValidation(
-    compiled,
-    await engine.query({ workDir: folder, statements: compiled.statements }),
-  )
-  const reasons = totals.rejected > 0 ? await ruleReasons(engine, folder, compiled.outputs.bad) : []
+  const { totals, files } = await engine.session({ workDir: folder }, async (run) => {
+    const survey = await surveyFile(run, definition, file)
+    const decisions = readDecisions(definition, await run(evidenceStatements(definition, file, survey)))
+    if (contradictionFailure(decisions)) throw new Error('the sample contradicts itself')
+    return validateRecords(run, definition, { ...file, survey, decisions, zones, folder })
+  })
+  const reasons = totals.rejected > 0 ? await ruleReasons(engine, folder, files.bad) : []
   const structural = Object.entries(parsed.rejectCounts).map(([reason, rejects]) => ({
     column: null,
     code: reason,

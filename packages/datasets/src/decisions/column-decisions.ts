@@ -7,84 +7,49 @@ import { fileColumns } from '../header.ts'
 import { lit, quoteIdentifier } from '../literals.ts'
 import { dayMonthOrder } from '../rules/formats.ts'
 import { thousandsBeside } from '../rules/numbers.ts'
-import { cleanedText, originalText, readingOf } from '../rules/text.ts'
+import { cleanedText, readingOf } from '../rules/text.ts'
 import type { NamedStatement } from '../statement.ts'
-import {
-  DayMonthEvidence,
-  dayMonthEvidence,
-  dayMonthQuestion,
-  decideDayMonth,
-  mayBeOpen,
-} from './day-month.ts'
+import type { ParsedFile, Survey } from '../validation/survey.ts'
+import { DayMonthEvidence, dayMonthEvidence, dayMonthQuestion, decideDayMonth } from './day-month.ts'
 import { type Decided, shownCell } from './decided.ts'
-import {
-  decideMark,
-  markWarning,
-  mayTell,
-  NumberEvidence,
-  numberEvidence,
-  numberQuestion,
-} from './number-marks.ts'
+import { decideMark, markWarning, NumberEvidence, numberEvidence, numberQuestion } from './number-marks.ts'
 
-/** The parsed file whose columns are to be decided about. */
-export interface EvidenceInput {
-  /** Parquet with `_rec, _line` and a text column per column that the file brought. */
-  parsed: string
-  columns: readonly string[]
-  embedded: boolean
-}
-
-/** Each column has a query of its own, which is left out when it has nothing to tell, unless there are very many. */
-const MOST_QUERIES = 40
+/** More queries than this are put together. */
+const MAX_QUERIES = 40
 
 /**
- * Statements that look at all cells of the columns that can be written in several ways; none for a definition without
- * such columns. `readDecisions` takes their answers.
+ * Statements that look at all cells of the columns of which a survey says that they may tell something; none when there
+ * are no such columns. `readDecisions` takes their answers.
  */
-export function evidenceStatements(definition: DatasetDefinition, input: EvidenceInput): NamedStatement[] {
-  const parsed = `read_parquet(${lit(input.parsed)})`
-  const brought = fileColumns(definition).filter(({ name }) => input.columns.includes(name))
+export function evidenceStatements(
+  definition: DatasetDefinition,
+  { parsed: path }: ParsedFile,
+  { careful, telling }: Survey,
+): NamedStatement[] {
+  const parsed = `read_parquet(${lit(path)})`
+  const asked = fileColumns(definition).filter(({ name }) => telling.has(name))
   const sqlOf = (column: Column) => {
-    const original = originalText(column, true, input.embedded)
-    return { original, text: cleanedText(column, readingOf(definition, column), 'r') }
+    const text = cleanedText(column, readingOf(definition, column), 'r', careful.has(column.name))
+    return [parsed, quoteIdentifier(column.name), text] as const
   }
-  const numbers = brought.flatMap((column) => {
+  const numbers = asked.flatMap((column) => {
     const question = numberQuestion(column)
-    if (!question) return []
-    const { original, text } = sqlOf(column)
-    const cell = quoteIdentifier(column.name)
-    return [{ sql: numberEvidence(question, parsed, original, text), tells: mayTell(question, cell) }]
+    return question ? [numberEvidence(question, ...sqlOf(column))] : []
   })
-  const days = brought.flatMap((column) => {
+  const days = asked.flatMap((column) => {
     const question = dayMonthQuestion(column)
-    if (!question) return []
-    const { original, text } = sqlOf(column)
-    const cell = quoteIdentifier(column.name)
-    return [{ sql: dayMonthEvidence(question, parsed, original, text), tells: mayBeOpen(cell) }]
+    return question ? [dayMonthEvidence(question, ...sqlOf(column))] : []
   })
-  return [...named('number-marks', numbers, parsed), ...named('day-month', days, parsed)]
+  return [...named('number-marks', numbers), ...named('day-month', days)]
 }
 
-/** A query and the condition of a cell without which it finds nothing; planning a query takes longer than to ask. */
-interface Evidence {
-  sql: string
-  tells: string
-}
-
-function named(name: string, evidence: readonly Evidence[], parsed: string): NamedStatement[] {
-  return chunks(evidence).map((its, index) => ({
+function named(name: string, queries: readonly string[]): NamedStatement[] {
+  const size = Math.ceil(queries.length / MAX_QUERIES)
+  return Array.from({ length: size === 0 ? 0 : Math.ceil(queries.length / size) }, (_, index) => ({
     name: `${name}-${index}`,
-    sql: its.map(({ sql }) => sql).join(' union all '),
-    onlyIf: `select exists (select 1 from ${parsed} where ${its.map(({ tells }) => tells).join(' or ')})`,
+    sql: queries.slice(index * size, (index + 1) * size).join(' union all '),
     as: 'rows',
   }))
-}
-
-function chunks<T>(list: readonly T[]): T[][] {
-  const size = Math.ceil(list.length / MOST_QUERIES)
-  return Array.from({ length: Math.min(list.length, MOST_QUERIES) }, (_, index) =>
-    list.slice(index * size, (index + 1) * size),
-  ).filter((its) => its.length > 0)
 }
 
 const Answers = z.record(z.string(), z.object({ rows: z.array(z.unknown()) }))

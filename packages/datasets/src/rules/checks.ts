@@ -65,13 +65,16 @@ export interface ColumnRules {
 export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnRules {
   const { column, text } = cell
   const { condition, checks } = typeRules(cell, zones, members)
-  // What is wrong with a text that must not enter is that, and not that it is no number.
-  const others = checks.map((one) => ({ ...one, broken: `(${one.broken}) and not ${isFault(text)}` }))
-  const all = [...faultChecks(cell), ...others]
+  const all = cell.careful === undefined ? checks : [...faultChecks(cell), ...unlessFault(text, checks)]
   const missing = `case when ${isNullWord(cell)} then ${says(cell, 'stands for no value; a value is required')} else 'must have a value' end`
   const required = check(cell, 'required', `${text} is null`, missing)
   if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...all] }
   return { good: condition === null ? null : `(${text} is null or ${condition})`, checks: all }
+}
+
+/** What is wrong with a text that must not enter is that, and not that it is no number. */
+function unlessFault(text: string, checks: readonly Check[]): Check[] {
+  return checks.map((one) => ({ ...one, broken: `(${one.broken}) and not ${isFault(text)}` }))
 }
 
 const FAULTS: Record<SpecialText, string> = {

@@ -9,14 +9,14 @@ import type { Zones } from '../zones.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
 import { crossCheck } from './conditions.ts'
 import {
-  grouped,
   judgedGroups,
   normalisedText,
   notesOf,
   originalText,
+  readAlike,
   readingOf,
   settledGroups,
-  trimmedText,
+  trimmedTexts,
 } from './text.ts'
 import { exactTime, localTime, typedValue } from './values.ts'
 import { localDay, localPosition, localTimeSql, ZONE_TABLE } from './zone-sql.ts'
@@ -25,8 +25,8 @@ import { localDay, localPosition, localTimeSql, ZONE_TABLE } from './zone-sql.ts
 export interface ImportRules {
   /** Columns of the definition that the file brought. */
   brought: readonly string[]
-  /** A text may hold 0x1E and 0x1D in place of LF and CR. */
-  embedded: boolean
+  /** The columns of which a cell has to be looked at closely; all of them when it is not known. */
+  careful?: ReadonlySet<string>
   /** What the cells of the file decided about the reading of a column, for messages. */
   decided: ReadonlyMap<string, string>
   /** Only records with a day of this range belong to the import. */
@@ -53,18 +53,28 @@ export interface RecordRules {
 
 /**
  * The columns that a file may bring, with their names inside the compiled queries, which are positions: `r0` original
- * text, `c0` trimmed text, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules
+ * text, `c0` trimmed text of a careful cell, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules
  * of the time zone.
  */
-export function cellsOf(definition: DatasetDefinition): Cell[] {
+export function cellsOf(definition: DatasetDefinition, careful?: ReadonlySet<string>): Cell[] {
   const columns = fileColumns(definition).map((column) => ({
     column,
     reading: readingOf(definition, column),
   }))
-  return grouped(columns).map((cell, index) => ({
+  const closely = columns.filter(({ column }) => careful === undefined || careful.has(column.name))
+  const places = new Map(
+    readAlike(closely).flatMap((its, group) =>
+      its.map(({ column }, index) => [column.name, { group, place: index + 1 }] as const),
+    ),
+  )
+  const carefulOf = (name: string, index: number) => {
+    const its = places.get(name)
+    return its && { ...its, trimmed: `c${index}` }
+  }
+  return columns.map((cell, index) => ({
     ...cell,
+    careful: carefulOf(cell.column.name, index),
     original: `r${index}`,
-    trimmed: `c${index}`,
     text: `t${index}`,
     value: `v${index}`,
     local: `l${index}`,
@@ -74,7 +84,7 @@ export function cellsOf(definition: DatasetDefinition): Cell[] {
 
 /** Compiles a definition's rules for one import. Whatever an author wrote stands in literals. */
 export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
-  const cells = cellsOf(definition).map((cell): Cell => {
+  const cells = cellsOf(definition, rules.careful).map((cell): Cell => {
     const decided = rules.decided.get(cell.column.name)
     return decided === undefined ? cell : { ...cell, decided }
   })
@@ -99,17 +109,15 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
 }
 
 /**
- * A subquery over `source` that adds the trimmed text, the normalised text and the typed value of every cell, and the notes
- * of a record as `_notes`. For timestamps there are two steps between, because DuckDB computes an expression anew wherever
+ * A subquery over `source` that adds the normalised text and the typed value of every cell, and the notes of a record as
+ * `_notes` when there may be any. For timestamps there are two steps between, because DuckDB computes an expression anew wherever
  * it is named; it reads `ZONE_TABLE` for them.
  */
 export function valuesQuery(source: string, cells: readonly Cell[], rules: ImportRules): string {
   const { zones } = rules
   const originals = cells.map(
-    ({ column, original }) =>
-      `${originalText(column, rules.brought.includes(column.name), rules.embedded)} as ${original}`,
+    ({ column, original }) => `${originalText(column, rules.brought.includes(column.name))} as ${original}`,
   )
-  const trimmed = cells.map((cell) => `${trimmedText(cell)} as ${cell.trimmed}`)
   const texts = cells.map((cell) => `${normalisedText(cell)} as ${cell.text}`)
   const times = timestampsOf(cells)
   const locals = times.map(({ column, text, local }) => `epoch_us(${localTime(column, text)}) as ${local}`)
@@ -118,12 +126,13 @@ export function valuesQuery(source: string, cells: readonly Cell[], rules: Impor
   )
   const values = cells.map((cell) => `${typedOf(cell, zones)} as ${cell.value}`)
   const read = `(select _rec, _line, _off, _len, ${originals.join(', ')} from ${source})`
+  const notes = notesOf(cells)
   const steps = [
-    trimmed,
+    trimmedTexts(cells),
     settledGroups(cells),
     judgedGroups(cells),
-    [...texts, `${notesOf(cells)} as _notes`],
-  ]
+    [...texts, ...(notes === undefined ? [] : [`${notes} as _notes`])],
+  ].filter((columns) => columns.length > 0)
   const seen = steps.reduce((from, columns) => `(select *, ${columns.join(', ')} from ${from})`, read)
   const timed =
     times.length === 0
@@ -140,8 +149,8 @@ export function timestampsOf(cells: readonly Cell[]): TimestampCell[] {
   return cells.filter((cell): cell is TimestampCell => cell.column.type === 'timestamp')
 }
 
-function typedOf({ column, text, local, position }: Cell, zones: Zones): string {
-  if (column.type !== 'timestamp') return typedValue(column, text)
+function typedOf({ column, text, careful, local, position }: Cell, zones: Zones): string {
+  if (column.type !== 'timestamp') return typedValue(column, { text, careful })
   const { instant } = localTimeSql(zones, column, local, position)
   const exact = exactTime(column, text)
   return exact === undefined ? instant : `case when ${local} is not null then ${instant} else ${exact} end`

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ColumnInput, definitionWith } from '../testing/definitions.ts'
-import { expectOutcomes, outcomes } from '../testing/outcomes.ts'
+import { expectOutcomes } from '../testing/outcomes.ts'
 import { validate } from '../testing/validate.ts'
 
 describe('booleans', () => {
@@ -61,15 +61,6 @@ describe('texts', () => {
       ['NIT 900.123-4', '9001234'],
       ['none', ['required']],
     ])
-  })
-
-  test('get the line ends back that the parser replaced', async () => {
-    const found = await outcomes(
-      { name: 'x', type: 'text' },
-      ['a\u001db\u001e\u001dc'.replace('\u001db', '\u001d\u001eb')],
-      true,
-    )
-    expect(found).toEqual(['a\r\nb\n\rc'])
   })
 })
 

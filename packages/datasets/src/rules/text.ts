@@ -37,27 +37,31 @@ export interface Texts {
   reading: Reading
   /** As it was. */
   original: string
-  /** Without outer white space; NULL where there was nothing to do. */
+  /** What the rules see. */
+  text: string
+  /** Undefined in a file of which no cell of the column needs more than to be taken as it is. */
+  careful: CarefulText | undefined
+}
+
+/** A cell that may have to be cleaned, or may hold a word for no value or a text that must not enter. */
+export interface CarefulText {
+  /** SQL of the text without outer white space; NULL where there was nothing to do. */
   trimmed: string
   /** The columns that are read alike, and the place of this one among them, from 1. */
   group: number
   place: number
-  /** What the rules see. */
-  text: string
 }
 
-/** Numbers the groups of columns that are read alike, and the places of columns in them. */
-export function grouped<One extends { reading: Reading }>(
-  columns: readonly One[],
-): (One & { group: number; place: number })[] {
-  const known = new Map<string, { group: number; size: number }>()
-  return columns.map((one) => {
+/** Parts columns into those that are read alike. */
+export function readAlike<One extends { reading: Reading }>(columns: readonly One[]): [One, ...One[]][] {
+  const groups = new Map<string, [One, ...One[]]>()
+  for (const one of columns) {
     const key = JSON.stringify(one.reading)
-    const its = known.get(key) ?? { group: known.size, size: 0 }
-    its.size += 1
-    known.set(key, its)
-    return { ...one, group: its.group, place: its.size }
-  })
+    const its = groups.get(key)
+    if (its) its.push(one)
+    else groups.set(key, [one])
+  }
+  return [...groups.values()]
 }
 
 /** Outer white space of a code: space, tab, LF, CR. Other spaces are blanks by the time that it is trimmed. */
@@ -80,31 +84,50 @@ const STEPS: Record<Normalisation, (text: string) => string> = {
     `case when starts_with(${text}, ${MARK}) then ${text} else nullif(regexp_replace(${text}, '[^0-9]', '', 'g'), '') end`,
 }
 
+/** SQL of a cell's original text. NULL when the file does not bring the column. */
+export function originalText(column: Column, brought: boolean): string {
+  return brought ? quoteIdentifier(column.name) : 'NULL::VARCHAR'
+}
+
 /**
- * SQL of a cell's original text, with the line ends that the parser replaced put back. NULL when the file does not
- * bring the column.
+ * SQL, true for a record in which a cell of the columns has to be looked at closely; `cells` are SQL of columns that are
+ * read alike. In a file without such records nothing but the text itself is planned and computed for these columns.
  */
-export function originalText(column: Column, brought: boolean, embedded: boolean): string {
-  if (!brought) return 'NULL::VARCHAR'
-  const cell = quoteIdentifier(column.name)
-  return embedded ? `replace(replace(${cell}, chr(30), chr(10)), chr(29), chr(13))` : cell
+export function needsCare(reading: Reading, cells: readonly string[]): string {
+  const [outer] = outerOf(reading)
+  const [start, end] = [String.raw`(?:^|\x{1F})`, String.raw`(?:\x{1F}|$)`]
+  const blanks = `[${outer}]${end}`
+  const pattern = `${start}(?:[${outer}]|${signsOf(reading)}|(?i:${wordsOf(reading)})${end})|${blanks}|${unsettled(reading)}`
+  return `regexp_matches(concat_ws(${MARK}, ${cells.join(', ')}), ${lit(pattern)})`
 }
 
 /*
- * Nearly every cell is as it should be, or has white space around it. A pattern for each column finds the others, and the
- * columns of a record that are read alike are then looked at closely together, as a list: so the rest is compiled once for
- * a group of columns, and not for each of up to a thousand.
+ * In a file with such records nearly every cell is still as it should be, or has white space around it. A pattern for each
+ * column finds the others, and the columns of a record that are read alike are then looked at closely together, as a list:
+ * so the rest is compiled once for a group of columns, and not for each of up to a thousand.
  */
 
-/** SQL of a text without outer white space; NULL when there is neither that nor anything else to look at. */
-export function trimmedText({ original, reading }: Texts): string {
-  const [outer, characters] = outerOf(reading)
-  return `case when regexp_matches(${original}, ${lit(touched(reading, outer))}) then trim(${original}, ${characters}) end`
+/** A cell that has to be looked at closely. */
+type CarefulCell = Texts & { careful: CarefulText }
+
+function carefulOnly(cells: readonly Texts[]): CarefulCell[] {
+  return cells.filter((cell): cell is CarefulCell => cell.careful !== undefined)
+}
+
+/** The columns of the texts without outer white space: NULL when there is neither that nor anything else to look at. */
+export function trimmedTexts(cells: readonly Texts[]): string[] {
+  return carefulOnly(cells).map(({ original, reading, careful }) => {
+    const [outer, characters] = outerOf(reading)
+    return `case when regexp_matches(${original}, ${lit(touched(reading, outer))}) then trim(${original}, ${characters}) end as ${careful.trimmed}`
+  })
 }
 
 function touched(reading: Reading, outer: string): string {
-  const unsettled = `[${reading.kind === 'free' ? '' : String.raw`\x{A0}\x{AD}`}${CHARACTERS.unsettled.re2}]`
-  return `^(?:[${outer}]|${signsOf(reading)}|(?i:${wordsOf(reading)})$)|[${outer}]$|${unsettled}`
+  return `^(?:[${outer}]|${signsOf(reading)}|(?i:${wordsOf(reading)})$)|[${outer}]$|${unsettled(reading)}`
+}
+
+function unsettled({ kind }: Reading): string {
+  return `[${kind === 'free' ? '' : String.raw`\x{A0}\x{AD}`}${CHARACTERS.unsettled.re2}]`
 }
 
 function signsOf({ guarded }: Reading): string {
@@ -122,10 +145,11 @@ export function settledGroups(cells: readonly Texts[]): string[] {
     const { reading } = first
     const its = [first, ...rest]
     const look = String.raw`(?:^|\x{1F})(?:${signsOf(reading)}|(?i:${wordsOf(reading)})(?:\x{1F}|$))|[^\x{0}-\x{7F}]`
-    const found = `regexp_matches(concat_ws(${MARK}, ${its.map(({ trimmed }) => trimmed).join(', ')}), ${lit(look)})`
+    const trimmed = its.map(({ careful }) => careful.trimmed).join(', ')
+    const found = `regexp_matches(concat_ws(${MARK}, ${trimmed}), ${lit(look)})`
     const [outer, characters] = outerOf(reading)
     const clean = `case when regexp_matches(cell, ${lit(touched(reading, outer))}) then ${settled('cell', reading, characters)} else cell end`
-    const none = `coalesce(${its.map(({ trimmed }) => trimmed).join(', ')}) is null`
+    const none = `coalesce(${trimmed}) is null`
     return `case when ${none} then null when ${found} then list_transform([${its.map(({ original }) => original).join(', ')}], lambda cell: ${clean}) end as s${group}`
   })
 }
@@ -138,12 +162,12 @@ export function judgedGroups(cells: readonly Texts[]): string[] {
   )
 }
 
-function groups(cells: readonly Texts[]): [Texts, ...Texts[]][] {
-  const found: [Texts, ...Texts[]][] = []
-  for (const cell of cells) {
-    const known = found[cell.group]
+function groups(cells: readonly Texts[]): [CarefulCell, ...CarefulCell[]][] {
+  const found: [CarefulCell, ...CarefulCell[]][] = []
+  for (const cell of carefulOnly(cells)) {
+    const known = found[cell.careful.group]
     if (known) known.push(cell)
-    else found[cell.group] = [cell]
+    else found[cell.careful.group] = [cell]
   }
   return found
 }
@@ -182,20 +206,26 @@ function unguarded(text: string): string {
  * SQL of the text that the rules see: cleaned, normalised, NULL when empty or a word for no value. A text that must not
  * enter is marked with what it is, see `isFault`.
  */
-export function normalisedText({ column, original, trimmed, group, place }: Texts): string {
-  const text = `case when j${group} is not null then j${group}[${place}] when ${trimmed} is not null then nullif(${trimmed}, '') when ${original} <> '' then ${original} end`
+export function normalisedText({ column, original, careful }: Texts): string {
+  const text = careful === undefined ? `nullif(${original}, '')` : carefulText(original, careful)
   return orderedSteps(column.normalise).reduce((value, step) => STEPS[step](value), text)
+}
+
+function carefulText(original: string, { trimmed, group, place }: CarefulText): string {
+  return `case when j${group} is not null then j${group}[${place}] when ${trimmed} is not null then nullif(${trimmed}, '') when ${original} <> '' then ${original} end`
 }
 
 /**
  * SQL of the text of a cell, cleaned and normalised, NULL when empty: as the rules see it, but that words and errors that
- * must not enter stay. `original` is SQL of the cell.
+ * must not enter stay. `original` is SQL of the cell, and `careful` says that the file may hold cells to be cleaned.
  */
-export function cleanedText(column: Column, reading: Reading, original: string): string {
+export function cleanedText(column: Column, reading: Reading, original: string, careful: boolean): string {
   const [outer, characters] = outerOf(reading)
   const touch = String.raw`^[${outer}]|[${outer}]$|[^\x{0}-\x{7F}]`
   const clean = `nullif(${settled(original, reading, characters)}, '')`
-  const text = `case when ${original} = '' then null when regexp_matches(${original}, ${lit(touch)}) then ${clean} else ${original} end`
+  const text = careful
+    ? `case when ${original} = '' then null when regexp_matches(${original}, ${lit(touch)}) then ${clean} else ${original} end`
+    : `nullif(${original}, '')`
   return orderedSteps(column.normalise).reduce((value, step) => STEPS[step](value), text)
 }
 
@@ -219,16 +249,17 @@ export function isFault(text: string, fault?: SpecialText): string {
 }
 
 /** SQL boolean: the cell holds a declared word for no value. */
-export function isNullWord({ reading, group, place }: Texts): string {
-  return `coalesce(${isInSet(`s${group}[${place}]`, reading.special.nullWords)}, false)`
+export function isNullWord({ reading, careful }: Texts): string {
+  if (careful === undefined) return 'false'
+  return `coalesce(${isInSet(`s${careful.group}[${careful.place}]`, reading.special.nullWords)}, false)`
 }
 
 /** Notes of a cell: its text was changed by more than its outer white space, or stands for no value, or might. */
 export const NOTES = ['cleaned', 'null_word', 'undeclared'] as const
 export type Note = (typeof NOTES)[number]
 
-/** SQL of the notes of a record: a list of `note:column name`, NULL for nearly every record. */
-export function notesOf(cells: readonly Texts[]): string {
+/** SQL of the notes of a record: a list of `note:column name`, NULL for nearly every record; undefined when none has any. */
+export function notesOf(cells: readonly Texts[]): string | undefined {
   const lists = groups(cells).map(([first, ...rest], group) => {
     const { nullWords, undeclared } = first.reading.special
     const its = [first, ...rest]
@@ -245,6 +276,7 @@ export function notesOf(cells: readonly Texts[]): string {
     )
     return `case when s${group} is not null then flatten([${notes.join(', ')}]) end`
   })
+  if (lists.length === 0) return undefined
   const none = lists.map((_, group) => `s${group} is null`).join(' and ')
   return `case when ${none} then null else ${lists.reduce((all, list) => `list_concat(${all}, ${list})`)} end`
 }

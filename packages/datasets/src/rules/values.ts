@@ -4,17 +4,20 @@ import { isOneOf, lit } from '../literals.ts'
 import { type DateFormat, formatDirectives, formatShape, hasShortYear } from './formats.ts'
 import { decimalValue, integerValue } from './numbers.ts'
 import { fullMatch } from './patterns.ts'
-import { isFault } from './text.ts'
+import { isFault, type Texts } from './text.ts'
 
 /**
  * SQL that turns a normalised text into the typed value, or NULL when it is none. A cast alone is never the rule
  * (DuckDB casts 12.7 to 13 and takes 1e3 for a whole number): a shape stands before each of them. The value of a
  * timestamp is put together from `localTime` and `exactTime`.
  */
-export function typedValue(column: Exclude<Column, TimestampColumn>, text: string): string {
+export function typedValue(
+  column: Exclude<Column, TimestampColumn>,
+  { text, careful }: Pick<Texts, 'text' | 'careful'>,
+): string {
   switch (column.type) {
     case 'text':
-      return `case when ${isFault(text)} then null else ${text} end`
+      return careful === undefined ? text : `case when ${isFault(text)} then null else ${text} end`
     case 'integer':
       return integerValue(column, text)
     case 'decimal':
@@ -27,7 +30,7 @@ export function typedValue(column: Exclude<Column, TimestampColumn>, text: strin
 }
 
 /** A time of midnight behind a date, as spreadsheets and databases write it. */
-export const MIDNIGHT_SHAPE = String.raw`[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
+export const MIDNIGHT_SHAPE = `[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
 
 function dateValue(column: DateColumn, text: string): string {
   const branches = (its: string) =>
@@ -36,8 +39,8 @@ function dateValue(column: DateColumn, text: string): string {
     )
   const dates = branches(text).join(' ')
   if (!column.midnight) return `case ${dates} end`
-  const withMidnight = String.raw`[^T ]+${MIDNIGHT_SHAPE}`
-  const day = String.raw`regexp_extract(${text}, '^[^T ]+')`
+  const withMidnight = `[^T ]+${MIDNIGHT_SHAPE}`
+  const day = `regexp_extract(${text}, '^[^T ]+')`
   return `case ${dates} when ${fullMatch(text, withMidnight)} then case ${branches(day).join(' ')} end end`
 }
 
@@ -81,7 +84,7 @@ export function exactTime(column: TimestampColumn, text: string): string | undef
   // DuckDB wants seconds, no blank before the offset, and a colon in it.
   const withSeconds = String.raw`regexp_replace(replace(${point}, ' UTC', 'Z'), '([T ]\d\d:\d\d)(Z| ?[+-]|$)', '\1:00\2')`
   const withColon = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
-  const complete = String.raw`regexp_replace(${withColon}, ':$', '')`
+  const complete = `regexp_replace(${withColon}, ':$', '')`
   const exact = `${fullMatch(text, formatShape('ISO8601'))} and ${fullMatch(text, WITH_OFFSET)}`
   return `case when ${exact} then try_cast(${complete} as timestamptz) end`
 }

@@ -275,5 +275,5 @@ export const filesOfAnyDefinition = definitions.chain((definition) => {
         Object.fromEntries(definition.columns.map(({ name }, index) => [name, texts[index] ?? ''])),
     )
   const records = fc.array(record, { minLength: 1, maxLength: 200, size: 'max' })
-  return fc.tuple(fc.constant(definition), records, fc.boolean())
+  return fc.tuple(fc.constant(definition), records)
 })

@@ -3,10 +3,10 @@ import { type ColumnInput, definitionWith } from './definitions.ts'
 import { validate } from './validate.ts'
 
 /** The clean value (as text), or the codes of the reasons, of each cell of a one-column file. */
-export async function outcomes(column: ColumnInput, cells: readonly string[], embedded = false) {
+export async function outcomes(column: ColumnInput, cells: readonly string[]) {
   const definition = definitionWith([{ name: 'line', type: 'integer', required: true }, column])
   const records = cells.map((cell, index) => ({ line: String(index + 1), [column.name]: cell }))
-  const { clean, bad, totals } = await validate(definition, records, { embedded })
+  const { clean, bad, totals } = await validate(definition, records)
   expect(totals.good + totals.rejected).toBe(cells.length)
   return cells.map((_, index) => {
     const row = clean.find(({ _rec }) => _rec === String(index + 1))

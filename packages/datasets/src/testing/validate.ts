@@ -10,8 +10,10 @@ import type { Decided } from '../decisions/decided.ts'
 import { fileColumns } from '../header.ts'
 import { lit, quoteIdentifier } from '../literals.ts'
 import type { NamedStatement } from '../statement.ts'
-import { compileValidation, type ValidationInput } from '../validation.ts'
-import { type DayCount, readValidation, type ValidationResult } from '../validation-results.ts'
+import type { ValidationInput } from '../validation/plan.ts'
+import type { DayCount, ValidationResult } from '../validation/results.ts'
+import { surveyFile } from '../validation/survey.ts'
+import { type RejectLimit, validateRecords } from '../validation/validate-records.ts'
 import { testZones } from './zones.ts'
 
 export type Answer = { rows: Record<string, unknown>[] }
@@ -37,8 +39,7 @@ export async function openTestDuck(): Promise<TestDuck> {
     folder,
     async run(statements) {
       const answers: Record<string, Answer> = {}
-      for (const { name, sql, as, onlyIf } of statements) {
-        if (onlyIf !== undefined && !(await isTrue(connection, onlyIf))) continue
+      for (const { name, sql, as } of statements) {
         const rows = await queryRows(connection, sql)
         if (as === 'rows') answers[name] = { rows }
       }
@@ -51,11 +52,6 @@ export async function openTestDuck(): Promise<TestDuck> {
       await rm(folder, { recursive: true })
     },
   }
-}
-
-async function isTrue(connection: DuckDBConnection, query: string): Promise<boolean> {
-  const [row] = await queryRows(connection, query)
-  return Object.values(row ?? {})[0] === true
 }
 
 async function queryRows(connection: DuckDBConnection, sql: string): Promise<Record<string, unknown>[]> {
@@ -76,7 +72,7 @@ async function queryRows(connection: DuckDBConnection, sql: string): Promise<Rec
 export type TextRecord = Record<string, string>
 
 export interface Validated
-  extends Omit<ValidationResult, 'clean' | 'days' | 'outsideWindow' | 'onWindowEnd'> {
+  extends Omit<ValidationResult, 'clean' | 'files' | 'days' | 'outsideWindow' | 'onWindowEnd'> {
   days: Omit<DayCount, 'line'>[]
   cleanFile: string
   /** What the cells decided; the harness goes on where an import fails because they contradict each other. */
@@ -94,10 +90,11 @@ export async function validate(
   definition: DatasetDefinition,
   records: readonly TextRecord[],
   more: Partial<ValidationInput> = {},
+  limit?: RejectLimit,
 ): Promise<Validated> {
   const duck = await openTestDuck()
   try {
-    return await validateIn(duck, definition, records, more)
+    return await validateIn(duck, definition, records, more, limit)
   } finally {
     await duck.close()
   }
@@ -109,28 +106,25 @@ export async function validateIn(
   definition: DatasetDefinition,
   records: readonly TextRecord[],
   more: Partial<ValidationInput> = {},
+  limit?: RejectLimit,
 ): Promise<Validated> {
   const columns = more.columns ?? fileColumns(definition).map(({ name }) => name)
   const parsed = join(duck.folder, 'parsed.parquet')
   await writeParsed(duck, parsed, columns, records)
-  const file = { parsed, columns, embedded: false, ...more }
-  const decisions = readDecisions(definition, await duck.run(evidenceStatements(definition, file)))
+  const file = { parsed, columns }
+  const survey = more.survey ?? (await surveyFile(duck.run, definition, file))
+  const decisions = readDecisions(definition, await duck.run(evidenceStatements(definition, file, survey)))
   const zones = await testZones(definition)
-  const input = { ...file, folder: duck.folder, decisions, zones, ...more }
-  const compiled = compileValidation(definition, input)
-  const result = readValidation(compiled, await duck.run(compiled.statements))
-  await duck.rows('drop table if exists failed')
-  await duck.rows('drop table if exists losers')
-  await duck.rows('drop table if exists conflicts')
-  await duck.rows('drop table if exists differences')
+  const input = { ...file, folder: duck.folder, survey, decisions, zones, ...more }
+  const result = await validateRecords(duck.run, definition, input, limit)
   const clean = await duck.rows(
     `select columns(name -> name <> '_notes')::varchar from read_parquet(${lit(result.clean)}) order by _rec::bigint`,
   )
   const rowsOf = (count: number, columns: string, file: string) =>
     count === 0 ? [] : duck.rows(`select ${columns} from read_parquet(${lit(file)})`)
-  const bad = await rowsOf(result.totals.rejected, '_rec, reasons', compiled.outputs.bad)
-  const duplicates = await rowsOf(result.totals.duplicates, '_rec, winner', compiled.outputs.duplicates)
-  const conflicts = await rowsOf(result.totals.conflicts, '_rec, reasons', compiled.outputs.conflicts)
+  const bad = await rowsOf(result.totals.rejected, '_rec, reasons', result.files.bad)
+  const duplicates = await rowsOf(result.totals.duplicates, '_rec, winner', result.files.duplicates)
+  const conflicts = await rowsOf(result.totals.conflicts, '_rec, reasons', result.files.conflicts)
   const withReasons = (rows: unknown) =>
     z
       .array(z.object({ _rec: z.int(), reasons: z.string() }))

@@ -1,6 +1,6 @@
-import { lit, quoteIdentifier } from './literals.ts'
-import type { NamedStatement } from './statement.ts'
-import { ANY_CONFLICT, CONFLICTS } from './uniqueness.ts'
+import { lit, quoteIdentifier } from '../literals.ts'
+import type { NamedStatement } from '../statement.ts'
+import { CONFLICTS } from './uniqueness.ts'
 
 /** More differences than this of one record are not listed. */
 const MOST_DIFFERENCES = 20
@@ -19,12 +19,11 @@ export function differenceStatements(good: string, columns: readonly string[]): 
     columns.slice(part * COLUMNS_AT_ONCE, (part + 1) * COLUMNS_AT_ONCE),
   )
   const create =
-    'create temp table differences (_rec BIGINT, part INTEGER, reasons STRUCT("column" VARCHAR, code VARCHAR, message VARCHAR, "value" VARCHAR)[])'
+    'create or replace temp table differences (_rec BIGINT, part INTEGER, reasons STRUCT("column" VARCHAR, code VARCHAR, message VARCHAR, "value" VARCHAR)[])'
   const fill = parts.map(
     (names, part): NamedStatement => ({
       name: `differences-${part}`,
       sql: `insert into differences select * from (${differencesIn(good, names, part)}) where len(reasons) > 0`,
-      onlyIf: ANY_CONFLICT,
       as: 'none',
     }),
   )
@@ -63,8 +62,12 @@ export function conflictsQuery(parsed: string, rounds: number): string {
   return `select p._rec, p._line, p._off, p._len, to_json(x.reasons)::varchar as reasons from ${parsed} p join ${rows} x on x._rec = p._rec order by 1`
 }
 
-/** SQL of one row: how many records conflict, by what became of them, and the first of them with what differs. */
+/** SQL of one row: how many records conflict, by what became of them. */
+export function conflictCounts(): string {
+  return `select count(*) filter (not rejected) as "lost", count(*) filter (rejected) as "rejected" from ${CONFLICTS}`
+}
+
+/** SQL of one row: the first record that conflicts, and what differs. */
 export function conflictExample(parsed: string): string {
-  const count = (rejected: boolean) => `(select count(*) from ${CONFLICTS} where rejected = ${rejected})`
-  return `select ${count(false)} as "lost", ${count(true)} as "rejected", (select _line from ${parsed} p where p._rec = f._rec) as "line", f.reasons[1]."column" as "column", f.reasons[1].message as "message" from (select * from differences order by _rec, part limit 1) f`
+  return `select (select _line from ${parsed} p where p._rec = f._rec) as "line", f.reasons[1]."column" as "column", f.reasons[1].message as "message" from (select * from differences order by _rec, part limit 1) f`
 }

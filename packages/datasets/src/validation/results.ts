@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import type { Note } from './rules/text.ts'
-import type { CompiledValidation } from './validation.ts'
+import type { Note } from '../rules/text.ts'
+import type { ValidationFiles } from './plan.ts'
 
 /** `records = good + rejected + duplicates + conflicts` is for the caller to check. */
 export interface Totals {
@@ -48,6 +48,7 @@ export type CellCount = z.infer<typeof CellCount>
 export interface ValidationResult {
   /** The file with the clean rows: `_rec, _line`, typed columns. */
   clean: string
+  files: ValidationFiles
   totals: Totals
   days: DayCount[]
   scopes: ScopePresent[]
@@ -64,68 +65,35 @@ export interface ValidationResult {
   digest: string | undefined
 }
 
-const Count = z
-  .object({ rows: z.tuple([z.object({ rows: z.int().min(0) })]) })
-  .transform(({ rows: [only] }) => only.rows)
-
 const NoteCount = z.object({ note: z.string(), cells: z.int().positive() })
-const Example = z.object({
-  lost: z.int(),
-  rejected: z.int(),
-  line: z.int(),
-  column: z.string(),
-  message: z.string(),
-})
 
-// What has not run had nothing to count.
-const Answers = z.object({
-  records: Count,
-  good: Count,
-  rejected: Count.optional(),
-  duplicates: Count.optional(),
-  kept: Count.optional(),
-  conflicts: z.object({ rows: z.tuple([Example]) }).optional(),
-  digest: z.object({ rows: z.tuple([z.object({ digest: z.string().nullable() })]) }).optional(),
-  days: z.object({ rows: z.array(DayCount) }).optional(),
-  scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
-  repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
-  'outside-window': z.object({ rows: z.tuple([z.object({ rows: z.int(), onEnd: z.int() })]) }).optional(),
-  notes: z.object({ rows: z.array(NoteCount) }),
-})
+/** The shapes of the answers of a validation's statements. */
+export const Answers = {
+  count: one(z.object({ rows: z.int().min(0) })),
+  counts: one(z.object({ records: z.int().min(0), good: z.int().min(0) })),
+  conflictCounts: one(z.object({ lost: z.int(), rejected: z.int() })),
+  conflict: one(z.object({ line: z.int(), column: z.string(), message: z.string() })),
+  uniqueCounts: one(z.object({ duplicates: z.int(), kept: z.int() })),
+  outsideWindow: z.object({ rows: z.int(), onEnd: z.int() }),
+  results: z.object({
+    notes: z.object({ rows: z.array(NoteCount) }).optional(),
+    digest: z.object({ rows: one(z.object({ digest: z.string().nullable() })) }).optional(),
+    days: z.object({ rows: z.array(DayCount) }).optional(),
+    scopes: z.object({ rows: z.array(ScopePresent) }).optional(),
+    repeated: z.object({ rows: z.array(RepeatedTimes) }).optional(),
+  }),
+}
 
-/** Reads the answers of a validation's statements, by name. Throws a ZodError when they are not those. */
-export function readValidation({ outputs }: CompiledValidation, answers: unknown): ValidationResult {
-  const {
-    records,
-    good,
-    rejected = 0,
-    duplicates = 0,
-    kept,
-    conflicts,
-    digest,
-    days,
-    scopes,
-    repeated,
-    notes,
-    ...more
-  } = Answers.parse(answers)
-  const outside = more['outside-window']?.rows[0]
-  const conflicting = conflicts?.rows[0]
+function one<T extends z.ZodType>(row: T) {
+  return z.tuple([row])
+}
+
+/** How many cells of each column there are of each kind of note. */
+export function notesByKind(rows: readonly z.infer<typeof NoteCount>[]): Record<Note, CellCount[]> {
   return {
-    clean: kept === undefined ? outputs.good : outputs.unique,
-    totals: { records, good: kept ?? good, rejected, duplicates, conflicts: conflicting?.lost ?? 0 },
-    days: days?.rows ?? [],
-    scopes: scopes?.rows ?? [],
-    repeated: (repeated?.rows ?? []).filter(({ rows }) => rows > 0),
-    outsideWindow: outside?.rows ?? 0,
-    onWindowEnd: outside?.onEnd ?? 0,
-    notes: {
-      cleaned: cellCounts(notes.rows, 'cleaned'),
-      null_word: cellCounts(notes.rows, 'null_word'),
-      undeclared: cellCounts(notes.rows, 'undeclared'),
-    },
-    conflicting,
-    digest: digest?.rows[0].digest ?? undefined,
+    cleaned: cellCounts(rows, 'cleaned'),
+    null_word: cellCounts(rows, 'null_word'),
+    undeclared: cellCounts(rows, 'undeclared'),
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { definitionWith } from './testing/definitions.ts'
-import { openTestDuck, validateIn } from './testing/validate.ts'
+import { definitionWith } from '../testing/definitions.ts'
+import { openTestDuck, validateIn } from '../testing/validate.ts'
 
 type Row = { k: string; u: string; n: string; v: string }
 type Keep = 'first' | 'last' | 'none'

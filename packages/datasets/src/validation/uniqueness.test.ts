@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type ColumnInput, definitionWith } from './testing/definitions.ts'
-import { validate } from './testing/validate.ts'
+import { type ColumnInput, definitionWith } from '../testing/definitions.ts'
+import { validate } from '../testing/validate.ts'
 
 describe('uniqueness', () => {
   const columns: ColumnInput[] = [

@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { quoteIdentifier } from './literals.ts'
-import type { NamedStatement } from './statement.ts'
+import { quoteIdentifier } from '../literals.ts'
+import type { NamedStatement } from '../statement.ts'
 
 /** One rule by which only one of several good records is kept. The fields are SQL over the columns of the good rows. */
 export interface UniqueRound {
@@ -38,50 +38,55 @@ export function uniqueRounds(definition: DatasetDefinition): UniqueRound[] {
   return one ? [byKey] : [...byUnique, byKey]
 }
 
-/** The tables that `uniquenessStatements` fills. */
+/** `losers (_rec, winner, round)`: the good records that are not loaded, with the record that is loaded in their place. */
 export const LOSERS = 'losers'
+/**
+ * `conflicts (_rec, other, rejected)`: those losers that differ from the winner in any column, with the record to compare
+ * them with. Where none wins, they are `rejected`, all records of their group.
+ */
 export const CONFLICTS = 'conflicts'
-export const ANY_LOST = `select exists (select 1 from ${LOSERS})`
-export const ANY_CONFLICT = `select exists (select 1 from ${CONFLICTS})`
+
+const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
 
 /**
- * Statements that part the good rows of the file `good`, of which `columns` are all. They fill two temporary tables:
- *
- * - `losers (_rec, winner, round)`: the records that are not loaded, with the record that is loaded in their place.
- * - `conflicts (_rec, other, rejected)`: those of them that differ from the winner in any column, with the record to
- *   compare them with. Where none wins, they are `rejected`, all records of their group.
- *
- * Equal hashes are looked for first, which is cheap; values are compared only among the rows that share one.
+ * Statements that add the losers of a round, and count them as `lost-<index>`. `good` is SQL of the good rows. Equal
+ * hashes are looked for first, which is cheap; values are compared only among the rows that share one.
  */
-export function uniquenessStatements(
-  rounds: readonly UniqueRound[],
+export function losersStatements(round: UniqueRound, index: number, good: string): NamedStatement[] {
+  const losers = losersOf(round, index, good)
+  const add = index === 0 ? `create or replace temp table ${LOSERS} as` : `insert into ${LOSERS}`
+  return [
+    run(`losers-${index}`, `${add} ${losers}`),
+    {
+      name: `lost-${index}`,
+      sql: `select count(*) as "rows" from ${LOSERS} where round = ${index}`,
+      as: 'rows',
+    },
+  ]
+}
+
+/** The statement that makes the table of conflicts. */
+export const CONFLICTS_TABLE = run(
+  'conflicts-table',
+  `create or replace temp table ${CONFLICTS} (_rec BIGINT, other BIGINT, rejected BOOLEAN)`,
+)
+
+/** Statements that find the conflicts among the losers of a round; `columns` are all of the good rows. */
+export function conflictsStatements(
+  round: UniqueRound,
+  index: number,
   good: string,
   columns: readonly string[],
 ): NamedStatement[] {
-  const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
-  const tables = [
-    run('losers-table', `create temp table ${LOSERS} (_rec BIGINT, winner BIGINT, round TINYINT)`),
-    run('conflicts-table', `create temp table ${CONFLICTS} (_rec BIGINT, other BIGINT, rejected BOOLEAN)`),
+  const compared = comparedWithWinner(round, index, good, columns)
+  if (round.keeps !== 'none') return [run(`conflicts-${index}`, losersOnly(compared))]
+  return [
+    run(`conflicts-${index}`, allOfGroup(compared)),
+    run(
+      `none-wins-${index}`,
+      `insert into ${LOSERS} select _rec, other, ${index} from ${CONFLICTS} where rejected and _rec not in (select _rec from ${LOSERS})`,
+    ),
   ]
-  const statements = rounds.flatMap((round, index) => {
-    const onlyIf = `select exists (select 1 from ${LOSERS} where round = ${index})`
-    const compared = comparedWithWinner(round, index, good, columns)
-    const rest = [
-      run(`conflicts-${index}`, round.keeps === 'none' ? allOfGroup(compared) : losersOnly(compared)),
-    ]
-    if (round.keeps === 'none')
-      rest.push(
-        run(
-          `none-wins-${index}`,
-          `insert into ${LOSERS} select _rec, other, ${index} from ${CONFLICTS} where rejected and _rec not in (select _rec from ${LOSERS})`,
-        ),
-      )
-    return [
-      run(`losers-${index}`, losersOf(round, index, good)),
-      ...rest.map((statement) => ({ ...statement, onlyIf })),
-    ]
-  })
-  return [...tables, ...statements]
 }
 
 function losersOf({ columns, winsFirst }: UniqueRound, index: number, good: string): string {
@@ -89,7 +94,7 @@ function losersOf({ columns, winsFirst }: UniqueRound, index: number, good: stri
   const rows = index === 0 ? good : `(select * from ${good} where _rec not in (select _rec from ${LOSERS}))`
   const repeated = `select hash(${key}) from ${rows} group by 1 having count(*) > 1`
   const winner = `first_value(_rec) over (partition by ${key} order by ${winsFirst})`
-  return `insert into ${LOSERS} select _rec, winner, ${index} from (select _rec, ${winner} as winner from ${rows} where hash(${key}) in (${repeated})) where _rec <> winner`
+  return `select _rec, winner, ${index}::tinyint as round from (select _rec, ${winner} as winner from ${rows} where hash(${key}) in (${repeated})) where _rec <> winner`
 }
 
 /**

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { lit } from './literals.ts'
-import { dkt } from './shipped/dkt.ts'
-import { orders } from './shipped/orders.ts'
-import { production } from './shipped/production.ts'
-import { definitionWith } from './testing/definitions.ts'
-import { openTestDuck, type TextRecord, type Validated, validate, validateIn } from './testing/validate.ts'
+import { lit } from '../literals.ts'
+import { dkt } from '../shipped/dkt.ts'
+import { orders } from '../shipped/orders.ts'
+import { production } from '../shipped/production.ts'
+import { definitionWith } from '../testing/definitions.ts'
+import { openTestDuck, type TextRecord, type Validated, validate, validateIn } from '../testing/validate.ts'
 
 const codes = ({ bad }: Validated) =>
   bad.map(({ record, reasons }) => [

@@ -58,7 +58,6 @@ async function work(job: StageJob): Promise<StageResult> {
     good: parsed.good,
     structuralRejects: parsed.structuralRejects,
     skipped: parsed.skipped,
-    embedded: parsed.embedded,
   }
   return {
     kind: 'done',

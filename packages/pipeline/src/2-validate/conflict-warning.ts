@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
-import { uniqueRounds } from '@aduana/datasets/uniqueness'
-import type { Conflicting } from '@aduana/datasets/validation-results'
+import type { Conflicting } from '@aduana/datasets/validation/results'
+import { uniqueRounds } from '@aduana/datasets/validation/uniqueness'
 
 /** Returns the warning for records that agree in what must be unique but differ elsewhere; none when there are none. */
 export function conflictWarnings(

@@ -4,15 +4,15 @@ import type { CatalogueTable } from '@aduana/datasets/catalogue'
 import {
   contradictionFailure,
   decisionWarnings,
-  type EvidenceInput,
   evidenceStatements,
   readDecisions,
   storedDecisions,
 } from '@aduana/datasets/decisions/column-decisions'
-import type { Decided } from '@aduana/datasets/decisions/decided'
 import { lit, quoteIdentifier } from '@aduana/datasets/literals'
-import { compileValidation, type ValidationInput } from '@aduana/datasets/validation'
-import { type CellCount, readValidation } from '@aduana/datasets/validation-results'
+import type { ValidationInput } from '@aduana/datasets/validation/plan'
+import type { CellCount } from '@aduana/datasets/validation/results'
+import { surveyFile } from '@aduana/datasets/validation/survey'
+import { type RejectLimit, validateRecords } from '@aduana/datasets/validation/validate-records'
 import type { EngineTasks } from '@aduana/engine/larger'
 import { z } from 'zod'
 import { engineFor } from '../context.ts'
@@ -38,17 +38,10 @@ async function work(job: StageJob): Promise<StageResult> {
   const catalogue = await requireFittingTables(job)
   const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
-  const file = {
-    parsed: await fetchFile(job, 'parsed.parquet'),
-    columns: parsed.columns,
-    // The engine has restored the line breaks within quotes already.
-    embedded: false,
-  }
-  const decisions = await decideColumns(job, engine, file)
-  const contradiction = contradictionFailure(decisions)
-  if (contradiction) return { kind: 'fail', failure: contradiction }
-  const found = await partRecords(job, engine, parsed, catalogue, { ...file, decisions })
-  const { totals, clean, outputs } = found
+  const input = await inputOf(job, parsed, catalogue)
+  const found = await partRecords(job, engine, parsed, input)
+  if (found.kind === 'contradiction') return { kind: 'fail', failure: found.failure }
+  const { decisions, totals, clean, files } = found
   const ended = totals.good + totals.rejected + totals.duplicates + totals.conflicts
   if (totals.records !== parsed.good || ended !== totals.records)
     throw new Error(`validation lost records: ${JSON.stringify({ totals, parsed: parsed.good })}`)
@@ -59,11 +52,11 @@ async function work(job: StageJob): Promise<StageResult> {
     clean: totals.good,
   })
   const rejects = await writeRejectFiles(job, engine, parsed, {
-    bad: outputs.bad,
+    bad: files.bad,
     badCount: totals.rejected,
-    duplicates: outputs.duplicates,
+    duplicates: files.duplicates,
     duplicateCount: totals.duplicates,
-    conflicts: outputs.conflicts,
+    conflicts: files.conflicts,
     conflictCount: totals.conflicts,
     most: failed ? mostKeptOfFailed(unpackedBytes(facts)) : undefined,
   })
@@ -120,46 +113,47 @@ async function work(job: StageJob): Promise<StageResult> {
   }
 }
 
-/** What the cells of the file say about the reading of its columns. */
-async function decideColumns(job: StageJob, engine: EngineTasks, file: EvidenceInput): Promise<Decided[]> {
-  const { definition } = job.facts
-  const statements = evidenceStatements(definition, file)
-  if (statements.length === 0) return []
-  const answers = await engine.query({ workDir: job.folder, statements }, { signal: job.signal })
-  return readDecisions(definition, answers)
-}
-
-async function partRecords(
+async function inputOf(
   job: StageJob,
-  engine: EngineTasks,
   parsed: ParseOutput,
   catalogue: readonly CatalogueTable[],
-  file: Pick<ValidationInput, 'parsed' | 'columns' | 'embedded' | 'decisions'>,
-) {
+): Promise<ValidationInput> {
   const { facts, folder } = job
-  const compiled = compileValidation(facts.definition, {
-    ...file,
-    rejects: {
-      structural: parsed.structuralRejects,
-      share: facts.definition.maxRejectRatio,
-      keptOfFailed: REJECTS_KEPT_OF_FAILED,
-    },
+  const scope = {
+    ...(facts.companies ? { companies: facts.companies } : {}),
+    ...(facts.warehouses ? { warehouses: facts.warehouses } : {}),
+  }
+  return {
+    parsed: await fetchFile(job, 'parsed.parquet'),
+    columns: parsed.columns,
     ...(facts.window ? { window: facts.window } : {}),
-    ...(facts.definition.scope
-      ? {
-          scope: {
-            ...(facts.companies ? { companies: facts.companies } : {}),
-            ...(facts.warehouses ? { warehouses: facts.warehouses } : {}),
-          },
-        }
-      : {}),
+    ...(facts.definition.scope ? { scope } : {}),
     members: await knownMembers(job, 'quarantine'),
     catalogue,
     zones: await zonesOf(job),
     folder,
-  })
-  const results = await engine.query(
-    { workDir: folder, statements: compiled.statements },
+  }
+}
+
+/** Looks at all cells, decides how the columns are read, and parts the records, in one database of the engine. */
+function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutput, input: ValidationInput) {
+  const { definition } = job.facts
+  return engine.session(
+    { workDir: job.folder },
+    async (run) => {
+      const survey = await surveyFile(run, definition, input)
+      const evidence = await run(evidenceStatements(definition, input, survey), { until: 0.2 })
+      const decisions = readDecisions(definition, evidence)
+      const failure = contradictionFailure(decisions)
+      if (failure) return { kind: 'contradiction' as const, failure }
+      const result = await validateRecords(
+        run,
+        definition,
+        { ...input, survey, decisions },
+        rejectLimit(job, parsed),
+      )
+      return { kind: 'parted' as const, decisions, ...result }
+    },
     {
       signal: job.signal,
       onProgress: ({ fraction }) =>
@@ -171,7 +165,18 @@ async function partRecords(
         }),
     },
   )
-  return { ...readValidation(compiled, results), outputs: compiled.outputs }
+}
+
+function rejectLimit({ facts }: StageJob, { records, structuralRejects }: ParseOutput): RejectLimit {
+  return {
+    keptOfFailed: REJECTS_KEPT_OF_FAILED,
+    fails: (rejected, validated) =>
+      failsForRejects(facts.definition, {
+        records,
+        rejected: rejected + structuralRejects,
+        clean: validated - rejected,
+      }),
+  }
 }
 
 function today(): Day {

@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
-import type { ValidationResult } from '@aduana/datasets/validation-results'
+import type { ValidationResult } from '@aduana/datasets/validation/results'
 import { windowEndHint } from '../window-end-hint.ts'
 
 /** What a person should know of the times and days of a file. */

@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { type Day, daysBetween, nextDay } from '@aduana/contracts/dates'
 import type { JobFailure } from '@aduana/contracts/failures'
-import type { DayCount } from '@aduana/datasets/validation-results'
+import type { DayCount } from '@aduana/datasets/validation/results'
 
 /** The days of a file that span more than one import may replace. */
 export interface TooWide {

@@ -1,0 +1,103 @@
+import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { z } from 'zod'
+import { dayMonthQuestion, mayBeOpen } from '../decisions/day-month.ts'
+import { mayTell, numberQuestion } from '../decisions/number-marks.ts'
+import { fileColumns } from '../header.ts'
+import { lit, quoteIdentifier } from '../literals.ts'
+import { needsCare, type Reading, readAlike, readingOf } from '../rules/text.ts'
+import type { NamedStatement, RunStatements } from '../statement.ts'
+
+/** A parsed file. */
+export interface ParsedFile {
+  /** Parquet with `_rec, _line, _off, _len` and a text column per column that the file brought. */
+  parsed: string
+  /** The names of those columns. */
+  columns: readonly string[]
+}
+
+/**
+ * What a file needs besides the rules of its definition, found by one look at all cells. Nearly all files need little of
+ * it, and what they do not need is not planned: for a small file planning takes longer than anything else.
+ */
+export interface Survey {
+  /** Columns with a cell that has to be looked at closely: its text is not taken as it is. */
+  careful: ReadonlySet<string>
+  /** Columns with a cell that may say, or leave open, how the numbers or dates of the column are to be read. */
+  telling: ReadonlySet<string>
+}
+
+/**
+ * Looks at all cells of a parsed file. Two questions, because the second costs as much as the first and few files need it:
+ * whether any cell needs care, and of which columns.
+ */
+export async function surveyFile(
+  run: RunStatements,
+  definition: DatasetDefinition,
+  file: ParsedFile,
+): Promise<Survey> {
+  const [first, second] = surveyStatements(definition, file)
+  const [{ any, ...tells }] = Answer.parse((await run([first], { until: 0.08 })).survey?.rows)
+  const [cares] = any ? Answer.parse((await run([second], { until: 0.1 })).care?.rows) : [{}]
+  const careful = groupsOf(definition, file).filter((_, index) => cares[`g${index}`])
+  const telling = tellingOf(definition, file).filter((_, index) => tells[`t${index}`])
+  return {
+    careful: new Set(careful.flat(2).map(({ column }) => column.name)),
+    telling: new Set(telling.map(({ column }) => column.name)),
+  }
+}
+
+const Answer = z.tuple([z.record(z.string(), z.boolean())])
+
+/** The statements of `surveyFile`. `exists` stops reading at the first cell that it finds. */
+export function surveyStatements(
+  definition: DatasetDefinition,
+  file: ParsedFile,
+): [NamedStatement, NamedStatement] {
+  const parsed = `read_parquet(${lit(file.parsed)})`
+  const groups = groupsOf(definition, file).map((its) => its.map(careOf).join(' or '))
+  const tells = tellingOf(definition, file).map(
+    ({ tells: sql }, index) => `coalesce(bool_or(${sql}), false) as t${index}`,
+  )
+  const exists = (condition: string) => `exists (select 1 from ${parsed} where ${condition})`
+  const any = `${exists(groups.join(' or '))} as "any"`
+  const told = tells.length === 0 ? '' : `, * from (select ${tells.join(', ')} from ${parsed})`
+  const each = groups.map((its, index) => `${exists(its)} as g${index}`)
+  return [
+    { name: 'survey', sql: `select ${any}${told}`, as: 'rows' },
+    { name: 'care', sql: `select ${each.join(', ')}`, as: 'rows' },
+  ]
+}
+
+type Group = ReturnType<typeof readAlike<{ column: Column; reading: Reading }>>[number]
+
+/** More groups than this are asked for together. */
+const MAX_GROUPS = 8
+
+function groupsOf(definition: DatasetDefinition, { columns }: ParsedFile): Group[][] {
+  const groups = readAlike(
+    fileColumns(definition)
+      .filter(({ name }) => columns.includes(name))
+      .map((column) => ({ column, reading: readingOf(definition, column) })),
+  )
+  const single = groups.slice(0, MAX_GROUPS - 1).map((group) => [group])
+  const rest = groups.slice(MAX_GROUPS - 1)
+  return rest.length === 0 ? single : [...single, rest]
+}
+
+function careOf(group: Group): string {
+  const [{ reading }] = group
+  return needsCare(
+    reading,
+    group.map(({ column }) => quoteIdentifier(column.name)),
+  )
+}
+
+function tellingOf(definition: DatasetDefinition, { columns }: ParsedFile) {
+  return fileColumns(definition).flatMap((column): { column: Column; tells: string }[] => {
+    if (!columns.includes(column.name)) return []
+    const cell = quoteIdentifier(column.name)
+    const number = numberQuestion(column)
+    if (number) return [{ column, tells: mayTell(number, cell) }]
+    return dayMonthQuestion(column) ? [{ column, tells: mayBeOpen(cell) }] : []
+  })
+}
