@@ -105,7 +105,8 @@ export const TextColumn = z.strictObject({
    */
   code: z.boolean().optional(),
   minLength: z.int().min(0).optional(),
-  maxLength: z.int().min(1).max(1_000_000).default(4000),
+  /** Characters; `maxLengthOf` says how many where none are written. */
+  maxLength: z.int().min(1).max(1_000_000).optional(),
   pattern: Pattern.optional(),
   /** What the pattern means, for the message: "M and three digits". */
   patternMeaning: z.string().max(200).optional(),
@@ -113,6 +114,13 @@ export const TextColumn = z.strictObject({
   dimension: Dimension.optional(),
 })
 export type TextColumn = z.infer<typeof TextColumn>
+
+const LENGTH_UNLESS_WRITTEN = 4000
+
+/** Returns how many characters the texts of a column may have. */
+export function maxLengthOf({ maxLength }: Pick<TextColumn, 'maxLength'>): number {
+  return maxLength ?? LENGTH_UNLESS_WRITTEN
+}
 
 /** A character that parts the digits before the decimal mark into groups of three. A blank may be one that does not break. */
 export const ThousandsMark = z.enum(['point', 'comma', 'blank', 'apostrophe'])

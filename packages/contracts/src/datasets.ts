@@ -38,6 +38,7 @@ export const DatasetProblem = z.strictObject({
     'contradiction',
     'pattern',
     'table_differs',
+    'key_too_long',
     'fixed',
     'program_table',
     'table_taken',

@@ -1,5 +1,12 @@
-import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { cleanCode } from '@aduana/contracts/characters'
+import {
+  type Column,
+  type DatasetDefinition,
+  maxLengthOf,
+  type TextColumn,
+} from '@aduana/contracts/dataset-definition'
 import type { CatalogueTable } from './catalogue.ts'
+import { isCode } from './codes.ts'
 import { fileColumns } from './header.ts'
 import { targetColumns } from './target.ts'
 
@@ -19,22 +26,35 @@ export interface ByteLimit {
 const MOST_OF_INDEX = 2704 - 16
 /** The length of a text and what aligns it. */
 const TEXT_HEADER = 8
-/** No other value takes more in an index. */
-const OTHER_VALUE = 24
-/** Scope values are in indexes of the program itself: those of windows, owners of days and metrics. */
-const MOST_OF_SCOPE = 1000
-/** UTF-8 takes no more for a character. */
-const MOST_OF_CHARACTER = 4
+/** No other value that a load writes takes more in an index: the hash of a row does, as a text. */
+const OTHER_VALUE = 33
+/** Bytes that UTF-8 takes for a character at most. */
+export const MOST_OF_CHARACTER = 4
+/**
+ * Scope values are in indexes of the program itself: those of windows, owners of days and metrics. An entry of the latter
+ * has room for a company and a warehouse of 255 characters each, beside the code of a metric.
+ */
+const MOST_OF_SCOPE = 255 * MOST_OF_CHARACTER
 
 /** The limits that good records of a definition could exceed in the tables of a catalogue. */
 export function byteLimits(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): ByteLimit[] {
   const columns = fileColumns(definition)
-  const longest = new Map(columns.map((column) => [column.name, mostBytes(column)]))
+  const longest = new Map(columns.map((column) => [column.name, mostBytes(definition, column)]))
+  return indexLimits(definition, catalogue).filter(
+    (limit) => limit.columns.reduce((sum, name) => sum + (longest.get(name) ?? 0), 0) > limit.most,
+  )
+}
+
+/** The limits of all indexes that hold texts of a definition, whatever lengths it allows. */
+export function indexLimits(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+): ByteLimit[] {
   return [
     ...scopeLimits(definition),
     ...targetLimits(definition, catalogue),
-    ...columns.flatMap((column) => dimensionLimits(column, catalogue)),
-  ].filter((limit) => limit.columns.reduce((sum, name) => sum + (longest.get(name) ?? 0), 0) > limit.most)
+    ...fileColumns(definition).flatMap((column) => dimensionLimits(column, catalogue)),
+  ]
 }
 
 function scopeLimits({ scope, replaceScope }: DatasetDefinition): ByteLimit[] {
@@ -74,8 +94,14 @@ function dimensionLimits(column: Column, catalogue: readonly CatalogueTable[]): 
     }))
 }
 
-function mostBytes(column: Column): number {
+function mostBytes(definition: DatasetDefinition, column: Column): number {
   if (column.type !== 'text') return 0
-  const most = column.maxLength * MOST_OF_CHARACTER
-  return column.enum ? Math.min(most, Math.max(...column.enum.map((word) => Buffer.byteLength(word)))) : most
+  return Math.min(maxLengthOf(column) * MOST_OF_CHARACTER, longestWord(definition, column))
+}
+
+/** Returns the bytes of the longest text in the `enum` of a column, as it is stored; infinity without one. */
+export function longestWord(definition: DatasetDefinition, column: TextColumn): number {
+  if (!column.enum) return Infinity
+  const words = isCode(definition, column) ? column.enum.map(cleanCode) : column.enum
+  return Math.max(...words.map((word) => Buffer.byteLength(word)))
 }

@@ -3,6 +3,7 @@ import type { DatasetProblem } from '@aduana/contracts/datasets'
 import type { CatalogueTable } from './catalogue.ts'
 import { definitionProblems } from './check.ts'
 import { fitProblems } from './fit.ts'
+import { keyLengthProblems } from './key-lengths.ts'
 
 /** What a definition is judged by, beside itself. */
 export interface ChangeContext {
@@ -24,6 +25,10 @@ export function changeProblems(
     ...dimensionTables(definition),
     ...definitionProblems(definition).map((problem) => ({ ...problem, code: 'contradiction' as const })),
     ...fitProblems(definition, catalogue).map((problem) => ({ ...problem, code: 'table_differs' as const })),
+    ...keyLengthProblems(definition, catalogue, before).map((problem) => ({
+      ...problem,
+      code: 'key_too_long' as const,
+    })),
   ]
 }
 

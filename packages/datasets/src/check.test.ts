@@ -38,7 +38,7 @@ test('a definition that contradicts itself is told every contradiction', () => {
     },
   )
   expect(checkDefinition(definition)).toEqual([
-    'column "a" has a minLength above its maxLength',
+    'column "a" has a minLength above its maxLength, 5',
     'column "a" allows a value that is empty or has outer white space, which no cell can equal',
     'column "b" has a bound that does not fit into 16 bits',
     'column "c" has a min above its max',

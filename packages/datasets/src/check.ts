@@ -1,11 +1,12 @@
 import { cleanCode } from '@aduana/contracts/characters'
-import type {
-  Column,
-  DatasetDefinition,
-  DateColumn,
-  DecimalMark,
-  ThousandsMark,
-  TimestampColumn,
+import {
+  type Column,
+  type DatasetDefinition,
+  type DateColumn,
+  type DecimalMark,
+  maxLengthOf,
+  type ThousandsMark,
+  type TimestampColumn,
 } from '@aduana/contracts/dataset-definition'
 import { normaliseName } from '@aduana/engine/dialect'
 import { fileColumns } from './header.ts'
@@ -57,7 +58,10 @@ function columnProblems(column: Column): string[] {
   switch (column.type) {
     case 'text':
       return [
-        ...tell((column.minLength ?? 0) > column.maxLength, 'has a minLength above its maxLength'),
+        ...tell(
+          (column.minLength ?? 0) > maxLengthOf(column),
+          `has a minLength above its maxLength, ${maxLengthOf(column)}`,
+        ),
         ...tell(
           (column.enum ?? []).some((word) => word !== word.trim() || cleanCode(word) === ''),
           'allows a value that is empty or has outer white space, which no cell can equal',

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { type DatasetDefinition, maxLengthOf } from '@aduana/contracts/dataset-definition'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteIdentifier } from './literals.ts'
@@ -33,7 +33,7 @@ async function createTable(definition: DatasetDefinition): Promise<void> {
 function columnType(column: DatasetDefinition['columns'][number]): string {
   switch (column.type) {
     case 'text':
-      return `varchar(${column.maxLength})`
+      return `varchar(${maxLengthOf(column)})`
     case 'integer':
       return { 16: 'smallint', 32: 'integer', 64: 'bigint' }[column.bits]
     case 'decimal':

@@ -1,4 +1,9 @@
-import type { Column, DatasetDefinition, Dimension } from '@aduana/contracts/dataset-definition'
+import {
+  type Column,
+  type DatasetDefinition,
+  type Dimension,
+  maxLengthOf,
+} from '@aduana/contracts/dataset-definition'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { type TargetColumn, targetColumns, targetName } from './target.ts'
@@ -33,7 +38,7 @@ export function fitProblems(
       role === 'dimension' && source.type === 'text' && source.dimension
         ? at(
             `${columnPath(definition, source.name)}.dimension`,
-            dimensionProblems(source.name, source.dimension, source.maxLength, catalogue),
+            dimensionProblems(source.name, source.dimension, maxLengthOf(source), catalogue),
           )
         : [],
     ),
@@ -78,8 +83,9 @@ function valueProblems(column: Column, type: string): string[] {
   switch (column.type) {
     case 'text': {
       const length = /^character varying\((\d+)\)$/.exec(type)?.[1]
-      const fits = type === 'text' || type === 'character varying' || Number(length) >= column.maxLength
-      return fits ? [] : wrong(`text of ${column.maxLength} characters`)
+      const most = maxLengthOf(column)
+      const fits = type === 'text' || type === 'character varying' || Number(length) >= most
+      return fits ? [] : wrong(`text of ${most} characters`)
     }
     case 'integer':
       return type === 'numeric' || (BITS.get(type) ?? 0) >= column.bits

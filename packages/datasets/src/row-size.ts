@@ -1,4 +1,4 @@
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { type DatasetDefinition, maxLengthOf } from '@aduana/contracts/dataset-definition'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { type TargetColumn, targetColumns } from './target.ts'
 
@@ -77,7 +77,7 @@ function sizeOf(
     return { bytes: Math.min(LONGEST_INLINE, bytes), alignment: 1 }
   }
   if (source?.type === 'text')
-    return { bytes: Math.min(LONGEST_INLINE, 1 + source.maxLength * 4), alignment: 1 }
+    return { bytes: Math.min(LONGEST_INLINE, 1 + maxLengthOf(source) * 4), alignment: 1 }
   // Long values in columns that others fill are moved out as well.
   return { bytes: LONGEST_INLINE, alignment: target ? 1 : 8 }
 }

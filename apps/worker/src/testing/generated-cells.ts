@@ -1,4 +1,9 @@
-import type { DatasetDefinitionInput, DecimalMark, ThousandsMark } from '@aduana/contracts/dataset-definition'
+import {
+  type DatasetDefinitionInput,
+  type DecimalMark,
+  maxLengthOf,
+  type ThousandsMark,
+} from '@aduana/contracts/dataset-definition'
 import { addDays } from '@aduana/contracts/dates'
 import type { Random } from '@aduana/testkit/random'
 
@@ -120,12 +125,16 @@ function generateText(
   named: Pick<ColumnInput, 'name' | 'required' | 'nullWords'>,
 ): ColumnInput {
   const base = { ...named, ...(random.chance(0.3) ? { code: random.chance(0.5) } : {}) }
-  const maxLength = random.pick([1, 2, 20, 700, 4000, 1_000_000])
+  const length = random.pick([
+    ...[1, 2, 20, 700].map((maxLength) => ({ maxLength })),
+    {},
+    { maxLength: 1_000_000 },
+  ])
   if (random.chance(0.15)) return { ...base, type: 'text', enum: ['a', "it's", 'ñandú', '"', '\\N'] }
   return {
     ...base,
     type: 'text',
-    maxLength,
+    ...length,
     ...(random.chance(0.3) ? { minLength: 1 } : {}),
     ...(random.chance(0.3) ? { pattern: random.pick(PATTERNS) } : {}),
   }
@@ -182,11 +191,9 @@ const TEXTS = [
   '--',
 ]
 
-function textCell(
-  random: Random,
-  { maxLength = 4000, enum: allowed }: ColumnInput & { type: 'text' },
-): string {
-  if (allowed) return random.pick(allowed)
+function textCell(random: Random, column: ColumnInput & { type: 'text' }): string {
+  if (column.enum) return random.pick(column.enum)
+  const maxLength = maxLengthOf(column)
   const fitting = TEXTS.filter((text) => [...text].length <= maxLength)
   if (random.chance(0.8)) return random.pick(fitting)
   return randomText(random, Math.min(maxLength, random.pick([18, 23, 24, 30, 600, 2600, 3500])))

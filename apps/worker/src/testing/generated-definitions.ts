@@ -1,4 +1,4 @@
-import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
+import { type DatasetDefinitionInput, maxLengthOf } from '@aduana/contracts/dataset-definition'
 import { addDays } from '@aduana/contracts/dates'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import {
@@ -57,14 +57,19 @@ export function generateCase(seed: number, widest = 990): GeneratedCase {
     name: names.includes('id_of') ? 'id_off' : 'id_of',
     type: 'text',
     required: true,
-    maxLength: random.pick([30, 4000]),
+    ...random.pick([{ maxLength: 30 }, {}]),
   })
   const window =
     loadMode === 'replace-window' || random.chance(0.4)
       ? role(windowColumn(random, fresh(random, names)))
       : undefined
   const scope = random.chance(0.35)
-    ? role({ name: fresh(random, names), type: 'text', required: true, maxLength: random.pick([20, 4000]) })
+    ? role({
+        name: fresh(random, names),
+        type: 'text',
+        required: true,
+        ...random.pick([{ maxLength: 20 }, {}]),
+      })
     : undefined
   const dimension = random.chance(0.35)
     ? role({
@@ -195,7 +200,7 @@ function generateFiles(random: Random, roles: Roles): [GeneratedRow[], Generated
     const cells = new Map(columns.map((column) => [column.name, generateCell(random, column)]))
     const plain = (name: string, text: string) => cells.set(name, { text, stored: text })
     const number = index + offset
-    const long = serial.type === 'text' && serial.maxLength === 4000 && index === 7
+    const long = serial.type === 'text' && serial.maxLength === undefined && index === 7
     plain(serial.name, long ? `K${number}${randomText(random, 3500)}` : `K${number}`)
     if (scope) plain(scope.name, `Company ${index % 2}`)
     if (dimension && (dimension.required || index % 5 > 0))
@@ -285,9 +290,7 @@ export function columnOf(column: ColumnInput): string {
 function typeOf(random: Random, column: ColumnInput): string {
   switch (column.type) {
     case 'text':
-      return column.dimension
-        ? 'bigint'
-        : random.pick(['text', 'varchar', `varchar(${column.maxLength ?? 4000})`])
+      return column.dimension ? 'bigint' : random.pick(['text', 'varchar', `varchar(${maxLengthOf(column)})`])
     case 'integer':
       return random.pick([
         { 16: 'smallint', 32: 'integer', 64: 'bigint' }[column.bits ?? 32],

@@ -1,11 +1,12 @@
 import { cleanCode } from '@aduana/contracts/characters'
-import type {
-  DateColumn,
-  DecimalColumn,
-  IntegerColumn,
-  TextColumn,
-  ThousandsMark,
-  TimestampColumn,
+import {
+  type DateColumn,
+  type DecimalColumn,
+  type IntegerColumn,
+  maxLengthOf,
+  type TextColumn,
+  type ThousandsMark,
+  type TimestampColumn,
 } from '@aduana/contracts/dataset-definition'
 import { nextDay } from '@aduana/contracts/dates'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
@@ -138,11 +139,12 @@ function typeRules(
 function textRules(cell: Cell, column: TextColumn, members: string | undefined) {
   const allowed = cell.reading.kind === 'code' ? column.enum?.map(cleanCode) : column.enum
   const { value } = cell
+  const most = maxLengthOf(column)
   const rules: { holds: string; code: RuleCode; message: string }[] = [
     {
-      holds: `length(${value}) <= ${column.maxLength}`,
+      holds: `length(${value}) <= ${most}`,
       code: 'too_long',
-      message: `'has ' || length(${value}) || ${lit(` characters; at most ${column.maxLength} are allowed`)}`,
+      message: `'has ' || length(${value}) || ${lit(` characters; at most ${most} are allowed`)}`,
     },
   ]
   if (column.minLength !== undefined)
