@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Dimension } from '@aduana/contracts/dataset-definition'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { byteLimits } from './byte-limits.ts'
 import { readCatalogue } from './catalogue.ts'
 import { checkDefinition } from './check.ts'
 import { createMembers, selectMembers } from './dimensions.ts'
@@ -12,6 +11,7 @@ import { exactSum } from './sums.ts'
 import { definitionWith } from './testing/definitions.ts'
 import { openTestPostgres, type TestPostgres } from './testing/postgres.ts'
 import { openTestDuck, validate } from './testing/validate.ts'
+import { textLimits } from './text-limits.ts'
 
 let postgres: TestPostgres
 beforeAll(async () => {
@@ -154,7 +154,7 @@ describe('a record for which the table has no room', () => {
       { table: { name: 'keyed' } },
     )
     const catalogue = await readCatalogue(postgres.client, definition)
-    const most = byteLimits(definition, catalogue).map((limit) => limit.most)
+    const most = textLimits(definition, catalogue).map((limit) => limit.most)
     expect(most).toHaveLength(2)
     // What can be compressed takes less.
     const text = (length: number) =>
@@ -200,7 +200,7 @@ describe('a record for which the table has no room', () => {
   })
 
   test('needs no look at columns that cannot be so long', async () => {
-    expect(byteLimits(production, await readCatalogue(postgres.client, production))).toEqual([])
+    expect(textLimits(production, await readCatalogue(postgres.client, production))).toEqual([])
   })
 })
 

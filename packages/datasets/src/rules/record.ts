@@ -1,10 +1,10 @@
 import { cleanCode } from '@aduana/contracts/characters'
 import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import { type DayRange, nextDay } from '@aduana/contracts/dates'
-import type { ByteLimit } from '../byte-limits.ts'
 import { fileColumns } from '../header.ts'
 import { isOneOf, lit } from '../literals.ts'
 import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
+import type { TextLimit } from '../text-limits.ts'
 import type { Zones } from '../zones.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
 import { crossCheck } from './conditions.ts'
@@ -35,8 +35,8 @@ export interface ImportRules {
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
   /** SQL of a list of the known codes, per column whose unknown codes are rejects. */
   members: ReadonlyMap<string, string>
-  /** Byte limits of the indexes of the tables. */
-  byteLimits: readonly ByteLimit[]
+  /** How long texts may be, beside what their columns allow. */
+  textLimits: readonly TextLimit[]
   /** Byte limit of a row of the table. */
   rowSize: RowSize | undefined
   /** The rules of the time zones of the definition. */
@@ -94,7 +94,7 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
     ...definition.rules.map((rule) => crossCheck(rule, byName)),
     ...windowChecks(definition, rules, byName),
     ...scopeChecks(definition, rules, byName),
-    ...byteChecks(rules, byName),
+    ...lengthChecks(rules, byName),
     ...rowChecks(rules, byName),
   ]
   const conditions = [
@@ -197,15 +197,16 @@ function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: M
   })
 }
 
-function byteChecks({ byteLimits }: ImportRules, cells: Map<string, Cell>): Check[] {
-  return byteLimits.flatMap(({ columns, most, what }) => {
+function lengthChecks({ textLimits }: ImportRules, cells: Map<string, Cell>): Check[] {
+  return textLimits.flatMap(({ columns, most, unit, what }) => {
     const its = columns.flatMap((name) => cells.get(name) ?? [])
     const [first] = its
     if (!first) return []
-    const bytes = `(${its.map(({ value }) => `coalesce(strlen(${value}), 0)`).join(' + ')})`
+    const length = unit === 'bytes' ? 'strlen' : 'length'
+    const taken = `(${its.map(({ value }) => `coalesce(${length}(${value}), 0)`).join(' + ')})`
     const subject = its.length === 1 ? 'has ' : `${columns.join(', ')} have together `
-    const message = `${lit(subject)} || ${bytes} || ${lit(` bytes; ${what} has room for ${most}`)}`
-    return [check(first, 'too_long', `${bytes} > ${most}`, message)]
+    const message = `${lit(subject)} || ${taken} || ${lit(` ${unit}; ${what} has room for ${most}`)}`
+    return [check(first, 'too_long', `${taken} > ${most}`, message)]
   })
 }
 

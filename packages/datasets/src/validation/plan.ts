@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
-import { byteLimits } from '../byte-limits.ts'
 import type { CatalogueTable } from '../catalogue.ts'
 import { decidedDefinition, decidedSentences } from '../decisions/column-decisions.ts'
 import type { Decided } from '../decisions/decided.ts'
@@ -20,6 +19,7 @@ import {
 } from '../rules/record.ts'
 import { localTimeSql, mayRepeat, ZONE_TABLE, zoneTable } from '../rules/zone-sql.ts'
 import type { NamedStatement } from '../statement.ts'
+import { textLimits } from '../text-limits.ts'
 import type { Zones } from '../zones.ts'
 import {
   conflictCounts,
@@ -111,7 +111,7 @@ export function planValidation(declared: DatasetDefinition, input: ValidationInp
     ...(input.window ? { window: input.window } : {}),
     ...(input.scope ? { scope: input.scope } : {}),
     members: membersByColumn(definition, input.members ?? []),
-    byteLimits: byteLimits(definition, input.catalogue ?? []),
+    textLimits: textLimits(definition, input.catalogue ?? []),
     rowSize: rowSizeOf(definition, input.catalogue ?? []),
     zones,
   }

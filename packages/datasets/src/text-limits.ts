@@ -1,0 +1,121 @@
+import { cleanCode } from '@aduana/contracts/characters'
+import {
+  type Column,
+  type DatasetDefinition,
+  maxLengthOf,
+  type TextColumn,
+} from '@aduana/contracts/dataset-definition'
+import type { CatalogueTable } from './catalogue.ts'
+import { isCode } from './codes.ts'
+import { fileColumns } from './header.ts'
+import { targetColumns } from './target.ts'
+
+/**
+ * How long some texts of a record may be together. PostgreSQL limits the entries of indexes, and the program the names of
+ * companies and warehouses, whatever the columns allow. A record beyond such a limit would fail the whole file.
+ */
+export interface TextLimit {
+  /** Text columns of the definition. */
+  columns: readonly string[]
+  most: number
+  unit: 'bytes' | 'characters'
+  /** Where the limit comes from, for the message: `an entry of the index "orders_pkey"`. */
+  what: string
+}
+
+/** An entry of a B-tree index takes a third of a page (`BTMaxItemSize`), its header and bitmap included. */
+const MOST_OF_INDEX = 2704 - 16
+/** The length of a text and what aligns it. */
+const TEXT_HEADER = 8
+/** No other value that a load writes takes more in an index: the hash of a row does, as a text. */
+const OTHER_VALUE = 33
+/** Bytes that UTF-8 takes for a character at most. */
+export const MOST_OF_CHARACTER = 4
+/** A replace scope is in indexes of the program itself: those of windows and of the owners of days. */
+const MOST_OF_SCOPE = 255 * MOST_OF_CHARACTER
+/** Metrics, their events and the rights of users name companies and warehouses of so many characters. */
+const MOST_OF_COMPANY = 100
+
+/** The limits that good records of a definition could exceed in the tables of a catalogue. */
+export function textLimits(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): TextLimit[] {
+  const columns = new Map(fileColumns(definition).map((column) => [column.name, column]))
+  const longest = (name: string, unit: TextLimit['unit']) => {
+    const column = columns.get(name)
+    return column?.type === 'text' ? mostOf(definition, column, unit) : 0
+  }
+  return allTextLimits(definition, catalogue).filter(
+    (limit) => limit.columns.reduce((sum, name) => sum + longest(name, limit.unit), 0) > limit.most,
+  )
+}
+
+/** All limits on texts of a definition, whatever lengths it allows. */
+export function allTextLimits(
+  definition: DatasetDefinition,
+  catalogue: readonly CatalogueTable[],
+): TextLimit[] {
+  return [
+    ...scopeLimits(definition),
+    ...targetLimits(definition, catalogue),
+    ...fileColumns(definition).flatMap((column) => dimensionLimits(column, catalogue)),
+  ]
+}
+
+function scopeLimits({ scope, replaceScope }: DatasetDefinition): TextLimit[] {
+  const companies = [...new Set([scope?.company, scope?.warehouse])].flatMap((name) => name ?? [])
+  const part = replaceScope === undefined || companies.includes(replaceScope) ? [] : [replaceScope]
+  return [
+    ...companies.map((name): TextLimit => {
+      const what = 'the name of a company or warehouse'
+      return { columns: [name], most: MOST_OF_COMPANY, unit: 'characters', what }
+    }),
+    ...part.map((name): TextLimit => {
+      return { columns: [name], most: MOST_OF_SCOPE, unit: 'bytes', what: 'a value of replaceScope' }
+    }),
+  ]
+}
+
+function targetLimits(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): TextLimit[] {
+  const { schema, name } = definition.table
+  const table = catalogue.find((entry) => entry.schema === schema && entry.name === name)
+  const texts = new Map(
+    targetColumns(definition).flatMap(({ role, name: loaded, source }): [string, string][] =>
+      role === 'value' && source.type === 'text' ? [[loaded, source.name]] : [],
+    ),
+  )
+  return (table?.indexes ?? []).flatMap((index) => {
+    const its = index.columns.flatMap((column) => texts.get(column) ?? [])
+    return its.length === 0 ? [] : [limitOfIndex(index, its)]
+  })
+}
+
+/** A code that its dimension does not know is written into the indexes of the dimension. */
+function dimensionLimits(column: Column, catalogue: readonly CatalogueTable[]): TextLimit[] {
+  const dimension = column.type === 'text' ? column.dimension : undefined
+  if (dimension?.onMissing !== 'create') return []
+  const table = catalogue.find(({ schema, name }) => schema === 'public' && name === dimension.table)
+  return (table?.indexes ?? [])
+    .filter((index) => index.columns.includes(dimension.key))
+    .map((index) => limitOfIndex(index, [column.name]))
+}
+
+function limitOfIndex({ name, columns: all }: CatalogueTable['indexes'][number], texts: string[]): TextLimit {
+  const others = all.length - texts.length
+  const most = MOST_OF_INDEX - texts.length * TEXT_HEADER - others * OTHER_VALUE
+  return { columns: texts, most, unit: 'bytes', what: `an entry of the index "${name}"` }
+}
+
+function mostOf(definition: DatasetDefinition, column: TextColumn, unit: TextLimit['unit']): number {
+  const each = unit === 'bytes' ? MOST_OF_CHARACTER : 1
+  return Math.min(maxLengthOf(column) * each, longestWord(definition, column, unit))
+}
+
+/** Returns the length of the longest text in the `enum` of a column, as it is stored; infinity without one. */
+export function longestWord(
+  definition: DatasetDefinition,
+  column: TextColumn,
+  unit: TextLimit['unit'],
+): number {
+  if (!column.enum) return Infinity
+  const words = isCode(definition, column) ? column.enum.map(cleanCode) : column.enum
+  return Math.max(...words.map((word) => (unit === 'bytes' ? Buffer.byteLength(word) : [...word].length)))
+}
