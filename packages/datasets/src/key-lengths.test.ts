@@ -1,10 +1,10 @@
+import { randomInt } from 'node:crypto'
 import type { Dimension } from '@aduana/contracts/dataset-definition'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readCatalogue } from './catalogue.ts'
 import { keyLengthProblems } from './key-lengths.ts'
 import { SHIPPED } from './shipped.ts'
 import { type ColumnInput, definitionWith } from './testing/definitions.ts'
-import { wideText } from './testing/long-texts.ts'
 import { openTestPostgres, type TestPostgres } from './testing/postgres.ts'
 import { allTextLimits } from './text-limits.ts'
 
@@ -138,6 +138,10 @@ describe('a definition is accepted', () => {
     async (_, definition) => expect(await problems(definition)).toEqual([]),
   )
 })
+
+/** A text of characters of four bytes each, which neither cleaning nor compression makes shorter. */
+const wideText = (characters: number) =>
+  Array.from({ length: characters }, () => String.fromCodePoint(randomInt(0xf0000, 0xffffe))).join('')
 
 /** Types of other columns of an index, each with a value that takes the most room. */
 const OTHERS = [

@@ -171,17 +171,6 @@ test('a message writes invisible characters out; the value beside it stays as it
   expect(job.error?.detail).toContain('"mo<U+200B>re"')
 })
 
-test('a key that is too long for its index is a reject of its record only', async () => {
-  const columns = [
-    { name: 'k', type: 'text', required: true },
-    { name: 'v', type: 'text' },
-  ] as const
-  const dataset = await files.dataset(columns, { loadMode: 'upsert', key: ['k'] })
-  const imported = await files.import(dataset, realFile('h06-key-longer-than-index.csv'))
-  expect(imported.job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 5, quarantined: 1 } })
-  expect(reasonsOf(imported)).toEqual([[6, 'k: too_long']])
-})
-
 test('the key of a dimension may be named code', async () => {
   await query(
     'create table dim_named (id bigint generated always as identity, code text not null unique, created_by_job uuid)',
