@@ -2,6 +2,7 @@ import { Dataset, DatasetVersion, SavedDataset } from '@aduana/contracts/dataset
 import { page } from '@aduana/contracts/jobs'
 import { MetricVersion, SeriesVersion } from '@aduana/contracts/metrics/http'
 import { Problem } from '@aduana/contracts/problems'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { JSON_BODY } from '../testing/metrics.ts'
 import { startApi, type TestApi, type TestUser } from '../testing/start-api.ts'
@@ -104,6 +105,50 @@ describe('a dataset over HTTP', () => {
       { path: 'columns[0].pattern', code: 'pattern' },
     ])
     expect((await read('orders')).version).toBe(1)
+  })
+
+  test('is read as it was written, without a length where none was, and refused with one too long for its key', async () => {
+    await sql`create table plant.lots (id bigint primary key, lot text not null unique, import_no int, record bigint, row_hash text)`.execute(
+      api.context.db,
+    )
+    const lots = {
+      ...{ title: { en: 'Lots', es: 'Lotes' }, table: { schema: 'plant', name: 'lots' } },
+      ...{ loadMode: 'upsert', key: ['lot'], columns: [{ name: 'lot', type: 'text', required: true }] },
+    }
+    expect(await saved(await put('datasets/lots', lots))).toMatchObject({ status: 201, version: 1 })
+    const { definition } = await read('lots')
+    expect(definition.columns[0]).not.toHaveProperty('maxLength')
+    const withLength = (maxLength: number) => ({
+      ...definition,
+      columns: definition.columns.map((column) => ({ ...column, maxLength })),
+    })
+    const refused = await problem(await put('datasets/lots', withLength(4000)))
+    expect(refused).toMatchObject({ code: 'invalid_dataset', status: 422 })
+    expect(refused.problems).toMatchObject([
+      {
+        path: 'columns[0].maxLength',
+        code: 'key_too_long',
+        message: expect.stringContaining('a maxLength of at most 670 or none'),
+      },
+    ])
+    expect(await saved(await put('datasets/lots', definition))).toMatchObject({ version: 1, changed: false })
+    expect(await saved(await put('datasets/lots', withLength(670)))).toMatchObject({ version: 2 })
+    expect((await read('lots')).definition).toEqual(withLength(670))
+  })
+
+  test('that has a length stored which is too long for its key can be put back and changed otherwise', async () => {
+    await sql`update dataset_versions v set definition = jsonb_set(v.definition, '{columns,0,maxLength}', '4000')
+      from datasets d where d.id = v.dataset_id and d.code = 'lots' and v.version = d.current_version`.execute(
+      api.context.db,
+    )
+    const { definition } = await read('lots')
+    expect(definition.columns[0]).toMatchObject({ maxLength: 4000 })
+    expect((await put('datasets/lots', definition)).status).toBe(200)
+    const renamed = { ...definition, title: { en: 'All lots', es: 'Todos los lotes' } }
+    expect((await put('datasets/lots', renamed)).status).toBe(200)
+    expect((await read('lots')).definition).toEqual(renamed)
+    const longer = definition.columns.map((column) => ({ ...column, maxLength: 4001 }))
+    expect((await put('datasets/lots', { ...renamed, columns: longer })).status).toBe(422)
   })
 
   test('keeps the columns that metrics are made of', async () => {
