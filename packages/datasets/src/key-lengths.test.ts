@@ -155,52 +155,56 @@ const OTHERS = [
 
 describe('PostgreSQL takes the longest texts that are allowed', () => {
   test.each([
-    [1, 0, false],
-    [1, 3, false],
-    [2, 6, true],
-    [3, 12, true],
-    [4, 28, true],
-    [4, 28, false],
-  ])('of %i columns in an index with %i others, some empty: %s', async (texts, others, empty) => {
-    const name = `border_${texts}_${others}_${empty}`
-    const its = Array.from({ length: texts }, (_, index) => `t${index}`)
-    const rest = Array.from({ length: others }, (_, index) => OTHERS[index % OTHERS.length] ?? OTHERS[0])
-    // Between the texts, where they have to be aligned.
-    const columns = [
-      ...its.map((column) => [column, 'text']),
-      ...rest.map(([type], index) => [`o${index}`, type]),
-    ]
-    const order = columns
-      .map(([column]) => column)
-      .sort((one, other) => (one ?? '').slice(1).localeCompare((other ?? '').slice(1)))
-    await query(`create table ${name} (id bigint, ${columns.map((column) => column.join(' ')).join(', ')}, last text);
+    [1, 'no', 0, false, OTHERS],
+    [1, 'other', 3, false, OTHERS],
+    [2, 'other', 6, true, OTHERS],
+    [3, 'other', 12, true, OTHERS],
+    [4, 'other', 28, true, OTHERS],
+    [4, 'numeric', 28, false, OTHERS.filter(([type]) => type.startsWith('numeric'))],
+    [4, 'hash', 28, true, OTHERS.filter(([type]) => type === 'text')],
+  ])(
+    'of %i columns in an index beside %s columns (%i), one of them empty: %s',
+    async (texts, kind, others, empty, kinds) => {
+      const name = `border_${texts}_${kind}_${others}_${empty}`
+      const its = Array.from({ length: texts }, (_, index) => `t${index}`)
+      const rest = Array.from({ length: others }, (_, index) => kinds[index % kinds.length] ?? OTHERS[0])
+      // Between the texts, where they have to be aligned.
+      const columns = [
+        ...its.map((column) => [column, 'text']),
+        ...rest.map(([type], index) => [`o${index}`, type]),
+      ]
+      const order = columns
+        .map(([column]) => column)
+        .sort((one, other) => (one ?? '').slice(1).localeCompare((other ?? '').slice(1)))
+      await query(`create table ${name} (id bigint, ${columns.map((column) => column.join(' ')).join(', ')}, last text);
       create index on ${name} (${empty ? [...order.slice(1), order[0]].join() : order.join()})`)
-    const definition = definitionWith(
-      its.map((column) => text(column)),
-      { table: { name } },
-    )
-    const [limit] = allTextLimits(definition, await readCatalogue(postgres.client, definition))
-    const most = Math.floor((limit?.most ?? 0) / 4)
-    const lengths = its.map((_, index) => Math.floor((most + index) / texts))
-    expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(most)
-    const written = (more: number) =>
-      definitionWith(
-        its.map((column, index) =>
-          text(column, { maxLength: (lengths[index] ?? 0) + (index === 0 ? more : 0) }),
-        ),
+      const definition = definitionWith(
+        its.map((column) => text(column)),
         { table: { name } },
       )
-    expect(await problems(written(0))).toEqual([])
-    expect(await problems(written(1))).toHaveLength(1)
-    const insert = (more: number) =>
-      query(`insert into ${name} values (1, ${columns.map((_, index) => `$${index + 1}`).join(', ')})`, [
-        ...lengths.map((length, index) => wideText(length + (index === 0 ? more : 0))),
-        ...rest.map(([, value], index) => (empty && index === 0 ? null : value)),
-      ])
-    await insert(0)
-    // So nothing was compressed.
-    await expect(insert(200)).rejects.toThrow('index row size')
-  })
+      const [limit] = allTextLimits(definition, await readCatalogue(postgres.client, definition))
+      const most = Math.floor((limit?.most ?? 0) / 4)
+      const lengths = its.map((_, index) => Math.floor((most + index) / texts))
+      expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(most)
+      const written = (more: number) =>
+        definitionWith(
+          its.map((column, index) =>
+            text(column, { maxLength: (lengths[index] ?? 0) + (index === 0 ? more : 0) }),
+          ),
+          { table: { name } },
+        )
+      expect(await problems(written(0))).toEqual([])
+      expect(await problems(written(1))).toHaveLength(1)
+      const insert = (more: number) =>
+        query(`insert into ${name} values (1, ${columns.map((_, index) => `$${index + 1}`).join(', ')})`, [
+          ...lengths.map((length, index) => wideText(length + (index === 0 ? more : 0))),
+          ...rest.map(([, value], index) => (empty && index === 0 ? null : value)),
+        ])
+      await insert(0)
+      // So nothing was compressed.
+      await expect(insert(200)).rejects.toThrow('index row size')
+    },
+  )
 
   test('as replace scopes in the indexes of windows and owners of days', async () => {
     const tables = ['window_ledger', 'window_ledger_before', 'window_locks', 'window_waiters']

@@ -102,7 +102,7 @@ describe('the longest key that a definition allows', () => {
     ['of any characters', key({ maxLength: 670 }), wide, 670],
     ['of ASCII by its pattern', key({ maxLength: 2680, pattern: '[0-9A-Z]+' }), ascii, 2680],
     ['without a written length', key(), ascii, 2680],
-  ])('%s is loaded, updated and taken back; a longer one is a reject', async (_, column, text, most) => {
+  ])('%s is loaded, updated and undone; a longer one is a reject', async (_, column, text, most) => {
     const dataset = await upsert([column])
     const [first, other] = [text(most), text(most)]
     const imported = await files.import(dataset, `k,v\n${first},1\n${text(most + 1)},2\n${other},3\n`)
