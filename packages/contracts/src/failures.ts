@@ -6,8 +6,10 @@ import { z } from 'zod'
  */
 export const FAILURES = {
   unreadable_file: 'The file could not be read',
+  empty_file: 'The file is empty',
   header_not_found: 'No header row with the columns of the dataset was found',
-  header_ambiguous: 'Two rows may be the header, and only a person can tell which one is',
+  header_ambiguous:
+    'Rows before the header, or after it, may be another header or records; only a person can tell',
   missing_columns: 'The file lacks columns that the dataset requires',
   duplicate_columns: 'Two columns of the file mean the same column of the dataset',
   no_records: 'The file has a header but no records',

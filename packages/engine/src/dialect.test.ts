@@ -56,7 +56,7 @@ describe('the header decides', () => {
       matched: 3,
     })
     expect(dialect).toMatchObject({ linesBefore: 2, dataLine: 5, lineEnd: 'crlf', lineEnds: 'mixed' })
-    expect(dialect.preamble).toEqual([{ line: 1, text: 'Reporte de "producción", marzo', suspicious: false }])
+    expect(dialect.preamble).toEqual([{ line: 1, text: 'Reporte de "producción", marzo', kind: 'title' }])
     expect(Buffer.from(text).subarray(dialect.dataOffset).toString()).toBe('1,2,3\r\n')
   })
 
@@ -76,6 +76,18 @@ describe('the header decides', () => {
       ...{ found: false, why: 'no_header', quotedLine: null },
       candidates: [{ delimiter: ';', line: 1, cells: ['uno', 'dos', 'tres'] }, {}, {}, {}],
     })
+  })
+
+  test('no known name: the header is told that another delimiter would show, or that stands too far below', () => {
+    const elsewhere = (text: string, hints: Partial<DialectHints> = {}) =>
+      detectDialect(Buffer.from(text), 'utf-8', true, { knownNames: NAMES, ...hints })
+    expect(elsewhere('x\nturno\tobservacion\n1\t2\n', { delimiter: ';' })).toMatchObject({
+      elsewhere: { delimiter: '\t', line: 2, cells: ['turno', 'observacion'] },
+    })
+    const titles = 'title of several words\n'.repeat(30)
+    expect(elsewhere(`${titles}turno;observacion\n1;2\n`)).toMatchObject({ elsewhere: { line: 31 } })
+    expect(elsewhere(`${titles}turno\n1\n`)).toMatchObject({ elsewhere: { line: 31 } })
+    expect(elsewhere(`uno;dos\n${'a;b\n'.repeat(20)}a;turno\n`)).toMatchObject({ elsewhere: null })
   })
 
   test.each(['"turno;maquina_codigo"\n"1;2"\n', 'Marzo\n"turno,""maquina_codigo"",x"\n'])(
@@ -108,7 +120,9 @@ describe('the first row that names columns', () => {
   const lines = (text: string) => {
     const result = detectDialect(Buffer.from(text), 'utf-8', true, names)
     if (result.found) return result.dialect.header.line
-    return result.why === 'ambiguous' ? result.rows.map(({ line }) => line) : 'none'
+    if (result.why === 'no_header') return 'none'
+    if (result.why === 'records_first') return { records: result.lines.map(({ line }) => line) }
+    return result.rows.map(({ line }) => line)
   }
 
   test.each([
@@ -129,8 +143,51 @@ describe('the first row that names columns', () => {
     ['tipo;a;b;c\n\ncodigo;tipo;nota\n1;2;3\n', [1, 3]],
     ['Mes;Zona;Peso\n5;norte;8\ncodigo;tipo;nota\n1;2;3\n', [1, 3]],
     ['tipo;1\ncodigo;zona\nA;B\n', [1, 2]],
+    ['codigo;tipo\nA1;x\nA2;y\ncodigo;tipo;nota\nA3;x;1\n', [1, 4]],
+    ['Informe\n\n"Tipo";codigo;\nx;A1;\n\ncodigo;tipo;nota\nA3;x;1\n', [3, 6]],
+    ['codigo;tipo;color\nAna;x;rojo\ncodigo;tipo;nota;unidad\nEva;x;1;\n', [1, 3]],
+    ['codigo\nP7\nP8\ncodigo;tipo\nP9;x\n', [1, 4]],
+    ['codigo,tipo\nP7,x\ncodigo;tipo;nota\nP9;x;1\n', [1, 3]],
+    [`codigo;tipo\n${'A1;x\n'.repeat(18)}codigo;tipo;nota\nA3;x;1\n`, [1, 20]],
   ])('and a row that names more, or as many, are both shown: %j', (text, rows) => {
     expect(lines(text)).toEqual(rows)
+  })
+
+  test.each([
+    ['P1;Uno\nP2;Dos\ncodigo;tipo;nota\nP3;Tres;08001\n', [1, 2]],
+    ['Informe\n\nP1;Uno;5\ncodigo;tipo;nota\nP3;Tres;08001\n', [3]],
+    ['2024-05-01;norte;5;x\ncodigo;tipo;nota;unidad\n2024-05-02;sur;6;\n', [1]],
+    ['Uno;5\ntipo;nota\nTres;8\n', [1]],
+    ['Uno dos;5;x\ntipo;nota;unidad;codigo\nTres;8;kg;A\n', [1]],
+    ['15;12\ncodigo;nota\n16;8\n', [1]],
+  ])('is asked for when lines before it look as records do: %j', (text, records) => {
+    expect(lines(text)).toEqual({ records })
+  })
+
+  test.each([
+    ['Cuenta;ES12 3456 7890\nTitular;Ana Ruiz\nSaldo;1.234,56\nDesde;01/05/2024\n\n', []],
+    ['01/05/2024;31/05/2024\n', []],
+    ['Kontoauszug;;;\nIBAN: DE12 3456;;;\nZeitraum: 01.03.2024 - 31.03.2024;;;\n;;;\n', []],
+    ['# exported 2024\n# rows: 2\n', []],
+    ['Exportado el;31/05/2024 10:30\nUsuario;15\n', []],
+    ['Fecha\nInforme de mayo\n', []],
+    ['nota;5\n', []],
+  ])('below the titles of a bank or a machine is found: %j', (before, maybe) => {
+    const bank = { knownNames: ['fecha', 'valor', 'concepto', 'importe', 'saldo'] }
+    const records = '01/05/2024;02/05/2024;Compra;-10,00;1.000,50\n03/05/2024;03/05/2024;Pago 12;5;1.005,50\n'
+    const dialect = detect(`${before}Fecha;Valor;Concepto;Importe;Saldo\n${records}`, bank)
+    expect(dialect.preamble.flatMap(({ line, kind }) => (kind === 'title' ? [] : [line]))).toEqual(maybe)
+  })
+
+  test.each([
+    ['Ana;5\nEva;6\n', [1, 2]],
+    ['tipo;color\nAna;rojo\n', [1]],
+    ['Nota;alta\nResponsable;Ana\n', []],
+    ['Sucursal;5\n', []],
+    ['Sucursal;5\nResponsable;Ana\n', []],
+  ])('is found below %j, and suspects labels that look as records do', (before, maybe) => {
+    const dialect = detect(`${before}tipo;nota;unidad\nLeo;7;kg\n`, names)
+    expect(dialect.preamble.flatMap(({ line, kind }) => (kind === 'title' ? [] : [line]))).toEqual(maybe)
   })
 
   test.each([
@@ -144,13 +201,14 @@ describe('the first row that names columns', () => {
     const dialect = detect(`${before}codigo;tipo;nota;unidad\n1;2;3;4\n`, names)
     expect(dialect.header.cells).toHaveLength(4)
     expect(dialect.preamble.map(({ text }) => text)).toEqual(before.split('\n').filter((line) => line !== ''))
-    expect(dialect.preamble.flatMap(({ line, suspicious: is }) => (is ? [line] : []))).toEqual(suspicious)
+    expect(dialect.preamble.flatMap(({ line, kind }) => (kind === 'maybe' ? [line] : []))).toEqual(suspicious)
   })
 
   test('of one column: a title of several words is one, a single word may be a record', () => {
-    const suspects = (text: string) => detect(text, names).preamble.map(({ suspicious }) => suspicious)
-    expect(suspects('Lista de mayo\n\ncodigo\nA1\n')).toEqual([false])
-    expect(suspects('sep=,\ncodigo\nA1\n')).toEqual([false])
-    expect(suspects('A0\ncodigo\nA1\n')).toEqual([true])
+    const kinds = (text: string) => detect(text, names).preamble.map(({ kind }) => kind)
+    expect(kinds('Lista de mayo\n\ncodigo\nA1\n')).toEqual(['title'])
+    expect(kinds('sep=,\ncodigo\nA1\n')).toEqual(['title'])
+    expect(kinds('Lista\ncodigo\nA1\n')).toEqual(['maybe'])
+    expect(lines('A0\ncodigo\nA1\n')).toEqual({ records: [1] })
   })
 })

@@ -1,5 +1,5 @@
 import { cleanCode } from '@aduana/contracts/characters'
-import { type NamedRow, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
+import { type NamedRow, narrowHeader, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
 import { afterLine, type RowSource, readRow, type TextRow } from './row.ts'
 import { endOfContent } from './scan/padding.ts'
 import type { ByteEncoding } from './text.ts'
@@ -49,16 +49,27 @@ export interface Dialect {
 
 /**
  * The dialect; or why there is none. `no_header`: no row holds a known name; `candidates` are the likeliest headers under
- * each delimiter, and `quotedLine` is set when a line is one quoted cell that holds known names. `ambiguous`: two rows may
- * be the header.
+ * each delimiter; `quotedLine` is set when a line is one quoted cell that holds known names; `elsewhere` is a row that names
+ * columns under another delimiter than the declared one, or beyond the first lines. `ambiguous`: two rows may be the header.
+ * `records_first`: lines before the header look as its records do.
  */
 export type DialectResult =
   | { found: true; dialect: Dialect }
-  | { found: false; why: 'no_header'; candidates: FoundRow[]; quotedLine: FoundRow | null }
+  | {
+      found: false
+      why: 'no_header'
+      candidates: FoundRow[]
+      quotedLine: FoundRow | null
+      elsewhere: FoundRow | null
+    }
   | { found: false; why: 'ambiguous'; rows: [FoundRow, FoundRow] }
+  | { found: false; why: 'records_first'; header: FoundRow; lines: SkippedLine[] }
 
 const DELIMITERS = [';', ',', '\t', '|'] as const
-const HEADER_WITHIN_LINES = 20
+/** The header is looked for among so many lines. */
+export const HEADER_WITHIN_LINES = 20
+/** A header that stands too far below is only looked for to tell of it. */
+const LATE_HEADER_LINES = 1000
 const ROWS_COMPARED = 50
 
 /**
@@ -89,40 +100,74 @@ export function detectDialect(
   const quote = hints.quote === undefined ? '"' : hints.quote
   const head = bytes.subarray(0, endOfContent(bytes))
   const delimiters = hints.delimiter === undefined ? DELIMITERS : [hints.delimiter]
-  const views = delimiters.map((delimiter) => {
-    const source = {
-      head,
-      encoding,
-      complete,
-      delimiter: delimiter.charCodeAt(0),
-      quote: quote?.charCodeAt(0) ?? -1,
-    }
-    return viewHead(source, delimiter, known)
+  const sourceOf = (delimiter: string): RowSource => ({
+    head,
+    encoding,
+    complete,
+    delimiter: delimiter.charCodeAt(0),
+    quote: quote?.charCodeAt(0) ?? -1,
   })
+  const views = delimiters.map((delimiter) => viewHead(sourceOf(delimiter), delimiter, known))
   const best = views.reduce((a, b) => (isBetter(b, a) ? b : a))
   if (!best.header) {
     const candidates = views.flatMap(({ delimiter, widest }) => (widest ? [found(widest, delimiter)] : []))
-    return { found: false, why: 'no_header', candidates, quotedLine: quotedLine(views, known) }
+    const elsewhere = namesElsewhere(sourceOf, hints.delimiter, known)
+    return { found: false, why: 'no_header', candidates, quotedLine: quotedLine(views, known), elsewhere }
   }
   const { header, delimiter, rows } = best
-  const rival = rivalOf(header, rows)
+  const chosen = { header, rows, records: best.records }
+  const rival = rivalUnder(best, views)
   if (rival) {
-    const [first, second] = [rival, header]
-      .sort((a, b) => a.line - b.line)
-      .map((row) => found(row, delimiter))
+    const [first, second] = [rival, found(header, delimiter)].sort((a, b) => a.line - b.line)
     if (first && second) return { found: false, why: 'ambiguous', rows: [first, second] }
   }
+  const preamble = skippedLines(chosen, head, encoding)
+  const lines = preamble.filter(({ kind }) => kind === 'record')
+  if (lines.length > 0) return { found: false, why: 'records_first', header: found(header, delimiter), lines }
   const { cells, line, matched, next, nextLine } = header
   const dialect = {
     ...{ delimiter, quote, header: { cells, line, matched } },
     ...{ lineEnd: lineEndAt(head, header.to), dataOffset: next, dataLine: nextLine },
-    ...{
-      preamble: skippedLines(header, rows, head, encoding),
-      linesBefore: line - 1,
-      lineEnds: lineEndsOf(head),
-    },
+    ...{ preamble, linesBefore: line - 1, lineEnds: lineEndsOf(head) },
   }
   return { found: true, dialect }
+}
+
+/** Another row that may be the header: under the same delimiter, or a header before it under another one. */
+function rivalUnder(
+  { header, rows, records, delimiter }: HeadView,
+  views: readonly HeadView[],
+): FoundRow | null {
+  if (!header) return null
+  const rival = rivalOf({ header, rows, records })
+  if (rival) return found(rival, delimiter)
+  for (const view of views) {
+    if (view.delimiter === delimiter) continue
+    const other = narrowHeader(view.rows.filter(({ line }) => line < header.line))
+    if (other) return found(other, view.delimiter)
+  }
+  return null
+}
+
+/** A row that names columns where none was looked for: under another delimiter than the declared one, or further below. */
+function namesElsewhere(
+  sourceOf: (delimiter: string) => RowSource,
+  declared: string | undefined,
+  known: ReadonlySet<string>,
+): FoundRow | null {
+  const delimiters = declared === undefined ? DELIMITERS : [declared, ...DELIMITERS]
+  const named = delimiters.flatMap((delimiter) => {
+    const rows = headRows(sourceOf(delimiter), known, LATE_HEADER_LINES)
+    const row = mostNames(rows.filter(({ line, cells, matched }) => isHeader(line, cells.length, matched)))
+    return row ? [{ row, delimiter }] : []
+  })
+  const [first] = named.sort((a, b) => b.row.matched - a.row.matched)
+  return first ? found(first.row, first.delimiter) : null
+}
+
+// Far below, a record may hold the name of a column.
+function isHeader(line: number, cells: number, matched: number): boolean {
+  return line <= HEADER_WITHIN_LINES ? matched > 0 : matched > 1 || (matched === 1 && cells === 1)
 }
 
 /** The head of a file under one delimiter. */
@@ -134,6 +179,8 @@ interface HeadView {
   /** The first one with the most known names; null when none has any. */
   header: NamedRow | null
   widest: NamedRow | null
+  /** The first rows after the header that hold something. */
+  records: TextRow[]
   /** The share of the rows after the header that are as wide as it is, 0 to 1. */
   fit: number
   /** The delimiter stands in the header, or in every row after it. */
@@ -141,18 +188,23 @@ interface HeadView {
 }
 
 function viewHead(source: RowSource, delimiter: string, known: ReadonlySet<string>): HeadView {
-  const rows = headRows(source, known)
+  const rows = headRows(source, known, HEADER_WITHIN_LINES)
   const widest = rows.reduce<NamedRow | null>((a, b) => (a && a.cells.length >= b.cells.length ? a : b), null)
-  const most = rows.reduce<NamedRow | null>((a, b) => (a && a.matched >= b.matched ? a : b), null)
-  const header = most && most.matched > 0 ? most : null
+  const header = mostNames(rows)
   return {
     delimiter,
     source,
     rows,
     header,
     widest,
-    ...(header ? followed(source, header) : { fit: 0, occurs: false }),
+    ...(header ? followed(source, header) : { records: [], fit: 0, occurs: false }),
   }
+}
+
+/** The first row with the most known names; null when none has any. */
+function mostNames(rows: readonly NamedRow[]): NamedRow | null {
+  const most = rows.reduce<NamedRow | null>((a, b) => (a && a.matched >= b.matched ? a : b), null)
+  return most && most.matched > 0 ? most : null
 }
 
 function isBetter(a: HeadView, b: HeadView): boolean {
@@ -163,11 +215,11 @@ function isBetter(a: HeadView, b: HeadView): boolean {
 }
 
 // Every physical line near the top is tried as a row: a title may hold a stray quote.
-function headRows(source: RowSource, known: ReadonlySet<string>): NamedRow[] {
+function headRows(source: RowSource, known: ReadonlySet<string>, lines: number): NamedRow[] {
   const { head } = source
   const rows: NamedRow[] = []
   let at = 0
-  for (let line = 1; line <= HEADER_WITHIN_LINES && at < head.length; line++) {
+  for (let line = 1; line <= lines && at < head.length; line++) {
     const row = readRow(source, at, line)
     if (row?.cells.some((cell) => cell.trim() !== '')) rows.push(namedRow(row, known))
     at = afterLine(head, at)
@@ -176,24 +228,29 @@ function headRows(source: RowSource, known: ReadonlySet<string>): NamedRow[] {
 }
 
 function namedRow(row: TextRow, known: ReadonlySet<string>): NamedRow {
-  return { ...row, matched: new Set(row.cells.map(normaliseName).filter((name) => known.has(name))).size }
+  const names = row.cells.map(normaliseName)
+  return { ...row, names, matched: new Set(names.filter((name) => known.has(name))).size }
 }
 
-// How the rows after the header look: whether they are as wide, and whether the delimiter occurs in all of them.
-function followed(source: RowSource, header: NamedRow): { fit: number; occurs: boolean } {
+// The rows after the header; how many of them are as wide, and whether the delimiter occurs in all of them.
+function followed(source: RowSource, header: NamedRow): Pick<HeadView, 'records' | 'fit' | 'occurs'> {
+  const records: TextRow[] = []
   let at = header.next
   let rows = 0
-  let equal = 0
-  let delimited = 0
   while (rows < ROWS_COMPARED && at < source.head.length) {
     const row = readRow(source, at, 0)
     at = row ? row.next : afterLine(source.head, at)
     if (row?.cells.every((cell) => cell.trim() === '')) continue
     rows++
-    if (row?.cells.length === header.cells.length) equal++
-    if (row && row.width > 1) delimited++
+    if (row) records.push(row)
   }
-  return { fit: rows === 0 ? 0 : equal / rows, occurs: header.width > 1 || (rows > 0 && delimited === rows) }
+  const equal = records.filter(({ cells }) => cells.length === header.cells.length).length
+  const delimited = records.filter(({ width }) => width > 1).length
+  return {
+    records,
+    fit: rows === 0 ? 0 : equal / rows,
+    occurs: header.width > 1 || (rows > 0 && delimited === rows),
+  }
 }
 
 /** The first line that is one quoted cell whose text holds known names when it is read as a line of its own. */

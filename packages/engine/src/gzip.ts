@@ -63,5 +63,7 @@ function asBadInput(error: unknown): unknown {
   if (!/^(Z_|ERR_ZLIB)/.test(code)) return error
   const message = error instanceof Error ? error.message : code
   const what = code === 'Z_BUF_ERROR' ? 'is cut short' : 'is damaged'
-  return new EngineError('bad_input', `the gzip file ${what} (${message})`, { cause: error })
+  return new EngineError('bad_input', `the gzip file ${what} (${message}). Send the file again`, {
+    cause: error,
+  })
 }

@@ -62,7 +62,10 @@ function readEngineError(error: EngineError): ReadFailure {
     case 'bad_input':
       return {
         transient: false,
-        failure: { code: 'unreadable_file', detail: `The file could not be read: ${error.message}.` },
+        failure: {
+          code: 'unreadable_file',
+          detail: `The file could not be read: ${error.message}. Nothing was changed.`,
+        },
       }
     case 'engine_out_of_memory':
       return {

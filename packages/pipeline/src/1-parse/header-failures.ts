@@ -2,7 +2,9 @@ import { showInvisible } from '@aduana/contracts/characters'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { closestName, fileColumns, type HeaderMap } from '@aduana/datasets/header'
-import type { FoundRow } from '@aduana/engine/dialect'
+import { type FoundRow, HEADER_WITHIN_LINES } from '@aduana/engine/dialect'
+import type { SkippedLine } from '@aduana/engine/header-choice'
+import { delimiterName, linesAndTexts } from './shown-lines.ts'
 
 type Row = Pick<FoundRow, 'line' | 'cells'>
 
@@ -14,11 +16,21 @@ export function headerAmbiguous(first: Row, second: Row): JobFailure {
   }
 }
 
+/** Lines before the header look as the records after it do. */
+export function recordsFirst(header: Row, lines: readonly SkippedLine[]): JobFailure {
+  const [first] = lines
+  const one = lines.length === 1
+  return {
+    code: 'header_ambiguous',
+    detail: `${one ? `Line ${first?.line} stands` : `${lines.length} lines stand`} before the header in line ${header.line} (${list(header.cells)}) and ${one ? 'looks like its records' : 'look like its records'}: ${linesAndTexts(lines)}. Nothing was changed. If ${one ? 'it is a record' : 'they are records'}, put their header before ${one ? 'it' : 'them'}; if not, remove ${one ? 'the line' : 'the lines'}. Then send the file again.`,
+  }
+}
+
 /** A line in the middle of the file names columns in another order: what follows may mean other columns. */
 export function otherHeader(header: Row, other: Row): JobFailure {
   return {
     code: 'header_ambiguous',
-    detail: `The header in line ${header.line} is ${list(header.cells)}, but line ${other.line} names columns too, and not those in that order: ${list(other.cells)}. The records after it may belong to other columns. Nothing was changed. If files were joined there, split the file before line ${other.line} and send both parts.`,
+    detail: `The header in line ${header.line} is ${list(header.cells)}, but line ${other.line} names different columns, or the same in another order: ${list(other.cells)}. The records after it may belong to other columns. Nothing was changed. If files were joined there, split the file before line ${other.line} and send both parts.`,
   }
 }
 
@@ -27,6 +39,7 @@ export function headerNotFound(
   definition: DatasetDefinition,
   candidates: readonly FoundRow[],
   quotedLine: FoundRow | null,
+  elsewhere: FoundRow | null,
 ): JobFailure {
   const expected = `Expected: ${names(definition)}.`
   if (quotedLine)
@@ -40,8 +53,20 @@ export function headerNotFound(
     : 'Found no text.'
   return {
     code: 'header_not_found',
-    detail: `No line among the first 20 names a column of ${definition.code}. ${found} ${expected} Nothing was changed. Name the columns in the first line and send the file again.`,
+    detail: `No line among the first ${HEADER_WITHIN_LINES} names a column of ${definition.code}. ${found} ${expected} Nothing was changed. ${remedy(candidates, elsewhere)}`,
   }
+}
+
+function remedy(candidates: readonly FoundRow[], elsewhere: FoundRow | null): string {
+  if (!elsewhere) return 'Name the columns in the first line and send the file again.'
+  const { line, cells, delimiter } = elsewhere
+  const isDeclared = candidates.some((candidate) => candidate.delimiter === delimiter)
+  const what = isDeclared
+    ? `Line ${line} names ${list(cells)}.`
+    : `With ${delimiterName(delimiter)} between cells line ${line} would name ${list(cells)}.`
+  return line > HEADER_WITHIN_LINES
+    ? `${what} Remove the lines before the header and send the file again.`
+    : `${what} Declare that delimiter, or none, and send the file again.`
 }
 
 /** What keeps a header from being used, or undefined. */
@@ -62,7 +87,7 @@ export function headerMismatch(
   if (twice)
     return {
       code: 'duplicate_columns',
-      detail: `${list(twice.headers)} in the header in line ${line} both mean ${twice.column}. Nothing was changed. Leave one of them out. The header is ${list(cells)}.`,
+      detail: `${COUNTS[twice.headers.length] ?? twice.headers.length} header cells in line ${line} mean the column ${twice.column}: ${and(twice.headers)}. Nothing was changed. Leave only one of them. The header is ${list(cells)}.`,
     }
   if (definition.unknownColumns === 'fail' && header.unknown.length > 0)
     return {
@@ -88,6 +113,12 @@ function accepted(definition: DatasetDefinition, missing: readonly string[]): st
     .slice(0, 40)
     .map(({ name, aliases }) => [name, ...aliases].map((known) => `"${known}"`).join(' or '))
     .join(', ')
+}
+
+const COUNTS: readonly string[] = ['', '', 'Two', 'Three', 'Four', 'Five']
+
+function and(cells: readonly string[]): string {
+  return cells.length > 5 ? list(cells) : `${list(cells.slice(0, -1))} and ${list(cells.slice(-1))}`
 }
 
 function names(definition: DatasetDefinition): string {

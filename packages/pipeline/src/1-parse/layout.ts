@@ -10,7 +10,8 @@ import type { Inspection } from '@aduana/engine/inspect'
 import type { ParseResult } from '@aduana/engine/protocol'
 import { byteEncoding } from '@aduana/engine/text'
 import type { ParseOutput } from '../stage-outputs.ts'
-import { headerAmbiguous, headerMismatch, headerNotFound } from './header-failures.ts'
+import { headerAmbiguous, headerMismatch, headerNotFound, recordsFirst } from './header-failures.ts'
+import { linesAndTexts } from './shown-lines.ts'
 
 type Reading = Pick<
   ParseInput,
@@ -49,20 +50,16 @@ export function readLayout(
   result: DialectResult | null,
 ): Layout {
   if (inspection.kind === 'empty')
-    return failure('unreadable_file', 'The file is empty. Expected a header line and records.')
+    return failure(
+      'empty_file',
+      'The file has no content. Nothing was changed. Send a file with a header line and records.',
+    )
   if (inspection.kind === 'unsupported')
     return failure(
       'unreadable_file',
-      `The file is ${inspection.found}. Expected CSV text, or CSV text packed by gzip.`,
+      `The file is ${inspection.found}. Nothing was changed. Send delimited text (CSV, TSV), also compressed by gzip.`,
     )
-  if (!result?.found) {
-    return {
-      failure:
-        result?.why === 'ambiguous'
-          ? headerAmbiguous(...result.rows)
-          : headerNotFound(definition, result?.candidates ?? [], result?.quotedLine ?? null),
-    }
-  }
+  if (!result?.found) return { failure: headerFailure(definition, result) }
   const { dialect } = result
   const { cells, line } = dialect.header
   if (cells.length > MAX_COLUMNS)
@@ -102,6 +99,25 @@ export function readLayout(
   }
 }
 
+function headerFailure(
+  definition: DatasetDefinition,
+  result: Exclude<DialectResult, { found: true }> | null,
+): JobFailure {
+  switch (result?.why) {
+    case 'ambiguous':
+      return headerAmbiguous(...result.rows)
+    case 'records_first':
+      return recordsFirst(result.header, result.lines)
+    default:
+      return headerNotFound(
+        definition,
+        result?.candidates ?? [],
+        result?.quotedLine ?? null,
+        result?.elsewhere ?? null,
+      )
+  }
+}
+
 /** How a file that was parsed is laid out, with its header in the encoding that its bytes turned out to have. */
 export function layoutOfFile(
   inspection: Inspection,
@@ -118,15 +134,20 @@ export function layoutOfFile(
 
 /** Titles and dates before the header are listed in the result. What may be a record or a header is warned of. */
 function linesBeforeHeader({ preamble, header }: Dialect): ImportWarning[] {
-  const lines = preamble.filter(({ suspicious }) => suspicious)
-  const [first] = lines
-  if (!first) return []
-  const which =
-    lines.length === 1 ? `Line ${first.line}` : `Lines ${lines.map(({ line }) => line).join(', ')}`
-  const are =
-    lines.length === 1 ? 'may be a record or a header, and was' : 'may be records or headers, and were'
-  const message = `${which} before the header in line ${header.line} ${are} skipped: "${first.text.slice(0, 100)}". If that is wrong, name the columns in the first line and send the file again.`
-  return [importWarning('lines_before_header', message, { count: lines.length })]
+  const doubtful = preamble.filter(({ kind }) => kind !== 'title')
+  if (doubtful.length === 0) return []
+  const lines = doubtful.map(({ line }) => line)
+  const all = doubtful.length === preamble.length
+  const count = preamble.length
+  const skipped = `${count === 1 ? '1 line' : `${count} lines`} before the header in line ${header.line} ${count === 1 ? 'was' : 'were'} skipped: ${linesAndTexts(preamble)}.`
+  const which = all
+    ? count === 1
+      ? 'It'
+      : 'They'
+    : `Line${lines.length === 1 ? '' : 's'} ${lines.join(', ')}`
+  const what = lines.length === 1 ? 'may be a record or a header' : 'may be records or headers'
+  const message = `${skipped} ${which} ${what}. If so, undo the import, put the header before the records, and send the file again.`
+  return [importWarning('lines_before_header', message, { count })]
 }
 
 function failure(code: JobFailure['code'], detail: string): { failure: JobFailure } {
