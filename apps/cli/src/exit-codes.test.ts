@@ -42,10 +42,13 @@ describe('exit codes', () => {
     expect(outcomeOfJob(job({ ...waiting, waitingFor: 'window' }))).toBeNull()
   })
 
-  test('tell a held window, bytes that are known, and a full queue from other refusals', () => {
+  test('tell a held window, bytes that are known, a bad file, and a full queue from other refusals', () => {
     const special: Partial<Record<ProblemCode, string>> = {
       window_locked: 'locked',
       already_imported: 'alreadyImported',
+      empty_file: 'failed',
+      unsupported_type: 'failed',
+      file_too_large: 'failed',
       queue_full: 'unavailable',
       unavailable: 'unavailable',
       too_many_logins: 'unavailable',

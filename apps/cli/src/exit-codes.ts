@@ -21,7 +21,8 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
   error: 'wrong usage, not logged in, or anything not named below',
   quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',
-  failed: 'the import failed or was cancelled; nothing of it was loaded',
+  failed:
+    'the file cannot be imported (empty, of another kind), or the import failed or was cancelled; nothing was loaded',
   locked: 'the window is held by another job',
   alreadyImported:
     'the same bytes, or the same rows of an append, have been imported before (--force imports them again)',
@@ -72,6 +73,10 @@ export function outcomeOfProblem(code: string, status: number): ExitName {
       return 'locked'
     case 'already_imported':
       return 'alreadyImported'
+    case 'empty_file':
+    case 'unsupported_type':
+    case 'file_too_large':
+      return 'failed'
     case 'queue_full':
     case 'unavailable':
       return 'unavailable'

@@ -259,7 +259,7 @@ describe('aduana import', () => {
   test('hears a refusal that comes before a large file has been sent', async () => {
     handle = (_, response) => refuse(response, 'unsupported_type')
     const result = await aduana(['import', await fileWith('x'.repeat(20_000_000)), '-d', 'production'])
-    expect(result).toMatchObject({ code: 1 })
+    expect(result).toMatchObject({ code: 3 })
     expect(result.err).toContain('(unsupported_type)')
   })
 

@@ -8,6 +8,9 @@ export const IMPORT_WARNINGS = {
   ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
   ambiguous_day_month: 'The file does not say whether the day or the month stands first',
   lines_before_header: 'Lines before the header that may be records or a header were skipped',
+  split_numbers: 'Numbers with a decimal comma may stand in two cells, because commas delimit cells too',
+  misspelt_header: 'A header cell that names no column is close to the name of a column that the file lacks',
+  unnamed_column: 'Columns without a name hold values, which were not loaded',
   encoding_unsure: 'The encoding of the file is not sure',
   repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
   window_end_excluded:

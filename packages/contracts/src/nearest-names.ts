@@ -10,15 +10,19 @@ export function nearestNames(name: string, known: Iterable<string>): string {
   return near.length === 0 ? '' : ` Known and similar: ${near.join(', ')}.`
 }
 
-/** Returns how many letters must be added, dropped or replaced to turn one name into the other. */
+/** Returns how many letters must be added, dropped, replaced or exchanged with the next one to turn one name into the other. */
 export function editSteps(from: string, to: string): number {
+  let before: number[] = []
   let row = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 1; i <= from.length; i += 1) {
     const next = [i]
     for (let j = 1; j <= to.length; j += 1) {
       const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const isExchanged = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]
+      const exchanged = isExchanged ? (before[j - 2] ?? 0) + 1 : replaced
+      next.push(Math.min(replaced, exchanged, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
     }
+    before = row
     row = next
   }
   return row[to.length] ?? 0

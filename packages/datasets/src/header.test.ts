@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { closestName, knownHeaders, mapHeader } from './header.ts'
+import { closestName, knownHeaders, mapHeader, misspeltHeaders } from './header.ts'
 import { production } from './shipped/production.ts'
 import { definitionWith } from './testing/definitions.ts'
 
@@ -62,5 +62,42 @@ describe('the closest name', () => {
     ['a', null],
   ])('to %j is %j', (text, name) => {
     expect(closestName(production, text)).toBe(name)
+  })
+})
+
+describe('a header cell that is probably misspelt', () => {
+  const definition = definitionWith([
+    ...['name', 'zip', 'phone', 'address1', 'material', 'fax'].map((name) => ({
+      name,
+      type: 'text' as const,
+    })),
+    { name: 'weight', type: 'text', aliases: ['Peso neto'] },
+  ])
+  const misspelt = (cell: string, absent = definition.columns.map(({ name }) => name)) =>
+    misspeltHeaders(definition, { ignored: [cell], absent }).map(({ column, known }) => [column, known])
+
+  test.each([
+    ['nmae', 'name', 'name'],
+    ['Naem', 'name', 'name'],
+    ['names', 'name', 'name'],
+    ['ZIPP', 'zip', 'zip'],
+    ['zip\n(CP)', 'zip', 'zip'],
+    ['phone\r\nnumber', 'phone', 'phone'],
+    ['Fone', 'phone', undefined],
+    ['Materail', 'material', 'material'],
+    ['peso nteo', 'weight', 'peso_neto'],
+  ])('%j is told of the column %s', (cell, column, known) => {
+    expect(misspelt(cell)).toEqual(known === undefined ? [] : [[column, known]])
+  })
+
+  test.each(['address2', 'address', 'material desc', 'max', 'tip', 'id', '', 'note', 'lote\n(2)', 'game'])(
+    '%j is another one',
+    (cell) => {
+      expect(misspelt(cell)).toEqual([])
+    },
+  )
+
+  test('is none when the file has the column', () => {
+    expect(misspelt('nmae', ['zip'])).toEqual([])
   })
 })

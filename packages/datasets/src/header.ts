@@ -64,6 +64,48 @@ function headerIndex(definition: DatasetDefinition): Map<string, string> {
   return new Map([...aliases, ...names].filter(([header]) => header !== ''))
 }
 
+/** A header cell that names no column but is probably meant for one, and the name that it is close to. */
+export interface MisspeltHeader {
+  cell: string
+  column: string
+  known: string
+}
+
+/**
+ * Returns the ignored header cells that are probably meant for a column that the file lacks: those that differ from its name
+ * in few letters but not in digits, and those of several lines of which one, or all together, name it.
+ */
+export function misspeltHeaders(
+  definition: DatasetDefinition,
+  { ignored, absent }: { ignored: readonly string[]; absent: readonly string[] },
+): MisspeltHeader[] {
+  const lacking = [...headerIndex(definition)].filter(([, column]) => absent.includes(column))
+  return ignored.flatMap((cell) => {
+    const texts = [cell, ...(/[\r\n]/.test(cell) ? cell.split(/[\r\n]+/) : [])].map(normaliseName)
+    const near = lacking
+      .flatMap(([known, column]) => texts.map((text) => ({ known, column, steps: stepsOfSlip(text, known) })))
+      .filter(({ steps }) => steps < Infinity)
+      .sort((a, b) => a.steps - b.steps)
+    return near.slice(0, 1).map(({ column, known }) => ({ cell, column, known }))
+  })
+}
+
+/** How many letters a slip of the pen has changed; `Infinity` when the names differ by more than that. */
+function stepsOfSlip(text: string, known: string): number {
+  const most = Math.floor(Math.min(text.length, known.length) / 3)
+  if (most === 0 || Math.abs(text.length - known.length) > most) return Infinity
+  // Two columns often differ in a number only, and two short words in one letter.
+  if (text.replace(/\D/g, '') !== known.replace(/\D/g, '')) return Infinity
+  if (Math.min(text.length, known.length) < 4 && text[0] !== known[0]) return Infinity
+  if (text.length === known.length && text.length < 6 && lettersOf(text) !== lettersOf(known)) return Infinity
+  const steps = editSteps(text, known)
+  return steps <= most ? steps : Infinity
+}
+
+function lettersOf(text: string): string {
+  return [...text].sort().join('')
+}
+
 /**
  * Returns the known header text that a text is probably meant to be, or null: one that differs in few letters, or one that
  * is the other with a word more or less.

@@ -35,7 +35,7 @@ describe('the header decides', () => {
     expect(dialect).toEqual({
       delimiter,
       quote: '"',
-      header: { cells: NAMES, line: 1, matched: 4 },
+      header: { cells: NAMES, line: 1, matched: 4, width: 4 },
       dataOffset: header.length + 1,
       dataLine: 2,
       lineEnd: 'lf',
@@ -54,6 +54,7 @@ describe('the header decides', () => {
       cells: ['Fecha Contabilización', 'Máquina\ncódigo', 'Turno'],
       line: 3,
       matched: 3,
+      width: 5,
     })
     expect(dialect).toMatchObject({ linesBefore: 2, dataLine: 5, lineEnd: 'crlf', lineEnds: 'mixed' })
     expect(dialect.preamble).toEqual([{ line: 1, text: 'Reporte de "producción", marzo', kind: 'title' }])

@@ -34,6 +34,8 @@ export interface Dialect {
     line: number
     /** How many different known names were found. */
     matched: number
+    /** How many cells it has with the empty ones at its end. */
+    width: number
   }
   /** How the header's line ends; `none` at the end of the file. */
   lineEnd: 'lf' | 'crlf' | 'cr' | 'none'
@@ -124,9 +126,9 @@ export function detectDialect(
   const preamble = skippedLines(chosen, head, encoding)
   const lines = preamble.filter(({ kind }) => kind === 'record')
   if (lines.length > 0) return { found: false, why: 'records_first', header: found(header, delimiter), lines }
-  const { cells, line, matched, next, nextLine } = header
+  const { cells, line, matched, width, next, nextLine } = header
   const dialect = {
-    ...{ delimiter, quote, header: { cells, line, matched } },
+    ...{ delimiter, quote, header: { cells, line, matched, width } },
     ...{ lineEnd: lineEndAt(head, header.to), dataOffset: next, dataLine: nextLine },
     ...{ preamble, linesBefore: line - 1, lineEnds: lineEndsOf(head) },
   }

@@ -104,7 +104,12 @@ async function check(engine: Engine, seed: number, root: string): Promise<number
   await writeFile(original, made.gzip ? gzipSync(stored) : stored)
   const format = made.gzip ? 'gzip' : 'plain'
   const names = Array.from({ length: made.columns }, (_, i) => `c${i}`)
-  const header = { cells: names, names: Object.fromEntries(names.map((name) => [name, name])) }
+  const header = {
+    cells: names,
+    names: Object.fromEntries(names.map((name) => [name, name])),
+    line: 1,
+    width: names.length,
+  }
   // Files with line ends of all kinds: a record before a short one is not known to be whole.
   const broken = made.hostile ? { lineEnd: 'lf' as const } : {}
   const dataOffset = made.text.indexOf('\n') + 1

@@ -2,6 +2,8 @@ import { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { z } from 'zod'
 import type { EncodingDoubt } from './encoding/guess.ts'
 import { ENGINE_ERROR_CODES } from './errors.ts'
+import type { ExtraCells } from './scan/split-numbers.ts'
+import type { UnnamedColumn } from './scan/unnamed-columns.ts'
 import { BYTE_ENCODINGS, ENCODINGS } from './text.ts'
 
 const count = z.number().int().nonnegative()
@@ -38,9 +40,18 @@ export const parseTask = z.object({
   expectedColumns: count,
   /** How the header's line ends, and what its cells mean: by these, broken records and repeated headers are recognised. */
   lineEnd: z.enum(['lf', 'crlf', 'cr']).optional(),
-  header: z.object({ cells: z.array(z.string()), names: z.record(z.string(), z.string()) }).optional(),
+  header: z
+    .object({
+      cells: z.array(z.string()),
+      names: z.record(z.string(), z.string()),
+      line: count,
+      width: count,
+    })
+    .optional(),
   /** The columns to keep: index in the header row from 0, and the name in the Parquet file, in its order. */
   columns: z.array(z.object({ index: count, name: z.string().min(1) })).min(1),
+  /** Columns whose header cell is blank, by index: it is told whether they hold values. */
+  unnamed: z.array(count).optional(),
   limits: z
     .object({
       maxRecordBytes: count.optional(),
@@ -115,6 +126,18 @@ export const parseResult = z.object({
   skipped: count,
   /** The first line that names columns, but not those of the header in its order. */
   otherHeader: z.object({ line: count, cells: z.array(z.string()) }).nullable(),
+  /** Good records with more cells than the header, all of them blank, where commas delimit. */
+  extraCells: z
+    .object({
+      records: count,
+      halves: z.array(z.object({ index: count, records: count })),
+      ...{ line: count, width: count, text: z.string() },
+    })
+    .nullable() satisfies z.ZodType<ExtraCells | null>,
+  /** Columns without a name that hold values, but for numbers of the records. */
+  unnamedColumns: z.array(
+    z.object({ index: count, records: count, line: count, text: z.string() }),
+  ) satisfies z.ZodType<UnnamedColumn[]>,
   /** Bytes after unpacking. */
   bytes: count,
   /** Some field held a line break (already restored in the Parquet file). */

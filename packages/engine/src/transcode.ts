@@ -23,6 +23,8 @@ export interface TranscodeOptions {
   readonly quote: string | null
   readonly expectedColumns: number
   readonly columns: readonly number[]
+  /** Columns whose header cell is blank, by index. */
+  readonly unnamed?: readonly number[]
   readonly startOffset: number
   readonly startLine: number
   readonly lineEnd?: 'lf' | 'crlf' | 'cr'

@@ -1,6 +1,6 @@
 import type { Job } from '@aduana/contracts/jobs'
 import { z } from 'zod'
-import { counted } from './figures.ts'
+import { counted, formatCount } from './figures.ts'
 import { printable, shortened } from './table.ts'
 
 const SHOWN_COLUMNS = 5
@@ -34,6 +34,25 @@ export function recognisedLine({ result }: Job): string | undefined {
     daysOf(found),
   ]
   return parts.filter((part) => part !== '').join('; ')
+}
+
+const Skipped = z.object({
+  headerLine: z.int(),
+  preamble: z.array(z.unknown()),
+  skippedLines: z.int(),
+})
+
+/** How many lines are no records: those before the header, and blank ones; undefined when there are none. */
+export function skippedLine({ result }: Job): string | undefined {
+  const { data: found } = Skipped.safeParse(result)
+  if (!found) return undefined
+  const before = found.preamble.length
+  const blank = found.headerLine - 1 - before + found.skippedLines
+  const parts = [
+    ...(before > 0 ? [`${counted(before, 'line')} before the header`] : []),
+    ...(blank > 0 ? [`${formatCount(blank)} blank`] : []),
+  ]
+  return parts.length === 0 ? undefined : `${formatCount(before + blank)}   ${parts.join(', ')}`
 }
 
 const Cleaned = z.object({ cleaned: z.array(z.object({ column: z.string(), count: z.int() })).min(1) })

@@ -57,6 +57,21 @@ describe('the summary of an import', () => {
     expect(text).toContain(expected)
   })
 
+  test.each([
+    [{ headerLine: 4, preamble: [1, 2, 3], skippedLines: 1 }, '4   3 lines before the header, 1 blank'],
+    [{ headerLine: 3, preamble: [1], skippedLines: 1200 }, '1,202   1 line before the header, 1,201 blank'],
+    [{ headerLine: 1, preamble: [], skippedLines: 2 }, '2   2 blank'],
+    [{ headerLine: 2, preamble: [1], skippedLines: 0 }, '1   1 line before the header'],
+  ])('counts the lines that were skipped: %j', (change, expected) => {
+    const text = renderSummary(ended({ result: { ...RESULT, ...change } }), {}, 'aduana')
+    expect(text).toContain(`\n  skipped      ${expected}\n`)
+  })
+
+  test('says nothing of skipped lines when there are none', () => {
+    const none = { ...RESULT, preamble: [] }
+    expect(renderSummary(ended({ result: none }), {}, 'aduana')).not.toContain('skipped')
+  })
+
   test('counts the cells that were cleaned', () => {
     const cleaned = [
       { column: 'order_id', count: 2 },

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { JobReport, ReasonGroup } from '../api/calls.ts'
 import { counted, formatCount, formatRate, formatSeconds } from './figures.ts'
 import { renderPreview } from './preview.ts'
-import { cleanedLine, recognisedLine } from './recognised.ts'
+import { cleanedLine, recognisedLine, skippedLine } from './recognised.ts'
 import { printable, shortened } from './table.ts'
 import { undoneLines } from './undone.ts'
 
@@ -95,6 +95,7 @@ function figureLines(job: Job, report: JobReport | undefined): string {
   const width = Math.max(0, ...known.map(([, value]) => value.length))
   const lines: [string, string][] = [
     ...line('read as', recognisedLine(job)),
+    ...line('skipped', skippedLine(job)),
     ...line('cleaned', cleanedLine(job)),
     ...known.map(([name, value]): [string, string] => [name, value.padStart(width)]),
     ...(records === null ? [] : timeOf(report)),

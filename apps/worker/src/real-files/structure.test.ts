@@ -44,7 +44,7 @@ describe('the header', () => {
       status: 'COMPLETED',
       counts: { loaded: 1 },
       result: {
-        ...{ headerLine: 4, warnings: [{ code: 'lines_before_header', count: 1 }] },
+        ...{ headerLine: 4, warnings: [{ code: 'lines_before_header', count: 2 }] },
         preamble: [
           { line: 1, text: 'Informe de mayo' },
           { line: 3, text: 'Exportado:;2024-05-31;x' },

@@ -1,11 +1,14 @@
 import { isUtf8 } from 'node:buffer'
+import { readRow } from '../row.ts'
 import { isBroken, settleLineEnd } from './broken-lines.ts'
 import { type HeaderRow, headerRowOf } from './header-rows.ts'
 import { invalidUtf8 } from './invalid-utf8.ts'
 import { CR, LF } from './options.ts'
 import { type Reading, read } from './reading.ts'
 import { afterLineEnd, noteReject, reason, rejectFirstLine } from './reject.ts'
+import { COMMA, halvesOf, noteExtraCells } from './split-numbers.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
+import { countUnnamed } from './unnamed-columns.ts'
 
 /*
  * The careful parser reads one record of any kind. Its rules, which the fast loop shares:
@@ -88,6 +91,8 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     state.good++
     state.goodSum += BigInt(state.record)
     for (const column of r.brokenColumns) state.brokenColumns.add(column)
+    if (r.columns > state.dialect.expected) noteExtraCells(state, start, r.at, state.line)
+    countUnnamed(state, state.line)
   }
   return moveTo(state, next, r)
 }
@@ -111,16 +116,7 @@ function reasonsOf(
   if (header) reasons.push(repeated(state, header))
   if (r.textAfterQuote) reasons.push(r.textAfterQuote)
   if (r.columns < dialect.expected || r.valueBeyond) {
-    const code = r.columns < dialect.expected ? 'missing_columns' : 'too_many_columns'
-    const whole = isWholeLineQuoted(r, bytes, dialect.delimiter)
-      ? ': the quotes go around the whole line'
-      : ''
-    reasons.push(
-      reason(
-        code,
-        `${r.columns} ${r.columns === 1 ? 'column' : 'columns'}, expected ${dialect.expected}${whole}`,
-      ),
-    )
+    reasons.push(wrongWidth(state, r, bytes))
   }
   if (broken)
     reasons.push(
@@ -151,8 +147,35 @@ function reasonsOf(
   return reasons
 }
 
-function repeated(state: ScanState, { kind, cells }: HeaderRow): StructuralReason {
-  if (kind === 'same') return reason('repeated_header', 'the line repeats the header')
+function wrongWidth({ dialect }: ScanState, r: Reading, bytes: Uint8Array): StructuralReason {
+  const { expected, delimiter } = dialect
+  const what = `${r.columns} ${r.columns === 1 ? 'cell' : 'cells'}, expected ${expected}`
+  if (r.columns < expected) {
+    const whole = isWholeLineQuoted(r, bytes, delimiter) ? ': the quotes go around the whole line' : ''
+    return reason('missing_columns', `${what}${whole}`)
+  }
+  return reason('too_many_columns', `${what}${splitNumber(dialect, r, bytes)}`)
+}
+
+// Where as many numbers as there are cells too many may be halves, they are the likely cause.
+function splitNumber(
+  { expected, delimiter, quote, encoding }: ScanState['dialect'],
+  r: Reading,
+  bytes: Uint8Array,
+): string {
+  if (delimiter !== COMMA) return ''
+  const row = readRow({ head: bytes, encoding, complete: true, delimiter, quote }, 0, 1)
+  const halves = halvesOf(row?.cells ?? [])
+  const [first] = halves
+  if (!row || first === undefined || halves.length < r.columns - expected) return ''
+  const number = `${row.cells[first]?.trim()},${row.cells[first + 1]?.trim()}`
+  return `; if "${number}" is one number, export the file with ";" between cells`
+}
+
+function repeated(state: ScanState, { kind, cells, aliases }: HeaderRow): StructuralReason {
+  const what = aliases ? 'names the same columns as' : 'repeats'
+  if (kind === 'same')
+    return reason('repeated_header', `the line ${what} the header in line ${state.dialect.header?.line}`)
   state.otherHeader ??= { line: state.line, cells }
   return reason('repeated_header', 'the line names columns, but not those of the header in its order')
 }

@@ -16,8 +16,12 @@ import {
   NO_END,
   ORDINARY,
   QUOTE,
+  UNNAMED,
+  WRITTEN,
 } from './options.ts'
+import { noteExtraCells } from './split-numbers.ts'
 import { FLUSH_BYTES, type ScanState, writeNumber } from './state.ts'
+import { countUnnamed, noteUnnamed } from './unnamed-columns.ts'
 
 /** In place of a table that is not read. */
 const NO_TABLE = new Uint8Array(0)
@@ -40,6 +44,8 @@ export function scanFast(state: ScanState): FastStop {
   const { delimiter, quote, expected, wanted, maxRecord, blanks, voids, header } = dialect
   const heads = header?.heads
   const { usualEnd } = state
+  const { pending } = state.unnamed
+  pending.length = 0
   b[end] = LF
   const mapped = dialect.asUtf8 !== null
   const asUtf8 = dialect.asUtf8 ?? NO_TABLE
@@ -154,15 +160,19 @@ export function scanFast(state: ScanState): FastStop {
           c = b[++p] as number
         }
       }
-      if (wanted[column] !== 0) out[o++] = FIELD_END
-      else o = fieldOut
+      if (wanted[column] === WRITTEN) out[o++] = FIELD_END
+      else {
+        if (wanted[column] === UNNAMED) noteUnnamed(state, column, fieldOut, o)
+        o = fieldOut
+      }
       column++
       if (k === DELIMITER && column < expected) {
         c = b[++p] as number
         continue
       }
       let recordEnd = p
-      if (k === DELIMITER) {
+      const hasExtra = k === DELIMITER
+      if (hasExtra) {
         // Blank columns beyond the header's are forgiven.
         while (c === delimiter || blanks[c] === 1) c = b[++p] as number
         k = plain[c] as number
@@ -196,6 +206,8 @@ export function scanFast(state: ScanState): FastStop {
         stop = 'careful'
         break records
       }
+      if (hasExtra) noteExtraCells(state, recordStart, recordEnd, line)
+      if (pending.length > 0) countUnnamed(state, line)
       p++
       o = writeNumber(out, o, recordEnd - recordStart)
       out[o++] = LF

@@ -9,12 +9,18 @@ export interface HeaderNames {
   readonly cells: readonly string[]
   /** Normalised header text → the column that it names. */
   readonly names: Readonly<Record<string, string>>
+  /** Its physical line, from 1. */
+  readonly line: number
+  /** How many cells it has with blank ones at its end. */
+  readonly width: number
 }
 
 /** What is needed to recognise a row that names columns. */
 export interface HeaderMatcher {
   /** Normalised cells of the header. */
   readonly cells: readonly string[]
+  readonly line: number
+  readonly width: number
   readonly names: ReadonlyMap<string, string>
   /** 1 for each byte with which a name may begin, and for those that are skipped before one. */
   readonly heads: Uint8Array
@@ -33,8 +39,8 @@ interface Readable {
   readonly encoding: ByteEncoding
 }
 
-/** What a row that names columns is: the header once more, or another one. */
-export type HeaderRow = { kind: 'same' | 'other'; cells: string[] }
+/** What a row that names columns is: the header once more, perhaps by other names of its columns (`aliases`), or another one. */
+export type HeaderRow = { kind: 'same' | 'other'; cells: string[]; aliases: boolean }
 
 // Letters without case, digits, and the bytes of other scripts; 0 for what is skipped.
 const FOLD = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -45,7 +51,7 @@ const FOLD = Uint8Array.from({ length: 256 }, (_, byte) => {
 
 /** Prepares the recognition of a header and of other rows made of the names that are known. */
 export function compileHeader(
-  { cells, names }: HeaderNames,
+  { cells, names, line, width }: HeaderNames,
   encoding: ByteEncoding,
   delimiter: number,
 ): HeaderMatcher {
@@ -68,6 +74,8 @@ export function compileHeader(
   }
   return {
     cells: cells.map(normaliseName),
+    line,
+    width,
     names: new Map(Object.entries(names)),
     heads,
     hashes,
@@ -131,8 +139,9 @@ export function headerRowOf(record: Uint8Array, dialect: Readable): HeaderRow | 
   const row = readRow({ head: record, encoding, complete: true, delimiter, quote }, 0, 1)
   if (!row) return null
   const found = row.cells.map(normaliseName)
-  if (isSame(found, header)) return { kind: 'same', cells: row.cells }
-  return isOther(found, header) ? { kind: 'other', cells: row.cells } : null
+  const aliases = found.some((name, at) => name !== header.cells[at])
+  if (isSame(found, header)) return { kind: 'same', cells: row.cells, aliases }
+  return isOther(found, header) ? { kind: 'other', cells: row.cells, aliases } : null
 }
 
 function isSame(found: readonly string[], { cells, names }: HeaderMatcher): boolean {

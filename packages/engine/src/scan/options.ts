@@ -14,6 +14,8 @@ export interface ScanOptions {
   readonly expectedColumns: number
   /** Which columns of the file to write, by index from 0; their order is the file's. */
   readonly columns: readonly number[]
+  /** Columns whose header cell is blank, by index from 0: it is told whether they hold values. */
+  readonly unnamed?: readonly number[]
   readonly encoding: ByteEncoding
   /** The encoding is a guess: stop with `undecided` at the first record that is not UTF-8. */
   readonly guessing?: boolean
@@ -50,6 +52,8 @@ export const NO_END = 0
 export const LF_END = 1
 export const CRLF_END = 2
 export const CR_END = 3
+export const WRITTEN = 1
+export const UNNAMED = 2
 export const MAX_COLUMNS = 2000
 export const MAX_RECORD_BYTES = 1 << 20
 export const MAX_RAW_BYTES = 8 << 10
@@ -60,7 +64,7 @@ export interface Dialect {
   /** -1: no quoting. */
   readonly quote: number
   readonly expected: number
-  /** 1 for each column of the file that is written. */
+  /** `WRITTEN` for each column of the file that is written, `UNNAMED` for each other one without a name. */
   readonly wanted: Uint8Array
   readonly encoding: ByteEncoding
   /** How a code page's bytes from 0x80 on are written, see `highAsUtf8`; null for UTF-8, whose bytes stay. */
@@ -100,8 +104,10 @@ export function compileDialect(options: ScanOptions): Dialect {
   const wanted = new Uint8Array(expected)
   for (const index of options.columns) {
     if (index < 0 || index >= expected) throw new EngineError('bad_input', `there is no column ${index + 1}`)
-    wanted[index] = 1
+    wanted[index] = WRITTEN
   }
+  for (const index of options.unnamed ?? [])
+    if (index < expected && wanted[index] === 0) wanted[index] = UNNAMED
   const maxRecord = options.maxRecordBytes ?? MAX_RECORD_BYTES
   const maxRaw = options.maxRawBytes ?? MAX_RAW_BYTES
   const space = noBreakSpace(options.encoding)

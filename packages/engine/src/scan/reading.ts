@@ -1,6 +1,6 @@
 import { isBom, isSpace } from '../marks.ts'
 import { capBytes, decodeText } from '../text.ts'
-import { blankAt, CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE } from './options.ts'
+import { blankAt, CR, CR_INSIDE, FIELD_END, isForbidden, LF, LF_INSIDE, UNNAMED, WRITTEN } from './options.ts'
 import {
   AFTER_FIELD,
   AFTER_QUOTE,
@@ -13,6 +13,7 @@ import {
 } from './quotes.ts'
 import { endOfLine, reason } from './reject.ts'
 import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
+import { noteUnnamed } from './unnamed-columns.ts'
 
 /*
  * One trap decides the shape of the code. Lines such as `a";"` keep a reading in quotes for ever: each would be
@@ -21,6 +22,8 @@ import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
  * state there, so from there on they are the same reading. `state.failed` remembers the last failed reading; who
  * joins it shares its fate at once. Every byte is then followed a bounded number of times.
  */
+
+const DOUBLED = 'a quote inside a cell must be doubled ("" instead of \\")'
 
 /** What one careful reading found out about quotes and lines, before anything is judged. */
 export interface Reading extends QuoteState {
@@ -51,6 +54,7 @@ export function read(state: ScanState): Reading {
   const { work, base, start, end, final, dialect } = state
   const { delimiter, quote, space, expected, wanted, maxRecord, asUtf8 } = dialect
   const out = state.out
+  state.unnamed.pending.length = 0
   // One byte more than the longest record: if that one still belongs to it, it is too long.
   const stop = Math.min(end, start + maxRecord + 1)
   const atEnd = final && stop === end && end - start <= maxRecord
@@ -100,7 +104,8 @@ export function read(state: ScanState): Reading {
     if (filled) r.hasValue = true
     if (filled && r.columns >= expected) r.valueBeyond = true
     filled = false
-    if (wanted[r.columns] === 1) out[o++] = FIELD_END
+    if (wanted[r.columns] === UNNAMED) noteUnnamed(state, r.columns, fieldOut, o)
+    if (wanted[r.columns] === WRITTEN) out[o++] = FIELD_END
     else o = fieldOut
     fieldOut = o
     r.columns++
@@ -154,7 +159,7 @@ export function read(state: ScanState): Reading {
       if (closed) {
         if (r.spans && opensField(work, r.closing - base, dialect))
           return fail(state, r, p, false, whyUnclosed())
-        const what = `text after the closing quote of column ${r.columns + 1}`
+        const what = `text after the closing quote of column ${r.columns + 1}; ${DOUBLED}`
         r.textAfterQuote ??= reason('text_after_quote', what, snippet(state, p))
       }
       if (blank === 0) r.state = IN_TEXT

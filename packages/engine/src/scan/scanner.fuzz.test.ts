@@ -74,6 +74,7 @@ describe('any bytes at all', () => {
         quote: random(6) === 0 ? null : '"',
         expectedColumns,
         columns,
+        ...(random(2) === 0 ? { unnamed: [0, expectedColumns - 1] } : {}),
         encoding: BYTE_ENCODINGS[random(BYTE_ENCODINGS.length)] ?? 'utf-8',
         startOffset: 0,
         startLine: 1,
@@ -81,7 +82,14 @@ describe('any bytes at all', () => {
         maxRawBytes: 4 + random(20),
         ...(lineEnd ? { lineEnd } : {}),
         ...(random(2) === 0
-          ? { header: { cells: ['a', 'b', 'c', 'd'].slice(0, expectedColumns), names } }
+          ? {
+              header: {
+                cells: ['a', 'b', 'c', 'd'].slice(0, expectedColumns),
+                names,
+                line: 1,
+                width: expectedColumns,
+              },
+            }
           : {}),
       }
       const scanned = scanAll(bytes, options, () => 1 + random(random(2) === 0 ? 3 : 200))

@@ -238,6 +238,7 @@ describe('the header once more', () => {
   const header = {
     cells: ['Fecha', 'Máquina', 'Nota'],
     names: { fecha: 'dia', day: 'dia', maquina: 'm', nota: 'n' },
+    ...{ line: 1, width: 3 },
   }
   const codes = (text: string) => rejectsOf(text, { header }).map(({ code, raw }) => [code, raw])
 
@@ -247,6 +248,13 @@ describe('the header once more', () => {
       expect(codes(`1;2;3\n${line}\n4;5;6\n`)).toEqual([['repeated_header', line]])
     },
   )
+
+  test.each([
+    ['fecha;Maquina;nota', 'the line repeats the header in line 1'],
+    ['Day;Maquina;Nota', 'the line names the same columns as the header in line 1'],
+  ])('says whether it repeats it or names the same columns otherwise: %j', (line, message) => {
+    expect(rejectsOf(`${line}\n`, { header })).toMatchObject([{ message }])
+  })
 
   test.each(['Fecha;2;3', 'fecha;maquina;otra', 'Fecha;;', ';maquina;'])(
     'is not seen in a record: %j',
@@ -268,6 +276,74 @@ describe('the header once more', () => {
   })
 })
 
+describe('blank cells beyond the header', () => {
+  const header = { cells: ['a', 'b', 'c'], names: {}, line: 1, width: 3 }
+  const extra = (text: string, options: Partial<ScanOptions> = {}) =>
+    [3, 1 << 20].map((size) => {
+      const all = { ...BASE, delimiter: ',', header, ...options }
+      return scanText(Buffer.from(text), all, () => size).counts.extraCells
+    })
+  const twice = (found: unknown) => [found, found]
+
+  test('are counted with the columns whose cells may be halves of numbers with a decimal comma', () => {
+    const found = { records: 3, halves: [{ index: 1, records: 2 }], line: 2, width: 4, text: 'a,1,50' }
+    expect(extra('a,1,50,\n"b" ,2,75, \nc,,,,\nx,y,z\n')).toEqual(twice(found))
+  })
+
+  test.each([
+    ['a,1.5,50,\nb,2,75,\n', []],
+    ['a,1,5000,\n', []],
+    ['a,b,1,\n', []],
+    ['1,2,3,\n', [0, 1]],
+  ])('are no halves beside decimal points, long numbers and texts: %j', (text, halves) => {
+    expect(extra(text).map((found) => found?.halves.map(({ index }) => index))).toEqual(twice(halves))
+  })
+
+  test('do not count where the header has as many, no comma delimits, or the record is rejected', () => {
+    expect(extra('a,1,50,\n', { header: { ...header, width: 4 } })).toEqual(twice(null))
+    expect(extra('a;1;50;\n', { delimiter: ';' })).toEqual(twice(null))
+    expect(extra('a,1\0,50,\na,1,50\n')).toEqual(twice(null))
+  })
+})
+
+describe('columns without a name', () => {
+  const unnamed = (text: string, columns = [1], options: Partial<ScanOptions> = {}) => {
+    const all = {
+      ...BASE,
+      columns: [0, 1, 2].filter((at) => !columns.includes(at)),
+      unnamed: columns,
+      ...options,
+    }
+    const [small, large] = [2, 1 << 20].map((size) => scanText(Buffer.from(text), all, () => size).counts)
+    expect(small).toEqual(large)
+    return large?.unnamedColumns
+  }
+
+  test('are told when good records hold values in them', () => {
+    const text = 'a;;c\nb; \u00a0;c\nd;"x\ny";e\nf;2\ng;"";h\nh; z;i;;\nj;3;4\n'
+    expect(unnamed(text)).toEqual([{ index: 1, records: 3, line: 4, text: 'x\ny' }])
+    expect(unnamed('a;;c\nb;"";c\nx;" ";y\n;;\n')).toEqual([])
+  })
+
+  test.each([
+    ['0;a;b\n1;c;d\n2;e;f\n', 0],
+    ['1;a;b\n"2";c;d\n3 ;e;f\n', 0],
+    ['3;a;b\n8;c;d\n90;e;f\n0;g;h\n1;i;j\n', 0],
+    ['0;a;b\n1;c;d\n7;e\n5;g;h\n', 0],
+    ['0;a;b\nx;c;d\n', 1],
+    ['5;a;b\n5;c;d\n', 1],
+    ['9;a;b\n3;c;d\n', 1],
+  ])('are none when the first one numbers the records: %j', (text, columns) => {
+    expect(unnamed(text, [0])).toHaveLength(columns)
+  })
+
+  test('hold values in their own encoding', () => {
+    const text = Buffer.from('a;\xf1;c\n', 'latin1')
+    const options = { ...BASE, columns: [0], unnamed: [1], encoding: 'windows-1252' } as const
+    expect(scanText(text, options, () => 4).counts.unnamedColumns).toMatchObject([{ text: 'ñ' }])
+  })
+})
+
 describe('a structural reject', () => {
   test('of too few or too many columns says how many were found', () => {
     expect(rejectsOf('1;2\n1;2;3\n1;2;3;4\n')).toEqual([
@@ -275,7 +351,7 @@ describe('a structural reject', () => {
         record: 1,
         line: 2,
         code: 'missing_columns',
-        message: '2 columns, expected 3',
+        message: '2 cells, expected 3',
         value: null,
         raw: '1;2',
         rawTruncated: false,
@@ -285,13 +361,28 @@ describe('a structural reject', () => {
         record: 3,
         line: 4,
         code: 'too_many_columns',
-        message: '4 columns, expected 3',
+        message: '4 cells, expected 3',
         value: null,
         raw: '1;2;3;4',
         rawTruncated: false,
         cut: '1;2;3;4',
       },
     ])
+  })
+
+  test.each([
+    ['a,1,50,x', '4 cells, expected 3; if "1,50" is one number, export the file with ";" between cells'],
+    [
+      'a,"-1.234", 5 ,x',
+      '4 cells, expected 3; if "-1.234,5" is one number, export the file with ";" between cells',
+    ],
+    ['a,1,x,y', '4 cells, expected 3'],
+    ['a,1.5,50,y', '4 cells, expected 3'],
+    ['a,1,50,x,y', '5 cells, expected 3'],
+    ['a', '1 cell, expected 3'],
+  ])('of %j says %j', (line, message) => {
+    expect(rejectsOf(`${line}\n`, { delimiter: ',' })).toMatchObject([{ message }])
+    expect(rejectsOf(`${line.replaceAll(',', ';')}\n`)).toMatchObject([{ message: message.split(';')[0] }])
   })
 
   test('of an unclosed quote costs its first line only', () => {
@@ -352,8 +443,8 @@ describe('a structural reject', () => {
 
   test('says when the quotes go around the whole line', () => {
     expect(rejectsOf('"1;2;3"\n4\n')).toMatchObject([
-      { message: '1 column, expected 3: the quotes go around the whole line' },
-      { message: '1 column, expected 3' },
+      { message: '1 cell, expected 3: the quotes go around the whole line' },
+      { message: '1 cell, expected 3' },
     ])
   })
 

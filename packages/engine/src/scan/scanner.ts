@@ -3,7 +3,9 @@ import { isAllUtf8, scanFast } from './fast.ts'
 import { compileDialect, type ScanOptions } from './options.ts'
 import { contentOf, hold, pour } from './padding.ts'
 import { skipLongLine } from './reject.ts'
+import { type ExtraCells, extraCellsOf } from './split-numbers.ts'
 import { createState, newOutput, type ScanState, type StructuralCode } from './state.ts'
+import { type UnnamedColumn, unnamedColumns } from './unnamed-columns.ts'
 
 /** Counts of a finished or running scan. `records = good + structural` always holds. */
 export interface ScanCounts {
@@ -24,6 +26,8 @@ export interface ScanCounts {
   rejectCounts: Partial<Record<StructuralCode, number>>
   /** The first line that names columns, but not those of the header in its order: what follows may mean other columns. */
   otherHeader: { line: number; cells: string[] } | null
+  extraCells: ExtraCells | null
+  unnamedColumns: UnnamedColumn[]
 }
 
 /**
@@ -121,6 +125,8 @@ export function createScanner(options: ScanOptions): Scanner {
       brokenColumns: state.brokenColumns,
       rejectCounts: Object.fromEntries(state.rejectCounts),
       otherHeader: state.otherHeader,
+      extraCells: extraCellsOf(state.extraCells),
+      unnamedColumns: unnamedColumns(state.unnamed),
     }),
     pendingBytes: () => state.end - state.start + state.held.bytes,
   }

@@ -2,6 +2,8 @@ import type { STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { type Dialect, MAX_RECORD_BYTES } from './options.ts'
 import { type Held, holdNothing } from './padding.ts'
 import type { QuoteState } from './quotes.ts'
+import { type ExtraCellsTally, noExtraCells } from './split-numbers.ts'
+import { noUnnamed, type UnnamedTally } from './unnamed-columns.ts'
 
 /** Why a record is not one. */
 export type StructuralCode = (typeof STRUCTURAL_CODES)[number]
@@ -73,6 +75,8 @@ export interface ScanState {
   secondHalf: number
   /** The first row of names that are not those of the header. */
   otherHeader: { line: number; cells: string[] } | null
+  readonly extraCells: ExtraCellsTally
+  readonly unnamed: UnnamedTally
   longLine: LongLine | null
   failed: FailedReading
 }
@@ -112,6 +116,8 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     usualEnd: dialect.lineEnd,
     secondHalf: -1,
     otherHeader: null,
+    extraCells: noExtraCells(),
+    unnamed: noUnnamed(),
     longLine: null,
     failed: {
       to: -1,

@@ -25,6 +25,7 @@ type Reading = Pick<
   | 'lineEnd'
   | 'header'
   | 'columns'
+  | 'unnamed'
 >
 
 /** The scanner's limit (packages/engine). */
@@ -81,8 +82,9 @@ export function readLayout(
       dataLine: dialect.dataLine,
       expectedColumns: cells.length,
       ...(dialect.lineEnd === 'none' ? {} : { lineEnd: dialect.lineEnd }),
-      header: { cells, names: headerNames(definition) },
+      header: { cells, names: headerNames(definition), line, width: dialect.header.width },
       columns: header.columns,
+      unnamed: cells.flatMap((cell, index) => (cell.trim() === '' ? [index] : [])),
     },
     output: {
       format: inspection.format,

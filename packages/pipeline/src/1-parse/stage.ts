@@ -9,6 +9,7 @@ import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
+import { columnWarnings } from './column-warnings.ts'
 import { encodingWarnings } from './encoding-warning.ts'
 import { otherHeader } from './header-failures.ts'
 import { type ParsedFiles, readRecords } from './read-records.ts'
@@ -53,7 +54,11 @@ async function work(job: StageJob): Promise<StageResult> {
     ...layout.output,
     encoding: parsed.encoding,
     encodingSure: parsed.encodingDoubt === null,
-    warnings: [...layout.output.warnings, ...encodingWarnings(parsed, facts.encoding)],
+    warnings: [
+      ...layout.output.warnings,
+      ...columnWarnings(facts.definition, layout, parsed),
+      ...encodingWarnings(parsed, facts.encoding),
+    ],
     records: parsed.records,
     good: parsed.good,
     structuralRejects: parsed.structuralRejects,

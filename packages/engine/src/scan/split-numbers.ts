@@ -1,0 +1,68 @@
+import { readRow } from '../row.ts'
+import type { ScanState } from './state.ts'
+
+/*
+ * A number with a decimal comma, in a file with commas between cells, becomes two cells. Where the last cells of a record are
+ * blank, the record is not too wide: its values only stand under wrong names.
+ */
+
+/** Records that have more cells than the header, all of them blank. */
+export interface ExtraCells {
+  /** How many were looked at: all of them up to a limit. */
+  records: number
+  /** In how many of these the cell of a column, by index, may be the first half of a number; those where none can be are left out. */
+  halves: { index: number; records: number }[]
+  /** The first of them. */
+  line: number
+  width: number
+  text: string
+}
+
+/** What is known of such records while a file is scanned. */
+export interface ExtraCellsTally {
+  records: number
+  halves: Map<number, number>
+  /** Columns with a decimal point: their numbers are whole. */
+  points: Set<number>
+  first: { line: number; width: number; text: string } | null
+}
+
+/** The delimiter that is a decimal mark as well. */
+export const COMMA = 0x2c
+const LOOKED_AT = 2000
+const SHOWN_BYTES = 200
+const WHOLE = /^[-+]?\d+([. '’]\d{3})*$/
+const DECIMALS = /^\d{1,3}$/
+const POINT = /^[-+]?\d+\.\d+$/
+
+/** Returns a tally of nothing. */
+export function noExtraCells(): ExtraCellsTally {
+  return { records: 0, halves: new Map(), points: new Set(), first: null }
+}
+
+/** Returns the indexes of the cells that may be the first half of a number with a decimal comma. */
+export function halvesOf(cells: readonly string[]): number[] {
+  return cells.flatMap((cell, at) =>
+    WHOLE.test(cell.trim()) && DECIMALS.test(cells[at + 1]?.trim() ?? '') ? [at] : [],
+  )
+}
+
+/** Notes the good record in `[from, to)` of the bytes at hand, which has blank cells beyond the columns of the header. */
+export function noteExtraCells(state: ScanState, from: number, to: number, line: number): void {
+  const { dialect, work, extraCells: tally } = state
+  const { delimiter, quote, encoding, header } = dialect
+  if (delimiter !== COMMA || header === null || tally.records >= LOOKED_AT) return
+  const row = readRow({ head: work.subarray(from, to), encoding, complete: true, delimiter, quote }, 0, line)
+  if (!row || row.width <= header.width) return
+  tally.records++
+  for (const at of halvesOf(row.cells)) tally.halves.set(at, (tally.halves.get(at) ?? 0) + 1)
+  for (const [at, cell] of row.cells.entries()) if (POINT.test(cell.trim())) tally.points.add(at)
+  tally.first ??= { line, width: row.width, text: row.cells.join(',').slice(0, SHOWN_BYTES) }
+}
+
+/** Returns what was found of such records; null when there are none. */
+export function extraCellsOf({ records, halves, points, first }: ExtraCellsTally): ExtraCells | null {
+  if (!first) return null
+  const columns = [...halves].filter(([index]) => !points.has(index))
+  return { records, ...first, halves: columns.map(([index, count]) => ({ index, records: count })) }
+}

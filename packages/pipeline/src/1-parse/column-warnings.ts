@@ -1,0 +1,76 @@
+import { showInvisible } from '@aduana/contracts/characters'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { misspeltHeaders } from '@aduana/datasets/header'
+import type { ParseResult } from '@aduana/engine/protocol'
+import type { FileReading } from './layout.ts'
+
+/** Warnings of columns that were probably lost, and of values that probably stand in the wrong ones. */
+export function columnWarnings(
+  definition: DatasetDefinition,
+  { header, reading, output }: FileReading,
+  { records, extraCells, unnamedColumns }: Pick<ParseResult, 'records' | 'extraCells' | 'unnamedColumns'>,
+): ImportWarning[] {
+  return [
+    ...splitNumbers(definition, reading.columns, header.cells.length, { records, extraCells }),
+    ...misspelt(definition, header.line, output),
+    ...unnamed(unnamedColumns),
+  ]
+}
+
+/** Numbers with a decimal comma between commas: half of the records with a cell too many look so in a decimal column. */
+function splitNumbers(
+  definition: DatasetDefinition,
+  columns: FileReading['reading']['columns'],
+  expected: number,
+  { records, extraCells: extra }: Pick<ParseResult, 'records' | 'extraCells'>,
+): ImportWarning[] {
+  if (!extra) return []
+  const decimals = new Set(
+    definition.columns.filter(({ type }) => type === 'decimal').map(({ name }) => name),
+  )
+  const [first] = extra.halves
+    .flatMap(({ index, records: count }) => {
+      const name = columns.find((column) => column.index === index)?.name
+      return name !== undefined && decimals.has(name) && count * 2 >= extra.records ? [{ index, name }] : []
+    })
+    .sort((a, b) => a.index - b.index)
+  if (!first) return []
+  const all = extra.records === records
+  const who = all
+    ? records === 1
+      ? 'The only record has'
+      : `All ${records} records have`
+    : `${extra.records} of ${records} records ${extra.records === 1 ? 'has' : 'have'}`
+  const message = `${who} more cells than the header: ${extra.width} in place of ${expected} in line ${extra.line}, the last of them empty: "${showInvisible(extra.text)}". It was read as it stands, so "${first.name}" may only have the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.`
+  return [importWarning('split_numbers', message, { column: first.name, count: extra.records })]
+}
+
+function misspelt(
+  definition: DatasetDefinition,
+  line: number,
+  { ignored, absent }: FileReading['output'],
+): ImportWarning[] {
+  return misspeltHeaders(definition, { ignored, absent }).map(({ cell, column, known }) => {
+    const where = `The header cell "${showInvisible(cell)}" in line ${line}`
+    const why = /[\r\n]/.test(cell) ? 'it has a line break, and' : 'it'
+    const message = `${where} names no column, so its values were not loaded; ${why} is close to "${known}", which the file lacks. If that is meant, undo the import, rename the cell and send the file again, or add the name to the aliases of the column.`
+    return importWarning('misspelt_header', message, { column, count: 1 })
+  })
+}
+
+function unnamed(columns: ParseResult['unnamedColumns']): ImportWarning[] {
+  const [first] = columns
+  if (!first) return []
+  const one = columns.length === 1
+  const records = Math.max(...columns.map((column) => column.records))
+  const each = columns
+    .slice(0, 5)
+    .map(
+      ({ index, records: count }) =>
+        `column ${index + 1} in ${count === 1 ? '1 record' : `${count} records`}`,
+    )
+  const more = columns.length > each.length ? ` and ${columns.length - each.length} more` : ''
+  const message = `${one ? '1 column' : `${columns.length} columns`} without a name ${one ? 'has' : 'have'} values, which were not loaded: ${each.join(', ')}${more}; the first is "${showInvisible(first.text)}" in line ${first.line}. If they are needed, undo the import, name the column in the header and send the file again.`
+  return [importWarning('unnamed_column', message, { count: records })]
+}
