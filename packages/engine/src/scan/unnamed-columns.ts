@@ -10,29 +10,23 @@ export interface UnnamedColumn {
   text: string
 }
 
-interface PendingValue {
-  index: number
-  /** The whole number that it is, or -1. */
-  number: number
-  /** Null for a column that has been found already. */
-  text: string | null
-}
-
 /** What is known of columns without a name while a file is scanned. */
 export interface UnnamedTally {
   found: Map<number, UnnamedColumn>
-  /** Values of the record that is being read. */
-  pending: PendingValue[]
-  /** The number of the last record in the first column, and whether that column numbers the records. */
-  rowNumber: number
+  /** Columns in which the record that is being read holds a value, and the values of those not found before. */
+  pending: number[]
+  texts: Map<number, string>
+  /** Whether the first column numbers the records, its last number, and that of the record that is being read. */
   numbersRows: boolean
+  rowNumber: number
+  nextNumber: number
 }
 
 const SHOWN_BYTES = 60
 
 /** Returns a tally of nothing. */
 export function noUnnamed(): UnnamedTally {
-  return { found: new Map(), pending: [], rowNumber: -1, numbersRows: true }
+  return { found: new Map(), pending: [], texts: new Map(), numbersRows: true, rowNumber: -1, nextNumber: -1 }
 }
 
 /** Notes the value in `[from, to)` of the output, of a column without a name, unless it is blank. */
@@ -40,16 +34,24 @@ export function noteUnnamed({ out, unnamed }: ScanState, index: number, from: nu
   let start = from
   for (let blank = blankAt(out, start, to); blank > 0; blank = blankAt(out, start, to)) start += blank
   if (start === to) return
-  const isFirst = index === 0 && unnamed.numbersRows
-  const text =
-    unnamed.found.has(index) && !isFirst
-      ? null
-      : out.toString('utf8', start, Math.min(to, start + SHOWN_BYTES))
-  unnamed.pending.push({
-    index,
-    number: isFirst && text !== null && /^\d+ *$/.test(text) ? Number(text) : -1,
-    text,
-  })
+  unnamed.pending.push(index)
+  if (index === 0 && unnamed.numbersRows) unnamed.nextNumber = wholeNumber(out, start, to)
+  if (!unnamed.found.has(index))
+    unnamed.texts.set(index, out.toString('utf8', start, Math.min(to, start + SHOWN_BYTES)))
+}
+
+// The number that the bytes write in digits, with blanks after them; -1 when they do not.
+function wholeNumber(bytes: Uint8Array, from: number, end: number): number {
+  let number = 0
+  let at = from
+  for (; at < end; at++) {
+    const digit = (bytes[at] as number) - 0x30
+    if (digit < 0 || digit > 9) break
+    number = number * 10 + digit
+  }
+  if (at === from) return -1
+  while (at < end && bytes[at] === 0x20) at++
+  return at === end ? number : -1
 }
 
 // The output is UTF-8: a space, a tab or a no-break space.
@@ -61,11 +63,12 @@ function blankAt(out: Uint8Array, at: number, end: number): number {
 
 /** Counts the values that were noted of a record that is good. */
 export function countUnnamed({ unnamed }: ScanState, line: number): void {
-  for (const { index, number, text } of unnamed.pending) {
-    if (index === 0) numberRow(unnamed, number)
+  for (const index of unnamed.pending) {
+    if (index === 0 && unnamed.numbersRows) numberRow(unnamed)
     const column = unnamed.found.get(index)
     if (column) column.records++
-    else unnamed.found.set(index, { index, records: 1, line, text: withBreaks(text ?? '') })
+    else
+      unnamed.found.set(index, { index, records: 1, line, text: withBreaks(unnamed.texts.get(index) ?? '') })
   }
   unnamed.pending.length = 0
 }
@@ -75,9 +78,10 @@ function withBreaks(text: string): string {
 }
 
 // Numbers of records rise, with gaps where records were left out, and begin again where tables were joined.
-function numberRow(unnamed: UnnamedTally, number: number): void {
-  if (number < 0 || (number <= unnamed.rowNumber && number > 1)) unnamed.numbersRows = false
-  unnamed.rowNumber = number
+function numberRow(unnamed: UnnamedTally): void {
+  const { nextNumber, rowNumber } = unnamed
+  if (nextNumber < 0 || (nextNumber <= rowNumber && nextNumber > 1)) unnamed.numbersRows = false
+  unnamed.rowNumber = nextNumber
 }
 
 /** Returns the columns without a name that hold values, but for a first one that only numbers the records. */
