@@ -198,9 +198,9 @@ describe('the whole system, from the command line', () => {
     const [series, metric] = [join(folder, 'series.json'), join(folder, 'metric.json')]
     const printed = JSON.parse((await aduana('series', 'production.quantity')).output)
     await writeFile(series, JSON.stringify(printed))
-    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is saved: version 1\n')
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is version 1 now\n')
     await writeFile(series, JSON.stringify({ ...printed, unit: 'u' }))
-    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is saved: version 2\n')
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is version 2 now\n')
     expect((await aduana('series')).output).toMatch(/production.quantity .* u +2\n/)
     const definition = JSON.parse((await aduana('metrics', 'production.pieces', '--definition')).output)
     await writeFile(metric, JSON.stringify(definition))

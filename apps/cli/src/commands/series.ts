@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable, shortened } from '../show/table.ts'
-import { readDefinition } from './definition-file.ts'
+import { readDefinition, savedSentence } from './definition-file.ts'
 
 /** `aduana series`: what metrics are made of. */
 export async function listSeriesCommand(io: Io, options: { json?: boolean }): Promise<ExitCode> {
@@ -49,6 +49,6 @@ export async function saveSeriesCommand(
   const { code, definition } = await readDefinition(file)
   const { code: _, ...rest } = definition
   const saved = await saveSeries(await openApi(io), code, rest, options.ifVersion)
-  io.out(options.json ? JSON.stringify(saved) : `${code} is saved: version ${saved.version}`)
+  io.out(options.json ? JSON.stringify(saved) : savedSentence({ ...saved, changed: true }))
   return EXIT.loaded
 }

@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
+import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { inTransaction } from '@aduana/db/database'
+import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ColumnInput, openRealFiles, type RealFiles } from '../testing/real-files.ts'
 
@@ -238,6 +242,23 @@ describe('the answer to a file that cannot be read', () => {
       'With a tab between cells line 1 would name "code", "name". Declare that delimiter, or none,',
     )
   })
+})
+
+test('a table and a definition as the guide has them take a file', async () => {
+  const guide = await readFile(new URL('../../../../docs/guides/datasets.md', import.meta.url), 'utf8')
+  const [, sql = '', json = ''] =
+    /```sql\n(create schema sales;[\s\S]*?)```\n\n```json\n([\s\S]*?)```/.exec(guide) ?? []
+  const { pool, db } = files.system.database
+  await pool.query(sql)
+  const definition = DatasetDefinition.parse(JSON.parse(json))
+  await inTransaction(db, (tx) => saveDataset(tx, definition, files.system.admin.userId))
+  const text = 'ticket;sold_at;branch;amount;paid\nT1;2024-05-01 10:00:00;B1;1,5;true\n'
+  const { job } = await files.import('tickets', text)
+  expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 }, warnings: [] })
+  const { rows } = await pool.query(
+    'select ticket, code, amount, job from sales.tickets join dim_branch on dim_branch.id = branch_id',
+  )
+  expect(rows).toEqual([{ ticket: 'T1', code: 'B1', amount: '1.50', job: job.id }])
 })
 
 describe('a reject', () => {
