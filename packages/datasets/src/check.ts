@@ -8,7 +8,7 @@ import {
   type ThousandsMark,
   type TimestampColumn,
 } from '@aduana/contracts/dataset-definition'
-import { normaliseName } from '@aduana/engine/dialect'
+import { normaliseName } from '@aduana/engine/header-name'
 import { fileColumns } from './header.ts'
 import { digitsOf, lit } from './literals.ts'
 import { at, type PlacedProblem } from './placed-problems.ts'

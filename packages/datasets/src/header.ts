@@ -1,6 +1,6 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { editSteps } from '@aduana/contracts/nearest-names'
-import { normaliseName } from '@aduana/engine/dialect'
+import { normaliseName } from '@aduana/engine/header-name'
 
 /** Columns that a file may bring: all but those that others write. */
 export function fileColumns(definition: DatasetDefinition): Column[] {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type DialectHints, detectDialect, normaliseName } from './dialect.ts'
+import { type DialectHints, detectDialect } from './dialect.ts'
+import { normaliseName } from './header-name.ts'
 
 const NAMES = ['fecha_contabilizacion', 'maquina_codigo', 'turno', 'observacion']
 

@@ -1,6 +1,15 @@
-import { cleanCode } from '@aduana/contracts/characters'
-import { type NamedRow, narrowHeader, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
-import { afterLine, type RowSource, readRow, type TextRow } from './row.ts'
+import {
+  HEADER_WITHIN_LINES,
+  type HeadView,
+  headRows,
+  isBetter,
+  mostNames,
+  namedRow,
+  viewHead,
+} from './head-view.ts'
+import { narrowHeader, rivalOf, type SkippedLine, skippedLines } from './header-choice.ts'
+import { normaliseName } from './header-name.ts'
+import { type RowSource, readRow, type TextRow } from './row.ts'
 import { endOfContent } from './scan/padding.ts'
 import type { ByteEncoding } from './text.ts'
 
@@ -68,24 +77,8 @@ export type DialectResult =
   | { found: false; why: 'records_first'; header: FoundRow; lines: SkippedLine[] }
 
 const DELIMITERS = [';', ',', '\t', '|'] as const
-/** The header is looked for among so many lines. */
-export const HEADER_WITHIN_LINES = 20
 /** A header that stands too far below is only looked for to tell of it. */
 const LATE_HEADER_LINES = 1000
-const ROWS_COMPARED = 50
-
-/**
- * The form in which header names are compared: no case, no accents, no invisible characters, `_` for every run of other
- * signs. `Peso Neto (kg) ` becomes `peso_neto_kg`.
- */
-export function normaliseName(name: string): string {
-  return cleanCode(name)
-    .normalize('NFD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, '_')
-    .replace(/^_+|_+$/g, '')
-}
 
 /**
  * Finds delimiter and header in the head of a file (unpacked bytes, from offset 0; `complete` when it is all). The header is
@@ -170,89 +163,6 @@ function namesElsewhere(
 // Far below, a record may hold the name of a column.
 function isHeader(line: number, cells: number, matched: number): boolean {
   return line <= HEADER_WITHIN_LINES ? matched > 0 : matched > 1 || (matched === 1 && cells === 1)
-}
-
-/** The head of a file under one delimiter. */
-interface HeadView {
-  delimiter: string
-  source: RowSource
-  /** The rows among the first lines that hold something. */
-  rows: NamedRow[]
-  /** The first one with the most known names; null when none has any. */
-  header: NamedRow | null
-  widest: NamedRow | null
-  /** The first rows after the header that hold something. */
-  records: TextRow[]
-  /** The share of the rows after the header that are as wide as it is, 0 to 1. */
-  fit: number
-  /** The delimiter stands in the header, or in every row after it. */
-  occurs: boolean
-}
-
-function viewHead(source: RowSource, delimiter: string, known: ReadonlySet<string>): HeadView {
-  const rows = headRows(source, known, HEADER_WITHIN_LINES)
-  const widest = rows.reduce<NamedRow | null>((a, b) => (a && a.cells.length >= b.cells.length ? a : b), null)
-  const header = mostNames(rows)
-  return {
-    delimiter,
-    source,
-    rows,
-    header,
-    widest,
-    ...(header ? followed(source, header) : { records: [], fit: 0, occurs: false }),
-  }
-}
-
-/** The first row with the most known names; null when none has any. */
-function mostNames(rows: readonly NamedRow[]): NamedRow | null {
-  const most = rows.reduce<NamedRow | null>((a, b) => (a && a.matched >= b.matched ? a : b), null)
-  return most && most.matched > 0 ? most : null
-}
-
-function isBetter(a: HeadView, b: HeadView): boolean {
-  const matched = (a.header?.matched ?? 0) - (b.header?.matched ?? 0)
-  if (matched !== 0) return matched > 0
-  if (a.fit !== b.fit) return a.fit > b.fit
-  return a.occurs && !b.occurs
-}
-
-// Every physical line near the top is tried as a row: a title may hold a stray quote.
-function headRows(source: RowSource, known: ReadonlySet<string>, lines: number): NamedRow[] {
-  const { head } = source
-  const rows: NamedRow[] = []
-  let at = 0
-  for (let line = 1; line <= lines && at < head.length; line++) {
-    const row = readRow(source, at, line)
-    if (row?.cells.some((cell) => cell.trim() !== '')) rows.push(namedRow(row, known))
-    at = afterLine(head, at)
-  }
-  return rows
-}
-
-function namedRow(row: TextRow, known: ReadonlySet<string>): NamedRow {
-  const names = row.cells.map(normaliseName)
-  return { ...row, names, matched: new Set(names.filter((name) => known.has(name))).size }
-}
-
-// The rows after the header; how many of them are as wide, and whether the delimiter occurs in all of them.
-function followed(source: RowSource, header: NamedRow): Pick<HeadView, 'records' | 'fit' | 'occurs'> {
-  const records: TextRow[] = []
-  let at = header.next
-  let rows = 0
-  while (rows < ROWS_COMPARED && at < source.head.length) {
-    const row = readRow(source, at, 0)
-    at = row ? row.next : afterLine(source.head, at)
-    if (row?.cells.every((cell) => cell.trim() === '')) continue
-    rows++
-    if (row) records.push(row)
-  }
-  const equal = records.filter(({ cells }) => cells.length === header.cells.length).length
-  const delimited = records.filter(({ width }) => width > 1).length
-  return {
-    records,
-    fit: rows === 0 ? 0 : equal / rows,
-    occurs: header.width > 1 || (rows > 0 && delimited === rows),
-  }
 }
 
 /** The first line that is one quoted cell whose text holds known names when it is read as a line of its own. */

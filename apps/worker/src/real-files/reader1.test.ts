@@ -116,7 +116,7 @@ describe('decimal commas between commas', () => {
       {
         ...{ code: 'split_numbers', column: 'importe', count: 3 },
         message:
-          'All 3 records have more cells than the header: 5 in place of 4 in line 2, the last of them empty: "2024-07-01,a,1,50". It was read as it stands, so "importe" may only have the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.',
+          'All 3 records have more cells than the header: 5 in place of 4 in line 2, the last of them empty: "2024-07-01,a,1,50,". It was read as it stands, so "importe" may only have the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.',
       },
     ])
   })

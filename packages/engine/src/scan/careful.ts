@@ -91,8 +91,8 @@ function finish(state: ScanState, r: Reading, outStart: number): boolean {
     state.good++
     state.goodSum += BigInt(state.record)
     for (const column of r.brokenColumns) state.brokenColumns.add(column)
-    if (r.columns > state.dialect.expected) noteExtraCells(state, start, r.at, state.line)
-    countUnnamed(state, state.line)
+    if (r.columns > state.dialect.expected) noteExtraCells(state.extraCells, bytes, state.dialect, state.line)
+    countUnnamed(state.unnamed, state.line)
   }
   return moveTo(state, next, r)
 }

@@ -44,7 +44,8 @@ export function scanFast(state: ScanState): FastStop {
   const { delimiter, quote, expected, wanted, maxRecord, blanks, voids, header } = dialect
   const heads = header?.heads
   const { usualEnd } = state
-  const { pending } = state.unnamed
+  const { unnamed } = state
+  const { pending } = unnamed
   pending.length = 0
   b[end] = LF
   const mapped = dialect.asUtf8 !== null
@@ -162,7 +163,7 @@ export function scanFast(state: ScanState): FastStop {
       }
       if (wanted[column] === WRITTEN) out[o++] = FIELD_END
       else {
-        if (wanted[column] === UNNAMED) noteUnnamed(state, column, fieldOut, o)
+        if (wanted[column] === UNNAMED) noteUnnamed(unnamed, column, out, fieldOut, o)
         o = fieldOut
       }
       column++
@@ -206,8 +207,8 @@ export function scanFast(state: ScanState): FastStop {
         stop = 'careful'
         break records
       }
-      if (hasExtra) noteExtraCells(state, recordStart, recordEnd, line)
-      if (pending.length > 0) countUnnamed(state, line)
+      if (hasExtra) noteExtraCells(state.extraCells, b.subarray(recordStart, recordEnd), dialect, line)
+      if (pending.length > 0) countUnnamed(unnamed, line)
       p++
       o = writeNumber(out, o, recordEnd - recordStart)
       out[o++] = LF

@@ -1,4 +1,4 @@
-import { normaliseName } from '../dialect.ts'
+import { normaliseName } from '../header-name.ts'
 import { isBom, isSpace, noBreakSpace } from '../marks.ts'
 import { readRow } from '../row.ts'
 import { type ByteEncoding, decodeText } from '../text.ts'

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { normaliseName } from '../dialect.ts'
+import { normaliseName } from '../header-name.ts'
 import { BOM } from '../marks.ts'
 import { decodeText } from '../text.ts'
 import type { ScanOptions } from './options.ts'

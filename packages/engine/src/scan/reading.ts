@@ -104,7 +104,7 @@ export function read(state: ScanState): Reading {
     if (filled) r.hasValue = true
     if (filled && r.columns >= expected) r.valueBeyond = true
     filled = false
-    if (wanted[r.columns] === UNNAMED) noteUnnamed(state, r.columns, fieldOut, o)
+    if (wanted[r.columns] === UNNAMED) noteUnnamed(state.unnamed, r.columns, out, fieldOut, o)
     if (wanted[r.columns] === WRITTEN) out[o++] = FIELD_END
     else o = fieldOut
     fieldOut = o

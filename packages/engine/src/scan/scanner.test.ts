@@ -286,7 +286,7 @@ describe('blank cells beyond the header', () => {
   const twice = (found: unknown) => [found, found]
 
   test('are counted with the columns whose cells may be halves of numbers with a decimal comma', () => {
-    const found = { records: 3, halves: [{ index: 1, records: 2 }], line: 2, width: 4, text: 'a,1,50' }
+    const found = { records: 3, halves: [{ index: 1, records: 2 }], line: 2, width: 4, text: 'a,1,50,' }
     expect(extra('a,1,50,\n"b" ,2,75, \nc,,,,\nx,y,z\n')).toEqual(twice(found))
   })
 

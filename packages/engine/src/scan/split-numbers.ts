@@ -1,5 +1,5 @@
-import { readRow } from '../row.ts'
-import type { ScanState } from './state.ts'
+import { readRow, type TextRow } from '../row.ts'
+import type { Dialect } from './options.ts'
 
 /*
  * A number with a decimal comma, in a file with commas between cells, becomes two cells. Where the last cells of a record are
@@ -30,7 +30,7 @@ export interface ExtraCellsTally {
 /** The delimiter that is a decimal mark as well. */
 export const COMMA = 0x2c
 const LOOKED_AT = 2000
-const SHOWN_BYTES = 200
+const SHOWN_CHARACTERS = 200
 const WHOLE = /^[-+]?\d+([. '’]\d{3})*$/
 const DECIMALS = /^\d{1,3}$/
 const POINT = /^[-+]?\d+\.\d+$/
@@ -47,17 +47,25 @@ export function halvesOf(cells: readonly string[]): number[] {
   )
 }
 
-/** Notes the good record in `[from, to)` of the bytes at hand, which has blank cells beyond the columns of the header. */
-export function noteExtraCells(state: ScanState, from: number, to: number, line: number): void {
-  const { dialect, work, extraCells: tally } = state
+/** Notes a good record that has blank cells beyond the columns of the header. */
+export function noteExtraCells(
+  tally: ExtraCellsTally,
+  record: Uint8Array,
+  dialect: Pick<Dialect, 'delimiter' | 'quote' | 'encoding' | 'header'>,
+  line: number,
+): void {
   const { delimiter, quote, encoding, header } = dialect
   if (delimiter !== COMMA || header === null || tally.records >= LOOKED_AT) return
-  const row = readRow({ head: work.subarray(from, to), encoding, complete: true, delimiter, quote }, 0, line)
+  const row = readRow({ head: record, encoding, complete: true, delimiter, quote }, 0, line)
   if (!row || row.width <= header.width) return
   tally.records++
   for (const at of halvesOf(row.cells)) tally.halves.set(at, (tally.halves.get(at) ?? 0) + 1)
   for (const [at, cell] of row.cells.entries()) if (POINT.test(cell.trim())) tally.points.add(at)
-  tally.first ??= { line, width: row.width, text: row.cells.join(',').slice(0, SHOWN_BYTES) }
+  tally.first ??= { line, width: row.width, text: textOf(row).slice(0, SHOWN_CHARACTERS) }
+}
+
+function textOf({ cells, width }: TextRow): string {
+  return `${cells.join(',')}${','.repeat(width - cells.length)}`
 }
 
 /** Returns what was found of such records; null when there are none. */

@@ -1,5 +1,3 @@
-import type { ScanState } from './state.ts'
-
 /** A column without a name in which records hold values. */
 export interface UnnamedColumn {
   index: number
@@ -30,7 +28,13 @@ export function noUnnamed(): UnnamedTally {
 }
 
 /** Notes the value in `[from, to)` of the output, of a column without a name, unless it is blank. */
-export function noteUnnamed({ out, unnamed }: ScanState, index: number, from: number, to: number): void {
+export function noteUnnamed(
+  unnamed: UnnamedTally,
+  index: number,
+  out: Buffer,
+  from: number,
+  to: number,
+): void {
   let start = from
   for (let blank = blankAt(out, start, to); blank > 0; blank = blankAt(out, start, to)) start += blank
   if (start === to) return
@@ -62,7 +66,7 @@ function blankAt(out: Uint8Array, at: number, end: number): number {
 }
 
 /** Counts the values that were noted of a record that is good. */
-export function countUnnamed({ unnamed }: ScanState, line: number): void {
+export function countUnnamed(unnamed: UnnamedTally, line: number): void {
   for (const index of unnamed.pending) {
     if (index === 0 && unnamed.numbersRows) numberRow(unnamed)
     const column = unnamed.found.get(index)

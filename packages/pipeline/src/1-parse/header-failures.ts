@@ -2,7 +2,8 @@ import { showInvisible } from '@aduana/contracts/characters'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
 import { closestName, fileColumns, type HeaderMap } from '@aduana/datasets/header'
-import { type FoundRow, HEADER_WITHIN_LINES } from '@aduana/engine/dialect'
+import type { FoundRow } from '@aduana/engine/dialect'
+import { HEADER_WITHIN_LINES } from '@aduana/engine/head-view'
 import type { SkippedLine } from '@aduana/engine/header-choice'
 import { delimiterName, linesAndTexts } from './shown-lines.ts'
 
@@ -12,7 +13,7 @@ type Row = Pick<FoundRow, 'line' | 'cells'>
 export function headerAmbiguous(first: Row, second: Row): JobFailure {
   return {
     code: 'header_ambiguous',
-    detail: `Line ${first.line} (${list(first.cells)}) and line ${second.line} (${list(second.cells)}) both name columns, so either may be the header. Nothing was changed. If line ${second.line} is the header, remove the lines before it; if it is a record, give line ${first.line} the names of the columns, and send the file again.`,
+    detail: `Line ${first.line} (${list(first.cells)}) and line ${second.line} (${list(second.cells)}) both name columns, so either may be the header. Nothing was changed. If files were joined there, split the file before line ${second.line} and send both parts. If line ${second.line} is the only header, remove the lines before it; if it is a record, give line ${first.line} the names of the columns.`,
   }
 }
 
