@@ -19,7 +19,7 @@ import {
   UNNAMED,
   WRITTEN,
 } from './options.ts'
-import { noteExtraCells } from './split-numbers.ts'
+import { EXTRA_CELLS_LOOKED_AT, noteExtraCells } from './split-numbers.ts'
 import { FLUSH_BYTES, type ScanState, writeNumber } from './state.ts'
 import { countUnnamed, noteUnnamed } from './unnamed-columns.ts'
 
@@ -44,7 +44,7 @@ export function scanFast(state: ScanState): FastStop {
   const { delimiter, quote, expected, wanted, maxRecord, blanks, voids, header } = dialect
   const heads = header?.heads
   const { usualEnd } = state
-  const { unnamed } = state
+  const { unnamed, extraCells } = state
   const { pending } = unnamed
   pending.length = 0
   b[end] = LF
@@ -207,7 +207,8 @@ export function scanFast(state: ScanState): FastStop {
         stop = 'careful'
         break records
       }
-      if (hasExtra) noteExtraCells(state.extraCells, b.subarray(recordStart, recordEnd), dialect, line)
+      if (hasExtra && extraCells.looked < EXTRA_CELLS_LOOKED_AT)
+        noteExtraCells(extraCells, b.subarray(recordStart, recordEnd), dialect, line)
       if (pending.length > 0) countUnnamed(unnamed, line)
       p++
       o = writeNumber(out, o, recordEnd - recordStart)

@@ -20,6 +20,8 @@ export interface ExtraCells {
 
 /** What is known of such records while a file is scanned. */
 export interface ExtraCellsTally {
+  /** Records that were looked at, and those of them that have more cells than the header. */
+  looked: number
   records: number
   halves: Map<number, number>
   /** Columns with a decimal point: their numbers are whole. */
@@ -29,7 +31,8 @@ export interface ExtraCellsTally {
 
 /** The delimiter that is a decimal mark as well. */
 export const COMMA = 0x2c
-const LOOKED_AT = 2000
+/** So many records with cells beyond the columns are looked at. */
+export const EXTRA_CELLS_LOOKED_AT = 2000
 const SHOWN_CHARACTERS = 200
 const WHOLE = /^[-+]?\d+([. '’]\d{3})*$/
 const DECIMALS = /^\d{1,3}$/
@@ -37,7 +40,7 @@ const POINT = /^[-+]?\d+\.\d+$/
 
 /** Returns a tally of nothing. */
 export function noExtraCells(): ExtraCellsTally {
-  return { records: 0, halves: new Map(), points: new Set(), first: null }
+  return { looked: 0, records: 0, halves: new Map(), points: new Set(), first: null }
 }
 
 /** Returns the indexes of the cells that may be the first half of a number with a decimal comma. */
@@ -55,7 +58,8 @@ export function noteExtraCells(
   line: number,
 ): void {
   const { delimiter, quote, encoding, header } = dialect
-  if (delimiter !== COMMA || header === null || tally.records >= LOOKED_AT) return
+  tally.looked++
+  if (delimiter !== COMMA || header === null || tally.looked > EXTRA_CELLS_LOOKED_AT) return
   const row = readRow({ head: record, encoding, complete: true, delimiter, quote }, 0, line)
   if (!row || row.width <= header.width) return
   tally.records++
