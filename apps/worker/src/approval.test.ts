@@ -33,7 +33,7 @@ describe('an import that asks for approval', () => {
     )
     const job = await waiting(system, id)
     expect(job).toMatchObject({ status: 'PROCESSING', dryRun: false, error: null })
-    expect(job.message).toContain('insert 0, change 1, leave 1 as they are and remove 1 rows')
+    expect(job.message).toContain('insert 0, change 1, leave 1 as they are and remove 1 row')
     expect(await held(system, id)).toBe(0)
     expect(await cantidades(system, '2024-01-01')).toEqual([1, 2, 3])
     const seen = await preview(system, id, owner)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count } from './shown-value.ts'
+import { counted } from './figures.ts'
 
 const KINDS: Readonly<Record<string, string>> = {
   string: 'text',
@@ -121,16 +121,16 @@ function bound({ origin, exact }: Issue, limit: unknown, comparison: string): st
   const how = exact === true ? 'exactly' : comparison
   switch (origin) {
     case 'string':
-      return `${how} ${count(number, 'character')}`
+      return `${how} ${counted(number, 'character')}`
     case 'array':
     case 'set':
     case 'map':
-      return `${how} ${count(number, 'entry', 'entries')}`
+      return `${how} ${counted(number, 'entry', 'entries')}`
     case 'object':
     case 'record':
-      return `${how} ${count(number, 'field')}`
+      return `${how} ${counted(number, 'field')}`
     case 'file':
-      return `${how} ${count(number, 'byte')}`
+      return `${how} ${counted(number, 'byte')}`
     default:
       return `${how} ${number}`
   }

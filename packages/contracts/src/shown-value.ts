@@ -1,19 +1,16 @@
+import { counted } from './figures.ts'
+
 const LONGEST = 60
 const SECRET = /pass|secret|token|^(current|new)$|_URLS?$/i
 
 /** A value of an input as a message shows it: shortened, with invisible characters as `U+200B`; of a secret only its length. */
 export function shownValue(value: unknown, name?: PropertyKey): string {
   if (typeof value === 'string')
-    return SECRET.test(String(name ?? '')) ? `a text of ${count(value.length, 'character')}` : quoted(value)
+    return SECRET.test(String(name ?? '')) ? `a text of ${counted(value.length, 'character')}` : quoted(value)
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
-  if (Array.isArray(value)) return `a list of ${count(value.length, 'entry', 'entries')}`
+  if (Array.isArray(value)) return `a list of ${counted(value.length, 'entry', 'entries')}`
   if (value === undefined) return 'missing'
   return typeof value === 'object' ? 'an object' : 'something else'
-}
-
-/** A number of things: `1 character`, `2 characters`. */
-export function count(number: number | bigint, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 || number === 1n ? one : many}`
 }
 
 function quoted(text: string): string {

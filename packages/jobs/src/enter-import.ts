@@ -4,6 +4,7 @@ import type { Day } from '@aduana/contracts/dates'
 import type { Principal } from '@aduana/contracts/identity'
 import type { ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { asFields } from '@aduana/contracts/send-again'
 import type { RegisteredDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
 import type { Tx } from '@aduana/db/database'
@@ -138,7 +139,7 @@ async function reserve(tx: Tx, entry: EnteredImport, window: Window): Promise<vo
 function windowLocked({ from, to }: { from: Day | null; to: Day | null }, jobId: string): ProblemError {
   return new ProblemError(
     'window_locked',
-    `The window ${from} to ${to} overlaps one that job ${jobId} holds or waits for. Wait until it has ended, or send onConflict=wait (--on-conflict wait on the command line).`,
+    `The window ${from} to ${to} overlaps one that job ${jobId} holds or waits for. Wait until it has ended, or send ${asFields({ onConflict: 'wait' })}.`,
     { jobId },
   )
 }

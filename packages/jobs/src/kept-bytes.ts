@@ -1,3 +1,4 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
@@ -23,7 +24,7 @@ export async function ensureQuota(
   if (kept + bytes <= maxBytes) return
   throw new ProblemError(
     'quota_exceeded',
-    `"${tenant}" keeps ${kept} bytes of files and rejects. With the ${bytes} bytes of this file it would exceed its limit of ${maxBytes}. Nothing was kept of the file. Files are removed when the retention of their dataset is over. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
+    `"${tenant}" keeps ${figure(kept)} bytes of files and rejects. With the ${counted(bytes, 'byte')} of this file it would exceed its limit of ${figure(maxBytes)}. Nothing was kept of the file. Files are removed when the retention of their dataset is over. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
     { keptBytes: kept, maxBytes },
   )
 }

@@ -1,3 +1,4 @@
+import { counted } from '@aduana/contracts/figures'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
@@ -20,9 +21,9 @@ export async function ensureRoom(db: Database | Tx, limits: QueueLimits, tenant:
       (select tenant from jobs where status = 'QUEUED' limit ${maxQueued}) as waiting`.execute(db)
   const queued = Number(row.rows[0]?.queued ?? 0)
   const own = Number(row.rows[0]?.own ?? 0)
-  if (queued >= maxQueued) throw full(`${queued} jobs are waiting, which is the limit.`, 'installation')
+  if (queued >= maxQueued) throw full(`${waiting(queued)} waiting, which is the limit.`, 'installation')
   if (own >= maxQueuedPerTenant)
-    throw full(`${own} jobs of "${tenant}" are waiting, which is the limit of one tenant.`, 'tenant')
+    throw full(`${waiting(own, ` of "${tenant}"`)} waiting, which is the limit of one tenant.`, 'tenant')
 }
 
 /** Wait for those who are taking room. Up to the end of the transaction nobody else does, or all would see the same. */
@@ -32,4 +33,8 @@ export async function holdRoom(tx: Tx): Promise<void> {
 
 function full(what: string, limit: 'installation' | 'tenant'): ProblemError {
   return new ProblemError('queue_full', `${what} Try again later.`, { retryAfterSeconds: 30, limit })
+}
+
+function waiting(jobs: number, whose = ''): string {
+  return `${counted(jobs, 'job')}${whose} ${jobs === 1 ? 'is' : 'are'}`
 }

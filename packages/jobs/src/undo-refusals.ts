@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Principal } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
+import { asFields } from '@aduana/contracts/send-again'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { LoadedImport } from './undo-plan.ts'
@@ -141,7 +142,7 @@ export function overlap(later: readonly LoadedImport[]): ProblemError {
 
 /** Which later imports stand in the way, newest first, and what to do. */
 export function overlapDetail(later: readonly LoadedImport[]): string {
-  return `Later imports have replaced or changed rows of this one: ${list(later)}. Undo them first, in this order, or send unwind=true (--unwind on the command line) to take all of them back at once.`
+  return `Later imports have replaced or changed rows of this one: ${list(later)}. Undo them first, in this order, or send ${asFields({ unwind: 'true' })} to take all of them back at once.`
 }
 
 const SHOWN = 20

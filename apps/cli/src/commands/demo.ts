@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Day } from '@aduana/contracts/dates'
+import { figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import type { Api } from '../api/api.ts'
 import { listJobs, type ReasonGroup, readReport } from '../api/calls.ts'
@@ -13,7 +14,7 @@ import { type SampleReport, twoMonths } from '../sample/sample.ts'
 import { writeSample } from '../sample/write.ts'
 import { openApi } from '../session.ts'
 import { createDisplay } from '../show/display.ts'
-import { formatBytes, formatCount } from '../show/figures.ts'
+import { formatBytes } from '../show/figures.ts'
 import { uploadFacts } from '../show/progress.ts'
 import { renderSummary } from '../show/summary.ts'
 import { renderTable } from '../show/table.ts'
@@ -37,7 +38,7 @@ export async function demoCommand(io: Io, options: { rows: number }): Promise<Ex
       io.signal,
     )
     io.err(
-      `A sample of ${formatCount(made.records)} production records (${formatBytes(made.bytes)}), ` +
+      `A sample of ${figure(made.records)} production records (${formatBytes(made.bytes)}), ` +
         `${period.from} to ${period.to}, with dirt of ${Object.keys(made.kinds).length} kinds:\n`,
     )
     return await importSample(io, api, file, made)
@@ -110,10 +111,10 @@ function renderChecks(checks: readonly Check[]): string {
     return `All ${checks.length} figures are what was put into the sample: nothing lost, nothing twice, every reason named.`
   return `${wrong.length} of ${checks.length} figures are not what was put into the sample:\n${renderTable(
     [{ title: 'figure' }, { title: 'expected', right: true }, { title: 'found', right: true }],
-    wrong.map(({ figure, expected, found }) => [
-      figure,
-      formatCount(expected),
-      found === null ? 'unknown' : formatCount(found),
+    wrong.map(({ figure: what, expected, found }) => [
+      what,
+      figure(expected),
+      found === null ? 'unknown' : figure(found),
     ]),
   )}`
 }

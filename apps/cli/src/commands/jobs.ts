@@ -1,10 +1,10 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import { cancelJob, listJobs, readJob, retryJob } from '../api/calls.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { createDisplay, QUIET } from '../show/display.ts'
-import { counted, formatCount } from '../show/figures.ts'
 import { renderTable, shortened } from '../show/table.ts'
 import { reportJob, waitForJob } from './wait.ts'
 
@@ -77,7 +77,7 @@ function startOf({ status, parameters: { startAt } }: Job): string | undefined {
 }
 
 function jobTable(jobs: readonly Job[]): string {
-  const count = (value: number | null) => (value === null ? '' : formatCount(value))
+  const count = (value: number | null) => (value === null ? '' : figure(value))
   return renderTable(
     [
       { title: 'job' },

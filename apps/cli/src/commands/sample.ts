@@ -1,11 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { Day } from '@aduana/contracts/dates'
+import { figure } from '@aduana/contracts/figures'
 import { UsageError } from '../errors.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { periodOfSeed, type SampleName } from '../sample/sample.ts'
 import { writeSample } from '../sample/write.ts'
-import { formatBytes, formatCount } from '../show/figures.ts'
+import { formatBytes } from '../show/figures.ts'
 
 export interface SampleCommandOptions {
   rows: number
@@ -30,9 +31,9 @@ export async function sampleCommand(io: Io, options: SampleCommandOptions): Prom
   if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`)
   const { records, good, rejected, duplicates, conflicts, bytes } = report
   io.out(
-    `${out}: ${formatCount(records)} records (${formatBytes(bytes)}) of ${dataset}, ${report.from} to ${report.to}: ` +
-      `${formatCount(good)} good, ${formatCount(rejected)} bad, ${formatCount(duplicates)} duplicates, ` +
-      `${formatCount(conflicts)} conflicts`,
+    `${out}: ${figure(records)} records (${formatBytes(bytes)}) of ${dataset}, ${report.from} to ${report.to}: ` +
+      `${figure(good)} good, ${figure(rejected)} bad, ${figure(duplicates)} duplicates, ` +
+      `${figure(conflicts)} conflicts`,
   )
   return EXIT.loaded
 }

@@ -1,7 +1,7 @@
+import { figure } from '@aduana/contracts/figures'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
-import { formatCount } from '../show/figures.ts'
 import { busyPeriod, sendEvents } from '../testdata/events.ts'
 import { importTestData } from '../testdata/files.ts'
 import { knownRuns, newRuns, untilSettled } from '../testdata/settled.ts'
@@ -21,13 +21,13 @@ export async function testdataCommand(io: Io, options: TestdataOptions): Promise
     const seconds = await sendEvents(api, options.events, await busyPeriod(api))
     const rate = options.events / seconds
     io.out(
-      `${formatCount(options.events)} events in ${seconds.toFixed(1)} s: ${formatCount(Math.round(rate))} events/s`,
+      `${figure(options.events)} events in ${seconds.toFixed(1)} s: ${figure(Math.round(rate))} events/s`,
     )
   }
   const startedAt = performance.now()
   await untilSettled(api)
   const runs = await newRuns(api, before)
-  const states = [...runs].map(([status, count]) => `${formatCount(count)} ${status}`).join(', ')
+  const states = [...runs].map(([status, count]) => `${figure(count)} ${status}`).join(', ')
   io.out(
     `runs of metrics: ${states || 'none'}; settled ${((performance.now() - startedAt) / 1000).toFixed(1)} s later`,
   )

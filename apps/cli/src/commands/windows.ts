@@ -1,10 +1,10 @@
 import { addDays } from '@aduana/contracts/dates'
+import { figure } from '@aduana/contracts/figures'
 import type { LedgerDay } from '@aduana/contracts/window-ledger'
 import { readWindows } from '../api/calls.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
-import { formatCount } from '../show/figures.ts'
 import { renderTable } from '../show/table.ts'
 
 export interface WindowsOptions {
@@ -51,9 +51,9 @@ function windowTable(days: readonly LedgerDay[]): string {
       ...(scoped ? [scope] : []),
       from,
       to,
-      formatCount(days),
+      figure(days),
       state,
-      rows === null ? 'not shown' : formatCount(rows),
+      rows === null ? 'not shown' : figure(rows),
       jobId ?? '',
     ]),
   )

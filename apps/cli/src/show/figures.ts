@@ -1,14 +1,4 @@
-const THOUSANDS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
-
-/** A whole number with separators: `120,000`. */
-export function formatCount(value: number): string {
-  return THOUSANDS.format(value)
-}
-
-/** A number of things: `1 record`, `2,000 records`. */
-export function counted(count: number, thing: string): string {
-  return `${formatCount(count)} ${thing}${count === 1 ? '' : 's'}`
-}
+import { counted } from '@aduana/contracts/figures'
 
 /** A decimal number, exact, with separators: `1,234.500`. */
 export function formatDecimal(number: string): string {
@@ -43,7 +33,7 @@ export function formatLeft(seconds: number): string {
   return `${seconds < 9.5 ? `${Math.ceil(seconds)} s` : formatSeconds(seconds)} left`
 }
 
-/** Rows per second: `312,000 rows/s`. */
+/** Rows per second: `1 row/s`, `312,000 rows/s`. */
 export function formatRate(rowsPerSecond: number): string {
-  return `${formatCount(rowsPerSecond)} rows/s`
+  return `${counted(rowsPerSecond, 'row')}/s`
 }

@@ -1,7 +1,7 @@
 import type { DayRange } from '@aduana/contracts/dates'
+import { figure } from '@aduana/contracts/figures'
 import type { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
 import type { AwaitedDataset, MetricRun } from '@aduana/contracts/metrics/http-runs'
-import { formatCount } from './figures.ts'
 import { renderTable, shortened } from './table.ts'
 
 /** Metrics with what tells whether they are up to date. */
@@ -37,7 +37,7 @@ export function renderMetric(metric: Metric, values: MetricValues): string {
   const state =
     freshness.lastDay === null
       ? 'There are no values that you may see.'
-      : `${formatCount(freshness.days)} days with values, ${freshness.firstDay} to ${freshness.lastDay}, last written ${minute(freshness.lastUpdated)}`
+      : `${figure(freshness.days)} days with values, ${freshness.firstDay} to ${freshness.lastDay}, last written ${minute(freshness.lastUpdated)}`
   const outstanding = completeness.outstanding.map((run) =>
     [`outstanding: ${run.metric} ${run.status}`, ...waits(run.waitsFor), run.error?.detail ?? '']
       .filter((part) => part !== '')
@@ -89,7 +89,7 @@ export function runTable(runs: readonly MetricRun[]): string {
       run.status,
       run.cause,
       daysOf(run.days),
-      run.rowCount === null ? '' : formatCount(run.rowCount),
+      run.rowCount === null ? '' : figure(run.rowCount),
       shortened(run.error?.detail ?? [...waits(run.waitsFor), ...since(run.nextDays)].join('; '), 80),
     ]),
   )

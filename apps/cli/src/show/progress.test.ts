@@ -75,6 +75,8 @@ describe('a progress line', () => {
       counts: { records: 10 },
     })
     expect(jobFacts(viewOf(done))).toEqual({ label: 'Done', percent: 100, figures: ['10 records'] })
+    const one = job({ status: 'COMPLETED', counts: { records: 1 } })
+    expect(renderPlain(jobFacts(viewOf(one)))).toBe('Done: 100 %, 1 record')
     expect(jobFacts(viewOf(job({ status: 'FAILED', stage: 'load', progress: 40 }))).label).toBe('Failed')
   })
 

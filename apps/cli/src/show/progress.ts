@@ -1,7 +1,8 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import { STAGES, stagesOf } from '@aduana/contracts/stages'
 import type { UploadProgress } from '../api/upload.ts'
 import type { JobView } from '../follow/view.ts'
-import { formatBytes, formatCount, formatLeft, formatRate } from './figures.ts'
+import { formatBytes, formatLeft, formatRate } from './figures.ts'
 
 /** What a progress line says: what is being done, how far it is, and figures in the order of their importance. */
 export interface ProgressFacts {
@@ -84,11 +85,11 @@ function drawBar(percent: number | null, width: number, { full, empty }: BarStyl
 }
 
 function recordsOf(records: number | null): string[] {
-  return records === null ? [] : [`${formatCount(records)} records`]
+  return records === null ? [] : [counted(records, 'record')]
 }
 
 function itemsOf({ processedItems, totalItems }: JobView): string[] {
   if (processedItems === null) return recordsOf(totalItems)
   if (totalItems === null || totalItems === processedItems) return recordsOf(processedItems)
-  return [`${formatCount(processedItems)}/${formatCount(totalItems)} records`]
+  return [`${figure(processedItems)}/${counted(totalItems, 'record')}`]
 }

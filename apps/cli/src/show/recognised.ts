@@ -1,6 +1,6 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import { z } from 'zod'
-import { counted, formatCount } from './figures.ts'
 import { printable, shortened } from './table.ts'
 
 const SHOWN_COLUMNS = 5
@@ -50,9 +50,9 @@ export function skippedLine({ result }: Job): string | undefined {
   const blank = found.headerLine - 1 - before + found.skippedLines
   const parts = [
     ...(before > 0 ? [`${counted(before, 'line')} before the header`] : []),
-    ...(blank > 0 ? [`${formatCount(blank)} blank`] : []),
+    ...(blank > 0 ? [`${figure(blank)} blank`] : []),
   ]
-  return parts.length === 0 ? undefined : `${formatCount(before + blank)}   ${parts.join(', ')}`
+  return parts.length === 0 ? undefined : `${figure(before + blank)}   ${parts.join(', ')}`
 }
 
 const Cleaned = z.object({ cleaned: z.array(z.object({ column: z.string(), count: z.int() })).min(1) })

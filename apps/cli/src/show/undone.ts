@@ -1,6 +1,6 @@
+import { figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import { UndoResult } from '@aduana/contracts/undo'
-import { formatCount } from './figures.ts'
 import { printable } from './table.ts'
 
 /** What an undo has reversed, kept and could not put back, one line for each; empty while it has no result. */
@@ -19,12 +19,10 @@ export function undoneLines(job: Job): string {
   const told = lines.filter(([what, count]) => count > 0 || !what.startsWith('rejects'))
   const width = Math.max(...told.map(([what]) => what.length))
   return [
-    ...told.map(([what, count]) => `  ${what.padEnd(width)}  ${formatCount(count)}`),
-    ...kept.map(
-      ({ what, count, why }) => `  kept: ${formatCount(count)} ${printable(what)}: ${printable(why)}`,
-    ),
+    ...told.map(([what, count]) => `  ${what.padEnd(width)}  ${figure(count)}`),
+    ...kept.map(({ what, count, why }) => `  kept: ${figure(count)} ${printable(what)}: ${printable(why)}`),
     ...impossible.map(
-      ({ what, count, why }) => `  not put back: ${formatCount(count)} ${printable(what)}: ${printable(why)}`,
+      ({ what, count, why }) => `  not put back: ${figure(count)} ${printable(what)}: ${printable(why)}`,
     ),
   ].join('\n')
 }

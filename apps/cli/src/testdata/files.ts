@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Day } from '@aduana/contracts/dates'
+import { figure } from '@aduana/contracts/figures'
 import type { Api } from '../api/api.ts'
 import { listJobs, readReport } from '../api/calls.ts'
 import { uploadImport } from '../api/upload.ts'
@@ -12,7 +13,6 @@ import type { Io } from '../io.ts'
 import type { SampleName } from '../sample/sample.ts'
 import { writeSample } from '../sample/write.ts'
 import { createDisplay } from '../show/display.ts'
-import { formatCount } from '../show/figures.ts'
 
 /** The name of every file of test data begins so: by it, imports of test data are told from others. */
 export const TESTDATA_FILE = 'testdata-'
@@ -79,8 +79,8 @@ async function importFile(
   )
   const { loaded, quarantined, duplicates, conflicts } = job.counts
   io.out(
-    `${dataset}, ${period.from} to ${period.to}: ${job.status}, ${formatCount(loaded ?? 0)} loaded, ` +
-      `${formatCount(quarantined ?? 0)} quarantined, ${formatCount(duplicates ?? 0)} duplicates, ${formatCount(conflicts ?? 0)} conflicts` +
+    `${dataset}, ${period.from} to ${period.to}: ${job.status}, ${figure(loaded ?? 0)} loaded, ` +
+      `${figure(quarantined ?? 0)} quarantined, ${figure(duplicates ?? 0)} duplicates, ${figure(conflicts ?? 0)} conflicts` +
       wrong
         .map(({ figure, expected, found }) => `\n  ${figure}: ${expected} put in, ${found} found`)
         .join(''),

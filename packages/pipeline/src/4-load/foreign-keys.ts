@@ -1,3 +1,4 @@
+import { counted } from '@aduana/contracts/figures'
 import { RefusedError } from '../refused.ts'
 
 /**
@@ -8,7 +9,7 @@ export function refuseForeign(found: { rows: number; example: string | null }): 
   if (found.rows === 0) return
   throw new RefusedError({
     code: 'key_in_other_scope',
-    detail: `${found.rows} rows have a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Take them out of the file, or have them imported by somebody who may.`,
+    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Take them out of the file, or have them imported by somebody who may.`,
     rows: found.rows,
   })
 }

@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { addDays, type Day } from '@aduana/contracts/dates'
+import { counted, figure } from '@aduana/contracts/figures'
 import { coversAll } from '@aduana/datasets/coverage'
 import { deleteRows, deleteRowsByDay } from '@aduana/datasets/target'
 import {
@@ -65,7 +66,7 @@ export async function writeRows(
   if (meter.copied !== meter.total)
     throw new RefusedError({
       code: 'constraint_violated',
-      detail: `${meter.total} rows were accepted, but ${meter.copied} arrived in the table. Nothing was changed. If the table has triggers that keep rows out, no file with such rows can be loaded into it.`,
+      detail: `${counted(meter.total, 'row')} ${meter.total === 1 ? 'was' : 'were'} accepted, but ${figure(meter.copied)} arrived in the table. Nothing was changed. If the table has triggers that keep rows out, no file with such rows can be loaded into it.`,
     })
   const gone = written.removed + written.updated
   if (gone !== written.image.rows)

@@ -1,4 +1,5 @@
 import type { ApprovalRule } from '@aduana/contracts/dataset-definition'
+import { counted, figure } from '@aduana/contracts/figures'
 import type { ImportWarning, ImportWarningCode } from '@aduana/contracts/import-warnings'
 import type { ApprovalReason, LoadPreview } from '@aduana/contracts/load-preview'
 
@@ -21,12 +22,12 @@ export function approvalReasons(
   if (rows !== undefined && touched > rows)
     reasons.push({
       code: 'too_many_rows',
-      detail: `it changes or removes ${touched} rows, and ${dataset} asks above ${rows}`,
+      detail: `it changes or removes ${counted(touched, 'row')}, and ${dataset} asks above ${figure(rows)}`,
     })
   if (share !== undefined && before > 0 && touched / before > share)
     reasons.push({
       code: 'too_large_share',
-      detail: `it changes or removes ${touched} of ${before} rows (${percent(touched / before)}), and ${dataset} asks above ${percent(share)}`,
+      detail: `it changes or removes ${figure(touched)} of ${counted(before, 'row')} (${percent(touched / before)}), and ${dataset} asks above ${percent(share)}`,
     })
   const open = rule?.ambiguous ? warnings.filter(({ code }) => AMBIGUOUS.includes(code)) : []
   if (open.length > 0)
@@ -39,9 +40,12 @@ export function approvalReasons(
 
 /** What a load does, in a phrase. */
 export function describeChanges({ totals, alreadyPresent, sameVersion }: LoadPreview): string {
-  const twice = alreadyPresent > 0 ? ` (${alreadyPresent} of them are in the table already)` : ''
-  const inDoubt = sameVersion.rows > 0 ? ` (${sameVersion.rows} of them of the same version)` : ''
-  return `insert ${totals.inserted}${twice}, change ${totals.changed}${inDoubt}, leave ${totals.unchanged} as they are and remove ${totals.removed} rows`
+  const twice =
+    alreadyPresent > 0
+      ? ` (${figure(alreadyPresent)} of them ${alreadyPresent === 1 ? 'is' : 'are'} in the table already)`
+      : ''
+  const inDoubt = sameVersion.rows > 0 ? ` (${figure(sameVersion.rows)} of them of the same version)` : ''
+  return `insert ${figure(totals.inserted)}${twice}, change ${figure(totals.changed)}${inDoubt}, leave ${figure(totals.unchanged)} as they are and remove ${counted(totals.removed, 'row')}`
 }
 
 function percent(share: number): string {
