@@ -149,7 +149,7 @@ function decidedSentence({
   contradicting,
 }: Decided): string | undefined {
   if (by === 'assumed' && about === 'decimal_mark' && ambiguous === 0)
-    return 'nothing in this file tells whether its marks stand between thousands'
+    return 'nothing in this file settles whether its marks separate thousands'
   if (by === 'declared' || !examples.agreeing || (about === 'day_month' && contradicting === 0))
     return undefined
   return `${READINGS[reading]}, as in ${shownCell(examples.agreeing)}`

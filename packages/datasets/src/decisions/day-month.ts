@@ -1,9 +1,11 @@
 import type { ColumnDecision } from '@aduana/contracts/column-decisions'
 import type { Column, DateColumn, TimestampColumn } from '@aduana/contracts/dataset-definition'
+import { counted, figure } from '@aduana/contracts/figures'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import { z } from 'zod'
 import { lit } from '../literals.ts'
 import { type DayMonthOrder, dayMonthOrder, hasShortYear, withoutPadding } from '../rules/formats.ts'
-import { counted, type Decided, type Example, outweighs, shownCell } from './decided.ts'
+import { type Decided, type Example, outweighs, shownCell } from './decided.ts'
 
 /** What is to be found out about the dates of a column. */
 export interface DayMonthQuestion {
@@ -180,11 +182,11 @@ function contradiction(
   const order = reading === 'month_first' ? 'month_first' : 'day_first'
   if (orders.length > 1)
     return {
-      contradiction: `has ${counted(agreeing, 'date')} with the ${NAMES[order]}, such as ${shownCell(examples.agreeing)}, and ${contradicting} with the ${NAMES[opposite(order)]}, such as ${shownCell(examples.contradicting)}`,
+      contradiction: `has ${counted(agreeing, 'date')} with the ${NAMES[order]}, such as ${shownCell(examples.agreeing)}, and ${figure(contradicting)} with the ${NAMES[opposite(order)]}, such as ${shownCell(examples.contradicting)}`,
     }
   if (ambiguous === 0) return {}
   return {
-    contradiction: `is declared to have the ${NAMES[order]}, but ${shownCell(examples.contradicting)} has the ${NAMES[opposite(order)]}${agreeing > 0 ? ` (${agreeing} agree with the dataset, ${contradicting} do not)` : ''}, so ${counted(ambiguous, 'other date')} such as ${shownCell(examples.ambiguous)} would be read as the wrong day`,
+    contradiction: `is declared to have the ${NAMES[order]}, but ${shownCell(examples.contradicting)} has the ${NAMES[opposite(order)]}${agreeing > 0 ? ` (${figure(agreeing)} agree with the dataset, ${figure(contradicting)} do not)` : ''}, so ${counted(ambiguous, 'other date')} such as ${shownCell(examples.ambiguous)} would be read as the wrong day`,
   }
 }
 
@@ -196,12 +198,11 @@ function warning(
 ): { warning?: string } {
   const order = reading === 'month_first' ? 'month_first' : 'day_first'
   const what = `${counted(ambiguous, 'date')} of "${column}" such as ${shownCell(example)} ${ambiguous === 1 ? 'was' : 'were'} read with the ${NAMES[order]}`
-  const remedy =
-    'If that is wrong, undo the import and write the dates as YYYY-MM-DD, or let the dataset declare their order.'
+  const remedy = `If that is wrong, ${TAKE_BACK}. Then write the dates as YYYY-MM-DD, or let the dataset declare their order, and send the file again.`
   if (ambiguous === 0 || question.pinned) return {}
   if (by === 'assumed')
     return {
-      warning: `${what}, which puts them into ${evidence[`months_${order}`]} months; read the other way they lie in ${evidence[`months_${opposite(order)}`]}, and no day above 12 tells. ${remedy}`,
+      warning: `${what}${monthsOf(evidence, order)}, and no day is above 12 to settle it. ${remedy}`,
     }
   // A spreadsheet that takes the month for the day rewrites the dates that it understands, and leaves the others.
   if (evidence.padded > 0 && evidence.unpadded > 0)
@@ -209,4 +210,11 @@ function warning(
       warning: `${what}, but they lack the leading zeros of the dates that cannot be read otherwise: a program may have exchanged day and month. ${remedy}`,
     }
   return {}
+}
+
+/** In how many months the dates lie in either order. */
+function monthsOf(evidence: DayMonthEvidence, order: DayMonthOrder): string {
+  const [here, there] = [evidence[`months_${order}`], evidence[`months_${opposite(order)}`]]
+  if (here === there) return `; either order puts them in ${counted(here, 'month')}`
+  return `, which puts them in ${counted(here, 'month')}; the other order puts them in ${figure(there)}`
 }

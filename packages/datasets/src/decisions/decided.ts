@@ -28,8 +28,3 @@ export function outweighs(contradicting: number, agreeing: number): boolean {
 export function shownCell(example: Example | undefined): string {
   return example ? `"${example.text}" (line ${example.line})` : 'none'
 }
-
-/** A number of things: `1 cell`, `2 cells`. */
-export function counted(count: number, thing: string): string {
-  return `${count} ${thing}${count === 1 ? '' : 's'}`
-}

@@ -52,7 +52,7 @@ describe('the decimal mark of a file', () => {
     ])
     expect(values).toEqual(['not_a_decimal', 'not_a_decimal', '900.500', '7.000', 'not_a_decimal'])
     expect(messages[0]).toBe(
-      '"1,234" is not a decimal number with a point as its only mark; decimals have a point in this file, as in "900.5" (line 4)',
+      '"1,234" is not a decimal number with a point as its only mark; decimals have a point in this file, as in "900.5" (line 4); if the comma separates thousands, declare thousandsMarks: ["comma"]',
     )
     expect({ warnings, refused }).toEqual({ warnings: [], refused: undefined })
   })
@@ -64,7 +64,7 @@ describe('the decimal mark of a file', () => {
       expect(values).not.toContain('not_a_decimal')
       expect(warnings).toMatchObject([{ code: 'ambiguous_decimal_mark', column: 'n' }])
       expect(warnings[0]?.message).toMatch(
-        /was read as standing before decimals; it may as well stand between thousands/,
+        /was read as a decimal mark; it could also be a thousands separator, and no other cell settles it\. If that is wrong, undo the import if it is loaded, or cancel it if it is waiting\./,
       )
       expect(refused).toBeUndefined()
     },
@@ -213,7 +213,7 @@ describe('whole numbers', () => {
   test('say why a mark before three zeros is not read', async () => {
     const { messages } = await read(count, ['1.000'])
     expect(messages).toEqual([
-      '"1.000" is not a whole number, with only zeros behind a comma if any; nothing in this file tells whether its marks stand between thousands',
+      '"1.000" is not a whole number, with only zeros behind a comma if any; nothing in this file settles whether its marks separate thousands; if the point separates thousands, declare thousandsMarks: ["point"]',
     ])
   })
 

@@ -1,10 +1,12 @@
 import type { ColumnDecision } from '@aduana/contracts/column-decisions'
 import type { Column, ThousandsMark } from '@aduana/contracts/dataset-definition'
+import { counted, figure } from '@aduana/contracts/figures'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import { z } from 'zod'
 import { lit } from '../literals.ts'
 import { MARKS, THOUSANDS, thousandsBeside } from '../rules/numbers.ts'
 import { fullMatch } from '../rules/patterns.ts'
-import { counted, type Decided, type Example, outweighs, shownCell } from './decided.ts'
+import { type Decided, type Example, outweighs, shownCell } from './decided.ts'
 
 type Mark = 'point' | 'comma'
 const other = (mark: Mark): Mark => (mark === 'point' ? 'comma' : 'point')
@@ -172,7 +174,7 @@ function undecided(
   if (seen('point') > 0 && seen('comma') > 0) {
     const its = decided('point', 'assumed')
     const [a, b] = (['point', 'comma'] as const).map((mark) => first(`either_${mark}`, `grouped_${mark}`))
-    const why = `has cells such as ${shownCell(a)} and ${shownCell(b)}: one of the two marks must stand between thousands, and no cell tells which`
+    const why = `has cells such as ${shownCell(a)} and ${shownCell(b)}: one of the two marks must stand between thousands, and no cell settles which`
     return { ...its, contradiction: why }
   }
   const mark: Mark = seen('point') > 0 ? 'point' : 'comma'
@@ -201,7 +203,7 @@ function contradiction(
   if (!outweighs(contradicting, agreeing)) return {}
   if (marks.length > 1)
     return {
-      contradiction: `has ${counted(agreeing, 'cell')} with a ${reading} before decimals, such as ${shownCell(examples.agreeing)}, and ${contradicting} with a ${other(asMark(reading))}, such as ${shownCell(examples.contradicting)}`,
+      contradiction: `has ${counted(agreeing, 'cell')} with a ${reading} before decimals, such as ${shownCell(examples.agreeing)}, and ${figure(contradicting)} with a ${other(asMark(reading))}, such as ${shownCell(examples.contradicting)}`,
     }
   if (ambiguous === 0) return {}
   return {
@@ -220,6 +222,8 @@ export function markWarning(decision: Decided): string | undefined {
   const text = examples.ambiguous?.text ?? ''
   const written = text.includes(',') ? 'comma' : 'point'
   const [read, not] =
-    written === reading ? ['before decimals', 'between thousands'] : ['between thousands', 'before decimals']
-  return `In "${column}" the ${written} of ${counted(ambiguous, 'cell')} such as ${shownCell(examples.ambiguous)} was read as standing ${read}; it may as well stand ${not}, and no other cell tells. If that is wrong, undo the import and write the numbers without marks between thousands, or let the dataset declare the marks.`
+    written === reading
+      ? ['a decimal mark', 'a thousands separator']
+      : ['a thousands separator', 'a decimal mark']
+  return `In "${column}" the ${written} of ${counted(ambiguous, 'cell')} such as ${shownCell(examples.ambiguous)} was read as ${read}; it could also be ${not}, and no other cell settles it. If that is wrong, ${TAKE_BACK}. Then write the numbers without thousands separators, or let the dataset declare the marks, and send the file again.`
 }
