@@ -15,8 +15,22 @@ const ERROR_NAMES = `NULL NULO NUL NULLO LEEG DIV/0 DEEL/0 VALUE VALOR VALEUR WE
   FELD BLOCKED BLOQUEADO CONNECT CONECTAR UNKNOWN DESCONOCIDO DESCONHECIDO BUSY OCUPADO EXTERNAL PYTHON TIMEOUT ERROR`
 const OTHER_ERRORS = ['#n/a', '#n/a n/a', '#na', '#n/d', '#n/b', '#nv', '#getting_data', '#obteniendo_datos']
 
-/** What programs write for no value. A text that is one of these is told unless the definition declares such words. */
-const UNDECLARED = ['null', '(null)', '<null>', 'nan', 'nat', '<na>', 'none', 'n/a', 'undefined']
+/**
+ * What programs write for no value: databases and their clients, pandas, other spreadsheets, JavaScript. A text that is one
+ * of these in any case is told of unless the definition declares it. `NA` is not among them: it is a code too often.
+ */
+export const WORDS_FOR_NO_VALUE = [
+  'NULL',
+  '(null)',
+  '<null>',
+  'NaN',
+  '-NaN',
+  'NaT',
+  '<NA>',
+  'None',
+  'N/A',
+  'undefined',
+] as const
 
 /** A set of texts without outer white space: those of a list, in any case, and those that a pattern matches in full. */
 export interface TextSet {
@@ -50,13 +64,13 @@ export interface SpecialTexts {
   faults: { code: SpecialText; texts: TextSet }[]
   /** Declared words for no value. */
   nullWords: TextSet
-  /** Words that may be meant so, in a text column without declared words. */
+  /** Words that may be meant so and are not declared, in a text column. */
   undeclared: TextSet
 }
 
 /**
- * Returns what to look for in a column with these words for no value (undefined: none are declared). A value that its
- * author lists in `enum` is a value.
+ * Returns what to look for in a column with these words for no value (undefined: none are declared; an empty list: every
+ * text is a value). A value that its author lists in `enum` is a value.
  */
 export function specialTexts(
   column: Column,
@@ -69,16 +83,18 @@ export function specialTexts(
     ...(code ? ['scientific_code' as const] : []),
   ]
   const listed = column.type === 'text' ? (column.enum ?? []) : []
+  const declared = (words ?? []).map((word) => cleanCode(word).toLowerCase())
+  const known = [...declared, ...listed.map((value) => value.toLowerCase())]
+  const told = column.type === 'text' && words?.length !== 0
   return {
     faults: codes
       .map((name) => ({ code: name, texts: FAULTS[name]() }))
       .filter(({ texts }) => !listed.some((word) => isIn(texts, word))),
-    nullWords: { list: [...new Set((words ?? []).map((word) => cleanCode(word).toLowerCase()))] },
+    nullWords: { list: [...new Set(declared)] },
     undeclared: {
-      list:
-        words === undefined && column.type === 'text'
-          ? UNDECLARED.filter((word) => !listed.some((value) => value.toLowerCase() === word))
-          : [],
+      list: told
+        ? WORDS_FOR_NO_VALUE.map((word) => word.toLowerCase()).filter((word) => !known.includes(word))
+        : [],
     },
   }
 }

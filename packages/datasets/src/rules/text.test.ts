@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { dkt } from '../shipped/dkt.ts'
+import { orders } from '../shipped/orders.ts'
+import { production } from '../shipped/production.ts'
 import { definitionWith } from '../testing/definitions.ts'
 import { expectOutcomes } from '../testing/outcomes.ts'
 import { validate } from '../testing/validate.ts'
@@ -216,7 +219,7 @@ describe('words for no value', () => {
     ])
     expect(bad.map(({ reasons }) => reasons.map(({ code, message }) => [code, message]))).toEqual([
       [['required', '"NULL" stands for no value; a value is required']],
-      [['required', 'must have a value']],
+      [['required', 'the cell is empty']],
     ])
   })
 
@@ -227,6 +230,30 @@ describe('words for no value', () => {
       ...['NULL', 'nan', 'N/A', 'None', '(null)', 'no value', 'Nullarbor'].map((x) => ({ x, y: x })),
     ])
     expect(notes.undeclared).toEqual([{ column: 'x', count: 5 }])
+  })
+
+  test('that are not declared are told also where others are, but not those that a column lists as its values', async () => {
+    const columns = [
+      { name: 'a', type: 'text' as const },
+      { name: 'b', type: 'text' as const, nullWords: ['nan'] },
+      { name: 'c', type: 'text' as const, enum: ['nan', 'None'] },
+      { name: 'd', type: 'text' as const, nullWords: [] },
+    ]
+    const cells = ['nan', 'NaN', 'None', 'NULL']
+    const { notes } = await validate(
+      definitionWith(columns, { nullWords: ['NULL', 'N/A'] }),
+      cells.map((a, index) => ({ a, b: a, c: index < 2 ? 'nan' : 'None', d: a })),
+    )
+    expect(notes.undeclared).toEqual([
+      { column: 'a', count: 3 },
+      { column: 'b', count: 2 },
+    ])
+  })
+
+  test('of Excel, pandas, SQL Server and PostgreSQL are declared by the shipped datasets', () => {
+    for (const { nullWords = [] } of [production, orders, dkt])
+      for (const word of ['NULL', 'nan', 'NaN', 'NaT', '<NA>', 'None', '(null)', '\\N', 'N/A'])
+        expect(nullWords.map((one) => one.toLowerCase())).toContain(word.toLowerCase())
   })
 })
 

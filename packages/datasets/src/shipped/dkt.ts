@@ -3,6 +3,7 @@ import {
   DatasetDefinition,
   type DatasetDefinitionInput,
 } from '@aduana/contracts/dataset-definition'
+import { NO_VALUE } from './no-value.ts'
 
 const HOURS = ['horas_ordinarias', 'horas_extra', 'horas_nocturnas', 'horas_festivas']
 
@@ -86,7 +87,7 @@ const total = (op: '<=' | '>', value: number): Condition => ({ op, left: { sum: 
 export const dkt = DatasetDefinition.parse({
   code: 'dkt',
   title: { en: 'Time cards', es: 'Tarjetas de tiempo' },
-  nullWords: ['NULL', '\\N', 'N/A'],
+  nullWords: NO_VALUE,
   table: { name: 'resumen_tarjeta' },
   columns,
   rules: [

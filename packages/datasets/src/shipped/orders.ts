@@ -1,4 +1,5 @@
 import { DatasetDefinition, type DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
+import { NO_VALUE } from './no-value.ts'
 
 type ColumnInput = DatasetDefinitionInput['columns'][number]
 
@@ -88,7 +89,7 @@ const columns: ColumnInput[] = [
 export const orders = DatasetDefinition.parse({
   code: 'orders',
   title: { en: 'Orders', es: 'Pedidos' },
-  nullWords: ['NULL', '\\N', 'N/A'],
+  nullWords: NO_VALUE,
   table: { name: 'order_detail' },
   columns,
   loadMode: 'upsert',

@@ -1,10 +1,11 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { NO_VALUE } from './no-value.ts'
 
 /** Units that machines and operators made, by day and shift. The reference definition. */
 export const production = DatasetDefinition.parse({
   code: 'production',
   title: { en: 'Production', es: 'Producción' },
-  nullWords: ['NULL', '\\N', 'N/A'],
+  nullWords: NO_VALUE,
   table: { name: 'fact_production' },
   columns: [
     {

@@ -1,0 +1,4 @@
+import { WORDS_FOR_NO_VALUE } from '../rules/special-texts.ts'
+
+/** What Excel, pandas, SQL Server and PostgreSQL write for no value. Errors of formulas are no such words. */
+export const NO_VALUE: string[] = [...WORDS_FOR_NO_VALUE, '\\N']
