@@ -9,9 +9,11 @@ import {
   type TimestampColumn,
 } from '@aduana/contracts/dataset-definition'
 import { nextDay } from '@aduana/contracts/dates'
+import { counted, figure } from '@aduana/contracts/figures'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
 import { isOneOf, lit, literals, plainNumber } from '../literals.ts'
 import type { Zones } from '../zones.ts'
+import { dayNumberHint, hasUndeclaredShortYear, thousandsHint } from './hints.ts'
 import {
   decimalShape,
   decimalThousands,
@@ -67,7 +69,7 @@ export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnR
   const { column, text } = cell
   const { condition, checks } = typeRules(cell, zones, members)
   const all = cell.careful === undefined ? checks : [...faultChecks(cell), ...unlessFault(text, checks)]
-  const missing = `case when ${isNullWord(cell)} then ${says(cell, 'stands for no value; a value is required')} else 'must have a value' end`
+  const missing = `case when ${isNullWord(cell)} then ${says(cell, 'stands for no value; a value is required')} when trim(coalesce(${cell.original}, '')) <> '' then ${says(cell, 'holds no value; a value is required')} else 'the cell is empty' end`
   const required = check(cell, 'required', `${text} is null`, missing)
   if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...all] }
   return { good: condition === null ? null : `(${text} is null or ${condition})`, checks: all }
@@ -87,10 +89,23 @@ const FAULTS: Record<SpecialText, string> = {
     'is a number that a spreadsheet has rounded, and no longer the code. Format the column as text before the codes are entered, and export it again',
 }
 
+/** What is exported in place of every value that its column has no room for. */
+const TOO_NARROW =
+  'is what a spreadsheet shows when a column is too narrow. Widen the column, and export it again'
+
 function faultChecks(cell: Cell): Check[] {
-  return cell.reading.special.faults.map(({ code }) =>
-    check(cell, code, isFault(cell.text, code), says(cell, FAULTS[code])),
-  )
+  return cell.reading.special.faults.map(({ code }) => {
+    const message = says(cell, FAULTS[code])
+    const hidden = `contains(${cell.original}, '####')`
+    return check(
+      cell,
+      code,
+      isFault(cell.text, code),
+      code === 'spreadsheet_error'
+        ? `case when ${hidden} then ${says(cell, TOO_NARROW)} else ${message} end`
+        : message,
+    )
+  })
 }
 
 function typeRules(
@@ -109,9 +124,10 @@ function typeRules(
     case 'date':
       return momentRules(cell, column, {
         code: 'not_a_date',
-        message: says(
+        message: notOfForm(
           cell,
-          `is not a date of the form ${either(column.formats)}${column.midnight ? ', alone or with a time of 00:00' : ''}${decidedOf(cell)}`,
+          column,
+          `a date of the form ${either(column.formats)}${column.midnight ? ', alone or with a time of 00:00' : ''}`,
         ),
         first: `date ${lit(column.min)}`,
         last: `date ${lit(column.max)}`,
@@ -144,14 +160,14 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
     {
       holds: `length(${value}) <= ${most}`,
       code: 'too_long',
-      message: `'has ' || length(${value}) || ${lit(` characters; at most ${most} are allowed`)}`,
+      message: `'has ' || format('{:,}', length(${value})) || ${lit(` characters; at most ${figure(most)} are allowed`)}`,
     },
   ]
   if (column.minLength !== undefined)
     rules.push({
       holds: `length(${value}) >= ${column.minLength}`,
       code: 'too_short',
-      message: says(cell, `has fewer than ${column.minLength} characters`),
+      message: says(cell, `has fewer than ${counted(column.minLength, 'character')}`),
     })
   if (column.pattern !== undefined)
     rules.push({
@@ -202,6 +218,7 @@ function integerRules(cell: Cell, column: IntegerColumn) {
     code: 'not_an_integer',
     isNumber,
     what: `a whole number${wholeNumberMarks(column)}`,
+    hint: thousandsHint(text, column.thousandsMarks, column.zeroFraction),
     keeps: isNumber,
   })
 }
@@ -221,6 +238,7 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
     code: 'not_a_decimal',
     isNumber,
     what: `a decimal number with ${marks}`,
+    hint: thousandsHint(text, column.thousandsMarks, column.decimalMark),
     keeps: `${isNumber} and ${precise}`,
     // A number that is too precise has no value, but may be out of bounds as well.
     about: roughDecimal(column, text),
@@ -229,7 +247,7 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
     cell,
     'too_precise',
     `${isNumber} and not (${precise})`,
-    says(cell, `has more than ${column.scale} digits after the decimal mark`),
+    says(cell, `has more than ${counted(column.scale, 'digit')} after the decimal mark`),
   )
   return { condition: rules.condition, checks: [...rules.checks, tooPrecise] }
 }
@@ -243,6 +261,8 @@ interface NumberRule {
   isNumber: string
   /** SQL: and the column keeps all its digits, if it is not too large. */
   keeps: string
+  /** SQL of what is added about a text that is no such number. */
+  hint: string
   /** SQL: about how much a number is whose digits the column does not keep. */
   about?: string
 }
@@ -264,7 +284,7 @@ function numberRules(cell: Cell, rule: NumberRule) {
         cell,
         rule.code,
         `${text} is not null and not ${rule.isNumber}`,
-        says(cell, `is not ${rule.what}${decidedOf(cell)}`),
+        `${says(cell, `is not ${rule.what}${decidedOf(cell)}`)} || ${rule.hint}`,
       ),
       check(
         cell,
@@ -299,6 +319,13 @@ function wholeNumberMarks(column: IntegerColumn): string {
   return allowed.length === 0 ? '' : `, with ${allowed.join(' and ')} if any`
 }
 
+/** SQL of a message about a text that has none of the formats of its column. */
+function notOfForm(cell: Cell, column: DateColumn | TimestampColumn, form: string): string {
+  const short = says(cell, `has a two-digit year; expected ${form}${decidedOf(cell)}`)
+  const other = `${says(cell, `is not ${form}${decidedOf(cell)}`)} || ${dayNumberHint(cell.text)}`
+  return `case when ${hasUndeclaredShortYear(column, cell.text)} then ${short} else ${other} end`
+}
+
 function decidedOf({ decided }: Cell): string {
   return decided === undefined ? '' : `; ${decided}`
 }
@@ -306,7 +333,7 @@ function decidedOf({ decided }: Cell): string {
 /** `min` and `max` are days of the time zone. A well-formed time can be one that the clocks of the zone did not show. */
 function timestampRules(cell: Cell, zones: Zones, column: TimestampColumn) {
   const { timeZone, min, max, formats } = column
-  const malformed = says(cell, `is not a date and time of the form ${either(formats)}${decidedOf(cell)}`)
+  const malformed = notOfForm(cell, column, `a date and time of the form ${either(formats)}`)
   const unshown = localTimeSql(zones, column, cell.local, cell.position).message
   return momentRules(cell, column, {
     code: 'not_a_timestamp',

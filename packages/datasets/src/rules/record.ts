@@ -1,6 +1,7 @@
 import { cleanCode } from '@aduana/contracts/characters'
 import type { DatasetDefinition, TimestampColumn } from '@aduana/contracts/dataset-definition'
 import { type DayRange, nextDay } from '@aduana/contracts/dates'
+import { asFields } from '@aduana/contracts/send-again'
 import { fileColumns } from '../header.ts'
 import { isOneOf, lit } from '../literals.ts'
 import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
@@ -168,7 +169,7 @@ function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: 
   const day = dayOf(cell, rules.zones)
   const broken = `${day} < date ${lit(from)} or ${day} >= date ${lit(to)}`
   const outside = says(cell, `is outside the declared window [${from}, ${to})`)
-  const onEnd = lit(`${END_IS_EXCLUSIVE}: to replace ${to} too, declare to=${nextDay(to)}. `)
+  const onEnd = lit(`${END_IS_EXCLUSIVE}: to replace ${to} too, declare ${asFields({ to: nextDay(to) })}. `)
   return [
     check(
       cell,

@@ -47,7 +47,7 @@ export async function fill(api: TestApi, admin: TestUser): Promise<void> {
         id: (BigInt(job.import_no) << 32n) + BigInt(record),
         ...{ job_id: job.id, dataset_id: job.dataset_id ?? '', record, line: record + 1, raw: 'x' },
         ...{ codes: ['required'], columns: ['lote'] },
-        reasons: jsonb([{ column: 'lote', code: 'required', message: 'must have a value', value: null }]),
+        reasons: jsonb([{ column: 'lote', code: 'required', message: 'the cell is empty', value: null }]),
       })
       .execute()
 }
