@@ -115,6 +115,7 @@ const encodingDoubt = z
     odd: count,
     sample: z.string(),
     rival: z.object({ encoding: z.enum(BYTE_ENCODINGS), sample: z.string() }).nullable(),
+    invalid: z.object({ line: count }).nullable(),
   })
   .nullable() satisfies z.ZodType<EncodingDoubt | null>
 

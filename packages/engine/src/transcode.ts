@@ -193,7 +193,7 @@ async function writeOut(
 }
 
 async function takeCensus(options: TranscodeOptions): Promise<EncodingGuess> {
-  const census = createCensus()
+  const census = createCensus(options.lineEnd === 'cr' ? 0x0d : 0x0a)
   for await (const chunk of readSource({ ...options.source, encoding: 'utf-8' }, sourceProgress())) {
     census.add(chunk)
     if (options.signal?.aborted) throw new EngineError('aborted', 'the task was aborted')

@@ -108,7 +108,12 @@ describe('the encoding', () => {
     const { job } = await files.import(dataset, WRITTEN[encoding] ?? '')
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encoding, encodingSure: false } })
     expect(job.warnings).toMatchObject([
-      { code: 'encoding_unsure', message: expect.stringContaining(`encoding=${encoding} if that is right`) },
+      {
+        code: 'encoding_unsure',
+        message: expect.stringContaining(
+          `If ${encoding} is right, declare it for such files: encoding=${encoding} (--encoding ${encoding})`,
+        ),
+      },
     ])
     expect(await files.rows(dataset)).toEqual(rows)
   })

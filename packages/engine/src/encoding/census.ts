@@ -16,6 +16,8 @@ export interface Census {
   readonly characters: number
   /** How often each byte from 0x80 on stands between each two neighbours. */
   readonly contexts: readonly Context[]
+  /** The first byte that belongs to no sequence of UTF-8, with the number of its line; null when there is none. */
+  readonly firstInvalid: { readonly line: number; readonly sample: Sample } | null
 }
 
 /** A byte (from 0x80 on) between two neighbours. */
@@ -53,8 +55,10 @@ const NEIGHBOUR_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
   return byte >= 0x30 && byte <= 0x39 ? DIGIT : OTHER
 })
 
-/** Creates a census of no text yet. */
-export function createCensus(): CensusTaker {
+const LF = 0x0a
+
+/** Creates a census of no text yet. `lineEnd` is the byte that ends its lines. */
+export function createCensus(lineEnd = LF): CensusTaker {
   const utf8 = { sequences: 0, invalid: 0 }
   const counts = new Uint32Array(NEIGHBOURS * 128 * NEIGHBOURS)
   const seen: number[] = []
@@ -64,6 +68,9 @@ export function createCensus(): CensusTaker {
   let rest: Uint8Array = new Uint8Array(0)
   let begin = 0
   let inSequence = 0
+  // Line ends before `begin`, counted until the first invalid byte.
+  let lines = 0
+  let firstInvalid: Census['firstInvalid'] = null
 
   const count = (bytes: Uint8Array, end: number) => {
     let sequenceEnd = begin + inSequence
@@ -76,7 +83,13 @@ export function createCensus(): CensusTaker {
         if (length > 0) {
           utf8.sequences++
           sequenceEnd = at + length
-        } else utf8.invalid++
+        } else {
+          utf8.invalid++
+          firstInvalid ??= {
+            line: 1 + lines + countOf(lineEnd, bytes.subarray(begin, at)),
+            sample: sampleAt(bytes, at),
+          }
+        }
       }
       const before = at === 0 ? OTHER : (NEIGHBOUR_OF[bytes[at - 1] as number] as number)
       const after = at + 1 < bytes.length ? (NEIGHBOUR_OF[bytes[at + 1] as number] as number) : OTHER
@@ -85,15 +98,14 @@ export function createCensus(): CensusTaker {
       if (known === 0) note(index, bytes, at)
       counts[index] = known + 1
     }
+    if (!firstInvalid) lines += countOf(lineEnd, bytes.subarray(begin, end))
     const keep = Math.max(0, end - AROUND)
     rest = new Uint8Array(bytes.subarray(keep))
     begin = end - keep
     inSequence = Math.max(0, sequenceEnd - end)
   }
   const note = (index: number, bytes: Uint8Array, at: number) => {
-    const from = Math.max(0, at - AROUND)
-    if (seen.length < SAMPLES)
-      samples.push({ bytes: new Uint8Array(bytes.subarray(from, at + AROUND + 1)), at: at - from })
+    if (seen.length < SAMPLES) samples.push(sampleAt(bytes, at))
     seen.push(index)
   }
   return {
@@ -123,9 +135,21 @@ export function createCensus(): CensusTaker {
           sample: samples[n] ?? null,
         }
       })
-      return { utf8, characters: contexts.reduce((sum, one) => sum + one.count, 0), contexts }
+      const characters = contexts.reduce((sum, one) => sum + one.count, 0)
+      return { utf8, characters, contexts, firstInvalid }
     },
   }
+}
+
+function sampleAt(bytes: Uint8Array, at: number): Sample {
+  const from = Math.max(0, at - AROUND)
+  return { bytes: new Uint8Array(bytes.subarray(from, at + AROUND + 1)), at: at - from }
+}
+
+function countOf(byte: number, bytes: Uint8Array): number {
+  let count = 0
+  for (let at = bytes.indexOf(byte); at >= 0; at = bytes.indexOf(byte, at + 1)) count++
+  return count
 }
 
 function joined(left: Uint8Array, right: Uint8Array): Uint8Array {

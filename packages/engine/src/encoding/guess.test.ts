@@ -149,6 +149,35 @@ describe('UTF-8 and windows-1252 in one file', () => {
     expect(mixed(3, 10).doubt).toBeNull()
   })
 
+  test.each([
+    ['in the middle of a cell', 'Ib\xe1\xf1ez', 4, 'Ib\ufffd\ufffdez', 'Ibáñez'],
+    ['at the end of a cell', 'Jos\xe9', 4, 'Jos\ufffd', 'José'],
+    ['at the beginning of a cell', '\xc1vila', 4, '\ufffdvila', 'Ávila'],
+  ])('a doubt about UTF-8 points at the first byte that is not: %s', (_, cell, line, sample, other) => {
+    const text = Buffer.concat([
+      Buffer.from('a;b\n1;Muñoz\n2;x\n3;'),
+      latin(cell),
+      Buffer.from('\n4;Núñez\n5;'),
+      latin('caf\xe9\xe9'),
+    ])
+    const { encoding, doubt } = guess(text)
+    expect(encoding).toBe('utf-8')
+    expect(doubt).toMatchObject({
+      invalid: { line },
+      sample,
+      rival: { encoding: 'windows-1252', sample: other },
+    })
+  })
+
+  test('the place that is pointed at is right in a long text, and beside cells that are longer than a sample', () => {
+    const lines = Buffer.from(`${'é'.repeat(40)}\n`.repeat(3000))
+    const cell = Buffer.concat([Buffer.from('ñ'.repeat(20)), latin('\xe1x'), Buffer.from('ñ'.repeat(20))])
+    expect(censusOf(Buffer.concat([lines, cell])).firstInvalid?.line).toBe(3001)
+    const { doubt } = guess(Buffer.concat([Buffer.from('a\n'), cell, latin('\xe1 '.repeat(21))]))
+    expect(doubt?.invalid).toEqual({ line: 2 })
+    expect(doubt?.sample).toMatch(/^ñ+\ufffdxñ+$/)
+  })
+
   test('a pair that only happens to be UTF-8 does not count for it', () => {
     // Ó and a closing quotation mark.
     expect(guess(latin('\x93PRODUCCI\xd3\x94;Mu\xf1oz'))).toEqual({ encoding: 'windows-1252', doubt: null })

@@ -1,4 +1,5 @@
 import { type ByteEncoding, decodeText } from '../text.ts'
+import { sequenceAt } from '../utf8.ts'
 import { isApostrophe } from './apostrophe.ts'
 import { type Census, FIRST_HIGH, type Sample } from './census.ts'
 import { CODE_PAGES, type CodePage, isDefined } from './code-pages.ts'
@@ -12,6 +13,8 @@ export interface EncodingDoubt {
   /** A piece of the text in this encoding, and in another one that is possible. */
   sample: string
   rival: { encoding: ByteEncoding; sample: string } | null
+  /** Where the first byte is that is not UTF-8, when the text was taken for UTF-8; the sample is of there. */
+  invalid: { line: number } | null
 }
 
 /** The encoding of a text; `doubt` is null when it is sure. */
@@ -71,7 +74,8 @@ export function doubtDeclared(census: Census, declared: CodePage): EncodingDoubt
 function allCandidates(census: Census): Candidate[] {
   const { sequences, invalid } = census.utf8
   const score = sequences * VALID_SEQUENCE + invalid * INVALID_BYTE
-  const utf8 = { encoding: 'utf-8' as const, score, odd: invalid, undefined: 0, mixed: 0, sample: null }
+  const sample = census.firstInvalid?.sample ?? null
+  const utf8 = { encoding: 'utf-8' as const, score, odd: invalid, undefined: 0, mixed: 0, sample }
   return [utf8, ...CODE_PAGES.map((page) => candidateOf(census, page))]
 }
 
@@ -137,6 +141,7 @@ function describe(own: Candidate, rival: Candidate, census: Census): EncodingDou
     odd: own.odd,
     sample,
     rival: other.sample === sample ? null : other,
+    invalid: own.encoding === 'utf-8' && census.firstInvalid ? { line: census.firstInvalid.line } : null,
   }
 }
 
@@ -147,17 +152,33 @@ function sampleOf(own: Candidate, rival: Candidate, { contexts }: Census): Uint8
   const { bytes, at } = sample
   const end = bytes.findIndex((byte, i) => i > at && isCellEnd(byte))
   const start = bytes.subarray(0, at).findLastIndex(isCellEnd) + 1
-  return bytes.subarray(start, end < 0 ? bytes.length : end)
+  return bytes.subarray(start === 0 ? firstWhole(bytes, at) : start, end < 0 ? lastWhole(bytes, at) : end)
+}
+
+/** The start of a sample that was cut there: not within a sequence of UTF-8. */
+function firstWhole(bytes: Uint8Array, at: number): number {
+  const start = bytes.findIndex((byte) => !isContinuation(byte))
+  return start < 0 ? at : Math.min(start, at)
+}
+
+/** The end of a sample that was cut there: likewise. */
+function lastWhole(bytes: Uint8Array, at: number): number {
+  for (let from = Math.max(at + 1, bytes.length - 3); from < bytes.length; from++)
+    if (sequenceAt(bytes, from, bytes.length) === -1) return from
+  return bytes.length
+}
+
+function isContinuation(byte: number): boolean {
+  return byte >= 0x80 && byte < 0xc0
 }
 
 function isCellEnd(byte: number): boolean {
   return byte < 0x20 || CELL_ENDS.includes(byte)
 }
 
-/** A sample as it is shown; what is not a character there, as the first byte of a longer one may be, is left out. */
+/** A sample as it is shown. */
 function shown(bytes: Uint8Array, encoding: ByteEncoding): string {
   return decodeText(bytes, encoding)
-    .replace(/^\ufffd+|\ufffd+$/g, '')
     .replace(/\p{Cc}/gu, '\ufffd')
     .trim()
 }

@@ -1,24 +1,60 @@
+import type { LoadMode } from '@aduana/contracts/dataset-definition'
 import { DeclaredEncoding } from '@aduana/contracts/encodings'
+import { counted, figure } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { asFields, sendAgain } from '@aduana/contracts/send-again'
 import type { ParseResult } from '@aduana/engine/protocol'
+
+type Found = Pick<ParseResult, 'encoding' | 'encodingDoubt'>
+type Doubt = NonNullable<ParseResult['encodingDoubt']>
 
 /** A warning when the encoding of a file may be another one than that it was read as; none when it is sure. */
 export function encodingWarnings(
-  { encoding, encodingDoubt: doubt }: Pick<ParseResult, 'encoding' | 'encodingDoubt'>,
+  { encoding, encodingDoubt: doubt }: Found,
   declared: DeclaredEncoding | null,
+  mode: LoadMode,
 ): ImportWarning[] {
   if (!doubt) return []
-  const how = declared ? ', as declared' : ''
-  const { odd, characters, sample, rival } = doubt
-  const example = odd > 0 ? `${odd} of its ${characters} bytes beyond ASCII look wrong, as in` : 'it has'
-  const other = rival ? `, which in ${rival.encoding} is "${rival.sample}"` : ''
-  const message = `The encoding is not sure: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}. ${remedy(encoding, declared)}`
-  return [importWarning('encoding_unsure', message, { count: odd || characters })]
+  const { odd, characters, rival } = doubt
+  const about = doubt.invalid ? notAllUtf8(doubt, doubt.invalid) : uncertain(encoding, declared, doubt)
+  const remedy = doubt.invalid
+    ? `Save the file as UTF-8, or, if all of it is in another encoding, ${again(mode, rival?.encoding)}.`
+    : declared
+      ? `If that is wrong, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
+      : `If ${encoding} is right, declare it for such files: ${asFields({ encoding })}. If not, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
+  return [
+    importWarning('encoding_unsure', `${about} ${remedy}${others([encoding, rival?.encoding])}`, {
+      count: odd || characters,
+    }),
+  ]
 }
 
-function remedy(encoding: string, declared: DeclaredEncoding | null): string {
-  const others = DeclaredEncoding.options.filter((name) => name !== declared && name !== 'iso-8859-1')
-  if (declared)
-    return `If that is wrong, declare another encoding (${others.join(', ')}) or save the file as UTF-8.`
-  return `Declare it with the file: encoding=${encoding} if that is right, else another (${others.filter((name) => name !== encoding).join(', ')}); or save the file as UTF-8.`
+function uncertain(
+  encoding: string,
+  declared: DeclaredEncoding | null,
+  { odd, characters, sample, rival }: Doubt,
+): string {
+  const how = declared ? ', as declared' : ''
+  const example =
+    odd > 0
+      ? `${figure(odd)} of its ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, as in`
+      : 'it has'
+  const other = rival ? `, which in ${rival.encoding} is "${rival.sample}"` : ''
+  return `The encoding is uncertain: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}.`
+}
+
+/** The file is UTF-8 in most places: what is told is the first of the others. */
+function notAllUtf8({ odd, sample, rival }: Doubt, { line }: NonNullable<Doubt['invalid']>): string {
+  const other = rival ? `; as ${rival.encoding} "${rival.sample}"` : ''
+  return `The file is UTF-8 except for ${counted(odd, 'byte')}, first in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
+}
+
+function again(mode: LoadMode, encoding = 'windows-1252'): string {
+  return sendAgain(mode, { encoding })
+}
+
+/** The encodings that can be declared beside those that were named. */
+function others(named: readonly (string | undefined)[]): string {
+  const left = DeclaredEncoding.options.filter((name) => !named.includes(name) && name !== 'iso-8859-1')
+  return ` Other encodings: ${left.join(', ')}.`
 }
