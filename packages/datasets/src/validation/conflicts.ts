@@ -37,8 +37,8 @@ function differencesIn(good: string, names: readonly string[], part: number): st
 function difference(name: string): string {
   const value = (of: string) => `left(${of}.${quoteIdentifier(name)}::varchar, ${SHOWN})`
   const shown = (of: string) => `coalesce('"' || ${value(of)} || '"', 'no value')`
-  const fate = `case when x.rejected then '; none of them is loaded' else ', which was kept' end`
-  const reason = `struct_pack("column" := ${lit(name)}, code := 'conflict', message := ${shown('l')} || ' here, but ' || ${shown('o')} || ' in record ' || x.other || ${fate}, value := ${value('l')})`
+  const fate = `case when x.rejected then '; none of them is loaded' else ', which takes precedence' end`
+  const reason = `struct_pack("column" := ${lit(name)}, code := 'conflict', message := ${shown('l')} || ' here, but ' || ${shown('o')} || ' in line ' || o._line || ${fate}, value := ${value('l')})`
   return `case when l.${quoteIdentifier(name)} is distinct from o.${quoteIdentifier(name)} then ${reason} end`
 }
 
@@ -53,7 +53,7 @@ export function conflictReasons(rejected: boolean): string {
  */
 export function conflictsQuery(parsed: string, rounds: number): string {
   const losers = `select _rec, 1 as place, reasons from (${conflictReasons(false)})`
-  const winners = `select other as _rec, 2 as place, [struct_pack("column" := null::varchar, code := 'kept', message := 'kept; ' || case count(*) when 1 then 'record ' || min(_rec) || ' differs' else count(*) || ' records differ, the first is record ' || min(_rec) end, value := null::varchar)] as reasons from ${CONFLICTS} where not rejected group by 1`
+  const winners = `select other as _rec, 2 as place, [struct_pack("column" := null::varchar, code := 'kept', message := 'takes precedence; ' || case count(*) when 1 then 'line ' || min(q._line) || ' differs' else count(*) || ' records differ, the first is in line ' || min(q._line) end, value := null::varchar)] as reasons from ${CONFLICTS} c join ${parsed} q on q._rec = c._rec where not rejected group by 1`
   const all = `(${losers} union all ${winners})`
   const rows =
     rounds === 1

@@ -77,13 +77,13 @@ describe('uniqueness', () => {
         {
           column: 'n',
           code: 'conflict',
-          message: '"5" here, but no value in record 1, which was kept',
+          message: '"5" here, but no value in line 2, which takes precedence',
           value: '5',
         },
         {
           column: 'v',
           code: 'conflict',
-          message: '"2" here, but "1" in record 1, which was kept',
+          message: '"2" here, but "1" in line 2, which takes precedence',
           value: '2',
         },
       ]
@@ -94,7 +94,7 @@ describe('uniqueness', () => {
             {
               column: null,
               code: 'kept',
-              message: 'kept; 2 records differ, the first is record 3',
+              message: 'takes precedence; 2 records differ, the first is in line 4',
               value: null,
             },
           ],
@@ -107,7 +107,7 @@ describe('uniqueness', () => {
         rejected: 0,
         line: 4,
         column: 'n',
-        message: '"5" here, but no value in record 1, which was kept',
+        message: '"5" here, but no value in line 2, which takes precedence',
       })
     })
 
@@ -128,10 +128,10 @@ describe('uniqueness', () => {
       expect(clean.map(({ _rec }) => _rec)).toEqual(['2'])
       expect(duplicates).toEqual([{ record: 5, winner: 2 }])
       expect(bad.map(({ record, reasons }) => [record, reasons.at(-1)?.message])).toEqual([
-        [1, '"1" here, but "2" in record 3; none of them is loaded'],
-        [3, '"2" here, but "1" in record 1; none of them is loaded'],
-        [4, '"1" here, but "2" in record 3; none of them is loaded'],
-        [6, '"2" here, but "1" in record 1; none of them is loaded'],
+        [1, '"1" here, but "2" in line 4; none of them is loaded'],
+        [3, '"2" here, but "1" in line 2; none of them is loaded'],
+        [4, '"1" here, but "2" in line 4; none of them is loaded'],
+        [6, '"2" here, but "1" in line 2; none of them is loaded'],
       ])
       expect(conflicting).toMatchObject({ lost: 0, rejected: 4, line: 2 })
     })

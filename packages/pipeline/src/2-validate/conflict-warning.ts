@@ -1,5 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { counted } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { Conflicting } from '@aduana/datasets/validation/results'
 import { uniqueRounds } from '@aduana/datasets/validation/uniqueness'
 
@@ -16,12 +18,12 @@ export function conflictWarnings(
   const kept = [...new Set(rounds.map(({ keeps }) => keeps))].filter((keeps) => keeps !== 'none')
   const which = kept.length === 1 ? `the ${kept[0]} one` : 'one'
   const sentences = [
-    `${count} ${count === 1 ? 'record agrees' : 'records agree'} with another record in ${columns}, but not in all other columns.`,
-    `The first is at line ${line}: ${column} is ${message}.`,
-    ...(rejected > 0 ? ['None of them is loaded: they are in quarantine.'] : []),
+    `${counted(count, 'record')} ${count === 1 ? 'agrees' : 'agree'} with another record in ${columns}, but not in all other columns.`,
+    `The first is in line ${line}: ${column} is ${message}.`,
+    ...(rejected > 0 ? ['Such records are rejects (conflict). Leave one of them in the file.'] : []),
     ...(lost > 0
       ? [
-          `Of such records ${which} is loaded, and the others are kept in conflicts.ndjson; if another one is right, correct the file.`,
+          `Of such records ${which} counts; the others are in conflicts.ndjson. If another one is right, ${TAKE_BACK}. Then correct the file and send it again.`,
         ]
       : []),
   ]
