@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { lit } from '@aduana/datasets/literals'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { lit, quoteIdentifier } from '@aduana/datasets/literals'
 import type { EngineTasks } from '@aduana/engine/larger'
 import type { RejectsResult } from '@aduana/engine/protocol'
 import type { StageJob } from '../stage.ts'
@@ -36,6 +37,8 @@ export async function writeRejectFiles(
     bad: string
     badCount: number
     duplicates: string
+    /** The good rows, those that lost among them. */
+    good: string
     duplicateCount: number
     conflicts: string
     conflictCount: number
@@ -75,7 +78,7 @@ export async function writeRejectFiles(
     output: files.rejects,
   })
   const duplicates = await write(found.duplicateCount, {
-    sql: duplicateReasons(found.duplicates),
+    sql: duplicateReasons(found.duplicates, await placesOf(job, parsed, found.good)),
     structural: null,
     output: files.duplicates,
   })
@@ -98,8 +101,46 @@ export async function writeRejectFiles(
   }
 }
 
-function duplicateReasons(path: string): string {
+/** Where the versions of records are: typed in the good rows, as they are written in the parsed ones. */
+interface Places {
+  definition: DatasetDefinition
+  version?: { good: string; parsed: string; column: string }
+}
+
+async function placesOf(job: StageJob, { columns }: ParseOutput, good: string): Promise<Places> {
+  const { definition } = job.facts
+  const { versionColumn: column, loadMode } = definition
+  if (loadMode !== 'upsert' || column === undefined || !columns.includes(column)) return { definition }
+  const parsed = await fetchFile(job, 'parsed.parquet')
+  return { definition, version: { good, parsed, column } }
+}
+
+/**
+ * SQL of the duplicates with their reason. A record that lost only because its version is older may differ from the one
+ * that takes its place, so it is told as that.
+ */
+function duplicateReasons(path: string, { definition, version }: Places): string {
+  const same = lit(`the same ${whatAgrees(definition)} as record `)
+  const whole = `read_parquet(${lit(path)})`
+  if (version === undefined) return reasonsOf(`${same} || winner || ${PRECEDENCE}`, whole)
+  const cell = quoteIdentifier(version.column)
+  const versions = `(select _rec, g.v, p.written from (select _rec, ${cell} as v from read_parquet(${lit(version.good)})) g join (select _rec, ${cell} as written from read_parquet(${lit(version.parsed)})) p using (_rec))`
+  const known = `(select d.*, l.v is distinct from w.v as older, l.written as here, w.written as there from ${whole} d join ${versions} l on l._rec = d._rec join ${versions} w on w._rec = d.winner)`
+  const shown = (text: string) => `coalesce(nullif(trim(${text}), ''), 'empty')`
+  const older = `'an older version of record ' || winner || ${lit(` (${version.column} `)} || ${shown('here')} || ', there ' || ${shown('there')} || ')'`
+  return reasonsOf(`case when older then ${older} else ${same} || winner end || ${PRECEDENCE}`, known)
+}
+
+/** True also of imports that load nothing. */
+const PRECEDENCE = `', which takes precedence'`
+
+function reasonsOf(message: string, source: string): string {
   return `select _rec, _line, _off, _len, to_json([struct_pack("column" := null::varchar, code := 'duplicate',
-    message := 'the same unique columns as record ' || winner || ', which was kept', value := winner::varchar)])::varchar
-    as reasons from read_parquet(${lit(path)})`
+    message := ${message}, value := winner::varchar)])::varchar as reasons from ${source}`
+}
+
+function whatAgrees({ loadMode, unique, key = [] }: DatasetDefinition): string {
+  if (loadMode !== 'upsert') return 'unique columns'
+  const one = !unique || [...unique.columns].sort().join() === [...key].sort().join()
+  return one ? 'key' : 'unique columns or key'
 }

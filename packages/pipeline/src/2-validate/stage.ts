@@ -1,5 +1,7 @@
 import type { Day } from '@aduana/contracts/dates'
+import { counted } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { CatalogueTable } from '@aduana/datasets/catalogue'
 import {
   contradictionFailure,
@@ -55,6 +57,7 @@ async function work(job: StageJob): Promise<StageResult> {
     bad: files.bad,
     badCount: totals.rejected,
     duplicates: files.duplicates,
+    good: files.good,
     duplicateCount: totals.duplicates,
     conflicts: files.conflicts,
     conflictCount: totals.conflicts,
@@ -198,7 +201,7 @@ async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): P
 }
 
 function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
-  const cells = count === 1 ? '1 cell of' : `${count} cells of`
-  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A, which was stored as text. If it stands for no value, declare it in nullWords of the dataset; if it is a text, declare nullWords: [] for the column.`
+  const cells = `${counted(count, 'cell')} of`
+  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that nullWords does not declare, so it is taken as a text. If it stands for no value, ${TAKE_BACK}. Then declare it in nullWords of the dataset, and send the file again. If it is a text, declare nullWords: [] for the column.`
   return importWarning('undeclared_null_word', message, { column, count })
 }
