@@ -312,7 +312,7 @@ describe('what is told of days', () => {
   test('the line that makes the days span too much', async () => {
     const { job } = await files.import('production', realFile('35-day-zero.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'window_too_wide', line: 3 } })
-    expect(job.error?.detail).toMatch(/^Line 3 is of 1900-01-01 \(written "01\/01\/1900"\), /)
+    expect(job.error?.detail).toMatch(/^Line 3 has the date 1900-01-01 \(written "01\/01\/1900"\), /)
   })
 
   test('to was taken for the last day: in the reject, as a warning, and where the import fails for it', async () => {
@@ -322,7 +322,7 @@ describe('what is told of days', () => {
     })
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { quarantined: 1, loaded: 5 } })
     expect(rejects[0]?.reasons[0]?.message).toMatch(
-      /^to is exclusive: to replace 2020-06-06 too, declare to=2020-06-07\. /,
+      /^to is exclusive: to replace 2020-06-06 too, declare to=2020-06-07 \(--to 2020-06-07\)\. /,
     )
     expect(job.warnings).toMatchObject([{ code: 'window_end_excluded', count: 1 }])
     const header = 'fecha;maquina;maquinista;turno;lote;cantidad;peso\n'

@@ -1,6 +1,8 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
+import { counted } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { ValidationResult } from '@aduana/datasets/validation/results'
 import { windowEndHint } from '../window-end-hint.ts'
 
@@ -16,16 +18,20 @@ export function timeWarnings(
       const zone = found?.type === 'timestamp' ? found.timeZone : ''
       return importWarning(
         'repeated_hour',
-        `${rows} ${rows === 1 ? 'time' : 'times'} of "${column}" (first in line ${line}) ${rows === 1 ? 'lies' : 'lie'} in an hour that ${zone} had twice, because the clocks went back. The second of the two was taken. If that is wrong, write times with their offset from UTC, or set repeatedHour of the column.`,
+        `${counted(rows, 'time')} of "${column}" (first in line ${line}) ${rows === 1 ? 'lies' : 'lie'} in an hour that ${zone} had twice, because the clocks went back. The second of the two was taken. If that is wrong, ${TAKE_BACK}. Then write times with their offset from UTC, or set repeatedHour of the column, and send the file again.`,
         { column, count: rows },
       )
     }),
     ...(window && onWindowEnd > 0
       ? [
-          importWarning('window_end_excluded', windowEndHint(window, onWindowEnd), {
-            column: definition.windowColumn ?? null,
-            count: onWindowEnd,
-          }),
+          importWarning(
+            'window_end_excluded',
+            windowEndHint(window, onWindowEnd, { mode: definition.loadMode, failed: false }),
+            {
+              column: definition.windowColumn ?? null,
+              count: onWindowEnd,
+            },
+          ),
         ]
       : []),
   ]

@@ -37,7 +37,9 @@ test('the failure begins with the line, and shows its cell when that is written 
   const wide = tooWide(rule, [day('2020-01-19', 2), day('1900-01-01', 3)], TODAY)
   if (!wide) throw new Error('not wide')
   expect(tooWideFailure(wide, rule, '01/01/1900').detail).toMatch(
-    /^Line 3 is of 1900-01-01 \(written "01\/01\/1900"\), 43847 days away from the nearest other day, 2020-01-19\. The accepted records span 43848 days/,
+    /^Line 3 has the date 1900-01-01 \(written "01\/01\/1900"\), 43,847 days from the nearest other day, 2020-01-19\. The accepted records span 43,848 days/,
   )
-  expect(tooWideFailure(wide, rule, '1900-01-01').detail).toMatch(/^Line 3 is of 1900-01-01, 43847 days/)
+  expect(tooWideFailure(wide, rule, '1900-01-01').detail).toMatch(
+    /^Line 3 has the date 1900-01-01, 43,847 days/,
+  )
 })

@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { type Day, daysBetween, nextDay } from '@aduana/contracts/dates'
 import type { JobFailure } from '@aduana/contracts/failures'
+import { counted, figure } from '@aduana/contracts/figures'
 import type { DayCount } from '@aduana/datasets/validation/results'
 
 /** The days of a file that span more than one import may replace. */
@@ -49,10 +50,10 @@ export function tooWideFailure(
 ): JobFailure {
   const written = text === undefined || text === odd.day ? '' : ` (written "${text}")`
   const far = Math.abs(daysBetween(odd.day, nearest))
-  const others = odd.rows > 1 ? ` It is the first of ${odd.rows} such records.` : ''
+  const others = odd.rows > 1 ? ` It is the first of ${figure(odd.rows)} such records.` : ''
   return {
     code: 'window_too_wide',
-    detail: `Line ${odd.line} is of ${odd.day}${written}, ${far} days away from the nearest other day, ${nearest}.${others} The accepted records span ${span} days, from ${first} to ${last}; without a declared window at most ${maxWindowDays} days are replaced. Nothing was changed. Correct the dates, or declare the window with from and to.`,
+    detail: `Line ${odd.line} has the date ${odd.day}${written}, ${counted(far, 'day')} from the nearest other day, ${nearest}.${others} The accepted records span ${counted(span, 'day')}, from ${first} to ${last}; without a declared window at most ${counted(maxWindowDays, 'day')} may be replaced. Nothing was changed. Correct the dates. Or declare the days that the file is for with from and to (--from, --to), at most ${figure(maxWindowDays)} of them: records of other days are rejects then.`,
     line: odd.line,
   }
 }
