@@ -1,4 +1,5 @@
 import { gzipSync } from 'node:zlib'
+import { figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
@@ -56,7 +57,9 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
     expect(records).toBe(rejected)
     expect(Number(records)).toBeLessThan(200_000)
     expect(Number(readBytes)).toBeLessThan(content.length / 2)
-    expect(detail).toContain(`${rejected} of its first ${records} records (${readBytes} bytes, unpacked)`)
+    expect(detail).toContain(
+      `${figure(Number(rejected))} of its first ${figure(Number(records))} records (${figure(Number(readBytes))} bytes, unpacked)`,
+    )
     const rejects = lines(await system.artifact(job.id, 'rejects.ndjson'))
     expect(rejects).toHaveLength(10_000)
     expect(JSON.parse(rejects.at(-1) ?? '')).toMatchObject({
@@ -83,7 +86,7 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
       error: { code: 'too_many_rejects', stage: 'quarantine', rejected: 100_000, records: 100_000 },
     })
     const count = Number(job.error?.kept)
-    expect(job.error?.detail).toContain(`the first ${count} rejects are kept`)
+    expect(job.error?.detail).toContain(`the first ${figure(count)} rejects are kept`)
     expect(lines(await system.artifact(job.id, 'rejects.ndjson'))).toHaveLength(count)
     const { files, rows, rowBytes } = await kept(job.id)
     expect(rows).toBe(count)

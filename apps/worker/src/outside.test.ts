@@ -214,7 +214,7 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
       }),
     },
     'record_count_differs',
-    'The file has 2 records, but 3 were announced',
+    'The file has 2 records, but expectedRecords (--expect-records) says 3',
   ],
   [
     'files with different headers',

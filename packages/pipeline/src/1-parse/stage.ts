@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
+import { counted, figure } from '@aduana/contracts/figures'
 import type { FileLayout } from '@aduana/contracts/rejects'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import type { ParseResult } from '@aduana/engine/protocol'
 import { changeJob } from '@aduana/jobs/transitions'
+import { recognised } from '../recognised.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
@@ -27,9 +29,24 @@ async function work(job: StageJob): Promise<StageResult> {
   if ('failure' in read) return { kind: 'fail', failure: read.failure }
   const { layout, parsed, engine } = read
   if (parsed.otherHeader) return { kind: 'fail', failure: otherHeader(layout.header, parsed.otherHeader) }
+  const output: ParseOutput = {
+    ...layout.output,
+    encoding: parsed.encoding,
+    encodingSure: parsed.encodingDoubt === null,
+    warnings: [
+      ...layout.output.warnings,
+      ...columnWarnings(facts.definition, layout, parsed),
+      ...encodingWarnings(parsed, facts.encoding, facts.mode),
+    ],
+    records: parsed.records,
+    good: parsed.good,
+    structuralRejects: parsed.structuralRejects,
+    skipped: parsed.skipped,
+  }
   if (parsed.stopped)
     return stopped(job, engine, parsed, {
       layout: read.file,
+      output,
       original,
       format: layout.reading.format,
       structural: files.structural,
@@ -39,41 +56,37 @@ async function work(job: StageJob): Promise<StageResult> {
   if (parsed.records === 0 && expectedRecords !== 0)
     return { kind: 'fail', failure: noRecords(layout.output.headerLine) }
   const kept = await keepAll(job, files, parsed, collected)
+  const note = async (tx: Tx) => {
+    await noteFile(tx, job, parsed, { layout: read.file, collected })
+    await changeJob(
+      tx,
+      { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
+      {
+        records: parsed.records,
+        total_items: parsed.records,
+        processed_items: parsed.records,
+        result: jsonb(recognised(output)),
+      },
+    )
+  }
   if (expectedRecords !== null && parsed.records !== expectedRecords)
     return {
       kind: 'fail',
       failure: countDiffers(parsed.records, expectedRecords),
-      keep: (tx) =>
-        pointAt(
+      keep: async (tx) => {
+        await pointAt(
           tx,
           job,
           kept.filter(({ downloadable }) => downloadable),
-        ),
+        )
+        await note(tx)
+      },
     }
-  const output: ParseOutput = {
-    ...layout.output,
-    encoding: parsed.encoding,
-    encodingSure: parsed.encodingDoubt === null,
-    warnings: [
-      ...layout.output.warnings,
-      ...columnWarnings(facts.definition, layout, parsed),
-      ...encodingWarnings(parsed, facts.encoding),
-    ],
-    records: parsed.records,
-    good: parsed.good,
-    structuralRejects: parsed.structuralRejects,
-    skipped: parsed.skipped,
-  }
   return {
     kind: 'done',
     commit: async (tx) => {
       await pointAt(tx, job, kept)
-      await noteFile(tx, job, parsed, { layout: read.file, collected })
-      await changeJob(
-        tx,
-        { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
-        { records: parsed.records, total_items: parsed.records, processed_items: parsed.records },
-      )
+      await note(tx)
       return output
     },
   }
@@ -89,7 +102,7 @@ function noRecords(headerLine: number): JobFailure {
 function countDiffers(found: number, expected: number): JobFailure {
   return {
     code: 'record_count_differs',
-    detail: `The file has ${found} records, but ${expected} were announced. Nothing was changed. Send the whole file, or the right number.`,
+    detail: `The file has ${counted(found, 'record')}, but expectedRecords (--expect-records) says ${figure(expected)}. Nothing was changed. Send the whole file, or the right number.`,
   }
 }
 

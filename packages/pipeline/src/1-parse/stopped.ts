@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { JobFailure } from '@aduana/contracts/failures'
+import { figure } from '@aduana/contracts/figures'
 import type { FileLayout } from '@aduana/contracts/rejects'
 import { jsonb } from '@aduana/db/jsonb'
 import type { EngineTasks } from '@aduana/engine/larger'
@@ -8,13 +9,16 @@ import type { SourceFormat } from '@aduana/engine/source'
 import { changeJob } from '@aduana/jobs/transitions'
 import type { ImportFacts } from '../import-facts.ts'
 import { mostKeptOfFailed } from '../most-kept.ts'
+import { recognised } from '../recognised.ts'
 import { percentage } from '../shares.ts'
 import type { StageJob, StageResult } from '../stage.ts'
 import { type KeptFile, keepFile, pointAt } from '../stage-files.ts'
+import type { ParseOutput } from '../stage-outputs.ts'
 import { storeRejects } from '../store-rejects.ts'
 
 interface StoppedFiles {
   layout: FileLayout
+  output: ParseOutput
   original: string
   format: SourceFormat
   structural: string
@@ -29,7 +33,7 @@ export async function stopped(
   job: StageJob,
   engine: EngineTasks,
   parsed: ParseResult,
-  { layout, original, format, structural, collected }: StoppedFiles,
+  { layout, output: found, original, format, structural, collected }: StoppedFiles,
 ): Promise<StageResult> {
   const { facts, folder, run, signal } = job
   const output = join(folder, 'rejects.ndjson')
@@ -50,7 +54,7 @@ export async function stopped(
       // A dry run leaves its rejects in the file only.
       if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
       const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }
-      await changeJob(tx, guard, { quarantined: rejects.total })
+      await changeJob(tx, guard, { quarantined: rejects.total, result: jsonb(recognised(found)) })
       await tx
         .updateTable('imports')
         .set({ layout: jsonb(layout) })
@@ -64,10 +68,10 @@ function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsR
   const { code, maxRejectRatio } = facts.definition
   const { records, structuralRejects, bytes } = parsed
   const [top] = Object.entries(parsed.rejectCounts).sort(([, a], [, b]) => b - a)
-  const why = top ? ` Most often: ${top[0]} (${top[1]}).` : ''
+  const why = top ? ` Most often: ${top[0]} (${figure(top[1])}).` : ''
   return {
     code: 'too_many_rejects',
-    detail: `The file was not read to its end: ${structuralRejects} of its first ${records} records (${bytes} bytes, unpacked) were rejected, and whatever follows, more than the ${percentage(maxRejectRatio)} % that ${code} allows will be.${why} Nothing was loaded; the first ${rejects.total} rejects are kept. Correct the file and send it again.`,
+    detail: `The file was not read to its end: ${figure(structuralRejects)} of its first ${figure(records)} records (${figure(bytes)} bytes, unpacked) were rejected, and whatever follows, more than the ${percentage(maxRejectRatio)} % that ${code} allows will be.${why} Nothing was loaded; the first ${figure(rejects.total)} rejects are kept. Correct the file and send it again.`,
     rejected: structuralRejects,
     records,
     readBytes: bytes,

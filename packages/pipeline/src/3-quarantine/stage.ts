@@ -1,8 +1,10 @@
 import type { JobFailure } from '@aduana/contracts/failures'
+import { figure } from '@aduana/contracts/figures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/transitions'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
+import { recognised } from '../recognised.ts'
 import { shareAbove } from '../shares.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchFile } from '../stage-files.ts'
@@ -46,21 +48,11 @@ async function work(job: StageJob): Promise<StageResult> {
 
 /** What a person wants to know of the file beside the counts. */
 function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number): Record<string, unknown> {
-  const days = validated.days.map(({ day }) => day).sort()
   return {
-    format: parsed.format,
-    encoding: parsed.encoding,
-    encodingSure: parsed.encodingSure,
-    delimiter: parsed.delimiter,
-    headerLine: parsed.headerLine,
-    columns: parsed.columns,
-    preamble: parsed.preamble,
-    ignoredColumns: parsed.ignored,
-    absentColumns: parsed.absent,
-    skippedLines: parsed.skipped,
-    firstDay: days[0] ?? null,
-    lastDay: days.at(-1) ?? null,
-    days: new Set(days).size,
+    ...recognised(
+      parsed,
+      validated.days.map(({ day }) => day),
+    ),
     decisions: validated.decisions,
     rejectReasons: validated.reasons.slice(0, 50),
     rejectsStored: stored,
@@ -80,13 +72,18 @@ function tooManyRejects(
   if (!failsForRejects(facts.definition, { records, rejected, clean })) return undefined
   const [top] = validated.reasons
   const why = top
-    ? ` Most often${kept < rejected ? ` among the first ${kept}` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${top.count}).`
+    ? ` Most often${kept < rejected ? ` among the first ${figure(kept)}` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${figure(top.count)}).`
     : ''
   const counted = rejectedShare(facts.definition, { records, rejected, clean })
-  const which = kept < rejected ? `the first ${kept} rejects` : 'the rejects'
+  const which =
+    kept < rejected
+      ? `the first ${figure(kept)} rejects are`
+      : rejected === 1
+        ? 'the reject is'
+        : 'the rejects are'
   return {
     code: 'too_many_rejects',
-    detail: `${hintFirst(facts, validated)}${counted}${why} Nothing was loaded; ${which} are kept. Correct the file and send it again.`,
+    detail: `${hintFirst(facts, validated)}${counted}${why} Nothing was loaded; ${which} kept. Correct the file and send it again.`,
     rejected,
     records,
     kept,
@@ -94,8 +91,10 @@ function tooManyRejects(
 }
 
 /** The cause, where it is not the file: `to` taken for the last day. */
-function hintFirst({ window }: ImportFacts, { onlyOnWindowEnd }: ValidateOutput): string {
-  return window && onlyOnWindowEnd !== undefined ? `${windowEndHint(window, onlyOnWindowEnd)} ` : ''
+function hintFirst({ window, mode }: ImportFacts, { onlyOnWindowEnd }: ValidateOutput): string {
+  return window && onlyOnWindowEnd !== undefined
+    ? `${windowEndHint(window, onlyOnWindowEnd, { mode, failed: true })} `
+    : ''
 }
 
 /** How many records were rejected, and why that is too many. */
@@ -103,10 +102,18 @@ function rejectedShare(
   { code, maxRejectRatio }: Pick<ImportFacts['definition'], 'code' | 'maxRejectRatio'>,
   { records, rejected, clean }: { records: number; rejected: number; clean: number },
 ): string {
-  if (rejected === records)
-    return `${records === 1 ? 'The only record was' : `All ${records} records were`} rejected, so there is nothing to load.`
+  if (rejected === records) return `${allOf(records)} rejected, so there is nothing to load.`
   if (clean === 0)
-    return `None of the ${records} records is left to load: ${rejected} were rejected, and the others are repeated.`
+    return `None of the ${figure(records)} records is left to load: ${figure(rejected)} ${were(rejected)} rejected, and the others are repeated.`
   const { share, limit } = shareAbove(rejected / records, maxRejectRatio)
-  return `${rejected} of ${records} records were rejected (${share}); ${code} allows ${limit}.`
+  return `${figure(rejected)} of ${figure(records)} records ${were(rejected)} rejected (${share}); ${code} allows ${limit}.`
+}
+
+function allOf(records: number): string {
+  if (records === 1) return 'The only record was'
+  return records === 2 ? 'Both records were' : `All ${figure(records)} records were`
+}
+
+function were(count: number): string {
+  return count === 1 ? 'was' : 'were'
 }
