@@ -11,15 +11,16 @@ export const IMPORT_WARNINGS = {
   split_numbers: 'Numbers with a decimal comma may stand in two cells, because commas delimit cells too',
   misspelt_header: 'A header cell that names no column is close to the name of a column that the file lacks',
   unnamed_column: 'Columns without a name hold values, which were not loaded',
-  encoding_unsure: 'The encoding of the file is not sure',
+  encoding_unsure: 'The encoding of the file is uncertain',
   repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
   window_end_excluded:
     'Records are of the day that was declared as the end of the window, which is exclusive',
-  undeclared_null_word: 'Words that may stand for no value were stored as texts',
+  undeclared_null_word: 'Words that may stand for no value are taken as texts',
+  many_rows_removed: 'The import removes many more rows than it brings',
   conflicting_records: 'Records agree in the columns that must be unique, but differ elsewhere',
-  same_version: 'Stored rows were replaced by others of the same version',
-  already_imported: 'The import would be refused, because its rows have been imported before',
-  rows_already_present: 'Rows are in the table already, and were added once more',
+  same_version: 'Stored rows are replaced by others of the same version',
+  already_imported: 'The import would be refused, because its file or its rows have been imported before',
+  rows_already_present: 'Rows are in the table already, and are added once more',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

@@ -3,6 +3,7 @@ import type { Stored } from '@aduana/artifacts/store'
 import { cleanCode } from '@aduana/contracts/characters'
 import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
 import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
+import { counted, figure } from '@aduana/contracts/figures'
 import { hasRole, type Principal } from '@aduana/contracts/identity'
 import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
@@ -16,6 +17,7 @@ import { enterImport } from './enter-import.ts'
 import { ensureQuota } from './kept-bytes.ts'
 import { type Once, once, type RepeatableRequest } from './once.ts'
 import { ensureRoom, holdRoom, type QueueLimits } from './room.ts'
+import { importOfSameBytes, sameBytes } from './same-bytes.ts'
 import type { Window } from './windows.ts'
 
 export interface AcceptContext extends QueueLimits {
@@ -218,7 +220,7 @@ export function refuseOutlandish(definition: DatasetDefinition, from: Day, to: D
   if (span > definition.maxWindowDays)
     throw new ProblemError(
       'bad_window',
-      `The window ${from} to ${to} spans ${span} days; one import of ${definition.code} may replace at most ${definition.maxWindowDays}. Send several files, each with its own window.`,
+      `The window ${from} to ${to} spans ${counted(span, 'day')}; one import of ${definition.code} may replace at most ${figure(definition.maxWindowDays)}. Send several files, each with its own window.`,
     )
   const column = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (column?.type !== 'date' && column?.type !== 'timestamp') return
@@ -234,22 +236,7 @@ async function alreadyImported(
   dataset: RegisteredDataset,
   sha256: string,
 ): Promise<ProblemError> {
-  const first = await db
-    .selectFrom('jobs')
-    .select(['id', 'status'])
-    .where('dataset_id', '=', dataset.id)
-    .where('content_sha256', '=', sha256)
-    .where('status', 'not in', ['FAILED', 'CANCELLED'])
-    .where('batch_deleted', '=', false)
-    .where('forced', '=', false)
-    .where('dry_run', '=', false)
-    .where('type', '=', 'import')
-    .orderBy('created_at')
-    .executeTakeFirst()
-  const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
-  return new ProblemError(
-    'already_imported',
-    `The same bytes were imported into ${dataset.code} ${which}. To import them again on purpose, send force=true (--force on the command line).`,
-    first ? { jobId: first.id } : {},
-  )
+  const first = await importOfSameBytes(db, { datasetId: dataset.id, sha256 })
+  const { found, remedy } = sameBytes(dataset.code, first)
+  return new ProblemError('already_imported', `${found} ${remedy}`, first ? { jobId: first.id } : {})
 }

@@ -81,7 +81,11 @@ export const UndoOutput = z.object({ updateId: z.uuid(), deleted: Count, restore
 export type UndoOutput = z.infer<typeof UndoOutput>
 
 /** What `load` found out for a dry run. */
-export const DryRunOutput = z.object({ wouldDo: z.string() })
+export const DryRunOutput = z.object({
+  wouldDo: z.string(),
+  /** The code of the failure with which the import itself would be refused. */
+  refused: z.string().optional(),
+})
 export type DryRunOutput = z.infer<typeof DryRunOutput>
 
 /** The output of an earlier stage. @throws Error when that stage is not done, which `beginStage` rules out */

@@ -38,7 +38,7 @@ describe('records that agree in what must be unique', () => {
     })
     expect(codes(job)).toEqual([['conflicting_records', 2]])
     expect(job.warnings[0]?.message).toBe(
-      '2 records agree with another record in lot, but not in all other columns. The first is at line 4: machine is "M2" here, but "M1" in record 1, which was kept. Of such records the first one is loaded, and the others are kept in conflicts.ndjson; if another one is right, correct the file.',
+      '2 records agree with another record in lot, but not in all other columns. The first is in line 4: machine is "M2" here, but "M1" in line 2, which takes precedence. Of such records the first one counts; the others are in conflicts.ndjson. If another one is right, undo the import if it is loaded, or cancel it if it is waiting. Then correct the file and send it again.',
     )
     expect(rejects).toEqual([])
     expect(await files.rows(dataset)).toEqual([
@@ -57,14 +57,14 @@ describe('records that agree in what must be unique', () => {
             code: 'conflict',
             column: 'pieces',
             value: '7',
-            message: '"7" here, but "5" in record 1, which was kept',
+            message: '"7" here, but "5" in line 2, which takes precedence',
           },
         ],
       },
       {
         record: 6,
         raw: 'A,M1,',
-        reasons: [{ code: 'conflict', message: 'no value here, but "5" in record 1, which was kept' }],
+        reasons: [{ code: 'conflict', message: 'no value here, but "5" in line 2, which takes precedence' }],
       },
     ])
     expect((await linesOf(job, 'duplicates.ndjson')).map(({ record }) => record)).toEqual([4, 5])
@@ -148,7 +148,7 @@ describe('an upsert', () => {
       count: 2,
       column: 'changed',
       message:
-        '2 records have the version (changed) of the stored row, but other values, for example A. The newer file wins. If the stored values are right, cancel this import, or undo it.',
+        '2 records have the version (changed) of the stored row, but other values, for example A. The newer file wins. If the stored values are right, undo the import if it is loaded, or cancel it if it is waiting.',
     }
     const counts = { records: 5, inserted: 1, updated: 3, unchanged: 1, conflicts: 0 }
     const dry = await files.import(dataset, next, { dryRun: 'true' })
@@ -212,8 +212,10 @@ describe('an append', () => {
     const dry = await files.import(dataset, content, { dryRun: 'true' })
     expect(dry.job).toMatchObject({
       status: 'COMPLETED',
-      message: expect.stringContaining('It would be refused'),
-      warnings: [{ code: 'rows_already_present' }, { code: 'already_imported', message: detail }],
+      message: expect.stringMatching(
+        /^Dry run: the import would be refused \(already_imported\)\. Nothing was changed\./,
+      ),
+      warnings: [{ code: 'already_imported', message: detail }],
     })
     expect(await files.rows(dataset)).toHaveLength(3)
     const { job } = await files.import(dataset, content, { force: 'true' })
@@ -260,7 +262,7 @@ describe('an append', () => {
         count: 3,
         column: null,
         message:
-          '3 of 6 rows equal rows that are in the table already, in all columns; an append adds them once more. If they were sent twice by mistake, cancel this import, or undo it.',
+          '3 of 6 rows equal rows that are in the table already, in all columns; an append adds them once more. If that is not wanted, undo the import if it is loaded, or cancel it if it is waiting.',
       }
       const { system } = files
       const dry = await files.import(dataset, next, { dryRun: 'true' })

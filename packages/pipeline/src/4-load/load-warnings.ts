@@ -1,24 +1,40 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { counted, figure } from '@aduana/contracts/figures'
 import { type ImportWarning, type ImportWarningCode, importWarning } from '@aduana/contracts/import-warnings'
 import type { LoadPreview } from '@aduana/contracts/load-preview'
+import { TAKE_BACK } from '@aduana/contracts/send-again'
 import { jsonb } from '@aduana/db/jsonb'
 import { type RawBuilder, sql } from 'kysely'
 
 /** What a load found, or would find, among the rows that are there. */
 export type FoundRows = Pick<LoadPreview, 'alreadyPresent' | 'sameVersion'>
 
-/** Returns what a person should know of the rows that a load met. `rows` is how many it has. */
+/** So few rows may go without a word, however few come in their place. */
+const FEW_ROWS = 10
+
+/**
+ * Returns what a person should know of the rows that a load met. `rows` is how many it has, `removed` how many the days
+ * that it replaces had. The sentences are true of a load that was done, that waits, and of a dry run.
+ */
 export function loadWarnings(
   definition: DatasetDefinition,
-  rows: number,
+  { rows, removed }: { rows: number; removed: number },
   { alreadyPresent, sameVersion }: FoundRows,
 ): ImportWarning[] {
   const warnings: ImportWarning[] = []
+  if (removed > FEW_ROWS && rows * 2 < removed)
+    warnings.push(
+      importWarning(
+        'many_rows_removed',
+        `The import removes the ${figure(removed)} rows that its days had before, and brings ${counted(rows, 'row')} in their place. If rows are missing from the file, ${TAKE_BACK}. Then send the whole file.`,
+        { count: removed },
+      ),
+    )
   if (alreadyPresent > 0)
     warnings.push(
       importWarning(
         'rows_already_present',
-        `${alreadyPresent} of ${rows} rows equal rows that are in the table already, in all columns; an append adds them once more. If they were sent twice by mistake, cancel this import, or undo it.`,
+        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} in the table already, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} once more. If that is not wanted, ${TAKE_BACK}.`,
         { count: alreadyPresent },
       ),
     )
@@ -26,18 +42,29 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'same_version',
-        `${sameVersion.rows} ${sameVersion.rows === 1 ? 'record has' : 'records have'} the version (${definition.versionColumn}) of the stored row, but other values, for example ${sameVersion.example}. The newer file wins. If the stored values are right, cancel this import, or undo it.`,
+        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the version (${definition.versionColumn}) of the stored row, but other values, for example ${sameVersion.example}. The newer file wins. If the stored values are right, ${TAKE_BACK}.`,
         { column: definition.versionColumn ?? null, count: sameVersion.rows },
       ),
     )
   return warnings
 }
 
-const CODES: readonly ImportWarningCode[] = ['rows_already_present', 'same_version', 'already_imported']
+const CODES: readonly ImportWarningCode[] = [
+  'many_rows_removed',
+  'rows_already_present',
+  'same_version',
+  'already_imported',
+]
 
-/** SQL: what is known of a job, with these warnings of its load in place of those of an earlier look. */
-export function resultWithWarnings(warnings: readonly ImportWarning[]): RawBuilder<string> {
+/**
+ * SQL: what is known of a job, with these warnings of its load in place of those of an earlier look. `first` are the ones
+ * that stand before all others.
+ */
+export function resultWithWarnings(
+  warnings: readonly ImportWarning[],
+  first: readonly ImportWarning[] = [],
+): RawBuilder<string> {
   return sql<string>`jsonb_set(coalesce(result, '{}'), '{warnings}',
-    (select coalesce(jsonb_agg(w order by place), '[]') from jsonb_array_elements(coalesce(result -> 'warnings', '[]'))
+    ${jsonb([...first])}::jsonb || (select coalesce(jsonb_agg(w order by place), '[]') from jsonb_array_elements(coalesce(result -> 'warnings', '[]'))
         with ordinality as known(w, place) where w ->> 'code' <> all (${[...CODES]}::text[])) || ${jsonb([...warnings])}::jsonb)`
 }

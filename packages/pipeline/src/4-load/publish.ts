@@ -43,7 +43,9 @@ async function finish(
     quarantined: plan.validated.rejected,
     duplicates: plan.validated.duplicates,
     conflicts: plan.validated.conflicts,
-    result: resultWithWarnings(loadWarnings(job.facts.definition, plan.validated.clean, met)),
+    result: resultWithWarnings(
+      loadWarnings(job.facts.definition, { rows: plan.validated.clean, removed }, met),
+    ),
     message: 'Loaded',
   })
   await rememberRows(tx, job, plan.validated)

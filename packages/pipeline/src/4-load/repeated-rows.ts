@@ -1,6 +1,9 @@
 import type { JobFailure } from '@aduana/contracts/failures'
+import { figure } from '@aduana/contracts/figures'
+import { asFields } from '@aduana/contracts/send-again'
 import { presentRows } from '@aduana/datasets/present-rows'
 import { anyRows, type Selection } from '@aduana/datasets/target'
+import { importOfSameBytes, sameBytes } from '@aduana/jobs/same-bytes'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { z } from 'zod'
@@ -9,15 +12,41 @@ import type { ValidateOutput } from '../stage-outputs.ts'
 import { selectionsOf } from './old-rows.ts'
 import { type LoadPlan, plannedDays } from './preview/basis.ts'
 
+/** What an import repeats, as two sentences: what was found, and how to import it all the same. */
+export interface Repeated {
+  jobId: string
+  found: string
+  remedy: string
+}
+
+/** The failure of an import that repeats an earlier one. */
+export function alreadyImported({ jobId, found, remedy }: Repeated): JobFailure {
+  return { code: 'already_imported', detail: `${found} Nothing was loaded. ${remedy}`, jobId }
+}
+
+/** Returns the import that would keep the bytes of a dry run from being imported; undefined when there is none. */
+export async function repeatedBytes({ context, facts, run }: StageJob): Promise<Repeated | undefined> {
+  if (facts.forced) return undefined
+  const { content_sha256: sha256 } = await context.db
+    .selectFrom('jobs')
+    .select('content_sha256')
+    .where('id', '=', run.jobId)
+    .executeTakeFirstOrThrow()
+  if (sha256 === null) return undefined
+  const { datasetId, definition } = facts
+  const first = await importOfSameBytes(context.db, { datasetId, sha256 })
+  return first && { jobId: first.id, ...sameBytes(definition.code, first) }
+}
+
 /**
- * Returns why an append is refused whose rows are those of an earlier import of its dataset, also when the bytes of the
- * two files differ; undefined when they are not, or when that is wanted. Imports of the same rows write the same days:
- * the one that comes second under its windows sees what the first has done.
+ * Returns the earlier import that an append repeats, also when the bytes of the two files differ; undefined when there is
+ * none, or when that is wanted. Imports of the same rows write the same days: the one that comes second under its windows
+ * sees what the first has done.
  */
 export async function repeatedRows(
   { context, facts, run }: StageJob,
   { digest, clean }: ValidateOutput,
-): Promise<JobFailure | undefined> {
+): Promise<Repeated | undefined> {
   if (facts.mode !== 'append' || facts.forced || digest === undefined) return undefined
   const found = await sql<{ job_id: string; file_name: string; import_no: number }>`
     select i.job_id, i.file_name, i.import_no from imports i join jobs j on j.id = i.job_id
@@ -25,10 +54,12 @@ export async function repeatedRows(
       and j.loaded_at is not null and not j.batch_deleted order by i.import_no limit 1`.execute(context.db)
   const [first] = found.rows
   if (!first) return undefined
+  const rows =
+    clean === 1 ? 'The only row of this file is that' : `The ${figure(clean)} rows of this file are those`
   return {
-    code: 'already_imported',
-    detail: `The ${clean} rows of this file are those of import #${first.import_no} ("${first.file_name}", job ${first.job_id}). Nothing was loaded. To add them once more, send the file with force=true (--force on the command line).`,
     jobId: first.job_id,
+    found: `${rows} of import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
+    remedy: `To add ${clean === 1 ? 'it' : 'them'} once more, send the file with ${asFields({ force: 'true' })}.`,
   }
 }
 

@@ -8,7 +8,7 @@ import { holdLease } from './hold-lease.ts'
 import { dryRun } from './preview/dry-run.ts'
 import { ApprovalLapsedError, passGate } from './preview/gate.ts'
 import { publish } from './publish.ts'
-import { repeatedRows } from './repeated-rows.ts'
+import { alreadyImported, repeatedRows } from './repeated-rows.ts'
 import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
 import { undo } from './undo/stage.ts'
@@ -39,7 +39,7 @@ async function work(job: StageJob): Promise<StageResult> {
   const leased = { ...job, signal: held.signal }
   try {
     const repeated = await repeatedRows(leased, validated)
-    if (repeated) return { kind: 'fail', failure: repeated }
+    if (repeated) return { kind: 'fail', failure: alreadyImported(repeated) }
     const clean = await fetchFile(leased, 'clean.parquet')
     const gate = await passGate(leased, clean, plan)
     if (gate.kind === 'park') return gate

@@ -1,4 +1,5 @@
 import type { Counts } from '@aduana/contracts/counts'
+import { counted, figure } from '@aduana/contracts/figures'
 import { completeJob } from '@aduana/jobs/finish'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOut as passOn } from '@aduana/metrics/updates/fan-out'
@@ -25,8 +26,8 @@ async function work(job: StageJob): Promise<StageResult> {
       await passOn(tx, loaded.updateId)
       const counts = await readCounts(tx, run.jobId)
       const message = undone
-        ? `Undone: ${undone.deleted} rows deleted, ${undone.restored} as they were before`
-        : `Loaded ${counts.loaded ?? 0} rows; ${counts.quarantined ?? 0} quarantined, ${counts.duplicates ?? 0} duplicates${conflicting(counts)}${published === undefined ? '' : `. ${published}`}`
+        ? `Undone: ${counted(undone.deleted, 'row')} deleted, ${figure(undone.restored)} as they were before`
+        : `Loaded ${counted(counts.loaded ?? 0, 'row')}; ${figure(counts.quarantined ?? 0)} quarantined, ${counted(counts.duplicates ?? 0, 'duplicate')}${conflicting(counts)}${published === undefined ? '' : `. ${published}`}`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },
@@ -34,17 +35,24 @@ async function work(job: StageJob): Promise<StageResult> {
 }
 
 function conflicting({ conflicts }: Counts): string {
-  return conflicts ? `, ${conflicts} conflicts` : ''
+  return conflicts ? `, ${counted(conflicts, 'conflict')}` : ''
 }
 
 /** A dry run has changed nothing, so there is nothing to pass on. */
 async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
-  const { wouldDo } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
+  const { wouldDo, refused } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
   return {
     kind: 'done',
     commit: async (tx) => {
       const counts = await readCounts(tx, run.jobId)
-      const message = `Dry run: nothing was changed. ${wouldDo} ${counts.quarantined ?? 0} records are rejected, ${counts.duplicates ?? 0} are duplicates${conflicting(counts)}.`
+      const begin = refused
+        ? `Dry run: the import would be refused (${refused}). Nothing`
+        : 'Dry run: nothing'
+      const parted = [
+        counted(counts.quarantined ?? 0, 'reject'),
+        counted(counts.duplicates ?? 0, 'duplicate'),
+      ]
+      const message = `${begin} was changed. ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },

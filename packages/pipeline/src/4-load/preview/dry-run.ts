@@ -1,11 +1,11 @@
-import type { JobFailure } from '@aduana/contracts/failures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { asFields } from '@aduana/contracts/send-again'
 import { changeJob } from '@aduana/jobs/transitions'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob, StageResult } from '../../stage.ts'
 import { fetchFile } from '../../stage-files.ts'
 import type { DryRunOutput } from '../../stage-outputs.ts'
-import { repeatedRows } from '../repeated-rows.ts'
+import { type Repeated, repeatedBytes, repeatedRows } from '../repeated-rows.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
 import type { LoadPlan } from './basis.ts'
 import { computePreview } from './compute.ts'
@@ -27,7 +27,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
     plan.validated.warnings,
   )
   const kept = await keepPreview(job, computed, reasons)
-  const repeated = await repeatedRows(job, plan.validated)
+  const repeated = await repeatedFile(job, plan)
   const { totals, rows } = kept.preview
   // As the load itself would count: a replace removes all old rows and inserts all new ones.
   const figures =
@@ -49,19 +49,31 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
         {
           ...figures,
           loaded: figures.inserted + figures.updated,
-          ...withSummary(job, kept, repeated ? [wouldBeRefused(repeated, plan)] : []),
+          ...withSummary(job, kept, repeated && wouldBeRefused(repeated, plan)),
         },
       )
       await failPoint('preview.before-commit', String(facts.importNo))
       const asks = reasons.length > 0 ? ' It would need an approval.' : ''
-      const refused = repeated ? ' It would be refused: its rows have been imported before.' : ''
-      return { wouldDo: `It would ${describeChanges(kept.preview)}.${asks}${refused}` }
+      const forced = repeated ? `With ${asFields({ force: 'true' })} it` : 'It'
+      return {
+        wouldDo: `${forced} would ${describeChanges(kept.preview)}.${asks}`,
+        ...(repeated ? { refused: 'already_imported' } : {}),
+      }
     },
   }
 }
 
-function wouldBeRefused({ detail }: JobFailure, { validated }: LoadPlan): ImportWarning {
-  return importWarning('already_imported', `The import would be refused. ${detail}`, {
-    count: validated.clean,
-  })
+/** What the import repeats: the bytes of its file, which it would be refused for at once, or the rows of an append. */
+async function repeatedFile(job: StageJob, { validated }: LoadPlan): Promise<Repeated | undefined> {
+  return (await repeatedBytes(job)) ?? (await repeatedRows(job, validated))
+}
+
+function wouldBeRefused({ found, remedy }: Repeated, { validated }: LoadPlan): ImportWarning {
+  return importWarning(
+    'already_imported',
+    `The import would be refused (already_imported). ${found} ${remedy}`,
+    {
+      count: validated.clean,
+    },
+  )
 }

@@ -51,17 +51,24 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
   await pointAt(tx, job, [kept.file])
 }
 
-/** The change of a job that puts the summary of its preview, and its warnings, beside what is known of the file. */
+/**
+ * The change of a job that puts the summary of its preview, and its warnings, beside what is known of the file. A load
+ * that would be refused has that one warning: it would meet no rows.
+ */
 export function withSummary(
   { facts }: StageJob,
   { preview, basis, needsApproval }: Kept,
-  more: readonly ImportWarning[] = [],
+  refused?: ImportWarning,
 ): Pick<JobChange, 'result'> {
   const { totals, alreadyPresent, sameVersion, rows, sums, newMembers } = preview
   const summary = jsonb({
     preview: { ...totals, alreadyPresent, sameVersion, rows, sums, newMembers, basis, needsApproval },
   })
-  const result = resultWithWarnings([...loadWarnings(facts.definition, totals.inserted, preview), ...more])
+  const replaces = facts.mode === 'replace-window'
+  const counts = replaces ? { rows: rows.after, removed: rows.before } : { rows: totals.inserted, removed: 0 }
+  const result = refused
+    ? resultWithWarnings([], [refused])
+    : resultWithWarnings(loadWarnings(facts.definition, counts, preview))
   return { result: sql<string>`${result} || ${summary}::jsonb` }
 }
 

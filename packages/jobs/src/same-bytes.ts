@@ -1,0 +1,39 @@
+import { asFields } from '@aduana/contracts/send-again'
+import type { Database } from '@aduana/db/database'
+
+/** The import that keeps the same bytes from being imported once more. */
+export interface SameBytes {
+  id: string
+  status: string
+}
+
+/**
+ * The first import of these bytes into a dataset that is under way or loaded; undefined when there is none. Imports that
+ * failed, were cancelled, undone or forced do not count, nor do dry runs: so says the index `jobs_same_bytes_once`.
+ */
+export function importOfSameBytes(
+  db: Database,
+  { datasetId, sha256 }: { datasetId: string; sha256: string },
+): Promise<SameBytes | undefined> {
+  return db
+    .selectFrom('jobs')
+    .select(['id', 'status'])
+    .where('dataset_id', '=', datasetId)
+    .where('content_sha256', '=', sha256)
+    .where('status', 'not in', ['FAILED', 'CANCELLED'])
+    .where('batch_deleted', '=', false)
+    .where('forced', '=', false)
+    .where('dry_run', '=', false)
+    .where('type', '=', 'import')
+    .orderBy('created_at')
+    .executeTakeFirst()
+}
+
+/** Says by what the bytes were imported, and how to import them again. */
+export function sameBytes(dataset: string, first: SameBytes | undefined): { found: string; remedy: string } {
+  const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
+  return {
+    found: `The same bytes were imported into ${dataset} ${which}.`,
+    remedy: `To import them again on purpose, send ${asFields({ force: 'true' })}.`,
+  }
+}
