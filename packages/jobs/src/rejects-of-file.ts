@@ -7,12 +7,14 @@ import { z } from 'zod'
 import { CursorColumn, decodeCursor, encodeCursor, notACursor } from './cursor.ts'
 import type { ArtifactLocation } from './read.ts'
 
-/** How many rejects have a reason, with one of its messages as an example. */
+/** How many rejects have a reason, with the message of the first of them as an example. */
 export interface RejectGroup {
   column: string | null
   code: string
   rejects: number
   example: string
+  /** The line of the example; null when there is none. */
+  line: number | null
 }
 
 /** A line of a file of rejects, and the offset of the line after it in the unpacked file. */
@@ -60,15 +62,15 @@ export async function groupsOfFile(
     for (const { column, code, message } of line.reasons) {
       const group = seen.get(keyOf(column, code))
       if (group) group.rejects += 1
-      else seen.set(keyOf(column, code), { column, code, rejects: 1, example: message })
+      else seen.set(keyOf(column, code), { column, code, rejects: 1, example: message, line: line.line })
     }
     read += 1
     if (read === EXAMPLES_WITHIN || (counted && seen.size >= counted.length)) break
   }
   const groups = counted
     ? counted.map(({ column, code, count }) => {
-        const example = seen.get(keyOf(column, code))?.example ?? ''
-        return { column, code, rejects: count, example }
+        const { example = '', line = null } = seen.get(keyOf(column, code)) ?? {}
+        return { column, code, rejects: count, example, line }
       })
     : [...seen.values()]
   return groups.sort((a, b) => b.rejects - a.rejects).slice(0, MOST_GROUPS)

@@ -146,8 +146,14 @@ async function storedPage(
 
 async function storedGroups(tx: ReadTx, jobId: string): Promise<RejectGroup[]> {
   const groups = await sql<RejectGroup>`
-    select r ->> 'column' as column, r ->> 'code' as code, count(*)::int as rejects, min(r ->> 'message') as example
-    from quarantined_records q, jsonb_array_elements(q.reasons) r
-    where q.job_id = ${jobId} group by 1, 2 order by 3 desc, 1, 2 limit 100`.execute(tx)
+    select g.column, g.code, g.rejects, x.example, x.line
+    from (select r ->> 'column' as column, r ->> 'code' as code, count(*)::int as rejects, min(q.record) as first
+      from quarantined_records q, jsonb_array_elements(q.reasons) r where q.job_id = ${jobId}
+      group by 1, 2 order by 3 desc, 1, 2 limit 100) g
+    cross join lateral (select r ->> 'message' as example, q.line::int as line
+      from quarantined_records q, jsonb_array_elements(q.reasons) r
+      where q.job_id = ${jobId} and q.record = g.first and r ->> 'code' = g.code
+        and r ->> 'column' is not distinct from g.column limit 1) x
+    order by g.rejects desc, g.column, g.code`.execute(tx)
   return groups.rows
 }

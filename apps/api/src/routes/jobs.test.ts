@@ -233,8 +233,8 @@ describe('rejects', () => {
       jobId: job.id,
       status: 'QUEUED',
       rejects: [
-        { column: 'turno', code: 'too_large', rejects: 5 },
-        { column: 'lote', code: 'required', rejects: 1 },
+        { column: 'turno', code: 'too_large', rejects: 5, example: 'must be at most 3', line: 2 },
+        { column: 'lote', code: 'required', rejects: 1, example: 'the cell is empty', line: 2 },
       ],
       artifacts: [{ name: 'original' }],
     })
@@ -275,7 +275,7 @@ describe('rejects', () => {
       .where('id', '=', jobId)
       .executeTakeFirstOrThrow()
     const tooLarge = { column: 'turno', code: 'too_large', message: 'must be at most 3', value: '7' }
-    const required = { column: 'lote', code: 'required', message: 'must have a value', value: '' }
+    const required = { column: 'lote', code: 'required', message: 'the cell is empty', value: '' }
     for (let record = 1; record <= count; record++)
       await api.db
         .insertInto('quarantined_records')

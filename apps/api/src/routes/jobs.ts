@@ -49,6 +49,8 @@ const Report = z.strictObject({
       code: z.string(),
       rejects: z.int(),
       example: z.string(),
+      /** The line of the reject that the example is of; null where none is kept. */
+      line: z.int().nullable(),
     }),
   ),
   artifacts: z.array(Artifact),

@@ -10,12 +10,13 @@ import { type Api, get, post, put } from './api.ts'
 
 const JobPage = page(Job)
 
-/** Why records of a job were rejected: how many for each reason, with one message as an example. */
+/** Why records of a job were rejected: how many for each reason, with the message and the line of one as an example. */
 export const ReasonGroup = z.object({
   column: z.string().nullable(),
   code: z.string(),
   rejects: z.int(),
   example: z.string(),
+  line: z.int().nullable(),
 })
 export type ReasonGroup = z.infer<typeof ReasonGroup>
 

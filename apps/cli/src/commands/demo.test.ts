@@ -17,7 +17,7 @@ const made: SampleReport = {
   reasons: [{ column: 'turno', code: 'too_large', rejects: 2 }],
 }
 const counts = { records: 11, loaded: 7, quarantined: 2, duplicates: 1, conflicts: 1 }
-const reason = { column: 'turno', code: 'too_large', rejects: 2, example: '"7" is more than 3' }
+const reason = { column: 'turno', code: 'too_large', rejects: 2, example: '"7" is more than 3', line: 5 }
 
 function differing(...given: Parameters<typeof compare>) {
   return compare(...given).filter(({ expected, found }) => expected !== found)
