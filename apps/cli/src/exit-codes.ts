@@ -25,7 +25,7 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
     'the file cannot be imported (empty, of another kind), or the import failed or was cancelled; nothing was loaded',
   locked: 'the window is held by another job',
   alreadyImported:
-    'the same bytes, or the same rows of an append, have been imported before (--force imports them again)',
+    'the same bytes, or the same rows of an append, have been imported before (--force imports them again); of a dry run: the import would be refused for it',
   unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
   waitingForApproval: 'the import waits for approval; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
@@ -51,10 +51,11 @@ export function exitCodeHelp(): string {
 
 /** How a job ended, or that a person must decide; null while it goes on by itself. */
 export function outcomeOfJob(
-  job: Pick<Job, 'status' | 'counts' | 'waitingFor' | 'warnings' | 'error'>,
+  job: Pick<Job, 'status' | 'dryRun' | 'counts' | 'waitingFor' | 'warnings' | 'error'>,
 ): 'loaded' | 'quarantined' | 'failed' | 'alreadyImported' | 'waitingForApproval' | null {
   switch (job.status) {
     case 'COMPLETED':
+      if (wouldBeRefused(job)) return 'alreadyImported'
       return (job.counts.quarantined ?? 0) > 0 || job.warnings.length > 0 ? 'quarantined' : 'loaded'
     case 'FAILED':
       return job.error?.code === 'already_imported' ? 'alreadyImported' : 'failed'
@@ -64,6 +65,11 @@ export function outcomeOfJob(
     case 'PROCESSING':
       return job.waitingFor === 'approval' ? 'waitingForApproval' : null
   }
+}
+
+/** Whether a dry run has found that the import itself would be refused, because it was done before. */
+export function wouldBeRefused({ dryRun, warnings }: Pick<Job, 'dryRun' | 'warnings'>): boolean {
+  return dryRun && warnings.some(({ code }) => code === 'already_imported')
 }
 
 /** The outcome that a problem of the API stands for. `code` is its stable code. */

@@ -39,7 +39,19 @@ test('aduana rejects shows those of a dry run', async () => {
   api.answer(PATH, { items: [{ ...REJECT, state: null }], next: null, file: FILE })
   const { code, out } = await api.aduana('rejects', JOB_ID)
   expect(code).toBe(0)
-  expect(out).toMatch(/2 +3 +not stored +n +"x" is no whole number +b;x/)
+  expect(out).toMatch(/2 +3 +not stored +b;x +n +not_an_integer +"x" is no whole number/)
+})
+
+test('aduana rejects gives the code and the whole text of every reason', async () => {
+  const advice = `"${'x'.repeat(90)}" is no date. Format the column as a date, and export it again`
+  const reasons = [
+    { column: null, code: 'too_many_columns', message: '4 columns, expected 3', value: null },
+    { column: 'n', code: 'not_a_date', message: advice, value: 'x' },
+  ]
+  api.answer(PATH, { items: [{ ...REJECT, reasons }], next: null, file: FILE })
+  const { out } = await api.aduana('rejects', JOB_ID)
+  expect(out).toMatch(/2 +3 +open +b;x +\(record\) +too_many_columns +4 columns, expected 3\n/)
+  expect(out).toContain(`n         not_a_date        ${advice}\n`)
 })
 
 test('aduana rejects says when there are none', async () => {

@@ -4,6 +4,8 @@ import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable, shortened } from '../show/table.ts'
 
+const RAW_LENGTH = 60
+
 /**
  * `aduana rejects <job>`: the rejects of a job, one line for each reason; as JSON one reject a line, after a line with the
  * header, delimiter and encoding of their file.
@@ -20,29 +22,27 @@ export async function rejectsCommand(
     return EXIT.loaded
   }
   const rows = rejects.flatMap(({ record, line, reasons, raw, state }) =>
-    reasons.map((reason, index) =>
-      index === 0
-        ? [
-            String(record),
-            String(line),
-            state ?? 'not stored',
-            reason.column ?? '(record)',
-            reason.message,
-            shortened(raw, 60),
-          ]
-        : ['', '', '', reason.column ?? '(record)', reason.message, ''],
-    ),
+    reasons.map(({ column, code, message }, index) => [
+      ...(index === 0
+        ? [String(record), String(line), state ?? 'not stored', shortened(raw, RAW_LENGTH)]
+        : ['', '', '', '']),
+      column ?? '(record)',
+      code,
+      message,
+    ]),
   )
+  // The reason stands last, and whole: what to do is at its end.
   const table = renderTable(
     [
       { title: 'record', right: true },
       { title: 'line', right: true },
       { title: 'state' },
-      { title: 'column' },
-      { title: 'reason' },
       { title: 'text' },
+      { title: 'column' },
+      { title: 'code' },
+      { title: 'reason' },
     ],
-    rows.map((row) => row.map((cell, index) => (index === 4 ? shortened(cell, 80) : cell))),
+    rows,
   )
   io.out(rejects.length === 0 ? 'This job has no rejects.' : table)
   if (rejects.length === options.limit) io.err(`The first ${options.limit} are shown; --limit shows more.\n`)

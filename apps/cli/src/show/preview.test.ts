@@ -60,9 +60,9 @@ const dayOf = (index: number) =>
 test('a preview of many days that change shows the first ones and says how many there are', () => {
   const days = Array.from({ length: 40 }, (_, index) => ({ ...DAY, day: dayOf(index), inserted: 1 }))
   const text = renderPreview(preview({ days, daysLeftOut: 10 }))
-  expect(text).toContain('… and 19 more days, which the total counts')
+  expect(text).toContain('(19 more days are included in the total)')
   expect(text).not.toContain('2024-02-05')
-  expect(text).not.toContain('without change')
+  expect(text).not.toContain('unchanged days')
 })
 
 test('a preview counts the days that do not change, and lists the others wherever they lie', () => {
@@ -75,7 +75,7 @@ test('a preview counts the days that do not change, and lists the others whereve
   expect(text.split('\n').slice(1, 4)).toEqual([
     '2024-02-12       0         0        0          0        1      0',
     'total        1,205         1        2      1,200        3  1,203',
-    '41 days without change, which the total counts',
+    '(41 unchanged days are included in the total)',
   ])
   expect(text).not.toContain('2024-01-01')
 })
@@ -90,4 +90,9 @@ test('a preview says which rows are there already, and which versions are in dou
   expect(text).toContain(
     '\n\nin the table already: 1,200 of the rows to insert\nof the same version: 2 of the rows to change (for example O-17)\n\n',
   )
+})
+
+test('one day without change is told in the singular', () => {
+  const days = [{ ...DAY, day: '2024-01-01', unchanged: 4, before: 4, after: 4 }]
+  expect(renderPreview(preview({ days }))).toContain('\n(1 unchanged day is included in the total)\n')
 })

@@ -1,5 +1,6 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import { type DayChanges, hasChanges, type JobPreview } from '@aduana/contracts/load-preview'
-import { counted, formatCount, formatDecimal } from './figures.ts'
+import { formatDecimal } from './figures.ts'
 import { renderTable, shortened } from './table.ts'
 
 const MOST_DAYS = 31
@@ -17,12 +18,12 @@ function dayTable({ preview }: JobPreview): string {
   const scoped = days.some(({ scope }) => scope !== '')
   const cells = (name: string[], figures: Omit<DayChanges, 'scope' | 'day'>) => [
     ...name,
-    formatCount(figures.before),
-    formatCount(figures.inserted),
-    formatCount(figures.changed),
-    formatCount(figures.unchanged),
-    formatCount(figures.removed),
-    formatCount(figures.after),
+    figure(figures.before),
+    figure(figures.inserted),
+    figure(figures.changed),
+    figure(figures.unchanged),
+    figure(figures.removed),
+    figure(figures.after),
   ]
   const changing = days.filter(hasChanges)
   const shown = changing.slice(0, MOST_DAYS)
@@ -44,21 +45,23 @@ function dayTable({ preview }: JobPreview): string {
   const notListed = daysLeftOut > 0 && same > 0 ? same + daysLeftOut : same
   const more = changing.length - shown.length + (same > 0 ? 0 : daysLeftOut)
   const notes = [
-    more > 0 ? `… and ${counted(more, 'more day')}, which the total counts` : '',
-    notListed > 0 ? `${counted(notListed, 'day')} without change, which the total counts` : '',
+    more > 0 ? `(${included(more, 'more day')})` : '',
+    notListed > 0 ? `(${included(notListed, 'unchanged day')})` : '',
   ]
   return [table, ...notes].filter((line) => line !== '').join('\n')
+}
+
+function included(days: number, what: string): string {
+  return `${counted(days, what)} ${days === 1 ? 'is' : 'are'} included in the total`
 }
 
 /** What the load meets among the rows that are there. */
 function metLines({ preview: { alreadyPresent, sameVersion } }: JobPreview): string {
   const lines = [
-    ...(alreadyPresent > 0
-      ? [`in the table already: ${formatCount(alreadyPresent)} of the rows to insert`]
-      : []),
+    ...(alreadyPresent > 0 ? [`in the table already: ${figure(alreadyPresent)} of the rows to insert`] : []),
     ...(sameVersion.rows > 0
       ? [
-          `of the same version: ${formatCount(sameVersion.rows)} of the rows to change (for example ${shortened(sameVersion.example ?? '', 40)})`,
+          `of the same version: ${figure(sameVersion.rows)} of the rows to change (for example ${shortened(sameVersion.example ?? '', 40)})`,
         ]
       : []),
   ]
@@ -77,7 +80,7 @@ function memberLines({ preview }: JobPreview): string {
   return preview.newMembers
     .map(({ column, codes, examples }) => {
       const some = examples.slice(0, SHOWN_CODES).map((code) => shortened(code, 40))
-      return `new in ${column}: ${formatCount(codes)} ${codes === 1 ? 'code' : 'codes'} (${some.join(', ')}${codes > some.length ? ', …' : ''})`
+      return `new in ${column}: ${counted(codes, 'code')} (${some.join(', ')}${codes > some.length ? ', …' : ''})`
     })
     .join('\n')
 }

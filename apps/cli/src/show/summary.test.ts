@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { outcomeOfJob } from '../exit-codes.ts'
 import { JOB_ID, job } from '../testing/jobs.ts'
 import { renderSummary } from './summary.ts'
 
@@ -86,7 +87,7 @@ describe('the summary of an import', () => {
 
   test('begins with the warnings, and gives the whole example of a reason', () => {
     const message = `"${'x'.repeat(90)}" is not a date`
-    const rejects = [{ column: 'fecha', code: 'not_a_date', rejects: 1, example: message }]
+    const rejects = [{ column: 'fecha', code: 'not_a_date', rejects: 1, example: message, line: 12 }]
     const warnings = [{ code: 'odd', message: 'It is odd.', column: null, count: 1 }]
     const artifacts = [
       { name: 'rejects.ndjson', bytes: 1, sha256: '', mediaType: 'application/x-ndjson', removedAt: null },
@@ -99,8 +100,8 @@ describe('the summary of an import', () => {
     expect(shown[0]).toBe('mayo.csv → production: loaded, with 1 record in quarantine and 1 warning')
     expect(shown[2]).toBe('  ! odd: It is odd.')
     expect(shown).toContain('  time         2.0 s, 1,000 rows/s')
-    expect(shown).toContain('  1 reject: not_a_date in fecha')
-    expect(shown).toContain(`    for example: ${message}`)
+    expect(shown).toContain('  Reason:')
+    expect(shown).toContain(`  1 record  fecha  not_a_date (line 12): ${message}`)
     expect(shown.slice(-3)).toEqual([
       `  job          ${JOB_ID}`,
       `  rejects      aduana rejects ${JOB_ID}`,
@@ -119,23 +120,67 @@ describe('the summary of an import', () => {
       counts: { quarantined: 3 },
     })
     const text = renderSummary(dry, {}, 'aduana')
-    expect(text).toContain('  2 rejects: required in turno\n  1 reject: too_many_columns\n')
+    expect(text).toContain(
+      '  Reasons (a record may have several):\n  2 records  turno     required\n  1 record   (record)  too_many_columns\n',
+    )
   })
 
   test('counts all rejects of a reason, also those beyond the ones that are kept', () => {
     const rejectReasons = [{ column: 'turno', code: 'required', count: 2500 }]
-    const kept = [{ column: 'turno', code: 'required', rejects: 1000, example: 'must have a value' }]
+    const kept = [{ column: 'turno', code: 'required', rejects: 1000, example: 'the cell is empty', line: 3 }]
     const text = renderSummary(
       ended({ result: { ...RESULT, rejectReasons }, counts: { quarantined: 2500 } }),
       { report: { seconds: 1, rowsPerSecond: 1, rejects: kept } },
       'aduana',
     )
-    expect(text).toContain('  2,500 rejects: required in turno\n    for example: must have a value\n')
+    expect(text).toContain('  2,500 records  turno  required (line 3): the cell is empty\n')
   })
 
   test('of an upsert tells new rows from changed ones', () => {
     const text = renderSummary(ended({ counts: { loaded: 3, inserted: 1, updated: 2 } }), {}, 'aduana')
     expect(text).toContain('  loaded          3\n  of them new     1\n  of them changed 2\n')
+  })
+
+  test('of a job that failed adds up: what was good and is not loaded is told, and how the file was read', () => {
+    const error = { code: 'too_many_rejects', detail: '3 of 11 records were rejected.' }
+    const counts = { records: 11, quarantined: 3, duplicates: 0, conflicts: 1 }
+    const failed = job({ status: 'FAILED', error, result: RESULT, counts })
+    expect(lines(failed, {}, 'aduana').slice(3, 10)).toEqual([
+      expect.stringMatching(/^ {2}read as {6}windows-1252;/),
+      '  records      11',
+      '  loaded        0',
+      '  not loaded    7   good records, held back because the import failed',
+      '  quarantined   3',
+      '  duplicates    0',
+      '  conflicts     1',
+    ])
+    const early = job({ status: 'FAILED', error, counts: { records: 12 } })
+    expect(lines(early, {}, 'aduana').slice(3, 6)).toEqual([
+      '  records      12',
+      '  loaded        0',
+      '  not loaded   12   because the import failed',
+    ])
+    const none = job({ status: 'CANCELLED', counts: { records: 2, quarantined: 2, duplicates: 0 } })
+    expect(renderSummary(none, {}, 'aduana')).not.toContain('not loaded ')
+  })
+
+  test('says what was removed, where the preview does not', () => {
+    const counts = { records: 1, loaded: 1, removed: 3 }
+    expect(renderSummary(ended({ counts }), {}, 'aduana')).toContain(
+      '\n  removed      3   rows that these days had before\n',
+    )
+  })
+
+  test('of a dry run whose import would be refused says so first, and asks for exit code 5', () => {
+    const warnings = [
+      { code: 'already_imported', message: 'The import would be refused.', column: null, count: 2 },
+    ]
+    const dry = ended({ dryRun: true, warnings })
+    expect(lines(dry, {}, 'aduana')[0]).toBe(
+      'mayo.csv → production: dry run: the import would be refused (already_imported); nothing was changed. With --force it would do this',
+    )
+    expect(outcomeOfJob(dry)).toBe('alreadyImported')
+    expect(outcomeOfJob({ ...dry, dryRun: false })).toBe('quarantined')
   })
 
   test('of a job that failed gives the cause, and nothing that is not known', () => {

@@ -1,8 +1,10 @@
+import { counted, figure } from '@aduana/contracts/figures'
 import type { Job } from '@aduana/contracts/jobs'
 import type { JobPreview } from '@aduana/contracts/load-preview'
 import { z } from 'zod'
 import type { JobReport, ReasonGroup } from '../api/calls.ts'
-import { counted, formatCount, formatRate, formatSeconds } from './figures.ts'
+import { wouldBeRefused } from '../exit-codes.ts'
+import { formatRate, formatSeconds } from './figures.ts'
 import { renderPreview } from './preview.ts'
 import { cleanedLine, recognisedLine, skippedLine } from './recognised.ts'
 import { printable, shortened } from './table.ts'
@@ -21,7 +23,7 @@ export function renderSummary(
   const blocks = [
     headline(job),
     warningLines(job),
-    job.type === 'undo' ? undoneLines(job) : figureLines(job, report),
+    job.type === 'undo' ? undoneLines(job) : figureLines(job, { report, preview }),
     preview ? indented(renderPreview(preview)) : '',
     reasonLines(job, report?.rejects ?? []),
     nextLines(job, program),
@@ -34,7 +36,7 @@ function headline(job: Job): string {
   const what = `${printable(String(job.parameters.fileName ?? 'Job'))} → ${job.dataset ?? job.type}`
   switch (job.status) {
     case 'COMPLETED':
-      if (job.dryRun) return `${what}: dry run, nothing was changed; this is what the import would do`
+      if (job.dryRun) return `${what}: ${dryRunHeadline(job)}`
       if (job.batchDeleted) return `${what}: undone; its rows are gone`
       return `${what}: loaded${remarks(job)}`
     case 'FAILED':
@@ -45,6 +47,12 @@ function headline(job: Job): string {
     case 'PROCESSING':
       return `${what}: ${printable(job.message)}`
   }
+}
+
+function dryRunHeadline(job: Job): string {
+  if (wouldBeRefused(job))
+    return 'dry run: the import would be refused (already_imported); nothing was changed. With --force it would do this'
+  return 'dry run, nothing was changed; this is what the import would do'
 }
 
 function remarks({ counts, warnings }: Job): string {
@@ -75,33 +83,47 @@ function undoHeadline(job: Job): string {
 }
 
 /** How the file was read, what became of its records, and how long that took. */
-function figureLines(job: Job, report: JobReport | undefined): string {
-  const { records, loaded, inserted, updated, unchanged, quarantined, duplicates, conflicts, removed } =
-    job.counts
-  const counts: [string, number | null][] = [
-    ['records', records],
-    ['loaded', loaded],
-    ['of them new', updated ? inserted : null],
-    ['of them changed', updated || null],
-    ['unchanged', unchanged || null],
-    ['quarantined', quarantined],
-    ['duplicates', duplicates],
-    ['conflicts', conflicts || null],
-    ['replaced', removed || null],
-  ]
-  const known = counts.flatMap(([name, value]): [string, string][] =>
-    value === null ? [] : [[name, formatCount(value)]],
+function figureLines(
+  job: Job,
+  { report, preview }: { report: JobReport | undefined; preview: JobPreview | undefined },
+): string {
+  const known = countsOf(job, preview).flatMap(([name, value, note]): [string, string, string][] =>
+    value === null ? [] : [[name, figure(value), note ? `   ${note}` : '']],
   )
   const width = Math.max(0, ...known.map(([, value]) => value.length))
   const lines: [string, string][] = [
     ...line('read as', recognisedLine(job)),
     ...line('skipped', skippedLine(job)),
     ...line('cleaned', cleanedLine(job)),
-    ...known.map(([name, value]): [string, string] => [name, value.padStart(width)]),
-    ...(records === null ? [] : timeOf(report)),
+    ...known.map(([name, value, note]): [string, string] => [name, `${value.padStart(width)}${note}`]),
+    ...(job.counts.records === null ? [] : timeOf(report)),
   ]
   const widest = Math.max(12, ...lines.map(([name]) => name.length))
   return lines.map(([name, value]) => `  ${name.padEnd(widest)} ${value}`).join('\n')
+}
+
+type Figure = [name: string, value: number | null, note?: string]
+
+/** The figures, which add up to the records. The preview has its own of what is removed. */
+function countsOf({ status, counts }: Job, preview: JobPreview | undefined): Figure[] {
+  const { records, loaded, inserted, updated, unchanged, quarantined, duplicates, conflicts, removed } =
+    counts
+  const ended = status === 'FAILED' || status === 'CANCELLED'
+  const held = ended && records !== null
+  const left = (records ?? 0) - (quarantined ?? 0) - (duplicates ?? 0) - (conflicts ?? 0)
+  const why = `because the import ${status === 'FAILED' ? 'failed' : 'was cancelled'}`
+  return [
+    ['records', records],
+    ['loaded', held ? 0 : loaded],
+    ['not loaded', held ? left || null : null, quarantined === null ? why : `good records, held back ${why}`],
+    ['of them new', updated ? inserted : null],
+    ['of them changed', updated || null],
+    ['unchanged', unchanged || null],
+    ['quarantined', quarantined],
+    ['duplicates', duplicates],
+    ['conflicts', conflicts || null],
+    ['removed', preview ? null : removed || null, 'rows that these days had before'],
+  ]
 }
 
 function line(name: string, value: string | undefined): [string, string][] {
@@ -125,12 +147,32 @@ const Counted = z.array(z.object({ column: z.string().nullable(), code: z.string
 /** Why records were rejected, the most frequent reasons first, each with an example where one is kept. */
 function reasonLines(job: Job, kept: readonly ReasonGroup[]): string {
   const reasons = reasonsOf(job, kept)
-  const lines = reasons.slice(0, TOP_REASONS).flatMap(({ rejects, code, column, example }) => {
-    const what = `${counted(rejects, 'reject')}: ${code}${column === null ? '' : ` in ${printable(column)}`}`
-    return example === '' ? [what] : [what, `  for example: ${shortened(printable(example), EXAMPLE_LENGTH)}`]
-  })
+  if (reasons.length === 0) return ''
+  const rows = reasons
+    .slice(0, TOP_REASONS)
+    .map((reason) => [
+      counted(reason.rejects, 'record'),
+      reason.column === null ? '(record)' : printable(reason.column),
+      exampleOf(reason),
+    ])
+  const [first, second] = [0, 1].map((index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)))
   const left = reasons.length - TOP_REASONS
-  return indented([...lines, ...(left > 0 ? [`… and ${counted(left, 'more reason')}`] : [])].join('\n'))
+  return indented(
+    [
+      reasons.length === 1 ? 'Reason:' : 'Reasons (a record may have several):',
+      ...rows.map(
+        ([what = '', column = '', why]) =>
+          `${what.padEnd(first ?? 0)}  ${column.padEnd(second ?? 0)}  ${why}`,
+      ),
+      ...(left > 0 ? [`… and ${counted(left, 'more reason')}`] : []),
+    ].join('\n'),
+  )
+}
+
+/** The code, with the place and the message of one record that has it. */
+function exampleOf({ code, example, line }: ReasonGroup): string {
+  if (example === '') return code
+  return `${code}${line === null ? '' : ` (line ${line})`}: ${shortened(printable(example), EXAMPLE_LENGTH)}`
 }
 
 /** The result counts all rejects; an example is only known of those that are kept. */
@@ -140,7 +182,7 @@ function reasonsOf({ result }: Job, kept: readonly ReasonGroup[]): readonly Reas
   return counts
     .map(({ column, code, count }) => {
       const like = kept.find((group) => group.column === column && group.code === code)
-      return { column, code, rejects: count, example: like?.example ?? '' }
+      return { column, code, rejects: count, example: like?.example ?? '', line: like?.line ?? null }
     })
     .sort((a, b) => b.rejects - a.rejects)
 }
