@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { contracts, contractsFile, stock, stockAppended, stockFile, TABLES } from '../testing/datasets.ts'
+import { openPipeline, type TestPipeline } from '../testing/pipeline.ts'
+
+let pipeline: TestPipeline
+beforeAll(async () => {
+  pipeline = await openPipeline([stock, stockAppended, contracts], TABLES)
+})
+afterAll(() => pipeline.close())
+
+const ledger = (dataset: string) =>
+  pipeline.rows(
+    `select l.scope, l.day::text, l.rows::int, i.import_no from window_ledger l join imports i on i.job_id = l.job_id
+      join datasets d on d.id = l.dataset_id where d.code = $1 order by l.scope, l.day`,
+    [dataset],
+  )
+const load = async (content: string, form: { dataset: string } & Record<string, string>) => {
+  const job = await pipeline.import(content, form)
+  expect(job).toMatchObject({ status: 'COMPLETED', error: null })
+  const [row] = await pipeline.rows('select import_no from imports where job_id = $1', [job.id])
+  return row?.import_no
+}
+
+test('the ledger counts the rows of a day in the zone of the dataset, to its last minute', async () => {
+  const no = await load(
+    contractsFile('A,2024-01-31 00:00:00,1,,', 'B,2024-01-31 23:59:59,1,,', 'C,2024-02-01 00:00:00,1,,'),
+    { dataset: 'contracts' },
+  )
+  expect(await ledger('contracts')).toEqual([
+    { scope: '', day: '2024-01-31', rows: 2, import_no: no },
+    { scope: '', day: '2024-02-01', rows: 1, import_no: no },
+  ])
+})
+
+test('a row that an upsert moves is counted on its new day, and no longer on the day that it has left', async () => {
+  const first = await load(contractsFile('D,2024-03-01 12:00:00,1,,', 'E,2024-03-01 12:00:00,1,,'), {
+    dataset: 'contracts',
+  })
+  const second = await load(contractsFile('D,2024-03-05 12:00:00,1,,'), { dataset: 'contracts' })
+  expect((await ledger('contracts')).slice(2)).toEqual([
+    { scope: '', day: '2024-03-01', rows: 1, import_no: first },
+    { scope: '', day: '2024-03-05', rows: 1, import_no: second },
+  ])
+})
+
+test('an append adds its rows to those of the day; a replacement counts its own', async () => {
+  const form = { dataset: 'stock_appended' }
+  await load(stockFile('2024-01-01,ACME,a,1', '2024-01-01,ACME,b,1'), form)
+  const second = await load(stockFile('2024-01-01,ACME,c,1'), form)
+  expect(await ledger('stock_appended')).toEqual([
+    { scope: '', day: '2024-01-01', rows: 3, import_no: second },
+  ])
+  await load(stockFile('2024-02-01,ACME,a,1', '2024-02-01,ACME,b,1'), { dataset: 'stock' })
+  const last = await load(stockFile('2024-02-01,ACME,a,1'), { dataset: 'stock' })
+  expect(await ledger('stock')).toEqual([{ scope: 'ACME', day: '2024-02-01', rows: 1, import_no: last }])
+})
+
+test('a declared window brings every one of its days into the ledger, also those without rows', async () => {
+  const window = { dataset: 'stock', from: '2024-05-01', to: '2024-05-04', scope: 'ACME' }
+  const no = await load(stockFile('2024-05-02,ACME,a,1'), window)
+  expect((await ledger('stock')).slice(1)).toEqual([
+    { scope: 'ACME', day: '2024-05-01', rows: 0, import_no: no },
+    { scope: 'ACME', day: '2024-05-02', rows: 1, import_no: no },
+    { scope: 'ACME', day: '2024-05-03', rows: 0, import_no: no },
+  ])
+})
+
+test('rejects stay open while a row of their import is left, and no longer', async () => {
+  const bad = '2024-06-01,ACME,bad,many'
+  const first = await load(stockFile('2024-06-01,ACME,a,1', '2024-06-02,ACME,a,1', bad), { dataset: 'stock' })
+  const states = () =>
+    pipeline.rows(
+      'select q.state from quarantined_records q join imports i on i.job_id = q.job_id where i.import_no = $1',
+      [first],
+    )
+  expect(await states()).toEqual([{ state: 'open' }])
+  await load(stockFile('2024-06-01,ACME,b,1'), { dataset: 'stock' })
+  expect(await states()).toEqual([{ state: 'open' }])
+  await load(stockFile('2024-06-02,OTHER,b,1'), { dataset: 'stock' })
+  expect(await states()).toEqual([{ state: 'open' }])
+  await load(stockFile('2024-06-02,ACME,b,1'), { dataset: 'stock' })
+  expect(await states()).toEqual([{ state: 'superseded' }])
+})

@@ -1,0 +1,137 @@
+import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
+import { untilWaiting } from '@aduana/testkit/waiting'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { contracts, contractsFile, stock, stockFile, TABLES } from '../../testing/datasets.ts'
+import { openPipeline, type TestPipeline } from '../../testing/pipeline.ts'
+
+let pipeline: TestPipeline
+beforeAll(async () => {
+  pipeline = await openPipeline([stock, contracts], TABLES)
+})
+afterAll(() => pipeline.close())
+afterEach(() => disarmFailPoints())
+
+const load = async (content: string, dataset: string) => {
+  const job = await pipeline.import(content, { dataset })
+  expect(job).toMatchObject({ status: 'COMPLETED', error: null })
+  return job.id
+}
+const undo = async (id: string, options?: { unwind?: boolean }) => {
+  const undoId = await pipeline.acceptUndo(id, options)
+  return { undoId, outcome: await pipeline.run(undoId) }
+}
+/** All that an undo must bring back; imports that were taken back do not count. */
+const state = async () => ({
+  stock: await pipeline.rows(`select * from stock_count order by id`),
+  contracts: await pipeline.rows(`select * from contract order by id`),
+  ledger: await pipeline.rows(
+    `select l.dataset_id, l.scope, l.day::text, l.rows, l.job_id from window_ledger l join jobs j on j.id = l.job_id
+      where not j.batch_deleted order by 1, 2, 3`,
+  ),
+  rejects: await pipeline.rows(
+    `select q.id, q.state from quarantined_records q join jobs j on j.id = q.job_id where not j.batch_deleted order by 1`,
+  ),
+})
+
+test('an undo brings back rows, owners of days and rejects as they were, and tells of every day that it changed', async () => {
+  await load(stockFile('2024-01-01,ACME,a,1', '2024-01-02,ACME,a,1', '2024-01-02,ACME,bad,x'), 'stock')
+  const before = await state()
+  const second = await load(
+    stockFile('2024-01-01,ACME,b,2', '2024-01-02,ACME,b,2', '2024-01-03,ACME,b,2', '2024-01-03,ACME,bad,x'),
+    'stock',
+  )
+  const { undoId, outcome } = await undo(second)
+  expect(outcome).toEqual({ kind: 'done' })
+  expect(await state()).toEqual(before)
+  expect(
+    await pipeline.rows('select days::text, cause from dataset_updates where job_id = $1', [undoId]),
+  ).toEqual([{ days: '{[2024-01-01,2024-01-04)}', cause: 'undo' }])
+  expect(await pipeline.job(second)).toMatchObject({ batchDeleted: true, undoneBy: undoId })
+})
+
+test('an undo of an upsert gives changed rows their former values and days, and deletes new ones', async () => {
+  await load(contractsFile('A,2024-01-31 23:00:00,1,,', 'B,2024-01-31 23:00:00,1,,'), 'contracts')
+  const before = await state()
+  const second = await load(
+    contractsFile('A,2024-03-01 12:00:00,2,,', 'C,2024-03-01 12:00:00,2,,'),
+    'contracts',
+  )
+  expect((await undo(second)).outcome).toEqual({ kind: 'done' })
+  expect(await state()).toEqual(before)
+})
+
+test('an undo takes later imports of its days back with it only if it was asked to', async () => {
+  const before = await state()
+  const first = await load(stockFile('2024-04-01,ACME,a,1'), 'stock')
+  const second = await load(stockFile('2024-04-01,ACME,b,2'), 'stock')
+  await expect(pipeline.acceptUndo(first)).rejects.toMatchObject({ code: 'undo_overlap' })
+  expect((await undo(first, { unwind: true })).outcome).toEqual({ kind: 'done' })
+  expect(await state()).toEqual(before)
+  expect(await pipeline.job(second)).toMatchObject({ batchDeleted: true })
+})
+
+test('an undo does not take back what was loaded after it was asked for', async () => {
+  const first = await load(stockFile('2024-05-01,ACME,a,1'), 'stock')
+  const undoId = await pipeline.acceptUndo(first, { unwind: true })
+  const later = await load(stockFile('2024-05-01,ACME,b,2'), 'stock')
+  expect(await pipeline.run(undoId)).toMatchObject({
+    kind: 'fail',
+    failure: { code: 'undo_overlap', jobs: [later] },
+  })
+  expect(await pipeline.job(later)).toMatchObject({ batchDeleted: false })
+})
+
+test('an undo changes nothing when another import changes one of its rows while it waits for it', async () => {
+  await load(contractsFile('D,2024-06-01 12:00:00,1,,'), 'contracts')
+  const second = await load(contractsFile('D,2024-06-01 12:00:00,2,,'), 'contracts')
+  const { pool } = pipeline.system.database
+  const other = await pool.connect()
+  await other.query('begin')
+  await other.query(`update contract set amount = 3, import_no = import_no + 1000 where number = 'D'`)
+  const undoing = undo(second)
+  await untilWaiting(pool, 1)
+  await other.query('commit')
+  other.release()
+  expect((await undoing).outcome).toMatchObject({
+    kind: 'fail',
+    failure: { detail: expect.stringContaining('have just changed') },
+  })
+  expect(await pipeline.job(second)).toMatchObject({ batchDeleted: false })
+  expect(await pipeline.rows(`select amount from contract where number = 'D'`)).toEqual([{ amount: '3.00' }])
+})
+
+test('an undo claims every day that its import has written, and waits while another holds one of them', async () => {
+  const first = await load(stockFile('2024-07-01,ACME,a,1', '2024-07-05,ACME,a,1'), 'stock')
+  const undoId = await pipeline.acceptUndo(first)
+  const holder = await pipeline.accept(stockFile('2024-07-05,ACME,b,1'), { dataset: 'stock' })
+  armFailPoint('load.after-claim', async () => {
+    disarmFailPoints()
+    expect(await pipeline.run(undoId)).toEqual({ kind: 'stop', reason: 'waits for its window' })
+  })
+  expect(await pipeline.run(holder)).toEqual({ kind: 'done' })
+})
+
+test('an import is taken back once, also when two jobs are to', async () => {
+  const first = await load(stockFile('2024-08-01,ACME,a,1'), 'stock')
+  const undoId = await pipeline.acceptUndo(first)
+  await pipeline.rows('update jobs set batch_deleted = true where id = $1', [first])
+  expect(await pipeline.run(undoId)).toMatchObject({ kind: 'fail', failure: { code: 'already_undone' } })
+  expect(await pipeline.rows(`select item from stock_count where day = '2024-08-01'`)).toEqual([
+    { item: 'a' },
+  ])
+})
+
+test('an import whose old rows are lost is not taken back', async () => {
+  await load(stockFile('2024-09-01,ACME,a,1'), 'stock')
+  const second = await load(stockFile('2024-09-01,ACME,b,1'), 'stock')
+  const undoId = await pipeline.acceptUndo(second)
+  const [image] = await pipeline.rows(
+    `select key from artifacts where job_id = $1 and name like 'before-image%'`,
+    [second],
+  )
+  await pipeline.system.store.remove(String(image?.key))
+  expect(await pipeline.run(undoId)).toMatchObject({ kind: 'fail', failure: { code: 'artifact_missing' } })
+  expect(await pipeline.rows(`select item from stock_count where day = '2024-09-01'`)).toEqual([
+    { item: 'b' },
+  ])
+})

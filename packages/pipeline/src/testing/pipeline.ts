@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Principal } from '@aduana/contracts/identity'
+import type { Job } from '@aduana/contracts/jobs'
+import { STAGE_NAMES, type StageName } from '@aduana/contracts/stages'
+import { UndoRequest } from '@aduana/contracts/undo'
+import { registerDatasets } from '@aduana/datasets/registry'
+import { startEngine } from '@aduana/engine/engine'
+import { admit } from '@aduana/jobs/dispatch'
+import { readJob } from '@aduana/jobs/read'
+import { undoImport } from '@aduana/jobs/undo'
+import type { StageOutcome } from '@aduana/queue/outcome'
+import { createProgressPublisher } from '@aduana/queue/progress-channel'
+import { createLogger } from '@aduana/runtime/logger'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import type { PipelineContext } from '../context.ts'
+import { runStage } from '../run-stage.ts'
+import { PIPELINE } from '../stages.ts'
+
+type Form = { dataset: string } & Record<string, string>
+
+/** A pipeline whose stages run in the process of the test, so that a test can act between any two of its steps. */
+export interface TestPipeline {
+  system: TestSystem
+  context: PipelineContext
+  /** Accepts a file and admits its job; no stage has run yet. */
+  accept(content: string, form: Form, as?: Principal): Promise<string>
+  /** Accepts to take an import back and admits the job that does so. */
+  acceptUndo(importId: string, options?: { unwind?: boolean }): Promise<string>
+  /** Admits the jobs that can be admitted, as the dispatcher would. */
+  admit(): Promise<void>
+  /** Delivers the stages of a job, beginning with `from`, until one is not done or `last` is. Returns the last outcome. */
+  run(jobId: string, options?: { from?: StageName; last?: StageName }): Promise<StageOutcome>
+  /** Accepts a file, runs all stages, and returns the job as an admin sees it. */
+  import(content: string, form: Form, as?: Principal): Promise<Job>
+  job(jobId: string): Promise<Job>
+  /** The rows of a query. */
+  rows(query: string, values?: unknown[]): Promise<Record<string, unknown>[]>
+  close(): Promise<void>
+}
+
+/** Opens one over a database of its own, with `datasets` beside the shipped ones; `tables` is the DDL of their tables. */
+export async function openPipeline(
+  datasets: readonly DatasetDefinition[] = [],
+  tables = 'select',
+): Promise<TestPipeline> {
+  const system = await createTestSystem()
+  const { db, pool } = system.database
+  await pool.query(tables)
+  await registerDatasets(db, datasets)
+  const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
+  const workFolder = await mkdtemp(join(tmpdir(), 'aduana-pipeline-'))
+  const engine = { memoryLimitMb: 256, threads: 1, logger }
+  const [small, large] = await Promise.all([
+    startEngine({ ...engine, name: 'small' }),
+    startEngine({ ...engine, name: 'large', onDemand: true }),
+  ])
+  const { url: redisUrl, prefix } = system.redis
+  const publisher = createProgressPublisher({ redisUrl, prefix, logger })
+  const context: PipelineContext = {
+    ...{ db, pool, store: system.store, engines: { small, large }, publisher, outside: undefined, logger },
+    ...{ workFolder, worker: 'test.1', maxUnpackedBytes: 1_000_000_000 },
+  }
+  const delivery = { signal: new AbortController().signal, lastTry: true }
+  const admitAll = async () => {
+    await admit(db, { maxActive: 100, maxActivePerTenant: 100 })
+  }
+  const run: TestPipeline['run'] = async (jobId, { from = 'parse', last = 'fan-out' } = {}) => {
+    const { rows } = await pool.query('select attempt, type from jobs where id = $1', [jobId])
+    const first = rows[0].type === 'undo' ? 'load' : from
+    const due = PIPELINE.slice(STAGE_NAMES.indexOf(first), STAGE_NAMES.indexOf(last) + 1)
+    let outcome: StageOutcome = { kind: 'done' }
+    for (const stage of due) {
+      outcome = await runStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
+      if (outcome.kind !== 'done') break
+    }
+    return outcome
+  }
+  const accept: TestPipeline['accept'] = async (content, form, as = system.admin) => {
+    const jobId = await system.accept(content, { force: 'true', ...form }, as)
+    await admitAll()
+    return jobId
+  }
+  const job = (jobId: string) => readJob(db, system.admin, jobId)
+  return {
+    system,
+    context,
+    accept,
+    acceptUndo: async (importId, { unwind = false } = {}) => {
+      const accepted = await undoImport(
+        { db, maxQueued: 1000 },
+        system.admin,
+        importId,
+        UndoRequest.parse({ unwind }),
+      )
+      await admitAll()
+      return accepted.body.id
+    },
+    admit: admitAll,
+    run,
+    import: async (content, form, as) => {
+      const jobId = await accept(content, form, as)
+      await run(jobId)
+      return job(jobId)
+    },
+    job,
+    rows: async (query, values = []) => (await pool.query(query, values)).rows,
+    close: async () => {
+      publisher.close()
+      await Promise.all([small.close(), large.close()])
+      await rm(workFolder, { recursive: true, force: true })
+      await system.close()
+    },
+  }
+}
