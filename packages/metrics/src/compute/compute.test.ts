@@ -301,6 +301,22 @@ describe('values by hand', () => {
       ).rows,
     ).toEqual([{ sums_companies: true }])
   })
+
+  test('are marked anew when their dataset gains or loses its scope, although they stay the same', async () => {
+    const { pool } = db.database
+    const flags = async () =>
+      (await pool.query('select distinct sums_companies as c, sums_warehouses as w from daily_metrics')).rows
+    const place = PLACES.get('sales.amount')
+    if (!place) throw new Error('there is no such series')
+    const { scope: _, ...open } = place.definition
+    const compute = (series: typeof PLACES) =>
+      db.compute([metric({ code: 'm', expression: amount })], RANGE, undefined, {}, series)
+    await valuesOf(amount)
+    await compute(new Map([...PLACES, ['sales.amount', { ...place, definition: open }]]))
+    expect(await flags()).toEqual([{ c: false, w: false }])
+    await compute(PLACES)
+    expect(await flags()).toEqual([{ c: true, w: true }])
+  })
 })
 
 describe('a computation', () => {

@@ -87,6 +87,7 @@ export interface SalesDatabase {
     days: readonly DayRange[],
     cells?: { companies: string[] | null; warehouses: string[] | null },
     options?: ComputeOptions,
+    series?: typeof PLACES,
   ): Promise<Map<string, RunResult>>
   /** All values as `metric|day|company|warehouse`. */
   values(): Promise<Map<string, bigint>>
@@ -122,7 +123,13 @@ export async function openSales(): Promise<SalesDatabase> {
     async remove(dataset, ids) {
       await pool.query(`delete from test_${dataset} where id = any ($1)`, [ids])
     },
-    async compute(definitions, days, cells = { companies: null, warehouses: null }, options = {}) {
+    async compute(
+      definitions,
+      days,
+      cells = { companies: null, warehouses: null },
+      options = {},
+      series = PLACES,
+    ) {
       const client = await pool.connect()
       try {
         await client.query('begin')
@@ -140,7 +147,7 @@ export async function openSales(): Promise<SalesDatabase> {
           )
           runs.push({ runId, definition, days, ...cells })
         }
-        const results = await computeMetrics(client, { runs, series: PLACES }, options)
+        const results = await computeMetrics(client, { runs, series }, options)
         await client.query('commit')
         return new Map(runs.map((run) => [run.definition.code, results.get(run.runId) ?? missing()]))
       } catch (error) {

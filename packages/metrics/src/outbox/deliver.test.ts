@@ -139,6 +139,31 @@ test('several processes deliver at once, each its own events', async () => {
   expect(new Set(got).size).toBe(60)
 })
 
+test('a process that hangs while it sends holds up its own events only', async () => {
+  await add('stuck')
+  let release: () => void = () => undefined
+  let stuck: Promise<unknown> = Promise.resolve()
+  const sending = new Promise<void>((taken) => {
+    const hanging: Destination = {
+      name: 'hanging',
+      wants: () => true,
+      send: () =>
+        new Promise((resolve) => {
+          release = () => resolve(new Map())
+          taken()
+        }),
+    }
+    stuck = deliver({ db: database.db, destinations: [hanging], logger, limit: 1, patienceMs: 30_000 })
+  })
+  await sending
+  await add('free')
+  const other = destination('other')
+  expect(await run(other)).toEqual({ sent: 1, failed: 0 })
+  expect(other.got).toEqual(['free'])
+  release()
+  expect(await stuck).toEqual({ sent: 1, failed: 0 })
+})
+
 test('what is rolled back is never delivered', async () => {
   const all = destination('all')
   const failing = inTransaction(database.db, async (tx) => {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { DATASETS, type Flow, NOON, openFlow } from '../testing/flow.ts'
+import { after, DATASETS, type Flow, NOON, openFlow } from '../testing/flow.ts'
+import { expirePending } from '../updates/expire.ts'
 import { fanOut } from '../updates/fan-out.ts'
 import { runsAlive } from './heartbeat.ts'
 import { lockDependentsOf } from './locks.ts'
@@ -105,4 +106,20 @@ test('updates of three datasets are passed on four at a time while runs end, wit
      union all select from metric_runs where status <> 'SUCCEEDED'`,
   )
   expect(left.rowCount).toBe(0)
+})
+
+test('a run does not expire whose dataset comes while its expiry waits for the metric', async () => {
+  await flow.save({ both: ['production', 'orders'] })
+  await flow.update('production')
+  const { id } = await flow.open('both')
+  const [orders, update] = [await datasetId('orders'), await loaded('orders')]
+  let expired: Promise<string[]> = Promise.resolve([])
+  await flow.inTx(async (tx) => {
+    await lockDependentsOf(tx, orders)
+    expired = flow.inTx((other) => expirePending(other, new Date(after(7 * 24))))
+    await untilWaiting(flow.pool, 1)
+    await fanOut(tx, update)
+  })
+  expect(await expired).toEqual([])
+  expect(await flow.open('both')).toMatchObject({ id, status: 'REQUESTED', error: null })
 })

@@ -178,6 +178,26 @@ test('what does not come in time expires visibly, and the next run of the metric
   expect(await flow.open('both')).toMatchObject({ id: next.id, status: 'REQUESTED' })
 })
 
+test('an expired run is taken over once: the run after that takes over only what has expired since', async () => {
+  await flow.save({ both: ['production', 'orders'] })
+  const expire = async (hours: number, changed: string) => {
+    await flow.update('production', { at: after(hours), days: day(changed) })
+    const { id } = await flow.open('both')
+    await flow.inTx((tx) => expirePending(tx, new Date(after(hours + 7 * 24))))
+    return id
+  }
+  const first = await expire(0, '2026-03-01')
+  const second = await expire(8 * 24, '2026-03-02')
+  await flow.update('orders', { at: after(16 * 24), days: day('2026-03-03') })
+  const third = await flow.open('both')
+  const takers = (await flow.runs('both')).map(({ id, taken_over_by: by }) => [id, by])
+  expect(takers).toEqual([
+    [first, second],
+    [second, third.id],
+    [third.id, null],
+  ])
+})
+
 test('updates that come before the runner begins are one run', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production', { companies: ['ACME'] })
