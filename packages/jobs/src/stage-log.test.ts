@@ -1,11 +1,12 @@
 import { Counts } from '@aduana/contracts/counts'
 import type { StageName } from '@aduana/contracts/stages'
-import { inTransaction } from '@aduana/db/database'
+import { inTransaction, type Tx } from '@aduana/db/database'
 import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cancelJob } from './cancel.ts'
-import { completeJob, tryFailJob } from './finish.ts'
+import { completeJob, tryCancelJob, tryFailJob } from './finish.ts'
 import { beat, type Heartbeat } from './heartbeat.ts'
+import { reopenStages } from './reopen.ts'
 import { beginStage, commitStage, stageOutput, tryCloseRun } from './stage-log.ts'
 import { type JobsDatabase, openJobsDatabase, runOf } from './testing/jobs.ts'
 
@@ -183,15 +184,50 @@ test('a job fails once, closes its runs, and never after it has loaded', async (
   expect(await fail(loaded)).toBe(false)
 })
 
+const NO_COUNTS = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
+
+test.each([
+  ['completes', (tx: Tx, jobId: string) => completeJob(tx, { jobId }, NO_COUNTS, 'Done')],
+  ['fails', (tx: Tx, jobId: string) => tryFailJob(tx, { jobId }, { code: 'internal', detail: 'it broke' })],
+  ['is cancelled', (tx: Tx, jobId: string) => tryCancelJob(tx, { jobId })],
+])('the dispatchers hear of a job that %s, although it held no window', async (_, end) => {
+  const jobId = await working()
+  const client = await database.pool.connect()
+  try {
+    const heard: string[] = []
+    client.on('notification', ({ channel }) => heard.push(channel))
+    await client.query('listen aduana_dispatch')
+    await inTransaction<unknown>(database.db, (tx) => end(tx, jobId))
+    // What was sent before arrives with the answer to the next statement.
+    await client.query('select 1')
+    expect(heard).toContain('aduana_dispatch')
+  } finally {
+    await client.query('unlisten *')
+    client.removeAllListeners('notification')
+    client.release()
+  }
+})
+
+test('a stage waits for a live run of any other stage of its job', async () => {
+  const id = await working()
+  await commit(await run(id))
+  await run(id, 'validate')
+  // As a retry finds it that begins with an earlier stage again while a frozen process is still at a later one.
+  await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
+  await database.pool.query('update jobs set attempt = 2 where id = $1', [id])
+  expect(await begin(id, 'parse', 2)).toEqual({ kind: 'busy' })
+  await silence(id)
+  expect(await begin(id, 'parse', 2)).toMatchObject({ kind: 'run' })
+})
+
 test('a job completes while its run gives a sign of life, without a deadlock', async () => {
   const jobId = await working()
   const own = await run(jobId)
-  const counts = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
   let completed: Promise<void> = Promise.resolve()
   let alive: Promise<Heartbeat> | undefined
   await holdingRow(database.pool, { table: 'jobs', id: jobId }, async () => {
     completed = inTransaction(database.db, async (tx) => {
-      await completeJob(tx, { jobId, attempt: 1 }, counts, 'Done')
+      await completeJob(tx, { jobId, attempt: 1 }, NO_COUNTS, 'Done')
       await commitStage(tx, own, {})
     })
     await untilWaiting(database.pool, 1)

@@ -93,6 +93,11 @@ describe('a window that a job holds', () => {
     expect(await locks()).toEqual(before)
   })
 
+  test('does not stand for a wider one: the job has to get the rest as well', async () => {
+    expect(await claim(2, days('2024-02-01', '2024-02-02'))).toEqual(held)
+    expect(await claim(1, days('2024-01-01', '2024-02-02'))).toEqual(takenBy(2))
+  })
+
   test('stays with its job although another waits for it', async () => {
     await wait(2, JANUARY)
     expect(await claim(1, JANUARY)).toEqual(held)
