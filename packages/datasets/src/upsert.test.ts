@@ -87,6 +87,25 @@ describe('loading orders', () => {
     expect(places).toMatchObject({ now: before })
   })
 
+  test('lets another record of the same version in, keeps an older one out, and an unknown version holds nothing up', async () => {
+    const amount = async () =>
+      (await rows(`select items_count as n from order_detail where order_id = 'V'`))[0]?.n
+    const send = (n: string, modified: string, no: number) =>
+      merge([order('V', modified, { items_count: n })], no)
+    await send('1', '2026-02-01 10:00:00', 11)
+    await send('2', '2026-02-01 10:00:00', 12)
+    expect(await amount()).toBe(2)
+    await send('3', '2026-02-01 09:59:59', 13)
+    expect(await amount()).toBe(2)
+    await postgres.client.query('alter table order_detail alter source_modified_timestamp drop not null')
+    await postgres.client.query(
+      `update order_detail set source_modified_timestamp = null where order_id = 'V'`,
+    )
+    await send('4', '2026-01-01 10:00:00', 14)
+    expect(await amount()).toBe(4)
+    await postgres.client.query(`delete from order_detail where order_id = 'V'`)
+  })
+
   test('selects days in the zone of the column', async () => {
     const count = async (days: string[] | { from: string; to: string }) =>
       (

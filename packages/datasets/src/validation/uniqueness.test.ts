@@ -53,6 +53,22 @@ describe('uniqueness', () => {
     expect(result.clean.map(({ _rec }) => _rec)).toEqual(['3', '4'])
   })
 
+  test('by a version: the record with the greatest wins, and one without a version loses to any', async () => {
+    const versioned = definitionWith([{ name: 'k', type: 'text', required: true }, ...columns.slice(1)], {
+      loadMode: 'upsert',
+      key: ['k'],
+      versionColumn: 'v',
+    })
+    const { clean } = await validate(versioned, [
+      { k: 'a', v: '2' },
+      { k: 'a', v: '1' },
+      { k: 'a' },
+      { k: 'b' },
+      { k: 'b', v: '-5' },
+    ])
+    expect(clean.map(({ _rec }) => _rec)).toEqual(['1', '5'])
+  })
+
   describe('of records that agree in what must be unique but differ elsewhere', () => {
     const records = [
       { k: 'a', v: '1' },
