@@ -67,6 +67,11 @@ describe('the header decides', () => {
     expect(detect('turno\n1,5\n2,25\n3\n', { knownNames: ['turno'] }).header.cells).toEqual(['turno'])
   })
 
+  test('delimiters under which everything is equal: the first of semicolon, comma, tab and bar', () => {
+    expect(detect('turno;otra,maquina_codigo\n').delimiter).toBe(';')
+    expect(detect('turno|otra,maquina_codigo\n').delimiter).toBe(',')
+  })
+
   test('a declared delimiter and quote are not questioned', () => {
     const dialect = detect("turno^'maquina_codigo'\n1^2\n", { delimiter: '^', quote: "'" })
     expect(dialect.header.cells).toEqual(['turno', 'maquina_codigo'])
