@@ -247,6 +247,15 @@ describe('an upload leaves nothing behind when', () => {
     })
   })
 
+  test('a field is longer than fields may be', async () => {
+    const form = importForm(productionFile(), { dataset: 'production', delimiter: ';'.repeat(8193) })
+    expect(await refused(await send(form))).toMatchObject({
+      status: 400,
+      code: 'bad_request',
+      detail: 'The field "delimiter" is too long.',
+    })
+  })
+
   test('a field is named like a part of every object', async () => {
     const form = importForm(productionFile(), { constructor: 'x', dataset: 'production' })
     expect(await refused(await send(form))).toMatchObject({ status: 400, code: 'bad_request' })
