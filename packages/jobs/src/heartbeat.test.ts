@@ -47,6 +47,20 @@ test('a heartbeat keeps a run alive, stores its figures and never lowers the pro
   expect(await database.job(id)).toMatchObject({ progress: '20.00', total_items: '10', message: 'Working' })
 })
 
+test.each([
+  ['in a later attempt', 'attempt = 2'],
+  ['final', `status = 'CANCELLED', completed_at = now()`],
+])('a heartbeat of a run whose job is %s stores nothing', async (_, change) => {
+  const id = await working()
+  const mine = await run(id)
+  await silence(id)
+  await database.pool.query(`update jobs set ${change} where id = $1`, [id])
+  expect(await beat(database.db, mine, figures)).toEqual({ answer: 'overtaken' })
+  expect(await database.job(id)).toMatchObject({ total_items: null })
+  const alive = `select from stage_results where job_id = $1 and heartbeat_at > now() - interval '30 seconds'`
+  expect((await database.pool.query(alive, [id])).rowCount).toBe(0)
+})
+
 test('what a heartbeat hands out to be published is what the job says, under a number that rises', async () => {
   const id = await working()
   const admin = await database.addUser('admin')

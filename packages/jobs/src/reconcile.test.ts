@@ -70,6 +70,20 @@ test('a job whose flow is gone from Redis is admitted again, once it has looked 
   expect(await database.job(id)).toMatchObject({ lost_count: 0, status: 'PROCESSING' })
 })
 
+test('a sign of life counts for the attempt that gives it, not for the one after it', async () => {
+  const id = await inWork()
+  expect(await beginStage(database.db, { jobId: id, attempt: 1 }, 'parse', 'host:1')).toMatchObject({
+    kind: 'run',
+  })
+  await redis.wipe()
+  const suspicions: Suspicions = new Map()
+  for (const _ of [1, 2]) await pass(suspicions)
+  expect(await lost(id)).toBe(false)
+  await database.pool.query('update jobs set attempt = 2 where id = $1', [id])
+  for (const _ of [1, 2]) await pass(suspicions)
+  expect(await lost(id)).toBe(true)
+})
+
 test('a job whose stage was put off by hand is admitted again, and that says nothing against it', async () => {
   const id = await inWork()
   const stage = `${id}_1_parse`
