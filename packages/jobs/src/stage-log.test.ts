@@ -184,6 +184,28 @@ test('a job fails once, closes its runs, and never after it has loaded', async (
   expect(await fail(loaded)).toBe(false)
 })
 
+test('a job that has loaded is not cancelled, although it was asked to stop before', async () => {
+  const loaded = await working({ loaded_at: new Date(), cancel_requested_at: new Date() })
+  expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: loaded, attempt: 1 }))).toBe(
+    false,
+  )
+  expect(await begin(loaded)).toMatchObject({ kind: 'run' })
+  expect(await database.job(loaded)).toMatchObject({ status: 'PROCESSING' })
+})
+
+test('a job that is cancelled closes the runs that are open', async () => {
+  const id = await working()
+  const mine = await run(id)
+  expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id, attempt: 2 }))).toBe(false)
+  expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id, attempt: 1 }))).toBe(true)
+  await expect(commit(mine)).rejects.toMatchObject({ name: 'OvertakenError' })
+  const open = await database.pool.query(
+    `select from stage_results where job_id = $1 and state = 'running'`,
+    [id],
+  )
+  expect(open.rowCount).toBe(0)
+})
+
 const NO_COUNTS = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
 
 test.each([

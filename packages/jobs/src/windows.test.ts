@@ -7,6 +7,7 @@ import {
   isWindowLocked,
   type Obstacle,
   releaseWindows,
+  unblockedWaiters,
   type Window,
   waitForWindows,
 } from './windows.ts'
@@ -143,6 +144,14 @@ test('nobody barges in: a window goes to those who wait for it, in the order in 
   expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(held)
 })
 
+test('those who may get a window are told in the order in which they were accepted', async () => {
+  await claim(1, JANUARY)
+  for (const n of [4, 2, 3]) await wait(n, days(`2024-01-0${n}`, `2024-01-0${n + 1}`))
+  expect(await unblockedWaiters(database.db)).toEqual([])
+  await release(1)
+  expect(await unblockedWaiters(database.db)).toEqual([job(2), job(3), job(4)])
+})
+
 test('standing in line again keeps the place', async () => {
   await claim(1, JANUARY)
   await wait(2, JANUARY)
@@ -197,6 +206,7 @@ describe('an import that finds its days in its file', () => {
     ['is final', `update jobs set status = 'CANCELLED', completed_at = now() where id = $1`],
     ['is not in work', `update jobs set status = 'QUEUED' where id = $1`],
     ['only tries', 'update jobs set dry_run = true where id = $1'],
+    ['waits for something else', `update jobs set waiting_for = 'approval' where id = $1`],
     ['appends', `update imports set mode = 'append' where job_id = $1`],
     [
       'has a declared window',
