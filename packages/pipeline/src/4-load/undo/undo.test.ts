@@ -1,12 +1,12 @@
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { untilWaiting } from '@aduana/testkit/waiting'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { contracts, contractsFile, stock, stockFile, TABLES } from '../../testing/datasets.ts'
+import { contracts, contractsFile, stock, stockAppended, stockFile, TABLES } from '../../testing/datasets.ts'
 import { openPipeline, type TestPipeline } from '../../testing/pipeline.ts'
 
 let pipeline: TestPipeline
 beforeAll(async () => {
-  pipeline = await openPipeline([stock, contracts], TABLES)
+  pipeline = await openPipeline([stock, stockAppended, contracts], TABLES)
 })
 afterAll(() => pipeline.close())
 afterEach(() => disarmFailPoints())
@@ -109,6 +109,55 @@ test('an undo claims every day that its import has written, and waits while anot
     expect(await pipeline.run(undoId)).toEqual({ kind: 'stop', reason: 'waits for its window' })
   })
   expect(await pipeline.run(holder)).toEqual({ kind: 'done' })
+})
+
+test('an undo opens no rejects of an import that was taken back itself', async () => {
+  const first = await load(stockFile('2024-10-01,ACME,a,1', '2024-10-01,ACME,bad,x'), 'stock')
+  const second = await load(stockFile('2024-10-01,ACME,b,1'), 'stock')
+  const states = () => pipeline.rows('select state from quarantined_records where job_id = $1', [first])
+  expect(await states()).toEqual([{ state: 'superseded' }])
+  const undoId = await pipeline.acceptUndo(second)
+  await pipeline.rows('update jobs set batch_deleted = true where id = $1', [first])
+  expect(await pipeline.run(undoId)).toEqual({ kind: 'done' })
+  expect(await states()).toEqual([{ state: 'superseded' }])
+})
+
+test('days go back to the append before, also when one in between was taken back first', async () => {
+  const [first, second, third] = [
+    await load(stockFile('2024-11-01,ACME,a,1'), 'stock_appended'),
+    await load(stockFile('2024-11-01,ACME,b,1'), 'stock_appended'),
+    await load(stockFile('2024-11-01,ACME,c,1'), 'stock_appended'),
+  ]
+  const owners = () =>
+    pipeline.rows(`select job_id, rows::int from window_ledger where job_id = any ($1)`, [
+      [first, second, third],
+    ])
+  expect((await undo(second)).outcome).toEqual({ kind: 'done' })
+  expect(await owners()).toEqual([{ job_id: third, rows: 2 }])
+  expect((await undo(third)).outcome).toEqual({ kind: 'done' })
+  expect(await owners()).toEqual([{ job_id: first, rows: 1 }])
+})
+
+test.each([
+  ['was taken back by another job', 'update jobs set batch_deleted = true where id = $1', 'in the meantime'],
+  [
+    'has written outside of the windows that the undo holds',
+    `insert into window_ledger_before (job_id, dataset_id, scope, day)
+      select job_id, dataset_id, scope, day + 1 from window_ledger_before where job_id = $1`,
+    'are not held',
+  ],
+])('an undo changes nothing when its import %s before it begins to write', async (what, statement, told) => {
+  const day = what.startsWith('was') ? '2024-12-01' : '2024-12-11'
+  const id = await load(stockFile(`${day},ACME,a,1`), 'stock')
+  const undoId = await pipeline.acceptUndo(id)
+  armFailPoint('undo.before-transaction', async () => {
+    await pipeline.rows(statement, [id])
+  })
+  expect(await pipeline.run(undoId)).toMatchObject({
+    kind: 'fail',
+    failure: { detail: expect.stringContaining(told) },
+  })
+  expect(await pipeline.rows('select item from stock_count where day = $1', [day])).toEqual([{ item: 'a' }])
 })
 
 test('an import is taken back once, also when two jobs are to', async () => {

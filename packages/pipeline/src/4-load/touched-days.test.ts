@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest'
+import type { ImportFacts } from '../import-facts.ts'
+import type { StageJob } from '../stage.ts'
+import type { ValidateOutput } from '../stage-outputs.ts'
+import { bothPlaces } from './changed-places.ts'
+import { plannedDays } from './preview/basis.ts'
+import { replacedDays } from './replaced-days.ts'
+import { windowsOf } from './windows.ts'
+
+const validated = (...days: [scope: string, day: string][]) =>
+  ({ days: days.map(([scope, day]) => ({ scope, day, rows: 1 })) }) as ValidateOutput
+const facts = (given: Partial<ImportFacts> = {}) =>
+  ({ window: null, scopes: [], mode: 'replace-window', ...given }) as ImportFacts
+const FOUND = validated(['B', '2024-01-05'], ['A', '2024-01-03'], ['A', '2024-01-01'])
+const DECLARED = { from: '2024-01-30', to: '2024-02-02' }
+
+describe('the windows of a load', () => {
+  test('reach, scope by scope, from the first day to the last', () => {
+    expect(windowsOf(facts(), FOUND)).toEqual([
+      { scope: 'A', from: '2024-01-01', to: '2024-01-04' },
+      { scope: 'B', from: '2024-01-05', to: '2024-01-06' },
+    ])
+  })
+
+  test('are the declared one, of the declared scope, whatever the file holds', () => {
+    expect(windowsOf(facts({ window: DECLARED, scopes: ['A'] }), FOUND)).toEqual([
+      { scope: 'A', ...DECLARED },
+    ])
+    expect(windowsOf(facts({ window: DECLARED }), FOUND)).toEqual([{ scope: '', ...DECLARED }])
+  })
+
+  test('are the whole dataset where there are no days', () => {
+    expect(windowsOf(facts(), validated())).toEqual([{ scope: '', from: null, to: null }])
+  })
+})
+
+describe('the days whose old rows go', () => {
+  const replaced = (given: Partial<ImportFacts>) => {
+    const own = facts(given)
+    return replacedDays({ facts: own } as StageJob, windowsOf(own, FOUND), FOUND)
+  }
+
+  test('are those that the file brings, scope by scope', () => {
+    expect(replaced({})).toEqual([
+      { scope: 'A', days: ['2024-01-03', '2024-01-01'] },
+      { scope: 'B', days: ['2024-01-05'] },
+    ])
+  })
+
+  test('are all days of a declared window, and not the day on which it ends', () => {
+    expect(replaced({ window: DECLARED, scopes: ['A'] })).toEqual([
+      { scope: 'A', days: ['2024-01-30', '2024-01-31', '2024-02-01'] },
+    ])
+  })
+
+  test.each(['append', 'upsert'] as const)('are none for the mode %s', (mode) => {
+    expect(replaced({ mode })).toEqual([])
+    expect(replaced({ mode, window: DECLARED })).toEqual([])
+  })
+})
+
+test('the planned days are those that are replaced, or those of the file where none are', () => {
+  const replaced = [{ scope: 'A', days: ['2024-02-01'] }]
+  expect(plannedDays({ windows: [], validated: FOUND, replaced })).toEqual(replaced)
+  expect(plannedDays({ windows: [], validated: FOUND, replaced: [] })).toEqual([
+    { scope: 'A', days: ['2024-01-03', '2024-01-01'] },
+    { scope: 'B', days: ['2024-01-05'] },
+  ])
+})
+
+test('places of two sets of rows are those of both, and unknown where either does not know them', () => {
+  const one = { days: ['2024-01-02'], companies: ['B', 'A'], warehouses: null }
+  const other = { days: ['2024-01-01', '2024-01-02'], companies: null, warehouses: ['W'] }
+  expect(bothPlaces(one, other)).toEqual({
+    days: ['2024-01-01', '2024-01-02'],
+    companies: null,
+    warehouses: null,
+  })
+  expect(bothPlaces(other, one)).toEqual(bothPlaces(one, other))
+  expect(bothPlaces(one, { ...other, companies: ['C'] })).toMatchObject({ companies: ['A', 'B', 'C'] })
+})

@@ -1,0 +1,98 @@
+import { StoreError } from '@aduana/artifacts/store'
+import { EngineError } from '@aduana/engine/errors'
+import { describe, expect, test } from 'vitest'
+import { readFailure } from './failure.ts'
+import { LostFileError } from './lost-file.ts'
+import { RefusedError } from './refused.ts'
+import { TryAgainError } from './try-again.ts'
+
+/** An error as PostgreSQL reports it. */
+const sqlError = (code: string, more: object = {}) =>
+  Object.assign(new Error('it says no'), { code, ...more })
+
+describe('the load', () => {
+  test.each([
+    ['a value that is too long', '22001', undefined],
+    ['a repeated key', '23505', 'the_key'],
+    ['a value that a check refuses', '23514', 'the_check'],
+    ['a row that is too large', '54000', undefined],
+    ['an exception of a trigger', 'P0001', undefined],
+    ['a partition that overlaps', '42P17', undefined],
+  ])('fails for good when the table refuses %s', (_, code, constraint) => {
+    const { failure, transient } = readFailure(sqlError(code, { constraint }), 'load')
+    expect(transient).toBe(false)
+    expect(failure).toMatchObject({ code: 'constraint_violated' })
+    expect(failure.constraint).toBe(constraint)
+  })
+
+  test.each(['57P01', '08006', '40P01', '40001', '55P03', '53300'])(
+    'is tried again when PostgreSQL is away or busy (%s)',
+    (code) => {
+      expect(readFailure(sqlError(code), 'load')).toMatchObject({
+        transient: true,
+        failure: { code: 'internal' },
+      })
+    },
+  )
+
+  test('fails for good for what is a mistake of the program', () => {
+    expect(readFailure(sqlError('42703'), 'load')).toMatchObject({
+      transient: false,
+      failure: { code: 'internal' },
+    })
+  })
+})
+
+test('what a table refuses is a mistake of the program in any other stage', () => {
+  expect(readFailure(sqlError('23505', { constraint: 'x' }), 'quarantine')).toMatchObject({
+    transient: false,
+    failure: { code: 'internal' },
+  })
+})
+
+test.each(['engine_crashed', 'disk_full', 'aborted'] as const)(
+  'an engine that stops with %s is tried again',
+  (code) => {
+    expect(readFailure(new EngineError(code, 'x'), 'validate')).toMatchObject({ transient: true })
+  },
+)
+
+test.each([
+  ['bad_input', 'unreadable_file'],
+  ['engine_out_of_memory', 'engine_out_of_memory'],
+  ['internal', 'internal'],
+] as const)('an engine that stops with %s is not tried again', (code, told) => {
+  expect(readFailure(new EngineError(code, 'x'), 'parse')).toMatchObject({
+    transient: false,
+    failure: { code: told },
+  })
+})
+
+test('a store, an abort and rows that just changed are tried again', () => {
+  const abort = Object.assign(new Error('x'), { name: 'AbortError' })
+  for (const error of [new StoreError('missing', 'x'), abort, new TryAgainError('x')])
+    expect(readFailure(error, 'load')).toMatchObject({ transient: true })
+})
+
+test('a refusal is told as it is', () => {
+  const failure = { code: 'window_too_wide', detail: 'x' }
+  expect(readFailure(new RefusedError(failure), 'validate')).toEqual({ transient: false, failure })
+})
+
+test.each([
+  ['nobody', 'gone'],
+  ['sender', 'gone Upload the file again.'],
+  ['validate', 'gone Retry the job: it begins again with validate, which makes the file anew.'],
+] as const)('a lost file that %s made is told with what to do', (madeBy, detail) => {
+  expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
+    transient: false,
+    failure: { code: 'artifact_missing', detail },
+  })
+})
+
+test('what is no error is told by its text', () => {
+  expect(readFailure('odd', 'parse')).toEqual({
+    transient: false,
+    failure: { code: 'internal', detail: 'odd' },
+  })
+})
