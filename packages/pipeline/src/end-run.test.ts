@@ -101,6 +101,32 @@ test('a stage that is put off leaves no run, and its next delivery begins at onc
   expect(await job()).toMatchObject({ lost_count: 0 })
 })
 
+const transient = Object.assign(new Error('away'), { code: '57P01' })
+
+test('a run that fails for a while is tried again, but for the last time', async () => {
+  const first = await run()
+  const outcome = await endAfterError(context(), first, transient, { ...delivery, lastTry: false }, undefined)
+  expect(outcome).toEqual({ kind: 'retry', error: transient })
+  expect(await runs()).toEqual([{ try: 1, state: 'failed' }])
+  expect(await job()).toMatchObject({ status: 'PROCESSING' })
+  const last = await run()
+  expect(await endAfterError(context(), last, transient, delivery, undefined)).toMatchObject({ kind: 'fail' })
+  expect(await job()).toMatchObject({ status: 'FAILED' })
+})
+
+test('a run whose process stops is given back, whatever its error, and no death is counted', async () => {
+  const first = await run()
+  const stopping = { signal: AbortSignal.abort(), lastTry: true }
+  const error = new Error('a mistake')
+  expect(await endAfterError(context(), first, error, stopping, 'process ends')).toEqual({
+    kind: 'retry',
+    error,
+  })
+  expect(await runs()).toEqual([{ try: 1, state: 'lost' }])
+  expect(await begin()).toMatchObject({ kind: 'run' })
+  expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
+})
+
 test('a run that is stopped by a cancellation cancels its job, unless it has been overtaken', async () => {
   const first = await run()
   const second = await overtake()

@@ -3,12 +3,12 @@ import { cancelJob } from '@aduana/jobs/cancel'
 import { retryJob } from '@aduana/jobs/retry'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { stock, stockFile, TABLES } from './testing/datasets.ts'
+import { stock, stockAppended, stockFile, TABLES } from './testing/datasets.ts'
 import { openPipeline, type TestPipeline } from './testing/pipeline.ts'
 
 let pipeline: TestPipeline
 beforeAll(async () => {
-  pipeline = await openPipeline([{ ...stock, maxRejectRatio: 0.5 }], TABLES)
+  pipeline = await openPipeline([{ ...stock, maxRejectRatio: 0.5 }, stockAppended], TABLES)
 })
 afterAll(() => pipeline.close())
 afterEach(() => disarmFailPoints())
@@ -86,6 +86,25 @@ test('a dry run changes nothing, takes no window, and stores no reject', async (
   expect(await stored()).toEqual(before)
   for (const table of ['quarantined_records', 'dataset_updates', 'window_ledger', 'window_locks'])
     expect(await pipeline.rows(`select job_id from ${table} where job_id = $1`, [job.id]), table).toEqual([])
+})
+
+test('a dry run of an append would remove nothing', async () => {
+  await pipeline.import(stockFile('2024-06-01,ACME,a,1'), { dataset: 'stock_appended' })
+  const job = await pipeline.import(stockFile('2024-06-01,ACME,b,1'), {
+    dataset: 'stock_appended',
+    dryRun: 'true',
+  })
+  expect(job).toMatchObject({ status: 'COMPLETED', counts: { inserted: 1, removed: 0 } })
+})
+
+test('a file that has another number of records than was announced is not imported', async () => {
+  const file = stockFile('2024-07-02,ACME,a,1', '2024-07-01,ACME,a,1')
+  const job = (expectedRecords: string) => pipeline.import(file, { dataset: 'stock', expectedRecords })
+  expect(await job('3')).toMatchObject({ status: 'FAILED', error: { code: 'record_count_differs' } })
+  expect(await job('2')).toMatchObject({
+    status: 'COMPLETED',
+    result: { firstDay: '2024-07-01', lastDay: '2024-07-02', days: 2 },
+  })
 })
 
 test('a retry of a job whose file of an earlier stage is lost begins with that stage', async () => {

@@ -1,10 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { contracts, contractsFile, stock, stockAppended, stockFile, TABLES } from '../testing/datasets.ts'
+import {
+  contracts,
+  contractsFile,
+  stock,
+  stockAppended,
+  stockByDay,
+  stockFile,
+  TABLES,
+} from '../testing/datasets.ts'
 import { openPipeline, type TestPipeline } from '../testing/pipeline.ts'
 
 let pipeline: TestPipeline
 beforeAll(async () => {
-  pipeline = await openPipeline([stock, stockAppended, contracts], TABLES)
+  pipeline = await openPipeline([stock, stockByDay, stockAppended, contracts], TABLES)
 })
 afterAll(() => pipeline.close())
 
@@ -83,4 +91,34 @@ test('rejects stay open while a row of their import is left, and no longer', asy
   expect(await states()).toEqual([{ state: 'open' }])
   await load(stockFile('2024-06-02,ACME,b,1'), { dataset: 'stock' })
   expect(await states()).toEqual([{ state: 'superseded' }])
+})
+
+test('rejects stay open while rows of companies are left that the later uploader may not touch', async () => {
+  const first = await pipeline.import(
+    stockFile('2024-07-01,ACME,a,1', '2024-07-01,OTHER,a,1', '2024-07-01,OTHER,bad,x'),
+    { dataset: 'stock_by_day' },
+  )
+  const operator = await pipeline.system.addUser('operator', { companies: ['ACME'] })
+  const second = await pipeline.import(
+    stockFile('2024-07-01,ACME,b,1'),
+    { dataset: 'stock_by_day' },
+    operator,
+  )
+  expect(second).toMatchObject({ status: 'COMPLETED', counts: { removed: 1 } })
+  expect(await pipeline.rows('select state from quarantined_records where job_id = $1', [first.id])).toEqual([
+    { state: 'open' },
+  ])
+})
+
+test('a window that held rows of which the ledger knows nothing counts as changed on all of its days', async () => {
+  const days = async (...rows: string[]) => {
+    const window = { dataset: 'stock', from: '2024-08-01', to: '2024-08-05', scope: 'ACME' }
+    const { id } = await pipeline.import(stockFile(...rows), window)
+    const [update] = await pipeline.rows('select days::text from dataset_updates where job_id = $1', [id])
+    return update?.days
+  }
+  expect(await days('2024-08-02,ACME,a,1')).toBe('{[2024-08-02,2024-08-03)}')
+  expect(await days('2024-08-03,ACME,a,1')).toBe('{[2024-08-02,2024-08-04)}')
+  await pipeline.rows(`insert into stock_count values (7, '2024-08-04', 'ACME', 'by hand', 1)`)
+  expect(await days('2024-08-03,ACME,a,1')).toBe('{[2024-08-01,2024-08-05)}')
 })

@@ -126,6 +126,24 @@ test('an append adds to what is there, and counts the rows that are there alread
   expect(await stored()).toHaveLength(4)
 })
 
+test('rows of an append are imported once, however they are written, unless that is wanted or they were taken back', async () => {
+  const [one, other] = ['2024-04-01,ACME,a,1', '2024-04-01,ACME,b,1']
+  const form = { dataset: 'stock_appended', force: 'false' }
+  const first = await pipeline.import(stockFile(one, other), form)
+  // Another row order, and other bytes each time, because equal bytes are refused before.
+  let sent = 0
+  const again = () => pipeline.import(`${stockFile(other, one)}${'\n'.repeat(++sent)}`, form)
+  expect(await again()).toMatchObject({
+    status: 'FAILED',
+    error: { code: 'already_imported', jobId: first.id },
+  })
+  expect(await pipeline.import(stockFile(other, one), { ...form, force: 'true' })).toMatchObject({
+    status: 'COMPLETED',
+  })
+  await pipeline.rows(`update jobs set batch_deleted = true where loaded_at is not null`)
+  expect(await again()).toMatchObject({ status: 'COMPLETED' })
+})
+
 test('a replacement keeps every row that it deletes, or deletes none', async () => {
   await load(stockFile('2024-01-01,ACME,a,1'), { dataset: 'stock' })
   armFailPoint('load.before-transaction', async () => {

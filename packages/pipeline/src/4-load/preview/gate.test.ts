@@ -2,12 +2,12 @@ import { approveJob, readPreview } from '@aduana/jobs/approve'
 import { cancelJob } from '@aduana/jobs/cancel'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { stockByDay, stockFile, TABLES } from '../../testing/datasets.ts'
+import { contracts, contractsFile, stockByDay, stockFile, TABLES } from '../../testing/datasets.ts'
 import { openPipeline, type TestPipeline } from '../../testing/pipeline.ts'
 
 let pipeline: TestPipeline
 beforeAll(async () => {
-  pipeline = await openPipeline([stockByDay], TABLES)
+  pipeline = await openPipeline([stockByDay, contracts], TABLES)
 })
 afterAll(() => pipeline.close())
 beforeEach(async () => {
@@ -87,6 +87,24 @@ test('an approval lapses when another import changes the rows before the load be
   expect(await load(id)).toEqual(WAITS)
   expect(await asked(id)).toEqual({ codes: ['lapsed'], approved: false })
   expect(await items()).toEqual(['item 1', 'item 2'])
+})
+
+test('an approval of a replacement does not lapse for what happens to other days', async () => {
+  const id = await risky()
+  await pipeline.run(id)
+  await approve(id)
+  await pipeline.import(stockFile('2024-01-02,ACME,item 1,1'), { dataset: 'stock_by_day' })
+  expect(await load(id)).toEqual({ kind: 'done' })
+})
+
+test('an approval of an upsert lapses for any change of its dataset, because its rows may lie anywhere', async () => {
+  const form = { dataset: 'contracts', requireApproval: 'true' }
+  const id = await pipeline.accept(contractsFile('A,2024-01-01 12:00:00,1,,'), form)
+  expect(await pipeline.run(id)).toEqual(WAITS)
+  await pipeline.import(contractsFile('A,2024-06-01 12:00:00,2,,'), { dataset: 'contracts' })
+  await approve(id)
+  expect(await load(id)).toEqual(WAITS)
+  expect(await asked(id)).toEqual({ codes: ['requested', 'lapsed'], approved: false })
 })
 
 test('an approval lapses when the rows change while the load writes: it rolls back, and asks again', async () => {
