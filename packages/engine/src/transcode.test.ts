@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process'
-import { createReadStream } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,29 +51,6 @@ async function run(
     path,
   }
 }
-
-test('a canonical file that takes its bytes slowly gets all of them once and in order', async () => {
-  const numbered = Array.from({ length: 500_000 }, (_, n) => `${n};${n * 7}\n`).join('')
-  const { values } = await run(Buffer.from(`a;b\n${numbered}`))
-  const slow = join(folder, 'slow')
-  execFileSync('mkfifo', [slow])
-  const lines: string[] = []
-  const reading = (async () => {
-    let rest = ''
-    for await (const chunk of createReadStream(slow, { highWaterMark: 4096, encoding: 'utf8' })) {
-      const parts = (rest + chunk).split('\n')
-      rest = parts.pop() ?? ''
-      lines.push(...parts)
-    }
-  })()
-  await transcode({
-    ...{ source: { path: join(folder, 'original'), format: 'plain' }, encoding: 'utf-8' },
-    ...{ canonical: slow, rejects: join(folder, 'slow-rejects'), delimiter: ';', quote: '"' },
-    ...{ expectedColumns: 2, columns: [0, 1], startOffset: 4, startLine: 2 },
-  })
-  await reading
-  expect(lines.filter(Boolean).map((line) => line.split('\x1f').slice(3, -1))).toEqual(values)
-})
 
 const latin = (text: string) => Buffer.from(text, 'latin1')
 const ascii = 'abc;def\n'.repeat(200_000)

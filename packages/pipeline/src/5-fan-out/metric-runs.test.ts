@@ -1,21 +1,21 @@
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openPipeline, type TestPipeline } from '../testing/pipeline.ts'
 
-let system: TestSystem
+let pipeline: TestPipeline
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
-  await registerShippedMetrics(system.database.db)
+  pipeline = await openPipeline()
+  await registerShippedMetrics(pipeline.system.database.db)
 })
-afterAll(() => system.close())
+afterAll(() => pipeline.close())
 
 const HEADER = 'order_id;timestamp;items_count;company;warehouse;source_modified_timestamp'
 const order = (id: string, moment: string, modified: string, company = 'North') =>
   `${id};${moment};3;${company};W1;${modified}`
 const load = async (...rows: string[]) => {
-  const job = await system.import(`${[HEADER, ...rows].join('\n')}\n`, { dataset: 'orders', force: 'true' })
+  const job = await pipeline.import(`${[HEADER, ...rows].join('\n')}\n`, { dataset: 'orders' })
   expect(job.status).toBe('COMPLETED')
-  const { pool } = system.database
+  const { pool } = pipeline.system.database
   const updates = await pool.query(
     `select days::text, companies, warehouses, rows::int, fanned_out_at is not null as passed from dataset_updates
      where job_id = $1`,
@@ -25,7 +25,7 @@ const load = async (...rows: string[]) => {
 }
 const runs = async () =>
   (
-    await system.database.pool.query(
+    await pipeline.system.database.pool.query(
       `select m.code, r.status, r.days::text, r.companies from metric_runs r join metrics m on m.id = r.metric_id
        order by m.code, r.created_at`,
     )
@@ -62,11 +62,11 @@ test('a window that is declared has changed the days that it fills and those tha
   const header = 'fecha;maquina;maquinista;turno;lote;cantidad;peso'
   const row = (day: string, lot: string) => `${day};M001;W0001;1;${lot};1;1`
   const file = (...rows: string[]) => `${[header, ...rows].join('\n')}\n`
-  await system.import(file(row('2024-01-03', 'A'), row('2024-01-20', 'B')), { dataset: 'production' })
+  await pipeline.import(file(row('2024-01-03', 'A'), row('2024-01-20', 'B')), { dataset: 'production' })
   const window = { dataset: 'production', from: '2024-01-01', to: '2024-02-01' }
-  const job = await system.import(file(row('2024-01-03', 'A'), row('2024-01-05', 'C')), window)
+  const job = await pipeline.import(file(row('2024-01-03', 'A'), row('2024-01-05', 'C')), window)
   expect(job.status).toBe('COMPLETED')
-  const updates = await system.database.pool.query(
+  const updates = await pipeline.system.database.pool.query(
     'select days::text, companies from dataset_updates where job_id = $1',
     [job.id],
   )

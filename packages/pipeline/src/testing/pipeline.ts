@@ -14,7 +14,7 @@ import { undoImport } from '@aduana/jobs/undo'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { createLogger } from '@aduana/runtime/logger'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { createInstallation, type Installation } from '@aduana/testkit/installation'
 import type { PipelineContext } from '../context.ts'
 import { runStage } from '../run-stage.ts'
 import { PIPELINE } from '../stages.ts'
@@ -23,7 +23,7 @@ type Form = { dataset: string } & Record<string, string>
 
 /** A pipeline whose stages run in the process of the test, so that a test can act between any two of its steps. */
 export interface TestPipeline {
-  system: TestSystem
+  system: Installation
   context: PipelineContext
   /** Accepts a file and admits its job; no stage has run yet. */
   accept(content: string, form: Form, as?: Principal): Promise<string>
@@ -46,7 +46,7 @@ export async function openPipeline(
   datasets: readonly DatasetDefinition[] = [],
   tables = 'select',
 ): Promise<TestPipeline> {
-  const system = await createTestSystem()
+  const system = await createInstallation()
   const { db, pool } = system.database
   await pool.query(tables)
   await registerDatasets(db, datasets)
