@@ -6,6 +6,7 @@ import { expirePending } from '../updates/expire.ts'
 import { fanOut } from '../updates/fan-out.ts'
 import { runsAlive } from './heartbeat.ts'
 import { lockDependentsOf } from './locks.ts'
+import { timeOutSilent } from './silence.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -122,4 +123,21 @@ test('a run does not expire whose dataset comes while its expiry waits for the m
   })
   expect(await expired).toEqual([])
   expect(await flow.open('both')).toMatchObject({ id, status: 'REQUESTED', error: null })
+})
+
+test('a run does not time out whose runner is heard while its time-out waits for the metric', async () => {
+  await flow.save({ pieces: ['production'] })
+  await flow.update('production')
+  const { id } = await flow.open('pieces')
+  await flow.begin(id)
+  await flow.pool.query(`update metric_runs set last_heartbeat_at = now() - interval '2 minutes'`)
+  let silenced: ReturnType<typeof timeOutSilent> | undefined
+  await flow.inTx(async (tx) => {
+    await lockDependentsOf(tx, await datasetId('production'))
+    silenced = flow.inTx((other) => timeOutSilent(other))
+    await untilWaiting(flow.pool, 1)
+    await flow.inTx((other) => runsAlive(other, [{ runId: id, attempt: 1, at: new Date().toISOString() }]))
+  })
+  expect(await silenced).toEqual({ timedOut: [], failed: [], requestedAgain: [] })
+  expect(await flow.open('pieces')).toMatchObject({ id, status: 'RUNNING' })
 })

@@ -6,6 +6,7 @@ import { day, type Flow, openFlow } from '../testing/flow.ts'
 import { cancelRun, requestRecompute, retryRun } from './by-hand.ts'
 import { runCompleted } from './completed.ts'
 import { RunEventError } from './event-problem.ts'
+import { giveBack } from './give-back.ts'
 import { runHeartbeat } from './heartbeat.ts'
 import { timeOutSilent } from './silence.ts'
 import { runStarted } from './started.ts'
@@ -178,4 +179,46 @@ test('a person may have any range computed, without waiting for datasets', async
   expect(mine).toMatchObject({ status: 'REQUESTED', cause: 'recompute', days: '{[2026-01-01,2026-02-01)}' })
   const unknown = flow.inTx((tx) => requestRecompute(tx, 'nobody', '2026-01-01', '2026-01-31', null))
   await expect(unknown).rejects.toSatisfy(problem('unknown_metric'))
+})
+
+test('a run that has timed out can be cancelled', async () => {
+  await started()
+  await silence(61)
+  await flow.inTx((tx) => cancelRun(tx, runId, null))
+  expect(await run()).toMatchObject({ status: 'CANCELLED', retry_at: null })
+  expect(await silence(3600)).toMatchObject({ requestedAgain: [] })
+})
+
+test('a run whose results are being imported neither times out nor is completed once more', async () => {
+  await started()
+  const user = `insert into users (email, password_hash, role) values ('a@b.c', 'none', 'admin') returning id`
+  await flow.pool.query(
+    `with u as (${user}), j as (insert into jobs (type, user_id, tenant) select 'sync', id, 'default' from u returning id)
+      update metric_runs set job_id = j.id from j where metric_runs.id = $1`,
+    [runId],
+  )
+  expect(await silence(3600)).toEqual({ timedOut: [], failed: [], requestedAgain: [] })
+  expect(await completed()).toBe('duplicate')
+  expect(await run()).toMatchObject({ status: 'RUNNING' })
+})
+
+test('only a run that has begun is given back, in the same attempt', async () => {
+  const back = (attempt = 1) => flow.inTx((tx) => giveBack(tx, [{ runId, attempt }]))
+  expect(await back()).toEqual([])
+  await started()
+  await alive(1, 0.5)
+  expect(await back(2)).toEqual([])
+  expect(await back()).toEqual([runId])
+  expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: 1, runner: null, progress: '0.0000' })
+  await started()
+  await silence(61)
+  expect(await back()).toEqual([])
+})
+
+test('what came for a metric that was retired in the meantime makes no run', async () => {
+  await started()
+  await flow.update('production', { days: day('2026-03-01') })
+  await flow.pool.query('update metrics set retired_at = now()')
+  await completed()
+  expect(await flow.runs('pieces')).toHaveLength(1)
 })

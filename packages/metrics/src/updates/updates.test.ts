@@ -285,3 +285,29 @@ test('two datasets that come at the same moment do not wait for each other', asy
     expect((await flow.runs(code)).every(({ status }) => status === 'SUCCEEDED')).toBe(true)
   }
 })
+
+test('the clock of whoever sends an update may be ahead by five minutes', async () => {
+  const now = new Date()
+  const accept = (seconds: number) =>
+    flow.inTx((tx) => {
+      const occurredAt = new Date(now.getTime() + seconds * 1000).toISOString()
+      const update = { eventKey: `at ${seconds}`, dataset: 'production', occurredAt, days: [], rows: 0 }
+      return acceptProjectionUpdate(tx, update, now)
+    })
+  expect(await accept(300)).toMatchObject({ fresh: true })
+  await expect(accept(301)).rejects.toMatchObject({ code: 'impossible_timestamp' })
+})
+
+test.each([
+  ['at the end', 7 * 24, []],
+  ['after the end', 7 * 24 + 0.001, ['orders']],
+])(
+  'a dataset that comes %s of the required days of a waiting run: is it still waited for',
+  async (_, hours, waits) => {
+    await flow.save({ both: ['production', 'orders'] })
+    await flow.update('production')
+    const { id } = await flow.open('both')
+    await flow.update('orders', { at: after(hours), days: [] })
+    expect(await flow.waitsFor(id)).toEqual(waits)
+  },
+)

@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Flow, openFlow } from '../testing/flow.ts'
+import { findDeadRunners, holdRunner } from './dead.ts'
+
+let flow: Flow
+beforeEach(async () => {
+  flow = await openFlow()
+  await flow.save({ pieces: ['production'] })
+  await flow.update('production')
+  await flow.begin((await flow.open('pieces')).id)
+})
+afterEach(() => flow.drop())
+
+const dead = () => flow.inTx((tx) => findDeadRunners(tx))
+const silentFor = (seconds: number) =>
+  flow.pool.query(`update metric_runs set last_heartbeat_at = clock_timestamp() - $1 * interval '1 second'`, [
+    seconds,
+  ])
+
+test('a runner that is silent and computes nowhere is dead', async () => {
+  await silentFor(8)
+  expect(await dead()).toEqual([])
+  await silentFor(10)
+  expect(await dead()).toEqual(['test'])
+})
+
+test('a runner that is silent but computes is alive, until its transaction ends', async () => {
+  await silentFor(3600)
+  await flow.inTx(async (tx) => {
+    await holdRunner(tx, 'test')
+    expect(await dead()).toEqual([])
+  })
+  expect(await dead()).toEqual(['test'])
+})
+
+test('a runner outside is not known by its connections', async () => {
+  await silentFor(3600)
+  await flow.pool.query(`update metric_versions set definition = definition || '{"runner": "outside"}'`)
+  expect(await dead()).toEqual([])
+})
