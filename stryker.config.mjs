@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
+import { env } from 'node:process'
 
 /** What is mutated: folders of packages, or files, separated by commas. */
-const scopes = (process.env.MUTANTS ?? 'packages/jobs').split(',')
+const scopes = (env.MUTANTS ?? 'packages/jobs').split(',')
 for (const scope of scopes)
   if (!/^packages\/[a-z]+(\/|$)/.test(scope) || !existsSync(scope))
     throw new Error(
@@ -33,7 +34,6 @@ export const strykerPlugins = [
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
-  packageManager: 'pnpm',
   testRunner: 'vitest',
   plugins: ['@stryker-mutator/vitest-runner', import.meta.url],
   vitest: { configFile: 'vitest.mutants.config.ts' },
@@ -49,7 +49,7 @@ export default {
   ignorers: ['telling'],
   coverageAnalysis: 'perTest',
   // The tests share a PostgreSQL; two cores are for one run and its server.
-  concurrency: Number(process.env.MUTANTS_AT_ONCE ?? 1),
+  concurrency: Number(env.MUTANTS_AT_ONCE ?? 1),
   timeoutMS: 20_000,
   timeoutFactor: 3,
   tempDirName: '.data/mutants',
@@ -66,7 +66,7 @@ export default {
     'apps/*/dist',
   ],
   allowConsoleColors: false,
-  reporters: ['clear-text', 'html', 'json'],
+  reporters: ['progress-append-only', 'clear-text', 'html', 'json'],
   clearTextReporter: { allowColor: false, logTests: false, reportTests: false, allowEmojis: false },
   htmlReporter: { fileName: 'coverage/mutants.html' },
   jsonReporter: { fileName: 'coverage/mutants.json' },

@@ -1,7 +1,8 @@
+import { env } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
-const packages = (process.env.MUTANTS ?? 'packages/jobs').split(',').map((scope) => {
+const packages = (env.MUTANTS ?? 'packages/jobs').split(',').map((scope) => {
   const [root, name] = scope.split('/')
   return `${root}/${name}`
 })
