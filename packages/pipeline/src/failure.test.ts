@@ -53,7 +53,10 @@ test('what a table refuses is a mistake of the program in any other stage', () =
 test.each(['engine_crashed', 'disk_full', 'aborted'] as const)(
   'an engine that stops with %s is tried again',
   (code) => {
-    expect(readFailure(new EngineError(code, 'x'), 'validate')).toMatchObject({ transient: true })
+    expect(readFailure(new EngineError(code, 'x'), 'validate')).toEqual({
+      transient: true,
+      failure: { code: 'internal', detail: 'x' },
+    })
   },
 )
 
@@ -70,8 +73,12 @@ test.each([
 
 test('a store, an abort and rows that just changed are tried again', () => {
   const abort = Object.assign(new Error('x'), { name: 'AbortError' })
-  for (const error of [new StoreError('missing', 'x'), abort, new TryAgainError('x')])
-    expect(readFailure(error, 'load')).toMatchObject({ transient: true })
+  for (const error of [new StoreError('missing', 'x'), new TryAgainError('x')])
+    expect(readFailure(error, 'load')).toEqual({
+      transient: true,
+      failure: { code: 'internal', detail: 'x' },
+    })
+  expect(readFailure(abort, 'load')).toMatchObject({ transient: true, failure: { code: 'internal' } })
 })
 
 test('a refusal is told as it is', () => {

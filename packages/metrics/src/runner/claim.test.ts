@@ -1,0 +1,69 @@
+import { inTransaction } from '@aduana/db/database'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Flow, openFlow } from '../testing/flow.ts'
+import { claimWith, findAsked, findForgotten } from './claim.ts'
+
+let flow: Flow
+let one: string
+let other: string
+beforeEach(async () => {
+  flow = await openFlow()
+  await flow.save({ one: ['production'], other: ['production'], apart: ['orders'] })
+  await flow.update('production')
+  await flow.update('orders')
+  one = (await flow.open('one')).id
+  other = (await flow.open('other')).id
+})
+afterEach(() => flow.drop())
+
+const claim = async (runId: string) => (await claimWith(flow.db, runId, 'test')).runs.map((run) => run.runId)
+
+test('a run is begun with those of metrics that share a dataset with its own, and with no others', async () => {
+  expect((await claim(one)).sort()).toEqual([one, other].sort())
+  expect(await claim(other)).toEqual([])
+  expect(await flow.open('apart')).toMatchObject({ status: 'REQUESTED' })
+})
+
+test('a run that was tried before is not begun with those that were not', async () => {
+  await flow.pool.query('update metric_runs set attempt = 2 where id = $1', [other])
+  expect(await claim(one)).toEqual([one])
+  expect(await claim(other)).toEqual([other])
+})
+
+test('a run that another process has locked is left to it, and is not waited for', async () => {
+  const claimed = await inTransaction(flow.db, async (tx) => {
+    await tx.selectFrom('metric_runs').select('id').where('id', '=', other).forNoKeyUpdate().execute()
+    return claim(one)
+  })
+  expect(claimed).toEqual([one])
+})
+
+test('of many who claim the same runs at once one gets them', async () => {
+  const claims = await Promise.all([one, other, one, other].map(claim))
+  expect(claims.flat().sort()).toEqual([one, other].sort())
+})
+
+test('a request counts as forgotten when it has waited for some seconds', async () => {
+  const asked = (seconds: number) =>
+    flow.pool.query(`update metric_runs set requested_at = clock_timestamp() - $1 * interval '1 second'`, [
+      seconds,
+    ])
+  await asked(1)
+  expect(await findForgotten(flow.db)).toBeUndefined()
+  expect(await findAsked(flow.db)).toBeDefined()
+  await asked(4)
+  expect(await findForgotten(flow.db)).toBeDefined()
+  await claim(one)
+  await claim((await flow.open('apart')).id)
+  expect(await findForgotten(flow.db)).toBeUndefined()
+})
+
+test('a run whose definition cannot be read is told apart, and begun all the same', async () => {
+  await flow.pool.query(
+    `update metric_versions set definition = '{"runner": "builtin"}' where metric_id = (select metric_id from metric_runs where id = $1)`,
+    [other],
+  )
+  const { runs, unreadable } = await claimWith(flow.db, one, 'test')
+  expect(runs.map(({ runId }) => runId)).toEqual([one])
+  expect(unreadable).toMatchObject([{ runId: other, attempt: 1 }])
+})
