@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -14,6 +15,8 @@ import { startEngine } from '@aduana/engine/engine'
 import { startDispatcher } from '@aduana/jobs/dispatcher'
 import { keepHouse } from '@aduana/jobs/housekeeping'
 import { failLostJob } from '@aduana/jobs/reconcile'
+import { openWorkerSession } from '@aduana/jobs/workers/session'
+import { takeOverWork } from '@aduana/jobs/workers/take-over'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
 import { stageHandlers } from '@aduana/pipeline/stages'
 import { createFlows } from '@aduana/queue/flow'
@@ -48,7 +51,8 @@ async function start(
   logger: Logger,
   resources: Resources,
 ): Promise<ConsumingWatch> {
-  const worker = `${hostname()}.${process.pid}`
+  // A container that starts again may have the same name and process id; what the former process held is not its own.
+  const worker = `${hostname()}.${process.pid}.${randomBytes(4).toString('hex')}`
   if (settings.ADUANA_WATCHDOG_SECONDS > 0) {
     const watchdog = startWatchdog({ patienceSeconds: settings.ADUANA_WATCHDOG_SECONDS, name: 'worker' })
     resources.add('watchdog', () => watchdog.stop())
@@ -78,6 +82,18 @@ async function start(
   const redis = createRedis(settings.REDIS_URL, 'worker', logger)
   await checkRedis(redis)
   redis.disconnect()
+
+  const flows = createFlows(queue)
+  resources.add('flows', () => flows.close())
+  // Opened before this worker holds anything, and closed when it holds nothing any more.
+  const session = await openWorkerSession({
+    db,
+    databaseUrl: settings.DATABASE_URL,
+    worker,
+    logger,
+    onEnded: (ended) => takeOverWork({ db, flows, logger }, ended),
+  })
+  resources.add('session', () => session.close())
 
   const engine = {
     memoryLimitMb: settings.ADUANA_ENGINE_MEMORY_MB,
@@ -117,6 +133,7 @@ async function start(
   })
   const workers = startStageWorkers({
     ...queue,
+    worker,
     handlers,
     concurrency: stageConcurrency(settings),
     onLost: (payload, stage, reason) => failLostJob(db, payload, stage, reason),
@@ -132,8 +149,6 @@ async function start(
   })
   resources.add('schedules', () => schedules.close())
 
-  const flows = createFlows(queue)
-  resources.add('flows', () => flows.close())
   const dispatcher = startDispatcher({
     db,
     databaseUrl: settings.DATABASE_URL,

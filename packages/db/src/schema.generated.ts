@@ -444,6 +444,7 @@ export interface StageResults {
   finished_at: Timestamp | null;
   heartbeat_at: Generated<Timestamp>;
   job_id: string;
+  lost_because: string | null;
   output: Json | null;
   stage: string;
   started_at: Generated<Timestamp>;
@@ -521,8 +522,10 @@ export interface WindowWaiters {
 }
 
 export interface Workers {
+  ended_at: Timestamp | null;
   id: string;
   seen_at: Generated<Timestamp>;
+  session: string | null;
   stages: string[];
   started_at: Generated<Timestamp>;
 }

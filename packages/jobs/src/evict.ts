@@ -14,12 +14,16 @@ export async function markWork(tx: Tx, jobId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${keyOf(jobId)})`.execute(tx)
 }
 
-/** End the connections whose transactions work on a job, when no run of the job has shown a sign of life of late. */
-export async function evictDeadWork(db: Database, jobId: string): Promise<void> {
+/**
+ * Terminates the connections whose transactions work on a job, unless a run of the job has a recent heartbeat. Runs of
+ * the worker `ended` do not count.
+ */
+export async function evictDeadWork(db: Database, jobId: string, ended?: string): Promise<void> {
   await sql`select pg_terminate_backend(l.pid) from pg_locks l
     where l.locktype = 'advisory' and l.objsubid = 1 and l.pid <> pg_backend_pid()
       and l.database = (select oid from pg_database where datname = current_database())
       and (l.classid::bigint << 32 | l.objid::bigint) = ${keyOf(jobId)}
       and not exists (select from stage_results s where s.job_id = ${jobId} and s.state = 'running'
+        and s.worker is distinct from ${ended ?? null}
         and s.heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}))`.execute(db)
 }

@@ -13,10 +13,10 @@ const FORGET_HOURS = 24
 /** Say that a worker takes jobs of these stages now. */
 export async function sayPresent(db: Database, id: string, stages: readonly StageName[]): Promise<void> {
   await sql`insert into workers (id, stages) values (${id}, ${[...stages]}::text[])
-    on conflict (id) do update set stages = excluded.stages, seen_at = clock_timestamp()`.execute(db)
+    on conflict (id) do update set stages = excluded.stages, seen_at = clock_timestamp(), ended_at = null`.execute(db)
 }
 
-/** Say that a worker takes no more jobs. */
+/** Removes a worker that has stopped from the registry. */
 export async function sayGone(db: Database, id: string): Promise<void> {
   await db.deleteFrom('workers').where('id', '=', id).execute()
 }
@@ -97,6 +97,7 @@ async function readOpen(db: Database): Promise<OpenJobs[]> {
 async function readServing(db: Database): Promise<Map<StageName, number>> {
   const rows = await sql<{ stage: string; workers: string }>`
     select stage, count(*) as workers from workers, unnest(stages) as stage
-    where seen_at > clock_timestamp() - make_interval(secs => ${PRESENT_SECONDS}) group by stage`.execute(db)
+    where seen_at > clock_timestamp() - make_interval(secs => ${PRESENT_SECONDS}) and ended_at is null
+    group by stage`.execute(db)
   return new Map(rows.rows.map(({ stage, workers }) => [StageName.parse(stage), Number(workers)]))
 }

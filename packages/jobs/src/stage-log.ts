@@ -111,7 +111,7 @@ async function openRun(
   const { jobId, attempt } = payload
   await tx
     .updateTable('stage_results')
-    .set({ state: 'lost', finished_at: sql<Date>`clock_timestamp()` })
+    .set({ state: 'lost', finished_at: sql<Date>`clock_timestamp()`, lost_because: 'heartbeat timed out' })
     .where('job_id', '=', jobId)
     .where('state', '=', 'running')
     .execute()

@@ -24,6 +24,8 @@ export interface FlowRequest extends StagePayload {
 export interface Flows {
   /** Add the flow of one attempt: all its jobs or none. Adding it again changes nothing. Rejects when Redis is away. */
   add(request: FlowRequest): Promise<void>
+  /** The deliveries that a worker has taken and not acknowledged. Rejects when Redis is away. */
+  heldBy(worker: string): Promise<StagePayload[]>
   /** The state of each stage of an attempt. */
   states(payload: StagePayload, stages: readonly StageName[]): Promise<StageJobState[]>
   /** Number of jobs of each stage that wait for a worker, and of workers that serve the stage. */
@@ -103,6 +105,16 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
           return state === 'unknown' ? 'missing' : state
         }),
       )
+    },
+    heldBy: async (worker) => {
+      const { queueOf } = await open()
+      const active = await Promise.all(STAGES.map(({ name }) => queueOf(name).getActive()))
+      return active.flat().flatMap((job) => {
+        // A job that was removed meanwhile is undefined, whatever its type says.
+        if (job?.processedBy !== worker) return []
+        const payload = StagePayload.safeParse(job.data)
+        return payload.success ? [payload.data] : []
+      })
     },
     waiting: async () => {
       const { queueOf } = await open()

@@ -22,6 +22,8 @@ export type StageHandlers = Record<
 export interface StageWorkersOptions {
   redisUrl: string
   prefix: string
+  /** Name of the worker process. BullMQ records it in the jobs that the process takes. */
+  worker: string
   logger: Logger
   handlers: StageHandlers
   /** Jobs at once for each stage that this process serves. */
@@ -62,7 +64,7 @@ interface Consumer {
   worker: Worker
 }
 
-// A job whose worker died is taken over after at most lockDuration + stalledInterval.
+// Where no session tells of a death, a job whose worker died is taken over after at most lockDuration + stalledInterval.
 const LOCK_MS = 10_000
 const STALLED_CHECK_MS = 3000
 const STALLS_ALLOWED = 3
@@ -106,6 +108,7 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
     const worker = new Worker(stageQueueName(stage), process, {
       connection,
       prefix: options.prefix,
+      name: options.worker,
       concurrency,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,

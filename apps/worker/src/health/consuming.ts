@@ -1,5 +1,5 @@
 import type { Database } from '@aduana/db/database'
-import { countLivingRuns, sayGone, sayPresent } from '@aduana/jobs/presence'
+import { countLivingRuns, sayPresent } from '@aduana/jobs/presence'
 import type { QueueObserver, QueueView } from '@aduana/queue/observer'
 import type { Consumption, StageWorkers } from '@aduana/queue/stage-workers'
 import type { Logger } from '@aduana/runtime/logger'
@@ -28,7 +28,7 @@ export interface ConsumingWatch {
   state(): ConsumingState
   /** Resolves when this worker has stopped taking jobs while jobs wait. It should end, to be started again. */
   stuck: Promise<Verdict>
-  /** Stop watching, and say that this worker is gone. */
+  /** Stops watching, and records that this worker takes no more jobs. */
   stop(): Promise<void>
 }
 
@@ -109,7 +109,7 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
       stopped = true
       wake()
       await running
-      await sayGone(db, worker)
+      await sayPresent(db, worker, [])
     },
   }
 }

@@ -1,0 +1,65 @@
+// Measures how long an import takes to complete after the only worker that holds it is killed with SIGKILL, while another
+// worker is there and idle: seconds from the kill to COMPLETED, for each place at which a worker can die.
+//
+//   node bench/recovery.mjs [kills=5]
+//
+// Needs a built tree (npm run build).
+import { existsSync } from 'node:fs'
+import { loadavg } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileOfDay } from './admissions.mjs'
+import { givenNumbers, median, seconds } from './figures.mjs'
+import { onServices } from './services.mjs'
+
+const [KILLS = 5] = givenNumbers()
+const STAGES = ['parse', 'validate', 'quarantine', 'load', 'fan-out']
+/** In the work of each stage, in the middle of the load's transaction, and between the commit of a stage and BullMQ. */
+const PLACES = [
+  ...STAGES.map((stage) => `stage.before-work:${stage}/2`),
+  'load.before-commit:2',
+  ...STAGES.slice(0, 4).map((stage) => `stage.after-commit:${stage}/2`).filter((place) => !place.includes('load')),
+  'load.after-commit:2',
+]
+const ROWS = 300
+
+await onServices(async ({ addSystem, folder }) => {
+  console.log(`${'killed at'.padEnd(32)} median   worst   (seconds from the kill to COMPLETED, ${KILLS} kills each)`)
+  const all = []
+  for (const place of PLACES) {
+    const times = []
+    for (let kill = 0; kill < KILLS; kill += 1)
+      times.push(await recoverOnce(await addSystem(), place, join(folder, `${place.replace(/\W/g, '-')}-${kill}`)))
+    all.push(...times)
+    report(place, times)
+  }
+  report('all', all)
+})
+
+function report(what, times) {
+  const [middle, worst] = [median(times), Math.max(...times)].map((time) => seconds(time).padStart(6))
+  console.log(`${what.padEnd(32)} ${middle}  ${worst}   load ${loadavg()[0].toFixed(1)}`)
+}
+
+async function recoverOnce(system, place, gate) {
+  const [doomed, other] = await Promise.all([
+    system.startWorker({ ADUANA_FAIL_POINTS: `${place}=hold-${gate}` }),
+    system.startWorker(),
+  ])
+  // The other one is ready, but takes nothing until the doomed one holds the import.
+  other.signal('SIGSTOP')
+  await other.untilFrozen()
+  await system.import(fileOfDay('2024-01-01', ROWS), { dataset: 'production' })
+  const id = await system.accept(fileOfDay('2024-01-02', ROWS), { dataset: 'production' })
+  while (!existsSync(`${gate}.held`)) await delay(20)
+  other.signal('SIGCONT')
+  // Any moment between two looks of the other one is as likely as another.
+  await delay(4000 + 1000 * Math.random())
+  doomed.signal('SIGKILL')
+  const died = performance.now()
+  const job = await system.finished(id, 120_000)
+  const taken = performance.now() - died
+  if (job.status !== 'COMPLETED') throw new Error(`${place}: the import ended as ${job.status}`)
+  await system.close()
+  return taken
+}

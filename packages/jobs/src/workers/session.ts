@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Database } from '@aduana/db/database'
+import type { Logger } from '@aduana/runtime/logger'
+import pg from 'pg'
+import { sayGone } from '../presence.ts'
+import {
+  claimEnded,
+  holdsSession,
+  type Look,
+  lockSession,
+  lookForEnded,
+  registerSession,
+  withdrawSession,
+} from './registry.ts'
+
+/** The session of a worker in PostgreSQL: others see within a second or two when it ends, and with it the process. */
+export interface WorkerSession {
+  /** Removes the worker from the registry and ends the session. Call it when the worker holds nothing any more. */
+  close(): Promise<void>
+}
+
+export interface WorkerSessionOptions {
+  db: Database
+  /** For the connection that is the session. */
+  databaseUrl: string
+  /** Id of this worker, which no other process has ever had. */
+  worker: string
+  logger: Logger
+  /** Takes over what a worker held whose session has ended. Called by one of all workers for each death. */
+  onEnded: (worker: string) => Promise<void>
+}
+
+const LOOK_MS = 1000
+/** A session that looks ended is looked at again after this time. A worker that lives is back by then. */
+const CONFIRM_MS = 500
+/**
+ * A worker judges others once its own session is this old: a restart of PostgreSQL ends all sessions, and others take as
+ * long to come back.
+ */
+const JUDGE_AFTER_MS = 3000
+const RECONNECT_MS = 250
+const ANSWER_MS = 5000
+
+/** The connection goes through a pooler, where neither locks nor backends belong to a client. */
+class PooledConnectionError extends Error {
+  override readonly name = 'PooledConnectionError'
+  constructor() {
+    super('DATABASE_URL leads through a connection pooler')
+  }
+}
+
+interface OpenSession {
+  client: pg.Client
+  session: string
+  /** Process id of the backend that serves the connection. */
+  pid: number
+  openedAt: number
+  /** Aborted when the connection has ended. */
+  lost: AbortSignal
+}
+
+/**
+ * Opens the session of this worker, keeps it open, and watches those of all others. Resolves after the first try: a worker
+ * can work without a session, and its death then shows in missing heartbeats. A session that is lost is opened again.
+ */
+export async function openWorkerSession(options: WorkerSessionOptions): Promise<WorkerSession> {
+  const { db, worker, logger } = options
+  const stopping = new AbortController()
+  let onTried: () => void = () => undefined
+  const tried = new Promise<void>((resolve) => {
+    onTried = resolve
+  })
+  const keeping = (async () => {
+    while (!stopping.signal.aborted) {
+      try {
+        await keepSession(options, stopping.signal, onTried)
+      } catch (error) {
+        if (error instanceof PooledConnectionError) {
+          logger.warn({ event: 'worker.session_pooled', err: error }, POOLED)
+          return
+        }
+        logger.warn({ event: 'worker.session_lost', err: error })
+      } finally {
+        onTried()
+      }
+      await pause(RECONNECT_MS, stopping.signal)
+    }
+  })()
+  await tried
+  return {
+    close: async () => {
+      stopping.abort()
+      await keeping
+      await sayGone(db, worker)
+    },
+  }
+}
+
+const POOLED =
+  'A death of this worker is noticed after about 13 seconds instead of one or two. To change that, let DATABASE_URL lead to PostgreSQL itself'
+
+/**
+ * Opens one session and watches until it is lost or the worker stops.
+ * @throws PooledConnectionError
+ * @throws Error when it cannot be opened or was lost
+ */
+async function keepSession(
+  options: WorkerSessionOptions,
+  stopping: AbortSignal,
+  onOpen: () => void,
+): Promise<void> {
+  const { db, worker, logger } = options
+  const own = await openSession(options)
+  logger.info({ event: 'worker.session_opened', session: own.session, pid: own.pid })
+  onOpen()
+  const ending = AbortSignal.any([stopping, own.lost])
+  try {
+    while (!stopping.aborted) {
+      await watchOthers(own, options)
+      await pause(LOOK_MS, ending)
+      own.lost.throwIfAborted()
+    }
+  } finally {
+    await withdrawSession(db, { worker, session: own.session }).catch((error: unknown) =>
+      logger.warn({ event: 'worker.session_not_withdrawn', err: error }),
+    )
+    endConnection(own.client)
+  }
+}
+
+/** Looks once at the sessions of the others, and has the work of those taken over that have ended. */
+async function watchOthers(own: OpenSession, { worker, logger, onEnded }: WorkerSessionOptions): Promise<void> {
+  const look = await lookOnce(own, worker)
+  if (look.ended.length === 0 || performance.now() - own.openedAt < JUDGE_AFTER_MS) return
+  await pause(CONFIRM_MS, own.lost)
+  own.lost.throwIfAborted()
+  for (const ended of await claimEnded(own.client, look)) {
+    logger.warn({ event: 'worker.ended', endedWorker: ended }, 'The session of a worker has ended')
+    await onEnded(ended).catch((error: unknown) =>
+      // Its heartbeats time out, and BullMQ delivers its jobs again.
+      logger.error({ event: 'worker.not_taken_over', endedWorker: ended, err: error }),
+    )
+  }
+}
+
+/** @throws PooledConnectionError when another backend than before answers */
+async function lookOnce({ client, pid }: OpenSession, worker: string): Promise<Look> {
+  const look = await lookForEnded(client, worker)
+  if (look.pid !== pid) throw new PooledConnectionError()
+  return look
+}
+
+async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promise<OpenSession> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'aduana worker session',
+    keepAlive: true,
+    connectionTimeoutMillis: ANSWER_MS,
+    query_timeout: ANSWER_MS,
+    options:
+      '-c idle_session_timeout=0 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
+  })
+  const lost = new AbortController()
+  client.on('error', (error) => lost.abort(error))
+  client.on('end', () => lost.abort(new Error('the connection ended')))
+  try {
+    await client.connect()
+    const session = randomUUID()
+    const pid = backendPid(client)
+    const locked = await lockSession(client, session)
+    // A pooler makes up the process id that it tells a client. One that tells the true id may use another backend for the next statement.
+    if (!locked || !(await holdsSession(client, session, pid)) || !(await holdsSession(client, session, pid)))
+      throw new PooledConnectionError()
+    await registerSession(client, { worker, session })
+    return { client, session, pid, openedAt: performance.now(), lost: lost.signal }
+  } catch (error) {
+    endConnection(client)
+    throw error
+  }
+}
+
+/** The process id of the backend, as the server told it when the connection began. */
+function backendPid(client: pg.Client): number {
+  const pid: unknown = Reflect.get(client, 'processID')
+  if (typeof pid !== 'number') throw new Error('the server did not tell the process id of the backend')
+  return pid
+}
+
+/** Ends a connection without waiting for a server that may not answer. */
+function endConnection(client: pg.Client): void {
+  client.connection.stream.destroy()
+}
+
+async function pause(milliseconds: number, until: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal: until }).catch(() => undefined)
+}

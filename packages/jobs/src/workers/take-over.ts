@@ -1,0 +1,102 @@
+import type { StagePayload } from '@aduana/contracts/stages'
+import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import type { Flows } from '@aduana/queue/flow'
+import type { Logger } from '@aduana/runtime/logger'
+import { sql } from 'kysely'
+import { evictDeadWork } from '../evict.ts'
+import { SUSPECT_FROM } from '../losses.ts'
+import { tryChangeJob, wakeDispatchers } from '../transitions.ts'
+
+/**
+ * Lets the jobs that an ended worker held be admitted again: those of its open runs, and those that it had taken from BullMQ
+ * without an open run (not begun yet, or committed and not acknowledged). The former attempts are overtaken, as after a
+ * lost lock. A job that is suspected of killing its workers is left to the timeouts, so that it does not take one worker
+ * after the other within seconds.
+ */
+export async function takeOverWork(
+  { db, flows, logger }: { db: Database; flows: Flows; logger: Logger },
+  worker: string,
+): Promise<void> {
+  for (const jobId of await jobsOfOpenRuns(db, worker)) {
+    // PostgreSQL notices a dead client only between two statements; until then its locks would be waited for.
+    await evictDeadWork(db, jobId, worker)
+    await takeOver(jobId)
+  }
+  for (const delivery of await deliveriesOf(worker)) await takeOver(delivery.jobId, delivery)
+
+  async function takeOver(jobId: string, delivery?: StagePayload): Promise<void> {
+    const taken = await inTransaction(db, (tx) => readmit(tx, worker, jobId, delivery))
+    if (taken)
+      logger.warn({ event: 'dispatch.work_lost', jobId, ...taken, endedWorker: worker, found: 'session ended' })
+  }
+
+  async function deliveriesOf(name: string): Promise<StagePayload[]> {
+    try {
+      return await flows.heldBy(name)
+    } catch (error) {
+      // Without Redis there is nothing to deliver again. The reconciler finds what is lost.
+      logger.warn({ event: 'worker.deliveries_not_read', endedWorker: name, err: error })
+      return []
+    }
+  }
+}
+
+async function jobsOfOpenRuns(db: Database, worker: string): Promise<string[]> {
+  const rows = await sql<{ id: string }>`select distinct j.id from jobs j join stage_results s on s.job_id = j.id
+    where j.status = 'PROCESSING' and s.state = 'running' and s.worker = ${worker}`.execute(db)
+  return rows.rows.map(({ id }) => id)
+}
+
+interface Holding {
+  attempt: number
+  lost_count: number
+  stage: string | null
+  runs: { worker: string; attempt: number; stage: string }[]
+}
+
+/** Returns what was lost, or undefined when the worker holds nothing of the job (any more) or the job is suspect. */
+async function readmit(
+  tx: Tx,
+  worker: string,
+  jobId: string,
+  delivery: StagePayload | undefined,
+): Promise<{ attempt: number; stage: string | null } | undefined> {
+  const job = await holdingOf(tx, jobId)
+  if (!job || job.lost_count >= SUSPECT_FROM) return undefined
+  const [run] = job.runs
+  if (run ? run.worker !== worker || run.attempt !== job.attempt : delivery?.attempt !== job.attempt)
+    return undefined
+  if (run) await closeRuns(tx, worker, jobId)
+  const version = await tryChangeJob(
+    tx,
+    { jobId, attempt: job.attempt, from: ['PROCESSING'] },
+    {
+      admitted_at: null,
+      lost_count: job.lost_count + 1,
+      message: 'The work was lost and starts again',
+    },
+  )
+  if (version === undefined) return undefined
+  await wakeDispatchers(tx)
+  return { attempt: job.attempt, stage: run?.stage ?? job.stage }
+}
+
+/** Locks a job that is in work, and returns it with its open runs. */
+async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
+  const jobs = await sql<Omit<Holding, 'runs'>>`select attempt, lost_count, stage from jobs
+    where id = ${jobId} and status = 'PROCESSING' and waiting_for is null and admitted_at is not null
+    for no key update`.execute(tx)
+  const [job] = jobs.rows
+  if (!job) return undefined
+  const runs = await sql<Holding['runs'][number]>`select worker, attempt, stage from stage_results
+    where job_id = ${jobId} and state = 'running'`.execute(tx)
+  return { ...job, runs: runs.rows }
+}
+
+/** Closes the open runs of a worker as lost. Its lease of the windows runs out now. */
+async function closeRuns(tx: Tx, worker: string, jobId: string): Promise<void> {
+  await sql`update stage_results set state = 'lost', lost_because = 'session ended', finished_at = clock_timestamp()
+    where job_id = ${jobId} and state = 'running' and worker = ${worker}`.execute(tx)
+  await sql`update window_leases set expires_at = least(expires_at, clock_timestamp())
+    where job_id = ${jobId} and starts_with(holder, ${`${worker}/`})`.execute(tx)
+}
