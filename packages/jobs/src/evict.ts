@@ -1,3 +1,4 @@
+import { holdersOf } from '@aduana/db/advisory-locks'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
@@ -19,11 +20,8 @@ export async function markWork(tx: Tx, jobId: string): Promise<void> {
  * the worker `ended` do not count.
  */
 export async function evictDeadWork(db: Database, jobId: string, ended?: string): Promise<void> {
-  await sql`select pg_terminate_backend(l.pid) from pg_locks l
-    where l.locktype = 'advisory' and l.objsubid = 1 and l.pid <> pg_backend_pid()
-      and l.database = (select oid from pg_database where datname = current_database())
-      and (l.classid::bigint << 32 | l.objid::bigint) = ${keyOf(jobId)}
-      and not exists (select from stage_results s where s.job_id = ${jobId} and s.state = 'running'
+  await sql`select pg_terminate_backend(h.pid) from (${holdersOf(keyOf(jobId))}) h
+    where not exists (select from stage_results s where s.job_id = ${jobId} and s.state = 'running'
         and s.worker is distinct from ${ended ?? null}
         and s.heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS}))`.execute(db)
 }

@@ -13,7 +13,9 @@ const FORGET_HOURS = 24
 /** Say that a worker takes jobs of these stages now. */
 export async function sayPresent(db: Database, id: string, stages: readonly StageName[]): Promise<void> {
   await sql`insert into workers (id, stages) values (${id}, ${[...stages]}::text[])
-    on conflict (id) do update set stages = excluded.stages, seen_at = clock_timestamp(), ended_at = null`.execute(db)
+    on conflict (id) do update set stages = excluded.stages, seen_at = clock_timestamp(), ended_at = null`.execute(
+    db,
+  )
 }
 
 /** Removes a worker that has stopped from the registry. */

@@ -42,7 +42,10 @@ export async function holdsSession(client: pg.Client, session: string, pid: numb
 }
 
 /** Enters a worker with its session into the registry. It takes no jobs until its first heartbeat. */
-export async function registerSession(client: pg.Client, { worker, session }: RegisteredSession): Promise<void> {
+export async function registerSession(
+  client: pg.Client,
+  { worker, session }: RegisteredSession,
+): Promise<void> {
   await client.query(
     `insert into workers (id, stages, session) values ($1, '{}', $2)
      on conflict (id) do update set session = excluded.session, ended_at = null`,

@@ -29,6 +29,8 @@ export interface WorkerSessionOptions {
   logger: Logger
   /** Takes over what a worker held whose session has ended. Called by one of all workers for each death. */
   onEnded: (worker: string) => Promise<void>
+  /** Milliseconds for which the own session must have been open before other workers are judged; 3000 unless given. */
+  judgeAfter?: number
 }
 
 const LOOK_MS = 1000
@@ -112,7 +114,7 @@ async function keepSession(
 ): Promise<void> {
   const { db, worker, logger } = options
   const own = await openSession(options)
-  logger.info({ event: 'worker.session_opened', session: own.session, pid: own.pid })
+  logger.info({ event: 'worker.session_opened', session: own.session, pgPid: own.pid })
   onOpen()
   const ending = AbortSignal.any([stopping, own.lost])
   try {
@@ -130,9 +132,12 @@ async function keepSession(
 }
 
 /** Looks once at the sessions of the others, and has the work of those taken over that have ended. */
-async function watchOthers(own: OpenSession, { worker, logger, onEnded }: WorkerSessionOptions): Promise<void> {
+async function watchOthers(
+  own: OpenSession,
+  { worker, logger, onEnded, judgeAfter = JUDGE_AFTER_MS }: WorkerSessionOptions,
+): Promise<void> {
   const look = await lookOnce(own, worker)
-  if (look.ended.length === 0 || performance.now() - own.openedAt < JUDGE_AFTER_MS) return
+  if (look.ended.length === 0 || performance.now() - own.openedAt < judgeAfter) return
   await pause(CONFIRM_MS, own.lost)
   own.lost.throwIfAborted()
   for (const ended of await claimEnded(own.client, look)) {

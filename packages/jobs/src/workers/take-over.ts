@@ -27,7 +27,13 @@ export async function takeOverWork(
   async function takeOver(jobId: string, delivery?: StagePayload): Promise<void> {
     const taken = await inTransaction(db, (tx) => readmit(tx, worker, jobId, delivery))
     if (taken)
-      logger.warn({ event: 'dispatch.work_lost', jobId, ...taken, endedWorker: worker, found: 'session ended' })
+      logger.warn({
+        event: 'dispatch.work_lost',
+        jobId,
+        ...taken,
+        endedWorker: worker,
+        found: 'session ended',
+      })
   }
 
   async function deliveriesOf(name: string): Promise<StagePayload[]> {
@@ -42,7 +48,9 @@ export async function takeOverWork(
 }
 
 async function jobsOfOpenRuns(db: Database, worker: string): Promise<string[]> {
-  const rows = await sql<{ id: string }>`select distinct j.id from jobs j join stage_results s on s.job_id = j.id
+  const rows = await sql<{
+    id: string
+  }>`select distinct j.id from jobs j join stage_results s on s.job_id = j.id
     where j.status = 'PROCESSING' and s.state = 'running' and s.worker = ${worker}`.execute(db)
   return rows.rows.map(({ id }) => id)
 }

@@ -1,6 +1,7 @@
 import { MOST_ATTEMPTS, RunStatus, retryAfterSeconds } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import type { DeadRunner } from '../runner/dead.ts'
 import { lockRunsOf } from './classify.ts'
 import { endRuns } from './end.ts'
 import { lockWithDependents } from './locks.ts'
@@ -22,18 +23,23 @@ interface Silent {
   metricId: string
   status: RunStatus
   attempt: number
+  runner: string | null
 }
+
+/** A run whose runners have died in so many attempts may be what kills them. It is requested again after a while. */
+const REQUESTED_AT_ONCE = 2
 
 /**
  * Give up on runners that say nothing: a run that nobody has begun within the `startSeconds` of its metric, or whose
  * runner has been silent for its `heartbeatSeconds`, is TIMED_OUT, and asked for again after a while (10 s, 20 s …).
- * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be `gone` are silent already; one whose results are being
- * imported has nothing more to say. Call it every few seconds, in a transaction of its own.
+ * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be `gone` are silent already, and what they had begun is
+ * requested again at once if their worker has ended; one whose results are being imported has nothing more to say. Call it
+ * every few seconds, in a transaction of its own.
  */
 export async function timeOutSilent(
   tx: Tx,
   now = new Date(),
-  gone: readonly string[] = [],
+  gone: readonly DeadRunner[] = [],
 ): Promise<Silenced> {
   const found = await findSilent(tx, now, gone)
   if (found.length === 0) return { timedOut: [], failed: [], requestedAgain: [] }
@@ -41,12 +47,11 @@ export async function timeOutSilent(
   await lockRunsOf(tx, found, locked)
   const silent = (await findSilent(tx, now, gone)).filter(({ metricId }) => locked.includes(metricId))
   const due = silent.filter(({ status }) => status === 'TIMED_OUT').map(({ runId }) => runId)
-  const requestedAgain = await requestRuns(tx, due, ['TIMED_OUT'])
-  const timedOut = await timeOut(
-    tx,
-    silent.filter(({ status }) => status !== 'TIMED_OUT'),
-    now,
-  )
+  const late = silent.filter(({ status }) => status !== 'TIMED_OUT')
+  const lost = new Set(late.filter((run) => isRequestedAtOnce(run, gone)).map(({ runId }) => runId))
+  const timedOut = await timeOut(tx, late, lost, now)
+  const again = timedOut.map(({ id }) => id).filter((id) => lost.has(id))
+  const requestedAgain = await requestRuns(tx, [...due, ...again], ['TIMED_OUT'])
   const spent = timedOut.filter(({ attempt }) => attempt % MOST_ATTEMPTS === 0)
   const { ended } = await endRuns(tx, spent.map(failure), locked)
   return { timedOut: timedOut.map(({ id }) => id), failed: ended, requestedAgain }
@@ -57,30 +62,47 @@ function failure({ id, attempt }: ChangedRun) {
   return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
 }
 
-async function findSilent(tx: Tx, now: Date, gone: readonly string[]): Promise<Silent[]> {
+function isRequestedAtOnce({ runner, attempt }: Silent, gone: readonly DeadRunner[]): boolean {
+  if ((attempt - 1) % MOST_ATTEMPTS >= REQUESTED_AT_ONCE) return false
+  return gone.some((dead) => dead.ended && dead.runner === runner)
+}
+
+async function findSilent(tx: Tx, now: Date, gone: readonly DeadRunner[]): Promise<Silent[]> {
   const at = sql`${now.toISOString()}::timestamptz`
-  const rows = await sql<{ id: string; metric_id: string; status: string; attempt: number }>`
-    select r.id, r.metric_id, r.status, r.attempt
+  const runners = gone.map(({ runner }) => runner)
+  const rows = await sql<{
+    id: string
+    metric_id: string
+    status: string
+    attempt: number
+    runner: string | null
+  }>`select r.id, r.metric_id, r.status, r.attempt, r.runner
     from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
     where r.job_id is null and ((r.status = 'REQUESTED'
         and r.requested_at + coalesce((v.definition ->> 'startSeconds')::integer, 300) * interval '1 second' < ${at})
       or (r.status = 'RUNNING' and coalesce(r.last_heartbeat_at, r.started_at, r.requested_at)
         + coalesce((v.definition ->> 'heartbeatSeconds')::integer, 60) * interval '1 second' < ${at})
-      or (r.status = 'RUNNING' and r.runner = any (${gone}::text[]))
+      or (r.status = 'RUNNING' and r.runner = any (${runners}::text[]))
       or (r.status = 'TIMED_OUT' and coalesce(r.retry_at, r.updated_at) <= ${at}))`.execute(tx)
   return rows.rows.map((row) => ({
     runId: row.id,
     metricId: row.metric_id,
     status: RunStatus.parse(row.status),
     attempt: row.attempt,
+    runner: row.runner,
   }))
 }
 
-async function timeOut(tx: Tx, silent: readonly Silent[], now: Date): Promise<ChangedRun[]> {
+async function timeOut(
+  tx: Tx,
+  silent: readonly Silent[],
+  atOnce: ReadonlySet<string>,
+  now: Date,
+): Promise<ChangedRun[]> {
   const own = silent.map(({ runId, attempt }) => ({
     id: runId,
     attempt,
-    retry_at: new Date(now.getTime() + retryAfterSeconds(attempt) * 1000),
+    retry_at: new Date(now.getTime() + (atOnce.has(runId) ? 0 : retryAfterSeconds(attempt) * 1000)),
   }))
   const changed = await changeRuns(tx, own, ['REQUESTED', 'RUNNING'], {
     status: 'TIMED_OUT',

@@ -37,7 +37,8 @@ export async function lookAfterSilent(db: Database, logger: Logger): Promise<voi
     const now = await turnAt(tx, 'silent')
     if (!now) return 0
     const dead = await findDeadRunners(tx)
-    if (dead.length > 0) logger.warn({ event: 'metric_upkeep.runner_gone', runners: dead })
+    if (dead.length > 0)
+      logger.warn({ event: 'metric_upkeep.runner_gone', runners: dead.map(({ runner }) => runner) })
     const { timedOut, failed, requestedAgain } = await timeOutSilent(tx, now, dead)
     if (timedOut.length > 0)
       logger.warn({ event: 'metric_upkeep.timed_out', runs: timedOut.length, first: timedOut[0] })

@@ -1,0 +1,153 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ProductProcess } from '@aduana/testkit/processes'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { until } from '@aduana/testkit/until'
+import { describe, test, vi } from 'vitest'
+import { brokenGuarantees } from './guarantees.ts'
+import { sample } from './production-file.ts'
+
+vi.setConfig({ maxConcurrency: 4 })
+
+const WITHIN = 120_000
+const PRODUCTION = { dataset: 'production' }
+const STAGES = ['parse', 'validate', 'quarantine', 'load', 'fan-out']
+const PLACES = [
+  ...STAGES.map((stage) => `stage.before-work:${stage}/2`),
+  'load.before-commit:2',
+  ...['parse', 'validate', 'quarantine'].map((stage) => `stage.after-commit:${stage}/2`),
+]
+
+interface Scene {
+  system: TestSystem
+  /** Holds the import of `id` at the place. */
+  holder: ProductProcess
+  other: ProductProcess
+  id: string
+  /** Lets the holder go on. */
+  release(): Promise<void>
+}
+
+/** An import that one worker holds at a place while another is idle. */
+async function hold(place: string, work: (scene: Scene) => Promise<void>): Promise<void> {
+  const system = await createTestSystem()
+  try {
+    const gate = join(system.dataDir, 'gate')
+    const holder = await system.startWorker({ ADUANA_FAIL_POINTS: `${place}=hold-${gate}` })
+    const first = await system.import(sample('old'), PRODUCTION)
+    if (first.status !== 'COMPLETED') throw new Error(`the first import is ${first.status}`)
+    const id = await system.accept(sample('new'), PRODUCTION)
+    await until(() => existsSync(`${gate}.held`), { what: 'the worker is at the place', within: WITHIN })
+    const other = await system.startWorker()
+    await work({ system, holder, other, id, release: () => writeFile(gate, '') })
+  } finally {
+    for (const process of system.processes()) process.signal('SIGCONT')
+    await system.close()
+  }
+}
+
+async function lostRuns({ system, id }: Scene) {
+  const { rows } = await system.database.pool.query<{ stage: string; lost_because: string | null }>(
+    `select stage, lost_because from stage_results where job_id = $1 and state = 'lost' order by started_at`,
+    [id],
+  )
+  return rows
+}
+
+const indexOf = ({ lines }: ProductProcess, ...parts: string[]) =>
+  lines.findIndex((line) => parts.every((part) => line.includes(part)))
+const sessions = ({ lines }: ProductProcess) =>
+  lines.filter((line) => line.includes('"event":"worker.session_opened"')).length
+const terminateSession = async ({ system, holder }: Scene) => {
+  const line = holder.lines.findLast((one) => one.includes('"event":"worker.session_opened"'))
+  const { pgPid } = JSON.parse(line ?? '{}')
+  await system.database.pool.query('select pg_terminate_backend($1)', [pgPid])
+}
+
+describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
+  test.for(PLACES)(
+    'that is killed at %s is taken over because its session has ended, before BullMQ finds it stalled',
+    (place, { expect }) =>
+      hold(place, async (scene) => {
+        const { system, holder, other, id } = scene
+        holder.signal('SIGKILL')
+        expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
+        const taken = indexOf(other, '"event":"dispatch.work_lost"', 'session ended')
+        expect(taken).toBeGreaterThan(-1)
+        expect(indexOf(other, '"event":"queue.stalled"', id)).toSatisfy(
+          (stalled: number) => stalled === -1 || stalled > taken,
+        )
+        const [point, stage = ''] = place.split(/[:/]/)
+        const lost =
+          point === 'stage.after-commit' ? [] : [{ stage: point === 'load.before-commit' ? 'load' : stage }]
+        expect(await lostRuns(scene)).toEqual(lost.map((run) => ({ ...run, lost_because: 'session ended' })))
+        expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+      }),
+  )
+
+  test('that is frozen is taken over because its heartbeat has timed out, and not before', ({ expect }) =>
+    hold('stage.before-work:validate/2', async (scene) => {
+      const { system, holder, other, id, release } = scene
+      holder.signal('SIGSTOP')
+      await release()
+      expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
+      expect(await lostRuns(scene)).toEqual([{ stage: 'validate', lost_because: 'heartbeat timed out' }])
+      expect(indexOf(other, '"event":"worker.ended"')).toBe(-1)
+      holder.signal('SIGCONT')
+      await holder.untilLogged('stage.fenced_out', WITHIN)
+      expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+    }))
+
+  test('whose session is terminated again and again while it lives remains its own', ({ expect }) =>
+    hold('stage.before-work:validate/2', async (scene) => {
+      const { system, holder, other, id, release } = scene
+      for (let times = 1; times <= 5; times += 1) {
+        await terminateSession(scene)
+        await until(() => sessions(holder) === times + 1, { what: 'it has a session again', within: WITHIN })
+      }
+      // Another one dies, so that all sessions have been looked at, twice.
+      const canary = await system.startWorker()
+      canary.signal('SIGKILL')
+      await other.untilLogged('worker.ended', WITHIN)
+      await release()
+      expect(await system.finished(id, WITHIN)).toMatchObject({ status: 'COMPLETED' })
+      expect(await lostRuns(scene)).toEqual([])
+      expect(other.lines.filter((line) => line.includes('"event":"worker.ended"'))).toHaveLength(1)
+      expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+    }))
+
+  test('that lost its session while its event loop was blocked is taken over; it notices and changes nothing', async ({
+    expect,
+  }) => {
+    const system = await createTestSystem()
+    try {
+      const gate = join(system.dataDir, 'gate')
+      const holder = await system.startWorker({
+        ADUANA_FAIL_POINTS: `stage.before-work:validate/2=block-12000?${gate}`,
+      })
+      const other = await system.startWorker()
+      other.signal('SIGSTOP')
+      await system.import(sample('old'), PRODUCTION)
+      await writeFile(gate, '')
+      const id = await system.accept(sample('new'), PRODUCTION)
+      const busy = `select from stage_results where stage = 'validate' and state = 'running' and job_id = $1`
+      await until(async () => (await system.database.pool.query(busy, [id])).rowCount === 1, {
+        what: 'the stage has begun',
+      })
+      other.signal('SIGCONT')
+      const scene = { system, holder, other, id, release: async () => undefined }
+      await terminateSession(scene)
+      await other.untilLogged('worker.ended', WITHIN)
+      expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
+      await holder.untilLogged('stage.fenced_out', WITHIN)
+      await until(() => sessions(holder) === 2, { what: 'it has a session again', within: WITHIN })
+      expect(await lostRuns(scene)).toEqual([{ stage: 'validate', lost_because: 'session ended' }])
+      expect((await system.import(sample('later'), PRODUCTION)).status).toBe('COMPLETED')
+      expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
+    } finally {
+      for (const process of system.processes()) process.signal('SIGCONT')
+      await system.close()
+    }
+  })
+})
