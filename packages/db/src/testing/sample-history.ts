@@ -44,8 +44,15 @@ export const HISTORY: readonly SampleTable[] = [
   {
     table: 'workers',
     numbered: [],
-    optional: [],
-    row: (n) => ({ id: `host.${n}`, stages: ['parse', 'load'], started_at: AT, seen_at: AT }),
+    optional: ['session', 'ended_at'],
+    row: (n) => ({
+      id: `host.${n}`,
+      stages: ['parse', 'load'],
+      started_at: AT,
+      seen_at: AT,
+      session: id('session', n),
+      ended_at: AT,
+    }),
   },
   {
     table: 'window_ledger',

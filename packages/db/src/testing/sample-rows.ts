@@ -207,7 +207,7 @@ export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'stage_results',
     numbered: [],
-    optional: ['finished_at', 'output', 'error'],
+    optional: ['finished_at', 'output', 'error', 'lost_because'],
     row: (n) => ({
       ...ofJob,
       stage: 'parse',
@@ -220,6 +220,7 @@ export const SAMPLES: readonly SampleTable[] = [
       finished_at: null,
       output: { records: 10 },
       error: { code: 'internal' },
+      lost_because: null,
     }),
   },
   {

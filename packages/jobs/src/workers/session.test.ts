@@ -152,6 +152,16 @@ describe('the session of a worker', () => {
     database.pool.query('update stage_results set heartbeat_at = clock_timestamp() where worker = $1', [id])
 })
 
+/** A client of a pooler in a transaction, and the backend that the pooler has lent to it. */
+async function inPooledTransaction(url: string): Promise<{ client: pg.Client; pid: number | undefined }> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  await client.query('begin')
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  return { client, pid: rows[0]?.pid }
+}
+
 describe('through a pooler', () => {
   test('a worker has no session: its death shows in its heartbeats only', async () => {
     const pooler = await startPooler({ url: database.url, size: 2 })
@@ -166,10 +176,13 @@ describe('through a pooler', () => {
     open.push(pooler)
     await worker('w1', pooler.url)
     expect((await row('w1'))?.session).toEqual(expect.any(String))
-    const other = new pg.Client({ connectionString: pooler.url })
-    await other.connect()
-    await other.query('begin')
+    const found = await database.pool.query<{ pid: number }>(
+      `select distinct pid from pg_locks where locktype = 'advisory' and granted
+         and database = (select oid from pg_database where datname = current_database())`,
+    )
+    const [first, second] = [await inPooledTransaction(pooler.url), await inPooledTransaction(pooler.url)]
+    // Who has the backend of the session keeps it.
+    await (first.pid === found.rows[0]?.pid ? second : first).client.query('commit')
     await until(async () => (await row('w1'))?.session === null, { what: 'the session is given up' })
-    await other.end()
   })
 })

@@ -14,7 +14,7 @@ import { tryChangeJob, wakeDispatchers } from '../transitions.ts'
  * after the other within seconds.
  */
 export async function takeOverWork(
-  { db, flows, logger }: { db: Database; flows: Flows; logger: Logger },
+  { db, flows, logger }: { db: Database; flows: Pick<Flows, 'heldBy'>; logger: Logger },
   worker: string,
 ): Promise<void> {
   for (const jobId of await jobsOfOpenRuns(db, worker)) {

@@ -30,6 +30,7 @@ export const OPENS_TRANSACTION: Readonly<
   'jobs/src/retry.ts retryJob': ['retry'],
   'jobs/src/stage-log.ts beginStage': ['begin a stage'],
   'jobs/src/undo.ts undoImport': ['undo'],
+  'jobs/src/workers/take-over.ts takeOverWork': ['take over the work'],
   'metrics/src/inbox/refused.ts refuseMessage': 'adds one row to the log, by a key of its own',
   'metrics/src/inbox/take-in.ts patiently': 'opens it for `together`',
   'metrics/src/inbox/take-in.ts together': [

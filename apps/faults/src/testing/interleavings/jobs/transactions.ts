@@ -15,6 +15,7 @@ import { applyRetention } from '@aduana/jobs/retention'
 import { retryJob } from '@aduana/jobs/retry'
 import { beginStage, commitStage } from '@aduana/jobs/stage-log'
 import { undoImport } from '@aduana/jobs/undo'
+import { takeOverWork } from '@aduana/jobs/workers/take-over'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { inFencedTransaction, passNoReturn } from '@aduana/pipeline/4-load/fenced'
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
@@ -118,6 +119,10 @@ export const TRANSACTIONS = {
     endAfterError(contextOf(session), runOf(world), new Error('stopped'), delivery, 'cancel'),
   'report lost work': ({ db }, { job, run }) =>
     failLostJob(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'stalled'),
+  'take over the work': ({ db }, { job }) => {
+    const heldBy = async () => [{ jobId: job, attempt: 1 }]
+    return takeOverWork({ db, flows: { heldBy }, logger }, 'worker 1')
+  },
   'prune history': ({ db }) => pruneJobs(db, LONG_AFTER),
   'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, LONG_AFTER.now),
   'save the definition': ({ db }, { admin }) =>
@@ -169,6 +174,7 @@ export const MEETINGS = {
     'fail a stage',
     'end after a cancellation',
     'report lost work',
+    'take over the work',
   ],
   'holds its lease': [
     'load',
@@ -182,9 +188,18 @@ export const MEETINGS = {
     'end after an error',
     'end after a cancellation',
     'report lost work',
+    'take over the work',
     'accept',
   ],
-  'is held by a silent worker': ['load', 'begin a stage', 'take the lease', 'fail a stage', 'cancel', 'wake'],
+  'is held by a silent worker': [
+    'load',
+    'begin a stage',
+    'take the lease',
+    'fail a stage',
+    'cancel',
+    'wake',
+    'take over the work',
+  ],
   'has failed': [
     'retry',
     'accept',
@@ -202,6 +217,7 @@ export const MEETINGS = {
     'cancel',
     'fail a stage',
     'report lost work',
+    'take over the work',
     'heartbeat',
   ],
   'is completed': [
