@@ -27,7 +27,11 @@ function aFile(): string {
 const logged = (lines: readonly string[], event: string) =>
   lines.find((line) => line.includes(`"event":"${event}"`))
 const present = async (system: TestSystem) =>
-  (await system.database.pool.query(`select stages, seen_at from workers order by started_at`)).rows
+  (
+    await system.database.pool.query(
+      `select stages, seen_at from workers where stages <> '{}' order by started_at`,
+    )
+  ).rows
 /** Wait until the only worker has said `times` more times that it takes jobs. */
 async function heartbeats(system: TestSystem, times: number): Promise<void> {
   const seen = new Set<string>()

@@ -50,7 +50,7 @@ export const HISTORY: readonly SampleTable[] = [
       stages: ['parse', 'load'],
       started_at: AT,
       seen_at: AT,
-      session: id('session', n),
+      session: `00000000-0000-4000-8000-00000000000${n}`,
       ended_at: AT,
     }),
   },
