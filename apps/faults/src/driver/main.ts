@@ -2,12 +2,10 @@ import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { makePlan } from './plan.ts'
-import { measureRecovery } from './recovery.ts'
 import { runPlan } from './run.ts'
 import { withServers } from './servers.ts'
 
 const USAGE = `npm run faults -- [--seeds 1] [--seed <first>] [--imports 200] [--workers 2|3]
-npm run faults -- recovery [--runs 5]
 `
 
 const Whole = z.coerce.number().int().positive()
@@ -16,7 +14,6 @@ const Arguments = z.object({
   seed: z.coerce.number().int().min(0).max(0xffff_ffff).optional(),
   imports: Whole.default(200),
   workers: Whole.optional(),
-  runs: Whole.default(5),
 })
 
 const say = (text: string) => void process.stdout.write(`${text}\n`)
@@ -42,29 +39,20 @@ async function runSeeds({ seeds, seed, imports, workers }: z.infer<typeof Argume
 }
 
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
+  const { values } = parseArgs({
     options: {
       seeds: { type: 'string' },
       seed: { type: 'string' },
       imports: { type: 'string' },
       workers: { type: 'string' },
-      runs: { type: 'string' },
     },
   })
   const parsed = Arguments.safeParse(values)
-  const [command = 'run'] = positionals
-  if (!parsed.success || !['run', 'recovery'].includes(command)) {
+  if (!parsed.success) {
     process.stderr.write(USAGE)
     return 2
   }
-  return withServers(async () => {
-    if (command === 'recovery') {
-      await measureRecovery(parsed.data.runs, say)
-      return 0
-    }
-    return (await runSeeds(parsed.data)) ? 0 : 1
-  })
+  return withServers(async () => ((await runSeeds(parsed.data)) ? 0 : 1))
 }
 
 process.exit(await main())

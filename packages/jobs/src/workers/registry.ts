@@ -20,11 +20,11 @@ export interface Look {
   ended: RegisteredSession[]
 }
 
-/** Takes the lock of a new session on this connection. False when another connection holds it. */
-export async function lockSession(client: pg.Client, session: string): Promise<boolean> {
+/** Takes the lock of a new session on this connection. False when it is not the backend `pid` that serves it. */
+export async function lockSession(client: pg.Client, session: string, pid: number): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>(
-    `select pg_try_advisory_lock(${keyOf('$1::text')}) as locked`,
-    [session],
+    `select case when pg_backend_pid() = $2 then pg_try_advisory_lock(${keyOf('$1::text')}) end as locked`,
+    [session, pid],
   )
   return rows[0]?.locked === true
 }

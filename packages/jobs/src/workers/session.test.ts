@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { sayPresent } from '../presence.ts'
 import { type JobsDatabase, openJobsDatabase } from '../testing/jobs.ts'
 import { lockSession, registerSession } from './registry.ts'
-import { openWorkerSession, type WorkerSession } from './session.ts'
+import { backendPid, openWorkerSession, type WorkerSession } from './session.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
@@ -47,7 +47,7 @@ async function doomed(id: string): Promise<{ die(): void }> {
   client.on('error', () => undefined)
   await client.connect()
   const session = randomUUID()
-  await lockSession(client, session)
+  await lockSession(client, session, backendPid(client))
   await registerSession(client, { worker: id, session })
   return { die: () => void client.connection.stream.destroy() }
 }

@@ -41,7 +41,9 @@ const CONFIRM_MS = 500
  * long to come back.
  */
 const JUDGE_AFTER_MS = 3000
-const RECONNECT_MS = 250
+const MIN_RECONNECT_MS = 250
+/** Well below `JUDGE_AFTER_MS`. */
+const MAX_RECONNECT_MS = 1000
 const ANSWER_MS = 5000
 
 /** The connection goes through a pooler, where neither locks nor backends belong to a client. */
@@ -74,9 +76,14 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
     onTried = resolve
   })
   const keeping = (async () => {
+    let wait = MIN_RECONNECT_MS
+    const onOpen = () => {
+      wait = MIN_RECONNECT_MS
+      onTried()
+    }
     while (!stopping.signal.aborted) {
       try {
-        await keepSession(options, stopping.signal, onTried)
+        await keepSession(options, stopping.signal, onOpen)
       } catch (error) {
         if (error instanceof PooledConnectionError) {
           logger.warn({ event: 'worker.session_pooled', err: error }, POOLED)
@@ -86,7 +93,8 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
       } finally {
         onTried()
       }
-      await pause(RECONNECT_MS, stopping.signal)
+      await pause(wait, stopping.signal)
+      wait = Math.min(2 * wait, MAX_RECONNECT_MS)
     }
   })()
   await tried
@@ -124,9 +132,11 @@ async function keepSession(
       own.lost.throwIfAborted()
     }
   } finally {
-    await withdrawSession(db, { worker, session: own.session }).catch((error: unknown) =>
+    const withdrawn = withdrawSession(db, { worker, session: own.session }).catch((error: unknown) =>
       logger.warn({ event: 'worker.session_not_withdrawn', err: error }),
     )
+    // A session that was lost is opened again at once, also while the pool has no connection.
+    if (stopping.aborted) await withdrawn
     endConnection(own.client)
   }
 }
@@ -173,10 +183,10 @@ async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promi
     await client.connect()
     const session = randomUUID()
     const pid = backendPid(client)
-    const locked = await lockSession(client, session)
-    // A pooler makes up the process id that it tells a client. One that tells the true id may use another backend for the next statement.
-    if (!locked || !(await holdsSession(client, session, pid)) || !(await holdsSession(client, session, pid)))
-      throw new PooledConnectionError()
+    // A pooler makes up the process id that it tells a client. One that tells the true id may use another backend for the
+    // next statement.
+    const locked = await lockSession(client, session, pid)
+    if (!locked || !(await holdsSession(client, session, pid))) throw new PooledConnectionError()
     await registerSession(client, { worker, session })
     return { client, session, pid, openedAt: performance.now(), lost: lost.signal }
   } catch (error) {
@@ -185,11 +195,10 @@ async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promi
   }
 }
 
-/** The process id of the backend, as the server told it when the connection began. */
-function backendPid(client: pg.Client): number {
+/** The process id of the backend, as the other end told it when the connection began; 0 when it told none. */
+export function backendPid(client: pg.Client): number {
   const pid: unknown = Reflect.get(client, 'processID')
-  if (typeof pid !== 'number') throw new Error('the server did not tell the process id of the backend')
-  return pid
+  return typeof pid === 'number' ? pid : 0
 }
 
 /** Ends a connection without waiting for a server that may not answer. */
