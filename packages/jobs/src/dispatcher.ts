@@ -1,6 +1,6 @@
 import type { Database } from '@aduana/db/database'
 import { listen } from '@aduana/db/listen'
-import type { Flows } from '@aduana/queue/flow'
+import type { FlowRequest, Flows } from '@aduana/queue/flow'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { admit, type DispatchLimits, wakeWaiters } from './dispatch.ts'
@@ -30,6 +30,7 @@ const RECONCILE_MS = 2000
 export function startDispatcher(options: DispatcherOptions): Dispatcher {
   const { logger } = options
   const suspicions: Suspicions = new Map()
+  const unsent: FlowRequest[] = []
   let stopped = false
   let wanted = true
   let wake: () => void = () => undefined
@@ -43,7 +44,7 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
 
   const round = async () => {
     await attempt('wake', () => wakeWaiters(options.db))
-    await attempt('admit', () => dispatch(options))
+    await attempt('admit', () => dispatch(options, unsent))
     if (Date.now() - reconciledAt < RECONCILE_MS) return
     reconciledAt = Date.now()
     await attempt('reconcile', () => reconcile(options.db, options.flows, suspicions, logger))
@@ -81,12 +82,18 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
   }
 }
 
-async function dispatch({ db, flows, limits, logger }: DispatcherOptions): Promise<void> {
-  const requests = await admit(db, limits)
-  if (requests.length > 0) await failPoint('dispatch.after-commit')
-  for (const request of requests) {
-    await flows.add(request)
-    logger.info({ event: 'dispatch.admitted', jobId: request.jobId, attempt: request.attempt })
+/** Admits jobs and enqueues their flows. Those that Redis does not take now stay in `unsent` for the next round. */
+async function dispatch(
+  { db, flows, limits, logger }: DispatcherOptions,
+  unsent: FlowRequest[],
+): Promise<void> {
+  const admitted = await admit(db, limits)
+  unsent.push(...admitted)
+  if (admitted.length > 0) await failPoint('dispatch.after-commit')
+  for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
+    await flows.add(next)
+    unsent.shift()
+    logger.info({ event: 'dispatch.admitted', jobId: next.jobId, attempt: next.attempt })
   }
-  if (requests.length > 0) await failPoint('dispatch.after-enqueue')
+  if (admitted.length > 0) await failPoint('dispatch.after-enqueue')
 }
