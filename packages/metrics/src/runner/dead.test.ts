@@ -11,8 +11,7 @@ beforeEach(async () => {
 })
 afterEach(() => flow.drop())
 
-const dead = () =>
-  flow.inTx(async (tx) => (await findDeadRunners(tx)).map(({ runner }) => runner))
+const dead = () => flow.inTx(async (tx) => (await findDeadRunners(tx)).map(({ runner }) => runner))
 const silentFor = (seconds: number) =>
   flow.pool.query(`update metric_runs set last_heartbeat_at = clock_timestamp() - $1 * interval '1 second'`, [
     seconds,
