@@ -1,8 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { defineConfig, type Plugin } from 'vitest/config'
+import { defineConfig, type Plugin, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { TIERS, type Tier, testFiles, tierOf } from './packages/testkit/src/tiers.ts'
+
+const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
 /**
  * The tests import what is built, as the processes do that they start: each module is there once, and what runs of it is
@@ -17,6 +20,37 @@ const builtModules: Plugin = {
     const built = wanted.replace(/\/src\/(.+)\.ts$/, '/dist/$1.js')
     return built !== wanted && existsSync(built) ? built : undefined
   },
+}
+
+/** The packages are read from their sources: nothing needs to be built, and a change of a module is seen at once. */
+const sourceModules: Plugin = {
+  name: 'source-modules',
+  enforce: 'pre',
+  resolveId(source) {
+    const [, name, path] = /^@aduana\/([^/]+)\/(.+)$/.exec(source) ?? []
+    const file = resolve(ROOT, `packages/${name}/src/${path}.ts`)
+    return existsSync(file) ? file : undefined
+  },
+}
+
+/** In a group of its own, a tier runs after the one before it. Tests that mostly wait share the processors with more others. */
+const WORKERS: Record<Tier, number> = { unit: 2, integration: 3, system: 3, faults: 4 }
+
+/** One project of Vitest for each tier, with its files. */
+const projects = (setupFiles: string[]): TestProjectConfiguration[] => {
+  const files = testFiles(ROOT).map((path) => ({ path, tier: tierOf(ROOT, path) }))
+  return TIERS.map((tier, order) => ({
+    extends: true,
+    test: {
+      name: tier,
+      include: files.filter((file) => file.tier === tier).map(({ path }) => path),
+      setupFiles:
+        tier === 'unit' ? [...setupFiles, 'packages/testkit/src/unit-setup.testing.ts'] : setupFiles,
+      env: tier === 'unit' ? { TEST_DATABASE_URL: '', TEST_REDIS_URL: '' } : {},
+      maxWorkers: WORKERS[tier],
+      sequence: { groupOrder: order },
+    },
+  }))
 }
 
 /**
@@ -54,31 +88,28 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** `npm test` has built everything and runs with `--mode built`; `npm run test:watch` follows the sources. */
-export default defineConfig(({ mode }) => ({
-  plugins: mode === 'built' ? [builtModules] : [],
-  resolve: {
-    // The tests of every package may use the testkit. As a dependency of the packages below it, it would be a circle.
-    alias: [
-      {
-        find: /^@aduana\/testkit\/(.*)$/,
-        replacement: `${fileURLToPath(new URL('packages/testkit/dist/', import.meta.url))}$1.js`,
-      },
-    ],
-  },
-  test: {
-    include: ['{apps,packages}/*/src/**/*.test.{ts,mjs}'],
-    setupFiles: ['packages/testkit/src/coverage/vitest-setup.testing.ts'],
-    server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
-    pool: 'forks',
-    // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
-    isolate: false,
-    // On two cores: many tests mostly wait, for a lock to go stale or for the next try. More than this make each other wait.
-    maxWorkers: 3,
-    sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 20_000,
-    retry: 0,
-  },
-}))
+/** `npm test` has built everything and runs with `--mode built`; all others run from the sources. */
+export default defineConfig(({ mode }) => {
+  const built = mode === 'built'
+  return {
+    plugins: [built ? builtModules : sourceModules],
+    resolve: {
+      // The tests of every package may use the testkit. As a dependency of the packages below it, it would be a circle.
+      alias: built
+        ? [{ find: /^@aduana\/testkit\/(.*)$/, replacement: `${ROOT}packages/testkit/dist/$1.js` }]
+        : [],
+    },
+    test: {
+      projects: projects(built ? ['packages/testkit/src/coverage/vitest-setup.testing.ts'] : []),
+      server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
+      pool: 'forks',
+      // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
+      isolate: false,
+      sequence: { sequencer: LongestFirst },
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      teardownTimeout: 20_000,
+      retry: 0,
+    },
+  }
+})

@@ -6,7 +6,7 @@ import { reset } from './reset.mjs'
 import { complain, say } from './say.mjs'
 import { readSettings } from './settings.mjs'
 import { start } from './start.mjs'
-import { test } from './test.mjs'
+import { test, testChanged, testUnit, testWatch } from './test.mjs'
 import { cleanTestdata, testdata } from './testdata.mjs'
 
 /** @typedef {(context: { settings: import('./settings.mjs').Settings, life: import('./lifetime.mjs').Lifetime, args: string[] }) => Promise<number>} Command */
@@ -16,6 +16,12 @@ const COMMANDS = {
   start: { run: start, purpose: 'everything on this machine, until Ctrl-C (--once: stop after the demo)' },
   demo: { run: demo, purpose: 'import the sample file into the running system' },
   test: { run: test, purpose: 'all checks and tests, with services of their own; arguments go to vitest' },
+  'test:unit': { run: testUnit, purpose: 'the tests that need no service, from the sources' },
+  'test:changed': {
+    run: testChanged,
+    purpose: 'unit and integration tests of what has changed (since a commit)',
+  },
+  'test:watch': { run: testWatch, purpose: 'the same, again on every change' },
   dev: { run: dev, purpose: 'like start, rebuilding and restarting on every change' },
   testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events say how much' },
   'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database of DATABASE_URL' },

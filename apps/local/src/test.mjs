@@ -29,8 +29,7 @@ const REQUIRED_COVERAGE = 80
  */
 export async function test({ settings, life, args }) {
   const { signal } = life
-  makeDataDir(settings)
-  await withCheckout(settings, signal, () => install(settings, signal))
+  await prepare(settings, signal)
   const { dir, scratch } = makeTestFolders(settings.dataDir, life)
   const env = await startTestServices(settings, scratch, life)
 
@@ -60,6 +59,73 @@ export async function test({ settings, life, args }) {
 }
 
 /**
+ * `npm run test:unit`: the tests that need no service, from the sources; arguments go to vitest.
+ * @type {import('./commands.mjs').Command}
+ */
+export async function testUnit({ settings, life, args }) {
+  await prepare(settings, life.signal)
+  return runVitest(['run', '--project', 'unit', ...args], testEnvironment(settings), settings, life)
+}
+
+/**
+ * `npm run test:changed`: the unit and integration tests that reach what git shows as changed, or what differs from the
+ * commit that is given, from the sources; further arguments go to vitest.
+ * @type {import('./commands.mjs').Command}
+ */
+export function testChanged({ settings, life, args }) {
+  const since = args[0]?.startsWith('-') === false ? args[0] : 'HEAD'
+  const others = since === args[0] ? args.slice(1) : args
+  return testSources({ settings, life, args: ['run', '--passWithNoTests', `--changed=${since}`, ...others] })
+}
+
+/**
+ * `npm run test:watch`: the unit and integration tests of what changes, again and again, from the sources; arguments go to
+ * vitest.
+ * @type {import('./commands.mjs').Command}
+ */
+export function testWatch({ settings, life, args }) {
+  return testSources({ settings, life, args: ['watch', ...args] })
+}
+
+/**
+ * Runs vitest on the tests that start no program of ours, from the sources. Only the engine's child process is compiled:
+ * Node 20 reads no TypeScript.
+ * @type {import('./commands.mjs').Command}
+ */
+async function testSources({ settings, life, args }) {
+  const { signal } = life
+  await prepare(settings, signal)
+  const { scratch } = makeTestFolders(settings.dataDir, life)
+  const env = await startTestServices(settings, scratch, life)
+  const compile = { command: ['tsc', '-b', 'packages/engine'], env, cwd: settings.root, signal }
+  const compiled = await withCheckout(settings, signal, () => runProgram(compile))
+  if (compiled.code !== 0) return compiled.code || 1
+  return runVitest([...args, '--project', 'unit', '--project', 'integration'], env, settings, life)
+}
+
+/**
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {import('./lifetime.mjs').Lifetime} life
+ * @returns {Promise<number>} the exit code
+ */
+async function runVitest(args, env, { root: cwd }, { signal }) {
+  const ending = await runProgram({ command: ['vitest', ...args], env, cwd, signal })
+  return ending.code ?? 1
+}
+
+/**
+ * Makes the data folder and installs what is locked.
+ * @param {import('./settings.mjs').Settings} settings
+ * @param {AbortSignal} signal
+ */
+async function prepare(settings, signal) {
+  makeDataDir(settings)
+  await withCheckout(settings, signal, () => install(settings, signal))
+}
+
+/**
  * @param {string} root
  * @param {string[]} args for vitest
  * @param {string} report
@@ -67,7 +133,12 @@ export async function test({ settings, life, args }) {
  * @returns {Check[]} in order
  */
 function checksOf(root, args, report, env) {
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const reporters = [
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+    '--reporter=./packages/testkit/src/tier-times.ts',
+  ]
   return [
     { title: 'lint and format', command: ['biome', 'check', '.'] },
     { title: 'build', command: ['tsc', '-b'] },
@@ -120,18 +191,26 @@ async function startTestServices(settings, dir, life) {
   ]
   const [postgres, redis] = await sideBySide(starts, life)
   if (postgres === undefined || redis === undefined) throw new Error('two services were started')
-  const users = ['DATABASE_URL', 'REDIS_URL', 'PORT', 'HOST']
-  const kept = Object.entries(toolEnvironment(settings)).filter(
-    ([name]) => !users.includes(name) && !name.startsWith('ADUANA_'),
-  )
   const scratch = join(dir, 'tmp') // so that an interrupted test leaves nothing either
   mkdirSync(scratch)
   return {
-    ...Object.fromEntries(kept),
+    ...testEnvironment(settings),
     TMPDIR: scratch,
     TEST_DATABASE_URL: postgres.url,
     TEST_REDIS_URL: redis.url,
     ADUANA_DATA_DIR: join(dir, 'data'),
     ADUANA_TOOLS_DIR: settings.toolsDir,
   }
+}
+
+/**
+ * @param {import('./settings.mjs').Settings} settings
+ * @returns {NodeJS.ProcessEnv} the environment without anything of the user's own services
+ */
+function testEnvironment(settings) {
+  const users = ['DATABASE_URL', 'REDIS_URL', 'PORT', 'HOST']
+  const kept = Object.entries(toolEnvironment(settings)).filter(
+    ([name]) => !users.includes(name) && !name.startsWith('ADUANA_'),
+  )
+  return Object.fromEntries(kept)
 }

@@ -1,4 +1,5 @@
 import type { TimestampColumn } from '@aduana/contracts/dataset-definition'
+import { serviceUrl } from '@aduana/testkit/settings'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -12,7 +13,7 @@ let client: pg.Client
 let duck: TestDuck
 beforeAll(async () => {
   client = new pg.Client({
-    connectionString: process.env.TEST_DATABASE_URL,
+    connectionString: serviceUrl('TEST_DATABASE_URL'),
     options: '-c timezone=UTC -c jit=off',
   })
   await client.connect()

@@ -1,8 +1,11 @@
-/** Address of a service that the test command has started. @throws Error that says how to run the tests */
+/**
+ * Returns the address of a service that the test command has started.
+ * @throws Error that says how to run the tests; a unit test always gets it
+ */
 export function serviceUrl(name: 'TEST_DATABASE_URL' | 'TEST_REDIS_URL'): string {
   const url = process.env[name]
   if (url !== undefined && url !== '') return url
   throw new Error(
-    `${name} is not set. Run the tests with "npm test", which starts PostgreSQL and Redis for them.`,
+    `${name} is not set. Run the tests with "npm test", which starts PostgreSQL and Redis for them. The unit tier has neither: a test that needs them imports @aduana/testkit/database, redis or settings itself, or through a module of tests.`,
   )
 }

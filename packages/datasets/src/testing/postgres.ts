@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
+import { serviceUrl } from '@aduana/testkit/settings'
 import pg from 'pg'
 import { from, to } from 'pg-copy-streams'
 
@@ -16,10 +17,9 @@ export interface TestPostgres {
   close(): Promise<void>
 }
 
-/** Makes a database on the server of `TEST_DATABASE_URL`, the URL of a superuser, and migrates it. */
+/** Makes a database on the server of all tests, and migrates it. */
 export async function openTestPostgres(): Promise<TestPostgres> {
-  const server = process.env.TEST_DATABASE_URL
-  if (!server) throw new Error('set TEST_DATABASE_URL to the URL of a PostgreSQL superuser to run this test')
+  const server = serviceUrl('TEST_DATABASE_URL')
   const name = `datasets_${randomUUID().replaceAll('-', '')}`
   await once(server, `create database "${name}"`)
   const url = new URL(server)

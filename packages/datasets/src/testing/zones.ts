@@ -1,10 +1,11 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { serviceUrl } from '@aduana/testkit/settings'
 import pg from 'pg'
 import { readZone, type ZoneRules, type Zones, zoneRanges } from '../zones.ts'
 
 const READ = new Map<string, ZoneRules>()
 
-/** The zone rules of a definition, from the server of `TEST_DATABASE_URL`. Rules that were read once are kept. */
+/** Returns the zone rules of a definition, from the server of all tests. Rules that were read once are kept. */
 export async function testZones(definition: DatasetDefinition): Promise<Zones> {
   const zones = new Map<string, ZoneRules>()
   for (const [zone, range] of zoneRanges(definition)) {
@@ -17,7 +18,7 @@ export async function testZones(definition: DatasetDefinition): Promise<Zones> {
 }
 
 async function onServer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: process.env.TEST_DATABASE_URL })
+  const client = new pg.Client({ connectionString: serviceUrl('TEST_DATABASE_URL') })
   await client.connect()
   try {
     return await work(client)

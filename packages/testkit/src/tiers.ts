@@ -1,0 +1,79 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+
+/** The tiers of tests, from the fastest to the slowest. */
+export const TIERS = ['unit', 'integration', 'system', 'faults'] as const
+export type Tier = (typeof TIERS)[number]
+
+/** Modules that start programs of ours, as they are built. */
+const PROGRAMS = ['packages/testkit/src/processes.ts']
+
+/** Modules of tests, of the engine and of others that reach what runs outside of the test's own JavaScript. */
+const SERVICES = [
+  'packages/testkit/src/settings.ts',
+  'packages/testkit/src/s3.ts',
+  'packages/engine/src/engine.ts',
+  'node:child_process',
+  '@duckdb/node-api',
+  'pg',
+]
+
+/** Only tests use them: what they import, the test imports. The launcher's own modules are followed, too. */
+const SUPPORT =
+  /^packages\/testkit\/|\/testing\/|\.(testing|test|conformance)\.(ts|mjs)$|^apps\/(faults|local)\//
+
+const IMPORT =
+  /^(?:import|export)\s+(?!type\s)(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm
+
+/** Returns the paths of all test files, from the root of the repository, in order. */
+export function testFiles(root: string): string[] {
+  const sources = ['apps', 'packages'].flatMap((group) =>
+    readdirSync(join(root, group)).map((name) => join(group, name, 'src')),
+  )
+  return sources
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) =>
+        join(folder, path),
+      ),
+    )
+    .filter((path) => /\.test\.(ts|mjs)$/.test(path))
+    .sort()
+}
+
+/**
+ * Returns the tier of a test file, which follows from what the file imports: itself, and through modules that only tests
+ * use. `system` starts programs of ours; `integration` reaches PostgreSQL, Redis, DuckDB, an emulator of AWS or another
+ * process; `unit` reaches none of them. Where programs are made to fail (`apps/faults`, `…kill.test.ts`), it is `faults`.
+ */
+export function tierOf(root: string, file: string): Tier {
+  const reached = reachedBy(root, file)
+  const startsProgram =
+    PROGRAMS.some((module) => reached.has(module)) ||
+    (file.startsWith('apps/') && reached.has('node:child_process'))
+  if (!startsProgram && !SERVICES.some((module) => reached.has(module))) return 'unit'
+  if (file.startsWith('apps/faults/') || file.endsWith('kill.test.ts')) return 'faults'
+  return startsProgram ? 'system' : 'integration'
+}
+
+/** Returns the modules that a file imports, itself and through test support: paths from the root, or names of packages. */
+function reachedBy(root: string, file: string, reached = new Set<string>()): Set<string> {
+  for (const source of importsOf(resolve(root, file))) {
+    const module = resolveModule(root, file, source)
+    if (reached.has(module)) continue
+    reached.add(module)
+    if (SUPPORT.test(module)) reachedBy(root, module, reached)
+  }
+  return reached
+}
+
+function importsOf(path: string): string[] {
+  if (!existsSync(path)) return []
+  return [...readFileSync(path, 'utf8').matchAll(IMPORT)].map(([, named, called]) => named ?? called ?? '')
+}
+
+function resolveModule(root: string, file: string, source: string): string {
+  if (source.startsWith('.')) return relative(root, resolve(root, dirname(file), source))
+  const ours = /^@aduana\/([^/]+)\/(.+)$/.exec(source)
+  return ours === null ? source : `packages/${ours[1]}/src/${ours[2]}.ts`
+}
