@@ -37,10 +37,12 @@ const sourceModules: Plugin = {
 const WORKERS: Record<Tier, number> = { unit: 2, integration: 3, system: 3, faults: 4 }
 
 /** One project of Vitest for each tier, with its files. */
-const projects = (setupFiles: string[]): TestProjectConfiguration[] => {
+const projects = (mode: string, setupFiles: string[]): TestProjectConfiguration[] => {
   const files = testFiles(ROOT).map((path) => ({ path, tier: tierOf(ROOT, path) }))
   return TIERS.map((tier, order) => ({
     extends: true,
+    // Vitest reads this file once more for each project.
+    mode,
     test: {
       name: tier,
       include: files.filter((file) => file.tier === tier).map(({ path }) => path),
@@ -100,7 +102,7 @@ export default defineConfig(({ mode }) => {
         : [],
     },
     test: {
-      projects: projects(built ? ['packages/testkit/src/coverage/vitest-setup.testing.ts'] : []),
+      projects: projects(mode, built ? ['packages/testkit/src/coverage/vitest-setup.testing.ts'] : []),
       server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
       pool: 'forks',
       // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
