@@ -1,4 +1,5 @@
 import { PROBLEMS, Problem } from '@aduana/contracts/problems'
+import { LONG } from '@aduana/testkit/long'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openApiDocument } from './openapi-document.ts'
@@ -10,7 +11,7 @@ import { startApi, type TestApi, type TestUser } from './testing/start-api.ts'
 
 /** API_FUZZ_REQUESTS=2000 looks longer, API_FUZZ_SEED=… elsewhere. */
 const SEED = Number(process.env.API_FUZZ_SEED ?? 20_260_301)
-const REQUESTS = Number(process.env.API_FUZZ_REQUESTS ?? 25)
+const REQUESTS = Number(process.env.API_FUZZ_REQUESTS ?? (LONG ? 200 : 12))
 
 const { operations, schemas } = readDocument(JSON.parse(await openApiDocument()))
 

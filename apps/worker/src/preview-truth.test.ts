@@ -3,11 +3,12 @@ import type { LoadPreview } from '@aduana/contracts/load-preview'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { production } from '@aduana/datasets/shipped/production'
 import { readPreview } from '@aduana/jobs/approve'
+import { LONG } from '@aduana/testkit/long'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const ROUNDS = 5
+const ROUNDS = LONG ? 5 : 3
 
 // The same table without anything that tells rows apart: they are matched by all of their values.
 const { unique: _, ...bagged } = production

@@ -1,5 +1,6 @@
 import type { Job } from '@aduana/contracts/jobs'
 import { UndoResult } from '@aduana/contracts/undo'
+import { LONG } from '@aduana/testkit/long'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => system.close())
 
 const SEED = Number(process.env.UNDO_SEED ?? 20_240_117)
-const STEPS = Number(process.env.UNDO_STEPS ?? 4)
+const STEPS = Number(process.env.UNDO_STEPS ?? (LONG ? 12 : 3))
 
 /** A dataset, its table, and how to make a file of it, of which some hold a bad record. */
 interface Kind {

@@ -136,7 +136,7 @@ describe('gzip', () => {
   })
 
   test('that unpacks to too much is refused', async () => {
-    const bomb = gzipSync(Buffer.alloc(100 << 20, 'a'))
+    const bomb = gzipSync(Buffer.alloc(30 << 20, 'a'))
     await expect(run(bomb, 'gzip', 'auto', 10 << 20)).rejects.toMatchObject({ code: 'bad_input' })
     const steep = gzipSync(Buffer.alloc(5 << 20, 'a'), { level: 9 })
     await expect(run(steep, 'gzip')).rejects.toMatchObject({

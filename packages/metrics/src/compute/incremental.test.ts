@@ -1,4 +1,5 @@
 import { addDays, type DayRange } from '@aduana/contracts/dates'
+import { LONG } from '@aduana/testkit/long'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { validateExpression } from '../expressions/validate.ts'
 import { type OracleData, oracleValues } from './oracle.testing.ts'
@@ -8,7 +9,7 @@ import { openSales, PLACES, type SalesDatabase } from './sales.testing.ts'
 // Around a new year, a quarter and a week; what happens outside of these days has no rows.
 const FROM = '2025-12-20'
 const TO = '2026-01-14'
-const SEEDS = Number(process.env.METRICS_SEEDS ?? 6)
+const SEEDS = Number(process.env.METRICS_SEEDS ?? (LONG ? 30 : 3))
 const FIRST_SEED = Number(process.env.METRICS_FIRST_SEED ?? 1)
 
 let db: SalesDatabase
