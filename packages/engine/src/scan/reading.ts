@@ -110,6 +110,10 @@ export function read(state: ScanState): Reading {
     fieldOut = o
     r.columns++
   }
+  const ended = (reading: Reading): Reading => {
+    state.bytesFollowed += p - start
+    return reading
+  }
   for (; p < stop; p++) {
     const byte = work[p] ?? 0
     if (r.state === IN_QUOTES) {
@@ -128,15 +132,15 @@ export function read(state: ScanState): Reading {
         out[o++] = byte === LF ? LF_INSIDE : CR_INSIDE
         if (follow && base + p < state.failed.to) {
           const fate = joinFailed(state, stop, atEnd, canWait)
-          if (fate === 'incomplete') return { ...r, kind: 'incomplete' }
-          if (fate === 'broken') return { ...r, kind: 'broken', reason: state.failed.reason }
+          if (fate === 'incomplete') return ended({ ...r, kind: 'incomplete' })
+          if (fate === 'broken') return ended({ ...r, kind: 'broken', reason: state.failed.reason })
           follow = false
         }
       }
     } else if (byte === LF || byte === CR) {
       closeField()
       state.outEnd = o
-      return { ...r, at: p }
+      return ended({ ...r, at: p })
     } else if (byte === delimiter) {
       closeField()
       r.state = AT_FIELD_START
@@ -158,7 +162,7 @@ export function read(state: ScanState): Reading {
       }
       if (closed) {
         if (r.spans && opensField(work, r.closing - base, dialect))
-          return fail(state, r, p, false, whyUnclosed())
+          return ended(fail(state, r, p, false, whyUnclosed()))
         const what = `text after the closing quote of column ${r.columns + 1}; ${DOUBLED}`
         r.textAfterQuote ??= reason('text_after_quote', what, snippet(state, p))
       }
@@ -169,11 +173,11 @@ export function read(state: ScanState): Reading {
   if (atEnd && r.state !== IN_QUOTES) {
     closeField()
     state.outEnd = o
-    return { ...r, at: p }
+    return ended({ ...r, at: p })
   }
-  if (!atEnd && canWait) return { ...r, kind: 'incomplete' }
+  if (!atEnd && canWait) return ended({ ...r, kind: 'incomplete' })
   const inQuotes = r.state === IN_QUOTES && (atEnd || r.firstLineEnd >= 0)
-  return fail(state, r, p, !atEnd, whyOpen(state, inQuotes, `column ${r.columns + 1}`, atEnd))
+  return ended(fail(state, r, p, !atEnd, whyOpen(state, inQuotes, `column ${r.columns + 1}`, atEnd)))
 }
 
 function fail(state: ScanState, r: Reading, at: number, open: boolean, why: StructuralReason): Reading {
@@ -205,6 +209,7 @@ function joinFailed(
   const { failed, base } = state
   if (failed.open === null) return 'broken'
   const rest = followQuotes(state, failed.to - base, stop, failed.open)
+  state.bytesFollowed += rest.at - (failed.to - base)
   if (rest.kind === 'ended' || (rest.kind === 'open' && atEnd && rest.state !== IN_QUOTES)) return 'ended'
   if (rest.kind === 'open' && !atEnd && canWait) return 'incomplete'
   const open = rest.kind === 'open' && !atEnd

@@ -28,6 +28,8 @@ export interface ScanCounts {
   otherHeader: { line: number; cells: string[] } | null
   extraCells: ExtraCells | null
   unnamedColumns: UnnamedColumn[]
+  /** Bytes read one by one to find where records end; a byte that is read again counts again. */
+  bytesFollowed: number
 }
 
 /**
@@ -127,6 +129,7 @@ export function createScanner(options: ScanOptions): Scanner {
       otherHeader: state.otherHeader,
       extraCells: extraCellsOf(state.extraCells),
       unnamedColumns: unnamedColumns(state.unnamed),
+      bytesFollowed: state.bytesFollowed,
     }),
     pendingBytes: () => state.end - state.start + state.held.bytes,
   }

@@ -79,6 +79,8 @@ export interface ScanState {
   readonly unnamed: UnnamedTally
   longLine: LongLine | null
   failed: FailedReading
+  /** Bytes that careful readings went over; a byte counts each time. */
+  bytesFollowed: number
 }
 
 /** How much canonical output may wait before it must be taken. */
@@ -119,6 +121,7 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
     extraCells: noExtraCells(),
     unnamed: noUnnamed(),
     longLine: null,
+    bytesFollowed: 0,
     failed: {
       to: -1,
       reason: { column: null, code: 'unterminated_quote', message: '', value: null },
