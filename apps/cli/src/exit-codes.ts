@@ -17,7 +17,7 @@ export type ExitName = keyof typeof EXIT
 export type ExitCode = (typeof EXIT)[ExitName]
 
 /** What each exit code means, in the words of `--help`. */
-export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
+const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
   error: 'wrong usage, not logged in, or anything not named below',
   quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',

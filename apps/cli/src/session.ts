@@ -15,7 +15,7 @@ const Session = z.object({ url: z.url(), email: z.string(), token: z.string(), e
 type Session = z.infer<typeof Session>
 
 /** The file that holds the session: in XDG_CONFIG_HOME, else in ~/.config. */
-export function sessionPath(env: Io['env']): string {
+function sessionPath(env: Io['env']): string {
   return join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'aduana', 'session.json')
 }
 

@@ -147,6 +147,7 @@ function checksOf(root, args, report, env) {
       title: 'import directions',
       command: ['depcruise', '--config', '.dependency-cruiser.mjs', ...sourceFolders(root)],
     },
+    { title: 'unused exports and dependencies', command: ['knip', '--no-progress'] },
     { title: 'tests', command: ['vitest', 'run', '--mode', 'built', ...reporters, ...args], env },
   ]
 }

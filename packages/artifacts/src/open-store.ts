@@ -33,7 +33,7 @@ export async function openArtifactStore(
 }
 
 /** The bucket that the settings name; undefined when artifacts are kept in a folder. */
-export function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
+function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
   if (settings.ADUANA_ARTIFACTS_URL === undefined || settings.AWS_REGION === undefined) return undefined
   const [bucket = '', ...prefix] = settings.ADUANA_ARTIFACTS_URL.slice('s3://'.length)
     .split('/')

@@ -198,7 +198,7 @@ export const TimestampColumn = z.strictObject({
 })
 export type TimestampColumn = z.infer<typeof TimestampColumn>
 
-export const BooleanColumn = z.strictObject({
+const BooleanColumn = z.strictObject({
   ...columnBase,
   type: z.literal('boolean'),
   trueWords: z.array(z.string()).min(1).default(['true', 'si', 'sí', 'yes', 's', 'y', '1']),
@@ -360,7 +360,7 @@ export type DatasetDefinition = z.infer<typeof DatasetDefinition>
 export type DatasetDefinitionInput = z.input<typeof DatasetDefinition>
 
 /** All columns that a condition looks at. */
-export function conditionColumns(condition: Condition): string[] {
+function conditionColumns(condition: Condition): string[] {
   if (condition.op === 'present') return [condition.column]
   if (condition.op === 'not') return conditionColumns(condition.of)
   if (condition.op === 'all' || condition.op === 'any') return condition.of.flatMap(conditionColumns)

@@ -34,8 +34,7 @@ export const FAILURES = {
   internal: 'An internal error occurred',
 } as const satisfies Record<string, string>
 
-export type KnownFailureCode = keyof typeof FAILURES
-export const FailureCode = z.string()
+const FailureCode = z.string()
 
 /** A job's failure as it is stored and shown. */
 export const JobFailure = z.looseObject({

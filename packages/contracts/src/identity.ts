@@ -34,7 +34,7 @@ export const LoginRequest = z.strictObject({
 })
 
 /** Minimum length of a new password, in characters. */
-export const SHORTEST_PASSWORD = 8
+const SHORTEST_PASSWORD = 8
 export const PasswordChange = z.strictObject({
   current: z.string().min(1).max(1024),
   new: z.string().min(SHORTEST_PASSWORD).max(1024),

@@ -4,7 +4,7 @@ import { z } from 'zod'
  * What a person should look at although the import went on: stable codes with the sentence that tells what they mean.
  * The message of a warning itself says what was found, how it was understood, and what to do if that is wrong.
  */
-export const IMPORT_WARNINGS = {
+const IMPORT_WARNINGS = {
   ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
   ambiguous_day_month: 'The file does not say whether the day or the month stands first',
   lines_before_header: 'Lines before the header that may be records or a header were skipped',

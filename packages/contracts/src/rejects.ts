@@ -48,7 +48,7 @@ export const RejectReason = z.strictObject({
 })
 export type RejectReason = z.infer<typeof RejectReason>
 
-export const RejectState = z.enum(['open', 'fixed', 'replayed', 'discarded', 'superseded'])
+const RejectState = z.enum(['open', 'fixed', 'replayed', 'discarded', 'superseded'])
 export type RejectState = z.infer<typeof RejectState>
 
 /**

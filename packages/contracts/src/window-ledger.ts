@@ -5,7 +5,7 @@ import { Day, NearDay } from './dates.ts'
  * How a day of a dataset stands: `loaded` by a job, `partial` when records of that job are still open in quarantine,
  * `locked` while a job may write it, `missing` when nothing was ever loaded, `undone` when its load was taken back.
  */
-export const DayState = z.enum(['loaded', 'partial', 'locked', 'missing', 'undone'])
+const DayState = z.enum(['loaded', 'partial', 'locked', 'missing', 'undone'])
 export type DayState = z.infer<typeof DayState>
 
 /**

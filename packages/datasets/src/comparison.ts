@@ -4,7 +4,6 @@ import type {
   DecimalColumn,
   IntegerColumn,
 } from '@aduana/contracts/dataset-definition'
-import type { Day } from '@aduana/contracts/dates'
 import type { CatalogueTable } from './catalogue.ts'
 import type { Coverage } from './coverage.ts'
 import { fileColumns } from './header.ts'
@@ -18,18 +17,6 @@ import { keyColumns, summedColumns } from './stored-rows.ts'
 import { exactSum, sumOfColumn } from './sums.ts'
 import { targetColumns } from './target.ts'
 import type { Zones } from './zones.ts'
-
-/** What a comparison answers in `days`: one row for each day and scope, figures as text. */
-export interface DayComparison {
-  scope: string
-  day: Day | null
-  inserted: string
-  changed: string
-  unchanged: string
-  removed: string
-  /** By how many rows the day grows. */
-  delta: string
-}
 
 /** The columns whose values make a row what it is: not its id, its lineage, or what others manage. */
 interface Compared {

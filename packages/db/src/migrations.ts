@@ -18,7 +18,7 @@ export class MigrationError extends Error {
 }
 
 /** The migrations of this repository, from the folder beside `packages` and `apps`. */
-export const MIGRATIONS_FOLDER = new URL('../../../migrations/', import.meta.url)
+const MIGRATIONS_FOLDER = new URL('../../../migrations/', import.meta.url)
 
 const FILE = /^(\d{4})_([a-z0-9_]+)\.sql$/
 

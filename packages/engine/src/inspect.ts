@@ -6,7 +6,7 @@ import { byteEncoding, type Encoding } from './text.ts'
 import { tallyUtf8 } from './utf8.ts'
 
 /** How much of an original is looked at. */
-export const HEAD_BYTES = 256 << 10
+const HEAD_BYTES = 256 << 10
 
 /** What an original turned out to be, with the unpacked and decoded beginning of its text. */
 export type Inspection =

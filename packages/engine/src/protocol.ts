@@ -11,13 +11,7 @@ const encoding = z.enum(ENCODINGS)
 const format = z.enum(['plain', 'gzip'])
 
 /** A value bound to `$1`, `$2` … of a statement; an array is a list of strings. */
-export const sqlParameter = z.union([
-  z.string(),
-  z.number(),
-  z.boolean(),
-  z.null(),
-  z.array(z.string()).readonly(),
-])
+const sqlParameter = z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()])
 export type SqlParameter = z.infer<typeof sqlParameter>
 
 /** Turn an original into a Parquet file of text columns plus the structural rejects. */
@@ -106,7 +100,7 @@ export const rejectsTask = z.object({
 /** The content of a gzip file. */
 const content = z.object({ bytes: count, sha256: z.string() })
 
-export const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
+const task = z.discriminatedUnion('type', [parseTask, queryTask, rejectsTask])
 export type Task = z.infer<typeof task>
 
 const encodingDoubt = z
@@ -177,7 +171,7 @@ export const rejectsResult = z.object({
 export type RejectsResult = z.infer<typeof rejectsResult>
 
 /** How far a task is. `fraction` 0..1 never goes back. */
-export const taskProgress = z.object({
+const taskProgress = z.object({
   phase: z.string(),
   bytesDone: count,
   bytesTotal: count,
@@ -186,7 +180,7 @@ export const taskProgress = z.object({
 })
 export type TaskProgress = z.infer<typeof taskProgress>
 
-export const limits = z.object({ memoryLimitMb: count, threads: count.min(1), maxTempMb: count })
+const limits = z.object({ memoryLimitMb: count, threads: count.min(1), maxTempMb: count })
 export type Limits = z.infer<typeof limits>
 
 /** What the parent sends. `tempDir` is the task's own; the parent removes it whatever happens. */

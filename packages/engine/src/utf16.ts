@@ -7,9 +7,9 @@ export interface Utf16Decoder {
 }
 
 /** Stands in the decoded bytes for half of a surrogate pair. */
-export const LONE_SURROGATE = 0xff
+const LONE_SURROGATE = 0xff
 /** Stands in the decoded bytes for half of a code unit at the end of the file. */
-export const HALF_UNIT = 0xfe
+const HALF_UNIT = 0xfe
 
 /**
  * Decodes UTF-16 to UTF-8 with one difference from the usual decoders: what is not valid becomes the byte

@@ -10,7 +10,7 @@ import { readJob } from './read.ts'
 import { changeJob } from './transitions.ts'
 
 /** Channel on which the process that works on a job hears that somebody wants it cancelled. The payload is the job's id. */
-export const CANCEL_CHANNEL = 'aduana_cancel'
+const CANCEL_CHANNEL = 'aduana_cancel'
 
 /**
  * Cancel a job. One that nobody works on ends at once; one in work is asked to stop, which it does within a second

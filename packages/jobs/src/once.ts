@@ -25,7 +25,7 @@ export interface Once<Body> extends Created<Body> {
 }
 
 /** How long the answer to a key is kept. */
-export const KEY_DAYS = 7
+const KEY_DAYS = 7
 
 /**
  * Create something once for all requests with the same key. The key is written in the very transaction that creates, so

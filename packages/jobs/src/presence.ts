@@ -4,7 +4,7 @@ import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /** A worker that has not said so for longer takes no jobs. */
-export const PRESENT_SECONDS = 30
+const PRESENT_SECONDS = 30
 /** A run without a sign of life for so long has nobody at it: several heartbeats were missed. */
 const ALIVE_SECONDS = 15
 /** Rows of workers that ended without a word are kept so long, for those who look for what happened. */

@@ -60,9 +60,6 @@ export const ValidateOutput = z.object({
 })
 export type ValidateOutput = z.infer<typeof ValidateOutput>
 
-/** What `quarantine` stored. */
-export const QuarantineOutput = z.object({ stored: Count, total: Count })
-
 /** What `load` published. */
 export const LoadOutput = z.object({
   loaded: Count,

@@ -34,7 +34,7 @@ export interface Flows {
 }
 
 /** BullMQ id of a stage of an attempt: the same for every try to add it. */
-export function stageJobId(payload: StagePayload, stage: StageName): string {
+function stageJobId(payload: StagePayload, stage: StageName): string {
   return `${payload.jobId}_${payload.attempt}_${stage}`
 }
 

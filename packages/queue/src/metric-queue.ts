@@ -19,7 +19,7 @@ export interface MetricQueue {
 }
 
 /** BullMQ id of an attempt of a run: the same for every try to add it. */
-export function metricJobId({ runId, attempt }: MetricJobPayload): string {
+function metricJobId({ runId, attempt }: MetricJobPayload): string {
   return `${runId}_${attempt}`
 }
 

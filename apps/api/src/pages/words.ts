@@ -1,5 +1,5 @@
 /** What the few pages of the API itself say, in both languages. */
-export const WORDS = {
+const WORDS = {
   en: {
     lang: 'en',
     title: 'Aduana',

@@ -11,7 +11,7 @@ import { problemDocument, sendProblem, toProblem } from './problems.ts'
 import { INLINE_STYLE_POLICY } from './security-headers.ts'
 
 /** Where Bull Board lives. */
-export const BOARD_PATH = '/admin/queues'
+const BOARD_PATH = '/admin/queues'
 
 /** Bull Board, for admins only: its pages, its API and its files. Whatever is changed there is audited. */
 export async function registerBullBoard(

@@ -93,7 +93,7 @@ function nextOf(form: unknown): string | undefined {
 }
 
 /** A path of ours and nothing else: the page must not lead to another site. */
-export function localPath(next: string | undefined): string {
+function localPath(next: string | undefined): string {
   if (next === undefined || !/^\/(?![/\\])/.test(next)) return '/'
   const base = 'http://localhost'
   const url = URL.canParse(next, base) ? new URL(next, base) : undefined

@@ -7,7 +7,7 @@ const WINDOW_MINUTES = 15
 export const SLOTS = 16_384
 
 /** Failures within a quarter of an hour after which logins are refused. */
-export const MOST_FAILURES = { account_network: 8, network: 60, account: 100 } as const
+const MOST_FAILURES = { account_network: 8, network: 60, account: 100 } as const
 
 type Kind = keyof typeof MOST_FAILURES
 

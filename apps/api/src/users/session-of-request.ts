@@ -6,7 +6,7 @@ import { endSession, type FindPrincipal, type Session, type SessionKey } from '.
 import { issueToken, readToken } from './tokens.ts'
 
 /** The cookie that carries the token of a browser. */
-export const SESSION_COOKIE = 'aduana_session'
+const SESSION_COOKIE = 'aduana_session'
 
 /** Issues a token for an authenticated user, and also sets it as a cookie that scripts cannot read. */
 export function openSession(

@@ -15,7 +15,7 @@ const MOST_MESSAGES_PER_BEAT = 600
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Closing codes of our own: the session has ended. */
-export const SESSION_ENDED = 4401
+const SESSION_ENDED = 4401
 
 export interface AttendOptions {
   sessions: SessionWatch

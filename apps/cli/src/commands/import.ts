@@ -64,7 +64,7 @@ export async function importCommand(io: Io, file: string, options: ImportOptions
 }
 
 /** The form fields that an import was asked for with. */
-export function formFields(options: ImportOptions): Record<string, string> {
+function formFields(options: ImportOptions): Record<string, string> {
   const {
     dataset,
     from,

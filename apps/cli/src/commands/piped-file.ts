@@ -7,7 +7,7 @@ import { UsageError } from '../errors.ts'
 import type { Io } from '../io.ts'
 
 /** What a file is called that comes without a name. */
-export const PIPED_NAME = 'stdin'
+const PIPED_NAME = 'stdin'
 
 /**
  * Copy standard input to a temporary file, for as long as `use` needs its path: an upload states its size first, and may

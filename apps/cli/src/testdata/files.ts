@@ -15,7 +15,7 @@ import { writeSample } from '../sample/write.ts'
 import { createDisplay } from '../show/display.ts'
 
 /** The name of every file of test data begins so: by it, imports of test data are told from others. */
-export const TESTDATA_FILE = 'testdata-'
+const TESTDATA_FILE = 'testdata-'
 
 const DATASETS: readonly SampleName[] = ['production', 'orders']
 const KNOWN_IMPORTS = 500

@@ -1,17 +1,7 @@
 import { createRandom, type Random } from '@aduana/testkit/random'
 import { type PlannedImport, planImport } from './files.ts'
 
-export const FAULTS = [
-  'kill',
-  'stop',
-  'term',
-  'term-all',
-  'wipe',
-  'terminate',
-  'cancel',
-  'storm',
-  'retry',
-] as const
+const FAULTS = ['kill', 'stop', 'term', 'term-all', 'wipe', 'terminate', 'cancel', 'storm', 'retry'] as const
 export type FaultKind = (typeof FAULTS)[number]
 
 /** Something bad, and when: milliseconds after the fault before it. */

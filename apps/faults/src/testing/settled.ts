@@ -44,7 +44,7 @@ export async function endings(system: TestSystem): Promise<string[]> {
 }
 
 /** What should be gone when every job is final, and is not. */
-export async function leftovers(system: TestSystem): Promise<string[]> {
+async function leftovers(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ left: string }>(
     `select 'lock of ' || job_id as left from window_locks
      union all select 'lease of ' || job_id from window_leases

@@ -233,7 +233,7 @@ function dayCell(random: Random, column: DateInput): GeneratedCell {
 }
 
 /** A day at one of the ends, or between. */
-export function dayWithin(random: Random, min: string, max: string): string {
+function dayWithin(random: Random, min: string, max: string): string {
   const days = [min, max, addDays(max, -1), '2024-02-29', '2026-01-31'].filter(
     (day) => day >= min && day <= max,
   )

@@ -31,21 +31,21 @@ const SALES: DatasetDefinitionInput = {
 }
 
 /** Sales of all companies: a day is replaced as a whole, as far as its uploader may touch it. */
-export const sales = DatasetDefinition.parse(SALES)
+const sales = DatasetDefinition.parse(SALES)
 /** The same table; every company replaces its own days. */
-export const salesByCompany = DatasetDefinition.parse({
+const salesByCompany = DatasetDefinition.parse({
   ...SALES,
   code: 'sales_by_company',
   replaceScope: 'company',
 })
 /** The same table with a threshold. */
-export const guardedSales = DatasetDefinition.parse({
+const guardedSales = DatasetDefinition.parse({
   ...SALES,
   code: 'guarded_sales',
   approval: { above: { rows: 2, share: 0.5 } },
 })
 /** The shipped table of orders with a threshold. */
-export const guardedOrders = DatasetDefinition.parse({
+const guardedOrders = DatasetDefinition.parse({
   ...orders,
   code: 'guarded_orders',
   approval: { above: { share: 0.5 } },

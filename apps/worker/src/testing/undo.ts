@@ -7,7 +7,7 @@ import { undoImport } from '@aduana/jobs/undo'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 
 /** Counts of stock: every company replaces its own days; others write the note; the value follows from the rest. */
-export const stock = DatasetDefinition.parse({
+const stock = DatasetDefinition.parse({
   code: 'stock',
   title: { en: 'Stock', es: 'Existencias' },
   table: { name: 'stock_count' },
@@ -27,7 +27,7 @@ export const stock = DatasetDefinition.parse({
 })
 
 /** Contracts, merged by their number; others say whether they are processed. */
-export const contracts = DatasetDefinition.parse({
+const contracts = DatasetDefinition.parse({
   code: 'contracts',
   title: { en: 'Contracts', es: 'Contratos' },
   table: { name: 'contract' },

@@ -33,18 +33,8 @@ export const RowCondition: z.ZodType<RowCondition> = z.lazy(() =>
   ]),
 )
 
-export const AGGREGATES = [
-  'sum',
-  'count',
-  'avg',
-  'min',
-  'max',
-  'distinct',
-  'percentile',
-  'first',
-  'last',
-] as const
-export const WINDOW_OPERATIONS = ['sum', 'avg', 'min', 'max', 'count'] as const
+const AGGREGATES = ['sum', 'count', 'avg', 'min', 'max', 'distinct', 'percentile', 'first', 'last'] as const
+const WINDOW_OPERATIONS = ['sum', 'avg', 'min', 'max', 'count'] as const
 
 /** What a division by zero gives: nothing, zero, or another number. */
 export const OnZero = z.union([z.enum(['missing', 'zero']), z.strictObject({ value: z.number() })])
@@ -93,7 +83,7 @@ export type Expression =
   | { type: 'fallback'; of: Expression; otherwise: Expression }
 
 /** The longest look into the past of one node. */
-export const MOST_DAYS = 400
+const MOST_DAYS = 400
 
 /** The most nodes of an expression, conditions on rows included, and how deep they may be nested. */
 export const MOST_NODES = 200

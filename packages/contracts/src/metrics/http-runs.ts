@@ -96,7 +96,7 @@ export const MetricRun = z.strictObject({
 export type MetricRun = z.infer<typeof MetricRun>
 
 /** A dataset update that a run is computed from. */
-export const RunInput = z.strictObject({
+const RunInput = z.strictObject({
   updateId: z.uuid(),
   dataset: z.string(),
   eventKey: z.string(),

@@ -34,7 +34,7 @@ export function crossCheck(rule: CrossRule, cells: ReadonlyMap<string, Cell>): C
 }
 
 /** SQL of a condition: true, false, or NULL where an empty cell leaves it open. */
-export function conditionSql(condition: Condition, cells: ReadonlyMap<string, Cell>): string {
+function conditionSql(condition: Condition, cells: ReadonlyMap<string, Cell>): string {
   switch (condition.op) {
     case 'present':
       return `(${cellOf(condition.column, cells).text} is not null)`

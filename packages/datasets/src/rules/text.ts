@@ -255,7 +255,7 @@ export function isNullWord({ reading, careful }: Texts): string {
 }
 
 /** Notes of a cell: its text was changed by more than its outer white space, or stands for no value, or might. */
-export const NOTES = ['cleaned', 'null_word', 'undeclared'] as const
+const NOTES = ['cleaned', 'null_word', 'undeclared'] as const
 export type Note = (typeof NOTES)[number]
 
 /** SQL of the notes of a record: a list of `note:column name`, NULL for nearly every record; undefined when none has any. */

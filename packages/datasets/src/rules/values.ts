@@ -30,7 +30,7 @@ export function typedValue(
 }
 
 /** A time of midnight behind a date, as spreadsheets and databases write it. */
-export const MIDNIGHT_SHAPE = `[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
+const MIDNIGHT_SHAPE = `[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
 
 function dateValue(column: DateColumn, text: string): string {
   const branches = (its: string) =>

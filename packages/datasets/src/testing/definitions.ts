@@ -1,8 +1,4 @@
-import {
-  type Column,
-  DatasetDefinition,
-  type DatasetDefinitionInput,
-} from '@aduana/contracts/dataset-definition'
+import { DatasetDefinition, type DatasetDefinitionInput } from '@aduana/contracts/dataset-definition'
 
 /** A definition that appends to a table `things`, with what a test is about. */
 export function definitionWith(
@@ -20,4 +16,3 @@ export function definitionWith(
 }
 
 export type ColumnInput = DatasetDefinitionInput['columns'][number]
-export type { Column }

@@ -33,11 +33,11 @@ export const DayCount = z.object({
 export type DayCount = z.infer<typeof DayCount>
 
 /** The companies and warehouses in the clean rows. */
-export const ScopePresent = z.object({ company: z.string().nullable(), warehouse: z.string().nullable() })
+const ScopePresent = z.object({ company: z.string().nullable(), warehouse: z.string().nullable() })
 export type ScopePresent = z.infer<typeof ScopePresent>
 
 /** The times of a column that exist twice, where the definition does not say which of the two they are. */
-export const RepeatedTimes = z.object({ column: z.string(), rows: z.int(), line: z.int().nullable() })
+const RepeatedTimes = z.object({ column: z.string(), rows: z.int(), line: z.int().nullable() })
 export type RepeatedTimes = z.infer<typeof RepeatedTimes>
 
 /** How many cells of a column something is told of. */

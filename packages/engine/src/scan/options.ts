@@ -38,7 +38,7 @@ export const DELIMITER = 1
 export const NEWLINE = 2
 export const HIGH = 3
 export const QUOTE = 4
-export const ODD = 5
+const ODD = 5
 /** The first byte of a byte order mark. */
 export const MARK = 6
 
@@ -54,9 +54,9 @@ export const CRLF_END = 2
 export const CR_END = 3
 export const WRITTEN = 1
 export const UNNAMED = 2
-export const MAX_COLUMNS = 2000
+const MAX_COLUMNS = 2000
 export const MAX_RECORD_BYTES = 1 << 20
-export const MAX_RAW_BYTES = 8 << 10
+const MAX_RAW_BYTES = 8 << 10
 
 /** `ScanOptions` as the loops want them. */
 export interface Dialect {

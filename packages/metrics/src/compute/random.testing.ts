@@ -41,7 +41,7 @@ type Dataset = keyof typeof ANY
 const ZERO: readonly OnZero[] = ['missing', 'zero', { value: -7.5 }]
 const COMPARISONS = ['=', '!=', '<', '<=', '>', '>='] as const
 
-export function randomWhere(random: Random, dataset: Dataset, depth = 2): RowCondition {
+function randomWhere(random: Random, dataset: Dataset, depth = 2): RowCondition {
   if (depth > 0 && random.chance(0.35)) {
     const inner = () => randomWhere(random, dataset, depth - 1)
     return random.chance(0.3)
@@ -108,7 +108,7 @@ function randomAggregate(random: Random, dataset: Dataset): Expression {
 }
 
 /** An expression that is valid over the two datasets and the metrics named; `dataset` when a filter is above it. */
-export function randomExpression(
+function randomExpression(
   random: Random,
   depth: number,
   metrics: readonly string[],

@@ -16,7 +16,7 @@ const scope: ColumnInput[] = [
 ]
 
 /** Sales by day; `product` is in a dimension. */
-export const sales = DatasetDefinition.parse({
+const sales = DatasetDefinition.parse({
   code: 'sales',
   title: { en: 'Sales', es: 'Ventas' },
   table: { name: 'test_sales' },
@@ -43,7 +43,7 @@ export const sales = DatasetDefinition.parse({
 })
 
 /** Visits by moment; their days are those of Bogotá. */
-export const visits = DatasetDefinition.parse({
+const visits = DatasetDefinition.parse({
   code: 'visits',
   title: { en: 'Visits', es: 'Visitas' },
   table: { name: 'test_visits' },

@@ -33,7 +33,7 @@ export function inputNeeds(node: Expression, days: readonly DayRange[]): InputNe
 }
 
 /** The days that one node reads of what is directly beneath it. */
-export function backwards(node: Expression, days: readonly DayRange[]): DayRange[] {
+function backwards(node: Expression, days: readonly DayRange[]): DayRange[] {
   if (node.type === 'rolling') return moveDays(days, 1 - node.days, 0)
   if (node.type === 'growth') return [...days, ...moveDays(days, -node.days, -node.days)]
   if (node.type === 'cumulative')

@@ -1,9 +1,7 @@
 import type { DayRange } from '@aduana/contracts/dates'
 import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
-import { AwaitedDataset } from '@aduana/contracts/metrics/http-runs'
 import type { ReadTx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
-import { z } from 'zod'
 import { fromMultirange } from '../runs/days.ts'
 
 /** SQL: a moment as JSON has it. */
@@ -115,9 +113,6 @@ export async function takeTheFirstOfAnIndex(tx: ReadTx): Promise<void> {
   await sql`select set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true),
     set_config('enable_sort', 'off', true)`.execute(tx)
 }
-
-/** What `awaited` answers. */
-export const Awaited = z.array(AwaitedDataset)
 
 /** A moment of a row as JSON has it. */
 export function textOf(moment: Date | null): string | null {

@@ -11,7 +11,7 @@ import { addedScopes } from './scopes.ts'
 import { changeRuns } from './transitions.ts'
 
 /** Where our events come from, as CloudEvents wants it: a URI reference. */
-export const EVENT_SOURCE = '/aduana'
+const EVENT_SOURCE = '/aduana'
 
 /**
  * Ask for runs: the next attempt of each, in the current version of its metric, with the changes that came in the

@@ -39,7 +39,7 @@ const END = /^\s*(commit|rollback)\b/i
  * What lies between is one step: it makes no difference whether others act between its statements. Of a transaction
  * that takes more than two locks, the later ones belong to the step of the second, except in the long tests.
  */
-export function beginsStep(statement: string, earlier: readonly string[]): boolean {
+function beginsStep(statement: string, earlier: readonly string[]): boolean {
   const transaction = earlier.slice(earlier.findLastIndex((one) => BEGIN.test(one)) + 1)
   const locked = new Set(transaction.filter((one) => LOCK.test(one)).map(lockedThing))
   const written = transaction.some((one) => WRITE.test(one))

@@ -68,7 +68,7 @@ export async function accept(
   return jobId
 }
 
-export function freshSha(): string {
+function freshSha(): string {
   return randomUUID().replaceAll('-', '').repeat(2)
 }
 
@@ -147,7 +147,7 @@ async function leased(context: WorldContext): Promise<World> {
 }
 
 /** The worlds by name. */
-export const WORLDS = {
+const WORLDS = {
   /** A queued import that waits for a window that has just become free. */
   'waits for a free window': async (context) => {
     const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })

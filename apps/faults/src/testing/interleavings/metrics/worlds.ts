@@ -44,7 +44,7 @@ export interface MetricWorldContext {
 /** The day of the changes for which the run of each world was made. */
 export const FIRST_DAY = '2024-03-01'
 /** The days of changes while sessions meet. All differ, so that a lost change is noticed. */
-export const LOADED_DAY = '2024-03-02'
+const LOADED_DAY = '2024-03-02'
 export const TOLD_DAY = '2024-03-03'
 export const ASKED_DAY = '2024-03-04'
 /** The results of a run: no value at all. */
@@ -195,7 +195,7 @@ async function announced(context: MetricWorldContext): Promise<MetricWorld> {
 }
 
 /** The worlds by name. */
-export const WORLDS = {
+const WORLDS = {
   /** Its second dataset has not arrived, and the deadline has passed. */
   'waits for a dataset': async (context) => {
     const world = await waiting(context)
