@@ -3,7 +3,8 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { TIERS, type Tier, testFiles, tierOf } from './packages/testkit/src/tiers.ts'
+import { LONG } from './packages/testkit/src/long.ts'
+import { hasLongVariants, TIERS, type Tier, testFiles, tierOf } from './packages/testkit/src/tiers.ts'
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
@@ -36,9 +37,11 @@ const sourceModules: Plugin = {
 /** In a group of its own, a tier runs after the one before it. Tests that mostly wait share the processors with more others. */
 const WORKERS: Record<Tier, number> = { unit: 2, integration: 3, system: 3, faults: 4 }
 
-/** One project of Vitest for each tier, with its files. */
+/** One project of Vitest for each tier, with its files; in the long tests, those that have more variants. */
 const projects = (mode: string, setupFiles: string[]): TestProjectConfiguration[] => {
-  const files = testFiles(ROOT).map((path) => ({ path, tier: tierOf(ROOT, path) }))
+  const files = testFiles(ROOT)
+    .filter((path) => !LONG || hasLongVariants(ROOT, path))
+    .map((path) => ({ path, tier: tierOf(ROOT, path) }))
   return TIERS.map((tier, order) => ({
     extends: true,
     // Vitest reads this file once more for each project.
@@ -108,7 +111,7 @@ export default defineConfig(({ mode }) => {
       // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
       isolate: false,
       sequence: { sequencer: LongestFirst },
-      testTimeout: 60_000,
+      testTimeout: LONG ? 1_200_000 : 60_000,
       hookTimeout: 60_000,
       teardownTimeout: 20_000,
       retry: 0,

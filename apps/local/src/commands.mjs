@@ -6,7 +6,7 @@ import { reset } from './reset.mjs'
 import { complain, say } from './say.mjs'
 import { readSettings } from './settings.mjs'
 import { start } from './start.mjs'
-import { test, testChanged, testUnit, testWatch } from './test.mjs'
+import { test, testChanged, testLong, testUnit, testWatch } from './test.mjs'
 import { cleanTestdata, testdata } from './testdata.mjs'
 
 /** @typedef {(context: { settings: import('./settings.mjs').Settings, life: import('./lifetime.mjs').Lifetime, args: string[] }) => Promise<number>} Command */
@@ -22,6 +22,7 @@ const COMMANDS = {
     purpose: 'unit and integration tests of what has changed (since a commit)',
   },
   'test:watch': { run: testWatch, purpose: 'the same, again on every change' },
+  'test:long': { run: testLong, purpose: 'all variants of the tests, then load and faults for half an hour' },
   dev: { run: dev, purpose: 'like start, rebuilding and restarting on every change' },
   testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events say how much' },
   'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database of DATABASE_URL' },

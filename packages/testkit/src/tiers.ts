@@ -56,6 +56,11 @@ export function tierOf(root: string, file: string): Tier {
   return startsProgram ? 'system' : 'integration'
 }
 
+/** Returns whether a test file runs more variants in the long tests. */
+export function hasLongVariants(root: string, file: string): boolean {
+  return reachedBy(root, file).has('packages/testkit/src/long.ts')
+}
+
 /** Returns the modules that a file imports, itself and through test support: paths from the root, or names of packages. */
 function reachedBy(root: string, file: string, reached = new Set<string>()): Set<string> {
   for (const source of importsOf(resolve(root, file))) {
