@@ -3,7 +3,7 @@ import { type ColumnInput, definitionWith } from './definitions.ts'
 import { validate } from './validate.ts'
 
 /** The clean value (as text), or the codes of the reasons, of each cell of a one-column file. */
-export async function outcomes(column: ColumnInput, cells: readonly string[]) {
+async function outcomes(column: ColumnInput, cells: readonly string[]) {
   const definition = definitionWith([{ name: 'line', type: 'integer', required: true }, column])
   const records = cells.map((cell, index) => ({ line: String(index + 1), [column.name]: cell }))
   const { clean, bad, totals } = await validate(definition, records)
