@@ -48,7 +48,7 @@ describe('the pages of docs', () => {
 
   test('name every code of a reject', () => {
     const codes = [...STRUCTURAL_CODES, ...RULE_CODES]
-    expect(firstCells('docs/guides/datasets.md')).toEqual(expect.arrayContaining(codes))
+    expect(firstCells('docs/guides/rejects.md')).toEqual(expect.arrayContaining(codes))
   })
 
   test.each(PAGES)('lead from %s to files that exist', (page) => {
