@@ -354,7 +354,7 @@ describe('a replace that removes many more rows than it brings', () => {
 
 test('the report of an import names the line of the first record with each reason, also of a dry run', async () => {
   const dataset = await files.dataset(DAYS)
-  const content = 'day,n\n2024-05-01,1\n2024-05-01,x\n,\n2024-05-01,y\n'
+  const content = 'day,n\n2024-05-01,1\n2024-05-01,x\n,5\n2024-05-01,y\n'
   const { database, store, admin } = files.system
   for (const form of [{ dryRun: 'true' }, {}]) {
     const { job } = await files.import(dataset, content, form)
