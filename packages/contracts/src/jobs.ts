@@ -21,11 +21,17 @@ export const Artifact = z.strictObject({
 })
 export type Artifact = z.infer<typeof Artifact>
 
-/** One run of one stage. */
+/**
+ * How an attempt at a stage stands. `lost`: its worker died. `parked`: the job waits for a window or an approval. `released`:
+ * its worker gave it back unfinished. `discarded`: it was done, but what it left is gone, so it is done again.
+ */
+const StageAttemptState = z.enum(['running', 'done', 'failed', 'lost', 'parked', 'released', 'discarded'])
+
+/** One attempt of a worker at one stage. */
 export const StageAttempt = z.strictObject({
   stage: StageName,
   attempt: z.int(),
-  state: z.enum(['running', 'done', 'failed', 'lost']),
+  state: StageAttemptState,
   startedAt: Instant,
   finishedAt: Instant.nullable(),
   error: JobFailure.nullable(),

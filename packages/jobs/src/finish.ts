@@ -5,6 +5,7 @@ import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb, visible } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
+import { HEARTBEAT_SECONDS } from './evict.ts'
 import { changeJob, tryChangeJob, wakeDispatchers } from './transitions.ts'
 import { releaseWindows } from './windows.ts'
 
@@ -59,7 +60,7 @@ export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): P
     jobId: ending.jobId,
     event: { type: 'job.failed', code: failure.code, detail: failure.detail },
   })
-  await abandonRuns(tx, ending.jobId)
+  await closeAttempts(tx, ending.jobId)
   await close(tx, ending.jobId)
   return true
 }
@@ -78,7 +79,7 @@ export async function tryCancelJob(tx: Tx, ending: Ending): Promise<boolean> {
     jobId: ending.jobId,
     event: { type: 'job.cancelled' },
   })
-  await abandonRuns(tx, ending.jobId)
+  await closeAttempts(tx, ending.jobId)
   await close(tx, ending.jobId)
   return true
 }
@@ -94,13 +95,13 @@ async function hasLoaded(tx: Tx, jobId: string): Promise<boolean> {
   return row !== undefined && row.loaded_at !== null
 }
 
-async function abandonRuns(tx: Tx, jobId: string): Promise<void> {
-  await tx
-    .updateTable('stage_results')
-    .set({ state: 'lost', finished_at: NOW })
-    .where('job_id', '=', jobId)
-    .where('state', '=', 'running')
-    .execute()
+/** Closes the attempts at stages that are open when their job ends: lost if their worker is dead, else released. */
+async function closeAttempts(tx: Tx, jobId: string): Promise<void> {
+  const timedOut = sql`heartbeat_at <= clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS})`
+  await sql`update stage_results set finished_at = clock_timestamp(),
+      state = case when ${timedOut} then 'lost' else 'released' end,
+      lost_because = case when ${timedOut} then 'heartbeat timed out' end
+    where job_id = ${jobId} and state = 'running'`.execute(tx)
 }
 
 async function close(tx: Tx, jobId: string): Promise<void> {

@@ -36,11 +36,11 @@ const HISTORY = { days: 120, now: NOW }
 const anImport = (days: number, change: Record<string, unknown> = {}) => history.anImport(days, [], change)
 const FAILED = { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' }
 
-/** Give a job the runs of its stages: each done, and before it one that failed and one that was lost. */
+/** Give a job the runs of its stages: each done, and before it one that failed and one that was parked. */
 const addRuns = (id: string) =>
   database.pool.query(
     `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at, output)
-     select $1, stage, 1, n, (array['failed', 'lost', 'done'])[n], 'w', now(),
+     select $1, stage, 1, n, (array['failed', 'parked', 'done'])[n], 'w', now(),
        case when n = 3 then '{"beforeRows": 0, "loaded": 1}'::jsonb end
      from unnest('{parse,validate,quarantine,load,fan-out}'::text[]) stage, generate_series(1, 3) n`,
     [id],

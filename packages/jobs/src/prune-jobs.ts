@@ -89,11 +89,11 @@ async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
 }
 
 /**
- * The runs of stages that failed or were lost, and all runs of a job that can be neither retried nor undone. A failed job
+ * The runs of stages that were not completed, and all runs of a job that can be neither retried nor undone. A failed job
  * keeps its completed runs: a retry continues after them.
  */
 async function pruneStageRuns(tx: Tx, keeping: Keeping, cutoff: Cutoff): Promise<Batch> {
-  const goes = sql`(s.state in ('failed', 'lost') or j.status = 'CANCELLED'
+  const goes = sql`(s.state not in ('running', 'done') or j.status = 'CANCELLED'
     or (j.status = 'COMPLETED' and (j.loaded_at is null or j.batch_deleted or (${isBeyondUndo(keeping)}
       and not exists (select from window_ledger_before b where b.job_id = j.id)))))`
   const over = sql`${ofDataset(keeping)} and j.completed_at < ${cutoffOf(cutoff)}

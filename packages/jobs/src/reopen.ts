@@ -8,7 +8,7 @@ import type { Tx } from '@aduana/db/database'
 export async function reopenStages(tx: Tx, jobId: string, from: StageName): Promise<void> {
   await tx
     .updateTable('stage_results')
-    .set({ state: 'lost' })
+    .set({ state: 'discarded' })
     .where('job_id', '=', jobId)
     .where('stage', 'in', STAGE_NAMES.slice(stageIndex(from)))
     .where('state', '=', 'done')

@@ -206,6 +206,32 @@ test('a job that is cancelled closes the runs that are open', async () => {
   expect(open.rowCount).toBe(0)
 })
 
+test('the open runs of a job that ends are lost if their workers are silent, else released', async () => {
+  const states = async (id: string) =>
+    (
+      await database.pool.query(
+        'select state, lost_because from stage_results where job_id = $1 order by attempt',
+        [id],
+      )
+    ).rows
+  const [alive, dead] = [await working(), await working()]
+  for (const id of [alive, dead]) await run(id)
+  await silence(dead)
+  for (const id of [alive, dead])
+    expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id }))).toBe(true)
+  expect(await states(alive)).toEqual([{ state: 'released', lost_because: null }])
+  expect(await states(dead)).toEqual([{ state: 'lost', lost_because: 'heartbeat timed out' }])
+})
+
+test('a stage that is done again leaves what was done before as discarded', async () => {
+  const id = await working()
+  await commit(await run(id))
+  await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
+  expect(await stageOutput(database.db, id, 'parse')).toBeUndefined()
+  const { rows } = await database.pool.query('select state from stage_results where job_id = $1', [id])
+  expect(rows).toEqual([{ state: 'discarded' }])
+})
+
 const NO_COUNTS = Counts.parse(Object.fromEntries(Object.keys(Counts.shape).map((name) => [name, 0])))
 
 test.each([

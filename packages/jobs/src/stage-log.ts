@@ -172,11 +172,17 @@ export async function commitStage(tx: Tx, run: StageRun, output: Record<string, 
   if (done.numUpdatedRows !== 1n) throw overtaken(run)
 }
 
+/**
+ * How a worker closes a run that did not succeed: it failed, the job waits for a window or an approval, or the worker gives
+ * the work back. A run whose worker died is closed by another one.
+ */
+export type UnfinishedState = 'failed' | 'parked' | 'released'
+
 /** Closes a run that did not succeed. False when it is not open any more: overtaken, or done. */
 export async function tryCloseRun(
   tx: Tx,
   run: StageRun,
-  state: 'failed' | 'lost',
+  state: UnfinishedState,
   failure: JobFailure | null,
 ): Promise<boolean> {
   // A process that ends the job locks the job before its runs.
@@ -204,7 +210,7 @@ export async function tryCloseRun(
 export async function closeRun(
   tx: Tx,
   run: StageRun,
-  state: 'failed' | 'lost',
+  state: UnfinishedState,
   failure: JobFailure | null,
 ): Promise<void> {
   if (!(await tryCloseRun(tx, run, state, failure))) throw overtaken(run)

@@ -56,7 +56,7 @@ test('a run that is fenced out ends at once: the next begins without waiting, an
   const fenced = await run()
   const outcome = await endAfterError(context(), fenced, new OvertakenError('fenced'), delivery, undefined)
   expect(outcome).toEqual({ kind: 'stop', reason: 'overtaken' })
-  expect(await runs()).toEqual([{ try: 1, state: 'lost' }])
+  expect(await runs()).toEqual([{ try: 1, state: 'released' }])
   expect(await begin()).toMatchObject({ kind: 'run', run: { try: 2 } })
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })
@@ -122,7 +122,7 @@ test('a run whose process stops is given back, whatever its error, and no death 
     kind: 'retry',
     error,
   })
-  expect(await runs()).toEqual([{ try: 1, state: 'lost' }])
+  expect(await runs()).toEqual([{ try: 1, state: 'released' }])
   expect(await begin()).toMatchObject({ kind: 'run' })
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })

@@ -85,7 +85,7 @@ export async function endAfterError(
   const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
   if (error instanceof OvertakenError || stopped === 'overtaken') {
     // The run ends at once, so its successor need not wait until it counts as dead, and no death is counted.
-    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
     logger.warn({ event: 'stage.fenced_out', ...place, closed })
     return { kind: 'stop', reason: 'overtaken' }
   }
@@ -98,7 +98,7 @@ export async function endAfterError(
   }
   if (delivery.signal.aborted) {
     // The process is stopping, which caused the error. The work is released without using up a try.
-    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'lost', null))
+    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
     logger.info({ event: 'stage.given_back', ...place, closed })
     return { kind: 'retry', error: asError(error) }
   }

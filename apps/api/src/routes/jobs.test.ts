@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
-import { Job, page as pageOf } from '@aduana/contracts/jobs'
+import { Job, page as pageOf, type StageAttempt } from '@aduana/contracts/jobs'
 import { Problem } from '@aduana/contracts/problems'
 import { inTransaction } from '@aduana/db/database'
 import { changeJob } from '@aduana/jobs/transitions'
@@ -243,9 +243,9 @@ describe('rejects', () => {
   test('of a job: the report counts the time at work, not the time that it waited', async () => {
     const job = await importFile()
     const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000)
-    const run = (stage: string, from: number, to: number, state: 'done' | 'failed' | 'lost') => ({
+    const run = (stage: string, from: number, to: number, state: StageAttempt['state']) => ({
       ...{ job_id: job.id, stage, attempt: 1, try: from + 1, state, worker: 'w', started_at: at(from) },
-      finished_at: at(to),
+      ...{ finished_at: at(to), lost_because: state === 'lost' ? 'session ended' : null },
     })
     await api.db
       .insertInto('stage_results')
@@ -255,6 +255,8 @@ describe('rejects', () => {
         run('validate', 901, 902, 'failed'),
         run('validate', 903, 904, 'done'),
         // The approval took a day.
+        run('load', 500, 600, 'parked'),
+        run('load', 601, 700, 'released'),
         run('load', 87_000, 87_004, 'done'),
       ])
       .execute()

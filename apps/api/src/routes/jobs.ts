@@ -227,11 +227,13 @@ export function attachment(fileName: string): string {
   return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`
 }
 
-/** Runs whose worker was lost do not count: how long that worked is not known. */
+/** The attempts that came to an end: how long a lost one worked is not known, and a parked one waited. */
 function secondsAtWork({ completedAt, attempts }: Job): number | null {
   if (completedAt === null) return null
   const milliseconds = attempts.flatMap(({ state, startedAt, finishedAt }) =>
-    finishedAt === null || state === 'lost' ? [] : [Date.parse(finishedAt) - Date.parse(startedAt)],
+    finishedAt === null || (state !== 'done' && state !== 'failed')
+      ? []
+      : [Date.parse(finishedAt) - Date.parse(startedAt)],
   )
   return milliseconds.length === 0 ? null : milliseconds.reduce((sum, more) => sum + more, 0) / 1000
 }

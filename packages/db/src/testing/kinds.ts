@@ -41,7 +41,8 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   ],
   stage_results: [
     ...each('stage', ['parse', 'validate', 'quarantine', 'load', 'fan-out']),
-    ...each('state', ['failed', 'lost'], { finished_at: AT }),
+    ...each('state', ['failed', 'parked', 'released', 'discarded'], { finished_at: AT }),
+    { state: 'lost', lost_because: 'session ended', finished_at: AT },
     { state: 'done', stage: 'validate', finished_at: AT },
   ],
   artifacts: [{ name: 'a'.repeat(100) }, { bytes: '0' }],

@@ -137,8 +137,8 @@ export const REFUSALS: Readonly<Record<string, Readonly<Record<string, readonly 
     stage_results_stage_check: [{ stage: 'sort' }],
     stage_results_state_check: [{ state: 'resting', finished_at: AT }],
     stage_results_lost_because_check: [{ state: 'lost', finished_at: AT, lost_because: 'bad luck' }],
-    stage_results_lost: [{ lost_because: 'session ended' }],
-    stage_results_end: [{ finished_at: AT }, { state: 'done' }, { state: 'failed' }, { state: 'lost' }],
+    stage_results_lost: [{ lost_because: 'session ended' }, { state: 'lost', finished_at: AT }],
+    stage_results_end: [{ finished_at: AT }, { state: 'done' }, { state: 'failed' }, { state: 'parked' }],
   },
   artifacts: {
     artifacts_pkey: [{ name: 'rejects-1.csv' }],

@@ -52,7 +52,7 @@ describe('a load rolls back', () => {
     [
       'another run has taken its place',
       'load.before-commit',
-      `update stage_results set state = 'lost', finished_at = now() where job_id = $1 and state = 'running'`,
+      `update stage_results set state = 'released', finished_at = now() where job_id = $1 and state = 'running'`,
     ],
     [
       'another process has taken its lease',

@@ -44,7 +44,7 @@ test('a load that finds its window taken waits without its worker, and no death 
     { waiting_for: 'window', lost_count: 0 },
   ])
   const runs = `select state from stage_results where job_id = $1 and stage = 'load'`
-  expect(await pipeline.rows(runs, [second])).toEqual([{ state: 'lost' }])
+  expect(await pipeline.rows(runs, [second])).toEqual([{ state: 'parked' }])
   expect(await pipeline.rows('select id from window_waiters where blocked_by = $1', [first])).toHaveLength(1)
   await pipeline.admit()
 })
@@ -53,7 +53,7 @@ test('a load that has been overtaken before it claims its window claims none', a
   const id = await validated('2024-04-01,ACME,a,1')
   armFailPoint('stage.before-work', async () => {
     await pipeline.rows(
-      `update stage_results set state = 'lost', finished_at = now() where job_id = $1 and state = 'running'`,
+      `update stage_results set state = 'released', finished_at = now() where job_id = $1 and state = 'running'`,
       [id],
     )
   })

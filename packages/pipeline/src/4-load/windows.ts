@@ -85,7 +85,7 @@ async function park(tx: Tx, run: StageRun, claim: WindowClaim, obstacle: Obstacl
     { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
     { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
   )
-  await closeRun(tx, run, 'lost', null)
+  await closeRun(tx, run, 'parked', null)
   await appendEvent(tx, {
     key: `${run.jobId}:waiting:${version}`,
     jobId: run.jobId,

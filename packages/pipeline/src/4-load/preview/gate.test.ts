@@ -141,7 +141,7 @@ test('a run that is overtaken while its preview is computed stores none', async 
     const id = await risky()
     armFailPoint('load.after-claim', async () => {
       await pipeline.rows(
-        `update stage_results set state = 'lost', finished_at = now() where job_id = $1 and state = 'running'`,
+        `update stage_results set state = 'released', finished_at = now() where job_id = $1 and state = 'running'`,
         [id],
       )
     })

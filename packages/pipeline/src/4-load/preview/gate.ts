@@ -81,7 +81,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
       },
     )
     if (version === undefined) throw await whyNot(tx, job)
-    await closeRun(tx, run, 'lost', null)
+    await closeRun(tx, run, 'parked', null)
     await storePreview(tx, job, kept)
     await releaseWindows(tx, run.jobId)
     if (lapsed && earlier.preview)

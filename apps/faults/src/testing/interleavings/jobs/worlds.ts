@@ -187,7 +187,7 @@ const WORLDS = {
   'waits for approval': async (context) => {
     const world = await atStage(context, 'load')
     const { pool } = context.database
-    await pool.query(`update stage_results set state = 'lost', finished_at = now() where state = 'running'`)
+    await pool.query(`update stage_results set state = 'parked', finished_at = now() where state = 'running'`)
     await pool.query(`update jobs set waiting_for = 'approval', approval_asked_at = now() where id = $1`, [
       world.job,
     ])
