@@ -314,7 +314,11 @@ describe('columns without a name', () => {
       unnamed: columns,
       ...options,
     }
-    const [small, large] = [2, 1 << 20].map((size) => scanText(Buffer.from(text), all, () => size).counts)
+    const [small, large] = [2, 1 << 20].map((size) => {
+      // How many bytes are followed depends on where the chunks end.
+      const { bytesFollowed: _, ...counts } = scanText(Buffer.from(text), all, () => size).counts
+      return counts
+    })
     expect(small).toEqual(large)
     return large?.unnamedColumns
   }
