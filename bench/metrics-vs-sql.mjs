@@ -7,7 +7,7 @@
 //
 // Needs a built tree (npm run build).
 import { randomUUID } from 'node:crypto'
-import { computeMetrics } from '../packages/metrics/dist/compute/compute.js'
+import { computeMetrics } from '../packages/metric-compute/dist/compute/compute.js'
 import { givenNumbers, median, seconds, timed } from './figures.mjs'
 import {
   DAYS,

@@ -1,7 +1,7 @@
 // What the benches of metrics have in common: production rows, and a mix of metrics over them.
 import { MetricDefinition } from '../packages/contracts/dist/metrics/definition.js'
 import { production } from '../packages/datasets/dist/shipped/production.js'
-import { validateExpression } from '../packages/metrics/dist/expressions/validate.js'
+import { validateExpression } from '../packages/metric-compute/dist/expressions/validate.js'
 
 export const [FROM, TO, DAYS] = ['2026-01-01', '2026-04-01', 90]
 const [MACHINES, OPERATORS] = [200, 400]

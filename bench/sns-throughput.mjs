@@ -6,8 +6,8 @@
 //
 // Needs a built tree (npm run build).
 import { snsTopic } from '../packages/messaging/dist/sns-topic.js'
-import { startOutbox } from '../packages/metrics/dist/outbox/outbox.js'
-import { messageOf, requestTopic } from '../packages/metrics/dist/outbox/request-topic.js'
+import { messageOf, requestTopic } from '../packages/metrics/dist/requests/request-topic.js'
+import { startOutbox } from '../packages/outbox/dist/outbox.js'
 import { createLogger } from '../packages/runtime/dist/logger.js'
 import { until } from '../packages/testkit/dist/until.js'
 import { PublishBatchCommand, sendInBatches, startMessaging } from './emulator.mjs'

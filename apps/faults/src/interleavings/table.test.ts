@@ -4,7 +4,7 @@ import { METRIC_MEETINGS, METRIC_TRANSACTIONS } from '../testing/interleavings/m
 import { functionsThatOpenTransactions, OPENS_TRANSACTION } from '../testing/interleavings/product.ts'
 
 test('every function of the product that opens a transaction is in the table', () => {
-  const found = functionsThatOpenTransactions(['jobs', 'pipeline', 'metrics', 'datasets'])
+  const found = functionsThatOpenTransactions(['jobs', 'pipeline', 'metrics', 'outbox', 'datasets'])
   expect(found).toEqual(Object.keys(OPENS_TRANSACTION).sort())
 })
 

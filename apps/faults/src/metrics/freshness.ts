@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { DayRange } from '@aduana/contracts/dates'
 import type { Principal } from '@aduana/contracts/identity'
 import { createDatabase, type ReadTx, readAs } from '@aduana/db/database'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { completenessOf } from '@aduana/metrics/read/completeness'
-import { grouped } from '@aduana/metrics/runs/grouped'
 import type { TestSystem } from '@aduana/testkit/system'
 import { sql } from 'kysely'
 import pg from 'pg'
@@ -77,7 +77,7 @@ const PARTITIONS = sql<{ id: string }>`select inhrelid::text as id from pg_inher
 
 async function complaintsOf(tx: ReadTx, found: readonly Compared[], reader: Principal): Promise<string[]> {
   const complaints: string[] = []
-  for (const [metric, [first, ...rest]] of grouped(found, ({ metric }) => metric)) {
+  for (const [metric, [first, ...rest]] of groupBy(found, ({ metric }) => metric)) {
     if (!first) continue
     const days = [first, ...rest].map(({ date }) => date)
     const unsaid = first.id === null ? days : await unsaidDays(tx, reader, first.id, first.level ?? 0, days)

@@ -1,6 +1,6 @@
 import type { QueueMessage } from '@aduana/messaging/sqs-queue'
+import { createRandom } from '@aduana/testkit/random'
 import { expect, test } from 'vitest'
-import { randomOf } from '../compute/random.testing.ts'
 import { day, openFlow } from '../testing/flow.ts'
 import { completed, heartbeat, inboxOf, ofRun, saveExternal, started } from './messages.testing.ts'
 import { takeIn } from './take-in.ts'
@@ -43,7 +43,7 @@ test.each([1, 2])(
           return make({ id })
         }),
       ).flat()
-      const random = randomOf(seed)
+      const random = createRandom(seed)
       const verdicts: string[] = []
       while (messages.length > 0)
         verdicts.push(...(await takeIn(inboxOf(flow), messages.splice(0, 1 + random.below(10)))))

@@ -1,8 +1,8 @@
 import type { DayRange } from '@aduana/contracts/dates'
 import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import type { ReadTx } from '@aduana/db/database'
+import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { type RawBuilder, sql } from 'kysely'
-import { fromMultirange } from '../runs/days.ts'
 
 /** SQL: a moment as JSON has it. */
 export const instant = (moment: RawBuilder<unknown>) =>

@@ -1,9 +1,9 @@
 import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { ExpressionProblem } from '@aduana/contracts/metrics/expression'
 import { ProblemError } from '@aduana/contracts/problems'
-import { referencesOf } from '../expressions/references.ts'
-import { parseDefinition, validateExpression } from '../expressions/validate.ts'
-import type { SeriesPlaces } from '../series-place.ts'
+import { referencesOf } from '@aduana/metric-compute/expressions/references'
+import { parseDefinition, validateExpression } from '@aduana/metric-compute/expressions/validate'
+import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { needsOfAll } from './graph.ts'
 
 /** What is wrong with a metric, and at which node. */

@@ -2,9 +2,9 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { ProblemError } from '@aduana/contracts/problems'
 import { placementOf } from '@aduana/datasets/placement'
-import { referencesOf } from '../expressions/references.ts'
-import { validateExpression } from '../expressions/validate.ts'
-import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
+import { referencesOf } from '@aduana/metric-compute/expressions/references'
+import { validateExpression } from '@aduana/metric-compute/expressions/validate'
+import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 
 /** What would no longer hold if a dataset were changed. */
 interface Broken {

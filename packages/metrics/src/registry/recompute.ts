@@ -1,12 +1,12 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { DayRange } from '@aduana/contracts/dates'
 import type { Tx } from '@aduana/db/database'
+import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
+import { groupBy } from '@aduana/metric-compute/group-by'
+import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { lockRunsOf } from '../runs/classify.ts'
-import { toMultirange } from '../runs/days.ts'
-import { grouped } from '../runs/grouped.ts'
 import { lockWithDependents } from '../runs/locks.ts'
 import { type BroughtChange, settle } from '../runs/settle.ts'
-import type { SeriesPlaces } from '../series-place.ts'
 import { daysOfDataset } from './dataset-days.ts'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
@@ -47,7 +47,7 @@ async function changesOf(tx: Tx, work: Recomputation): Promise<BroughtChange[]> 
     if (ranges.length > 0) changes.push({ id, days: toMultirange(ranges) })
   }
   const occurredAt = new Date()
-  return [...grouped(changes, ({ days }) => days)].map(([days, group]) => ({
+  return [...groupBy(changes, ({ days }) => days)].map(([days, group]) => ({
     change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
     metricIds: group.map(({ id }) => id),
   }))

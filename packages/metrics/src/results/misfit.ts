@@ -1,5 +1,5 @@
+import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import type pg from 'pg'
-import { toMultirange } from '../runs/days.ts'
 import type { Announced } from './announced.ts'
 import type { ResultPlan } from './plan.ts'
 

@@ -1,7 +1,7 @@
 import type { DayRange } from '@aduana/contracts/dates'
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { Tx } from '@aduana/db/database'
-import { type PlannedRun, planRun } from '../compute/plan.ts'
+import { type PlannedRun, planRun } from '@aduana/metric-compute/compute/plan'
 
 /** What the results of a run may be of. */
 export interface ResultPlan extends PlannedRun {

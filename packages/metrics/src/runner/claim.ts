@@ -1,9 +1,9 @@
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import type { RunToCompute } from '@aduana/metric-compute/compute/plan'
+import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import type { RunToCompute } from '../compute/plan.ts'
-import { fromMultirange } from '../runs/days.ts'
 import { runsStarted } from '../runs/started.ts'
 
 /** A run that this runner has begun. */

@@ -1,7 +1,7 @@
 import { type Database, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
+import { startRounds } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { startRounds } from '../rounds.ts'
 import { runsAlive } from '../runs/heartbeat.ts'
 import type { ClaimedRun } from './claim.ts'
 

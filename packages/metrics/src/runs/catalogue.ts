@@ -1,8 +1,8 @@
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import type { Expression } from '@aduana/contracts/metrics/expression'
 import { targetName } from '@aduana/datasets/target'
-import { referencesOf } from '../expressions/references.ts'
-import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
+import { referencesOf } from '@aduana/metric-compute/expressions/references'
+import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 
 type Entry = MetricRunRequest['catalogue'][number]
 

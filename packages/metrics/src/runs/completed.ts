@@ -1,10 +1,10 @@
 import type { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
 import { type Announcement, announcesFiles, importResults } from '../results/announce.ts'
 import { lockRunsOf, runOfEvent } from './classify.ts'
-import { toMultirange } from './days.ts'
 import { type Ending, endRuns } from './end.ts'
 import { lockWithDependents } from './locks.ts'
 

@@ -1,6 +1,6 @@
 import type { Tx } from '@aduana/db/database'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import { grouped } from './grouped.ts'
 import type { BroughtChange } from './settle.ts'
 
 interface Row {
@@ -24,7 +24,7 @@ export async function changesAbove(tx: Tx, succeededIds: readonly string[]): Pro
     from metric_runs r join metric_dependencies d on d.needs_metric_id = r.metric_id
     where r.id = any (${succeededIds}::uuid[]) and not isempty(r.output_days)
     order by r.occurred_at, r.id`.execute(tx)
-  const groups = grouped(rows.rows, (row) =>
+  const groups = groupBy(rows.rows, (row) =>
     JSON.stringify([row.occurred_at, row.output_days, row.companies, row.warehouses]),
   )
   return [...groups.values()].flatMap((group) => {

@@ -1,11 +1,11 @@
 import type { DomainEvent } from '@aduana/contracts/events'
 import type { RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import { fromMultirange } from './days.ts'
 import { changesAbove } from './dependents.ts'
 import { makeFollowUps } from './follow-ups.ts'
-import { grouped } from './grouped.ts'
 import { logEvents, runFacts } from './log.ts'
 import { type Decided, settle } from './settle.ts'
 import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.ts'
@@ -54,7 +54,7 @@ export async function endRuns(
 
 async function write(tx: Tx, endings: readonly Ending[]): Promise<ChangedRun[]> {
   const ended: ChangedRun[] = []
-  for (const [to, group] of grouped(endings, (ending) => ending.to)) {
+  for (const [to, group] of groupBy(endings, (ending) => ending.to)) {
     const change = {
       status: to,
       completed_at: sql<Date>`clock_timestamp()`,

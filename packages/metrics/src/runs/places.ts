@@ -1,8 +1,8 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { targetColumns } from '@aduana/datasets/target'
 import type { Database, Tx } from '@aduana/db/database'
+import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { sql } from 'kysely'
-import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 
 /** Where every series is, by its code. */
 export async function readSeriesPlaces(db: Database | Tx): Promise<SeriesPlaces> {

@@ -1,10 +1,10 @@
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import type { Database, Tx } from '@aduana/db/database'
+import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
 import { catalogueOf } from './catalogue.ts'
-import { fromMultirange } from './days.ts'
-import { grouped } from './grouped.ts'
 import { readSeriesPlaces } from './places.ts'
 
 interface Row {
@@ -41,7 +41,7 @@ export async function readRunRequests(
     from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
       join metrics m on m.id = r.metric_id
     where r.id = any (${runIds}::uuid[]) order by m.code, r.as_of`.execute(db)
-  const inputs = grouped(await readInputs(db, runIds), ({ run_id }) => run_id)
+  const inputs = groupBy(await readInputs(db, runIds), ({ run_id }) => run_id)
   const places = await readSeriesPlaces(db)
   return runs.rows.map((run) => requestOf(run, inputs.get(run.id) ?? [], places))
 }

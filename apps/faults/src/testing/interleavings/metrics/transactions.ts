@@ -12,7 +12,6 @@ import {
   saveSeriesFor,
   tellProjection,
 } from '@aduana/metrics/on-behalf'
-import { deliver } from '@aduana/metrics/outbox/deliver'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { claimWith } from '@aduana/metrics/runner/claim'
@@ -24,6 +23,7 @@ import { pruneRuns } from '@aduana/metrics/runs/prune'
 import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/upkeep'
 import { fanOut } from '@aduana/metrics/updates/fan-out'
 import { pruneUpdates } from '@aduana/metrics/updates/prune'
+import { deliver } from '@aduana/outbox/deliver'
 import { createLogger } from '@aduana/runtime/logger'
 import { otherPlacement } from '../jobs/transactions.ts'
 import type { Transaction } from '../meeting.ts'

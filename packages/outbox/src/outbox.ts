@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { listen } from '@aduana/db/listen'
 import type { Logger } from '@aduana/runtime/logger'
-import { startRounds } from '../rounds.ts'
+import { startRounds } from '@aduana/runtime/poll-loop'
 import { OUTBOX_CHANNEL } from './channel.ts'
 import { deliver } from './deliver.ts'
 import type { Destination } from './destination.ts'

@@ -4,7 +4,6 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import type { Destination, OutboundEvent } from './destination.ts'
-import { wholeRequests } from './whole-requests.ts'
 
 export interface DeliverOptions {
   db: Database
@@ -48,8 +47,8 @@ export function deliver(options: DeliverOptions): Promise<Delivered> {
       events: wantedBy(destination, events, errors),
     }))
     refuseUnwanted(events, wanted, errors)
-    const whole = await Promise.all(wanted.map((part) => withWhole(tx, part, errors)))
-    await Promise.all(whole.map((part) => sendTo(part, errors, options)))
+    const parts = await Promise.all(wanted.map((part) => expand(tx, part, errors)))
+    await Promise.all(parts.map((part) => sendTo(part, errors, options)))
     await failPoint('outbox.after-send')
     const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
     await markSent(tx, sent)
@@ -110,13 +109,14 @@ function wantedBy(
   })
 }
 
-/** Returns the events in the form of the destination. An event whose run is removed can never be sent and is marked so. */
-async function withWhole(tx: Tx, part: Part, errors: Map<string, string>): Promise<Part> {
-  if (part.destination.whole !== true) return part
-  const events = await wholeRequests(tx, part.events)
-  const there = new Set(events.map(({ id }) => id))
+/** Returns the events in the form of the destination. An event that it leaves out cannot be sent and is marked so. */
+async function expand(tx: Tx, part: Part, errors: Map<string, string>): Promise<Part> {
+  const { destination } = part
+  if (!destination.expand) return part
+  const events = await destination.expand(tx, part.events)
+  const kept = new Set(events.map(({ id }) => id))
   for (const { id } of part.events)
-    if (!there.has(id)) fail(errors, id, `${part.destination.name}: the run is not there any more`)
+    if (!kept.has(id)) fail(errors, id, `${destination.name}: what the event is about no longer exists`)
   return { ...part, events }
 }
 

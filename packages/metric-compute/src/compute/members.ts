@@ -2,9 +2,9 @@ import type { Dimension } from '@aduana/contracts/dataset-definition'
 import type { RowCondition } from '@aduana/contracts/metrics/expression'
 import { quoteIdentifier } from '@aduana/datasets/literals'
 import { columnOf } from '../expressions/series-kind.ts'
+import { groupBy } from '../group-by.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { type Atom, atomsOf, atomText, type Members, placeOf } from './conditions.ts'
-import { groupBy } from './group-by.ts'
 import type { Session } from './session.ts'
 
 /** Look up the members that conditions name by code; all codes of a dimension in one query. */

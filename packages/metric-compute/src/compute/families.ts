@@ -1,7 +1,7 @@
 import { columnOf } from '../expressions/series-kind.ts'
+import { groupBy } from '../group-by.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { type Atom, atomsOf, atomText, fewValues, isMembership, placeOf } from './conditions.ts'
-import { groupBy } from './group-by.ts'
 import type { AggregateRequest } from './plan.ts'
 
 /** More combinations of keys than this in each day and cell would leave nearly as many groups as rows. */

@@ -1,7 +1,7 @@
 import type { Grain } from '@aduana/contracts/metrics/definition'
 import type { Expression, OnZero } from '@aduana/contracts/metrics/expression'
 import { childrenOf, expressionsIn } from '../expressions/walk.ts'
-import { groupBy } from './group-by.ts'
+import { groupBy } from '../group-by.ts'
 import { type Leaf, type LeafTable, type Leaves, leafKey } from './leaf.ts'
 import { aggregateKey } from './plan.ts'
 import { cellColumns, DECIMALS, numeric, quotient } from './sql-text.ts'

@@ -1,4 +1,5 @@
 import type { CloudEvent } from '@aduana/contracts/metrics/events'
+import type { Tx } from '@aduana/db/database'
 
 /** An event that leaves the system. */
 export interface OutboundEvent {
@@ -18,8 +19,11 @@ export interface Destination {
   /** For the log. */
   name: string
   wants(event: OutboundEvent): boolean
-  /** It gets whole requests; others get only a note for the requests that Aduana computes itself. */
-  whole?: boolean
+  /**
+   * Returns the events with their full bodies, for a destination that needs more than the log keeps. An event that is left
+   * out is not sent and counts as failed.
+   */
+  expand?(tx: Tx, events: readonly OutboundEvent[]): Promise<readonly OutboundEvent[]>
   /**
    * Deliver events, and resolve when they have been taken; answers the errors of those that have not, by id. Rejects when
    * none has. `signal` is aborted when it takes too long: whoever goes on delivers again what others deliver, too.

@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { type DayRange, daysBetween } from '@aduana/contracts/dates'
 import { unionOfDays } from '../expressions/days.ts'
-import { groupBy } from './group-by.ts'
+import { groupBy } from '../group-by.ts'
 import type { AggregateRequest } from './plan.ts'
 
 /** Aggregates that are made in one scan of their dataset. */

@@ -4,11 +4,11 @@ import { EXPRESSION_PROBLEMS, EXPRESSION_TYPES } from '@aduana/contracts/metrics
 import { dkt } from '@aduana/datasets/shipped/dkt'
 import { orders } from '@aduana/datasets/shipped/orders'
 import { production } from '@aduana/datasets/shipped/production'
+import { parseDefinition, validateExpression } from '@aduana/metric-compute/expressions/validate'
+import { expressionsIn } from '@aduana/metric-compute/expressions/walk'
+import type { SeriesPlace } from '@aduana/metric-compute/series-place'
 import { describe, expect, test } from 'vitest'
-import type { SeriesPlace } from '../series-place.ts'
-import { SHIPPED_SERIES } from '../shipped/series.ts'
-import { parseDefinition, validateExpression } from './validate.ts'
-import { expressionsIn } from './walk.ts'
+import { SHIPPED_SERIES } from './series.ts'
 
 const GUIDE = readFileSync(new URL('../../../../docs/guides/metrics.md', import.meta.url), 'utf8')
 

@@ -3,8 +3,8 @@ import type { RowCondition } from '@aduana/contracts/metrics/expression'
 import { lit, plainNumber, quoteIdentifier } from '@aduana/datasets/literals'
 import { targetName } from '@aduana/datasets/target'
 import { columnOf } from '../expressions/series-kind.ts'
+import { groupBy } from '../group-by.ts'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
-import { groupBy } from './group-by.ts'
 
 /** A comparison, membership or presence: what a condition on rows is made of. */
 export type Atom = Extract<RowCondition, { series: string }>

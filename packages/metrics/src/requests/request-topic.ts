@@ -1,7 +1,8 @@
 import { MetricCode } from '@aduana/contracts/metrics/expression'
 import type { Topic, TopicMessage } from '@aduana/messaging/sns-topic'
+import type { Destination, OutboundEvent } from '@aduana/outbox/destination'
 import { z } from 'zod'
-import type { Destination, OutboundEvent } from './destination.ts'
+import { wholeRequests } from './whole-requests.ts'
 
 /** What subscribers may filter by. */
 const Request = z.object({
@@ -21,7 +22,7 @@ export function requestTopic(topic: Topic): Destination {
   return {
     name: topic.arn,
     wants: ({ type }) => type === 'aduana.metric_run.requested',
-    whole: true,
+    expand: wholeRequests,
     send: (events, signal) => topic.publish(events.map(messageOf), signal),
   }
 }

@@ -1,6 +1,6 @@
+import type { Destination } from '@aduana/outbox/destination'
 import type { MetricQueue } from '@aduana/queue/metric-queue'
 import { z } from 'zod'
-import type { Destination } from './destination.ts'
 
 const Request = z.object({
   runId: z.uuid(),
