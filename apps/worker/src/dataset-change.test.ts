@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDataset } from '@aduana/datasets/registry'
 import { retryJob } from '@aduana/jobs/retry'
-import { saveDatasetFor } from '@aduana/metrics/on-behalf'
+import { saveDatasetFor } from '@aduana/metrics/commands'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { metricsOf } from './testing/metrics.ts'

@@ -1,5 +1,5 @@
 import { inTransaction } from '@aduana/db/database'
-import { cancelRun } from '@aduana/metrics/runs/by-hand'
+import { cancelRun } from '@aduana/metrics/runs/manual'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { describe, test, vi } from 'vitest'
 import { metricsOf, productionFile } from './testing/metrics.ts'

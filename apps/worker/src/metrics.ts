@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { runnerQueue } from '@aduana/metrics/requests/runner-queue'
 import { startRunner } from '@aduana/metrics/runner/runner'
-import { startUpkeep } from '@aduana/metrics/runs/upkeep'
+import { startUpkeep } from '@aduana/metrics/runs/maintenance'
 import { startOutbox } from '@aduana/outbox/outbox'
 import { createMetricQueue } from '@aduana/queue/metric-queue'
 import { startMetricWorkers } from '@aduana/queue/metric-workers'

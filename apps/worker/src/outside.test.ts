@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
 import { undoImport } from '@aduana/jobs/undo'
-import { cancelRun } from '@aduana/metrics/runs/by-hand'
+import { cancelRun } from '@aduana/metrics/runs/manual'
 import {
   type Announcing,
   createOutsideSystem,

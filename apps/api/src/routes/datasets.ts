@@ -13,7 +13,7 @@ import {
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { readVersions } from '@aduana/jobs/version-pages'
 import { readLedger } from '@aduana/jobs/window-ledger'
-import { saveDatasetFor } from '@aduana/metrics/on-behalf'
+import { saveDatasetFor } from '@aduana/metrics/commands'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'

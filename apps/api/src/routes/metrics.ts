@@ -14,7 +14,7 @@ import {
 } from '@aduana/contracts/metrics/http'
 import { RunAccepted } from '@aduana/contracts/metrics/http-runs'
 import { VersionQuery } from '@aduana/contracts/versions'
-import { recomputeFor, retireMetricFor, saveMetricFor } from '@aduana/metrics/on-behalf'
+import { recomputeFor, retireMetricFor, saveMetricFor } from '@aduana/metrics/commands'
 import { readLineage } from '@aduana/metrics/read/lineage'
 import { listMetrics, readMetric } from '@aduana/metrics/read/metrics'
 import { readValues } from '@aduana/metrics/read/values'

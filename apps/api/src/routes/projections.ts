@@ -1,6 +1,6 @@
 import { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProjectionAccepted } from '@aduana/contracts/metrics/http-runs'
-import { tellProjection } from '@aduana/metrics/on-behalf'
+import { tellProjection } from '@aduana/metrics/commands'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'

@@ -1,7 +1,7 @@
 import { page } from '@aduana/contracts/jobs'
 import { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail, RunQuery } from '@aduana/contracts/metrics/http-runs'
-import { cancelRunFor, retryRunFor } from '@aduana/metrics/on-behalf'
+import { cancelRunFor, retryRunFor } from '@aduana/metrics/commands'
 import { listRuns, readRequest, readRun } from '@aduana/metrics/read/runs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'

@@ -1,5 +1,5 @@
 import { inTransaction } from '@aduana/db/database'
-import { retryRun } from '@aduana/metrics/runs/by-hand'
+import { retryRun } from '@aduana/metrics/runs/manual'
 import type { TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { openFreshness } from '../metrics/freshness.ts'

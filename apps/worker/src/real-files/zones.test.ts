@@ -1,6 +1,6 @@
 import { readPreview } from '@aduana/jobs/approve'
-import { saveMetricFor, saveSeriesFor } from '@aduana/metrics/on-behalf'
 import { sample } from '@aduana/testkit/long'
+import { saveMetricFor, saveSeriesFor } from '@aduana/metrics/commands'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { metricsOf } from '../testing/metrics.ts'
 import { type ColumnInput, openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'

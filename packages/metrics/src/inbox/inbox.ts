@@ -3,7 +3,7 @@ import type { Database } from '@aduana/db/database'
 import { consumeQueue, type QueueOptions } from '@aduana/messaging/sqs-queue'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
-import { takeIn } from './take-in.ts'
+import { takeIn } from './consume.ts'
 
 export interface Inbox {
   /** Take no more messages, and wait for those at hand. */

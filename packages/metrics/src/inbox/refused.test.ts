@@ -3,6 +3,7 @@ import { MESSAGE_REFUSALS } from '@aduana/contracts/messages'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
+import { takeIn } from './consume.ts'
 import {
   completed,
   event,
@@ -16,7 +17,6 @@ import {
   updated,
 } from './messages.testing.ts'
 import { countRefused } from './refused.ts'
-import { takeIn } from './take-in.ts'
 import { endWaiting } from './waiting.testing.ts'
 
 let flow: Flow

@@ -7,7 +7,7 @@ import type { Page } from '@aduana/jobs/read'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { logEvents } from '../runs/log.ts'
+import { logEvents } from '../runs/event-log.ts'
 import type { InboxContext } from './context.ts'
 import type { Refusal } from './read-message.ts'
 

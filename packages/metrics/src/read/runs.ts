@@ -8,8 +8,8 @@ import type { Page } from '@aduana/jobs/read'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
+import { readRunRequests } from '../requests/payload.ts'
 import { Announced } from '../results/announced.ts'
-import { readRunRequests } from '../runs/read-request.ts'
 import { namesHidden } from './metrics.ts'
 import {
   awaited,

@@ -3,12 +3,12 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset, registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readSeriesPlaces } from '../runs/places.ts'
 import { registerShippedMetrics } from '../shipped/shipped.ts'
 import { type Flow, openFlow } from '../testing/flow.ts'
 import { saveDataset } from './datasets.ts'
 import { saveMetric } from './metrics.ts'
 import { saveSeries } from './series.ts'
+import { readSeriesPlaces } from './series-places.ts'
 
 let flow: Flow
 let admin: string

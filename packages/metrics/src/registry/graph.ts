@@ -2,7 +2,7 @@ import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { Database, Tx } from '@aduana/db/database'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
-import { readSeriesPlaces } from '../runs/places.ts'
+import { readSeriesPlaces } from './series-places.ts'
 
 /** A metric in its current version. */
 export interface RegisteredMetric {

@@ -5,8 +5,8 @@ import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { lockRunsOf } from '../runs/classify.ts'
 import { endRuns } from '../runs/end.ts'
+import { logEvents } from '../runs/event-log.ts'
 import { lockWithDependents, ownGraph } from '../runs/locks.ts'
-import { logEvents } from '../runs/log.ts'
 import { checkDefinitions, readDefinition } from './check.ts'
 import {
   inUse,

@@ -6,7 +6,7 @@ import { groupBy } from '@aduana/metric-compute/group-by'
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { lockRunsOf } from '../runs/classify.ts'
 import { lockWithDependents } from '../runs/locks.ts'
-import { type BroughtChange, settle } from '../runs/settle.ts'
+import { type BroughtChange, settle } from '../runs/schedule.ts'
 import { daysOfDataset } from './dataset-days.ts'
 import type { Needs, RegisteredMetric } from './graph.ts'
 

@@ -9,7 +9,7 @@ import { createTestMessaging, type TestMessaging } from '@aduana/testkit/messagi
 import { createTestRedis, type TestRedis } from '@aduana/testkit/redis'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { retryRun } from '../runs/by-hand.ts'
+import { retryRun } from '../runs/manual.ts'
 import { type Flow, openFlow, sumOf } from '../testing/flow.ts'
 import { messageOf, requestTopic } from './request-topic.ts'
 import { runnerQueue } from './runner-queue.ts'

@@ -2,7 +2,7 @@ import { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import type { Tx } from '@aduana/db/database'
 import type { OutboundEvent } from '@aduana/outbox/destination'
 import { z } from 'zod'
-import { readRunRequests } from '../runs/read-request.ts'
+import { readRunRequests } from './payload.ts'
 
 /** The part of a request to the built-in runner that the log keeps. The runner reads the rest from the run. */
 export const RequestNote = z.strictObject(

@@ -4,7 +4,7 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { RunToCompute } from '@aduana/metric-compute/compute/plan'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import { runsStarted } from '../runs/started.ts'
+import { runsStarted } from '../runs/runner-events.ts'
 
 /** A run that this runner has begun. */
 export interface ClaimedRun extends RunToCompute {

@@ -4,9 +4,9 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { startRounds } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
 import { type Claim, claimWith, findAsked, findForgotten } from './claim.ts'
+import { type RunnerContext, workOff } from './compute-claim.ts'
 import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { createSlots } from './slots.ts'
-import { type RunnerContext, workOff } from './work.ts'
 
 /** The built-in runner of one process. */
 export interface Runner {

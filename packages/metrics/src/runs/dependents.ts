@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import type { BroughtChange } from './settle.ts'
+import type { BroughtChange } from './schedule.ts'
 
 interface Row {
   metric_id: string

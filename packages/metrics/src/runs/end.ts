@@ -5,9 +5,9 @@ import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
 import { changesAbove } from './dependents.ts'
+import { logEvents, runFacts } from './event-log.ts'
 import { makeFollowUps } from './follow-ups.ts'
-import { logEvents, runFacts } from './log.ts'
-import { type Decided, settle } from './settle.ts'
+import { type Decided, settle } from './schedule.ts'
 import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.ts'
 
 interface RunError {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { after, day, type Flow, openFlow } from '../testing/flow.ts'
-import { expirePending } from '../updates/expire.ts'
+import { expirePending } from './expire.ts'
 
 let flow: Flow
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { lockRunsOf, runOfEvent } from './classify.ts'
-import { BEGUN } from './started.ts'
+import { BEGUN } from './runner-events.ts'
 import { changeRuns, type RunChangeOfOne } from './transitions.ts'
 
 /**

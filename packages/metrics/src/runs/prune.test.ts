@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { countOutstandingRuns } from '../read/completeness.ts'
 import { readRun } from '../read/runs.ts'
 import { after, day, type Flow, openFlow } from '../testing/flow.ts'
-import { expirePending } from '../updates/expire.ts'
 import { pruneUpdates } from '../updates/prune.ts'
-import { retryRun } from './by-hand.ts'
+import { expirePending } from './expire.ts'
+import { retryRun } from './manual.ts'
 import { pruneRuns } from './prune.ts'
 
 let flow: Flow

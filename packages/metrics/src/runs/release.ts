@@ -1,6 +1,6 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { requestRuns } from './request.ts'
+import { requestRuns } from '../requests/request.ts'
 
 /** SQL: the run waits for no dataset any more. */
 export const hasDatasets = sql<boolean>`not exists (

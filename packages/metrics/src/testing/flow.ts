@@ -9,9 +9,9 @@ import { reachOf } from '@aduana/metric-compute/expressions/reach'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { saveMetrics } from '../registry/metrics.ts'
 import { saveSeries } from '../registry/series.ts'
+import { readRunRequests } from '../requests/payload.ts'
 import { runsCompleted } from '../runs/completed.ts'
-import { readRunRequests } from '../runs/read-request.ts'
-import { runsStarted } from '../runs/started.ts'
+import { runsStarted } from '../runs/runner-events.ts'
 import { type AcceptedUpdate, acceptProjectionUpdate } from '../updates/accept.ts'
 
 /** A moment on the day on which most updates of the tests happen. */

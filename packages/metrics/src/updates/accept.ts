@@ -4,8 +4,8 @@ import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import { type Logged, logEvents } from '../runs/log.ts'
-import type { Decided } from '../runs/settle.ts'
+import { type Logged, logEvents } from '../runs/event-log.ts'
+import type { Decided } from '../runs/schedule.ts'
 import { fanOutTogether } from './fan-out.ts'
 
 /** What became of an update from outside. */

@@ -2,7 +2,7 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { lockRunsOf } from '../runs/classify.ts'
 import { holdGraph, lockDependentsOf } from '../runs/locks.ts'
-import { type Decided, settle } from '../runs/settle.ts'
+import { type Decided, settle } from '../runs/schedule.ts'
 
 interface Update {
   id: string

@@ -5,10 +5,10 @@ import { sample } from '@aduana/testkit/long'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readGraph } from '../registry/graph.ts'
-import { retryRun } from '../runs/by-hand.ts'
-import { timeOutSilent } from '../runs/silence.ts'
+import { expirePending } from '../runs/expire.ts'
+import { timeOutSilent } from '../runs/heartbeat-timeouts.ts'
+import { retryRun } from '../runs/manual.ts'
 import { DATASETS, day, type Flow, openFlow, type UpdateOf } from '../testing/flow.ts'
-import { expirePending } from './expire.ts'
 
 /** Numbers that look random and are the same every time. */
 function generator(seed: number) {

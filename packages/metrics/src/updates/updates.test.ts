@@ -1,9 +1,9 @@
 import { ProblemError } from '@aduana/contracts/problems'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { cancelRun } from '../runs/by-hand.ts'
+import { expirePending } from '../runs/expire.ts'
+import { cancelRun } from '../runs/manual.ts'
 import { after, day, type Flow, NOON, openFlow } from '../testing/flow.ts'
 import { acceptProjectionUpdate } from './accept.ts'
-import { expirePending } from './expire.ts'
 import { fanOut } from './fan-out.ts'
 
 let flow: Flow

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { addDays } from '@aduana/contracts/dates'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
-import { takeIn } from '@aduana/metrics/inbox/take-in'
 import {
   cancelRunFor,
   recomputeFor,
@@ -11,16 +10,17 @@ import {
   saveMetricFor,
   saveSeriesFor,
   tellProjection,
-} from '@aduana/metrics/on-behalf'
+} from '@aduana/metrics/commands'
+import { takeIn } from '@aduana/metrics/inbox/consume'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { claimWith } from '@aduana/metrics/runner/claim'
-import { computeTogether } from '@aduana/metrics/runner/compute-together'
+import { computeTogether } from '@aduana/metrics/runner/compute-runs'
 import { runsCompleted } from '@aduana/metrics/runs/completed'
 import { giveBack } from '@aduana/metrics/runs/give-back'
 import { runsAlive } from '@aduana/metrics/runs/heartbeat'
+import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/maintenance'
 import { pruneRuns } from '@aduana/metrics/runs/prune'
-import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/upkeep'
 import { fanOut } from '@aduana/metrics/updates/fan-out'
 import { pruneUpdates } from '@aduana/metrics/updates/prune'
 import { deliver } from '@aduana/outbox/deliver'

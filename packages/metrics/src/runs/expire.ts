@@ -1,8 +1,8 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { lockRunsOf } from '../runs/classify.ts'
-import { type Ending, endRuns } from '../runs/end.ts'
-import { lockWithDependents } from '../runs/locks.ts'
+import { lockRunsOf } from './classify.ts'
+import { type Ending, endRuns } from './end.ts'
+import { lockWithDependents } from './locks.ts'
 
 interface Late {
   runId: string

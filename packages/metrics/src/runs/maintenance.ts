@@ -3,10 +3,10 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { startRounds } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { failUnloaded } from '../results/unloaded.ts'
-import { findDeadRunners } from '../runner/dead.ts'
-import { expirePending } from '../updates/expire.ts'
-import { timeOutSilent } from './silence.ts'
+import { failUnloaded } from '../results/failed-imports.ts'
+import { findDeadRunners } from '../runner/liveness.ts'
+import { expirePending } from './expire.ts'
+import { timeOutSilent } from './heartbeat-timeouts.ts'
 
 export interface Upkeep {
   stop(): Promise<void>

@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { bringChange, type Change, type Taken } from './changes.ts'
-import { logEvents } from './log.ts'
+import { bringChange, type Change, type Taken } from './coalesce.ts'
+import { logEvents } from './event-log.ts'
 import { releaseRuns } from './release.ts'
 
 export interface BroughtChange {

@@ -1,7 +1,7 @@
 import type { RunCause } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { takeLeftOvers } from './left-overs.ts'
+import { takeLeftOvers } from './adopt-expired.ts'
 import { hasDatasets } from './release.ts'
 import { addedScopes, bothScopes } from './scopes.ts'
 

@@ -4,8 +4,8 @@ import type { Database, Tx } from '@aduana/db/database'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import { catalogueOf } from './catalogue.ts'
-import { readSeriesPlaces } from './places.ts'
+import { readSeriesPlaces } from '../registry/series-places.ts'
+import { catalogueOf } from '../runs/catalogue.ts'
 
 interface Row {
   id: string

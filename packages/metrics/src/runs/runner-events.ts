@@ -3,7 +3,7 @@ import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { lockRunsOf, runOfEvent } from './classify.ts'
-import { logEvents, runFacts } from './log.ts'
+import { logEvents, runFacts } from './event-log.ts'
 import { changeRuns } from './transitions.ts'
 
 /** SQL: the moment that a runner names, but no later than ours. */

@@ -2,6 +2,7 @@ import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { until } from '@aduana/testkit/until'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
+import { takeIn } from './consume.ts'
 import {
   completed,
   heartbeat,
@@ -13,7 +14,6 @@ import {
   update,
   updated,
 } from './messages.testing.ts'
-import { takeIn } from './take-in.ts'
 import { endWaiting } from './waiting.testing.ts'
 
 let flow: Flow

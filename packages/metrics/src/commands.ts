@@ -24,7 +24,7 @@ import { mustSeeRun, readRun } from './read/runs.ts'
 import { queryable, saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
-import { cancelRun, requestRecompute, retryRun } from './runs/by-hand.ts'
+import { cancelRun, requestRecompute, retryRun } from './runs/manual.ts'
 import { acceptProjectionUpdate } from './updates/accept.ts'
 import { refuseFarDays } from './updates/far-days.ts'
 

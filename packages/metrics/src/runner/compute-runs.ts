@@ -3,14 +3,14 @@ import { computeMetrics } from '@aduana/metric-compute/compute/compute'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
+import { readSeriesPlaces } from '../registry/series-places.ts'
 import { lockRunsOf } from '../runs/classify.ts'
 import { metricsOf, runsCompleted } from '../runs/completed.ts'
 import { lockWithDependents } from '../runs/locks.ts'
-import { readSeriesPlaces } from '../runs/places.ts'
 import { noteReached } from '../runs/reached.ts'
 import type { ClaimedRun } from './claim.ts'
-import { holdRunner } from './dead.ts'
 import { interruptible } from './interruptible.ts'
+import { holdRunner } from './liveness.ts'
 
 /** Some runs of a computation have ended, or are somebody else's by now: nothing of it was kept. */
 export class LostRunsError extends Error {

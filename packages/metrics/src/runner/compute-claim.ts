@@ -7,8 +7,8 @@ import type pg from 'pg'
 import { runsCompleted } from '../runs/completed.ts'
 import { giveBack } from '../runs/give-back.ts'
 import type { Claim, ClaimedRun } from './claim.ts'
-import { computeTogether, LostRunsError } from './compute-together.ts'
-import { type RunWatch, watchRuns } from './watch.ts'
+import { computeTogether, LostRunsError } from './compute-runs.ts'
+import { type RunWatch, watchRuns } from './monitor.ts'
 
 export interface RunnerContext {
   db: Database

@@ -5,12 +5,12 @@ import { audit } from '@aduana/db/audit'
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
+import { requestRuns } from '../requests/request.ts'
 import { lockRunsOf } from './classify.ts'
 import { metricsOf } from './completed.ts'
 import { endRuns } from './end.ts'
 import { lockWithDependents } from './locks.ts'
-import { requestRuns } from './request.ts'
-import { settle } from './settle.ts'
+import { settle } from './schedule.ts'
 
 /**
  * Cancel a run that has not ended. Its runner hears so with its next sign of life; what it still writes is refused. What
