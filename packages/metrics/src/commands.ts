@@ -25,8 +25,7 @@ import { queryable, saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/manual.ts'
-import { acceptProjectionUpdate } from './updates/accept.ts'
-import { refuseFarDays } from './updates/far-days.ts'
+import { acceptProjectionUpdate, refuseFarDays } from './updates/accept.ts'
 
 /**
  * Have a metric computed for a range of days (`to` is the first day after it), once for all requests with the same key.

@@ -1,7 +1,6 @@
 import { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { runCompleted } from '@aduana/metrics/runs/completed'
-import { runStarted } from '@aduana/metrics/runs/runner-events'
+import { runCompleted, runStarted } from '@aduana/metrics/runs/runner-events'
 import type { TestApi, TestUser } from './start-api.ts'
 
 export const JSON_BODY = { 'content-type': 'application/json' }

@@ -5,6 +5,7 @@ import { day, type Flow, openFlow } from '../testing/flow.ts'
 import { takeIn } from './consume.ts'
 import {
   completed,
+  endWaiting,
   heartbeat,
   inboxOf,
   message,
@@ -14,7 +15,6 @@ import {
   update,
   updated,
 } from './messages.testing.ts'
-import { endWaiting } from './waiting.testing.ts'
 
 let flow: Flow
 beforeEach(async () => {

@@ -5,16 +5,10 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
-import { runsCompleted } from '../runs/completed.ts'
-import { RunEventError } from '../runs/event-problem.ts'
-import { runsAlive } from '../runs/heartbeat.ts'
-import { runsStarted } from '../runs/runner-events.ts'
-import { acceptProjectionUpdates } from '../updates/accept.ts'
-import { refuseFarDays } from '../updates/far-days.ts'
-import type { InboxContext } from './context.ts'
-import { refuseOwnRuns } from './own-runs.ts'
+import { RunEventError, runsAlive, runsCompleted, runsStarted } from '../runs/runner-events.ts'
+import { acceptProjectionUpdates, refuseFarDays } from '../updates/accept.ts'
 import { type Refusal, readMessage } from './read-message.ts'
-import { refuseMessage } from './refused.ts'
+import { type InboxContext, refuseMessage } from './refused.ts'
 
 interface Read<Event extends IncomingEvent = IncomingEvent> {
   message: QueueMessage
@@ -162,4 +156,23 @@ async function conclude(
 function factsOf({ type, data }: IncomingEvent): Record<string, unknown> {
   if ('dataset' in data) return { type, dataset: data.dataset, eventKey: data.eventKey }
   return { type, runId: data.runId, attempt: data.attempt }
+}
+
+/**
+ * Refuse events from outside of runs that Aduana computes itself: a runner that answers every request, whoever it is
+ * for, must not end them. @throws RunEventError `not_external`
+ */
+export async function refuseOwnRuns(tx: Tx, events: readonly { runId: string }[]): Promise<void> {
+  const ids = events.map(({ runId }) => runId)
+  const rows = await sql<{ id: string; metric: string }>`select r.id, m.code as metric
+    from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
+      join metrics m on m.id = r.metric_id
+    where r.id = any (${ids}::uuid[]) and v.definition ->> 'runner' = 'builtin' limit 1`.execute(tx)
+  const [own] = rows.rows
+  if (own)
+    throw new RunEventError(
+      'not_external',
+      own.id,
+      `run ${own.id} of ${own.metric} is computed by Aduana itself: answer only requests whose runner is "external"`,
+    )
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { createLogger } from '@aduana/runtime/logger'
 import { type Flow, sumOf } from '../testing/flow.ts'
-import type { InboxContext } from './context.ts'
+import type { InboxContext } from './refused.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
@@ -48,3 +48,12 @@ export const ofRun = ({ id, attempt = 1 }: { id: string; attempt?: number }) => 
   attempt,
   at: new Date().toISOString(),
 })
+
+/** Cut the connections that wait for a lock; whether there was one. */
+export async function endWaiting({ pool }: Flow): Promise<boolean> {
+  const ended = await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  return ended.rowCount !== 0
+}

@@ -6,6 +6,7 @@ import { day, type Flow, openFlow } from '../testing/flow.ts'
 import { takeIn } from './consume.ts'
 import {
   completed,
+  endWaiting,
   event,
   heartbeat,
   inboxOf,
@@ -17,7 +18,6 @@ import {
   updated,
 } from './messages.testing.ts'
 import { countRefused } from './refused.ts'
-import { endWaiting } from './waiting.testing.ts'
 
 let flow: Flow
 let external: { id: string }

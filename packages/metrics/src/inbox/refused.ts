@@ -5,10 +5,10 @@ import { type Database, inTransaction } from '@aduana/db/database'
 import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
 import type { Page } from '@aduana/jobs/read'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
+import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { logEvents } from '../runs/event-log.ts'
-import type { InboxContext } from './context.ts'
 import type { Refusal } from './read-message.ts'
 
 /** Keep a message that is refused, once, with the reason; it comes again when that cannot be done now. */
@@ -69,4 +69,12 @@ export async function listRefused(
     }),
     next: more ? encodeCursor([last.id]) : null,
   }
+}
+
+/** What takes messages in. */
+export interface InboxContext {
+  db: Database
+  logger: Logger
+  /** Where the messages came from, for the log. */
+  queue: string
 }

@@ -9,7 +9,7 @@ import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { readRunRequests } from '../requests/payload.ts'
-import { Announced } from '../results/announced.ts'
+import { Announced } from '../results/announce.ts'
 import { namesHidden } from './metrics.ts'
 import {
   awaited,

@@ -19,11 +19,10 @@ import { appendEvent } from '@aduana/db/event-log'
 import { rebuildLedger, refuseBusy } from '@aduana/jobs/placement'
 import { CompiledQuery, sql } from 'kysely'
 import { ownGraph } from '../runs/locks.ts'
-import { daysOfDataset } from './dataset-days.ts'
 import { refuseBroken, shiftedMetrics, withDefinition } from './dataset-metrics.ts'
 import { inUse, metricsAbove, needsOfAll, readGraph } from './graph.ts'
-import { recompute } from './recompute.ts'
-import { mustHaveSeen } from './seen-version.ts'
+import { daysOfDataset, recompute } from './recompute.ts'
+import { mustHaveSeen } from './write.ts'
 
 /**
  * Save the definition of a dataset as its next version if it differs from the present one, or as a new dataset over a

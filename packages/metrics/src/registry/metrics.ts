@@ -3,10 +3,9 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { lockRunsOf } from '../runs/classify.ts'
 import { endRuns } from '../runs/end.ts'
 import { logEvents } from '../runs/event-log.ts'
-import { lockWithDependents, ownGraph } from '../runs/locks.ts'
+import { lockRunsOf, lockWithDependents, ownGraph } from '../runs/locks.ts'
 import { checkDefinitions, readDefinition } from './check.ts'
 import {
   inUse,
@@ -18,8 +17,7 @@ import {
   readGraph,
 } from './graph.ts'
 import { recompute } from './recompute.ts'
-import { mustHaveSeen } from './seen-version.ts'
-import { shaOf, writeDependencies, writeVersion } from './write.ts'
+import { mustHaveSeen, shaOf, writeDependencies, writeVersion } from './write.ts'
 
 /** A metric after it was saved. */
 export interface SavedMetric {

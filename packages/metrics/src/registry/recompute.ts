@@ -1,13 +1,13 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import type { DayRange } from '@aduana/contracts/dates'
+import { type DayRange, nextDay } from '@aduana/contracts/dates'
+import { targetName, targetTable } from '@aduana/datasets/target'
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
-import { lockRunsOf } from '../runs/classify.ts'
-import { lockWithDependents } from '../runs/locks.ts'
+import { sql } from 'kysely'
+import { lockRunsOf, lockWithDependents } from '../runs/locks.ts'
 import { type BroughtChange, settle } from '../runs/schedule.ts'
-import { daysOfDataset } from './dataset-days.ts'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
 /** Metrics that are computed in another way than before. */
@@ -51,4 +51,18 @@ async function changesOf(tx: Tx, work: Recomputation): Promise<BroughtChange[]> 
     change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
     metricIds: group.map(({ id }) => id),
   }))
+}
+
+/** The days of which a dataset has rows, from the first to the last; undefined when it has none, or no days. */
+export async function daysOfDataset(tx: Tx, definition: DatasetDefinition): Promise<DayRange | undefined> {
+  const window = definition.columns.find(({ name }) => name === definition.windowColumn)
+  if (!window) return undefined
+  const column = sql.ref(targetName(definition, window.name))
+  const day = (value: typeof column) =>
+    window.type === 'timestamp' ? sql`(${value} at time zone ${window.timeZone})::date` : value
+  const rows = await sql<{ first: string | null; last: string | null }>`
+    select ${day(sql`min(${column})`)}::text as first, ${day(sql`max(${column})`)}::text as last
+    from ${sql.raw(targetTable(definition))}`.execute(tx)
+  const { first, last } = rows.rows[0] ?? {}
+  return first && last ? { from: first, to: nextDay(last) } : undefined
 }

@@ -7,8 +7,7 @@ import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { logEvents } from '../runs/event-log.ts'
 import { ownGraph } from '../runs/locks.ts'
-import { mustHaveSeen } from './seen-version.ts'
-import { shaOf } from './write.ts'
+import { mustHaveSeen, shaOf } from './write.ts'
 
 /** A series after it was saved. */
 export interface SavedSeries {

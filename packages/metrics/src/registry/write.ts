@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
+import { ProblemError } from '@aduana/contracts/problems'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { Needs, RegisteredMetric } from './graph.ts'
@@ -92,4 +93,19 @@ export async function writeDependencies(
   await sql`update metrics m set level = l.level
     from jsonb_to_recordset(${JSON.stringify(levels)}::jsonb) as l(id uuid, level integer)
     where m.id = l.id and m.level <> l.level`.execute(tx)
+}
+
+/**
+ * Whoever changes something may say which version they have seen, so that they do not undo what somebody else has
+ * changed since. `present` is undefined for what is not there yet.
+ * @throws ProblemError `version_changed` with the present `version`
+ */
+export function mustHaveSeen(what: string, seen: number | undefined, present: number | undefined): void {
+  if (seen === undefined || seen === present) return
+  const now = present === undefined ? 'is not there' : `is at version ${present}`
+  throw new ProblemError(
+    'version_changed',
+    `The ${what} ${now}, and version ${seen} is what you have seen. Nothing was changed. Read it again, and make your change in that.`,
+    { version: present ?? null },
+  )
 }

@@ -1,11 +1,16 @@
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
-import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
+import { MetricRunRequest } from '@aduana/contracts/metrics/events'
+import type { Expression } from '@aduana/contracts/metrics/expression'
+import { targetName } from '@aduana/datasets/target'
 import type { Database, Tx } from '@aduana/db/database'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
+import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { groupBy } from '@aduana/metric-compute/group-by'
+import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
+import type { OutboundEvent } from '@aduana/outbox/destination'
 import { sql } from 'kysely'
+import { z } from 'zod'
 import { readSeriesPlaces } from '../registry/series-places.ts'
-import { catalogueOf } from '../runs/catalogue.ts'
 
 interface Row {
   id: string
@@ -84,4 +89,57 @@ function requestOf(
     expression: definition.expression,
     heartbeatSeconds: definition.heartbeatSeconds,
   }
+}
+
+type Entry = MetricRunRequest['catalogue'][number]
+
+/** The series that an expression needs, and where a runner finds them. */
+export function catalogueOf(expression: Expression, places: SeriesPlaces): Entry[] {
+  const codes = [...new Set(referencesOf(expression).series.map(({ code }) => code))]
+  return codes.flatMap((code) => {
+    const place = places.get(code)
+    return place ? [entryOf(place)] : []
+  })
+}
+
+function entryOf({ code, definition, column }: SeriesPlace): Entry {
+  const source = definition.columns.find(({ name }) => name === column)
+  const day = definition.columns.find(({ name }) => name === definition.windowColumn)
+  const dimension = source?.type === 'text' ? source.dimension : undefined
+  return {
+    series: code,
+    dataset: definition.code,
+    table: `${definition.table.schema}.${definition.table.name}`,
+    column: column === null ? null : targetName(definition, column),
+    ...(dimension ? { dimension: { table: dimension.table, key: dimension.key } } : {}),
+    dayColumn: definition.windowColumn ?? '',
+    ...(day?.type === 'timestamp' ? { timeZone: day.timeZone } : {}),
+  }
+}
+
+/** The part of a request to the built-in runner that the log keeps. The runner reads the rest from the run. */
+export const RequestNote = z.strictObject(
+  MetricRunRequest.pick({ runId: true, attempt: true, metric: true, runner: true }).shape,
+)
+export type RequestNote = z.infer<typeof RequestNote>
+
+/**
+ * Returns events with whole requests in place of notes, to be published: from the current runs, in the attempts that the
+ * notes name. An event whose run is removed is left out.
+ */
+export async function wholeRequests(tx: Tx, events: readonly OutboundEvent[]): Promise<OutboundEvent[]> {
+  const notes = new Map<string, RequestNote>()
+  for (const { id, body } of events) {
+    const note = RequestNote.safeParse(body.data)
+    if (note.success) notes.set(id, note.data)
+  }
+  if (notes.size === 0) return [...events]
+  const requests = await readRunRequests(tx, [...new Set([...notes.values()].map(({ runId }) => runId))])
+  const byRun = new Map(requests.map((request) => [request.runId, request]))
+  return events.flatMap((event) => {
+    const note = notes.get(event.id)
+    if (!note) return [event]
+    const request = byRun.get(note.runId)
+    return request ? [{ ...event, body: { ...event.body, data: { ...request, attempt: note.attempt } } }] : []
+  })
 }

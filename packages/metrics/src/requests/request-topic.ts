@@ -2,7 +2,7 @@ import { MetricCode } from '@aduana/contracts/metrics/expression'
 import type { Topic, TopicMessage } from '@aduana/messaging/sns-topic'
 import type { Destination, OutboundEvent } from '@aduana/outbox/destination'
 import { z } from 'zod'
-import { wholeRequests } from './whole-requests.ts'
+import { wholeRequests } from './payload.ts'
 
 /** What subscribers may filter by. */
 const Request = z.object({

@@ -7,8 +7,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { addedScopes } from '../runs/scopes.ts'
 import { changeRuns } from '../runs/transitions.ts'
-import { readRunRequests } from './payload.ts'
-import { RequestNote } from './whole-requests.ts'
+import { RequestNote, readRunRequests } from './payload.ts'
 
 /** Where our events come from, as CloudEvents wants it: a URI reference. */
 const EVENT_SOURCE = '/aduana'

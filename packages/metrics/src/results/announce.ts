@@ -1,4 +1,4 @@
-import type { DayRange } from '@aduana/contracts/dates'
+import { DayRange } from '@aduana/contracts/dates'
 import type { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
 import type { Tx } from '@aduana/db/database'
@@ -6,9 +6,9 @@ import { jsonb } from '@aduana/db/jsonb'
 import { acceptResults } from '@aduana/jobs/accept-results'
 import { unionOfDays } from '@aduana/metric-compute/expressions/days'
 import { sql } from 'kysely'
+import { z } from 'zod'
 import { logEvents } from '../runs/event-log.ts'
 import { changeRuns } from '../runs/transitions.ts'
-import type { Announced } from './announced.ts'
 import { readResultPlan } from './plan.ts'
 
 /** A runner is done, and its values are in files. */
@@ -62,3 +62,12 @@ function boundsOf(days: readonly DayRange[]): DayRange {
   if (from === undefined || to === undefined) throw new Error('results without days were announced')
   return { from, to }
 }
+
+/** What a run keeps of the announcement of its results. */
+export const Announced = z.object({
+  url: z.string(),
+  sha256: z.string(),
+  rowCount: z.int(),
+  days: z.array(DayRange),
+})
+export type Announced = z.infer<typeof Announced>

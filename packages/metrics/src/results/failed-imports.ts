@@ -1,8 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { lockRunsOf } from '../runs/classify.ts'
 import { type Ending, endRuns } from '../runs/end.ts'
-import { lockWithDependents } from '../runs/locks.ts'
+import { lockRunsOf, lockWithDependents } from '../runs/locks.ts'
 
 interface Unloaded {
   runId: string

@@ -1,6 +1,6 @@
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import type pg from 'pg'
-import type { Announced } from './announced.ts'
+import type { Announced } from './announce.ts'
 import type { ResultPlan } from './plan.ts'
 
 interface Loaded {

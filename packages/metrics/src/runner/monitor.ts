@@ -2,7 +2,7 @@ import { type Database, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import { startRounds } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { runsAlive } from '../runs/heartbeat.ts'
+import { runsAlive } from '../runs/runner-events.ts'
 import type { ClaimedRun } from './claim.ts'
 
 /** Keeps runs alive while they are computed, and notices when somebody else ends them. */

@@ -2,7 +2,6 @@ import type { RunCause } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { takeLeftOvers } from './adopt-expired.ts'
-import { hasDatasets } from './release.ts'
 import { addedScopes, bothScopes } from './scopes.ts'
 
 /** Something beneath metrics has changed, and they are to be computed for it. */
@@ -33,6 +32,10 @@ export interface Taken {
   /** The run was made for this change. */
   fresh: boolean
 }
+
+/** SQL: the run waits for no dataset any more. */
+export const hasDatasets = sql<boolean>`not exists (
+  select from metric_run_pending_datasets p where p.run_id = r.id and p.satisfied_by is null)`
 
 /**
  * Bring a change to metrics, in a number of statements that does not depend on how many they are. An open run of the

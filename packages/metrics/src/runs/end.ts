@@ -4,10 +4,8 @@ import type { Tx } from '@aduana/db/database'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import { changesAbove } from './dependents.ts'
 import { logEvents, runFacts } from './event-log.ts'
-import { makeFollowUps } from './follow-ups.ts'
-import { type Decided, settle } from './schedule.ts'
+import { changesAbove, type Decided, settle } from './schedule.ts'
 import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.ts'
 
 interface RunError {
@@ -117,4 +115,27 @@ function eventOf(ending: Ending, of: { runId: string; metric: string; asOf: stri
   if (ending.to === 'FAILED') return { type: 'metric_run.failed', ...of, attempt, error: ending.error }
   if (ending.to === 'EXPIRED') return { type: 'metric_run.expired', ...of, waitedFor: [...ending.waitedFor] }
   return { type: 'metric_run.cancelled', ...of, by: ending.by }
+}
+
+/**
+ * Make the runs that follow ended ones: of what came while these were with their runners, with its inputs. They wait
+ * for no dataset; `settle` asks for them.
+ */
+export async function makeFollowUps(tx: Tx, endedIds: readonly string[]): Promise<void> {
+  await sql`
+    with ended as (
+      select * from metric_runs where id = any (${endedIds}::uuid[]) and next_days is not null
+    ), follow_up as (
+      insert into metric_runs (metric_id, metric_version, occurred_at, as_of, status, cause, days, companies, warehouses,
+        expires_at)
+      select e.metric_id, m.current_version, e.occurred_at, e.as_of, 'PENDING', e.cause, e.next_days, e.next_companies,
+        e.next_warehouses, greatest(e.expires_at, clock_timestamp() + interval '24 hours')
+      from ended e join metrics m on m.id = e.metric_id and m.retired_at is null
+      returning id, metric_id, as_of
+    ), moved as (
+      update run_dataset_updates i set run_id = f.id, for_next = false
+      from ended e join follow_up f using (metric_id, as_of) where i.run_id = e.id and i.for_next
+    )
+    update metric_runs r set next_days = null, next_companies = null, next_warehouses = null
+    from ended e where r.id = e.id`.execute(tx)
 }

@@ -1,8 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { lockRunsOf } from './classify.ts'
 import { type Ending, endRuns } from './end.ts'
-import { lockWithDependents } from './locks.ts'
+import { lockRunsOf, lockWithDependents } from './locks.ts'
 
 interface Late {
   runId: string

@@ -3,10 +3,9 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { DeadRunner } from '../runner/liveness.ts'
 import { requestRuns } from '../requests/request.ts'
-import { lockRunsOf } from './classify.ts'
 import { endRuns } from './end.ts'
 import { logEvents, runFacts } from './event-log.ts'
-import { lockWithDependents } from './locks.ts'
+import { lockRunsOf, lockWithDependents } from './locks.ts'
 import { type ChangedRun, changeRuns } from './transitions.ts'
 
 /** What was done about runs that fell silent: ids of runs. */

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { after, DATASETS, type Flow, NOON, openFlow } from '../testing/flow.ts'
-import { expirePending } from '../updates/expire.ts'
+import { expirePending } from './expire.ts'
 import { fanOut } from '../updates/fan-out.ts'
-import { runsAlive } from './heartbeat.ts'
 import { lockDependentsOf } from './locks.ts'
-import { timeOutSilent } from './silence.ts'
+import { timeOutSilent } from './heartbeat-timeouts.ts'
+import { runsAlive } from './runner-events.ts'
 
 let flow: Flow
 beforeEach(async () => {

@@ -1,3 +1,4 @@
+import { RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
@@ -44,4 +45,47 @@ export async function lockDependentsOf(tx: Tx, datasetId: string): Promise<strin
       where p.dataset_id = ${datasetId} and p.satisfied_by is null and r.status = 'PENDING')
     order by id for no key update`.execute(tx)
   return rows.rows.map(({ id }) => id)
+}
+
+/** A run whose row is locked. */
+export interface LockedRun {
+  id: string
+  metric_id: string
+  status: RunStatus
+  attempt: number
+  /** Who computes it, once that is known. */
+  runner: string | null
+  /** The import of its results, once they are announced. */
+  job_id: string | null
+}
+
+/**
+ * Lock the rows of runs, in the order of their ids. A transaction that ends runs, or makes or asks for runs of metrics,
+ * has locked the metrics before, and passes them all as `metricIds`: their open runs, and expired ones that no run has
+ * taken over, are locked in the same statement. Rows that were locked later could be out of order. Values that are being
+ * written reference their run, which locks its key only and does not conflict.
+ */
+export async function lockRunsOf(
+  tx: Tx,
+  events: readonly { runId: string }[],
+  metricIds: readonly string[] = [],
+): Promise<Map<string, LockedRun>> {
+  const ids = events.map(({ runId }) => runId)
+  const rows = await sql<LockedRun>`select id, metric_id, status, attempt, runner, job_id from metric_runs
+    where id in (
+      select unnest(${ids}::uuid[])
+      union
+      select id from metric_runs where metric_id = any (${metricIds}::uuid[])
+        and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+          or (status = 'EXPIRED' and taken_over_by is null)))
+    order by id for no key update`.execute(tx)
+  return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
+}
+
+/** The metrics of runs; which these are never changes. */
+export async function metricsOf(tx: Tx, runs: readonly { runId: string }[]): Promise<string[]> {
+  const ids = runs.map(({ runId }) => runId)
+  const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_runs
+    where id = any (${ids}::uuid[])`.execute(tx)
+  return rows.rows.map(({ metric_id }) => metric_id)
 }

@@ -6,10 +6,8 @@ import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
-import { lockRunsOf } from './classify.ts'
-import { metricsOf } from './completed.ts'
 import { endRuns } from './end.ts'
-import { lockWithDependents } from './locks.ts'
+import { lockRunsOf, lockWithDependents, metricsOf } from './locks.ts'
 import { settle } from './schedule.ts'
 
 /**

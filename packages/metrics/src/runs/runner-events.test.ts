@@ -3,13 +3,9 @@ import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { runCompleted } from './completed.ts'
-import { RunEventError } from './event-problem.ts'
-import { giveBack } from './give-back.ts'
-import { runHeartbeat } from './heartbeat.ts'
 import { timeOutSilent } from './heartbeat-timeouts.ts'
 import { cancelRun, requestRecompute, retryRun } from './manual.ts'
-import { runStarted } from './runner-events.ts'
+import { giveBack, RunEventError, runCompleted, runHeartbeat, runStarted } from './runner-events.ts'
 
 let flow: Flow
 let runId: string

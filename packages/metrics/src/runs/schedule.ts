@@ -1,8 +1,9 @@
 import type { Tx } from '@aduana/db/database'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
-import { bringChange, type Change, type Taken } from './coalesce.ts'
+import { requestRuns } from '../requests/request.ts'
+import { bringChange, type Change, hasDatasets, type Taken } from './coalesce.ts'
 import { logEvents } from './event-log.ts'
-import { releaseRuns } from './release.ts'
 
 export interface BroughtChange {
   change: Change
@@ -72,4 +73,76 @@ async function logPending(tx: Tx, runIds: readonly string[]): Promise<void> {
       },
     })),
   )
+}
+
+/**
+ * Ask for the pending runs of these metrics that wait for nothing any more: no dataset, no metric beneath whose values
+ * are about to change, no other run of the same metric. A metric beneath that itself waits for a dataset does not hold
+ * anybody up: when that comes, it causes runs above it again. Answers the ids of the runs asked for. The caller holds the
+ * metrics' locks, so that what is waited for cannot end unseen.
+ */
+export async function releaseRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
+  if (metricIds.length === 0) return []
+  const rows = await sql<{ id: string }>`
+    with recursive moving as (
+      select distinct r.metric_id from metric_runs r
+      where r.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT') or (r.status = 'PENDING' and ${hasDatasets})
+    ), above as (
+      select d.metric_id from moving join metric_dependencies d on d.needs_metric_id = moving.metric_id
+      union
+      select d.metric_id from above join metric_dependencies d on d.needs_metric_id = above.metric_id
+    )
+    select distinct on (r.metric_id) r.id from metric_runs r
+    where r.metric_id = any (${metricIds}::uuid[]) and r.status = 'PENDING' and ${hasDatasets}
+      and r.metric_id not in (select metric_id from above)
+      and not exists (select from metric_runs o
+        where o.metric_id = r.metric_id and o.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT'))
+    order by r.metric_id, r.as_of`.execute(tx)
+  return requestRuns(
+    tx,
+    rows.rows.map(({ id }) => id),
+    ['PENDING'],
+  )
+}
+
+interface Row {
+  metric_id: string
+  run_id: string
+  occurred_at: Date
+  output_days: string
+  companies: string[] | null
+  warehouses: string[] | null
+}
+
+/**
+ * What succeeded runs mean for the metrics that need theirs directly: the days that they have written, for the companies
+ * and warehouses of the run. Equal changes of several metrics are one.
+ */
+export async function changesAbove(tx: Tx, succeededIds: readonly string[]): Promise<BroughtChange[]> {
+  if (succeededIds.length === 0) return []
+  const rows =
+    await sql<Row>`select d.metric_id, r.id as run_id, r.occurred_at, r.output_days::text as output_days,
+      r.companies, r.warehouses
+    from metric_runs r join metric_dependencies d on d.needs_metric_id = r.metric_id
+    where r.id = any (${succeededIds}::uuid[]) and not isempty(r.output_days)
+    order by r.occurred_at, r.id`.execute(tx)
+  const groups = groupBy(rows.rows, (row) =>
+    JSON.stringify([row.occurred_at, row.output_days, row.companies, row.warehouses]),
+  )
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group
+    if (!first) return []
+    return {
+      change: {
+        cause: 'metric',
+        occurredAt: first.occurred_at,
+        days: first.output_days,
+        companies: first.companies,
+        warehouses: first.warehouses,
+        beneath: group.map(({ metric_id, run_id }) => ({ metricId: metric_id, runId: run_id })),
+        wait: true,
+      },
+      metricIds: [...new Set(group.map(({ metric_id }) => metric_id))],
+    }
+  })
 }

@@ -1,3 +1,4 @@
+import type { Tx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 
 /** SQL for two lists of companies, or of warehouses, together; null is all of them. */
@@ -16,4 +17,32 @@ export function addedScopes(
   other: RawBuilder<unknown>,
 ): RawBuilder<string[] | null> {
   return sql`case when ${when} is null then ${other} else ${bothScopes(one, other)} end`
+}
+
+/** The companies and warehouses in which a run has changed values; null where the metric's grain has none. */
+export interface Reached {
+  runId: string
+  companies: readonly string[] | null
+  warehouses: readonly string[] | null
+}
+
+/**
+ * Note that runs have changed values of more companies and warehouses than had changed beneath: a window reaches all of
+ * them, and what needs the metric is to follow there, too. The caller holds the locks of the runs' metrics.
+ */
+export async function noteReached(tx: Tx, runs: readonly Reached[]): Promise<void> {
+  const beyond = runs.filter(({ companies, warehouses }) => companies !== null || warehouses !== null)
+  if (beyond.length === 0) return
+  const wider = (name: 'companies' | 'warehouses') => {
+    const [own, reached] = [sql.ref(`r.${name}`), sql.ref(`t.${name}`)]
+    return sql`${sql.ref(name)} = case when ${reached} is null then ${own} else ${bothScopes(own, reached)} end`
+  }
+  await sql`update metric_runs r set ${wider('companies')}, ${wider('warehouses')}
+    from jsonb_to_recordset(${JSON.stringify(beyond.map(toRow))}::jsonb)
+      as t(id uuid, companies text[], warehouses text[])
+    where r.id = t.id and r.status = 'RUNNING'`.execute(tx)
+}
+
+function toRow({ runId, companies, warehouses }: Reached) {
+  return { id: runId, companies, warehouses }
 }

@@ -10,8 +10,7 @@ import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { saveMetrics } from '../registry/metrics.ts'
 import { saveSeries } from '../registry/series.ts'
 import { readRunRequests } from '../requests/payload.ts'
-import { runsCompleted } from '../runs/completed.ts'
-import { runsStarted } from '../runs/runner-events.ts'
+import { runsCompleted, runsStarted } from '../runs/runner-events.ts'
 import { type AcceptedUpdate, acceptProjectionUpdate } from '../updates/accept.ts'
 
 /** A moment on the day on which most updates of the tests happen. */

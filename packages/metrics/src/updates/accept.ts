@@ -1,3 +1,4 @@
+import { type DayRange, NearDay } from '@aduana/contracts/dates'
 import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
@@ -112,4 +113,15 @@ async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Prom
     'event_key_reused',
     `The event key "${update.eventKey}" was used for an update of another dataset.`,
   )
+}
+
+/** Refuse an event of days that no data can be of. @throws ProblemError `bad_request` */
+export function refuseFarDays({ days }: { days: readonly DayRange[] }): void {
+  const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
+  if (far)
+    throw new ProblemError(
+      'bad_request',
+      `The days ${far.from} to ${far.to} are not between 1900 and 2199.`,
+      { errors: [{ field: 'days', message: 'must be from 1900 to 2199' }] },
+    )
 }

@@ -1,7 +1,6 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { lockRunsOf } from '../runs/classify.ts'
-import { holdGraph, lockDependentsOf } from '../runs/locks.ts'
+import { holdGraph, lockDependentsOf, lockRunsOf } from '../runs/locks.ts'
 import { type Decided, settle } from '../runs/schedule.ts'
 
 interface Update {
