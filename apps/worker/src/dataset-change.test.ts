@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDataset } from '@aduana/datasets/registry'
 import { retryJob } from '@aduana/jobs/retry'
-import { saveDatasetFor } from '@aduana/metrics/commands'
+import { saveDatasetAs } from '@aduana/metrics/commands'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { metricsOf } from './testing/metrics.ts'
@@ -27,7 +27,7 @@ async function change(
   with_: (now: DatasetDefinition) => Partial<DatasetDefinition>,
 ): Promise<number> {
   const { definition } = await readDataset(database.db, code)
-  const saved = await saveDatasetFor(database.db, admin, code, { ...definition, ...with_(definition) })
+  const saved = await saveDatasetAs(database.db, admin, code, { ...definition, ...with_(definition) })
   return saved.version
 }
 

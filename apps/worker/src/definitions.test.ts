@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Job } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { saveDatasetAs, saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { sample } from '@aduana/testkit/long'
-import { saveDatasetFor, saveMetricFor, saveSeriesFor } from '@aduana/metrics/commands'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -175,7 +175,7 @@ test.each([
 /** What PUT says; undefined when it accepts. */
 async function save(definition: GeneratedCase['definition']): Promise<string[] | undefined> {
   try {
-    await saveDatasetFor(system.database.db, system.admin, definition.code, definition)
+    await saveDatasetAs(system.database.db, system.admin, definition.code, definition)
     return undefined
   } catch (error) {
     if (!(error instanceof ProblemError) || error.code !== 'invalid_dataset') throw error
@@ -283,14 +283,14 @@ async function saveMetric({ definition, seed }: GeneratedCase): Promise<string> 
   const title = { en: 'x', es: 'x' }
   const parsed = DatasetDefinition.parse(definition)
   const columns = parsed.columns.slice(0, 12)
-  await saveSeriesFor(db, system.admin, {
+  await saveSeriesAs(db, system.admin, {
     code: `s${seed}.rows`,
     title,
     dataset: definition.code,
     column: null,
   })
   for (const [index, { name }] of columns.entries())
-    await saveSeriesFor(db, system.admin, {
+    await saveSeriesAs(db, system.admin, {
       code: `s${seed}.c${index}`,
       title,
       dataset: definition.code,
@@ -327,7 +327,7 @@ async function saveMetric({ definition, seed }: GeneratedCase): Promise<string> 
     op: 'multiply',
     of: [zero, { type: 'fallback', of, otherwise: zero }],
   }))
-  await saveMetricFor(db, system.admin, `m${seed}.rows`, {
+  await saveMetricAs(db, system.admin, `m${seed}.rows`, {
     title,
     grain: parsed.scope ? 'company' : 'total',
     expression: { type: 'arithmetic', op: 'add', of: [rows, ...parts] },

@@ -152,7 +152,7 @@ describe.concurrent('the built-in runner', () => {
         )
         await client.query('rollback')
         client.release()
-        await worker.untilLogged('metric_runner.made_way', 60_000)
+        await worker.untilLogged('metric_runner.yielded', 60_000)
       } finally {
         await release()
       }

@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { runnerQueue } from '@aduana/metrics/requests/runner-queue'
 import { startRunner } from '@aduana/metrics/runner/runner'
-import { startUpkeep } from '@aduana/metrics/runs/maintenance'
+import { startMaintenance } from '@aduana/metrics/runs/maintenance'
 import { startOutbox } from '@aduana/outbox/outbox'
 import { createMetricQueue } from '@aduana/queue/metric-queue'
 import { startMetricWorkers } from '@aduana/queue/metric-workers'
@@ -31,7 +31,7 @@ export async function startMetrics(settings: WorkerSettings, context: MetricsCon
       await Promise.all([runner.stop(), metricWorkers.close()])
     })
   }
-  const upkeep = startUpkeep({ db, logger })
+  const upkeep = startMaintenance({ db, logger })
   resources.add('metric upkeep', () => upkeep.stop())
   const metricQueue = createMetricQueue(queue)
   resources.add('metric queue', () => metricQueue.close())

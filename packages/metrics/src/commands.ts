@@ -15,32 +15,32 @@ import { readCatalogue } from '@aduana/datasets/catalogue'
 import { readDefinitionOf } from '@aduana/datasets/definition-input'
 import { engineProblems } from '@aduana/datasets/engine-problems'
 import { currentDataset } from '@aduana/datasets/registry'
-import { type Database, inTransaction, readAs, type Tx } from '@aduana/db/database'
+import { type Database, readAs } from '@aduana/db/database'
 import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { sql } from 'kysely'
+import { inTransactionWithLockTimeout } from './lock-timeout.ts'
 import { findMetric } from './read/metrics.ts'
-import { mustSeeRun, readRun } from './read/runs.ts'
+import { readRun, requireVisibleRun } from './read/runs.ts'
 import { queryable, saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/manual.ts'
-import { acceptProjectionUpdate, refuseFarDays } from './updates/accept.ts'
+import { acceptProjectionUpdate, assertPlausibleDays } from './updates/accept.ts'
 
 /**
  * Have a metric computed for a range of days (`to` is the first day after it), once for all requests with the same key.
  * @throws ProblemError `forbidden`, `unknown_metric`, `idempotency_key_reused`
  */
-export async function recomputeFor(
+export async function recomputeMetricAs(
   db: Database,
   principal: Principal,
   code: string,
   { from, to }: RecomputeRequest,
   repeatable?: RepeatableRequest,
 ): Promise<Once<RunAccepted>> {
-  mustBe(principal, 'steward', 'Recomputing')
+  requireRole(principal, 'steward', 'Recomputing')
   await readAs(db, principal, (tx) => findMetric(tx, principal, code))
-  return patiently(db, (tx) =>
+  return inTransactionWithLockTimeout(db, (tx) =>
     once(tx, repeatable, RunAccepted, async () => {
       const id = await requestRecompute(tx, code, from, addDays(to, -1), principal.userId)
       const row = await tx
@@ -57,17 +57,21 @@ export async function recomputeFor(
  * Ask again for a run that failed or expired. Answers the run that does it, which may be another one.
  * @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition`
  */
-export async function retryRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
-  mustBe(principal, 'steward', 'Retrying a run')
-  await mustSeeRun(db, principal, id)
-  return readRun(db, principal, await patiently(db, (tx) => retryRun(tx, id, principal.userId)))
+export async function retryRunAs(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
+  requireRole(principal, 'steward', 'Retrying a run')
+  await requireVisibleRun(db, principal, id)
+  return readRun(
+    db,
+    principal,
+    await inTransactionWithLockTimeout(db, (tx) => retryRun(tx, id, principal.userId)),
+  )
 }
 
 /** Cancel a run that has not ended. @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition` */
-export async function cancelRunFor(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
-  mustBe(principal, 'steward', 'Cancelling a run')
-  await mustSeeRun(db, principal, id)
-  await patiently(db, (tx) => cancelRun(tx, id, principal.userId))
+export async function cancelRunAs(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
+  requireRole(principal, 'steward', 'Cancelling a run')
+  await requireVisibleRun(db, principal, id)
+  await inTransactionWithLockTimeout(db, (tx) => cancelRun(tx, id, principal.userId))
   return readRun(db, principal, id)
 }
 
@@ -76,16 +80,16 @@ export async function cancelRunFor(db: Database, principal: Principal, id: strin
  * @throws ProblemError `forbidden`, also for companies or warehouses beyond the own; `unknown_dataset`,
  * `impossible_timestamp`, `event_key_reused`, `bad_request` for days that no data can be of
  */
-export async function tellProjection(
+export async function acceptProjectionUpdateAs(
   db: Database,
   principal: Principal,
   update: ProjectionUpdate,
 ): Promise<Once<ProjectionAccepted>> {
-  mustBe(principal, 'steward', 'Telling of an update')
-  refuseFarDays(update)
-  refuseBeyond(principal.companies, update.companies, 'companies')
-  refuseBeyond(principal.warehouses, update.warehouses, 'warehouses')
-  const { updateId, fresh } = await patiently(db, async (tx) => {
+  requireRole(principal, 'steward', 'Telling of an update')
+  assertPlausibleDays(update)
+  assertWithinScope(principal.companies, update.companies, 'companies')
+  assertWithinScope(principal.warehouses, update.warehouses, 'warehouses')
+  const { updateId, fresh } = await inTransactionWithLockTimeout(db, async (tx) => {
     const accepted = await acceptProjectionUpdate(tx, update)
     await failPoint('projection.before-commit')
     return accepted
@@ -99,21 +103,23 @@ export async function tellProjection(
  * Save a metric as it is declared; with `seen` only if that is its present version.
  * @throws ProblemError `forbidden`, `invalid_metric` with its `problems`, `version_changed`
  */
-export function saveMetricFor(
+export function saveMetricAs(
   db: Database,
   principal: Principal,
   code: string,
   definition: unknown,
   seen?: number,
 ): Promise<SavedMetric> {
-  mustBe(principal, 'admin', 'Changing a metric')
-  return patiently(db, (tx) => saveMetric(tx, withCode(code, definition), principal.userId, seen))
+  requireRole(principal, 'admin', 'Changing a metric')
+  return inTransactionWithLockTimeout(db, (tx) =>
+    saveMetric(tx, withCode(code, definition), principal.userId, seen),
+  )
 }
 
 /** Retire a metric. @throws ProblemError `forbidden`, `unknown_metric`, `metric_in_use` with its `metrics` */
-export function retireMetricFor(db: Database, principal: Principal, code: string): Promise<void> {
-  mustBe(principal, 'admin', 'Retiring a metric')
-  return patiently(db, (tx) => retireMetric(tx, code, principal.userId))
+export function retireMetricAs(db: Database, principal: Principal, code: string): Promise<void> {
+  requireRole(principal, 'admin', 'Retiring a metric')
+  return inTransactionWithLockTimeout(db, (tx) => retireMetric(tx, code, principal.userId))
 }
 
 /**
@@ -121,33 +127,35 @@ export function retireMetricFor(db: Database, principal: Principal, code: string
  * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`;
  * `version_changed`
  */
-export async function saveDatasetFor(
+export async function saveDatasetAs(
   db: Database,
   principal: Principal,
   code: string,
   input: unknown,
   seen?: number,
 ): Promise<SavedDataset> {
-  mustBe(principal, 'admin', 'Changing a dataset')
+  requireRole(principal, 'admin', 'Changing a dataset')
   const definition = readDefinitionOf(code, input)
   const present = await currentDataset(db, code)
   const catalogue = await readCatalogue(queryable(db), definition)
-  const alsoWrong = await engineProblems(definition, present?.definition, catalogue)
-  return patiently(db, (tx) => saveDataset(tx, definition, principal.userId, { alsoWrong, seen }))
+  const moreProblems = await engineProblems(definition, present?.definition, catalogue)
+  return inTransactionWithLockTimeout(db, (tx) =>
+    saveDataset(tx, definition, principal.userId, { moreProblems, expectedVersion: seen }),
+  )
 }
 
 /**
  * Save a series; with `seen` only if that is its present version.
  * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use`, `version_changed`
  */
-export function saveSeriesFor(
+export function saveSeriesAs(
   db: Database,
   principal: Principal,
   series: SeriesDefinition,
   seen?: number,
 ): Promise<SavedSeries> {
-  mustBe(principal, 'admin', 'Changing a series')
-  return patiently(db, (tx) => saveSeries(tx, series, principal.userId, seen))
+  requireRole(principal, 'admin', 'Changing a series')
+  return inTransactionWithLockTimeout(db, (tx) => saveSeries(tx, series, principal.userId, seen))
 }
 
 /** The definition with the code of its address; another one in it stays, and is refused with its path. */
@@ -160,11 +168,11 @@ function withCode(code: string, definition: unknown): unknown {
   return { ...definition, code }
 }
 
-function mustBe({ role }: Principal, needed: Role, what: string): void {
+function requireRole({ role }: Principal, needed: Role, what: string): void {
   if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
 }
 
-function refuseBeyond(
+function assertWithinScope(
   own: readonly string[] | null,
   told: readonly string[] | undefined,
   what: 'companies' | 'warehouses',
@@ -174,12 +182,4 @@ function refuseBeyond(
     ? `You may only tell of your own ${what}.`
     : `You may only tell of your own ${what}: name them in "${what}".`
   throw new ProblemError('forbidden', detail)
-}
-
-/** A transaction that waits for the locks of metrics, but not without end: then it is `unavailable`. */
-function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return inTransaction(db, async (tx) => {
-    await sql`set local lock_timeout = '20s'`.execute(tx)
-    return work(tx)
-  })
 }

@@ -5,6 +5,6 @@ import { sql } from 'kysely'
 export const OUTBOX_CHANNEL = 'aduana_outbox'
 
 /** Wake whoever delivers when the transaction commits. */
-export async function wakeOutbox(tx: Tx): Promise<void> {
+export async function notifyOutbox(tx: Tx): Promise<void> {
   await sql`select pg_notify(${OUTBOX_CHANNEL}, '')`.execute(tx)
 }

@@ -45,7 +45,7 @@ const add = (key: string, type = 'test', what: unknown = body(key)) =>
   ])
 const run = (...destinations: Destination[]) => deliver({ db: database.db, destinations, logger })
 const hurried = (destination: Destination) =>
-  deliver({ db: database.db, destinations: [destination], logger, patienceMs: 1000 })
+  deliver({ db: database.db, destinations: [destination], logger, timeoutMs: 1000 })
 const row = async (key: string) =>
   (
     await database.pool.query(

@@ -12,7 +12,7 @@ export interface DeliverOptions {
   /** Events of one batch. */
   limit?: number
   /** What a destination gets for a batch. */
-  patienceMs?: number
+  timeoutMs?: number
 }
 
 export interface Delivered {
@@ -25,10 +25,10 @@ const BATCH = 500
  * With a quarter more, to say what it has taken, less than the time after which PostgreSQL ends a transaction that is
  * silent.
  */
-const PATIENCE_MS = 8000
+const TIMEOUT_MS = 8000
 /** Seconds until the next try: doubled each time from the first to the longest, and up to a quarter more by chance. */
-const FIRST_PAUSE = 1
-const LONGEST_PAUSE = 60
+const MIN_BACKOFF_SECONDS = 1
+const MAX_BACKOFF_SECONDS = 60
 
 /**
  * Deliver one batch of events that are due, oldest first. Their rows are locked until it is done, so that any number of
@@ -38,15 +38,15 @@ const LONGEST_PAUSE = 60
 export function deliver(options: DeliverOptions): Promise<Delivered> {
   const { db, destinations, logger } = options
   return inTransaction(db, async (tx) => {
-    const rows = await takeDue(tx, options.limit ?? BATCH)
+    const rows = await lockDueEvents(tx, options.limit ?? BATCH)
     if (rows.length === 0) return { sent: 0, failed: 0 }
     const errors = new Map<string, string>()
-    const events = rows.flatMap((row) => readable(row, errors))
+    const events = rows.flatMap((row) => parseEvent(row, errors))
     const wanted = destinations.map((destination) => ({
       destination,
       events: wantedBy(destination, events, errors),
     }))
-    refuseUnwanted(events, wanted, errors)
+    failUnwanted(events, wanted, errors)
     const parts = await Promise.all(wanted.map((part) => expand(tx, part, errors)))
     await Promise.all(parts.map((part) => sendTo(part, errors, options)))
     await failPoint('outbox.after-send')
@@ -65,7 +65,7 @@ interface Row {
   body: unknown
 }
 
-async function takeDue(tx: Tx, limit: number): Promise<Row[]> {
+async function lockDueEvents(tx: Tx, limit: number): Promise<Row[]> {
   const rows = await sql<Row>`select id, event_key, type, body from event_log
     where outbound and sent_at is null and (send_after is null or send_after <= clock_timestamp())
     order by id limit ${limit} for no key update skip locked`.execute(tx)
@@ -73,7 +73,7 @@ async function takeDue(tx: Tx, limit: number): Promise<Row[]> {
 }
 
 /** The event of a row; one that nobody can read stays where it is, with the reason, and holds no other up. */
-function readable({ id, event_key: key, type, body }: Row, errors: Map<string, string>): OutboundEvent[] {
+function parseEvent({ id, event_key: key, type, body }: Row, errors: Map<string, string>): OutboundEvent[] {
   const parsed = CloudEvent.safeParse(body)
   if (parsed.success) return [{ id, key, type, body: parsed.data }]
   errors.set(id, `not a CloudEvent: ${parsed.error.message}`.slice(0, 2000))
@@ -121,7 +121,7 @@ async function expand(tx: Tx, part: Part, errors: Map<string, string>): Promise<
 }
 
 /** What nobody wants here waits for a process that knows who does. */
-function refuseUnwanted(
+function failUnwanted(
   events: readonly OutboundEvent[],
   parts: readonly Part[],
   errors: Map<string, string>,
@@ -135,18 +135,18 @@ function refuseUnwanted(
 async function sendTo(
   { destination, events: wanted }: Part,
   errors: Map<string, string>,
-  { logger, patienceMs = PATIENCE_MS }: DeliverOptions,
+  { logger, timeoutMs = TIMEOUT_MS }: DeliverOptions,
 ): Promise<void> {
   if (wanted.length === 0) return
   try {
-    const refused = await inTime(patienceMs, (signal) => destination.send(wanted, signal))
+    const refused = await withTimeout(timeoutMs, (signal) => destination.send(wanted, signal))
     for (const [id, error] of refused) failAt(destination, errors, id, error)
     if (refused.size > 0)
-      logger.warn({ event: 'outbox.partly_refused', destination: destination.name, events: refused.size })
+      logger.warn({ event: 'outbox.partly_failed', destination: destination.name, events: refused.size })
   } catch (error) {
     for (const { id } of wanted) failAt(destination, errors, id, error)
     logger.warn({
-      event: 'outbox.not_taken',
+      event: 'outbox.delivery_failed',
       destination: destination.name,
       events: wanted.length,
       err: error,
@@ -155,7 +155,7 @@ async function sendTo(
 }
 
 /** Do work with a bound: it is told when its time is over, and may then still answer what it has done. */
-async function inTime<T>(patienceMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeout<T>(patienceMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController()
   const timers: NodeJS.Timeout[] = []
   const tooLate = new Promise<never>((_, reject) => {
@@ -181,7 +181,7 @@ async function markFailed(tx: Tx, errors: ReadonlyMap<string, string>): Promise<
   const rows = [...errors].map(([id, error]) => ({ id, error }))
   await sql`update event_log e set send_attempts = e.send_attempts + 1, send_error = f.error,
       send_after = clock_timestamp() + interval '1 second' * (1 + random() / 4)
-        * least(${LONGEST_PAUSE}::float, ${FIRST_PAUSE}::float * 2 ^ least(e.send_attempts, 10))
+        * least(${MAX_BACKOFF_SECONDS}::float, ${MIN_BACKOFF_SECONDS}::float * 2 ^ least(e.send_attempts, 10))
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f(id bigint, error text) where e.id = f.id`.execute(
     tx,
   )

@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { listen } from '@aduana/db/listen'
 import type { Logger } from '@aduana/runtime/logger'
-import { startRounds } from '@aduana/runtime/poll-loop'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { OUTBOX_CHANNEL } from './channel.ts'
 import { deliver } from './deliver.ts'
 import type { Destination } from './destination.ts'
@@ -24,12 +24,12 @@ export function startOutbox(options: {
   logger: Logger
 }): Outbox {
   const { logger } = options
-  const rounds = startRounds({
-    everyMs: POLL_MS,
-    round: async (stopping) => {
+  const rounds = startPollLoop({
+    intervalMs: POLL_MS,
+    poll: async (stopping) => {
       while (!stopping()) if ((await deliver(options)).sent === 0) return
     },
-    onError: (error) => logger.warn({ event: 'outbox.round_failed', err: error }),
+    onError: (error) => logger.warn({ event: 'outbox.poll_failed', err: error }),
   })
   const listener = listen({
     url: options.databaseUrl,

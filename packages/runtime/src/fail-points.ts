@@ -51,7 +51,7 @@ export const FAIL_POINTS = [
   'metrics.after-claim',
   'metrics.before-commit',
   'metrics.after-commit',
-  'metrics.before-give-back',
+  'metrics.before-requeue',
   'metrics.after-time-out',
   'metrics.after-expire',
   'projection.before-commit',

@@ -1,5 +1,5 @@
 /** Work that is done again and again, one round at a time. */
-export interface Rounds {
+export interface PollLoop {
   /** Begin the next round now, or as soon as the present one is over. */
   wake(): void
   /** Stop after the present round. */
@@ -7,17 +7,17 @@ export interface Rounds {
 }
 
 /** Do `round` at once, whenever woken and `everyMs` after the last one. A round that fails does not end it. */
-export function startRounds(options: {
-  everyMs: number
-  round: (stopping: () => boolean) => Promise<void>
+export function startPollLoop(options: {
+  intervalMs: number
+  poll: (stopping: () => boolean) => Promise<void>
   onError: (error: unknown) => void
-}): Rounds {
+}): PollLoop {
   let stopped = false
   let wanted = true
   let end: () => void = () => undefined
   const pause = () =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, options.everyMs)
+      const timer = setTimeout(resolve, options.intervalMs)
       end = () => {
         clearTimeout(timer)
         resolve()
@@ -27,7 +27,7 @@ export function startRounds(options: {
     while (!stopped) {
       wanted = false
       try {
-        await options.round(() => stopped)
+        await options.poll(() => stopped)
       } catch (error) {
         options.onError(error)
       }

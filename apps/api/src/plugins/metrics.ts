@@ -1,9 +1,9 @@
 import { JobStatus } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
 import type { StageDemand } from '@aduana/jobs/presence'
-import { countRefused } from '@aduana/metrics/inbox/refused'
+import { countRefusedMessages } from '@aduana/metrics/inbox/refused'
 import { countOutstandingRuns } from '@aduana/metrics/read/completeness'
-import { readOutbox } from '@aduana/outbox/stats'
+import { readOutboxStats } from '@aduana/outbox/stats'
 import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
@@ -58,15 +58,15 @@ function addMessageGauges(registry: Registry, db: Database): void {
       },
     })
   gauge('aduana_outbox_waiting', 'Events that are to leave the system and have not been taken', async () =>
-    Number((await readOutbox(db)).waiting),
+    Number((await readOutboxStats(db)).waiting),
   )
   gauge(
     'aduana_outbox_oldest_seconds',
     'For how long the oldest event that is to leave has been waiting',
-    async () => Number((await readOutbox(db)).seconds),
+    async () => Number((await readOutboxStats(db)).seconds),
   )
   gauge('aduana_messages_refused', 'Queue messages that were refused permanently and are kept', () =>
-    countRefused(db),
+    countRefusedMessages(db),
   )
 }
 

@@ -13,7 +13,7 @@ import {
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { readVersions } from '@aduana/jobs/version-pages'
 import { readLedger } from '@aduana/jobs/window-ledger'
-import { saveDatasetFor } from '@aduana/metrics/commands'
+import { saveDatasetAs } from '@aduana/metrics/commands'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -147,7 +147,7 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const { params, body } = request
-      const saved = await saveDatasetFor(db, principalOf(request), params.code, body, seenVersion(request))
+      const saved = await saveDatasetAs(db, principalOf(request), params.code, body, seenVersion(request))
       tagVersion(reply, saved)
       return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
     },

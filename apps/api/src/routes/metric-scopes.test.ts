@@ -4,7 +4,7 @@ import { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
 import { MetricRun, MetricRunDetail } from '@aduana/contracts/metrics/http-runs'
 import { inTransaction } from '@aduana/db/database'
-import { runCompleted } from '@aduana/metrics/runs/runner-events'
+import { completeRun } from '@aduana/metrics/runs/runner-events'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { beginRun, JSON_BODY, limitTo, tell, writeValues } from '../testing/metrics.ts'
@@ -91,7 +91,7 @@ async function openRun(metric: string): Promise<string> {
 async function end(id: string, rest: Record<string, unknown>): Promise<void> {
   const at = new Date().toISOString()
   await inTransaction(api.db, (tx) =>
-    runCompleted(tx, MetricRunCompleted.parse({ runId: id, attempt: 1, at, ...rest })),
+    completeRun(tx, MetricRunCompleted.parse({ runId: id, attempt: 1, at, ...rest })),
   )
 }
 

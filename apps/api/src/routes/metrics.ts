@@ -14,7 +14,7 @@ import {
 } from '@aduana/contracts/metrics/http'
 import { RunAccepted } from '@aduana/contracts/metrics/http-runs'
 import { VersionQuery } from '@aduana/contracts/versions'
-import { recomputeFor, retireMetricFor, saveMetricFor } from '@aduana/metrics/commands'
+import { recomputeMetricAs, retireMetricAs, saveMetricAs } from '@aduana/metrics/commands'
 import { readLineage } from '@aduana/metrics/read/lineage'
 import { listMetrics, readMetric } from '@aduana/metrics/read/metrics'
 import { readValues } from '@aduana/metrics/read/values'
@@ -149,7 +149,7 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
     async (request, reply) => {
       const { params, body } = request
       const principal = principalOf(request)
-      const accepted = await recomputeFor(db, principal, params.code, body, repeatable(request, body))
+      const accepted = await recomputeMetricAs(db, principal, params.code, body, repeatable(request, body))
       answerOnce(reply, accepted).header('location', `/api/runs/${accepted.body.id}`)
       return reply.send(accepted.body)
     },
@@ -179,7 +179,7 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const { params, body } = request
-      const saved = await saveMetricFor(db, principalOf(request), params.code, body, seenVersion(request))
+      const saved = await saveMetricAs(db, principalOf(request), params.code, body, seenVersion(request))
       tagVersion(reply, saved)
       return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
     },
@@ -198,7 +198,7 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       },
     },
     async (request, reply) => {
-      await retireMetricFor(db, principalOf(request), request.params.code)
+      await retireMetricAs(db, principalOf(request), request.params.code)
       return reply.status(204).send(null)
     },
   )

@@ -1,6 +1,6 @@
 import { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProjectionAccepted } from '@aduana/contracts/metrics/http-runs'
-import { tellProjection } from '@aduana/metrics/commands'
+import { acceptProjectionUpdateAs } from '@aduana/metrics/commands'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'
@@ -36,7 +36,7 @@ export function projectionRoutes(app: FastifyInstance, { db }: ApiContext): void
       },
     },
     async (request, reply) => {
-      const accepted = await tellProjection(db, principalOf(request), request.body)
+      const accepted = await acceptProjectionUpdateAs(db, principalOf(request), request.body)
       return answerOnce(reply, accepted).send(accepted.body)
     },
   )

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { page } from '@aduana/contracts/jobs'
 import { RefusedMessage } from '@aduana/contracts/messages'
 import { Problem } from '@aduana/contracts/problems'
-import { takeIn } from '@aduana/metrics/inbox/consume'
+import { consumeMessages } from '@aduana/metrics/inbox/consume'
 import { createLogger } from '@aduana/runtime/logger'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { limitTo } from '../testing/metrics.ts'
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => api.close())
 
 const take = (...texts: string[]) =>
-  takeIn(
+  consumeMessages(
     { db: api.db, logger, queue },
     texts.map((text) => ({ id: randomUUID(), text, receives: 1 })),
   )

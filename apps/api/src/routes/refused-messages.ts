@@ -1,6 +1,6 @@
 import { page } from '@aduana/contracts/jobs'
 import { RefusedMessage, RefusedMessageQuery } from '@aduana/contracts/messages'
-import { listRefused } from '@aduana/metrics/inbox/refused'
+import { listRefusedMessages } from '@aduana/metrics/inbox/refused'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'
@@ -26,6 +26,6 @@ export function refusedMessageRoutes(app: FastifyInstance, { db }: ApiContext): 
         },
       },
     },
-    (request) => listRefused(db, principalOf(request), request.query),
+    (request) => listRefusedMessages(db, principalOf(request), request.query),
   )
 }

@@ -1,7 +1,7 @@
 import { page } from '@aduana/contracts/jobs'
 import { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { MetricRun, MetricRunDetail, RunQuery } from '@aduana/contracts/metrics/http-runs'
-import { cancelRunFor, retryRunFor } from '@aduana/metrics/commands'
+import { cancelRunAs, retryRunAs } from '@aduana/metrics/commands'
 import { listRuns, readRequest, readRun } from '@aduana/metrics/read/runs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -77,7 +77,7 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
         response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },
       },
     },
-    (request) => retryRunFor(db, principalOf(request), request.params.id),
+    (request) => retryRunAs(db, principalOf(request), request.params.id),
   )
 
   typed.post(
@@ -92,6 +92,6 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
         response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },
       },
     },
-    (request) => cancelRunFor(db, principalOf(request), request.params.id),
+    (request) => cancelRunAs(db, principalOf(request), request.params.id),
   )
 }

@@ -3,7 +3,7 @@ import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import { MetricCode } from '@aduana/contracts/metrics/expression'
 import { Series, SeriesVersion } from '@aduana/contracts/metrics/http'
 import { VersionQuery } from '@aduana/contracts/versions'
-import { saveSeriesFor } from '@aduana/metrics/commands'
+import { saveSeriesAs } from '@aduana/metrics/commands'
 import { readSeriesVersions } from '@aduana/metrics/read/versions'
 import { listSeries } from '@aduana/metrics/registry/series'
 import type { FastifyInstance } from 'fastify'
@@ -82,7 +82,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const series = { code: request.params.code, ...request.body }
-      const { version } = await saveSeriesFor(db, principalOf(request), series, seenVersion(request))
+      const { version } = await saveSeriesAs(db, principalOf(request), series, seenVersion(request))
       tagVersion(reply, { version })
       return { ...series, version }
     },

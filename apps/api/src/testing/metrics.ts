@@ -1,6 +1,6 @@
 import { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { runCompleted, runStarted } from '@aduana/metrics/runs/runner-events'
+import { completeRun, startRun } from '@aduana/metrics/runs/runner-events'
 import type { TestApi, TestUser } from './start-api.ts'
 
 export const JSON_BODY = { 'content-type': 'application/json' }
@@ -43,7 +43,7 @@ export function tell(steward: TestUser, update: Record<string, unknown>): Promis
 /** Begin a run that has been asked for, as a runner does. */
 export async function beginRun(db: Database, runId: string): Promise<void> {
   const event = { runId, attempt: await attemptOf(db, runId), at: new Date().toISOString() }
-  await inTransaction(db, (tx) => runStarted(tx, { ...event, runner: 'test' }))
+  await inTransaction(db, (tx) => startRun(tx, { ...event, runner: 'test' }))
 }
 
 /** End a run as a runner does: it has written nothing, or failed. */
@@ -54,7 +54,7 @@ export async function endRun(db: Database, runId: string, status: 'succeeded' | 
       : { rowCount: 0, days: [] }
   const at = new Date().toISOString()
   const event = { runId, attempt: await attemptOf(db, runId), at, status, ...rest }
-  await inTransaction(db, (tx) => runCompleted(tx, MetricRunCompleted.parse(event)))
+  await inTransaction(db, (tx) => completeRun(tx, MetricRunCompleted.parse(event)))
 }
 
 async function attemptOf(db: Database, runId: string): Promise<number> {

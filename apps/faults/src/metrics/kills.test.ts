@@ -24,7 +24,7 @@ const KILLS: readonly (readonly [place: string, story: MetricStoryName])[] = [
   ['undo.after-commit', 'undo'],
   ['projection.before-commit', 'projection'],
   ['projection.after-commit', 'projection'],
-  ['metrics.before-give-back', 'stopping'],
+  ['metrics.before-requeue', 'stopping'],
   ['metrics.after-time-out', 'silence'],
   ['metrics.after-expire', 'expiry'],
 ]

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import { ProblemError } from '@aduana/contracts/problems'
-import { saveMetricFor, saveSeriesFor } from '@aduana/metrics/commands'
+import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { metricsOf } from '../testing/metrics.ts'
 import { type ColumnInput, openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
@@ -167,8 +167,8 @@ test('a company whose name is longer than metrics have room for is a reject; the
   const dataset = await files.dataset(columns, scoped)
   const title = { en: 'Rows', es: 'Filas' }
   const { database, admin } = files.system
-  await saveSeriesFor(database.db, admin, { code: `${dataset}.rows`, title, dataset, column: null })
-  await saveMetricFor(database.db, admin, `${dataset}.rows`, {
+  await saveSeriesAs(database.db, admin, { code: `${dataset}.rows`, title, dataset, column: null })
+  await saveMetricAs(database.db, admin, `${dataset}.rows`, {
     ...{ title, grain: 'company' },
     expression: { type: 'aggregate', op: 'count', series: `${dataset}.rows` },
   })

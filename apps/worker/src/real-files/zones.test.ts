@@ -1,6 +1,6 @@
 import { readPreview } from '@aduana/jobs/approve'
+import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { sample } from '@aduana/testkit/long'
-import { saveMetricFor, saveSeriesFor } from '@aduana/metrics/commands'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { metricsOf } from '../testing/metrics.ts'
 import { type ColumnInput, openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
@@ -132,8 +132,8 @@ async function datasetOf(zone: string, loadMode: 'replace-window' | 'upsert' | '
   )
   const title = { en: 'Rows', es: 'Filas' }
   const { database, admin } = files.system
-  await saveSeriesFor(database.db, admin, { code: `${dataset}.rows`, title, dataset, column: null })
-  await saveMetricFor(database.db, admin, `${dataset}.rows`, {
+  await saveSeriesAs(database.db, admin, { code: `${dataset}.rows`, title, dataset, column: null })
+  await saveMetricAs(database.db, admin, `${dataset}.rows`, {
     title,
     grain: 'total',
     expression: { type: 'aggregate', op: 'count', series: `${dataset}.rows` },

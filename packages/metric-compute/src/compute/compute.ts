@@ -6,12 +6,12 @@ import { evaluate } from './evaluate.ts'
 import type { Leaves } from './leaf.ts'
 import { lockMetrics } from './lock.ts'
 import { readValues } from './metric-values.ts'
-import { gatherInputs, type PlannedRun, planRun, type RunToCompute } from './plan.ts'
+import { collectInputs, type PlannedRun, planRun, type RunToCompute } from './plan.ts'
 import type { Restriction } from './rows.ts'
 import { computeGroup } from './scan.ts'
 import { scanGroups } from './scan-groups.ts'
 import { openSession, SETTINGS, type Session } from './session.ts'
-import { NOTHING, type RunResult, sumsOf, workTable, writeValues } from './write-values.ts'
+import { createRunTable, NO_CHANGE, type RunResult, sumsOf, writeValues } from './write-values.ts'
 
 /** The runs to be computed together; each metric once. */
 export interface Work {
@@ -47,7 +47,7 @@ export async function computeMetrics(
   const changed = new Map<string, RunResult>()
   let done = 0
   for (const layer of layersOf(work.runs)) {
-    const runs = layer.map((run) => withChangesBeneath(run, changed))
+    const runs = layer.map((run) => withInputChanges(run, changed))
     const report = (share: number) =>
       options.onProgress?.((done + share * layer.length) / Math.max(1, work.runs.length))
     for (const [runId, result] of await computeLayer(session, runs, work.series, report)) {
@@ -67,7 +67,7 @@ async function computeLayer(
   report: (share: number) => void,
 ): Promise<Map<string, RunResult>> {
   const runs = given.map(planRun)
-  const inputs = gatherInputs(runs, places)
+  const inputs = collectInputs(runs, places)
   const groups = scanGroups(inputs.aggregates)
   const leaves: Leaves = new Map()
   const restriction = restrictionOf(runs)
@@ -77,13 +77,13 @@ async function computeLayer(
   }
   const beneath = await readValues(session, inputs.values, leaves)
   const sums = runs.map(({ definition }) => sumsOf(definition, places, beneath))
-  const table = await workTable(session, runs, sums)
+  const table = await createRunTable(session, runs, sums)
   const values = await evaluate(session, runs, leaves, table)
   report(0.9)
   const written = await writeValues(session, table, values)
   await session.clear()
   report(1)
-  return new Map(runs.map((run) => [run.runId, written.get(run.index) ?? NOTHING]))
+  return new Map(runs.map((run) => [run.runId, written.get(run.index) ?? NO_CHANGE]))
 }
 
 /** The cells outside of which no run changes anything. */
@@ -118,7 +118,7 @@ function layersOf(runs: readonly RunToCompute[]): RunToCompute[][] {
 }
 
 /** A run with what this computation has changed in the metrics that it needs. */
-function withChangesBeneath(run: RunToCompute, changed: ReadonlyMap<string, RunResult>): RunToCompute {
+function withInputChanges(run: RunToCompute, changed: ReadonlyMap<string, RunResult>): RunToCompute {
   const beneath = referencesOf(run.definition.expression).metrics.flatMap(
     ({ code }) => changed.get(code) ?? [],
   )

@@ -109,7 +109,7 @@ export function isMembership(column: Column, atom: Atom): boolean {
 }
 
 /** Up to so many values are compared one by one. */
-const FEW_MEMBERS = 8
+const MAX_INLINE_MEMBERS = 8
 
 interface KeyMaker {
   /** The name of a key. */
@@ -137,7 +137,7 @@ function compileSeries(
   const list = listOf(atoms, column, members)
   // As a condition, PostgreSQL would go through the whole list for each row.
   const named =
-    list.length > FEW_MEMBERS
+    list.length > MAX_INLINE_MEMBERS
       ? lookUp(field, arrayOf(list, column))
       : `case when ${among(field, atoms)} then ${field} end`
   const key = keyOf(named)

@@ -3,9 +3,9 @@ import type { RowCondition } from '@aduana/contracts/metrics/expression'
 import { columnOf } from '../expressions/series-kind.ts'
 import { groupBy } from '../group-by.ts'
 import { amongSql, arrayOf, atomsOf, fieldOf, listOf, placeOf } from './conditions.ts'
-import type { Gathering } from './gathering.ts'
-import { gatheredBy } from './leaf.ts'
-import { resultsOf, spread } from './long.ts'
+import type { ScanContext } from './gathering.ts'
+import { groupColumns } from './leaf.ts'
+import { pivot, resultsOf } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
 import type { Rows } from './rows.ts'
 import { cellColumns } from './sql-text.ts'
@@ -32,8 +32,8 @@ function equalSeries(where: RowCondition | undefined): string[] | undefined {
  * Compute distinct counts, or percentiles, of one series whose conditions are equalities of the same columns: no row
  * belongs to two of them, so the values are gathered by the columns themselves, by each worker in its partitions.
  */
-export async function gatherByEquality(
-  gathering: Gathering,
+export async function aggregateByEquality(
+  gathering: ScanContext,
   op: 'distinct' | 'percentile',
   requests: readonly AggregateRequest[],
 ): Promise<void> {
@@ -45,14 +45,14 @@ export async function gatherByEquality(
   for (const grain of ['total', 'company', 'warehouse'] as const) {
     const its = requests.filter((request) => request.grains.has(grain))
     if (its.length === 0) continue
-    const by = gatheredBy(grain)
+    const by = groupColumns(grain)
     const results = resultsOf(its, compared.numberOf)
-    const long = await session.keep(
+    const long = await session.materialize(
       `select ${[by, 'f', ...results.sql].join(', ')}
       from (${valuesQuery(gathering.rows, grain, { op, field }, compared)}) g join ${compared.numbers}`,
       [...by.split(', '), 'f'],
     )
-    await spread(session, long, grain, results.columns, gathering)
+    await pivot(session, long, grain, results.columns, gathering)
   }
 }
 
@@ -91,7 +91,7 @@ interface Compared {
   numberOf(request: AggregateRequest): number
 }
 
-function comparedBy({ places, members }: Gathering, requests: readonly AggregateRequest[]): Compared {
+function comparedBy({ places, members }: ScanContext, requests: readonly AggregateRequest[]): Compared {
   const wheres = new Map(requests.map(({ where }) => [JSON.stringify(where), atomsOf(where)]))
   const numbers = [...wheres.keys()]
   const atoms = groupBy([...wheres.values()].flat(), ({ series }) => series)

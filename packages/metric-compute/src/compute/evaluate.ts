@@ -12,7 +12,7 @@ import type { Session } from './session.ts'
 import { cellColumns } from './sql-text.ts'
 
 /** A statement has room for 1,664 columns, and each layer carries some of those beneath it. */
-const MOST_COLUMNS = 900
+const MAX_COLUMNS = 900
 
 /** Runs that are computed by one statement. */
 interface Batch {
@@ -32,7 +32,7 @@ export async function evaluate(
   leaves: Leaves,
   work: string,
 ): Promise<string> {
-  const table = await session.keep(
+  const table = await session.materialize(
     'select null::integer as run, null::date as day, null::text as company, null::text as warehouse, null::numeric as value limit 0',
   )
   const spines = groupBy(runs, (run) => `${run.grain} ${run.windowed ? JSON.stringify(run.needs) : ''}`)
@@ -49,7 +49,7 @@ function batchesOf(runs: readonly PlannedRun[], leaves: Leaves): Batch[] {
   const batches: Batch[] = []
   for (const run of runs) {
     let batch = batches.at(-1)
-    if (!batch || batch.graph.columns.size > MOST_COLUMNS) {
+    if (!batch || batch.graph.columns.size > MAX_COLUMNS) {
       const graph = emptyGraph(run.grain, leaves)
       batch = { graph, needs: run.windowed ? run.needs : undefined, runs: [] }
       batches.push(batch)

@@ -5,7 +5,7 @@ import { type Atom, atomsOf, atomText, fewValues, isMembership, placeOf } from '
 import type { AggregateRequest } from './plan.ts'
 
 /** More combinations of keys than this in each day and cell would leave nearly as many groups as rows. */
-const MOST_COMBINATIONS = 2000
+const MAX_COMBINATIONS = 2000
 
 /**
  * Aggregates in families that are gathered together: their conditions are on the same columns, on fewer of them, or on
@@ -27,7 +27,7 @@ export function familiesOf(
     const fitting = families.find((family) => {
       const union = new Set([...family.series, ...series])
       if (union.size === family.series.size) return true
-      return [...union].reduce((product, name) => product * (values.get(name) ?? 1), 1) <= MOST_COMBINATIONS
+      return [...union].reduce((product, name) => product * (values.get(name) ?? 1), 1) <= MAX_COMBINATIONS
     })
     if (!fitting) families.push({ series, requests: [...its] })
     else {

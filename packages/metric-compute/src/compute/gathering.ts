@@ -5,7 +5,7 @@ import type { Rows } from './rows.ts'
 import type { Session } from './session.ts'
 
 /** What the gatherings of one group of aggregates have in common. */
-export interface Gathering {
+export interface ScanContext {
   session: Session
   rows: Rows
   places: SeriesPlaces

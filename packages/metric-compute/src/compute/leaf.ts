@@ -26,7 +26,7 @@ export function leafKey(grain: Grain, key: string): string {
 }
 
 /** The columns that a leaf table is gathered by. */
-export function gatheredBy(grain: Grain): string {
+export function groupColumns(grain: Grain): string {
   return ['day', ...cellColumns(grain)].join(', ')
 }
 
@@ -39,7 +39,7 @@ export function inCell(grain: Grain): string {
 }
 
 /** A list in pieces of at most so many. */
-export function piecesOf<T>(items: readonly T[], most: number): T[][] {
+export function chunksOf<T>(items: readonly T[], most: number): T[][] {
   const pieces: T[][] = []
   for (let at = 0; at < items.length; at += most) pieces.push(items.slice(at, at + most))
   return pieces

@@ -1,12 +1,12 @@
 import type { Grain } from '@aduana/contracts/metrics/definition'
 import type { Conditions } from './conditions.ts'
-import { gatheredBy, type LeafTable, type Leaves, leafKey, piecesOf } from './leaf.ts'
+import { chunksOf, groupColumns, type LeafTable, type Leaves, leafKey } from './leaf.ts'
 import type { AggregateRequest } from './plan.ts'
 import type { Session } from './session.ts'
 import { DECIMALS, numeric } from './sql-text.ts'
 
 /** Columns of one leaf table: each row of the long table is looked at for each of them. */
-const MOST_COLUMNS = 150
+const MAX_COLUMNS = 150
 
 /** Conditions numbered, to stand in a column `f`. */
 export interface Filters {
@@ -44,7 +44,7 @@ export function holdingTable(
   filters: Filters,
 ): Promise<string> {
   const names = ['combination', ...keys.map(({ name }) => name)].join(', ')
-  return session.keep(
+  return session.materialize(
     `select combination, f from (select ${names} from ${table} group by ${names}) k cross join lateral ${filters.holding}`,
   )
 }
@@ -57,17 +57,17 @@ export interface LongColumn {
 }
 
 /** Turn a long table into leaf tables: one row for each day and cell, one column for each aggregate. */
-export async function spread(
+export async function pivot(
   session: Session,
   table: string,
   grain: Grain,
   columns: readonly LongColumn[],
   into: { presence: ReadonlyMap<string, LeafTable>; leaves: Leaves },
 ): Promise<void> {
-  const by = gatheredBy(grain)
-  for (const piece of piecesOf(
+  const by = groupColumns(grain)
+  for (const piece of chunksOf(
     columns.toSorted((a, b) => a.f - b.f),
-    MOST_COLUMNS,
+    MAX_COLUMNS,
   )) {
     const selected = piece.map(({ request, column, f }, index) => {
       const value = `max(${column}) filter (where f = ${f})`
@@ -75,7 +75,7 @@ export async function spread(
       return `${single} as c${index}`
     })
     const [from, to] = [piece[0]?.f ?? 0, piece.at(-1)?.f ?? 0]
-    const name = await session.keep(
+    const name = await session.materialize(
       `select ${[by, ...selected].join(', ')} from ${table} where f between ${from} and ${to} group by ${by}`,
       by.split(', '),
     )

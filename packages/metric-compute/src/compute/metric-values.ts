@@ -1,11 +1,11 @@
 import { lit, literals } from '@aduana/datasets/literals'
 import { unionOfDays } from '../expressions/days.ts'
-import { gatheredBy, type Leaves, leafKey, piecesOf } from './leaf.ts'
+import { chunksOf, groupColumns, type Leaves, leafKey } from './leaf.ts'
 import type { ValueRequest } from './plan.ts'
 import type { Session } from './session.ts'
 import { dateIn } from './sql-text.ts'
 
-const MOST_COLUMNS = 400
+const MAX_COLUMNS = 400
 
 /** Whether the values of a metric are made of rows of several companies or warehouses. */
 export interface Sums {
@@ -21,9 +21,9 @@ export async function readValues(
 ): Promise<Map<string, Sums>> {
   const sums = new Map<string, Sums>()
   for (const grain of ['total', 'company', 'warehouse'] as const)
-    for (const piece of piecesOf(
+    for (const piece of chunksOf(
       requests.filter((request) => request.grain === grain),
-      MOST_COLUMNS,
+      MAX_COLUMNS,
     )) {
       const names = piece.map(({ metric }) => metric)
       const days = unionOfDays(piece.flatMap((request) => request.days))
@@ -31,8 +31,8 @@ export async function readValues(
       const columns = names.map(
         (name, index) => `max(value) filter (where metric_name = ${lit(name)}) as c${index}`,
       )
-      const by = gatheredBy(grain)
-      const name = await session.keep(
+      const by = groupColumns(grain)
+      const name = await session.materialize(
         `select ${[by, ...columns].join(', ')} from (select *, date as day from daily_metrics where ${wanted}) v group by ${by}`,
         by.split(', '),
       )

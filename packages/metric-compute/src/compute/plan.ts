@@ -102,7 +102,7 @@ function changedCells(
 }
 
 /** Everything that the runs read, without repetition. */
-export function gatherInputs(runs: readonly PlannedRun[], places: SeriesPlaces): Inputs {
+export function collectInputs(runs: readonly PlannedRun[], places: SeriesPlaces): Inputs {
   const aggregates = new Map<string, AggregateRequest>()
   const values = new Map<string, ValueRequest>()
   for (const run of runs)

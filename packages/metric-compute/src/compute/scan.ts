@@ -2,20 +2,20 @@ import { columnOf } from '../expressions/series-kind.ts'
 import { groupBy } from '../group-by.ts'
 import type { SeriesPlaces } from '../series-place.ts'
 import { compileConditions, fieldOf } from './conditions.ts'
-import { gatherByEquality, splitByEquality } from './equalities.ts'
+import { aggregateByEquality, splitByEquality } from './equalities.ts'
 import { familiesOf } from './families.ts'
-import type { Gathering } from './gathering.ts'
-import { gatheredBy, inCell, type Leaves } from './leaf.ts'
-import { combination, holdingTable, numberFilters, spread } from './long.ts'
+import type { ScanContext } from './gathering.ts'
+import { groupColumns, inCell, type Leaves } from './leaf.ts'
+import { combination, holdingTable, numberFilters, pivot } from './long.ts'
 import { readMembers } from './members.ts'
 import type { AggregateRequest } from './plan.ts'
 import { orderOf, type Restriction, rowsOf } from './rows.ts'
 import { lengthOf, type ScanGroup } from './scan-groups.ts'
-import { gatherValues } from './series-values.ts'
+import { aggregateValues } from './series-values.ts'
 import type { Session } from './session.ts'
 
 /** So many days, some partitions, are gathered each partition by itself. */
-const MOST_DAYS_BY_PARTITION = 200
+const MAX_PARTITIONWISE_DAYS = 200
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
 
@@ -33,7 +33,7 @@ export async function computeGroup(
 ): Promise<void> {
   const finest =
     FINENESS.findLast((grain) => group.requests.some(({ grains }) => grains.has(grain))) ?? 'total'
-  const gathering: Gathering = {
+  const gathering: ScanContext = {
     session,
     rows: rowsOf(group.definition, group.days, finest, restriction),
     places,
@@ -48,23 +48,23 @@ export async function computeGroup(
   }
   // A worker gathers its partitions to the end, also what cannot be put together from parts, like sorted values. But it
   // keeps what it sorted of each until the statement ends, so not over years.
-  const byPartition = lengthOf(group.days) <= MOST_DAYS_BY_PARTITION
+  const byPartition = lengthOf(group.days) <= MAX_PARTITIONWISE_DAYS
   await session.set({ enable_partitionwise_aggregate: byPartition ? 'on' : 'off' })
   const ofRows = group.requests.filter(({ op }) => op !== 'distinct' && op !== 'percentile')
   const families = familiesOf(ofRows, places)
-  for (const family of families.length === 0 ? [[]] : families) await gatherRows(gathering, family)
+  for (const family of families.length === 0 ? [[]] : families) await aggregateRows(gathering, family)
   for (const op of ['distinct', 'percentile'] as const) {
     const ofValues = group.requests.filter((request) => request.op === op)
     for (const its of groupBy(ofValues, ({ series }) => series.code).values()) {
       const { equalities, others } = splitByEquality(its)
-      for (const family of equalities) await gatherByEquality(gathering, op, family)
-      for (const family of familiesOf(others, places)) await gatherValues(gathering, op, family)
+      for (const family of equalities) await aggregateByEquality(gathering, op, family)
+      for (const family of familiesOf(others, places)) await aggregateValues(gathering, op, family)
     }
   }
 }
 
 /** The first gathering, then leaf tables for each grain that is asked for. */
-async function gatherRows(gathering: Gathering, requests: readonly AggregateRequest[]): Promise<void> {
+async function aggregateRows(gathering: ScanContext, requests: readonly AggregateRequest[]): Promise<void> {
   const { session, rows } = gathering
   const conditions = compileConditions(
     requests.map(({ where }) => where),
@@ -79,21 +79,21 @@ async function gatherRows(gathering: Gathering, requests: readonly AggregateRequ
   ]
   const columns = [...keys, ...[...gathered.values()].map(({ sql, name }) => `${sql} as ${name}`)]
   const groups = `select ${columns.join(', ')} from ${rows.table}${conditions.joins} where ${rows.condition} group by ${keys.map((_, index) => index + 1).join(', ')}`
-  const table = await session.keep(
+  const table = await session.materialize(
     `select *, ${combination(conditions.keys)} as combination from (${groups}) groups`,
     ['day', 'company', 'warehouse', 'combination'],
   )
-  await notePresence(gathering, table)
+  await storePresence(gathering, table)
   if (requests.length === 0) return
   const filters = numberFilters(requests, conditions)
   const holding = await holdingTable(session, table, conditions.keys, filters)
   for (const grain of FINENESS) {
     const its = parts.filter(({ request }) => request.grains.has(grain))
     if (its.length === 0) continue
-    const by = gatheredBy(grain)
-    const again = [...new Set(its.map(({ part }) => part))]
-    const long = await session.keep(
-      `select ${by}, f, ${again.map(({ name, again: op }) => `${op}(${name}) as ${name}`).join(', ')}
+    const by = groupColumns(grain)
+    const merge = [...new Set(its.map(({ part }) => part))]
+    const long = await session.materialize(
+      `select ${by}, f, ${merge.map(({ name, again: op }) => `${op}(${name}) as ${name}`).join(', ')}
       from ${table} join ${holding} using (combination) where ${inCell(grain)} group by ${by}, f`,
       [...by.split(', '), 'f'],
     )
@@ -102,16 +102,16 @@ async function gatherRows(gathering: Gathering, requests: readonly AggregateRequ
       column: part.name,
       f: filters.numberOf(request),
     }))
-    await spread(session, long, grain, longColumns, gathering)
+    await pivot(session, long, grain, longColumns, gathering)
   }
 }
 
 /** Note on which days and cells there are rows, if that is not known yet. */
-async function notePresence({ session, presence, grains }: Gathering, table: string): Promise<void> {
+async function storePresence({ session, presence, grains }: ScanContext, table: string): Promise<void> {
   for (const grain of FINENESS) {
     if (!grains.has(grain) || presence.has(grain)) continue
-    const by = gatheredBy(grain)
-    const name = await session.keep(
+    const by = groupColumns(grain)
+    const name = await session.materialize(
       `select ${by} from ${table} where ${inCell(grain)} group by ${by}`,
       by.split(', '),
     )

@@ -1,18 +1,18 @@
 import { compileConditions, fieldOf } from './conditions.ts'
-import type { Gathering } from './gathering.ts'
-import { gatheredBy, inCell } from './leaf.ts'
-import { combination, holdingTable, numberFilters, resultsOf, spread } from './long.ts'
+import type { ScanContext } from './gathering.ts'
+import { groupColumns, inCell } from './leaf.ts'
+import { combination, holdingTable, numberFilters, pivot, resultsOf } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
 
 /** So few conditions are tried on each row as it is read; for more, rows are kept with what tells them apart. */
-const FEW_FILTERS = 4
+const MAX_INLINE_FILTERS = 4
 
 /**
  * Compute the distinct counts, or the percentiles, of one series, which need its values themselves: in one scan, for
  * all conditions and all percentiles.
  */
-export async function gatherValues(
-  gathering: Gathering,
+export async function aggregateValues(
+  gathering: ScanContext,
   op: 'distinct' | 'percentile',
   requests: readonly AggregateRequest[],
 ): Promise<void> {
@@ -36,9 +36,9 @@ export async function gatherValues(
     requests.some((request) => request.grains.has(grain)),
   )
   let source = `(${all}) r cross join lateral ${filters.holding}`
-  if (grains.length > 1 || filters.count > FEW_FILTERS) {
+  if (grains.length > 1 || filters.count > MAX_INLINE_FILTERS) {
     const once = op === 'distinct' ? ` group by ${columns.map((_, index) => index + 1).join(', ')}` : ''
-    const table = await session.keep(
+    const table = await session.materialize(
       `select *, ${combination(conditions.keys)} as combination from (${all}${once}) r`,
       ['day', 'company', 'warehouse', 'combination', 'x'],
     )
@@ -46,7 +46,7 @@ export async function gatherValues(
   }
   for (const grain of grains) {
     const its = requests.filter((request) => request.grains.has(grain))
-    const by = gatheredBy(grain)
+    const by = groupColumns(grain)
     const results = resultsOf(its, filters.numberOf)
     const found = `${source} where ${inCell(grain)} group by ${by}, f`
     const query =
@@ -54,7 +54,7 @@ export async function gatherValues(
         ? `select ${by}, f, count(*) as d from (select ${by}, f, x from ${found}, x) v group by ${by}, f`
         : `select ${[by, 'f', ...results.sql].join(', ')}
           from (select ${by}, f, array_agg(x order by x) as a, count(*) as n from ${found}) sorted`
-    const long = await session.keep(query, [...by.split(', '), 'f'])
-    await spread(session, long, grain, results.columns, gathering)
+    const long = await session.materialize(query, [...by.split(', '), 'f'])
+    await pivot(session, long, grain, results.columns, gathering)
   }
 }

@@ -8,7 +8,7 @@ export interface Session {
   /** Set how the statements of the transaction are planned, until it ends. */
   set(settings: Readonly<Record<string, string>>): Promise<void>
   /** Make a temporary table of a query's rows, with statistics of some columns (of all without); its name. */
-  keep(query: string, analysed?: readonly string[]): Promise<string>
+  materialize(query: string, analysed?: readonly string[]): Promise<string>
   /** Drop the tables that were made. */
   clear(): Promise<void>
 }
@@ -36,7 +36,7 @@ export function openSession(client: pg.PoolClient, signal: AbortSignal | undefin
       const calls = Object.entries(settings).map(([name, value]) => `set_config('${name}', '${value}', true)`)
       await run(`select ${calls.join(', ')}`)
     },
-    async keep(query, analysed = []) {
+    async materialize(query, analysed = []) {
       const name = `pg_temp.metrics_${tables.length}`
       await run(`create temp table metrics_${tables.length} on commit drop as ${query}`)
       tables.push(name)

@@ -30,7 +30,7 @@ export function multirange(days: readonly DayRange[]): string {
 }
 
 /** More ranges than this are one range with holes: a list that long would be slower to plan than to check. */
-const MOST_RANGES = 40
+const MAX_RANGES = 40
 
 /** Condition that a `date` column lies in some days, which an index and partitions can serve. */
 export function dateIn(column: string, days: readonly DayRange[]): string {
@@ -59,7 +59,7 @@ interface InRange {
 function rangesCondition(days: readonly DayRange[], { exactly, around, day }: InRange): string {
   const [first, last] = [days[0], days.at(-1)]
   if (!first || !last) return 'false'
-  if (days.length > MOST_RANGES)
+  if (days.length > MAX_RANGES)
     return [...around({ from: first.from, to: last.to }), `${multirange(days)} @> ${day}`].join(' and ')
   return `(${days.map((range) => exactly(range).join(' and ')).join(' or ')})`
 }

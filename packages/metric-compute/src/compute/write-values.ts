@@ -20,15 +20,15 @@ export interface RunResult {
 }
 
 /** A run that changed nothing. */
-export const NOTHING: RunResult = { rows: 0, removed: 0, days: [], companies: [], warehouses: [] }
+export const NO_CHANGE: RunResult = { rows: 0, removed: 0, days: [], companies: [], warehouses: [] }
 
 /** Make the table of the runs: which values they may write. */
-export async function workTable(
+export async function createRunTable(
   session: Session,
   runs: readonly PlannedRun[],
   sums: readonly Sums[],
 ): Promise<string> {
-  const table = await session.keep(
+  const table = await session.materialize(
     'select null::integer as run, null::uuid as run_id, null::text as metric, null::datemultirange as days, null::text[] as companies, null::text[] as warehouses, null::boolean as sums_companies, null::boolean as sums_warehouses limit 0',
   )
   const rows = runs.map((run, at) => ({
@@ -73,7 +73,7 @@ const SAME_CELL = `v.day = d.date and v.company is not distinct from d.company
  * The largest absolute value that is stored. JSON numbers end at 1.8e308, and sums of many values are shown as numbers
  * too.
  */
-const MOST_VALUE = '1e300'
+const MAX_VALUE = '1e300'
 
 /** Bring daily_metrics to the values of the runs, within their days and cells; what each run changed. */
 export async function writeValues(
@@ -85,11 +85,11 @@ export async function writeValues(
       and d.date >= lower(w.days) and d.date < upper(w.days) and d.date <@ w.days
       and (w.companies is null or d.company = any (w.companies))
       and (w.warehouses is null or d.warehouse = any (w.warehouses))`
-  const gone = await session.keep(
+  const gone = await session.materialize(
     `select w.run, d.date as day, d.company, d.warehouse, d.ctid as place from ${current}
       where not exists (select from ${values} v where v.run = w.run and ${SAME_CELL})`,
   )
-  const fresh = await session.keep(
+  const fresh = await session.materialize(
     `select v.*, w.metric, w.run_id, w.sums_companies, w.sums_warehouses, d.ctid as place
       from ${values} v join ${work} w using (run)
         left join daily_metrics d on d.metric_name = w.metric and ${SAME_CELL}
@@ -107,17 +107,17 @@ export async function writeValues(
     select day, metric, value, company, warehouse, run_id, sums_companies, sums_warehouses from ${fresh}
     where place is null order by metric, day, company, warehouse`)
   const { beyond, results } = await resultsOf(session, gone, fresh)
-  if (beyond) throw new Error(await tellOfBeyond(session, fresh))
+  if (beyond) throw new Error(await overflowMessage(session, fresh))
   return results
 }
 
-async function tellOfBeyond(session: Session, fresh: string): Promise<string> {
+async function overflowMessage(session: Session, fresh: string): Promise<string> {
   const { rows } = await session.run<{ text: string }>(
-    `select format('The value of %s on %s%s has %s digits before the point; values reach up to ${MOST_VALUE}. Divide it, or count in a larger unit.',
+    `select format('The value of %s on %s%s has %s digits before the point; values reach up to ${MAX_VALUE}. Divide it, or count in a larger unit.',
         metric, day, concat(' for ' || company, ' / ' || warehouse), length(trunc(abs(value))::text)) as text
-      from ${fresh} where abs(value) > ${MOST_VALUE} order by metric, day, company, warehouse limit 1`,
+      from ${fresh} where abs(value) > ${MAX_VALUE} order by metric, day, company, warehouse limit 1`,
   )
-  return rows[0]?.text ?? `A value is beyond ${MOST_VALUE}.`
+  return rows[0]?.text ?? `A value is beyond ${MAX_VALUE}.`
 }
 
 async function resultsOf(
@@ -131,7 +131,7 @@ async function resultsOf(
         from unnest(range_agg(daterange(day, day, '[]'))) r) as days,
       array_agg(distinct company) filter (where company is not null) as companies,
       array_agg(distinct warehouse) filter (where warehouse is not null) as warehouses,
-      bool_or(abs(value) > ${MOST_VALUE}) as beyond
+      bool_or(abs(value) > ${MAX_VALUE}) as beyond
     from (select run, day, company, warehouse, value, true as fresh from ${fresh}
       union all select run, day, company, warehouse, null, false from ${gone}) changed
     group by run`,

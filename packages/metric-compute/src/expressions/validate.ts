@@ -23,7 +23,7 @@ export interface Known {
 export function parseDefinition(
   input: unknown,
 ): { definition: MetricDefinition } | { problems: ExpressionProblem[] } {
-  if (nestingOf(input, RAW_DEPTH) > RAW_DEPTH)
+  if (nestingOf(input, MAX_RAW_DEPTH) > MAX_RAW_DEPTH)
     return { problems: [tooDeep('expression', 'The definition is nested too deeply to be read')] }
   const read = readInput(MetricDefinition, input)
   return read.problems ? { problems: structureProblems(read.problems) } : { definition: read.data }
@@ -43,7 +43,7 @@ export function validateExpression(definition: MetricDefinition, known: Known): 
 }
 
 /** Structure is checked up to this depth of JSON; deeper, zod itself would run out of stack. */
-const RAW_DEPTH = 500
+const MAX_RAW_DEPTH = 500
 
 function tooDeep(path: string, message: string): ExpressionProblem {
   return {
@@ -137,7 +137,7 @@ function metricProblems(
         message: `There is no metric "${code}".${nearestNames(code, known.metrics.keys())}`,
       },
     ]
-  const circle = wayTo(definition.code, code, known.metrics)
+  const circle = pathTo(definition.code, code, known.metrics)
   if (circle)
     return [
       {
@@ -157,7 +157,7 @@ function metricProblems(
 }
 
 /** The chain of metrics from one to another by what each needs; undefined when there is none. */
-function wayTo(goal: string, from: string, metrics: Known['metrics']): string[] | undefined {
+function pathTo(goal: string, from: string, metrics: Known['metrics']): string[] | undefined {
   const seen = new Set<string>([from])
   const ways = [[from]]
   for (let way = ways.shift(); way; way = ways.shift()) {

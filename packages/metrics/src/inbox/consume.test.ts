@@ -2,16 +2,16 @@ import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { until } from '@aduana/testkit/until'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { takeIn } from './consume.ts'
+import { consumeMessages } from './consume.ts'
 import {
   completed,
-  endWaiting,
   heartbeat,
   inboxOf,
   message,
   ofRun,
   saveExternal,
   started,
+  terminateLockWaiters,
   update,
   updated,
 } from './messages.testing.ts'
@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 afterEach(() => flow.drop())
 
-const take = (...messages: QueueMessage[]) => takeIn(inboxOf(flow), messages)
+const take = (...messages: QueueMessage[]) => consumeMessages(inboxOf(flow), messages)
 const succeeded = (run: { id: string }) =>
   completed({ ...ofRun(run), status: 'succeeded', rowCount: 3, days: day('2026-03-09') })
 const updatesOf = async () => (await flow.pool.query('select event_key, companies from dataset_updates')).rows
@@ -120,7 +120,7 @@ describe('what cannot be taken in now', () => {
     let cuts = 0
     const cutting = until(
       async () => {
-        if (await endWaiting(flow)) cuts += 1
+        if (await terminateLockWaiters(flow)) cuts += 1
         return cuts === 2
       },
       { what: 'both tries of the first are cut' },
@@ -140,7 +140,7 @@ describe('what cannot be taken in now', () => {
     await holder.query('lock table dataset_updates in access exclusive mode')
     const one = updated(update({ eventKey: 'held up' }))
     const taking = take(one)
-    await until(() => endWaiting(flow), { what: 'the update waits' })
+    await until(() => terminateLockWaiters(flow), { what: 'the update waits' })
     expect(await taking).toEqual(['again'])
     await holder.query('rollback')
     holder.release()

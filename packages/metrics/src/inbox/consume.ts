@@ -1,14 +1,15 @@
 import type { IncomingEvent, MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import { PROBLEMS, ProblemError } from '@aduana/contracts/problems'
-import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import type { Database, Tx } from '@aduana/db/database'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
-import { RunEventError, runsAlive, runsCompleted, runsStarted } from '../runs/runner-events.ts'
-import { acceptProjectionUpdates, refuseFarDays } from '../updates/accept.ts'
+import { inTransactionWithLockTimeout } from '../lock-timeout.ts'
+import { completeRuns, RunEventError, recordHeartbeats, startRuns } from '../runs/runner-events.ts'
+import { acceptProjectionUpdates, assertPlausibleDays } from '../updates/accept.ts'
 import { type Refusal, readMessage } from './read-message.ts'
-import { type InboxContext, refuseMessage } from './refused.ts'
+import { type InboxContext, storeRefusedMessage } from './refused.ts'
 
 interface Read<Event extends IncomingEvent = IncomingEvent> {
   message: QueueMessage
@@ -16,7 +17,7 @@ interface Read<Event extends IncomingEvent = IncomingEvent> {
 }
 
 /** What became of an event: how it was applied, why it never can be, or that it could not be looked at now. */
-type Fate =
+type Result =
   | { kind: 'taken'; outcome: RunEventOutcome }
   | { kind: 'refused'; refusal: Refusal }
   | { kind: 'again' }
@@ -27,8 +28,11 @@ type OfType<Type extends IncomingEvent['type']> = Extract<IncomingEvent, { type:
  * Take messages in, in whatever order they come: what says the same twice, or comes late, changes nothing. Each is done
  * when this has committed it; what can never be taken in is kept with the reason, and what cannot be now comes again.
  */
-export async function takeIn(context: InboxContext, messages: readonly QueueMessage[]): Promise<Verdict[]> {
-  const fates = new Map<QueueMessage, Fate>()
+export async function consumeMessages(
+  context: InboxContext,
+  messages: readonly QueueMessage[],
+): Promise<Verdict[]> {
+  const fates = new Map<QueueMessage, Result>()
   const read: Read[] = []
   for (const message of messages) {
     const found = readMessage(message.text)
@@ -36,14 +40,24 @@ export async function takeIn(context: InboxContext, messages: readonly QueueMess
     else fates.set(message, { kind: 'refused', refusal: found.refusal })
   }
   // Of one run they are most useful in this order; none needs it.
-  await together(context, fates, ofType(read, 'aduana.metric_run.started'), ofRuns(runsStarted))
-  await together(context, fates, ofType(read, 'aduana.metric_run.heartbeat'), ofRuns(runsAlive))
-  await together(context, fates, ofType(read, 'aduana.metric_run.completed'), ofRuns(completedWithin))
+  await applyBatch(context, fates, ofType(read, 'aduana.metric_run.started'), forExternalRuns(startRuns))
+  await applyBatch(
+    context,
+    fates,
+    ofType(read, 'aduana.metric_run.heartbeat'),
+    forExternalRuns(recordHeartbeats),
+  )
+  await applyBatch(
+    context,
+    fates,
+    ofType(read, 'aduana.metric_run.completed'),
+    forExternalRuns(completeWithinRange),
+  )
   for (const updates of byDataset(ofType(read, 'aduana.projection.updated')))
-    await together(context, fates, updates, applyUpdates)
+    await applyBatch(context, fates, updates, applyUpdates)
   const events = new Map(read.map(({ message, event }) => [message, event]))
   return Promise.all(
-    messages.map((message) => conclude(context, message, events.get(message), fates.get(message))),
+    messages.map((message) => verdictOf(context, message, events.get(message), fates.get(message))),
   )
 }
 
@@ -64,36 +78,36 @@ function byDataset(updates: readonly Read<OfUpdate>[]): Read<OfUpdate>[][] {
 type OfUpdate = OfType<'aduana.projection.updated'>
 
 async function applyUpdates(tx: Tx, updates: readonly OfUpdate['data'][]): Promise<RunEventOutcome[]> {
-  for (const update of updates) refuseFarDays(update)
+  for (const update of updates) assertPlausibleDays(update)
   const { written } = await acceptProjectionUpdates(tx, updates)
   return written.map(({ fresh }) => (fresh ? 'applied' : 'duplicate'))
 }
 
 /** Apply events of runs, of those that are not computed here. */
-function ofRuns<Data extends { runId: string }>(
+function forExternalRuns<Data extends { runId: string }>(
   apply: (tx: Tx, events: readonly Data[]) => Promise<RunEventOutcome[]>,
 ) {
   return async (tx: Tx, events: readonly Data[]) => {
-    await refuseOwnRuns(tx, events)
+    await rejectBuiltinRuns(tx, events)
     return apply(tx, events)
   }
 }
 
-function completedWithin(tx: Tx, events: readonly MetricRunCompleted[]): Promise<RunEventOutcome[]> {
-  for (const event of events) if ('days' in event) refuseFarDays(event)
-  return runsCompleted(tx, events)
+function completeWithinRange(tx: Tx, events: readonly MetricRunCompleted[]): Promise<RunEventOutcome[]> {
+  for (const event of events) if ('days' in event) assertPlausibleDays(event)
+  return completeRuns(tx, events)
 }
 
 /** Apply events in one transaction; if that fails, each in its own, so that one holds up no other. */
-async function together<Event extends IncomingEvent>(
+async function applyBatch<Event extends IncomingEvent>(
   context: InboxContext,
-  fates: Map<QueueMessage, Fate>,
+  fates: Map<QueueMessage, Result>,
   read: readonly Read<Event>[],
   apply: (tx: Tx, events: readonly Event['data'][]) => Promise<RunEventOutcome[]>,
 ): Promise<void> {
   if (read.length === 0) return
   const take = (some: readonly Read<Event>[]) =>
-    patiently(context.db, (tx) =>
+    applyInTransaction(context.db, (tx) =>
       apply(
         tx,
         some.map(({ event }) => event.data),
@@ -105,15 +119,13 @@ async function together<Event extends IncomingEvent>(
       fates.set(message, { kind: 'taken', outcome: outcomes[at] ?? 'duplicate' })
   } catch (error) {
     if (read.length === 1)
-      for (const { message } of read) fates.set(message, fateAfter(context, message, error))
-    else for (const one of read) await together(context, fates, [one], apply)
+      for (const { message } of read) fates.set(message, resultOfError(context, message, error))
+    else for (const one of read) await applyBatch(context, fates, [one], apply)
   }
 }
 
-/** Whoever holds a lock may hang: then the messages come again. */
-async function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const result = await inTransaction(db, async (tx) => {
-    await sql`set local lock_timeout = '20s'`.execute(tx)
+async function applyInTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const result = await inTransactionWithLockTimeout(db, async (tx) => {
     const done = await work(tx)
     await failPoint('inbox.before-commit')
     return done
@@ -122,34 +134,34 @@ async function patiently<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise
   return result
 }
 
-function fateAfter({ logger, queue }: InboxContext, { id }: QueueMessage, error: unknown): Fate {
-  if (error instanceof RunEventError || (error instanceof ProblemError && isForGood(error)))
+function resultOfError({ logger, queue }: InboxContext, { id }: QueueMessage, error: unknown): Result {
+  if (error instanceof RunEventError || (error instanceof ProblemError && isPermanent(error)))
     return { kind: 'refused', refusal: { code: error.code, detail: error.message } }
-  logger.warn({ event: 'inbox.comes_again', queue, messageId: id, err: error })
+  logger.warn({ event: 'inbox.retry_later', queue, messageId: id, err: error })
   return { kind: 'again' }
 }
 
 /** Whether a problem is the message's own: other answers are the same however often it comes. */
-function isForGood({ code }: ProblemError): boolean {
+function isPermanent({ code }: ProblemError): boolean {
   const { status } = PROBLEMS[code]
   return status < 500 && status !== 429
 }
 
-async function conclude(
+async function verdictOf(
   context: InboxContext,
   message: QueueMessage,
   event: IncomingEvent | undefined,
-  fate: Fate | undefined,
+  fate: Result | undefined,
 ): Promise<Verdict> {
   if (fate === undefined || fate.kind === 'again') return 'again'
   const { logger, queue } = context
   const facts = { queue, messageId: message.id, ...(event ? factsOf(event) : {}) }
   if (fate.kind === 'taken') {
-    logger.info({ event: 'inbox.taken', ...facts, outcome: fate.outcome })
+    logger.info({ event: 'inbox.consumed', ...facts, outcome: fate.outcome })
     return 'done'
   }
   logger.error({ event: 'inbox.refused', ...facts, receives: message.receives, ...fate.refusal })
-  return refuseMessage(context, message, fate.refusal)
+  return storeRefusedMessage(context, message, fate.refusal)
 }
 
 /** What an event is about, for the log. */
@@ -162,7 +174,7 @@ function factsOf({ type, data }: IncomingEvent): Record<string, unknown> {
  * Refuse events from outside of runs that Aduana computes itself: a runner that answers every request, whoever it is
  * for, must not end them. @throws RunEventError `not_external`
  */
-export async function refuseOwnRuns(tx: Tx, events: readonly { runId: string }[]): Promise<void> {
+export async function rejectBuiltinRuns(tx: Tx, events: readonly { runId: string }[]): Promise<void> {
   const ids = events.map(({ runId }) => runId)
   const rows = await sql<{ id: string; metric: string }>`select r.id, m.code as metric
     from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version

@@ -3,16 +3,16 @@ import type { Database } from '@aduana/db/database'
 import { consumeQueue, type QueueOptions } from '@aduana/messaging/sqs-queue'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
-import { takeIn } from './consume.ts'
+import { consumeMessages } from './consume.ts'
 
 export interface Inbox {
   /** Take no more messages, and wait for those at hand. */
   stop(): Promise<void>
 }
 
-const PAUSE_MS = 1000
+const RETRY_MS = 1000
 /** While one waits for SQS, others have messages at hand; more would mostly wait for each other's metrics. */
-const POLLS = 3
+const CONCURRENT_POLLS = 3
 
 /** Take in what others send over queues of SQS: dataset updates, and what runners outside say. In any number of processes. */
 export function startInbox(options: {
@@ -29,10 +29,10 @@ export function startInbox(options: {
       url,
       logger,
       visibilitySeconds,
-      polls: POLLS,
+      polls: CONCURRENT_POLLS,
       handle: async (messages, stopping) => {
-        await untilDatabaseAnswers(options, stopping)
-        return takeIn({ db, logger, queue: url }, messages)
+        await waitForDatabase(options, stopping)
+        return consumeMessages({ db, logger, queue: url }, messages)
       },
     }),
   )
@@ -47,7 +47,7 @@ export function startInbox(options: {
  * Hold messages while PostgreSQL is away. If they were let go, each would come back a few times, and then lie in the
  * dead-letter queue although nothing is wrong with it.
  */
-async function untilDatabaseAnswers(
+async function waitForDatabase(
   { db, logger }: { db: Database; logger: Logger },
   stopping: AbortSignal,
 ): Promise<void> {
@@ -58,7 +58,7 @@ async function untilDatabaseAnswers(
       return
     } catch (error) {
       logger.warn({ event: 'inbox.waits_for_database', err: error })
-      await sleep(PAUSE_MS, undefined, { signal: stopping })
+      await sleep(RETRY_MS, undefined, { signal: stopping })
     }
   }
 }

@@ -50,7 +50,7 @@ export const ofRun = ({ id, attempt = 1 }: { id: string; attempt?: number }) => 
 })
 
 /** Cut the connections that wait for a lock; whether there was one. */
-export async function endWaiting({ pool }: Flow): Promise<boolean> {
+export async function terminateLockWaiters({ pool }: Flow): Promise<boolean> {
   const ended = await pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock'`,

@@ -2,7 +2,7 @@ import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { createRandom } from '@aduana/testkit/random'
 import { expect, test } from 'vitest'
 import { day, openFlow } from '../testing/flow.ts'
-import { takeIn } from './consume.ts'
+import { consumeMessages } from './consume.ts'
 import { completed, heartbeat, inboxOf, ofRun, saveExternal, started } from './messages.testing.ts'
 
 type Run = { id: string }
@@ -46,7 +46,7 @@ test.each([1, 2])(
       const random = createRandom(seed)
       const verdicts: string[] = []
       while (messages.length > 0)
-        verdicts.push(...(await takeIn(inboxOf(flow), messages.splice(0, 1 + random.below(10)))))
+        verdicts.push(...(await consumeMessages(inboxOf(flow), messages.splice(0, 1 + random.below(10)))))
       expect(new Set(verdicts)).toEqual(new Set(['done']))
       const states = await flow.pool.query(
         `select distinct r.status, r.attempt, r.row_count, r.progress, r.output_days::text, r.error, r.job_id,

@@ -3,10 +3,9 @@ import { MESSAGE_REFUSALS } from '@aduana/contracts/messages'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { takeIn } from './consume.ts'
+import { consumeMessages } from './consume.ts'
 import {
   completed,
-  endWaiting,
   event,
   heartbeat,
   inboxOf,
@@ -14,10 +13,11 @@ import {
   ofRun,
   saveExternal,
   started,
+  terminateLockWaiters,
   update,
   updated,
 } from './messages.testing.ts'
-import { countRefused } from './refused.ts'
+import { countRefusedMessages } from './refused.ts'
 
 let flow: Flow
 let external: { id: string }
@@ -146,9 +146,9 @@ CASES.push([
 describe('a message that can never be taken in', () => {
   test.each(CASES)('is refused as %s: one %s', async (code, _what, text, detail) => {
     const one = message(text())
-    expect(await takeIn(inboxOf(flow), [one])).toEqual(['refused'])
+    expect(await consumeMessages(inboxOf(flow), [one])).toEqual(['refused'])
     // However often it comes, it is kept once.
-    expect(await takeIn(inboxOf(flow), [{ ...one, receives: 2 }])).toEqual(['refused'])
+    expect(await consumeMessages(inboxOf(flow), [{ ...one, receives: 2 }])).toEqual(['refused'])
     const kept = await flow.pool.query(`select body, outbound from event_log where event_key like $1`, [
       `message:${one.id}:%`,
     ])
@@ -174,7 +174,7 @@ describe('a message that can never be taken in', () => {
 
   test('is kept as it came, whatever it is', async () => {
     const one = message('\0 half a pair \ud800, a whole one 😀, \u0007')
-    expect(await takeIn(inboxOf(flow), [one])).toEqual(['refused'])
+    expect(await consumeMessages(inboxOf(flow), [one])).toEqual(['refused'])
     const kept = await flow.pool.query(
       `select body ->> 'body' as body from event_log where event_key like $1`,
       [`message:${one.id}:%`],
@@ -183,11 +183,11 @@ describe('a message that can never be taken in', () => {
   })
 
   test('is counted once', async () => {
-    const before = await countRefused(flow.db)
+    const before = await countRefusedMessages(flow.db)
     const one = message('no')
-    await takeIn(inboxOf(flow), [one, one])
-    await takeIn(inboxOf(flow), [one])
-    expect(await countRefused(flow.db)).toBe(before + 1)
+    await consumeMessages(inboxOf(flow), [one, one])
+    await consumeMessages(inboxOf(flow), [one])
+    expect(await countRefusedMessages(flow.db)).toBe(before + 1)
   })
 
   test('leaves nothing but the refusal', async () => {
@@ -202,13 +202,13 @@ describe('a message that can never be taken in', () => {
     try {
       await holder.query('begin')
       await holder.query('lock table event_log in access exclusive mode')
-      const waiting = takeIn(inboxOf(flow), [one])
-      await until(() => endWaiting(flow), { what: 'somebody waits for the log' })
+      const waiting = consumeMessages(inboxOf(flow), [one])
+      await until(() => terminateLockWaiters(flow), { what: 'somebody waits for the log' })
       expect(await waiting).toEqual(['again'])
     } finally {
       await holder.query('rollback')
       holder.release()
     }
-    expect(await takeIn(inboxOf(flow), [one])).toEqual(['refused'])
+    expect(await consumeMessages(inboxOf(flow), [one])).toEqual(['refused'])
   })
 })

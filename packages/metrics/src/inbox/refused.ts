@@ -12,7 +12,7 @@ import { logEvents } from '../runs/event-log.ts'
 import type { Refusal } from './read-message.ts'
 
 /** Keep a message that is refused, once, with the reason; it comes again when that cannot be done now. */
-export async function refuseMessage(
+export async function storeRefusedMessage(
   { db, logger, queue }: InboxContext,
   { id, text }: QueueMessage,
   { code, detail }: Refusal,
@@ -29,13 +29,13 @@ export async function refuseMessage(
     await inTransaction(db, (tx) => logEvents(tx, [{ key: `message:${id}:refused`, event }]))
     return 'refused'
   } catch (error) {
-    logger.warn({ event: 'inbox.refusal_not_kept', queue, messageId: id, err: error })
+    logger.warn({ event: 'inbox.refusal_not_stored', queue, messageId: id, err: error })
     return 'again'
   }
 }
 
 /** How many refused messages are kept. They are removed with the other events of the log. */
-export async function countRefused(db: Database): Promise<number> {
+export async function countRefusedMessages(db: Database): Promise<number> {
   const rows = await sql<{ messages: number }>`select count(*)::integer as messages from event_log
     where type = 'message.refused'`.execute(db)
   return rows.rows[0]?.messages ?? 0
@@ -44,7 +44,7 @@ export async function countRefused(db: Database): Promise<number> {
 const Cursor = z.tuple([CursorColumn.bigint])
 
 /** The messages that were refused, newest first. @throws ProblemError `forbidden` */
-export async function listRefused(
+export async function listRefusedMessages(
   db: Database,
   principal: Principal,
   query: RefusedMessageQuery,

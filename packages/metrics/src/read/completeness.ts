@@ -4,22 +4,22 @@ import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Database, ReadTx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import {
-  awaited,
   daysOrNull,
-  errorOfReader,
   instant,
-  isForRole,
-  isNextOfReader,
-  isNextWholeOfReader,
-  isOfReader,
-  isUpdateOfReader,
-  isUpdateWholeOfReader,
-  isWholeOfReader,
+  isVisibleToRole,
+  nextOverlapsReader,
+  nextWithinReader,
+  pendingDatasets,
+  runOverlapsReader,
+  runWithinReader,
   textOf,
+  updateOverlapsReader,
+  updateWithinReader,
+  visibleError,
 } from './sql.ts'
 
 /** More runs, or updates, are not shown at once. */
-const MOST_RUNS = 200
+const MAX_RUNS = 200
 
 const OUTSTANDING: readonly RunStatus[] = [...OPEN_RUNS, 'FAILED', 'EXPIRED', 'CANCELLED']
 
@@ -34,7 +34,7 @@ interface Row {
   error: unknown
 }
 
-const BENEATH = (metricId: string) => sql`with recursive beneath as (
+const INPUT_METRICS = (metricId: string) => sql`with recursive beneath as (
     select ${metricId}::uuid as id
     union
     select d.needs_metric_id from beneath b join metric_dependencies d on d.metric_id = b.id
@@ -51,19 +51,19 @@ export async function completenessOf(
   metricId: string,
 ): Promise<Completeness> {
   // In this order: what is passed on in between has its run in the second answer.
-  const notPassedOn = await updatesToPassOn(tx, metricId)
+  const notPassedOn = await pendingUpdates(tx, metricId)
   const { outstanding, hidden } = await outstandingRuns(tx, principal, metricId)
   const complete = outstanding.length === 0 && !hidden && notPassedOn.length === 0
   return Completeness.parse({ complete, outstanding, notPassedOn })
 }
 
-async function updatesToPassOn(tx: ReadTx, metricId: string): Promise<unknown[]> {
+async function pendingUpdates(tx: ReadTx, metricId: string): Promise<unknown[]> {
   const { rows } = await sql<{ days: string | null }>`
-    select u.id as "updateId", d.code as dataset, case when ${isUpdateWholeOfReader} then u.days::text end as days,
+    select u.id as "updateId", d.code as dataset, case when ${updateWithinReader} then u.days::text end as days,
       ${instant(sql`u.occurred_at`)} as "occurredAt"
     from metric_dependencies k join datasets d on d.id = k.dataset_id join dataset_updates u on u.dataset_id = d.id
-    where k.metric_id = ${metricId} and u.fanned_out_at is null and not isempty(u.days) and ${isUpdateOfReader}
-    order by u.occurred_at, u.id limit ${MOST_RUNS}`.execute(tx)
+    where k.metric_id = ${metricId} and u.fanned_out_at is null and not isempty(u.days) and ${updateOverlapsReader}
+    order by u.occurred_at, u.id limit ${MAX_RUNS}`.execute(tx)
   return rows.map((row) => ({ ...row, days: daysOrNull(row.days) }))
 }
 
@@ -78,16 +78,16 @@ async function outstandingRuns(
   metricId: string,
 ): Promise<{ outstanding: OutstandingRun[]; hidden: boolean }> {
   const rows = await sql<Row>`
-    ${BENEATH(metricId)}
-    select r.id, m.code as metric, ${isForRole(principal)} as shown, r.status,
-      (case when not ${isOfReader} then '{}' when ${isWholeOfReader} then r.days end
-        + case when not ${isNextOfReader} then '{}' when ${isNextWholeOfReader} then r.next_days end)::text as days,
-      ${awaited} as waits_for, case when ${isWholeOfReader} then r.expires_at end as expires_at, ${errorOfReader} as error
+    ${INPUT_METRICS(metricId)}
+    select r.id, m.code as metric, ${isVisibleToRole(principal)} as shown, r.status,
+      (case when not ${runOverlapsReader} then '{}' when ${runWithinReader} then r.days end
+        + case when not ${nextOverlapsReader} then '{}' when ${nextWithinReader} then r.next_days end)::text as days,
+      ${pendingDatasets} as waits_for, case when ${runWithinReader} then r.expires_at end as expires_at, ${visibleError} as error
     from beneath b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone})
-      and (${isOfReader} or ${isNextOfReader})
-    order by shown desc, m.level, m.code, r.created_at, r.id limit ${MOST_RUNS}`.execute(tx)
+    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isUnresolved})
+      and (${runOverlapsReader} or ${nextOverlapsReader})
+    order by shown desc, m.level, m.code, r.created_at, r.id limit ${MAX_RUNS}`.execute(tx)
   const outstanding = rows.rows.filter(({ shown }) => shown).map(outstandingRun)
   return { outstanding, hidden: outstanding.length < rows.rows.length }
 }
@@ -108,7 +108,7 @@ function outstandingRun(row: Row): OutstandingRun {
 export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus, number>> {
   const { rows } = await sql<{ status: string; runs: string }>`
     select r.status, count(*) as runs from metric_runs r
-    where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isLeftUndone}
+    where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isUnresolved}
     group by r.status`.execute(db)
   const counts = new Map<RunStatus, number>(OUTSTANDING.map((status) => [status, 0]))
   for (const { status, runs } of rows) counts.set(RunStatus.parse(status), Number(runs))
@@ -116,7 +116,7 @@ export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus,
 }
 
 /** SQL: the run `r` ended without values, and nothing has computed its days since. A cancelled recomputation lacks nothing. */
-export const isLeftUndone = sql<boolean>`(
+export const isUnresolved = sql<boolean>`(
   (r.status in ('FAILED', 'EXPIRED') or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
   and r.taken_over_by is null
   and not exists (select from metric_runs s

@@ -46,7 +46,7 @@ export function readDailyMetrics(
   const { granularity, by } = query
   return readAs(db, principal, async (tx) => {
     const { id, definition } = await findMetric(tx, principal, query.metric)
-    const aggregate = chosen(query, definition.grain, await readRollUp(tx, id, definition))
+    const aggregate = chooseAggregate(query, definition.grain, await readRollUp(tx, id, definition))
     const { complete } = await completenessOf(tx, principal, id)
     const { rows } = await sql<Row>`
       select * from (
@@ -73,7 +73,7 @@ export function readDailyMetrics(
       complete,
       items: shown.map(({ last_updated, value, ...row }) => ({
         ...row,
-        value: finite(row.date, value),
+        value: asJsonNumber(row.date, value),
         lastUpdated: last_updated.toISOString(),
       })),
       next: more ? encodeCursor([last.date, last.company ?? '', last.warehouse ?? '']) : null,
@@ -82,7 +82,7 @@ export function readDailyMetrics(
 }
 
 /** Returns a value as a JSON number. Values of this program fit; another program may have written one that does not. */
-function finite(date: string, text: string): number {
+function asJsonNumber(date: string, text: string): number {
   const value = Number(text)
   if (Number.isFinite(value)) return value
   throw new ProblemError(
@@ -92,7 +92,7 @@ function finite(date: string, text: string): number {
 }
 
 /** What makes several values one; null where there is never more than one. */
-function chosen(
+function chooseAggregate(
   { granularity, by, aggregate, metric }: DailyMetricsQuery,
   grain: Grain,
   rollUp: Aggregate | null,
@@ -101,18 +101,18 @@ function chosen(
   if (granularity === 'day' && !joinsCells) return null
   const used = aggregate ?? rollUp
   if (used === null)
-    throw refuse(
+    throw badRequest(
       'aggregate',
       `The daily values of "${metric}" do not tell its value of a longer period, or of several companies. Say what is to be shown: aggregate=avg, sum, min, max, first or last.`,
     )
   if (joinsCells && used !== 'sum' && used !== 'min' && used !== 'max')
-    throw refuse(
+    throw badRequest(
       'by',
       `"${used}" does not make one value of several companies or warehouses. Ask for by=cell, or for aggregate=sum, min or max.`,
     )
   return used
 }
 
-function refuse(field: string, message: string): ProblemError {
+function badRequest(field: string, message: string): ProblemError {
   return new ProblemError('bad_request', message, { errors: [{ field, message }] })
 }

@@ -9,7 +9,7 @@ export function todayIn(timeZone: string, now = new Date()): Day {
     return Day.parse(format.format(now))
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw refuse('time_zone', `There is no time zone "${timeZone}". Name one like America/Bogota.`)
+    throw badRequest('time_zone', `There is no time zone "${timeZone}". Name one like America/Bogota.`)
   }
 }
 
@@ -22,13 +22,16 @@ export function todayIn(timeZone: string, now = new Date()): Day {
 export function resolveDateRange(text: string, today: Day): DayRange {
   const range = named(text, today) ?? lastDays(text, today) ?? fromTo(text)
   if (!range)
-    throw refuse(
+    throw badRequest(
       'date_range',
       `"${text}" is no range of days. Say today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second is the first day after it).`,
     )
-  if (range.from >= range.to) throw refuse('date_range', `${range.from} must be before ${range.to}.`)
+  if (range.from >= range.to) throw badRequest('date_range', `${range.from} must be before ${range.to}.`)
   if (daysBetween(range.from, range.to) > MOST_DAYS_AT_ONCE)
-    throw refuse('date_range', `${text} is more than the ${MOST_DAYS_AT_ONCE} days that are shown at once.`)
+    throw badRequest(
+      'date_range',
+      `${text} is more than the ${MOST_DAYS_AT_ONCE} days that are shown at once.`,
+    )
   return range
 }
 
@@ -63,6 +66,6 @@ function fromTo(text: string): DayRange | undefined {
     : undefined
 }
 
-function refuse(field: string, message: string): ProblemError {
+function badRequest(field: string, message: string): ProblemError {
   return new ProblemError('bad_request', message, { errors: [{ field, message }] })
 }

@@ -4,7 +4,7 @@ import { type Database, readAs } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { findMetric } from './metrics.ts'
-import { isForRole } from './sql.ts'
+import { isVisibleToRole } from './sql.ts'
 
 const Rows = Lineage.shape
 
@@ -32,7 +32,7 @@ export function readLineage(db: Database, principal: Principal, code: string): P
         select m.id, m.code, m.level, v.definition -> 'title' as title, s.side
         from sided s join metrics m on m.id = s.id
           join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-        where ${isForRole(principal)}
+        where ${isVisibleToRole(principal)}
       ), used as (
         select distinct s.id, s.code, s.title, p.dataset_id
         from shown m join metric_dependencies n on n.metric_id = m.id join series s on s.id = n.series_id

@@ -11,13 +11,13 @@ import { z } from 'zod'
 import { completenessOf } from './completeness.ts'
 import { readRollUp } from './roll-up.ts'
 import {
-  awaited,
   instant,
-  isForRole,
-  isOfReader,
-  isUpdateOfReader,
-  takeTheFirstOfAnIndex,
+  isVisibleToRole,
+  pendingDatasets,
+  preferIndexOrder,
+  runOverlapsReader,
   textOf,
+  updateOverlapsReader,
 } from './sql.ts'
 
 /** A metric in use that the reader may see. */
@@ -47,15 +47,15 @@ function select(principal: Principal, more: RawBuilder<unknown>, where: RawBuild
   return sql<Row & { last_day: string | null; computed_at: Date | null; open_run: unknown }>`
     select m.id, m.code, v.version, m.level, v.definition, m.created_at, m.updated_at ${more}
     from metrics m join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where m.retired_at is null and ${isForRole(principal)} ${where}`
+    where m.retired_at is null and ${isVisibleToRole(principal)} ${where}`
 }
 
 const SUMMARY = sql`,
   (select d.date from daily_metrics d where d.metric_name = m.code order by d.date desc limit 1) as last_day,
-  (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED' and ${isOfReader}
+  (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED' and ${runOverlapsReader}
     order by r.created_at desc limit 1) as computed_at,
-  (select json_build_object('id', r.id, 'status', r.status, 'waitsFor', ${awaited}) from metric_runs r
-    where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${isOfReader}
+  (select json_build_object('id', r.id, 'status', r.status, 'waitsFor', ${pendingDatasets}) from metric_runs r
+    where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${runOverlapsReader}
     order by r.created_at desc limit 1) as open_run`
 
 /** The metrics in use that `principal` may see, by code. */
@@ -69,7 +69,7 @@ export function listMetrics(
   return readAs(db, principal, async (tx) => {
     const where = sql`and m.code > ${after} and (${tab}::text is null or v.definition -> 'tabs' @> to_jsonb(${tab}::text))
       order by m.code limit ${query.limit + 1}`
-    await takeTheFirstOfAnIndex(tx)
+    await preferIndexOrder(tx)
     const { rows } = await select(principal, SUMMARY, where).execute(tx)
     const items = rows.slice(0, query.limit).map((row) =>
       MetricItem.parse({
@@ -98,7 +98,7 @@ export function readMetric(db: Database, principal: Principal, code: string): Pr
     const completeness = await completenessOf(tx, principal, metric.id)
     return Metric.parse({
       ...shownOf(metric),
-      definition: (await namesHidden(tx, principal, metric.definition)) ? null : metric.definition,
+      definition: (await namesHiddenMetrics(tx, principal, metric.definition)) ? null : metric.definition,
       rollUp: await readRollUp(tx, metric.id, metric.definition),
       dependencies: await dependenciesOf(tx, principal, metric.id),
       freshness: await freshnessOf(tx, metric),
@@ -110,7 +110,7 @@ export function readMetric(db: Database, principal: Principal, code: string): Pr
 }
 
 /** Whether an expression names metrics that are for another role. */
-export async function namesHidden(
+export async function namesHiddenMetrics(
   tx: ReadTx,
   principal: Principal,
   { expression }: Pick<MetricDefinition, 'expression'>,
@@ -118,7 +118,7 @@ export async function namesHidden(
   const codes = referencesOf(expression).metrics.map(({ code }) => code)
   const rows = await sql<{ hidden: boolean }>`select exists (select from metrics m
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where m.code = any (${codes}::text[]) and not ${isForRole(principal)}) as hidden`.execute(tx)
+    where m.code = any (${codes}::text[]) and not ${isVisibleToRole(principal)}) as hidden`.execute(tx)
   return rows.rows[0]?.hidden === true
 }
 
@@ -138,10 +138,10 @@ async function freshnessOf(tx: ReadTx, { id, code }: FoundMetric): Promise<Metri
     select json_build_object('firstDay', min(d.date), 'lastDay', max(d.date), 'days', count(distinct d.date),
       'lastUpdated', ${instant(sql`max(d.last_updated)`)},
       'computedAt', (select ${instant(sql`r.completed_at`)} from metric_runs r
-        where r.metric_id = ${id} and r.status = 'SUCCEEDED' and ${isOfReader} order by r.created_at desc limit 1),
+        where r.metric_id = ${id} and r.status = 'SUCCEEDED' and ${runOverlapsReader} order by r.created_at desc limit 1),
       'lastRun', (select json_build_object('id', r.id, 'status', r.status, 'createdAt', ${instant(sql`r.created_at`)},
           'completedAt', ${instant(sql`r.completed_at`)})
-        from metric_runs r where r.metric_id = ${id} and ${isOfReader} order by r.created_at desc, r.id desc limit 1)
+        from metric_runs r where r.metric_id = ${id} and ${runOverlapsReader} order by r.created_at desc, r.id desc limit 1)
     ) as freshness
     from daily_metrics d where d.metric_name = ${code}`.execute(tx)
   return Metric.shape.freshness.parse(rows[0]?.freshness)
@@ -157,7 +157,7 @@ async function dependenciesOf(
       coalesce(u.last >= now() - n.required_days * interval '24 hours', false) as "inTime"
     from metric_dependencies n join datasets d on d.id = n.dataset_id
       left join lateral (select max(u.occurred_at) as last from dataset_updates u
-        where u.dataset_id = d.id and ${isUpdateOfReader}) u on true
+        where u.dataset_id = d.id and ${updateOverlapsReader}) u on true
     where n.metric_id = ${metricId} order by d.code`.execute(tx)
   const named = await sql<{ series: string[]; metrics: string[]; needed_by: string[] }>`
     select
@@ -165,10 +165,10 @@ async function dependenciesOf(
         where n.metric_id = ${metricId} order by 1) as series,
       array(select m.code from metric_dependencies n join metrics m on m.id = n.needs_metric_id
           join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-        where n.metric_id = ${metricId} and ${isForRole(principal)} order by 1) as metrics,
+        where n.metric_id = ${metricId} and ${isVisibleToRole(principal)} order by 1) as metrics,
       array(select m.code from metric_dependencies n join metrics m on m.id = n.metric_id
           join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-        where n.needs_metric_id = ${metricId} and ${isForRole(principal)} order by 1) as needed_by`.execute(
+        where n.needs_metric_id = ${metricId} and ${isVisibleToRole(principal)} order by 1) as needed_by`.execute(
     tx,
   )
   const [own] = named.rows

@@ -9,25 +9,25 @@ import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import { readRunRequests } from '../requests/payload.ts'
-import { Announced } from '../results/announce.ts'
-import { namesHidden } from './metrics.ts'
+import { AnnouncedResults } from '../results/announce.ts'
+import { namesHiddenMetrics } from './metrics.ts'
 import {
-  awaited,
   daysOrNull,
-  errorOfReader,
   instant,
-  isForRole,
-  isNextOfReader,
-  isNextWholeOfReader,
-  isOfReader,
-  isUpdateOfReader,
-  isUpdateWholeOfReader,
-  isWholeOfReader,
-  occurredAtOfReader,
-  seen,
-  takeTheFirstOfAnIndex,
+  isVisibleToRole,
+  nextOverlapsReader,
+  nextWithinReader,
+  pendingDatasets,
+  preferIndexOrder,
+  runOverlapsReader,
+  runWithinReader,
   textOf,
-  untilOfReader,
+  updateOverlapsReader,
+  updateWithinReader,
+  visibleDeadline,
+  visibleError,
+  visibleOccurredAt,
+  visibleScope,
 } from './sql.ts'
 
 const RunCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
@@ -71,7 +71,7 @@ interface Row {
 export function listRuns(db: Database, principal: Principal, query: RunQuery): Promise<Page<MetricRun>> {
   const [at, id] = query.cursor === undefined ? [null, null] : decodeCursor(RunCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
-    if (query.metric === undefined) await takeTheFirstOfAnIndex(tx)
+    if (query.metric === undefined) await preferIndexOrder(tx)
     const rows = await readRows(
       tx,
       principal,
@@ -98,7 +98,7 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
       ...runOf(row),
       inputs: await inputsOf(tx, row),
       results: row.own && row.whole ? await resultsOf(tx, id) : null,
-      waited: await waitedOf(tx, id),
+      waited: await awaitedDatasetsOf(tx, id),
     })
   })
 }
@@ -107,25 +107,25 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
  * What a run computes is something that `principal` may see, so that they may decide on it.
  * @throws ProblemError `not_found`
  */
-export async function mustSeeRun(db: Database, principal: Principal, id: string): Promise<void> {
+export async function requireVisibleRun(db: Database, principal: Principal, id: string): Promise<void> {
   await readOwnRow(db, principal, id)
 }
 
 function readOwnRow(db: Database, principal: Principal, id: string): Promise<Row> {
   return readAs(db, principal, async (tx) => {
     const row = await readRow(tx, principal, id)
-    if (!row.own) throw unseen(id)
+    if (!row.own) throw runNotFound(id)
     return row
   })
 }
 
 async function readRow(tx: ReadTx, principal: Principal, id: string): Promise<Row> {
   const [row] = await readRows(tx, principal, sql`and r.id = ${id}::uuid`)
-  if (!row) throw unseen(id)
+  if (!row) throw runNotFound(id)
   return row
 }
 
-function unseen(id: string): ProblemError {
+function runNotFound(id: string): ProblemError {
   return new ProblemError(
     'not_found',
     `There is no run ${id} that you may see. Runs that ended long ago are removed when nothing comes from them any more.`,
@@ -153,26 +153,28 @@ export async function readRequest(db: Database, principal: Principal, id: string
 function mayReadRequest(db: Database, principal: Principal, request: MetricRunRequest): Promise<boolean> {
   return readAs(db, principal, async (tx) => {
     const { whole } = await readRow(tx, principal, request.runId)
-    if (!whole || (await namesHidden(tx, principal, request))) return false
+    if (!whole || (await namesHiddenMetrics(tx, principal, request))) return false
     const ids = request.inputs.map(({ updateId }) => updateId)
     const beyond = await sql`select from dataset_updates u
-      where u.id = any (${ids}::uuid[]) and not ${isUpdateWholeOfReader} limit 1`.execute(tx)
+      where u.id = any (${ids}::uuid[]) and not ${updateWithinReader} limit 1`.execute(tx)
     return beyond.rows.length === 0
   })
 }
 
 async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unknown>): Promise<Row[]> {
   const { rows } = await sql<Row>`
-    select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, ${occurredAtOfReader} as occurred_at,
-      ${isOfReader} as own, ${isWholeOfReader} as whole, r.days::text as days,
-      (case when not ${isNextOfReader} then '{}' when ${isNextWholeOfReader} then r.next_days end)::text as next_days,
-      ${seen('companies')} as companies, ${seen('warehouses')} as warehouses, r.attempt,
-      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${awaited} as waits_for, ${errorOfReader} as error, r.taken_over_by, case when r.status = 'PENDING' and ${isWholeOfReader} then r.expires_at end as expires_at, r.requested_at,
+    select r.id, m.code as metric, r.metric_version as version, r.status, r.cause, ${visibleOccurredAt} as occurred_at,
+      ${runOverlapsReader} as own, ${runWithinReader} as whole, r.days::text as days,
+      (case when not ${nextOverlapsReader} then '{}' when ${nextWithinReader} then r.next_days end)::text as next_days,
+      ${visibleScope('companies')} as companies, ${visibleScope('warehouses')} as warehouses, r.attempt,
+      r.progress, r.message, r.runner, r.row_count, r.output_days::text as output_days, ${pendingDatasets} as waits_for, ${visibleError} as error, r.taken_over_by, case when r.status = 'PENDING' and ${runWithinReader} then r.expires_at end as expires_at, r.requested_at,
       r.started_at, r.last_heartbeat_at, r.retry_at, r.completed_at, r.created_at,
       to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_text, r.updated_at
     from metric_runs r join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where ${isForRole(principal)} and (${isOfReader} or ${isNextOfReader}) ${where}`.execute(tx)
+    where ${isVisibleToRole(principal)} and (${runOverlapsReader} or ${nextOverlapsReader}) ${where}`.execute(
+    tx,
+  )
   return rows
 }
 
@@ -220,12 +222,12 @@ async function inputsOf(tx: ReadTx, { id, own }: Row): Promise<unknown[]> {
   const { rows } = await sql<{ days: string | null }>`
     select u.id as "updateId", d.code as dataset, u.event_key as "eventKey",
       ${instant(sql`u.occurred_at`)} as "occurredAt", i.for_next as "forNext",
-      case when ${isUpdateWholeOfReader} then u.days::text end as days,
-      case when ${isUpdateWholeOfReader} then u.rows::float8 end as rows,
+      case when ${updateWithinReader} then u.days::text end as days,
+      case when ${updateWithinReader} then u.rows::float8 end as rows,
       case when j.id is not null then json_build_object('id', j.id, 'file', f.file_name) end as job
     from run_dataset_updates i join dataset_updates u on u.id = i.update_id join datasets d on d.id = u.dataset_id
       left join jobs j on j.id = u.job_id left join imports f on f.job_id = j.id
-    where i.run_id = ${id} and (${own} or i.for_next) and ${isUpdateOfReader} order by u.occurred_at, u.id`.execute(
+    where i.run_id = ${id} and (${own} or i.for_next) and ${updateOverlapsReader} order by u.occurred_at, u.id`.execute(
     tx,
   )
   return rows.map((row) => ({ ...row, days: daysOrNull(row.days) }))
@@ -238,18 +240,18 @@ async function resultsOf(tx: ReadTx, id: string): Promise<unknown> {
     .where('id', '=', id)
     .executeTakeFirstOrThrow()
   if (row.job_id === null) return null
-  const { url, sha256, rowCount } = Announced.parse(row.manifest)
+  const { url, sha256, rowCount } = AnnouncedResults.parse(row.manifest)
   const job = await tx.selectFrom('jobs').select('id').where('id', '=', row.job_id).executeTakeFirst()
   return { url, sha256, rowCount, job: job?.id ?? null }
 }
 
-async function waitedOf(tx: ReadTx, id: string): Promise<unknown[]> {
+async function awaitedDatasetsOf(tx: ReadTx, id: string): Promise<unknown[]> {
   const { rows } = await sql`
     select d.code as dataset, p.required_days as "requiredDays",
-      ${untilOfReader} as until,
+      ${visibleDeadline} as until,
       u.id as "satisfiedBy", ${instant(sql`p.satisfied_at`)} as "satisfiedAt"
     from metric_run_pending_datasets p join metric_runs r on r.id = p.run_id join datasets d on d.id = p.dataset_id
-      left join dataset_updates u on u.id = p.satisfied_by and ${isUpdateOfReader}
+      left join dataset_updates u on u.id = p.satisfied_by and ${updateOverlapsReader}
     where p.run_id = ${id} order by d.code`.execute(tx)
   return rows
 }

@@ -6,7 +6,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { completenessOf } from './completeness.ts'
 import { findMetric } from './metrics.ts'
-import { isWholeOfReader, textOf } from './sql.ts'
+import { runWithinReader, textOf } from './sql.ts'
 
 /** Where a page of values begins: the day, the company and the warehouse before it; '' for none. */
 export const CellCursor = z.tuple([CursorColumn.day, CursorColumn.text, CursorColumn.text])
@@ -39,7 +39,7 @@ export function readValues(
     // Before the values: a run that ends in between is still named, never the other way round.
     const completeness = await completenessOf(tx, principal, metric.id)
     const { rows } = await sql<Row>`
-      select d.date, d.company, d.warehouse, trim_scale(d.value)::text as value, d.last_updated, d.run_id, case when ${isWholeOfReader} then r.as_of end as as_of
+      select d.date, d.company, d.warehouse, trim_scale(d.value)::text as value, d.last_updated, d.run_id, case when ${runWithinReader} then r.as_of end as as_of
       from daily_metrics d left join metric_runs r on r.id = d.run_id
       where d.metric_name = ${code}
         and d.date >= coalesce(greatest(${query.from ?? null}::date, ${day}::date), '-infinity')

@@ -4,7 +4,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { parseDefinition, validateExpression } from '@aduana/metric-compute/expressions/validate'
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
-import { needsOfAll } from './graph.ts'
+import { resolveNeeds } from './graph.ts'
 
 /** What is wrong with a metric, and at which node. */
 export interface MetricProblem extends ExpressionProblem {
@@ -40,17 +40,17 @@ export function checkDefinitions(
     validateExpression(definition, known).map((problem) => ({ metric: definition.code, ...problem })),
   )
   if (problems.length > 0) throw invalid(problems)
-  const strange = strangeDays(changed, world, places)
+  const strange = unknownDatasetDays(changed, world, places)
   if (strange.length > 0) throw invalid(strange)
 }
 
 /** Days for datasets that the metric does not depend on. Only where there are no cycles. */
-function strangeDays(
+function unknownDatasetDays(
   changed: readonly MetricDefinition[],
   world: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
 ): MetricProblem[] {
-  const needs = needsOfAll(world, places)
+  const needs = resolveNeeds(world, places)
   return changed.flatMap(({ code, requiredDaysOf }) => {
     const datasets = needs.get(code)?.datasets ?? new Map()
     return Object.keys(requiredDaysOf)

@@ -7,7 +7,7 @@ import { validateExpression } from '@aduana/metric-compute/expressions/validate'
 import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 
 /** What would no longer hold if a dataset were changed. */
-interface Broken {
+interface BrokenDependency {
   metric: string | null
   series: string | null
   path: string
@@ -43,7 +43,7 @@ function hasColumn(definition: DatasetDefinition, column: string | null): boolea
  * Refuse a change that takes a series its column, or makes a metric over series of the dataset impossible.
  * @throws ProblemError `dataset_in_use` with `problems`: of which metric or series, at which node, which code
  */
-export function refuseBroken(
+export function assertMetricsRemainValid(
   world: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
   lost: ReadonlyMap<string, SeriesPlace>,
@@ -73,7 +73,7 @@ interface Changed {
   dataset: DatasetDefinition
 }
 
-function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Changed): Broken[] {
+function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Changed): BrokenDependency[] {
   const { series } = referencesOf(metric.expression)
   const gone = series.filter(({ code }) => lost.has(code))
   const concerned = series.some(({ code }) => places.get(code)?.definition.code === dataset.code)
@@ -94,7 +94,7 @@ function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Ch
  * The metrics over series of a dataset that mean something else after a change: because rows have another day, company
  * or warehouse, or because a column is read in another way.
  */
-export function shiftedMetrics(
+export function metricsWithNewMeaning(
   world: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
   before: DatasetDefinition,

@@ -18,11 +18,11 @@ import type { Database, Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { rebuildLedger, refuseBusy } from '@aduana/jobs/placement'
 import { CompiledQuery, sql } from 'kysely'
-import { ownGraph } from '../runs/locks.ts'
-import { refuseBroken, shiftedMetrics, withDefinition } from './dataset-metrics.ts'
-import { inUse, metricsAbove, needsOfAll, readGraph } from './graph.ts'
+import { lockGraphExclusive } from '../runs/locks.ts'
+import { assertMetricsRemainValid, metricsWithNewMeaning, withDefinition } from './dataset-metrics.ts'
+import { activeDefinitions, dependentsOf, readGraph, resolveNeeds } from './graph.ts'
 import { daysOfDataset, recompute } from './recompute.ts'
-import { mustHaveSeen } from './write.ts'
+import { requireVersion } from './write.ts'
 
 /**
  * Save the definition of a dataset as its next version if it differs from the present one, or as a new dataset over a
@@ -36,23 +36,26 @@ export async function saveDataset(
   tx: Tx,
   definition: DatasetDefinition,
   by: string,
-  { alsoWrong = [], seen }: { alsoWrong?: readonly DatasetProblem[]; seen?: number | undefined } = {},
+  {
+    moreProblems = [],
+    expectedVersion,
+  }: { moreProblems?: readonly DatasetProblem[]; expectedVersion?: number | undefined } = {},
 ): Promise<SavedDataset> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   await ownDatasets(tx)
   // Whoever accepts a job under the present version is waited for.
   await sql`select from datasets where code = ${definition.code} for no key update`.execute(tx)
   const before = await currentDataset(tx, definition.code)
   if (before?.sha256 === shaOfDefinition(definition))
     return { code: before.code, version: before.version, changed: false }
-  mustHaveSeen('dataset', seen, before?.version)
-  await refuseWrong(tx, definition, before, alsoWrong)
+  requireVersion('dataset', expectedVersion, before?.version)
+  await assertValid(tx, definition, before, moreProblems)
   const saved = await (before ? change(tx, definition, before, by) : writeNew(tx, definition, by))
   await record(tx, saved, by)
   return { code: saved.code, version: saved.version, changed: true }
 }
 
-async function refuseWrong(
+async function assertValid(
   tx: Tx,
   definition: DatasetDefinition,
   before: RegisteredDataset | undefined,
@@ -63,7 +66,7 @@ async function refuseWrong(
     ...changeProblems(definition, {
       before: before?.definition,
       catalogue,
-      tableOf: before ? undefined : await loadedBy(tx, definition),
+      tableOf: before ? undefined : await datasetOfTable(tx, definition),
     }),
     ...(await unknownZones(tx, definition)),
     ...alsoWrong,
@@ -83,17 +86,17 @@ async function change(
 ): Promise<RegisteredDataset> {
   const graph = await readGraph(tx)
   const { places, lost } = withDefinition(graph.places, before.id, definition)
-  const world = inUse(graph)
-  refuseBroken(world, places, lost, definition)
+  const world = activeDefinitions(graph)
+  assertMetricsRemainValid(world, places, lost, definition)
   const moved = placementOf(before.definition) !== placementOf(definition)
   if (moved) await refuseBusy(tx, before)
   const formerDays = moved ? await daysOfDataset(tx, before.definition) : undefined
   const saved = await writeDatasetVersion(tx, definition, before, by)
   if (moved) await rebuildLedger(tx, saved)
-  const shifted = shiftedMetrics(world, graph.places, before.definition, saved)
-  const needs = needsOfAll(world, places)
+  const shifted = metricsWithNewMeaning(world, graph.places, before.definition, saved)
+  const needs = resolveNeeds(world, places)
   // With those above them, which would otherwise wait for updates of datasets that nobody has announced.
-  const codes = [...shifted, ...metricsAbove(needs, shifted)]
+  const codes = [...shifted, ...dependentsOf(needs, shifted)]
   await recompute(tx, {
     metrics: codes.flatMap((code) => graph.metrics.get(code) ?? []),
     places,
@@ -119,7 +122,7 @@ async function record(tx: Tx, { id, code, version }: RegisteredDataset, by: stri
 }
 
 /** The dataset that loads into the table of a definition. */
-async function loadedBy(tx: Tx, { table }: DatasetDefinition): Promise<string | undefined> {
+async function datasetOfTable(tx: Tx, { table }: DatasetDefinition): Promise<string | undefined> {
   const rows = await sql<{ code: string }>`select d.code
     from datasets d join dataset_versions v on v.dataset_id = d.id and v.version = d.current_version
     where v.definition -> 'table' ->> 'schema' = ${table.schema} and v.definition -> 'table' ->> 'name' = ${table.name}`.execute(

@@ -51,7 +51,7 @@ export async function readGraph(db: Database | Tx): Promise<MetricGraph> {
 }
 
 /** The definitions of the metrics that are in use, by code. */
-export function inUse({ metrics }: MetricGraph): Map<string, MetricDefinition> {
+export function activeDefinitions({ metrics }: MetricGraph): Map<string, MetricDefinition> {
   return new Map(
     [...metrics.values()].filter(({ retired }) => !retired).map(({ code, definition }) => [code, definition]),
   )
@@ -70,7 +70,7 @@ export interface Needs {
 }
 
 /** What each metric needs. The metrics have no cycles, which validation sees to. */
-export function needsOfAll(
+export function resolveNeeds(
   definitions: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
 ): Map<string, Needs> {
@@ -100,7 +100,7 @@ export function needsOfAll(
 }
 
 /** The metrics that need any of these, by themselves or through others; without these themselves. */
-export function metricsAbove(needs: ReadonlyMap<string, Needs>, codes: Iterable<string>): Set<string> {
+export function dependentsOf(needs: ReadonlyMap<string, Needs>, codes: Iterable<string>): Set<string> {
   const start = new Set(codes)
   const reached = new Set(start)
   const inOrder = [...needs].sort(([, a], [, b]) => a.level - b.level)

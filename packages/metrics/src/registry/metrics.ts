@@ -5,19 +5,19 @@ import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { endRuns } from '../runs/end.ts'
 import { logEvents } from '../runs/event-log.ts'
-import { lockRunsOf, lockWithDependents, ownGraph } from '../runs/locks.ts'
+import { lockGraphExclusive, lockRuns, lockWithDependents } from '../runs/locks.ts'
 import { checkDefinitions, readDefinition } from './check.ts'
 import {
-  inUse,
+  activeDefinitions,
+  dependentsOf,
   type MetricGraph,
-  metricsAbove,
   type Needs,
-  needsOfAll,
   type RegisteredMetric,
   readGraph,
+  resolveNeeds,
 } from './graph.ts'
 import { recompute } from './recompute.ts'
-import { mustHaveSeen, shaOf, writeDependencies, writeVersion } from './write.ts'
+import { requireVersion, shaOf, writeDependencies, writeVersion } from './write.ts'
 
 /** A metric after it was saved. */
 export interface SavedMetric {
@@ -38,8 +38,8 @@ export async function saveMetrics(
   inputs: readonly unknown[],
   by: string | null,
 ): Promise<SavedMetric[]> {
-  await ownGraph(tx)
-  return saveInto(tx, await readGraph(tx), inputs.map(readDefinition), by)
+  await lockGraphExclusive(tx)
+  return saveDefinitions(tx, await readGraph(tx), inputs.map(readDefinition), by)
 }
 
 /**
@@ -53,11 +53,11 @@ export async function saveMetric(
   by: string | null,
   seen?: number,
 ): Promise<SavedMetric> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   const graph = await readGraph(tx)
   const definition = readDefinition(input)
-  if (differs(graph, definition)) mustHaveSeen('metric', seen, graph.metrics.get(definition.code)?.version)
-  const [saved] = await saveInto(tx, graph, [definition], by)
+  if (differs(graph, definition)) requireVersion('metric', seen, graph.metrics.get(definition.code)?.version)
+  const [saved] = await saveDefinitions(tx, graph, [definition], by)
   if (!saved) throw new Error('a metric was saved without an answer')
   return saved
 }
@@ -69,23 +69,23 @@ export async function registerMetrics(
   tx: Tx,
   shipped: readonly MetricDefinitionInput[],
 ): Promise<SavedMetric[]> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   const graph = await readGraph(tx)
   const ours = shipped.map(readDefinition).filter(({ code }) => {
     const known = graph.metrics.get(code)
     return known === undefined || (known.createdBy === null && !known.retired)
   })
-  return saveInto(tx, graph, ours, null)
+  return saveDefinitions(tx, graph, ours, null)
 }
 
-async function saveInto(
+async function saveDefinitions(
   tx: Tx,
   graph: MetricGraph,
   definitions: readonly MetricDefinition[],
   by: string | null,
 ): Promise<SavedMetric[]> {
   const changed = definitions.filter((definition) => differs(graph, definition))
-  const world = inUse(graph)
+  const world = activeDefinitions(graph)
   for (const definition of changed) world.set(definition.code, definition)
   checkDefinitions(changed, world, graph.places)
   const written: RegisteredMetric[] = []
@@ -98,8 +98,8 @@ async function saveInto(
     if (!before || before.retired || computation(before.definition) !== computation(definition))
       recomputed.push(metric)
   }
-  const needs = needsOfAll(world, graph.places)
-  await follow(tx, graph, written, needs, by)
+  const needs = resolveNeeds(world, graph.places)
+  await recordSaved(tx, graph, written, needs, by)
   await recompute(tx, { metrics: recomputed, places: graph.places, needs })
   return definitions.map(({ code }) => ({
     code,
@@ -120,7 +120,7 @@ function computation({ expression, grain }: MetricDefinition): string {
 }
 
 /** What follows from changed metrics: what they and those above them need, and the log. */
-async function follow(
+async function recordSaved(
   tx: Tx,
   graph: MetricGraph,
   written: readonly RegisteredMetric[],
@@ -128,7 +128,7 @@ async function follow(
   by: string | null,
 ): Promise<void> {
   if (written.length === 0) return
-  const above = metricsAbove(
+  const above = dependentsOf(
     needs,
     written.map(({ code }) => code),
   )
@@ -156,16 +156,16 @@ async function follow(
  * @throws ProblemError `unknown_metric`; `metric_in_use` with the `metrics` that need it
  */
 export async function retireMetric(tx: Tx, code: string, by: string | null): Promise<void> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   const graph = await readGraph(tx)
   const metric = graph.metrics.get(code)
   if (!metric || metric.retired) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
-  const needs = needsOfAll(inUse(graph), graph.places)
+  const needs = resolveNeeds(activeDefinitions(graph), graph.places)
   const above = [...needs].filter(([, { metrics }]) => metrics.has(code)).map(([name]) => name)
   if (above.length > 0)
     throw new ProblemError('metric_in_use', `"${code}" is needed by ${above.join(', ')}.`, { metrics: above })
   const locked = await lockWithDependents(tx, [metric.id])
-  await lockRunsOf(tx, [], locked)
+  await lockRuns(tx, [], locked)
   await tx
     .updateTable('metrics')
     .set({ retired_at: sql<Date>`now()`, updated_at: sql<Date>`now()` })

@@ -6,8 +6,8 @@ import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { sql } from 'kysely'
-import { lockRunsOf, lockWithDependents } from '../runs/locks.ts'
-import { type BroughtChange, settle } from '../runs/schedule.ts'
+import { lockRuns, lockWithDependents } from '../runs/locks.ts'
+import { scheduleRuns, type TargetedChange } from '../runs/schedule.ts'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
 /** Metrics that are computed in another way than before. */
@@ -26,12 +26,12 @@ export async function recompute(tx: Tx, work: Recomputation): Promise<void> {
     tx,
     work.metrics.map(({ id }) => id),
   )
-  await lockRunsOf(tx, [], locked)
-  await settle(tx, await changesOf(tx, work), locked)
+  await lockRuns(tx, [], locked)
+  await scheduleRuns(tx, await changesOf(tx, work), locked)
 }
 
 /** All days of which the datasets of changed metrics have rows, so that no value of an older version is left. */
-async function changesOf(tx: Tx, work: Recomputation): Promise<BroughtChange[]> {
+async function changesOf(tx: Tx, work: Recomputation): Promise<TargetedChange[]> {
   const { metrics, places, needs, formerDays } = work
   const definitions = new Map<string, DatasetDefinition>()
   for (const { definition } of places.values()) definitions.set(definition.code, definition)
@@ -48,7 +48,14 @@ async function changesOf(tx: Tx, work: Recomputation): Promise<BroughtChange[]> 
   }
   const occurredAt = new Date()
   return [...groupBy(changes, ({ days }) => days)].map(([days, group]) => ({
-    change: { cause: 'definition', occurredAt, days, companies: null, warehouses: null, wait: false },
+    change: {
+      cause: 'definition',
+      occurredAt,
+      days,
+      companies: null,
+      warehouses: null,
+      waitForDatasets: false,
+    },
     metricIds: group.map(({ id }) => id),
   }))
 }

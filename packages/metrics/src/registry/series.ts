@@ -6,8 +6,8 @@ import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { logEvents } from '../runs/event-log.ts'
-import { ownGraph } from '../runs/locks.ts'
-import { mustHaveSeen, shaOf } from './write.ts'
+import { lockGraphExclusive } from '../runs/locks.ts'
+import { requireVersion, shaOf } from './write.ts'
 
 /** A series after it was saved. */
 export interface SavedSeries {
@@ -30,16 +30,16 @@ export async function saveSeries(
   by: string | null,
   seen?: number,
 ): Promise<SavedSeries> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   const series = SeriesDefinition.parse(input)
   const known = await present(tx, series.code)
-  if (known?.sha256 !== shaOf(series)) mustHaveSeen('series', seen, known?.version)
+  if (known?.sha256 !== shaOf(series)) requireVersion('series', seen, known?.version)
   return saveOne(tx, series, known, by)
 }
 
 /** Register the series that come with the program. What somebody has changed since stays as it is. */
 export async function registerSeries(tx: Tx, shipped: readonly SeriesDefinition[]): Promise<void> {
-  await ownGraph(tx)
+  await lockGraphExclusive(tx)
   for (const series of shipped) {
     const known = await present(tx, series.code)
     if (!known || known.createdBy === null) await saveOne(tx, SeriesDefinition.parse(series), known, null)
@@ -79,7 +79,7 @@ async function saveOne(
   const brought = dataset.definition.columns.some(({ name, managed }) => name === column && !managed)
   if (column !== null && !brought)
     throw new ProblemError('bad_request', `Files of dataset "${series.dataset}" bring no column "${column}".`)
-  await refuseMove(tx, series, dataset.id)
+  await assertNotMoved(tx, series, dataset.id)
   const version = (known?.version ?? 0) + 1
   const id = await writeSeries(tx, series, version)
   await tx
@@ -131,7 +131,7 @@ async function writeSeries(
   return row.id
 }
 
-async function refuseMove(tx: Tx, { code, column }: SeriesDefinition, datasetId: string): Promise<void> {
+async function assertNotMoved(tx: Tx, { code, column }: SeriesDefinition, datasetId: string): Promise<void> {
   const rows = await sql<{ code: string }>`select distinct m.code
     from series s join dataset_series p on p.series_id = s.id join metric_dependencies d on d.series_id = s.id
       join metrics m on m.id = d.metric_id

@@ -100,7 +100,7 @@ export async function writeDependencies(
  * changed since. `present` is undefined for what is not there yet.
  * @throws ProblemError `version_changed` with the present `version`
  */
-export function mustHaveSeen(what: string, seen: number | undefined, present: number | undefined): void {
+export function requireVersion(what: string, seen: number | undefined, present: number | undefined): void {
   if (seen === undefined || seen === present) return
   const now = present === undefined ? 'is not there' : `is at version ${present}`
   throw new ProblemError(

@@ -127,7 +127,7 @@ export type RequestNote = z.infer<typeof RequestNote>
  * Returns events with whole requests in place of notes, to be published: from the current runs, in the attempts that the
  * notes name. An event whose run is removed is left out.
  */
-export async function wholeRequests(tx: Tx, events: readonly OutboundEvent[]): Promise<OutboundEvent[]> {
+export async function expandRequests(tx: Tx, events: readonly OutboundEvent[]): Promise<OutboundEvent[]> {
   const notes = new Map<string, RequestNote>()
   for (const { id, body } of events) {
     const note = RequestNote.safeParse(body.data)

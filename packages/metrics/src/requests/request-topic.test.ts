@@ -11,7 +11,7 @@ import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { retryRun } from '../runs/manual.ts'
 import { type Flow, openFlow, sumOf } from '../testing/flow.ts'
-import { messageOf, requestTopic } from './request-topic.ts'
+import { requestTopic, topicMessage } from './request-topic.ts'
 import { runnerQueue } from './runner-queue.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
@@ -48,7 +48,7 @@ const input = (dataset: string) => ({
 describe('the message of a request', () => {
   test('is its event as it stands in the log, with what subscribers filter by', () => {
     const event = eventOf()
-    expect(messageOf(event)).toEqual({
+    expect(topicMessage(event)).toEqual({
       id: '1',
       body: JSON.stringify(event.body),
       attributes: {
@@ -64,13 +64,13 @@ describe('the message of a request', () => {
   })
 
   test('of a metric that needs no dataset names none', () => {
-    expect(messageOf(eventOf({ inputs: [], catalogue: [] })).attributes).not.toHaveProperty('datasets')
+    expect(topicMessage(eventOf({ inputs: [], catalogue: [] })).attributes).not.toHaveProperty('datasets')
   })
 
   test('leaves its data behind when it is too large with its attributes, and says where it is', () => {
     const ofBytes = (bytes: number) => {
       const event = eventOf({ inputs: [input('orders')] })
-      const { attributes } = messageOf(event)
+      const { attributes } = topicMessage(event)
       const rest = bytes - Buffer.byteLength(JSON.stringify(event.body) + JSON.stringify(attributes))
       const data = MetricRunRequest.parse(event.body.data)
       const [first] = data.inputs
@@ -78,10 +78,10 @@ describe('the message of a request', () => {
       first.eventKey += 'x'.repeat(rest)
       return { ...event, body: { ...event.body, data } }
     }
-    expect(messageOf(ofBytes(240 * 1024)).body).toContain('"data":')
+    expect(topicMessage(ofBytes(240 * 1024)).body).toContain('"data":')
     const large = ofBytes(240 * 1024 + 1)
     const { runId } = MetricRunRequest.parse(large.body.data)
-    const { body, attributes } = messageOf(large)
+    const { body, attributes } = topicMessage(large)
     expect(JSON.parse(body)).toEqual({
       specversion: '1.0',
       id: large.key,

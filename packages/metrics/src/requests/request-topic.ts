@@ -2,7 +2,7 @@ import { MetricCode } from '@aduana/contracts/metrics/expression'
 import type { Topic, TopicMessage } from '@aduana/messaging/sns-topic'
 import type { Destination, OutboundEvent } from '@aduana/outbox/destination'
 import { z } from 'zod'
-import { wholeRequests } from './payload.ts'
+import { expandRequests } from './payload.ts'
 
 /** What subscribers may filter by. */
 const Request = z.object({
@@ -15,15 +15,15 @@ const Request = z.object({
 })
 
 /** An event that is larger with its attributes leaves its data behind: SNS takes 256 KiB. */
-const MOST_BYTES = 240 * 1024
+const MAX_BYTES = 240 * 1024
 
 /** A topic of SNS: it wants the requests of all runs, whoever computes them. */
 export function requestTopic(topic: Topic): Destination {
   return {
     name: topic.arn,
     wants: ({ type }) => type === 'aduana.metric_run.requested',
-    expand: wholeRequests,
-    send: (events, signal) => topic.publish(events.map(messageOf), signal),
+    expand: expandRequests,
+    send: (events, signal) => topic.publish(events.map(topicMessage), signal),
   }
 }
 
@@ -31,13 +31,13 @@ export function requestTopic(topic: Topic): Destination {
  * The message of a request: its CloudEvent. One that is too large names with `dataref` where its
  * data is to be had.
  */
-export function messageOf({ id, key, type, body }: OutboundEvent): TopicMessage {
+export function topicMessage({ id, key, type, body }: OutboundEvent): TopicMessage {
   const { runId, metric, runner, grain, inputs, catalogue } = Request.parse(body.data)
   const whole = JSON.stringify(body)
   const { data: _, ...envelope } = body
   const datasets = [...new Set([...catalogue, ...inputs].map(({ dataset }) => dataset))].sort()
   const attributes = { type, metric, runner, grain, ...(datasets.length === 0 ? {} : { datasets }) }
-  const fits = Buffer.byteLength(whole) + Buffer.byteLength(JSON.stringify(attributes)) <= MOST_BYTES
+  const fits = Buffer.byteLength(whole) + Buffer.byteLength(JSON.stringify(attributes)) <= MAX_BYTES
   return {
     id,
     body: fits ? whole : JSON.stringify({ ...envelope, dataref: `/api/runs/${runId}/request` }),

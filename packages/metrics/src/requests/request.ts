@@ -2,10 +2,10 @@ import type { CloudEvent } from '@aduana/contracts/metrics/events'
 import type { RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
-import { wakeOutbox } from '@aduana/outbox/channel'
+import { notifyOutbox } from '@aduana/outbox/channel'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { addedScopes } from '../runs/scopes.ts'
+import { addScopes } from '../runs/scopes.ts'
 import { changeRuns } from '../runs/transitions.ts'
 import { RequestNote, readRunRequests } from './payload.ts'
 
@@ -55,21 +55,21 @@ export async function requestRuns(
   if (ids.length === 0) return []
   await sql`update run_dataset_updates set for_next = false
     where for_next and run_id = any (${ids}::uuid[])`.execute(tx)
-  await emit(tx, ids)
+  await writeRequests(tx, ids)
   return ids
 }
 
 function addedNext(name: 'companies' | 'warehouses') {
   const own = sql.ref(`metric_runs.${name}`)
   return sql<string[] | null>`case when next_days is null then ${own}
-    else ${addedScopes(sql`next_days`, own, sql.ref(`metric_runs.next_${name}`))} end`
+    else ${addScopes(sql`next_days`, own, sql.ref(`metric_runs.next_${name}`))} end`
 }
 
 /**
  * Write the requests into the log. Requests to runners outside are written whole and sent from there. Requests to the
  * built-in runner are most of the log, so only a note is written; the runner reads the run.
  */
-async function emit(tx: Tx, ids: readonly string[]): Promise<void> {
+async function writeRequests(tx: Tx, ids: readonly string[]): Promise<void> {
   const notes = await readNotes(tx, ids)
   const outside = notes.filter(({ runner }) => runner === 'external').map(({ runId }) => runId)
   const whole = new Map((await readRunRequests(tx, outside)).map((request) => [request.runId, request]))
@@ -90,7 +90,7 @@ async function emit(tx: Tx, ids: readonly string[]): Promise<void> {
   await sql`insert into event_log (event_key, type, body, outbound)
     select e.event_key, 'aduana.metric_run.requested', e.body, true
     from jsonb_to_recordset(${jsonb(rows)}::jsonb) as e(event_key text, body jsonb)`.execute(tx)
-  await wakeOutbox(tx)
+  await notifyOutbox(tx)
 }
 
 /** In the order of the metrics' codes. */

@@ -17,7 +17,7 @@ export type Announcement = Extract<MetricRunCompleted, { status: 'succeeded' }> 
 }
 
 /** Whether a runner that is done has left its values in files. */
-export function announcesFiles(event: MetricRunCompleted): event is Announcement {
+export function hasResultFiles(event: MetricRunCompleted): event is Announcement {
   return event.status === 'succeeded' && event.manifest !== undefined
 }
 
@@ -31,7 +31,7 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
   const { metric, asOf, companies, warehouses } = await readResultPlan(tx, runId, days)
   const manifest: AnnouncedManifest = { ...event.manifest, runId, attempt, metric }
   const bounds = boundsOf(days)
-  const announced: Announced = { ...event.manifest, rowCount, days }
+  const announced: AnnouncedResults = { ...event.manifest, rowCount, days }
   const job = await acceptResults(tx, { manifest, rowCount, days: bounds, companies, warehouses })
   await changeRuns(tx, [{ id: runId, attempt }], ['REQUESTED', 'RUNNING', 'TIMED_OUT'], {
     status: 'RUNNING',
@@ -64,10 +64,10 @@ function boundsOf(days: readonly DayRange[]): DayRange {
 }
 
 /** What a run keeps of the announcement of its results. */
-export const Announced = z.object({
+export const AnnouncedResults = z.object({
   url: z.string(),
   sha256: z.string(),
   rowCount: z.int(),
   days: z.array(DayRange),
 })
-export type Announced = z.infer<typeof Announced>
+export type AnnouncedResults = z.infer<typeof AnnouncedResults>

@@ -1,9 +1,9 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { type Ending, endRuns } from '../runs/end.ts'
-import { lockRunsOf, lockWithDependents } from '../runs/locks.ts'
+import { endRuns, type RunEnding } from '../runs/end.ts'
+import { lockRuns, lockWithDependents } from '../runs/locks.ts'
 
-interface Unloaded {
+interface FailedImport {
   runId: string
   metricId: string
   attempt: number
@@ -16,26 +16,26 @@ interface Unloaded {
  * Fail the runs whose results could not be imported: the job failed, or was cancelled. Call it every few seconds, in a
  * transaction of its own. Answers their ids.
  */
-export async function failUnloaded(tx: Tx): Promise<string[]> {
+export async function failRunsOfFailedImports(tx: Tx): Promise<string[]> {
   const found = await find(tx)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found, locked)
+  await lockRuns(tx, found, locked)
   const unloaded = (await find(tx)).filter(({ metricId }) => locked.includes(metricId))
   const { ended } = await endRuns(tx, unloaded.map(endingOf), locked)
   return ended
 }
 
-async function find(tx: Tx): Promise<Unloaded[]> {
+async function find(tx: Tx): Promise<FailedImport[]> {
   const rows =
-    await sql<Unloaded>`select r.id as "runId", r.metric_id as "metricId", r.attempt, j.id as job, j.status,
+    await sql<FailedImport>`select r.id as "runId", r.metric_id as "metricId", r.attempt, j.id as job, j.status,
       j.error ->> 'detail' as detail
     from metric_runs r join jobs j on j.id = r.job_id
     where r.status = 'RUNNING' and j.status in ('FAILED', 'CANCELLED')`.execute(tx)
   return rows.rows
 }
 
-function endingOf({ runId: id, attempt, job, status, detail }: Unloaded): Ending {
+function endingOf({ runId: id, attempt, job, status, detail }: FailedImport): RunEnding {
   const why = detail ?? `the import of its results, job ${job}, is ${status}`
   return { id, attempt, to: 'FAILED', error: { code: 'results_not_loaded', detail: why, job } }
 }

@@ -1,12 +1,12 @@
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import type pg from 'pg'
-import type { Announced } from './announce.ts'
+import type { AnnouncedResults } from './announce.ts'
 import type { ResultPlan } from './plan.ts'
 
 interface Loaded {
   first: string
   after: string
-  announced: Announced
+  announced: AnnouncedResults
   plan: ResultPlan
 }
 
@@ -18,7 +18,7 @@ const CELLS = {
 } as const
 
 /** Why loaded results cannot be the values of their metric, in a sentence; undefined when they can. */
-export async function misfitOf(client: pg.PoolClient, loaded: Loaded): Promise<string | undefined> {
+export async function findMismatch(client: pg.PoolClient, loaded: Loaded): Promise<string | undefined> {
   const { plan, announced } = loaded
   const [cell, form] = CELLS[plan.grain]
   const { rows } = await client.query<Found>(

@@ -1,17 +1,17 @@
 import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { openSession, type Session } from '@aduana/metric-compute/compute/session'
-import { NOTHING, sumsOf, workTable, writeValues } from '@aduana/metric-compute/compute/write-values'
+import { createRunTable, NO_CHANGE, sumsOf, writeValues } from '@aduana/metric-compute/compute/write-values'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { readSeriesPlaces } from '../registry/series-places.ts'
-import { type Ending, endRuns } from '../runs/end.ts'
-import { holdGraph, lockRunsOf, lockWithDependents } from '../runs/locks.ts'
-import { noteReached } from '../runs/scopes.ts'
-import { Announced } from './announce.ts'
-import { misfitOf } from './mismatch.ts'
+import { endRuns, type RunEnding } from '../runs/end.ts'
+import { lockGraphShared, lockRuns, lockWithDependents } from '../runs/locks.ts'
+import { widenScopes } from '../runs/scopes.ts'
+import { AnnouncedResults } from './announce.ts'
+import { findMismatch } from './mismatch.ts'
 import { type ResultPlan, readResultPlan } from './plan.ts'
 
 interface ImportedRun {
@@ -21,7 +21,7 @@ interface ImportedRun {
   datasetId: string
   metric: string
   attempt: number
-  announced: Announced
+  announced: AnnouncedResults
   /** The first row of the import and the first after it. */
   first: string
   after: string
@@ -40,26 +40,26 @@ export async function publishResults(
   const run = await findRun(tx, jobId)
   if (!run) return undefined
   // Nobody else writes the values of this metric: it is with one runner at a time, and not with ours.
-  const locked = await lockWithDependents(tx, [run.metric_id, ...(await metricsOverResults(tx, run))])
-  const now = (await lockRunsOf(tx, [{ runId: run.id }], locked)).get(run.id)
+  const locked = await lockWithDependents(tx, [run.metric_id, ...(await metricsAggregatingResults(tx, run))])
+  const now = (await lockRuns(tx, [{ runId: run.id }], locked)).get(run.id)
   if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
     return 'Its run has ended in another way: nothing became a value of the metric.'
   const plan = await readResultPlan(tx, run.id, run.announced.days)
-  const misfit = await misfitOf(client, { ...run, plan })
+  const misfit = await findMismatch(client, { ...run, plan })
   const { id, attempt } = run
   if (misfit !== undefined) {
     const error = { code: 'results_do_not_fit', detail: misfit, job: jobId }
     await endRuns(tx, [{ id, attempt, to: 'FAILED', error }], locked)
     return `They do not fit, and did not become values: ${misfit}`
   }
-  const ending = await write(tx, openSession(client, undefined), run, plan)
+  const ending = await writeResults(tx, openSession(client, undefined), run, plan)
   await endRuns(tx, [ending], locked)
   return `They are the values of ${run.metric} now.`
 }
 
 /** The metrics that depend on the dataset of the import: the same transaction passes its update on to them. */
-async function metricsOverResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
-  await holdGraph(tx)
+async function metricsAggregatingResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
+  await lockGraphShared(tx)
   const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_dependencies
     where dataset_id = ${datasetId}`.execute(tx)
   return rows.rows.map(({ metric_id }) => metric_id)
@@ -74,20 +74,25 @@ async function findRun(tx: Tx, jobId: string): Promise<ImportedRun | undefined> 
   const [row] = rows.rows
   if (!row) return undefined
   const { manifest, ...run } = row
-  return { ...run, announced: Announced.parse(manifest) }
+  return { ...run, announced: AnnouncedResults.parse(manifest) }
 }
 
-async function write(tx: Tx, session: Session, run: ImportedRun, plan: ResultPlan): Promise<Ending> {
+async function writeResults(
+  tx: Tx,
+  session: Session,
+  run: ImportedRun,
+  plan: ResultPlan,
+): Promise<RunEnding> {
   const { id, attempt, announced } = run
-  const table = await workTable(session, [plan], [await sumsOfPlan(tx, plan)])
-  const values = await session.keep(
+  const table = await createRunTable(session, [plan], [await sumsOfPlan(tx, plan)])
+  const values = await session.materialize(
     `select 0 as run, date as day, company::text as company, warehouse::text as warehouse, trim_scale(value) as value
       from metric_result where id >= ${run.first} and id < ${run.after}`,
   )
-  const result = (await writeValues(session, table, values)).get(0) ?? NOTHING
+  const result = (await writeValues(session, table, values)).get(0) ?? NO_CHANGE
   await session.clear()
   const { companies, warehouses } = result
-  await noteReached(tx, [{ runId: id, companies, warehouses }])
+  await widenScopes(tx, [{ runId: id, companies, warehouses }])
   const { rowCount } = announced
   return { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(result.days), manifest: announced }
 }

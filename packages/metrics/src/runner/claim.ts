@@ -4,7 +4,7 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { RunToCompute } from '@aduana/metric-compute/compute/plan'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import { runsStarted } from '../runs/runner-events.ts'
+import { startRuns } from '../runs/runner-events.ts'
 
 /** A run that this runner has begun. */
 export interface ClaimedRun extends RunToCompute {
@@ -18,7 +18,7 @@ export interface Claim {
 }
 
 /** A run, and as many others, that may begin. */
-interface Startable {
+interface ClaimableRun {
   id: string
   attempt: number
 }
@@ -27,19 +27,19 @@ interface Startable {
  * So many runs are computed together in their first, second … attempt: a run that takes its runner down with it falls
  * on fewer and fewer others.
  */
-const TOGETHER = [2000, 200, 20, 5, 1] as const
+const MAX_RUNS_BY_ATTEMPT = [2000, 200, 20, 5, 1] as const
 /** A request that nobody has taken for so many seconds has been lost on its way. */
-const TAKEN_WITHIN = 3
+const LOST_AFTER_SECONDS = 3
 
 const isBuiltin = sql<boolean>`v.definition ->> 'runner' = 'builtin'`
 
 /** A run that was asked for some seconds ago and that nobody has begun, those of the lowest level first. */
-export function findForgotten(db: Database): Promise<string | undefined> {
-  return findAsked(db, TAKEN_WITHIN)
+export function findLostRequest(db: Database): Promise<string | undefined> {
+  return findRequested(db, LOST_AFTER_SECONDS)
 }
 
 /** A run that is asked for, since so many seconds, and that nobody has begun; those of the lowest level first. */
-export async function findAsked(db: Database, seconds = 0): Promise<string | undefined> {
+export async function findRequested(db: Database, seconds = 0): Promise<string | undefined> {
   const rows = await sql<{ id: string }>`select r.id
     from metric_runs r join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
@@ -50,14 +50,14 @@ export async function findAsked(db: Database, seconds = 0): Promise<string | und
 }
 
 /** Begin a run that is asked for and, with it, all others of metrics that share a dataset with its metric. */
-export function claimWith(db: Database, runId: string, runner: string): Promise<Claim> {
+export function claimRuns(db: Database, runId: string, runner: string): Promise<Claim> {
   return inTransaction(db, async (tx) => {
     // One at a time: who comes second sees what the first has begun.
     await sql`select pg_advisory_xact_lock(hashtextextended('aduana metric claim', 0))`.execute(tx)
-    const found = await startable(tx, runId)
+    const found = await findClaimable(tx, runId)
     const at = new Date().toISOString()
     const events = found.map(({ id, attempt }) => ({ runId: id, attempt, at, runner }))
-    const outcomes = await runsStarted(tx, events)
+    const outcomes = await startRuns(tx, events)
     return readClaimed(
       tx,
       found.filter((_, index) => outcomes[index] === 'applied'),
@@ -65,8 +65,8 @@ export function claimWith(db: Database, runId: string, runner: string): Promise<
   })
 }
 
-async function startable(tx: Tx, runId: string): Promise<Startable[]> {
-  const rows = await sql<Startable>`
+async function findClaimable(tx: Tx, runId: string): Promise<ClaimableRun[]> {
+  const rows = await sql<ClaimableRun>`
     with seed as (
       select r.metric_id, (r.attempt - 1) % ${MOST_ATTEMPTS} as tries from metric_runs r
       where r.id = ${runId} and r.status = 'REQUESTED'
@@ -79,7 +79,7 @@ async function startable(tx: Tx, runId: string): Promise<Startable[]> {
       join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version cross join seed s
     where r.status = 'REQUESTED' and ${isBuiltin} and (r.attempt - 1) % ${MOST_ATTEMPTS} = s.tries
     order by r.id = ${runId} desc, m.level, r.requested_at, r.id
-    limit (select (array[${sql.join(TOGETHER)}]::integer[])[s.tries + 1] from seed s)
+    limit (select (array[${sql.join(MAX_RUNS_BY_ATTEMPT)}]::integer[])[s.tries + 1] from seed s)
     for no key update of r skip locked`.execute(tx)
   return rows.rows
 }
@@ -94,7 +94,7 @@ interface Row {
   definition: unknown
 }
 
-async function readClaimed(tx: Tx, claimed: readonly Startable[]): Promise<Claim> {
+async function readClaimed(tx: Tx, claimed: readonly ClaimableRun[]): Promise<Claim> {
   const rows =
     await sql<Row>`select r.id, r.attempt, m.code, r.days::text as days, r.companies, r.warehouses, v.definition
     from metric_runs r join metrics m on m.id = r.metric_id

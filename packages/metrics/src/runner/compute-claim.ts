@@ -4,10 +4,10 @@ import { isTransient } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
-import { giveBack, runsCompleted } from '../runs/runner-events.ts'
+import { completeRuns, requeueRuns } from '../runs/runner-events.ts'
 import type { Claim, ClaimedRun } from './claim.ts'
-import { computeTogether, LostRunsError } from './compute-runs.ts'
-import { type RunWatch, watchRuns } from './monitor.ts'
+import { computeRuns, LostRunsError } from './compute-runs.ts'
+import { monitorRuns, type RunMonitor } from './monitor.ts'
 
 export interface RunnerContext {
   db: Database
@@ -17,29 +17,29 @@ export interface RunnerContext {
   runner: string
 }
 
-const TRIES = 3
-const PAUSE_MS = 500
+const MAX_TRIES = 3
+const BACKOFF_MS = 500
 /** So often a computation begins anew because somebody waits for a table that it reads. */
-const MOST_WAYS = 4
+const MAX_YIELDS = 4
 
 /**
  * Do the runs that were claimed: all together; if that fails, in ever smaller parts, until the run that cannot be computed
  * is alone and fails by itself. When the process stops, what is not done is given back.
  */
-export async function workOff(context: RunnerContext, claim: Claim, signal: AbortSignal): Promise<void> {
+export async function computeClaim(context: RunnerContext, claim: Claim, signal: AbortSignal): Promise<void> {
   const { db, logger } = context
   for (const { runId, attempt, detail } of claim.unreadable)
     await failRun(context, { runId, attempt }, { code: 'unreadable_definition', detail })
   if (claim.runs.length === 0) return
-  const watch = watchRuns(db, claim.runs, logger)
+  const watch = monitorRuns(db, claim.runs, logger)
   try {
     await computeInParts(context, claim.runs, watch, signal)
   } catch (error) {
     if (!signal.aborted) throw error
     await watch.stop()
-    await failPoint('metrics.before-give-back')
-    const given = await inTransaction(db, (tx) => giveBack(tx, claim.runs))
-    logger.info({ event: 'metric_runner.given_back', runs: given.length })
+    await failPoint('metrics.before-requeue')
+    const given = await inTransaction(db, (tx) => requeueRuns(tx, claim.runs))
+    logger.info({ event: 'metric_runner.requeued', runs: given.length })
     throw error
   } finally {
     await watch.stop()
@@ -49,7 +49,7 @@ export async function workOff(context: RunnerContext, claim: Claim, signal: Abor
 async function computeInParts(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunWatch,
+  watch: RunMonitor,
   signal: AbortSignal,
 ): Promise<void> {
   const ours = runs.filter(({ runId }) => !watch.lost.has(runId))
@@ -77,28 +77,28 @@ type Outcome =
   | { kind: 'impossible'; error: unknown }
 
 /** What has kept a computation from its end, so far. */
-interface Hindrance {
+interface RetryState {
   /** Errors that may not come again. */
   errors: number
   /** How often it has made way. */
-  ways: number
+  yields: number
 }
 
 /** Compute some runs together; what is transient is tried again, and thrown when it stays. */
 async function computePart(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunWatch,
+  watch: RunMonitor,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const runIds = runs.map(({ runId }) => runId)
-  const hindrance: Hindrance = { errors: 0, ways: 0 }
+  const hindrance: RetryState = { errors: 0, yields: 0 }
   for (;;) {
     const [lost, way] = [new AbortController(), new AbortController()]
     watch.guard(runIds, () => lost.abort(new Error('a run was lost')))
     try {
       await computeOnce(context, runs, watch, AbortSignal.any([signal, lost.signal, way.signal]), () => {
-        if (hindrance.ways < MOST_WAYS) way.abort(new Error('somebody waits for a table'))
+        if (hindrance.yields < MAX_YIELDS) way.abort(new Error('somebody waits for a table'))
       })
       watch.ended(runIds)
       return { kind: 'done' }
@@ -107,7 +107,7 @@ async function computePart(
       if (error instanceof LostRunsError) return { kind: 'lost', runIds: error.runIds }
       if (lost.signal.aborted) return { kind: 'lost', runIds: runIds.filter((id) => watch.lost.has(id)) }
       if (!way.signal.aborted && !isTransient(error)) return { kind: 'impossible', error }
-      await pauseAfter(context, way.signal.aborted ? undefined : error, hindrance, signal)
+      await backOff(context, way.signal.aborted ? undefined : error, hindrance, signal)
     } finally {
       watch.guard([], () => undefined)
     }
@@ -117,33 +117,33 @@ async function computePart(
 async function computeOnce(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunWatch,
+  watch: RunMonitor,
   signal: AbortSignal,
-  onInTheWay: () => void,
+  onBlocking: () => void,
 ): Promise<void> {
   const began = performance.now()
   const onProgress = watch.progress
-  const { rows } = await computeTogether(runs, { ...context, signal, onInTheWay, onProgress })
+  const { rows } = await computeRuns(runs, { ...context, signal, onBlocking, onProgress })
   const milliseconds = Math.round(performance.now() - began)
   context.logger.info({ event: 'metric_runner.computed', runs: runs.length, rows, milliseconds })
 }
 
 /** Wait before the next try; without an error it was for somebody else. @throws the error that has come too often */
-async function pauseAfter(
+async function backOff(
   { logger }: RunnerContext,
   error: unknown,
-  hindrance: Hindrance,
+  hindrance: RetryState,
   signal: AbortSignal,
 ): Promise<void> {
   if (error === undefined) {
-    hindrance.ways += 1
-    logger.info({ event: 'metric_runner.made_way', times: hindrance.ways })
-    return delay(PAUSE_MS * 2 ** hindrance.ways, undefined, { signal })
+    hindrance.yields += 1
+    logger.info({ event: 'metric_runner.yielded', times: hindrance.yields })
+    return delay(BACKOFF_MS * 2 ** hindrance.yields, undefined, { signal })
   }
   hindrance.errors += 1
-  if (hindrance.errors === TRIES) throw error
-  logger.warn({ event: 'metric_runner.tries_again', times: hindrance.errors, err: error })
-  return delay(PAUSE_MS * 2 ** hindrance.errors, undefined, { signal })
+  if (hindrance.errors === MAX_TRIES) throw error
+  logger.warn({ event: 'metric_runner.retrying', times: hindrance.errors, err: error })
+  return delay(BACKOFF_MS * 2 ** hindrance.errors, undefined, { signal })
 }
 
 async function failRun(
@@ -153,7 +153,7 @@ async function failRun(
 ): Promise<void> {
   const at = new Date().toISOString()
   const event = { runId, attempt, at, status: 'failed', error } as const
-  const [outcome] = await inTransaction(db, (tx) => runsCompleted(tx, [event]))
+  const [outcome] = await inTransaction(db, (tx) => completeRuns(tx, [event]))
   logger.error({ event: 'metric_runner.failed', runId, attempt, outcome, ...error })
 }
 

@@ -4,12 +4,12 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 import { readSeriesPlaces } from '../registry/series-places.ts'
-import { lockRunsOf, lockWithDependents, metricsOf } from '../runs/locks.ts'
-import { runsCompleted } from '../runs/runner-events.ts'
-import { noteReached } from '../runs/scopes.ts'
+import { lockRuns, lockWithDependents, metricIdsOf } from '../runs/locks.ts'
+import { completeRuns } from '../runs/runner-events.ts'
+import { widenScopes } from '../runs/scopes.ts'
 import type { ClaimedRun } from './claim.ts'
 import { interruptible } from './interruptible.ts'
-import { holdRunner } from './liveness.ts'
+import { holdLivenessLock } from './liveness.ts'
 
 /** Some runs of a computation have ended, or are somebody else's by now: nothing of it was kept. */
 export class LostRunsError extends Error {
@@ -21,13 +21,13 @@ export class LostRunsError extends Error {
   }
 }
 
-export interface ComputeTogether {
+export interface ComputeRunsOptions {
   pool: pg.Pool
   logger: Logger
   runner: string
   signal: AbortSignal
   /** Somebody waits for a table that is read here, to have it alone. */
-  onInTheWay: () => void
+  onBlocking: () => void
   onProgress: (share: number) => void
 }
 
@@ -35,14 +35,14 @@ export interface ComputeTogether {
  * Compute runs and complete them in one transaction: values, the state of the runs and the requests of what needs them
  * commit together, or not at all. @throws LostRunsError
  */
-export async function computeTogether(
+export async function computeRuns(
   runs: readonly ClaimedRun[],
-  options: ComputeTogether,
+  options: ComputeRunsOptions,
 ): Promise<{ rows: number }> {
   const { pool, runner, signal, onProgress } = options
   const rows = await inTransactionOnConnection(pool, (tx, client) =>
     interruptible({ ...options, client }, async () => {
-      await holdRunner(tx, runner)
+      await holdLivenessLock(tx, runner)
       const series = await readSeriesPlaces(tx)
       const results = await computeMetrics(client, { runs, series }, { signal, onProgress })
       signal.throwIfAborted()
@@ -52,13 +52,13 @@ export async function computeTogether(
         if (!result) throw new Error(`run ${runId} was computed without a result`)
         return { runId, attempt, at, status: 'succeeded', rowCount: result.rows, days: result.days } as const
       })
-      const locked = await lockWithDependents(tx, await metricsOf(tx, events))
-      await lockRunsOf(tx, events, locked)
-      await noteReached(
+      const locked = await lockWithDependents(tx, await metricIdsOf(tx, events))
+      await lockRuns(tx, events, locked)
+      await widenScopes(
         tx,
         [...results].map(([runId, { companies, warehouses }]) => ({ runId, companies, warehouses })),
       )
-      const outcomes = await runsCompleted(tx, events)
+      const outcomes = await completeRuns(tx, events)
       const lost = events.filter((_, index) => outcomes[index] !== 'applied').map(({ runId }) => runId)
       if (lost.length > 0) throw new LostRunsError(lost)
       await failPoint('metrics.before-commit')

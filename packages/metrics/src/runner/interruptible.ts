@@ -1,14 +1,14 @@
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 
-const AGAIN_MS = 500
+const POLL_MS = 500
 
 export interface Interruptible {
   pool: pg.Pool
   client: pg.PoolClient
   signal: AbortSignal
   /** Somebody waits for a table that this computation reads, to have it alone. */
-  onInTheWay: () => void
+  onBlocking: () => void
   logger: Logger
 }
 
@@ -22,16 +22,16 @@ export async function interruptible<T>(options: Interruptible, work: () => Promi
   const pid = found.rows[0]?.pid
   const look = async () => {
     if (signal.aborted) await pool.query('select pg_cancel_backend($1)', [pid])
-    else if (await isInTheWay(pool, pid)) options.onInTheWay()
+    else if (await isBlocking(pool, pid)) options.onBlocking()
   }
   let looking = Promise.resolve()
   const lookAgain = () => {
     looking = looking
       .then(look)
-      .catch((error: unknown) => logger.warn({ event: 'metric_runner.not_interrupted', err: error }))
+      .catch((error: unknown) => logger.warn({ event: 'metric_runner.interrupt_failed', err: error }))
   }
   // A cancellation that comes between two statements is without effect: it is repeated.
-  const timer = setInterval(lookAgain, AGAIN_MS)
+  const timer = setInterval(lookAgain, POLL_MS)
   signal.addEventListener('abort', lookAgain, { once: true })
   if (signal.aborted) lookAgain()
   try {
@@ -44,7 +44,7 @@ export async function interruptible<T>(options: Interruptible, work: () => Promi
   }
 }
 
-async function isInTheWay(pool: pg.Pool, pid: number | undefined): Promise<boolean> {
+async function isBlocking(pool: pg.Pool, pid: number | undefined): Promise<boolean> {
   const found = await pool.query(
     `select from pg_locks where not granted and locktype = 'relation' and mode = 'AccessExclusiveLock'
       and database = (select oid from pg_database where datname = current_database())

@@ -8,7 +8,7 @@ const SILENT_SECONDS = 9
 const lockOf = (runner: string) => sql`hashtextextended('aduana metric runner ' || ${runner}::text, 0)`
 
 /** Show, until the transaction ends, that this runner lives: it computes on this connection. */
-export async function holdRunner(tx: Tx, runner: string): Promise<void> {
+export async function holdLivenessLock(tx: Tx, runner: string): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${lockOf(runner)})`.execute(tx)
 }
 

@@ -1,12 +1,12 @@
 import { type Database, inTransaction } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
-import { startRounds } from '@aduana/runtime/poll-loop'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { runsAlive } from '../runs/runner-events.ts'
+import { recordHeartbeats } from '../runs/runner-events.ts'
 import type { ClaimedRun } from './claim.ts'
 
 /** Keeps runs alive while they are computed, and notices when somebody else ends them. */
-export interface RunWatch {
+export interface RunMonitor {
   /** Runs that are no longer ours: cancelled, or given up because we were silent for too long. */
   lost: ReadonlySet<string>
   /** Tell when one of these runs is lost from now on. */
@@ -18,12 +18,12 @@ export interface RunWatch {
   stop(): Promise<void>
 }
 
-const LOOK_MS = 1000
+const POLL_MS = 1000
 /** Every so many looks the runs give a sign of life. */
-const BEAT_EVERY = 3
+const POLLS_PER_HEARTBEAT = 3
 
 /** Watch runs, over another connection than the one that computes. */
-export function watchRuns(db: Database, claimed: readonly ClaimedRun[], logger: Logger): RunWatch {
+export function monitorRuns(db: Database, claimed: readonly ClaimedRun[], logger: Logger): RunMonitor {
   const open = new Map(claimed.map(({ runId, attempt }) => [runId, attempt]))
   const shares = new Map<string, number>()
   const lost = new Set<string>()
@@ -38,14 +38,14 @@ export function watchRuns(db: Database, claimed: readonly ClaimedRun[], logger: 
     logger.info({ event: 'metric_runner.lost', runs: gone.length, first: gone[0] })
     if (gone.some((id) => guarded.includes(id))) tell()
   }
-  const rounds = startRounds({
-    everyMs: LOOK_MS,
-    round: async () => {
-      lose(await notOurs(db, open))
+  const rounds = startPollLoop({
+    intervalMs: POLL_MS,
+    poll: async () => {
+      lose(await findLost(db, open))
       looks += 1
-      if (looks % BEAT_EVERY === 0) lose(await beat(db, open, shares))
+      if (looks % POLLS_PER_HEARTBEAT === 0) lose(await sendHeartbeats(db, open, shares))
     },
-    onError: (error) => logger.warn({ event: 'metric_runner.cannot_watch', err: error }),
+    onError: (error) => logger.warn({ event: 'metric_runner.monitor_failed', err: error }),
   })
   return {
     lost,
@@ -64,7 +64,7 @@ export function watchRuns(db: Database, claimed: readonly ClaimedRun[], logger: 
   }
 }
 
-async function notOurs(db: Database, open: ReadonlyMap<string, number>): Promise<string[]> {
+async function findLost(db: Database, open: ReadonlyMap<string, number>): Promise<string[]> {
   if (open.size === 0) return []
   const rows = [...open].map(([id, attempt]) => ({ id, attempt }))
   const found = await sql<{
@@ -76,7 +76,7 @@ async function notOurs(db: Database, open: ReadonlyMap<string, number>): Promise
   return found.rows.map(({ id }) => id)
 }
 
-async function beat(
+async function sendHeartbeats(
   db: Database,
   open: ReadonlyMap<string, number>,
   shares: ReadonlyMap<string, number>,
@@ -87,6 +87,6 @@ async function beat(
     const progress = shares.get(runId)
     return { runId, attempt, at, ...(progress === undefined ? {} : { progress: Math.min(1, progress) }) }
   })
-  const outcomes = await inTransaction(db, (tx) => runsAlive(tx, events))
+  const outcomes = await inTransaction(db, (tx) => recordHeartbeats(tx, events))
   return events.filter((_, index) => outcomes[index] !== 'applied').map(({ runId }) => runId)
 }

@@ -1,10 +1,10 @@
 import type { MetricJobPayload } from '@aduana/contracts/metrics/queue'
 import type { Database } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { startRounds } from '@aduana/runtime/poll-loop'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { type Claim, claimWith, findAsked, findForgotten } from './claim.ts'
-import { type RunnerContext, workOff } from './compute-claim.ts'
+import { type Claim, claimRuns, findLostRequest, findRequested } from './claim.ts'
+import { computeClaim, type RunnerContext } from './compute-claim.ts'
 import { createOutcomes, type Outcomes } from './outcomes.ts'
 import { createSlots } from './slots.ts'
 
@@ -19,7 +19,7 @@ export interface Runner {
   stop(): Promise<void>
 }
 
-const LOOK_MS = 2000
+const POLL_MS = 2000
 
 /**
  * Start the runner: `concurrency` computations at once. Beside the jobs that it is handed it looks every two seconds for
@@ -37,36 +37,36 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
     claims += 1
     // A claim that is given up is a runner that is gone, whatever else this process does.
     const name = `${runner}.${claims}`
-    const claim = await claimWith(db, runId, name)
+    const claim = await claimRuns(db, runId, name)
     const runs = claim.runs.length + claim.unreadable.length
     if (runs === 0) return 0
     logger.info({ event: 'metric_runner.claimed', runId, runs })
     await failPoint('metrics.after-claim')
-    await workOff({ ...context, runner: name }, claim, signal)
-    await noteOutcomes(db, claim, outcomes)
+    await computeClaim({ ...context, runner: name }, claim, signal)
+    await rememberOutcomes(db, claim, outcomes)
     return runs
   }
   /** The same, and then whatever is asked for: what it has made possible does not wait behind the jobs of what it has done. */
   const workOn = async (runId: string, signal: AbortSignal): Promise<number> => {
     const begun = await work(runId, signal)
-    let next = begun === 0 ? undefined : await findAsked(db)
+    let next = begun === 0 ? undefined : await findRequested(db)
     while (next !== undefined && !signal.aborted)
-      next = (await work(next, signal)) === 0 ? undefined : await findAsked(db)
+      next = (await work(next, signal)) === 0 ? undefined : await findRequested(db)
     return begun
   }
-  const rounds = startRounds({
-    everyMs: LOOK_MS,
-    round: async (stopped) => {
+  const rounds = startPollLoop({
+    intervalMs: POLL_MS,
+    poll: async (stopped) => {
       while (!stopped() && slots.free() > 0) {
-        const runId = await findForgotten(db)
+        const runId = await findLostRequest(db)
         if (runId === undefined) return
-        logger.info({ event: 'metric_runner.found_forgotten', runId })
+        logger.info({ event: 'metric_runner.lost_request_found', runId })
         // One that somebody has locked is looked at again in the next round.
         if ((await slots.use(() => workOn(runId, stopping.signal))) === 0) return
       }
     },
     onError: (error) => {
-      if (!stopping.signal.aborted) logger.error({ event: 'metric_runner.round_failed', err: error })
+      if (!stopping.signal.aborted) logger.error({ event: 'metric_runner.poll_failed', err: error })
     },
   })
   return {
@@ -95,9 +95,13 @@ async function stateOf({ db }: RunnerContext, job: MetricJobPayload): Promise<st
 }
 
 /** Remember the outcomes of a claim, whose jobs come later: none of them needs to ask by itself. */
-async function noteOutcomes(db: Database, { runs, unreadable }: Claim, outcomes: Outcomes): Promise<void> {
+async function rememberOutcomes(
+  db: Database,
+  { runs, unreadable }: Claim,
+  outcomes: Outcomes,
+): Promise<void> {
   for (const [attempt, state] of await statesOf(db, [...runs, ...unreadable]))
-    if (state !== 'REQUESTED') outcomes.note(attempt, state)
+    if (state !== 'REQUESTED') outcomes.remember(attempt, state)
 }
 
 async function statesOf(

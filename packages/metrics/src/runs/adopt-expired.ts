@@ -2,7 +2,7 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /** A run that has taken a change in, and whether for the run that follows it. */
-interface Taker {
+interface AdoptingRun {
   metric_id: string
   run_id: string
   for_next: boolean
@@ -12,7 +12,7 @@ interface Taker {
  * Give what expired runs of these metrics have not done to the runs that have just taken a change in: a metric whose
  * datasets come again is then whole again. Who took an expired run over stands in it.
  */
-export async function takeLeftOvers(tx: Tx, taken: readonly Taker[]): Promise<void> {
+export async function adoptExpiredRuns(tx: Tx, taken: readonly AdoptingRun[]): Promise<void> {
   const pairs = taken.map(({ metric_id, run_id, for_next }) => ({ metric_id, run_id, for_next }))
   await sql`
     with taker as (

@@ -1,8 +1,8 @@
 import type { RunCause } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { takeLeftOvers } from './adopt-expired.ts'
-import { addedScopes, bothScopes } from './scopes.ts'
+import { adoptExpiredRuns } from './adopt-expired.ts'
+import { addScopes, unionScopes } from './scopes.ts'
 
 /** Something beneath metrics has changed, and they are to be computed for it. */
 export interface Change {
@@ -17,14 +17,14 @@ export interface Change {
   datasetId?: string
   updateId?: string
   /** The runs, by dependent metric, whose inputs are inputs here too. */
-  beneath?: readonly { metricId: string; runId: string }[]
+  inputRuns?: readonly { metricId: string; runId: string }[]
   /** Wait for datasets that have had no update in time. A person who asks gets what there is. */
-  wait: boolean
+  waitForDatasets: boolean
   requestedBy?: string
 }
 
 /** The run of a metric that a change went to. */
-export interface Taken {
+export interface AssignedRun {
   metric_id: string
   run_id: string
   /** The run is with its runner: the change is for the run that will follow. */
@@ -34,7 +34,7 @@ export interface Taken {
 }
 
 /** SQL: the run waits for no dataset any more. */
-export const hasDatasets = sql<boolean>`not exists (
+export const waitsForNoDataset = sql<boolean>`not exists (
   select from metric_run_pending_datasets p where p.run_id = r.id and p.satisfied_by is null)`
 
 /**
@@ -45,18 +45,22 @@ export const hasDatasets = sql<boolean>`not exists (
  * nothing. Of other datasets an update counts from when it is passed on: before, its days are still to come, and a run
  * that had it as an input could not take it in for the run that follows. The caller holds the locks of the metrics.
  */
-export async function bringChange(tx: Tx, change: Change, metricIds: readonly string[]): Promise<Taken[]> {
+export async function coalesceChange(
+  tx: Tx,
+  change: Change,
+  metricIds: readonly string[],
+): Promise<AssignedRun[]> {
   if (metricIds.length === 0 || change.days === '{}') return []
-  const leftOvers = await lockRuns(tx, metricIds)
-  const taken = await write(tx, change, metricIds)
-  if (leftOvers) await takeLeftOvers(tx, taken)
+  const leftOvers = await lockOpenRuns(tx, metricIds)
+  const taken = await assignRuns(tx, change, metricIds)
+  if (leftOvers) await adoptExpiredRuns(tx, taken)
   await inheritInputs(tx, change, taken)
-  if (!change.wait) await stopWaiting(tx, taken)
+  if (!change.waitForDatasets) await clearPendingDatasets(tx, taken)
   return taken
 }
 
 /** Lock the runs that may take a change, if `lockRunsOf` has not. Returns whether there are expired runs that no run has taken over. */
-async function lockRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> {
+async function lockOpenRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> {
   const rows = await sql<{ status: string }>`select status from metric_runs
     where metric_id = any (${metricIds}::uuid[]) and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
       or (status = 'EXPIRED' and taken_over_by is null))
@@ -64,7 +68,7 @@ async function lockRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> 
   return rows.rows.some(({ status }) => status === 'EXPIRED')
 }
 
-async function write(tx: Tx, change: Change, metricIds: readonly string[]): Promise<Taken[]> {
+async function assignRuns(tx: Tx, change: Change, metricIds: readonly string[]): Promise<AssignedRun[]> {
   const at = sql`${change.occurredAt.toISOString()}::timestamptz`
   const asOf = sql`(${at} at time zone 'UTC')::date`
   const days = sql`${change.days}::datemultirange`
@@ -72,10 +76,10 @@ async function write(tx: Tx, change: Change, metricIds: readonly string[]): Prom
   const warehouses = sql`${change.warehouses}::text[]`
   const added = (name: 'companies' | 'warehouses', value: typeof companies) => {
     const [own, next] = [sql.ref(`r.${name}`), sql.ref(`r.next_${name}`)]
-    return sql`${sql.ref(name)} = case when t.takes then ${bothScopes(own, value)} else ${own} end,
-      ${sql.ref(`next_${name}`)} = case when t.takes then ${next} else ${addedScopes(sql`r.next_days`, next, value)} end`
+    return sql`${sql.ref(name)} = case when t.takes then ${unionScopes(own, value)} else ${own} end,
+      ${sql.ref(`next_${name}`)} = case when t.takes then ${next} else ${addScopes(sql`r.next_days`, next, value)} end`
   }
-  const rows = await sql<Taken>`
+  const rows = await sql<AssignedRun>`
     with wanted as (
       select id, current_version from metrics where id = any (${metricIds}::uuid[]) and retired_at is null
     ), needed as (
@@ -89,11 +93,11 @@ async function write(tx: Tx, change: Change, metricIds: readonly string[]): Prom
         order by u.occurred_at desc limit 1) u on true
     ), missing as (
       select n.metric_id, n.dataset_id, n.required_days from needed n join latest l using (dataset_id, required_days)
-      where not n.own and l.update_id is null and ${change.wait}::boolean
+      where not n.own and l.update_id is null and ${change.waitForDatasets}::boolean
     ), open as (
       select r.id, r.metric_id, r.as_of, w.current_version,
         r.status = 'PENDING' or (r.status = 'REQUESTED' and v.definition ->> 'runner' = 'builtin') as takes,
-        ${hasDatasets} as complete
+        ${waitsForNoDataset} as complete
       from wanted w join metric_runs r on r.metric_id = w.id
         join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
       where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
@@ -137,10 +141,14 @@ async function write(tx: Tx, change: Change, metricIds: readonly string[]): Prom
 }
 
 /** What was read beneath is read here too. */
-async function inheritInputs(tx: Tx, { beneath = [] }: Change, taken: readonly Taken[]): Promise<void> {
-  if (beneath.length === 0) return
+async function inheritInputs(
+  tx: Tx,
+  { inputRuns = [] }: Change,
+  taken: readonly AssignedRun[],
+): Promise<void> {
+  if (inputRuns.length === 0) return
   const runOf = new Map(taken.map((run) => [run.metric_id, run]))
-  const pairs = beneath.flatMap(({ metricId, runId }) => {
+  const pairs = inputRuns.flatMap(({ metricId, runId }) => {
     const run = runOf.get(metricId)
     return run ? [{ to_run: run.run_id, from_run: runId, for_next: run.for_next }] : []
   })
@@ -151,7 +159,7 @@ async function inheritInputs(tx: Tx, { beneath = [] }: Change, taken: readonly T
     on conflict do nothing`.execute(tx)
 }
 
-async function stopWaiting(tx: Tx, taken: readonly Taken[]): Promise<void> {
+async function clearPendingDatasets(tx: Tx, taken: readonly AssignedRun[]): Promise<void> {
   await sql`delete from metric_run_pending_datasets where satisfied_by is null
     and run_id = any (${taken.filter(({ for_next }) => !for_next).map(({ run_id }) => run_id)}::uuid[])`.execute(
     tx,

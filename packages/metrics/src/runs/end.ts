@@ -5,8 +5,8 @@ import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
 import { logEvents, runFacts } from './event-log.ts'
-import { changesAbove, type Decided, settle } from './schedule.ts'
-import { type ChangedRun, changeRuns, type RunChangeOfOne } from './transitions.ts'
+import { dependentChanges, type ScheduledRuns, scheduleRuns } from './schedule.ts'
+import { type ChangedRun, changeRuns, type RunValues } from './transitions.ts'
 
 interface RunError {
   code: string
@@ -16,14 +16,14 @@ interface RunError {
 }
 
 /** How a run ends. */
-export type Ending = { id: string; attempt: number } & (
+export type RunEnding = { id: string; attempt: number } & (
   | { to: 'SUCCEEDED'; rowCount: number; days: string; manifest?: unknown }
   | { to: 'FAILED'; error: RunError }
   | { to: 'EXPIRED'; error: RunError; waitedFor: readonly string[] }
   | { to: 'CANCELLED'; by: string | null }
 )
 
-const FROM: Readonly<Record<Ending['to'], readonly RunStatus[]>> = {
+const FROM: Readonly<Record<RunEnding['to'], readonly RunStatus[]>> = {
   SUCCEEDED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
   FAILED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
   EXPIRED: ['PENDING'],
@@ -38,19 +38,19 @@ const FROM: Readonly<Record<Ending['to'], readonly RunStatus[]>> = {
  */
 export async function endRuns(
   tx: Tx,
-  endings: readonly Ending[],
+  endings: readonly RunEnding[],
   locked: readonly string[],
-): Promise<{ ended: string[] } & Decided> {
-  const ended = await write(tx, endings)
+): Promise<{ ended: string[] } & ScheduledRuns> {
+  const ended = await applyEndings(tx, endings)
   const byId = new Map(endings.map((ending) => [ending.id, ending]))
-  await log(tx, ended, byId)
+  await logEndings(tx, ended, byId)
   const ids = ended.map(({ id }) => id)
-  await makeFollowUps(tx, ids)
+  await createFollowUpRuns(tx, ids)
   const succeeded = ids.filter((id) => byId.get(id)?.to === 'SUCCEEDED')
-  return { ended: ids, ...(await settle(tx, await changesAbove(tx, succeeded), locked)) }
+  return { ended: ids, ...(await scheduleRuns(tx, await dependentChanges(tx, succeeded), locked)) }
 }
 
-async function write(tx: Tx, endings: readonly Ending[]): Promise<ChangedRun[]> {
+async function applyEndings(tx: Tx, endings: readonly RunEnding[]): Promise<ChangedRun[]> {
   const ended: ChangedRun[] = []
   for (const [to, group] of groupBy(endings, (ending) => ending.to)) {
     const change = {
@@ -68,12 +68,12 @@ async function write(tx: Tx, endings: readonly Ending[]): Promise<ChangedRun[]> 
           }
         : {}),
     }
-    ended.push(...(await changeRuns(tx, group.map(ownOf), FROM[to], change)))
+    ended.push(...(await changeRuns(tx, group.map(valuesOf), FROM[to], change)))
   }
   return ended
 }
 
-function ownOf(ending: Ending): RunChangeOfOne {
+function valuesOf(ending: RunEnding): RunValues {
   const { id, attempt } = ending
   if (ending.to === 'CANCELLED') return { id, attempt }
   if (ending.to !== 'SUCCEEDED') return { id, attempt, error: ending.error }
@@ -87,10 +87,10 @@ function ownOf(ending: Ending): RunChangeOfOne {
   }
 }
 
-async function log(
+async function logEndings(
   tx: Tx,
   ended: readonly ChangedRun[],
-  endings: ReadonlyMap<string, Ending>,
+  endings: ReadonlyMap<string, RunEnding>,
 ): Promise<void> {
   if (ended.length === 0) return
   const facts = await runFacts(
@@ -106,7 +106,7 @@ async function log(
   await logEvents(tx, events)
 }
 
-function eventOf(ending: Ending, of: { runId: string; metric: string; asOf: string }): DomainEvent {
+function eventOf(ending: RunEnding, of: { runId: string; metric: string; asOf: string }): DomainEvent {
   const { attempt } = ending
   if (ending.to === 'SUCCEEDED') {
     const { rowCount, days } = ending
@@ -121,7 +121,7 @@ function eventOf(ending: Ending, of: { runId: string; metric: string; asOf: stri
  * Make the runs that follow ended ones: of what came while these were with their runners, with its inputs. They wait
  * for no dataset; `settle` asks for them.
  */
-export async function makeFollowUps(tx: Tx, endedIds: readonly string[]): Promise<void> {
+export async function createFollowUpRuns(tx: Tx, endedIds: readonly string[]): Promise<void> {
   await sql`
     with ended as (
       select * from metric_runs where id = any (${endedIds}::uuid[]) and next_days is not null

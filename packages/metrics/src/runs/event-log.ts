@@ -3,7 +3,7 @@ import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 
-export interface Logged {
+export interface LogEntry {
   /** Makes the event happen once, however often its transaction is tried. */
   key: string
   datasetId?: string
@@ -11,7 +11,7 @@ export interface Logged {
 }
 
 /** Append many events to the log, in one statement. A key that is already there changes nothing. */
-export async function logEvents(tx: Tx, events: readonly Logged[]): Promise<void> {
+export async function logEvents(tx: Tx, events: readonly LogEntry[]): Promise<void> {
   if (events.length === 0) return
   const rows = events.map(({ key, datasetId, event }) => ({
     event_key: key,

@@ -1,9 +1,9 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { type Ending, endRuns } from './end.ts'
-import { lockRunsOf, lockWithDependents } from './locks.ts'
+import { endRuns, type RunEnding } from './end.ts'
+import { lockRuns, lockWithDependents } from './locks.ts'
 
-interface Late {
+interface OverdueRun {
   runId: string
   metricId: string
   attempt: number
@@ -16,23 +16,23 @@ interface Late {
  * Runs that wait only for metrics beneath do not expire: these end, one way or another. Call it every few seconds, in a
  * transaction of its own.
  */
-export async function expirePending(tx: Tx, now = new Date()): Promise<string[]> {
-  const found = await findLate(tx, now)
+export async function expirePendingRuns(tx: Tx, now = new Date()): Promise<string[]> {
+  const found = await findOverdue(tx, now)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found, locked)
-  const late = (await findLate(tx, now)).filter(({ metricId }) => locked.includes(metricId))
+  await lockRuns(tx, found, locked)
+  const late = (await findOverdue(tx, now)).filter(({ metricId }) => locked.includes(metricId))
   const { ended } = await endRuns(tx, late.map(ending), locked)
   return ended
 }
 
-function ending({ runId, attempt, waitedFor }: Late): Ending {
+function ending({ runId, attempt, waitedFor }: OverdueRun): RunEnding {
   const detail = `Of ${waitedFor.join(', ')} no update came in time.`
   const error = { code: 'expired', detail, waitedFor }
   return { id: runId, attempt, to: 'EXPIRED', error, waitedFor }
 }
 
-async function findLate(tx: Tx, now: Date): Promise<Late[]> {
+async function findOverdue(tx: Tx, now: Date): Promise<OverdueRun[]> {
   const rows = await sql<{ id: string; metric_id: string; attempt: number; waited_for: string[] }>`
     select r.id, r.metric_id, r.attempt, array_agg(d.code order by d.code) as waited_for
     from metric_runs r join metric_run_pending_datasets p on p.run_id = r.id and p.satisfied_by is null

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { after, day, type Flow, openFlow } from '../testing/flow.ts'
-import { expirePending } from './expire.ts'
+import { expirePendingRuns } from './expire.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -75,15 +75,15 @@ test('what waits only for metrics beneath does not expire', async () => {
   await flow.save({ a: ['production'], x: ['a', 'production'] })
   await flow.update('production', { at: after(-24 * 365) })
   expect(await flow.open('x')).toMatchObject({ status: 'PENDING' })
-  expect(await flow.inTx((tx) => expirePending(tx))).toEqual([])
+  expect(await flow.inTx((tx) => expirePendingRuns(tx))).toEqual([])
   expect(await flow.work()).toEqual(['a', 'x'])
 })
 
 test('a thousand metrics of one update are asked for in its transaction', async () => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`m${n}`, ['production']]))
   await flow.save(many)
-  const { decided } = await flow.update('production')
-  expect(decided.requested).toHaveLength(1000)
+  const { scheduled } = await flow.update('production')
+  expect(scheduled.requested).toHaveLength(1000)
   const sent = await flow.pool.query(`select count(*)::int as n from event_log where outbound`)
   expect(sent.rows).toEqual([{ n: 1000 }])
 })

@@ -5,11 +5,11 @@ import type { DeadRunner } from '../runner/liveness.ts'
 import { requestRuns } from '../requests/request.ts'
 import { endRuns } from './end.ts'
 import { logEvents, runFacts } from './event-log.ts'
-import { lockRunsOf, lockWithDependents } from './locks.ts'
+import { lockRuns, lockWithDependents } from './locks.ts'
 import { type ChangedRun, changeRuns } from './transitions.ts'
 
 /** What was done about runs that fell silent: ids of runs. */
-export interface Silenced {
+export interface TimedOutRuns {
   timedOut: string[]
   /** Those of them that were asked for often enough. */
   failed: string[]
@@ -35,15 +35,15 @@ const REQUESTED_AT_ONCE = 2
  * requested again at once if their worker has ended; one whose results are being imported has nothing more to say. Call it
  * every few seconds, in a transaction of its own.
  */
-export async function timeOutSilent(
+export async function timeOutRuns(
   tx: Tx,
   now = new Date(),
   gone: readonly DeadRunner[] = [],
-): Promise<Silenced> {
+): Promise<TimedOutRuns> {
   const found = await findSilent(tx, now, gone)
   if (found.length === 0) return { timedOut: [], failed: [], requestedAgain: [] }
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
-  await lockRunsOf(tx, found, locked)
+  await lockRuns(tx, found, locked)
   const silent = (await findSilent(tx, now, gone)).filter(({ metricId }) => locked.includes(metricId))
   const due = silent.filter(({ status }) => status === 'TIMED_OUT').map(({ runId }) => runId)
   const late = silent.filter(({ status }) => status !== 'TIMED_OUT')

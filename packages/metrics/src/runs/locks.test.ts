@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { after, DATASETS, type Flow, NOON, openFlow } from '../testing/flow.ts'
-import { expirePending } from './expire.ts'
-import { fanOut } from '../updates/fan-out.ts'
+import { fanOutUpdate } from '../updates/fan-out.ts'
 import { lockDependentsOf } from './locks.ts'
-import { timeOutSilent } from './heartbeat-timeouts.ts'
-import { runsAlive } from './runner-events.ts'
+import { recordHeartbeats } from './runner-events.ts'
+import { expirePendingRuns } from './expire.ts'
+import { timeOutRuns } from './heartbeat-timeouts.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -38,9 +38,9 @@ test('updates of two datasets of one metric are passed on at once without a dead
   await flow.inTx(async (tx) => {
     await lockDependentsOf(tx, orders)
     // It holds its update and waits for the metric; the run that is made here references that update.
-    passed = flow.inTx((other) => fanOut(other, first))
+    passed = flow.inTx((other) => fanOutUpdate(other, first))
     await untilWaiting(flow.pool, 1)
-    await fanOut(tx, second)
+    await fanOutUpdate(tx, second)
   })
   await passed
   expect(await flow.runs('both')).toHaveLength(1)
@@ -71,7 +71,7 @@ test('a run ends while its runner gives signs of life of it and of a run above i
   const alive = [base, top].map((runId) => ({ runId, attempt: 1, at: new Date().toISOString() }))
   const transactions: Promise<unknown>[] = []
   await holdingRow(flow.pool, { table: 'metric_runs', id: top }, async () => {
-    transactions.push(flow.inTx((tx) => runsAlive(tx, alive)))
+    transactions.push(flow.inTx((tx) => recordHeartbeats(tx, alive)))
     await untilWaiting(flow.pool, 1)
     transactions.push(flow.finish(base))
     await untilWaiting(flow.pool, 2)
@@ -96,7 +96,7 @@ test('updates of three datasets are passed on four at a time while runs end, wit
   const passOn = async () => {
     for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
       const update = id
-      await flow.inTx((tx) => fanOut(tx, update))
+      await flow.inTx((tx) => fanOutUpdate(tx, update))
       await flow.work()
     }
   }

@@ -5,12 +5,12 @@ import { sql } from 'kysely'
 const GRAPH = sql`hashtextextended('aduana metric graph', 0)`
 
 /** Keep the graph of metrics as it is until the transaction ends. Everybody who decides about runs holds it. */
-export async function holdGraph(tx: Tx): Promise<void> {
+export async function lockGraphShared(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${GRAPH})`.execute(tx)
 }
 
 /** Be the only one who changes the graph of metrics, while nobody decides about runs. */
-export async function ownGraph(tx: Tx): Promise<void> {
+export async function lockGraphExclusive(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${GRAPH})`.execute(tx)
 }
 
@@ -20,7 +20,7 @@ export async function ownGraph(tx: Tx): Promise<void> {
  * what the other has just done. Runs are locked after their metrics, never before. Answers the ids.
  */
 export async function lockWithDependents(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
-  await holdGraph(tx)
+  await lockGraphShared(tx)
   const rows = await sql<{ id: string }>`
     with recursive above as (
       select unnest(${metricIds}::uuid[]) as id
@@ -36,7 +36,7 @@ export async function lockWithDependents(tx: Tx, metricIds: readonly string[]): 
  * it from an earlier definition. Returns their ids.
  */
 export async function lockDependentsOf(tx: Tx, datasetId: string): Promise<string[]> {
-  await holdGraph(tx)
+  await lockGraphShared(tx)
   const rows = await sql<{ id: string }>`select id from metrics
     where id in (
       select metric_id from metric_dependencies where dataset_id = ${datasetId}
@@ -65,7 +65,7 @@ export interface LockedRun {
  * taken over, are locked in the same statement. Rows that were locked later could be out of order. Values that are being
  * written reference their run, which locks its key only and does not conflict.
  */
-export async function lockRunsOf(
+export async function lockRuns(
   tx: Tx,
   events: readonly { runId: string }[],
   metricIds: readonly string[] = [],
@@ -83,7 +83,7 @@ export async function lockRunsOf(
 }
 
 /** The metrics of runs; which these are never changes. */
-export async function metricsOf(tx: Tx, runs: readonly { runId: string }[]): Promise<string[]> {
+export async function metricIdsOf(tx: Tx, runs: readonly { runId: string }[]): Promise<string[]> {
   const ids = runs.map(({ runId }) => runId)
   const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_runs
     where id = any (${ids}::uuid[])`.execute(tx)

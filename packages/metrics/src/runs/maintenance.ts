@@ -1,52 +1,52 @@
 import { type Database, inTransaction } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
-import { startRounds } from '@aduana/runtime/poll-loop'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { sql } from 'kysely'
-import { failUnloaded } from '../results/failed-imports.ts'
+import { failRunsOfFailedImports } from '../results/failed-imports.ts'
 import { findDeadRunners } from '../runner/liveness.ts'
-import { expirePending } from './expire.ts'
-import { timeOutSilent } from './heartbeat-timeouts.ts'
+import { expirePendingRuns } from './expire.ts'
+import { timeOutRuns } from './heartbeat-timeouts.ts'
 
-export interface Upkeep {
+export interface Maintenance {
   stop(): Promise<void>
 }
 
-const EVERY_MS = 2000
+const INTERVAL_MS = 2000
 
 /**
  * Look after runs every two seconds: those whose runner is silent time out, those that timed out are asked for again, those
  * whose datasets did not come expire, those whose results could not be imported fail. In any number of processes; one at a time does it, by the database's clock.
  */
-export function startUpkeep({ db, logger }: { db: Database; logger: Logger }): Upkeep {
-  const rounds = startRounds({
-    everyMs: EVERY_MS,
-    round: async () => {
-      await lookAfterSilent(db, logger)
-      await lookAfterPending(db, logger)
-      await lookAfterResults(db, logger)
+export function startMaintenance({ db, logger }: { db: Database; logger: Logger }): Maintenance {
+  const rounds = startPollLoop({
+    intervalMs: INTERVAL_MS,
+    poll: async () => {
+      await checkTimeouts(db, logger)
+      await checkExpired(db, logger)
+      await checkFailedImports(db, logger)
     },
-    onError: (error) => logger.warn({ event: 'metric_upkeep.round_failed', err: error }),
+    onError: (error) => logger.warn({ event: 'metric_maintenance.poll_failed', err: error }),
   })
   return { stop: () => rounds.stop() }
 }
 
 /** One check of runs whose runner is silent or dead, or that have timed out. Does nothing while another process checks. */
-export async function lookAfterSilent(db: Database, logger: Logger): Promise<void> {
+export async function checkTimeouts(db: Database, logger: Logger): Promise<void> {
   const silenced = await inTransaction(db, async (tx) => {
-    const now = await turnAt(tx, 'silent')
+    const now = await claimTurn(tx, 'silent')
     if (!now) return 0
     const dead = await findDeadRunners(tx)
     if (dead.length > 0)
-      logger.warn({ event: 'metric_upkeep.runner_gone', runners: dead.map(({ runner }) => runner) })
-    const { timedOut, failed, requestedAgain } = await timeOutSilent(tx, now, dead)
+      logger.warn({ event: 'metric_maintenance.runner_dead', runners: dead.map(({ runner }) => runner) })
+    const { timedOut, failed, requestedAgain } = await timeOutRuns(tx, now, dead)
     if (timedOut.length > 0)
-      logger.warn({ event: 'metric_upkeep.timed_out', runs: timedOut.length, first: timedOut[0] })
+      logger.warn({ event: 'metric_maintenance.timed_out', runs: timedOut.length, first: timedOut[0] })
     if (failed.length > 0)
-      logger.error({ event: 'metric_upkeep.gave_up', runs: failed.length, first: failed[0] })
+      logger.error({ event: 'metric_maintenance.gave_up', runs: failed.length, first: failed[0] })
     if (requestedAgain.length > 0)
       logger.info({
-        event: 'metric_upkeep.asked_again',
+        event: 'metric_maintenance.requested_again',
         runs: requestedAgain.length,
         first: requestedAgain[0],
       })
@@ -56,30 +56,33 @@ export async function lookAfterSilent(db: Database, logger: Logger): Promise<voi
 }
 
 /** One check of pending runs whose datasets did not arrive in time. Does nothing while another process checks. */
-export async function lookAfterPending(db: Database, logger: Logger): Promise<void> {
+export async function checkExpired(db: Database, logger: Logger): Promise<void> {
   const late = await inTransaction(db, async (tx) => {
-    const now = await turnAt(tx, 'pending')
+    const now = await claimTurn(tx, 'pending')
     if (!now) return 0
-    const expired = await expirePending(tx, now)
+    const expired = await expirePendingRuns(tx, now)
     if (expired.length > 0)
-      logger.warn({ event: 'metric_upkeep.expired', runs: expired.length, first: expired[0] })
+      logger.warn({ event: 'metric_maintenance.expired', runs: expired.length, first: expired[0] })
     return expired.length
   })
   if (late > 0) await failPoint('metrics.after-expire')
 }
 
 /** One check of runs whose results could not be imported. Does nothing while another process checks. */
-export async function lookAfterResults(db: Database, logger: Logger): Promise<void> {
+export async function checkFailedImports(db: Database, logger: Logger): Promise<void> {
   await inTransaction(db, async (tx) => {
-    if (!(await turnAt(tx, 'results'))) return
-    const failed = await failUnloaded(tx)
+    if (!(await claimTurn(tx, 'results'))) return
+    const failed = await failRunsOfFailedImports(tx)
     if (failed.length > 0)
-      logger.warn({ event: 'metric_upkeep.results_not_loaded', runs: failed.length, first: failed[0] })
+      logger.warn({ event: 'metric_maintenance.import_failed', runs: failed.length, first: failed[0] })
   })
 }
 
 /** The database's time, if nobody else does this just now. */
-async function turnAt(tx: Parameters<typeof expirePending>[0], what: string): Promise<Date | undefined> {
+async function claimTurn(
+  tx: Parameters<typeof expirePendingRuns>[0],
+  what: string,
+): Promise<Date | undefined> {
   const rows = await sql<{ now: Date; mine: boolean }>`select clock_timestamp() as now,
     pg_try_advisory_xact_lock(hashtextextended('aduana metric upkeep ' || ${what}::text, 0)) as mine`.execute(
     tx,

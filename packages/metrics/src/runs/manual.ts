@@ -7,8 +7,8 @@ import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
 import { endRuns } from './end.ts'
-import { lockRunsOf, lockWithDependents, metricsOf } from './locks.ts'
-import { settle } from './schedule.ts'
+import { lockRuns, lockWithDependents, metricIdsOf } from './locks.ts'
+import { scheduleRuns } from './schedule.ts'
 
 /**
  * Cancel a run that has not ended. Its runner hears so with its next sign of life; what it still writes is refused. What
@@ -16,8 +16,8 @@ import { settle } from './schedule.ts'
  * @throws ProblemError `not_found`, `illegal_run_transition`
  */
 export async function cancelRun(tx: Tx, runId: string, by: string | null): Promise<void> {
-  const { run, locked } = await lockOne(tx, runId)
-  if (!OPEN_RUNS.includes(run.status)) throw illegal(run, 'cancelled: it has ended')
+  const { run, locked } = await lockRun(tx, runId)
+  if (!OPEN_RUNS.includes(run.status)) throw illegalTransition(run, 'cancelled: it has ended')
   await endRuns(tx, [{ id: run.id, attempt: run.attempt, to: 'CANCELLED', by }], locked)
   await audit(tx, { actor: by, action: 'metric_run.cancel', subjectType: 'metric_run', subjectId: runId })
 }
@@ -28,7 +28,7 @@ export async function cancelRun(tx: Tx, runId: string, by: string | null): Promi
  * @throws ProblemError `not_found`, `illegal_run_transition`
  */
 export async function retryRun(tx: Tx, runId: string, by: string | null): Promise<string> {
-  const { run, locked } = await lockOne(tx, runId)
+  const { run, locked } = await lockRun(tx, runId)
   const row = await tx
     .selectFrom('metric_runs')
     .innerJoin('metrics', 'metrics.id', 'metric_runs.metric_id')
@@ -37,11 +37,12 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
     .where('metric_runs.id', '=', runId)
     .executeTakeFirstOrThrow()
   if (run.status !== 'FAILED' && run.status !== 'EXPIRED')
-    throw illegal(run, 'retried: only what has failed or expired is')
-  if (row.taken_over_by !== null) throw illegal(run, `retried: run ${row.taken_over_by} has taken it over`)
-  if (row.retired_at !== null) throw illegal(run, 'retried: its metric is retired')
+    throw illegalTransition(run, 'retried: only what has failed or expired is')
+  if (row.taken_over_by !== null)
+    throw illegalTransition(run, `retried: run ${row.taken_over_by} has taken it over`)
+  if (row.retired_at !== null) throw illegalTransition(run, 'retried: its metric is retired')
   await audit(tx, { actor: by, action: 'metric_run.retry', subjectType: 'metric_run', subjectId: runId })
-  if (!(await isUnderWay(tx, run.metric_id))) {
+  if (!(await hasOpenRun(tx, run.metric_id))) {
     await requestRuns(tx, [runId], ['FAILED', 'EXPIRED'])
     return runId
   }
@@ -51,15 +52,15 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
     days: row.days,
     companies: row.companies,
     warehouses: row.warehouses,
-    beneath: [{ metricId: run.metric_id, runId }],
-    wait: false,
+    inputRuns: [{ metricId: run.metric_id, runId }],
+    waitForDatasets: false,
     ...(by === null ? {} : { requestedBy: by }),
   } as const
-  const { taken } = await settle(tx, [{ change, metricIds: [run.metric_id] }], locked)
-  const doer = taken[0]?.run_id ?? runId
-  await sql`update metric_runs set taken_over_by = ${doer}, version = version + 1 where id = ${runId}
-    and id <> ${doer}`.execute(tx)
-  return doer
+  const { assigned } = await scheduleRuns(tx, [{ change, metricIds: [run.metric_id] }], locked)
+  const successor = assigned[0]?.run_id ?? runId
+  await sql`update metric_runs set taken_over_by = ${successor}, version = version + 1 where id = ${runId}
+    and id <> ${successor}`.execute(tx)
+  return successor
 }
 
 /**
@@ -82,38 +83,38 @@ export async function requestRecompute(
     .executeTakeFirst()
   if (!metric) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
   const locked = await lockWithDependents(tx, [metric.id])
-  await lockRunsOf(tx, [], locked)
+  await lockRuns(tx, [], locked)
   const change = {
     cause: 'recompute',
     occurredAt: new Date(),
     days: toMultirange([{ from, to: nextDay(to) }]),
     companies: null,
     warehouses: null,
-    wait: false,
+    waitForDatasets: false,
     ...(by === null ? {} : { requestedBy: by }),
   } as const
-  const { taken } = await settle(tx, [{ change, metricIds: [metric.id] }], locked)
+  const { assigned } = await scheduleRuns(tx, [{ change, metricIds: [metric.id] }], locked)
   const details = { from, to }
   await audit(tx, { actor: by, action: 'metric.recompute', subjectType: 'metric', subjectId: code, details })
-  const [run] = taken
+  const [run] = assigned
   if (!run) throw new Error(`no run of "${code}" has taken the days ${from} to ${to}`)
   return run.run_id
 }
 
-async function lockOne(tx: Tx, runId: string) {
-  const locked = await lockWithDependents(tx, await metricsOf(tx, [{ runId }]))
-  const run = (await lockRunsOf(tx, [{ runId }], locked)).get(runId)
+async function lockRun(tx: Tx, runId: string) {
+  const locked = await lockWithDependents(tx, await metricIdsOf(tx, [{ runId }]))
+  const run = (await lockRuns(tx, [{ runId }], locked)).get(runId)
   if (!run) throw new ProblemError('not_found', `There is no run ${runId}.`)
   return { run, locked }
 }
 
-function illegal(run: { id: string; status: RunStatus }, what: string): ProblemError {
+function illegalTransition(run: { id: string; status: RunStatus }, what: string): ProblemError {
   return new ProblemError('illegal_run_transition', `Run ${run.id} is ${run.status} and cannot be ${what}.`, {
     status: run.status,
   })
 }
 
-async function isUnderWay(tx: Tx, metricId: string): Promise<boolean> {
+async function hasOpenRun(tx: Tx, metricId: string): Promise<boolean> {
   const row = await sql<{
     open: boolean
   }>`select exists (select from metric_runs where metric_id = ${metricId}

@@ -3,7 +3,7 @@ import { countOutstandingRuns } from '../read/completeness.ts'
 import { readRun } from '../read/runs.ts'
 import { after, day, type Flow, openFlow } from '../testing/flow.ts'
 import { pruneUpdates } from '../updates/prune.ts'
-import { expirePending } from './expire.ts'
+import { expirePendingRuns } from './expire.ts'
 import { retryRun } from './manual.ts'
 import { pruneRuns } from './prune.ts'
 
@@ -117,7 +117,7 @@ describe('a run of long ago', () => {
 test('an expired run goes before the one that has taken it over', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production')
-  await flow.inTx((tx) => expirePending(tx, new Date(after(7 * 24))))
+  await flow.inTx((tx) => expirePendingRuns(tx, new Date(after(7 * 24))))
   for (const hour of [8 * 24, 8 * 24 + 1]) {
     await flow.update('production', { at: after(hour) })
     await flow.update('orders', { at: after(hour) })

@@ -3,9 +3,9 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { type Cutoff, cutoffOf } from '@aduana/jobs/cutoff'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { isLeftUndone } from '../read/completeness.ts'
+import { isUnresolved } from '../read/completeness.ts'
 
-const RUNS_AT_ONCE = 500
+const BATCH = 500
 
 const RunPage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
 type Place = z.infer<typeof RunPage>[number]
@@ -38,7 +38,7 @@ async function readPage(db: Database, cutoff: Cutoff, after: Place | undefined):
   const rows = await sql`select id, created_at::text as "createdAt" from metric_runs
     where created_at < ${cutoffOf(cutoff)} and (${after?.id ?? null}::uuid is null
       or (created_at, id) > (${after?.createdAt ?? null}::timestamptz, ${after?.id ?? null}::uuid))
-    order by created_at, id limit ${RUNS_AT_ONCE}`.execute(db)
+    order by created_at, id limit ${BATCH}`.execute(db)
   return RunPage.parse(rows.rows)
 }
 
@@ -52,7 +52,7 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
       and not exists (select from event_log e where e.sent_at is null
         and e.event_key = r.id || ':' || r.attempt || ':requested')
       and not exists (select from jobs j where j.id = r.job_id and j.completed_at is null)
-      and (m.retired_at is not null or not (${isLeftUndone} or ${makesGood}))
+      and (m.retired_at is not null or not (${isUnresolved} or ${supersedesFailure}))
       and exists (select from metric_runs n where n.metric_id = r.metric_id and n.created_at > r.created_at
         and (r.status <> 'SUCCEEDED' or n.status = 'SUCCEEDED'))
     order by r.id for update of r skip locked`.execute(tx)
@@ -62,6 +62,6 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
 }
 
 /** SQL: without the run `r` an earlier run may count as left undone again. That one is removed first. */
-const makesGood = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
+const supersedesFailure = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
   where f.metric_id = r.metric_id and f.status in ('FAILED', 'EXPIRED', 'CANCELLED') and f.taken_over_by is null
     and f.completed_at <= r.completed_at and r.days @> f.days))`

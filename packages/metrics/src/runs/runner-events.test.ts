@@ -3,9 +3,9 @@ import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { timeOutSilent } from './heartbeat-timeouts.ts'
+import { timeOutRuns } from './heartbeat-timeouts.ts'
 import { cancelRun, requestRecompute, retryRun } from './manual.ts'
-import { giveBack, RunEventError, runCompleted, runHeartbeat, runStarted } from './runner-events.ts'
+import { completeRun, RunEventError, requeueRuns, recordHeartbeat, startRun } from './runner-events.ts'
 
 let flow: Flow
 let runId: string
@@ -19,22 +19,22 @@ afterEach(() => flow.drop())
 
 const at = new Date().toISOString()
 const started = (attempt = 1, id = runId) =>
-  flow.inTx((tx) => runStarted(tx, { runId: id, attempt, at, runner: 'one' }))
+  flow.inTx((tx) => startRun(tx, { runId: id, attempt, at, runner: 'one' }))
 const alive = (attempt = 1, progress?: number, id = runId) =>
   flow.inTx((tx) =>
-    runHeartbeat(tx, { runId: id, attempt, at, ...(progress === undefined ? {} : { progress }) }),
+    recordHeartbeat(tx, { runId: id, attempt, at, ...(progress === undefined ? {} : { progress }) }),
   )
 const completed = (attempt = 1, id = runId) =>
   flow.inTx((tx) =>
-    runCompleted(tx, { runId: id, attempt, at, status: 'succeeded', rowCount: 3, days: day('2026-03-09') }),
+    completeRun(tx, { runId: id, attempt, at, status: 'succeeded', rowCount: 3, days: day('2026-03-09') }),
   )
 const failed = (attempt = 1) =>
   flow.inTx((tx) =>
-    runCompleted(tx, { runId, attempt, at, status: 'failed', error: { code: 'broken', detail: 'no luck' } }),
+    completeRun(tx, { runId, attempt, at, status: 'failed', error: { code: 'broken', detail: 'no luck' } }),
   )
 const run = async () => (await flow.pool.query('select * from metric_runs where id = $1', [runId])).rows[0]
 const later = (seconds: number) => new Date(Date.now() + seconds * 1000)
-const silence = (seconds: number) => flow.inTx((tx) => timeOutSilent(tx, later(seconds)))
+const silence = (seconds: number) => flow.inTx((tx) => timeOutRuns(tx, later(seconds)))
 const problem = (code: string) => (error: unknown) => error instanceof ProblemError && error.code === code
 
 test('a run begins, lives and ends, and each step stands in the log', async () => {

@@ -7,25 +7,25 @@ import { ENDED_RUNS, type RunEventOutcome } from '@aduana/contracts/metrics/runs
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import { type Announcement, announcesFiles, importResults } from '../results/announce.ts'
-import { type Ending, endRuns } from './end.ts'
+import { type Announcement, hasResultFiles, importResults } from '../results/announce.ts'
+import { endRuns, type RunEnding } from './end.ts'
 import { logEvents, runFacts } from './event-log.ts'
-import { type LockedRun, lockRunsOf, lockWithDependents, metricsOf } from './locks.ts'
-import { changeRuns, type RunChangeOfOne, tryChangeRuns } from './transitions.ts'
+import { type LockedRun, lockRuns, lockWithDependents, metricIdsOf } from './locks.ts'
+import { changeRuns, type RunValues, tryChangeRuns } from './transitions.ts'
 
 /** SQL: the moment that a runner names, but no later than ours. */
-export const BEGUN = sql<Date>`least(own.at, clock_timestamp())`
+export const STARTED_AT = sql<Date>`least(own.at, clock_timestamp())`
 
 /**
  * Runners have begun: REQUESTED runs become RUNNING. From then on what changes beneath is for the next run. Of a run whose
  * first sign of life came before, this tells who computes it. Answers what became of each event, in their order.
  * @throws RunEventError for a run or an attempt that does not exist
  */
-export async function runsStarted(tx: Tx, events: readonly MetricRunStarted[]): Promise<RunEventOutcome[]> {
-  const runs = await lockRunsOf(tx, events)
+export async function startRuns(tx: Tx, events: readonly MetricRunStarted[]): Promise<RunEventOutcome[]> {
+  const runs = await lockRuns(tx, events)
   const begin = new Map<string, MetricRunStarted>()
   const outcomes = events.map((event): RunEventOutcome => {
-    const run = runOfEvent(runs, event)
+    const run = resolveRun(runs, event)
     if (typeof run === 'string') return run
     if (run.status === 'TIMED_OUT') return 'overtaken'
     const known = run.status !== 'REQUESTED' && run.runner !== null
@@ -38,8 +38,8 @@ export async function runsStarted(tx: Tx, events: readonly MetricRunStarted[]): 
 }
 
 /** The same for one event. */
-export async function runStarted(tx: Tx, event: MetricRunStarted): Promise<RunEventOutcome> {
-  const [outcome = 'duplicate'] = await runsStarted(tx, [event])
+export async function startRun(tx: Tx, event: MetricRunStarted): Promise<RunEventOutcome> {
+  const [outcome = 'duplicate'] = await startRuns(tx, [event])
   return outcome
 }
 
@@ -53,7 +53,7 @@ async function write(tx: Tx, events: readonly MetricRunStarted[]): Promise<void>
   }))
   await changeRuns(tx, own, ['REQUESTED', 'RUNNING'], {
     status: 'RUNNING',
-    started_at: sql<Date>`least(started_at, ${BEGUN})`,
+    started_at: sql<Date>`least(started_at, ${STARTED_AT})`,
     last_heartbeat_at: sql<Date>`clock_timestamp()`,
     runner: sql<string>`own.runner`,
   })
@@ -76,11 +76,14 @@ async function write(tx: Tx, events: readonly MetricRunStarted[]): Promise<void>
  * begin says that it has begun. Whoever hears `ended` or `overtaken` has nothing more to do: the run was cancelled, or
  * somebody else has been asked. @throws RunEventError for a run or an attempt that does not exist
  */
-export async function runsAlive(tx: Tx, events: readonly MetricRunHeartbeat[]): Promise<RunEventOutcome[]> {
-  const runs = await lockRunsOf(tx, events)
-  const alive = new Map<string, RunChangeOfOne>()
+export async function recordHeartbeats(
+  tx: Tx,
+  events: readonly MetricRunHeartbeat[],
+): Promise<RunEventOutcome[]> {
+  const runs = await lockRuns(tx, events)
+  const alive = new Map<string, RunValues>()
   const outcomes = events.map((event): RunEventOutcome => {
-    const run = runOfEvent(runs, event)
+    const run = resolveRun(runs, event)
     if (typeof run === 'string') return run
     if (run.status === 'TIMED_OUT') return 'overtaken'
     alive.set(event.runId, changeBy(event, alive.get(event.runId)))
@@ -88,7 +91,7 @@ export async function runsAlive(tx: Tx, events: readonly MetricRunHeartbeat[]): 
   })
   await changeRuns(tx, [...alive.values()], ['REQUESTED', 'RUNNING'], {
     status: 'RUNNING',
-    started_at: sql<Date>`coalesce(started_at, ${BEGUN})`,
+    started_at: sql<Date>`coalesce(started_at, ${STARTED_AT})`,
     last_heartbeat_at: sql<Date>`clock_timestamp()`,
     progress: sql<number>`greatest(metric_runs.progress, coalesce(own.progress, 0))`,
     message: sql<string>`coalesce(own.message, metric_runs.message)`,
@@ -99,8 +102,8 @@ export async function runsAlive(tx: Tx, events: readonly MetricRunHeartbeat[]): 
 /** What a sign of life changes, after what an earlier one of the same run does. */
 function changeBy(
   { runId: id, attempt, at, progress, message }: MetricRunHeartbeat,
-  earlier: RunChangeOfOne = { id },
-): RunChangeOfOne {
+  earlier: RunValues = { id },
+): RunValues {
   return {
     ...earlier,
     attempt,
@@ -111,8 +114,8 @@ function changeBy(
 }
 
 /** The same for one event. */
-export async function runHeartbeat(tx: Tx, event: MetricRunHeartbeat): Promise<RunEventOutcome> {
-  const [outcome = 'duplicate'] = await runsAlive(tx, [event])
+export async function recordHeartbeat(tx: Tx, event: MetricRunHeartbeat): Promise<RunEventOutcome> {
+  const [outcome = 'duplicate'] = await recordHeartbeats(tx, [event])
   return outcome
 }
 
@@ -123,19 +126,19 @@ export async function runHeartbeat(tx: Tx, event: MetricRunHeartbeat): Promise<R
  * run goes on. Answers what became of each event, in their order.
  * @throws RunEventError for a run or an attempt that does not exist
  */
-export async function runsCompleted(
+export async function completeRuns(
   tx: Tx,
   events: readonly MetricRunCompleted[],
 ): Promise<RunEventOutcome[]> {
-  const locked = await lockWithDependents(tx, await metricsOf(tx, events))
-  const runs = await lockRunsOf(tx, events, locked)
-  const endings = new Map<string, Ending>()
+  const locked = await lockWithDependents(tx, await metricIdsOf(tx, events))
+  const runs = await lockRuns(tx, events, locked)
+  const endings = new Map<string, RunEnding>()
   const announcements = new Map<string, Announcement>()
   const outcomes = events.map((event): RunEventOutcome => {
-    const run = runOfEvent(runs, event)
+    const run = resolveRun(runs, event)
     if (typeof run === 'string') return run
     if (run.job_id !== null || endings.has(run.id) || announcements.has(run.id)) return 'duplicate'
-    if (announcesFiles(event)) announcements.set(run.id, event)
+    if (hasResultFiles(event)) announcements.set(run.id, event)
     else endings.set(run.id, endingOf(event))
     return 'applied'
   })
@@ -145,12 +148,12 @@ export async function runsCompleted(
 }
 
 /** The same for one event. */
-export async function runCompleted(tx: Tx, event: MetricRunCompleted): Promise<RunEventOutcome> {
-  const [outcome = 'duplicate'] = await runsCompleted(tx, [event])
+export async function completeRun(tx: Tx, event: MetricRunCompleted): Promise<RunEventOutcome> {
+  const [outcome = 'duplicate'] = await completeRuns(tx, [event])
   return outcome
 }
 
-function endingOf(event: MetricRunCompleted): Ending {
+function endingOf(event: MetricRunCompleted): RunEnding {
   const { runId: id, attempt } = event
   if (event.status === 'failed') return { id, attempt, to: 'FAILED', error: event.error }
   const { rowCount, days } = event
@@ -161,11 +164,11 @@ function endingOf(event: MetricRunCompleted): Ending {
  * Give runs back that their runner has begun and will not end, because it stops: REQUESTED again, in the same attempt. The
  * runner has seen to it that nothing of its work is left, and does not touch them any more. Answers the ids.
  */
-export async function giveBack(
+export async function requeueRuns(
   tx: Tx,
   runs: readonly { runId: string; attempt: number }[],
 ): Promise<string[]> {
-  await lockRunsOf(tx, runs)
+  await lockRuns(tx, runs)
   const own = runs.map(({ runId: id, attempt }) => ({ id, attempt }))
   const changed = await tryChangeRuns(tx, own, ['RUNNING'], {
     status: 'REQUESTED',
@@ -180,7 +183,7 @@ export async function giveBack(
 }
 
 /** Why an event of a runner can never be applied. */
-export type RunEventProblem = 'unknown_run' | 'unknown_attempt' | 'not_external'
+export type RunEventErrorCode = 'unknown_run' | 'unknown_attempt' | 'not_external'
 
 /**
  * An event of a runner that can never be applied: of a run that does not exist, of an attempt nobody asked for, or from
@@ -188,9 +191,9 @@ export type RunEventProblem = 'unknown_run' | 'unknown_attempt' | 'not_external'
  */
 export class RunEventError extends Error {
   override readonly name = 'RunEventError'
-  readonly code: RunEventProblem
+  readonly code: RunEventErrorCode
   readonly runId: string
-  constructor(code: RunEventProblem, runId: string, detail: string) {
+  constructor(code: RunEventErrorCode, runId: string, detail: string) {
     super(detail)
     this.code = code
     this.runId = runId
@@ -201,7 +204,7 @@ export class RunEventError extends Error {
  * The run that an event speaks of, if its attempt is the present one and it has not ended; or why nothing is to be done.
  * @throws RunEventError when there is no such run, or its attempt was never asked for
  */
-export function runOfEvent(
+export function resolveRun(
   runs: ReadonlyMap<string, LockedRun>,
   event: { runId: string; attempt: number },
 ): LockedRun | 'overtaken' | 'ended' {

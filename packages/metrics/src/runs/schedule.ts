@@ -2,16 +2,16 @@ import type { Tx } from '@aduana/db/database'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
-import { bringChange, type Change, hasDatasets, type Taken } from './coalesce.ts'
+import { type AssignedRun, type Change, coalesceChange, waitsForNoDataset } from './coalesce.ts'
 import { logEvents } from './event-log.ts'
 
-export interface BroughtChange {
+export interface TargetedChange {
   change: Change
   metricIds: readonly string[]
 }
 
 /** What was decided about the runs of metrics: ids of runs. */
-export interface Decided {
+export interface ScheduledRuns {
   /** Asked for. */
   requested: string[]
   /** New, and waiting for datasets or for metrics beneath. */
@@ -19,28 +19,28 @@ export interface Decided {
   /** Open before, and given more to do. */
   merged: string[]
   /** To which runs the changes went, in their order. */
-  taken: readonly Taken[]
+  assigned: readonly AssignedRun[]
 }
 
 /**
  * Bring changes to metrics and ask for every run of `metricIds` that waits for nothing any more. The caller holds the
  * locks of all of them; `metricIds` contains the metrics of the changes.
  */
-export async function settle(
+export async function scheduleRuns(
   tx: Tx,
-  changes: readonly BroughtChange[],
+  changes: readonly TargetedChange[],
   metricIds: readonly string[],
-): Promise<Decided> {
-  const taken: Taken[] = []
+): Promise<ScheduledRuns> {
+  const assigned: AssignedRun[] = []
   for (const { change, metricIds: metrics } of changes)
-    taken.push(...(await bringChange(tx, change, metrics)))
-  const requested = await releaseRuns(tx, metricIds)
-  const fresh = new Set(taken.filter((run) => run.fresh).map(({ run_id }) => run_id))
+    assigned.push(...(await coalesceChange(tx, change, metrics)))
+  const requested = await requestReadyRuns(tx, metricIds)
+  const fresh = new Set(assigned.filter((run) => run.fresh).map(({ run_id }) => run_id))
   const asked = new Set(requested)
   const pending = [...fresh].filter((id) => !asked.has(id))
-  const merged = new Set(taken.map(({ run_id }) => run_id).filter((id) => !fresh.has(id)))
+  const merged = new Set(assigned.map(({ run_id }) => run_id).filter((id) => !fresh.has(id)))
   await logPending(tx, pending)
-  return { requested, pending, merged: [...merged], taken }
+  return { requested, pending, merged: [...merged], assigned }
 }
 
 interface PendingRow {
@@ -81,19 +81,19 @@ async function logPending(tx: Tx, runIds: readonly string[]): Promise<void> {
  * anybody up: when that comes, it causes runs above it again. Answers the ids of the runs asked for. The caller holds the
  * metrics' locks, so that what is waited for cannot end unseen.
  */
-export async function releaseRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
+export async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
   if (metricIds.length === 0) return []
   const rows = await sql<{ id: string }>`
     with recursive moving as (
       select distinct r.metric_id from metric_runs r
-      where r.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT') or (r.status = 'PENDING' and ${hasDatasets})
+      where r.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT') or (r.status = 'PENDING' and ${waitsForNoDataset})
     ), above as (
       select d.metric_id from moving join metric_dependencies d on d.needs_metric_id = moving.metric_id
       union
       select d.metric_id from above join metric_dependencies d on d.needs_metric_id = above.metric_id
     )
     select distinct on (r.metric_id) r.id from metric_runs r
-    where r.metric_id = any (${metricIds}::uuid[]) and r.status = 'PENDING' and ${hasDatasets}
+    where r.metric_id = any (${metricIds}::uuid[]) and r.status = 'PENDING' and ${waitsForNoDataset}
       and r.metric_id not in (select metric_id from above)
       and not exists (select from metric_runs o
         where o.metric_id = r.metric_id and o.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT'))
@@ -118,7 +118,7 @@ interface Row {
  * What succeeded runs mean for the metrics that need theirs directly: the days that they have written, for the companies
  * and warehouses of the run. Equal changes of several metrics are one.
  */
-export async function changesAbove(tx: Tx, succeededIds: readonly string[]): Promise<BroughtChange[]> {
+export async function dependentChanges(tx: Tx, succeededIds: readonly string[]): Promise<TargetedChange[]> {
   if (succeededIds.length === 0) return []
   const rows =
     await sql<Row>`select d.metric_id, r.id as run_id, r.occurred_at, r.output_days::text as output_days,
@@ -139,8 +139,8 @@ export async function changesAbove(tx: Tx, succeededIds: readonly string[]): Pro
         days: first.output_days,
         companies: first.companies,
         warehouses: first.warehouses,
-        beneath: group.map(({ metric_id, run_id }) => ({ metricId: metric_id, runId: run_id })),
-        wait: true,
+        inputRuns: group.map(({ metric_id, run_id }) => ({ metricId: metric_id, runId: run_id })),
+        waitForDatasets: true,
       },
       metricIds: [...new Set(group.map(({ metric_id }) => metric_id))],
     }

@@ -2,7 +2,7 @@ import type { Tx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 
 /** SQL for two lists of companies, or of warehouses, together; null is all of them. */
-export function bothScopes(
+export function unionScopes(
   one: RawBuilder<unknown>,
   other: RawBuilder<unknown>,
 ): RawBuilder<string[] | null> {
@@ -11,16 +11,16 @@ export function bothScopes(
 }
 
 /** SQL for the same, of which the first counts only where there is a `when` already. */
-export function addedScopes(
+export function addScopes(
   when: RawBuilder<unknown>,
   one: RawBuilder<unknown>,
   other: RawBuilder<unknown>,
 ): RawBuilder<string[] | null> {
-  return sql`case when ${when} is null then ${other} else ${bothScopes(one, other)} end`
+  return sql`case when ${when} is null then ${other} else ${unionScopes(one, other)} end`
 }
 
 /** The companies and warehouses in which a run has changed values; null where the metric's grain has none. */
-export interface Reached {
+export interface ChangedScope {
   runId: string
   companies: readonly string[] | null
   warehouses: readonly string[] | null
@@ -30,12 +30,12 @@ export interface Reached {
  * Note that runs have changed values of more companies and warehouses than had changed beneath: a window reaches all of
  * them, and what needs the metric is to follow there, too. The caller holds the locks of the runs' metrics.
  */
-export async function noteReached(tx: Tx, runs: readonly Reached[]): Promise<void> {
+export async function widenScopes(tx: Tx, runs: readonly ChangedScope[]): Promise<void> {
   const beyond = runs.filter(({ companies, warehouses }) => companies !== null || warehouses !== null)
   if (beyond.length === 0) return
   const wider = (name: 'companies' | 'warehouses') => {
     const [own, reached] = [sql.ref(`r.${name}`), sql.ref(`t.${name}`)]
-    return sql`${sql.ref(name)} = case when ${reached} is null then ${own} else ${bothScopes(own, reached)} end`
+    return sql`${sql.ref(name)} = case when ${reached} is null then ${own} else ${unionScopes(own, reached)} end`
   }
   await sql`update metric_runs r set ${wider('companies')}, ${wider('warehouses')}
     from jsonb_to_recordset(${JSON.stringify(beyond.map(toRow))}::jsonb)
@@ -43,6 +43,6 @@ export async function noteReached(tx: Tx, runs: readonly Reached[]): Promise<voi
     where r.id = t.id and r.status = 'RUNNING'`.execute(tx)
 }
 
-function toRow({ runId, companies, warehouses }: Reached) {
+function toRow({ runId, companies, warehouses }: ChangedScope) {
   return { id: runId, companies, warehouses }
 }

@@ -17,7 +17,7 @@ export class IllegalRunTransitionError extends Error {
 }
 
 /** What is changed in one run of several; in a change they are columns of `own`. */
-export interface RunChangeOfOne {
+export interface RunValues {
   id: string
   /** The attempt on whose behalf the change is made; another one is left alone. */
   attempt?: number
@@ -66,7 +66,7 @@ export class OvertakenRunError extends Error {
  */
 export async function changeRuns(
   tx: Tx,
-  runs: readonly RunChangeOfOne[],
+  runs: readonly RunValues[],
   from: readonly RunStatus[],
   change: RunChange,
 ): Promise<ChangedRun[]> {
@@ -85,7 +85,7 @@ export async function changeRuns(
  */
 export async function tryChangeRuns(
   tx: Tx,
-  runs: readonly RunChangeOfOne[],
+  runs: readonly RunValues[],
   from: readonly RunStatus[],
   change: RunChange,
 ): Promise<ChangedRun[]> {

@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { saveMetrics } from '../registry/metrics.ts'
 import { saveSeries } from '../registry/series.ts'
 import { readRunRequests } from '../requests/payload.ts'
-import { runsCompleted, runsStarted } from '../runs/runner-events.ts'
+import { completeRuns, startRuns } from '../runs/runner-events.ts'
 import { type AcceptedUpdate, acceptProjectionUpdate } from '../updates/accept.ts'
 
 /** A moment on the day on which most updates of the tests happen. */
@@ -117,7 +117,7 @@ export async function openFlow(): Promise<Flow> {
     const { days } = await request(runId)
     const done = { ...(await event(runId)), status: 'succeeded', rowCount: 1, days } as const
     return inTx(async (tx) => {
-      const [outcome = 'duplicate'] = await runsCompleted(tx, [{ ...done, ...change } as MetricRunCompleted])
+      const [outcome = 'duplicate'] = await completeRuns(tx, [{ ...done, ...change } as MetricRunCompleted])
       return outcome
     })
   }
@@ -125,7 +125,7 @@ export async function openFlow(): Promise<Flow> {
     // The clock of the database says when: that of the runner is ahead.
     const at = new Date(Date.now() + 60_000).toISOString()
     const started = { ...(await event(runId)), at, runner: 'test' }
-    return inTx(async (tx) => (await runsStarted(tx, [started]))[0] ?? 'duplicate')
+    return inTx(async (tx) => (await startRuns(tx, [started]))[0] ?? 'duplicate')
   }
   return {
     ...database,

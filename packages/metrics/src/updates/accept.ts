@@ -5,13 +5,13 @@ import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
-import { type Logged, logEvents } from '../runs/event-log.ts'
-import type { Decided } from '../runs/schedule.ts'
-import { fanOutTogether } from './fan-out.ts'
+import { type LogEntry, logEvents } from '../runs/event-log.ts'
+import type { ScheduledRuns } from '../runs/schedule.ts'
+import { fanOutUpdates } from './fan-out.ts'
 
 /** What became of an update from outside. */
 export interface AcceptedUpdate extends Written {
-  decided: Decided
+  scheduled: ScheduledRuns
 }
 
 interface Written {
@@ -22,7 +22,7 @@ interface Written {
 
 const EARLIEST = Date.parse('2000-01-01T00:00:00Z')
 /** So far the clocks of others may be ahead of ours. */
-const AHEAD_MS = 5 * 60_000
+const MAX_CLOCK_SKEW_MS = 5 * 60_000
 
 /**
  * Take in that somebody outside has changed a dataset, and pass it on to the metrics, in one transaction.
@@ -34,10 +34,10 @@ export async function acceptProjectionUpdate(
   update: ProjectionUpdate,
   now = new Date(),
 ): Promise<AcceptedUpdate> {
-  const { written, decided } = await acceptProjectionUpdates(tx, [update], now)
+  const { written, scheduled } = await acceptProjectionUpdates(tx, [update], now)
   const [own] = written
   if (!own) throw new Error('an update was neither written nor known')
-  return { ...own, decided }
+  return { ...own, scheduled }
 }
 
 /** The same for several updates of one dataset, in their order: one that is refused refuses all of them. */
@@ -45,23 +45,23 @@ export async function acceptProjectionUpdates(
   tx: Tx,
   updates: readonly ProjectionUpdate[],
   now = new Date(),
-): Promise<{ written: Written[]; decided: Decided }> {
+): Promise<{ written: Written[]; scheduled: ScheduledRuns }> {
   const [first] = updates
-  const decided: Decided = { requested: [], pending: [], merged: [], taken: [] }
-  if (!first) return { written: [], decided }
+  const scheduled: ScheduledRuns = { requested: [], pending: [], merged: [], assigned: [] }
+  if (!first) return { written: [], scheduled }
   const dataset = await readDataset(tx, first.dataset)
-  for (const { occurredAt } of updates) refuseImpossible(occurredAt, now)
+  for (const { occurredAt } of updates) assertPlausibleTimestamp(occurredAt, now)
   const rows = new Map<ProjectionUpdate, Written>()
   // In one order for everybody: two who write the same keys wait for each other in one direction only.
   for (const update of updates.toSorted(byKey)) rows.set(update, await insert(tx, dataset.id, update))
   const written = updates.flatMap((update) => rows.get(update) ?? [])
   const fresh = written.filter((row) => row.fresh).map(({ updateId }) => updateId)
-  if (fresh.length === 0) return { written, decided }
+  if (fresh.length === 0) return { written, scheduled }
   await logEvents(
     tx,
     updates.flatMap((update) => logged(dataset, update, rows.get(update))),
   )
-  return { written, decided: await fanOutTogether(tx, fresh) }
+  return { written, scheduled: await fanOutUpdates(tx, fresh) }
 }
 
 function byKey(a: ProjectionUpdate, b: ProjectionUpdate): number {
@@ -72,7 +72,7 @@ function logged(
   { id: datasetId, code: dataset }: RegisteredDataset,
   { eventKey, occurredAt, days, rows }: ProjectionUpdate,
   written: Written | undefined,
-): Logged[] {
+): LogEntry[] {
   if (!written?.fresh) return []
   const { updateId } = written
   const when = { occurredAt: new Date(occurredAt).toISOString(), days, rows }
@@ -85,9 +85,9 @@ function logged(
   ]
 }
 
-function refuseImpossible(occurredAt: string, now: Date): void {
+function assertPlausibleTimestamp(occurredAt: string, now: Date): void {
   const moment = Date.parse(occurredAt)
-  if (moment >= EARLIEST && moment <= now.getTime() + AHEAD_MS) return
+  if (moment >= EARLIEST && moment <= now.getTime() + MAX_CLOCK_SKEW_MS) return
   throw new ProblemError(
     'impossible_timestamp',
     `occurredAt is ${occurredAt}, and it is ${now.toISOString()} now. It must not be before 2000, nor more than five minutes ahead.`,
@@ -116,7 +116,7 @@ async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Prom
 }
 
 /** Refuse an event of days that no data can be of. @throws ProblemError `bad_request` */
-export function refuseFarDays({ days }: { days: readonly DayRange[] }): void {
+export function assertPlausibleDays({ days }: { days: readonly DayRange[] }): void {
   const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
   if (far)
     throw new ProblemError(

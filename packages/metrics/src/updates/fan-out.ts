@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { holdGraph, lockDependentsOf, lockRunsOf } from '../runs/locks.ts'
-import { type Decided, settle } from '../runs/schedule.ts'
+import { lockDependentsOf, lockGraphShared, lockRuns } from '../runs/locks.ts'
+import { type ScheduledRuns, scheduleRuns } from '../runs/schedule.ts'
 
 interface Update {
   id: string
@@ -12,7 +12,7 @@ interface Update {
   warehouses: string[] | null
 }
 
-const NOTHING: Decided = { requested: [], pending: [], merged: [], taken: [] }
+const NONE: ScheduledRuns = { requested: [], pending: [], merged: [], assigned: [] }
 
 /**
  * Pass a dataset update on to the metrics: once, however often it is called. Runs that waited for this dataset no longer
@@ -20,25 +20,25 @@ const NOTHING: Decided = { requested: [], pending: [], merged: [], taken: [] }
  * when every other dataset that it depends on has had an update in time, pending otherwise. Metrics that need only
  * other metrics follow when these are done. All of it in the caller's transaction, which should hold one update.
  */
-export function fanOut(tx: Tx, updateId: string): Promise<Decided> {
-  return fanOutTogether(tx, [updateId])
+export function fanOutUpdate(tx: Tx, updateId: string): Promise<ScheduledRuns> {
+  return fanOutUpdates(tx, [updateId])
 }
 
 /**
  * The same for several updates of one dataset, whose changes meet in one decision. Of several datasets the locks of a
  * transaction would not be taken in the one order that everybody keeps.
  */
-export async function fanOutTogether(tx: Tx, updateIds: readonly string[]): Promise<Decided> {
-  const updates = await claim(tx, updateIds)
+export async function fanOutUpdates(tx: Tx, updateIds: readonly string[]): Promise<ScheduledRuns> {
+  const updates = await claimUpdates(tx, updateIds)
   const [first] = updates
-  if (!first) return NOTHING
+  if (!first) return NONE
   if (updates.some(({ dataset_id }) => dataset_id !== first.dataset_id))
     throw new Error('updates of several datasets are passed on together')
   const locked = await lockDependentsOf(tx, first.dataset_id)
-  await lockRunsOf(tx, [], locked)
-  for (const update of updates) await satisfy(tx, update)
-  const metricIds = await metricsOver(tx, first.dataset_id)
-  return settle(
+  await lockRuns(tx, [], locked)
+  for (const update of updates) await satisfyPendingDatasets(tx, update)
+  const metricIds = await metricsAggregating(tx, first.dataset_id)
+  return scheduleRuns(
     tx,
     updates.map((update) => ({ change: changeOf(update), metricIds })),
     locked,
@@ -54,13 +54,13 @@ function changeOf({ id, dataset_id, occurred_at, days, companies, warehouses }: 
     warehouses,
     datasetId: dataset_id,
     updateId: id,
-    wait: true,
+    waitForDatasets: true,
   } as const
 }
 
 /** The updates, for who passes them on first; a second one waits here and then finds them passed on. */
-async function claim(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
-  await holdGraph(tx)
+async function claimUpdates(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
+  await lockGraphShared(tx)
   const rows = await sql<Update>`update dataset_updates u set fanned_out_at = clock_timestamp()
     from (select id from dataset_updates where id = any (${updateIds}::uuid[]) order by id for no key update) own
     where u.id = own.id and fanned_out_at is null
@@ -69,7 +69,7 @@ async function claim(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
 }
 
 /** The dataset has come for the runs in whose time the update happened. */
-async function satisfy(tx: Tx, update: Update): Promise<void> {
+async function satisfyPendingDatasets(tx: Tx, update: Update): Promise<void> {
   const { id: updateId } = update
   const at = sql`${update.occurred_at.toISOString()}::timestamptz`
   await sql`
@@ -86,7 +86,7 @@ async function satisfy(tx: Tx, update: Update): Promise<void> {
 }
 
 /** The metrics that aggregate rows of a dataset themselves. */
-async function metricsOver(tx: Tx, datasetId: string): Promise<string[]> {
+async function metricsAggregating(tx: Tx, datasetId: string): Promise<string[]> {
   const rows = await sql<{ metric_id: string }>`select distinct d.metric_id
     from dataset_series s join metric_dependencies d on d.series_id = s.series_id
     where s.dataset_id = ${datasetId}`.execute(tx)

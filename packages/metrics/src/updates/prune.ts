@@ -3,7 +3,7 @@ import { type Cutoff, cutoffOf } from '@aduana/jobs/cutoff'
 import { sql } from 'kysely'
 import { z } from 'zod'
 
-const UPDATES_AT_ONCE = 1000
+const BATCH = 1000
 
 const UpdatePage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
 type Place = z.infer<typeof UpdatePage>[number]
@@ -42,7 +42,7 @@ async function readPage(
   const rows = await sql`select id, created_at::text as "createdAt" from dataset_updates
     where dataset_id = ${datasetId} and created_at < ${cutoffOf(cutoff)} and (${after?.id ?? null}::uuid is null
       or (created_at, id) > (${after?.createdAt ?? null}::timestamptz, ${after?.id ?? null}::uuid))
-    order by created_at, id limit ${UPDATES_AT_ONCE}`.execute(db)
+    order by created_at, id limit ${BATCH}`.execute(db)
   return UpdatePage.parse(rows.rows)
 }
 

@@ -5,8 +5,8 @@ import { sample } from '@aduana/testkit/long'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { readGraph } from '../registry/graph.ts'
-import { expirePending } from '../runs/expire.ts'
-import { timeOutSilent } from '../runs/heartbeat-timeouts.ts'
+import { expirePendingRuns } from '../runs/expire.ts'
+import { timeOutRuns } from '../runs/heartbeat-timeouts.ts'
 import { retryRun } from '../runs/manual.ts'
 import { DATASETS, day, type Flow, openFlow, type UpdateOf } from '../testing/flow.ts'
 
@@ -83,7 +83,7 @@ test.each(sample([1, 2, 3], 1))(
     await flow.work()
     await holds(updates)
     // What still waits says for what; once it has expired and was retried, everything is covered.
-    await flow.inTx((tx) => expirePending(tx, new Date('2026-12-31T00:00:00Z')))
+    await flow.inTx((tx) => expirePendingRuns(tx, new Date('2026-12-31T00:00:00Z')))
     for (let left = await leftOver(); left !== undefined; left = await leftOver()) {
       const { id } = left
       await flow.inTx((tx) => retryRun(tx, id, null))
@@ -108,7 +108,7 @@ async function leftOver(): Promise<{ id: string } | undefined> {
 let hours = 0
 const silence = () => {
   hours += 1
-  return flow.inTx((tx) => timeOutSilent(tx, new Date(Date.now() + hours * 3_600_000)))
+  return flow.inTx((tx) => timeOutRuns(tx, new Date(Date.now() + hours * 3_600_000)))
 }
 
 /**

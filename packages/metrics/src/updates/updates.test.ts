@@ -1,10 +1,10 @@
 import { ProblemError } from '@aduana/contracts/problems'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { expirePending } from '../runs/expire.ts'
+import { expirePendingRuns } from '../runs/expire.ts'
 import { cancelRun } from '../runs/manual.ts'
 import { after, day, type Flow, NOON, openFlow } from '../testing/flow.ts'
 import { acceptProjectionUpdate } from './accept.ts'
-import { fanOut } from './fan-out.ts'
+import { fanOutUpdate } from './fan-out.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -17,9 +17,9 @@ const BOTH_DAYS = '{[2026-03-08,2026-03-10)}'
 
 test('a metric of one dataset is asked for in the transaction of its update, with its inputs and catalogue', async () => {
   await flow.save({ pieces: ['production'] })
-  const { updateId, decided } = await flow.update('production', { key: 'first', companies: ['ACME'] })
+  const { updateId, scheduled } = await flow.update('production', { key: 'first', companies: ['ACME'] })
   const run = await flow.open('pieces')
-  expect(decided).toMatchObject({ requested: [run.id], pending: [], merged: [] })
+  expect(scheduled).toMatchObject({ requested: [run.id], pending: [], merged: [] })
   expect(run).toMatchObject({
     status: 'REQUESTED',
     cause: 'update',
@@ -62,7 +62,7 @@ test('an update that the pipeline passes on twice counts once', async () => {
   await flow.save({ pieces: ['production'] })
   const { updateId } = await flow.update('production')
   await flow.finish((await flow.open('pieces')).id)
-  expect((await flow.inTx((tx) => fanOut(tx, updateId))).requested).toEqual([])
+  expect((await flow.inTx((tx) => fanOutUpdate(tx, updateId))).requested).toEqual([])
   expect(await flow.runs('pieces')).toHaveLength(1)
 })
 
@@ -116,7 +116,7 @@ test('a dataset has come when its update is passed on, not when it is loaded', a
   await flow.update('production')
   const run = await flow.open('both')
   expect(run).toMatchObject({ status: 'PENDING', days: MARCH_9 })
-  await flow.inTx((tx) => fanOut(tx, loaded))
+  await flow.inTx((tx) => fanOutUpdate(tx, loaded))
   expect(await flow.open('both')).toMatchObject({ id: run.id, status: 'REQUESTED', days: BOTH_DAYS })
 })
 
@@ -128,7 +128,7 @@ test('an update that is passed on while a run is computed is an input of the run
   await flow.update('production')
   const run = await flow.open('both')
   await flow.begin(run.id)
-  await flow.inTx((tx) => fanOut(tx, loaded))
+  await flow.inTx((tx) => fanOutUpdate(tx, loaded))
   await flow.finish(run.id)
   const next = await flow.open('both')
   expect(next).toMatchObject({ days: '{[2026-03-08,2026-03-09)}' })
@@ -165,8 +165,8 @@ test('what does not come in time expires visibly, and the next run of the metric
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production', { companies: ['ACME'] })
   const { id } = await flow.open('both')
-  expect(await flow.inTx((tx) => expirePending(tx, new Date(after(7 * 24 - 1))))).toEqual([])
-  expect(await flow.inTx((tx) => expirePending(tx, new Date(after(7 * 24))))).toEqual([id])
+  expect(await flow.inTx((tx) => expirePendingRuns(tx, new Date(after(7 * 24 - 1))))).toEqual([])
+  expect(await flow.inTx((tx) => expirePendingRuns(tx, new Date(after(7 * 24))))).toEqual([id])
   const [expired] = await flow.runs('both')
   expect(expired).toMatchObject({ status: 'EXPIRED', error: { code: 'expired', waitedFor: ['orders'] } })
   expect(await flow.events(id)).toEqual(['metric_run.pending', 'metric_run.expired'])

@@ -31,33 +31,33 @@ export const OPENS_TRANSACTION: Readonly<
   'jobs/src/stage-log.ts beginStage': ['begin a stage'],
   'jobs/src/undo.ts undoImport': ['undo'],
   'jobs/src/workers/take-over.ts takeOverWork': ['take over the work'],
-  'metrics/src/inbox/refused.ts refuseMessage': 'adds one row to the log, by a key of its own',
-  'metrics/src/inbox/consume.ts patiently': 'opens it for `together`',
-  'metrics/src/inbox/consume.ts together': [
+  'metrics/src/inbox/refused.ts storeRefusedMessage': 'adds one row to the log, by a key of its own',
+  'metrics/src/inbox/consume.ts applyInTransaction': 'opens it for `applyBatch`',
+  'metrics/src/inbox/consume.ts applyBatch': [
     'hear of the start',
     'hear a sign of life',
     'hear of the end',
     'hear of a failure',
     'hear of results',
   ],
-  'metrics/src/commands.ts cancelRunFor': ['cancel'],
-  'metrics/src/commands.ts patiently': 'opens it for the others',
-  'metrics/src/commands.ts recomputeFor': ['recompute'],
-  'metrics/src/commands.ts retireMetricFor': ['retire the metric above'],
-  'metrics/src/commands.ts retryRunFor': ['retry'],
-  'metrics/src/commands.ts saveDatasetFor': ['save the dataset'],
-  'metrics/src/commands.ts saveMetricFor': ['save the metric'],
-  'metrics/src/commands.ts saveSeriesFor': ['save a series'],
-  'metrics/src/commands.ts tellProjection': ['tell of an update'],
-  'metrics/src/runner/claim.ts claimWith': ['begin'],
-  'metrics/src/runner/compute-runs.ts computeTogether': ['commit values'],
-  'metrics/src/runner/monitor.ts beat': ['beat'],
+  'metrics/src/commands.ts cancelRunAs': ['cancel'],
+  'metrics/src/commands.ts recomputeMetricAs': ['recompute'],
+  'metrics/src/commands.ts retireMetricAs': ['retire the metric above'],
+  'metrics/src/commands.ts retryRunAs': ['retry'],
+  'metrics/src/commands.ts saveDatasetAs': ['save the dataset'],
+  'metrics/src/commands.ts saveMetricAs': ['save the metric'],
+  'metrics/src/commands.ts saveSeriesAs': ['save a series'],
+  'metrics/src/commands.ts acceptProjectionUpdateAs': ['tell of an update'],
+  'metrics/src/lock-timeout.ts inTransactionWithLockTimeout': 'opens it for the others',
+  'metrics/src/runner/claim.ts claimRuns': ['begin'],
+  'metrics/src/runner/compute-runs.ts computeRuns': ['commit values'],
+  'metrics/src/runner/monitor.ts sendHeartbeats': ['beat'],
   'metrics/src/runner/compute-claim.ts failRun': ['fail'],
-  'metrics/src/runner/compute-claim.ts workOff': ['give back'],
+  'metrics/src/runner/compute-claim.ts computeClaim': ['give back'],
   'metrics/src/runs/prune.ts pruneRuns': ['prune runs'],
-  'metrics/src/runs/maintenance.ts lookAfterPending': ['look after pending runs'],
-  'metrics/src/runs/maintenance.ts lookAfterResults': ['look after results'],
-  'metrics/src/runs/maintenance.ts lookAfterSilent': ['look after silent runs'],
+  'metrics/src/runs/maintenance.ts checkExpired': ['look after pending runs'],
+  'metrics/src/runs/maintenance.ts checkFailedImports': ['look after results'],
+  'metrics/src/runs/maintenance.ts checkTimeouts': ['look after silent runs'],
   'metrics/src/shipped/shipped.ts registerShippedMetrics': 'saves series and metrics, alone at the graph',
   'metrics/src/updates/prune.ts pruneUpdatesOf': ['prune updates'],
   'outbox/src/deliver.ts deliver': ['deliver'],
@@ -77,7 +77,8 @@ export const OPENS_TRANSACTION: Readonly<
   'pipeline/src/end-run.ts endAfterError': ['end after an error', 'end after a cancellation'],
 }
 
-const OPENERS = /(?<!function )\b(?:inTransaction|inTransactionOnConnection|inFencedTransaction|patiently)\(/g
+const OPENERS =
+  /(?<!function )\b(?:inTransaction|inTransactionOnConnection|inTransactionWithLockTimeout|inFencedTransaction|applyInTransaction)\(/g
 const FUNCTION = /^(?:export )?(?:async )?function (\w+)/gm
 
 /** The functions of some packages whose bodies open a transaction, as `package/src/file.ts function`. */

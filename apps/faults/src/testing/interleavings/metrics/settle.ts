@@ -1,10 +1,10 @@
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { readRunRequests } from '@aduana/metrics/requests/payload'
-import { claimWith } from '@aduana/metrics/runner/claim'
-import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/maintenance'
+import { claimRuns } from '@aduana/metrics/runner/claim'
+import { checkExpired, checkFailedImports, checkTimeouts } from '@aduana/metrics/runs/maintenance'
 import { retryRun } from '@aduana/metrics/runs/manual'
-import { runsCompleted } from '@aduana/metrics/runs/runner-events'
-import { fanOut } from '@aduana/metrics/updates/fan-out'
+import { completeRuns } from '@aduana/metrics/runs/runner-events'
+import { fanOutUpdate } from '@aduana/metrics/updates/fan-out'
 import { createLogger } from '@aduana/runtime/logger'
 import type { TestDatabase } from '@aduana/testkit/database'
 import type { MetricWorld } from './worlds.ts'
@@ -53,14 +53,14 @@ async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean
   const updates = await pool.query<{ id: string }>(
     'select id from dataset_updates where fanned_out_at is null order by id',
   )
-  for (const { id } of updates.rows) await inTransaction(db, (tx) => fanOut(tx, id))
+  for (const { id } of updates.rows) await inTransaction(db, (tx) => fanOutUpdate(tx, id))
   const open = await openRuns(database)
   const has = (state: string) => open.some(({ status }) => status === state)
   if (has('TIMED_OUT')) {
     await pool.query(
       `update metric_runs set retry_at = now() - interval '1 second' where status = 'TIMED_OUT'`,
     )
-    await lookAfterSilent(db, logger)
+    await checkTimeouts(db, logger)
   }
   if (open.some((run) => run.job_id !== null)) await giveImportsUp(database)
   for (const run of open) {
@@ -75,14 +75,14 @@ async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean
 async function giveImportsUp({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`begin; delete from window_locks; delete from window_waiters;
     update jobs set status = 'CANCELLED', completed_at = now() where completed_at is null; commit`)
-  await lookAfterResults(db, logger)
+  await checkFailedImports(db, logger)
 }
 
 /** The built-in runner begins a requested run; a runner outside computes it at once. */
 async function answerRequest({ db }: TestDatabase, world: MetricWorld, run: OpenRun): Promise<void> {
   const [request] = await readRunRequests(db, [run.id])
   if (request?.runner === 'external') await inTransaction(db, (tx) => complete(tx, world, run))
-  else world.begun.push(...(await claimWith(db, run.id, 'runner')).runs)
+  else world.begun.push(...(await claimRuns(db, run.id, 'runner')).runs)
 }
 
 /** A runner of ours has computed the days that it read when it began; what one outside was asked for is in the outbox. */
@@ -91,13 +91,13 @@ async function complete(tx: Tx, { begun }: MetricWorld, { id: runId, attempt }: 
   const [request] = await readRunRequests(tx, [runId])
   const days = [...(claim?.days ?? request?.days ?? [])]
   const at = new Date().toISOString()
-  await runsCompleted(tx, [{ runId, attempt, at, status: 'succeeded', rowCount: 1, days }])
+  await completeRuns(tx, [{ runId, attempt, at, status: 'succeeded', rowCount: 1, days }])
 }
 
 /** Datasets that runs wait for never arrive. */
 async function letExpire({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`update metric_runs set expires_at = now() - interval '1 second' where status = 'PENDING'`)
-  await lookAfterPending(db, logger)
+  await checkExpired(db, logger)
 }
 
 async function openRuns({ pool }: TestDatabase): Promise<OpenRun[]> {

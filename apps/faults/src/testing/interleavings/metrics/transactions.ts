@@ -3,23 +3,23 @@ import { addDays } from '@aduana/contracts/dates'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import {
-  cancelRunFor,
-  recomputeFor,
-  retireMetricFor,
-  retryRunFor,
-  saveMetricFor,
-  saveSeriesFor,
-  tellProjection,
+  acceptProjectionUpdateAs,
+  cancelRunAs,
+  recomputeMetricAs,
+  retireMetricAs,
+  retryRunAs,
+  saveMetricAs,
+  saveSeriesAs,
 } from '@aduana/metrics/commands'
-import { takeIn } from '@aduana/metrics/inbox/consume'
+import { consumeMessages } from '@aduana/metrics/inbox/consume'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { publishResults } from '@aduana/metrics/results/publish'
-import { claimWith } from '@aduana/metrics/runner/claim'
-import { computeTogether } from '@aduana/metrics/runner/compute-runs'
-import { lookAfterPending, lookAfterResults, lookAfterSilent } from '@aduana/metrics/runs/maintenance'
+import { claimRuns } from '@aduana/metrics/runner/claim'
+import { computeRuns } from '@aduana/metrics/runner/compute-runs'
+import { checkExpired, checkFailedImports, checkTimeouts } from '@aduana/metrics/runs/maintenance'
 import { pruneRuns } from '@aduana/metrics/runs/prune'
-import { giveBack, runsAlive, runsCompleted } from '@aduana/metrics/runs/runner-events'
-import { fanOut } from '@aduana/metrics/updates/fan-out'
+import { completeRuns, recordHeartbeats, requeueRuns } from '@aduana/metrics/runs/runner-events'
+import { fanOutUpdate } from '@aduana/metrics/updates/fan-out'
 import { pruneUpdates } from '@aduana/metrics/updates/prune'
 import { deliver } from '@aduana/outbox/deliver'
 import { createLogger } from '@aduana/runtime/logger'
@@ -51,50 +51,51 @@ const SUCCEEDED = { status: 'succeeded', rowCount: 0, days: dayRange(FIRST_DAY) 
 async function hear({ db }: Session, type: string, data: object): Promise<void> {
   const event = { specversion: '1.0', id: randomUUID(), source: '/outside', type, data }
   const message = { id: randomUUID(), text: JSON.stringify(event), receives: 1 }
-  const [verdict] = await takeIn({ db, logger, queue: 'queue' }, [message])
+  const [verdict] = await consumeMessages({ db, logger, queue: 'queue' }, [message])
   if (verdict !== 'done') throw new Error(`the message ${type} was not taken in: ${verdict}`)
 }
 
 /** Every transaction that changes a run, an update or the definition of a metric, by name. */
 export const METRIC_TRANSACTIONS = {
-  'pass the update on': ({ db }, { update }) => inTransaction(db, (tx) => fanOut(tx, update)),
-  'tell of an update': ({ db }, { admin }) => tellProjection(db, admin, updateOf('production', TOLD_DAY)),
+  'pass the update on': ({ db }, { update }) => inTransaction(db, (tx) => fanOutUpdate(tx, update)),
+  'tell of an update': ({ db }, { admin }) =>
+    acceptProjectionUpdateAs(db, admin, updateOf('production', TOLD_DAY)),
   recompute: ({ db }, { admin }) =>
-    recomputeFor(db, admin, 'low', { from: ASKED_DAY, to: addDays(ASKED_DAY, 1) }),
+    recomputeMetricAs(db, admin, 'low', { from: ASKED_DAY, to: addDays(ASKED_DAY, 1) }),
   begin: async ({ db, name }, { run, begun }) => {
-    const { runs } = await claimWith(db, run, `runner ${name}`)
+    const { runs } = await claimRuns(db, run, `runner ${name}`)
     begun.push(...runs)
   },
-  beat: ({ db }, world) => inTransaction(db, (tx) => runsAlive(tx, [told(world)])),
+  beat: ({ db }, world) => inTransaction(db, (tx) => recordHeartbeats(tx, [told(world)])),
   'commit values': ({ pool }, { begun, run, attempt }) =>
-    computeTogether(begun.filter((one) => one.runId === run && one.attempt === attempt).slice(0, 1), {
+    computeRuns(begun.filter((one) => one.runId === run && one.attempt === attempt).slice(0, 1), {
       pool,
       logger,
       runner: 'runner 1',
       signal: new AbortController().signal,
-      onInTheWay,
+      onBlocking,
       onProgress,
     }),
   fail: ({ db }, world) =>
-    inTransaction(db, (tx) => runsCompleted(tx, [{ ...told(world), status: 'failed', error: BROKEN }])),
+    inTransaction(db, (tx) => completeRuns(tx, [{ ...told(world), status: 'failed', error: BROKEN }])),
   'give back': ({ db }, { run: runId, attempt }) =>
-    inTransaction(db, (tx) => giveBack(tx, [{ runId, attempt }])),
-  'look after silent runs': ({ db }) => lookAfterSilent(db, logger),
-  'look after pending runs': ({ db }) => lookAfterPending(db, logger),
-  'look after results': ({ db }) => lookAfterResults(db, logger),
-  cancel: ({ db }, { admin, run }) => cancelRunFor(db, admin, run),
-  retry: ({ db }, { admin, run }) => retryRunFor(db, admin, run),
-  'save the metric': ({ db }, { admin, runner }) => saveMetricFor(db, admin, 'low', lowMetric(runner, true)),
+    inTransaction(db, (tx) => requeueRuns(tx, [{ runId, attempt }])),
+  'look after silent runs': ({ db }) => checkTimeouts(db, logger),
+  'look after pending runs': ({ db }) => checkExpired(db, logger),
+  'look after results': ({ db }) => checkFailedImports(db, logger),
+  cancel: ({ db }, { admin, run }) => cancelRunAs(db, admin, run),
+  retry: ({ db }, { admin, run }) => retryRunAs(db, admin, run),
+  'save the metric': ({ db }, { admin, runner }) => saveMetricAs(db, admin, 'low', lowMetric(runner, true)),
   'prune runs': ({ db }) => pruneRuns(db, LONG_AFTER),
   'prune updates': ({ db }) => pruneUpdates(db, LONG_AFTER),
   'save a series': ({ db }, { admin }) =>
-    saveSeriesFor(db, admin, {
+    saveSeriesAs(db, admin, {
       ...{ code: 'orders.all', dataset: 'orders', column: null },
       title: { en: 'Rows', es: 'Filas' },
     }),
   'save the dataset': ({ db }, { admin }) =>
     inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
-  'retire the metric above': ({ db }, { admin }) => retireMetricFor(db, admin, 'high'),
+  'retire the metric above': ({ db }, { admin }) => retireMetricAs(db, admin, 'high'),
   deliver: ({ db }, { sent }) =>
     deliver({
       db,
@@ -126,7 +127,7 @@ export const METRIC_TRANSACTIONS = {
     }),
 } satisfies Record<string, Transaction<MetricWorld>>
 
-const onInTheWay = () => undefined
+const onBlocking = () => undefined
 const onProgress = () => undefined
 
 export type MetricTransactionName = keyof typeof METRIC_TRANSACTIONS

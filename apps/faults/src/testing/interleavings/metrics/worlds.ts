@@ -7,9 +7,9 @@ import type { Expression } from '@aduana/contracts/metrics/expression'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { saveMetrics } from '@aduana/metrics/registry/metrics'
 import { saveSeries } from '@aduana/metrics/registry/series'
-import { type ClaimedRun, claimWith } from '@aduana/metrics/runner/claim'
-import { expirePending } from '@aduana/metrics/runs/expire'
-import { runsCompleted, runsStarted } from '@aduana/metrics/runs/runner-events'
+import { type ClaimedRun, claimRuns } from '@aduana/metrics/runner/claim'
+import { expirePendingRuns } from '@aduana/metrics/runs/expire'
+import { completeRuns, startRuns } from '@aduana/metrics/runs/runner-events'
 import { acceptProjectionUpdate } from '@aduana/metrics/updates/accept'
 import type { TestDatabase } from '@aduana/testkit/database'
 import { buildIn, type Rebuilt } from '../kept.ts'
@@ -159,7 +159,7 @@ async function requested(context: MetricWorldContext, runner: Runner = 'builtin'
 
 async function running(context: MetricWorldContext): Promise<MetricWorld> {
   const world = await requested(context)
-  const { runs } = await claimWith(context.database.db, world.run, 'runner 1')
+  const { runs } = await claimRuns(context.database.db, world.run, 'runner 1')
   return { ...world, begun: runs }
 }
 
@@ -174,9 +174,7 @@ async function startedOutside(context: MetricWorldContext): Promise<MetricWorld>
   const world = await requested(context, 'external')
   const { run: runId, attempt } = world
   const at = new Date().toISOString()
-  await inTransaction(context.database.db, (tx) =>
-    runsStarted(tx, [{ runId, attempt, at, runner: 'outside' }]),
-  )
+  await inTransaction(context.database.db, (tx) => startRuns(tx, [{ runId, attempt, at, runner: 'outside' }]))
   return world
 }
 
@@ -186,7 +184,7 @@ async function announced(context: MetricWorldContext): Promise<MetricWorld> {
   const of = { runId, attempt, at: new Date().toISOString() }
   const days = dayRange(FIRST_DAY)
   await inTransaction(context.database.db, (tx) =>
-    runsCompleted(tx, [{ ...of, status: 'succeeded', rowCount: 0, days, manifest: RESULTS }]),
+    completeRuns(tx, [{ ...of, status: 'succeeded', rowCount: 0, days, manifest: RESULTS }]),
   )
   await later(context)
   const { job_id: job } = await openRun(context.database.pool, 'low')
@@ -227,14 +225,14 @@ const WORLDS = {
     const error = { code: 'broken', detail: 'It failed.' }
     const at = new Date().toISOString()
     await inTransaction(context.database.db, (tx) =>
-      runsCompleted(tx, [{ runId, attempt, at, status: 'failed', error }]),
+      completeRuns(tx, [{ runId, attempt, at, status: 'failed', error }]),
     )
     return world
   },
   'has expired': async (context) => {
     const world = await waiting(context)
     await later(context)
-    await inTransaction(context.database.db, (tx) => expirePending(tx))
+    await inTransaction(context.database.db, (tx) => expirePendingRuns(tx))
     return world
   },
   /** Its metric needs another one, which has just been computed. */
@@ -242,7 +240,7 @@ const WORLDS = {
     const world = await running(context)
     const at = new Date().toISOString()
     await inTransaction(context.database.db, (tx) =>
-      runsCompleted(
+      completeRuns(
         tx,
         world.begun.map(({ runId, attempt, days }) => ({
           runId,
