@@ -1,4 +1,4 @@
-/** The items by what `key` makes of them, in the order of their first. */
+/** Groups items by the result of `key`. Groups are in the order of their first items. */
 export function groupBy<K, T>(items: Iterable<T>, key: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>()
   for (const item of items) {

@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 
-/** Where a series is: in which dataset, and in which column of it; null is the row itself. */
+/** Where a series is stored: its dataset and its column there. A null column means the row itself. */
 export interface SeriesPlace {
   code: string
   datasetId: string
@@ -8,5 +8,5 @@ export interface SeriesPlace {
   column: string | null
 }
 
-/** The series that an expression may name, by code. */
+/** The series that an expression may use, by code. */
 export type SeriesPlaces = ReadonlyMap<string, SeriesPlace>

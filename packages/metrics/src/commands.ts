@@ -28,7 +28,8 @@ import { cancelRun, requestRecompute, retryRun } from './runs/manual.ts'
 import { acceptProjectionUpdate, assertPlausibleDays } from './updates/accept.ts'
 
 /**
- * Have a metric computed for a range of days (`to` is the first day after it), once for all requests with the same key.
+ * Requests the computation of a metric for a range of days, where `to` is the day after the last. A repeated request
+ * with the same key returns the first response.
  * @throws ProblemError `forbidden`, `unknown_metric`, `idempotency_key_reused`
  */
 export async function recomputeMetricAs(
@@ -54,7 +55,7 @@ export async function recomputeMetricAs(
 }
 
 /**
- * Ask again for a run that failed or expired. Answers the run that does it, which may be another one.
+ * Retries a run that failed or expired. Returns the run that computes it, which may be another one.
  * @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition`
  */
 export async function retryRunAs(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
@@ -67,7 +68,10 @@ export async function retryRunAs(db: Database, principal: Principal, id: string)
   )
 }
 
-/** Cancel a run that has not ended. @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition` */
+/**
+ * Cancels a run that has not ended, and returns it.
+ * @throws ProblemError `forbidden`, `not_found`, `illegal_run_transition`
+ */
 export async function cancelRunAs(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
   requireRole(principal, 'steward', 'Cancelling a run')
   await requireVisibleRun(db, principal, id)
@@ -76,16 +80,16 @@ export async function cancelRunAs(db: Database, principal: Principal, id: string
 }
 
 /**
- * Take in that a dataset has changed outside, once for its event key; whoever says it again gets the same answer.
- * @throws ProblemError `forbidden`, also for companies or warehouses beyond the own; `unknown_dataset`,
- * `impossible_timestamp`, `event_key_reused`, `bad_request` for days that no data can be of
+ * Accepts a change of a dataset outside Aduana, once per event key. A repeated update returns the first response.
+ * @throws ProblemError `forbidden`, also for companies or warehouses outside the scope of the user;
+ * `unknown_dataset`, `impossible_timestamp`, `event_key_reused`; `bad_request` for days outside 1900–2199
  */
 export async function acceptProjectionUpdateAs(
   db: Database,
   principal: Principal,
   update: ProjectionUpdate,
 ): Promise<Once<ProjectionAccepted>> {
-  requireRole(principal, 'steward', 'Telling of an update')
+  requireRole(principal, 'steward', 'Announcing an update')
   assertPlausibleDays(update)
   assertWithinScope(principal.companies, update.companies, 'companies')
   assertWithinScope(principal.warehouses, update.warehouses, 'warehouses')
@@ -100,7 +104,7 @@ export async function acceptProjectionUpdateAs(
 }
 
 /**
- * Save a metric as it is declared; with `seen` only if that is its present version.
+ * Saves a metric. With `expectedVersion`, only if that is its current version.
  * @throws ProblemError `forbidden`, `invalid_metric` with its `problems`, `version_changed`
  */
 export function saveMetricAs(
@@ -108,22 +112,25 @@ export function saveMetricAs(
   principal: Principal,
   code: string,
   definition: unknown,
-  seen?: number,
+  expectedVersion?: number,
 ): Promise<SavedMetric> {
   requireRole(principal, 'admin', 'Changing a metric')
   return inTransactionWithLockTimeout(db, (tx) =>
-    saveMetric(tx, withCode(code, definition), principal.userId, seen),
+    saveMetric(tx, withCode(code, definition), principal.userId, expectedVersion),
   )
 }
 
-/** Retire a metric. @throws ProblemError `forbidden`, `unknown_metric`, `metric_in_use` with its `metrics` */
+/**
+ * Retires a metric.
+ * @throws ProblemError `forbidden`, `unknown_metric`, `metric_in_use` with its `metrics`
+ */
 export function retireMetricAs(db: Database, principal: Principal, code: string): Promise<void> {
   requireRole(principal, 'admin', 'Retiring a metric')
   return inTransactionWithLockTimeout(db, (tx) => retireMetric(tx, code, principal.userId))
 }
 
 /**
- * Save the definition of a dataset; with `seen` only if that is its present version.
+ * Saves the definition of a dataset. With `expectedVersion`, only if that is its current version.
  * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`;
  * `version_changed`
  */
@@ -132,7 +139,7 @@ export async function saveDatasetAs(
   principal: Principal,
   code: string,
   input: unknown,
-  seen?: number,
+  expectedVersion?: number,
 ): Promise<SavedDataset> {
   requireRole(principal, 'admin', 'Changing a dataset')
   const definition = readDefinitionOf(code, input)
@@ -140,31 +147,38 @@ export async function saveDatasetAs(
   const catalogue = await readCatalogue(queryable(db), definition)
   const moreProblems = await engineProblems(definition, present?.definition, catalogue)
   return inTransactionWithLockTimeout(db, (tx) =>
-    saveDataset(tx, definition, principal.userId, { moreProblems, expectedVersion: seen }),
+    saveDataset(tx, definition, principal.userId, { moreProblems, expectedVersion }),
   )
 }
 
 /**
- * Save a series; with `seen` only if that is its present version.
+ * Saves a series. With `expectedVersion`, only if that is its current version.
  * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use`, `version_changed`
  */
 export function saveSeriesAs(
   db: Database,
   principal: Principal,
   series: SeriesDefinition,
-  seen?: number,
+  expectedVersion?: number,
 ): Promise<SavedSeries> {
   requireRole(principal, 'admin', 'Changing a series')
-  return inTransactionWithLockTimeout(db, (tx) => saveSeries(tx, series, principal.userId, seen))
+  return inTransactionWithLockTimeout(db, (tx) => saveSeries(tx, series, principal.userId, expectedVersion))
 }
 
-/** The definition with the code of its address; another one in it stays, and is refused with its path. */
+/**
+ * Returns the definition with the code of its address.
+ * @throws ProblemError `invalid_metric` when it contains another code
+ */
 function withCode(code: string, definition: unknown): unknown {
   if (typeof definition !== 'object' || definition === null || Array.isArray(definition)) return definition
   if ('code' in definition && definition.code !== code)
-    throw new ProblemError('invalid_metric', `The code of a metric is that of its address, "${code}".`, {
-      problems: [{ metric: code, path: 'code', code: 'invalid', message: `must be "${code}", or left out` }],
-    })
+    throw new ProblemError(
+      'invalid_metric',
+      `The code of the metric must be that of its address, "${code}".`,
+      {
+        problems: [{ metric: code, path: 'code', code: 'invalid', message: `must be "${code}" or absent` }],
+      },
+    )
   return { ...definition, code }
 }
 
@@ -174,12 +188,12 @@ function requireRole({ role }: Principal, needed: Role, what: string): void {
 
 function assertWithinScope(
   own: readonly string[] | null,
-  told: readonly string[] | undefined,
+  named: readonly string[] | undefined,
   what: 'companies' | 'warehouses',
 ): void {
-  if (own === null || told?.every((one) => own.includes(one))) return
-  const detail = told
-    ? `You may only tell of your own ${what}.`
-    : `You may only tell of your own ${what}: name them in "${what}".`
+  if (own === null || named?.every((one) => own.includes(one))) return
+  const detail = named
+    ? `You may announce updates of your own ${what} only.`
+    : `You may announce updates of your own ${what} only. List them in "${what}".`
   throw new ProblemError('forbidden', detail)
 }

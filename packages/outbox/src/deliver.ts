@@ -9,9 +9,9 @@ export interface DeliverOptions {
   db: Database
   destinations: readonly Destination[]
   logger: Logger
-  /** Events of one batch. */
+  /** Maximum events of a batch. */
   limit?: number
-  /** What a destination gets for a batch. */
+  /** Timeout of a destination for a batch, in milliseconds. */
   timeoutMs?: number
 }
 
@@ -22,18 +22,18 @@ export interface Delivered {
 
 const BATCH = 500
 /**
- * With a quarter more, to say what it has taken, less than the time after which PostgreSQL ends a transaction that is
- * silent.
+ * A destination gets a quarter more to report what it has accepted. Together this is less than the time after which
+ * PostgreSQL ends an idle transaction.
  */
 const TIMEOUT_MS = 8000
-/** Seconds until the next try: doubled each time from the first to the longest, and up to a quarter more by chance. */
+/** Seconds until the next attempt. They double from the minimum to the maximum, plus up to a quarter at random. */
 const MIN_BACKOFF_SECONDS = 1
 const MAX_BACKOFF_SECONDS = 60
 
 /**
- * Deliver one batch of events that are due, oldest first. Their rows are locked until it is done, so that any number of
- * processes may deliver; one that dies leaves them to the others at once. Events that were not taken are due again after a
- * pause.
+ * Delivers one batch of due events, oldest first. Returns how many were sent and how many failed. Any number of
+ * processes may deliver: the rows of a batch stay locked until it is done, and are free again at once when a process
+ * dies. Events that failed are due again after a backoff.
  */
 export function deliver(options: DeliverOptions): Promise<Delivered> {
   const { db, destinations, logger } = options
@@ -72,7 +72,7 @@ async function lockDueEvents(tx: Tx, limit: number): Promise<Row[]> {
   return rows.rows
 }
 
-/** The event of a row; one that nobody can read stays where it is, with the reason, and holds no other up. */
+/** Returns the event of a row. A row that is no CloudEvent is marked with the error and does not delay others. */
 function parseEvent({ id, event_key: key, type, body }: Row, errors: Map<string, string>): OutboundEvent[] {
   const parsed = CloudEvent.safeParse(body)
   if (parsed.success) return [{ id, key, type, body: parsed.data }]
@@ -85,9 +85,9 @@ interface Part {
   events: readonly OutboundEvent[]
 }
 
-function fail(errors: Map<string, string>, id: string, said: string): void {
+function fail(errors: Map<string, string>, id: string, reason: string): void {
   const before = errors.get(id)
-  errors.set(id, (before === undefined ? said : `${before}; ${said}`).slice(0, 2000))
+  errors.set(id, (before === undefined ? reason : `${before}; ${reason}`).slice(0, 2000))
 }
 
 function failAt({ name }: Destination, errors: Map<string, string>, id: string, error: unknown): void {
@@ -120,7 +120,7 @@ async function expand(tx: Tx, part: Part, errors: Map<string, string>): Promise<
   return { ...part, events }
 }
 
-/** What nobody wants here waits for a process that knows who does. */
+/** Marks events that no destination of this process accepts. They wait for a process that has one. */
 function failUnwanted(
   events: readonly OutboundEvent[],
   parts: readonly Part[],
@@ -129,7 +129,7 @@ function failUnwanted(
   const wanted = new Set(parts.flatMap((part) => part.events.map(({ id }) => id)))
   for (const { id } of events)
     if (!wanted.has(id) && !errors.has(id))
-      fail(errors, id, 'nobody takes it here: is ADUANA_SNS_TOPIC_ARN set for every worker?')
+      fail(errors, id, 'no destination accepts it: set ADUANA_SNS_TOPIC_ARN for every worker')
 }
 
 async function sendTo(
@@ -154,17 +154,20 @@ async function sendTo(
   }
 }
 
-/** Do work with a bound: it is told when its time is over, and may then still answer what it has done. */
+/**
+ * Runs work with a timeout. The signal aborts at the timeout; the work then has a quarter more to return what it has
+ * done.
+ */
 async function withTimeout<T>(patienceMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const late = new AbortController()
+  const timedOut = new AbortController()
   const timers: NodeJS.Timeout[] = []
-  const tooLate = new Promise<never>((_, reject) => {
+  const expired = new Promise<never>((_, reject) => {
     const error = new Error(`no answer within ${patienceMs} ms`)
-    timers.push(setTimeout(() => late.abort(error), patienceMs))
+    timers.push(setTimeout(() => timedOut.abort(error), patienceMs))
     timers.push(setTimeout(() => reject(error), patienceMs * 1.25))
   })
   try {
-    return await Promise.race([work(late.signal), tooLate])
+    return await Promise.race([work(timedOut.signal), expired])
   } finally {
     for (const timer of timers) clearTimeout(timer)
   }

@@ -1,23 +1,24 @@
 import type { CloudEvent } from '@aduana/contracts/metrics/events'
 import type { Tx } from '@aduana/db/database'
 
-/** An event that leaves the system. */
+/** An event that leaves Aduana. */
 export interface OutboundEvent {
-  /** Its number in the log: events are delivered in this order, as far as nothing fails. */
+  /** Its number in the log. Events are delivered in this order, unless a delivery fails. */
   id: string
-  /** The same for every delivery of the event: what deduplicates goes by it. */
+  /** Identifies the event in every delivery, for deduplication. */
   key: string
   type: string
   body: CloudEvent
 }
 
 /**
- * Where events are delivered to. An event is sent once every destination that wants it has taken it; if one does not,
- * all of them get it again. So a destination gets an event at least once, and has to bear it twice.
+ * Receives events. An event is sent once every destination that wants it has accepted it. If one fails, all of them
+ * get the event again, so a destination gets an event at least once and must tolerate duplicates.
  */
 export interface Destination {
-  /** For the log. */
+  /** Its name in logs and errors. */
   name: string
+  /** Returns whether the destination gets the event. */
   wants(event: OutboundEvent): boolean
   /**
    * Returns the events with their full bodies, for a destination that needs more than the log keeps. An event that is left
@@ -25,8 +26,8 @@ export interface Destination {
    */
   expand?(tx: Tx, events: readonly OutboundEvent[]): Promise<readonly OutboundEvent[]>
   /**
-   * Deliver events, and resolve when they have been taken; answers the errors of those that have not, by id. Rejects when
-   * none has. `signal` is aborted when it takes too long: whoever goes on delivers again what others deliver, too.
+   * Delivers events. Returns the errors of those that were not accepted, by id; rejects when none was. `signal`
+   * aborts at the timeout. A destination that continues after that may deliver the same events as another process.
    */
   send(events: readonly OutboundEvent[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>>
 }

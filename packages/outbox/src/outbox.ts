@@ -13,12 +13,12 @@ export interface Outbox {
 const POLL_MS = 1000
 
 /**
- * Deliver the events of the log that leave the system to all destinations: at once when told of one, and every second
- * anyhow. Any number of processes may do so. Whatever fails is tried again.
+ * Starts to deliver outbound events of the log to all destinations: on notification, and every second. Any number of
+ * processes may run it. Failed deliveries are retried.
  */
 export function startOutbox(options: {
   db: Database
-  /** For the connection that listens. */
+  /** The database of the connection that listens. */
   databaseUrl: string
   destinations: readonly Destination[]
   logger: Logger

@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** What is to leave and has not been taken by everybody who wants it: how much, and for how long the oldest waits. */
+/** Returns how many outbound events wait for delivery, and the age of the oldest in seconds. */
 export async function readOutboxStats(db: Database): Promise<{ waiting: number; seconds: number }> {
   const rows = await sql<{ waiting: number; seconds: number }>`select count(*)::integer as waiting,
       coalesce(extract(epoch from clock_timestamp() - min(occurred_at)), 0)::float8 as seconds

@@ -1,47 +1,50 @@
-/** Work that is done again and again, one round at a time. */
+/** A loop that polls until it is stopped. */
 export interface PollLoop {
-  /** Begin the next round now, or as soon as the present one is over. */
+  /** Starts the next poll now, or as soon as the current one ends. */
   wake(): void
-  /** Stop after the present round. */
+  /** Stops, and resolves when the current poll has ended. */
   stop(): Promise<void>
 }
 
-/** Do `round` at once, whenever woken and `everyMs` after the last one. A round that fails does not end it. */
+/**
+ * Starts a loop that polls at once, on every `wake`, and `intervalMs` after the last poll. An error of a poll goes to
+ * `onError` and does not end the loop.
+ */
 export function startPollLoop(options: {
   intervalMs: number
   poll: (stopping: () => boolean) => Promise<void>
   onError: (error: unknown) => void
 }): PollLoop {
   let stopped = false
-  let wanted = true
-  let end: () => void = () => undefined
+  let woken = true
+  let endPause: () => void = () => undefined
   const pause = () =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, options.intervalMs)
-      end = () => {
+      endPause = () => {
         clearTimeout(timer)
         resolve()
       }
     })
   const running = (async () => {
     while (!stopped) {
-      wanted = false
+      woken = false
       try {
         await options.poll(() => stopped)
       } catch (error) {
         options.onError(error)
       }
-      if (!wanted && !stopped) await pause()
+      if (!woken && !stopped) await pause()
     }
   })()
   return {
     wake: () => {
-      wanted = true
-      end()
+      woken = true
+      endPause()
     },
     stop: async () => {
       stopped = true
-      end()
+      endPause()
       await running
     },
   }

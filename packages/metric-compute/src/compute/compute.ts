@@ -13,24 +13,27 @@ import { scanGroups } from './scan-groups.ts'
 import { openSession, SETTINGS, type Session } from './session.ts'
 import { createRunTable, NO_CHANGE, type RunResult, sumsOf, writeValues } from './write-values.ts'
 
-/** The runs to be computed together; each metric once. */
+/** Runs to compute together. Each metric appears once. */
 export interface Work {
   runs: readonly RunToCompute[]
   series: SeriesPlaces
 }
 
 export interface ComputeOptions {
-  /** Stops between statements; to stop one that runs, wrap the call into `interruptible` of the db package. */
+  /**
+   * Stops the computation between two statements. To stop a running statement, use `interruptible` of the db package.
+   */
   signal?: AbortSignal | undefined
-  /** The share that is done, from 0 to 1. */
+  /** Receives the completed share, from 0 to 1. */
   onProgress?: ((share: number) => void) | undefined
 }
 
 /**
- * Compute runs within the caller's transaction (READ COMMITTED): bring `daily_metrics` to what the definitions say, on
- * the days that the changed days reach, and say by run what changed. The metrics are locked until the transaction
- * ends, before anything is read, so that of two computations the later one has the newer data. A metric that needs
- * another of the same call sees what this call makes of it, and the days that changed in it.
+ * Computes runs in the caller's transaction (READ COMMITTED). Updates `daily_metrics` on the days that the changed
+ * days affect, and returns what changed, by run id.
+ * The metrics stay locked until the transaction ends. They are locked before anything is read, so of two concurrent
+ * computations the later one reads the newer data. A metric that needs another metric of the same call uses its new
+ * values and its changed days.
  */
 export async function computeMetrics(
   client: pg.PoolClient,
@@ -75,8 +78,8 @@ async function computeLayer(
     await computeGroup(session, group, places, restriction, leaves)
     report((0.7 * (index + 1)) / groups.length)
   }
-  const beneath = await readValues(session, inputs.values, leaves)
-  const sums = runs.map(({ definition }) => sumsOf(definition, places, beneath))
+  const inputSums = await readValues(session, inputs.values, leaves)
+  const sums = runs.map(({ definition }) => sumsOf(definition, places, inputSums))
   const table = await createRunTable(session, runs, sums)
   const values = await evaluate(session, runs, leaves, table)
   report(0.9)
@@ -86,7 +89,7 @@ async function computeLayer(
   return new Map(runs.map((run) => [run.runId, written.get(run.index) ?? NO_CHANGE]))
 }
 
-/** The cells outside of which no run changes anything. */
+/** Returns the cells that the runs may change; no run changes a cell outside of them. */
 function restrictionOf(runs: readonly PlannedRun[]): Restriction {
   const all = (lists: readonly (readonly string[] | null)[]) =>
     lists.some((list) => list === null) ? null : [...new Set(lists.flatMap((list) => list ?? []))]
@@ -96,7 +99,7 @@ function restrictionOf(runs: readonly PlannedRun[]): Restriction {
   }
 }
 
-/** The runs in layers: each needs only metrics of layers before its own. */
+/** Returns the runs in layers. A run needs only metrics of earlier layers. */
 function layersOf(runs: readonly RunToCompute[]): RunToCompute[][] {
   const byCode = new Map(runs.map((run) => [run.definition.code, run]))
   const levels = new Map<string, number>()
@@ -104,8 +107,8 @@ function layersOf(runs: readonly RunToCompute[]): RunToCompute[][] {
     const { code, expression } = run.definition
     const known = levels.get(code)
     if (known !== undefined) return known
-    const below = referencesOf(expression).metrics.flatMap((reference) => byCode.get(reference.code) ?? [])
-    const level = 1 + Math.max(-1, ...below.map(levelOf))
+    const inputs = referencesOf(expression).metrics.flatMap((reference) => byCode.get(reference.code) ?? [])
+    const level = 1 + Math.max(-1, ...inputs.map(levelOf))
     levels.set(code, level)
     return level
   }
@@ -117,23 +120,23 @@ function layersOf(runs: readonly RunToCompute[]): RunToCompute[][] {
   return layers
 }
 
-/** A run with what this computation has changed in the metrics that it needs. */
+/** Returns a run extended by what this computation has changed in the metrics that it needs. */
 function withInputChanges(run: RunToCompute, changed: ReadonlyMap<string, RunResult>): RunToCompute {
-  const beneath = referencesOf(run.definition.expression).metrics.flatMap(
+  const inputs = referencesOf(run.definition.expression).metrics.flatMap(
     ({ code }) => changed.get(code) ?? [],
   )
   const cells = (own: readonly string[] | null, its: readonly (readonly string[] | null)[]) =>
     own === null || its.some((list) => list === null) ? null : [...own, ...its.flatMap((list) => list ?? [])]
   return {
     ...run,
-    days: unionOfDays([...run.days, ...beneath.flatMap(({ days }) => days)]),
+    days: unionOfDays([...run.days, ...inputs.flatMap(({ days }) => days)]),
     companies: cells(
       run.companies,
-      beneath.map(({ companies }) => companies),
+      inputs.map(({ companies }) => companies),
     ),
     warehouses: cells(
       run.warehouses,
-      beneath.map(({ warehouses }) => warehouses),
+      inputs.map(({ warehouses }) => warehouses),
     ),
   }
 }

@@ -6,26 +6,26 @@ import { columnOf } from '../expressions/series-kind.ts'
 import { groupBy } from '../group-by.ts'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 
-/** A comparison, membership or presence: what a condition on rows is made of. */
+/** A leaf of a row condition: a comparison, a membership or a presence test. */
 export type Atom = Extract<RowCondition, { series: string }>
 
-/** Ids of the members of a dimension that a comparison names (`!=`: those that it excludes), by the comparison's text. */
+/** Ids of the dimension members that a comparison matches, by `atomText`. For `!=`, the ids that it excludes. */
 export type Members = ReadonlyMap<string, readonly string[]>
 
-/** Conditions on rows, as conditions on the key columns by which the rows were gathered first. */
+/** Row conditions, expressed over the key columns by which rows are grouped first. */
 export interface Conditions {
-  /** `expression as name`, to be gathered by. */
+  /** Columns to group by, as `sql as name`. */
   keys: readonly { sql: string; name: string }[]
-  /** SQL to stand behind the table whose rows are gathered: what the keys look their values up in. */
+  /** Joins that the keys need, to append to the table in FROM. */
   joins: string
-  /** SQL over the key columns; `true` for no condition. Never null. */
+  /** SQL over the key columns: `true` without a condition, never null. */
   sql(where: RowCondition | undefined): string
 }
 
 /**
- * Conditions on rows of one dataset. Rows that no condition can tell apart are gathered first. For that a key is: a
- * column with few values itself; of a column that is only compared for equality, the value if it is one of those it is
- * compared with; of any other column the truth of each comparison.
+ * Compiles conditions on rows of one dataset. Rows that no condition distinguishes are grouped first. The key of a
+ * column is the column itself if it has few values; its value, if it is one of the values compared with, for a column
+ * that is only tested for equality; otherwise the truth of each comparison.
  */
 export function compileConditions(
   wheres: readonly (RowCondition | undefined)[],
@@ -41,7 +41,7 @@ export function compileConditions(
   const joins: string[] = []
   const lookUp = (field: string, list: string): string => {
     const name = `among_${joins.length}`
-    // No column of a dataset is named like this.
+    // No dataset column has this name.
     const named = `select distinct "=" from unnest(${list}) named ("=")`
     joins.push(` left join (${named}) ${name} on ${name}."=" = ${field}`)
     return `${name}."="`
@@ -55,7 +55,8 @@ export function compileConditions(
   const sql = (where: RowCondition): string => {
     if ('series' in where) {
       const found = compiled.get(atomText(where))
-      if (found === undefined) throw new Error(`condition ${atomText(where)} was not announced`)
+      if (found === undefined)
+        throw new Error(`condition ${atomText(where)} is not among the compiled conditions`)
       return found
     }
     if (where.op === 'not') return `(not ${sql(where.of)})`
@@ -68,32 +69,32 @@ export function compileConditions(
   }
 }
 
-/** The comparisons of a condition. */
+/** Returns the leaves of a condition. */
 export function atomsOf(where: RowCondition | undefined): Atom[] {
   if (where === undefined) return []
   if ('series' in where) return [where]
   return where.op === 'not' ? atomsOf(where.of) : where.of.flatMap(atomsOf)
 }
 
-/** A comparison as a text: equal for equal ones. */
+/** Returns a text that identifies a leaf: equal leaves have equal texts. */
 export function atomText(atom: Atom): string {
   return JSON.stringify(atom)
 }
 
-/** The column of a series in the target as a quoted name: a dimension's surrogate id for its code. */
+/** Returns the target column of a series as a quoted name. For a dimension, it holds the surrogate id. */
 export function fieldOf(place: SeriesPlace): string {
   if (place.column === null) throw new Error(`series "${place.code}" is the row and has no column`)
   return quoteIdentifier(targetName(place.definition, place.column))
 }
 
-/** Where a series is; throws when it was not given. */
+/** Returns the place of a series. @throws Error when `places` does not contain it */
 export function placeOf(series: string, places: SeriesPlaces): SeriesPlace {
   const place = places.get(series)
   if (!place) throw new Error(`the series "${series}" has no place`)
   return place
 }
 
-/** How many values a column has at most, if they are few; undefined otherwise. */
+/** Returns the maximum number of distinct values of a column, or undefined if it is unknown or above 100. */
 export function fewValues(column: Column): number | undefined {
   if (column.type === 'boolean') return 3
   if (column.type === 'text' && column.enum) return column.enum.length + 1
@@ -102,19 +103,19 @@ export function fewValues(column: Column): number | undefined {
   return values <= 100 ? values : undefined
 }
 
-/** True for what compares for equality only, or for membership among the codes of a dimension. */
+/** Returns whether a leaf only tests equality, or membership among the codes of a dimension. */
 export function isMembership(column: Column, atom: Atom): boolean {
   if (column.type === 'text' && column.dimension) return true
   return atom.op === '=' || atom.op === '!=' || atom.op === 'in' || atom.op === 'present'
 }
 
-/** Up to so many values are compared one by one. */
+/** Up to this many values are compared inline instead of by a join. */
 const MAX_INLINE_MEMBERS = 8
 
 interface KeyMaker {
-  /** The name of a key. */
+  /** Returns the name of the key column for an expression. */
   keyOf(sql: string): string
-  /** SQL of a column's value if it is in a list, else null. */
+  /** Returns SQL for a column's value if it is in the list, otherwise null. */
   lookUp(field: string, list: string): string
 }
 
@@ -135,7 +136,7 @@ function compileSeries(
   if (!atoms.every((atom) => isMembership(column, atom)))
     return (atom) => keyOf(truthOf(atom, `(${field} is not null)`, column, field, among))
   const list = listOf(atoms, column, members)
-  // As a condition, PostgreSQL would go through the whole list for each row.
+  // As a condition, PostgreSQL would scan the whole list for each row.
   const named =
     list.length > MAX_INLINE_MEMBERS
       ? lookUp(field, arrayOf(list, column))
@@ -157,18 +158,18 @@ function truthOf(
   if (atom.op === 'present') return present
   if (atom.op === '!=') return `(${present} and not ${among(name, [atom])})`
   if (isMembership(column, atom)) return among(name, [atom])
-  if (atom.op === 'in') throw new Error('a membership was taken for a comparison')
+  if (atom.op === 'in') throw new Error('a membership test is not a comparison')
   const bytes = column.type === 'text' ? ' collate "C"' : ''
   return `coalesce(${name}${bytes} ${atom.op} ${constant(atom.value, column)}, false)`
 }
 
-/** SQL: the value is one of those that the comparisons name. Never null. */
+/** Returns SQL: the value is one of the values in the comparisons. Never null. */
 export function amongSql(name: string, atoms: readonly Atom[], column: Column, members: Members): string {
   const list = listOf(atoms, column, members)
   return list.length === 0 ? 'false' : `coalesce(${name} = any (${arrayOf(list, column)}), false)`
 }
 
-/** SQL of the values that comparisons name, each once: of a dimension the ids. */
+/** Returns SQL literals of the values in the comparisons, without duplicates. For a dimension, the ids. */
 export function listOf(atoms: readonly Atom[], column: Column, members: Members): string[] {
   if (column.type === 'text' && column.dimension)
     return [...new Set(atoms.flatMap((atom) => members.get(atomText(atom)) ?? []))]
@@ -178,7 +179,7 @@ export function listOf(atoms: readonly Atom[], column: Column, members: Members)
   return [...new Set(values.map((value) => constant(value, column)))]
 }
 
-/** SQL of such a list. */
+/** Returns a list of `listOf` as a SQL array. */
 export function arrayOf(list: readonly string[], column: Column): string {
   const type = column.type === 'text' ? (column.dimension ? 'bigint[]' : 'text[]') : undefined
   return `array[${list.join(', ')}]${type ? `::${type}` : ''}`

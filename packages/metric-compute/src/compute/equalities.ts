@@ -10,7 +10,7 @@ import type { AggregateRequest } from './plan.ts'
 import type { Rows } from './rows.ts'
 import { cellColumns } from './sql-text.ts'
 
-/** Requests whose conditions are equalities of the same columns, and those with other conditions. */
+/** Splits requests into groups whose conditions are equalities on the same columns, and the others. */
 export function splitByEquality(requests: readonly AggregateRequest[]): {
   equalities: AggregateRequest[][]
   others: AggregateRequest[]
@@ -21,7 +21,9 @@ export function splitByEquality(requests: readonly AggregateRequest[]): {
   return { equalities: [...bySeries.values()], others }
 }
 
-/** The series of which a condition asks one value each, and nothing else; undefined for other conditions. */
+/**
+ * Returns the series of a condition that only consists of one equality per series; undefined for other conditions.
+ */
 function equalSeries(where: RowCondition | undefined): string[] | undefined {
   const parts = where === undefined ? [] : where.op === 'all' ? where.of : [where]
   const series = parts.flatMap((part) => (part.op === '=' ? part.series : []))
@@ -29,8 +31,8 @@ function equalSeries(where: RowCondition | undefined): string[] | undefined {
 }
 
 /**
- * Compute distinct counts, or percentiles, of one series whose conditions are equalities of the same columns: no row
- * belongs to two of them, so the values are gathered by the columns themselves, by each worker in its partitions.
+ * Computes distinct counts or percentiles of one series whose conditions are equalities on the same columns. A row
+ * matches at most one of them, so values are grouped by the columns themselves, in parallel by partition.
  */
 export async function aggregateByEquality(
   gathering: ScanContext,
@@ -56,7 +58,7 @@ export async function aggregateByEquality(
   }
 }
 
-/** The query of the values of a field by day, cell and the columns that are compared. */
+/** Returns the query for the values of a field by day, cell and compared columns. */
 function valuesQuery(
   rows: Rows,
   grain: Grain,
@@ -82,11 +84,11 @@ function valuesQuery(
     where ${conditions.join(' and ')} group by ${columns.map((_, index) => index + 1).join(', ')}`
 }
 
-/** What a list of such conditions compares. */
+/** The columns that a list of such conditions compares. */
 interface Compared {
-  /** Columns, and SQL: one of the values that are asked for. */
+  /** Columns, each with SQL that tests for the compared values. */
   keys: readonly { name: string; field: string; named: string }[]
-  /** SQL of a table of the keys' values and the number `f` of the condition, with how to join it. */
+  /** SQL of a table that maps the keys' values to the condition's number `f`, with its join condition. */
   numbers: string
   numberOf(request: AggregateRequest): number
 }
@@ -100,7 +102,7 @@ function comparedBy({ places, members }: ScanContext, requests: readonly Aggrega
     const column = columnOf(place)
     if (!column) throw new Error(`the series "${series}" is the row and cannot be compared`)
     const field = fieldOf(place)
-    // A code that no member of the dimension has is null, which equals nothing.
+    // A code without a member is null, which equals nothing.
     const values = [...wheres.values()].map((of) => {
       const atom = of.find((one) => one.series === series)
       return (atom && listOf([atom], column, members)[0]) ?? 'null'

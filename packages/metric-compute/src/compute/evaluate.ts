@@ -11,10 +11,10 @@ import type { PlannedRun } from './plan.ts'
 import type { Session } from './session.ts'
 import { cellColumns } from './sql-text.ts'
 
-/** A statement has room for 1,664 columns, and each layer carries some of those beneath it. */
+/** PostgreSQL allows 1,664 columns per statement, and each layer carries columns of earlier layers. */
 const MAX_COLUMNS = 900
 
-/** Runs that are computed by one statement. */
+/** Runs that one statement computes. */
 interface Batch {
   graph: Graph
   /** The days that its windows read; undefined without windows. */
@@ -23,8 +23,9 @@ interface Batch {
 }
 
 /**
- * Evaluate the expressions of runs over their leaves into a table `run, day, company, warehouse, value`; `work` is the
- * table of the runs. Metrics of one grain share statements, their distinct parts are computed once.
+ * Evaluates the expressions of runs over their leaves. Returns the name of a temporary table `run, day, company,
+ * warehouse, value`; `work` is the table of the runs. Metrics of the same grain share statements, and each distinct
+ * subexpression is computed once.
  */
 export async function evaluate(
   session: Session,
@@ -59,7 +60,7 @@ function batchesOf(runs: readonly PlannedRun[], leaves: Leaves): Batch[] {
   return batches
 }
 
-/** The days and cells at which a batch is evaluated; nothing when nothing has rows. */
+/** Returns a query for the days and cells at which a batch is evaluated; undefined when there are no rows. */
 async function spineOf(session: Session, { graph, needs, runs }: Batch): Promise<string | undefined> {
   const tables = [...graph.tables.values()]
   const keys = ['day', ...cellColumns(graph.grain)].join(', ')
@@ -83,7 +84,10 @@ async function spineOf(session: Session, { graph, needs, runs }: Batch): Promise
   return `select * from (${calendar}) days cross join (${union(cellColumns(graph.grain).join(', '))}) cells`
 }
 
-/** Values are kept on days with rows only; what windows read for these days, rows or none. */
+/**
+ * Returns the days that windows read, with or without rows, for the days on which there are rows. Only the latter
+ * keep values.
+ */
 function windowDays(runs: Batch['runs'], filled: DayRange): DayRange[] {
   return reachOf({
     type: 'arithmetic',
@@ -94,7 +98,7 @@ function windowDays(runs: Batch['runs'], filled: DayRange): DayRange[] {
 
 function insertValues({ graph, runs }: Batch, spine: string, table: string, work: string): string {
   const wanted = [...new Set(runs.flatMap(({ value, kept }) => [value, kept]))]
-  // Three lists side by side: as rows of VALUES they would be prepared anew for every day and cell.
+  // Three parallel arrays: VALUES rows would be evaluated again for every day and cell.
   const list = (of: (one: Batch['runs'][number]) => string) => `array[${runs.map(of).join(', ')}]`
   const values = [
     list(({ run }) => String(run.index)),

@@ -4,12 +4,12 @@ import type { SeriesPlaces } from '../series-place.ts'
 import { type Atom, atomsOf, atomText, fewValues, isMembership, placeOf } from './conditions.ts'
 import type { AggregateRequest } from './plan.ts'
 
-/** More combinations of keys than this in each day and cell would leave nearly as many groups as rows. */
+/** With more key combinations per day and cell, there would be nearly as many groups as rows. */
 const MAX_COMBINATIONS = 2000
 
 /**
- * Aggregates in families that are gathered together: their conditions are on the same columns, on fewer of them, or on
- * columns with so few values to be told apart that all combinations are still few.
+ * Groups aggregates that are computed from the same grouped rows: their conditions use the same columns, a subset of
+ * them, or columns with so few values that all combinations remain few.
  */
 export function familiesOf(
   requests: readonly AggregateRequest[],
@@ -38,7 +38,7 @@ export function familiesOf(
   return families.map((family) => family.requests)
 }
 
-/** How many values of a series the conditions tell apart, at most. */
+/** Returns the maximum number of values of each series that the conditions distinguish. */
 function valuesBySeries(requests: readonly AggregateRequest[], places: SeriesPlaces): Map<string, number> {
   const atoms = new Map(requests.flatMap(({ where }) => atomsOf(where)).map((atom) => [atomText(atom), atom]))
   const values = new Map<string, number>()

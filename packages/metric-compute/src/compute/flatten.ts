@@ -1,8 +1,8 @@
 import type { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
 
 /**
- * An expression without `filter` and without averages of rows: filters go into the aggregates beneath them, an average
- * becomes its sum by its count, so that both are shared with whoever else asks for them.
+ * Returns an equivalent expression without `filter` and without row averages. Filters move into the aggregates, and
+ * an average becomes a sum divided by a count, so that other expressions can share both.
  */
 export function flatten(node: Expression, outer: readonly RowCondition[] = []): Expression {
   switch (node.type) {

@@ -4,7 +4,7 @@ import type { LeafTable, Leaves } from './leaf.ts'
 import type { Rows } from './rows.ts'
 import type { Session } from './session.ts'
 
-/** What the gatherings of one group of aggregates have in common. */
+/** What the queries for one group of aggregates share. */
 export interface ScanContext {
   session: Session
   rows: Rows
@@ -12,6 +12,6 @@ export interface ScanContext {
   members: Members
   leaves: Leaves
   grains: ReadonlySet<string>
-  /** For each grain the table that tells on which days and cells there are rows. */
+  /** The table of days and cells with rows, by grain. */
   presence: Map<string, LeafTable>
 }

@@ -6,7 +6,7 @@ import { type Leaf, type LeafTable, type Leaves, leafKey } from './leaf.ts'
 import { aggregateKey } from './plan.ts'
 import { cellColumns, DECIMALS, numeric, quotient } from './sql-text.ts'
 
-/** A column of a layer: made of columns of lower layers. */
+/** A column of a layer, computed from columns of lower layers. */
 interface Column {
   name: string
   layer: number
@@ -14,34 +14,34 @@ interface Column {
   deps: readonly string[]
 }
 
-/** The expressions of several metrics of one grain as columns, each distinct part once. */
+/** The expressions of several metrics of one grain as columns. Each distinct subexpression occurs once. */
 export interface Graph {
   grain: Grain
   columns: Map<string, Column>
-  /** The same columns by name. */
+  /** The same columns, by name. */
   named: Map<string, Column>
-  /** The tables in which the leaves are. */
+  /** The tables that hold the leaves. */
   tables: Map<string, LeafTable>
   leaves: Leaves
 }
 
-/** A graph without columns. */
+/** Returns a graph without columns. */
 export function emptyGraph(grain: Grain, leaves: Leaves): Graph {
   return { grain, leaves, columns: new Map(), named: new Map(), tables: new Map() }
 }
 
-/** The columns of an expression's value, and of whether a value there is kept. */
+/** The columns with an expression's value, and with whether that value is kept. */
 export interface Compiled {
   value: string
   kept: string
 }
 
-/** Put an expression into the graph. */
+/** Adds an expression to the graph. */
 export function compile(graph: Graph, expression: Expression): Compiled {
   return { value: valueColumn(graph, expression), kept: supportColumn(graph, expression) }
 }
 
-/** A column by its SQL, which names the columns that it is made of; one that is there already is used again. */
+/** Returns the name of the column with this SQL, which is created if needed. `deps` are the columns in the SQL. */
 function column(graph: Graph, sql: string, deps: readonly string[]): string {
   const there = graph.columns.get(sql)
   if (there) return there.name
@@ -63,7 +63,7 @@ function tableAlias(graph: Graph, table: LeafTable): string {
   return aliasOf(table)
 }
 
-/** The name of a leaf table within a statement. */
+/** Returns the alias of a leaf table within a statement. */
 export function aliasOf({ name }: LeafTable): string {
   return name.replace('pg_temp.', '')
 }
@@ -71,7 +71,7 @@ export function aliasOf({ name }: LeafTable): string {
 function leafOf(graph: Graph, node: Extract<Expression, { type: 'aggregate' | 'metric' }>): Leaf {
   const key = leafKey(graph.grain, node.type === 'metric' ? node.metric : aggregateKey(node))
   const leaf = graph.leaves.get(key)
-  if (!leaf) throw new Error(`nothing was read for ${key}`)
+  if (!leaf) throw new Error(`no leaf was read for ${key}`)
   return leaf
 }
 
@@ -119,7 +119,7 @@ function valueColumn(graph: Graph, node: Expression): string {
       return column(graph, `coalesce(${of}, ${otherwise})`, [of, otherwise])
     }
     case 'filter':
-      throw new Error('a filter has no value of its own: flatten the expression first')
+      throw new Error('a filter has no value: flatten the expression first')
   }
 }
 
@@ -166,7 +166,7 @@ function partition(graph: Graph): { cells: string } {
 
 type Window = Extract<Expression, { type: 'rolling' | 'cumulative' }>
 
-/** The days of one cell that a window looks at. The spine has every calendar day, so that constants count on each. */
+/** Returns the window frame: days of one cell. The spine has every calendar day, so constants count on each. */
 function frame(graph: Graph, node: Window): string {
   if (node.type === 'rolling')
     return `${partition(graph).cells}order by n range between ${node.days - 1} preceding and current row`
@@ -174,7 +174,7 @@ function frame(graph: Graph, node: Window): string {
   return `partition by ${by.join(', ')} order by n`
 }
 
-/** Column that is true where something beneath has a row; false for what is made of constants only. */
+/** Returns a column that is true where an input has a row. It is false for an expression of constants only. */
 function supportColumn(graph: Graph, node: Expression): string {
   switch (node.type) {
     case 'aggregate':
@@ -192,7 +192,7 @@ function supportColumn(graph: Graph, node: Expression): string {
       return column(graph, `${day} and ${reached}`, [day, reached])
     }
     case 'filter':
-      throw new Error('a filter has no rows of its own: flatten the expression first')
+      throw new Error('a filter has no rows: flatten the expression first')
     default:
       return anyOf(
         graph,
@@ -201,10 +201,10 @@ function supportColumn(graph: Graph, node: Expression): string {
   }
 }
 
-/** Column that is true on days on which anything beneath has a row in any cell. */
+/** Returns a column that is true on days on which an input has a row in any cell. */
 function dayOf(graph: Graph, node: Expression): string {
-  const leaves = expressionsIn(node).flatMap((beneath) =>
-    beneath.node.type === 'aggregate' || beneath.node.type === 'metric' ? [beneath.node] : [],
+  const leaves = expressionsIn(node).flatMap(({ node: inner }) =>
+    inner.type === 'aggregate' || inner.type === 'metric' ? [inner] : [],
   )
   const rows = anyOf(
     graph,
@@ -226,9 +226,9 @@ function presenceOf(graph: Graph, leaf: Leaf): string {
 }
 
 /**
- * The query of some columns of a graph over a spine: the days, as `day` and as number `n`, and cells for which there is
- * to be a row. Each layer is a query over the one beneath, fenced, so that the planner does not write a part that is
- * used twice into both places: nested parts would double at each level.
+ * Returns a query for columns of a graph over a spine: the days (`day`, and `n` as a number) and cells that get a
+ * row. Each layer is a query over the previous one, with OFFSET 0 as a fence. Without it, the planner would inline a
+ * part that is used twice in both places, which doubles the query at each level.
  */
 export function layersQuery(graph: Graph, spine: string, wanted: readonly string[]): string {
   const keys = ['day', ...cellColumns(graph.grain)]

@@ -1,36 +1,36 @@
 import type { Grain } from '@aduana/contracts/metrics/definition'
 import { cellColumns } from './sql-text.ts'
 
-/** A table with one row for each day and cell on which something has rows or values. */
+/** A table with one row per day and cell on which there are rows or values. */
 export interface LeafTable {
   name: string
   grain: Grain
 }
 
-/** Where the value of an aggregate or a metric is. */
+/** Where the values of an aggregate or a metric are stored. */
 export interface Leaf {
   table: LeafTable
   column: string
-  /** The table whose row for a day and cell says that there is something beneath; none: the value itself says it. */
+  /** The table with a row for each day and cell that has input rows. Undefined when a value itself shows that. */
   presence: LeafTable | undefined
-  /** Where there is something beneath and no value: 0, or nothing. */
+  /** Whether the value is 0, instead of missing, where there are input rows but no value. */
   zero: boolean
 }
 
-/** Leaves by grain and key. */
+/** Leaves, by `leafKey`. */
 export type Leaves = Map<string, Leaf>
 
-/** The key of a leaf of one grain. */
+/** Returns the key of a leaf of one grain. */
 export function leafKey(grain: Grain, key: string): string {
   return `${grain} ${key}`
 }
 
-/** The columns that a leaf table is gathered by. */
+/** Returns the columns by which a leaf table is grouped. */
 export function groupColumns(grain: Grain): string {
   return ['day', ...cellColumns(grain)].join(', ')
 }
 
-/** Condition that a row belongs to a cell of the grain. */
+/** Returns the SQL condition that a row belongs to a cell of the grain. */
 export function inCell(grain: Grain): string {
   return cellColumns(grain)
     .map((column) => `${column} is not null`)
@@ -38,7 +38,7 @@ export function inCell(grain: Grain): string {
     .replace(/^$/, 'true')
 }
 
-/** A list in pieces of at most so many. */
+/** Splits a list into parts of at most `most` items. */
 export function chunksOf<T>(items: readonly T[], most: number): T[][] {
   const pieces: T[][] = []
   for (let at = 0; at < items.length; at += most) pieces.push(items.slice(at, at + most))

@@ -5,38 +5,41 @@ import type { AggregateRequest } from './plan.ts'
 import type { Session } from './session.ts'
 import { DECIMALS, numeric } from './sql-text.ts'
 
-/** Columns of one leaf table: each row of the long table is looked at for each of them. */
+/** Maximum columns of one leaf table. Each row of the long table is evaluated for each of them. */
 const MAX_COLUMNS = 150
 
-/** Conditions numbered, to stand in a column `f`. */
+/** Numbered conditions; the numbers are in a column `f`. */
 export interface Filters {
-  /** The number of a request's condition. */
+  /** Returns the number of a request's condition. */
   numberOf(request: AggregateRequest): number
-  /** SQL of a lateral table `v (f)` over the key columns: the conditions that hold. */
+  /** SQL of a lateral table `v (f)` over the key columns with the conditions that hold. */
   holding: string
   count: number
 }
 
-/** Number the distinct conditions of some requests. */
+/** Numbers the distinct conditions of requests. */
 export function numberFilters(requests: readonly AggregateRequest[], conditions: Conditions): Filters {
   const texts = [...new Set(requests.map(({ where }) => conditions.sql(where)))]
   const numbers = new Map(texts.map((text, index) => [text, index]))
   return {
     numberOf: ({ where }) => numbers.get(conditions.sql(where)) ?? -1,
-    // As a list of rows, VALUES, every condition would be prepared anew for every row.
+    // With VALUES, every condition would be evaluated again for every row.
     holding: `unnest(array_remove(array[${texts.map((text, index) => `case when ${text} then ${index} end`).join(', ')}], null)) v (f)`,
     count: texts.length,
   }
 }
 
-/** SQL of a text that tells combinations of keys apart, nulls too. */
+/** Returns SQL for a text that identifies a combination of keys, including nulls. */
 export function combination(keys: Conditions['keys']): string {
   return keys.length === 0
     ? `''`
     : `concat_ws(',', ${keys.map(({ name }) => `coalesce(quote_literal(${name}::text), '')`).join(', ')})`
 }
 
-/** A table `combination, f`: which conditions hold for each combination of keys in a gathered table. */
+/**
+ * Creates a table `combination, f` of the conditions that hold for each combination of keys in a grouped table.
+ * Returns its name.
+ */
 export function holdingTable(
   session: Session,
   table: string,
@@ -49,14 +52,14 @@ export function holdingTable(
   )
 }
 
-/** One aggregate in a long table `day, cell, f, …`: in which column, and in the rows of which condition. */
+/** An aggregate in a long table `day, cell, f, …`: its column, and the number of its condition. */
 export interface LongColumn {
   request: AggregateRequest
   column: string
   f: number
 }
 
-/** Turn a long table into leaf tables: one row for each day and cell, one column for each aggregate. */
+/** Pivots a long table into leaf tables with one row per day and cell, and one column per aggregate. */
 export async function pivot(
   session: Session,
   table: string,
@@ -90,8 +93,8 @@ export async function pivot(
 }
 
 /**
- * What is wanted of gathered values: the SQL of result columns, over the count `d` of distinct values or over the sorted
- * values `a` and their number `n`; and in which of them each request's result is.
+ * Returns SQL for result columns over grouped values, and the result column of each request. The SQL uses the count
+ * `d` of distinct values, or the sorted values `a` and their number `n`.
  */
 export function resultsOf(
   requests: readonly AggregateRequest[],
@@ -108,10 +111,13 @@ export function resultsOf(
   }
 }
 
-/** The value at position p · (n − 1) of the sorted values, between its neighbours where that is no whole number. */
+/**
+ * Returns SQL for a percentile: the value at position p · (n − 1) of the sorted values, interpolated between
+ * neighbours.
+ */
 function percentileOf(p: number): string {
   const position = `${numeric(p)} * (n - 1)`
-  // The difference of two numbers of a type need not fit into it.
+  // The difference of two integers may overflow their type.
   const at = (rounded: 'floor' | 'ceil') => `a[1 + ${rounded}(${position})::integer]::numeric`
   const [low, high] = [at('floor'), at('ceil')]
   return `round(${low} + (${position} - floor(${position})) * (${high} - ${low}), ${DECIMALS})`

@@ -7,7 +7,7 @@ import type { SeriesPlaces } from '../series-place.ts'
 import { type Atom, atomsOf, atomText, type Members, placeOf } from './conditions.ts'
 import type { Session } from './session.ts'
 
-/** Look up the members that conditions name by code; all codes of a dimension in one query. */
+/** Looks up the dimension members that conditions name by code, with one query per dimension. */
 export async function readMembers(
   session: Session,
   wheres: readonly (RowCondition | undefined)[],
@@ -37,7 +37,7 @@ export async function readMembers(
   return members
 }
 
-/** The codes that a comparison names; none for one that goes by their order. */
+/** Returns the codes in a comparison; none for a comparison by order. */
 function codesOf(atom: Atom): string[] {
   if (atom.op === 'in') return atom.values.map(String)
   return atom.op === '=' || atom.op === '!=' ? [String(atom.value)] : []

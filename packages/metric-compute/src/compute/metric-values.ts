@@ -7,13 +7,13 @@ import { dateIn } from './sql-text.ts'
 
 const MAX_COLUMNS = 400
 
-/** Whether the values of a metric are made of rows of several companies or warehouses. */
+/** Whether the values of a metric combine rows of several companies or warehouses. */
 export interface Sums {
   companies: boolean
   warehouses: boolean
 }
 
-/** Read the values of other metrics as leaves; what they sum, by metric. */
+/** Reads the values of other metrics as leaves. Returns what they combine, by metric. */
 export async function readValues(
   session: Session,
   requests: readonly ValueRequest[],

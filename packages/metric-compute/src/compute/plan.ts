@@ -7,33 +7,33 @@ import { expressionsIn } from '../expressions/walk.ts'
 import type { SeriesPlace, SeriesPlaces } from '../series-place.ts'
 import { flatten } from './flatten.ts'
 
-/** One run to be computed. */
+/** A run to compute. */
 export interface RunToCompute {
   runId: string
   definition: MetricDefinition
-  /** Days that changed beneath it. */
+  /** Days on which its inputs changed. */
   days: readonly DayRange[]
-  /** Companies and warehouses that changed; null: all of them. */
+  /** Companies and warehouses that changed; null means all. */
   companies: readonly string[] | null
   warehouses: readonly string[] | null
 }
 
-/** A run with what follows from its expression. */
+/** A run with what its expression implies. */
 export interface PlannedRun extends RunToCompute {
   index: number
-  /** As `flatten` leaves it. */
+  /** The flattened expression. */
   expression: Expression
   grain: Grain
   /** The days whose values may change. */
   output: DayRange[]
-  /** The days beneath that they are made of. */
+  /** The days on which its inputs are read. */
   needs: DayRange[]
   windowed: boolean
 }
 
 type Aggregate = Extract<Expression, { type: 'aggregate' }>
 
-/** A distinct aggregate over the rows of one dataset, asked for by one or more runs. */
+/** A distinct aggregate over the rows of one dataset, which one or more runs use. */
 export interface AggregateRequest {
   key: string
   op: Aggregate['op']
@@ -45,25 +45,25 @@ export interface AggregateRequest {
   days: DayRange[]
 }
 
-/** A metric whose values are asked for. */
+/** A metric whose values are read. */
 export interface ValueRequest {
   metric: string
   grain: Grain
   days: DayRange[]
 }
 
-/** What all runs of a computation read, each thing once. */
+/** What all runs of a computation read, without repetition. */
 export interface Inputs {
   aggregates: AggregateRequest[]
   values: ValueRequest[]
 }
 
-/** The name of an aggregate: equal for equal ones. */
+/** Returns a key that identifies an aggregate: equal aggregates have equal keys. */
 export function aggregateKey(node: Aggregate): string {
   return JSON.stringify([node.op, node.series, node.where, node.percentile, node.by])
 }
 
-/** Work out which days a run computes, from which days beneath. */
+/** Returns the plan of a run: the days that it computes, and the days that it reads. */
 export function planRun(run: RunToCompute, index: number): PlannedRun {
   const expression = flatten(run.definition.expression)
   const reach = reachOf(expression)
@@ -84,8 +84,8 @@ export function planRun(run: RunToCompute, index: number): PlannedRun {
 }
 
 /**
- * The cells that a change of some companies and warehouses can reach. A window may have its value because another cell
- * has rows on that day, so behind a window a change reaches every cell.
+ * Returns the cells that a change can affect. A window has a value on a day on which another cell has rows, so behind
+ * a window a change affects every cell.
  */
 function changedCells(
   run: RunToCompute,
@@ -101,7 +101,7 @@ function changedCells(
   }
 }
 
-/** Everything that the runs read, without repetition. */
+/** Returns everything that the runs read, without repetition. */
 export function collectInputs(runs: readonly PlannedRun[], places: SeriesPlaces): Inputs {
   const aggregates = new Map<string, AggregateRequest>()
   const values = new Map<string, ValueRequest>()

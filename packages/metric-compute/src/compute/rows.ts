@@ -8,21 +8,21 @@ import type { SeriesPlace } from '../series-place.ts'
 import { fieldOf } from './conditions.ts'
 import { dateIn, momentIn } from './sql-text.ts'
 
-/** The cells to which all runs of a scan are restricted; null: all. */
+/** The cells to which all runs of a scan are restricted; null means all. */
 export interface Restriction {
   companies: readonly string[] | null
   warehouses: readonly string[] | null
 }
 
-/** The rows of a dataset for a scan: its table, the columns `day, company, warehouse`, and which rows. */
+/** The rows of a dataset that a scan reads. */
 export interface Rows {
   table: string
-  /** SQL of the day, the company and the warehouse; null where the dataset does not tell or no run asks. */
+  /** SQL for the day, company and warehouse; null where the dataset has none or no run needs it. */
   cells: { day: string; company: string; warehouse: string }
   condition: string
 }
 
-/** How to read the rows of some days; cells only as fine as they are asked for. */
+/** Returns how to read the rows of some days, with cells only as fine as `finest`. */
 export function rowsOf(
   definition: DatasetDefinition,
   days: readonly DayRange[],
@@ -55,7 +55,7 @@ export function rowsOf(
   }
 }
 
-/** SQL of a number that orders rows as a series does. */
+/** Returns SQL for a number by which a series orders rows. */
 export function orderOf(place: SeriesPlace): string {
   const field = fieldOf(place)
   const type = columnOf(place)?.type

@@ -4,19 +4,19 @@ import { unionOfDays } from '../expressions/days.ts'
 import { groupBy } from '../group-by.ts'
 import type { AggregateRequest } from './plan.ts'
 
-/** Aggregates that are made in one scan of their dataset. */
+/** Aggregates that one scan of their dataset computes. */
 export interface ScanGroup {
   definition: DatasetDefinition
   days: DayRange[]
   requests: AggregateRequest[]
 }
 
-/** What a row costs by itself, in the cost of one more thing gathered from it. */
+/** The cost of reading a row, in units of one aggregate computed from it. */
 const ROW_COST = 10
 
 /**
- * The scans that are needed: one for each dataset, unless some aggregates need so many more days than others that
- * reading the few days twice is cheaper than gathering everything from the many.
+ * Returns the scans to run: one per dataset, unless some aggregates need so many more days than others that reading
+ * the few days twice is cheaper.
  */
 export function scanGroups(requests: readonly AggregateRequest[]): ScanGroup[] {
   const byDataset = groupBy(requests, (request) => request.series.datasetId)
@@ -41,7 +41,7 @@ function mergeDays(groups: readonly ScanGroup[]): ScanGroup[] {
   return merged
 }
 
-/** The neighbours whose merging saves most, if any saves something; neighbours are most alike. */
+/** Returns the neighbours whose merge saves most, if one saves anything. Neighbours are the most similar groups. */
 function bestPair(groups: readonly ScanGroup[]) {
   let best: { left: number; right: number; union: ScanGroup; saved: number } | undefined
   for (const [left, a] of groups.entries()) {
@@ -59,14 +59,14 @@ function bestPair(groups: readonly ScanGroup[]) {
 }
 
 function costOf(group: ScanGroup): number {
-  // Aggregates that differ by their condition only are gathered from the rows once.
+  // Aggregates that differ only by their condition are computed from the rows once.
   const gathered = new Set(
     group.requests.map(({ op, series, by }) => JSON.stringify([op, series.code, by?.code])),
   )
   return lengthOf(group.days) * (ROW_COST + gathered.size)
 }
 
-/** How many days they are. */
+/** Returns the number of days. */
 export function lengthOf(days: readonly DayRange[]): number {
   return days.reduce((sum, { from, to }) => sum + daysBetween(from, to), 0)
 }

@@ -14,15 +14,15 @@ import { lengthOf, type ScanGroup } from './scan-groups.ts'
 import { aggregateValues } from './series-values.ts'
 import type { Session } from './session.ts'
 
-/** So many days, some partitions, are gathered each partition by itself. */
+/** Up to this many days, each partition is aggregated by itself. */
 const MAX_PARTITIONWISE_DAYS = 200
 
 const FINENESS = ['total', 'company', 'warehouse'] as const
 
 /**
- * Compute the aggregates of a group. Rows are read once for all aggregates whose conditions go together: gathered by
- * day, cell and what the conditions tell apart, into few rows of which every aggregate of every grain is then made.
- * Distinct and percentile need the values themselves: one more scan for each series of which they are asked.
+ * Computes the aggregates of a group. Rows are read once for all aggregates whose conditions are compatible: grouped
+ * by day, cell and condition keys into few rows, from which every aggregate of every grain follows. Distinct counts
+ * and percentiles need the values themselves: one more scan per series.
  */
 export async function computeGroup(
   session: Session,
@@ -46,8 +46,8 @@ export async function computeGroup(
     grains: new Set(group.requests.flatMap(({ grains }) => [...grains])),
     presence: new Map(),
   }
-  // A worker gathers its partitions to the end, also what cannot be put together from parts, like sorted values. But it
-  // keeps what it sorted of each until the statement ends, so not over years.
+  // A parallel worker aggregates its partitions completely, including sorted values, which partial results cannot
+  // give. It keeps what it sorted until the statement ends, so this is not for years of data.
   const byPartition = lengthOf(group.days) <= MAX_PARTITIONWISE_DAYS
   await session.set({ enable_partitionwise_aggregate: byPartition ? 'on' : 'off' })
   const ofRows = group.requests.filter(({ op }) => op !== 'distinct' && op !== 'percentile')
@@ -63,7 +63,7 @@ export async function computeGroup(
   }
 }
 
-/** The first gathering, then leaf tables for each grain that is asked for. */
+/** Groups the rows, then computes leaf tables for each requested grain. */
 async function aggregateRows(gathering: ScanContext, requests: readonly AggregateRequest[]): Promise<void> {
   const { session, rows } = gathering
   const conditions = compileConditions(
@@ -106,7 +106,7 @@ async function aggregateRows(gathering: ScanContext, requests: readonly Aggregat
   }
 }
 
-/** Note on which days and cells there are rows, if that is not known yet. */
+/** Stores on which days and cells there are rows, if that is unknown. */
 async function storePresence({ session, presence, grains }: ScanContext, table: string): Promise<void> {
   for (const grain of FINENESS) {
     if (!grains.has(grain) || presence.has(grain)) continue
@@ -119,14 +119,14 @@ async function storePresence({ session, presence, grains }: ScanContext, table: 
   }
 }
 
-/** Something gathered of the rows, and the aggregate that makes the same of several groups. */
+/** A partial aggregate over the rows, and the aggregate that merges partial results. */
 interface Part {
   sql: string
   name: string
   again: 'sum' | 'min' | 'max'
 }
 
-/** What is gathered of the rows for an aggregate; aggregates that differ by their condition only share it. */
+/** Returns the partial aggregate for a request. Requests that differ only by their condition share it. */
 function partOf(request: AggregateRequest, gathered: Map<string, Part>): Part {
   const gather = (sql: string, again: Part['again']): Part => {
     const part = gathered.get(sql) ?? { sql, name: `g${gathered.size}`, again }
@@ -147,7 +147,7 @@ function partOf(request: AggregateRequest, gathered: Map<string, Part>): Part {
     )
   }
   if (op === 'sum' || op === 'min' || op === 'max') return gather(`${op}(${fieldOf(series)})`, op)
-  throw new Error(`"${op}" is not gathered from rows`)
+  throw new Error(`"${op}" is not computed from grouped rows`)
 }
 
 function dayOf(series: AggregateRequest['series']): AggregateRequest['series'] {

@@ -4,12 +4,15 @@ import { groupColumns, inCell } from './leaf.ts'
 import { combination, holdingTable, numberFilters, pivot, resultsOf } from './long.ts'
 import type { AggregateRequest } from './plan.ts'
 
-/** So few conditions are tried on each row as it is read; for more, rows are kept with what tells them apart. */
+/**
+ * Up to this many conditions are tested on each row as it is read. For more, rows are stored with their key
+ * combination.
+ */
 const MAX_INLINE_FILTERS = 4
 
 /**
- * Compute the distinct counts, or the percentiles, of one series, which need its values themselves: in one scan, for
- * all conditions and all percentiles.
+ * Computes distinct counts or percentiles of one series, which need its values: in one scan for all conditions and
+ * percentiles.
  */
 export async function aggregateValues(
   gathering: ScanContext,

@@ -1,28 +1,31 @@
 import type pg from 'pg'
 
-/** The connection of one computation, with the temporary tables that it makes. */
+/** The connection of a computation, with its temporary tables. */
 export interface Session {
   client: pg.PoolClient
-  /** Run a statement; stops between statements when the computation is cancelled. */
+  /** Runs a statement. Throws the reason of the signal if the computation is cancelled. */
   run<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
-  /** Set how the statements of the transaction are planned, until it ends. */
+  /** Sets planner settings until the transaction ends. */
   set(settings: Readonly<Record<string, string>>): Promise<void>
-  /** Make a temporary table of a query's rows, with statistics of some columns (of all without); its name. */
+  /**
+   * Stores the rows of a query in a temporary table and collects statistics of the `analysed` columns, by default of
+   * all. Returns the name of the table.
+   */
   materialize(query: string, analysed?: readonly string[]): Promise<string>
-  /** Drop the tables that were made. */
+  /** Drops the temporary tables. */
   clear(): Promise<void>
 }
 
-/** How statements that gather many rows are planned well. */
+/** Planner settings for statements that aggregate many rows. */
 export const SETTINGS = {
-  // Hash tables of a few hundred thousand groups fit.
+  // Room for hash tables of a few hundred thousand groups.
   work_mem: '64MB',
   jit: 'off',
-  // The values of each group are sorted by themselves, which is cheaper than all rows by group and value.
+  // Sorting the values of each group is cheaper than sorting all rows by group and value.
   enable_presorted_aggregate: 'off',
 }
 
-/** Names are told apart by the computation, of which one transaction may hold several in turn. */
+/** Opens a session on a connection. One transaction may hold several sessions, one after another. */
 export function openSession(client: pg.PoolClient, signal: AbortSignal | undefined): Session {
   const tables: string[] = []
   const run = <Row extends pg.QueryResultRow>(sql: string, values?: unknown[]) => {

@@ -3,36 +3,39 @@ import type { Grain } from '@aduana/contracts/metrics/definition'
 import { dayInZone, instantsAround, instantsOfDays } from '@aduana/datasets/days-of-zone'
 import { lit, plainNumber } from '@aduana/datasets/literals'
 
-/** Products and quotients are rounded to so many decimals, halves away from zero. */
+/** Decimals of products and quotients. Halves are rounded away from zero. */
 export const DECIMALS = 16
 
-/** A number as a SQL literal of type numeric. */
+/** Returns a number as a SQL literal of type numeric. */
 export function numeric(value: number): string {
   return `(${plainNumber(value)})::numeric`
 }
 
 /**
- * An exact quotient, rounded once. PostgreSQL gives a quotient the decimals of its operands and at least 16 significant
- * digits; the factor makes them 40 decimals, so that rounding to 16 is not disturbed by an earlier rounding.
+ * Returns SQL for a quotient that is rounded only once. PostgreSQL gives a quotient the decimals of its operands and
+ * at least 16 significant digits. The factor raises that to 40 decimals, so an earlier rounding cannot affect the
+ * rounding to 16.
  */
 export function quotient(dividend: string, divisor: string): string {
   return `round(${dividend} * 1.${'0'.repeat(40)} / ${divisor}, ${DECIMALS})`
 }
 
-/** The columns that tell the cells of a grain apart. */
+/** Returns the columns that identify the cells of a grain. */
 export function cellColumns(grain: Grain): ('company' | 'warehouse')[] {
   return grain === 'total' ? [] : grain === 'company' ? ['company'] : ['company', 'warehouse']
 }
 
-/** Days as a SQL literal of type datemultirange. */
+/** Returns days as a SQL literal of type datemultirange. */
 export function multirange(days: readonly DayRange[]): string {
   return `${lit(`{${days.map(({ from, to }) => `[${from},${to})`).join(',')}}`)}::datemultirange`
 }
 
-/** More ranges than this are one range with holes: a list that long would be slower to plan than to check. */
+/**
+ * Above this many ranges, the condition is one range with holes: a longer list takes longer to plan than to check.
+ */
 const MAX_RANGES = 40
 
-/** Condition that a `date` column lies in some days, which an index and partitions can serve. */
+/** Returns the SQL condition that a `date` column is on one of the days. Indexes and partition pruning can use it. */
 export function dateIn(column: string, days: readonly DayRange[]): string {
   const between = ({ from, to }: DayRange) => [
     `${column} >= date ${lit(from)}`,
@@ -41,7 +44,7 @@ export function dateIn(column: string, days: readonly DayRange[]): string {
   return rangesCondition(days, { exactly: between, around: between, day: column })
 }
 
-/** Condition that a `timestamptz` column lies in some days of a time zone. */
+/** Returns the SQL condition that a `timestamptz` column is on one of the days of a time zone. */
 export function momentIn(column: string, timeZone: string, days: readonly DayRange[]): string {
   return rangesCondition(days, {
     exactly: (range) => instantsOfDays(column, timeZone, range),

@@ -9,9 +9,9 @@ import { multirange } from './sql-text.ts'
 
 /** What a run changed. */
 export interface RunResult {
-  /** Values that are new or different. Equal values are left as they are, with the run that made them. */
+  /** Values that are new or different. Equal values keep the run that wrote them. */
   rows: number
-  /** Values that are no longer there. */
+  /** Values that were removed. */
   removed: number
   /** The days, companies and warehouses of both; null where the grain has no companies, or warehouses. */
   days: DayRange[]
@@ -19,10 +19,10 @@ export interface RunResult {
   warehouses: string[] | null
 }
 
-/** A run that changed nothing. */
+/** The result of a run that changed nothing. */
 export const NO_CHANGE: RunResult = { rows: 0, removed: 0, days: [], companies: [], warehouses: [] }
 
-/** Make the table of the runs: which values they may write. */
+/** Creates the table of the runs, with the values that each may write. Returns its name. */
 export async function createRunTable(
   session: Session,
   runs: readonly PlannedRun[],
@@ -48,14 +48,17 @@ export async function createRunTable(
   return table
 }
 
-/** Whether values of a metric sum companies or warehouses: its datasets or the metrics beneath tell, and its grain. */
+/**
+ * Returns whether values of a metric combine companies or warehouses. This follows from its datasets, its input
+ * metrics and its grain.
+ */
 export function sumsOf(
   { grain, expression }: MetricDefinition,
   places: SeriesPlaces,
-  beneath: ReadonlyMap<string, Sums>,
+  inputSums: ReadonlyMap<string, Sums>,
 ): Sums {
   const inputs = expressionsIn(expression).flatMap(({ node }): Sums[] => {
-    if (node.type === 'metric') return [beneath.get(node.metric) ?? { companies: false, warehouses: false }]
+    if (node.type === 'metric') return [inputSums.get(node.metric) ?? { companies: false, warehouses: false }]
     if (node.type !== 'aggregate') return []
     const scope = places.get(node.series)?.definition.scope
     return [{ companies: scope?.company !== undefined, warehouses: scope?.warehouse !== undefined }]
@@ -70,12 +73,16 @@ const SAME_CELL = `v.day = d.date and v.company is not distinct from d.company
   and v.warehouse is not distinct from d.warehouse`
 
 /**
- * The largest absolute value that is stored. JSON numbers end at 1.8e308, and sums of many values are shown as numbers
- * too.
+ * The largest absolute value that is stored. JSON numbers end at 1.8e308, and sums of many values are shown as
+ * numbers, too.
  */
 const MAX_VALUE = '1e300'
 
-/** Bring daily_metrics to the values of the runs, within their days and cells; what each run changed. */
+/**
+ * Updates `daily_metrics` to the values of the runs, within their days and cells. Returns what each run changed, by
+ * its number.
+ * @throws Error when a value is beyond 1e300
+ */
 export async function writeValues(
   session: Session,
   work: string,
@@ -98,7 +105,7 @@ export async function writeValues(
     ['run', 'place'],
   )
   await session.run(`delete from daily_metrics d using ${gone} g where d.ctid = g.place`)
-  // The metrics are locked: what is not there cannot come, so that no row needs to be inserted on trial.
+  // The metrics are locked, so no other transaction inserts these values.
   await session.run(`update daily_metrics d set value = f.value, run_id = f.run_id, last_updated = now(),
       sums_companies = f.sums_companies, sums_warehouses = f.sums_warehouses
     from ${fresh} f where d.ctid = f.place`)

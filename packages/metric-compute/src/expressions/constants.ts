@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 const Moment = z.iso.datetime({ offset: true, local: true })
 
-/** Why a column cannot be compared with a constant; undefined when it can. */
+/** Returns why a column cannot be compared with a constant, as the rest of a sentence; undefined when it can. */
 export function comparisonClash(
   column: Column,
   op: string,

@@ -1,6 +1,6 @@
 import { addDays, type Day, type DayRange } from '@aduana/contracts/dates'
 
-/** The days of some ranges as sorted ranges that neither overlap nor touch. */
+/** Returns the days of ranges as sorted ranges that neither overlap nor touch. */
 export function unionOfDays(ranges: readonly DayRange[]): DayRange[] {
   const union: DayRange[] = []
   for (const range of ranges
@@ -13,7 +13,7 @@ export function unionOfDays(ranges: readonly DayRange[]): DayRange[] {
   return union
 }
 
-/** The days that both have. */
+/** Returns the days that both lists contain. */
 export function commonDays(left: readonly DayRange[], right: readonly DayRange[]): DayRange[] {
   return unionOfDays(
     left.flatMap((a) =>
@@ -30,12 +30,12 @@ function later(one: Day, other: Day): Day {
   return one > other ? one : other
 }
 
-/** Every range with its bounds moved by so many days, which may be negative. */
+/** Moves the bounds of every range by a number of days, which may be negative. */
 export function moveDays(ranges: readonly DayRange[], from: number, to: number): DayRange[] {
   return ranges.map((range) => ({ from: moved(range.from, from), to: moved(range.to, to) }))
 }
 
-/** The first day of the year, quarter, month or ISO week of a day. */
+/** Returns the first day of the year, quarter, month or ISO week of a day. */
 export function startOfPeriod(day: Day, period: Period): Day {
   if (period === 'week') {
     const weekday = new Date(`${day}T00:00:00Z`).getUTCDay()
@@ -46,7 +46,7 @@ export function startOfPeriod(day: Day, period: Period): Day {
   return `${day.slice(0, 4)}-${String(first).padStart(2, '0')}-01`
 }
 
-/** The first day after the year, quarter, month or ISO week of a day. */
+/** Returns the first day after the year, quarter, month or ISO week of a day. */
 export function endOfPeriod(day: Day, period: Period): Day {
   const start = startOfPeriod(day, period)
   if (period === 'week') return moved(start, 7)
@@ -62,7 +62,7 @@ export type Period = 'year' | 'quarter' | 'month' | 'week'
 const FIRST: Day = '0001-01-01'
 const LAST: Day = '9999-12-31'
 
-/** Days outside of four-digit years are not written. */
+/** Clamps a day to four-digit years. */
 function within(day: string): Day {
   return day.length > 10 || day > LAST ? LAST : day < FIRST ? FIRST : day
 }

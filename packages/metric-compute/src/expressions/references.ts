@@ -1,19 +1,19 @@
 import type { Expression } from '@aduana/contracts/metrics/expression'
 import { conditionsIn, expressionsIn, type Placed, whereOf } from './walk.ts'
 
-/** What is named, and where: `expression.of[1].by`. */
+/** A code in an expression, and its path, such as `expression.of[1].by`. */
 export interface Reference {
   code: string
   path: string
 }
 
 export interface References {
-  /** Series that are aggregated, looked at by conditions, or order rows. */
+  /** Series that are aggregated, compared by conditions, or used to order rows. */
   series: Reference[]
   metrics: Reference[]
 }
 
-/** Everything that an expression names, in reading order; what it names twice is there twice. */
+/** Returns all series and metrics of an expression in reading order, including repetitions. */
 export function referencesOf(expression: Expression): References {
   const nodes = expressionsIn(expression)
   return {

@@ -1,10 +1,10 @@
 import type { Column } from '@aduana/contracts/dataset-definition'
 import type { SeriesPlace } from '../series-place.ts'
 
-/** What a series holds: numbers, texts, moments or days, truth values, or the rows themselves. */
+/** What a series contains. `row` is the row itself. */
 export type SeriesKind = 'number' | 'text' | 'date' | 'timestamp' | 'boolean' | 'row'
 
-/** The column of a series; undefined for the row itself. Throws when the dataset has no such column. */
+/** Returns the column of a series; undefined for the row itself. @throws Error when the dataset has no such column */
 export function columnOf(place: SeriesPlace): Column | undefined {
   if (place.column === null) return undefined
   const column = place.definition.columns.find(({ name }) => name === place.column)
@@ -13,7 +13,7 @@ export function columnOf(place: SeriesPlace): Column | undefined {
   return column
 }
 
-/** What a series holds. */
+/** Returns what a series contains. */
 export function kindOf(place: SeriesPlace): SeriesKind {
   const column = columnOf(place)
   if (!column) return 'row'

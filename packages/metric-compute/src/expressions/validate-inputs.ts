@@ -7,15 +7,15 @@ import { childrenOf, conditionsIn, type Placed, whereOf } from './walk.ts'
 
 type Aggregate = Extract<Expression, { type: 'aggregate' }>
 
-/** A condition that the aggregates beneath it are under, of a `filter`. */
+/** A condition of a `filter` that applies to the aggregates within it. */
 interface Outer {
   dataset: string
   path: string
 }
 
 /**
- * What is wrong with the aggregates of an expression and the conditions on rows: series that do not exist or do not
- * fit, conditions over another dataset than what they restrict.
+ * Returns the problems of aggregates and row conditions: series that do not exist or have the wrong type, and
+ * conditions on another dataset than the one that they restrict.
  */
 export function inputProblems(expression: Expression, places: SeriesPlaces): ExpressionProblem[] {
   return nodeProblems({ node: expression, path: 'expression' }, places, [])
@@ -53,7 +53,7 @@ function filterOfMetric(path: string, outer: readonly Outer[]): ExpressionProble
   }
 }
 
-/** The place of a series, or the problem that there is none. */
+/** Returns the place of a series, or the problem that it does not exist. */
 function placeOf(code: string, path: string, places: SeriesPlaces): SeriesPlace | ExpressionProblem {
   const place = places.get(code)
   if (place) return place

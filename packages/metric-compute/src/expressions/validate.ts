@@ -19,17 +19,17 @@ export interface Known {
   metrics: ReadonlyMap<string, MetricDefinition>
 }
 
-/** A definition as it came, parsed; or everything that is wrong with its structure. */
+/** Parses a definition. Returns it, or all problems of its structure. */
 export function parseDefinition(
   input: unknown,
 ): { definition: MetricDefinition } | { problems: ExpressionProblem[] } {
   if (nestingOf(input, MAX_RAW_DEPTH) > MAX_RAW_DEPTH)
-    return { problems: [tooDeep('expression', 'The definition is nested too deeply to be read')] }
+    return { problems: [tooDeep('expression', 'The definition is nested too deeply')] }
   const read = readInput(MetricDefinition, input)
   return read.problems ? { problems: structureProblems(read.problems) } : { definition: read.data }
 }
 
-/** Everything that is wrong with a well-formed definition; nothing when it can be computed. */
+/** Returns all problems of a well-formed definition. It can be computed when there are none. */
 export function validateExpression(definition: MetricDefinition, known: Known): ExpressionProblem[] {
   const bounds = boundProblems(definition.expression)
   if (bounds.length > 0) return bounds
@@ -42,7 +42,7 @@ export function validateExpression(definition: MetricDefinition, known: Known): 
   ]
 }
 
-/** Structure is checked up to this depth of JSON; deeper, zod itself would run out of stack. */
+/** Maximum depth of the JSON that is checked. Deeper input would exhaust the stack in zod. */
 const MAX_RAW_DEPTH = 500
 
 function tooDeep(path: string, message: string): ExpressionProblem {
@@ -73,7 +73,7 @@ function boundProblems(expression: Expression): ExpressionProblem[] {
 }
 
 function deepestOf({ node, path }: Placed<Expression>): { depth: number; path: string } {
-  const beneath = [
+  const inner = [
     ...childrenOf(node, path).map(deepestOf),
     ...whereOf(node, path)
       .flatMap(conditionsIn)
@@ -82,7 +82,7 @@ function deepestOf({ node, path }: Placed<Expression>): { depth: number; path: s
         path: condition.path,
       })),
   ]
-  return beneath.reduce(
+  return inner.reduce(
     (deepest, { depth, path: at }) => (depth >= deepest.depth ? { depth: depth + 1, path: at } : deepest),
     { depth: 1, path },
   )
@@ -100,7 +100,7 @@ function windowProblems(expression: Expression): ExpressionProblem[] {
         ({ path }): ExpressionProblem => ({
           path,
           code: 'no_input',
-          message: 'Only constants are beneath: name a series or a metric.',
+          message: 'It contains only constants. Name a series or a metric.',
         }),
       ),
     ...windows.flatMap(({ node, path }): ExpressionProblem[] =>
@@ -118,9 +118,7 @@ function windowProblems(expression: Expression): ExpressionProblem[] {
 }
 
 function hasInput(node: Expression): boolean {
-  return expressionsIn(node).some(
-    (beneath) => beneath.node.type === 'aggregate' || beneath.node.type === 'metric',
-  )
+  return expressionsIn(node).some(({ node: inner }) => inner.type === 'aggregate' || inner.type === 'metric')
 }
 
 function metricProblems(
@@ -137,13 +135,13 @@ function metricProblems(
         message: `There is no metric "${code}".${nearestNames(code, known.metrics.keys())}`,
       },
     ]
-  const circle = pathTo(definition.code, code, known.metrics)
-  if (circle)
+  const cycle = pathTo(definition.code, code, known.metrics)
+  if (cycle)
     return [
       {
         path,
         code: 'cycle',
-        message: `The metric needs itself: ${[definition.code, ...circle].join(' → ')}.`,
+        message: `The metric needs itself: ${[definition.code, ...cycle].join(' → ')}.`,
       },
     ]
   if (other.grain === definition.grain) return []
@@ -156,7 +154,7 @@ function metricProblems(
   ]
 }
 
-/** The chain of metrics from one to another by what each needs; undefined when there is none. */
+/** Returns the chain of metrics from one to another by what each needs; undefined when there is none. */
 function pathTo(goal: string, from: string, metrics: Known['metrics']): string[] | undefined {
   const seen = new Set<string>([from])
   const ways = [[from]]
@@ -190,13 +188,13 @@ function grainProblems(
     if (!definition || !aggregated.has(path)) return []
     const name = grain === 'company' ? definition.scope?.company : definition.scope?.warehouse
     const column = definition.columns.find((each) => each.name === name)
-    // A dimension's surrogate id in its place would not be what users are granted.
+    // Users are granted codes, not the surrogate ids of a dimension.
     if (column && !(column.type === 'text' && column.dimension)) return []
     return [
       {
         path,
         code: 'grain_impossible',
-        message: `Dataset "${definition.code}" does not say the ${grain} of its rows, so it has no values by ${grain}.`,
+        message: `Dataset "${definition.code}" has no ${grain} column, so it has no values by ${grain}.`,
       },
     ]
   })

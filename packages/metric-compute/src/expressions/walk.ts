@@ -1,12 +1,12 @@
 import type { Expression, RowCondition } from '@aduana/contracts/metrics/expression'
 
-/** A node beneath another, and the path of its place. */
+/** A node and its path within the expression. */
 export interface Placed<T> {
   node: T
   path: string
 }
 
-/** The expressions directly beneath one, in reading order. */
+/** Returns the direct children of an expression, in reading order. */
 export function childrenOf(node: Expression, path: string): Placed<Expression>[] {
   const at = (name: string, child: Expression | undefined): Placed<Expression>[] =>
     child === undefined ? [] : [{ node: child, path: `${path}.${name}` }]
@@ -36,23 +36,21 @@ export function childrenOf(node: Expression, path: string): Placed<Expression>[]
   }
 }
 
-/** The condition on rows of a node, if it has one. */
+/** Returns the row condition of a node, if it has one. */
 export function whereOf(node: Expression, path: string): Placed<RowCondition>[] {
   const where = node.type === 'aggregate' || node.type === 'filter' ? node.where : undefined
   return where === undefined ? [] : [{ node: where, path: `${path}.where` }]
 }
 
-/** A condition and all conditions beneath it. */
+/** Returns a condition and all conditions within it. */
 export function conditionsIn({ node, path }: Placed<RowCondition>): Placed<RowCondition>[] {
   if (node.op === 'not') return [{ node, path }, ...conditionsIn({ node: node.of, path: `${path}.of` })]
   if (node.op !== 'all' && node.op !== 'any') return [{ node, path }]
-  const beneath = node.of.flatMap((child, index) =>
-    conditionsIn({ node: child, path: `${path}.of[${index}]` }),
-  )
-  return [{ node, path }, ...beneath]
+  const inner = node.of.flatMap((child, index) => conditionsIn({ node: child, path: `${path}.of[${index}]` }))
+  return [{ node, path }, ...inner]
 }
 
-/** An expression and all expressions beneath it. */
+/** Returns an expression and all expressions within it. */
 export function expressionsIn(node: Expression, path = 'expression'): Placed<Expression>[] {
   return [{ node, path }, ...childrenOf(node, path).flatMap((child) => expressionsIn(child.node, child.path))]
 }

@@ -16,48 +16,48 @@ interface Read<Event extends IncomingEvent = IncomingEvent> {
   event: Event
 }
 
-/** What became of an event: how it was applied, why it never can be, or that it could not be looked at now. */
+/** The result of an event: applied, refused permanently, or to be received again. */
 type Result =
-  | { kind: 'taken'; outcome: RunEventOutcome }
+  | { kind: 'applied'; outcome: RunEventOutcome }
   | { kind: 'refused'; refusal: Refusal }
   | { kind: 'again' }
 
 type OfType<Type extends IncomingEvent['type']> = Extract<IncomingEvent, { type: Type }>
 
 /**
- * Take messages in, in whatever order they come: what says the same twice, or comes late, changes nothing. Each is done
- * when this has committed it; what can never be taken in is kept with the reason, and what cannot be now comes again.
+ * Consumes messages, in any order and with duplicates. Returns a verdict for each: an applied message is done once
+ * this commits it, an invalid one is stored with the reason, and one that cannot be processed now is received again.
  */
 export async function consumeMessages(
   context: InboxContext,
   messages: readonly QueueMessage[],
 ): Promise<Verdict[]> {
-  const fates = new Map<QueueMessage, Result>()
+  const results = new Map<QueueMessage, Result>()
   const read: Read[] = []
   for (const message of messages) {
     const found = readMessage(message.text)
     if ('event' in found) read.push({ message, event: found.event })
-    else fates.set(message, { kind: 'refused', refusal: found.refusal })
+    else results.set(message, { kind: 'refused', refusal: found.refusal })
   }
-  // Of one run they are most useful in this order; none needs it.
-  await applyBatch(context, fates, ofType(read, 'aduana.metric_run.started'), forExternalRuns(startRuns))
+  // This order is the most useful for one run; none is required.
+  await applyBatch(context, results, ofType(read, 'aduana.metric_run.started'), forExternalRuns(startRuns))
   await applyBatch(
     context,
-    fates,
+    results,
     ofType(read, 'aduana.metric_run.heartbeat'),
     forExternalRuns(recordHeartbeats),
   )
   await applyBatch(
     context,
-    fates,
+    results,
     ofType(read, 'aduana.metric_run.completed'),
     forExternalRuns(completeWithinRange),
   )
   for (const updates of byDataset(ofType(read, 'aduana.projection.updated')))
-    await applyBatch(context, fates, updates, applyUpdates)
+    await applyBatch(context, results, updates, applyUpdates)
   const events = new Map(read.map(({ message, event }) => [message, event]))
   return Promise.all(
-    messages.map((message) => verdictOf(context, message, events.get(message), fates.get(message))),
+    messages.map((message) => verdictOf(context, message, events.get(message), results.get(message))),
   )
 }
 
@@ -65,7 +65,7 @@ function ofType<Type extends IncomingEvent['type']>(read: readonly Read[], type:
   return read.filter((one): one is Read<OfType<Type>> => one.event.type === type)
 }
 
-/** Updates of one dataset together: those of several would lock metrics in an order of their own. */
+/** Groups updates by dataset. A transaction with several datasets would lock metrics out of order. */
 function byDataset(updates: readonly Read<OfUpdate>[]): Read<OfUpdate>[][] {
   const groups = new Map<string, Read<OfUpdate>[]>()
   for (const update of updates) {
@@ -83,7 +83,7 @@ async function applyUpdates(tx: Tx, updates: readonly OfUpdate['data'][]): Promi
   return written.map(({ fresh }) => (fresh ? 'applied' : 'duplicate'))
 }
 
-/** Apply events of runs, of those that are not computed here. */
+/** Applies events of external runs; events of built-in runs are rejected. */
 function forExternalRuns<Data extends { runId: string }>(
   apply: (tx: Tx, events: readonly Data[]) => Promise<RunEventOutcome[]>,
 ) {
@@ -98,10 +98,13 @@ function completeWithinRange(tx: Tx, events: readonly MetricRunCompleted[]): Pro
   return completeRuns(tx, events)
 }
 
-/** Apply events in one transaction; if that fails, each in its own, so that one holds up no other. */
+/**
+ * Applies events in one transaction. If that fails, applies each in its own, so that an invalid event does not delay
+ * others.
+ */
 async function applyBatch<Event extends IncomingEvent>(
   context: InboxContext,
-  fates: Map<QueueMessage, Result>,
+  results: Map<QueueMessage, Result>,
   read: readonly Read<Event>[],
   apply: (tx: Tx, events: readonly Event['data'][]) => Promise<RunEventOutcome[]>,
 ): Promise<void> {
@@ -116,11 +119,11 @@ async function applyBatch<Event extends IncomingEvent>(
   try {
     const outcomes = await take(read)
     for (const [at, { message }] of read.entries())
-      fates.set(message, { kind: 'taken', outcome: outcomes[at] ?? 'duplicate' })
+      results.set(message, { kind: 'applied', outcome: outcomes[at] ?? 'duplicate' })
   } catch (error) {
     if (read.length === 1)
-      for (const { message } of read) fates.set(message, resultOfError(context, message, error))
-    else for (const one of read) await applyBatch(context, fates, [one], apply)
+      for (const { message } of read) results.set(message, resultOfError(context, message, error))
+    else for (const one of read) await applyBatch(context, results, [one], apply)
   }
 }
 
@@ -141,7 +144,7 @@ function resultOfError({ logger, queue }: InboxContext, { id }: QueueMessage, er
   return { kind: 'again' }
 }
 
-/** Whether a problem is the message's own: other answers are the same however often it comes. */
+/** Returns whether an error is permanent: it occurs again however often the message is received. */
 function isPermanent({ code }: ProblemError): boolean {
   const { status } = PROBLEMS[code]
   return status < 500 && status !== 429
@@ -151,30 +154,31 @@ async function verdictOf(
   context: InboxContext,
   message: QueueMessage,
   event: IncomingEvent | undefined,
-  fate: Result | undefined,
+  result: Result | undefined,
 ): Promise<Verdict> {
-  if (fate === undefined || fate.kind === 'again') return 'again'
+  if (result === undefined || result.kind === 'again') return 'again'
   const { logger, queue } = context
   const facts = { queue, messageId: message.id, ...(event ? factsOf(event) : {}) }
-  if (fate.kind === 'taken') {
-    logger.info({ event: 'inbox.consumed', ...facts, outcome: fate.outcome })
+  if (result.kind === 'applied') {
+    logger.info({ event: 'inbox.consumed', ...facts, outcome: result.outcome })
     return 'done'
   }
-  logger.error({ event: 'inbox.refused', ...facts, receives: message.receives, ...fate.refusal })
-  return storeRefusedMessage(context, message, fate.refusal)
+  logger.error({ event: 'inbox.refused', ...facts, receives: message.receives, ...result.refusal })
+  return storeRefusedMessage(context, message, result.refusal)
 }
 
-/** What an event is about, for the log. */
+/** Returns what an event is about, for the log. */
 function factsOf({ type, data }: IncomingEvent): Record<string, unknown> {
   if ('dataset' in data) return { type, dataset: data.dataset, eventKey: data.eventKey }
   return { type, runId: data.runId, attempt: data.attempt }
 }
 
 /**
- * Refuse events from outside of runs that Aduana computes itself: a runner that answers every request, whoever it is
- * for, must not end them. @throws RunEventError `not_external`
+ * Rejects events of runs that Aduana computes itself: an external runner that answers every request must not end
+ * them.
+ * @throws RunEventError `not_external`
  */
-export async function rejectBuiltinRuns(tx: Tx, events: readonly { runId: string }[]): Promise<void> {
+async function rejectBuiltinRuns(tx: Tx, events: readonly { runId: string }[]): Promise<void> {
   const ids = events.map(({ runId }) => runId)
   const rows = await sql<{ id: string; metric: string }>`select r.id, m.code as metric
     from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
@@ -185,6 +189,6 @@ export async function rejectBuiltinRuns(tx: Tx, events: readonly { runId: string
     throw new RunEventError(
       'not_external',
       own.id,
-      `run ${own.id} of ${own.metric} is computed by Aduana itself: answer only requests whose runner is "external"`,
+      `run ${own.id} of ${own.metric} is computed by Aduana: answer only requests whose runner is "external"`,
     )
 }

@@ -5,16 +5,20 @@ import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import { consumeMessages } from './consume.ts'
 
+/** The consumers of the inbound queues. */
 export interface Inbox {
-  /** Take no more messages, and wait for those at hand. */
+  /** Stops, and resolves when the current messages are processed. */
   stop(): Promise<void>
 }
 
 const RETRY_MS = 1000
-/** While one waits for SQS, others have messages at hand; more would mostly wait for each other's metrics. */
+/** While one poll waits for SQS, others process messages. More would mostly wait for the locks of each other. */
 const CONCURRENT_POLLS = 3
 
-/** Take in what others send over queues of SQS: dataset updates, and what runners outside say. In any number of processes. */
+/**
+ * Starts to consume messages from SQS queues: dataset updates, and events of external runners. Any number of
+ * processes may run it.
+ */
 export function startInbox(options: {
   db: Database
   logger: Logger
@@ -44,8 +48,8 @@ export function startInbox(options: {
 }
 
 /**
- * Hold messages while PostgreSQL is away. If they were let go, each would come back a few times, and then lie in the
- * dead-letter queue although nothing is wrong with it.
+ * Waits while PostgreSQL is unavailable. Otherwise valid messages would be received a few times and end in the
+ * dead-letter queue.
  */
 async function waitForDatabase(
   { db, logger }: { db: Database; logger: Logger },

@@ -2,13 +2,13 @@ import { problemText, readInput } from '@aduana/contracts/input-problems'
 import type { MessageRefusal } from '@aduana/contracts/messages'
 import { CloudEvent, INCOMING_TYPES, IncomingEvent } from '@aduana/contracts/metrics/events'
 
-/** Why a message is refused for good. */
+/** Why a message is refused permanently. */
 export interface Refusal {
   code: string
   detail: string
 }
 
-/** Read the text of a message: a CloudEvent of one of the types that come in, or why it is refused. */
+/** Parses a message. Returns its event, a CloudEvent of one of the accepted types, or why it is refused. */
 export function readMessage(text: string): { event: IncomingEvent } | { refusal: Refusal } {
   const json = parse(text)
   if (json === undefined)
@@ -21,7 +21,10 @@ export function readMessage(text: string): { event: IncomingEvent } | { refusal:
     )
   const { type, data } = envelope.data
   if (!INCOMING_TYPES.includes(type))
-    return refusal('unknown_event_type', `The type is "${type}". Taken in are ${INCOMING_TYPES.join(', ')}.`)
+    return refusal(
+      'unknown_event_type',
+      `The type is "${type}". Accepted types are ${INCOMING_TYPES.join(', ')}.`,
+    )
   const event = readInput(IncomingEvent, { type, data })
   return event.problems
     ? refusal('invalid_event', `${type}: ${problemText(event.problems, 'The event')}`)

@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { logEvents } from '../runs/event-log.ts'
 import type { Refusal } from './read-message.ts'
 
-/** Keep a message that is refused, once, with the reason; it comes again when that cannot be done now. */
+/** Stores a refused message with the reason, once. Returns `again` if it cannot be stored now. */
 export async function storeRefusedMessage(
   { db, logger, queue }: InboxContext,
   { id, text }: QueueMessage,
@@ -34,7 +34,7 @@ export async function storeRefusedMessage(
   }
 }
 
-/** How many refused messages are kept. They are removed with the other events of the log. */
+/** Returns the number of stored refused messages. They are removed with the other events of the log. */
 export async function countRefusedMessages(db: Database): Promise<number> {
   const rows = await sql<{ messages: number }>`select count(*)::integer as messages from event_log
     where type = 'message.refused'`.execute(db)
@@ -43,7 +43,7 @@ export async function countRefusedMessages(db: Database): Promise<number> {
 
 const Cursor = z.tuple([CursorColumn.bigint])
 
-/** The messages that were refused, newest first. @throws ProblemError `forbidden` */
+/** Returns the refused messages, newest first. @throws ProblemError `forbidden` */
 export async function listRefusedMessages(
   db: Database,
   principal: Principal,
@@ -52,7 +52,7 @@ export async function listRefusedMessages(
   if (principal.role !== 'admin' || principal.companies !== null || principal.warehouses !== null)
     throw new ProblemError(
       'forbidden',
-      'Refused messages may be of any company: they are shown to admins of all companies and warehouses.',
+      'Refused messages can concern any company. Only admins of all companies and warehouses can read them.',
     )
   const before = query.cursor === undefined ? null : decodeCursor(Cursor, query.cursor)[0]
   const rows = await sql<{ id: string; body: unknown; occurred_at: Date }>`
@@ -71,10 +71,10 @@ export async function listRefusedMessages(
   }
 }
 
-/** What takes messages in. */
+/** What consuming messages needs. */
 export interface InboxContext {
   db: Database
   logger: Logger
-  /** Where the messages came from, for the log. */
+  /** The queue of the messages, for the log. */
   queue: string
 }

@@ -18,7 +18,7 @@ import {
   visibleError,
 } from './sql.ts'
 
-/** More runs, or updates, are not shown at once. */
+/** The maximum number of runs, or updates, in one response. */
 const MAX_RUNS = 200
 
 const OUTSTANDING: readonly RunStatus[] = [...OPEN_RUNS, 'FAILED', 'EXPIRED', 'CANCELLED']
@@ -42,15 +42,15 @@ const INPUT_METRICS = (metricId: string) => sql`with recursive beneath as (
   )`
 
 /**
- * Returns whether the values of a metric are up to date with the data that the reader may see. Read it before the values.
- * Runs of metrics for another role count, but are not listed.
+ * Returns whether the values of a metric are up to date with the data that the reader may see. Read it before the
+ * values. Runs of metrics that need another role count, but are not listed.
  */
 export async function completenessOf(
   tx: ReadTx,
   principal: Principal,
   metricId: string,
 ): Promise<Completeness> {
-  // In this order: what is passed on in between has its run in the second answer.
+  // In this order: an update that is fanned out between the two queries has its run in the second.
   const notPassedOn = await pendingUpdates(tx, metricId)
   const { outstanding, hidden } = await outstandingRuns(tx, principal, metricId)
   const complete = outstanding.length === 0 && !hidden && notPassedOn.length === 0
@@ -68,9 +68,9 @@ async function pendingUpdates(tx: ReadTx, metricId: string): Promise<unknown[]> 
 }
 
 /**
- * The runs of a metric, and of those beneath it, whose days are not up to date: those that have not ended, with the days
- * that came in the meantime for the runs that follow them, and those that ended without values and that no later run
- * has made good. The deepest come first; `hidden`: there are some of metrics for another role.
+ * Returns the runs of a metric and its input metrics whose days are not up to date: open runs, with the days for the
+ * runs that follow them, and runs that ended without values and that no later run has resolved. Input metrics come
+ * first. `hidden` is true when there are runs of metrics that need another role.
  */
 async function outstandingRuns(
   tx: ReadTx,
@@ -104,7 +104,7 @@ function outstandingRun(row: Row): OutstandingRun {
   })
 }
 
-/** How many runs of all metrics are outstanding, by status; none is 0. */
+/** Returns the number of outstanding runs of all metrics by status, including those with 0. */
 export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus, number>> {
   const { rows } = await sql<{ status: string; runs: string }>`
     select r.status, count(*) as runs from metric_runs r
@@ -115,7 +115,10 @@ export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus,
   return counts
 }
 
-/** SQL: the run `r` ended without values, and nothing has computed its days since. A cancelled recomputation lacks nothing. */
+/**
+ * SQL: the run `r` ended without values, and no run has computed its days since. A cancelled recomputation counts as
+ * resolved.
+ */
 export const isUnresolved = sql<boolean>`(
   (r.status in ('FAILED', 'EXPIRED') or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
   and r.taken_over_by is null

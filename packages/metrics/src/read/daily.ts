@@ -30,10 +30,11 @@ interface Row {
 }
 
 /**
- * Values of a metric by day, week or month, for charts. Longer periods are made of the daily values as the metric's
- * expression says, or as the query does. Only what `principal` may see is in them.
- * @throws ProblemError `unknown_metric`; `bad_request` for a range or time zone that cannot be read, and where neither the
- * metric nor the query says how several values become one; `value_too_large` for one that no number of JSON can be
+ * Returns values of a metric by day, week or month, for charts, as far as `principal` may see them. Longer periods
+ * combine daily values as the expression of the metric, or the query, requires.
+ * @throws ProblemError `unknown_metric`; `bad_request` for an invalid range or time zone, and where neither the
+ * metric nor the query defines how values are combined; `value_too_large` for a value beyond the range of JSON
+ * numbers
  */
 export function readDailyMetrics(
   db: Database,
@@ -81,17 +82,19 @@ export function readDailyMetrics(
   })
 }
 
-/** Returns a value as a JSON number. Values of this program fit; another program may have written one that does not. */
+/**
+ * Returns a value as a JSON number. Values that Aduana computes fit; another program may have written a larger one.
+ */
 function asJsonNumber(date: string, text: string): number {
   const value = Number(text)
   if (Number.isFinite(value)) return value
   throw new ProblemError(
     'value_too_large',
-    `The value of ${date} is beyond 1.8e308, which is as far as numbers of JSON reach. Read it as text under /api/metrics, or choose days without it.`,
+    `The value of ${date} is beyond 1.8e308, the limit of JSON numbers. Read it as text under /api/metrics, or choose other days.`,
   )
 }
 
-/** What makes several values one; null where there is never more than one. */
+/** Returns how several values are combined; null where a result is always a single value. */
 function chooseAggregate(
   { granularity, by, aggregate, metric }: DailyMetricsQuery,
   grain: Grain,
@@ -103,12 +106,12 @@ function chooseAggregate(
   if (used === null)
     throw badRequest(
       'aggregate',
-      `The daily values of "${metric}" do not tell its value of a longer period, or of several companies. Say what is to be shown: aggregate=avg, sum, min, max, first or last.`,
+      `The daily values of "${metric}" do not determine its value for a longer period or several companies. Choose aggregate=avg, sum, min, max, first or last.`,
     )
   if (joinsCells && used !== 'sum' && used !== 'min' && used !== 'max')
     throw badRequest(
       'by',
-      `"${used}" does not make one value of several companies or warehouses. Ask for by=cell, or for aggregate=sum, min or max.`,
+      `"${used}" cannot combine several companies or warehouses. Use by=cell, or aggregate=sum, min or max.`,
     )
   return used
 }

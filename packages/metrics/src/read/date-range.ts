@@ -2,21 +2,21 @@ import { addDays, Day, type DayRange, daysBetween, NearDay } from '@aduana/contr
 import { MOST_DAYS_AT_ONCE } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 
-/** The day that it is in a time zone. @throws ProblemError `bad_request` for a time zone that nobody knows */
+/** Returns the current day in a time zone. @throws ProblemError `bad_request` for an unknown time zone */
 export function todayIn(timeZone: string, now = new Date()): Day {
   try {
     const format = new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' })
     return Day.parse(format.format(now))
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw badRequest('time_zone', `There is no time zone "${timeZone}". Name one like America/Bogota.`)
+    throw badRequest('time_zone', `There is no time zone "${timeZone}". Use a name like America/Bogota.`)
   }
 }
 
 /**
- * The days that a text names, half open: `today`, `yesterday`, `last_N_days` (today and the days before it),
+ * Returns the days that a text names, half open: `today`, `yesterday`, `last_N_days` (today and the days before it),
  * `this_week`, `last_week` (Monday to Sunday), `this_month`, `last_month`, `this_year`, `last_year`, or
- * `2026-01-01..2026-02-01`, where the second is the first day after the range.
+ * `2026-01-01..2026-02-01`, where the second day is the first after the range.
  * @throws ProblemError `bad_request`
  */
 export function resolveDateRange(text: string, today: Day): DayRange {
@@ -24,13 +24,13 @@ export function resolveDateRange(text: string, today: Day): DayRange {
   if (!range)
     throw badRequest(
       'date_range',
-      `"${text}" is no range of days. Say today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second is the first day after it).`,
+      `"${text}" is not a range of days. Use today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second day is the first after the range).`,
     )
   if (range.from >= range.to) throw badRequest('date_range', `${range.from} must be before ${range.to}.`)
   if (daysBetween(range.from, range.to) > MOST_DAYS_AT_ONCE)
     throw badRequest(
       'date_range',
-      `${text} is more than the ${MOST_DAYS_AT_ONCE} days that are shown at once.`,
+      `${text} is more than ${MOST_DAYS_AT_ONCE} days, the limit of one request.`,
     )
   return range
 }

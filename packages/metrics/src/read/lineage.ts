@@ -9,8 +9,8 @@ import { isVisibleToRole } from './sql.ts'
 const Rows = Lineage.shape
 
 /**
- * What a metric is made of, down to series and datasets, and what is made of it. Metrics that are for another role are
- * left out. @throws ProblemError `unknown_metric`
+ * Returns what a metric is computed from, down to series and datasets, and what is computed from it. Metrics that
+ * need another role are left out. @throws ProblemError `unknown_metric`
  */
 export function readLineage(db: Database, principal: Principal, code: string): Promise<Lineage> {
   return readAs(db, principal, async (tx) => {

@@ -20,7 +20,7 @@ import {
   updateOverlapsReader,
 } from './sql.ts'
 
-/** A metric in use that the reader may see. */
+/** An active metric that the reader may see. */
 export interface FoundMetric {
   id: string
   code: string
@@ -58,7 +58,7 @@ const SUMMARY = sql`,
     where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${runOverlapsReader}
     order by r.created_at desc limit 1) as open_run`
 
-/** The metrics in use that `principal` may see, by code. */
+/** Returns the active metrics that `principal` may see, by code. */
 export function listMetrics(
   db: Database,
   principal: Principal,
@@ -83,7 +83,7 @@ export function listMetrics(
   })
 }
 
-/** A metric in use. @throws ProblemError `unknown_metric` when there is none that `principal` may see */
+/** Returns an active metric. @throws ProblemError `unknown_metric` when there is none that `principal` may see */
 export async function findMetric(tx: ReadTx, principal: Principal, code: string): Promise<FoundMetric> {
   const { rows } = await select(principal, sql``, sql`and m.code = ${code}`).execute(tx)
   const [row] = rows
@@ -91,7 +91,10 @@ export async function findMetric(tx: ReadTx, principal: Principal, code: string)
   throw new ProblemError('unknown_metric', `There is no metric "${code}" that you may see.`)
 }
 
-/** A metric with all that is known about it. @throws ProblemError `unknown_metric` */
+/**
+ * Returns a metric with its definition, dependencies, freshness and completeness. @throws ProblemError
+ * `unknown_metric`
+ */
 export function readMetric(db: Database, principal: Principal, code: string): Promise<Metric> {
   return readAs(db, principal, async (tx) => {
     const metric = await findMetric(tx, principal, code)
@@ -109,7 +112,7 @@ export function readMetric(db: Database, principal: Principal, code: string): Pr
   })
 }
 
-/** Whether an expression names metrics that are for another role. */
+/** Returns whether an expression uses metrics that need another role. */
 export async function namesHiddenMetrics(
   tx: ReadTx,
   principal: Principal,

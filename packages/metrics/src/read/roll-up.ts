@@ -7,9 +7,9 @@ import { sql } from 'kysely'
 type DefinitionOf = (code: string) => Pick<MetricDefinition, 'expression'> | undefined
 
 /**
- * How the daily values of an expression make the value of a longer period: sums are added, extremes compared, of what
- * runs over days (`rolling`, `cumulative`) the last one counts. Null where it does not follow from the daily values: the
- * mean of a week is not the mean of its days' means, nor are its customers the sum of theirs.
+ * Returns how daily values of an expression combine into the value of a longer period: sums are added, extremes are
+ * compared, and of `rolling` and `cumulative` the last value counts. Null where the daily values do not determine it:
+ * the mean of a week is not the mean of daily means, and its distinct customers are not a sum.
  */
 export function rollUpOf(expression: Expression, definitionOf: DefinitionOf): Aggregate | null {
   const of = (inner: Expression) => rollUpOf(inner, definitionOf)
@@ -55,20 +55,20 @@ function isAdditive(
   return sums.length === 1 && parts.every((part) => part.type === 'constant' || part === sums[0])
 }
 
-/** The roll-up of a metric as it and those beneath it are declared now. */
+/** Returns the roll-up of a metric by the current definitions of it and its input metrics. */
 export async function readRollUp(
   tx: ReadTx,
   metricId: string,
   { expression }: MetricDefinition,
 ): Promise<Aggregate | null> {
   const rows = await sql<{ code: string; definition: unknown }>`
-    with recursive beneath as (
+    with recursive inputs as (
       select ${metricId}::uuid as id
       union
-      select d.needs_metric_id from beneath b join metric_dependencies d on d.metric_id = b.id
+      select d.needs_metric_id from inputs b join metric_dependencies d on d.metric_id = b.id
       where d.needs_metric_id is not null
     )
-    select m.code, v.definition from beneath b join metrics m on m.id = b.id
+    select m.code, v.definition from inputs b join metrics m on m.id = b.id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version`.execute(tx)
   const definitions = new Map(
     rows.rows.map(({ code, definition }) => [code, MetricDefinition.parse(definition)]),

@@ -34,9 +34,9 @@ const RunCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
 
 interface Row {
   id: string
-  /** It is about something that the reader may see, and not only the run that follows it. */
+  /** Whether the reader may see some of its scope, and not only of the run that follows it. */
   own: boolean
-  /** The reader may see all that it is about. */
+  /** Whether the reader may see all of its scope. */
   whole: boolean
   metric: string
   version: number
@@ -67,7 +67,7 @@ interface Row {
   updated_at: Date
 }
 
-/** The runs that `principal` may see, newest first. */
+/** Returns the runs that `principal` may see, newest first. */
 export function listRuns(db: Database, principal: Principal, query: RunQuery): Promise<Page<MetricRun>> {
   const [at, id] = query.cursor === undefined ? [null, null] : decodeCursor(RunCursor, query.cursor)
   return readAs(db, principal, async (tx) => {
@@ -90,7 +90,7 @@ export function listRuns(db: Database, principal: Principal, query: RunQuery): P
   })
 }
 
-/** A run with what it is computed from. @throws ProblemError `not_found` when there is none that `principal` may see */
+/** Returns a run with its inputs. @throws ProblemError `not_found` when there is none that `principal` may see */
 export function readRun(db: Database, principal: Principal, id: string): Promise<MetricRunDetail> {
   return readAs(db, principal, async (tx) => {
     const row = await readRow(tx, principal, id)
@@ -104,7 +104,7 @@ export function readRun(db: Database, principal: Principal, id: string): Promise
 }
 
 /**
- * What a run computes is something that `principal` may see, so that they may decide on it.
+ * Checks that `principal` may see some of the scope of a run, and so may decide on it.
  * @throws ProblemError `not_found`
  */
 export async function requireVisibleRun(db: Database, principal: Principal, id: string): Promise<void> {
@@ -128,28 +128,28 @@ async function readRow(tx: ReadTx, principal: Principal, id: string): Promise<Ro
 function runNotFound(id: string): ProblemError {
   return new ProblemError(
     'not_found',
-    `There is no run ${id} that you may see. Runs that ended long ago are removed when nothing comes from them any more.`,
+    `There is no run ${id}, or you may not see it. Old runs are removed once no value depends on them.`,
   )
 }
 
 /**
- * Returns the current request of a run to its runner, for runners that were sent a request without its data. Only readers
- * who may see all companies, warehouses and metrics that it names get it.
+ * Returns the current request of a run, for runners that got a request without its data. The reader must be allowed
+ * to see all companies, warehouses and metrics in it.
  * @throws ProblemError `not_found`, `forbidden`
  */
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
   const { attempt } = await readOwnRow(db, principal, id)
   const [request] = await readRunRequests(db, [id])
-  if (!request || attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been asked for.`)
+  if (!request || attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been requested.`)
   if (!(await mayReadRequest(db, principal, request)))
     throw new ProblemError(
       'forbidden',
-      'The request names companies, warehouses or metrics that you may not see. Ask as a user who may see them.',
+      'The request contains companies, warehouses or metrics that you may not see. Read it as a user who may see them.',
     )
   return request
 }
 
-/** Returns whether a reader may see all that a request names: its companies and warehouses, inputs and metrics. */
+/** Returns whether a reader may see the companies, warehouses, inputs and metrics of a request. */
 function mayReadRequest(db: Database, principal: Principal, request: MetricRunRequest): Promise<boolean> {
   return readAs(db, principal, async (tx) => {
     const { whole } = await readRow(tx, principal, request.runId)
@@ -179,7 +179,7 @@ async function readRows(tx: ReadTx, principal: Principal, where: RawBuilder<unkn
 }
 
 function runOf(row: Row): MetricRun {
-  const figures = row.own && row.whole
+  const showsResults = row.own && row.whole
   return {
     ...MetricRun.pick({ id: true, metric: true, version: true, status: true, cause: true }).parse({
       id: row.id,
@@ -196,10 +196,10 @@ function runOf(row: Row): MetricRun {
     warehouses: row.warehouses,
     attempt: row.attempt,
     progress: Number(row.progress),
-    message: figures ? row.message : '',
+    message: showsResults ? row.message : '',
     runner: row.runner,
-    rowCount: figures && row.row_count !== null ? Number(row.row_count) : null,
-    outputDays: figures && row.output_days !== null ? fromMultirange(row.output_days) : null,
+    rowCount: showsResults && row.row_count !== null ? Number(row.row_count) : null,
+    outputDays: showsResults && row.output_days !== null ? fromMultirange(row.output_days) : null,
     waitsFor: MetricRun.shape.waitsFor.parse(row.waits_for),
     error: MetricRun.shape.error.parse(row.error),
     takenOverBy: row.taken_over_by,

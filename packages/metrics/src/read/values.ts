@@ -8,7 +8,7 @@ import { completenessOf } from './completeness.ts'
 import { findMetric } from './metrics.ts'
 import { runWithinReader, textOf } from './sql.ts'
 
-/** Where a page of values begins: the day, the company and the warehouse before it; '' for none. */
+/** The cursor of a page of values: the last day, company and warehouse before it; empty text for none. */
 export const CellCursor = z.tuple([CursorColumn.day, CursorColumn.text, CursorColumn.text])
 
 interface Row {
@@ -22,7 +22,8 @@ interface Row {
 }
 
 /**
- * The values of a metric that `principal` may see, in the order of days, companies and warehouses, and what they lack. What sums companies or warehouses is only for who may see all of them.
+ * Returns the values of a metric that `principal` may see, ordered by day, company and warehouse, with their
+ * completeness. Values that combine companies or warehouses are only for readers who may see all of them.
  * @throws ProblemError `unknown_metric`
  */
 export function readValues(
@@ -36,7 +37,7 @@ export function readValues(
   return readAs(db, principal, async (tx) => {
     const metric = await findMetric(tx, principal, code)
     const asOf = await sql<{ now: Date }>`select now()`.execute(tx)
-    // Before the values: a run that ends in between is still named, never the other way round.
+    // Read before the values: a run that ends in between is still listed, never the other way round.
     const completeness = await completenessOf(tx, principal, metric.id)
     const { rows } = await sql<Row>`
       select d.date, d.company, d.warehouse, trim_scale(d.value)::text as value, d.last_updated, d.run_id, case when ${runWithinReader} then r.as_of end as as_of

@@ -8,7 +8,7 @@ import type { Page } from '@aduana/jobs/read'
 import { readVersions } from '@aduana/jobs/version-pages'
 import { findMetric } from './metrics.ts'
 
-/** The versions of a metric, newest first. @throws ProblemError `unknown_metric` */
+/** Returns the versions of a metric, newest first. @throws ProblemError `unknown_metric` */
 export function readMetricVersions(
   db: Database,
   principal: Principal,
@@ -21,7 +21,7 @@ export function readMetricVersions(
   })
 }
 
-/** The versions of a series, newest first. @throws ProblemError `unknown_series` */
+/** Returns the versions of a series, newest first. @throws ProblemError `unknown_series` */
 export async function readSeriesVersions(
   db: Database,
   code: string,

@@ -6,12 +6,12 @@ import { parseDefinition, validateExpression } from '@aduana/metric-compute/expr
 import type { SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { resolveNeeds } from './graph.ts'
 
-/** What is wrong with a metric, and at which node. */
+/** A problem of a metric, with the path of its node. */
 export interface MetricProblem extends ExpressionProblem {
   metric: string
 }
 
-/** A definition as it came. @throws ProblemError `invalid_metric` with everything that is wrong with its structure */
+/** Parses a definition. @throws ProblemError `invalid_metric` with all problems of its structure */
 export function readDefinition(input: unknown): MetricDefinition {
   const parsed = parseDefinition(input)
   if ('definition' in parsed) return parsed.definition
@@ -21,8 +21,8 @@ export function readDefinition(input: unknown): MetricDefinition {
 }
 
 /**
- * Check changed definitions, and those that need them, in the world in which all of them hold.
- * @throws ProblemError `invalid_metric` with `problems`: of which metric, at which node, which code, what is wrong
+ * Checks changed definitions, and those that use them, against the definitions that would then be active.
+ * @throws ProblemError `invalid_metric` with `problems`, each with the metric, path, code and message
  */
 export function checkDefinitions(
   changed: readonly MetricDefinition[],
@@ -40,11 +40,13 @@ export function checkDefinitions(
     validateExpression(definition, known).map((problem) => ({ metric: definition.code, ...problem })),
   )
   if (problems.length > 0) throw invalid(problems)
-  const strange = unknownDatasetDays(changed, world, places)
-  if (strange.length > 0) throw invalid(strange)
+  const unknown = unknownDatasetDays(changed, world, places)
+  if (unknown.length > 0) throw invalid(unknown)
 }
 
-/** Days for datasets that the metric does not depend on. Only where there are no cycles. */
+/**
+ * Returns the problems of `requiredDaysOf` for datasets that a metric does not depend on. There must be no cycles.
+ */
 function unknownDatasetDays(
   changed: readonly MetricDefinition[],
   world: ReadonlyMap<string, MetricDefinition>,
@@ -60,7 +62,7 @@ function unknownDatasetDays(
           metric: code,
           path: `requiredDaysOf.${dataset}`,
           code: 'invalid',
-          message: `The metric does not depend on a dataset "${dataset}", but on ${[...datasets.keys()].join(', ')}.`,
+          message: `The metric does not depend on dataset "${dataset}". It depends on ${[...datasets.keys()].join(', ')}.`,
         }),
       )
   })
@@ -71,6 +73,6 @@ function invalid(problems: readonly MetricProblem[]): ProblemError {
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
   const detail = first
     ? `${first.metric}, ${first.path}: ${first.message}${more}`
-    : 'nothing is known about it'
+    : 'the definition is invalid'
   return new ProblemError('invalid_metric', detail, { problems })
 }

@@ -6,7 +6,7 @@ import { referencesOf } from '@aduana/metric-compute/expressions/references'
 import { validateExpression } from '@aduana/metric-compute/expressions/validate'
 import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 
-/** What would no longer hold if a dataset were changed. */
+/** What a change of a dataset would break. */
 interface BrokenDependency {
   metric: string | null
   series: string | null
@@ -15,7 +15,9 @@ interface BrokenDependency {
   message: string
 }
 
-/** Where series are once a dataset has another definition; `lost` are those whose column it does not have any more. */
+/**
+ * Returns where series are stored once a dataset has another definition; `lost` are those whose column is removed.
+ */
 export function withDefinition(
   places: SeriesPlaces,
   datasetId: string,
@@ -34,14 +36,14 @@ export function withDefinition(
   return { places: after, lost }
 }
 
-/** Metrics read what loads fill: not what others write. */
+/** Metrics read columns that loads fill, not columns that others write. */
 function hasColumn(definition: DatasetDefinition, column: string | null): boolean {
   return column === null || definition.columns.some(({ name, managed }) => name === column && !managed)
 }
 
 /**
- * Refuse a change that takes a series its column, or makes a metric over series of the dataset impossible.
- * @throws ProblemError `dataset_in_use` with `problems`: of which metric or series, at which node, which code
+ * Rejects a change that removes the column of a series, or that invalidates a metric over series of the dataset.
+ * @throws ProblemError `dataset_in_use` with `problems`, each with the metric or series, path, code and message
  */
 export function assertMetricsRemainValid(
   world: ReadonlyMap<string, MetricDefinition>,
@@ -52,7 +54,7 @@ export function assertMetricsRemainValid(
   const problems = [
     ...[...lost.values()].map(({ code, column }) => ({
       ...{ metric: null, series: code, path: 'column', code: 'no_column' },
-      message: `The series "${code}" is the column "${column}", which files would not bring any more.`,
+      message: `The series "${code}" uses the column "${column}", which files would no longer contain.`,
     })),
     ...[...world.values()].flatMap((metric) => brokenIn(metric, { world, places, lost, dataset })),
   ]
@@ -91,8 +93,8 @@ function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Ch
 }
 
 /**
- * The metrics over series of a dataset that mean something else after a change: because rows have another day, company
- * or warehouse, or because a column is read in another way.
+ * Returns the metrics over series of a dataset whose meaning a change affects: rows get another day, company or
+ * warehouse, or a column is read differently.
  */
 export function metricsWithNewMeaning(
   world: ReadonlyMap<string, MetricDefinition>,
@@ -111,7 +113,7 @@ export function metricsWithNewMeaning(
     .map(({ code }) => code)
 }
 
-/** What of a definition decides what a series says. */
+/** Returns what determines the meaning of a series in a definition. */
 function meaningOf(definition: DatasetDefinition, column: string | null): string {
   const found = definition.columns.find(({ name }) => name === column)
   const { table, key, idColumn } = (found?.type === 'text' ? found.dimension : undefined) ?? {}

@@ -25,10 +25,10 @@ import { daysOfDataset, recompute } from './recompute.ts'
 import { requireVersion } from './write.ts'
 
 /**
- * Save the definition of a dataset as its next version if it differs from the present one, or as a new dataset over a
- * table that is there. Its series and the metrics over them are checked anew; those that mean something else by it are
- * computed anew, and then what needs them. `alsoWrong` is told with whatever else is wrong; `seen` is the version that it
- * must have. What is so already was changed by whoever says it again.
+ * Saves the definition of a dataset as its next version if it differs from the current one, or as a new dataset over
+ * an existing table. Revalidates its series and the metrics over them, and recomputes those whose meaning changes,
+ * with their dependents. `moreProblems` are reported with the problems found here. With `expectedVersion`, only if
+ * that is the current version; a definition that is already current succeeds regardless.
  * @throws ProblemError `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy` with `jobs`;
  * `version_changed`
  */
@@ -43,7 +43,7 @@ export async function saveDataset(
 ): Promise<SavedDataset> {
   await lockGraphExclusive(tx)
   await ownDatasets(tx)
-  // Whoever accepts a job under the present version is waited for.
+  // Waits for transactions that accept jobs under the current version.
   await sql`select from datasets where code = ${definition.code} for no key update`.execute(tx)
   const before = await currentDataset(tx, definition.code)
   if (before?.sha256 === shaOfDefinition(definition))
@@ -86,16 +86,16 @@ async function change(
 ): Promise<RegisteredDataset> {
   const graph = await readGraph(tx)
   const { places, lost } = withDefinition(graph.places, before.id, definition)
-  const world = activeDefinitions(graph)
-  assertMetricsRemainValid(world, places, lost, definition)
+  const active = activeDefinitions(graph)
+  assertMetricsRemainValid(active, places, lost, definition)
   const moved = placementOf(before.definition) !== placementOf(definition)
   if (moved) await refuseBusy(tx, before)
   const formerDays = moved ? await daysOfDataset(tx, before.definition) : undefined
   const saved = await writeDatasetVersion(tx, definition, before, by)
   if (moved) await rebuildLedger(tx, saved)
-  const shifted = metricsWithNewMeaning(world, graph.places, before.definition, saved)
-  const needs = resolveNeeds(world, places)
-  // With those above them, which would otherwise wait for updates of datasets that nobody has announced.
+  const shifted = metricsWithNewMeaning(active, graph.places, before.definition, saved)
+  const needs = resolveNeeds(active, places)
+  // Dependents are included. Otherwise they would wait for updates of datasets that none was announced for.
   const codes = [...shifted, ...dependentsOf(needs, shifted)]
   await recompute(tx, {
     metrics: codes.flatMap((code) => graph.metrics.get(code) ?? []),
@@ -121,7 +121,7 @@ async function record(tx: Tx, { id, code, version }: RegisteredDataset, by: stri
   })
 }
 
-/** The dataset that loads into the table of a definition. */
+/** Returns the dataset that loads into the table of a definition. */
 async function datasetOfTable(tx: Tx, { table }: DatasetDefinition): Promise<string | undefined> {
   const rows = await sql<{ code: string }>`select d.code
     from datasets d join dataset_versions v on v.dataset_id = d.id and v.version = d.current_version
@@ -132,8 +132,8 @@ async function datasetOfTable(tx: Tx, { table }: DatasetDefinition): Promise<str
 }
 
 /**
- * Time zones that PostgreSQL does not know by this name, or takes for the abbreviation of a fixed offset although the
- * zone changes its clocks, as CET does.
+ * Returns problems of time zones that PostgreSQL does not know, or reads as the abbreviation of a fixed offset
+ * although the zone changes its clocks, such as CET.
  */
 async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<DatasetProblem[]> {
   const columns = definition.columns.filter((column) => column.type === 'timestamp')
@@ -148,9 +148,9 @@ async function unknownZones(tx: Tx, definition: DatasetDefinition): Promise<Data
     const fixed = names.get(timeZone)
     const wrong =
       fixed === undefined
-        ? `PostgreSQL knows no time zone "${timeZone}"; they are written like America/Bogota.`
+        ? `PostgreSQL does not know the time zone "${timeZone}". Use a name like America/Bogota.`
         : fixed && changesClocks(timeZone)
-          ? `PostgreSQL reads "${timeZone}" as an offset that never changes. Name a place of the zone, such as Europe/Madrid.`
+          ? `PostgreSQL reads "${timeZone}" as a fixed offset. Use the name of a place in the zone, such as Europe/Madrid.`
           : undefined
     return wrong === undefined ? [] : [{ path, code: 'contradiction', message: wrong }]
   })

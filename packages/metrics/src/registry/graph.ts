@@ -11,18 +11,18 @@ export interface RegisteredMetric {
   version: number
   sha256: string
   definition: MetricDefinition
-  /** Who wrote this version; null: it came with the program. */
+  /** The author of this version; null for shipped metrics. */
   createdBy: string | null
   retired: boolean
 }
 
-/** Every metric and series as they stand. */
+/** All metrics, and the places of all series. */
 export interface MetricGraph {
   metrics: Map<string, RegisteredMetric>
   places: SeriesPlaces
 }
 
-/** Read all metrics, the retired ones too, and where every series is. */
+/** Reads all metrics, including retired ones, and where every series is stored. */
 export async function readGraph(db: Database | Tx): Promise<MetricGraph> {
   const rows = await db
     .selectFrom('metrics')
@@ -50,26 +50,26 @@ export async function readGraph(db: Database | Tx): Promise<MetricGraph> {
   return { metrics: new Map(metrics), places: await readSeriesPlaces(db) }
 }
 
-/** The definitions of the metrics that are in use, by code. */
+/** Returns the definitions of active metrics, by code. */
 export function activeDefinitions({ metrics }: MetricGraph): Map<string, MetricDefinition> {
   return new Map(
     [...metrics.values()].filter(({ retired }) => !retired).map(({ code, definition }) => [code, definition]),
   )
 }
 
-/** What one metric needs. */
+/** What a metric needs. */
 export interface Needs {
-  /** Series codes that it names itself. */
+  /** Codes of the series that it uses directly. */
   series: Set<string>
-  /** Metric codes that it names itself. */
+  /** Codes of the metrics that it uses directly. */
   metrics: Set<string>
-  /** Datasets that it depends on, by itself or through other metrics: ids by code. */
+  /** Datasets that it depends on, directly or through other metrics: ids by code. */
   datasets: Map<string, string>
-  /** The longest chain of metrics beneath it. */
+  /** The length of the longest chain of its input metrics. */
   level: number
 }
 
-/** What each metric needs. The metrics have no cycles, which validation sees to. */
+/** Returns what each metric needs, by code. The metrics have no cycles, which validation ensures. */
 export function resolveNeeds(
   definitions: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
@@ -88,10 +88,10 @@ export function resolveNeeds(
       if (place) needs.datasets.set(place.definition.code, place.datasetId)
     }
     for (const { code: other } of references.metrics) {
-      const beneath = visit(other)
+      const input = visit(other)
       needs.metrics.add(other)
-      for (const [dataset, id] of beneath.datasets) needs.datasets.set(dataset, id)
-      needs.level = Math.max(needs.level, beneath.level + 1)
+      for (const [dataset, id] of input.datasets) needs.datasets.set(dataset, id)
+      needs.level = Math.max(needs.level, input.level + 1)
     }
     return needs
   }
@@ -99,7 +99,7 @@ export function resolveNeeds(
   return all
 }
 
-/** The metrics that need any of these, by themselves or through others; without these themselves. */
+/** Returns the metrics that depend on these, directly or through others, without these themselves. */
 export function dependentsOf(needs: ReadonlyMap<string, Needs>, codes: Iterable<string>): Set<string> {
   const start = new Set(codes)
   const reached = new Set(start)

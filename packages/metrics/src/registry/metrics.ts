@@ -19,19 +19,19 @@ import {
 import { recompute } from './recompute.ts'
 import { requireVersion, shaOf, writeDependencies, writeVersion } from './write.ts'
 
-/** A metric after it was saved. */
+/** A saved metric. */
 export interface SavedMetric {
   code: string
   version: number
-  /** False when it was so already. */
+  /** False when the definition was already current. */
   changed: boolean
 }
 
 /**
- * Save metrics together, each as its next version if it differs from the present one; they may need each other in any
- * order. A retired one is in use again. Those above them are checked anew. What is computed in another way than before is
- * computed anew for all days of which its datasets have rows, and then what needs it.
- * @throws ProblemError `invalid_metric` with `problems`, each with the metric, the path of the node, a code and a message
+ * Saves metrics together, each as its next version if it differs from the current one. They may use each other in any
+ * order. A retired metric becomes active again. Dependents are revalidated. Metrics whose computation changes are
+ * recomputed for all days on which their datasets have rows, followed by their dependents.
+ * @throws ProblemError `invalid_metric` with `problems`, each with the metric, path, code and message
  */
 export async function saveMetrics(
   tx: Tx,
@@ -43,28 +43,27 @@ export async function saveMetrics(
 }
 
 /**
- * Save one metric. See `saveMetrics`. `seen` is the version that it must have; what is so already was changed by whoever
- * says it again.
+ * Saves one metric. See `saveMetrics`. With `expectedVersion`, only if that is its current version; a definition that
+ * is already current succeeds regardless.
  * @throws ProblemError `invalid_metric` with `problems`; `version_changed`
  */
 export async function saveMetric(
   tx: Tx,
   input: unknown,
   by: string | null,
-  seen?: number,
+  expectedVersion?: number,
 ): Promise<SavedMetric> {
   await lockGraphExclusive(tx)
   const graph = await readGraph(tx)
   const definition = readDefinition(input)
-  if (differs(graph, definition)) requireVersion('metric', seen, graph.metrics.get(definition.code)?.version)
+  if (differs(graph, definition))
+    requireVersion('metric', expectedVersion, graph.metrics.get(definition.code)?.version)
   const [saved] = await saveDefinitions(tx, graph, [definition], by)
-  if (!saved) throw new Error('a metric was saved without an answer')
+  if (!saved) throw new Error('the saved metric is missing')
   return saved
 }
 
-/**
- * Register the metrics that come with the program. What somebody has changed or retired since stays as it is.
- */
+/** Registers shipped metrics. A metric that a user has changed or retired is not touched. */
 export async function registerMetrics(
   tx: Tx,
   shipped: readonly MetricDefinitionInput[],
@@ -85,9 +84,9 @@ async function saveDefinitions(
   by: string | null,
 ): Promise<SavedMetric[]> {
   const changed = definitions.filter((definition) => differs(graph, definition))
-  const world = activeDefinitions(graph)
-  for (const definition of changed) world.set(definition.code, definition)
-  checkDefinitions(changed, world, graph.places)
+  const active = activeDefinitions(graph)
+  for (const definition of changed) active.set(definition.code, definition)
+  checkDefinitions(changed, active, graph.places)
   const written: RegisteredMetric[] = []
   const recomputed: RegisteredMetric[] = []
   for (const definition of changed) {
@@ -98,7 +97,7 @@ async function saveDefinitions(
     if (!before || before.retired || computation(before.definition) !== computation(definition))
       recomputed.push(metric)
   }
-  const needs = resolveNeeds(world, graph.places)
+  const needs = resolveNeeds(active, graph.places)
   await recordSaved(tx, graph, written, needs, by)
   await recompute(tx, { metrics: recomputed, places: graph.places, needs })
   return definitions.map(({ code }) => ({
@@ -108,18 +107,18 @@ async function saveDefinitions(
   }))
 }
 
-/** Whether saving a definition would change anything. */
+/** Returns whether saving a definition would change anything. */
 function differs(graph: MetricGraph, definition: MetricDefinition): boolean {
   const known = graph.metrics.get(definition.code)
   return !known || known.retired || known.sha256 !== shaOf(definition)
 }
 
-/** What of a definition decides its values. */
+/** Returns the parts of a definition that determine its values. */
 function computation({ expression, grain }: MetricDefinition): string {
   return JSON.stringify([expression, grain])
 }
 
-/** What follows from changed metrics: what they and those above them need, and the log. */
+/** Records saved metrics: their dependencies and those of their dependents, the log, and the audit trail. */
 async function recordSaved(
   tx: Tx,
   graph: MetricGraph,
@@ -128,11 +127,11 @@ async function recordSaved(
   by: string | null,
 ): Promise<void> {
   if (written.length === 0) return
-  const above = dependentsOf(
+  const dependents = dependentsOf(
     needs,
     written.map(({ code }) => code),
   )
-  const touched = [...written, ...[...above].flatMap((code) => graph.metrics.get(code) ?? [])]
+  const touched = [...written, ...[...dependents].flatMap((code) => graph.metrics.get(code) ?? [])]
   await writeDependencies(tx, touched, needs, (code) => graph.metrics.get(code)?.id)
   await logEvents(
     tx,
@@ -152,8 +151,8 @@ async function recordSaved(
 }
 
 /**
- * Retire a metric: it is no longer computed, its open runs are cancelled, its values stay.
- * @throws ProblemError `unknown_metric`; `metric_in_use` with the `metrics` that need it
+ * Retires a metric: it is no longer computed, its open runs are cancelled, and its values stay.
+ * @throws ProblemError `unknown_metric`; `metric_in_use` with the `metrics` that use it
  */
 export async function retireMetric(tx: Tx, code: string, by: string | null): Promise<void> {
   await lockGraphExclusive(tx)
@@ -161,9 +160,11 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
   const metric = graph.metrics.get(code)
   if (!metric || metric.retired) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)
   const needs = resolveNeeds(activeDefinitions(graph), graph.places)
-  const above = [...needs].filter(([, { metrics }]) => metrics.has(code)).map(([name]) => name)
-  if (above.length > 0)
-    throw new ProblemError('metric_in_use', `"${code}" is needed by ${above.join(', ')}.`, { metrics: above })
+  const dependents = [...needs].filter(([, { metrics }]) => metrics.has(code)).map(([name]) => name)
+  if (dependents.length > 0)
+    throw new ProblemError('metric_in_use', `"${code}" is used by ${dependents.join(', ')}.`, {
+      metrics: dependents,
+    })
   const locked = await lockWithDependents(tx, [metric.id])
   await lockRuns(tx, [], locked)
   await tx
@@ -185,12 +186,12 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
   await audit(tx, { actor: by, action: 'metric.retire', subjectType: 'metric', subjectId: code })
 }
 
-/** The metrics that are in use, by code. */
+/** Returns the active metrics, by code. */
 export async function listMetrics(db: Database | Tx): Promise<RegisteredMetric[]> {
   return [...(await readGraph(db)).metrics.values()].filter(({ retired }) => !retired)
 }
 
-/** A metric in use, in its current version. @throws ProblemError `unknown_metric` */
+/** Returns an active metric in its current version. @throws ProblemError `unknown_metric` */
 export async function readMetric(db: Database | Tx, code: string): Promise<RegisteredMetric> {
   const metric = (await listMetrics(db)).find((candidate) => candidate.code === code)
   if (!metric) throw new ProblemError('unknown_metric', `There is no metric "${code}".`)

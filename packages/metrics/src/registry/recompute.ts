@@ -10,16 +10,16 @@ import { lockRuns, lockWithDependents } from '../runs/locks.ts'
 import { scheduleRuns, type TargetedChange } from '../runs/schedule.ts'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
-/** Metrics that are computed in another way than before. */
+/** Metrics whose computation changed. */
 export interface Recomputation {
   metrics: readonly RegisteredMetric[]
   places: SeriesPlaces
   needs: ReadonlyMap<string, Needs>
-  /** The days that a dataset had before, where it tells them in another way now; by its code. */
+  /** The days that a dataset had before its day column changed, by its code. */
   formerDays?: ReadonlyMap<string, DayRange>
 }
 
-/** Have metrics computed anew for all days of which their datasets have rows, and then what needs them. */
+/** Recomputes metrics for all days on which their datasets have rows, followed by their dependents. */
 export async function recompute(tx: Tx, work: Recomputation): Promise<void> {
   if (work.metrics.length === 0) return
   const locked = await lockWithDependents(
@@ -30,7 +30,7 @@ export async function recompute(tx: Tx, work: Recomputation): Promise<void> {
   await scheduleRuns(tx, await changesOf(tx, work), locked)
 }
 
-/** All days of which the datasets of changed metrics have rows, so that no value of an older version is left. */
+/** Returns changes for all days on which the datasets have rows, so that no value of an older version remains. */
 async function changesOf(tx: Tx, work: Recomputation): Promise<TargetedChange[]> {
   const { metrics, places, needs, formerDays } = work
   const definitions = new Map<string, DatasetDefinition>()
@@ -60,7 +60,7 @@ async function changesOf(tx: Tx, work: Recomputation): Promise<TargetedChange[]>
   }))
 }
 
-/** The days of which a dataset has rows, from the first to the last; undefined when it has none, or no days. */
+/** Returns the days from the first row of a dataset to the last; undefined when it has no rows or no day column. */
 export async function daysOfDataset(tx: Tx, definition: DatasetDefinition): Promise<DayRange | undefined> {
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
   if (!window) return undefined

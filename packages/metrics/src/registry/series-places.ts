@@ -4,7 +4,7 @@ import type { Database, Tx } from '@aduana/db/database'
 import type { SeriesPlace, SeriesPlaces } from '@aduana/metric-compute/series-place'
 import { sql } from 'kysely'
 
-/** Where every series is, by its code. */
+/** Reads where every series is stored, by its code. */
 export async function readSeriesPlaces(db: Database | Tx): Promise<SeriesPlaces> {
   const [series, datasets] = await Promise.all([
     db
@@ -35,7 +35,7 @@ export async function readSeriesPlaces(db: Database | Tx): Promise<SeriesPlaces>
   return places
 }
 
-/** Columns that a table never leaves empty, as `schema.table.column`. */
+/** Returns the NOT NULL columns of dataset tables, as `schema.table.column`. */
 async function filledColumns(db: Database | Tx): Promise<ReadonlySet<string>> {
   const rows = await sql<{ column: string }>`
     select n.nspname || '.' || c.relname || '.' || a.attname as column
@@ -46,7 +46,10 @@ async function filledColumns(db: Database | Tx): Promise<ReadonlySet<string>> {
   return new Set(rows.rows.map(({ column }) => column))
 }
 
-/** Rows that are there may be of an earlier version, which did not require a column: what holds is the table. */
+/**
+ * Returns a definition whose columns are required only where the table enforces it. Existing rows may be of an
+ * earlier version that did not require a column.
+ */
 function asStored(definition: DatasetDefinition, filled: ReadonlySet<string>): DatasetDefinition {
   const { schema, name } = definition.table
   const stored = new Map(targetColumns(definition).map((column) => [column.source?.name, column.name]))

@@ -9,51 +9,51 @@ import { logEvents } from '../runs/event-log.ts'
 import { lockGraphExclusive } from '../runs/locks.ts'
 import { requireVersion, shaOf } from './write.ts'
 
-/** A series after it was saved. */
+/** A saved series. */
 export interface SavedSeries {
   code: string
   version: number
-  /** False when it was so already. */
+  /** False when the definition was already current. */
   changed: boolean
 }
 
 /**
- * Save a series as its next version if it differs from the present one. Its title and unit may change at any time; where
- * it is, only while no metric names it.
- * `seen` is the version that it must have; what is so already was changed by whoever says it again.
- * @throws ProblemError `unknown_dataset`; `bad_request` for a column that files of the dataset do not bring;
+ * Saves a series as its next version if it differs from the current one. Its title and unit may change at any time,
+ * its place only while no metric uses it. With `expectedVersion`, only if that is its current version; a definition
+ * that is already current succeeds regardless.
+ * @throws ProblemError `unknown_dataset`; `bad_request` for a column that files of the dataset do not contain;
  * `metric_in_use`; `version_changed`
  */
 export async function saveSeries(
   tx: Tx,
   input: SeriesDefinition,
   by: string | null,
-  seen?: number,
+  expectedVersion?: number,
 ): Promise<SavedSeries> {
   await lockGraphExclusive(tx)
   const series = SeriesDefinition.parse(input)
-  const known = await present(tx, series.code)
-  if (known?.sha256 !== shaOf(series)) requireVersion('series', seen, known?.version)
+  const known = await readCurrent(tx, series.code)
+  if (known?.sha256 !== shaOf(series)) requireVersion('series', expectedVersion, known?.version)
   return saveOne(tx, series, known, by)
 }
 
-/** Register the series that come with the program. What somebody has changed since stays as it is. */
+/** Registers shipped series. A series that a user has changed is not touched. */
 export async function registerSeries(tx: Tx, shipped: readonly SeriesDefinition[]): Promise<void> {
   await lockGraphExclusive(tx)
   for (const series of shipped) {
-    const known = await present(tx, series.code)
+    const known = await readCurrent(tx, series.code)
     if (!known || known.createdBy === null) await saveOne(tx, SeriesDefinition.parse(series), known, null)
   }
 }
 
-interface Present {
+interface CurrentSeries {
   id: string
   version: number
   sha256: string
   createdBy: string | null
 }
 
-function present(tx: Tx, code: string): Promise<Present | undefined> {
+function readCurrent(tx: Tx, code: string): Promise<CurrentSeries | undefined> {
   return tx
     .selectFrom('series')
     .innerJoin('series_versions', (join) =>
@@ -70,15 +70,15 @@ function present(tx: Tx, code: string): Promise<Present | undefined> {
 async function saveOne(
   tx: Tx,
   series: SeriesDefinition,
-  known: Present | undefined,
+  known: CurrentSeries | undefined,
   by: string | null,
 ): Promise<SavedSeries> {
   const { code, column } = series
   if (known?.sha256 === shaOf(series)) return { code, version: known.version, changed: false }
   const dataset = await readDataset(tx, series.dataset)
-  const brought = dataset.definition.columns.some(({ name, managed }) => name === column && !managed)
-  if (column !== null && !brought)
-    throw new ProblemError('bad_request', `Files of dataset "${series.dataset}" bring no column "${column}".`)
+  const isLoaded = dataset.definition.columns.some(({ name, managed }) => name === column && !managed)
+  if (column !== null && !isLoaded)
+    throw new ProblemError('bad_request', `Files of dataset "${series.dataset}" have no column "${column}".`)
   await assertNotMoved(tx, series, dataset.id)
   const version = (known?.version ?? 0) + 1
   const id = await writeSeries(tx, series, version)
@@ -139,11 +139,11 @@ async function assertNotMoved(tx: Tx, { code, column }: SeriesDefinition, datase
     order by 1`.execute(tx)
   const metrics = rows.rows.map((row) => row.code)
   if (metrics.length === 0) return
-  const detail = `The series "${code}" cannot move while ${metrics.join(', ')} name it. Make another series.`
+  const detail = `The series "${code}" cannot move while ${metrics.join(', ')} use it. Create another series.`
   throw new ProblemError('metric_in_use', detail, { metrics })
 }
 
-/** All series, by code. */
+/** Returns all series, by code. */
 export async function listSeries(db: Database | Tx): Promise<Series[]> {
   const rows = await db
     .selectFrom('series')

@@ -5,12 +5,12 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { Needs, RegisteredMetric } from './graph.ts'
 
-/** Names the content of a definition. */
+/** Returns the SHA-256 of a definition. */
 export function shaOf(definition: MetricDefinition | SeriesDefinition): string {
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex')
 }
 
-/** Write the next version of a metric, or its first. Answers the metric as it is then. */
+/** Writes the next version of a metric, or its first, and returns the metric. */
 export async function writeVersion(
   tx: Tx,
   definition: MetricDefinition,
@@ -58,7 +58,9 @@ interface DependencyRow {
   required_days?: number
 }
 
-/** Write down anew what metrics need: series, metrics, and datasets also through metrics; and their levels. */
+/**
+ * Replaces the stored dependencies of metrics (series, metrics, and datasets also through metrics) and their levels.
+ */
 export async function writeDependencies(
   tx: Tx,
   metrics: readonly RegisteredMetric[],
@@ -96,16 +98,20 @@ export async function writeDependencies(
 }
 
 /**
- * Whoever changes something may say which version they have seen, so that they do not undo what somebody else has
- * changed since. `present` is undefined for what is not there yet.
- * @throws ProblemError `version_changed` with the present `version`
+ * Checks that an object is at the version that a client has read, so that it does not overwrite a later change. No
+ * check without `expected`; `current` is undefined when the object does not exist.
+ * @throws ProblemError `version_changed` with the current `version`
  */
-export function requireVersion(what: string, seen: number | undefined, present: number | undefined): void {
-  if (seen === undefined || seen === present) return
-  const now = present === undefined ? 'is not there' : `is at version ${present}`
+export function requireVersion(
+  what: string,
+  expected: number | undefined,
+  current: number | undefined,
+): void {
+  if (expected === undefined || expected === current) return
+  const now = current === undefined ? 'does not exist' : `is at version ${current}`
   throw new ProblemError(
     'version_changed',
-    `The ${what} ${now}, and version ${seen} is what you have seen. Nothing was changed. Read it again, and make your change in that.`,
-    { version: present ?? null },
+    `The ${what} ${now}, but you changed version ${expected}. Nothing was saved. Read the current version and apply your change to it.`,
+    { version: current ?? null },
   )
 }

@@ -33,8 +33,8 @@ interface InputRow {
 }
 
 /**
- * What is asked of the runners of some runs, as these stand now, in the order of the metrics' codes. A runner of ours
- * reads it after it has said that it begins: from then on nothing is added to the run.
+ * Returns the current requests of runs, ordered by metric code. The built-in runner reads them after it has started a
+ * run: from then on nothing is added to it.
  */
 export async function readRunRequests(
   db: Database | Tx,
@@ -93,7 +93,7 @@ function requestOf(
 
 type Entry = MetricRunRequest['catalogue'][number]
 
-/** The series that an expression needs, and where a runner finds them. */
+/** Returns the series that an expression uses, and where a runner finds them. */
 export function catalogueOf(expression: Expression, places: SeriesPlaces): Entry[] {
   const codes = [...new Set(referencesOf(expression).series.map(({ code }) => code))]
   return codes.flatMap((code) => {
@@ -124,8 +124,8 @@ export const RequestNote = z.strictObject(
 export type RequestNote = z.infer<typeof RequestNote>
 
 /**
- * Returns events with whole requests in place of notes, to be published: from the current runs, in the attempts that the
- * notes name. An event whose run is removed is left out.
+ * Returns events with complete requests in place of notes, from the current runs, in the attempts of the notes. An
+ * event whose run was removed is left out.
  */
 export async function expandRequests(tx: Tx, events: readonly OutboundEvent[]): Promise<OutboundEvent[]> {
   const notes = new Map<string, RequestNote>()

@@ -4,7 +4,7 @@ import type { Destination, OutboundEvent } from '@aduana/outbox/destination'
 import { z } from 'zod'
 import { expandRequests } from './payload.ts'
 
-/** What subscribers may filter by. */
+/** What subscribers can filter by. */
 const Request = z.object({
   runId: z.uuid(),
   metric: MetricCode,
@@ -14,10 +14,10 @@ const Request = z.object({
   catalogue: z.array(z.object({ dataset: z.string() })),
 })
 
-/** An event that is larger with its attributes leaves its data behind: SNS takes 256 KiB. */
+/** A larger event, with its attributes, is sent without its data. The limit of SNS is 256 KiB. */
 const MAX_BYTES = 240 * 1024
 
-/** A topic of SNS: it wants the requests of all runs, whoever computes them. */
+/** Returns a destination that publishes the requests of all runs to an SNS topic. */
 export function requestTopic(topic: Topic): Destination {
   return {
     name: topic.arn,
@@ -28,8 +28,7 @@ export function requestTopic(topic: Topic): Destination {
 }
 
 /**
- * The message of a request: its CloudEvent. One that is too large names with `dataref` where its
- * data is to be had.
+ * Returns the message of a request: its CloudEvent. If that is too large, `dataref` names where its data can be read.
  */
 export function topicMessage({ id, key, type, body }: OutboundEvent): TopicMessage {
   const { runId, metric, runner, grain, inputs, catalogue } = Request.parse(body.data)

@@ -9,12 +9,13 @@ import { addScopes } from '../runs/scopes.ts'
 import { changeRuns } from '../runs/transitions.ts'
 import { RequestNote, readRunRequests } from './payload.ts'
 
-/** Where our events come from, as CloudEvents wants it: a URI reference. */
+/** The `source` of our CloudEvents, a URI reference. */
 const EVENT_SOURCE = '/aduana'
 
 /**
- * Ask for runs: the next attempt of each, in the current version of its metric, with the changes that came in the
- * meantime; the request is in the outbox when the transaction commits. The caller has locked the runs. Returns their ids.
+ * Requests runs: the next attempt of each, in the current version of its metric, including the changes that arrived
+ * for the next run. The requests are in the outbox when the transaction commits. The caller has locked the runs.
+ * Returns their ids.
  * @throws OvertakenRunError when one of them is in none of the states `from`
  */
 export async function requestRuns(
@@ -66,8 +67,8 @@ function addedNext(name: 'companies' | 'warehouses') {
 }
 
 /**
- * Write the requests into the log. Requests to runners outside are written whole and sent from there. Requests to the
- * built-in runner are most of the log, so only a note is written; the runner reads the run.
+ * Writes the requests to the log. Requests to external runners are written completely and sent from there. Requests
+ * to the built-in runner are most of the log, so only a note is written; the runner reads the run.
  */
 async function writeRequests(tx: Tx, ids: readonly string[]): Promise<void> {
   const notes = await readNotes(tx, ids)
@@ -93,7 +94,7 @@ async function writeRequests(tx: Tx, ids: readonly string[]): Promise<void> {
   await notifyOutbox(tx)
 }
 
-/** In the order of the metrics' codes. */
+/** Returns the notes of runs, ordered by metric code. */
 async function readNotes(tx: Tx, ids: readonly string[]): Promise<RequestNote[]> {
   const rows =
     await sql`select r.id as "runId", r.attempt, m.code as metric, v.definition ->> 'runner' as runner

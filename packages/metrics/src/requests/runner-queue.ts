@@ -11,7 +11,7 @@ const Request = z.object({
 
 const NONE: ReadonlyMap<string, Error> = new Map()
 
-/** The queue of the built-in runner: it wants the requests of the metrics that Aduana computes. */
+/** Returns a destination that adds the requests of built-in metrics to the queue of the built-in runner. */
 export function runnerQueue(queue: MetricQueue): Destination {
   return {
     name: 'runner queue',

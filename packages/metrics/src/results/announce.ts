@@ -11,19 +11,19 @@ import { logEvents } from '../runs/event-log.ts'
 import { changeRuns } from '../runs/transitions.ts'
 import { readResultPlan } from './plan.ts'
 
-/** A runner is done, and its values are in files. */
+/** A `completed` event whose values are in files. */
 export type Announcement = Extract<MetricRunCompleted, { status: 'succeeded' }> & {
   manifest: NonNullable<Extract<MetricRunCompleted, { status: 'succeeded' }>['manifest']>
 }
 
-/** Whether a runner that is done has left its values in files. */
+/** Returns whether the values of a completed run are in files. */
 export function hasResultFiles(event: MetricRunCompleted): event is Announcement {
   return event.status === 'succeeded' && event.manifest !== undefined
 }
 
 /**
- * Have the results of a run imported: a job is accepted in this transaction, and the run is RUNNING until it ends. The
- * caller holds the locks of the run and its metric, and has seen that it is open and in this attempt.
+ * Starts the import of the results of a run: accepts a job in this transaction. The run is RUNNING until the job
+ * ends. The caller holds the locks of the run and its metric, and has checked that it is open and in this attempt.
  */
 export async function importResults(tx: Tx, event: Announcement): Promise<void> {
   const { runId, attempt, rowCount } = event
@@ -37,7 +37,7 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
     status: 'RUNNING',
     started_at: sql<Date>`coalesce(started_at, requested_at)`,
     retry_at: null,
-    message: 'Its results are imported',
+    message: 'Importing its results',
     manifest: jsonb(announced),
     job_id: job,
   })
@@ -59,11 +59,11 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
 
 function boundsOf(days: readonly DayRange[]): DayRange {
   const [from, to] = [days[0]?.from, days.at(-1)?.to]
-  if (from === undefined || to === undefined) throw new Error('results without days were announced')
+  if (from === undefined || to === undefined) throw new Error('the announced results have no days')
   return { from, to }
 }
 
-/** What a run keeps of the announcement of its results. */
+/** What a run stores of the announcement of its results. */
 export const AnnouncedResults = z.object({
   url: z.string(),
   sha256: z.string(),

@@ -13,16 +13,16 @@ interface FailedImport {
 }
 
 /**
- * Fail the runs whose results could not be imported: the job failed, or was cancelled. Call it every few seconds, in a
- * transaction of its own. Answers their ids.
+ * Fails the runs whose results could not be imported, because the job failed or was cancelled. Call it every few
+ * seconds, in a transaction of its own. Returns the ids of the runs.
  */
 export async function failRunsOfFailedImports(tx: Tx): Promise<string[]> {
   const found = await find(tx)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
   await lockRuns(tx, found, locked)
-  const unloaded = (await find(tx)).filter(({ metricId }) => locked.includes(metricId))
-  const { ended } = await endRuns(tx, unloaded.map(endingOf), locked)
+  const failed = (await find(tx)).filter(({ metricId }) => locked.includes(metricId))
+  const { ended } = await endRuns(tx, failed.map(endingOf), locked)
   return ended
 }
 

@@ -10,14 +10,14 @@ interface Loaded {
   plan: ResultPlan
 }
 
-/** Which cells a grain has. */
+/** The cells of a grain, as a SQL condition and in words. */
 const CELLS = {
   total: ['company is null and warehouse is null', 'without company and warehouse'],
   company: ['company is not null and warehouse is null', 'with company and without warehouse'],
   warehouse: ['company is not null and warehouse is not null', 'with company and warehouse'],
 } as const
 
-/** Why loaded results cannot be the values of their metric, in a sentence; undefined when they can. */
+/** Returns why loaded results cannot become values of their metric, as a sentence; undefined when they can. */
 export async function findMismatch(client: pg.PoolClient, loaded: Loaded): Promise<string | undefined> {
   const { plan, announced } = loaded
   const [cell, form] = CELLS[plan.grain]
@@ -32,12 +32,12 @@ export async function findMismatch(client: pg.PoolClient, loaded: Loaded): Promi
   )
   const [found] = rows
   if (!found) throw new Error('an aggregate without a row')
-  if (found.other_day !== null) return `${found.other_day} is not of a day that the run announced.`
+  if (found.other_day !== null) return `${found.other_day} is on a day that the run did not announce.`
   if (found.other_cell !== null)
     return `${found.other_cell}: values of ${plan.metric} are ${form} (its grain is ${plan.grain}).`
   if (found.twice !== null) return `${found.twice} has more than one value.`
   if (found.rows !== announced.rowCount)
-    return `${found.rows} values are left of ${announced.rowCount}: some are given more than once.`
+    return `${found.rows} of ${announced.rowCount} values remain: some occur more than once.`
   return undefined
 }
 

@@ -3,14 +3,17 @@ import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { Tx } from '@aduana/db/database'
 import { type PlannedRun, planRun } from '@aduana/metric-compute/compute/plan'
 
-/** What the results of a run may be of. */
+/** What the results of a run may contain. */
 export interface ResultPlan extends PlannedRun {
   metric: string
-  /** The day of the change for which the run was made. */
+  /** The day of the change that caused the run. */
   asOf: string
 }
 
-/** What a runner may have computed in a run: the days that it says, and the companies and warehouses that can have changed. */
+/**
+ * Returns what a runner may have computed in a run: the days that it reports, and the companies and warehouses that
+ * can have changed.
+ */
 export async function readResultPlan(tx: Tx, runId: string, days: readonly DayRange[]): Promise<ResultPlan> {
   const row = await tx
     .selectFrom('metric_runs as r')

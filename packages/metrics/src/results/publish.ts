@@ -22,15 +22,15 @@ interface ImportedRun {
   metric: string
   attempt: number
   announced: AnnouncedResults
-  /** The first row of the import and the first after it. */
+  /** The id of the first row of the import, and the first id after it. */
   first: string
   after: string
 }
 
 /**
- * The results of a run have been loaded: make them the values of its metric, and the run SUCCEEDED, in the transaction
- * in which their import completes. Results that do not fit the metric leave its values as they are, and the run FAILED.
- * A job that brings no results does nothing here. Answers what is to be said of it.
+ * Makes the loaded results of a run the values of its metric, and ends the run as SUCCEEDED, in the transaction that
+ * completes the import. If the results do not match the metric, its values stay unchanged and the run is FAILED.
+ * Returns a message for the job; undefined when the job contains no results of a run.
  */
 export async function publishResults(
   tx: Tx,
@@ -39,25 +39,26 @@ export async function publishResults(
 ): Promise<string | undefined> {
   const run = await findRun(tx, jobId)
   if (!run) return undefined
-  // Nobody else writes the values of this metric: it is with one runner at a time, and not with ours.
+  // No other transaction writes the values of this metric: one runner at a time has it, and here it is an external
+  // one.
   const locked = await lockWithDependents(tx, [run.metric_id, ...(await metricsAggregatingResults(tx, run))])
   const now = (await lockRuns(tx, [{ runId: run.id }], locked)).get(run.id)
   if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
-    return 'Its run has ended in another way: nothing became a value of the metric.'
+    return 'Its run has already ended, so the values of the metric are unchanged.'
   const plan = await readResultPlan(tx, run.id, run.announced.days)
-  const misfit = await findMismatch(client, { ...run, plan })
+  const mismatch = await findMismatch(client, { ...run, plan })
   const { id, attempt } = run
-  if (misfit !== undefined) {
-    const error = { code: 'results_do_not_fit', detail: misfit, job: jobId }
+  if (mismatch !== undefined) {
+    const error = { code: 'results_do_not_fit', detail: mismatch, job: jobId }
     await endRuns(tx, [{ id, attempt, to: 'FAILED', error }], locked)
-    return `They do not fit, and did not become values: ${misfit}`
+    return `They do not match the metric, so its values are unchanged: ${mismatch}`
   }
   const ending = await writeResults(tx, openSession(client, undefined), run, plan)
   await endRuns(tx, [ending], locked)
-  return `They are the values of ${run.metric} now.`
+  return `They are now the values of ${run.metric}.`
 }
 
-/** The metrics that depend on the dataset of the import: the same transaction passes its update on to them. */
+/** Returns the metrics that depend on the dataset of the import. The same transaction fans its update out to them. */
 async function metricsAggregatingResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
   await lockGraphShared(tx)
   const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_dependencies
@@ -97,12 +98,12 @@ async function writeResults(
   return { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(result.days), manifest: announced }
 }
 
-/** Whether the values sum companies or warehouses; of metrics beneath, their values say so. */
+/** Returns whether the values combine companies or warehouses. The values of its input metrics tell it for them. */
 async function sumsOfPlan(tx: Tx, plan: ResultPlan) {
-  const beneath = referencesOf(plan.definition.expression).metrics.map(({ code }) => code)
+  const inputs = referencesOf(plan.definition.expression).metrics.map(({ code }) => code)
   const rows = await sql<{ metric: string; companies: boolean; warehouses: boolean }>`
     select metric_name as metric, bool_or(sums_companies) as companies, bool_or(sums_warehouses) as warehouses
-    from daily_metrics where metric_name = any (${beneath}::text[])
+    from daily_metrics where metric_name = any (${inputs}::text[])
       and date <@ ${toMultirange(plan.needs)}::datemultirange group by metric_name`.execute(tx)
   const sums = new Map(rows.rows.map(({ metric, ...flags }) => [metric, flags]))
   return sumsOf(plan.definition, await readSeriesPlaces(tx), sums)

@@ -9,107 +9,114 @@ import type { Claim, ClaimedRun } from './claim.ts'
 import { computeRuns, LostRunsError } from './compute-runs.ts'
 import { monitorRuns, type RunMonitor } from './monitor.ts'
 
+/** What a runner needs. */
 export interface RunnerContext {
   db: Database
   pool: pg.Pool
   logger: Logger
-  /** Its name in runs and logs. No two claims have the same. */
+  /** Its name in runs and logs, unique per claim. */
   runner: string
 }
 
 const MAX_TRIES = 3
 const BACKOFF_MS = 500
-/** So often a computation begins anew because somebody waits for a table that it reads. */
+/** How often a computation restarts to let another transaction lock a table that it reads. */
 const MAX_YIELDS = 4
 
 /**
- * Do the runs that were claimed: all together; if that fails, in ever smaller parts, until the run that cannot be computed
- * is alone and fails by itself. When the process stops, what is not done is given back.
+ * Computes the claimed runs together. If that fails, it halves them until the run that cannot be computed is alone
+ * and fails. When the process stops, runs that are not completed are requeued.
  */
 export async function computeClaim(context: RunnerContext, claim: Claim, signal: AbortSignal): Promise<void> {
   const { db, logger } = context
   for (const { runId, attempt, detail } of claim.unreadable)
     await failRun(context, { runId, attempt }, { code: 'unreadable_definition', detail })
   if (claim.runs.length === 0) return
-  const watch = monitorRuns(db, claim.runs, logger)
+  const monitor = monitorRuns(db, claim.runs, logger)
   try {
-    await computeInParts(context, claim.runs, watch, signal)
+    await computeInParts(context, claim.runs, monitor, signal)
   } catch (error) {
     if (!signal.aborted) throw error
-    await watch.stop()
+    await monitor.stop()
     await failPoint('metrics.before-requeue')
-    const given = await inTransaction(db, (tx) => requeueRuns(tx, claim.runs))
-    logger.info({ event: 'metric_runner.requeued', runs: given.length })
+    const requeued = await inTransaction(db, (tx) => requeueRuns(tx, claim.runs))
+    logger.info({ event: 'metric_runner.requeued', runs: requeued.length })
     throw error
   } finally {
-    await watch.stop()
+    await monitor.stop()
   }
 }
 
 async function computeInParts(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunMonitor,
+  monitor: RunMonitor,
   signal: AbortSignal,
 ): Promise<void> {
-  const ours = runs.filter(({ runId }) => !watch.lost.has(runId))
-  const [first] = ours
+  const open = runs.filter(({ runId }) => !monitor.lost.has(runId))
+  const [first] = open
   if (!first) return
   signal.throwIfAborted()
-  const outcome = await computePart(context, ours, watch, signal)
+  const outcome = await computePart(context, open, monitor, signal)
   if (outcome.kind === 'done') return
-  if (outcome.kind === 'lost') return computeInParts(context, without(ours, outcome.runIds), watch, signal)
+  if (outcome.kind === 'lost') return computeInParts(context, without(open, outcome.runIds), monitor, signal)
   const { error } = outcome
-  if (ours.length === 1) {
+  if (open.length === 1) {
     await failRun(context, first, { code: 'computation_failed', detail: messageOf(error) })
-    return watch.ended([first.runId])
+    return monitor.ended([first.runId])
   }
-  context.logger.warn({ event: 'metric_runner.split', runs: ours.length, err: error })
-  const half = Math.ceil(ours.length / 2)
-  await computeInParts(context, ours.slice(0, half), watch, signal)
-  await computeInParts(context, ours.slice(half), watch, signal)
+  context.logger.warn({ event: 'metric_runner.split', runs: open.length, err: error })
+  const half = Math.ceil(open.length / 2)
+  await computeInParts(context, open.slice(0, half), monitor, signal)
+  await computeInParts(context, open.slice(half), monitor, signal)
 }
 
 type Outcome =
   | { kind: 'done' }
   | { kind: 'lost'; runIds: readonly string[] }
-  /** It fails whenever it is tried. */
-  | { kind: 'impossible'; error: unknown }
+  /** A permanent failure. */
+  | { kind: 'failed'; error: unknown }
 
-/** What has kept a computation from its end, so far. */
+/** Why a computation has been retried so far. */
 interface RetryState {
-  /** Errors that may not come again. */
+  /** Transient errors. */
   errors: number
-  /** How often it has made way. */
+  /** How often it has yielded to another transaction. */
   yields: number
 }
 
-/** Compute some runs together; what is transient is tried again, and thrown when it stays. */
+/** Computes runs together. Retries transient errors, and throws one that persists. */
 async function computePart(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunMonitor,
+  monitor: RunMonitor,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const runIds = runs.map(({ runId }) => runId)
-  const hindrance: RetryState = { errors: 0, yields: 0 }
+  const retries: RetryState = { errors: 0, yields: 0 }
   for (;;) {
-    const [lost, way] = [new AbortController(), new AbortController()]
-    watch.guard(runIds, () => lost.abort(new Error('a run was lost')))
+    const [lost, yielding] = [new AbortController(), new AbortController()]
+    monitor.guard(runIds, () => lost.abort(new Error('a run was lost')))
     try {
-      await computeOnce(context, runs, watch, AbortSignal.any([signal, lost.signal, way.signal]), () => {
-        if (hindrance.yields < MAX_YIELDS) way.abort(new Error('somebody waits for a table'))
-      })
-      watch.ended(runIds)
+      await computeOnce(
+        context,
+        runs,
+        monitor,
+        AbortSignal.any([signal, lost.signal, yielding.signal]),
+        () => {
+          if (retries.yields < MAX_YIELDS) yielding.abort(new Error('another transaction waits for a table'))
+        },
+      )
+      monitor.ended(runIds)
       return { kind: 'done' }
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof LostRunsError) return { kind: 'lost', runIds: error.runIds }
-      if (lost.signal.aborted) return { kind: 'lost', runIds: runIds.filter((id) => watch.lost.has(id)) }
-      if (!way.signal.aborted && !isTransient(error)) return { kind: 'impossible', error }
-      await backOff(context, way.signal.aborted ? undefined : error, hindrance, signal)
+      if (lost.signal.aborted) return { kind: 'lost', runIds: runIds.filter((id) => monitor.lost.has(id)) }
+      if (!yielding.signal.aborted && !isTransient(error)) return { kind: 'failed', error }
+      await backOff(context, yielding.signal.aborted ? undefined : error, retries, signal)
     } finally {
-      watch.guard([], () => undefined)
+      monitor.guard([], () => undefined)
     }
   }
 }
@@ -117,33 +124,36 @@ async function computePart(
 async function computeOnce(
   context: RunnerContext,
   runs: readonly ClaimedRun[],
-  watch: RunMonitor,
+  monitor: RunMonitor,
   signal: AbortSignal,
   onBlocking: () => void,
 ): Promise<void> {
-  const began = performance.now()
-  const onProgress = watch.progress
+  const startedAt = performance.now()
+  const onProgress = monitor.progress
   const { rows } = await computeRuns(runs, { ...context, signal, onBlocking, onProgress })
-  const milliseconds = Math.round(performance.now() - began)
+  const milliseconds = Math.round(performance.now() - startedAt)
   context.logger.info({ event: 'metric_runner.computed', runs: runs.length, rows, milliseconds })
 }
 
-/** Wait before the next try; without an error it was for somebody else. @throws the error that has come too often */
+/**
+ * Waits before the next attempt. Without an error, the computation yielded. @throws the error when it has occurred
+ * too often
+ */
 async function backOff(
   { logger }: RunnerContext,
   error: unknown,
-  hindrance: RetryState,
+  retries: RetryState,
   signal: AbortSignal,
 ): Promise<void> {
   if (error === undefined) {
-    hindrance.yields += 1
-    logger.info({ event: 'metric_runner.yielded', times: hindrance.yields })
-    return delay(BACKOFF_MS * 2 ** hindrance.yields, undefined, { signal })
+    retries.yields += 1
+    logger.info({ event: 'metric_runner.yielded', times: retries.yields })
+    return delay(BACKOFF_MS * 2 ** retries.yields, undefined, { signal })
   }
-  hindrance.errors += 1
-  if (hindrance.errors === MAX_TRIES) throw error
-  logger.warn({ event: 'metric_runner.retrying', times: hindrance.errors, err: error })
-  return delay(BACKOFF_MS * 2 ** hindrance.errors, undefined, { signal })
+  retries.errors += 1
+  if (retries.errors === MAX_TRIES) throw error
+  logger.warn({ event: 'metric_runner.retrying', times: retries.errors, err: error })
+  return delay(BACKOFF_MS * 2 ** retries.errors, undefined, { signal })
 }
 
 async function failRun(

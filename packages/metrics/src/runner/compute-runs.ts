@@ -11,29 +11,31 @@ import type { ClaimedRun } from './claim.ts'
 import { interruptible } from './interruptible.ts'
 import { holdLivenessLock } from './liveness.ts'
 
-/** Some runs of a computation have ended, or are somebody else's by now: nothing of it was kept. */
+/** Some runs of a computation have ended or have another runner. The computation was rolled back. */
 export class LostRunsError extends Error {
   override readonly name = 'LostRunsError'
   readonly runIds: readonly string[]
   constructor(runIds: readonly string[]) {
-    super(`${runIds.length} runs are no longer ours`)
+    super(`${runIds.length} runs have ended or have another runner`)
     this.runIds = runIds
   }
 }
 
+/** What a computation of runs needs. */
 export interface ComputeRunsOptions {
   pool: pg.Pool
   logger: Logger
   runner: string
   signal: AbortSignal
-  /** Somebody waits for a table that is read here, to have it alone. */
+  /** Called when another transaction waits for exclusive access to a table that is read here. */
   onBlocking: () => void
   onProgress: (share: number) => void
 }
 
 /**
- * Compute runs and complete them in one transaction: values, the state of the runs and the requests of what needs them
- * commit together, or not at all. @throws LostRunsError
+ * Computes runs and completes them in one transaction: values, the states of the runs and the requests of dependents
+ * commit together or not at all. Returns the number of changed values.
+ * @throws LostRunsError when runs have ended or have another runner
  */
 export async function computeRuns(
   runs: readonly ClaimedRun[],

@@ -3,44 +3,45 @@ import type pg from 'pg'
 
 const POLL_MS = 500
 
+/** What interruptible work needs. */
 export interface Interruptible {
   pool: pg.Pool
   client: pg.PoolClient
   signal: AbortSignal
-  /** Somebody waits for a table that this computation reads, to have it alone. */
+  /** Called when another transaction waits for exclusive access to a table that this computation reads. */
   onBlocking: () => void
   logger: Logger
 }
 
 /**
- * While `work` runs on a connection, an abort cancels whatever statement it is at, until it has ended. Whoever exchanges a
- * part of a table, as a load does, waits for all that read it: that is told.
+ * Runs `work` on a connection. When the signal aborts, cancels its current statement, repeatedly until the work ends.
+ * Reports when the work blocks an exclusive lock, as a load takes when it exchanges a partition.
  */
 export async function interruptible<T>(options: Interruptible, work: () => Promise<T>): Promise<T> {
   const { pool, client, signal, logger } = options
   const found = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   const pid = found.rows[0]?.pid
-  const look = async () => {
+  const poll = async () => {
     if (signal.aborted) await pool.query('select pg_cancel_backend($1)', [pid])
     else if (await isBlocking(pool, pid)) options.onBlocking()
   }
-  let looking = Promise.resolve()
-  const lookAgain = () => {
-    looking = looking
-      .then(look)
+  let polling = Promise.resolve()
+  const pollAgain = () => {
+    polling = polling
+      .then(poll)
       .catch((error: unknown) => logger.warn({ event: 'metric_runner.interrupt_failed', err: error }))
   }
-  // A cancellation that comes between two statements is without effect: it is repeated.
-  const timer = setInterval(lookAgain, POLL_MS)
-  signal.addEventListener('abort', lookAgain, { once: true })
-  if (signal.aborted) lookAgain()
+  // A cancellation between two statements has no effect, so it is repeated.
+  const timer = setInterval(pollAgain, POLL_MS)
+  signal.addEventListener('abort', pollAgain, { once: true })
+  if (signal.aborted) pollAgain()
   try {
     return await work()
   } finally {
     clearInterval(timer)
-    signal.removeEventListener('abort', lookAgain)
-    // The connection serves others next.
-    await looking
+    signal.removeEventListener('abort', pollAgain)
+    // Wait, because the connection is reused and must not be cancelled later.
+    await polling
   }
 }
 

@@ -5,45 +5,45 @@ import { sql } from 'kysely'
 import { recordHeartbeats } from '../runs/runner-events.ts'
 import type { ClaimedRun } from './claim.ts'
 
-/** Keeps runs alive while they are computed, and notices when somebody else ends them. */
+/** Sends heartbeats of runs while they are computed, and detects when they are ended or requested again. */
 export interface RunMonitor {
-  /** Runs that are no longer ours: cancelled, or given up because we were silent for too long. */
+  /** Runs that were cancelled, or that timed out and were requested again. */
   lost: ReadonlySet<string>
-  /** Tell when one of these runs is lost from now on. */
+  /** Calls `onLost` when one of these runs is lost, also at once. Replaces the previous guard. */
   guard(runIds: readonly string[], onLost: () => void): void
-  /** The share of the guarded runs that is done. */
+  /** Sets the completed share of the guarded runs, from 0 to 1. */
   progress(share: number): void
-  /** These have ended. */
+  /** Stops monitoring these runs. */
   ended(runIds: readonly string[]): void
   stop(): Promise<void>
 }
 
 const POLL_MS = 1000
-/** Every so many looks the runs give a sign of life. */
+/** Polls between two heartbeats. */
 const POLLS_PER_HEARTBEAT = 3
 
-/** Watch runs, over another connection than the one that computes. */
+/** Monitors runs, on another connection than the one that computes. */
 export function monitorRuns(db: Database, claimed: readonly ClaimedRun[], logger: Logger): RunMonitor {
   const open = new Map(claimed.map(({ runId, attempt }) => [runId, attempt]))
   const shares = new Map<string, number>()
   const lost = new Set<string>()
   let guarded: readonly string[] = []
-  let tell: () => void = () => undefined
-  let looks = 0
+  let notify: () => void = () => undefined
+  let polls = 0
 
-  const lose = (runIds: readonly string[]) => {
+  const markLost = (runIds: readonly string[]) => {
     const gone = runIds.filter((id) => open.delete(id))
     if (gone.length === 0) return
     for (const id of gone) lost.add(id)
     logger.info({ event: 'metric_runner.lost', runs: gone.length, first: gone[0] })
-    if (gone.some((id) => guarded.includes(id))) tell()
+    if (gone.some((id) => guarded.includes(id))) notify()
   }
   const rounds = startPollLoop({
     intervalMs: POLL_MS,
     poll: async () => {
-      lose(await findLost(db, open))
-      looks += 1
-      if (looks % POLLS_PER_HEARTBEAT === 0) lose(await sendHeartbeats(db, open, shares))
+      markLost(await findLost(db, open))
+      polls += 1
+      if (polls % POLLS_PER_HEARTBEAT === 0) markLost(await sendHeartbeats(db, open, shares))
     },
     onError: (error) => logger.warn({ event: 'metric_runner.monitor_failed', err: error }),
   })
@@ -51,7 +51,7 @@ export function monitorRuns(db: Database, claimed: readonly ClaimedRun[], logger
     lost,
     guard: (runIds, onLost) => {
       guarded = runIds
-      tell = onLost
+      notify = onLost
       if (runIds.some((id) => lost.has(id))) onLost()
     },
     progress: (share) => {

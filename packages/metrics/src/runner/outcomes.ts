@@ -1,16 +1,16 @@
 import type { MetricJobPayload } from '@aduana/contracts/metrics/queue'
 
-/** What became of attempts that this process has worked off, until their jobs come. */
+/** The outcomes of attempts that this process has computed, until their jobs arrive. */
 export interface Outcomes {
   remember(attempt: MetricJobPayload, state: string): void
-  /** The state in which an attempt was left, if that is remembered; it is forgotten then. */
+  /** Returns and removes the state of an attempt; undefined when it is not stored. */
   take(attempt: MetricJobPayload): string | undefined
 }
 
-/** Jobs may come to another process, so the oldest outcomes are forgotten. */
+/** Jobs may arrive at another process, so the oldest outcomes are dropped. */
 const MAX_OUTCOMES = 10_000
 
-/** Remember outcomes. */
+/** Returns an empty store of outcomes. */
 export function createOutcomes(): Outcomes {
   const states = new Map<string, string>()
   const keyOf = ({ runId, attempt }: MetricJobPayload) => `${runId} ${attempt}`

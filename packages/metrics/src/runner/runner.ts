@@ -11,19 +11,19 @@ import { createSlots } from './slots.ts'
 /** The built-in runner of one process. */
 export interface Runner {
   /**
-   * Do what a job of the queue asks for: the run and whatever can be computed together with it. A run that somebody has
-   * begun, or that has ended, needs nothing more. Answers the state in which the run is left.
+   * Computes the run of a job, and every run that can be computed together with it. A run that is already started or
+   * ended needs no work. Returns the resulting state of the run.
    */
   handle(job: MetricJobPayload, signal: AbortSignal): Promise<string>
-  /** Stop, and give back what is not done. */
+  /** Stops, and requeues the runs that are not completed. */
   stop(): Promise<void>
 }
 
 const POLL_MS = 2000
 
 /**
- * Start the runner: `concurrency` computations at once. Beside the jobs that it is handed it looks every two seconds for
- * runs whose job was lost: PostgreSQL is the truth.
+ * Starts the runner, with up to `concurrency` computations at once. Besides the jobs that it gets, it polls
+ * PostgreSQL every two seconds for runs whose job was lost.
  */
 export function startRunner(context: RunnerContext & { concurrency: number }): Runner {
   const { db, logger, runner } = context
@@ -32,10 +32,10 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
   const outcomes = createOutcomes()
   let claims = 0
 
-  /** Answers how many runs were begun. */
-  const work = async (runId: string, signal: AbortSignal): Promise<number> => {
+  /** Claims and computes a run with the runs that go with it. Returns how many were claimed. */
+  const claimAndCompute = async (runId: string, signal: AbortSignal): Promise<number> => {
     claims += 1
-    // A claim that is given up is a runner that is gone, whatever else this process does.
+    // Each claim has a runner name of its own, so that it can die while the process lives.
     const name = `${runner}.${claims}`
     const claim = await claimRuns(db, runId, name)
     const runs = claim.runs.length + claim.unreadable.length
@@ -46,13 +46,13 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
     await rememberOutcomes(db, claim, outcomes)
     return runs
   }
-  /** The same, and then whatever is asked for: what it has made possible does not wait behind the jobs of what it has done. */
-  const workOn = async (runId: string, signal: AbortSignal): Promise<number> => {
-    const begun = await work(runId, signal)
-    let next = begun === 0 ? undefined : await findRequested(db)
+  /** Does the same, then computes any requested run, so that dependents do not wait behind other jobs. */
+  const computeWithDependents = async (runId: string, signal: AbortSignal): Promise<number> => {
+    const claimed = await claimAndCompute(runId, signal)
+    let next = claimed === 0 ? undefined : await findRequested(db)
     while (next !== undefined && !signal.aborted)
-      next = (await work(next, signal)) === 0 ? undefined : await findRequested(db)
-    return begun
+      next = (await claimAndCompute(next, signal)) === 0 ? undefined : await findRequested(db)
+    return claimed
   }
   const rounds = startPollLoop({
     intervalMs: POLL_MS,
@@ -61,8 +61,8 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
         const runId = await findLostRequest(db)
         if (runId === undefined) return
         logger.info({ event: 'metric_runner.lost_request_found', runId })
-        // One that somebody has locked is looked at again in the next round.
-        if ((await slots.use(() => workOn(runId, stopping.signal))) === 0) return
+        // A locked run is tried again in the next poll.
+        if ((await slots.use(() => computeWithDependents(runId, stopping.signal))) === 0) return
       }
     },
     onError: (error) => {
@@ -77,24 +77,24 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
         either.throwIfAborted()
         const state = await stateOf(context, job)
         if (state !== 'REQUESTED') return state
-        await workOn(job.runId, either)
+        await computeWithDependents(job.runId, either)
         return outcomes.take(job) ?? stateOf(context, job)
       }),
     stop: async () => {
-      stopping.abort(new Error('the process stops'))
+      stopping.abort(new Error('the process is stopping'))
       await rounds.stop()
       await slots.idle()
     },
   }
 }
 
-/** The state of a run in an attempt, or what has become of that attempt. */
+/** Returns the state of a run in an attempt, or `overtaken` or `unknown`. */
 async function stateOf({ db }: RunnerContext, job: MetricJobPayload): Promise<string> {
   const [state = 'unknown'] = (await statesOf(db, [job])).values()
   return state
 }
 
-/** Remember the outcomes of a claim, whose jobs come later: none of them needs to ask by itself. */
+/** Stores the outcomes of a claim, so that its later jobs need no query. */
 async function rememberOutcomes(
   db: Database,
   { runs, unreadable }: Claim,

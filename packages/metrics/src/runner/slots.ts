@@ -1,13 +1,14 @@
-/** Room for so many things at once. */
+/** A limit on concurrent work. */
 export interface Slots {
-  /** How many are free, and nobody waits for. */
+  /** Returns the number of free slots. */
   free(): number
-  /** Do `work` once there is room for it, in the order of asking. */
+  /** Runs `work` when a slot is free, in the order of the calls. */
   use<T>(work: () => Promise<T>): Promise<T>
-  /** Resolves when nothing is at work any more. */
+  /** Resolves when no work is running. */
   idle(): Promise<void>
 }
 
+/** Returns a limit of `count` concurrent pieces of work. */
 export function createSlots(count: number): Slots {
   const waiting: (() => void)[] = []
   const idlers: (() => void)[] = []

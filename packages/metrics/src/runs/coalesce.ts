@@ -4,46 +4,47 @@ import { sql } from 'kysely'
 import { adoptExpiredRuns } from './adopt-expired.ts'
 import { addScopes, unionScopes } from './scopes.ts'
 
-/** Something beneath metrics has changed, and they are to be computed for it. */
+/** A change of inputs for which metrics are to be computed. */
 export interface Change {
   cause: RunCause
   occurredAt: Date
-  /** A `datemultirange` as text; not empty. */
+  /** A `datemultirange` as text, not empty. */
   days: string
-  /** Null: all. */
+  /** Null means all. */
   companies: readonly string[] | null
   warehouses: readonly string[] | null
-  /** The dataset whose update it is. */
+  /** The dataset of the update. */
   datasetId?: string
   updateId?: string
-  /** The runs, by dependent metric, whose inputs are inputs here too. */
+  /** Runs whose input updates are inputs here too, by dependent metric. */
   inputRuns?: readonly { metricId: string; runId: string }[]
-  /** Wait for datasets that have had no update in time. A person who asks gets what there is. */
+  /** Whether to wait for datasets without a timely update. A manual request does not. */
   waitForDatasets: boolean
   requestedBy?: string
 }
 
-/** The run of a metric that a change went to. */
+/** The run to which a change was assigned. */
 export interface AssignedRun {
   metric_id: string
   run_id: string
-  /** The run is with its runner: the change is for the run that will follow. */
+  /** Whether the change is for the run that follows, because this one is with its runner. */
   for_next: boolean
-  /** The run was made for this change. */
+  /** Whether the run was created for this change. */
   fresh: boolean
 }
 
-/** SQL: the run waits for no dataset any more. */
+/** SQL: the run `r` waits for no dataset. */
 export const waitsForNoDataset = sql<boolean>`not exists (
   select from metric_run_pending_datasets p where p.run_id = r.id and p.satisfied_by is null)`
 
 /**
- * Bring a change to metrics, in a number of statements that does not depend on how many they are. An open run of the
- * same day takes it in: itself while it is not with its runner, for the run that follows otherwise. So does a run of
- * another day that waits for no dataset, if nothing is missing for this change either. For the other metrics there
- * are new runs, PENDING, with the datasets that they wait for; `releaseRuns` then asks for those that wait for
- * nothing. Of other datasets an update counts from when it is passed on: before, its days are still to come, and a run
- * that had it as an input could not take it in for the run that follows. The caller holds the locks of the metrics.
+ * Assigns a change to runs of metrics, in a number of statements that does not depend on the number of metrics. An
+ * open run of the same day takes it: for itself while it is not with its runner, otherwise for the run that follows.
+ * So does a run of another day that waits for no dataset, if this change waits for none either. The other metrics get
+ * new PENDING runs with the datasets that they wait for; `requestReadyRuns` then requests those that wait for none.
+ * An update of another dataset counts only from its fan-out. Before that its days are still to come, and a run that
+ * has it as an input could not take it for the run that follows.
+ * The caller holds the locks of the metrics.
  */
 export async function coalesceChange(
   tx: Tx,
@@ -51,15 +52,18 @@ export async function coalesceChange(
   metricIds: readonly string[],
 ): Promise<AssignedRun[]> {
   if (metricIds.length === 0 || change.days === '{}') return []
-  const leftOvers = await lockOpenRuns(tx, metricIds)
-  const taken = await assignRuns(tx, change, metricIds)
-  if (leftOvers) await adoptExpiredRuns(tx, taken)
-  await inheritInputs(tx, change, taken)
-  if (!change.waitForDatasets) await clearPendingDatasets(tx, taken)
-  return taken
+  const hasExpired = await lockOpenRuns(tx, metricIds)
+  const assigned = await assignRuns(tx, change, metricIds)
+  if (hasExpired) await adoptExpiredRuns(tx, assigned)
+  await inheritInputs(tx, change, assigned)
+  if (!change.waitForDatasets) await clearPendingDatasets(tx, assigned)
+  return assigned
 }
 
-/** Lock the runs that may take a change, if `lockRunsOf` has not. Returns whether there are expired runs that no run has taken over. */
+/**
+ * Locks the runs that may take a change, if `lockRuns` has not. Returns whether there are expired runs that no run
+ * has taken over.
+ */
 async function lockOpenRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> {
   const rows = await sql<{ status: string }>`select status from metric_runs
     where metric_id = any (${metricIds}::uuid[]) and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
@@ -123,31 +127,31 @@ async function assignRuns(tx: Tx, change: Change, metricIds: readonly string[]):
           (select min(required_days) from needed where metric_id = w.id), 1), ${change.requestedBy ?? null}::uuid
       from wanted w where w.id not in (select metric_id from target)
       returning metric_id, id as run_id, false as for_next, true as fresh
-    ), taken as (select * from merged union all select * from created),
+    ), assigned as (select * from merged union all select * from created),
     waiting as (
       insert into metric_run_pending_datasets (run_id, dataset_id, required_days)
       select c.run_id, m.dataset_id, m.required_days from created c join missing m using (metric_id)
     ), inputs as (
       insert into run_dataset_updates (run_id, update_id, for_next)
-      select t.run_id, l.update_id, t.for_next from taken t join needed n using (metric_id)
+      select t.run_id, l.update_id, t.for_next from assigned t join needed n using (metric_id)
         join latest l using (dataset_id, required_days) where not n.own and l.update_id is not null
       union
-      select t.run_id, ${change.updateId ?? null}::uuid, t.for_next from taken t
+      select t.run_id, ${change.updateId ?? null}::uuid, t.for_next from assigned t
         where ${change.updateId ?? null}::uuid is not null
       on conflict do nothing
     )
-    select * from taken`.execute(tx)
+    select * from assigned`.execute(tx)
   return rows.rows
 }
 
-/** What was read beneath is read here too. */
+/** Copies the inputs of the runs from which the change comes. */
 async function inheritInputs(
   tx: Tx,
   { inputRuns = [] }: Change,
-  taken: readonly AssignedRun[],
+  assigned: readonly AssignedRun[],
 ): Promise<void> {
   if (inputRuns.length === 0) return
-  const runOf = new Map(taken.map((run) => [run.metric_id, run]))
+  const runOf = new Map(assigned.map((run) => [run.metric_id, run]))
   const pairs = inputRuns.flatMap(({ metricId, runId }) => {
     const run = runOf.get(metricId)
     return run ? [{ to_run: run.run_id, from_run: runId, for_next: run.for_next }] : []
@@ -159,9 +163,9 @@ async function inheritInputs(
     on conflict do nothing`.execute(tx)
 }
 
-async function clearPendingDatasets(tx: Tx, taken: readonly AssignedRun[]): Promise<void> {
+async function clearPendingDatasets(tx: Tx, assigned: readonly AssignedRun[]): Promise<void> {
   await sql`delete from metric_run_pending_datasets where satisfied_by is null
-    and run_id = any (${taken.filter(({ for_next }) => !for_next).map(({ run_id }) => run_id)}::uuid[])`.execute(
+    and run_id = any (${assigned.filter(({ for_next }) => !for_next).map(({ run_id }) => run_id)}::uuid[])`.execute(
     tx,
   )
 }

@@ -11,7 +11,7 @@ import { type ChangedRun, changeRuns, type RunValues } from './transitions.ts'
 interface RunError {
   code: string
   detail: string
-  /** The import of its results, where that is why. */
+  /** The import of its results, if that failed. */
   job?: string
 }
 
@@ -31,9 +31,10 @@ const FROM: Readonly<Record<RunEnding['to'], readonly RunStatus[]>> = {
 }
 
 /**
- * End runs, and do what follows in the same transaction: the runs of what came in the meantime, the runs of the metrics
- * that need theirs, and the request for whatever waited for them. The caller holds the locks of the runs' metrics and of
- * all above them (`locked`), and of the runs, and has seen that these are open and in this attempt. Returns their ids.
+ * Ends runs and applies the consequences in the same transaction: the runs that follow them, the runs of dependent
+ * metrics, and requests for runs that waited for them. The caller holds the locks of the runs, of their metrics and
+ * of all dependents (`locked`), and has checked that the runs are open and in this attempt. Returns the ids of the
+ * runs.
  * @throws OvertakenRunError when one of them is not
  */
 export async function endRuns(
@@ -118,10 +119,10 @@ function eventOf(ending: RunEnding, of: { runId: string; metric: string; asOf: s
 }
 
 /**
- * Make the runs that follow ended ones: of what came while these were with their runners, with its inputs. They wait
- * for no dataset; `settle` asks for them.
+ * Creates the runs that follow ended ones, from the changes and inputs that arrived while these were with their
+ * runners. They wait for no dataset; `scheduleRuns` requests them.
  */
-export async function createFollowUpRuns(tx: Tx, endedIds: readonly string[]): Promise<void> {
+async function createFollowUpRuns(tx: Tx, endedIds: readonly string[]): Promise<void> {
   await sql`
     with ended as (
       select * from metric_runs where id = any (${endedIds}::uuid[]) and next_days is not null

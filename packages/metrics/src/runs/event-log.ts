@@ -3,14 +3,15 @@ import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 
+/** An event to append to the log. */
 export interface LogEntry {
-  /** Makes the event happen once, however often its transaction is tried. */
+  /** Prevents duplicates when a transaction is repeated. */
   key: string
   datasetId?: string
   event: DomainEvent
 }
 
-/** Append many events to the log, in one statement. A key that is already there changes nothing. */
+/** Appends events to the log in one statement. An event whose key exists is ignored. */
 export async function logEvents(tx: Tx, events: readonly LogEntry[]): Promise<void> {
   if (events.length === 0) return
   const rows = events.map(({ key, datasetId, event }) => ({
@@ -25,7 +26,7 @@ export async function logEvents(tx: Tx, events: readonly LogEntry[]): Promise<vo
     on conflict (event_key) do nothing`.execute(tx)
 }
 
-/** What events say about runs, by run. */
+/** Returns the fields of runs that their events contain, by run id. */
 export async function runFacts(
   tx: Tx,
   runIds: readonly string[],

@@ -11,23 +11,22 @@ interface OverdueRun {
 }
 
 /**
- * Let pending runs expire whose datasets did not come in time: EXPIRED, with what was still missing, in the run and in the
- * log. When the datasets come after all, the metric's next run takes over what they have not done. Answers the ids.
- * Runs that wait only for metrics beneath do not expire: these end, one way or another. Call it every few seconds, in a
- * transaction of its own.
+ * Expires pending runs whose datasets did not arrive in time, and records the missing datasets in the run and the
+ * log. When a dataset arrives later, the next run of the metric takes over their days. Runs that wait only for other
+ * metrics do not expire. Call it every few seconds, in a transaction of its own. Returns the ids of the expired runs.
  */
 export async function expirePendingRuns(tx: Tx, now = new Date()): Promise<string[]> {
   const found = await findOverdue(tx, now)
   if (found.length === 0) return []
   const locked = await lockWithDependents(tx, [...new Set(found.map(({ metricId }) => metricId))])
   await lockRuns(tx, found, locked)
-  const late = (await findOverdue(tx, now)).filter(({ metricId }) => locked.includes(metricId))
-  const { ended } = await endRuns(tx, late.map(ending), locked)
+  const overdue = (await findOverdue(tx, now)).filter(({ metricId }) => locked.includes(metricId))
+  const { ended } = await endRuns(tx, overdue.map(ending), locked)
   return ended
 }
 
 function ending({ runId, attempt, waitedFor }: OverdueRun): RunEnding {
-  const detail = `Of ${waitedFor.join(', ')} no update came in time.`
+  const detail = `No update of ${waitedFor.join(', ')} arrived in time.`
   const error = { code: 'expired', detail, waitedFor }
   return { id: runId, attempt, to: 'EXPIRED', error, waitedFor }
 }

@@ -4,20 +4,23 @@ import { sql } from 'kysely'
 
 const GRAPH = sql`hashtextextended('aduana metric graph', 0)`
 
-/** Keep the graph of metrics as it is until the transaction ends. Everybody who decides about runs holds it. */
+/**
+ * Locks the graph of metrics in share mode until the transaction ends. Every transaction that schedules or ends runs
+ * holds it.
+ */
 export async function lockGraphShared(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${GRAPH})`.execute(tx)
 }
 
-/** Be the only one who changes the graph of metrics, while nobody decides about runs. */
+/** Locks the graph of metrics exclusively until the transaction ends, to change it. */
 export async function lockGraphExclusive(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${GRAPH})`.execute(tx)
 }
 
 /**
- * Lock metrics and all that need them, however far above, in the one order that everybody keeps. Who ends a run or
- * decides whether one may begin holds the metric and what is above it: two who decide at once would each wait for
- * what the other has just done. Runs are locked after their metrics, never before. Answers the ids.
+ * Locks metrics and all their dependents in the order of their ids, and returns the ids. A transaction that ends a
+ * run, or decides whether one may start, holds the metric and its dependents; otherwise two concurrent decisions
+ * could each wait for what the other has just done. Runs are locked after their metrics, never before.
  */
 export async function lockWithDependents(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
   await lockGraphShared(tx)
@@ -32,7 +35,7 @@ export async function lockWithDependents(tx: Tx, metricIds: readonly string[]): 
 }
 
 /**
- * Lock the metrics that depend on a dataset, by themselves or through others, and those of which a run still waits for
+ * Locks the metrics that depend on a dataset, directly or through others, and those with a run that still waits for
  * it from an earlier definition. Returns their ids.
  */
 export async function lockDependentsOf(tx: Tx, datasetId: string): Promise<string[]> {
@@ -53,17 +56,17 @@ export interface LockedRun {
   metric_id: string
   status: RunStatus
   attempt: number
-  /** Who computes it, once that is known. */
+  /** Its runner, once known. */
   runner: string | null
-  /** The import of its results, once they are announced. */
+  /** The import of its results, once announced. */
   job_id: string | null
 }
 
 /**
- * Lock the rows of runs, in the order of their ids. A transaction that ends runs, or makes or asks for runs of metrics,
- * has locked the metrics before, and passes them all as `metricIds`: their open runs, and expired ones that no run has
- * taken over, are locked in the same statement. Rows that were locked later could be out of order. Values that are being
- * written reference their run, which locks its key only and does not conflict.
+ * Locks the rows of runs in the order of their ids, and returns them by id. A transaction that ends, creates or
+ * requests runs has locked the metrics before and passes all of them as `metricIds`: their open runs, and expired
+ * runs that no run has taken over, are locked by the same statement. Locking them later could break the order. Values
+ * that are being written reference their run, which locks only its key and does not conflict.
  */
 export async function lockRuns(
   tx: Tx,
@@ -82,7 +85,7 @@ export async function lockRuns(
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
 }
 
-/** The metrics of runs; which these are never changes. */
+/** Returns the ids of the metrics of runs, which never change. */
 export async function metricIdsOf(tx: Tx, runs: readonly { runId: string }[]): Promise<string[]> {
   const ids = runs.map(({ runId }) => runId)
   const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_runs

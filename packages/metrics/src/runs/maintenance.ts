@@ -8,6 +8,7 @@ import { findDeadRunners } from '../runner/liveness.ts'
 import { expirePendingRuns } from './expire.ts'
 import { timeOutRuns } from './heartbeat-timeouts.ts'
 
+/** The periodic checks of runs. */
 export interface Maintenance {
   stop(): Promise<void>
 }
@@ -15,8 +16,9 @@ export interface Maintenance {
 const INTERVAL_MS = 2000
 
 /**
- * Look after runs every two seconds: those whose runner is silent time out, those that timed out are asked for again, those
- * whose datasets did not come expire, those whose results could not be imported fail. In any number of processes; one at a time does it, by the database's clock.
+ * Starts the checks of runs, every two seconds: runs without heartbeats time out and are requested again, pending
+ * runs without their datasets expire, and runs whose results could not be imported fail. Any number of processes may
+ * run it; an advisory lock lets one at a time check, by the clock of the database.
  */
 export function startMaintenance({ db, logger }: { db: Database; logger: Logger }): Maintenance {
   const rounds = startPollLoop({
@@ -78,7 +80,7 @@ export async function checkFailedImports(db: Database, logger: Logger): Promise<
   })
 }
 
-/** The database's time, if nobody else does this just now. */
+/** Returns the time of the database, or undefined while another process does this check. */
 async function claimTurn(
   tx: Parameters<typeof expirePendingRuns>[0],
   what: string,

@@ -11,8 +11,8 @@ import { lockRuns, lockWithDependents, metricIdsOf } from './locks.ts'
 import { scheduleRuns } from './schedule.ts'
 
 /**
- * Cancel a run that has not ended. Its runner hears so with its next sign of life; what it still writes is refused. What
- * came for the next run in the meantime gets that run.
+ * Cancels a run that has not ended. Its runner learns it from the response to its next heartbeat; later events of it
+ * are refused. Changes that arrived for the next run get that run.
  * @throws ProblemError `not_found`, `illegal_run_transition`
  */
 export async function cancelRun(tx: Tx, runId: string, by: string | null): Promise<void> {
@@ -23,8 +23,8 @@ export async function cancelRun(tx: Tx, runId: string, by: string | null): Promi
 }
 
 /**
- * Ask again for a run that failed or expired, with what there is: it waits for no dataset any more. While another run of
- * the metric is under way, that one or its successor does it. Answers the id of the run that does.
+ * Requests a failed or expired run again, without waiting for datasets. While the metric has an open run, that run or
+ * its successor takes over the days. Returns the id of the run that computes them.
  * @throws ProblemError `not_found`, `illegal_run_transition`
  */
 export async function retryRun(tx: Tx, runId: string, by: string | null): Promise<string> {
@@ -37,7 +37,7 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
     .where('metric_runs.id', '=', runId)
     .executeTakeFirstOrThrow()
   if (run.status !== 'FAILED' && run.status !== 'EXPIRED')
-    throw illegalTransition(run, 'retried: only what has failed or expired is')
+    throw illegalTransition(run, 'retried: only failed or expired runs are')
   if (row.taken_over_by !== null)
     throw illegalTransition(run, `retried: run ${row.taken_over_by} has taken it over`)
   if (row.retired_at !== null) throw illegalTransition(run, 'retried: its metric is retired')
@@ -64,8 +64,9 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
 }
 
 /**
- * Have a metric computed for a range of days (`to` is the last one), whatever has changed and without waiting for
- * datasets. Answers the id of the run that does it. @throws ProblemError `unknown_metric`, `bad_request`
+ * Requests the computation of a metric for a range of days, where `to` is the last, regardless of what has changed
+ * and without waiting for datasets. Returns the id of the run that computes them.
+ * @throws ProblemError `unknown_metric`, `bad_request`
  */
 export async function requestRecompute(
   tx: Tx,
@@ -97,7 +98,7 @@ export async function requestRecompute(
   const details = { from, to }
   await audit(tx, { actor: by, action: 'metric.recompute', subjectType: 'metric', subjectId: code, details })
   const [run] = assigned
-  if (!run) throw new Error(`no run of "${code}" has taken the days ${from} to ${to}`)
+  if (!run) throw new Error(`no run of "${code}" was assigned the days ${from} to ${to}`)
   return run.run_id
 }
 

@@ -11,16 +11,14 @@ const RunPage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
 type Place = z.infer<typeof RunPage>[number]
 
 /**
- * Remove the runs of metrics that ended before the cutoff, with their inputs and the datasets that they waited for, in
- * batches, oldest first. A run stays
+ * Removes runs that ended before the cutoff, with their inputs and the datasets that they waited for, in batches,
+ * oldest first. Returns how many were removed. A run stays
  *
  * - while stored values of its metric are its own;
- * - while it has left something undone, or makes good what an earlier run has left undone;
+ * - while its days are unresolved, or it resolves those of an earlier run;
  * - while an earlier run names it as its successor, or the import of its results is open;
  * - while its request has not been sent;
  * - while it is the last run of its metric, or the last one that succeeded.
- *
- * Returns how many were removed.
  */
 export async function pruneRuns(db: Database, cutoff: Cutoff): Promise<number> {
   let after: Place | undefined
@@ -42,7 +40,7 @@ async function readPage(db: Database, cutoff: Cutoff, after: Place | undefined):
   return RunPage.parse(rows.rows)
 }
 
-/** Locked runs, such as one that is being retried, are left for the next night. */
+/** Removes due runs. Locked runs, such as one that is being retried, are left for the next night. */
 async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promise<number> {
   const due = await sql<{ id: string }>`select r.id from metric_runs r join metrics m on m.id = r.metric_id
     where r.id = any (${ids}::uuid[]) and r.status = any (${[...ENDED_RUNS]}::text[])
@@ -61,7 +59,7 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
   return Number(gone.numAffectedRows ?? 0n)
 }
 
-/** SQL: without the run `r` an earlier run may count as left undone again. That one is removed first. */
+/** SQL: without the run `r`, an earlier run may become unresolved again. That one is removed first. */
 const supersedesFailure = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
   where f.metric_id = r.metric_id and f.status in ('FAILED', 'EXPIRED', 'CANCELLED') and f.taken_over_by is null
     and f.completed_at <= r.completed_at and r.days @> f.days))`

@@ -13,13 +13,13 @@ import { logEvents, runFacts } from './event-log.ts'
 import { type LockedRun, lockRuns, lockWithDependents, metricIdsOf } from './locks.ts'
 import { changeRuns, type RunValues, tryChangeRuns } from './transitions.ts'
 
-/** SQL: the moment that a runner names, but no later than ours. */
-export const STARTED_AT = sql<Date>`least(own.at, clock_timestamp())`
+/** SQL: the time that a runner reports, but not later than now. */
+const STARTED_AT = sql<Date>`least(own.at, clock_timestamp())`
 
 /**
- * Runners have begun: REQUESTED runs become RUNNING. From then on what changes beneath is for the next run. Of a run whose
- * first sign of life came before, this tells who computes it. Answers what became of each event, in their order.
- * @throws RunEventError for a run or an attempt that does not exist
+ * Applies `started` events: REQUESTED runs become RUNNING, and later changes are for the next run. For a run whose
+ * heartbeat came first, this sets the runner. Returns the outcome of each event, in their order.
+ * @throws RunEventError for an unknown run or attempt
  */
 export async function startRuns(tx: Tx, events: readonly MetricRunStarted[]): Promise<RunEventOutcome[]> {
   const runs = await lockRuns(tx, events)
@@ -37,7 +37,7 @@ export async function startRuns(tx: Tx, events: readonly MetricRunStarted[]): Pr
   return outcomes
 }
 
-/** The same for one event. */
+/** Applies one `started` event. See `startRuns`. */
 export async function startRun(tx: Tx, event: MetricRunStarted): Promise<RunEventOutcome> {
   const [outcome = 'duplicate'] = await startRuns(tx, [event])
   return outcome
@@ -72,9 +72,10 @@ async function write(tx: Tx, events: readonly MetricRunStarted[]): Promise<void>
 }
 
 /**
- * Runners are alive. What counts is when we hear of it; progress never goes back. A sign of life of a run that nobody saw
- * begin says that it has begun. Whoever hears `ended` or `overtaken` has nothing more to do: the run was cancelled, or
- * somebody else has been asked. @throws RunEventError for a run or an attempt that does not exist
+ * Applies heartbeats. The time of receipt counts, and progress never decreases. The first heartbeat of a REQUESTED
+ * run starts it. A runner that gets `ended` or `overtaken` must stop: the run was cancelled, or requested again.
+ * Returns the outcome of each event, in their order.
+ * @throws RunEventError for an unknown run or attempt
  */
 export async function recordHeartbeats(
   tx: Tx,
@@ -99,7 +100,7 @@ export async function recordHeartbeats(
   return outcomes
 }
 
-/** What a sign of life changes, after what an earlier one of the same run does. */
+/** Returns the values that a heartbeat sets, combined with those of an earlier one of the same run. */
 function changeBy(
   { runId: id, attempt, at, progress, message }: MetricRunHeartbeat,
   earlier: RunValues = { id },
@@ -113,18 +114,18 @@ function changeBy(
   }
 }
 
-/** The same for one event. */
+/** Applies one heartbeat. See `recordHeartbeats`. */
 export async function recordHeartbeat(tx: Tx, event: MetricRunHeartbeat): Promise<RunEventOutcome> {
   const [outcome = 'duplicate'] = await recordHeartbeats(tx, [event])
   return outcome
 }
 
 /**
- * Runners are done, well or not. What comes twice, late or for an attempt that was given up changes nothing; what comes
- * before anybody saw the run begin counts. The values of a succeeded run are in place when this transaction commits:
- * the metrics that need them are asked for in it. If they are in files, these are to be imported first; until then the
- * run goes on. Answers what became of each event, in their order.
- * @throws RunEventError for a run or an attempt that does not exist
+ * Applies `completed` events, for success and failure. A duplicate, late or overtaken event changes nothing; an event
+ * before `started` counts. The values of a succeeded run are in place when this transaction commits, and it requests
+ * the runs of dependent metrics. If the values are in files, the files are imported first and the run continues until
+ * then. Returns the outcome of each event, in their order.
+ * @throws RunEventError for an unknown run or attempt
  */
 export async function completeRuns(
   tx: Tx,
@@ -147,7 +148,7 @@ export async function completeRuns(
   return outcomes
 }
 
-/** The same for one event. */
+/** Applies one `completed` event. See `completeRuns`. */
 export async function completeRun(tx: Tx, event: MetricRunCompleted): Promise<RunEventOutcome> {
   const [outcome = 'duplicate'] = await completeRuns(tx, [event])
   return outcome
@@ -161,8 +162,8 @@ function endingOf(event: MetricRunCompleted): RunEnding {
 }
 
 /**
- * Give runs back that their runner has begun and will not end, because it stops: REQUESTED again, in the same attempt. The
- * runner has seen to it that nothing of its work is left, and does not touch them any more. Answers the ids.
+ * Requeues runs whose runner stops before it ends them: they become REQUESTED again, in the same attempt. The runner
+ * has rolled back its work and does not touch them any more. Returns the ids of the requeued runs.
  */
 export async function requeueRuns(
   tx: Tx,
@@ -186,8 +187,8 @@ export async function requeueRuns(
 export type RunEventErrorCode = 'unknown_run' | 'unknown_attempt' | 'not_external'
 
 /**
- * An event of a runner that can never be applied: of a run that does not exist, of an attempt nobody asked for, or from
- * outside of a run that Aduana computes itself.
+ * An event of a runner that can never be applied: the run or the attempt does not exist, or Aduana computes the run
+ * itself.
  */
 export class RunEventError extends Error {
   override readonly name = 'RunEventError'
@@ -201,8 +202,8 @@ export class RunEventError extends Error {
 }
 
 /**
- * The run that an event speaks of, if its attempt is the present one and it has not ended; or why nothing is to be done.
- * @throws RunEventError when there is no such run, or its attempt was never asked for
+ * Returns the run of an event if the attempt is current and the run is open; otherwise why the event is ignored.
+ * @throws RunEventError when the run or the attempt does not exist
  */
 export function resolveRun(
   runs: ReadonlyMap<string, LockedRun>,
@@ -215,7 +216,7 @@ export function resolveRun(
     throw new RunEventError(
       'unknown_attempt',
       runId,
-      `run ${runId} was asked for ${run.attempt} times, but this is of attempt ${attempt}`,
+      `run ${runId} has ${run.attempt} attempts, and this event is of attempt ${attempt}`,
     )
   if (attempt < run.attempt) return 'overtaken'
   return ENDED_RUNS.includes(run.status) ? 'ended' : run

@@ -5,26 +5,27 @@ import { requestRuns } from '../requests/request.ts'
 import { type AssignedRun, type Change, coalesceChange, waitsForNoDataset } from './coalesce.ts'
 import { logEvents } from './event-log.ts'
 
+/** A change, and the metrics that it concerns. */
 export interface TargetedChange {
   change: Change
   metricIds: readonly string[]
 }
 
-/** What was decided about the runs of metrics: ids of runs. */
+/** What became of changes, as ids of runs. */
 export interface ScheduledRuns {
-  /** Asked for. */
+  /** Requested from their runners. */
   requested: string[]
-  /** New, and waiting for datasets or for metrics beneath. */
+  /** New, and waiting for datasets or for other metrics. */
   pending: string[]
-  /** Open before, and given more to do. */
+  /** Open before, and extended. */
   merged: string[]
-  /** To which runs the changes went, in their order. */
+  /** The runs to which the changes were assigned, in their order. */
   assigned: readonly AssignedRun[]
 }
 
 /**
- * Bring changes to metrics and ask for every run of `metricIds` that waits for nothing any more. The caller holds the
- * locks of all of them; `metricIds` contains the metrics of the changes.
+ * Assigns changes to runs, and requests every run of `metricIds` that is ready. The caller holds the locks of
+ * `metricIds`, which contain the metrics of the changes.
  */
 export async function scheduleRuns(
   tx: Tx,
@@ -36,8 +37,8 @@ export async function scheduleRuns(
     assigned.push(...(await coalesceChange(tx, change, metrics)))
   const requested = await requestReadyRuns(tx, metricIds)
   const fresh = new Set(assigned.filter((run) => run.fresh).map(({ run_id }) => run_id))
-  const asked = new Set(requested)
-  const pending = [...fresh].filter((id) => !asked.has(id))
+  const isRequested = new Set(requested)
+  const pending = [...fresh].filter((id) => !isRequested.has(id))
   const merged = new Set(assigned.map(({ run_id }) => run_id).filter((id) => !fresh.has(id)))
   await logPending(tx, pending)
   return { requested, pending, merged: [...merged], assigned }
@@ -76,10 +77,10 @@ async function logPending(tx: Tx, runIds: readonly string[]): Promise<void> {
 }
 
 /**
- * Ask for the pending runs of these metrics that wait for nothing any more: no dataset, no metric beneath whose values
- * are about to change, no other run of the same metric. A metric beneath that itself waits for a dataset does not hold
- * anybody up: when that comes, it causes runs above it again. Answers the ids of the runs asked for. The caller holds the
- * metrics' locks, so that what is waited for cannot end unseen.
+ * Requests the pending runs of these metrics that are ready: they wait for no dataset, no input metric is about to
+ * change, and no other run of the metric is open. An input metric that itself waits for a dataset does not count:
+ * when the dataset arrives, it causes new runs. Returns the ids of the requested runs. The caller holds the locks of
+ * the metrics, so that nothing that a run waits for can end unseen.
  */
 export async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
   if (metricIds.length === 0) return []
@@ -115,8 +116,8 @@ interface Row {
 }
 
 /**
- * What succeeded runs mean for the metrics that need theirs directly: the days that they have written, for the companies
- * and warehouses of the run. Equal changes of several metrics are one.
+ * Returns the changes that succeeded runs cause in the metrics that use theirs directly: the days that they wrote,
+ * and the companies and warehouses of the run. Equal changes of several metrics are combined.
  */
 export async function dependentChanges(tx: Tx, succeededIds: readonly string[]): Promise<TargetedChange[]> {
   if (succeededIds.length === 0) return []

@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 
-/** SQL for two lists of companies, or of warehouses, together; null is all of them. */
+/** Returns SQL for the union of two lists of companies, or of warehouses. Null means all. */
 export function unionScopes(
   one: RawBuilder<unknown>,
   other: RawBuilder<unknown>,
@@ -10,7 +10,7 @@ export function unionScopes(
     coalesce((select array_agg(distinct s order by s) from unnest(${one} || ${other}) s), '{}') end`
 }
 
-/** SQL for the same, of which the first counts only where there is a `when` already. */
+/** Returns SQL for the union, of which the first list counts only where `when` is not null. */
 export function addScopes(
   when: RawBuilder<unknown>,
   one: RawBuilder<unknown>,
@@ -19,7 +19,7 @@ export function addScopes(
   return sql`case when ${when} is null then ${other} else ${unionScopes(one, other)} end`
 }
 
-/** The companies and warehouses in which a run has changed values; null where the metric's grain has none. */
+/** The companies and warehouses in which a run changed values; null where the grain has none. */
 export interface ChangedScope {
   runId: string
   companies: readonly string[] | null
@@ -27,8 +27,8 @@ export interface ChangedScope {
 }
 
 /**
- * Note that runs have changed values of more companies and warehouses than had changed beneath: a window reaches all of
- * them, and what needs the metric is to follow there, too. The caller holds the locks of the runs' metrics.
+ * Widens the scopes of runs by the companies and warehouses in which they changed values. A window affects all of
+ * them, and dependents must follow there. The caller holds the locks of the metrics.
  */
 export async function widenScopes(tx: Tx, runs: readonly ChangedScope[]): Promise<void> {
   const beyond = runs.filter(({ companies, warehouses }) => companies !== null || warehouses !== null)

@@ -4,22 +4,22 @@ import { jsonb } from '@aduana/db/jsonb'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
 
-/** The program tried to bring a run from one state into another along a way that does not exist. */
+/** A bug: the program attempted a transition that does not exist. */
 export class IllegalRunTransitionError extends Error {
   override readonly name = 'IllegalRunTransitionError'
   readonly from: RunStatus
   readonly to: RunStatus
   constructor(from: RunStatus, to: RunStatus) {
-    super(`a run never goes from ${from} to ${to}`)
+    super(`a run cannot go from ${from} to ${to}`)
     this.from = from
     this.to = to
   }
 }
 
-/** What is changed in one run of several; in a change they are columns of `own`. */
+/** The values of one run in a change of several; in SQL, the columns of `own`. */
 export interface RunValues {
   id: string
-  /** The attempt on whose behalf the change is made; another one is left alone. */
+  /** The attempt that the change expects. A run in another attempt is not changed. */
   attempt?: number
   at?: Date
   runner?: string
@@ -58,11 +58,11 @@ export class OvertakenRunError extends Error {
 }
 
 /**
- * Changes the state of runs, of many in one statement, and returns them. Every write of a run's state goes through this
- * function or `tryChangeRuns`: guarded by the expected states and attempts, raising the version. The caller has locked the
- * runs and seen their states.
- * @throws OvertakenRunError when the guard does not hold for one of them, so that the transaction rolls back
- * @throws IllegalRunTransitionError when the transition is not one of the allowed ones: a mistake of the program
+ * Changes the state of runs in one statement, and returns them. Every write of a run's state uses this function or
+ * `tryChangeRuns`: it checks the expected states and attempts, and raises the version. The caller has locked the runs
+ * and checked their states.
+ * @throws OvertakenRunError when the check fails for one of them, so that the transaction rolls back
+ * @throws IllegalRunTransitionError when the transition is not allowed, which is a bug
  */
 export async function changeRuns(
   tx: Tx,
@@ -79,8 +79,7 @@ export async function changeRuns(
 }
 
 /**
- * Like `changeRuns`, for callers that do not roll back: returns the runs that were changed; for the others the guard did
- * not hold.
+ * Like `changeRuns`, for callers that do not roll back: returns only the runs for which the check succeeded.
  * @throws IllegalRunTransitionError when the transition is not allowed, which is a bug
  */
 export async function tryChangeRuns(

@@ -18,7 +18,7 @@ const declare = (
 
 const KINDS = ['regular_hours', 'overtime_hours', 'night_hours', 'holiday_hours']
 
-/** Hours that people have worked, by day. A kind of hours that no card of a day has is missing, and counts as 0 in the sum. */
+/** Hours worked, by day. A kind of hours without any card on a day is missing, and counts as 0 in the sum. */
 export const DKT_METRICS: readonly MetricDefinitionInput[] = [
   declare('regular_hours', aggregate('sum', 'dkt.regular_hours'), 'Regular hours', 'Horas ordinarias', 'h'),
   declare('overtime_hours', aggregate('sum', 'dkt.overtime_hours'), 'Overtime', 'Horas extra', 'h'),

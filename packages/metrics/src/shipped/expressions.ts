@@ -3,7 +3,7 @@ import type { Expression } from '@aduana/contracts/metrics/expression'
 type Aggregate = Extract<Expression, { type: 'aggregate' }>
 type Rest = Partial<Pick<Aggregate, 'where' | 'percentile' | 'by'>>
 
-/** An aggregate over a series. */
+/** Returns an aggregate over a series. */
 export const aggregate = (op: Aggregate['op'], series: string, rest: Rest = {}): Expression => ({
   type: 'aggregate',
   op,
@@ -11,10 +11,10 @@ export const aggregate = (op: Aggregate['op'], series: string, rest: Rest = {}):
   ...rest,
 })
 
-/** The values of another metric. */
+/** Returns a reference to the values of another metric. */
 export const metric = (code: string): Expression => ({ type: 'metric', metric: code })
 
-/** One metric divided by another, missing where that is zero. */
+/** Returns one metric divided by another, missing where the divisor is zero. */
 export const ratio = (of: string, by: string, times = 1): Expression => ({
   type: 'ratio',
   of: metric(of),
@@ -23,7 +23,7 @@ export const ratio = (of: string, by: string, times = 1): Expression => ({
   times,
 })
 
-/** A metric over the last days. */
+/** Returns a metric over the last days. */
 export const rolling = (op: 'sum' | 'avg', code: string, days: number): Expression => ({
   type: 'rolling',
   op,
@@ -32,7 +32,7 @@ export const rolling = (op: 'sum' | 'avg', code: string, days: number): Expressi
   minDays: 1,
 })
 
-/** A metric since the first day of the month or year. */
+/** Returns the sum of a metric since the first day of the month or year. */
 export const sumSince = (reset: 'month' | 'year', code: string): Expression => ({
   type: 'cumulative',
   op: 'sum',
@@ -40,7 +40,7 @@ export const sumSince = (reset: 'month' | 'year', code: string): Expression => (
   reset,
 })
 
-/** A metric against so many days before, in percent. */
+/** Returns the growth of a metric over a number of days, in percent. */
 export const growth = (code: string, days: number): Expression => ({
   type: 'growth',
   of: metric(code),
@@ -49,7 +49,7 @@ export const growth = (code: string, days: number): Expression => ({
   onZero: 'missing',
 })
 
-/** A metric, and 0 on the days on which its dataset has rows but it has no value. */
+/** Returns a metric, or 0 on days on which its dataset has rows but the metric has no value. */
 export const orZero = (code: string): Expression => ({
   type: 'fallback',
   of: metric(code),

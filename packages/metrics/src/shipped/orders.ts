@@ -16,7 +16,7 @@ const declare =
 const byWarehouse = declare('warehouse')
 const byCompany = declare('company')
 
-/** What was ordered, by day, company and warehouse; the `company_` ones by company. */
+/** Orders by day, company and warehouse; the `company_` metrics by company. */
 export const ORDERS_METRICS: readonly MetricDefinitionInput[] = [
   byWarehouse('orders', aggregate('count', 'orders.rows'), 'Orders', 'Pedidos'),
   byWarehouse('items', aggregate('sum', 'orders.items_count'), 'Items', 'Ítems', 'items'),

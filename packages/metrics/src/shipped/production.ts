@@ -18,7 +18,7 @@ const declare = (
 
 const atNight = { op: '=', series: 'production.shift', value: 3 } as const
 
-/** What was produced, by day. */
+/** Production by day. */
 export const PRODUCTION_METRICS: readonly MetricDefinitionInput[] = [
   declare('pieces', aggregate('sum', 'production.quantity'), 'Pieces', 'Unidades', 'pieces'),
   declare('weight', aggregate('sum', 'production.net_weight'), 'Net weight', 'Peso neto', 'kg'),

@@ -43,7 +43,7 @@ const of = (dataset: string, places: readonly Place[]): SeriesDefinition[] =>
     }),
   )
 
-/** The series that come with the program. */
+/** The shipped series. */
 export const SHIPPED_SERIES: readonly SeriesDefinition[] = [
   ...of('production', PRODUCTION),
   ...of('orders', ORDERS),

@@ -7,14 +7,14 @@ import { ORDERS_METRICS } from './orders.ts'
 import { PRODUCTION_METRICS } from './production.ts'
 import { SHIPPED_SERIES } from './series.ts'
 
-/** The metrics that come with the program. */
+/** The shipped metrics. */
 export const SHIPPED_METRICS: readonly MetricDefinitionInput[] = [
   ...PRODUCTION_METRICS,
   ...ORDERS_METRICS,
   ...DKT_METRICS,
 ]
 
-/** Register the shipped series and metrics; their datasets must be there. Doing it again changes nothing. */
+/** Registers the shipped series and metrics, whose datasets must exist. Repeating it changes nothing. */
 export function registerShippedMetrics(db: Database): Promise<void> {
   return inTransaction(db, async (tx) => {
     await registerSeries(tx, SHIPPED_SERIES)

@@ -13,11 +13,11 @@ import { readRunRequests } from '../requests/payload.ts'
 import { completeRuns, startRuns } from '../runs/runner-events.ts'
 import { type AcceptedUpdate, acceptProjectionUpdate } from '../updates/accept.ts'
 
-/** A moment on the day on which most updates of the tests happen. */
+/** The time of most updates in the tests. */
 export const NOON = new Date('2026-03-10T12:00:00Z')
-/** So many hours after (or before) it, as text. */
+/** Returns the time a number of hours after (or before) `NOON`, as text. */
 export const after = (hours: number) => new Date(NOON.getTime() + hours * 3_600_000).toISOString()
-/** One day as ranges. */
+/** Returns one day as ranges. */
 export const day = (from: string): DayRange[] => {
   const to = new Date(`${from}T00:00:00Z`)
   to.setUTCDate(to.getUTCDate() + 1)
@@ -31,24 +31,24 @@ export interface UpdateOf {
   companies?: string[]
 }
 
-/** A database with series of three datasets, and what tests of the flow do with it. */
+/** A database with series of three datasets, and the operations of the tests. */
 export interface Flow extends TestDatabase {
   inTx<T>(work: (tx: Tx) => Promise<T>): Promise<T>
-  /** Save metrics that sum a series (named by its dataset) or the metrics and series given. */
+  /** Saves metrics that sum series (named by their datasets) or other metrics, or that have the given definitions. */
   save(metrics: Record<string, readonly string[] | Partial<MetricDefinitionInput>>): Promise<void>
   update(dataset: string, of?: UpdateOf): Promise<AcceptedUpdate>
-  /** All runs of a metric, oldest first. */
+  /** Returns all runs of a metric, oldest first. */
   runs(code: string): Promise<RunRow[]>
-  /** The one open run of a metric. */
+  /** Returns the open run of a metric. @throws Error unless there is exactly one */
   open(code: string): Promise<RunRow>
   request(runId: string): Promise<MetricRunRequest>
   begin(runId: string): Promise<RunEventOutcome>
   finish(runId: string, change?: Partial<MetricRunCompleted>): Promise<RunEventOutcome>
-  /** Begin and finish whatever is asked for until nothing is; answers the metrics in the order of their runs. */
+  /** Starts and completes requested runs until there are none. Returns their metrics in order. */
   work(): Promise<string[]>
-  /** Codes of the datasets that a run waits for. */
+  /** Returns the codes of the datasets that a run waits for. */
   waitsFor(runId: string): Promise<string[]>
-  /** Types of the events of a run, in order. */
+  /** Returns the types of the events of a run, in order. */
   events(runId: string): Promise<string[]>
 }
 
@@ -69,7 +69,7 @@ export interface RunRow {
   output_days: string | null
 }
 
-/** The sum of metrics and series; a series is named by its dataset. */
+/** Returns the sum of metrics and series; a series is named by its dataset. */
 export function sumOf(parts: readonly string[]): Expression {
   const of = parts.map(
     (part): Expression =>
@@ -83,7 +83,7 @@ export function sumOf(parts: readonly string[]): Expression {
 
 export const DATASETS = ['production', 'orders', 'dkt']
 
-/** Open one. */
+/** Opens a test database for the flow of runs. */
 export async function openFlow(): Promise<Flow> {
   const database = await createTestDatabase()
   const { db, pool } = database
@@ -122,7 +122,7 @@ export async function openFlow(): Promise<Flow> {
     })
   }
   const begin: Flow['begin'] = async (runId) => {
-    // The clock of the database says when: that of the runner is ahead.
+    // The runner's clock is ahead; the clock of the database counts.
     const at = new Date(Date.now() + 60_000).toISOString()
     const started = { ...(await event(runId)), at, runner: 'test' }
     return inTx(async (tx) => (await startRuns(tx, [started]))[0] ?? 'duplicate')

@@ -9,25 +9,25 @@ import { type LogEntry, logEvents } from '../runs/event-log.ts'
 import type { ScheduledRuns } from '../runs/schedule.ts'
 import { fanOutUpdates } from './fan-out.ts'
 
-/** What became of an update from outside. */
+/** The result of an update from outside. */
 export interface AcceptedUpdate extends Written {
   scheduled: ScheduledRuns
 }
 
 interface Written {
   updateId: string
-  /** False when its event key was there already: then nothing is done. */
+  /** False when its event key exists; then nothing is done. */
   fresh: boolean
 }
 
 const EARLIEST = Date.parse('2000-01-01T00:00:00Z')
-/** So far the clocks of others may be ahead of ours. */
+/** How far the clock of a sender may be ahead. */
 const MAX_CLOCK_SKEW_MS = 5 * 60_000
 
 /**
- * Take in that somebody outside has changed a dataset, and pass it on to the metrics, in one transaction.
- * @throws ProblemError `unknown_dataset`; `impossible_timestamp` for a moment before 2000 or more than five minutes ahead;
- * `event_key_reused` when the key belongs to an update of another dataset
+ * Accepts an update from outside and fans it out to the metrics, in the transaction of the caller.
+ * @throws ProblemError `unknown_dataset`; `impossible_timestamp` for a time before 2000 or more than five minutes
+ * ahead; `event_key_reused` when the key belongs to an update of another dataset
  */
 export async function acceptProjectionUpdate(
   tx: Tx,
@@ -40,7 +40,9 @@ export async function acceptProjectionUpdate(
   return { ...own, scheduled }
 }
 
-/** The same for several updates of one dataset, in their order: one that is refused refuses all of them. */
+/**
+ * Accepts several updates of one dataset, in their order. If one is refused, all are. See `acceptProjectionUpdate`.
+ */
 export async function acceptProjectionUpdates(
   tx: Tx,
   updates: readonly ProjectionUpdate[],
@@ -52,7 +54,7 @@ export async function acceptProjectionUpdates(
   const dataset = await readDataset(tx, first.dataset)
   for (const { occurredAt } of updates) assertPlausibleTimestamp(occurredAt, now)
   const rows = new Map<ProjectionUpdate, Written>()
-  // In one order for everybody: two who write the same keys wait for each other in one direction only.
+  // Always in the order of the keys, so that transactions with the same keys cannot deadlock.
   for (const update of updates.toSorted(byKey)) rows.set(update, await insert(tx, dataset.id, update))
   const written = updates.flatMap((update) => rows.get(update) ?? [])
   const fresh = written.filter((row) => row.fresh).map(({ updateId }) => updateId)
@@ -90,7 +92,7 @@ function assertPlausibleTimestamp(occurredAt: string, now: Date): void {
   if (moment >= EARLIEST && moment <= now.getTime() + MAX_CLOCK_SKEW_MS) return
   throw new ProblemError(
     'impossible_timestamp',
-    `occurredAt is ${occurredAt}, and it is ${now.toISOString()} now. It must not be before 2000, nor more than five minutes ahead.`,
+    `occurredAt is ${occurredAt}, and the time is ${now.toISOString()}. It must be between 2000 and five minutes from now.`,
   )
 }
 
@@ -115,7 +117,7 @@ async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Prom
   )
 }
 
-/** Refuse an event of days that no data can be of. @throws ProblemError `bad_request` */
+/** Rejects an event with days outside 1900–2199. @throws ProblemError `bad_request` */
 export function assertPlausibleDays({ days }: { days: readonly DayRange[] }): void {
   const far = days.find(({ from, to }) => ![from, to].every((day) => NearDay.safeParse(day).success))
   if (far)

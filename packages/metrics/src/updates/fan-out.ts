@@ -15,25 +15,25 @@ interface Update {
 const NONE: ScheduledRuns = { requested: [], pending: [], merged: [], assigned: [] }
 
 /**
- * Pass a dataset update on to the metrics: once, however often it is called. Runs that waited for this dataset no longer
- * do; every metric that aggregates it gets a run for the days, companies and warehouses that changed, asked for at once
- * when every other dataset that it depends on has had an update in time, pending otherwise. Metrics that need only
- * other metrics follow when these are done. All of it in the caller's transaction, which should hold one update.
+ * Fans a dataset update out to the metrics, once per update. Runs that waited for this dataset no longer do. Every
+ * metric that aggregates it gets a run for the days, companies and warehouses that changed: requested at once when
+ * every other dataset of the metric has a timely update, otherwise pending. Metrics that use only other metrics
+ * follow when these are done. Everything happens in the transaction of the caller, which should hold one update.
  */
 export function fanOutUpdate(tx: Tx, updateId: string): Promise<ScheduledRuns> {
   return fanOutUpdates(tx, [updateId])
 }
 
 /**
- * The same for several updates of one dataset, whose changes meet in one decision. Of several datasets the locks of a
- * transaction would not be taken in the one order that everybody keeps.
+ * Fans several updates of one dataset out together. Updates of several datasets would lock metrics out of order.
+ * @throws Error when they are of several datasets
  */
 export async function fanOutUpdates(tx: Tx, updateIds: readonly string[]): Promise<ScheduledRuns> {
   const updates = await claimUpdates(tx, updateIds)
   const [first] = updates
   if (!first) return NONE
   if (updates.some(({ dataset_id }) => dataset_id !== first.dataset_id))
-    throw new Error('updates of several datasets are passed on together')
+    throw new Error('updates of several datasets cannot be fanned out together')
   const locked = await lockDependentsOf(tx, first.dataset_id)
   await lockRuns(tx, [], locked)
   for (const update of updates) await satisfyPendingDatasets(tx, update)
@@ -58,7 +58,9 @@ function changeOf({ id, dataset_id, occurred_at, days, companies, warehouses }: 
   } as const
 }
 
-/** The updates, for who passes them on first; a second one waits here and then finds them passed on. */
+/**
+ * Returns the updates that are not fanned out yet, and marks them. A concurrent caller waits here and then gets none.
+ */
 async function claimUpdates(tx: Tx, updateIds: readonly string[]): Promise<Update[]> {
   await lockGraphShared(tx)
   const rows = await sql<Update>`update dataset_updates u set fanned_out_at = clock_timestamp()
@@ -68,7 +70,7 @@ async function claimUpdates(tx: Tx, updateIds: readonly string[]): Promise<Updat
   return updateIds.flatMap((id) => rows.rows.find((row) => row.id === id) ?? [])
 }
 
-/** The dataset has come for the runs in whose time the update happened. */
+/** Marks the dataset as arrived for the runs whose period includes the update. */
 async function satisfyPendingDatasets(tx: Tx, update: Update): Promise<void> {
   const { id: updateId } = update
   const at = sql`${update.occurred_at.toISOString()}::timestamptz`
@@ -85,7 +87,7 @@ async function satisfyPendingDatasets(tx: Tx, update: Update): Promise<void> {
     on conflict do nothing`.execute(tx)
 }
 
-/** The metrics that aggregate rows of a dataset themselves. */
+/** Returns the metrics that aggregate rows of a dataset directly. */
 async function metricsAggregating(tx: Tx, datasetId: string): Promise<string[]> {
   const rows = await sql<{ metric_id: string }>`select distinct d.metric_id
     from dataset_series s join metric_dependencies d on d.series_id = s.series_id

@@ -9,10 +9,10 @@ const UpdatePage = z.array(z.object({ id: z.uuid(), createdAt: z.string() }))
 type Place = z.infer<typeof UpdatePage>[number]
 
 /**
- * Remove the dataset updates that arrived before the cutoff and have been passed on, in batches, oldest first. An update
- * stays while a run that was computed from it or waited for it is kept, while a metric may still require the freshness of
- * its dataset, while it is the last of its dataset, and while a job of its dataset waits for approval, because the approval
- * depends on it. Returns how many were removed.
+ * Removes dataset updates that arrived before the cutoff and were fanned out, in batches, oldest first. An update
+ * stays while a kept run was computed from it or waited for it, while a metric may still require it as fresh, while
+ * it is the last of its dataset, and while a job of its dataset waits for approval, because the approval depends on
+ * it. Returns how many were removed.
  */
 export async function pruneUpdates(db: Database, cutoff: Cutoff): Promise<number> {
   const datasets = await db.selectFrom('datasets').select('id').execute()
