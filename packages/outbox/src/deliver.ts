@@ -158,13 +158,13 @@ async function sendTo(
  * Runs work with a timeout. The signal aborts at the timeout; the work then has a quarter more to return what it has
  * done.
  */
-async function withTimeout<T>(patienceMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function withTimeout<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const timedOut = new AbortController()
   const timers: NodeJS.Timeout[] = []
   const expired = new Promise<never>((_, reject) => {
-    const error = new Error(`no answer within ${patienceMs} ms`)
-    timers.push(setTimeout(() => timedOut.abort(error), patienceMs))
-    timers.push(setTimeout(() => reject(error), patienceMs * 1.25))
+    const error = new Error(`no response within ${timeoutMs} ms`)
+    timers.push(setTimeout(() => timedOut.abort(error), timeoutMs))
+    timers.push(setTimeout(() => reject(error), timeoutMs * 1.25))
   })
   try {
     return await Promise.race([work(timedOut.signal), expired])

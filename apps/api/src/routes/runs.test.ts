@@ -224,6 +224,6 @@ describe('the request of a run', () => {
       .set({ status: 'PENDING', attempt: 0, requested_at: null })
       .where('id', '=', ofB.id)
       .execute()
-    expect((await problem(await request(ofB.id))).detail).toBe(`Run ${ofB.id} has not been asked for.`)
+    expect((await problem(await request(ofB.id))).detail).toBe(`Run ${ofB.id} has not been requested.`)
   })
 })

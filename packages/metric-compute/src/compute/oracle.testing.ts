@@ -140,7 +140,7 @@ function openOracle({ rows, definitions }: OracleData) {
     }
   }
 
-  /** Whether a value there is kept: something beneath has a row. */
+  /** Whether the value is kept: an input has a row. */
   function support(node: Expression, day: Day, cell: Cell, filters: readonly RowCondition[]): boolean {
     switch (node.type) {
       case 'aggregate':

@@ -130,7 +130,7 @@ function optionProblems(node: Aggregate, path: string): ExpressionProblem[] {
     problems.push({
       path: `${path}.percentile`,
       code: 'percentile_missing',
-      message: 'Say which percentile: a number from 0 to 1.',
+      message: 'Set the percentile, a number from 0 to 1.',
     })
   if (node.op !== 'percentile' && node.percentile !== undefined)
     problems.push({

@@ -20,13 +20,15 @@ interface Heard {
   data: unknown
 }
 
-/** What surrounds a runner outside: a topic, its own queue that is subscribed to it, the queue of Aduana, and a bucket. */
+/**
+ * The environment of an external runner: a topic, its queue with a subscription, the queue of Aduana, and a bucket.
+ */
 export interface OutsideWorld {
   /** Start the example. */
   start(environment: Record<string, string>): void
   /** Publish requests as Aduana does. */
   publish(...requests: MetricRunRequest[]): Promise<void>
-  /** What the runner says, until so many events of a type have come; as a rule until it completes a run. */
+  /** The messages of the runner until there are a number of a type; by default until it completes a run. */
   heard(type?: string, count?: number): Promise<Heard[]>
   /** The text of an object, whose checksum must be the announced one. */
   read(announced: { url: string; sha256: string }): Promise<string>

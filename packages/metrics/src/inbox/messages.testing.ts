@@ -36,7 +36,7 @@ export const update = (more: object = {}) => ({
   ...more,
 })
 
-/** Metrics that are computed outside, of production. */
+/** Saves metrics with external runners over `production`. */
 export async function saveExternal(flow: Flow, ...codes: string[]): Promise<void> {
   const expression = sumOf(['production'])
   await flow.save(Object.fromEntries(codes.map((code) => [code, { expression, runner: 'external' }])))
@@ -49,7 +49,7 @@ export const ofRun = ({ id, attempt = 1 }: { id: string; attempt?: number }) => 
   at: new Date().toISOString(),
 })
 
-/** Cut the connections that wait for a lock; whether there was one. */
+/** Terminates the connections that wait for a lock. Returns whether there was one. */
 export async function terminateLockWaiters({ pool }: Flow): Promise<boolean> {
   const ended = await pool.query(
     `select pg_terminate_backend(pid) from pg_stat_activity

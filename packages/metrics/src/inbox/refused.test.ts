@@ -63,7 +63,7 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'of a type that only leaves',
     () => event('aduana.metric_run.requested', {}).text,
     () =>
-      'The type is "aduana.metric_run.requested". Taken in are aduana.projection.updated, aduana.metric_run.started, aduana.metric_run.heartbeat, aduana.metric_run.completed.',
+      'The type is "aduana.metric_run.requested". Accepted types are aduana.projection.updated, aduana.metric_run.started, aduana.metric_run.heartbeat, aduana.metric_run.completed.',
   ],
   [
     'invalid_event',
@@ -82,14 +82,14 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'unknown_attempt',
     'of an attempt that nobody asked for',
     () => started(ofRun({ id: external.id, attempt: 2 })).text,
-    () => `run ${external.id} was asked for 1 times, but this is of attempt 2`,
+    () => `run ${external.id} is in attempt 1, but this event is of attempt 2`,
   ],
   [
     'not_external',
     'of a run that Aduana computes itself',
     () => completed({ ...ofRun(own), status: 'succeeded', rowCount: 1, days: day('2026-03-09') }).text,
     () =>
-      `run ${own.id} of inside is computed by Aduana itself: answer only requests whose runner is "external"`,
+      `run ${own.id} of inside is computed by Aduana: answer only requests whose runner is "external"`,
   ],
   [
     'unknown_dataset',

@@ -34,10 +34,10 @@ interface Row {
   error: unknown
 }
 
-const INPUT_METRICS = (metricId: string) => sql`with recursive beneath as (
+const INPUT_METRICS = (metricId: string) => sql`with recursive inputs as (
     select ${metricId}::uuid as id
     union
-    select d.needs_metric_id from beneath b join metric_dependencies d on d.metric_id = b.id
+    select d.needs_metric_id from inputs b join metric_dependencies d on d.metric_id = b.id
     where d.needs_metric_id is not null
   )`
 
@@ -83,7 +83,7 @@ async function outstandingRuns(
       (case when not ${runOverlapsReader} then '{}' when ${runWithinReader} then r.days end
         + case when not ${nextOverlapsReader} then '{}' when ${nextWithinReader} then r.next_days end)::text as days,
       ${pendingDatasets} as waits_for, case when ${runWithinReader} then r.expires_at end as expires_at, ${visibleError} as error
-    from beneath b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
+    from inputs b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
     where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isUnresolved})
       and (${runOverlapsReader} or ${nextOverlapsReader})

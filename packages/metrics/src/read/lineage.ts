@@ -15,17 +15,17 @@ const Rows = Lineage.shape
 export function readLineage(db: Database, principal: Principal, code: string): Promise<Lineage> {
   return readAs(db, principal, async (tx) => {
     const { id } = await findMetric(tx, principal, code)
-    const graph = sql`with recursive beneath as (
+    const graph = sql`with recursive inputs as (
         select ${id}::uuid as id
         union
-        select n.needs_metric_id from beneath b join metric_dependencies n on n.metric_id = b.id
+        select n.needs_metric_id from inputs b join metric_dependencies n on n.metric_id = b.id
         where n.needs_metric_id is not null
       ), above as (
         select ${id}::uuid as id
         union
         select n.metric_id from above a join metric_dependencies n on n.needs_metric_id = a.id
       ), sided as (
-        select id, case when id = ${id} then 'itself' else 'beneath' end as side from beneath
+        select id, case when id = ${id} then 'itself' else 'beneath' end as side from inputs
         union all
         select id, 'above' from above where id <> ${id}
       ), shown as (

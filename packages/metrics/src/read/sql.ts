@@ -91,8 +91,8 @@ export function visibleScope(name: 'companies' | 'warehouses') {
 }
 
 /**
- * SQL: when the change happened for which the run `r` was made; for readers who may not see the whole run, when the first
- * update that they may see happened.
+ * SQL: the time of the change that caused run `r`. For readers who may not see the whole run, the time of the first
+ * update that they may see, or when the run was created.
  */
 export const visibleOccurredAt = sql<Date>`case when ${runWithinReader} then r.occurred_at
   else coalesce((select min(u.occurred_at) from run_dataset_updates i join dataset_updates u on u.id = i.update_id

@@ -72,10 +72,10 @@ function addedNext(name: 'companies' | 'warehouses') {
  */
 async function writeRequests(tx: Tx, ids: readonly string[]): Promise<void> {
   const notes = await readNotes(tx, ids)
-  const outside = notes.filter(({ runner }) => runner === 'external').map(({ runId }) => runId)
-  const whole = new Map((await readRunRequests(tx, outside)).map((request) => [request.runId, request]))
+  const external = notes.filter(({ runner }) => runner === 'external').map(({ runId }) => runId)
+  const complete = new Map((await readRunRequests(tx, external)).map((request) => [request.runId, request]))
   const rows = notes.map((note) => {
-    const data = whole.get(note.runId) ?? note
+    const data = complete.get(note.runId) ?? note
     const key = `${data.runId}:${data.attempt}:requested`
     const body: CloudEvent = {
       specversion: '1.0',

@@ -216,7 +216,7 @@ export function resolveRun(
     throw new RunEventError(
       'unknown_attempt',
       runId,
-      `run ${runId} has ${run.attempt} attempts, and this event is of attempt ${attempt}`,
+      `run ${runId} is in attempt ${run.attempt}, but this event is of attempt ${attempt}`,
     )
   if (attempt < run.attempt) return 'overtaken'
   return ENDED_RUNS.includes(run.status) ? 'ended' : run
