@@ -153,7 +153,7 @@ test('a process that hangs while it sends holds up its own events only', async (
           taken()
         }),
     }
-    stuck = deliver({ db: database.db, destinations: [hanging], logger, limit: 1, patienceMs: 30_000 })
+    stuck = deliver({ db: database.db, destinations: [hanging], logger, limit: 1, timeoutMs: 30_000 })
   })
   await sending
   await add('free')

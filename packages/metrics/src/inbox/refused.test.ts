@@ -88,8 +88,7 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'not_external',
     'of a run that Aduana computes itself',
     () => completed({ ...ofRun(own), status: 'succeeded', rowCount: 1, days: day('2026-03-09') }).text,
-    () =>
-      `run ${own.id} of inside is computed by Aduana: answer only requests whose runner is "external"`,
+    () => `run ${own.id} of inside is computed by Aduana: answer only requests whose runner is "external"`,
   ],
   [
     'unknown_dataset',

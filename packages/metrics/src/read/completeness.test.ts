@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { cancelRun, requestRecompute } from '../runs/by-hand.ts'
+import { cancelRun, requestRecompute } from '../runs/manual.ts'
 import { day, type Flow, openFlow, type UpdateOf } from '../testing/flow.ts'
 import { countOutstandingRuns } from './completeness.ts'
 

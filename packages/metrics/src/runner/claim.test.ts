@@ -1,7 +1,7 @@
 import { inTransaction } from '@aduana/db/database'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Flow, openFlow } from '../testing/flow.ts'
-import { claimWith, findAsked, findForgotten } from './claim.ts'
+import { claimRuns, findLostRequest, findRequested } from './claim.ts'
 
 let flow: Flow
 let one: string
@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 afterEach(() => flow.drop())
 
-const claim = async (runId: string) => (await claimWith(flow.db, runId, 'test')).runs.map((run) => run.runId)
+const claim = async (runId: string) => (await claimRuns(flow.db, runId, 'test')).runs.map((run) => run.runId)
 
 test('a run is begun with those of metrics that share a dataset with its own, and with no others', async () => {
   expect((await claim(one)).sort()).toEqual([one, other].sort())
@@ -49,13 +49,13 @@ test('a request counts as forgotten when it has waited for some seconds', async 
       seconds,
     ])
   await asked(1)
-  expect(await findForgotten(flow.db)).toBeUndefined()
-  expect(await findAsked(flow.db)).toBeDefined()
+  expect(await findLostRequest(flow.db)).toBeUndefined()
+  expect(await findRequested(flow.db)).toBeDefined()
   await asked(4)
-  expect(await findForgotten(flow.db)).toBeDefined()
+  expect(await findLostRequest(flow.db)).toBeDefined()
   await claim(one)
   await claim((await flow.open('apart')).id)
-  expect(await findForgotten(flow.db)).toBeUndefined()
+  expect(await findLostRequest(flow.db)).toBeUndefined()
 })
 
 test('a run whose definition cannot be read is told apart, and begun all the same', async () => {
@@ -63,7 +63,7 @@ test('a run whose definition cannot be read is told apart, and begun all the sam
     `update metric_versions set definition = '{"runner": "builtin"}' where metric_id = (select metric_id from metric_runs where id = $1)`,
     [other],
   )
-  const { runs, unreadable } = await claimWith(flow.db, one, 'test')
+  const { runs, unreadable } = await claimRuns(flow.db, one, 'test')
   expect(runs.map(({ runId }) => runId)).toEqual([one])
   expect(unreadable).toMatchObject([{ runId: other, attempt: 1 }])
 })

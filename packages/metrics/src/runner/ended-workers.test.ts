@@ -1,10 +1,10 @@
 import { inTransaction } from '@aduana/db/database'
 import { createLogger } from '@aduana/runtime/logger'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { lookAfterSilent } from '../runs/upkeep.ts'
+import { checkTimeouts } from '../runs/maintenance.ts'
 import { type Flow, openFlow } from '../testing/flow.ts'
-import { claimWith } from './claim.ts'
-import { holdRunner } from './dead.ts'
+import { claimRuns } from './claim.ts'
+import { holdLivenessLock } from './liveness.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 const WORKER = 'host.1.c0ffee'
@@ -17,11 +17,11 @@ beforeEach(async () => {
 })
 afterEach(() => flow.drop())
 
-const lookAfter = () => lookAfterSilent(flow.db, logger)
+const check = () => checkTimeouts(flow.db, logger)
 /** Have the open run begun by a claim of the worker. */
 async function begin(): Promise<string> {
   const { id } = await flow.open('first')
-  const claim = await claimWith(flow.db, id, `${WORKER}.7`)
+  const claim = await claimRuns(flow.db, id, `${WORKER}.7`)
   expect(claim.runs.map(({ runId }) => runId)).toEqual([id])
   return id
 }
@@ -36,14 +36,14 @@ test('a run is requested again at once when the session of its worker has ended,
   for (const attempt of [1, 2]) {
     const id = await begin()
     expect((await flow.open('first')).attempt).toBe(attempt)
-    await lookAfter()
+    await check()
     expect(await flow.open('first')).toMatchObject({ id, status: 'REQUESTED', attempt: attempt + 1 })
   }
   await begin()
-  await lookAfter()
+  await check()
   expect(await flow.open('first')).toMatchObject({ status: 'TIMED_OUT', attempt: 3 })
   await flow.pool.query(`update metric_runs set retry_at = now() - interval '1 second'`)
-  await lookAfter()
+  await check()
   expect(await flow.open('first')).toMatchObject({ status: 'REQUESTED', attempt: 4 })
 })
 
@@ -51,7 +51,7 @@ test('a run of a worker that lives is left alone, also when another one with a s
   await register(false)
   await flow.pool.query(`insert into workers (id, stages, ended_at) values ('host.1.c0ffe', '{}', now())`)
   const id = await begin()
-  await lookAfter()
+  await check()
   expect(await flow.open('first')).toMatchObject({ id, status: 'RUNNING' })
 })
 
@@ -59,11 +59,11 @@ test('a computation of an ended worker that PostgreSQL has not noticed is ended 
   await register(true)
   await begin()
   const computing = inTransaction(flow.db, async (tx) => {
-    await holdRunner(tx, `${WORKER}.7`)
-    await lookAfter()
+    await holdLivenessLock(tx, `${WORKER}.7`)
+    await check()
     await tx.selectFrom('workers').selectAll().execute()
   })
   await expect(computing).rejects.toThrow()
-  await lookAfter()
+  await check()
   expect(await flow.open('first')).toMatchObject({ status: 'REQUESTED' })
 })

@@ -3,10 +3,10 @@ import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { after, DATASETS, type Flow, NOON, openFlow } from '../testing/flow.ts'
 import { fanOutUpdate } from '../updates/fan-out.ts'
-import { lockDependentsOf } from './locks.ts'
-import { recordHeartbeats } from './runner-events.ts'
 import { expirePendingRuns } from './expire.ts'
 import { timeOutRuns } from './heartbeat-timeouts.ts'
+import { lockDependentsOf } from './locks.ts'
+import { recordHeartbeats } from './runner-events.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -117,9 +117,9 @@ test('a run does not expire whose dataset comes while its expiry waits for the m
   let expired: Promise<string[]> = Promise.resolve([])
   await flow.inTx(async (tx) => {
     await lockDependentsOf(tx, orders)
-    expired = flow.inTx((other) => expirePending(other, new Date(after(7 * 24))))
+    expired = flow.inTx((other) => expirePendingRuns(other, new Date(after(7 * 24))))
     await untilWaiting(flow.pool, 1)
-    await fanOut(tx, update)
+    await fanOutUpdate(tx, update)
   })
   expect(await expired).toEqual([])
   expect(await flow.open('both')).toMatchObject({ id, status: 'REQUESTED', error: null })
@@ -131,12 +131,14 @@ test('a run does not time out whose runner is heard while its time-out waits for
   const { id } = await flow.open('pieces')
   await flow.begin(id)
   await flow.pool.query(`update metric_runs set last_heartbeat_at = now() - interval '2 minutes'`)
-  let silenced: ReturnType<typeof timeOutSilent> | undefined
+  let silenced: ReturnType<typeof timeOutRuns> | undefined
   await flow.inTx(async (tx) => {
     await lockDependentsOf(tx, await datasetId('production'))
-    silenced = flow.inTx((other) => timeOutSilent(other))
+    silenced = flow.inTx((other) => timeOutRuns(other))
     await untilWaiting(flow.pool, 1)
-    await flow.inTx((other) => runsAlive(other, [{ runId: id, attempt: 1, at: new Date().toISOString() }]))
+    await flow.inTx((other) =>
+      recordHeartbeats(other, [{ runId: id, attempt: 1, at: new Date().toISOString() }]),
+    )
   })
   expect(await silenced).toEqual({ timedOut: [], failed: [], requestedAgain: [] })
   expect(await flow.open('pieces')).toMatchObject({ id, status: 'RUNNING' })

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
 import { timeOutRuns } from './heartbeat-timeouts.ts'
 import { cancelRun, requestRecompute, retryRun } from './manual.ts'
-import { completeRun, RunEventError, requeueRuns, recordHeartbeat, startRun } from './runner-events.ts'
+import { completeRun, RunEventError, recordHeartbeat, requeueRuns, startRun } from './runner-events.ts'
 
 let flow: Flow
 let runId: string
@@ -199,7 +199,7 @@ test('a run whose results are being imported neither times out nor is completed 
 })
 
 test('only a run that has begun is given back, in the same attempt', async () => {
-  const back = (attempt = 1) => flow.inTx((tx) => giveBack(tx, [{ runId, attempt }]))
+  const back = (attempt = 1) => flow.inTx((tx) => requeueRuns(tx, [{ runId, attempt }]))
   expect(await back()).toEqual([])
   await started()
   await alive(1, 0.5)

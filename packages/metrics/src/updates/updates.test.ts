@@ -183,7 +183,7 @@ test('an expired run is taken over once: the run after that takes over only what
   const expire = async (hours: number, changed: string) => {
     await flow.update('production', { at: after(hours), days: day(changed) })
     const { id } = await flow.open('both')
-    await flow.inTx((tx) => expirePending(tx, new Date(after(hours + 7 * 24))))
+    await flow.inTx((tx) => expirePendingRuns(tx, new Date(after(hours + 7 * 24))))
     return id
   }
   const first = await expire(0, '2026-03-01')

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Flow, openFlow } from '../testing/flow.ts'
-import { findDeadRunners, holdRunner } from './dead.ts'
+import { findDeadRunners, holdLivenessLock } from './liveness.ts'
 
 let flow: Flow
 beforeEach(async () => {
@@ -27,7 +27,7 @@ test('a runner that is silent and computes nowhere is dead', async () => {
 test('a runner that is silent but computes is alive, until its transaction ends', async () => {
   await silentFor(3600)
   await flow.inTx(async (tx) => {
-    await holdRunner(tx, 'test')
+    await holdLivenessLock(tx, 'test')
     expect(await dead()).toEqual([])
   })
   expect(await dead()).toEqual(['test'])
