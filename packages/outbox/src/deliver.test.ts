@@ -201,5 +201,5 @@ test('a destination that answers nothing at all holds the events up for a bounde
   const silent: Destination = { name: 'silent', wants: () => true, send: () => new Promise(() => undefined) }
   await add('1')
   expect(await hurried(silent)).toEqual({ sent: 0, failed: 1 })
-  expect(await row('1')).toMatchObject({ sent: false, send_error: 'silent: no answer within 1000 ms' })
+  expect(await row('1')).toMatchObject({ sent: false, send_error: 'silent: no response within 1000 ms' })
 })

@@ -94,7 +94,7 @@ function requestOf(
 type Entry = MetricRunRequest['catalogue'][number]
 
 /** Returns the series that an expression uses, and where a runner finds them. */
-export function catalogueOf(expression: Expression, places: SeriesPlaces): Entry[] {
+function catalogueOf(expression: Expression, places: SeriesPlaces): Entry[] {
   const codes = [...new Set(referencesOf(expression).series.map(({ code }) => code))]
   return codes.flatMap((code) => {
     const place = places.get(code)

@@ -52,7 +52,7 @@ describe('a run of long ago', () => {
       readRun(flow.db, { ...admin, companies: null, warehouses: null }, first?.id ?? ''),
     ).rejects.toMatchObject({
       code: 'not_found',
-      message: expect.stringContaining('Runs that ended long ago are removed'),
+      message: expect.stringContaining('Old runs are removed'),
     })
   })
 

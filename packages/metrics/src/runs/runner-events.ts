@@ -205,7 +205,7 @@ export class RunEventError extends Error {
  * Returns the run of an event if the attempt is current and the run is open; otherwise why the event is ignored.
  * @throws RunEventError when the run or the attempt does not exist
  */
-export function resolveRun(
+function resolveRun(
   runs: ReadonlyMap<string, LockedRun>,
   event: { runId: string; attempt: number },
 ): LockedRun | 'overtaken' | 'ended' {

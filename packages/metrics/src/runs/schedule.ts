@@ -82,7 +82,7 @@ async function logPending(tx: Tx, runIds: readonly string[]): Promise<void> {
  * when the dataset arrives, it causes new runs. Returns the ids of the requested runs. The caller holds the locks of
  * the metrics, so that nothing that a run waits for can end unseen.
  */
-export async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
+async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<string[]> {
   if (metricIds.length === 0) return []
   const rows = await sql<{ id: string }>`
     with recursive moving as (
