@@ -7,25 +7,25 @@ import type { Destination } from '@aduana/outbox/destination'
 import type { Resources } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
 
-/** How AWS is reached, and by which of its topics and queues others are. */
-export interface MessagingPlaces {
+/** The AWS region, topics and queues of the messages. */
+export interface MessagingSettings {
   region: string
   topicArns: readonly string[]
   queueUrls: readonly string[]
   visibilitySeconds: number
 }
 
-/** The topics to which requests go. */
-export function openTopics({ region, topicArns }: MessagingPlaces, resources: Resources): Destination[] {
+/** Returns the topics as destinations of requests. */
+export function openTopics({ region, topicArns }: MessagingSettings, resources: Resources): Destination[] {
   if (topicArns.length === 0) return []
   const client = createSnsClient({ region })
   resources.add('topics', () => client.destroy())
   return topicArns.map((arn) => requestTopic(snsTopic(client, arn)))
 }
 
-/** Begin to take in what others send to the queues. */
-export function takeIn(
-  { region, queueUrls: urls, visibilitySeconds }: MessagingPlaces,
+/** Starts to consume the inbound queues. */
+export function startInboxes(
+  { region, queueUrls: urls, visibilitySeconds }: MessagingSettings,
   { db, logger, resources }: { db: Database; logger: Logger; resources: Resources },
 ): void {
   if (urls.length === 0) return

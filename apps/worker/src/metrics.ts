@@ -9,7 +9,7 @@ import type { WorkerSettings } from '@aduana/runtime/config'
 import type { Resources } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
-import type { MessagingPlaces } from './messaging.ts'
+import type { MessagingSettings } from './messaging.ts'
 
 interface MetricsContext {
   db: Database
@@ -20,7 +20,7 @@ interface MetricsContext {
   resources: Resources
 }
 
-/** Start what makes numbers follow their data: the runner, who looks after runs, and what leaves and comes in. */
+/** Starts the runner, the maintenance of runs, the outbox and the inbox. */
 export async function startMetrics(settings: WorkerSettings, context: MetricsContext): Promise<void> {
   const { db, pool, logger, worker, queue, resources } = context
   const concurrency = settings.ADUANA_METRIC_CONCURRENCY
@@ -31,23 +31,23 @@ export async function startMetrics(settings: WorkerSettings, context: MetricsCon
       await Promise.all([runner.stop(), metricWorkers.close()])
     })
   }
-  const upkeep = startMaintenance({ db, logger })
-  resources.add('metric upkeep', () => upkeep.stop())
+  const maintenance = startMaintenance({ db, logger })
+  resources.add('metric maintenance', () => maintenance.stop())
   const metricQueue = createMetricQueue(queue)
   resources.add('metric queue', () => metricQueue.close())
-  const places = messagingPlaces(settings)
-  const topics = places ? (await loadMessaging()).openTopics(places, resources) : []
+  const messaging = messagingSettings(settings)
+  const topics = messaging ? (await loadMessaging()).openTopics(messaging, resources) : []
   const destinations = [runnerQueue(metricQueue), ...topics]
   const outbox = startOutbox({ db, databaseUrl: settings.DATABASE_URL, destinations, logger })
   resources.add('outbox', () => outbox.stop())
-  if (places) (await loadMessaging()).takeIn(places, context)
+  if (messaging) (await loadMessaging()).startInboxes(messaging, context)
 }
 
-/** Loaded only where it is needed: the clients of AWS make a process start later, and larger. */
+/** Loaded only when needed: the AWS clients make a process start later, and larger. */
 const loadMessaging = () => import('./messaging.ts')
 
-/** The topics and queues that the settings name; undefined when they name none. */
-function messagingPlaces(settings: WorkerSettings): MessagingPlaces | undefined {
+/** Returns the topics and queues in the settings; undefined when there are none. */
+function messagingSettings(settings: WorkerSettings): MessagingSettings | undefined {
   const { AWS_REGION: region, ADUANA_SNS_TOPIC_ARN: standard, ADUANA_SNS_FIFO_TOPIC_ARN: fifo } = settings
   const topicArns = [standard, fifo].flatMap((arn) => arn ?? [])
   const queueUrls = settings.ADUANA_SQS_QUEUE_URLS

@@ -12,7 +12,7 @@ beforeEach(async () => {
 })
 afterEach(() => database.drop())
 
-/** A destination that keeps what it gets, and refuses what `refuse` says. */
+/** A destination that stores its events, and refuses those of `refuse`. */
 function destination(
   name: string,
   refuse: (event: OutboundEvent) => string | undefined = () => undefined,

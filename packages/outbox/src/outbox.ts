@@ -24,7 +24,7 @@ export function startOutbox(options: {
   logger: Logger
 }): Outbox {
   const { logger } = options
-  const rounds = startPollLoop({
+  const pollLoop = startPollLoop({
     intervalMs: POLL_MS,
     poll: async (stopping) => {
       while (!stopping()) if ((await deliver(options)).sent === 0) return
@@ -35,11 +35,11 @@ export function startOutbox(options: {
     url: options.databaseUrl,
     channel: OUTBOX_CHANNEL,
     logger,
-    onMessage: rounds.wake,
+    onMessage: pollLoop.wake,
   })
   return {
     stop: async () => {
-      await rounds.stop()
+      await pollLoop.stop()
       await listener.close()
     },
   }

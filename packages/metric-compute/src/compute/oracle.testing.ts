@@ -2,9 +2,9 @@ import { addDays, type Day } from '@aduana/contracts/dates'
 import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { Expression, OnZero, RowCondition } from '@aduana/contracts/metrics/expression'
 
-// Evaluates expressions as the table of the contract reads, day by day and cell by cell, with whole numbers of 10^-16.
+// Evaluates expressions as the guide defines them, day by day and cell by cell, in integers of 10^-16.
 
-/** A row by series code; texts, numbers as decimal text, truth values, moments as ISO text; null is empty. */
+/** A row by series code: texts, numbers as decimal text, booleans, timestamps as ISO text; null is empty. */
 export interface OracleRow {
   id: number
   day: Day
@@ -39,7 +39,7 @@ function divided(dividend: bigint, divisor: bigint): bigint {
   return dividend < 0n !== divisor < 0n ? -rounded : rounded
 }
 
-/** All values that are kept for the metrics, as `metric|day|company|warehouse` with the value in units of 10^-16. */
+/** Returns all stored values of the metrics, as `metric|day|company|warehouse` with the value in units of 10^-16. */
 export function oracleValues(data: OracleData, from: Day, to: Day): Map<string, bigint> {
   const oracle = openOracle(data)
   const kept = new Map<string, bigint>()

@@ -4,7 +4,7 @@ import type { Expression, OnZero, RowCondition } from '@aduana/contracts/metrics
 import type { OracleRow } from './oracle.testing.ts'
 import { metric } from './sales.testing.ts'
 
-/** A source of choices that a seed repeats. */
+/** A random generator with a seed. */
 export interface Random {
   /** A whole number from 0, below `limit`. */
   below(limit: number): number
@@ -107,7 +107,7 @@ function randomAggregate(random: Random, dataset: Dataset): Expression {
     : { type: 'aggregate', op, series: number, where }
 }
 
-/** An expression that is valid over the two datasets and the metrics named; `dataset` when a filter is above it. */
+/** Returns a valid expression over the two datasets and the named metrics; of one `dataset` within a filter. */
 function randomExpression(
   random: Random,
   depth: number,
@@ -177,7 +177,7 @@ function randomExpression(
   ])()
 }
 
-/** Metrics of every grain; later ones may need earlier ones of their grain. */
+/** Returns metrics of every grain; later ones may use earlier ones of their grain. */
 export function randomMetrics(random: Random, count: number): MetricDefinition[] {
   const made: MetricDefinition[] = []
   for (let index = 0; index < count; index += 1) {
@@ -189,13 +189,13 @@ export function randomMetrics(random: Random, count: number): MetricDefinition[]
   return made
 }
 
-/** A row of a dataset on a day; any cell but the scope may be empty. */
+/** Returns a row of a dataset on a day; any cell but the scope may be empty. */
 export function randomRow(random: Random, dataset: Dataset, id: number, day: Day): OracleRow {
   const maybe = <T>(value: T): T | null => (random.chance(0.2) ? null : value)
   const company = random.one(['A', 'B'])
   const base = { id, day, company, warehouse: `${company}${1 + random.below(2)}` }
   if (dataset === 'visits') {
-    // In Bogotá, five hours behind: the day's late hours are the next day's in UTC.
+    // Bogotá is at UTC-5: late hours of the day are on the next day in UTC.
     const at = new Date(Date.parse(`${day}T05:00:00Z`) + random.below(86_400) * 1000).toISOString()
     return {
       ...base,
@@ -223,7 +223,7 @@ export function randomRow(random: Random, dataset: Dataset, id: number, day: Day
   }
 }
 
-/** A day of a range. */
+/** Returns a day of a range. */
 export function randomDay(random: Random, from: Day, to: Day): Day {
   return addDays(from, random.below(daysBetween(from, to)))
 }

@@ -42,7 +42,7 @@ const sales = DatasetDefinition.parse({
   scope: { company: 'company', warehouse: 'warehouse' },
 })
 
-/** Visits by moment; their days are those of Bogotá. */
+/** Visits by timestamp; their days are those of Bogotá. */
 const visits = DatasetDefinition.parse({
   code: 'visits',
   title: { en: 'Visits', es: 'Visitas' },
@@ -69,7 +69,7 @@ export const PLACES = new Map<string, SeriesPlace>(
   }),
 )
 
-/** A definition with what a test does not care about filled in. */
+/** Returns a definition with defaults for what a test does not specify. */
 export function metric(
   input: Pick<MetricDefinitionInput, 'code' | 'expression' | 'grain'>,
 ): MetricDefinition {
@@ -81,7 +81,7 @@ export interface SalesDatabase {
   database: TestDatabase
   insert(dataset: string, rows: readonly OracleRow[]): Promise<void>
   remove(dataset: string, ids: readonly number[]): Promise<void>
-  /** Compute metrics in a transaction of its own; results by metric. */
+  /** Computes metrics in a transaction; returns the results by metric. */
   compute(
     definitions: readonly MetricDefinition[],
     days: readonly DayRange[],
@@ -89,7 +89,7 @@ export interface SalesDatabase {
     options?: ComputeOptions,
     series?: typeof PLACES,
   ): Promise<Map<string, RunResult>>
-  /** All values as `metric|day|company|warehouse`. */
+  /** Returns all values as `metric|day|company|warehouse`. */
   values(): Promise<Map<string, bigint>>
 }
 

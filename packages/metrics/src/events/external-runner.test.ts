@@ -10,7 +10,7 @@ import { ResultManifest } from '@aduana/contracts/metrics/manifest'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { completionOf, type OutsideWorld, openOutsideWorld } from './external-world.testing.ts'
+import { completionOf, type ExternalWorld, openExternalWorld } from './external-world.testing.ts'
 
 let emulator: TestS3
 beforeAll(async () => {
@@ -18,10 +18,10 @@ beforeAll(async () => {
 })
 afterAll(() => emulator.stop())
 
-let world: OutsideWorld
+let world: ExternalWorld
 let folder: string
 beforeEach(async () => {
-  world = await openOutsideWorld(emulator)
+  world = await openExternalWorld(emulator)
   folder = await mkdtemp(join(tmpdir(), 'outside-runner-'))
 })
 afterEach(async () => {
@@ -87,7 +87,7 @@ describe('the example of a runner outside', () => {
   })
 
   test('gives signs of life while it computes', async () => {
-    // Whoever reads a pipe waits until somebody has written into it.
+    // Reading a pipe blocks until something is written to it.
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
     world.start({ READINGS_FILE: pipe })

@@ -14,7 +14,7 @@ const PROGRAM = fileURLToPath(
   new URL('../../../../examples/outside-runner/outside-runner.mjs', import.meta.url),
 )
 
-/** An event that the runner has sent, of the published form. */
+/** An event that the runner sent, in its published form. */
 interface Heard {
   type: string
   data: unknown
@@ -23,22 +23,22 @@ interface Heard {
 /**
  * The environment of an external runner: a topic, its queue with a subscription, the queue of Aduana, and a bucket.
  */
-export interface OutsideWorld {
-  /** Start the example. */
+export interface ExternalWorld {
+  /** Starts the example. */
   start(environment: Record<string, string>): void
-  /** Publish requests as Aduana does. */
+  /** Publishes requests as Aduana does. */
   publish(...requests: MetricRunRequest[]): Promise<void>
   /** The messages of the runner until there are a number of a type; by default until it completes a run. */
   heard(type?: string, count?: number): Promise<Heard[]>
-  /** The text of an object, whose checksum must be the announced one. */
+  /** Returns the text of an object, after checking its announced checksum. */
   read(announced: { url: string; sha256: string }): Promise<string>
-  /** Requests that have not been taken away. */
+  /** Returns the number of requests in the queue. */
   waiting(): Promise<number>
   close(): Promise<void>
 }
 
-/** Make a world of its own on an emulator. */
-export async function openOutsideWorld(emulator: TestS3): Promise<OutsideWorld> {
+/** Creates the environment on an emulator. */
+export async function openExternalWorld(emulator: TestS3): Promise<ExternalWorld> {
   const { endpoint } = emulator
   const messaging = await createTestMessaging(emulator)
   const s3 = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
@@ -100,7 +100,7 @@ export async function openOutsideWorld(emulator: TestS3): Promise<OutsideWorld> 
   }
 }
 
-/** How a run was completed, by the last of its events. */
+/** Returns the last `completed` event. */
 export function completionOf(heard: readonly Heard[]): MetricRunCompleted {
   return MetricRunCompleted.parse(heard.at(-1)?.data)
 }

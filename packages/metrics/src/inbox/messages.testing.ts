@@ -6,17 +6,17 @@ import type { InboxContext } from './refused.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
-/** What takes messages in, in a test. */
+/** Returns the context of the inbox in a test. */
 export function inboxOf(flow: Flow): InboxContext {
   return { db: flow.db, logger, queue: 'https://sqs.test/events' }
 }
 
-/** A message as it comes over a queue. */
+/** Returns a message as a queue delivers it. */
 export function message(text: string, id = randomUUID(), receives = 1): QueueMessage {
   return { id, text, receives }
 }
 
-/** A message with an event. */
+/** Returns a message with an event. */
 export function event(type: string, data: unknown): QueueMessage {
   return message(JSON.stringify({ specversion: '1.0', id: randomUUID(), source: '/test', type, data }))
 }
@@ -26,7 +26,7 @@ export const heartbeat = (data: object) => event('aduana.metric_run.heartbeat', 
 export const completed = (data: object) => event('aduana.metric_run.completed', data)
 export const updated = (data: object) => event('aduana.projection.updated', data)
 
-/** An update of production, as others tell of it. */
+/** Returns a message with an update of `production`. */
 export const update = (more: object = {}) => ({
   eventKey: randomUUID(),
   dataset: 'production',
@@ -42,7 +42,7 @@ export async function saveExternal(flow: Flow, ...codes: string[]): Promise<void
   await flow.save(Object.fromEntries(codes.map((code) => [code, { expression, runner: 'external' }])))
 }
 
-/** What events of a run name. */
+/** Returns the fields that events of a run share. */
 export const ofRun = ({ id, attempt = 1 }: { id: string; attempt?: number }) => ({
   runId: id,
   attempt,

@@ -26,21 +26,21 @@ export function readDefinition(input: unknown): MetricDefinition {
  */
 export function checkDefinitions(
   changed: readonly MetricDefinition[],
-  world: ReadonlyMap<string, MetricDefinition>,
+  active: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
 ): void {
   const codes = new Set(changed.map(({ code }) => code))
-  const above = [...world.values()].filter(
+  const dependents = [...active.values()].filter(
     (definition) =>
       !codes.has(definition.code) &&
       referencesOf(definition.expression).metrics.some(({ code }) => codes.has(code)),
   )
-  const known = { series: places, metrics: world }
-  const problems = [...changed, ...above].flatMap((definition) =>
+  const known = { series: places, metrics: active }
+  const problems = [...changed, ...dependents].flatMap((definition) =>
     validateExpression(definition, known).map((problem) => ({ metric: definition.code, ...problem })),
   )
   if (problems.length > 0) throw invalid(problems)
-  const unknown = unknownDatasetDays(changed, world, places)
+  const unknown = unknownDatasetDays(changed, active, places)
   if (unknown.length > 0) throw invalid(unknown)
 }
 
@@ -49,10 +49,10 @@ export function checkDefinitions(
  */
 function unknownDatasetDays(
   changed: readonly MetricDefinition[],
-  world: ReadonlyMap<string, MetricDefinition>,
+  active: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
 ): MetricProblem[] {
-  const needs = resolveNeeds(world, places)
+  const needs = resolveNeeds(active, places)
   return changed.flatMap(({ code, requiredDaysOf }) => {
     const datasets = needs.get(code)?.datasets ?? new Map()
     return Object.keys(requiredDaysOf)

@@ -46,7 +46,7 @@ function hasColumn(definition: DatasetDefinition, column: string | null): boolea
  * @throws ProblemError `dataset_in_use` with `problems`, each with the metric or series, path, code and message
  */
 export function assertMetricsRemainValid(
-  world: ReadonlyMap<string, MetricDefinition>,
+  active: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
   lost: ReadonlyMap<string, SeriesPlace>,
   dataset: DatasetDefinition,
@@ -56,7 +56,7 @@ export function assertMetricsRemainValid(
       ...{ metric: null, series: code, path: 'column', code: 'no_column' },
       message: `The series "${code}" uses the column "${column}", which files would no longer contain.`,
     })),
-    ...[...world.values()].flatMap((metric) => brokenIn(metric, { world, places, lost, dataset })),
+    ...[...active.values()].flatMap((metric) => brokenIn(metric, { active, places, lost, dataset })),
   ]
   const [first] = problems
   if (!first) return
@@ -69,13 +69,13 @@ export function assertMetricsRemainValid(
 }
 
 interface Changed {
-  world: ReadonlyMap<string, MetricDefinition>
+  active: ReadonlyMap<string, MetricDefinition>
   places: SeriesPlaces
   lost: ReadonlyMap<string, SeriesPlace>
   dataset: DatasetDefinition
 }
 
-function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Changed): BrokenDependency[] {
+function brokenIn(metric: MetricDefinition, { active, places, lost, dataset }: Changed): BrokenDependency[] {
   const { series } = referencesOf(metric.expression)
   const gone = series.filter(({ code }) => lost.has(code))
   const concerned = series.some(({ code }) => places.get(code)?.definition.code === dataset.code)
@@ -86,7 +86,7 @@ function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Ch
       message: `The series "${code}" would have no column.`,
     }))
   if (!concerned) return []
-  return validateExpression(metric, { series: places, metrics: world }).map((problem) => ({
+  return validateExpression(metric, { series: places, metrics: active }).map((problem) => ({
     ...of,
     ...problem,
   }))
@@ -97,7 +97,7 @@ function brokenIn(metric: MetricDefinition, { world, places, lost, dataset }: Ch
  * warehouse, or a column is read differently.
  */
 export function metricsWithNewMeaning(
-  world: ReadonlyMap<string, MetricDefinition>,
+  active: ReadonlyMap<string, MetricDefinition>,
   places: SeriesPlaces,
   before: DatasetDefinition,
   after: { id: string; definition: DatasetDefinition },
@@ -108,7 +108,7 @@ export function metricsWithNewMeaning(
       .filter(({ column }) => meaningOf(before, column) !== meaningOf(after.definition, column))
       .map(({ code }) => code),
   )
-  return [...world.values()]
+  return [...active.values()]
     .filter(({ expression }) => referencesOf(expression).series.some(({ code }) => shifted.has(code)))
     .map(({ code }) => code)
 }

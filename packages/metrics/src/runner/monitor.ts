@@ -38,7 +38,7 @@ export function monitorRuns(db: Database, claimed: readonly ClaimedRun[], logger
     logger.info({ event: 'metric_runner.lost', runs: gone.length, first: gone[0] })
     if (gone.some((id) => guarded.includes(id))) notify()
   }
-  const rounds = startPollLoop({
+  const pollLoop = startPollLoop({
     intervalMs: POLL_MS,
     poll: async () => {
       markLost(await findLost(db, open))
@@ -60,7 +60,7 @@ export function monitorRuns(db: Database, claimed: readonly ClaimedRun[], logger
     ended: (runIds) => {
       for (const id of runIds) open.delete(id)
     },
-    stop: () => rounds.stop(),
+    stop: () => pollLoop.stop(),
   }
 }
 

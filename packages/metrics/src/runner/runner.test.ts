@@ -27,7 +27,7 @@ test('one job computes all runs and those that they make possible; the jobs of t
   expect(await runner.handle({ runId: first.id, attempt: 1 }, never)).toBe('SUCCEEDED')
   const [top] = await flow.runs('top')
   expect(top).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
-  // Who has stopped can ask nothing any more.
+  // The runner can make no query after it has stopped.
   await runner.stop()
   expect(await runner.handle({ runId: second.id, attempt: 1 }, never)).toBe('SUCCEEDED')
   expect(await runner.handle({ runId: top?.id ?? '', attempt: 1 }, never)).toBe('SUCCEEDED')

@@ -54,7 +54,7 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
       next = (await claimAndCompute(next, signal)) === 0 ? undefined : await findRequested(db)
     return claimed
   }
-  const rounds = startPollLoop({
+  const pollLoop = startPollLoop({
     intervalMs: POLL_MS,
     poll: async (stopped) => {
       while (!stopped() && slots.free() > 0) {
@@ -82,7 +82,7 @@ export function startRunner(context: RunnerContext & { concurrency: number }): R
       }),
     stop: async () => {
       stopping.abort(new Error('the process is stopping'))
-      await rounds.stop()
+      await pollLoop.stop()
       await slots.idle()
     },
   }

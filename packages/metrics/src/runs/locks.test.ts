@@ -20,7 +20,7 @@ async function datasetId(code: string): Promise<string> {
   return String(found.rows[0]?.id)
 }
 
-/** An update that a load has recorded and not passed on yet. */
+/** Inserts an update that a load recorded but that is not fanned out. */
 async function loaded(dataset: string, day = '2026-03-09'): Promise<string> {
   const written = await flow.pool.query<{ id: string }>(
     `insert into dataset_updates (dataset_id, event_key, occurred_at, days, rows)
@@ -46,7 +46,7 @@ test('updates of two datasets of one metric are passed on at once without a dead
   expect(await flow.runs('both')).toHaveLength(1)
 })
 
-/** Give a run another id, to decide in which order it is locked. */
+/** Changes the id of a run, to determine its lock order. */
 async function renamed(from: string, to: string): Promise<string> {
   const client = await flow.pool.connect()
   await client.query('begin; set local session_replication_role = replica')

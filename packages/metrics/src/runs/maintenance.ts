@@ -21,7 +21,7 @@ const INTERVAL_MS = 2000
  * run it; an advisory lock lets one at a time check, by the clock of the database.
  */
 export function startMaintenance({ db, logger }: { db: Database; logger: Logger }): Maintenance {
-  const rounds = startPollLoop({
+  const pollLoop = startPollLoop({
     intervalMs: INTERVAL_MS,
     poll: async () => {
       await checkTimeouts(db, logger)
@@ -30,12 +30,15 @@ export function startMaintenance({ db, logger }: { db: Database; logger: Logger 
     },
     onError: (error) => logger.warn({ event: 'metric_maintenance.poll_failed', err: error }),
   })
-  return { stop: () => rounds.stop() }
+  return { stop: () => pollLoop.stop() }
 }
 
-/** One check of runs whose runner is silent or dead, or that have timed out. Does nothing while another process checks. */
+/**
+ * Times out runs without heartbeats or with dead runners, and requests runs that timed out again. Does nothing while
+ * another process checks.
+ */
 export async function checkTimeouts(db: Database, logger: Logger): Promise<void> {
-  const silenced = await inTransaction(db, async (tx) => {
+  const timedOutRuns = await inTransaction(db, async (tx) => {
     const now = await claimTurn(tx, 'silent')
     if (!now) return 0
     const dead = await findDeadRunners(tx)
@@ -54,12 +57,12 @@ export async function checkTimeouts(db: Database, logger: Logger): Promise<void>
       })
     return timedOut.length
   })
-  if (silenced > 0) await failPoint('metrics.after-time-out')
+  if (timedOutRuns > 0) await failPoint('metrics.after-time-out')
 }
 
-/** One check of pending runs whose datasets did not arrive in time. Does nothing while another process checks. */
+/** Expires pending runs whose datasets did not arrive in time. Does nothing while another process checks. */
 export async function checkExpired(db: Database, logger: Logger): Promise<void> {
-  const late = await inTransaction(db, async (tx) => {
+  const expiredRuns = await inTransaction(db, async (tx) => {
     const now = await claimTurn(tx, 'pending')
     if (!now) return 0
     const expired = await expirePendingRuns(tx, now)
@@ -67,10 +70,10 @@ export async function checkExpired(db: Database, logger: Logger): Promise<void> 
       logger.warn({ event: 'metric_maintenance.expired', runs: expired.length, first: expired[0] })
     return expired.length
   })
-  if (late > 0) await failPoint('metrics.after-expire')
+  if (expiredRuns > 0) await failPoint('metrics.after-expire')
 }
 
-/** One check of runs whose results could not be imported. Does nothing while another process checks. */
+/** Fails runs whose results could not be imported. Does nothing while another process checks. */
 export async function checkFailedImports(db: Database, logger: Logger): Promise<void> {
   await inTransaction(db, async (tx) => {
     if (!(await claimTurn(tx, 'results'))) return

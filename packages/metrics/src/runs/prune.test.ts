@@ -15,7 +15,7 @@ afterEach(() => flow.drop())
 
 /** All that there is now is a hundred days old. */
 const LATER = () => ({ days: 90, now: new Date(Date.now() + 100 * 86_400_000) })
-/** Requests have been sent, and a hundred days go by. */
+/** Marks all requests as sent, then prunes a hundred days later. */
 async function removeRuns(): Promise<number> {
   await flow.pool.query('update event_log set sent_at = now() where outbound')
   return pruneRuns(flow.db, LATER())

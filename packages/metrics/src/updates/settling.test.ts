@@ -10,7 +10,7 @@ import { timeOutRuns } from '../runs/heartbeat-timeouts.ts'
 import { retryRun } from '../runs/manual.ts'
 import { DATASETS, day, type Flow, openFlow, type UpdateOf } from '../testing/flow.ts'
 
-/** Numbers that look random and are the same every time. */
+/** A random generator with a seed. */
 function generator(seed: number) {
   let state = seed
   const next = () => {
@@ -34,7 +34,7 @@ afterEach(() => flow.drop())
 
 const LEVELS = [10, 12, 10, 8]
 
-/** Forty metrics, four deep: each needs one to three of those beneath it, or datasets. */
+/** Returns forty metrics in four levels; each uses one to three of a lower level, or datasets. */
 function randomGraph(random: ReturnType<typeof generator>): Record<string, string[]> {
   const metrics: Record<string, string[]> = {}
   const beneath: string[][] = [[...DATASETS]]
@@ -60,7 +60,7 @@ interface Sent extends UpdateOf {
 const START = Date.parse('2026-02-01T00:00:00Z')
 const DAY_MS = 86_400_000
 
-/** Updates of the datasets over 20 days, each twice, in no order. */
+/** Returns updates of the datasets over 20 days, each twice, in random order. */
 function randomUpdates(random: ReturnType<typeof generator>, count: number): Sent[] {
   const all = Array.from({ length: count }, (): Sent => {
     const at = new Date(START + random.below(20 * 24) * 3_600_000).toISOString()
@@ -104,7 +104,7 @@ async function leftOver(): Promise<{ id: string } | undefined> {
   return found.rows[0]
 }
 
-/** Hours that have gone by for those who wait for signs of life. */
+/** Hours that pass for heartbeat timeouts. */
 let hours = 0
 const silence = () => {
   hours += 1
@@ -173,7 +173,7 @@ async function holds(updates: readonly Sent[]): Promise<void> {
   await sequence()
 }
 
-/** After the last success of a metric beneath, those above have begun once more: they have not read old values. */
+/** After the last success of an input metric, its dependents have started again: they have not read old values. */
 async function sequence(): Promise<void> {
   const stale = await flow.pool.query(`
     select m.code, b.days::text from metric_runs b join metric_dependencies d on d.needs_metric_id = b.metric_id
