@@ -5,6 +5,7 @@ import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
 import type { Destination, OutboundEvent } from './destination.ts'
 
+/** What a delivery needs. */
 export interface DeliverOptions {
   db: Database
   destinations: readonly Destination[]
@@ -15,6 +16,7 @@ export interface DeliverOptions {
   timeoutMs?: number
 }
 
+/** The numbers of events that were sent and that failed. */
 export interface Delivered {
   sent: number
   failed: number

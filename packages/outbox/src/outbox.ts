@@ -6,6 +6,7 @@ import { OUTBOX_CHANNEL } from './channel.ts'
 import { deliver } from './deliver.ts'
 import type { Destination } from './destination.ts'
 
+/** A process that delivers the outbox. */
 export interface Outbox {
   stop(): Promise<void>
 }

@@ -19,6 +19,7 @@ export interface Work {
   series: SeriesPlaces
 }
 
+/** How a computation is stopped and observed. */
 export interface ComputeOptions {
   /**
    * Stops the computation between two statements. To stop a running statement, use `interruptible` of the db package.

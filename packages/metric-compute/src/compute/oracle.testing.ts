@@ -13,6 +13,7 @@ export interface OracleRow {
   values: Record<string, string | number | boolean | null>
 }
 
+/** The data that the oracle computes from. */
 export interface OracleData {
   /** Rows by dataset, the part of a series code before the dot. */
   rows: Record<string, OracleRow[]>

@@ -12,6 +12,7 @@ export interface Random {
   chance(share: number): boolean
 }
 
+/** Returns a random generator with a seed. */
 export function randomOf(seed: number): Random {
   let state = (seed * 2_654_435_761) >>> 0 || 1
   const below = (limit: number): number => {

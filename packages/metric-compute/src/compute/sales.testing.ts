@@ -93,6 +93,7 @@ export interface SalesDatabase {
   values(): Promise<Map<string, bigint>>
 }
 
+/** Opens a test database with the two datasets. */
 export async function openSales(): Promise<SalesDatabase> {
   const database = await createTestDatabase()
   const { pool } = database

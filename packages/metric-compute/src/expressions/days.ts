@@ -57,6 +57,7 @@ export function endOfPeriod(day: Day, period: Period): Day {
   )
 }
 
+/** A calendar period. A week is an ISO week. */
 export type Period = 'year' | 'quarter' | 'month' | 'week'
 
 const FIRST: Day = '0001-01-01'

@@ -7,6 +7,7 @@ export interface Reference {
   path: string
 }
 
+/** The series and metrics in an expression. */
 export interface References {
   /** Series that are aggregated, compared by conditions, or used to order rows. */
   series: Reference[]

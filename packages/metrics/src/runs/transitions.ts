@@ -38,6 +38,7 @@ const OWN = sql<
 >`own(id uuid, attempt integer, at timestamptz, runner text, progress numeric, message text,
   row_count bigint, output_days datemultirange, manifest jsonb, error jsonb, retry_at timestamptz)`
 
+/** The columns that a change sets in every run. */
 export type RunChange = Omit<
   UpdateObject<DB, 'metric_runs'>,
   'id' | 'version' | 'updated_at' | 'status' | 'metric_id' | 'as_of'

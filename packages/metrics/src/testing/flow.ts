@@ -24,6 +24,7 @@ export const day = (from: string): DayRange[] => {
   return [{ from, to: to.toISOString().slice(0, 10) }]
 }
 
+/** The fields of a test update; each has a default. */
 export interface UpdateOf {
   key?: string
   at?: string
@@ -52,6 +53,7 @@ export interface Flow extends TestDatabase {
   events(runId: string): Promise<string[]>
 }
 
+/** A row of `metric_runs`. */
 export interface RunRow {
   id: string
   status: string
@@ -81,6 +83,7 @@ export function sumOf(parts: readonly string[]): Expression {
   return of.length === 1 && first ? first : { type: 'arithmetic', op: 'add', of }
 }
 
+/** The datasets of the tests. */
 export const DATASETS = ['production', 'orders', 'dkt']
 
 /** Opens a test database for the flow of runs. */
