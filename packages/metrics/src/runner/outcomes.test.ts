@@ -5,7 +5,7 @@ const runId = '00000000-0000-4000-8000-00000000000a'
 
 test('an outcome is told once, of the attempt that it is of', () => {
   const outcomes = createOutcomes()
-  outcomes.note({ runId, attempt: 1 }, 'SUCCEEDED')
+  outcomes.remember({ runId, attempt: 1 }, 'SUCCEEDED')
   expect(outcomes.take({ runId, attempt: 2 })).toBeUndefined()
   expect(outcomes.take({ runId, attempt: 1 })).toBe('SUCCEEDED')
   expect(outcomes.take({ runId, attempt: 1 })).toBeUndefined()
@@ -13,7 +13,7 @@ test('an outcome is told once, of the attempt that it is of', () => {
 
 test('ten thousand outcomes are remembered; then the oldest is forgotten for each new one', () => {
   const outcomes = createOutcomes()
-  for (let attempt = 1; attempt <= 10_001; attempt += 1) outcomes.note({ runId, attempt }, 'FAILED')
+  for (let attempt = 1; attempt <= 10_001; attempt += 1) outcomes.remember({ runId, attempt }, 'FAILED')
   expect(outcomes.take({ runId, attempt: 1 })).toBeUndefined()
   expect(outcomes.take({ runId, attempt: 2 })).toBe('FAILED')
   expect(outcomes.take({ runId, attempt: 10_001 })).toBe('FAILED')
