@@ -6,39 +6,43 @@ import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
 import { startRuns } from '../runs/runner-events.ts'
 
-/** A run that this runner has begun. */
+/** A run that this runner has started. */
 export interface ClaimedRun extends RunToCompute {
   attempt: number
 }
 
+/** The runs that a runner has claimed. */
 export interface Claim {
   runs: ClaimedRun[]
-  /** Runs whose definition cannot be read any more, with what is wrong. */
+  /** Runs whose definition cannot be parsed, with the reason. */
   unreadable: { runId: string; attempt: number; detail: string }[]
 }
 
-/** A run, and as many others, that may begin. */
+/** A run that can be claimed. */
 interface ClaimableRun {
   id: string
   attempt: number
 }
 
 /**
- * So many runs are computed together in their first, second … attempt: a run that takes its runner down with it falls
- * on fewer and fewer others.
+ * The maximum number of runs computed together, by attempt. A run that kills its runner affects fewer and fewer
+ * others.
  */
 const MAX_RUNS_BY_ATTEMPT = [2000, 200, 20, 5, 1] as const
-/** A request that nobody has taken for so many seconds has been lost on its way. */
+/** Seconds after which a request that is not claimed counts as lost. */
 const LOST_AFTER_SECONDS = 3
 
 const isBuiltin = sql<boolean>`v.definition ->> 'runner' = 'builtin'`
 
-/** A run that was asked for some seconds ago and that nobody has begun, those of the lowest level first. */
+/** Returns a run whose request is lost, lowest level first; undefined when there is none. */
 export function findLostRequest(db: Database): Promise<string | undefined> {
   return findRequested(db, LOST_AFTER_SECONDS)
 }
 
-/** A run that is asked for, since so many seconds, and that nobody has begun; those of the lowest level first. */
+/**
+ * Returns a run that has been requested for at least some seconds and is not started, lowest level first; undefined
+ * when there is none.
+ */
 export async function findRequested(db: Database, seconds = 0): Promise<string | undefined> {
   const rows = await sql<{ id: string }>`select r.id
     from metric_runs r join metrics m on m.id = r.metric_id
@@ -49,10 +53,10 @@ export async function findRequested(db: Database, seconds = 0): Promise<string |
   return rows.rows[0]?.id
 }
 
-/** Begin a run that is asked for and, with it, all others of metrics that share a dataset with its metric. */
+/** Starts a requested run and, with it, all other requested runs of metrics that share a dataset with its metric. */
 export function claimRuns(db: Database, runId: string, runner: string): Promise<Claim> {
   return inTransaction(db, async (tx) => {
-    // One at a time: who comes second sees what the first has begun.
+    // One claim at a time, so that a later one sees which runs an earlier one has started.
     await sql`select pg_advisory_xact_lock(hashtextextended('aduana metric claim', 0))`.execute(tx)
     const found = await findClaimable(tx, runId)
     const at = new Date().toISOString()

@@ -2,26 +2,27 @@ import { holdersOf } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** A runner of ours gives a sign of life every three seconds. */
+/** Seconds after which a built-in runner, which sends a heartbeat every three seconds, may be dead. */
 const SILENT_SECONDS = 9
 
 const lockOf = (runner: string) => sql`hashtextextended('aduana metric runner ' || ${runner}::text, 0)`
 
-/** Show, until the transaction ends, that this runner lives: it computes on this connection. */
+/** Holds the liveness lock of a runner until the transaction ends. The runner computes on this connection. */
 export async function holdLivenessLock(tx: Tx, runner: string): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${lockOf(runner)})`.execute(tx)
 }
 
-/** A runner of ours that is dead. */
+/** A built-in runner that is dead. */
 export interface DeadRunner {
   runner: string
-  /** True when the session of its worker has ended, false when it has only been silent for too long. */
+  /** True when the session of its worker has ended, false when only its heartbeat is overdue. */
   ended: boolean
 }
 
 /**
- * The runners of ours that are dead: the session of their worker has ended, or they have been silent for longer than any of
- * ours is; and no connection of theirs computes. Their runs need not wait until the heartbeat of the metric is overdue.
+ * Returns the built-in runners that are dead: the session of their worker has ended, or they have sent no heartbeat
+ * for nine seconds; and none of their connections computes. Their runs need not wait for the heartbeat timeout of the
+ * metric.
  */
 export async function findDeadRunners(tx: Tx): Promise<DeadRunner[]> {
   const suspects = await sql<DeadRunner>`select runner, ended from (

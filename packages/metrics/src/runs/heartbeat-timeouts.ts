@@ -8,12 +8,12 @@ import { logEvents, runFacts } from './event-log.ts'
 import { lockRuns, lockWithDependents } from './locks.ts'
 import { type ChangedRun, changeRuns } from './transitions.ts'
 
-/** What was done about runs that fell silent: ids of runs. */
+/** The runs of a timeout check, as ids. */
 export interface TimedOutRuns {
   timedOut: string[]
-  /** Those of them that were asked for often enough. */
+  /** Those of them that were requested often enough. */
   failed: string[]
-  /** Timed out before, and now asked for again. */
+  /** Runs that timed out, now or before, and are requested again. */
   requestedAgain: string[]
 }
 
@@ -25,15 +25,18 @@ interface Silent {
   runner: string | null
 }
 
-/** A run whose runners have died in so many attempts may be what kills them. It is requested again after a while. */
+/**
+ * The number of attempts in which a run is requested again at once when its worker dies. After that the run itself
+ * may kill its workers, and is requested after a backoff.
+ */
 const REQUESTED_AT_ONCE = 2
 
 /**
- * Give up on runners that say nothing: a run that nobody has begun within the `startSeconds` of its metric, or whose
- * runner has been silent for its `heartbeatSeconds`, is TIMED_OUT, and asked for again after a while (10 s, 20 s …).
- * After `MOST_ATTEMPTS` it is FAILED. Runners that are known to be `gone` are silent already, and what they had begun is
- * requested again at once if their worker has ended; one whose results are being imported has nothing more to say. Call it
- * every few seconds, in a transaction of its own.
+ * Times out runs that no runner has started within the `startSeconds` of their metric, or without a heartbeat for its
+ * `heartbeatSeconds`. They become TIMED_OUT and are requested again after a backoff (10 s, 20 s, …). After
+ * `MOST_ATTEMPTS` they are FAILED. Runs of `gone` runners time out at once, and are requested again at once if their
+ * worker has ended. A run whose results are being imported does not time out. Call it every few seconds, in a
+ * transaction of its own.
  */
 export async function timeOutRuns(
   tx: Tx,
@@ -57,7 +60,7 @@ export async function timeOutRuns(
 }
 
 function failure({ id, attempt }: ChangedRun) {
-  const detail = `Its runner gave no sign of life in any of the last ${MOST_ATTEMPTS} attempts.`
+  const detail = `Its runner sent no heartbeat in any of the last ${MOST_ATTEMPTS} attempts.`
   return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
 }
 
