@@ -8,41 +8,41 @@ import websocket from '@fastify/websocket'
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { serializerCompiler } from 'fastify-type-provider-zod'
 import type { ApiContext } from './context.ts'
-import { watchDemand } from './demand.ts'
 import { registerAccess } from './plugins/access.ts'
 import { registerBullBoard } from './plugins/bull-board.ts'
-import { addDemandGauges, addGauge, registerMetrics } from './plugins/metrics.ts'
 import { registerOpenApi } from './plugins/openapi.ts'
 import { registerProblems } from './plugins/problems.ts'
+import { addGauge, addQueueDepthGauges, registerPrometheus } from './plugins/prometheus.ts'
 import { registerRequestLog } from './plugins/request-log.ts'
 import { registerSecurityHeaders } from './plugins/security-headers.ts'
-import { registerSingleValues } from './plugins/single-values.ts'
+import { registerDuplicateCheck } from './plugins/single-values.ts'
 import { registerStorableText } from './plugins/storable.ts'
+import { registerUnrouted, replyMalformed, replyUnroutable } from './plugins/unrouted.ts'
 import { registerValidation } from './plugins/validation.ts'
-import { answerMalformed, answerUnroutable, registerWithoutRoute } from './plugins/without-route.ts'
+import { watchQueueDepth } from './queue-depth.ts'
 import { approvalRoutes } from './routes/approvals.ts'
 import { authRoutes } from './routes/auth.ts'
 import { dailyMetricsRoute } from './routes/daily-metrics.ts'
 import { datasetRoutes } from './routes/datasets.ts'
 import { etlRoutes } from './routes/etl.ts'
-import { figuresRoute } from './routes/figures.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { metricRoutes } from './routes/metrics.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { projectionRoutes } from './routes/projections.ts'
+import { prometheusRoute } from './routes/prometheus.ts'
 import { refusedMessageRoutes } from './routes/refused-messages.ts'
 import { runRoutes } from './routes/runs.ts'
 import { seriesRoutes } from './routes/series.ts'
 import { undoRoutes } from './routes/undo.ts'
 import { wsRoute } from './routes/ws.ts'
 import { stopConnections } from './stop-connections.ts'
-import { importTaker } from './uploads/import.ts'
-import { stopped } from './uploads/receive.ts'
+import { serviceStopping } from './uploads/receive.ts'
+import { createUploadHandler } from './uploads/upload-handler.ts'
+import { createHashingQueue } from './users/hashing-queue.ts'
 import type { Logins } from './users/login.ts'
 import { createLoginFailures } from './users/login-failures.ts'
-import { createPasswordLine } from './users/password-line.ts'
 import { findSession } from './users/session-of-request.ts'
 import { createFindPrincipal } from './users/sessions.ts'
 import { tokenOptions } from './users/tokens.ts'
@@ -63,7 +63,7 @@ const SOCKET_PAYLOAD = 64 * 1024
 export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   const { settings, logger, db } = context
   const loggerInstance: FastifyBaseLogger = logger
-  const answering = new WeakMap<Duplex, ServerResponse>()
+  const pendingResponses = new WeakMap<Duplex, ServerResponse>()
   const app: FastifyInstance = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
@@ -75,8 +75,8 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
     // Requests that Node and Fastify would refuse themselves get a problem document as well.
-    frameworkErrors: answerUnroutable,
-    clientErrorHandler: answerMalformed(logger, answering),
+    frameworkErrors: replyUnroutable,
+    clientErrorHandler: replyMalformed(logger, pendingResponses),
     return503OnClosing: false,
     http: { requireHostHeader: false },
   })
@@ -84,10 +84,10 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler)
 
   const failures = createLoginFailures(db, settings.ADUANA_JWT_SECRET)
-  const logins: Logins = { db, failures, line: createPasswordLine() }
+  const logins: Logins = { db, failures, hashingQueue: createHashingQueue() }
   const findPrincipal = createFindPrincipal(db)
   const stopping = new AbortController()
-  const takeImport = importTaker(app, context, stopping.signal)
+  const handleUpload = createUploadHandler(app, context, stopping.signal)
   const hub = createHub(context)
   app.decorate('hub', hub)
   const sessions = watchSessions(context)
@@ -95,45 +95,45 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
 
   registerProblems(app)
   registerRequestLog(app)
-  registerSingleValues(app)
+  registerDuplicateCheck(app)
   registerStorableText(app)
   registerValidation(app)
   await registerSecurityHeaders(app)
   await app.register(cookie)
   await app.register(jwt, tokenOptions(settings.ADUANA_JWT_SECRET, settings.ADUANA_TOKEN_MINUTES))
-  registerWithoutRoute(app, logger, answering)
+  registerUnrouted(app, logger, pendingResponses)
   await app.register(websocket, { options: { maxPayload: SOCKET_PAYLOAD }, preClose: closeSockets })
-  stopConnections(app, () => stopping.abort(stopped()))
+  stopConnections(app, () => stopping.abort(serviceStopping()))
   registerAccess(app, {
     authenticate: (request) => findSession(app, findPrincipal, request),
     origins: settings.ADUANA_ORIGINS,
   })
   await app.register(multipart, { throwFileSizeLimit: false })
-  const registry = registerMetrics(app, db)
-  addGauge(registry, 'aduana_ws_clients', 'Open WebSockets', () => hub.followers().size)
-  const demand = watchDemand(context)
-  app.addHook('onClose', async () => demand.stop())
-  addDemandGauges(registry, demand.demand)
+  const registry = registerPrometheus(app, db)
+  addGauge(registry, 'aduana_ws_clients', 'Open WebSockets', () => hub.subscribers().size)
+  const queueDepth = watchQueueDepth(context)
+  app.addHook('onClose', async () => queueDepth.stop())
+  addQueueDepthGauges(registry, queueDepth.depths)
   await registerOpenApi(app)
   await registerBullBoard(app, context)
 
   // As a plugin, so that the document sees the routes.
   await app.register(async (routes) => {
     authRoutes(routes, logins)
-    importRoutes(routes, takeImport)
+    importRoutes(routes, handleUpload)
     jobRoutes(routes, context)
     approvalRoutes(routes, context)
     undoRoutes(routes, context)
     datasetRoutes(routes, context)
-    etlRoutes(routes, context, takeImport)
-    healthRoutes(routes, context, demand)
+    etlRoutes(routes, context, handleUpload)
+    healthRoutes(routes, context, queueDepth)
     metricRoutes(routes, context)
     seriesRoutes(routes, context)
     runRoutes(routes, context)
     projectionRoutes(routes, context)
     refusedMessageRoutes(routes, context)
     dailyMetricsRoute(routes, context)
-    figuresRoute(routes, registry)
+    prometheusRoute(routes, registry)
     wsRoute(routes, context, { hub, sessions, findPrincipal })
     await pageRoutes(routes, logins, findPrincipal)
   })

@@ -23,10 +23,10 @@ export interface ApiContext {
   checkSchema(): Promise<void>
   /** Resolves when Redis answers. */
   pingRedis(): Promise<unknown>
-  /** Resolves when Redis answers and would lose no jobs. @throws RedisUnfitError when it would */
+  /** Resolves when Redis answers and would lose no jobs. @throws RedisMisconfiguredError when it would */
   checkRedis(): Promise<void>
-  /** Looks at the queues in Redis. @throws QueueAwayError */
-  lookAtQueues: QueueObserver['look']
+  /** Looks at the queues in Redis. @throws QueueUnavailableError */
+  observeQueues: QueueObserver['observe']
   /** Starts to listen to the progress of all jobs. */
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
   /** Starts to listen to changes of users and sessions. A change can be missed while the connection is lost. */

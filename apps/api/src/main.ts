@@ -9,7 +9,7 @@ import { acquireContext } from './resources.ts'
 import { ensureFirstAdmin } from './users/first-admin.ts'
 
 // Longer than requests under way may take. Requests that still wait for an unresponsive server are abandoned.
-const PATIENCE_MS = 8000
+const RELEASE_TIMEOUT_MS = 8000
 
 /** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
 async function start(settings: ApiSettings, logger: Logger, resources: Resources): Promise<string> {
@@ -18,10 +18,10 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
     email: settings.ADUANA_ADMIN_EMAIL,
     password: settings.ADUANA_ADMIN_PASSWORD,
   })
-  if (admin?.drawnPassword)
+  if (admin?.generatedPassword)
     logger.warn(
       { event: 'users.first_admin' },
-      `The first admin is ${admin.email} with the password ${admin.drawnPassword}, shown only now`,
+      `The first admin is ${admin.email} with the password ${admin.generatedPassword}, shown only now`,
     )
   const app = await buildApp(context)
   resources.add('http', () => app.close())
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const logger = createLogger({ name: 'api', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
   const stopped = untilStopped(settings.ADUANA_PARENT_PID)
-  const resources = createResources(logger, PATIENCE_MS)
+  const resources = createResources(logger, RELEASE_TIMEOUT_MS)
   try {
     logger.info({ event: 'api.ready', address: await start(settings, logger, resources) })
     logger.info({ event: 'api.stopping', reason: await stopped })

@@ -26,7 +26,7 @@ export async function openApiDocument(): Promise<string> {
     checkSchema: async () => undefined,
     pingRedis: async () => undefined,
     checkRedis: async () => undefined,
-    lookAtQueues: async () => [],
+    observeQueues: async () => [],
     followProgress: () => ({ healthy: () => false, close: async () => undefined }),
     followSessions: () => ({ close: async () => undefined }),
     board: [],

@@ -57,7 +57,7 @@ export async function acquireContext(
     checkSchema: () => checkSchema(pool, migrations),
     pingRedis: () => redis.ping(),
     checkRedis: () => checkRedis(redis),
-    lookAtQueues: (stages) => observer.look(stages),
+    observeQueues: (stages) => observer.observe(stages),
     followProgress: (onUpdate) => subscribeProgress(queues, onUpdate),
     followSessions: (onMessage) =>
       listen({ url: settings.DATABASE_URL, channel: 'aduana_sessions', logger, onMessage }),

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 /** Time in which requests under way may finish when the API stops. Then uploads are refused with Retry-After. */
 const GRACE_MS = 5000
 /** Time in which these refusals have to reach their clients. */
-const FAREWELL_MS = 1000
+const LINGER_MS = 1000
 
 /**
  * Close connections when the application closes: idle ones at once, the others when their answer is complete, and finally
@@ -43,7 +43,7 @@ export function stopConnections(app: FastifyInstance, onGraceOver: () => void): 
     const cut = () => {
       for (const socket of open) socket.destroy()
     }
-    timers.push(setTimeout(onGraceOver, GRACE_MS), setTimeout(cut, GRACE_MS + FAREWELL_MS))
+    timers.push(setTimeout(onGraceOver, GRACE_MS), setTimeout(cut, GRACE_MS + LINGER_MS))
   })
   app.addHook('onClose', async () => {
     for (const timer of timers) clearTimeout(timer)

@@ -3,11 +3,11 @@ import { ApiProblem, describeError, outcomeOfError } from './errors.ts'
 import { EXIT, exitCodeHelp } from './exit-codes.ts'
 import { Interrupted, type Io } from './io.ts'
 import type { ExitWith } from './program/arguments.ts'
-import { describeDatasets } from './program/datasets.ts'
-import { describeImports } from './program/imports.ts'
-import { describeMetrics } from './program/metrics.ts'
-import { describeSamples } from './program/samples.ts'
-import { describeSessions } from './program/sessions.ts'
+import { addDatasetCommands } from './program/datasets.ts'
+import { addImportCommands } from './program/imports.ts'
+import { addMetricCommands } from './program/metrics.ts'
+import { addSampleCommands } from './program/samples.ts'
+import { addSessionCommands } from './program/sessions.ts'
 import { programVersion } from './version.ts'
 
 const ENVIRONMENT = `Environment:
@@ -20,18 +20,18 @@ const ENVIRONMENT = `Environment:
 /** Run the program with the arguments after its name. Resolves with the code to exit with; never rejects. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.loaded
-  const program = describeProgram(io, (exitCode) => {
+  const program = createProgram(io, (exitCode) => {
     code = exitCode
   })
   try {
     await program.parseAsync([...args], { from: 'user' })
     return code
   } catch (error) {
-    return endWith(error, io, args.includes('--json'))
+    return exitCodeFor(error, io, args.includes('--json'))
   }
 }
 
-function endWith(error: unknown, io: Io, json: boolean): number {
+function exitCodeFor(error: unknown, io: Io, json: boolean): number {
   // Commander has printed its own message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.loaded : EXIT.error
   if (error instanceof Interrupted) return error.exitCode
@@ -42,7 +42,7 @@ function endWith(error: unknown, io: Io, json: boolean): number {
   return EXIT[outcome]
 }
 
-function describeProgram(io: Io, exitWith: ExitWith): Command {
+function createProgram(io: Io, exitWith: ExitWith): Command {
   const program = new Command('aduana')
     .description('Brings files into Aduana and shows what became of them.')
     .version(programVersion(), '-V, --version', 'print the version of this program')
@@ -50,10 +50,10 @@ function describeProgram(io: Io, exitWith: ExitWith): Command {
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text) })
     .addHelpText('after', `\n${exitCodeHelp()}\n\n${ENVIRONMENT}`)
 
-  describeSessions(program, io, exitWith)
-  describeImports(program, io, exitWith)
-  describeDatasets(program, io, exitWith)
-  describeMetrics(program, io, exitWith)
-  describeSamples(program, io, exitWith)
+  addSessionCommands(program, io, exitWith)
+  addImportCommands(program, io, exitWith)
+  addDatasetCommands(program, io, exitWith)
+  addMetricCommands(program, io, exitWith)
+  addSampleCommands(program, io, exitWith)
   return program
 }

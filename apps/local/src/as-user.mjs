@@ -14,13 +14,13 @@ const NOBODY = 65_534
 const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
 
 /** @type {Runner} */
-export const AS_OURSELVES = { name: 'this user', uid: -1, wrap: [] }
+export const AS_CURRENT_USER = { name: 'this user', uid: -1, wrap: [] }
 
 // The first works where others may enter the folders; the second under a 0700 home, but neither in a chroot nor under
 // Docker's seccomp profile; the third there too, for a root that may hand on CAP_DAC_OVERRIDE. Without the securebit,
 // access(2) would drop that capability.
 /** @type {Runner[]} */
-export const AS_SOMEBODY_ELSE = [
+export const AS_OTHER_USER = [
   { name: 'the user nobody', uid: NOBODY, wrap: ['setpriv', ...AS_NOBODY, '--'] },
   {
     name: 'a user namespace',
@@ -49,8 +49,8 @@ export const AS_SOMEBODY_ELSE = [
  * @param {Runner[]} [ways] tried in this order
  * @returns {Runner}
  */
-export function chooseRunner(program, folder, ways = AS_SOMEBODY_ELSE) {
-  if (process.getuid?.() !== 0) return AS_OURSELVES
+export function chooseRunner(program, folder, ways = AS_OTHER_USER) {
+  if (process.getuid?.() !== 0) return AS_CURRENT_USER
   const tried = []
   for (const way of ways) {
     chownSync(folder, way.uid, way.uid)
@@ -73,7 +73,7 @@ export function chooseRunner(program, folder, ways = AS_SOMEBODY_ELSE) {
  * @param {Runner} runner
  * @param {string} folder
  */
-export function giveTo({ uid }, folder) {
+export function chownTo({ uid }, folder) {
   if (uid === -1 || statSync(folder).uid === uid) return
   const { status, stderr } = spawnSync('chown', ['-R', `${uid}:${uid}`, '--', folder], { encoding: 'utf8' })
   if (status !== 0) throw new LaunchError(`could not give ${folder} to user ${uid}: ${stderr}`)

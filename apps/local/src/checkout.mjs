@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { during, info } from './console.mjs'
 import { isForbidden, LaunchError } from './errors.mjs'
 import { waitForLock } from './lock.mjs'
 import { mustRun } from './processes.mjs'
-import { during, say } from './say.mjs'
 import { toolEnvironment } from './settings.mjs'
 
 /**
@@ -22,7 +22,7 @@ export async function withCheckout({ root }, signal, work) {
   }
   const file = join(root, '.turbo', 'aduana.lock')
   const lock = await waitForLock(file, signal, ({ pid }) =>
-    say(`waiting for process ${pid}, which installs or builds in this checkout …`),
+    info(`waiting for process ${pid}, which installs or builds in this checkout …`),
   )
   try {
     return await work()

@@ -1,9 +1,9 @@
+import { info, warn } from './console.mjs'
 import { demo } from './demo.mjs'
 import { dev } from './dev.mjs'
 import { exitCodeOf, LaunchError } from './errors.mjs'
 import { openLifetime } from './lifetime.mjs'
 import { reset } from './reset.mjs'
-import { complain, say } from './say.mjs'
 import { readSettings } from './settings.mjs'
 import { start } from './start.mjs'
 import { test, testChanged, testLong, testUnit, testWatch } from './test.mjs'
@@ -38,8 +38,8 @@ const COMMANDS = {
 export async function runCommand(name, args) {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) {
-    complain(`unknown command "${name}". The commands are:`)
-    for (const [known, { purpose }] of Object.entries(COMMANDS)) complain(`  ${known.padEnd(14)} ${purpose}`)
+    warn(`unknown command "${name}". The commands are:`)
+    for (const [known, { purpose }] of Object.entries(COMMANDS)) warn(`  ${known.padEnd(14)} ${purpose}`)
     return 2
   }
   const life = openLifetime()
@@ -48,9 +48,9 @@ export async function runCommand(name, args) {
     code = await command.run({ settings: readSettings(), life, args })
   } catch (error) {
     code = exitCodeOf(error)
-    if (life.signal.aborted) say(`interrupted (${life.reason()})`)
+    if (life.signal.aborted) info(`interrupted (${life.reason()})`)
     else
-      complain(
+      warn(
         error instanceof LaunchError ? error.message : String(error instanceof Error ? error.stack : error),
       )
   }

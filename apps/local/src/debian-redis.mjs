@@ -5,7 +5,7 @@ import { tailOf } from './logs.mjs'
 import { mustRun } from './processes.mjs'
 
 const PACKAGES = ['redis-server', 'valkey-server']
-const PATIENCE_MS = 120_000
+const TIMEOUT_MS = 120_000
 
 /**
  * Downloads Redis (or Valkey) and the libraries it lacks from the distribution's mirror with apt's usual signature
@@ -20,7 +20,7 @@ export async function debianRedis(folder, signal) {
   const logFile = join(work, 'apt.log')
   const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' }
   const run = (/** @type {string} */ what, /** @type {string[]} */ command) =>
-    mustRun({ what, command, env, logFile, timeoutMs: PATIENCE_MS, ...(signal && { signal }) })
+    mustRun({ what, command, env, logFile, timeoutMs: TIMEOUT_MS, ...(signal && { signal }) })
   try {
     for (const part of ['lists/partial', 'cache/archives/partial', 'root']) {
       mkdirSync(join(work, part), { recursive: true })

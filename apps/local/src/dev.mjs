@@ -3,9 +3,9 @@ import { watch } from 'node:fs'
 import { join } from 'node:path'
 import { PROGRAMS } from './application.mjs'
 import { sourceFolders } from './checkout.mjs'
+import { info } from './console.mjs'
 import { freePort } from './ports.mjs'
 import { runProgram } from './processes.mjs'
-import { say } from './say.mjs'
 import { toolEnvironment } from './settings.mjs'
 import { forgetState, writeState } from './state.mjs'
 import { prepare } from './system.mjs'
@@ -28,7 +28,7 @@ export async function dev({ settings, life }) {
   }
   writeState(settings.dataDir, { ...login, databaseUrl, redisUrl })
   life.own('the state file', () => forgetState(settings.dataDir))
-  say(`API ${login.url}/docs  login ${login.email} ${login.password}  (Ctrl-C stops)`)
+  info(`API ${login.url}/docs  login ${login.email} ${login.password}  (Ctrl-C stops)`)
   /** @type {{ name: string, command: string[], env: NodeJS.ProcessEnv }[]} */
   const programs = [
     { name: 'api', command: watched(root, PROGRAMS.api), env: { ...env, PORT: String(port) } },
@@ -36,7 +36,7 @@ export async function dev({ settings, life }) {
   ]
   const ended = programs.map(async ({ name, ...program }) => {
     await runProgram({ ...program, cwd: root, signal: life.signal })
-    say(`${name} has ended`)
+    info(`${name} has ended`)
   })
   await Promise.allSettled([...ended, buildOnChange(settings, life.signal)])
   return 0
@@ -79,6 +79,6 @@ async function buildOnChange(settings, signal) {
       cwd: root,
       signal,
     })
-    say(ending.code === 0 ? 'built' : 'the build failed')
+    info(ending.code === 0 ? 'built' : 'the build failed')
   }
 }

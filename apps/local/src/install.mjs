@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { during, info } from './console.mjs'
 import { LaunchError, systemCode } from './errors.mjs'
 import { findProgram, mustRun } from './processes.mjs'
-import { during, say } from './say.mjs'
 import { toolEnvironment } from './settings.mjs'
 
 /**
@@ -39,7 +39,7 @@ export async function install(settings, signal) {
     }),
   )
   writeFileSync(stampFile, stamp)
-  say('dependencies are installed')
+  info('dependencies are installed')
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { warn } from './console.mjs'
 import { Interrupted, systemCode } from './errors.mjs'
-import { killEverything } from './processes.mjs'
-import { complain } from './say.mjs'
+import { killAll } from './processes.mjs'
 
 /**
  * @typedef {object} Lifetime
@@ -29,8 +29,8 @@ export function openLifetime() {
       why = reason
       controller.abort(new Interrupted())
     } else if (reason !== PARENT_GONE) {
-      complain(`${reason} again: killing everything`)
-      killEverything()
+      warn(`${reason} again: killing everything`)
+      killAll()
       process.exit(130)
     }
   }
@@ -58,7 +58,7 @@ export function openLifetime() {
           await last.stop()
         } catch (error) {
           clean = false
-          complain(`could not release ${last.name}: ${error instanceof Error ? error.message : error}`)
+          warn(`could not release ${last.name}: ${error instanceof Error ? error.message : error}`)
         }
       }
       clearInterval(parentWatch)

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { systemCode } from './errors.mjs'
 
-const MOST = 64 * 1024
+const MAX_TAIL_BYTES = 64 * 1024
 
 /**
  * @param {string} file
@@ -37,7 +37,7 @@ function readEnd(file, from) {
   try {
     const { size } = fstatSync(handle)
     // A log that is shorter than before was rotated in between: all of it is new.
-    const start = Math.max(from > size ? 0 : from, size - MOST, 0)
+    const start = Math.max(from > size ? 0 : from, size - MAX_TAIL_BYTES, 0)
     const buffer = Buffer.alloc(Math.max(size - start, 0))
     const read = readSync(handle, buffer, 0, buffer.length, start)
     return buffer.toString('utf8', 0, read)

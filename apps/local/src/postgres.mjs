@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { chooseRunner, giveTo } from './as-user.mjs'
+import { chooseRunner, chownTo } from './as-user.mjs'
 import { LaunchError, systemCode } from './errors.mjs'
 import { sizeOf, tailOf } from './logs.mjs'
 import { freePort } from './ports.mjs'
@@ -49,7 +49,7 @@ export async function startPostgres(options) {
   const runner = chooseRunner(join(bin, 'initdb'), dir)
   const data = join(dir, 'data')
   if (!existsSync(data)) await initialise({ ...options, bin, runner, data, database, logFile })
-  giveTo(runner, data)
+  chownTo(runner, data)
   await endOrphan(data)
   const password = readFileSync(join(dir, 'password'), 'utf8').trim()
 

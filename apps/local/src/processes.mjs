@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Interrupted, LaunchError, systemCode } from './errors.mjs'
 import { startLogWriter } from './log-writer-process.mjs'
 import { tailOf } from './logs.mjs'
-import { readyReaper, tellReaper } from './reaper.mjs'
-import { LOG_BYTES, putAside } from './rotation.mjs'
+import { startReaper, updateReaper } from './reaper.mjs'
+import { LOG_BYTES, rotateLog } from './rotation.mjs'
 
 /** @typedef {{ code: number | null, signal: NodeJS.Signals | null, error?: Error }} Ending */
 
@@ -40,7 +40,7 @@ const LAST_LINES_MS = 2000
  */
 export function startService({ name, command, env, logFile, cwd, logLimits }) {
   const [program = '', ...args] = command
-  readyReaper()
+  startReaper()
   const log = startLogWriter(logFile, logLimits)
   const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', log.input, log.input] })
   log.input.destroy()
@@ -70,7 +70,7 @@ export async function runProgram({ command, env, signal, logFile, cwd, input, ti
   if (signal?.aborted) throw new Interrupted()
   const log = logFile === undefined ? 'inherit' : openLog(logFile)
   const [program = '', ...args] = command
-  readyReaper()
+  startReaper()
   const child = spawn(program, args, {
     cwd,
     env,
@@ -123,7 +123,7 @@ export function describe({ code, signal, error }) {
 }
 
 /** Kills every process group still running: the last resort of an impatient user. */
-export function killEverything() {
+export function killAll() {
   for (const pid of groups) killGroup(pid)
 }
 
@@ -172,7 +172,7 @@ function follow(child) {
   const { pid } = child
   if (pid !== undefined) {
     groups.add(pid)
-    tellReaper(groups)
+    updateReaper(groups)
   }
   return new Promise((resolve) => {
     child.once('error', (error) => {
@@ -182,7 +182,7 @@ function follow(child) {
       if (pid !== undefined) {
         groups.delete(pid)
         killGroup(pid)
-        tellReaper(groups)
+        updateReaper(groups)
       }
       resolve({ code, signal })
     })
@@ -231,6 +231,6 @@ function signalProcess(pid, signal) {
 function openLog(logFile) {
   mkdirSync(dirname(logFile), { recursive: true })
   const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
-  if (size > LOG_BYTES) putAside(logFile)
+  if (size > LOG_BYTES) rotateLog(logFile)
   return openSync(logFile, 'a', 0o600)
 }

@@ -104,8 +104,8 @@ test('a process that dies is started again, until it has died too often', async 
     })
   /** @type {string[]} */
   const told = []
-  const tell = (/** @type {string} */ line) => told.push(line)
-  const { gaveUp } = supervise({ first: again(), again, mostDeaths: 3, firstDelayMs: 5, tell })
+  const onMessage = (/** @type {string} */ line) => told.push(line)
+  const { gaveUp } = supervise({ first: again(), again, mostDeaths: 3, firstDelayMs: 5, onMessage })
   expect((await gaveUp).message).toMatch(/flaky died 4 times .*giving up/)
   expect(told.filter((line) => line.includes(`flaky died (exit code 7); its log: ${log}`))).toHaveLength(3)
   expect(readFileSync(log, 'utf8')).toBe('born\n'.repeat(4))

@@ -23,7 +23,7 @@ for group in $groups; do kill -KILL "-$group"; done
 let reaper
 
 /** Starts the reaper, before the first program whose end it may have to see to. */
-export function readyReaper() {
+export function startReaper() {
   if (reaper === undefined) {
     reaper = spawn('sh', ['-c', SCRIPT], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
     reaper.unref()
@@ -38,6 +38,6 @@ export function readyReaper() {
  * Tells the reaper which process groups to end should this process be killed.
  * @param {Iterable<number>} groups
  */
-export function tellReaper(groups) {
+export function updateReaper(groups) {
   if (reaper?.stdin?.writable) reaper.stdin.write(`${[...groups].join(' ')}\n`)
 }

@@ -21,10 +21,10 @@ const NAMES = ['redis-server', 'valkey-server']
  * @param {string} options.toolsDir
  * @param {NodeJS.ProcessEnv} [options.env]
  * @param {AbortSignal} [options.signal]
- * @param {(text: string) => void} [options.tell] hears of a download
+ * @param {(text: string) => void} [options.onMessage] called when a download starts
  * @returns {Promise<RedisBinary>}
  */
-export async function findRedis({ toolsDir, env = process.env, signal, tell }) {
+export async function findRedis({ toolsDir, env = process.env, signal, onMessage }) {
   if (env.REDIS_SERVER_BIN) {
     const chosen = inspect(env.REDIS_SERVER_BIN)
     if (typeof chosen !== 'string') return chosen
@@ -42,7 +42,7 @@ export async function findRedis({ toolsDir, env = process.env, signal, tell }) {
   if (typeof cached !== 'string') return cached
   tried.push(cached)
   if (process.platform === 'linux' && findProgram('apt-get') && findProgram('dpkg-deb')) {
-    tell?.(
+    onMessage?.(
       'no Redis on this machine: fetching the package of the distribution (nothing is installed system-wide)',
     )
     const problem = await debianRedis(folder, signal)

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { info } from './console.mjs'
 import { LaunchError } from './errors.mjs'
 import { holderOf, processExists } from './lock.mjs'
-import { say } from './say.mjs'
 import { isOurDataDir } from './settings.mjs'
 import { lockFileOf } from './state.mjs'
 
@@ -11,7 +11,7 @@ import { lockFileOf } from './state.mjs'
  */
 export async function reset({ settings: { dataDir } }) {
   if (!existsSync(dataDir)) {
-    say(`nothing to remove: there is no ${dataDir}`)
+    info(`nothing to remove: there is no ${dataDir}`)
     return 0
   }
   const holder = holderOf(lockFileOf(dataDir))
@@ -31,6 +31,6 @@ export async function reset({ settings: { dataDir } }) {
     )
   }
   rmSync(dataDir, { recursive: true, force: true })
-  say(`removed ${dataDir}`)
+  info(`removed ${dataDir}`)
   return 0
 }

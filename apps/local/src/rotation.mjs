@@ -4,16 +4,16 @@ import { systemCode } from './errors.mjs'
 /** A log is put aside when it is larger, in bytes; only whole lines go to the next file. */
 export const LOG_BYTES = 20 * 1024 * 1024
 /** Number of rotated files besides the current one; `.1` is the newest. */
-export const LOGS_PUT_ASIDE = 4
+export const ROTATED_LOGS = 4
 
 /**
  * Renames a log to `.1`, an existing `.1` to `.2`, and so on. The oldest is deleted.
  * @param {string} file
- * @param {number} [putAside] how many files stay
+ * @param {number} [files] how many files stay
  */
-export function putAside(file, putAside = LOGS_PUT_ASIDE) {
-  rmSync(`${file}.${putAside}`, { force: true })
-  for (let number = putAside - 1; number >= 0; number -= 1) {
+export function rotateLog(file, files = ROTATED_LOGS) {
+  rmSync(`${file}.${files}`, { force: true })
+  for (let number = files - 1; number >= 0; number -= 1) {
     try {
       renameSync(number === 0 ? file : `${file}.${number}`, `${file}.${number + 1}`)
     } catch (error) {
@@ -29,7 +29,7 @@ export function putAside(file, putAside = LOGS_PUT_ASIDE) {
  * @param {{ bytes?: number, files?: number }} [limits]
  * @returns {{ write: (chunk: Buffer) => void, close: () => void }}
  */
-export function openRotatingLog(file, { bytes: most = LOG_BYTES, files = LOGS_PUT_ASIDE } = {}) {
+export function openRotatingLog(file, { bytes: most = LOG_BYTES, files = ROTATED_LOGS } = {}) {
   let log = openSync(file, 'a', 0o600)
   let size = fstatSync(log).size
   let atLineStart = true
@@ -44,7 +44,7 @@ export function openRotatingLog(file, { bytes: most = LOG_BYTES, files = LOGS_PU
   function rotate() {
     // The previous service may still have a writer of its own: the second of the two finds the file already renamed.
     const there = statSync(file, { throwIfNoEntry: false })
-    if (there?.ino === fstatSync(log).ino) putAside(file, files)
+    if (there?.ino === fstatSync(log).ino) rotateLog(file, files)
     reopen()
   }
 

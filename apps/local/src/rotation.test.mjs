@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { processExists } from './lock.mjs'
 import { tailOf } from './logs.mjs'
 import { startService, stopService } from './processes.mjs'
-import { openRotatingLog, putAside } from './rotation.mjs'
+import { openRotatingLog, rotateLog } from './rotation.mjs'
 
 let dir = ''
 let log = ''
@@ -153,6 +153,6 @@ describe('a log that rotates', () => {
 })
 
 test('putting a log aside that is not there does nothing', () => {
-  putAside(log)
+  rotateLog(log)
   expect(files()).toEqual([])
 })

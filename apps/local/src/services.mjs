@@ -1,11 +1,11 @@
 import { join } from 'node:path'
+import { info } from './console.mjs'
 import { LaunchError } from './errors.mjs'
 import { unreachable } from './ports.mjs'
 import { startPostgres } from './postgres.mjs'
 import { findPostgres } from './postgres-binaries.mjs'
 import { startRedis } from './redis.mjs'
 import { findRedis } from './redis-binaries.mjs'
-import { say } from './say.mjs'
 
 /** @typedef {{ url: string, service?: import('./processes.mjs').Service }} Running */
 
@@ -51,7 +51,7 @@ export async function providePostgres({ dataDir, logsDir }, signal) {
     logFile: join(logsDir, 'postgres.log'),
     signal,
   })
-  say(`PostgreSQL ${postgres.major} is up on 127.0.0.1:${postgres.port}`)
+  info(`PostgreSQL ${postgres.major} is up on 127.0.0.1:${postgres.port}`)
   return postgres
 }
 
@@ -64,7 +64,7 @@ export async function providePostgres({ dataDir, logsDir }, signal) {
 export async function provideRedis({ dataDir, logsDir, toolsDir }, signal) {
   const given = process.env.REDIS_URL
   if (given) return external('REDIS_URL', given, 6379)
-  const binary = await findRedis({ toolsDir, signal, tell: say })
+  const binary = await findRedis({ toolsDir, signal, onMessage: info })
   const redis = await startRedis({
     dir: join(dataDir, 'redis'),
     port: REDIS_PORT,
@@ -72,7 +72,7 @@ export async function provideRedis({ dataDir, logsDir, toolsDir }, signal) {
     logFile: join(logsDir, 'redis.log'),
     signal,
   })
-  say(`${redis.version} is up on 127.0.0.1:${redis.port}`)
+  info(`${redis.version} is up on 127.0.0.1:${redis.port}`)
   return redis
 }
 
@@ -86,6 +86,6 @@ async function external(variable, url, defaultPort) {
   if (problem !== undefined) {
     throw new LaunchError(`${variable} is set, but ${problem}. Unset it to use a private one.`)
   }
-  say(`using the service of ${variable}`)
+  info(`using the service of ${variable}`)
   return { url, stop: async () => undefined }
 }

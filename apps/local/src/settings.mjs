@@ -3,8 +3,8 @@ import { homedir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkSettings, unknownSettings } from './check-settings.mjs'
+import { warn } from './console.mjs'
 import { isForbidden, LaunchError, systemCode } from './errors.mjs'
-import { complain } from './say.mjs'
 
 /**
  * @typedef {object} Settings
@@ -26,7 +26,7 @@ import { complain } from './say.mjs'
  * @throws {LaunchError} that names every wrong setting
  */
 export function readSettings(env = process.env) {
-  for (const sentence of unknownSettings(env)) complain(sentence)
+  for (const sentence of unknownSettings(env)) warn(sentence)
   checkSettings(env)
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   const dataDir = resolve(root, env.ADUANA_DATA_DIR || '.data')

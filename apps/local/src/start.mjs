@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { startApi, startWorkers } from './application.mjs'
+import { during, info, warn } from './console.mjs'
 import { runFirstDemo } from './demo.mjs'
 import { LaunchError } from './errors.mjs'
-import { complain, during, say } from './say.mjs'
 import { forgetState, writeState } from './state.mjs'
 import { prepare } from './system.mjs'
 
@@ -16,7 +16,7 @@ export async function start({ settings, life, args }) {
   if (unknown !== undefined) throw new LaunchError(`start does not know "${unknown}"; it knows --once.`, 2)
 
   const { env, databaseUrl, redisUrl, adminPassword, serviceDied } = await prepare(settings, life)
-  life.own('the goodbye', () => say('stopping PostgreSQL and Redis …'))
+  life.own('the goodbye', () => info('stopping PostgreSQL and Redis …'))
   const workers = startWorkers(settings, env)
   life.own('the workers', () => Promise.all(workers.map((worker) => worker.stop())))
   const api = await during('starting the API and the workers', () => startApi(settings, env, life.signal))
@@ -24,13 +24,13 @@ export async function start({ settings, life, args }) {
   const login = { url: api.url, email: settings.adminEmail, password: adminPassword }
   writeState(settings.dataDir, { ...login, databaseUrl, redisUrl })
   life.own('the state file', () => forgetState(settings.dataDir))
-  if (api.port !== settings.port) say(`port ${settings.port} is taken, so the API listens on ${api.port}`)
+  if (api.port !== settings.port) info(`port ${settings.port} is taken, so the API listens on ${api.port}`)
   printAddresses(settings, login)
 
   const broken = Promise.race([serviceDied, ...[api, ...workers].map(({ gaveUp }) => gaveUp)])
   const end = await stayUp({ settings, life, login, broken, once })
-  if (end instanceof Error) complain(`${end.message}\nStopping everything.`)
-  else say(`${life.reason() || 'done'}: stopping the API and the workers …`)
+  if (end instanceof Error) warn(`${end.message}\nStopping everything.`)
+  else info(`${life.reason() || 'done'}: stopping the API and the workers …`)
   return end instanceof Error ? 1 : end
 }
 
@@ -49,11 +49,11 @@ async function stayUp({ settings, life, login, broken, once }) {
   if (settings.demo) {
     const end = await Promise.race([runFirstDemo(settings, login, life), broken, stopped])
     if (end instanceof Error || life.signal.aborted) return end
-    if (end !== 0) complain('the demo failed. To run it again: npm run demo')
+    if (end !== 0) warn('the demo failed. To run it again: npm run demo')
     if (once) return end
   }
   if (once) return 0
-  say('running; Ctrl-C stops everything')
+  info('running; Ctrl-C stops everything')
   return Promise.race([stopped, broken])
 }
 
@@ -63,7 +63,7 @@ async function stayUp({ settings, life, login, broken, once }) {
  */
 function printAddresses({ dataDir, logsDir }, { url, email, password }) {
   const shown = process.env.ADUANA_ADMIN_PASSWORD ? '(the one in ADUANA_ADMIN_PASSWORD)' : password
-  say('Aduana is up')
+  info('Aduana is up')
   console.log(`
   API and its documentation   ${url}/docs
   Queues (Bull Board)         ${url}/admin/queues

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { warn } from './console.mjs'
 import { LaunchError } from './errors.mjs'
 import { describe, stopService } from './processes.mjs'
-import { complain } from './say.mjs'
 
 /**
  * @typedef {object} Supervised
@@ -19,7 +19,7 @@ import { complain } from './say.mjs'
  * @param {number} [options.mostDeaths]
  * @param {number} [options.withinMs]
  * @param {number} [options.firstDelayMs]
- * @param {(text: string) => void} [options.tell] hears of each death and restart
+ * @param {(text: string) => void} [options.onMessage] called for each death and restart
  * @returns {Supervised}
  */
 export function supervise({
@@ -29,7 +29,7 @@ export function supervise({
   mostDeaths = 5,
   withinMs = 60_000,
   firstDelayMs = 250,
-  tell = complain,
+  onMessage = warn,
 }) {
   const { name, logFile } = first
   const stopping = new AbortController()
@@ -50,13 +50,13 @@ export function supervise({
           `${story}\n${name} died ${deaths.length} times within ${withinMs / 1000} s: giving up.`,
         )
       }
-      tell(`${story}\nstarting it again (${deaths.length} of ${mostDeaths}) …`)
+      onMessage(`${story}\nstarting it again (${deaths.length} of ${mostDeaths}) …`)
       await delay(firstDelayMs * 2 ** (deaths.length - 1), undefined, { signal: stopping.signal }).catch(
         () => undefined,
       )
       if (stopping.signal.aborted) return new Promise(() => undefined)
       current = again()
-      tell(`${name} is started again`)
+      onMessage(`${name} is started again`)
     }
   }
 

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { applicationEnvironment, migrate, PROGRAMS } from './application.mjs'
 import { build, canChange, withCheckout } from './checkout.mjs'
+import { info } from './console.mjs'
 import { LaunchError } from './errors.mjs'
 import { install } from './install.mjs'
 import { takeLock } from './lock.mjs'
 import { describe } from './processes.mjs'
-import { say } from './say.mjs'
 import { keepSecrets } from './secrets.mjs'
 import { providePostgres, provideRedis, sideBySide } from './services.mjs'
 import { makeDataDir } from './settings.mjs'
@@ -35,9 +35,9 @@ export async function prepare(settings, life) {
   if (changeable) await withCheckout(settings, signal, () => install(settings, signal))
   else {
     assertBuilt(settings.root)
-    say('this user cannot write to the checkout: the existing build is started as it is')
+    info('this user cannot write to the checkout: the existing build is started as it is')
   }
-  say('starting PostgreSQL and Redis …')
+  info('starting PostgreSQL and Redis …')
   const services = sideBySide(
     [
       {
@@ -59,7 +59,7 @@ export async function prepare(settings, life) {
 
   const parts = { databaseUrl: postgres.url, redisUrl: redis.url, ...keepSecrets(settings.dataDir) }
   const env = applicationEnvironment(settings, parts)
-  say('migrating the database …')
+  info('migrating the database …')
   await migrate(settings, env, signal)
   return { env, ...parts, serviceDied: firstDeath([postgres.service, redis.service]) }
 }

@@ -1,12 +1,12 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, sourceFolders, withCheckout } from './checkout.mjs'
+import { info, warn } from './console.mjs'
 import { install } from './install.mjs'
 import { startPostgres } from './postgres.mjs'
 import { describe, runProgram } from './processes.mjs'
 import { startRedis } from './redis.mjs'
 import { findRedis } from './redis-binaries.mjs'
-import { complain, say } from './say.mjs'
 import { sideBySide } from './services.mjs'
 import { makeDataDir, toolEnvironment } from './settings.mjs'
 import { readTally } from './tally.mjs'
@@ -43,17 +43,17 @@ export async function test({ settings, life, args }) {
   ]
   const failures = []
   for (const check of checks) {
-    say(`${check.title}: ${check.command.join(' ').replaceAll(dir, '…')}`)
+    info(`${check.title}: ${check.command.join(' ').replaceAll(dir, '…')}`)
     const run = () =>
       runProgram({ command: check.command, env: { ...env, ...check.env }, cwd: settings.root, signal })
     const ending = await (WRITING.has(check.title) ? withCheckout(settings, signal, run) : run())
     if (ending.code === 0) continue
     failures.push({ title: check.title, code: ending.code || 1 })
-    complain(`${check.title} failed (${describe(ending)})`)
+    warn(`${check.title} failed (${describe(ending)})`)
   }
   const tally = readTally(report)
   await life.end()
-  if (failures.length > 0) complain(`failed: ${failures.map(({ title }) => title).join(', ')}`)
+  if (failures.length > 0) warn(`failed: ${failures.map(({ title }) => title).join(', ')}`)
   console.log(`${tally.passed} passed, ${tally.failed} failed`)
   return failures[0]?.code ?? 0
 }
@@ -190,7 +190,7 @@ function coverageCheck(ran, required) {
  * @returns {Promise<NodeJS.ProcessEnv>} the environment of the checks; nothing of the user's own services is in it
  */
 async function startTestServices(settings, dir, life) {
-  say('starting PostgreSQL and Redis for the tests …')
+  info('starting PostgreSQL and Redis for the tests …')
   const { signal } = life
   /** @type {{ name: string, start: () => Promise<TestService>, stop: (service: TestService) => unknown }[]} */
   const starts = [
@@ -202,7 +202,7 @@ async function startTestServices(settings, dir, life) {
     {
       name: 'Redis',
       start: async () => {
-        const binary = await findRedis({ toolsDir: settings.toolsDir, signal, tell: say })
+        const binary = await findRedis({ toolsDir: settings.toolsDir, signal, onMessage: info })
         return startRedis({ dir: join(dir, 'redis'), persistent: false, binary, signal })
       },
       stop: (service) => service.stop(),

@@ -2,11 +2,11 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { PROGRAMS, startApi, startWorkers } from './application.mjs'
 import { build, withCheckout } from './checkout.mjs'
+import { during, info } from './console.mjs'
 import { namedSystem, runCli } from './demo.mjs'
 import { LaunchError } from './errors.mjs'
 import { install } from './install.mjs'
 import { runProgram } from './processes.mjs'
-import { during, say } from './say.mjs'
 import { isOurDataDir, makeDataDir } from './settings.mjs'
 import { readState } from './state.mjs'
 import { prepare } from './system.mjs'
@@ -44,7 +44,7 @@ export async function testdata({ settings, life, args }) {
     ['testdata', ...args],
     life,
   )
-  say(`to run a system on it: ADUANA_DATA_DIR=${own.dataDir} npm start, with the same DATABASE_URL`)
+  info(`to run a system on it: ADUANA_DATA_DIR=${own.dataDir} npm start, with the same DATABASE_URL`)
   return code
 }
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { openExternalFiles } from '@aduana/artifacts/external-files'
 import { openArtifactStore } from '@aduana/artifacts/open-store'
-import { openOutsideFiles } from '@aduana/artifacts/outside-files'
 import { StoreError } from '@aduana/artifacts/store'
 import { ProblemError } from '@aduana/contracts/problems'
 import { registerDatasets } from '@aduana/datasets/registry'
@@ -74,7 +74,7 @@ async function start(
 
   const { store, close: closeStore } = await openArtifactStore(settings, { db, logger })
   resources.add('artifact store', closeStore)
-  const outside = await openOutsideFiles(settings)
+  const outside = await openExternalFiles(settings)
   resources.add('outside files', () => outside?.close())
   const workFolder = await claimWorkFolder(dataDir, logger)
 

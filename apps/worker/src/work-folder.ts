@@ -1,14 +1,14 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { FOLDER_MODE, ownFolder } from '@aduana/artifacts/own-folder'
+import { FOLDER_MODE, restrictFolder } from '@aduana/artifacts/own-folder'
 import { processExists } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
 
 /** A scratch folder for this process. Those of processes of this host that are gone are removed on the way. */
 export async function claimWorkFolder(dataDir: string, logger: Logger): Promise<string> {
   const root = join(dataDir, 'work')
-  await ownFolder(root, logger)
+  await restrictFolder(root, logger)
   const host = hostname().replace(/[^A-Za-z0-9-]/g, '-')
   for (const name of await readdir(root)) {
     const pid = name.startsWith(`${host}.`) ? Number(name.slice(host.length + 1)) : Number.NaN

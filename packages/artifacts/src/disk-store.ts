@@ -42,16 +42,16 @@ export function createDiskStore(
         return hashFile(temporary)
       }),
     open: async (key) => {
-      await mustExist(pathOf(key), key)
+      await assertExists(pathOf(key), key)
       return createReadStream(pathOf(key), { highWaterMark: 1024 * 1024 })
     },
     fetch: async (key, path, expected) => {
-      await mustExist(pathOf(key), key)
-      if (expected) await mustMeasure(pathOf(key), key, expected.bytes)
+      await assertExists(pathOf(key), key)
+      if (expected) await assertSize(pathOf(key), key, expected.bytes)
       await rm(path, { force: true })
       await linkOrCopy(pathOf(key), path)
     },
-    list: (prefix) => filesBelow(folder, checkKey(prefix)),
+    list: (prefix) => listFiles(folder, checkKey(prefix)),
     remove: async (key) => {
       await rm(pathOf(key), { force: true })
       await removeEmptyFolders(folder, dirname(pathOf(key)))
@@ -59,12 +59,12 @@ export function createDiskStore(
   }
 }
 
-async function* filesBelow(folder: string, prefix: string): AsyncGenerator<{ key: string; storedAt: Date }> {
+async function* listFiles(folder: string, prefix: string): AsyncGenerator<{ key: string; storedAt: Date }> {
   for (const entry of await entriesOf(join(folder, prefix))) {
     const key = `${prefix}/${entry.name}`
-    if (entry.isDirectory()) yield* filesBelow(folder, key)
+    if (entry.isDirectory()) yield* listFiles(folder, key)
     else if (entry.isFile()) {
-      const found = await unlessGone(stat(join(folder, key)))
+      const found = await unlessMissing(stat(join(folder, key)))
       // A file that is linked into the store keeps the age of its content; its inode changes when it is placed.
       if (found) yield { key, storedAt: found.ctime }
     }
@@ -72,11 +72,11 @@ async function* filesBelow(folder: string, prefix: string): AsyncGenerator<{ key
 }
 
 async function entriesOf(path: string): Promise<Dirent[]> {
-  return (await unlessGone(readdir(path, { withFileTypes: true }))) ?? []
+  return (await unlessMissing(readdir(path, { withFileTypes: true }))) ?? []
 }
 
 /** What is removed while we look is no error. */
-async function unlessGone<T>(looking: Promise<T>): Promise<T | undefined> {
+async function unlessMissing<T>(looking: Promise<T>): Promise<T | undefined> {
   try {
     return await looking
   } catch (error) {
@@ -209,7 +209,7 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-async function mustExist(path: string, key: string): Promise<void> {
+async function assertExists(path: string, key: string): Promise<void> {
   const missing = (cause?: unknown) =>
     new StoreError('missing', `The file "${key}" is not in the store.`, { cause })
   try {
@@ -221,7 +221,7 @@ async function mustExist(path: string, key: string): Promise<void> {
   }
 }
 
-async function mustMeasure(path: string, key: string, bytes: number): Promise<void> {
+async function assertSize(path: string, key: string, bytes: number): Promise<void> {
   const { size } = await stat(path)
   if (size === bytes) return
   throw new StoreError('damaged', `The file "${key}" has ${size} bytes in the store; ${bytes} were stored.`)

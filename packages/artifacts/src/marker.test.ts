@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { claimStore, markedFolder } from './marker.ts'
+import { claimStore, folderLocation } from './marker.ts'
 
 let database: TestDatabase
 let folder: string
@@ -17,7 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-const claim = (root: string) => claimStore(database.db, markedFolder(root))
+const claim = (root: string) => claimStore(database.db, folderLocation(root))
 
 test('the folder that was claimed first stays the store', async () => {
   await claim(join(folder, 'store'))
@@ -58,7 +58,7 @@ test('a folder that another database has claimed is refused by a new one, and st
 })
 
 test('a process that died while it claimed a folder is followed by one that claims it', async () => {
-  const place = markedFolder(folder)
+  const place = folderLocation(folder)
   const dies = (step: 'before' | 'after') =>
     claimStore(database.db, {
       ...place,

@@ -6,12 +6,12 @@ import type { Database } from '@aduana/db/database'
 import { FILE_MODE, FOLDER_MODE } from './own-folder.ts'
 import { StoreError } from './store.ts'
 
-/** A place that keeps files, and can carry a marker. */
-export interface MarkedPlace {
+/** A location that keeps files, and can carry a marker. */
+export interface StoreLocation {
   kind: 'disk' | 's3'
-  /** What the place is called in messages. */
+  /** What the location is called in messages. */
   title: string
-  /** What to look at when the place is the wrong one. */
+  /** What to look at when the location is the wrong one. */
   advice: string
   read(): Promise<string | undefined>
   /** Set the marker, unless there is one by now. */
@@ -21,49 +21,49 @@ export interface MarkedPlace {
 /**
  * Make sure that a store and a database belong to each other, and to nobody else: the store carries a marker that
  * PostgreSQL also knows. Otherwise two hosts with a folder each would look for each other's files in vain, and two
- * databases with one folder or bucket would remove each other's files as strays. The first claim of a place without
+ * databases with one folder or bucket would remove each other's files as strays. The first claim of a location without
  * marker by a database without store makes the pair.
  * @throws StoreError `foreign` when they do not belong together
  */
-export async function claimStore(db: Database, place: MarkedPlace): Promise<void> {
+export async function claimStore(db: Database, location: StoreLocation): Promise<void> {
   await withStoreRecords(db, async (records) => {
     const known = await records.known()
-    const other = known.find(({ kind, proposed }) => kind !== place.kind && !proposed)
+    const other = known.find(({ kind, proposed }) => kind !== location.kind && !proposed)
     if (other)
       throw foreign(
-        `${place.title} is not where the files of this database are kept: that is a store of the kind "${other.kind}".`,
+        `${location.title} is not where the files of this database are kept: that is a store of the kind "${other.kind}".`,
         'Give every process the same ADUANA_ARTIFACTS_URL; docs/guides/production.md says how to move the files.',
       )
-    const ours = known.find(({ kind }) => kind === place.kind)
-    const found = await place.read()
+    const ours = known.find(({ kind }) => kind === location.kind)
+    const found = await location.read()
     if (ours && !ours.proposed) {
       if (found === ours.marker) return
-      throw foreign(`${place.title} is not the artifact store of this database.`, place.advice)
+      throw foreign(`${location.title} is not the artifact store of this database.`, location.advice)
     }
     if (found !== undefined && found !== ours?.marker)
       throw foreign(
-        `${place.title} is the artifact store of another database.`,
-        `${place.advice} If the other database is gone for good, remove store-id there.`,
+        `${location.title} is the artifact store of another database.`,
+        `${location.advice} If the other database is gone for good, remove store-id there.`,
       )
-    if (found === undefined) await mark(place, (marker) => records.propose(place.kind, marker))
-    await records.confirm(place.kind)
+    if (found === undefined) await mark(location, (marker) => records.propose(location.kind, marker))
+    await records.confirm(location.kind)
   })
 }
 
-async function mark(place: MarkedPlace, propose: (marker: string) => Promise<void>): Promise<void> {
+async function mark(location: StoreLocation, propose: (marker: string) => Promise<void>): Promise<void> {
   const marker = randomUUID()
   await propose(marker)
-  await place.write(marker)
-  if ((await place.read()) !== marker)
-    throw foreign(`${place.title} was claimed by another database at this moment.`, place.advice)
+  await location.write(marker)
+  if ((await location.read()) !== marker)
+    throw foreign(`${location.title} was claimed by another database at this moment.`, location.advice)
 }
 
 function foreign(what: string, advice: string): StoreError {
   return new StoreError('foreign', `${what} ${advice}`)
 }
 
-/** The folder of a disk store, as a place that carries a marker. */
-export function markedFolder(root: string): MarkedPlace {
+/** The folder of a disk store, as a location that carries a marker. */
+export function folderLocation(root: string): StoreLocation {
   const path = join(root, 'store-id')
   return {
     kind: 'disk',

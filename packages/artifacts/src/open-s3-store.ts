@@ -1,7 +1,7 @@
 import type { Database } from '@aduana/db/database'
 import { claimStore } from './marker.ts'
 import { createS3Client, type S3Settings } from './s3-client.ts'
-import { markedPrefix } from './s3-marker.ts'
+import { prefixLocation } from './s3-marker.ts'
 import { createS3Store } from './s3-store.ts'
 import type { OpenStore } from './store.ts'
 
@@ -9,7 +9,7 @@ import type { OpenStore } from './store.ts'
 export async function openS3Store(settings: S3Settings, db: Database): Promise<OpenStore> {
   const client = createS3Client(settings)
   try {
-    await claimStore(db, markedPrefix(client, settings))
+    await claimStore(db, prefixLocation(client, settings))
   } catch (error) {
     client.destroy()
     throw error

@@ -4,13 +4,13 @@ import type { ArtifactSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 import { removeAbandoned } from './abandoned.ts'
 import { createDiskStore } from './disk-store.ts'
-import { claimStore, markedFolder } from './marker.ts'
-import { ownFolder, writable } from './own-folder.ts'
+import { claimStore, folderLocation } from './marker.ts'
+import { assertWritable, restrictFolder } from './own-folder.ts'
 import type { S3Settings } from './s3-client.ts'
 import type { OpenStore } from './store.ts'
 
 /** What `openArtifactStore` needs beside the settings. */
-export interface StoreSurroundings {
+export interface StoreContext {
   db: Database
   logger: Logger
   /** Where files of a disk store arrive; inside it unless said. */
@@ -23,7 +23,7 @@ export interface StoreSurroundings {
  */
 export async function openArtifactStore(
   settings: ArtifactSettings,
-  surroundings: StoreSurroundings,
+  surroundings: StoreContext,
 ): Promise<OpenStore> {
   const s3 = s3Settings(settings)
   if (s3 === undefined) return openDisk(settings, surroundings)
@@ -50,11 +50,11 @@ function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
 
 async function openDisk(
   settings: ArtifactSettings,
-  { db, logger, incoming }: StoreSurroundings,
+  { db, logger, incoming }: StoreContext,
 ): Promise<OpenStore> {
   const root = join(resolve(settings.ADUANA_DATA_DIR), 'artifacts')
-  await writable(root, () => claimStore(db, markedFolder(root)))
-  await ownFolder(root, logger)
+  await assertWritable(root, () => claimStore(db, folderLocation(root)))
+  await restrictFolder(root, logger)
   const files = await removeAbandoned(root, { incoming })
   if (files > 0) logger.info({ event: 'store.abandoned_removed', files })
   return { store: createDiskStore(root, { incoming }), close: () => undefined }

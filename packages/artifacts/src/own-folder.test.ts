@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { createLogger } from '@aduana/runtime/logger'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createDiskStore } from './disk-store.ts'
-import { markedFolder } from './marker.ts'
-import { ownFolder } from './own-folder.ts'
+import { folderLocation } from './marker.ts'
+import { restrictFolder } from './own-folder.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 let folder: string
@@ -34,7 +34,7 @@ const content = async function* () {
 
 test('files of a store are for its user alone, whatever the umask, and however they came there', async () => {
   const root = join(folder, 'data', 'artifacts')
-  await markedFolder(root).write('ours')
+  await folderLocation(root).write('ours')
   const store = createDiskStore(root)
   await store.put('jobs/1/original', content())
   await writeFile(join(folder, 'made'), 'b', { mode: 0o666 })
@@ -64,7 +64,7 @@ test('a folder that is there, and those in it, are closed to others', async () =
   const root = join(folder, 'artifacts')
   await mkdir(join(root, 'jobs', 'old'), { recursive: true })
   await chmod(root, 0o755)
-  await ownFolder(root, logger)
+  await restrictFolder(root, logger)
   expect((await stat(root)).mode & 0o777).toBe(0o700)
   expect((await stat(join(root, 'jobs'))).mode & 0o777).toBe(0o700)
 })

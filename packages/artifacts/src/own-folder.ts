@@ -12,8 +12,8 @@ export const FOLDER_MODE = 0o700
  * versions and other umasks left them open. A folder of another user is left as it is and logged.
  * @throws StoreError `read_only` when it cannot be made
  */
-export async function ownFolder(path: string, logger: Logger): Promise<void> {
-  await writable(path, () => mkdir(path, { recursive: true, mode: FOLDER_MODE }))
+export async function restrictFolder(path: string, logger: Logger): Promise<void> {
+  await assertWritable(path, () => mkdir(path, { recursive: true, mode: FOLDER_MODE }))
   const inner = await readdir(path, { withFileTypes: true })
   const folders = inner.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name))
   for (const folder of [path, ...folders]) {
@@ -30,7 +30,7 @@ export async function ownFolder(path: string, logger: Logger): Promise<void> {
 }
 
 /** Run `work` in a folder at the start of a program. @throws StoreError `read_only` when the user may not write there */
-export async function writable<T>(folder: string, work: () => Promise<T>): Promise<T> {
+export async function assertWritable<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

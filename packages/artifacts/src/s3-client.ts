@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3'
 
 /** How S3 is reached. */
-export interface S3Reach {
+export interface S3Connection {
   region: string
   /** Address of a service other than AWS. */
   endpoint?: string | undefined
@@ -10,7 +10,7 @@ export interface S3Reach {
 }
 
 /** Where an S3 store lies, and how it is reached. */
-export interface S3Settings extends S3Reach {
+export interface S3Settings extends S3Connection {
   bucket: string
   /** Path segments before every key, without slashes at its ends; empty for none. */
   prefix: string
@@ -18,21 +18,21 @@ export interface S3Settings extends S3Reach {
   encryption?: string | undefined
 }
 
-const CONNECT_MS = 5000
+const CONNECT_TIMEOUT_MS = 5000
 /** A connection on which nothing moves is given up, and the request tried again. */
-const IDLE_MS = 30_000
-const TRIES = 5
+const SOCKET_TIMEOUT_MS = 30_000
+const MAX_ATTEMPTS = 5
 
 /** A client of the SDK: credentials by its usual chain, bounded waits, five tries with growing pauses. */
-export function createS3Client(settings: S3Reach): S3Client {
+export function createS3Client(settings: S3Connection): S3Client {
   return new S3Client({
     region: settings.region,
     forcePathStyle: settings.pathStyle ?? false,
-    maxAttempts: TRIES,
+    maxAttempts: MAX_ATTEMPTS,
     retryMode: 'standard',
     requestHandler: {
-      connectionTimeout: CONNECT_MS,
-      socketTimeout: IDLE_MS,
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: SOCKET_TIMEOUT_MS,
       httpAgent: { keepAlive: true, maxSockets: 64 },
       httpsAgent: { keepAlive: true, maxSockets: 64 },
     },

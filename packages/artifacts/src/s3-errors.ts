@@ -29,7 +29,7 @@ const ADVICE: Readonly<Partial<Record<StoreErrorCode, string>>> = {
 }
 
 /** The result of a request to S3; its error as one of the store, with the SDK's as the cause. */
-export async function answered<T>(request: Promise<T>, what: string): Promise<T> {
+export async function withStoreErrors<T>(request: Promise<T>, what: string): Promise<T> {
   try {
     return await request
   } catch (error) {

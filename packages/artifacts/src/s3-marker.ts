@@ -1,13 +1,16 @@
 import { text } from 'node:stream/consumers'
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import type { MarkedPlace } from './marker.ts'
+import type { StoreLocation } from './marker.ts'
 import type { S3Settings } from './s3-client.ts'
-import { answered, s3ErrorName } from './s3-errors.ts'
+import { s3ErrorName, withStoreErrors } from './s3-errors.ts'
 import { openObject } from './s3-read.ts'
 import { StoreError } from './store.ts'
 
 /** The prefix of an S3 store in its bucket, as a place that carries a marker. */
-export function markedPrefix(client: S3Client, settings: Pick<S3Settings, 'bucket' | 'prefix'>): MarkedPlace {
+export function prefixLocation(
+  client: S3Client,
+  settings: Pick<S3Settings, 'bucket' | 'prefix'>,
+): StoreLocation {
   const { bucket: Bucket, prefix } = settings
   const Key = prefix === '' ? 'store-id' : `${prefix}/store-id`
   return {
@@ -25,7 +28,7 @@ export function markedPrefix(client: S3Client, settings: Pick<S3Settings, 'bucke
     },
     write: async (marker) => {
       const put = new PutObjectCommand({ Bucket, Key, Body: marker, IfNoneMatch: '*' })
-      await answered(client.send(put), `Claiming ${Key}`).catch((error: unknown) => {
+      await withStoreErrors(client.send(put), `Claiming ${Key}`).catch((error: unknown) => {
         // There is one by now, say because only the answer to our first try was lost.
         const name = s3ErrorName(error)
         if (name !== 'PreconditionFailed' && name !== 'ConditionalRequestConflict') throw error

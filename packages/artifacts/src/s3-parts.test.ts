@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inParts, partSize, partsAtOnce } from './s3-parts.ts'
+import { partSize, partsInFlight, splitIntoParts } from './s3-parts.ts'
 
 const MIB = 1024 ** 2
 const GIB = 1024 ** 3
@@ -22,8 +22,8 @@ test('files up to 8 GiB, and all of known length, have parts of one size', () =>
 test('what is on its way stays within bounds however large the parts grow', () => {
   for (let part = 0; part < 10_000; part += 500) {
     const size = partSize(part)
-    expect(partsAtOnce(size)).toBeGreaterThanOrEqual(1)
-    if (partsAtOnce(size) > 1) expect(partsAtOnce(size) * size).toBeLessThanOrEqual(64 * MIB)
+    expect(partsInFlight(size)).toBeGreaterThanOrEqual(1)
+    if (partsInFlight(size) > 1) expect(partsInFlight(size) * size).toBeLessThanOrEqual(64 * MIB)
   }
 })
 
@@ -38,6 +38,6 @@ test.each([
     for (const chunk of chunks) yield Buffer.from(chunk)
   }
   const parts: string[] = []
-  for await (const part of inParts(source(), () => size)) parts.push(part.toString())
+  for await (const part of splitIntoParts(source(), () => size)) parts.push(part.toString())
   expect(parts).toEqual(expected)
 })

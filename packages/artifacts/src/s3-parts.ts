@@ -1,27 +1,27 @@
 const MIB = 1024 * 1024
 /** S3 takes no smaller parts (but for the last), and no more than 10,000. */
-const SMALLEST = 8 * MIB
-const MOST_PARTS = 10_000
+const MIN_PART_BYTES = 8 * MIB
+const MAX_PARTS = 10_000
 const STEP = 1000
-const MOST_BYTES_ON_THE_WAY = 64 * MIB
-const MOST_AT_ONCE = 4
+const MAX_BYTES_IN_FLIGHT = 64 * MIB
+const MAX_PARTS_IN_FLIGHT = 4
 
 /**
  * The size of a part, counted from 0, of a file whose length may be known. A known length makes all parts equal, as some
  * services want it. An unknown one begins with 8 MiB and doubles every 1000 parts: 8 GiB in parts of one size, 8 TiB in all.
  */
 export function partSize(part: number, length?: number): number {
-  if (length === undefined) return SMALLEST * 2 ** Math.floor(part / STEP)
-  return Math.max(SMALLEST, Math.ceil(length / MOST_PARTS / MIB) * MIB)
+  if (length === undefined) return MIN_PART_BYTES * 2 ** Math.floor(part / STEP)
+  return Math.max(MIN_PART_BYTES, Math.ceil(length / MAX_PARTS / MIB) * MIB)
 }
 
 /** How many parts of a size may be on their way at once, so that memory stays bounded however large they grow. */
-export function partsAtOnce(size: number): number {
-  return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(MOST_BYTES_ON_THE_WAY / size)))
+export function partsInFlight(size: number): number {
+  return Math.max(1, Math.min(MAX_PARTS_IN_FLIGHT, Math.floor(MAX_BYTES_IN_FLIGHT / size)))
 }
 
 /** Cut a stream into parts; all are full but the last, and there is at least one, which may be empty. */
-export async function* inParts(
+export async function* splitIntoParts(
   source: AsyncIterable<Uint8Array>,
   sizeOf: (part: number) => number,
 ): AsyncGenerator<Buffer, void> {

@@ -23,7 +23,7 @@ import {
 const MIB = 1024 * 1024
 const KEY = 'jobs/a/parse/1/x'
 /** More than the client opens at once. */
-const MOST_CONNECTIONS = 70
+const MAX_CONNECTIONS = 70
 
 let server: AnsweringServer
 let client: S3Client
@@ -180,7 +180,7 @@ describe('a stream that is left', { timeout: 20_000 }, () => {
 
   test('so often that the client would run out of connections leaves room for the next', async () => {
     server.script = { GET: [stalls(Buffer.alloc(1000)).answer] }
-    for (let left = 0; left < MOST_CONNECTIONS; left += 1) (await store.open(KEY)).destroy()
+    for (let left = 0; left < MAX_CONNECTIONS; left += 1) (await store.open(KEY)).destroy()
     server.script = { GET: [ok({ etag: '"x"' }, 'rows')] }
     await store.fetch(KEY, join(folder, 'x'))
     expect(await readFile(join(folder, 'x'), 'utf8')).toBe('rows')

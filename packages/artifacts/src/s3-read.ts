@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
-import { answered, toStoreError } from './s3-errors.ts'
+import { toStoreError, withStoreErrors } from './s3-errors.ts'
 import { StoreError } from './store.ts'
 
 /** Connections that break in a row, without a byte in between, until reading is given up. */
-const MOST_BREAKS = 5
-const FIRST_PAUSE_MS = 100
+const MAX_BREAKS = 5
+const BASE_BACKOFF_MS = 100
 
 /**
  * Reads an object from its beginning. When a connection breaks, a new one continues at the same byte of the same object.
@@ -20,20 +20,20 @@ export async function openObject(client: S3Client, Bucket: string, Key: string):
   let body: Readable | undefined
   const ask = async (more: { Range?: string; IfMatch?: string | undefined } = {}) => {
     const command = new GetObjectCommand({ Bucket, Key, ...more })
-    const answer = await answered(client.send(command, { abortSignal: left.signal }), what)
+    const answer = await withStoreErrors(client.send(command, { abortSignal: left.signal }), what)
     body = bodyOf(answer.Body)
     if (left.signal.aborted) body.destroy()
     return { ...answer, body }
   }
   const { body: first, ETag, ContentLength: length } = await ask()
   const from = async (offset: number) => (await ask({ Range: `bytes=${offset}-`, IfMatch: ETag })).body
-  return leavable(whole(first, from, { length, what, left: left.signal }), () => {
+  return closable(readToEnd(first, from, { length, what, left: left.signal }), () => {
     left.abort()
     body?.destroy()
   })
 }
 
-async function* whole(
+async function* readToEnd(
   first: Readable,
   from: (offset: number) => Promise<Readable>,
   { length, what, left }: { length: number | undefined; what: string; left: AbortSignal },
@@ -54,14 +54,14 @@ async function* whole(
     const error = 'broken' in next ? next.broken : new Error(`it ended after ${offset} of ${length} bytes`)
     if (offset === length) throw new StoreError('damaged', `${what}: ${String(error)}`, { cause: error })
     breaks += 1
-    if (breaks > MOST_BREAKS) throw toStoreError(error, what)
-    await delay(FIRST_PAUSE_MS * 2 ** (breaks - 1), undefined, { signal: left })
+    if (breaks > MAX_BREAKS) throw toStoreError(error, what)
+    await delay(BASE_BACKOFF_MS * 2 ** (breaks - 1), undefined, { signal: left })
     chunks = chunksOf(await from(offset))
   }
 }
 
 /** A stream of chunks that calls `leave` when it ends, fails or is destroyed, without waiting for the next chunk. */
-function leavable(chunks: AsyncGenerator<Buffer, void>, leave: () => void): Readable {
+function closable(chunks: AsyncGenerator<Buffer, void>, leave: () => void): Readable {
   return new Readable({
     read() {
       chunks.next().then(

@@ -4,7 +4,7 @@ import { rename, rm, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { DeleteObjectCommand, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
 import type { S3Settings } from './s3-client.ts'
-import { answered } from './s3-errors.ts'
+import { withStoreErrors } from './s3-errors.ts'
 import { openObject } from './s3-read.ts'
 import { upload } from './s3-upload.ts'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
@@ -34,10 +34,10 @@ export function createS3Store(client: S3Client, settings: S3Settings): ArtifactS
         throw error
       })
     },
-    list: (prefix) => objectsBelow({ client, Bucket, before }, checkKey(prefix)),
+    list: (prefix) => listObjects({ client, Bucket, before }, checkKey(prefix)),
     remove: async (key) => {
       const { Key } = place(key)
-      await answered(client.send(new DeleteObjectCommand({ Bucket, Key })), `Removing ${Key}`)
+      await withStoreErrors(client.send(new DeleteObjectCommand({ Bucket, Key })), `Removing ${Key}`)
     },
   }
 }
@@ -71,14 +71,14 @@ async function download(
   }
 }
 
-async function* objectsBelow(
+async function* listObjects(
   { client, Bucket, before }: { client: S3Client; Bucket: string; before: string },
   prefix: string,
 ): AsyncGenerator<{ key: string; storedAt: Date }> {
   const Prefix = `${before}${prefix}/`
   let ContinuationToken: string | undefined
   do {
-    const page = await answered(
+    const page = await withStoreErrors(
       client.send(new ListObjectsV2Command({ Bucket, Prefix, ContinuationToken })),
       `Listing ${Prefix}`,
     )

@@ -11,8 +11,8 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
-import { answered, s3ErrorName } from './s3-errors.ts'
-import { inParts, partSize, partsAtOnce } from './s3-parts.ts'
+import { s3ErrorName, withStoreErrors } from './s3-errors.ts'
+import { partSize, partsInFlight, splitIntoParts } from './s3-parts.ts'
 import { type Stored, StoreError } from './store.ts'
 
 /** Where an object goes. */
@@ -45,7 +45,7 @@ export async function upload(
       yield chunk
     }
   }
-  const parts = inParts(measured(), (part) => partSize(part, limits.length))
+  const parts = splitIntoParts(measured(), (part) => partSize(part, limits.length))
   try {
     const first = (await parts.next()).value ?? Buffer.alloc(0)
     const second = await parts.next()
@@ -70,7 +70,7 @@ interface Sums {
 async function putWhole(target: S3Target, body: Buffer): Promise<Sums> {
   const expected = sha256(body)
   await failPoint('artifact.before-rename', basename(target.Key))
-  const answer = await answered(
+  const answer = await withStoreErrors(
     target.client.send(
       new PutObjectCommand({ ...place(target), ...encryption(target), Body: body, ChecksumSHA256: expected }),
     ),
@@ -92,7 +92,7 @@ async function putParts(
 ): Promise<Sums> {
   const mark = randomUUID()
   const what = `Storing ${target.Key}`
-  const created = await answered(
+  const created = await withStoreErrors(
     target.client.send(
       new CreateMultipartUploadCommand({
         ...place(target),
@@ -111,7 +111,7 @@ async function putParts(
     return { expected, answered: await complete(target, UploadId, sent, mark) }
   } catch (error) {
     // What cannot be removed now is removed by the bucket's rule for incomplete uploads; the first error matters.
-    await answered(
+    await withStoreErrors(
       target.client.send(new AbortMultipartUploadCommand({ ...place(target), UploadId })),
       what,
     ).catch(s3ErrorName)
@@ -131,7 +131,7 @@ async function sendParts(
   const failures: unknown[] = []
   const send = async (PartNumber: number, body: Buffer) => {
     const ChecksumSHA256 = sha256(body)
-    const { ETag } = await answered(
+    const { ETag } = await withStoreErrors(
       target.client.send(
         new UploadPartCommand({ ...place(target), UploadId, PartNumber, Body: body, ChecksumSHA256 }),
         { abortSignal: giveUp.signal },
@@ -146,7 +146,7 @@ async function sendParts(
       .catch((error: unknown) => void failures.push(error))
       .finally(() => underWay.delete(sending))
     underWay.add(sending)
-    while (underWay.size >= partsAtOnce(body.length)) await Promise.race(underWay)
+    while (underWay.size >= partsInFlight(body.length)) await Promise.race(underWay)
     if (failures.length > 0) throw failures[0]
   }
   let number = 0
@@ -171,7 +171,7 @@ async function complete(
 ): Promise<string | undefined> {
   const what = `Storing ${target.Key}`
   try {
-    const answer = await answered(
+    const answer = await withStoreErrors(
       target.client.send(
         new CompleteMultipartUploadCommand({
           ...place(target),
@@ -185,7 +185,7 @@ async function complete(
   } catch (error) {
     // The first answer was lost and the request repeated: the upload is gone because it is complete.
     if (s3ErrorName(error) !== 'NoSuchUpload') throw error
-    const found = await answered(target.client.send(new HeadObjectCommand(place(target))), what)
+    const found = await withStoreErrors(target.client.send(new HeadObjectCommand(place(target))), what)
     if (found.Metadata?.upload !== mark) throw error
     return undefined
   }
@@ -197,10 +197,10 @@ async function verify(target: S3Target, stored: Stored, sums: Sums): Promise<voi
   const whole = Buffer.from(stored.sha256, 'hex').toString('base64')
   if (sums.answered === sums.expected || sums.answered === whole) return
   if (sums.answered === undefined) {
-    const found = await answered(target.client.send(new HeadObjectCommand(place(target))), what)
+    const found = await withStoreErrors(target.client.send(new HeadObjectCommand(place(target))), what)
     if (found.ContentLength === stored.bytes) return
   }
-  await answered(target.client.send(new DeleteObjectCommand(place(target))), what)
+  await withStoreErrors(target.client.send(new DeleteObjectCommand(place(target))), what)
   throw new StoreError(
     'unavailable',
     `${what}: what has arrived is not what was sent. It was removed; try again.`,

@@ -115,11 +115,11 @@ export const TextColumn = z.strictObject({
 })
 export type TextColumn = z.infer<typeof TextColumn>
 
-const LENGTH_UNLESS_WRITTEN = 4000
+const DEFAULT_MAX_LENGTH = 4000
 
 /** Returns how many characters the texts of a column may have. */
 export function maxLengthOf({ maxLength }: Pick<TextColumn, 'maxLength'>): number {
-  return maxLength ?? LENGTH_UNLESS_WRITTEN
+  return maxLength ?? DEFAULT_MAX_LENGTH
 }
 
 /** A character that parts the digits before the decimal mark into groups of three. A blank may be one that does not break. */

@@ -36,7 +36,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   regex: 'text of another form',
 }
 
-const MOST_NAMED = 30
+const MAX_NAMED = 30
 
 /** Stands before an expectation in the message of an issue. A message without it was written for its schema. */
 export const MARK = '\u0001'
@@ -103,7 +103,7 @@ function oneOf(values: unknown): string {
   const texts = (Array.isArray(values) ? [...new Set(values)] : []).map((value) =>
     typeof value === 'string' ? `"${value}"` : String(value),
   )
-  const shown = texts.slice(0, MOST_NAMED)
+  const shown = texts.slice(0, MAX_NAMED)
   const more = texts.length > shown.length ? ` and ${texts.length - shown.length} more` : ''
   return shown.length === 1 ? `${shown[0]}` : `one of ${shown.join(', ')}${more}`
 }
@@ -139,9 +139,9 @@ function bound({ origin, exact }: Issue, limit: unknown, comparison: string): st
 function knownFields(schema: unknown): string {
   if (!(schema instanceof z.ZodObject)) return 'leave it out'
   const names = Object.keys(schema.shape)
-  const shown = names.slice(0, MOST_NAMED).join(', ')
+  const shown = names.slice(0, MAX_NAMED).join(', ')
   if (names.length === 0) return 'no fields are'
-  return `known are ${shown}${names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : ''}`
+  return `known are ${shown}${names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : ''}`
 }
 
 function nameOf(issues: unknown): string {

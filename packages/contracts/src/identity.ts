@@ -34,10 +34,10 @@ export const LoginRequest = z.strictObject({
 })
 
 /** Minimum length of a new password, in characters. */
-const SHORTEST_PASSWORD = 8
+const MIN_PASSWORD_LENGTH = 8
 export const PasswordChange = z.strictObject({
   current: z.string().min(1).max(1024),
-  new: z.string().min(SHORTEST_PASSWORD).max(1024),
+  new: z.string().min(MIN_PASSWORD_LENGTH).max(1024),
 })
 
 export const LoginResponse = z.strictObject({

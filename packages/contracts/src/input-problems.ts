@@ -16,8 +16,8 @@ export interface InputProblem {
 }
 
 /** So many problems of an input are told. */
-const MOST_PROBLEMS = 50
-const MOST_ISSUES = 500
+const MAX_PROBLEMS = 50
+const MAX_ISSUES = 500
 
 type Issue = z.core.$ZodIssue
 
@@ -28,9 +28,9 @@ export function readInput<T extends z.ZodType>(
 ): { data: z.output<T>; problems?: never } | { problems: InputProblem[] } {
   const result = schema.safeParse(input, { error: (issue) => `${MARK}${expectationOf(issue)}` })
   if (result.success) return { data: result.data }
-  const issues = result.error.issues.slice(0, MOST_ISSUES).flatMap((issue) => innermost(issue, []))
+  const issues = result.error.issues.slice(0, MAX_ISSUES).flatMap((issue) => innermost(issue, []))
   const problems = withoutImplied(issues).flatMap((issue) => problemsOf(issue, input))
-  return { problems: problems.slice(0, MOST_PROBLEMS) }
+  return { problems: problems.slice(0, MAX_PROBLEMS) }
 }
 
 /** Problems of a definition, each with the path of its part. */
@@ -44,9 +44,9 @@ export function structureProblems(
 export function problemText(
   problems: readonly Pick<InputProblem, 'field' | 'message'>[],
   whole: string,
-  most = 10,
+  max = 10,
 ): string {
-  const sentences = problems.slice(0, most).map(({ field, message }) => {
+  const sentences = problems.slice(0, max).map(({ field, message }) => {
     const place = field === '' ? whole : `"${field}"`
     const text = `${place}${/^(is|must) /.test(message) ? '' : ':'} ${message}`
     return /[.!?]$/.test(text) ? text : `${text}.`

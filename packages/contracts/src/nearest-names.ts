@@ -1,9 +1,9 @@
-/** A sentence with the known names that are most like a name, at most three. */
+/** A sentence with the known names that are max like a name, at max three. */
 export function nearestNames(name: string, known: Iterable<string>): string {
-  const most = Math.max(2, Math.floor(name.length / 3))
+  const max = Math.max(2, Math.floor(name.length / 3))
   const near = [...known]
     .map((candidate) => ({ candidate, steps: editSteps(name, candidate) }))
-    .filter(({ candidate, steps }) => steps <= most || candidate.includes(name))
+    .filter(({ candidate, steps }) => steps <= max || candidate.includes(name))
     .sort((a, b) => a.steps - b.steps || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, 3)
     .map(({ candidate }) => `"${candidate}"`)

@@ -1,6 +1,6 @@
 import { counted } from './figures.ts'
 
-const LONGEST = 60
+const MAX_SHOWN_CHARACTERS = 60
 const SECRET = /pass|secret|token|^(current|new)$|_URLS?$/i
 
 /** A value of an input as a message shows it: shortened, with invisible characters as `U+200B`; of a secret only its length. */
@@ -15,8 +15,8 @@ export function shownValue(value: unknown, name?: PropertyKey): string {
 
 function quoted(text: string): string {
   const characters = [...text]
-  const shown = characters.slice(0, LONGEST).map(visibleCharacter).join('')
-  return characters.length > LONGEST ? `"${shown}…"` : `"${shown}"`
+  const shown = characters.slice(0, MAX_SHOWN_CHARACTERS).map(visibleCharacter).join('')
+  return characters.length > MAX_SHOWN_CHARACTERS ? `"${shown}…"` : `"${shown}"`
 }
 
 function visibleCharacter(character: string): string {

@@ -6,8 +6,8 @@ export function pathOf(parts: readonly PropertyKey[]): string {
   }, '')
 }
 
-/** How deeply a value is nested; no deeper than `most` is looked. */
-export function nestingOf(value: unknown, most: number): number {
-  if (most < 0 || typeof value !== 'object' || value === null) return 0
-  return 1 + Math.max(0, ...Object.values(value).map((inner) => nestingOf(inner, most - 1)))
+/** How deeply a value is nested; no deeper than `max` is looked. */
+export function nestingOf(value: unknown, max: number): number {
+  if (max < 0 || typeof value !== 'object' || value === null) return 0
+  return 1 + Math.max(0, ...Object.values(value).map((inner) => nestingOf(inner, max - 1)))
 }

@@ -7,8 +7,8 @@ export const StorableText = z.string().refine((text) => !/[\0\p{Surrogate}]/u.te
 })
 
 /** At most this many parts are named, with at most this many levels of the path of each. */
-const MOST_PARTS = 20
-const MOST_LEVELS = 50
+const MAX_PARTS = 20
+const MAX_LEVELS = 50
 
 interface Part {
   value: unknown
@@ -24,7 +24,7 @@ export function unstorableParts(value: unknown): string[] {
   const found: string[] = []
   // Not by recursion, which ends at the depth of the call stack; and paths are made only of what is found.
   const open: Part[] = [{ value, name: '', parent: undefined }]
-  for (let part = open.pop(); part && found.length < MOST_PARTS; part = open.pop()) {
+  for (let part = open.pop(); part && found.length < MAX_PARTS; part = open.pop()) {
     const { value, name } = part
     if (isUnstorable(value) || isUnstorable(name)) found.push(pathTo(part))
     if (typeof value !== 'object' || value === null) continue
@@ -45,6 +45,6 @@ function entriesOf(value: object): [string | number, unknown][] {
 function pathTo(part: Part): string {
   const path: (string | number)[] = []
   for (let at: Part | undefined = part; at?.parent; at = at.parent) path.push(at.name)
-  const outermost = path.reverse().slice(0, MOST_LEVELS)
-  return pathOf(outermost) + (path.length > MOST_LEVELS ? '…' : '')
+  const outermost = path.reverse().slice(0, MAX_LEVELS)
+  return pathOf(outermost) + (path.length > MAX_LEVELS ? '…' : '')
 }

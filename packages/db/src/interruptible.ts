@@ -8,7 +8,7 @@ export interface Interruptible {
   pool: pg.Pool
   signal: AbortSignal
   /** Told when the cancel request itself fails; the work then goes on. */
-  notInterrupted(error: unknown): void
+  onCancelFailed(error: unknown): void
 }
 
 /**
@@ -17,7 +17,7 @@ export interface Interruptible {
  * statement of the connection.
  */
 export async function interruptible<T>(
-  { client, pool, signal, notInterrupted }: Interruptible,
+  { client, pool, signal, onCancelFailed }: Interruptible,
   work: () => Promise<T>,
 ): Promise<T> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -25,7 +25,7 @@ export async function interruptible<T>(
   const cancel = () => {
     cancelling = pool
       .query('select pg_cancel_backend($1)', [rows[0]?.pid])
-      .then(() => undefined, notInterrupted)
+      .then(() => undefined, onCancelFailed)
   }
   if (signal.aborted) cancel()
   signal.addEventListener('abort', cancel, { once: true })

@@ -24,7 +24,7 @@ export function listen(options: ListenOptions): Listener {
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
-  const again = (error: unknown) => {
+  const reconnect = (error: unknown) => {
     if (closed || timer) return
     options.logger.warn({ event: 'db.listen_lost', channel: options.channel, err: error })
     timer = setTimeout(() => {
@@ -39,14 +39,14 @@ export function listen(options: ListenOptions): Listener {
       keepAlive: true,
     })
     client = fresh
-    fresh.on('error', again)
-    fresh.on('end', () => again(new Error('the connection ended')))
+    fresh.on('error', reconnect)
+    fresh.on('end', () => reconnect(new Error('the connection ended')))
     fresh.on('notification', (message) => options.onMessage(message.payload ?? ''))
     try {
       await fresh.connect()
       await fresh.query(`listen ${pg.escapeIdentifier(options.channel)}`)
     } catch (error) {
-      again(error)
+      reconnect(error)
     }
   }
   const started = connect()

@@ -56,7 +56,7 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
       number integer primary key, name text not null, sha256 text not null, breaking boolean not null,
       applied_at timestamptz not null default now())`)
     const applied = await readApplied(client)
-    refuseMismatch(applied, migrations)
+    assertNoMismatch(applied, migrations)
     if (applied.length === 0) await checkReaderRole(client)
     const pending = migrations.slice(applied.length)
     for (const migration of pending) {
@@ -103,7 +103,7 @@ export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_read
 export async function checkSchema(pool: pg.Pool, migrations: Migration[]): Promise<void> {
   const exists = await pool.query(`select to_regclass('schema_migrations') is not null as yes`)
   const applied = exists.rows[0]?.yes === true ? await readApplied(pool) : []
-  refuseMismatch(applied, migrations)
+  assertNoMismatch(applied, migrations)
   const missing = migrations[applied.length]
   if (missing)
     throw new MigrationError(
@@ -125,7 +125,7 @@ async function readApplied(client: pg.Client | pg.Pool): Promise<Applied[]> {
   return result.rows
 }
 
-function refuseMismatch(applied: Applied[], migrations: Migration[]): void {
+function assertNoMismatch(applied: Applied[], migrations: Migration[]): void {
   for (const row of applied) {
     const ours = migrations[row.number - 1]
     if (ours && ours.sha256 !== row.sha256)

@@ -1,6 +1,6 @@
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
-import { watchSilence } from './silent-connections.ts'
+import { closeSilentConnections } from './silent-connections.ts'
 
 // Days and bigints keep their exact text: a Date would move days across time zones, a number would lose digits.
 const TYPES = new pg.TypeOverrides()
@@ -51,6 +51,6 @@ export function createPool(options: PoolOptions): pg.Pool {
   pool.on('connect', (client) =>
     client.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error })),
   )
-  watchSilence(pool, options)
+  closeSilentConnections(pool, options)
   return pool
 }

@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { startProxy } from '@aduana/testkit/proxy'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { watchSilence } from './silent-connections.ts'
+import { closeSilentConnections } from './silent-connections.ts'
 import { isTransient } from './sql-errors.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
@@ -18,7 +18,7 @@ afterAll(() => database.drop())
 function watchedPool(url: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 4, application_name: 'watched' })
   pool.on('error', () => undefined)
-  watchSilence(pool, { url, applicationName: 'watched', logger, askAfter: 200 })
+  closeSilentConnections(pool, { url, applicationName: 'watched', logger, askAfter: 200 })
   return pool
 }
 

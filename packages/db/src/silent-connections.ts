@@ -25,8 +25,8 @@ export interface SilenceOptions {
   askAfter?: number
 }
 
-const LOOK_EVERY_MS = 2000
-const PROBE_MS = 5000
+const POLL_INTERVAL_MS = 2000
+const PROBE_TIMEOUT_MS = 5000
 
 /**
  * Give up connections that the network has forgotten without a word, which would otherwise be waited for until the
@@ -34,7 +34,7 @@ const PROBE_MS = 5000
  * backend waits for us as well, or is gone, twice in a row, it is dead, and so are those at rest that were older. The
  * backend is ended, so that its locks do not outlive it. Statements that take long are not disturbed.
  */
-export function watchSilence(pool: pg.Pool, options: SilenceOptions): void {
+export function closeSilentConnections(pool: pg.Pool, options: SilenceOptions): void {
   const { askAfter = 10_000 } = options
   const watched = new Map<pg.PoolClient, Watched>()
   pool.on('connect', (client) => {
@@ -54,18 +54,18 @@ export function watchSilence(pool: pg.Pool, options: SilenceOptions): void {
   pool.on('release', (_error, client) => setInUse(watched.get(client), false))
   pool.on('remove', (client) => watched.delete(client))
 
-  let looking = false
+  let checking = false
   const timer = setInterval(() => {
     if (pool.ended) clearInterval(timer)
     const silent = silentOf([...watched.values()], askAfter)
-    if (silent.length === 0 || looking) return
-    looking = true
-    judge(silent, [...watched.values()], options)
+    if (silent.length === 0 || checking) return
+    checking = true
+    closeDead(silent, [...watched.values()], options)
       .catch((error: unknown) => options.logger.warn({ event: 'db.silence_not_explained', err: error }))
       .finally(() => {
-        looking = false
+        checking = false
       })
-  }, LOOK_EVERY_MS)
+  }, POLL_INTERVAL_MS)
   timer.unref()
 }
 
@@ -86,7 +86,7 @@ function silentOf(all: readonly Watched[], askAfter: number): Watched[] {
   })
 }
 
-async function judge(
+async function closeDead(
   silent: readonly Watched[],
   all: readonly Watched[],
   options: SilenceOptions,
@@ -118,8 +118,8 @@ async function askServer(
   const client = new pg.Client({
     connectionString: url,
     application_name: `${applicationName} probe`,
-    connectionTimeoutMillis: PROBE_MS,
-    query_timeout: PROBE_MS,
+    connectionTimeoutMillis: PROBE_TIMEOUT_MS,
+    query_timeout: PROBE_TIMEOUT_MS,
   })
   client.on('error', () => undefined)
   try {

@@ -3,7 +3,7 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import type { JobStatus } from '@aduana/contracts/job-states'
 import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { jsonb, visible } from '@aduana/db/jsonb'
+import { jsonb, replaceUnstorable } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import { HEARTBEAT_SECONDS } from './evict.ts'
 import { changeJob, tryChangeJob, wakeDispatchers } from './transitions.ts'
@@ -48,7 +48,7 @@ export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): P
     {
       status: 'FAILED',
       error: jsonb(failure),
-      message: visible(failure.detail),
+      message: replaceUnstorable(failure.detail),
       eta_seconds: null,
       completed_at: NOW,
       waiting_for: null,

@@ -50,7 +50,7 @@ export async function reconcile(
     await readmit(
       db,
       job,
-      state === 'missing' || state === 'put-off'
+      state === 'missing' || state === 'far-delayed'
         ? undefined
         : { stage: undefined, reason: `its work was ${state}` },
     )
@@ -74,7 +74,7 @@ async function lookAt(
   db: Database,
   flows: Flows,
   job: QuietJob,
-): Promise<'fine' | 'missing' | 'put-off' | 'failed' | 'stuck'> {
+): Promise<'fine' | 'missing' | 'far-delayed' | 'failed' | 'stuck'> {
   const stages = await openStages(db, job)
   const all = await flows.states({ jobId: job.id, attempt: job.attempt }, stagesOf(JobType.parse(job.type)))
   const first = stages[0]
@@ -86,7 +86,7 @@ async function lookAt(
   const before = index > 0 ? all[index - 1] : undefined
   if (state === 'waiting-children')
     return before !== undefined && RUNNABLE.includes(before) ? 'fine' : 'stuck'
-  return state === 'failed' || state === 'missing' || state === 'put-off' ? state : 'stuck'
+  return state === 'failed' || state === 'missing' || state === 'far-delayed' ? state : 'stuck'
 }
 
 interface Death {

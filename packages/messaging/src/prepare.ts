@@ -16,8 +16,8 @@ export interface PreparedMessaging {
 }
 
 /** So often a message is handed out before it goes to the dead-letter queue. */
-const MOST_RECEIVES = 5
-const KEPT_SECONDS = 14 * 24 * 3600
+const MAX_RECEIVES = 5
+const RETENTION_SECONDS = 14 * 24 * 3600
 
 /**
  * Make the topics and queues of an installation: `<prefix>-runs`, `<prefix>-runs.fifo`, `<prefix>-events` and its
@@ -29,12 +29,12 @@ export async function prepareMessaging(
   prefix: string,
 ): Promise<PreparedMessaging> {
   const deadLetterUrl = await ensureQueue(sqs, `${prefix}-events-dead`, {
-    MessageRetentionPeriod: String(KEPT_SECONDS),
+    MessageRetentionPeriod: String(RETENTION_SECONDS),
   })
   const deadLetterTargetArn = await arnOf(sqs, deadLetterUrl)
   const queueUrl = await ensureQueue(sqs, `${prefix}-events`, {
-    MessageRetentionPeriod: String(KEPT_SECONDS),
-    RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: MOST_RECEIVES }),
+    MessageRetentionPeriod: String(RETENTION_SECONDS),
+    RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: MAX_RECEIVES }),
   })
   return {
     topicArn: await ensureTopic(sns, `${prefix}-runs`),

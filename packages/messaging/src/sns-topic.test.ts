@@ -5,7 +5,7 @@ import { createTestMessaging, type TestMessaging } from '@aduana/testkit/messagi
 import { createTestS3, TEST_REGION, type TestS3, useTestCredentials } from '@aduana/testkit/s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSnsClient } from './clients.ts'
-import { batchesOf, MOST_BYTES, snsTopic, type TopicMessage } from './sns-topic.ts'
+import { batchesOf, MAX_BATCH_BYTES, snsTopic, type TopicMessage } from './sns-topic.ts'
 import { describeTopic } from './topic.conformance.ts'
 
 describeTopic('a standard topic', ({ topicArn }) => topicArn)
@@ -86,11 +86,11 @@ test('a batch that is refused as a whole is published message by message', async
 })
 
 test('messages are put together as long as ten of them, with their attributes, fit into a request', () => {
-  const half = message('a', 1, { body: 'x'.repeat(MOST_BYTES / 2 - 10_000) })
+  const half = message('a', 1, { body: 'x'.repeat(MAX_BATCH_BYTES / 2 - 10_000) })
   const attributes = { datasets: Array.from({ length: 2000 }, (_, at) => `dataset ${at}`) }
   expect(batchesOf([half, half, half]).map(({ length }) => length)).toEqual([2, 1])
   expect(batchesOf([half, { ...half, attributes }]).map(({ length }) => length)).toEqual([1, 1])
-  const huge = message('a', 2, { body: 'x'.repeat(MOST_BYTES + 1) })
+  const huge = message('a', 2, { body: 'x'.repeat(MAX_BATCH_BYTES + 1) })
   expect(batchesOf([half, huge, half]).map(({ length }) => length)).toEqual([1, 1, 1])
   expect(batchesOf(Array.from({ length: 23 }, (_, at) => message('a', at))).map((all) => all.length)).toEqual(
     [10, 10, 3],

@@ -30,8 +30,8 @@ export interface Topic {
 }
 
 /** Limits of one request: `PublishBatch` in the API reference of SNS. The size is of bodies and attributes together. */
-const MOST_MESSAGES = 10
-export const MOST_BYTES = 256 * 1024
+const MAX_BATCH_MESSAGES = 10
+export const MAX_BATCH_BYTES = 256 * 1024
 /** What the names and kinds of attributes may add to what is counted. */
 const ALLOWANCE = 2048
 /** Requests that are under way at once. */
@@ -83,7 +83,7 @@ export function batchesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
   for (const message of messages) {
     const size = sizeOf(message)
     const batch = batches.at(-1)
-    if (batch && batch.length < MOST_MESSAGES && bytes + size <= MOST_BYTES) {
+    if (batch && batch.length < MAX_BATCH_MESSAGES && bytes + size <= MAX_BATCH_BYTES) {
       batch.push(message)
       bytes += size
     } else {

@@ -7,7 +7,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs'
 import { Consumer } from 'sqs-consumer'
-import { LONGEST_POLL_SECONDS } from './clients.ts'
+import { MAX_POLL_SECONDS } from './clients.ts'
 import { textOf } from './notification.ts'
 
 /** A message as it came over a queue. */
@@ -44,7 +44,7 @@ export interface QueueOptions {
   pauseMs?: number | undefined
 }
 
-const MOST_AT_ONCE = 10
+const BATCH_SIZE = 10
 const VISIBILITY_SECONDS = 60
 const PAUSE_MS = 1000
 /** A refused message that comes more often than this has a dead-letter queue that does not take it: it comes slowly. */
@@ -56,7 +56,7 @@ const MANY_RECEIVES = 100
  */
 export function consumeQueue(options: QueueOptions): QueueConsumer {
   const stopping = new AbortController()
-  const refuse = refuser(options)
+  const refuse = createRefuse(options)
   const polls = Array.from({ length: options.polls ?? 1 }, () => startPoll(options, refuse, stopping.signal))
   return {
     stop: async () => {
@@ -80,8 +80,8 @@ function startPoll(options: QueueOptions, refuse: Refuse, stopping: AbortSignal)
     sqs: client,
     queueUrl: url,
     suppressFifoWarning: true,
-    batchSize: MOST_AT_ONCE,
-    waitTimeSeconds: LONGEST_POLL_SECONDS,
+    batchSize: BATCH_SIZE,
+    waitTimeSeconds: MAX_POLL_SECONDS,
     visibilityTimeout,
     heartbeatInterval: visibilityTimeout / 3,
     authenticationErrorTimeout: 0,
@@ -134,12 +134,12 @@ function trackWork() {
 /** Let go of messages that are refused; answers whether they have to be taken away. */
 type Refuse = (refused: readonly Message[]) => Promise<boolean>
 
-function refuser({ client, url, logger }: QueueOptions): Refuse {
+function createRefuse({ client, url, logger }: QueueOptions): Refuse {
   let hasDeadLetters: boolean | undefined
   return async (refused) => {
     try {
-      hasDeadLetters ??= await readDeadLetters(client, url)
-      if (hasDeadLetters) await showAtOnce(client, url, refused)
+      hasDeadLetters ??= await hasDeadLetterQueue(client, url)
+      if (hasDeadLetters) await makeVisible(client, url, refused)
       else logger.error({ event: 'queue.no_dead_letter_queue', queue: url, messages: refused.length })
       return !hasDeadLetters
     } catch (error) {
@@ -150,7 +150,7 @@ function refuser({ client, url, logger }: QueueOptions): Refuse {
   }
 }
 
-async function showAtOnce(client: SQSClient, QueueUrl: string, messages: readonly Message[]): Promise<void> {
+async function makeVisible(client: SQSClient, QueueUrl: string, messages: readonly Message[]): Promise<void> {
   const few = messages.filter((message) => read(message).receives <= MANY_RECEIVES)
   if (few.length === 0) return
   const Entries = few.map(({ ReceiptHandle }, at) => ({
@@ -161,7 +161,7 @@ async function showAtOnce(client: SQSClient, QueueUrl: string, messages: readonl
   await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }))
 }
 
-async function readDeadLetters(client: SQSClient, QueueUrl: string): Promise<boolean> {
+async function hasDeadLetterQueue(client: SQSClient, QueueUrl: string): Promise<boolean> {
   const { Attributes } = await client.send(
     new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['RedrivePolicy'] }),
   )

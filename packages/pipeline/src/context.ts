@@ -1,4 +1,4 @@
-import type { OutsideFiles } from '@aduana/artifacts/outside-files'
+import type { ExternalFiles } from '@aduana/artifacts/external-files'
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import type { Database } from '@aduana/db/database'
 import type { Engine } from '@aduana/engine/engine'
@@ -20,7 +20,7 @@ export interface PipelineContext {
   engines: { small: Engine; large: Engine }
   publisher: ProgressPublisher
   /** Files that lie elsewhere; undefined where the settings name no region. */
-  outside: OutsideFiles | undefined
+  outside: ExternalFiles | undefined
   logger: Logger
   /** Scratch folder of this process; a run's own folder is made inside it and removed afterwards. */
   workFolder: string

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
-import { jsonb, visible } from '@aduana/db/jsonb'
+import { jsonb, replaceUnstorable } from '@aduana/db/jsonb'
 import { readUnpacked } from '@aduana/engine/packed-file'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
@@ -70,7 +70,7 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     textArray(columns),
     // The downloadable file keeps what PostgreSQL cannot hold.
     jsonb(reject.reasons),
-    visible(reject.raw),
+    replaceUnstorable(reject.raw),
     reject.rawTruncated ? 't' : 'f',
   ]
   return `${fields.map((field) => (field === null ? '\\N' : escapeField(field))).join('\t')}\n`

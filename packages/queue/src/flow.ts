@@ -7,12 +7,12 @@ import { createRedis } from './redis.ts'
 const DAY_SECONDS = 86_400
 
 /**
- * What BullMQ knows of one stage of a flow; `missing` when it knows nothing, `put-off` when it is delayed by more than
+ * What BullMQ knows of one stage of a flow; `missing` when it knows nothing, `far-delayed` when it is delayed by more than
  * any retry of ours would be: by hand, or by a process whose clock is wrong.
  */
-export type StageJobState = JobState | 'missing' | 'put-off'
+export type StageJobState = JobState | 'missing' | 'far-delayed'
 
-const LONGEST_DELAY_MS = 15 * 60_000
+const MAX_DELAY_MS = 15 * 60_000
 
 export interface FlowRequest extends StagePayload {
   /** Shown in Bull Board beside the stage: "production #12". */
@@ -62,8 +62,8 @@ export function buildFlow(request: FlowRequest): FlowJob {
 }
 
 /** Redis cannot be reached now; whoever asked tries again later. */
-export class QueueAwayError extends Error {
-  override readonly name = 'QueueAwayError'
+export class QueueUnavailableError extends Error {
+  override readonly name = 'QueueUnavailableError'
 }
 
 interface Producer {
@@ -72,20 +72,20 @@ interface Producer {
   close(): Promise<void>
 }
 
-/** The producer side of the queues. Every call fails at once with `QueueAwayError` when Redis is away. */
+/** The producer side of the queues. Every call fails at once with `QueueUnavailableError` when Redis is away. */
 export function createFlows(options: { redisUrl: string; prefix: string; logger: Logger }): Flows {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
   let producer: Producer | undefined
   // BullMQ's objects come to life only on a connection that is ready; one that failed to would never recover.
   const open = async (): Promise<Producer> => {
-    if (connection.status !== 'ready') throw new QueueAwayError('Redis cannot be reached')
+    if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
     producer ??= createProducer(connection, options.prefix, options.logger)
     try {
       await producer.flows.waitUntilReady()
       return producer
     } catch (error) {
       producer = undefined
-      throw new QueueAwayError('Redis cannot be reached', { cause: error })
+      throw new QueueUnavailableError('Redis cannot be reached', { cause: error })
     }
   }
   return {
@@ -100,8 +100,8 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
           const queue = queueOf(stage)
           const id = stageJobId(payload, stage)
           const state = (await (await queue.getJob(id))?.getState()) ?? 'unknown'
-          if (state === 'delayed' && (await delayOf(connection, queue, id)) > LONGEST_DELAY_MS)
-            return 'put-off'
+          if (state === 'delayed' && (await delayOf(connection, queue, id)) > MAX_DELAY_MS)
+            return 'far-delayed'
           return state === 'unknown' ? 'missing' : state
         }),
       )

@@ -1,7 +1,7 @@
 import { METRIC_QUEUE, MetricJobPayload } from '@aduana/contracts/metrics/queue'
 import type { Logger } from '@aduana/runtime/logger'
 import { Queue } from 'bullmq'
-import { QueueAwayError } from './flow.ts'
+import { QueueUnavailableError } from './flow.ts'
 import { createRedis } from './redis.ts'
 
 const DAY_SECONDS = 86_400
@@ -23,7 +23,7 @@ function metricJobId({ runId, attempt }: MetricJobPayload): string {
   return `${runId}_${attempt}`
 }
 
-/** Open the queue for adding. Every call fails at once with `QueueAwayError` when Redis is away. */
+/** Open the queue for adding. Every call fails at once with `QueueUnavailableError` when Redis is away. */
 export function createMetricQueue(options: {
   redisUrl: string
   prefix: string
@@ -33,7 +33,7 @@ export function createMetricQueue(options: {
   let queue: Queue | undefined
   // BullMQ's objects come to life only on a connection that is ready; one that failed to would never recover.
   const open = async (): Promise<Queue> => {
-    if (connection.status !== 'ready') throw new QueueAwayError('Redis cannot be reached')
+    if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
     if (!queue) {
       queue = new Queue(METRIC_QUEUE, { connection, prefix: options.prefix })
       queue.on('error', (error) => options.logger.debug({ event: 'queue.error', err: error }))
@@ -43,7 +43,7 @@ export function createMetricQueue(options: {
       return queue
     } catch (error) {
       queue = undefined
-      throw new QueueAwayError('Redis cannot be reached', { cause: error })
+      throw new QueueUnavailableError('Redis cannot be reached', { cause: error })
     }
   }
   return {

@@ -4,7 +4,7 @@ import { type StageName, stageQueueName } from '@aduana/contracts/stages'
 import type { Logger } from '@aduana/runtime/logger'
 import { QueueKeys } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { QueueAwayError } from './flow.ts'
+import { QueueUnavailableError } from './flow.ts'
 import { createRedis } from './redis.ts'
 
 /** The queue of one stage, seen from outside of those who consume it. */
@@ -17,12 +17,12 @@ export interface QueueView {
 }
 
 export interface QueueObserver {
-  /** Look at the queues. @throws QueueAwayError when Redis does not answer or takes no writes: then nothing can be said */
-  look(stages: readonly StageName[]): Promise<QueueView[]>
+  /** Look at the queues. @throws QueueUnavailableError when Redis does not answer or takes no writes: then nothing can be said */
+  observe(stages: readonly StageName[]): Promise<QueueView[]>
   close(): void
 }
 
-const ANSWER_MS = 5000
+const TIMEOUT_MS = 5000
 /**
  * Looks at the queues over a connection of its own, which is replaced when it does not answer, so that it tells the
  * truth about Redis whatever has become of the connections that consume.
@@ -48,14 +48,14 @@ export function createQueueObserver(options: {
     return Promise.all(stages.map((stage) => view(connection, stage, keys.getKeys(stageQueueName(stage)))))
   }
   return {
-    look: async (stages) => {
+    observe: async (stages) => {
       const late = new AbortController()
-      const timer = setTimeout(() => late.abort(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS)
+      const timer = setTimeout(() => late.abort(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS)
       try {
         return await Promise.race([ask(stages, late.signal), rejection(late.signal)])
       } catch (error) {
         drop()
-        throw new QueueAwayError('Redis cannot be reached', { cause: error })
+        throw new QueueUnavailableError('Redis cannot be reached', { cause: error })
       } finally {
         clearTimeout(timer)
       }

@@ -11,7 +11,7 @@ export interface Schedules {
 }
 
 /** A Redis that has lost its data has lost the schedules too; they are put back within this time. */
-const PUT_BACK_MS = 60_000
+const RESTORE_INTERVAL_MS = 60_000
 
 /**
  * Keep the schedules in BullMQ and run those that are due; any number of processes may do so, each tick runs once.
@@ -43,10 +43,10 @@ export function startSchedules(options: {
     logger.error({ event: 'schedule.failed', schedule: job?.name, err: error }),
   )
 
-  const putBack = () =>
+  const restore = () =>
     register(queue).catch((error: unknown) => logger.warn({ event: 'schedule.not_registered', err: error }))
-  const first = putBack()
-  const timer = setInterval(putBack, PUT_BACK_MS)
+  const first = restore()
+  const timer = setInterval(restore, RESTORE_INTERVAL_MS)
 
   return {
     close: async () => {

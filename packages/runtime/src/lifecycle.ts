@@ -5,22 +5,22 @@ export interface Resources {
   /** Remember how to release something that was just acquired. */
   add(name: string, release: () => Promise<void> | void): void
   /**
-   * Release everything, newest first. One that fails is logged and the others are still released. After `patience`
+   * Release everything, newest first. One that fails is logged and the others are still released. After `timeoutMs`
    * nobody is waited for any more: what says goodbye to a server that is away may wait for it for ever. Runs once.
    */
   release(): Promise<void>
 }
 
-/** An empty stack of resources, which may take `patience` milliseconds to be released, all together. */
-export function createResources(logger: Logger, patience = 15_000): Resources {
+/** An empty stack of resources, which may take `timeoutMs` milliseconds to be released, all together. */
+export function createResources(logger: Logger, timeoutMs = 15_000): Resources {
   const stack: { name: string; release: () => Promise<void> | void }[] = []
   let releasing: Promise<void> | undefined
   const releaseAll = async () => {
     const late = new AbortController()
-    const timer = setTimeout(() => late.abort(), patience)
+    const timer = setTimeout(() => late.abort(), timeoutMs)
     for (let next = stack.pop(); next; next = stack.pop()) {
       try {
-        await unlessLate(next, late.signal)
+        await releaseInTime(next, late.signal)
       } catch (error) {
         logger.error({ event: 'lifecycle.release_failed', resource: next.name, err: error })
       }
@@ -36,7 +36,7 @@ export function createResources(logger: Logger, patience = 15_000): Resources {
   }
 }
 
-async function unlessLate(
+async function releaseInTime(
   { name, release }: { name: string; release: () => Promise<void> | void },
   late: AbortSignal,
 ): Promise<void> {

@@ -2,7 +2,7 @@ import { hasRole, type Principal, Role } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Session } from '../users/sessions.ts'
-import { hasOwnHost, isLoopback, refuseForeignHost, refuseForeignOrigin } from './origin.ts'
+import { assertOwnHost, assertOwnOrigin, hasOwnHost, isLoopback } from './origin.ts'
 import { sendProblem, toProblem } from './problems.ts'
 
 /**
@@ -50,11 +50,11 @@ export function registerAccess(app: FastifyInstance, options: AccessOptions): vo
   app.addHook('onRequest', async (request, reply) => {
     if (request.is404) return
     try {
-      refuseForgery(request, options.origins)
-      await letIn(request, options)
+      assertNotForged(request, options.origins)
+      await authorize(request, options)
     } catch (error) {
       // Not thrown: a plugin that brings an error handler of its own would answer in its own words.
-      return refuse(request, reply, error)
+      return sendRefusal(request, reply, error)
     }
   })
 }
@@ -83,10 +83,10 @@ function requireDecisions(app: FastifyInstance): void {
   })
 }
 
-async function letIn(request: FastifyRequest, { authenticate, origins }: AccessOptions): Promise<void> {
+async function authorize(request: FastifyRequest, { authenticate, origins }: AccessOptions): Promise<void> {
   const { access } = request.routeOptions.config
   if (access === 'public' || access === 'ticket') return
-  if (access === 'probe') return refuseForeignHost(request, origins)
+  if (access === 'probe') return assertOwnHost(request, origins)
   if (access === 'admin-or-loopback' && isLoopback(request.ip) && hasOwnHost(request, origins)) return
   const needed = access === 'admin-or-loopback' ? 'admin' : Role.parse(access)
   const session = await authenticate(request)
@@ -100,12 +100,12 @@ async function letIn(request: FastifyRequest, { authenticate, origins }: AccessO
  * Refuse what a browser sends on behalf of another site. Only what it sends by itself (the cookie) can be abused so; a
  * request that brings its own Authorization header cannot.
  */
-function refuseForgery(request: FastifyRequest, origins: readonly string[]): void {
+function assertNotForged(request: FastifyRequest, origins: readonly string[]): void {
   const safe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS'
-  if (!safe && request.headers.authorization === undefined) refuseForeignOrigin(request, origins)
+  if (!safe && request.headers.authorization === undefined) assertOwnOrigin(request, origins)
 }
 
-function refuse(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
+function sendRefusal(request: FastifyRequest, reply: FastifyReply, error: unknown): FastifyReply {
   const problem = toProblem(error)
   const person = request.routeOptions.config.page === true && request.headers.accept?.includes('text/html')
   if (person && (problem.code === 'unauthenticated' || problem.code === 'token_expired'))

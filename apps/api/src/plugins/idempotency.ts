@@ -44,7 +44,7 @@ export function repeatable(
 }
 
 /** Set status and headers of the answer to a request that creates something; its body is the caller's to send. */
-export function answerOnce(reply: FastifyReply, result: Once<unknown>): FastifyReply {
+export function replyIdempotent(reply: FastifyReply, result: Once<unknown>): FastifyReply {
   if (result.replayed) reply.header('idempotency-replayed', 'true')
   return reply.status(result.status)
 }

@@ -7,7 +7,7 @@ import type { FastifyRequest } from 'fastify'
  * trusted proxy, X-Forwarded-Proto and X-Forwarded-Host count.
  * @throws ProblemError `cross_site`
  */
-export function refuseForeignOrigin(request: FastifyRequest, origins: readonly string[]): void {
+export function assertOwnOrigin(request: FastifyRequest, origins: readonly string[]): void {
   const { origin } = request.headers
   if (origin !== undefined) {
     const own = originOf(`${request.protocol}://${request.host}`)
@@ -38,7 +38,7 @@ export function hasOwnHost({ host }: FastifyRequest, origins: readonly string[])
 }
 
 /** Refuse a request without `hasOwnHost`. @throws ProblemError `cross_site` */
-export function refuseForeignHost(request: FastifyRequest, origins: readonly string[]): void {
+export function assertOwnHost(request: FastifyRequest, origins: readonly string[]): void {
   if (hasOwnHost(request, origins)) return
   throw new ProblemError(
     'cross_site',

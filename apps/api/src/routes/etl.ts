@@ -8,9 +8,9 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
-import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
+import { IdempotencyHeaders, replyIdempotent } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
-import type { TakeImport } from '../uploads/import.ts'
+import type { UploadHandler } from '../uploads/upload-handler.ts'
 import { IMPORT_PROBLEMS, ImportUpload, optionalField } from './imports.ts'
 import { JobParameters } from './jobs.ts'
 
@@ -40,7 +40,7 @@ const SourceStatus = z.strictObject({
 const DKT_DATASET = 'dkt'
 
 /** Addresses that the source documents name: the same things under other names. */
-export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport: TakeImport): void {
+export function etlRoutes(app: FastifyInstance, context: ApiContext, handleUpload: UploadHandler): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
   const importAlias = (url: string, operationId: string, summary: string, dataset?: string) =>
     typed.post(
@@ -61,9 +61,9 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, takeImport:
         },
       },
       async (request, reply) => {
-        const accepted = await takeImport(request, dataset)
+        const accepted = await handleUpload(request, dataset)
         const { body } = accepted
-        answerOnce(reply, accepted).header('location', `/api/jobs/${body.id}`)
+        replyIdempotent(reply, accepted).header('location', `/api/jobs/${body.id}`)
         return reply.send({ ...body, jobId: body.id })
       },
     )

@@ -56,7 +56,7 @@ describe('the API', () => {
   })
 
   test('is ready without Redis, and says that the work waits', async () => {
-    expect(await health({ checkRedis: gone, lookAtQueues: gone })).toMatchObject({
+    expect(await health({ checkRedis: gone, observeQueues: gone })).toMatchObject({
       code: 200,
       status: 'degraded',
       checks: { redis: { ok: false, needed: false } },

@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { RedisUnfitError } from '@aduana/queue/redis'
+import { RedisMisconfiguredError } from '@aduana/queue/redis'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
-import { type DemandWatch, Warning } from '../demand.ts'
 import { problems } from '../plugins/openapi.ts'
+import { type QueueDepthWatch, Warning } from '../queue-depth.ts'
 
 const TIMEOUT_MS = 2000
 // Who asks more often gets the same answer: the checks write to a disk.
-const REMEMBER_MS = 1000
+const CACHE_MS = 1000
 
 const Check = z.strictObject({
   ok: z.boolean(),
@@ -32,9 +32,9 @@ const Health = z.strictObject({
 type Health = z.infer<typeof Health>
 
 /** /health: overall with details, /health/live: the process answers, /health/ready: it can accept imports. */
-export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: DemandWatch): void {
+export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: QueueDepthWatch): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
-  const examine = remembered(() => examineAll(context, watch))
+  const examine = cached(() => checkAll(context, watch))
 
   for (const [url, operationId, summary] of [
     ['/health', 'readHealth', 'Whether everything works, in detail'],
@@ -76,15 +76,15 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: D
   )
 }
 
-async function examineAll(context: ApiContext, watch: DemandWatch): Promise<Health> {
+async function checkAll(context: ApiContext, watch: QueueDepthWatch): Promise<Health> {
   const { db, store, checkSchema, checkRedis, logger } = context
   let warnings: Warning[] = []
   const check = async (name: z.infer<typeof CheckName>, needed: boolean, work: () => Promise<unknown>) => {
     const from = performance.now()
     let problem: string | undefined
-    const ok = await inTime(work).catch((error: unknown) => {
+    const ok = await withTimeout(work).catch((error: unknown) => {
       logger.warn({ event: 'health.failed', check: name, err: error })
-      if (error instanceof RedisUnfitError) problem = error.message
+      if (error instanceof RedisMisconfiguredError) problem = error.message
       return false
     })
     const milliseconds = Math.round(performance.now() - from)
@@ -100,7 +100,7 @@ async function examineAll(context: ApiContext, watch: DemandWatch): Promise<Heal
     }),
     check('redis', false, checkRedis),
     // Whoever serves what can only be said while PostgreSQL answers, which has a check of its own.
-    inTime(async () => {
+    withTimeout(async () => {
       warnings = await watch.warnings()
     }).catch((error: unknown) => logger.debug({ event: 'health.warnings_failed', err: error })),
   ])
@@ -115,7 +115,7 @@ async function examineAll(context: ApiContext, watch: DemandWatch): Promise<Heal
   return { status, uptimeSeconds: Math.round(process.uptime()), checks, warnings }
 }
 
-async function inTime(work: () => Promise<unknown>): Promise<true> {
+async function withTimeout(work: () => Promise<unknown>): Promise<true> {
   const giveUp = new AbortController()
   const late = delay(TIMEOUT_MS, undefined, { signal: giveUp.signal, ref: false }).then(
     () => Promise.reject(new Error(`no answer within ${TIMEOUT_MS} ms`)),
@@ -129,10 +129,10 @@ async function inTime(work: () => Promise<unknown>): Promise<true> {
   }
 }
 
-function remembered<T>(read: () => Promise<T>): () => Promise<T> {
+function cached<T>(read: () => Promise<T>): () => Promise<T> {
   let last: { at: number; value: Promise<T> } | undefined
   return () => {
-    if (!last || Date.now() - last.at > REMEMBER_MS) last = { at: Date.now(), value: read() }
+    if (!last || Date.now() - last.at > CACHE_MS) last = { at: Date.now(), value: read() }
     return last.value
   }
 }

@@ -2,9 +2,9 @@ import { ImportAccepted, ImportForm } from '@aduana/contracts/jobs'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { answerOnce, IdempotencyHeaders } from '../plugins/idempotency.ts'
+import { IdempotencyHeaders, replyIdempotent } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
-import type { TakeImport } from '../uploads/import.ts'
+import type { UploadHandler } from '../uploads/upload-handler.ts'
 
 const Flag = z.enum(['false', 'true'])
 
@@ -63,7 +63,7 @@ export const IMPORT_PROBLEMS = problems(
 )
 
 /** /api/imports */
-export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void {
+export function importRoutes(app: FastifyInstance, handleUpload: UploadHandler): void {
   app.withTypeProvider<ZodTypeProvider>().post(
     '/api/imports',
     {
@@ -81,9 +81,9 @@ export function importRoutes(app: FastifyInstance, takeImport: TakeImport): void
       },
     },
     async (request, reply) => {
-      const accepted = await takeImport(request)
+      const accepted = await handleUpload(request)
       const { body } = accepted
-      answerOnce(reply, accepted).header('location', `/api/jobs/${body.id}`)
+      replyIdempotent(reply, accepted).header('location', `/api/jobs/${body.id}`)
       return reply.send(body)
     },
   )

@@ -24,7 +24,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
-import { answerOnce, IdempotencyHeaders, repeatable } from '../plugins/idempotency.ts'
+import { IdempotencyHeaders, repeatable, replyIdempotent } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 
@@ -150,7 +150,7 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       const { params, body } = request
       const principal = principalOf(request)
       const accepted = await recomputeMetricAs(db, principal, params.code, body, repeatable(request, body))
-      answerOnce(reply, accepted).header('location', `/api/runs/${accepted.body.id}`)
+      replyIdempotent(reply, accepted).header('location', `/api/runs/${accepted.body.id}`)
       return reply.send(accepted.body)
     },
   )

@@ -27,7 +27,7 @@ export async function pageRoutes(
     )
 
     scope.get('/', HIDDEN, async (request, reply) => {
-      const session = await findSession(app, findPrincipal, request).catch(nobody)
+      const session = await findSession(app, findPrincipal, request).catch(notLoggedIn)
       return html(reply, indexPage(wordsFor(request.headers['accept-language']), session?.principal.email))
     })
 
@@ -45,7 +45,7 @@ export async function pageRoutes(
     })
 
     scope.post('/logout', HIDDEN, async (request, reply) => {
-      const session = await findSession(app, findPrincipal, request).catch(nobody)
+      const session = await findSession(app, findPrincipal, request).catch(notLoggedIn)
       if (session) await closeSession(db, session, request, reply)
       return reply.redirect('/', 303)
     })
@@ -100,7 +100,7 @@ function localPath(next: string | undefined): string {
   return url?.origin === base ? `${url.pathname}${url.search}` : '/'
 }
 
-function nobody(error: unknown): undefined {
+function notLoggedIn(error: unknown): undefined {
   if (error instanceof ProblemError) return undefined
   throw error
 }

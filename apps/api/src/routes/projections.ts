@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
-import { answerOnce } from '../plugins/idempotency.ts'
+import { replyIdempotent } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
 
 /** /api/projections */
@@ -37,7 +37,7 @@ export function projectionRoutes(app: FastifyInstance, { db }: ApiContext): void
     },
     async (request, reply) => {
       const accepted = await acceptProjectionUpdateAs(db, principalOf(request), request.body)
-      return answerOnce(reply, accepted).send(accepted.body)
+      return replyIdempotent(reply, accepted).send(accepted.body)
     },
   )
 }

@@ -111,7 +111,7 @@ describe('a changed user', () => {
   test('is seen as changed by the open WebSocket', async () => {
     const user = await api.addUser('admin')
     const client = await openSocket(api, user)
-    const [follower] = [...api.hub.followers()].filter(({ principal }) => principal.userId === user.userId)
+    const [follower] = [...api.hub.subscribers()].filter(({ principal }) => principal.userId === user.userId)
     await setUser(user, { role: 'viewer', companies: ['ACME'] })
     await until(() => follower?.principal.role === 'viewer', { what: 'the role has changed' })
     expect(follower?.principal.companies).toEqual(['ACME'])

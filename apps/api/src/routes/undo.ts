@@ -5,9 +5,9 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'
 import { principalOf } from '../plugins/access.ts'
-import { answerOnce, IdempotencyHeaders, repeatable } from '../plugins/idempotency.ts'
+import { IdempotencyHeaders, repeatable, replyIdempotent } from '../plugins/idempotency.ts'
 import { problems } from '../plugins/openapi.ts'
-import { queueLimits } from '../uploads/import.ts'
+import { queueLimits } from '../uploads/upload-handler.ts'
 import { JobParameters } from './jobs.ts'
 
 /** /api/jobs/{id}/undo */
@@ -53,7 +53,7 @@ export function undoRoutes(app: FastifyInstance, { db, settings }: ApiContext): 
         asked,
         repeatable(request, asked),
       )
-      answerOnce(reply, accepted).header('location', `/api/jobs/${accepted.body.id}`)
+      replyIdempotent(reply, accepted).header('location', `/api/jobs/${accepted.body.id}`)
       return reply.send(accepted.body)
     },
   )

@@ -3,15 +3,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { ApiContext } from '../context.ts'
 import { sessionOf } from '../plugins/access.ts'
-import { refuseForeignOrigin } from '../plugins/origin.ts'
-import { enterSession, findSession } from '../users/session-of-request.ts'
+import { assertOwnOrigin } from '../plugins/origin.ts'
+import { findSession, requireSession } from '../users/session-of-request.ts'
 import type { FindPrincipal, Session } from '../users/sessions.ts'
-import { attend } from '../ws/attend.ts'
+import { serveConnection } from '../ws/connection.ts'
 import type { Hub } from '../ws/hub.ts'
-import { burnTicket } from '../ws/tickets.ts'
+import { redeemTicket } from '../ws/tickets.ts'
 import type { SessionWatch } from '../ws/watch-sessions.ts'
 
-const MOST_SOCKETS_PER_USER = 20
+const MAX_SOCKETS_PER_USER = 20
 
 /** /ws: progress and state of jobs, live. Whoever may not enter is refused before the upgrade. */
 export function wsRoute(
@@ -29,10 +29,10 @@ export function wsRoute(
       schema: { querystring: z.strictObject({ ticket: z.string().max(200).optional() }) },
       preHandler: async (request) => {
         if (!request.ws) throw new ProblemError('bad_request', 'This address speaks WebSocket only.')
-        refuseForeignOrigin(request, context.settings.ADUANA_ORIGINS)
+        assertOwnOrigin(request, context.settings.ADUANA_ORIGINS)
         const session = await enter(request)
         const open = openSockets(session.userId)
-        if (open >= MOST_SOCKETS_PER_USER)
+        if (open >= MAX_SOCKETS_PER_USER)
           throw new ProblemError('too_many_sockets', `You already have ${open} WebSockets open. Close some.`)
         request.session = session
       },
@@ -40,14 +40,14 @@ export function wsRoute(
     (socket, request) => {
       const session = sessionOf(request)
       // Several may have passed the check before the first of them was open.
-      if (openSockets(session.userId) >= MOST_SOCKETS_PER_USER)
+      if (openSockets(session.userId) >= MAX_SOCKETS_PER_USER)
         return socket.close(1008, 'this user has too many WebSockets open')
-      attend(hub, socket, session, { sessions, logger: request.log })
+      serveConnection(hub, socket, session, { sessions, logger: request.log })
     },
   )
 
   function openSockets(userId: string): number {
-    return [...hub.followers()].filter(({ principal }) => principal.userId === userId).length
+    return [...hub.subscribers()].filter(({ principal }) => principal.userId === userId).length
   }
 
   /** By a one-time ticket, or by a token in the header; never by the cookie, which browsers send from any page. */
@@ -57,6 +57,6 @@ export function wsRoute(
       if (request.headers.authorization !== undefined) return findSession(app, findPrincipal, request)
       throw new ProblemError('unauthenticated', 'Ask POST /api/ws-ticket for a ticket and open /ws?ticket=….')
     }
-    return enterSession(findPrincipal, await burnTicket(context.db, ticket))
+    return requireSession(findPrincipal, await redeemTicket(context.db, ticket))
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 
-const MOST_BYTES = 64 * 1024 ** 2
-const MOST_MS = 10_000
+const MAX_BYTES = 64 * 1024 ** 2
+const TIMEOUT_MS = 10_000
 
 /**
  * Read away what is left of a request that has been refused, so that its sender gets to read the answer. Not for ever:
@@ -10,11 +10,11 @@ const MOST_MS = 10_000
 export function discardRest(request: IncomingMessage): void {
   if (request.readableEnded || request.destroyed) return
   let bytes = 0
-  const timer = setTimeout(() => request.destroy(), MOST_MS)
+  const timer = setTimeout(() => request.destroy(), TIMEOUT_MS)
   timer.unref()
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > MOST_BYTES) request.destroy()
+    if (bytes > MAX_BYTES) request.destroy()
   })
   request.on('close', () => clearTimeout(timer))
   request.resume()

@@ -4,11 +4,11 @@ import { problemText, readInput } from '@aduana/contracts/input-problems'
 import { ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { unstorableParts } from '@aduana/contracts/text'
-import { visible } from '@aduana/db/jsonb'
+import { replaceUnstorable } from '@aduana/db/jsonb'
 import { recogniseBytes } from '@aduana/engine/recognise'
 import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
-import { sentTwice } from '../plugins/single-values.ts'
+import { duplicateValue } from '../plugins/single-values.ts'
 
 // Enough to tell kinds of files apart, small enough to hold.
 const HEAD_BYTES = 64 * 1024
@@ -54,7 +54,7 @@ export async function receiveUpload(
   options.signal.addEventListener('abort', stop)
   try {
     if (dataset !== undefined) await options.checkDataset(dataset)
-    const head = await takeHead(chunks, file.filename)
+    const head = await readHead(chunks, file.filename)
     let form: ImportForm | undefined
     const content = async function* () {
       yield* head
@@ -126,10 +126,10 @@ async function readFields(
       throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
     // A part with a JSON content type arrives parsed.
     if (typeof part.value === 'object')
-      throw new ProblemError('bad_request', `The field "${visible(part.fieldname)}" is not text.`)
+      throw new ProblemError('bad_request', `The field "${replaceUnstorable(part.fieldname)}" is not text.`)
     const value = String(part.value)
     if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
-    if (fields.names.has(part.fieldname)) throw sentTwice('field', part.fieldname)
+    if (fields.names.has(part.fieldname)) throw duplicateValue('field', part.fieldname)
     fields.names.add(part.fieldname)
     // A form sends the fields that were left empty as well.
     if (value !== '') fields.values.set(part.fieldname, value)
@@ -138,7 +138,7 @@ async function readFields(
 }
 
 /** The first bytes of the file, when they are those of a kind that can be imported. */
-async function takeHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Buffer[]> {
+async function readHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Buffer[]> {
   const head: Buffer[] = []
   let length = 0
   let complete = false
@@ -168,7 +168,7 @@ function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
   if (dataset !== undefined && named !== undefined && named !== dataset)
     throw new ProblemError(
       'bad_request',
-      `The address is that of the dataset "${dataset}", but the form names "${visible(named)}". Leave the field "dataset" out, or send the file to /api/imports.`,
+      `The address is that of the dataset "${dataset}", but the form names "${replaceUnstorable(named)}". Leave the field "dataset" out, or send the file to /api/imports.`,
     )
   const read = readInput(ImportForm, {
     ...(dataset === undefined ? {} : { dataset }),
@@ -217,7 +217,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 }
 
 /** Returns the problem for an upload that is still under way when the API stops. */
-export function stopped(): ProblemError {
+export function serviceStopping(): ProblemError {
   return new ProblemError(
     'unavailable',
     'The service is restarting. Nothing was kept; send the file again in a moment.',
@@ -229,7 +229,7 @@ export function stopped(): ProblemError {
 
 function unstorable(field: string): ProblemError {
   const message = 'must contain neither NUL nor half of a surrogate pair'
-  const shown = visible(field)
+  const shown = replaceUnstorable(field)
   return new ProblemError('bad_request', `"${shown}": ${message}.`, { errors: [{ field: shown, message }] })
 }
 

@@ -18,7 +18,7 @@ export async function changePassword(
 ): Promise<LoggedIn> {
   const { current, next, address } = change
   const account = await checkPassword(logins, { email: principal.email, password: current, address })
-  const hash = await logins.line(networkOf(address), () => hashPassword(next))
+  const hash = await logins.hashingQueue(networkOf(address), () => hashPassword(next))
   return inTransaction(logins.db, async (tx) => {
     // A trigger raises the version of the sessions.
     const changed = await tx

@@ -21,8 +21,8 @@ test('of several processes that start at once one makes the first admin, and non
     .where('role', '=', 'admin')
     .executeTakeFirstOrThrow()
   expect(user).toMatchObject({ email: 'admin@example.com', role: 'admin' })
-  expect(await passwordMatches(made[0]?.drawnPassword ?? '', user.password_hash)).toBe(true)
-  expect(user.password_hash).not.toContain(made[0]?.drawnPassword)
+  expect(await passwordMatches(made[0]?.generatedPassword ?? '', user.password_hash)).toBe(true)
+  expect(user.password_hash).not.toContain(made[0]?.generatedPassword)
 })
 
 test('a password matches its hash only, however its letters are composed', async () => {

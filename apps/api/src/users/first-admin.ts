@@ -11,7 +11,7 @@ const FIRST_ADMIN_LOCK = 7_461_002
 /** The admin that was made, with the password if it was not given but drawn. */
 export interface FirstAdmin {
   email: string
-  drawnPassword: string | null
+  generatedPassword: string | null
 }
 
 /** Make the first admin when there is no person among the users. Of several processes that start at once, one does. */
@@ -22,13 +22,13 @@ export async function ensureFirstAdmin(
   const password = wanted.password ?? randomBytes(15).toString('base64url')
   return inTransaction(db, async (tx) => {
     await sql`select pg_advisory_xact_lock(${FIRST_ADMIN_LOCK})`.execute(tx)
-    const somebody = await tx
+    const existing = await tx
       .selectFrom('users')
       .select('id')
       .where('id', '<>', RUNS_USER_ID)
       .limit(1)
       .executeTakeFirst()
-    if (somebody) return undefined
+    if (existing) return undefined
     const email = wanted.email.toLowerCase()
     const { id } = await tx
       .insertInto('users')
@@ -42,6 +42,6 @@ export async function ensureFirstAdmin(
       subjectId: id,
       details: { role: 'admin' },
     })
-    return { email, drawnPassword: wanted.password === undefined ? password : null }
+    return { email, generatedPassword: wanted.password === undefined ? password : null }
   })
 }

@@ -116,7 +116,7 @@ test('an unknown account and a wrong password take the same statements and the s
       return hash()
     }
     asked = []
-    const logins = { db, failures: createLoginFailures(db, 'a secret'), line }
+    const logins = { db, failures: createLoginFailures(db, 'a secret'), hashingQueue: line }
     await login(logins, { email: name, password: 'wrong', address: '192.0.2.1' }).catch(() => undefined)
     return { hashes, statements: asked.map(({ sql }) => sql) }
   }

@@ -7,9 +7,9 @@ const WINDOW_MINUTES = 15
 export const SLOTS = 16_384
 
 /** Failures within a quarter of an hour after which logins are refused. */
-const MOST_FAILURES = { account_network: 8, network: 60, account: 100 } as const
+const MAX_FAILURES = { account_network: 8, network: 60, account: 100 } as const
 
-type Kind = keyof typeof MOST_FAILURES
+type Kind = keyof typeof MAX_FAILURES
 
 /** Who tries to log in, and from where. */
 export interface Attempt {
@@ -59,7 +59,7 @@ export function createLoginFailures(db: Database, secret: string, slots = SLOTS)
         .execute()
       const lock = (kind: Kind) => {
         const found = rows.find((row) => row.kind === kind)
-        return found && found.failures >= MOST_FAILURES[kind] ? Math.ceil(found.left) : 0
+        return found && found.failures >= MAX_FAILURES[kind] ? Math.ceil(found.left) : 0
       }
       return { account_network: lock('account_network'), network: lock('network'), account: lock('account') }
     },

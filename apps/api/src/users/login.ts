@@ -3,17 +3,17 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { type Account, readAccount } from './accounts.ts'
+import type { HashingQueue } from './hashing-queue.ts'
 import type { Attempt, Locks, LoginFailures } from './login-failures.ts'
 import { rememberNetwork } from './login-networks.ts'
 import { networkOf } from './networks.ts'
-import type { PasswordLine } from './password-line.ts'
 import { NO_PASSWORD, passwordMatches } from './passwords.ts'
 
 /** What checking passwords needs. */
 export interface Logins {
   db: Database
   failures: LoginFailures
-  line: PasswordLine
+  hashingQueue: HashingQueue
 }
 
 /** The credentials of an attempt, and the address it comes from. */
@@ -53,15 +53,15 @@ export async function login(logins: Logins, credentials: Credentials): Promise<L
  * @throws ProblemError `bad_credentials` (unknown, disabled and mistyped accounts alike), `too_many_logins`, `logins_busy`
  */
 export async function checkPassword(
-  { db, failures, line }: Logins,
+  { db, failures, hashingQueue }: Logins,
   { email, password, address }: Credentials,
 ): Promise<Account> {
   const attempt: Attempt = { email: email.toLowerCase(), network: networkOf(address) }
-  refuseLocked(await failures.locks(attempt))
+  assertNotLocked(await failures.locks(attempt))
   const account = await readAccount(db, attempt)
-  return line(attempt.network, async () => {
+  return hashingQueue(attempt.network, async () => {
     const locks = await failures.locks(attempt)
-    refuseLocked(locks)
+    assertNotLocked(locks)
     const matches = await passwordMatches(password, account?.passwordHash ?? NO_PASSWORD)
     if (account && matches && (locks.account === 0 || account.knownNetwork)) {
       await failures.forget(attempt)
@@ -77,7 +77,7 @@ export async function checkPassword(
   })
 }
 
-function refuseLocked({ account_network, network }: Locks): void {
+function assertNotLocked({ account_network, network }: Locks): void {
   const seconds = Math.max(account_network, network)
   if (seconds > 0) throw tooMany(seconds)
 }

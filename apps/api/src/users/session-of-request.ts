@@ -42,11 +42,11 @@ export async function findSession(
   findPrincipal: FindPrincipal,
   request: FastifyRequest,
 ): Promise<Session> {
-  return enterSession(findPrincipal, readToken(app, tokenOf(request)))
+  return requireSession(findPrincipal, readToken(app, tokenOf(request)))
 }
 
 /** Returns a session that is still valid. @throws ProblemError `unauthenticated` */
-export async function enterSession(findPrincipal: FindPrincipal, key: SessionKey): Promise<Session> {
+export async function requireSession(findPrincipal: FindPrincipal, key: SessionKey): Promise<Session> {
   const principal = await findPrincipal(key)
   if (principal) return { ...key, principal }
   throw new ProblemError(

@@ -6,22 +6,22 @@ import { readLiveJobs } from '@aduana/jobs/live-jobs'
 import { listNumberedJobs, readNumberedJob, readVersions } from '@aduana/jobs/read'
 import type { Logger } from '@aduana/runtime/logger'
 import type { ProgressSource } from '../context.ts'
-import { type Follower, progressMessage } from './follower.ts'
+import { progressMessage, type Subscriber } from './subscriber.ts'
 
-const LOOK_MS = 1000
+const POLL_INTERVAL_MS = 1000
 const SNAPSHOT_JOBS = 50
 
 /** Brings the state and progress of jobs to the clients that follow them. */
 export interface Hub {
-  join(follower: Follower): void
-  leave(follower: Follower): void
-  followers(): ReadonlySet<Follower>
+  join(subscriber: Subscriber): void
+  leave(subscriber: Subscriber): void
+  subscribers(): ReadonlySet<Subscriber>
   /** Send the snapshot of a job and its changes from now on. @throws ProblemError `not_found` */
-  followJob(follower: Follower, jobId: string, after: number): Promise<void>
+  subscribeToJob(subscriber: Subscriber, jobId: string, after: number): Promise<void>
   /** Send the newest jobs that the client may see, and the changes of all of them from now on. */
-  followAll(follower: Follower): Promise<void>
+  subscribeToAll(subscriber: Subscriber): Promise<void>
   /** The client's principal has changed: jobs that it may no longer see are hidden from it. */
-  review(follower: Follower): void
+  recheckAccess(subscriber: Subscriber): void
   close(): Promise<void>
 }
 
@@ -36,19 +36,19 @@ export function createHub(context: {
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
 }): Hub {
   const { db, logger } = context
-  const followers = new Set<Follower>()
+  const subscribers = new Set<Subscriber>()
   const stale = new Set<string>()
   let refreshing: Promise<void> | undefined
   let closed = false
 
-  const take = (update: ProgressUpdate) => {
+  const onProgress = (update: ProgressUpdate) => {
     let text: Buffer | undefined
-    for (const follower of followers) {
-      if (!follower.sees(update.userId)) continue
-      if (follower.allJobs) follower.notice(update.jobId)
-      if (!follower.jobs.has(update.jobId)) continue
+    for (const subscriber of subscribers) {
+      if (!subscriber.maySee(update.userId)) continue
+      if (subscriber.allJobs) subscriber.track(update.jobId)
+      if (!subscriber.jobs.has(update.jobId)) continue
       text ??= progressMessage(update)
-      if (!follower.progress(update, text)) stale.add(update.jobId)
+      if (!subscriber.progress(update, text)) stale.add(update.jobId)
     }
     if (stale.size > 0) refresh()
   }
@@ -60,87 +60,92 @@ export function createHub(context: {
   const drain = async () => {
     for (const jobId of stale) {
       stale.delete(jobId)
-      if (!closed) await showChanges(jobId)
+      if (!closed) await sendChanges(jobId)
     }
   }
-  /** Read a job once for all followers with the same rights: what a user sees of a job depends on the scope. */
-  const showChanges = async (jobId: string) => {
-    const waiting = [...followers].filter((follower) => follower.lacks(jobId, Number.MAX_SAFE_INTEGER))
+  /** Read a job once for all subscribers with the same rights: what a user sees of a job depends on the scope. */
+  const sendChanges = async (jobId: string) => {
+    const waiting = [...subscribers].filter((subscriber) =>
+      subscriber.needsState(jobId, Number.MAX_SAFE_INTEGER),
+    )
     const principals = new Map(waiting.map(({ principal }) => [identity(principal), principal]))
     for (const [id, principal] of principals) {
-      const show = await readChange(jobId, principal)
-      for (const follower of waiting) if (identity(follower.principal) === id) show(follower)
+      const show = await readState(jobId, principal)
+      for (const subscriber of waiting) if (identity(subscriber.principal) === id) show(subscriber)
     }
   }
-  /** Updates the followers of a job who share `principal`. An error affects only them; the next check tries again. */
-  const readChange = async (jobId: string, principal: Principal): Promise<(follower: Follower) => void> => {
+  /** Updates the subscribers of a job who share `principal`. An error affects only them; the next check tries again. */
+  const readState = async (
+    jobId: string,
+    principal: Principal,
+  ): Promise<(subscriber: Subscriber) => void> => {
     try {
       const { job, seq } = await readNumberedJob(db, principal, jobId)
-      return (follower) => {
-        if (follower.lacks(jobId, versionOf(seq))) follower.show('state', job, seq)
+      return (subscriber) => {
+        if (subscriber.needsState(jobId, versionOf(seq))) subscriber.sendState('state', job, seq)
       }
     } catch (error) {
-      if (error instanceof ProblemError) return (follower) => follower.lose(jobId, error.message)
+      if (error instanceof ProblemError) return (subscriber) => subscriber.revoke(jobId, error.message)
       logger.warn({ event: 'ws.state_not_read', jobId, err: error })
       return () => undefined
     }
   }
-  const look = async () => {
+  const poll = async () => {
     try {
-      for (const follower of followers) follower.flush()
-      await lookAtLiveJobs()
-      await lookAtFollowedJobs()
+      for (const subscriber of subscribers) subscriber.flush()
+      await trackActiveJobs()
+      await findStaleJobs()
       if (stale.size > 0) refresh()
     } catch (error) {
       logger.warn({ event: 'ws.versions_not_read', err: error })
     } finally {
-      if (!closed) timer = setTimeout(look, LOOK_MS)
+      if (!closed) timer = setTimeout(poll, POLL_INTERVAL_MS)
     }
   }
   /** Jobs that are new to a client that follows all of them. */
-  const lookAtLiveJobs = async () => {
-    const all = [...followers].filter((follower) => follower.allJobs)
+  const trackActiveJobs = async () => {
+    const all = [...subscribers].filter((subscriber) => subscriber.allJobs)
     if (all.length === 0) return
     for (const { id, userId } of await readLiveJobs(db))
-      for (const follower of all) if (follower.sees(userId)) follower.notice(id)
+      for (const subscriber of all) if (subscriber.maySee(userId)) subscriber.track(id)
   }
-  const lookAtFollowedJobs = async () => {
-    const ids = new Set([...followers].flatMap((follower) => [...follower.jobs.keys()]))
+  const findStaleJobs = async () => {
+    const ids = new Set([...subscribers].flatMap((subscriber) => [...subscriber.jobs.keys()]))
     if (ids.size === 0) return
     const versions = await readVersions(db, [...ids])
     for (const [jobId, version] of versions)
-      if ([...followers].some((follower) => follower.lacks(jobId, version))) stale.add(jobId)
+      if ([...subscribers].some((subscriber) => subscriber.needsState(jobId, version))) stale.add(jobId)
   }
-  let timer = setTimeout(look, LOOK_MS)
-  const source = context.followProgress(take)
+  let timer = setTimeout(poll, POLL_INTERVAL_MS)
+  const source = context.followProgress(onProgress)
 
   return {
-    join: (follower) => void followers.add(follower),
-    leave: (follower) => void followers.delete(follower),
-    followers: () => followers,
-    followJob: async (follower, jobId, after) => {
-      follower.follow(jobId, after)
+    join: (subscriber) => void subscribers.add(subscriber),
+    leave: (subscriber) => void subscribers.delete(subscriber),
+    subscribers: () => subscribers,
+    subscribeToJob: async (subscriber, jobId, after) => {
+      subscriber.subscribe(jobId, after)
       try {
-        const { job, seq } = await readNumberedJob(db, follower.principal, jobId)
-        follower.show('snapshot', job, seq)
+        const { job, seq } = await readNumberedJob(db, subscriber.principal, jobId)
+        subscriber.sendState('snapshot', job, seq)
       } catch (error) {
-        follower.unfollow(jobId)
+        subscriber.unsubscribe(jobId)
         throw error
       }
     },
-    followAll: async (follower) => {
-      follower.awaitList(true)
+    subscribeToAll: async (subscriber) => {
+      subscriber.holdForList(true)
       try {
-        const page = await listNumberedJobs(db, follower.principal, { limit: SNAPSHOT_JOBS })
-        follower.send({ type: 'snapshot', topic: 'jobs', jobs: page.items.map(({ job }) => job) })
-        for (const { job, seq } of page.items) follower.saw(job.id, seq)
-        follower.followAll(true)
+        const page = await listNumberedJobs(db, subscriber.principal, { limit: SNAPSHOT_JOBS })
+        subscriber.send({ type: 'snapshot', topic: 'jobs', jobs: page.items.map(({ job }) => job) })
+        for (const { job, seq } of page.items) subscriber.markSent(job.id, seq)
+        subscriber.subscribeToAll(true)
       } finally {
-        follower.awaitList(false)
+        subscriber.holdForList(false)
       }
     },
-    review: (follower) => {
-      for (const jobId of follower.jobs.keys()) stale.add(jobId)
+    recheckAccess: (subscriber) => {
+      for (const jobId of subscriber.jobs.keys()) stale.add(jobId)
       if (stale.size > 0) refresh()
     },
     close: async () => {

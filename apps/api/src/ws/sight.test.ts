@@ -77,7 +77,7 @@ test('a user who loses a company is shown none of its jobs from then on', async 
   expect(JSON.stringify(hidden.messages)).not.toContain('Secret')
 })
 
-test('a follower who may not see a job any longer does not hold up what others are told', async () => {
+test('a subscriber who may not see a job any longer does not hold up what others are told', async () => {
   const former = await api.addUser('admin')
   const ids = [await startJob(), await startJob()]
   const first = ids[0] ?? ''

@@ -29,8 +29,8 @@ export async function issueTicket(
 }
 
 /** Uses up a ticket and returns its session. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
-export async function burnTicket(db: Database, ticket: string): Promise<SessionKey> {
-  const burnt = await db
+export async function redeemTicket(db: Database, ticket: string): Promise<SessionKey> {
+  const redeemed = await db
     .deleteFrom('ws_tickets')
     .where('ticket_hash', '=', hashOf(ticket))
     .returning([
@@ -41,13 +41,13 @@ export async function burnTicket(db: Database, ticket: string): Promise<SessionK
       sql<boolean>`expires_at > now()`.as('fresh'),
     ])
     .executeTakeFirst()
-  if (!burnt?.fresh)
+  if (!redeemed?.fresh)
     throw new ProblemError('unauthenticated', 'The ticket is unknown, used or too old. Ask for a new one.')
   return {
-    userId: burnt.user_id,
-    sessionId: burnt.session_id,
-    version: burnt.session_version,
-    expiresAt: burnt.session_expires_at,
+    userId: redeemed.user_id,
+    sessionId: redeemed.session_id,
+    version: redeemed.session_version,
+    expiresAt: redeemed.session_expires_at,
   }
 }
 

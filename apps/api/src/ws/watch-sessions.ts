@@ -4,7 +4,7 @@ import type { Listener } from '@aduana/db/listen'
 import type { Logger } from '@aduana/runtime/logger'
 import { findPrincipals, type Session } from '../users/sessions.ts'
 
-const LOOK_MS = 1000
+const POLL_INTERVAL_MS = 1000
 
 /** Callbacks of the holder of a watched session. */
 export interface SessionEvents {
@@ -27,15 +27,15 @@ export interface SessionWatch {
  */
 export function watchSessions(
   context: { db: Database; logger: Logger; followSessions(onChange: () => void): Listener },
-  lookMs = LOOK_MS,
+  pollMs = POLL_INTERVAL_MS,
 ): SessionWatch {
   const { db, logger } = context
   const watched = new Map<Session, SessionEvents>()
-  let looking: Promise<void> | undefined
+  let polling: Promise<void> | undefined
   let again = false
   let closed = false
 
-  const look = async () => {
+  const poll = async () => {
     do {
       again = false
       const sessions = [...watched.keys()]
@@ -52,14 +52,14 @@ export function watchSessions(
       }
     } while (again && !closed)
   }
-  const lookNow = () => {
+  const pollNow = () => {
     again = true
-    looking ??= look().finally(() => {
-      looking = undefined
+    polling ??= poll().finally(() => {
+      polling = undefined
     })
   }
-  const timer = setInterval(lookNow, lookMs)
-  const listener = context.followSessions(lookNow)
+  const timer = setInterval(pollNow, pollMs)
+  const listener = context.followSessions(pollNow)
   return {
     watch: (session, events) => {
       watched.set(session, events)
@@ -69,7 +69,7 @@ export function watchSessions(
       closed = true
       clearInterval(timer)
       await listener.close()
-      await looking
+      await polling
     },
   }
 }

@@ -3,7 +3,7 @@ import { Problem } from '@aduana/contracts/problems'
 import type { z } from 'zod'
 import { ApiProblem, ConnectionError } from '../errors.ts'
 
-const ANSWER_MS = 60_000
+const RESPONSE_TIMEOUT_MS = 60_000
 
 /** The API of one installation, spoken to as one user. */
 export interface Api {
@@ -54,10 +54,10 @@ async function request<T extends z.ZodType>(
 ): Promise<z.output<T>> {
   const headers = { accept: 'application/json', ...authorization(api), ...more }
   const sent = body === undefined ? { headers } : jsonBody(headers, body)
-  const signal = AbortSignal.any([api.signal, AbortSignal.timeout(ANSWER_MS)])
+  const signal = AbortSignal.any([api.signal, AbortSignal.timeout(RESPONSE_TIMEOUT_MS)])
   try {
     const answer = await fetch(`${api.url}${path}`, { method, signal, ...sent })
-    return parseAnswer(api, schema, answer.status, await answer.text(), answer.headers.get('retry-after'))
+    return parseResponse(api, schema, answer.status, await answer.text(), answer.headers.get('retry-after'))
   } catch (error) {
     throw connectionProblem(api, error)
   }
@@ -68,7 +68,7 @@ function jsonBody(headers: Record<string, string>, body: unknown) {
 }
 
 /** An answer as what it should be. @throws ApiProblem when it is a refusal, or not an answer of our API at all */
-export function parseAnswer<T extends z.ZodType>(
+export function parseResponse<T extends z.ZodType>(
   api: Api,
   schema: T,
   status: number,
@@ -103,7 +103,7 @@ export function connectionProblem(api: Api, error: unknown): unknown {
   if (error instanceof ApiProblem || error instanceof ConnectionError) return error
   if (api.signal.aborted) return api.signal.reason
   if (error instanceof Error && error.name === 'TimeoutError')
-    return new ConnectionError(`${api.url} did not answer within ${ANSWER_MS / 1000} seconds.`)
+    return new ConnectionError(`${api.url} did not answer within ${RESPONSE_TIMEOUT_MS / 1000} seconds.`)
   return new ConnectionError(`${api.url} cannot be reached: ${causeOf(error)}`)
 }
 

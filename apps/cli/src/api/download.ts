@@ -5,7 +5,7 @@ import type { ReadableStream } from 'node:stream/web'
 import type { Artifact } from '@aduana/contracts/jobs'
 import { z } from 'zod'
 import { ConnectionError } from '../errors.ts'
-import { type Api, authorization, connectionProblem, parseAnswer } from './api.ts'
+import { type Api, authorization, connectionProblem, parseResponse } from './api.ts'
 
 /** A file of a job that is ready to be received. */
 export interface Download {
@@ -30,7 +30,13 @@ export async function openDownload(api: Api, jobId: string, artifact: Artifact):
     throw connectionProblem(api, error)
   })
   if (answer.status !== 200 || !answer.body)
-    return parseAnswer(api, z.never(), answer.status, await answer.text(), answer.headers.get('retry-after'))
+    return parseResponse(
+      api,
+      z.never(),
+      answer.status,
+      await answer.text(),
+      answer.headers.get('retry-after'),
+    )
   const body = Readable.fromWeb(answer.body as ReadableStream)
   return {
     fileName: offeredName(answer.headers.get('content-disposition')) ?? artifact.name,

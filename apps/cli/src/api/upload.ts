@@ -7,7 +7,7 @@ import { pipeline, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { ImportAccepted } from '@aduana/contracts/jobs'
 import { UsageError, unreadable } from '../errors.ts'
-import { type Api, authorization, connectionProblem, parseAnswer } from './api.ts'
+import { type Api, authorization, connectionProblem, parseResponse } from './api.ts'
 
 const CHUNK_BYTES = 256 * 1024
 
@@ -62,7 +62,7 @@ export async function uploadImport(
     'content-length': String(head.length + bytes + tail.length),
   }
   const answer = await send(api, headers, body)
-  return parseAnswer(api, ImportAccepted, answer.status, answer.text, answer.retryAfter)
+  return parseResponse(api, ImportAccepted, answer.status, answer.text, answer.retryAfter)
 }
 
 interface Answer {

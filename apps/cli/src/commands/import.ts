@@ -15,7 +15,7 @@ import { withPipedFile } from './piped-file.ts'
 import { reportJob, waitForJob } from './wait.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
-const MOST_RETRY_SECONDS = 300
+const MAX_RETRY_SECONDS = 300
 // What to wait before each new try when the connection broke: nobody knows then whether the file was accepted.
 const BROKEN_RETRY_SECONDS = [1, 2, 4]
 
@@ -128,10 +128,10 @@ async function send(
       display.end()
       if (error instanceof Interrupted) io.err('The upload was broken off; nothing was imported.\n')
       const pause = isBroken(error) ? pauses.shift() : undefined
-      if (pause !== undefined) await holdOff(io, error, pause)
+      if (pause !== undefined) await waitBeforeRetry(io, error, pause)
       else if (left > 0 && outcomeOfError(error) === 'unavailable') {
         left -= 1
-        await holdOff(io, error, DEFAULT_RETRY_SECONDS)
+        await waitBeforeRetry(io, error, DEFAULT_RETRY_SECONDS)
       } else throw error
     }
   }
@@ -143,9 +143,9 @@ function isBroken(error: unknown): boolean {
   return error instanceof ApiProblem && [500, 502, 503, 504].includes(error.problem.status)
 }
 
-async function holdOff(io: Io, error: unknown, otherwise: number): Promise<void> {
+async function waitBeforeRetry(io: Io, error: unknown, otherwise: number): Promise<void> {
   const wanted = error instanceof ApiProblem ? error.retryAfter : undefined
-  const seconds = Math.min(wanted ?? otherwise, MOST_RETRY_SECONDS)
+  const seconds = Math.min(wanted ?? otherwise, MAX_RETRY_SECONDS)
   const what = error instanceof Error ? error.message : ''
   io.err(`${what} Trying again in ${seconds} s.\n`)
   await delay(seconds * 1000, undefined, { signal: io.signal }).catch(() => io.signal.throwIfAborted())

@@ -75,7 +75,7 @@ test('a job is followed over the WebSocket, without asking for it meanwhile', as
     for (const message of [snapshot, moved(1, 60), moved(2, 70), moved(1, 60), ended]) send(socket, message)
   }
   const views: JobView[] = []
-  const times = { pollMs: 50, lookMs: NEVER, giveUpMs: NEVER }
+  const times = { pollMs: 50, openPollMs: NEVER, unreachableTimeoutMs: NEVER }
   expect(await followJob(api, JOB_ID, (view) => views.push(view), times)).toEqual(DONE)
   expect(views.map(({ progress }) => progress).filter((value, i, all) => value !== all[i - 1])).toEqual([
     50, 60, 70, 100,
@@ -83,7 +83,7 @@ test('a job is followed over the WebSocket, without asking for it meanwhile', as
 })
 
 test('a job is asked for when no WebSocket can be opened', async () => {
-  const times = { pollMs: 20, lookMs: NEVER, giveUpMs: NEVER }
+  const times = { pollMs: 20, openPollMs: NEVER, unreachableTimeoutMs: NEVER }
   const job = await followJob(
     api,
     JOB_ID,
@@ -106,7 +106,7 @@ test('a connection that breaks is opened again, from the last message on', async
       socket.close()
     } else send(socket, ended)
   }
-  const times = { pollMs: NEVER, lookMs: NEVER, giveUpMs: NEVER }
+  const times = { pollMs: NEVER, openPollMs: NEVER, unreachableTimeoutMs: NEVER }
   expect(await followJob(api, JOB_ID, () => undefined, times)).toEqual(DONE)
   expect(after).toEqual([undefined, sequence(4, 9)])
 })
@@ -116,13 +116,17 @@ test('a WebSocket that says nothing does not hide the end of a job', async () =>
     send(socket, snapshot)
     polled = DONE
   }
-  expect(await followJob(api, JOB_ID, () => undefined, { pollMs: 20, lookMs: 100, giveUpMs: NEVER })).toEqual(
-    DONE,
-  )
+  expect(
+    await followJob(api, JOB_ID, () => undefined, {
+      pollMs: 20,
+      openPollMs: 100,
+      unreachableTimeoutMs: NEVER,
+    }),
+  ).toEqual(DONE)
 })
 
 test('an API that stays away is given up', async () => {
-  const times = { pollMs: 10, lookMs: NEVER, giveUpMs: 50 }
+  const times = { pollMs: 10, openPollMs: NEVER, unreachableTimeoutMs: 50 }
   const following = followJob(
     api,
     JOB_ID,

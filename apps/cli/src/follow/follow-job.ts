@@ -9,19 +9,23 @@ import { hasSettled, type JobView, viewOf, withMessage, withPolled } from './vie
 
 const POLL_MS = 1000
 // While the socket brings news there is no need to ask; this often we look all the same.
-const LOOK_MS = 10_000
+const OPEN_POLL_MS = 10_000
 const FIRST_RETRY_MS = 250
-const LAST_RETRY_MS = 15_000
-const GIVE_UP_MS = 5 * 60_000
+const MAX_RETRY_MS = 15_000
+const UNREACHABLE_TIMEOUT_MS = 5 * 60_000
 
 /** Waiting times that a test shortens. */
 export interface FollowTimes {
   pollMs: number
-  lookMs: number
-  giveUpMs: number
+  openPollMs: number
+  unreachableTimeoutMs: number
 }
 
-const TIMES: FollowTimes = { pollMs: POLL_MS, lookMs: LOOK_MS, giveUpMs: GIVE_UP_MS }
+const TIMES: FollowTimes = {
+  pollMs: POLL_MS,
+  openPollMs: OPEN_POLL_MS,
+  unreachableTimeoutMs: UNREACHABLE_TIMEOUT_MS,
+}
 
 /**
  * Follow a job until it has ended or waits for a person: over a WebSocket, which is opened again when it breaks, and as long as there is none
@@ -59,7 +63,7 @@ export async function followJob(
     await poll({
       until: AbortSignal.any([ended.signal, api.signal]),
       times,
-      due: () => Date.now() - newsAt >= (line.isOpen() ? times.lookMs : times.pollMs),
+      due: () => Date.now() - newsAt >= (line.isOpen() ? times.openPollMs : times.pollMs),
       ask: async () => take(withPolled(view, await readJob(api, id))),
     })
     api.signal.throwIfAborted()
@@ -88,7 +92,7 @@ async function poll({ until, times, due, ask }: Polling): Promise<void> {
       reachedAt = Date.now()
     } catch (error) {
       if (until.aborted) return
-      if (!isPassing(error) || Date.now() - reachedAt > times.giveUpMs) throw error
+      if (!isTransient(error) || Date.now() - reachedAt > times.unreachableTimeoutMs) throw error
       await pause(times.pollMs, until)
     }
   }
@@ -118,7 +122,7 @@ function keepSubscribed(
       until.removeEventListener('abort', close)
       open = false
       await pause(wait * (0.75 + Math.random() / 2), until)
-      wait = Math.min(wait * 2, LAST_RETRY_MS)
+      wait = Math.min(wait * 2, MAX_RETRY_MS)
     }
   }
   return { isOpen: () => open, done: keep() }
@@ -132,7 +136,7 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** An error that goes away when the API is back. */
-function isPassing(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   if (error instanceof ConnectionError) return true
   return (
     error instanceof ApiProblem && (outcomeOfError(error) === 'unavailable' || error.problem.status >= 500)

@@ -2,10 +2,10 @@ import { type ClientMessage, ServerMessage } from '@aduana/contracts/progress'
 import { WebSocket } from 'ws'
 import { type Api, authorization } from '../api/api.ts'
 
-const OPEN_MS = 5000
-const CLOSE_MS = 500
+const CONNECT_TIMEOUT_MS = 5000
+const CLOSE_TIMEOUT_MS = 500
 // The server sends heartbeats; a connection that is silent for longer is dead, though not closed.
-const SILENT_MS = 60_000
+const SILENCE_TIMEOUT_MS = 60_000
 
 /** An open subscription to one job. */
 export interface Subscription {
@@ -21,7 +21,7 @@ export function subscribe(
   onMessage: (message: ServerMessage) => void,
 ): Subscription {
   const url = `${api.url.replace(/^http/, 'ws')}/ws`
-  const socket = new WebSocket(url, { headers: authorization(api), handshakeTimeout: OPEN_MS })
+  const socket = new WebSocket(url, { headers: authorization(api), handshakeTimeout: CONNECT_TIMEOUT_MS })
   const closed = new Promise<string>((resolve) => {
     let silence: NodeJS.Timeout | undefined
     let why = 'the connection was closed'
@@ -30,7 +30,7 @@ export function subscribe(
       silence = setTimeout(() => {
         why = 'the connection was silent'
         socket.terminate()
-      }, SILENT_MS)
+      }, SILENCE_TIMEOUT_MS)
     }
     socket.on('open', () => {
       heard()
@@ -60,7 +60,7 @@ export function subscribe(
 /** Close politely, but do not wait long for the other side to agree. */
 function end(socket: WebSocket): void {
   socket.close()
-  setTimeout(() => socket.terminate(), CLOSE_MS).unref()
+  setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref()
 }
 
 function parseJson(text: string): unknown {

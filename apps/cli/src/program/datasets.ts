@@ -5,7 +5,7 @@ import type { Io } from '../io.ts'
 import { day, type ExitWith, ifVersion, json } from './arguments.ts'
 
 /** The commands about datasets. */
-export function describeDatasets(program: Command, io: Io, exitWith: ExitWith): void {
+export function addDatasetCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('datasets')
     .description('what can be imported, or one dataset; with --json its definition')

@@ -20,7 +20,7 @@ import type { Io } from '../io.ts'
 import { day, delimiter, type ExitWith, jobStatus, json, moment, uuid, wholeNumber } from './arguments.ts'
 
 /** The commands about imports: bring a file, follow its job, decide about it. */
-export function describeImports(program: Command, io: Io, exitWith: ExitWith): void {
+export function addImportCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('import')
     .description('import a file and wait until it has been loaded')

@@ -15,7 +15,7 @@ import type { Io } from '../io.ts'
 import { day, type ExitWith, ifVersion, json, runStatus, wholeNumber } from './arguments.ts'
 
 /** The commands about metrics. */
-export function describeMetrics(program: Command, io: Io, exitWith: ExitWith): void {
+export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('metrics')
     .description('the metrics, or one metric with its values')

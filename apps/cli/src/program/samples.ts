@@ -6,14 +6,14 @@ import type { Io } from '../io.ts'
 import { SAMPLES } from '../sample/sample.ts'
 import { day, type ExitWith, wholeNumber } from './arguments.ts'
 
-const MOST_ROWS = 100_000_000
+const MAX_ROWS = 100_000_000
 
 /** The commands that make records to try Aduana with. */
-export function describeSamples(program: Command, io: Io, exitWith: ExitWith): void {
+export function addSampleCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('sample')
     .description('write a file with realistic records and known faults')
-    .option('--rows <number>', 'records', wholeNumber(1, MOST_ROWS), 120_000)
+    .option('--rows <number>', 'records', wholeNumber(1, MAX_ROWS), 120_000)
     .requiredOption('-o, --out <file>')
     .option(
       '--seed <number>',
@@ -31,7 +31,7 @@ export function describeSamples(program: Command, io: Io, exitWith: ExitWith): v
   program
     .command('demo')
     .description('import a sample and compare what came out with what was put in')
-    .option('--rows <number>', 'records', wholeNumber(1, MOST_ROWS), 120_000)
+    .option('--rows <number>', 'records', wholeNumber(1, MAX_ROWS), 120_000)
     .action(async (options: { rows: number }) => exitWith(await demoCommand(io, options)))
 
   program
@@ -43,7 +43,7 @@ export function describeSamples(program: Command, io: Io, exitWith: ExitWith): v
       wholeNumber(0, 100),
       2,
     )
-    .option('--rows <number>', 'records in each', wholeNumber(1, MOST_ROWS), 20_000)
+    .option('--rows <number>', 'records in each', wholeNumber(1, MAX_ROWS), 20_000)
     .option(
       '--events <number>',
       'then tell so many times that a dataset has changed',

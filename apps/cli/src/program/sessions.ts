@@ -6,7 +6,7 @@ import type { Io } from '../io.ts'
 import type { ExitWith } from './arguments.ts'
 
 /** The commands about who works with the program. */
-export function describeSessions(program: Command, io: Io, exitWith: ExitWith): void {
+export function addSessionCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('login')
     .description('log in and store the token for the commands that follow')

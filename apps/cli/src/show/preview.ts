@@ -3,7 +3,7 @@ import { type DayChanges, hasChanges, type JobPreview } from '@aduana/contracts/
 import { formatDecimal } from './figures.ts'
 import { renderTable, shortened } from './table.ts'
 
-const MOST_DAYS = 31
+const MAX_DAYS = 31
 const SHOWN_CODES = 5
 
 /** What a load would do, for people: rows by day that changes, sums before and after, members that it would create. */
@@ -26,7 +26,7 @@ function dayTable({ preview }: JobPreview): string {
     figure(figures.after),
   ]
   const changing = days.filter(hasChanges)
-  const shown = changing.slice(0, MOST_DAYS)
+  const shown = changing.slice(0, MAX_DAYS)
   const table = renderTable(
     [
       { title: 'day' },

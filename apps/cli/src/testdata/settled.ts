@@ -7,14 +7,14 @@ import { ConnectionError } from '../errors.ts'
 
 const POLL_MS = 500
 const AT_WORK: readonly RunStatus[] = ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT']
-const MOST_RUNS = 10_000
+const MAX_RUNS = 10_000
 
 /** Without any change for so long nobody seems to compute. */
-const PATIENCE_MS = 120_000
+const STALL_TIMEOUT_MS = 120_000
 
 /** The ids of the newest runs. */
 export async function knownRuns(api: Api): Promise<Set<string>> {
-  return new Set((await listRuns(api, { limit: MOST_RUNS })).map(({ id }) => id))
+  return new Set((await listRuns(api, { limit: MAX_RUNS })).map(({ id }) => id))
 }
 
 /**
@@ -30,7 +30,7 @@ export async function untilSettled(api: Api): Promise<void> {
     const state = open.map(({ id, status, updatedAt }) => `${id} ${status} ${updatedAt}`).join()
     if (state !== seen) changedAt = performance.now()
     seen = state
-    if (performance.now() - changedAt > PATIENCE_MS)
+    if (performance.now() - changedAt > STALL_TIMEOUT_MS)
       throw new ConnectionError(
         `${open.length} runs of metrics do not go on. Is there a worker whose ADUANA_METRIC_CONCURRENCY is not 0?`,
       )
@@ -39,14 +39,14 @@ export async function untilSettled(api: Api): Promise<void> {
 }
 
 async function runsAtWork(api: Api): Promise<MetricRun[]> {
-  const lists = await Promise.all(AT_WORK.map((status) => listRuns(api, { status, limit: MOST_RUNS })))
+  const lists = await Promise.all(AT_WORK.map((status) => listRuns(api, { status, limit: MAX_RUNS })))
   return lists.flat().filter(({ status, waitsFor }) => status !== 'PENDING' || waitsFor.length === 0)
 }
 
 /** How many runs that are not among `before` are in each state. */
 export async function newRuns(api: Api, before: ReadonlySet<string>): Promise<Map<RunStatus, number>> {
   const counts = new Map<RunStatus, number>()
-  for (const { id, status } of await listRuns(api, { limit: MOST_RUNS }))
+  for (const { id, status } of await listRuns(api, { limit: MAX_RUNS }))
     if (!before.has(id)) counts.set(status, (counts.get(status) ?? 0) + 1)
   return counts
 }

@@ -58,7 +58,7 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
 
   const round = async () => {
     const consumption = options.workers.consumption()
-    const views = await options.observer.look(consumption.map(({ stage }) => stage))
+    const views = await options.observer.observe(consumption.map(({ stage }) => stage))
     const sights = await Promise.all(consumption.map((one) => sightOf(one, views, options)))
     for (const { stage, held, waiting } of sights)
       if (held !== null && waiting > 0)

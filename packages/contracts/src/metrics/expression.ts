@@ -83,11 +83,11 @@ export type Expression =
   | { type: 'fallback'; of: Expression; otherwise: Expression }
 
 /** The longest look into the past of one node. */
-const MOST_DAYS = 400
+const MAX_DAYS = 400
 
 /** The most nodes of an expression, conditions on rows included, and how deep they may be nested. */
-export const MOST_NODES = 200
-export const MOST_DEPTH = 30
+export const MAX_NODES = 200
+export const MAX_DEPTH = 30
 
 /**
  * How a metric is computed. An expression has a value, or is *missing*, for every calendar day and every cell of the
@@ -144,8 +144,8 @@ export const Expression: z.ZodType<Expression> = z.lazy(() =>
       type: z.literal('rolling'),
       op: z.enum(WINDOW_OPERATIONS),
       of: Expression,
-      days: z.int().min(2).max(MOST_DAYS),
-      minDays: z.int().min(1).max(MOST_DAYS).default(1),
+      days: z.int().min(2).max(MAX_DAYS),
+      minDays: z.int().min(1).max(MAX_DAYS).default(1),
     }),
     z.strictObject({
       type: z.literal('cumulative'),
@@ -156,7 +156,7 @@ export const Expression: z.ZodType<Expression> = z.lazy(() =>
     z.strictObject({
       type: z.literal('growth'),
       of: Expression,
-      days: z.int().min(1).max(MOST_DAYS),
+      days: z.int().min(1).max(MAX_DAYS),
       as: z.enum(['difference', 'ratio', 'percent']).default('percent'),
       onZero: OnZero.default('missing'),
     }),

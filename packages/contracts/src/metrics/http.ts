@@ -168,12 +168,12 @@ export const Lineage = z.strictObject({
 export type Lineage = z.infer<typeof Lineage>
 
 /** So many days are computed anew, or shown for charts, at once. */
-export const MOST_DAYS_AT_ONCE = 3660
+export const MAX_DAYS_PER_REQUEST = 3660
 
 export const RecomputeRequest = z
   .strictObject({ from: NearDay, to: NearDay })
-  .refine(({ from, to }) => from < to && daysBetween(from, to) <= MOST_DAYS_AT_ONCE, {
-    error: `from must be before to, the first day after the range, by at most ${MOST_DAYS_AT_ONCE} days`,
+  .refine(({ from, to }) => from < to && daysBetween(from, to) <= MAX_DAYS_PER_REQUEST, {
+    error: `from must be before to, the first day after the range, by at most ${MAX_DAYS_PER_REQUEST} days`,
   })
 export type RecomputeRequest = z.infer<typeof RecomputeRequest>
 

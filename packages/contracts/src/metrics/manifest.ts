@@ -15,7 +15,7 @@ export type ManifestPointer = z.infer<typeof ManifestPointer>
 export const RESULTS_DATASET = 'metric_results'
 
 /** Larger manifests are refused: this is many thousand files. */
-export const MOST_MANIFEST_BYTES = 8 * 1024 * 1024
+export const MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 
 /**
  * What a runner outside has computed: files in S3 that together hold all values of a run. Each is CSV in UTF-8, may be

@@ -32,7 +32,7 @@ export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> 
 }
 
 /** True when a run may go from `from` to `to`. */
-export function canRunGo(from: RunStatus, to: RunStatus): boolean {
+export function canTransitionRun(from: RunStatus, to: RunStatus): boolean {
   return RUN_TRANSITIONS[from].includes(to)
 }
 
@@ -47,11 +47,11 @@ export const RunCause = z.enum(['update', 'metric', 'recompute', 'definition'])
 export type RunCause = z.infer<typeof RunCause>
 
 /** So often a run that falls silent is asked for again by itself. */
-export const MOST_ATTEMPTS = 5
+export const MAX_ATTEMPTS = 5
 
 /** Seconds before a run that fell silent in this attempt is asked for again: 10, 20, 40 … at most 600. */
 export function retryAfterSeconds(attempt: number): number {
-  return Math.min(600, 10 * 2 ** ((attempt - 1) % MOST_ATTEMPTS))
+  return Math.min(600, 10 * 2 ** ((attempt - 1) % MAX_ATTEMPTS))
 }
 
 /** What became of an event that a runner sent. Whatever is not `applied` changed nothing. */

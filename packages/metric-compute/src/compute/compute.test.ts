@@ -427,7 +427,7 @@ describe('a computation', () => {
         client,
         pool: db.database.pool,
         signal: stop.signal,
-        notInterrupted: (error) => {
+        onCancelFailed: (error) => {
           throw error
         },
       },

@@ -3,8 +3,8 @@ import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import {
   type Expression,
   type ExpressionProblem,
-  MOST_DEPTH,
-  MOST_NODES,
+  MAX_DEPTH,
+  MAX_NODES,
 } from '@aduana/contracts/metrics/expression'
 import { nearestNames } from '@aduana/contracts/nearest-names'
 import { nestingOf } from '@aduana/contracts/structure'
@@ -49,7 +49,7 @@ function tooDeep(path: string, message: string): ExpressionProblem {
   return {
     path,
     code: 'too_deep',
-    message: `${message}; at most ${MOST_DEPTH} levels. Make a metric of a part.`,
+    message: `${message}; at most ${MAX_DEPTH} levels. Make a metric of a part.`,
   }
 }
 
@@ -59,16 +59,16 @@ function boundProblems(expression: Expression): ExpressionProblem[] {
   const count = nodes.length + conditions.length
   const deepest = deepestOf({ node: expression, path: 'expression' })
   return [
-    ...(count > MOST_NODES
+    ...(count > MAX_NODES
       ? [
           {
             path: 'expression',
             code: 'too_large' as const,
-            message: `It has ${count} nodes; at most ${MOST_NODES}. Make a metric of a part.`,
+            message: `It has ${count} nodes; at most ${MAX_NODES}. Make a metric of a part.`,
           },
         ]
       : []),
-    ...(deepest.depth > MOST_DEPTH ? [tooDeep(deepest.path, `It is ${deepest.depth} levels deep`)] : []),
+    ...(deepest.depth > MAX_DEPTH ? [tooDeep(deepest.path, `It is ${deepest.depth} levels deep`)] : []),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { addDays, Day, type DayRange, daysBetween, NearDay } from '@aduana/contracts/dates'
-import { MOST_DAYS_AT_ONCE } from '@aduana/contracts/metrics/http'
+import { MAX_DAYS_PER_REQUEST } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
 
 /** Returns the current day in a time zone. @throws ProblemError `bad_request` for an unknown time zone */
@@ -27,10 +27,10 @@ export function resolveDateRange(text: string, today: Day): DayRange {
       `"${text}" is not a range of days. Use today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second day is the first after the range).`,
     )
   if (range.from >= range.to) throw badRequest('date_range', `${range.from} must be before ${range.to}.`)
-  if (daysBetween(range.from, range.to) > MOST_DAYS_AT_ONCE)
+  if (daysBetween(range.from, range.to) > MAX_DAYS_PER_REQUEST)
     throw badRequest(
       'date_range',
-      `${text} is more than ${MOST_DAYS_AT_ONCE} days, the limit of one request.`,
+      `${text} is more than ${MAX_DAYS_PER_REQUEST} days, the limit of one request.`,
     )
   return range
 }

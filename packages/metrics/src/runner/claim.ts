@@ -1,5 +1,5 @@
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
-import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
+import { MAX_ATTEMPTS } from '@aduana/contracts/metrics/runs'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { RunToCompute } from '@aduana/metric-compute/compute/plan'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
@@ -72,7 +72,7 @@ export function claimRuns(db: Database, runId: string, runner: string): Promise<
 async function findClaimable(tx: Tx, runId: string): Promise<ClaimableRun[]> {
   const rows = await sql<ClaimableRun>`
     with seed as (
-      select r.metric_id, (r.attempt - 1) % ${MOST_ATTEMPTS} as tries from metric_runs r
+      select r.metric_id, (r.attempt - 1) % ${MAX_ATTEMPTS} as tries from metric_runs r
       where r.id = ${runId} and r.status = 'REQUESTED'
     ), together as (
       select distinct d.metric_id from metric_dependencies d
@@ -81,7 +81,7 @@ async function findClaimable(tx: Tx, runId: string): Promise<ClaimableRun[]> {
     )
     select r.id, r.attempt from metric_runs r join together using (metric_id) join metrics m on m.id = r.metric_id
       join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version cross join seed s
-    where r.status = 'REQUESTED' and ${isBuiltin} and (r.attempt - 1) % ${MOST_ATTEMPTS} = s.tries
+    where r.status = 'REQUESTED' and ${isBuiltin} and (r.attempt - 1) % ${MAX_ATTEMPTS} = s.tries
     order by r.id = ${runId} desc, m.level, r.requested_at, r.id
     limit (select (array[${sql.join(MAX_RUNS_BY_ATTEMPT)}]::integer[])[s.tries + 1] from seed s)
     for no key update of r skip locked`.execute(tx)

@@ -1,4 +1,4 @@
-import { MOST_ATTEMPTS, RunStatus, retryAfterSeconds } from '@aduana/contracts/metrics/runs'
+import { MAX_ATTEMPTS, RunStatus, retryAfterSeconds } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
@@ -34,7 +34,7 @@ const REQUESTED_AT_ONCE = 2
 /**
  * Times out runs that no runner has started within the `startSeconds` of their metric, or without a heartbeat for its
  * `heartbeatSeconds`. They become TIMED_OUT and are requested again after a backoff (10 s, 20 s, …). After
- * `MOST_ATTEMPTS` they are FAILED. Runs of `gone` runners time out at once, and are requested again at once if their
+ * `MAX_ATTEMPTS` they are FAILED. Runs of `gone` runners time out at once, and are requested again at once if their
  * worker has ended. A run whose results are being imported does not time out. Call it every few seconds, in a
  * transaction of its own.
  */
@@ -54,18 +54,18 @@ export async function timeOutRuns(
   const timedOut = await timeOut(tx, late, lost, now)
   const again = timedOut.map(({ id }) => id).filter((id) => lost.has(id))
   const requestedAgain = await requestRuns(tx, [...due, ...again], ['TIMED_OUT'])
-  const spent = timedOut.filter(({ attempt }) => attempt % MOST_ATTEMPTS === 0)
+  const spent = timedOut.filter(({ attempt }) => attempt % MAX_ATTEMPTS === 0)
   const { ended } = await endRuns(tx, spent.map(failure), locked)
   return { timedOut: timedOut.map(({ id }) => id), failed: ended, requestedAgain }
 }
 
 function failure({ id, attempt }: ChangedRun) {
-  const detail = `Its runner sent no heartbeat in any of the last ${MOST_ATTEMPTS} attempts.`
+  const detail = `Its runner sent no heartbeat in any of the last ${MAX_ATTEMPTS} attempts.`
   return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
 }
 
 function isRequestedAtOnce({ runner, attempt }: Silent, gone: readonly DeadRunner[]): boolean {
-  if ((attempt - 1) % MOST_ATTEMPTS >= REQUESTED_AT_ONCE) return false
+  if ((attempt - 1) % MAX_ATTEMPTS >= REQUESTED_AT_ONCE) return false
   return gone.some((dead) => dead.ended && dead.runner === runner)
 }
 

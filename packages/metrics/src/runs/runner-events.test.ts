@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { MOST_ATTEMPTS } from '@aduana/contracts/metrics/runs'
+import { MAX_ATTEMPTS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
@@ -114,15 +114,15 @@ test('a run that nobody begins times out later than one that falls silent', asyn
 })
 
 test('a run is asked for a bounded number of times, then it has failed and can be retried', async () => {
-  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     await started(attempt)
-    const last = attempt === MOST_ATTEMPTS
+    const last = attempt === MAX_ATTEMPTS
     expect(await silence(61)).toMatchObject({ timedOut: [runId], failed: last ? [runId] : [] })
     await silence(61 + 3600)
   }
   expect(await run()).toMatchObject({ status: 'FAILED', error: { code: 'no_sign_of_life' } })
   expect(await flow.inTx((tx) => retryRun(tx, runId, null))).toBe(runId)
-  expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: MOST_ATTEMPTS + 1, error: null })
+  expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: MAX_ATTEMPTS + 1, error: null })
 })
 
 test('a run asked again takes in what came in the meantime', async () => {

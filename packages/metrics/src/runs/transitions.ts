@@ -1,4 +1,4 @@
-import { canRunGo, type RunStatus } from '@aduana/contracts/metrics/runs'
+import { canTransitionRun, type RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import type { DB } from '@aduana/db/schema.generated'
@@ -92,7 +92,7 @@ export async function tryChangeRuns(
   const to = change.status
   if (to !== undefined)
     for (const state of from)
-      if (state !== to && !canRunGo(state, to)) throw new IllegalRunTransitionError(state, to)
+      if (state !== to && !canTransitionRun(state, to)) throw new IllegalRunTransitionError(state, to)
   if (runs.length === 0) return []
   const own = sql`jsonb_to_recordset(${jsonb(runs)}::jsonb)`.as<'own'>(OWN)
   return tx

@@ -2,12 +2,12 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import type { OutsideFiles } from '@aduana/artifacts/outside-files'
+import type { ExternalFiles } from '@aduana/artifacts/external-files'
 import { StoreError } from '@aduana/artifacts/store'
 import { problemText, readInput } from '@aduana/contracts/input-problems'
 import {
   type AnnouncedManifest,
-  MOST_MANIFEST_BYTES,
+  MAX_MANIFEST_BYTES,
   ResultManifest,
 } from '@aduana/contracts/metrics/manifest'
 import { EngineError } from '@aduana/engine/errors'
@@ -36,7 +36,7 @@ export async function collect(job: StageJob, announced: AnnouncedManifest): Prom
   const files = outsideOf(job)
   const manifestPath = join(job.folder, 'manifest.json')
   job.report({ fraction: 0, message: 'Collecting the results' })
-  const said = { sha256: announced.sha256, mostBytes: MOST_MANIFEST_BYTES }
+  const said = { sha256: announced.sha256, mostBytes: MAX_MANIFEST_BYTES }
   await download(files, announced.url, manifestPath, said, job.signal)
   const manifest = await readManifest(manifestPath, announced, job.facts.expectedRecords)
   const original = join(job.folder, 'original')
@@ -54,7 +54,7 @@ export async function collect(job: StageJob, announced: AnnouncedManifest): Prom
   return { original, bytes: (await stat(original)).size, manifest: manifestPath }
 }
 
-function outsideOf({ context, facts }: StageJob): OutsideFiles {
+function outsideOf({ context, facts }: StageJob): ExternalFiles {
   if (context.outside) return context.outside
   throw new RefusedError({
     code: 'source_refused',
@@ -63,7 +63,7 @@ function outsideOf({ context, facts }: StageJob): OutsideFiles {
 }
 
 async function download(
-  files: OutsideFiles,
+  files: ExternalFiles,
   url: string,
   path: string,
   expected: Expected,

@@ -9,7 +9,7 @@ export function interruptible<T>(job: StageJob, client: pg.PoolClient, work: () 
       client,
       pool: job.context.pool,
       signal: job.signal,
-      notInterrupted: (error) => job.context.logger.warn({ event: 'load.not_interrupted', err: error }),
+      onCancelFailed: (error) => job.context.logger.warn({ event: 'load.not_interrupted', err: error }),
     },
     work,
   )

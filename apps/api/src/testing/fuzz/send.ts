@@ -8,7 +8,7 @@ export interface Answer {
   body: string
 }
 
-const PATIENCE_MS = 60_000
+const RESPONSE_TIMEOUT_MS = 60_000
 
 /** Sends requests to an API one after the other. */
 export function sender(url: string): { send(request: FuzzRequest): Promise<Answer>; close(): void } {
@@ -19,7 +19,7 @@ export function sender(url: string): { send(request: FuzzRequest): Promise<Answe
     new Promise<Answer>((resolve, reject) => {
       const length = body === undefined ? {} : { 'content-length': body.length }
       const outgoing = request({ agent, hostname, port, method, path, headers: { ...headers, ...length } })
-      outgoing.setTimeout(PATIENCE_MS, () => outgoing.destroy(new Error('no answer')))
+      outgoing.setTimeout(RESPONSE_TIMEOUT_MS, () => outgoing.destroy(new Error('no answer')))
       outgoing.on('error', reject)
       outgoing.on('response', (incoming) => {
         const chunks: Buffer[] = []

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 
 /** /metrics for Prometheus: for admins, and for programs on this machine. */
-export function figuresRoute(app: FastifyInstance, registry: Registry): void {
+export function prometheusRoute(app: FastifyInstance, registry: Registry): void {
   app.get(
     '/metrics',
     {

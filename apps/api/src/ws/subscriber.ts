@@ -5,15 +5,15 @@ import type { WebSocket } from 'ws'
 
 // Beyond the first a client gets only what it cannot do without; beyond the second it is let go.
 const CONGESTED_BYTES = 256 * 1024
-const HOPELESS_BYTES = 1024 * 1024
-const TERMINATE_MS = 2000
+const MAX_BUFFERED_BYTES = 1024 * 1024
+const CLOSE_TIMEOUT_MS = 2000
 // A client that follows all jobs forgets the oldest beyond this number.
-const MOST_JOBS = 1000
+const MAX_JOBS = 1000
 
 const NOTHING_SENT = { version: -1, seq: -1, held: undefined, awaitingSnapshot: false, named: false }
 
 /** What one client has been told about one job. */
-interface Followed {
+interface Subscription {
   /** Version of the last state that was sent; -1 before the first. */
   version: number
   /** Last sequence number that was sent. */
@@ -27,37 +27,37 @@ interface Followed {
 }
 
 /** One client on a WebSocket and what it follows. Sequence numbers of a job only rise. */
-export interface Follower {
+export interface Subscriber {
   readonly socket: WebSocket
   principal: Principal
   /** Follows all jobs that it may see. */
   readonly allJobs: boolean
   /** Answered our last ping. */
   alive: boolean
-  readonly jobs: ReadonlyMap<string, Readonly<Followed>>
+  readonly jobs: ReadonlyMap<string, Readonly<Subscription>>
   /** Follow a job by its id; nothing is sent before its snapshot. `after` is the last number that the client has seen. */
-  follow(jobId: string, after: number): void
-  unfollow(jobId: string): void
+  subscribe(jobId: string, after: number): void
+  unsubscribe(jobId: string): void
   /** Follow all jobs, or only those that were named any more. */
-  followAll(yes: boolean): void
+  subscribeToAll(yes: boolean): void
   /** The list of jobs is being read. Nothing else is sent before it. */
-  awaitList(yes: boolean): void
+  holdForList(yes: boolean): void
   /** Follow a job as one of all. */
-  notice(jobId: string): void
-  /** Number of jobs that are followed by their ids. */
+  track(jobId: string): void
+  /** Number of jobs that are subscription by their ids. */
   named(): number
   /** The client already has the state with this number from another answer. */
-  saw(jobId: string, seq: number): void
+  markSent(jobId: string, seq: number): void
   /** True when it may see what belongs to this user. */
-  sees(userId: string): boolean
+  maySee(userId: string): boolean
   /** True when a state of this version is news. */
-  lacks(jobId: string, version: number): boolean
+  needsState(jobId: string, version: number): boolean
   /** Take progress; `text` is the message. False when the state it belongs to has to be sent first. */
   progress(update: ProgressUpdate, text: Buffer): boolean
   /** Send the state of a job, then the progress that waited for it and is newer. */
-  show(kind: 'snapshot' | 'state', job: Job, seq: number): void
+  sendState(kind: 'snapshot' | 'state', job: Job, seq: number): void
   /** The client may no longer see the job. If it subscribed to the job by id, it gets an error. */
-  lose(jobId: string, reason: string): void
+  revoke(jobId: string, reason: string): void
   /** Send progress that was held back because the client was slow. */
   flush(): void
   send(message: ServerMessage): void
@@ -69,25 +69,25 @@ export function progressMessage({ userId: _, ...update }: ProgressUpdate): Buffe
 }
 
 /** Wrap a socket that has been let in. */
-export function createFollower(socket: WebSocket, principal: Principal): Follower {
-  const jobs = new Map<string, Followed>()
+export function createSubscriber(socket: WebSocket, principal: Principal): Subscriber {
+  const jobs = new Map<string, Subscription>()
   let allJobs = false
   let awaitingList = false
   const write = (data: Buffer) => {
     if (socket.readyState !== socket.OPEN) return
     socket.send(data, { binary: false })
-    if (socket.bufferedAmount > HOPELESS_BYTES) letGo(socket)
+    if (socket.bufferedAmount > MAX_BUFFERED_BYTES) disconnectSlow(socket)
   }
   const congested = () => socket.bufferedAmount > CONGESTED_BYTES
-  const release = (followed: Followed) => {
-    const { held } = followed
-    if (!held || awaitingList || congested() || versionOf(held.seq) > followed.version) return
-    followed.held = undefined
-    if (versionOf(held.seq) < followed.version || held.seq <= followed.seq) return
-    followed.seq = held.seq
+  const release = (subscription: Subscription) => {
+    const { held } = subscription
+    if (!held || awaitingList || congested() || versionOf(held.seq) > subscription.version) return
+    subscription.held = undefined
+    if (versionOf(held.seq) < subscription.version || held.seq <= subscription.seq) return
+    subscription.seq = held.seq
     write(progressMessage(held))
   }
-  const follower: Follower = {
+  const subscriber: Subscriber = {
     socket,
     principal,
     get allJobs() {
@@ -95,80 +95,81 @@ export function createFollower(socket: WebSocket, principal: Principal): Followe
     },
     alive: true,
     jobs,
-    follow: (jobId, after) => {
+    subscribe: (jobId, after) => {
       const seq = Math.max(after, jobs.get(jobId)?.seq ?? -1)
       jobs.set(jobId, { version: -1, seq, held: undefined, awaitingSnapshot: true, named: true })
     },
-    followAll: (yes) => {
+    subscribeToAll: (yes) => {
       allJobs = yes
       if (!yes) for (const [jobId, { named }] of jobs) if (!named) jobs.delete(jobId)
     },
-    awaitList: (yes) => {
+    holdForList: (yes) => {
       awaitingList = yes
-      if (!yes) follower.flush()
+      if (!yes) subscriber.flush()
     },
-    notice: (jobId) => {
+    track: (jobId) => {
       if (jobs.has(jobId)) return
-      forgetOldest(jobs)
+      dropOldest(jobs)
       jobs.set(jobId, { ...NOTHING_SENT })
     },
-    named: () => [...jobs.values()].filter((followed) => followed.named).length,
-    unfollow: (jobId) => void jobs.delete(jobId),
-    saw: (jobId, seq) => {
-      const followed = jobs.get(jobId) ?? { ...NOTHING_SENT }
-      if (followed.seq >= seq) return
-      jobs.set(jobId, { ...followed, version: versionOf(seq), seq })
+    named: () => [...jobs.values()].filter((subscription) => subscription.named).length,
+    unsubscribe: (jobId) => void jobs.delete(jobId),
+    markSent: (jobId, seq) => {
+      const subscription = jobs.get(jobId) ?? { ...NOTHING_SENT }
+      if (subscription.seq >= seq) return
+      jobs.set(jobId, { ...subscription, version: versionOf(seq), seq })
     },
-    sees: (userId) => follower.principal.role === 'admin' || follower.principal.userId === userId,
-    lacks: (jobId, version) => {
-      const followed = jobs.get(jobId)
+    maySee: (userId) => subscriber.principal.role === 'admin' || subscriber.principal.userId === userId,
+    needsState: (jobId, version) => {
+      const subscription = jobs.get(jobId)
       return (
-        followed !== undefined &&
-        !followed.awaitingSnapshot &&
+        subscription !== undefined &&
+        !subscription.awaitingSnapshot &&
         !awaitingList &&
         !congested() &&
-        version > followed.version
+        version > subscription.version
       )
     },
     progress: (update, text) => {
-      const followed = jobs.get(update.jobId)
-      if (!followed || update.seq <= followed.seq || versionOf(update.seq) < followed.version) return true
-      const early = versionOf(update.seq) > followed.version
+      const subscription = jobs.get(update.jobId)
+      if (!subscription || update.seq <= subscription.seq || versionOf(update.seq) < subscription.version)
+        return true
+      const early = versionOf(update.seq) > subscription.version
       if (early || awaitingList || congested()) {
-        if (!followed.held || followed.held.seq < update.seq) followed.held = update
-        return !early || followed.awaitingSnapshot || awaitingList
+        if (!subscription.held || subscription.held.seq < update.seq) subscription.held = update
+        return !early || subscription.awaitingSnapshot || awaitingList
       }
-      followed.seq = update.seq
-      followed.held = undefined
+      subscription.seq = update.seq
+      subscription.held = undefined
       write(text)
       return true
     },
-    show: (kind, job, seq) => {
-      const followed = jobs.get(job.id)
-      if (!followed || versionOf(seq) < followed.version) return
-      followed.version = versionOf(seq)
-      followed.seq = Math.max(followed.seq, seq)
-      followed.awaitingSnapshot = false
+    sendState: (kind, job, seq) => {
+      const subscription = jobs.get(job.id)
+      if (!subscription || versionOf(seq) < subscription.version) return
+      subscription.version = versionOf(seq)
+      subscription.seq = Math.max(subscription.seq, seq)
+      subscription.awaitingSnapshot = false
       write(
         encode(kind === 'state' ? { type: 'state', seq, job } : { type: 'snapshot', topic: 'job', seq, job }),
       )
-      release(followed)
+      release(subscription)
     },
-    lose: (jobId, detail) => {
-      const followed = jobs.get(jobId)
+    revoke: (jobId, detail) => {
+      const subscription = jobs.get(jobId)
       jobs.delete(jobId)
-      if (followed?.named) write(encode({ type: 'error', code: 'not_found', detail, id: jobId }))
+      if (subscription?.named) write(encode({ type: 'error', code: 'not_found', detail, id: jobId }))
     },
     flush: () => {
-      for (const followed of jobs.values()) release(followed)
+      for (const subscription of jobs.values()) release(subscription)
     },
     send: (message) => write(encode(message)),
   }
-  return follower
+  return subscriber
 }
 
-function forgetOldest(jobs: Map<string, Followed>): void {
-  if (jobs.size < MOST_JOBS) return
+function dropOldest(jobs: Map<string, Subscription>): void {
+  if (jobs.size < MAX_JOBS) return
   for (const [jobId, { named }] of jobs) {
     if (named) continue
     jobs.delete(jobId)
@@ -181,7 +182,7 @@ function encode(message: ServerMessage): Buffer {
 }
 
 /** Close a client that does not read; it will not read the closing either. */
-function letGo(socket: WebSocket): void {
+function disconnectSlow(socket: WebSocket): void {
   socket.close(1009, 'too slow')
-  setTimeout(() => socket.terminate(), TERMINATE_MS).unref()
+  setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref()
 }

@@ -9,7 +9,7 @@ import { sql } from 'kysely'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** The figures of this process and of the jobs, for Prometheus. */
-export function registerMetrics(app: FastifyInstance, db: Database): Registry {
+export function registerPrometheus(app: FastifyInstance, db: Database): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const durations = new Histogram({
@@ -83,7 +83,7 @@ export function addGauge(registry: Registry, name: string, help: string, read: (
 }
 
 /** Shows what waits for each stage and who takes it. */
-export function addDemandGauges(registry: Registry, read: () => Promise<StageDemand[]>): void {
+export function addQueueDepthGauges(registry: Registry, read: () => Promise<StageDemand[]>): void {
   const gauge = (name: string, help: string, figure: (demand: StageDemand) => number) =>
     new Gauge({
       name,

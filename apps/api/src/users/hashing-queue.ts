@@ -1,15 +1,15 @@
 import { ProblemError } from '@aduana/contracts/problems'
 
 /** Limits of one process. */
-export interface PasswordLineLimits {
+export interface HashingQueueLimits {
   /** Passwords that are hashed at once. */
-  atOnce: number
+  concurrency: number
   /** How many may wait. */
   waiting: number
 }
 
 /** Runs work that hashes a password when its turn comes. @throws ProblemError `logins_busy` when too many wait */
-export type PasswordLine = <T>(network: string, work: () => Promise<T>) => Promise<T>
+export type HashingQueue = <T>(network: string, work: () => Promise<T>) => Promise<T>
 
 interface Waiter {
   begin(): void
@@ -17,7 +17,7 @@ interface Waiter {
 }
 
 // Node has four threads for this and for all files: two of them stay free for uploads.
-const LIMITS: PasswordLineLimits = { atOnce: 2, waiting: 100 }
+const LIMITS: HashingQueueLimits = { concurrency: 2, waiting: 100 }
 const RETRY_AFTER_SECONDS = 5
 
 /**
@@ -25,38 +25,38 @@ const RETRY_AFTER_SECONDS = 5
  * take turns, and when the queue is full, the network with the most waiting attempts loses one. So a network that floods
  * does not delay others.
  */
-export function createPasswordLine(limits: PasswordLineLimits = LIMITS): PasswordLine {
-  const lines = new Map<string, Waiter[]>()
+export function createHashingQueue(limits: HashingQueueLimits = LIMITS): HashingQueue {
+  const queues = new Map<string, Waiter[]>()
   let running = 0
   let waiting = 0
 
   const beginNext = () => {
-    const [next] = lines
-    if (!next || running >= limits.atOnce) return
-    const [network, line] = next
-    const waiter = line.shift()
-    lines.delete(network)
-    if (line.length > 0) lines.set(network, line)
+    const [next] = queues
+    if (!next || running >= limits.concurrency) return
+    const [network, queue] = next
+    const waiter = queue.shift()
+    queues.delete(network)
+    if (queue.length > 0) queues.set(network, queue)
     waiting -= 1
     running += 1
     waiter?.begin()
   }
-  const join = (network: string, waiter: Waiter) => {
-    const line = lines.get(network) ?? []
+  const enqueue = (network: string, waiter: Waiter) => {
+    const queue = queues.get(network) ?? []
     if (waiting >= limits.waiting) {
-      const longest = longestOf(lines)
-      if (!longest || longest.length <= line.length) return waiter.refuse()
+      const longest = longestQueue(queues)
+      if (!longest || longest.length <= queue.length) return waiter.refuse()
       longest.pop()?.refuse()
       waiting -= 1
     }
-    line.push(waiter)
-    lines.set(network, line)
+    queue.push(waiter)
+    queues.set(network, queue)
     waiting += 1
     beginNext()
   }
   return async (network, work) => {
     await new Promise<void>((resolve, reject) =>
-      join(network, { begin: resolve, refuse: () => reject(busy()) }),
+      enqueue(network, { begin: resolve, refuse: () => reject(busy()) }),
     )
     try {
       return await work()
@@ -67,9 +67,9 @@ export function createPasswordLine(limits: PasswordLineLimits = LIMITS): Passwor
   }
 }
 
-function longestOf(lines: ReadonlyMap<string, Waiter[]>): Waiter[] | undefined {
+function longestQueue(queues: ReadonlyMap<string, Waiter[]>): Waiter[] | undefined {
   let longest: Waiter[] | undefined
-  for (const line of lines.values()) if (!longest || line.length > longest.length) longest = line
+  for (const queue of queues.values()) if (!longest || queue.length > longest.length) longest = queue
   return longest
 }
 

@@ -16,7 +16,7 @@ function clock() {
  * Prints one short line with the elapsed seconds.
  * @param {string} text
  */
-export function say(text) {
+export function info(text) {
   console.log(`${clock()} ${text}`)
 }
 
@@ -24,7 +24,7 @@ export function say(text) {
  * Prints a problem on stderr; further lines are indented below the first.
  * @param {string} text
  */
-export function complain(text) {
+export function warn(text) {
   console.error(`${clock()} ${text.split('\n').join('\n          ')}`)
 }
 
@@ -36,8 +36,8 @@ export function complain(text) {
  * @returns {Promise<T>}
  */
 export async function during(text, work) {
-  say(`${text} …`)
-  const reminder = setInterval(() => say(`still: ${text} …`), 10_000)
+  info(`${text} …`)
+  const reminder = setInterval(() => info(`still: ${text} …`), 10_000)
   try {
     return await work()
   } finally {

@@ -19,24 +19,28 @@ import { receiveUpload } from './receive.ts'
 const FORM_BYTES = 1024 * 1024
 
 /** Takes the import that a request brings, into `dataset` when its form does not name one. @throws ProblemError */
-export type TakeImport = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
+export type UploadHandler = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
 
 /**
  * Returns the function that takes uploads for one application. The application does not close before uploads under way
  * have cleaned up. Uploads that are still arriving when `stopping` is aborted are refused with its reason.
  */
-export function importTaker(app: FastifyInstance, context: ApiContext, stopping: AbortSignal): TakeImport {
-  const underWay = new Set<Promise<unknown>>()
+export function createUploadHandler(
+  app: FastifyInstance,
+  context: ApiContext,
+  stopping: AbortSignal,
+): UploadHandler {
+  const pending = new Set<Promise<unknown>>()
   app.addHook('onClose', async () => {
-    await Promise.allSettled(underWay)
+    await Promise.allSettled(pending)
   })
   return async (request, dataset) => {
-    const taking = takeImport(context, request, stopping, dataset)
-    underWay.add(taking)
+    const handling = handleUpload(context, request, stopping, dataset)
+    pending.add(handling)
     try {
-      return await taking
+      return await handling
     } finally {
-      underWay.delete(taking)
+      pending.delete(handling)
     }
   }
 }
@@ -45,7 +49,7 @@ export function importTaker(app: FastifyInstance, context: ApiContext, stopping:
  * Take the import that a request brings: receive its file, then have it accepted. When it is refused, or when it repeats
  * one that was accepted, nothing of it stays behind.
  */
-async function takeImport(
+async function handleUpload(
   context: ApiContext,
   request: FastifyRequest,
   stopping: AbortSignal,
@@ -59,16 +63,16 @@ async function takeImport(
   const jobId = newJobId()
   const key = artifactKey(jobId, 'accept', 0, 'original')
   try {
-    refuseHopeless(request, maxBytes)
-    if (!(await repeats(context, request))) {
+    assertAcceptable(request, maxBytes)
+    if (!(await isReplay(context, request))) {
       await ensureRoom(db, limits, principal.tenant)
-      await ensureQuota(db, quota, { tenant: principal.tenant, bytes: announced(request) })
+      await ensureQuota(db, quota, { tenant: principal.tenant, bytes: minimumFileBytes(request) })
     }
     const upload = await receiveUpload(request, {
       store,
       key,
       maxBytes,
-      signal: AbortSignal.any([stopping, idleOf(request, settings.ADUANA_IDLE_SECONDS)]),
+      signal: AbortSignal.any([stopping, idleSignal(request, settings.ADUANA_IDLE_SECONDS)]),
       ...(dataset === undefined ? {} : { dataset }),
       checkDataset: (code) => readDataset(db, code),
     })
@@ -85,7 +89,7 @@ async function takeImport(
 }
 
 /** Returns a signal that is aborted when the connection of a request is idle. */
-function idleOf(request: FastifyRequest, seconds: number): AbortSignal {
+function idleSignal(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
   // With a listener, Node does not end the connection itself.
   request.raw.once('timeout', () => {
@@ -103,16 +107,16 @@ export function queueLimits(settings: ApiSettings): QueueLimits {
 }
 
 /** True when the key of the request is known: then it takes no room. @throws ProblemError when its key is not one */
-async function repeats({ db }: ApiContext, request: FastifyRequest): Promise<boolean> {
+async function isReplay({ db }: ApiContext, request: FastifyRequest): Promise<boolean> {
   const key = idempotencyKey(request)
   return key !== undefined && (await isKnownKey(db, { userId: principalOf(request).userId, key }))
 }
 
 /** What needs no look at the body. */
-function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
+function assertAcceptable(request: FastifyRequest, maxBytes: number): void {
   if (!request.isMultipart())
     throw new ProblemError('not_multipart', 'Send multipart/form-data with the fields "dataset" and "file".')
-  if (announced(request) > maxBytes)
+  if (minimumFileBytes(request) > maxBytes)
     throw new ProblemError(
       'file_too_large',
       `The file is larger than ${maxBytes} bytes, which is the limit.`,
@@ -123,7 +127,7 @@ function refuseHopeless(request: FastifyRequest, maxBytes: number): void {
 }
 
 /** Returns the least number of bytes that the file can have, by the request's Content-Length. */
-function announced(request: FastifyRequest): number {
+function minimumFileBytes(request: FastifyRequest): number {
   return Math.max(0, Number(request.headers['content-length'] ?? 0) - FORM_BYTES)
 }
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { createPasswordLine } from './password-line.ts'
+import { createHashingQueue } from './hashing-queue.ts'
 
 /** Work that ends when it is told to, in a line with these limits. */
-function staged(atOnce: number, waiting: number) {
-  const line = createPasswordLine({ atOnce, waiting })
+function staged(concurrency: number, waiting: number) {
+  const line = createHashingQueue({ concurrency, waiting })
   const running: { name: string; end: () => void }[] = []
   const begun: string[] = []
   const refused: string[] = []
@@ -42,7 +42,7 @@ test('no more passwords are hashed at once than may be, and the rest in their or
 })
 
 test('work that fails gives its place back', async () => {
-  const line = createPasswordLine({ atOnce: 1, waiting: 1 })
+  const line = createHashingQueue({ concurrency: 1, waiting: 1 })
   await expect(line('one', () => Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(await line('one', async () => 'yes')).toBe('yes')
 })
@@ -68,7 +68,7 @@ test('when the line is full, the network that fills it is refused, and is told w
   await line.all()
   expect(line.begun).toContain('lone')
 
-  const full = createPasswordLine({ atOnce: 0, waiting: 0 })
+  const full = createHashingQueue({ concurrency: 0, waiting: 0 })
   await expect(full('one', async () => undefined)).rejects.toMatchObject({
     code: 'logins_busy',
     extra: { retryAfterSeconds: expect.any(Number) },

@@ -16,20 +16,20 @@ const HEADERS = {
 const RETRY_AFTER_SECONDS = 5
 
 /** Returns the handler of requests that the HTTP parser refuses. Fastify never sees such a request. */
-export function answerMalformed(logger: Logger, answering: WeakMap<Duplex, ServerResponse>) {
+export function replyMalformed(logger: Logger, pendingResponses: WeakMap<Duplex, ServerResponse>) {
   return (error: Error & { code?: string }, socket: Duplex): void => {
-    const answer = answering.get(socket)
+    const answer = pendingResponses.get(socket)
     const begun = answer?.headersSent === true && !answer.writableFinished
     if (error.code === 'ECONNRESET' || !socket.writable || begun) {
       socket.destroy()
       return
     }
-    answerOn(socket, problemOfParser(error), { logger })
+    replyOnSocket(socket, problemOfParser(error), { logger })
   }
 }
 
 /** Sends the error for a request whose address cannot be parsed. No hook has run for it. */
-export function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+export function replyUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(HEADERS)
   // The plugin for WebSockets closes the sockets of upgrades that it refuses, but hears of no request without a route.
   if (request.raw.headers.upgrade !== undefined)
@@ -43,10 +43,10 @@ export function answerUnroutable(error: Error, request: FastifyRequest, reply: F
  * Answers requests that Node or the WebSocket library would refuse by themselves with a problem document and a request id,
  * like all others.
  */
-export function registerWithoutRoute(
+export function registerUnrouted(
   app: FastifyInstance,
   logger: Logger,
-  answering: WeakMap<Duplex, ServerResponse>,
+  pendingResponses: WeakMap<Duplex, ServerResponse>,
 ): void {
   const ids = new WeakMap<IncomingMessage, string>()
   let closing = false
@@ -63,12 +63,12 @@ export function registerWithoutRoute(
       return sendProblem(request, reply, new ProblemError('bad_request', 'The Host header is missing.'))
   })
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    answering.set(request.socket, response)
+    pendingResponses.set(request.socket, response)
   })
   // An unknown expectation may be ignored.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.server.on('connect', (_request, socket) => {
-    answerOn(socket, new ProblemError('bad_request', 'CONNECT is not supported.'), { logger })
+    replyOnSocket(socket, new ProblemError('bad_request', 'CONNECT is not supported.'), { logger })
   })
   app.addHook('onReady', async () => {
     const sockets = app.websocketServer
@@ -78,7 +78,7 @@ export function registerWithoutRoute(
     sockets.on('wsClientError', (error, socket, request) => {
       const problem = new ProblemError('bad_request', `The upgrade request is malformed: ${error.message}.`)
       const headers = { 'sec-websocket-version': '13' }
-      answerOn(socket, problem, { logger, headers, id: ids.get(request) })
+      replyOnSocket(socket, problem, { logger, headers, id: ids.get(request) })
     })
   })
 }
@@ -97,7 +97,7 @@ function problemOfParser(error: Error & { code?: string }): ProblemError {
 }
 
 /** Writes an answer on a connection that has no response, and closes it. */
-function answerOn(
+function replyOnSocket(
   socket: Duplex,
   problem: ProblemError,
   about: { logger: Logger; headers?: Record<string, string>; id?: string | undefined },

@@ -16,53 +16,53 @@ export const Warning = z.strictObject({
 })
 export type Warning = z.infer<typeof Warning>
 
-export interface DemandWatch {
+export interface QueueDepthWatch {
   /** What waits for each stage, and how many workers take it. */
-  demand(): Promise<StageDemand[]>
+  depths(): Promise<StageDemand[]>
   warnings(): Promise<Warning[]>
   stop(): void
 }
 
-const LOOK_MS = 15_000
-const COMPLAIN_MS = 60_000
+const POLL_INTERVAL_MS = 15_000
+const LOG_INTERVAL_MS = 60_000
 const HELD = { paused: 'queue_paused', limited: 'queue_limited' } as const
 
 /**
  * Watches whether somebody consumes what waits, and logs `queue.no_consumer` at most once a minute while nobody does.
  * Who consumes stands in PostgreSQL; whether a queue is held stands in Redis, and is left out while that is away.
  */
-export function watchDemand({
+export function watchQueueDepth({
   db,
   logger,
-  lookAtQueues,
-}: Pick<ApiContext, 'db' | 'logger' | 'lookAtQueues'>): DemandWatch {
-  let complainedAt = Number.NEGATIVE_INFINITY
+  observeQueues,
+}: Pick<ApiContext, 'db' | 'logger' | 'observeQueues'>): QueueDepthWatch {
+  let loggedAt = Number.NEGATIVE_INFINITY
   const warnings = async () => {
     const [demand, views] = await Promise.all([
       readDemand(db),
-      lookAtQueues(STAGE_NAMES).catch((error: unknown): QueueView[] => {
+      observeQueues(STAGE_NAMES).catch((error: unknown): QueueView[] => {
         logger.debug({ event: 'health.queues_not_seen', err: error })
         return []
       }),
     ])
-    return [...demand.flatMap(unserved), ...views.flatMap((view) => held(view, demand))]
+    return [...demand.flatMap(withoutConsumer), ...views.flatMap((view) => held(view, demand))]
   }
-  const look = async () => {
+  const poll = async () => {
     try {
-      const alarming = (await warnings()).filter(({ code, waiting }) => code === 'no_consumer' && waiting > 0)
-      if (alarming.length === 0 || performance.now() - complainedAt < COMPLAIN_MS) return
-      complainedAt = performance.now()
-      logger.warn({ event: 'queue.no_consumer', stages: alarming }, 'Jobs wait and no worker takes them')
+      const unserved = (await warnings()).filter(({ code, waiting }) => code === 'no_consumer' && waiting > 0)
+      if (unserved.length === 0 || performance.now() - loggedAt < LOG_INTERVAL_MS) return
+      loggedAt = performance.now()
+      logger.warn({ event: 'queue.no_consumer', stages: unserved }, 'Jobs wait and no worker takes them')
     } catch (error) {
       logger.debug({ event: 'health.demand_not_seen', err: error })
     }
   }
-  const timer = setInterval(() => void look(), LOOK_MS)
+  const timer = setInterval(() => void poll(), POLL_INTERVAL_MS)
   timer.unref()
-  return { demand: () => readDemand(db), warnings, stop: () => clearInterval(timer) }
+  return { depths: () => readDemand(db), warnings, stop: () => clearInterval(timer) }
 }
 
-function unserved({ stage, waiting, since, consumers }: StageDemand): Warning[] {
+function withoutConsumer({ stage, waiting, since, consumers }: StageDemand): Warning[] {
   return consumers > 0 ? [] : [{ code: 'no_consumer', stage, waiting, since: since?.toISOString() ?? null }]
 }
 
