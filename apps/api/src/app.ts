@@ -52,14 +52,14 @@ import { watchSessions } from './ws/watch-sessions.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The clients on WebSockets. */
+    /** The clients that are connected over WebSockets. */
     hub: Hub
   }
 }
 
 const SOCKET_PAYLOAD = 64 * 1024
 
-/** The whole API, without a port: whoever calls this listens, or injects requests. */
+/** Builds the whole API without listening. The caller listens, or injects requests. */
 export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   const { settings, logger, db } = context
   const loggerInstance: FastifyBaseLogger = logger
@@ -74,7 +74,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
     requestTimeout: 0,
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 200 },
-    // Requests that Node and Fastify would refuse themselves get a problem document as well.
+    // Requests that Node or Fastify refuse get a problem document as well.
     frameworkErrors: replyUnroutable,
     clientErrorHandler: replyMalformed(logger, pendingResponses),
     return503OnClosing: false,
@@ -117,7 +117,7 @@ export async function buildApp(context: ApiContext): Promise<FastifyInstance> {
   await registerOpenApi(app)
   await registerBullBoard(app, context)
 
-  // As a plugin, so that the document sees the routes.
+  // As a plugin, so that the OpenAPI document includes the routes.
   await app.register(async (routes) => {
     authRoutes(routes, logins)
     importRoutes(routes, handleUpload)

@@ -4,20 +4,20 @@ import type { QueueView } from '@aduana/queue/observer'
 import { z } from 'zod'
 import type { ApiContext } from './context.ts'
 
-/** Something that keeps jobs waiting and that an operator should know of. */
+/** A condition that keeps jobs waiting and that an operator should know. */
 export const Warning = z.strictObject({
-  /** `no_consumer`: no worker takes jobs of the stage. `queue_paused`, `queue_limited`: somebody set that in Bull Board. */
+  /** `no_consumer`: no worker serves the stage. `queue_paused`, `queue_limited`: set in Bull Board. */
   code: z.enum(['no_consumer', 'queue_paused', 'queue_limited']),
   stage: StageName,
-  /** Jobs that wait because of it. */
+  /** Number of jobs that wait because of it. */
   waiting: z.int(),
-  /** Since when the oldest of them waits. */
+  /** When the oldest of them started to wait. */
   since: z.iso.datetime().nullable(),
 })
 export type Warning = z.infer<typeof Warning>
 
 export interface QueueDepthWatch {
-  /** What waits for each stage, and how many workers take it. */
+  /** Returns the queue depth and the number of consumers of each stage. */
   depths(): Promise<StageDemand[]>
   warnings(): Promise<Warning[]>
   stop(): void
@@ -28,8 +28,8 @@ const LOG_INTERVAL_MS = 60_000
 const HELD = { paused: 'queue_paused', limited: 'queue_limited' } as const
 
 /**
- * Watches whether somebody consumes what waits, and logs `queue.no_consumer` at most once a minute while nobody does.
- * Who consumes stands in PostgreSQL; whether a queue is held stands in Redis, and is left out while that is away.
+ * Watches the queue depth, and logs `queue.no_consumer` at most once a minute while jobs wait for a stage that no worker
+ * serves. Consumers are read from PostgreSQL. Paused and limited queues are read from Redis, and left out when it is down.
  */
 export function watchQueueDepth({
   db,
@@ -52,7 +52,10 @@ export function watchQueueDepth({
       const unserved = (await warnings()).filter(({ code, waiting }) => code === 'no_consumer' && waiting > 0)
       if (unserved.length === 0 || performance.now() - loggedAt < LOG_INTERVAL_MS) return
       loggedAt = performance.now()
-      logger.warn({ event: 'queue.no_consumer', stages: unserved }, 'Jobs wait and no worker takes them')
+      logger.warn(
+        { event: 'queue.no_consumer', stages: unserved },
+        'Jobs are waiting, but no worker serves their stage',
+      )
     } catch (error) {
       logger.debug({ event: 'health.demand_not_seen', err: error })
     }
@@ -67,7 +70,7 @@ function withoutConsumer({ stage, waiting, since, consumers }: StageDemand): War
 }
 
 function held({ stage, held: how, waiting }: QueueView, demand: readonly StageDemand[]): Warning[] {
-  // A limit that is reached is the usual state of a limited queue, unless somebody set it to nothing.
+  // A limited queue is usually at its limit. Only one where jobs also wait is worth a warning.
   if (how === null || (how === 'limited' && waiting === 0)) return []
   const since = demand.find((one) => one.stage === stage)?.since?.toISOString() ?? null
   return [{ code: HELD[how], stage, waiting, since }]

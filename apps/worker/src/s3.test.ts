@@ -107,7 +107,7 @@ describe('an installation whose artifacts are in S3', () => {
   test('refuses a worker that would keep its files in a folder', { timeout: 60_000 }, async () => {
     await start()
     await expect(system.startWorker()).rejects.toThrow(
-      /is not where the files of this database are kept.*ADUANA_ARTIFACTS_URL/s,
+      /is not the artifact store of this database, which uses.*ADUANA_ARTIFACTS_URL/s,
     )
   })
 })

@@ -224,7 +224,7 @@ async function assertExists(path: string, key: string): Promise<void> {
 async function assertSize(path: string, key: string, bytes: number): Promise<void> {
   const { size } = await stat(path)
   if (size === bytes) return
-  throw new StoreError('damaged', `The file "${key}" has ${size} bytes in the store; ${bytes} were stored.`)
+  throw new StoreError('damaged', `The file "${key}" has ${size} bytes in the store; expected ${bytes}.`)
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -236,10 +236,10 @@ function translate(error: unknown): unknown {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return new StoreError('full', 'There is no room left in the artifact store.', { cause: error })
+      return new StoreError('full', 'The artifact store is full.', { cause: error })
     case 'EROFS':
     case 'EACCES':
-      return new StoreError('read_only', 'The artifact store cannot be written.', { cause: error })
+      return new StoreError('read_only', 'The artifact store is not writable.', { cause: error })
     default:
       return error
   }

@@ -51,7 +51,7 @@ test('a folder that another database has claimed is refused by a new one, and st
   await expect(claim(folder)).rejects.toMatchObject({
     code: 'foreign',
     message: expect.stringMatching(
-      /of another database.*If the other database is gone for good, remove store-id/,
+      /of another database.*If the other database no longer exists, remove store-id/,
     ),
   })
   expect(await readFile(join(folder, 'store-id'), 'utf8')).toBe(marker)

@@ -31,7 +31,7 @@ export async function claimStore(db: Database, location: StoreLocation): Promise
     const other = known.find(({ kind, proposed }) => kind !== location.kind && !proposed)
     if (other)
       throw foreign(
-        `${location.title} is not where the files of this database are kept: that is a store of the kind "${other.kind}".`,
+        `${location.title} is not the artifact store of this database, which uses a store of the kind "${other.kind}".`,
         'Give every process the same ADUANA_ARTIFACTS_URL; docs/guides/production.md says how to move the files.',
       )
     const ours = known.find(({ kind }) => kind === location.kind)
@@ -43,7 +43,7 @@ export async function claimStore(db: Database, location: StoreLocation): Promise
     if (found !== undefined && found !== ours?.marker)
       throw foreign(
         `${location.title} is the artifact store of another database.`,
-        `${location.advice} If the other database is gone for good, remove store-id there.`,
+        `${location.advice} If the other database no longer exists, remove store-id there.`,
       )
     if (found === undefined) await mark(location, (marker) => records.propose(location.kind, marker))
     await records.confirm(location.kind)
@@ -55,7 +55,7 @@ async function mark(location: StoreLocation, propose: (marker: string) => Promis
   await propose(marker)
   await location.write(marker)
   if ((await location.read()) !== marker)
-    throw foreign(`${location.title} was claimed by another database at this moment.`, location.advice)
+    throw foreign(`${location.title} has just been claimed by another database.`, location.advice)
 }
 
 function foreign(what: string, advice: string): StoreError {

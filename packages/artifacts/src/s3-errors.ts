@@ -23,9 +23,9 @@ const BY_NAME: Readonly<Record<string, StoreErrorCode>> = {
 
 const ADVICE: Readonly<Partial<Record<StoreErrorCode, string>>> = {
   missing: 'The file is not in the store.',
-  refused: 'The bucket refuses us: look at its name, its region, the credentials and the policy.',
-  unavailable: 'The object store does not answer as it should. Try again later.',
-  full: 'There is no room left in the object store.',
+  refused: 'The bucket denied access. Check its name, its region, the credentials and the policy.',
+  unavailable: 'The object store is not available. Try again later.',
+  full: 'The object store is full.',
 }
 
 /** The result of a request to S3; its error as one of the store, with the SDK's as the cause. */
@@ -43,7 +43,7 @@ export function toStoreError(error: unknown, what: string): unknown {
   const code = codeOf(error)
   return new StoreError(
     code,
-    `${what}: ${ADVICE[code] ?? ''} (${error.name}: ${error.message || 'no answer'})`,
+    `${what}: ${ADVICE[code] ?? ''} (${error.name}: ${error.message || 'no response'})`,
     { cause: error },
   )
 }

@@ -64,7 +64,10 @@ async function download(
       createWriteStream(temporary),
     )
     if (expected && (bytes !== expected.bytes || hash.digest('hex') !== expected.sha256))
-      throw new StoreError('damaged', `The file "${Key}" in the store is not the one that was stored.`)
+      throw new StoreError(
+        'damaged',
+        `The file "${Key}" in the store is damaged: its size or checksum differs.`,
+      )
     await rename(temporary, path)
   } finally {
     await rm(temporary, { force: true })

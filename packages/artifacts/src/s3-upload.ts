@@ -201,10 +201,7 @@ async function verify(target: S3Target, stored: Stored, sums: Sums): Promise<voi
     if (found.ContentLength === stored.bytes) return
   }
   await withStoreErrors(target.client.send(new DeleteObjectCommand(place(target))), what)
-  throw new StoreError(
-    'unavailable',
-    `${what}: what has arrived is not what was sent. It was removed; try again.`,
-  )
+  throw new StoreError('unavailable', `${what}: the object arrived damaged and was removed. Try again.`)
 }
 
 function place({ Bucket, Key }: S3Target): { Bucket: string; Key: string } {

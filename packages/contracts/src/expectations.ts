@@ -17,7 +17,7 @@ const KINDS: Readonly<Record<string, string>> = {
   null: 'null',
   undefined: 'nothing',
   never: 'nothing',
-  nan: 'no number',
+  nan: 'NaN',
 }
 
 const FORMATS: Readonly<Record<string, string>> = {
@@ -33,18 +33,18 @@ const FORMATS: Readonly<Record<string, string>> = {
   base64: 'text in Base64',
   base64url: 'text in Base64url',
   json_string: 'JSON',
-  regex: 'text of another form',
+  regex: 'text in another format',
 }
 
 const MAX_NAMED = 30
 
-/** Stands before an expectation in the message of an issue. A message without it was written for its schema. */
+/** Precedes a generated expectation in the message of an issue. A message without it was written for its schema. */
 export const MARK = '\u0001'
 
 /** Parts of an issue that its expectation depends on. */
 type Issue = { code?: unknown; inst?: unknown; schema?: unknown } & Record<string, unknown>
 
-/** What a schema expects at the place of an issue, as words after "expected"; for fields that are not known, those that are. */
+/** Returns what a schema expects where an issue is, as words that follow "expected"; for an unknown field, the known fields. */
 export function expectationOf(issue: Issue): string {
   const number = numberOf(issue)
   if (number !== undefined) return number
@@ -64,7 +64,7 @@ export function expectationOf(issue: Issue): string {
     case 'unrecognized_keys':
       return knownFields(issue.inst)
     case 'invalid_union':
-      return Array.isArray(issue.options) ? oneOf(issue.options) : 'another form'
+      return Array.isArray(issue.options) ? oneOf(issue.options) : 'another format'
     case 'invalid_key':
       return `another name: ${nameOf(issue.issues)}`
     default:
@@ -112,8 +112,8 @@ function formatOf({ format, prefix, suffix, includes }: Issue): string {
   if (format === 'starts_with') return `text that begins with "${String(prefix)}"`
   if (format === 'ends_with') return `text that ends with "${String(suffix)}"`
   if (format === 'includes') return `text that contains "${String(includes)}"`
-  if (/int|float/.test(String(format))) return 'a whole number that is not as large'
-  return FORMATS[String(format)] ?? 'text of another form'
+  if (/int|float/.test(String(format))) return 'a smaller whole number'
+  return FORMATS[String(format)] ?? 'text in another format'
 }
 
 function bound({ origin, exact }: Issue, limit: unknown, comparison: string): string {
@@ -140,8 +140,8 @@ function knownFields(schema: unknown): string {
   if (!(schema instanceof z.ZodObject)) return 'leave it out'
   const names = Object.keys(schema.shape)
   const shown = names.slice(0, MAX_NAMED).join(', ')
-  if (names.length === 0) return 'no fields are'
-  return `known are ${shown}${names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : ''}`
+  if (names.length === 0) return 'there are no fields'
+  return `known fields are ${shown}${names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : ''}`
 }
 
 function nameOf(issues: unknown): string {

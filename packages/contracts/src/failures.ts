@@ -1,36 +1,34 @@
 import { z } from 'zod'
 
 /**
- * Why a job failed: stable codes with the sentence that tells a person what it means.
- * `detail` of the failure itself says what was found, what was expected and what to do next.
+ * Why a job failed: stable codes, each with a sentence that says what happened.
+ * The `detail` of a failure says what was found, what was expected and what to do.
  */
 export const FAILURES = {
-  unreadable_file: 'The file could not be read',
+  unreadable_file: 'The file cannot be read',
   empty_file: 'The file is empty',
   header_not_found: 'No header row with the columns of the dataset was found',
-  header_ambiguous:
-    'Rows before the header, or after it, may be another header or records; only a person can tell',
-  missing_columns: 'The file lacks columns that the dataset requires',
-  duplicate_columns: 'Two columns of the file mean the same column of the dataset',
+  header_ambiguous: 'Rows near the header may be another header or records',
+  missing_columns: 'Required columns are missing from the file',
+  duplicate_columns: 'Two columns of the file match the same column of the dataset',
   no_records: 'The file has a header but no records',
   already_imported: 'The same records have already been imported',
   file_too_wide: 'The file has too many columns',
-  table_differs: 'The definition of the dataset does not fit its table',
-  too_many_rejects: 'More records were rejected than the dataset allows; nothing was loaded',
-  file_contradicts_itself:
-    'The cells of a column show that it is not written as the rest of it, or its dataset, says',
-  window_too_wide: 'The days in the file span more than one import may replace',
-  key_in_other_scope: 'Rows of the file belong to a company or warehouse that you may not touch',
-  undo_overlap: 'Later imports depend on the one to undo',
+  table_differs: 'The table does not match the definition of the dataset',
+  too_many_rejects: 'Too many records were rejected; nothing was loaded',
+  file_contradicts_itself: 'Cells of a column contradict each other or the definition of the dataset',
+  window_too_wide: 'The file spans more days than one import may replace',
+  key_in_other_scope: 'Rows belong to a company or warehouse that you may not change',
+  undo_overlap: 'Later imports depend on this one',
   already_undone: 'The import has already been undone',
-  constraint_violated: 'The target table refused the rows',
+  constraint_violated: 'A constraint of the table rejected the rows',
   engine_out_of_memory: 'The file needs more memory than one import may use',
   manifest_invalid: 'The manifest of the results is invalid or belongs to another run',
-  checksum_mismatch: 'A file is not the one whose checksum was announced',
-  record_count_differs: 'The file does not have as many records as were announced',
-  source_refused: 'The source of the file refused access',
-  worker_lost: 'The work was lost too many times',
-  artifact_missing: 'A file that an earlier stage left behind is gone or damaged',
+  checksum_mismatch: 'The checksum of a file differs from the announced one',
+  record_count_differs: 'The number of records differs from the announced one',
+  source_refused: 'The source of the file denied access',
+  worker_lost: 'The workers of the job died too many times',
+  artifact_missing: 'A file of an earlier stage is missing or damaged',
   internal: 'An internal error occurred',
 } as const satisfies Record<string, string>
 

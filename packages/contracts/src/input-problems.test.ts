@@ -59,7 +59,7 @@ describe('an input that is wrong is answered with', () => {
       'known fields',
       z.strictObject({ a: z.int().optional() }),
       { b: 1, c: 2 },
-      { b: 'is not known here; known are a', c: 'is not known here; known are a' },
+      { b: 'is not a known field; known fields are a', c: 'is not a known field; known fields are a' },
     ],
     [
       'either kind',
@@ -88,7 +88,7 @@ describe('an input that is wrong is answered with', () => {
       {
         limit: 'is "x"; expected a whole number from 1 to 500',
         status: expect.stringMatching(/^is "DONE"; expected one of "QUEUED"/),
-        page: expect.stringMatching(/^is not known here; known are status,/),
+        page: expect.stringMatching(/^is not a known field; known fields are status,/),
       },
     ],
     [

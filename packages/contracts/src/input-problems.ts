@@ -3,25 +3,24 @@ import { expectationOf, MARK } from './expectations.ts'
 import { shownValue } from './shown-value.ts'
 import { pathOf } from './structure.ts'
 
-/** What is wrong with one part of an input, in words for the person who sent it. */
+/** What is wrong with one part of an input, for the person who sent it. */
 export interface InputProblem {
-  /** Path of the part, as `columns[2].name`; empty for the input as a whole. */
+  /** Path of the part, such as `columns[2].name`; empty for the input as a whole. */
   field: string
   /** What was found and what is expected: `is "abc"; expected a whole number`. */
   message: string
   /** The value that was found, shortened; null when there is none. Never a password. */
   found: string | null
-  /** What is expected; null where the message says it all. */
+  /** What is expected; null when the message alone says it. */
   expected: string | null
 }
 
-/** So many problems of an input are told. */
 const MAX_PROBLEMS = 50
 const MAX_ISSUES = 500
 
 type Issue = z.core.$ZodIssue
 
-/** Reads an input by a schema, or returns everything that is wrong with it in the order of the schema. */
+/** Parses an input by a schema. Returns its data, or everything that is wrong with it, in the order of the schema, at most 50 problems. */
 export function readInput<T extends z.ZodType>(
   schema: T,
   input: unknown,
@@ -33,14 +32,14 @@ export function readInput<T extends z.ZodType>(
   return { problems: problems.slice(0, MAX_PROBLEMS) }
 }
 
-/** Problems of a definition, each with the path of its part. */
+/** Returns problems in the form in which definitions report them: a path, the code `invalid` and a message. */
 export function structureProblems(
   problems: readonly InputProblem[],
 ): { path: string; code: 'invalid'; message: string }[] {
   return problems.map(({ field, message }) => ({ path: field, code: 'invalid', message }))
 }
 
-/** Problems as one text of sentences: `"limit" is "abc"; expected a whole number. "status" …`. `whole` names the input itself. */
+/** Returns problems as one text of sentences: `"limit" is "abc"; expected a whole number. "status" …`. `whole` names the input itself. */
 export function problemText(
   problems: readonly Pick<InputProblem, 'field' | 'message'>[],
   whole: string,
@@ -58,7 +57,7 @@ export function problemText(
 /** An issue with the whole path of its part. */
 type Placed = Issue & { path: PropertyKey[] }
 
-/** What has another form than expected breaks other rules too, which tell nothing more. */
+/** Keeps the first issue of each part, and all custom ones: a part of the wrong type breaks other rules too. */
 function withoutImplied(issues: readonly Placed[]): Placed[] {
   const first = new Map<string, Placed>()
   return issues.filter((issue) => {
@@ -69,7 +68,7 @@ function withoutImplied(issues: readonly Placed[]): Placed[] {
   })
 }
 
-/** The issues of the alternative that an input comes closest to. An issue that is not about alternatives is returned as it is. */
+/** Returns the issues of the union member that matches the input best; other issues unchanged. */
 function innermost(issue: Issue, before: readonly PropertyKey[]): Placed[] {
   const placed: Placed = { ...issue, path: [...before, ...issue.path] }
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [placed]
@@ -83,13 +82,13 @@ function innermost(issue: Issue, before: readonly PropertyKey[]): Placed[] {
   return closest
 }
 
-/** What alternatives expect that all differ in kind from the input: `text or a number`. */
+/** Returns what the members of a union expect when the input has the type of none: `text or a number`. */
 function eitherOf(alternatives: readonly Placed[][]): string {
   const expected = alternatives.flatMap((issues) => issues.slice(0, 1).map(({ message }) => plain(message)))
   return `${MARK}${[...new Set(expected)].join(' or ')}`
 }
 
-/** One issue for a field that alternatives are told apart by, when the input has none of its values. */
+/** Returns one issue for the discriminating field of a union when the input has none of its values. */
 function choiceOf(alternatives: readonly Placed[][]): Placed | undefined {
   if (alternatives.length < 2) return undefined
   const [first = []] = alternatives
@@ -131,14 +130,14 @@ function problemsOf(issue: Placed, input: unknown): InputProblem[] {
 
 function unknownField(path: readonly PropertyKey[], known: string): InputProblem {
   const field = pathOf(path)
-  return { field, message: `is not known here; ${known}`, found: null, expected: known }
+  return { field, message: `is not a known field; ${known}`, found: null, expected: known }
 }
 
 function plain(message: string): string {
   return message.startsWith(MARK) ? message.slice(MARK.length) : message
 }
 
-/** What stands at a path of the input. `isMade`: the schema made the part, of a text for example; the input has no such part. */
+/** Returns the value at a path of the input. `isMade`: the schema derived the part, from text for example; the input has no such part. */
 function placeOf(
   input: unknown,
   path: readonly PropertyKey[],

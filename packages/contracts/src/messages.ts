@@ -1,25 +1,25 @@
 import { z } from 'zod'
 
-/** Why a message that came in over a queue can never be taken in, beside the codes of problems. */
+/** Why a queue message is refused permanently. The codes of problems are used as well. */
 export const MESSAGE_REFUSALS = {
   not_json: 'The message is not JSON',
   not_a_cloud_event: 'The message is not a CloudEvent',
-  unknown_event_type: 'Events of this type are not accepted',
-  invalid_event: 'The data of the event does not have the form of its type',
-  unknown_run: 'There is no run with this id',
-  not_external: 'The metric is computed by Aduana itself',
-  unknown_attempt: 'The run has not been asked for that often',
+  unknown_event_type: 'The event type is not supported',
+  invalid_event: 'The data of the event does not match its type',
+  unknown_run: 'The run does not exist',
+  not_external: 'The metric is computed by the built-in runner',
+  unknown_attempt: 'The run has no such attempt',
 } as const satisfies Record<string, string>
 export type MessageRefusal = keyof typeof MESSAGE_REFUSALS
 
-/** A message was refused for good. It is kept as it came; its queue hands it to the dead-letter queue. */
+/** A message was refused permanently. It is kept unchanged; its queue moves it to the dead-letter queue. */
 export const MessageRefused = z.strictObject({
   type: z.literal('message.refused'),
   queue: z.string(),
   messageId: z.string(),
   code: z.string(),
   detail: z.string(),
-  /** The message as it came. */
+  /** The message, unchanged. */
   body: z.string(),
 })
 export type MessageRefused = z.infer<typeof MessageRefused>

@@ -1,20 +1,20 @@
 import { z } from 'zod'
 
 /**
- * Work that repeats by itself. Each run only looks at PostgreSQL and the artifact store and puts right what it finds,
- * so a run that is missed or happens twice does no harm.
+ * Recurring work. Each run derives what to do from PostgreSQL and the artifact store alone, so a run that is missed or
+ * happens twice does no harm.
  */
 export const SCHEDULES = [
   {
     name: 'housekeeping',
-    title: 'Remove what nobody needs any more: expired tickets, uploads that never became a job',
+    title: 'Remove expired tickets and uploads without a job',
     /** Cron pattern and its time zone. */
     pattern: '*/10 * * * *',
     timeZone: 'America/Bogota',
   },
   {
     name: 'retention',
-    title: 'Remove files and rows that are past their retention',
+    title: 'Remove files and rows whose retention is over',
     pattern: '17 3 * * *',
     timeZone: 'America/Bogota',
   },

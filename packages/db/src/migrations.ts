@@ -91,7 +91,7 @@ export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_read
     `grant ${role} to ${String(user)} with inherit false, set true;`,
   ]
   throw new MigrationError(
-    `The migrations need the role ${role}, which ${missing === true ? 'does not exist' : 'is not granted'}, and the user ${String(user)} may not change that. Have an administrator of the server run these statements, then run the migrations again:\n\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
+    `The migrations need the role ${role}, which ${missing === true ? 'does not exist' : 'is not granted'}, and the user ${String(user)} may not change that. Ask an administrator of the server to run these statements, then run the migrations again:\n\n${lines.map((line) => `  ${line}`).join('\n')}\n`,
   )
 }
 
@@ -107,7 +107,7 @@ export async function checkSchema(pool: pg.Pool, migrations: Migration[]): Promi
   const missing = migrations[applied.length]
   if (missing)
     throw new MigrationError(
-      `The database lacks the migration ${missing.name}. Run the migrations before starting.`,
+      `The migration ${missing.name} has not been applied. Run the migrations before you start.`,
     )
 }
 
@@ -130,11 +130,11 @@ function assertNoMismatch(applied: Applied[], migrations: Migration[]): void {
     const ours = migrations[row.number - 1]
     if (ours && ours.sha256 !== row.sha256)
       throw new MigrationError(
-        `The migration ${row.name} was changed after it had been applied. Applied migrations are frozen: add a new one.`,
+        `The migration ${row.name} was changed after it had been applied. Restore it, and add a new migration instead.`,
       )
     if (!ours && row.breaking)
       throw new MigrationError(
-        `The database is at ${row.name}, which this older program cannot work with. Start the newer program.`,
+        `The database is at ${row.name}, which this program is too old for. Start the newer program.`,
       )
   }
 }

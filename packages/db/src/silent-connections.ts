@@ -103,7 +103,7 @@ async function closeDead(
   const since = Math.max(...dead.map(({ movedAt }) => movedAt))
   const resting = all.filter((one) => !one.inUse && one.movedAt <= since)
   for (const { socket } of [...dead, ...resting])
-    socket.destroy(new Error('Connection terminated: PostgreSQL has said nothing more on it'))
+    socket.destroy(new Error('Connection terminated: no response from PostgreSQL'))
   options.logger.warn({ event: 'db.silent_connections', ended: dead.length, atRest: resting.length })
 }
 

@@ -12,9 +12,9 @@ export const CursorColumn = {
   /** `timestamptz`, in UTC with microseconds. */
   moment: z.iso
     .datetime({ precision: 6 })
-    .refine((moment) => moment >= '0001', { error: 'must be a moment from the year 1 on' }),
+    .refine((moment) => moment >= '0001', { error: 'must be a time in the year 1 or later' }),
   /** `date`. */
-  day: z.iso.date().refine((day) => day >= '0001', { error: 'must be a day from the year 1 on' }),
+  day: z.iso.date().refine((day) => day >= '0001', { error: 'must be a day in the year 1 or later' }),
   uuid: z.uuid(),
   /** `integer`. */
   integer: z.int32(),

@@ -24,8 +24,8 @@ export function createBoardQueues(options: {
       displayName: `${index + 1} ${stage.title}`,
       description: `Stage ${index + 1} of ${STAGES.length}: ${stage.title}`,
     })),
-    { name: SCHEDULE_QUEUE, displayName: '6 Schedules', description: 'Work that repeats by itself' },
-    { name: METRIC_QUEUE, displayName: '7 Metrics', description: 'Runs of metrics that Aduana computes' },
+    { name: SCHEDULE_QUEUE, displayName: '6 Schedules', description: 'Recurring work' },
+    { name: METRIC_QUEUE, displayName: '7 Metrics', description: 'Metric runs of the built-in runner' },
   ]
   const queues = shown.map(({ name, ...texts }) => {
     const queue = new Queue(name, { connection, prefix: options.prefix })

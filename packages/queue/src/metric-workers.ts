@@ -35,7 +35,7 @@ export function startMetricWorkers(options: {
     const payload = MetricJobPayload.safeParse(job.data)
     if (!payload.success) {
       logger.error({ event: 'queue.bad_payload', queueJob: job.id, issues: payload.error.issues })
-      throw new UnrecoverableError(`The payload is not one of a run: ${payload.error.message}`)
+      throw new UnrecoverableError(`The payload of the run is invalid: ${payload.error.message}`)
     }
     try {
       return await handler(payload.data, signal ?? new AbortController().signal)

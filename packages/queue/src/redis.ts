@@ -50,6 +50,6 @@ export async function checkRedis(redis: Redis): Promise<void> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
   if (policy !== undefined && policy !== 'noeviction')
     throw new RedisMisconfiguredError(
-      `Redis evicts keys when it is full (maxmemory-policy is "${policy}"); jobs would be lost. Set maxmemory-policy to noeviction.`,
+      `Redis evicts keys when it is full (maxmemory-policy is "${policy}"), so jobs would be lost. Set maxmemory-policy to noeviction.`,
     )
 }

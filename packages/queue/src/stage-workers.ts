@@ -166,7 +166,7 @@ async function processStage(processing: Processing): Promise<string> {
   const payload = StagePayload.safeParse(job.data)
   if (!payload.success) {
     logger.error({ event: 'queue.bad_payload', queueJob: job.id, issues: payload.error.issues })
-    throw new UnrecoverableError(`The payload is not one of a stage: ${payload.error.message}`)
+    throw new UnrecoverableError(`The payload of the stage is invalid: ${payload.error.message}`)
   }
   const lastTry = job.attemptsMade + 1 >= (job.opts.attempts ?? 1)
   const outcome = await options.handlers[stage](payload.data, { signal, lastTry })

@@ -168,7 +168,7 @@ export type WorkerSettings = z.infer<typeof WorkerSettings>
 /** Settings that are missing or wrong, each with what was expected. */
 export class SettingsError extends Error {
   constructor(problems: string[]) {
-    super(`The settings are not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    super(`The settings are invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
     this.name = 'SettingsError'
   }
 }

@@ -43,7 +43,7 @@ async function releaseInTime(
   const releasing = Promise.resolve(release())
   let onLate: () => void = () => undefined
   const tooLate = new Promise<never>((_, reject) => {
-    onLate = () => reject(new Error(`${name} takes too long to be released`))
+    onLate = () => reject(new Error(`${name} was not released in time`))
     late.addEventListener('abort', onLate)
     // What is released at once is so even now.
     if (late.aborted) setImmediate(onLate)

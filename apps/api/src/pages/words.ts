@@ -1,17 +1,18 @@
-/** What the few pages of the API itself say, in both languages. */
+/** The texts of the pages of the API, in both languages. */
 const WORDS = {
   en: {
     lang: 'en',
     title: 'Aduana',
-    claim: 'Files arrive, are inspected, what fails is held and mended, what passes is loaded exactly once.',
+    claim:
+      'Import files: records are checked, rejects are kept for correction, and good records are loaded exactly once.',
     logIn: 'Log in',
     logOut: 'Log out',
     email: 'E-mail',
     password: 'Password',
-    wrong: 'The e-mail or the password is wrong.',
-    tooMany: 'Too many failed logins. Wait a few minutes.',
+    wrong: 'Wrong e-mail or password.',
+    tooMany: 'Too many failed logins. Wait a few minutes and try again.',
     busy: 'Too many people are logging in. Try again in a moment.',
-    docs: 'The API, to read and to try',
+    docs: 'API reference',
     queues: 'Queues and flows (admins)',
     health: 'Health',
   },
@@ -19,23 +20,23 @@ const WORDS = {
     lang: 'es',
     title: 'Aduana',
     claim:
-      'Los archivos llegan, se inspeccionan, lo que falla se retiene y se corrige, lo que pasa se carga una sola vez.',
+      'Importe archivos: los registros se validan, los rechazados se conservan para corregirlos y los válidos se cargan una sola vez.',
     logIn: 'Iniciar sesión',
     logOut: 'Cerrar sesión',
     email: 'Correo electrónico',
     password: 'Contraseña',
-    wrong: 'El correo o la contraseña no son correctos.',
-    tooMany: 'Demasiados intentos fallidos. Espere unos minutos.',
+    wrong: 'Correo electrónico o contraseña incorrectos.',
+    tooMany: 'Demasiados intentos fallidos. Espere unos minutos e inténtelo de nuevo.',
     busy: 'Demasiadas personas están iniciando sesión. Inténtelo de nuevo en un momento.',
-    docs: 'La API, para leer y probar',
+    docs: 'Referencia de la API',
     queues: 'Colas y flujos (administradores)',
-    health: 'Estado',
+    health: 'Estado del servicio',
   },
 } as const
 
 export type Words = (typeof WORDS)[keyof typeof WORDS]
 
-/** The language that a browser prefers of the two. */
+/** Returns the texts in the language that a browser prefers. English is the default. */
 export function wordsFor(acceptLanguage: string | undefined): Words {
   const wanted = (acceptLanguage ?? '')
     .split(',')

@@ -92,7 +92,10 @@ async function authorize(request: FastifyRequest, { authenticate, origins }: Acc
   const session = await authenticate(request)
   const { role } = session.principal
   if (!hasRole(role, needed))
-    throw new ProblemError('forbidden', `This needs the role ${needed}; yours is ${role}.`)
+    throw new ProblemError(
+      'forbidden',
+      `This requires the role ${needed}; your role is ${role}. Ask an admin.`,
+    )
   request.session = session
 }
 

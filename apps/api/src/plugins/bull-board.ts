@@ -41,7 +41,8 @@ export async function registerBullBoard(
         () => false,
       )
       if (ready) return
-      const detail = 'Redis does not answer. Imports are still accepted; they go on when it is back.'
+      const detail =
+        'Redis is not available. Imports are still accepted and continue when it is back. Try again later.'
       return sendProblem(request, reply, new ProblemError('unavailable', detail, { retryAfterSeconds: 5 }))
     })
     scope.addHook('onSend', withoutForeignFonts)

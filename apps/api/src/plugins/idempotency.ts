@@ -11,7 +11,7 @@ export const IdempotencyHeaders = z.looseObject({
     .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
     .optional()
     .describe(
-      'A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is answered again as the first time, with `Idempotency-Replayed: true`, and creates nothing.',
+      'A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key returns the first response again, with `Idempotency-Replayed: true`, and creates nothing.',
     ),
 })
 
@@ -20,7 +20,7 @@ export function idempotencyKey(request: FastifyRequest): string | undefined {
   const parsed = IdempotencyHeaders.safeParse(request.headers)
   if (parsed.success) return parsed.data['idempotency-key']
   throw new ProblemError('bad_request', 'The Idempotency-Key must be 1 to 255 visible ASCII characters.', {
-    errors: [{ field: 'idempotency-key', message: '1 to 255 visible ASCII characters' }],
+    errors: [{ field: 'idempotency-key', message: 'must be 1 to 255 visible ASCII characters' }],
   })
 }
 

@@ -66,15 +66,15 @@ const NAMED = {
 }
 
 const TAGS = [
-  { name: 'auth', description: 'Who asks' },
-  { name: 'imports', description: 'Bring a file' },
-  { name: 'jobs', description: 'Follow, cancel, download' },
-  { name: 'datasets', description: 'What can be imported' },
-  { name: 'metrics', description: 'What is computed from the datasets' },
-  { name: 'runs', description: 'Computing it, and why' },
-  { name: 'messages', description: 'What came in over queues' },
-  { name: 'etl', description: 'Addresses of the source documents, the same things under other names' },
-  { name: 'operation', description: 'Health and figures' },
+  { name: 'auth', description: 'Log in and out' },
+  { name: 'imports', description: 'Import files' },
+  { name: 'jobs', description: 'Follow, cancel and retry jobs; download their files' },
+  { name: 'datasets', description: 'Definitions of datasets, and which days are loaded' },
+  { name: 'metrics', description: 'Metrics, their values and series' },
+  { name: 'runs', description: 'Runs of metrics' },
+  { name: 'messages', description: 'Refused queue messages' },
+  { name: 'etl', description: 'Aliases for the addresses in the source documents' },
+  { name: 'operation', description: 'Health and telemetry' },
 ]
 
 /** The OpenAPI document (3.1) at /docs/json, and a page to try it at /docs. Must be registered before the routes. */
@@ -94,7 +94,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
         title: 'Aduana',
         version: '0.1.0',
         description:
-          'Files arrive, are inspected, what fails is held and mended, what passes is loaded exactly once.',
+          'Import files: records are checked, rejects are kept for correction, and good records are loaded exactly once.',
       },
       tags: TAGS,
       components: {

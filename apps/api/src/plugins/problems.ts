@@ -15,7 +15,10 @@ export function registerProblems(app: FastifyInstance): void {
     sendProblem(
       request,
       reply,
-      new ProblemError('not_found', `${request.method} ${pathOf(request)} is not an address of this API.`),
+      new ProblemError(
+        'not_found',
+        `${request.method} ${pathOf(request)} is not an endpoint of this API. See /docs for the endpoints.`,
+      ),
     ),
   )
 }
@@ -55,14 +58,14 @@ export function toProblem(error: unknown): ProblemError {
   const known = error instanceof Error && 'code' in error ? FASTIFY_CODES[String(error.code)] : undefined
   if (known && error instanceof Error) return new ProblemError(known, sentence(error.message))
   if (isTransient(error))
-    return new ProblemError('unavailable', 'The database does not answer. Try again in a moment.', {
+    return new ProblemError('unavailable', 'The database is not available. Try again in a moment.', {
       retryAfterSeconds: 2,
     })
   if (error instanceof Error && 'statusCode' in error && isClientError(error.statusCode))
     return new ProblemError('bad_request', sentence(error.message))
   return new ProblemError(
     'internal',
-    'Something failed inside. The log of the API has the details under the id of this request.',
+    'An internal error occurred. Report the id of this request to the operator: the log of the API has the details.',
   )
 }
 
@@ -80,11 +83,14 @@ function storeProblem(error: StoreError): ProblemError {
     case 'too_large':
       return new ProblemError('file_too_large', error.message)
     case 'full':
-      return new ProblemError('storage_full', 'There is no room left for files. Tell the operator.')
+      return new ProblemError('storage_full', 'The artifact store is full. Tell the operator.')
     case 'missing':
-      return new ProblemError('not_found', 'The file is no longer in the artifact store.')
+      return new ProblemError(
+        'not_found',
+        'The file is no longer in the artifact store. Send it again if you need it.',
+      )
     case 'unavailable':
-      return new ProblemError('unavailable', 'The artifact store does not answer. Try again in a moment.', {
+      return new ProblemError('unavailable', 'The artifact store is not available. Try again in a moment.', {
         retryAfterSeconds: 2,
       })
     case 'damaged':
@@ -92,7 +98,7 @@ function storeProblem(error: StoreError): ProblemError {
     case 'refused':
     case 'read_only':
     case 'foreign':
-      return new ProblemError('unavailable', 'The artifact store cannot be written. Tell the operator.')
+      return new ProblemError('unavailable', 'The artifact store is not writable. Tell the operator.')
   }
 }
 

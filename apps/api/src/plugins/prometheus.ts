@@ -8,13 +8,13 @@ import type { FastifyInstance } from 'fastify'
 import { sql } from 'kysely'
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
-/** The figures of this process and of the jobs, for Prometheus. */
+/** Returns the registry with the telemetry of this process, of jobs, runs and messages. Reading it queries the database. */
 export function registerPrometheus(app: FastifyInstance, db: Database): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const durations = new Histogram({
     name: 'aduana_http_request_seconds',
-    help: 'Time from the arrival of a request to the end of its answer',
+    help: 'Time from the arrival of a request to the end of its response',
     labelNames: ['method', 'route', 'status'],
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
@@ -30,7 +30,7 @@ export function registerPrometheus(app: FastifyInstance, db: Database): Registry
   })
   new Gauge({
     name: 'aduana_metric_runs_outstanding',
-    help: 'Runs of metrics whose days are not up to date, by status: FAILED and EXPIRED ones want somebody to look',
+    help: 'Metric runs whose days are not up to date, by status; FAILED and EXPIRED runs need attention',
     labelNames: ['status'],
     registers: [registry],
     async collect() {
@@ -46,7 +46,7 @@ export function registerPrometheus(app: FastifyInstance, db: Database): Registry
   return registry
 }
 
-/** What is to leave and has not, and what came in and was refused. */
+/** Adds gauges of the outbox and of refused messages. */
 function addMessageGauges(registry: Registry, db: Database): void {
   const gauge = (name: string, help: string, read: () => Promise<number>) =>
     new Gauge({
@@ -70,7 +70,7 @@ function addMessageGauges(registry: Registry, db: Database): void {
   )
 }
 
-/** Shows a figure that is read when somebody asks. */
+/** Adds a gauge whose value is read at each scrape. */
 export function addGauge(registry: Registry, name: string, help: string, read: () => number): void {
   new Gauge({
     name,
@@ -82,27 +82,23 @@ export function addGauge(registry: Registry, name: string, help: string, read: (
   })
 }
 
-/** Shows what waits for each stage and who takes it. */
+/** Adds gauges of the queue depth and the consumers of each stage. */
 export function addQueueDepthGauges(registry: Registry, read: () => Promise<StageDemand[]>): void {
-  const gauge = (name: string, help: string, figure: (demand: StageDemand) => number) =>
+  const gauge = (name: string, help: string, value: (depth: StageDemand) => number) =>
     new Gauge({
       name,
       help,
       labelNames: ['stage'],
       registers: [registry],
       async collect() {
-        for (const demand of await read()) this.set({ stage: demand.stage }, figure(demand))
+        for (const depth of await read()) this.set({ stage: depth.stage }, value(depth))
       },
     })
-  gauge(
-    'aduana_queue_waiting',
-    'Jobs whose next stage this is and on which nobody works',
-    ({ waiting }) => waiting,
-  )
-  gauge('aduana_queue_consumers', 'Workers that take jobs of the stage', ({ consumers }) => consumers)
+  gauge('aduana_queue_waiting', 'Jobs that wait for the stage', ({ waiting }) => waiting)
+  gauge('aduana_queue_consumers', 'Workers that serve the stage', ({ consumers }) => consumers)
   gauge(
     'aduana_queue_oldest_waiting_seconds',
-    'For how long the oldest of the jobs that wait for the stage has been waiting',
+    'Waiting time of the oldest job that waits for the stage',
     ({ since }) => (since === null ? 0 : Math.max(0, (Date.now() - since.getTime()) / 1000)),
   )
 }

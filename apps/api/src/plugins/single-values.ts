@@ -28,7 +28,7 @@ export function registerDuplicateCheck(app: FastifyInstance): void {
 /** Returns the problem for a part of a request that is there more than once. */
 export function duplicateValue(what: 'field' | 'member' | 'parameter', name: string): ProblemError {
   const field = replaceUnstorable(name)
-  return new ProblemError('bad_request', `The ${what} "${field}" was sent more than once; send it once.`, {
+  return new ProblemError('bad_request', `The ${what} "${field}" was sent more than once. Send it once.`, {
     errors: [{ field, message: 'was sent more than once' }],
   })
 }

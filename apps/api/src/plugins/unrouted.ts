@@ -57,10 +57,18 @@ export function registerUnrouted(
     ids.set(request.raw, request.id)
     if (closing) {
       const extra = { retryAfterSeconds: RETRY_AFTER_SECONDS }
-      return sendProblem(request, reply, new ProblemError('unavailable', 'The service is stopping.', extra))
+      return sendProblem(
+        request,
+        reply,
+        new ProblemError('unavailable', 'The service is stopping. Try again in a moment.', extra),
+      )
     }
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
-      return sendProblem(request, reply, new ProblemError('bad_request', 'The Host header is missing.'))
+      return sendProblem(
+        request,
+        reply,
+        new ProblemError('bad_request', 'The Host header is missing. Send it with every HTTP/1.1 request.'),
+      )
   })
   app.server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     pendingResponses.set(request.socket, response)
@@ -68,7 +76,11 @@ export function registerUnrouted(
   // An unknown expectation may be ignored.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.server.on('connect', (_request, socket) => {
-    replyOnSocket(socket, new ProblemError('bad_request', 'CONNECT is not supported.'), { logger })
+    replyOnSocket(
+      socket,
+      new ProblemError('bad_request', 'CONNECT is not supported. This API is not a proxy.'),
+      { logger },
+    )
   })
   app.addHook('onReady', async () => {
     const sockets = app.websocketServer
@@ -86,9 +98,15 @@ export function registerUnrouted(
 function problemOfParser(error: Error & { code?: string }): ProblemError {
   switch (error.code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new ProblemError('request_timeout', 'The request headers did not arrive in time.')
+      return new ProblemError(
+        'request_timeout',
+        'The request headers did not arrive in time. Send the request again.',
+      )
     case 'HPE_HEADER_OVERFLOW':
-      return new ProblemError('headers_too_large', 'The address and the headers together exceed 16 KiB.')
+      return new ProblemError(
+        'headers_too_large',
+        'The address and the headers together exceed 16 KiB. Send fewer or shorter headers.',
+      )
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new ProblemError('body_too_large', 'The chunk extensions exceed 16 KiB.')
     default:

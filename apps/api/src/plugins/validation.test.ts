@@ -32,10 +32,10 @@ describe('all that is wrong with a request is told at once, in words for a perso
     expect(messages(problem.errors)).toEqual({
       id: 'is "42"; expected an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
       limit: 'is "0"; expected a whole number from 1 to 1000',
-      page: 'is not known here; known are cursor, limit',
+      page: 'is not a known field; known fields are cursor, limit',
     })
     expect(problem.detail).toBe(
-      '"id" is "42"; expected an id, such as 01890a5d-ac96-774b-bcce-b302099a8057. "limit" is "0"; expected a whole number from 1 to 1000. "page" is not known here; known are cursor, limit.',
+      '"id" is "42"; expected an id, such as 01890a5d-ac96-774b-bcce-b302099a8057. "limit" is "0"; expected a whole number from 1 to 1000. "page" is not a known field; known fields are cursor, limit.',
     )
     expect(problem.errors).toContainEqual({
       ...{ field: 'limit', found: '"0"', expected: 'a whole number from 1 to 1000' },
@@ -69,7 +69,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
       priority: 'is "high"; it must be a whole number from -100 to 100',
     })
     expect(problem.detail).toMatch(
-      /^The form lacks the field "dataset"\. "priority" is "high"; .*"encoding" is "utf8"/,
+      /^The field "dataset" is missing from the form\. "priority" is "high"; .*"encoding" is "utf8"/,
     )
   })
 
@@ -92,7 +92,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
       'columns[0].type':
         'is "txt"; expected one of "text", "integer", "decimal", "date", "timestamp", "boolean"',
       'columns[1].precision': 'is missing; expected a whole number from 1 to 38',
-      color: expect.stringMatching(/^is not known here; known are code, title, table, /),
+      color: expect.stringMatching(/^is not a known field; known fields are code, title, table, /),
     })
     const metric = await refusal(
       '/api/metrics/odd.metric',

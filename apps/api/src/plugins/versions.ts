@@ -8,7 +8,7 @@ export const VersionHeaders = z.looseObject({
     .string()
     .optional()
     .describe(
-      'The `ETag` of the version that you have seen, such as `"7"`: the change is made only if that is the present one, else the answer is 412 `version_changed`. Without it the last one to change wins.',
+      'The `ETag` of the version that you have read, such as `"7"`. If it is not the current version, the response is 412 `version_changed`. Without it the last write wins.',
     ),
 })
 
@@ -25,7 +25,7 @@ export function seenVersion({ headers }: FastifyRequest): number | undefined {
   if (digits !== undefined) return Number(digits)
   throw new ProblemError(
     'bad_request',
-    'If-Match must be one ETag as it was answered, such as "7" with its quotes.',
+    'If-Match must be one ETag from a response, such as "7", with its quotes.',
     {
       errors: [{ field: 'if-match', message: 'an ETag such as "7"' }],
     },

@@ -20,7 +20,7 @@ export function approvalRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readPreview',
-        summary: 'What a load would do: rows of each day, and sums before and after',
+        summary: 'What a load would change: rows of each day, and sums before and after',
         tags: ['jobs'],
         params: JobParameters,
         response: { 200: JobPreview, ...COMMON },
@@ -37,7 +37,7 @@ export function approvalRoutes(app: FastifyInstance, { db }: ApiContext): void {
         operationId: 'approveJob',
         summary: 'Approve what the preview of a waiting import shows',
         description:
-          'With `basis` exactly the preview that has it is approved. What a dataset asks for is approved by a steward or an admin; what only the uploader asked for, also by the uploader. To reject an import, cancel it.',
+          'With `basis`, only the preview with that basis is approved. Approvals that the dataset requires are given by a steward or an admin; those requested by the uploader, also by the uploader. To reject an import, cancel it.',
         tags: ['jobs'],
         params: JobParameters,
         body: ApproveRequest.nullish(),

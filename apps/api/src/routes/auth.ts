@@ -32,7 +32,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       schema: {
         operationId: 'login',
         summary: 'Log in with e-mail and password',
-        description: 'The token goes into "Authorization: Bearer …"; browsers also get it as a cookie.',
+        description: 'Send the token as "Authorization: Bearer …". Browsers also get it as a cookie.',
         tags: ['auth'],
         security: [],
         body: LoginRequest,
@@ -53,7 +53,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       schema: {
         operationId: 'changePassword',
         summary: 'Change your password',
-        description: 'Ends all your sessions and begins a new one. The response is that of a login.',
+        description: 'Ends all your sessions and starts a new one. The response is that of a login.',
         tags: ['auth'],
         body: PasswordChange,
         response: {
@@ -76,7 +76,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'logout',
-        summary: 'Log out: ends the session, so its token is refused, and clears the cookie',
+        summary: 'Log out: end the session, so that its token is refused, and clear the cookie',
         tags: ['auth'],
         response: { 204: z.null(), ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },
@@ -93,7 +93,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMe',
-        summary: 'Who you are',
+        summary: 'The logged-in user',
         tags: ['auth'],
         response: { 200: Principal, ...problems('unauthenticated', 'token_expired') },
       },
@@ -107,7 +107,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'createTicket',
-        summary: 'A key that opens one WebSocket at /ws?ticket=… within 30 seconds',
+        summary: 'A ticket that opens one WebSocket at /ws?ticket=… within 30 seconds',
         tags: ['auth'],
         response: { 200: TicketResponse, ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },

@@ -24,7 +24,7 @@ import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 
 const DatasetList = z.strictObject({ items: z.array(Dataset) })
 const DatasetParameters = z.strictObject({ code: Identifier })
-/** For the document: the code stands in the address, and may be left out of the body. */
+/** For the OpenAPI document: the code is part of the path and optional in the body. */
 const DatasetBody = z.strictObject({ ...DatasetDefinition.shape, code: Identifier.optional() })
 
 /** /api/datasets */
@@ -42,7 +42,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listDatasets',
-        summary: 'What can be imported',
+        summary: 'The datasets',
         tags: ['datasets'],
         response: { 200: DatasetList, ...problems('unauthenticated', 'token_expired') },
       },
@@ -80,7 +80,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
         operationId: 'readWindows',
         summary: 'The window ledger: the state of each day, and the job that owns it',
         description:
-          'Every reader gets the same states. `jobId` is null unless the reader may see the job, `rows` unless the reader may see all rows of the day.',
+          'The states are the same for every user. `jobId` is null unless you may see the job, `rows` unless you may see all rows of the day.',
         tags: ['datasets'],
         params: z.strictObject({ code: z.string().min(1).max(63) }),
         querystring: LedgerQuery,
@@ -106,7 +106,7 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readDatasetVersions',
-        summary: 'The versions of a definition, newest first: when each was written, and by whom',
+        summary: 'The versions of a definition, newest first, with their time and author',
         tags: ['datasets'],
         params: DatasetParameters,
         querystring: VersionQuery,
@@ -125,14 +125,14 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
   typed.put(
     '/api/datasets/:code',
     {
-      // The registry says what is wrong with a definition, by the paths of its parts.
+      // The registry validates the definition and reports problems by path.
       config: { access: 'admin', unchecked: ['body', 'headers'] },
       schema: {
         operationId: 'saveDataset',
         summary:
-          'Change a dataset, or add one over a table that is there: the next version of its definition',
+          'Create a dataset for an existing table, or change one: writes the next version of its definition',
         description:
-          'Everything that is wrong is listed in `problems`, each with the path of the part. Jobs that are under way keep the version that they were accepted with. Metrics to which the change gives another meaning are computed anew; the same definition again changes nothing.',
+          '`problems` lists everything that is wrong, each with the path of the part. Open jobs keep the version that they were accepted with. Metrics whose meaning changes are recomputed. Saving the same definition again changes nothing.',
         tags: ['datasets'],
         params: DatasetParameters,
         headers: VersionHeaders,

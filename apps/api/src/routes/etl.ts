@@ -14,7 +14,7 @@ import type { UploadHandler } from '../uploads/upload-handler.ts'
 import { IMPORT_PROBLEMS, ImportUpload, optionalField } from './imports.ts'
 import { JobParameters } from './jobs.ts'
 
-/** The words of the source documents for our states. */
+/** The names of the source documents for the statuses of a job. */
 const SOURCE_WORDS = {
   QUEUED: 'INICIADO',
   PROCESSING: 'PROCESANDO',
@@ -36,10 +36,10 @@ const SourceStatus = z.strictObject({
   error: JobFailure.nullable(),
 })
 
-/** The dataset of `POST /api/jobs/dkt-import`, which the documents name in the address. */
+/** The dataset of `POST /api/jobs/dkt-import`. */
 const DKT_DATASET = 'dkt'
 
-/** Addresses that the source documents name: the same things under other names. */
+/** Aliases for the addresses in the source documents. */
 export function etlRoutes(app: FastifyInstance, context: ApiContext, handleUpload: UploadHandler): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
   const importAlias = (url: string, operationId: string, summary: string, dataset?: string) =>
@@ -81,7 +81,7 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, handleUploa
       config: { access: 'viewer' },
       schema: {
         operationId: 'readProcessStatus',
-        summary: 'The status of a job in the words of the source documents',
+        summary: 'The status of a job, with the status names of the source documents',
         tags: ['etl'],
         params: JobParameters,
         response: {

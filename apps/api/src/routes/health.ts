@@ -11,19 +11,19 @@ import { problems } from '../plugins/openapi.ts'
 import { type QueueDepthWatch, Warning } from '../queue-depth.ts'
 
 const TIMEOUT_MS = 2000
-// Who asks more often gets the same answer: the checks write to a disk.
+// The checks write to a disk, so their result is reused for a moment.
 const CACHE_MS = 1000
 
 const Check = z.strictObject({
   ok: z.boolean(),
   milliseconds: z.int(),
   needed: z.boolean(),
-  /** What an operator has to change, where that is known. */
+  /** What an operator has to change, if known. */
   problem: z.string().optional(),
 })
 const CheckName = z.enum(['postgresql', 'schema', 'artifacts', 'redis'])
 const Health = z.strictObject({
-  /** `degraded`: imports are accepted, but the work waits: for Redis, or for a worker. */
+  /** `degraded`: imports are accepted, but jobs wait for Redis or for a worker. */
   status: z.enum(['ok', 'degraded', 'unavailable']),
   uptimeSeconds: z.int(),
   checks: z.record(CheckName, Check),
@@ -31,13 +31,13 @@ const Health = z.strictObject({
 })
 type Health = z.infer<typeof Health>
 
-/** /health: overall with details, /health/live: the process answers, /health/ready: it can accept imports. */
+/** /health: all checks; /health/live: the process responds; /health/ready: it can accept imports. */
 export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: QueueDepthWatch): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
   const examine = cached(() => checkAll(context, watch))
 
   for (const [url, operationId, summary] of [
-    ['/health', 'readHealth', 'Whether everything works, in detail'],
+    ['/health', 'readHealth', 'The health of each service, in detail'],
     ['/health/ready', 'readReadiness', 'Whether imports can be accepted'],
   ] as const)
     typed.get(
@@ -99,7 +99,7 @@ async function checkAll(context: ApiContext, watch: QueueDepthWatch): Promise<He
       await store.remove(key)
     }),
     check('redis', false, checkRedis),
-    // Whoever serves what can only be said while PostgreSQL answers, which has a check of its own.
+    // Warnings need PostgreSQL, which has a check of its own.
     withTimeout(async () => {
       warnings = await watch.warnings()
     }).catch((error: unknown) => logger.debug({ event: 'health.warnings_failed', err: error })),
@@ -118,7 +118,7 @@ async function checkAll(context: ApiContext, watch: QueueDepthWatch): Promise<He
 async function withTimeout(work: () => Promise<unknown>): Promise<true> {
   const giveUp = new AbortController()
   const late = delay(TIMEOUT_MS, undefined, { signal: giveUp.signal, ref: false }).then(
-    () => Promise.reject(new Error(`no answer within ${TIMEOUT_MS} ms`)),
+    () => Promise.reject(new Error(`no response within ${TIMEOUT_MS} ms`)),
     () => undefined,
   )
   try {

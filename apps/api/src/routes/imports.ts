@@ -8,7 +8,7 @@ import type { UploadHandler } from '../uploads/upload-handler.ts'
 
 const Flag = z.enum(['false', 'true'])
 
-/** An optional field of a form. An empty one counts as absent, and the page to try the API starts with it. */
+/** An optional field of a form. An empty value counts as absent; the page at /docs starts with one. */
 export function optionalField<T extends z.ZodType>(field: T) {
   return z
     .union([field, z.literal('')])
@@ -18,7 +18,7 @@ export function optionalField<T extends z.ZodType>(field: T) {
 
 const { shape } = ImportForm
 
-/** The multipart form of an import, for the document; the parts themselves are read as they arrive. */
+/** The multipart form of an import, for the OpenAPI document. The parts are read as they arrive. */
 export const ImportUpload = ImportForm.extend({
   file: z.file(),
   dataset: shape.dataset.meta({ examples: ['production'] }),
@@ -37,7 +37,7 @@ export const ImportUpload = ImportForm.extend({
   delimiter: optionalField(shape.delimiter.unwrap()),
 })
 
-/** What can go wrong with an import, beside what can go wrong everywhere. */
+/** The problems of an import. */
 export const IMPORT_PROBLEMS = problems(
   'missing_field',
   'bad_request',
@@ -72,7 +72,7 @@ export function importRoutes(app: FastifyInstance, handleUpload: UploadHandler):
         operationId: 'createImport',
         summary: 'Import a file into a dataset',
         description:
-          'The file is stored while it arrives and then processed in stages; follow the job at `Location` or over the WebSocket. `from` and `to` declare a window: `to` is the first day after it. With `expectedRecords` nothing is loaded unless the file has exactly so many records.',
+          'The file is stored as it arrives and then processed in stages. Follow the job at `Location` or over the WebSocket. `from` and `to` declare a window; `to` is the first day after it. With `expectedRecords`, nothing is loaded unless the file has exactly that many records.',
         tags: ['imports'],
         consumes: ['multipart/form-data'],
         headers: IdempotencyHeaders,

@@ -28,7 +28,7 @@ const RejectQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 })
 
-/** Bytes, as far as the document is concerned; they are streamed, not serialised. */
+/** Bytes in the OpenAPI document. They are streamed, not serialised. */
 const FileContent = z.instanceof(Readable).meta({ type: 'string', format: 'binary' })
 
 const Report = z.strictObject({
@@ -42,7 +42,7 @@ const Report = z.strictObject({
    */
   seconds: z.number().nullable(),
   rowsPerSecond: z.number().nullable(),
-  /** The most frequent reasons of the rejects that are listed; all of them are in the file. */
+  /** The most frequent reasons of the stored rejects. The file has all of them. */
   rejects: z.array(
     z.strictObject({
       column: z.string().nullable(),
@@ -70,7 +70,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listJobs',
-        summary: 'Your jobs, newest first; those of everybody for an admin',
+        summary: 'Your jobs, newest first; for an admin, those of all users',
         tags: ['jobs'],
         querystring: JobQuery,
         response: { 200: page(Job), ...problems('bad_request', 'unauthenticated', 'token_expired') },
@@ -108,7 +108,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
     },
     async (request) => {
       const job = await cancelJob(db, principalOf(request), request.params.id)
-      // A job in work ends later, in a worker, which logs it.
+      // A running job ends later, in a worker, which logs it.
       if (job.status === 'CANCELLED') request.log.info({ event: 'job.cancelled', jobId: job.id })
       return job
     },
@@ -120,7 +120,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'operator' },
       schema: {
         operationId: 'retryJob',
-        summary: 'Try a failed job again, from the stage that failed',
+        summary: 'Retry a failed job from the stage that failed',
         tags: ['jobs'],
         params: JobParameters,
         response: {
@@ -139,7 +139,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listRejects',
-        summary: 'The rejects of a job in the order of the file; those of a dry run too',
+        summary: 'The rejects of a job in file order, also those of a dry run',
         tags: ['jobs'],
         params: JobParameters,
         querystring: RejectQuery,
@@ -155,7 +155,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readReport',
-        summary: 'What became of a job: counts, the most frequent reasons of its rejects, its files',
+        summary: 'The report of a job: counts, the most frequent reject reasons, files',
         tags: ['jobs'],
         params: JobParameters,
         response: { 200: Report, ...COMMON },
@@ -174,7 +174,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
   artifactRoute(app, context)
 }
 
-/** /api/jobs/{id}/artifacts/{name}: a file that a stage left behind. */
+/** /api/jobs/{id}/artifacts/{name}: a file of a stage. */
 function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
   app.withTypeProvider<ZodTypeProvider>().get(
     '/api/jobs/:id/artifacts/:name',
@@ -213,7 +213,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
   )
 }
 
-/** A Content-Disposition that offers a file under its name, whatever stands in it (RFC 6266). */
+/** Returns a Content-Disposition header with the file name, whatever characters it has (RFC 6266). */
 export function attachment(fileName: string): string {
   const ascii =
     fileName

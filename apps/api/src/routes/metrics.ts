@@ -31,7 +31,7 @@ import { seenVersion, tagVersion, VersionHeaders } from '../plugins/versions.ts'
 const MetricParameters = z.strictObject({ code: MetricCode })
 const COMMON = problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric')
 
-/** For the document: the code stands in the address, and may be left out of the body. */
+/** For the OpenAPI document: the code is part of the path and optional in the body. */
 const MetricBody = MetricDefinition.omit({ code: true }).extend({ code: MetricCode.optional() })
 
 /** /api/metrics */
@@ -49,7 +49,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listMetrics',
-        summary: 'The metrics, by code: how fresh they are and what is under way',
+        summary: 'The metrics by code, with their freshness and open runs',
         tags: ['metrics'],
         querystring: MetricQuery,
         response: { 200: page(MetricItem), ...problems('bad_request', 'unauthenticated', 'token_expired') },
@@ -64,7 +64,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetric',
-        summary: 'A metric: its definition, what it needs, how fresh it is and what is outstanding',
+        summary: 'A metric: its definition, dependencies, freshness and outstanding runs',
         tags: ['metrics'],
         params: MetricParameters,
         response: { 200: Metric, ...COMMON },
@@ -83,9 +83,9 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetricValues',
-        summary: 'The values of a metric, exact, with the run that computed each',
+        summary: 'The exact values of a metric, each with the run that computed it',
         description:
-          'In the order of days, companies and warehouses. `to` is the first day after the range. `completeness` says what they lack.',
+          'Ordered by day, company and warehouse. `to` is the first day after the range. `completeness` says what is outstanding.',
         tags: ['metrics'],
         params: MetricParameters,
         querystring: ValueQuery,
@@ -101,7 +101,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetricLineage',
-        summary: 'What a metric is made of, down to datasets, and what is made of it',
+        summary: 'What a metric depends on, down to datasets, and what depends on it',
         tags: ['metrics'],
         params: MetricParameters,
         response: { 200: Lineage, ...COMMON },
@@ -116,7 +116,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readMetricVersions',
-        summary: 'The versions of a metric, newest first: when each was written, and by whom',
+        summary: 'The versions of a metric, newest first, with their time and author',
         tags: ['metrics'],
         params: MetricParameters,
         querystring: VersionQuery,
@@ -136,9 +136,9 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'recomputeMetric',
-        summary: 'Compute a range of days anew, and then what needs it',
+        summary: 'Recompute a range of days, and the metrics that depend on it',
         description:
-          'Follow the run at `Location`. `to` is the first day after the range. An open run of today takes the days in.',
+          'Follow the run at `Location`. `to` is the first day after the range. An open run of today includes the days.',
         tags: ['metrics'],
         params: MetricParameters,
         headers: IdempotencyHeaders,
@@ -158,13 +158,13 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
   typed.put(
     '/api/metrics/:code',
     {
-      // The registry says what is wrong with a definition, by the paths of its parts.
+      // The registry validates the definition and reports problems by path.
       config: { access: 'admin', unchecked: ['body', 'headers'] },
       schema: {
         operationId: 'saveMetric',
-        summary: 'Add a metric, or change it: the next version of its definition',
+        summary: 'Create or change a metric: writes the next version of its definition',
         description:
-          'Everything that is wrong is listed in `problems`, each with the path of the node. A changed expression or grain is computed anew for all days; the same definition again changes nothing.',
+          '`problems` lists everything that is wrong, each with the path of the node. A changed expression or grain is recomputed for all days. Saving the same definition again changes nothing.',
         tags: ['metrics'],
         params: MetricParameters,
         headers: VersionHeaders,
@@ -191,7 +191,7 @@ function changingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'admin' },
       schema: {
         operationId: 'retireMetric',
-        summary: 'Retire a metric: its open runs are cancelled, its values stay in the table',
+        summary: 'Retire a metric: its open runs are cancelled, its values are kept',
         tags: ['metrics'],
         params: MetricParameters,
         response: { 204: z.null(), ...COMMON, ...problems('forbidden', 'metric_in_use') },

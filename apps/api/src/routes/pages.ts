@@ -58,7 +58,7 @@ export async function pageRoutes(
   async function tryLogin(request: FastifyRequest) {
     const form = LoginRequest.strip().safeParse(request.body)
     try {
-      if (!form.success) throw new ProblemError('bad_credentials', 'E-mail and password are needed.')
+      if (!form.success) throw new ProblemError('bad_credentials', 'E-mail and password are required.')
       return await login(logins, { ...form.data, address: request.ip })
     } catch (error) {
       if (error instanceof ProblemError) return error

@@ -16,9 +16,9 @@ export function projectionRoutes(app: FastifyInstance, { db }: ApiContext): void
       config: { access: 'steward' },
       schema: {
         operationId: 'tellProjection',
-        summary: 'Tell that a dataset has changed outside: the metrics that depend on it follow',
+        summary: 'Report that a dataset has changed outside Aduana, so that dependent metrics are recomputed',
         description:
-          'It counts once for its `eventKey`: whoever sends it again gets the same answer, with `Idempotency-Replayed: true`. `occurredAt` must not be before 2000, nor more than five minutes ahead. Somebody limited to companies or warehouses names them.',
+          'An `eventKey` counts once: sending it again returns the first response, with `Idempotency-Replayed: true`. `occurredAt` must not be before 2000, nor more than five minutes in the future. Users who are limited to companies or warehouses must name them.',
         tags: ['runs'],
         body: ProjectionUpdate,
         response: {

@@ -15,9 +15,9 @@ export function refusedMessageRoutes(app: FastifyInstance, { db }: ApiContext): 
       config: { access: 'admin' },
       schema: {
         operationId: 'listRefusedMessages',
-        summary: 'Messages of queues that can never be taken in, newest first',
+        summary: 'Queue messages that were refused permanently, newest first',
         description:
-          'Each as it came, with why it was refused. Its queue has handed it to the dead-letter queue.',
+          'Each message is unchanged and has the reason of its refusal. Its queue has moved it to the dead-letter queue.',
         tags: ['messages'],
         querystring: RefusedMessageQuery,
         response: {

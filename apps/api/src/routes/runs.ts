@@ -38,7 +38,7 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readRun',
-        summary: 'A run: what it is computed from, and what it waits for',
+        summary: 'A run, with its inputs and the datasets that it waits for',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunDetail, ...COMMON },
@@ -53,8 +53,8 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readRunRequest',
-        summary: 'What is asked of the runner of a run',
-        description: 'The data of a request that was too large for a message: its `dataref` leads here.',
+        summary: 'The request to the runner of a run',
+        description: 'The data of a request that was too large for a message. Its `dataref` points here.',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunRequest, ...COMMON, ...problems('forbidden') },
@@ -69,9 +69,9 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'retryRun',
-        summary: 'Ask again for a run that failed or expired, with what there is',
+        summary: 'Retry a run that failed or expired, with the inputs that exist',
         description:
-          'The answer is the run that does it: another one while that is under way for the same metric.',
+          'The response is the run that does the work: another one if that is already open for the same metric.',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },

@@ -24,7 +24,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listSeries',
-        summary: 'The series: columns of datasets that metrics are made of',
+        summary: 'The series: dataset columns that metrics aggregate',
         tags: ['metrics'],
         response: {
           200: z.strictObject({ items: z.array(Series) }),
@@ -41,7 +41,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readSeriesVersions',
-        summary: 'The versions of a series, newest first: when each was written, and by whom',
+        summary: 'The versions of a series, newest first, with their time and author',
         tags: ['metrics'],
         params: z.strictObject({ code: MetricCode }),
         querystring: VersionQuery,
@@ -60,8 +60,9 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'admin' },
       schema: {
         operationId: 'saveSeries',
-        summary: 'Add a series, or change it: the next version of its definition',
-        description: 'Its title and unit may change at any time; where it is, only while no metric names it.',
+        summary: 'Create or change a series: writes the next version of its definition',
+        description:
+          'Title and unit may change at any time; dataset and column only while no metric uses the series.',
         tags: ['metrics'],
         params: z.strictObject({ code: MetricCode }),
         headers: VersionHeaders,

@@ -18,9 +18,9 @@ export function undoRoutes(app: FastifyInstance, { db, settings }: ApiContext): 
       config: { access: 'operator' },
       schema: {
         operationId: 'undoImport',
-        summary: 'Take an import back',
+        summary: 'Undo an import',
         description:
-          'A new job of type `undo` deletes the rows of the import and brings back what they replaced, all or nothing; its `result` says what was reversed, what stays and what could not be put back. Refused while later imports own days of it or have changed its rows, unless `unwind` says to take these back too, newest first.',
+          'A new job of type `undo` deletes the rows of the import and restores what they replaced, all or nothing. Its `result` lists what was reversed, kept, and impossible to restore. Refused while later imports own days of the import or have changed its rows, unless `unwind` is true: then these are undone too, newest first.',
         tags: ['jobs'],
         params: JobParameters,
         headers: IdempotencyHeaders,

@@ -28,12 +28,16 @@ export function wsRoute(
       config: { access: 'ticket' },
       schema: { querystring: z.strictObject({ ticket: z.string().max(200).optional() }) },
       preHandler: async (request) => {
-        if (!request.ws) throw new ProblemError('bad_request', 'This address speaks WebSocket only.')
+        if (!request.ws)
+          throw new ProblemError('bad_request', 'This endpoint accepts WebSocket connections only.')
         assertOwnOrigin(request, context.settings.ADUANA_ORIGINS)
         const session = await enter(request)
         const open = openSockets(session.userId)
         if (open >= MAX_SOCKETS_PER_USER)
-          throw new ProblemError('too_many_sockets', `You already have ${open} WebSockets open. Close some.`)
+          throw new ProblemError(
+            'too_many_sockets',
+            `You already have ${open} WebSockets open, which is the limit. Close some and try again.`,
+          )
         request.session = session
       },
     },
@@ -41,7 +45,7 @@ export function wsRoute(
       const session = sessionOf(request)
       // Several may have passed the check before the first of them was open.
       if (openSockets(session.userId) >= MAX_SOCKETS_PER_USER)
-        return socket.close(1008, 'this user has too many WebSockets open')
+        return socket.close(1008, 'too many WebSockets are open for this user')
       serveConnection(hub, socket, session, { sessions, logger: request.log })
     },
   )
@@ -55,7 +59,10 @@ export function wsRoute(
     const { ticket } = z.object({ ticket: z.string().optional() }).parse(request.query)
     if (ticket === undefined) {
       if (request.headers.authorization !== undefined) return findSession(app, findPrincipal, request)
-      throw new ProblemError('unauthenticated', 'Ask POST /api/ws-ticket for a ticket and open /ws?ticket=….')
+      throw new ProblemError(
+        'unauthenticated',
+        'A ticket is missing. Get one from POST /api/ws-ticket and open /ws?ticket=….',
+      )
     }
     return requireSession(findPrincipal, await redeemTicket(context.db, ticket))
   }

@@ -61,7 +61,10 @@ export async function receiveUpload(
       for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value
       if (file.file.truncated) throw tooLarge(options.maxBytes)
       if (await readFields(parts, fields, options.signal))
-        throw new ProblemError('bad_request', 'One import takes one file; a second one was sent.')
+        throw new ProblemError(
+          'bad_request',
+          'The form has more than one file. Send one import for each file.',
+        )
       form = parseForm(fields, options.dataset)
     }
     const stored = await options.store.put(options.key, content(), { maxBytes: options.maxBytes })
@@ -120,13 +123,22 @@ async function readFields(
     const part = next.value
     if (part.type === 'file') {
       if (part.fieldname === 'file') return part
-      throw new ProblemError('bad_request', `A file came as "${part.fieldname}"; send it as "file".`)
+      throw new ProblemError(
+        'bad_request',
+        `The field "${part.fieldname}" is a file. Send the file as the field "file".`,
+      )
     }
     if (part.valueTruncated)
-      throw new ProblemError('bad_request', `The field "${part.fieldname}" is too long.`)
+      throw new ProblemError(
+        'bad_request',
+        `The field "${part.fieldname}" is longer than 8192 bytes. Shorten it.`,
+      )
     // A part with a JSON content type arrives parsed.
     if (typeof part.value === 'object')
-      throw new ProblemError('bad_request', `The field "${replaceUnstorable(part.fieldname)}" is not text.`)
+      throw new ProblemError(
+        'bad_request',
+        `The field "${replaceUnstorable(part.fieldname)}" is not text. Send it without a content type.`,
+      )
     const value = String(part.value)
     if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
     if (fields.names.has(part.fieldname)) throw duplicateValue('field', part.fieldname)
@@ -152,11 +164,14 @@ async function readHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Bu
   }
   const found = recogniseBytes(Buffer.concat(head), complete)
   if (found.kind === 'empty')
-    throw new ProblemError('empty_file', `The file "${plainName(name)}" has no content.`)
+    throw new ProblemError(
+      'empty_file',
+      `The file "${plainName(name)}" is empty. Send a file with at least a header row.`,
+    )
   if (found.kind === 'unsupported')
     throw new ProblemError(
       'unsupported_type',
-      `The file "${plainName(name)}" is ${found.found}, judged by its content. Send delimited text (CSV, TSV), also compressed by gzip.`,
+      `The file "${plainName(name)}" is ${found.found}, judging by its content. Send delimited text (CSV, TSV), which may be compressed with gzip.`,
       { found: found.found },
     )
   return head
@@ -168,7 +183,7 @@ function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
   if (dataset !== undefined && named !== undefined && named !== dataset)
     throw new ProblemError(
       'bad_request',
-      `The address is that of the dataset "${dataset}", but the form names "${replaceUnstorable(named)}". Leave the field "dataset" out, or send the file to /api/imports.`,
+      `This endpoint imports into the dataset "${dataset}", but the form names "${replaceUnstorable(named)}". Omit the field "dataset", or send the file to /api/imports.`,
     )
   const read = readInput(ImportForm, {
     ...(dataset === undefined ? {} : { dataset }),
@@ -187,14 +202,15 @@ function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
 }
 
 function missing(field: 'file' | 'dataset', { values }: Fields): ProblemError {
-  const hint = field === 'file' && values.has('file') ? ' It came as text: send it with a file name.' : ''
-  return new ProblemError('missing_field', `The form lacks the field "${field}".${hint}`, { field })
+  const hint =
+    field === 'file' && values.has('file') ? ' The field "file" is text. Send it with a file name.' : ''
+  return new ProblemError('missing_field', `The field "${field}" is missing from the form.${hint}`, { field })
 }
 
 function tooLarge(maxBytes: number): ProblemError {
   return new ProblemError(
     'file_too_large',
-    `The file is larger than ${maxBytes} bytes, which is the limit.`,
+    `The file is larger than the limit of ${maxBytes} bytes. Split it, or compress it with gzip.`,
     {
       maxBytes,
     },
@@ -220,7 +236,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 export function serviceStopping(): ProblemError {
   return new ProblemError(
     'unavailable',
-    'The service is restarting. Nothing was kept; send the file again in a moment.',
+    'The service is restarting. Nothing was stored. Send the file again in a moment.',
     {
       retryAfterSeconds: 5,
     },
@@ -239,9 +255,15 @@ function parserProblem(error: unknown, maxBytes: number): unknown {
   const code = 'code' in error ? String(error.code) : ''
   if (code === 'FST_REQ_FILE_TOO_LARGE') return tooLarge(maxBytes)
   if (/^FST_(PARTS|FILES|FIELDS)_LIMIT$/.test(code))
-    return new ProblemError('bad_request', 'The form has too many parts.')
+    return new ProblemError(
+      'bad_request',
+      'The form has more than 50 parts. Send only the documented fields.',
+    )
   if (/unexpected end|terminated early|premature|aborted|closed before/i.test(error.message))
-    return new ProblemError('upload_truncated', 'The upload ended before it was complete. Nothing was kept.')
+    return new ProblemError(
+      'upload_truncated',
+      'The upload ended before it was complete. Nothing was stored. Send the file again.',
+    )
   return new ProblemError('bad_request', `The form is malformed: ${error.message}.`)
 }
 

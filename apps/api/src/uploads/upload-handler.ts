@@ -93,7 +93,7 @@ function idleSignal(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
   // With a listener, Node does not end the connection itself.
   request.raw.once('timeout', () => {
-    const detail = `No data arrived for ${seconds} seconds. Nothing was kept; send the file again.`
+    const detail = `No data arrived for ${seconds} seconds. Nothing was stored. Send the file again.`
     idle.abort(new ProblemError('upload_idle', detail, { seconds }))
   })
   return idle.signal
@@ -119,7 +119,7 @@ function assertAcceptable(request: FastifyRequest, maxBytes: number): void {
   if (minimumFileBytes(request) > maxBytes)
     throw new ProblemError(
       'file_too_large',
-      `The file is larger than ${maxBytes} bytes, which is the limit.`,
+      `The file is larger than the limit of ${maxBytes} bytes. Split it, or compress it with gzip.`,
       {
         maxBytes,
       },

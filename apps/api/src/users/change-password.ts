@@ -29,7 +29,8 @@ export async function changePassword(
       .where('disabled_at', 'is', null)
       .returning('session_version')
       .executeTakeFirst()
-    if (!changed) throw new ProblemError('bad_credentials', 'The password was changed in the meantime.')
+    if (!changed)
+      throw new ProblemError('bad_credentials', 'The password has changed since you logged in. Log in again.')
     await audit(tx, {
       actor: principal.userId,
       action: 'user.password_changed',

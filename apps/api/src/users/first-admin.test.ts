@@ -13,7 +13,7 @@ afterAll(() => api.close())
 test('of several processes that start at once one makes the first admin, and none ever again', async () => {
   const start = () => ensureFirstAdmin(api.db, { email: 'Admin@Example.com', password: undefined })
   const made = (await Promise.all([start(), start(), start()])).filter((admin) => admin !== undefined)
-  expect(made).toEqual([{ email: 'admin@example.com', drawnPassword: expect.stringMatching(/^\S{20}$/) }])
+  expect(made).toEqual([{ email: 'admin@example.com', generatedPassword: expect.stringMatching(/^\S{20}$/) }])
   expect(await start()).toBeUndefined()
   const user = await api.db
     .selectFrom('users')

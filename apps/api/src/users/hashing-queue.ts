@@ -74,7 +74,7 @@ function longestQueue(queues: ReadonlyMap<string, Waiter[]>): Waiter[] | undefin
 }
 
 function busy(): ProblemError {
-  return new ProblemError('logins_busy', 'Too many passwords are being checked. Try again in a moment.', {
+  return new ProblemError('logins_busy', 'Too many logins are in progress. Try again in a moment.', {
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   })
 }

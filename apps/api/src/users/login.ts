@@ -72,7 +72,7 @@ export async function checkPassword(
     if (locks.account > 0) throw tooMany(locks.account)
     throw new ProblemError(
       'bad_credentials',
-      'The e-mail or the password is wrong, or the account is disabled.',
+      'Wrong e-mail or password, or the account is disabled. Check both and try again.',
     )
   })
 }
@@ -83,7 +83,7 @@ function assertNotLocked({ account_network, network }: Locks): void {
 }
 
 function tooMany(retryAfterSeconds: number): ProblemError {
-  return new ProblemError('too_many_logins', 'Too many failed logins. Wait before you try again.', {
+  return new ProblemError('too_many_logins', 'Too many logins have failed. Wait before you try again.', {
     retryAfterSeconds,
   })
 }

@@ -62,12 +62,15 @@ function tokenOf(request: FastifyRequest): string {
     if (cookie) return cookie
     throw new ProblemError(
       'unauthenticated',
-      'Log in at POST /api/auth/login and send the token as "Authorization: Bearer …".',
+      'You are not logged in. Log in with POST /api/auth/login and send the token as "Authorization: Bearer …".',
     )
   }
   const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
   if (token) return token
-  throw new ProblemError('unauthenticated', 'The Authorization header must read "Bearer <token>".')
+  throw new ProblemError(
+    'unauthenticated',
+    'The Authorization header is malformed. It must be "Bearer <token>".',
+  )
 }
 
 function cookieOptions(request: FastifyRequest) {

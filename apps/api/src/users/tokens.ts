@@ -35,8 +35,7 @@ export function issueToken(
 /** Returns the content of a token that this API has signed and that has not expired. @throws ProblemError `token_expired` or `unauthenticated` */
 export function readToken(app: FastifyInstance, token: string): SessionKey {
   const claims = Claims.safeParse(verified(app, token))
-  if (!claims.success)
-    throw new ProblemError('unauthenticated', 'The token is not one of ours. Log in again.')
+  if (!claims.success) throw new ProblemError('unauthenticated', 'The token is invalid. Log in again.')
   const { sub, jti, ver, exp } = claims.data
   return { userId: sub, sessionId: jti, version: ver, expiresAt: new Date(exp * 1000) }
 }
@@ -47,7 +46,7 @@ function verified(app: FastifyInstance, token: string): unknown {
   } catch (error) {
     // Whatever the library has against a token, it is a 401: its own errors would partly become 500.
     if (error instanceof Error && 'code' in error && error.code === 'FAST_JWT_EXPIRED')
-      throw new ProblemError('token_expired', 'The login has expired. Log in again.')
-    throw new ProblemError('unauthenticated', 'The token is not one of ours. Log in again.')
+      throw new ProblemError('token_expired', 'Your login has expired. Log in again.')
+    throw new ProblemError('unauthenticated', 'The token is invalid. Log in again.')
   }
 }

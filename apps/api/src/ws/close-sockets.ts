@@ -5,7 +5,7 @@ const GRACE_MS = 1000
 /** When the API stops: tell the clients, and do not wait for those that do not answer. */
 export function closeSockets(this: FastifyInstance, done: (error?: Error) => void): void {
   const { clients } = this.websocketServer
-  for (const client of clients) client.close(1001, 'the service restarts')
+  for (const client of clients) client.close(1001, 'the service is restarting')
   setTimeout(() => {
     for (const client of clients) client.terminate()
   }, GRACE_MS).unref()

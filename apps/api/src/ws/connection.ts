@@ -68,7 +68,11 @@ export function serveConnection(
       .then(() => answer(hub, subscriber, data, isBinary))
       .catch((error: unknown) => {
         options.logger.warn({ event: 'ws.message_failed', err: error })
-        subscriber.send({ type: 'error', code: 'internal', detail: 'Something failed inside.' })
+        subscriber.send({
+          type: 'error',
+          code: 'internal',
+          detail: 'An internal error occurred. The log of the API has the details.',
+        })
       })
   })
   socket.on('close', () => {
@@ -80,7 +84,7 @@ export function serveConnection(
 }
 
 async function answer(hub: Hub, subscriber: Subscriber, data: RawData, isBinary: boolean): Promise<void> {
-  const read = isBinary ? { refusal: 'The message is binary; expected JSON in a text message.' } : parse(data)
+  const read = isBinary ? { refusal: 'The message is binary. Send JSON in a text message.' } : parse(data)
   if ('refusal' in read) return subscriber.send({ type: 'error', code: 'bad_request', detail: read.refusal })
   const { message } = read
   switch (message.type) {
@@ -101,7 +105,7 @@ async function subscribe(hub: Hub, subscriber: Subscriber, id: string, after: nu
     return subscriber.send({
       type: 'error',
       code: 'too_many_subscriptions',
-      detail: `No more than ${MAX_SUBSCRIPTIONS} jobs at once; subscribe to "jobs" instead.`,
+      detail: `You are subscribed to ${MAX_SUBSCRIPTIONS} jobs, which is the limit. Subscribe to "jobs" instead.`,
       id,
     })
   try {
@@ -117,7 +121,8 @@ function parse(data: RawData): { message: ClientMessage } | { refusal: string } 
     const read = readInput(ClientMessage, JSON.parse(String(data)))
     return read.problems ? { refusal: problemText(read.problems, 'The message') } : { message: read.data }
   } catch (error) {
-    if (error instanceof SyntaxError) return { refusal: 'The message is not JSON.' }
+    if (error instanceof SyntaxError)
+      return { refusal: 'The message is not JSON. Send JSON in a text message.' }
     throw error
   }
 }

@@ -183,6 +183,6 @@ function encode(message: ServerMessage): Buffer {
 
 /** Close a client that does not read; it will not read the closing either. */
 function disconnectSlow(socket: WebSocket): void {
-  socket.close(1009, 'too slow')
+  socket.close(1009, 'the client reads too slowly')
   setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref()
 }

@@ -42,7 +42,10 @@ export async function redeemTicket(db: Database, ticket: string): Promise<Sessio
     ])
     .executeTakeFirst()
   if (!redeemed?.fresh)
-    throw new ProblemError('unauthenticated', 'The ticket is unknown, used or too old. Ask for a new one.')
+    throw new ProblemError(
+      'unauthenticated',
+      'The ticket is unknown, already used or expired. Get a new one from POST /api/ws-ticket.',
+    )
   return {
     userId: redeemed.user_id,
     sessionId: redeemed.session_id,
