@@ -2,32 +2,32 @@ import type { Problem } from '@aduana/contracts/problems'
 import { z } from 'zod'
 import { type ExitName, outcomeOfProblem } from './exit-codes.ts'
 
-/** The command cannot be done as it was given; the message says what to do instead. */
+/** The command cannot be executed as given; the message says what to do instead. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
 const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  EACCES: 'you may not read it',
+  ENOENT: 'the file does not exist',
+  EACCES: 'permission denied',
   EISDIR: 'it is a folder',
 }
 
-/** A file cannot be read; `error` says why. */
+/** Returns the error for a file that cannot be read; `error` is the cause. */
 export function unreadable(path: string, error: NodeJS.ErrnoException): UsageError {
   return new UsageError(`${path} cannot be read: ${FILE_ERRORS[error.code ?? ''] ?? error.message}`)
 }
 
-/** A file cannot be written; `error` says why. */
+/** Returns the error for a file that cannot be written; `error` is the cause. */
 export function unwritable(path: string, error: NodeJS.ErrnoException): UsageError {
-  const why = error.code === 'ENOENT' ? 'there is no such folder' : error.message
-  return new UsageError(`${path} cannot be written: ${error.code === 'EACCES' ? 'you may not' : why}`)
+  const why = error.code === 'ENOENT' ? 'the folder does not exist' : error.message
+  return new UsageError(`${path} cannot be written: ${error.code === 'EACCES' ? 'permission denied' : why}`)
 }
 
 /** The API refused with a problem document. */
 export class ApiProblem extends Error {
   readonly problem: Problem
-  /** Seconds after which the API wants to be asked again, if it said so. */
+  /** Seconds to wait before a retry, if the API says. */
   readonly retryAfter: number | undefined
   constructor(problem: Problem, retryAfter: number | undefined) {
     super(problem.detail)
@@ -42,13 +42,13 @@ export class ConnectionError extends Error {
   override readonly name = 'ConnectionError'
 }
 
-/** What an error tells the shell. */
+/** Returns the exit code name for an error. */
 export function outcomeOfError(error: unknown): ExitName {
   if (error instanceof ApiProblem) return outcomeOfProblem(error.problem.code, error.problem.status)
   return error instanceof ConnectionError ? 'unavailable' : 'error'
 }
 
-/** What an error tells a person, in one or two lines. */
+/** Returns an error as text, one line or more. */
 export function describeError(error: unknown): string {
   if (error instanceof ApiProblem) {
     const { title, detail, code } = error.problem
@@ -68,7 +68,7 @@ const Problems = z.array(
   }),
 )
 
-/** Each of the problems that a refused definition has, where there are several. */
+/** Returns a line for each problem of a refused definition; undefined when there is at most one. */
 function problemLines({ problems }: Problem): string[] | undefined {
   const parsed = Problems.safeParse(problems)
   if (!parsed.success || parsed.data.length < 2) return undefined

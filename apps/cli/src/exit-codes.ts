@@ -1,6 +1,6 @@
 import type { Job } from '@aduana/contracts/jobs'
 
-/** What the program tells the shell. Scripts rely on these numbers: add to them, never change them. */
+/** The exit codes. Scripts rely on these numbers: add to them, never change them. */
 export const EXIT = {
   loaded: 0,
   error: 1,
@@ -16,19 +16,19 @@ export const EXIT = {
 export type ExitName = keyof typeof EXIT
 export type ExitCode = (typeof EXIT)[ExitName]
 
-/** What each exit code means, in the words of `--help`. */
+/** The meaning of each exit code, as `--help` shows it. */
 const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
-  loaded: 'loaded, every record accounted for (or: the command did what it was asked)',
-  error: 'wrong usage, not logged in, or anything not named below',
+  loaded: 'loaded, every record accounted for (or: the command succeeded)',
+  error: 'wrong usage, not logged in, or any error not listed below',
   quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',
   failed:
-    'the file cannot be imported (empty, of another kind), or the import failed or was cancelled; nothing was loaded',
-  locked: 'the window is held by another job',
+    'the file cannot be imported (empty, unsupported type), or the import failed or was cancelled; nothing was loaded',
+  locked: 'another job holds the window',
   alreadyImported:
-    'the same bytes, or the same rows of an append, have been imported before (--force imports them again); of a dry run: the import would be refused for it',
+    'the same bytes, or the same rows of an append, have been imported before (--force imports them again); of a dry run: the import would be refused',
   unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
   waitingForApproval: 'the import waits for approval; nothing is loaded yet',
-  interrupted: 'interrupted with Ctrl-C; a job that was accepted goes on',
+  interrupted: 'interrupted with Ctrl-C; an accepted job continues',
 }
 
 const NAMES: readonly ExitName[] = [
@@ -43,13 +43,13 @@ const NAMES: readonly ExitName[] = [
   'interrupted',
 ]
 
-/** The table of exit codes below the help. */
+/** Returns the table of exit codes for the help. */
 export function exitCodeHelp(): string {
   const lines = NAMES.map((name) => `  ${String(EXIT[name]).padStart(3)}  ${EXIT_MEANINGS[name]}`)
   return `Exit codes:\n${lines.join('\n')}`
 }
 
-/** How a job ended, or that a person must decide; null while it goes on by itself. */
+/** Returns how a job ended, or that it waits for approval; null while it is active. */
 export function outcomeOfJob(
   job: Pick<Job, 'status' | 'dryRun' | 'counts' | 'waitingFor' | 'warnings' | 'error'>,
 ): 'loaded' | 'quarantined' | 'failed' | 'alreadyImported' | 'waitingForApproval' | null {
@@ -67,12 +67,12 @@ export function outcomeOfJob(
   }
 }
 
-/** Whether a dry run has found that the import itself would be refused, because it was done before. */
+/** Returns true if a dry run found that the import would be refused as already imported. */
 export function wouldBeRefused({ dryRun, warnings }: Pick<Job, 'dryRun' | 'warnings'>): boolean {
   return dryRun && warnings.some(({ code }) => code === 'already_imported')
 }
 
-/** The outcome that a problem of the API stands for. `code` is its stable code. */
+/** Returns the exit code name for a problem of the API. `code` is its stable code. */
 export function outcomeOfProblem(code: string, status: number): ExitName {
   switch (code) {
     case 'window_locked':
@@ -87,7 +87,7 @@ export function outcomeOfProblem(code: string, status: number): ExitName {
     case 'unavailable':
       return 'unavailable'
     default:
-      // A proxy in front of the API answers for it without knowing our codes.
+      // A proxy in front of the API does not know its codes.
       return status === 429 || status === 502 || status === 503 || status === 504 ? 'unavailable' : 'error'
   }
 }

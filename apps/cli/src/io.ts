@@ -24,7 +24,7 @@ export interface Io {
 export class Interrupted extends Error {
   readonly exitCode: number
   constructor(signal: 'SIGINT' | 'SIGTERM') {
-    super(signal === 'SIGINT' ? 'interrupted' : 'told to stop')
+    super(signal === 'SIGINT' ? 'interrupted' : 'terminated')
     this.name = 'Interrupted'
     this.exitCode = signal === 'SIGINT' ? 130 : 143
   }

@@ -158,7 +158,7 @@ describe('aduana import', () => {
     }
     const terminal = () => Object.assign(Readable.from([]), { isTTY: true })
     const refused = await aduana(['import', '-', '-d', 'production'], { input: terminal })
-    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('reads what is piped in') })
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('reads a file from a pipe') })
   })
 
   test('that is broken off while it reads standard input imports nothing, and leaves nothing', async () => {
@@ -274,7 +274,7 @@ describe('aduana import', () => {
       signal: controller.signal,
     })
     expect(result.code).toBe(130)
-    expect(result.err).toContain(`the job goes on. To follow it: aduana jobs ${JOB_ID} --follow`)
+    expect(result.err).toContain(`the job continues. To follow it: aduana jobs ${JOB_ID} --follow`)
   })
 
   test('only hands the file over with --no-wait', async () => {
@@ -287,7 +287,7 @@ describe('aduana import', () => {
   test('says that a file does not exist before it asks anybody', async () => {
     const result = await aduana(['import', join(folder, 'nothing.csv'), '-d', 'production'])
     expect(result.code).toBe(1)
-    expect(result.err).toContain('nothing.csv cannot be read: there is no such file')
+    expect(result.err).toContain('nothing.csv cannot be read: the file does not exist')
   })
 })
 
@@ -314,7 +314,7 @@ describe('aduana', () => {
   test('explains its exit codes in the help', async () => {
     const result = await aduana(['import', '--help'])
     expect(result.code).toBe(0)
-    expect(result.out).toContain('4  the window is held by another job')
+    expect(result.out).toContain('4  another job holds the window')
   })
 
   test('says that nobody is logged in, and that a service is away', async () => {
@@ -363,7 +363,7 @@ describe('aduana', () => {
     expect(asked).toBe('Bearer secret')
     const elsewhere = await aduana(['jobs'], { env: { ...env, ADUANA_URL: 'http://127.0.0.1:1' } })
     expect(elsewhere).toMatchObject({ code: 1 })
-    expect(elsewhere.err).toContain('The stored login is for')
+    expect(elsewhere.err).toContain('You are logged in at')
   })
 
   test('names itself as it was called', () => {

@@ -11,13 +11,13 @@ import { addSessionCommands } from './program/sessions.ts'
 import { programVersion } from './version.ts'
 
 const ENVIRONMENT = `Environment:
-  ADUANA_URL                       where the API is (http://127.0.0.1:3000)
-  ADUANA_TOKEN                     a token to use in place of a stored login
-  ADUANA_EMAIL, ADUANA_PASSWORD    a login to use in place of a stored one
-  ADUANA_NEW_PASSWORD              what aduana password changes it to, where there is no terminal
-  XDG_CONFIG_HOME                  where the login is stored (~/.config)`
+  ADUANA_URL                       URL of the API (http://127.0.0.1:3000)
+  ADUANA_TOKEN                     a token to use instead of the stored login
+  ADUANA_EMAIL, ADUANA_PASSWORD    a login to use instead of the stored one
+  ADUANA_NEW_PASSWORD              the new password for aduana password, if there is no terminal
+  XDG_CONFIG_HOME                  folder of the stored login (~/.config)`
 
-/** Run the program with the arguments after its name. Resolves with the code to exit with; never rejects. */
+/** Runs the program with the arguments after its name. Resolves with the exit code; never rejects. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   let code: number = EXIT.loaded
   const program = createProgram(io, (exitCode) => {
@@ -32,7 +32,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
 }
 
 function exitCodeFor(error: unknown, io: Io, json: boolean): number {
-  // Commander has printed its own message, or the help that was asked for.
+  // Commander has already printed its message or the help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.loaded : EXIT.error
   if (error instanceof Interrupted) return error.exitCode
   const outcome = outcomeOfError(error)
@@ -44,7 +44,7 @@ function exitCodeFor(error: unknown, io: Io, json: boolean): number {
 
 function createProgram(io: Io, exitWith: ExitWith): Command {
   const program = new Command('aduana')
-    .description('Brings files into Aduana and shows what became of them.')
+    .description('Imports files into Aduana and shows the results.')
     .version(programVersion(), '-V, --version', 'print the version of this program')
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text) })

@@ -10,19 +10,19 @@ import type { Io } from './io.ts'
 
 const DEFAULT_URL = 'http://127.0.0.1:3000'
 
-/** What `aduana login` remembers. */
+/** What `aduana login` stores. */
 const Session = z.object({ url: z.url(), email: z.string(), token: z.string(), expiresAt: z.iso.datetime() })
 type Session = z.infer<typeof Session>
 
-/** The file that holds the session: in XDG_CONFIG_HOME, else in ~/.config. */
+/** Returns the path of the session file, in XDG_CONFIG_HOME or ~/.config. */
 function sessionPath(env: Io['env']): string {
   return join(env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config'), 'aduana', 'session.json')
 }
 
 /**
- * The API as the user that the surroundings name: ADUANA_TOKEN, else ADUANA_EMAIL with ADUANA_PASSWORD, else the
- * session that `aduana login` stored. ADUANA_URL says where; a stored token is only ever sent where it came from.
- * @throws UsageError when there is no login, and what the API says of a wrong one
+ * Returns the API with the login of the environment: ADUANA_TOKEN, else ADUANA_EMAIL with ADUANA_PASSWORD, else the session
+ * that `aduana login` stored. ADUANA_URL is its address; a stored token is only sent to the API that issued it.
+ * @throws UsageError without a login, ApiProblem for a wrong one
  */
 export async function openApi(io: Io): Promise<Api> {
   const { ADUANA_TOKEN: token, ADUANA_EMAIL: email, ADUANA_PASSWORD: password } = io.env
@@ -36,7 +36,7 @@ export async function openApi(io: Io): Promise<Api> {
   if (!session) throw new UsageError(`You are not logged in. Log in with: ${io.program} login --url URL`)
   if (given !== undefined && given !== session.url)
     throw new UsageError(
-      `The stored login is for ${session.url}. Log in with: ${io.program} login --url ${given}`,
+      `You are logged in at ${session.url}, not at ${given}. Log in with: ${io.program} login --url ${given}`,
     )
   if (Date.parse(session.expiresAt) <= Date.now())
     throw new UsageError(
@@ -45,14 +45,14 @@ export async function openApi(io: Io): Promise<Api> {
   return { url: session.url, token: session.token, signal: io.signal }
 }
 
-/** Where to log in when the command does not say: ADUANA_URL, else where the last login was, else this machine. */
+/** Returns the URL to log in at: the given one, else ADUANA_URL, else that of the last login, else this machine. */
 export async function loginUrl(io: Io, given: string | undefined): Promise<string> {
   const url = given ?? io.env.ADUANA_URL
   if (url) return plainUrl(url)
   return (await readSession(sessionPath(io.env)))?.url ?? DEFAULT_URL
 }
 
-/** Remember a login. Only the user can read the file. */
+/** Stores a login in a file that only the user can read. Returns its path. */
 export async function storeSession(io: Io, url: string, answer: LoginResponse): Promise<string> {
   const path = sessionPath(io.env)
   const session: Session = { url, email: answer.user.email, token: answer.token, expiresAt: answer.expiresAt }
@@ -67,7 +67,7 @@ export async function storeSession(io: Io, url: string, answer: LoginResponse): 
   return path
 }
 
-/** The stored login, with its API; undefined without one. @throws UsageError when the file is damaged */
+/** Returns the stored login with its API; undefined without one. @throws UsageError when the file is damaged */
 export async function storedApi(io: Io): Promise<{ api: Api; email: string } | undefined> {
   const session = await readSession(sessionPath(io.env))
   if (!session) return undefined
@@ -75,7 +75,7 @@ export async function storedApi(io: Io): Promise<{ api: Api; email: string } | u
   return { api: { url, token, signal: io.signal }, email }
 }
 
-/** Forget the stored login. */
+/** Deletes the stored login. */
 export async function forgetSession(io: Io): Promise<void> {
   await rm(sessionPath(io.env), { force: true })
 }
@@ -96,6 +96,6 @@ async function readSession(path: string): Promise<Session | undefined> {
 function plainUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw new UsageError(`"${text}" is not an address. It must be like ${DEFAULT_URL}`)
+    throw new UsageError(`"${text}" is not a URL. Use one such as ${DEFAULT_URL}`)
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }

@@ -150,7 +150,7 @@ describe('the whole system, from the command line', () => {
     expect(await aduana('download', id, 'original')).toMatchObject({ code: 0, output: 'mayo.csv: 99 B\n' })
     expect(await readdir(folder)).toContain('mayo.csv')
     const again = await aduana('download', id, 'original')
-    expect(again).toMatchObject({ code: 1, output: expect.stringContaining('mayo.csv is there already') })
+    expect(again).toMatchObject({ code: 1, output: expect.stringContaining('mayo.csv already exists') })
     expect(await aduana('download', id, 'nothing')).toMatchObject({
       code: 1,
       output: expect.stringContaining('It has: original'),
@@ -184,9 +184,9 @@ describe('the whole system, from the command line', () => {
     }
     const { code, output } = await aduana('undo', ids[0] ?? '', '--unwind')
     expect(code).toBe(0)
-    expect(output).toMatch(/imports taken back +3\n/)
+    expect(output).toMatch(/imports undone +3\n/)
     expect(output).toMatch(/rows deleted +1\n/)
-    expect(output).toMatch(/rows put back as they were +0\n/)
+    expect(output).toMatch(/rows restored +0\n/)
     expect((await aduana('jobs', '--type', 'undo')).output).toMatch(/ undo +production +COMPLETED /)
     const shown = async (...options: string[]) =>
       (await aduana('jobs', '--type', 'import', ...options)).output
@@ -198,20 +198,18 @@ describe('the whole system, from the command line', () => {
     const [series, metric] = [join(folder, 'series.json'), join(folder, 'metric.json')]
     const printed = JSON.parse((await aduana('series', 'production.quantity')).output)
     await writeFile(series, JSON.stringify(printed))
-    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is version 1 now\n')
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity: saved as version 1\n')
     await writeFile(series, JSON.stringify({ ...printed, unit: 'u' }))
-    expect((await aduana('series', 'save', series)).output).toBe('production.quantity is version 2 now\n')
+    expect((await aduana('series', 'save', series)).output).toBe('production.quantity: saved as version 2\n')
     expect((await aduana('series')).output).toMatch(/production.quantity .* u +2\n/)
     const definition = JSON.parse((await aduana('metrics', 'production.pieces', '--definition')).output)
     await writeFile(metric, JSON.stringify(definition))
-    expect((await aduana('metric', 'save', metric)).output).toBe(
-      'production.pieces was so already, version 1\n',
-    )
+    expect((await aduana('metric', 'save', metric)).output).toBe('production.pieces: unchanged, version 1\n')
     await writeFile(metric, JSON.stringify({ ...definition, unit: 'u' }))
     const stale = await aduana('metric', 'save', metric, '--if-version', '9')
     expect(stale).toMatchObject({ code: 1, output: expect.stringContaining('version_changed') })
     expect((await aduana('metric', 'save', metric, '--if-version', '1')).output).toBe(
-      'production.pieces is version 2 now\n',
+      'production.pieces: saved as version 2\n',
     )
   })
 

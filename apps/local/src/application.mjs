@@ -6,7 +6,7 @@ import { freePort } from './ports.mjs'
 import { describe, endWithLauncher, mustRun, startService, stopService } from './processes.mjs'
 import { supervise } from './supervise.mjs'
 
-/** The API streams whatever it handles: a small heap is enough, and keeps its memory flat. */
+/** The API streams all data: a small heap is enough, and keeps its memory flat. */
 export const API_HEAP = ['--max-old-space-size=160', '--max-semi-space-size=4']
 
 const READY_MS = 60_000
@@ -125,7 +125,7 @@ export function startProgram(name, program, { root, logsDir }, env, nodeArgs = [
  */
 async function untilReady(service, url, signal) {
   const deadline = Date.now() + READY_MS
-  let last = 'no answer'
+  let last = 'no response'
   while (Date.now() < deadline) {
     signal.throwIfAborted()
     if (!service.running()) return describe(await service.exited)

@@ -16,8 +16,8 @@ const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
 /** @type {Runner} */
 export const AS_CURRENT_USER = { name: 'this user', uid: -1, wrap: [] }
 
-// The first works where others may enter the folders; the second under a 0700 home, but neither in a chroot nor under
-// Docker's seccomp profile; the third there too, for a root that may hand on CAP_DAC_OVERRIDE. Without the securebit,
+// The first works if other users may enter the folders. The second works in a 0700 home, but neither in a chroot nor under
+// Docker's seccomp profile. The third works there too, if root may pass on CAP_DAC_OVERRIDE. Without the securebit,
 // access(2) would drop that capability.
 /** @type {Runner[]} */
 export const AS_OTHER_USER = [
@@ -59,12 +59,12 @@ export function chooseRunner(program, folder, ways = AS_OTHER_USER) {
     const { status, error, stderr } = spawnSync(command, args, { encoding: 'utf8' })
     if (status === 0) return way
     tried.push(
-      `  as ${way.name}: ${(error?.message ?? stderr.trim().split('\n')[0]) || 'the folders are closed to it'}`,
+      `  as ${way.name}: ${(error?.message ?? stderr.trim().split('\n')[0]) || 'it cannot access the folders'}`,
     )
   }
   throw new LaunchError(
     `PostgreSQL refuses to run as root, and no other way worked:\n${tried.join('\n')}\n` +
-      'Move the checkout to a folder that others may enter, run as an ordinary user, or set DATABASE_URL.',
+      'Move the checkout to a folder that other users may enter, run as an ordinary user, or set DATABASE_URL.',
   )
 }
 

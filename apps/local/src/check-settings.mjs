@@ -1,8 +1,8 @@
 import { LaunchError } from './errors.mjs'
 
 /**
- * The rules for the settings of the programs that can be checked before anything is installed or built, so that a wrong
- * setting is reported at once and not when the API starts. The programs check all settings again; a test compares the two.
+ * Rules for the settings of the programs. They are checked before anything is installed or built, so that a wrong setting is
+ * reported at once. The programs check all settings again; a test compares both.
  */
 
 /** @typedef {{ is: string, of: (text: string) => boolean }} Rule */
@@ -106,7 +106,7 @@ export const STAGE_RULES = {
 /** Settings of the launcher itself. PORT is one of them: the launcher looks for a free port from there. */
 const LAUNCHER_RULES = { ...RULES, ...STAGE_RULES, PORT: whole(1, 65_535), ADUANA_WORKERS: whole(0, 64) }
 
-/** Names without a rule: any text is right. Some are of the command line, of tests or of the example. */
+/** Names without a rule: any text is valid. Some belong to the command line, to tests or to the example. */
 const FREE = [
   ...['ADUANA_DATA_DIR', 'ADUANA_DEMO', 'ADUANA_ORIGINS', 'ADUANA_PARENT_PID', 'ADUANA_S3_ENCRYPTION'],
   ...['ADUANA_TOOLS_DIR', 'ADUANA_TRUSTED_PROXIES', 'ADUANA_URL', 'ADUANA_EMAIL', 'ADUANA_PASSWORD'],
@@ -115,7 +115,7 @@ const FREE = [
   ...['ADUANA_TESTS_LONG', 'ADUANA_TESTS_SEED'],
 ]
 
-/** What needs a region, and what of AWS it names. */
+/** Settings that require AWS_REGION, and what they name. */
 const OF_A_REGION = {
   ADUANA_ARTIFACTS_URL: 'a bucket',
   ADUANA_SNS_TOPIC_ARN: 'a topic',
@@ -138,12 +138,12 @@ export function checkSettings(env) {
   })
   for (const [name, what] of Object.entries(OF_A_REGION))
     if (env[name] && !env.AWS_REGION)
-      wrong.push(`AWS_REGION is missing; ${name} names ${what}, which needs it.`)
+      wrong.push(`AWS_REGION is missing; ${name} names ${what}, which requires it.`)
   if (wrong.length > 0) throw new LaunchError(wrong.join('\n'))
 }
 
 /**
- * Names that look like settings and are none, each with the setting that is nearest to it: a misspelt name has no effect.
+ * Finds names that look like settings but are not, each with the most similar setting. A misspelt name has no effect.
  * @param {NodeJS.ProcessEnv} env
  * @returns {string[]} a sentence for each
  */
@@ -155,13 +155,13 @@ export function unknownSettings(env) {
       const [nearest] = known
         .map((other) => ({ other, steps: steps(name, other) }))
         .sort((a, b) => a.steps - b.steps)
-      const hint = nearest && nearest.steps <= 4 ? ` Is ${nearest.other} meant?` : ''
+      const hint = nearest && nearest.steps <= 4 ? ` Did you mean ${nearest.other}?` : ''
       return `${name} is not a setting and has no effect.${hint}`
     })
 }
 
 /**
- * How many letters must be put in, taken out or replaced to make one name of the other.
+ * Returns how many letters must be added, removed or replaced to turn one name into the other.
  * @param {string} from
  * @param {string} to
  */

@@ -96,7 +96,7 @@ test('addresses that are none are told, without the passwords in them', () => {
 
 test('a misspelt name is told with the setting that is meant, and no documented name is', () => {
   expect(unknownSettings({ ADUANA_WORKER: '2', PATH: 'x', ADUANA_STAGES: 'parse' })).toEqual([
-    'ADUANA_WORKER is not a setting and has no effect. Is ADUANA_WORKERS meant?',
+    'ADUANA_WORKER is not a setting and has no effect. Did you mean ADUANA_WORKERS?',
   ])
   const guide = readFileSync(new URL('../../../docs/guides/configuration.md', import.meta.url), 'utf8')
   const documented = Object.fromEntries(
@@ -123,7 +123,7 @@ test.each(['start', 'dev', 'demo', 'testdata'])(
       const main = join(folder, 'apps/local/src/main.mjs')
       const { status, stderr } = spawnSync(process.execPath, [main, command], { env, encoding: 'utf8' })
       expect(status).toBe(1)
-      for (const part of ['PORT is "abc"', 'DATABASE_URL must be', 'Is ADUANA_WORKERS meant?'])
+      for (const part of ['PORT is "abc"', 'DATABASE_URL must be', 'Did you mean ADUANA_WORKERS?'])
         expect(stderr).toContain(part)
       expect(readdirSync(folder)).toEqual(['apps'])
     } finally {

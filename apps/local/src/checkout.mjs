@@ -7,7 +7,7 @@ import { mustRun } from './processes.mjs'
 import { toolEnvironment } from './settings.mjs'
 
 /**
- * Does something to the checkout (install, build) that two launchers must not do at once.
+ * Runs `work`, which changes the checkout (install, build), under a lock: two launchers must not do it at once.
  * @template T
  * @param {import('./settings.mjs').Settings} settings
  * @param {AbortSignal} signal
@@ -22,7 +22,7 @@ export async function withCheckout({ root }, signal, work) {
   }
   const file = join(root, '.turbo', 'aduana.lock')
   const lock = await waitForLock(file, signal, ({ pid }) =>
-    info(`waiting for process ${pid}, which installs or builds in this checkout …`),
+    info(`waiting for process ${pid}, which is installing or building in this checkout …`),
   )
   try {
     return await work()

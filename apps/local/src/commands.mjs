@@ -13,20 +13,23 @@ import { cleanTestdata, testdata } from './testdata.mjs'
 
 /** @type {Record<string, { run: Command, purpose: string }>} */
 const COMMANDS = {
-  start: { run: start, purpose: 'everything on this machine, until Ctrl-C (--once: stop after the demo)' },
+  start: {
+    run: start,
+    purpose: 'start everything on this machine, until Ctrl-C (--once: stop after the demo)',
+  },
   demo: { run: demo, purpose: 'import the sample file into the running system' },
-  test: { run: test, purpose: 'all checks and tests, with services of their own; arguments go to vitest' },
-  'test:unit': { run: testUnit, purpose: 'the tests that need no service, from the sources' },
+  test: { run: test, purpose: 'run all checks and tests with their own services; arguments are passed to vitest' },
+  'test:unit': { run: testUnit, purpose: 'run the tests that need no services, without a build' },
   'test:changed': {
     run: testChanged,
-    purpose: 'unit and integration tests of what has changed (since a commit)',
+    purpose: 'run the unit and integration tests of what has changed (since a commit)',
   },
-  'test:watch': { run: testWatch, purpose: 'the same, again on every change' },
-  'test:long': { run: testLong, purpose: 'all variants of the tests, then load and faults for half an hour' },
-  dev: { run: dev, purpose: 'like start, rebuilding and restarting on every change' },
-  testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events say how much' },
-  'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database of DATABASE_URL' },
-  reset: { run: reset, purpose: 'remove the data folder' },
+  'test:watch': { run: testWatch, purpose: 'the same, repeated on every change' },
+  'test:long': { run: testLong, purpose: 'run all variants of the tests, then half an hour of load and faults' },
+  dev: { run: dev, purpose: 'like start, but rebuild and restart on every change' },
+  testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events set how much' },
+  'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database in DATABASE_URL' },
+  reset: { run: reset, purpose: 'delete the data folder' },
 }
 
 /**

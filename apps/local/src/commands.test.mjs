@@ -37,7 +37,7 @@ test('reset does not touch a folder of somebody else', () => {
   makeDataDir(readSettings({ ADUANA_DATA_DIR: dataDir }))
   const { status, output } = launcher('reset')
   expect(status).toBe(1)
-  expect(output).toContain('was not made by Aduana')
+  expect(output).toContain('was not created by Aduana')
   expect(existsSync(join(dataDir, 'thesis.txt'))).toBe(true)
 })
 
@@ -47,7 +47,7 @@ test('reset and a second start are refused while a launcher or a test run uses t
   expect(launcher('reset').output).toContain(`process ${process.pid}`)
   const second = launcher('start')
   expect(second).toMatchObject({ status: 1 })
-  expect(second.output).toContain(`Aduana already runs on ${dataDir} (process ${process.pid})`)
+  expect(second.output).toContain(`Aduana is already running on ${dataDir} (process ${process.pid})`)
   if ('release' in lock) lock.release()
   mkdirSync(join(dataDir, `test-${process.pid}`))
   expect(launcher('reset')).toMatchObject({ status: 1 })

@@ -16,7 +16,7 @@ export async function demo({ settings, life }) {
   const login = namedSystem() ?? ownSystem(settings.dataDir)
   if (login !== undefined) return runCli(settings, login, ['demo'], life)
   throw new LaunchError(
-    `nothing runs on ${settings.dataDir}. Start it with: npm start\n` +
+    `Aduana is not running on ${settings.dataDir}. Start it with: npm start\n` +
       'Or name another system with ADUANA_URL, ADUANA_EMAIL and ADUANA_PASSWORD.',
   )
 }

@@ -49,7 +49,7 @@ export async function install(settings, signal) {
 function pinnedPnpm(root) {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   if (typeof packageManager === 'string' && /^pnpm@\d/.test(packageManager)) return packageManager
-  throw new LaunchError('package.json must pin pnpm in its field "packageManager".')
+  throw new LaunchError('package.json does not pin pnpm. Set its field "packageManager".')
 }
 
 /**
@@ -64,7 +64,7 @@ function pnpmCommand(root, pinned) {
   }
   if (findProgram('npx') !== undefined) return ['npx', '--yes', pinned]
   throw new LaunchError(
-    `npx is not on PATH, so ${pinned} cannot be fetched. It comes with Node's npm: install npm.`,
+    `npx is not on PATH, so ${pinned} cannot be downloaded. Install npm, which includes npx.`,
   )
 }
 

@@ -58,7 +58,7 @@ export function openLifetime() {
           await last.stop()
         } catch (error) {
           clean = false
-          warn(`could not release ${last.name}: ${error instanceof Error ? error.message : error}`)
+          warn(`cannot stop ${last.name}: ${error instanceof Error ? error.message : error}`)
         }
       }
       clearInterval(parentWatch)

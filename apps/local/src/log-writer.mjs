@@ -19,6 +19,6 @@ try {
   open()
 } catch (error) {
   console.error(`cannot write to ${file}: ${error instanceof Error ? error.message : String(error)}`)
-  // The service goes on without its log; it would end if its output went nowhere.
+  // The service continues without its log. It would end if its output had no reader.
   process.stdin.resume()
 }

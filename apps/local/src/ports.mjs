@@ -4,7 +4,7 @@ import { systemCode } from './errors.mjs'
 /**
  * @param {number} [preferred] taken if it is free
  * @param {string} [host]
- * @returns {Promise<number>} a port that nobody listened on a moment ago
+ * @returns {Promise<number>} a port that was free a moment ago
  */
 export async function freePort(preferred = 0, host = '127.0.0.1') {
   const first = await tryPort(preferred, host)
@@ -38,7 +38,7 @@ function tryPort(port, host) {
 /**
  * @param {string} url of a service reached by TCP; one without a host (a Unix socket) counts as reachable
  * @param {number} defaultPort
- * @returns {Promise<string | undefined>} why nothing answers there, or undefined when something does
+ * @returns {Promise<string | undefined>} why it cannot be reached, or undefined when it can
  */
 export async function unreachable(url, defaultPort) {
   if (!URL.canParse(url)) return 'it is not a URL'
@@ -53,7 +53,7 @@ export async function unreachable(url, defaultPort) {
       resolve(reason)
     }
     socket.once('connect', () => settle(undefined))
-    socket.once('timeout', () => settle(`no answer from ${hostname} within 5 s`))
+    socket.once('timeout', () => settle(`${hostname} did not respond within 5 s`))
     socket.once('error', (error) => settle(error.message || (systemCode(error) ?? 'no connection')))
   })
 }

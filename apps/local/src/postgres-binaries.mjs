@@ -25,7 +25,7 @@ export function findPostgres(env = process.env) {
   const debian = debianFolder()
   if (debian !== undefined) return inspect(debian, 'the PostgreSQL of this machine')
   throw new LaunchError(
-    `no PostgreSQL for ${process.platform}-${process.arch}: the embedded one is not installed. ` +
+    `PostgreSQL was not found for ${process.platform}-${process.arch}: the embedded one is not installed. ` +
       'Set DATABASE_URL to a database, or PG_BIN to a folder with initdb and postgres (17 or newer).',
   )
 }
@@ -38,7 +38,7 @@ export function findPostgres(env = process.env) {
 function inspect(bin, origin) {
   for (const name of ['initdb', 'postgres']) {
     if (!isExecutable(join(bin, name)))
-      throw new LaunchError(`${origin}: there is no program ${name} in ${bin}.`)
+      throw new LaunchError(`${origin}: the program ${name} was not found in ${bin}.`)
   }
   const { stdout, stderr, error } = spawnSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' })
   const major = Number(/(\d+)/.exec(stdout ?? '')?.[1])
@@ -77,7 +77,7 @@ function linkLibraries(folder) {
       if (systemCode(error) !== 'EEXIST') {
         rmSync(link, { force: true })
         throw new LaunchError(
-          `could not make the library link ${link}: ${error}. Start once as the owner of the checkout, or name a PostgreSQL server in DATABASE_URL.`,
+          `cannot create the library link ${link}: ${error}. Start once as the owner of the checkout, or set DATABASE_URL to a PostgreSQL server.`,
         )
       }
     }

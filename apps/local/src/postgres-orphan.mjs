@@ -19,7 +19,7 @@ export async function endOrphan(data) {
     while (serves(pid, data)) {
       if (Date.now() > deadline) {
         throw new LaunchError(
-          `a PostgreSQL left by an earlier run (process ${pid}) does not stop; end it and try again.`,
+          `PostgreSQL from an earlier run (process ${pid}) does not stop. End it and try again.`,
         )
       }
       await delay(50)

@@ -105,13 +105,13 @@ async function initialise({ bin, runner, dir, data, database, logFile, durable =
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
   const access = [`--username=${USER}`, `--pwfile=${handedOver}`, '--auth=scram-sha-256']
   const initdb = [join(bin, 'initdb'), '-D', draft, ...access, ...locale, '--no-sync', '--no-instructions']
-  await mustRun({ ...run, what: 'making the PostgreSQL data folder', command: [...runner.wrap, ...initdb] })
+  await mustRun({ ...run, what: 'creating the PostgreSQL data folder', command: [...runner.wrap, ...initdb] })
   rmSync(handedOver)
   if (database !== 'postgres') {
     // Only the server itself is at hand, no client: its single-user mode makes the database.
     const single = [join(bin, 'postgres'), '--single', '-D', draft, 'postgres']
     const input = `CREATE DATABASE "${database}"\n`
-    await mustRun({ ...run, what: 'making the database', command: [...runner.wrap, ...single], input })
+    await mustRun({ ...run, what: 'creating the database', command: [...runner.wrap, ...single], input })
   }
   if (durable) await runProgram({ ...run, command: ['sync', '-f', draft] })
   renameSync(draft, data)

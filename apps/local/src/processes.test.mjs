@@ -106,7 +106,7 @@ test('a process that dies is started again, until it has died too often', async 
   const told = []
   const onMessage = (/** @type {string} */ line) => told.push(line)
   const { gaveUp } = supervise({ first: again(), again, mostDeaths: 3, firstDelayMs: 5, onMessage })
-  expect((await gaveUp).message).toMatch(/flaky died 4 times .*giving up/)
+  expect((await gaveUp).message).toMatch(/flaky died 4 times .*not started again/)
   expect(told.filter((line) => line.includes(`flaky died (exit code 7); its log: ${log}`))).toHaveLength(3)
   expect(readFileSync(log, 'utf8')).toBe('born\n'.repeat(4))
 })

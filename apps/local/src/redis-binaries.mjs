@@ -43,15 +43,15 @@ export async function findRedis({ toolsDir, env = process.env, signal, onMessage
   tried.push(cached)
   if (process.platform === 'linux' && findProgram('apt-get') && findProgram('dpkg-deb')) {
     onMessage?.(
-      'no Redis on this machine: fetching the package of the distribution (nothing is installed system-wide)',
+      'Redis is not installed: downloading the package of the distribution (nothing is installed system-wide)',
     )
     const problem = await debianRedis(folder, signal)
     const fetched = problem ?? inspectUnpacked(folder)
     if (typeof fetched !== 'string') return fetched
     tried.push(`the distribution's package: ${fetched}`)
-  } else tried.push("the distribution's package: no apt-get and dpkg-deb here")
+  } else tried.push("the distribution's package: apt-get or dpkg-deb is missing")
   throw new LaunchError(
-    `no Redis to be had. Tried:\n${tried.map((line) => `  - ${line}`).join('\n')}\n` +
+    `Redis was not found. Tried:\n${tried.map((line) => `  - ${line}`).join('\n')}\n` +
       'Install one (apt install redis-server, brew install redis, or https://redis.io/docs/latest/operate/oss_and_stack/install/), ' +
       'set REDIS_SERVER_BIN to its program, or set REDIS_URL to a running one.',
   )
@@ -73,7 +73,7 @@ function inspectUnpacked(folder) {
     .filter((part) => existsSync(part))
   const env = { LD_LIBRARY_PATH: libraries.join(':') }
   const file = NAMES.map((name) => join(folder, 'usr', 'bin', name)).find((path) => existsSync(path))
-  return file === undefined ? `none fetched before into ${folder}` : inspect(file, env)
+  return file === undefined ? `no earlier download in ${folder}` : inspect(file, env)
 }
 
 /**

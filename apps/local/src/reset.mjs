@@ -11,26 +11,26 @@ import { lockFileOf } from './state.mjs'
  */
 export async function reset({ settings: { dataDir } }) {
   if (!existsSync(dataDir)) {
-    info(`nothing to remove: there is no ${dataDir}`)
+    info(`nothing to delete: ${dataDir} does not exist`)
     return 0
   }
   const holder = holderOf(lockFileOf(dataDir))
   if (holder !== undefined) {
     throw new LaunchError(
-      `Aduana runs on ${dataDir} (process ${holder.pid}). Stop it first (Ctrl-C in its terminal).`,
+      `Aduana is running on ${dataDir} (process ${holder.pid}). Stop it first (Ctrl-C in its terminal).`,
     )
   }
   const testing = readdirSync(dataDir).find(
     (name) => /^test-\d+$/.test(name) && processExists(Number(name.slice(5))),
   )
   if (testing !== undefined)
-    throw new LaunchError(`a test run uses ${dataDir}/${testing}. Wait for it to end.`)
+    throw new LaunchError(`a test run is using ${dataDir}/${testing}. Wait until it ends.`)
   if (!isOurDataDir(dataDir)) {
     throw new LaunchError(
-      `${dataDir} was not made by Aduana, so it is not removed. Remove it yourself if you mean it.`,
+      `${dataDir} was not created by Aduana and is not deleted. Delete it yourself if you want to.`,
     )
   }
   rmSync(dataDir, { recursive: true, force: true })
-  info(`removed ${dataDir}`)
+  info(`deleted ${dataDir}`)
   return 0
 }

@@ -34,7 +34,7 @@ function read(file) {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw new LaunchError(
-    `${file} is damaged. Remove it: new secrets are made, and everybody must log in again.`,
+    `${file} is damaged. Delete it: new secrets are generated, and all users must log in again.`,
   )
 }
 

@@ -51,7 +51,7 @@ export async function providePostgres({ dataDir, logsDir }, signal) {
     logFile: join(logsDir, 'postgres.log'),
     signal,
   })
-  info(`PostgreSQL ${postgres.major} is up on 127.0.0.1:${postgres.port}`)
+  info(`PostgreSQL ${postgres.major} is running on 127.0.0.1:${postgres.port}`)
   return postgres
 }
 
@@ -72,7 +72,7 @@ export async function provideRedis({ dataDir, logsDir, toolsDir }, signal) {
     logFile: join(logsDir, 'redis.log'),
     signal,
   })
-  info(`${redis.version} is up on 127.0.0.1:${redis.port}`)
+  info(`${redis.version} is running on 127.0.0.1:${redis.port}`)
   return redis
 }
 
@@ -84,8 +84,8 @@ export async function provideRedis({ dataDir, logsDir, toolsDir }, signal) {
 async function external(variable, url, defaultPort) {
   const problem = await unreachable(url, defaultPort)
   if (problem !== undefined) {
-    throw new LaunchError(`${variable} is set, but ${problem}. Unset it to use a private one.`)
+    throw new LaunchError(`${variable} is set, but ${problem}. Unset it to use a private service.`)
   }
-  info(`using the service of ${variable}`)
+  info(`using the service in ${variable}`)
   return { url, stop: async () => undefined }
 }

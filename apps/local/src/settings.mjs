@@ -56,14 +56,14 @@ export function makeDataDir({ dataDir, logsDir }) {
     if (readdirSync(dataDir).length === 0) {
       writeFileSync(
         join(dataDir, MARKER),
-        'Made by the Aduana launcher; `npm run reset` removes this folder.\n',
+        'Created by the Aduana launcher; `npm run reset` deletes this folder.\n',
       )
     }
     mkdirSync(logsDir, { recursive: true })
   } catch (error) {
     if (!isForbidden(error)) throw error
     throw new LaunchError(
-      `cannot write to the data folder ${dataDir} (${systemCode(error)}). Set ADUANA_DATA_DIR to a folder of your own.`,
+      `cannot write to the data folder ${dataDir} (${systemCode(error)}). Set ADUANA_DATA_DIR to a folder that you may write to.`,
     )
   }
 }

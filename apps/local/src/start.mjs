@@ -13,7 +13,8 @@ import { prepare } from './system.mjs'
 export async function start({ settings, life, args }) {
   const once = args.includes('--once')
   const unknown = args.find((arg) => arg !== '--once')
-  if (unknown !== undefined) throw new LaunchError(`start does not know "${unknown}"; it knows --once.`, 2)
+  if (unknown !== undefined)
+    throw new LaunchError(`unknown option "${unknown}". The only option of start is --once.`, 2)
 
   const { env, databaseUrl, redisUrl, adminPassword, serviceDied } = await prepare(settings, life)
   life.own('the goodbye', () => info('stopping PostgreSQL and Redis …'))
@@ -24,7 +25,7 @@ export async function start({ settings, life, args }) {
   const login = { url: api.url, email: settings.adminEmail, password: adminPassword }
   writeState(settings.dataDir, { ...login, databaseUrl, redisUrl })
   life.own('the state file', () => forgetState(settings.dataDir))
-  if (api.port !== settings.port) info(`port ${settings.port} is taken, so the API listens on ${api.port}`)
+  if (api.port !== settings.port) info(`port ${settings.port} is in use, so the API listens on ${api.port}`)
   printAddresses(settings, login)
 
   const broken = Promise.race([serviceDied, ...[api, ...workers].map(({ gaveUp }) => gaveUp)])
@@ -53,7 +54,7 @@ async function stayUp({ settings, life, login, broken, once }) {
     if (once) return end
   }
   if (once) return 0
-  info('running; Ctrl-C stops everything')
+  info('press Ctrl-C to stop everything')
   return Promise.race([stopped, broken])
 }
 
@@ -63,7 +64,7 @@ async function stayUp({ settings, life, login, broken, once }) {
  */
 function printAddresses({ dataDir, logsDir }, { url, email, password }) {
   const shown = process.env.ADUANA_ADMIN_PASSWORD ? '(the one in ADUANA_ADMIN_PASSWORD)' : password
-  info('Aduana is up')
+  info('Aduana is running')
   console.log(`
   API and its documentation   ${url}/docs
   Queues (Bull Board)         ${url}/admin/queues

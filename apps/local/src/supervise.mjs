@@ -11,7 +11,7 @@ import { describe, stopService } from './processes.mjs'
 
 /**
  * Keeps a process running: when it dies unexpectedly it is started again, each time a little later, until it has died
- * too often within a while. Every death is said on the terminal.
+ * too often within a while. Every death is reported on the terminal.
  * @param {object} options
  * @param {import('./processes.mjs').Service} options.first the process, already started
  * @param {() => import('./processes.mjs').Service} options.again
@@ -47,7 +47,7 @@ export function supervise({
       const story = `${name} died (${describe(ending)}); its log: ${logFile}`
       if (deaths.length > mostDeaths) {
         return new LaunchError(
-          `${story}\n${name} died ${deaths.length} times within ${withinMs / 1000} s: giving up.`,
+          `${story}\n${name} died ${deaths.length} times within ${withinMs / 1000} s: it is not started again.`,
         )
       }
       onMessage(`${story}\nstarting it again (${deaths.length} of ${mostDeaths}) …`)
@@ -56,7 +56,7 @@ export function supervise({
       )
       if (stopping.signal.aborted) return new Promise(() => undefined)
       current = again()
-      onMessage(`${name} is started again`)
+      onMessage(`${name} was started again`)
     }
   }
 

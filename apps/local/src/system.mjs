@@ -35,7 +35,7 @@ export async function prepare(settings, life) {
   if (changeable) await withCheckout(settings, signal, () => install(settings, signal))
   else {
     assertBuilt(settings.root)
-    info('this user cannot write to the checkout: the existing build is started as it is')
+    info('this user cannot write to the checkout: starting the existing build')
   }
   info('starting PostgreSQL and Redis …')
   const services = sideBySide(
@@ -73,7 +73,7 @@ function own({ dataDir }, life) {
   const lock = takeLock(lockFileOf(dataDir))
   if ('heldBy' in lock) {
     throw new LaunchError(
-      `Aduana already runs on ${dataDir} (process ${lock.heldBy.pid}). ` +
+      `Aduana is already running on ${dataDir} (process ${lock.heldBy.pid}). ` +
         'Stop it first, or set ADUANA_DATA_DIR to another folder for a second one.',
     )
   }
@@ -85,7 +85,10 @@ function own({ dataDir }, life) {
 function assertBuilt(root) {
   const missing = Object.values(PROGRAMS).filter((program) => !existsSync(join(root, program)))
   if (missing.length === 0) return
-  if (canChange(root)) throw new LaunchError(`the build did not make ${missing.join(', ')}.`)
+  if (canChange(root))
+    throw new LaunchError(
+      `the build did not create ${missing.join(', ')}. See build.log in the folder of the logs.`,
+    )
   throw new LaunchError(
     `this user cannot write to the checkout ${root}, and it is not built: ${missing.join(', ')} do not exist. Build it as its owner: npm start -- --once, or npx pnpm install --frozen-lockfile and npm run build.`,
   )

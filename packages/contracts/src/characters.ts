@@ -1,8 +1,8 @@
 type Range = readonly [first: number, last: number]
 
 /**
- * Characters that are not seen: Unicode's default-ignorable code points and format characters, but for the few format
- * characters that are drawn around numbers. A test compares the list with Unicode's properties.
+ * Invisible characters: Unicode's default-ignorable code points and format characters, except the few format characters
+ * that are drawn around numbers. A test compares the list with Unicode's properties.
  */
 const IGNORABLE: readonly Range[] = [
   [0xad, 0xad],
@@ -25,7 +25,7 @@ const IGNORABLE: readonly Range[] = [
   [0xe0000, 0xe0fff],
 ]
 
-/** Every kind of space but U+0020, and the line and paragraph separators. */
+/** All spaces except U+0020, and the line and paragraph separators. */
 const BLANKS: readonly Range[] = [
   [0xa0, 0xa0],
   [0x1680, 0x1680],
@@ -37,8 +37,8 @@ const BLANKS: readonly Range[] = [
 ]
 
 /**
- * All characters beyond U+00FF that normalisation (NFC) may change or that are in one of the lists above, and others near
- * them. A text without any of these is normalised.
+ * All characters above U+00FF that normalisation (NFC) may change or that are in one of the lists above, and some of their
+ * neighbours. A text without any of these is normalised.
  */
 const UNSETTLED: readonly Range[] = [
   [0x300, 0x387],
@@ -65,7 +65,7 @@ const UNSETTLED: readonly Range[] = [
   [0xe0000, 0x10ffff],
 ]
 
-/** Unseen by a reader, besides the lists above: control characters, and the blank pattern of Braille. */
+/** Further invisible characters: control characters and the blank Braille pattern. */
 const UNSEEN: readonly Range[] = [
   [0x0, 0x8],
   [0xb, 0xc],
@@ -74,10 +74,10 @@ const UNSEEN: readonly Range[] = [
   [0x2800, 0x2800],
 ]
 
-/** The lists as the inside of a character class of RE2, and of JavaScript with the flag `u`. */
+/** The lists as character classes, without brackets, for RE2 and for JavaScript with the flag `u`. */
 export const CHARACTERS = {
   ignorable: characterClass(IGNORABLE),
-  /** Without the soft hyphen, which some programs show as a minus sign. */
+  /** Without the soft hyphen, which some programs display as a minus sign. */
   ignorableInNumbers: characterClass(IGNORABLE.slice(1)),
   blanks: characterClass(BLANKS),
   unsettled: characterClass(UNSETTLED),
@@ -114,7 +114,7 @@ export function cleanCode(text: string): string {
 
 const INVISIBLE = new RegExp(`[${CHARACTERS.invisible.js}]`, 'gu')
 
-/** Returns a text for people: each character that is not seen is written as `<U+200B>`. Line ends, tabs and blanks stay. */
+/** Returns a text for display: invisible characters are written as `<U+200B>`. Line ends, tabs and blanks are kept. */
 export function showInvisible(text: string): string {
   return text.replace(INVISIBLE, codePoint)
 }

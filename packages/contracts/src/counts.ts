@@ -3,9 +3,9 @@ import { z } from 'zod'
 const Count = z.int().nonnegative().nullable()
 
 /**
- * The figures of an import; null where not known yet.
+ * The counts of an import; null while unknown.
  * Conservation (G1): `records = loaded + unchanged + quarantined + duplicates + conflicts`, and `loaded = inserted + updated`.
- * Imports of before there were conflicts have null there; they counted them as duplicates.
+ * `conflicts` is null for old imports, which counted conflicts as duplicates.
  */
 export const Counts = z.strictObject({
   records: Count,

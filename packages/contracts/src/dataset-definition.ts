@@ -1,16 +1,16 @@
 import { z } from 'zod'
 
-/** Names that become SQL identifiers. Short enough that suffixes still fit into PostgreSQL's 63 bytes. */
+/** A name that becomes an SQL identifier. Short enough for suffixes within PostgreSQL's 63 bytes. */
 export const Identifier = z
   .string()
   .regex(/^[a-z][a-z0-9_]{0,54}$/, 'must be a lower-case name of at most 55 letters, digits and _')
 
-/** Patterns run on RE2: linear time, no look-around. Their length is bounded because counted repeats cost memory. */
+/** An RE2 pattern: linear time, no look-around. Its length is bounded because counted repetitions cost memory. */
 const Pattern = z.string().min(1).max(500)
 
 /**
- * `D` and `M` take one digit or two, `DD` and `MM` exactly two. `YY` needs `twoDigitYearPivot`. In `MM/DD/YYYY` and its
- * like the month stands first.
+ * `D` and `M` match one or two digits, `DD` and `MM` exactly two. `YY` requires `twoDigitYearPivot`. Formats such as
+ * `MM/DD/YYYY` have the month first.
  */
 export const DATE_FORMATS = [
   'YYYY-MM-DD',
@@ -36,7 +36,7 @@ export const DATE_FORMATS = [
   'M/D/YY',
 ] as const
 /**
- * `H` takes one digit or two. `ISO8601` is `YYYY-MM-DDTHH:MM` with a `T` or a blank, and optional seconds, fractions of
+ * `H` matches one or two digits. `ISO8601` is `YYYY-MM-DDTHH:MM` with a `T` or a blank, and optional seconds, fractions of
  * them down to microseconds, and an offset.
  */
 export const TIMESTAMP_FORMATS = [
@@ -64,11 +64,11 @@ export const TIMESTAMP_FORMATS = [
   'ISO8601',
 ] as const
 
-/** Steps applied to the text of a cell, in this order, before any rule looks at it. Outer white space always goes. */
+/** Steps applied to the text of a cell, in this order, before any rule. Outer white space is always removed. */
 export const Normalisation = z.enum(['upper', 'lower', 'collapse-spaces', 'strip-accents', 'digits-only'])
 export type Normalisation = z.infer<typeof Normalisation>
 
-/** A look-up of a code in a dimension table; the fact stores the surrogate id in `idColumn`. */
+/** A look-up of a code in a dimension table. The fact table stores the surrogate id in `idColumn`. */
 export const Dimension = z.strictObject({
   table: Identifier,
   key: Identifier,
@@ -77,7 +77,7 @@ export const Dimension = z.strictObject({
 })
 export type Dimension = z.infer<typeof Dimension>
 
-/** Words that stand for no value, compared in any case. */
+/** Words that mean no value, compared case-insensitively. */
 const NullWords = z.array(z.string().trim().min(1).max(100)).max(100)
 
 const columnBase = {
@@ -85,12 +85,12 @@ const columnBase = {
   title: z.strictObject({ en: z.string().min(1), es: z.string().min(1) }).optional(),
   /** Must have a value. */
   required: z.boolean().default(false),
-  /** Other header names under which files bring this column. Compared without case, accents and punctuation. */
+  /** Other header names of this column in files. Compared without case, accents and punctuation. */
   aliases: z.array(z.string().min(1).max(100)).default([]),
   normalise: z.array(Normalisation).default([]),
-  /** In place of the dataset's words for no value. An empty list: every text of the column is a value. */
+  /** Replaces the dataset's `nullWords` for this column. With an empty list every text is a value. */
   nullWords: NullWords.optional(),
-  /** Written by others later: never set, compared or undone by a load. */
+  /** Written by other programs: a load never sets, compares or undoes it. */
   managed: z.boolean().default(false),
   /** Personal or confidential: masked in logs. */
   restricted: z.boolean().default(false),
@@ -100,12 +100,12 @@ export const TextColumn = z.strictObject({
   ...columnBase,
   type: z.literal('text'),
   /**
-   * Whether its texts are codes, which are cleaned of what is not seen, or free text. Unless said, it is a code if it
-   * identifies rows or has a dimension, a pattern or a list of values.
+   * Whether its texts are codes, from which invisible characters are removed, or free text. By default it is a code if
+   * it identifies rows or has a dimension, a pattern or a list of values.
    */
   code: z.boolean().optional(),
   minLength: z.int().min(0).optional(),
-  /** Characters; `maxLengthOf` says how many where none are written. */
+  /** In characters. `maxLengthOf` has the default. */
   maxLength: z.int().min(1).max(1_000_000).optional(),
   pattern: Pattern.optional(),
   /** What the pattern means, for the message: "M and three digits". */
@@ -117,27 +117,27 @@ export type TextColumn = z.infer<typeof TextColumn>
 
 const DEFAULT_MAX_LENGTH = 4000
 
-/** Returns how many characters the texts of a column may have. */
+/** Returns the maximum length of the texts of a column, in characters. */
 export function maxLengthOf({ maxLength }: Pick<TextColumn, 'maxLength'>): number {
   return maxLength ?? DEFAULT_MAX_LENGTH
 }
 
-/** A character that parts the digits before the decimal mark into groups of three. A blank may be one that does not break. */
+/** A separator between groups of three digits before the decimal mark. `blank` includes no-break spaces. */
 export const ThousandsMark = z.enum(['point', 'comma', 'blank', 'apostrophe'])
 export type ThousandsMark = z.infer<typeof ThousandsMark>
 
-/** How decimals are marked. `either`: each file by one of the two, which its cells decide. */
+/** The decimal mark. `either`: each file uses one of the two, which its cells decide. */
 export const DecimalMark = z.enum(['point', 'comma', 'either'])
 export type DecimalMark = z.infer<typeof DecimalMark>
 
-/** The marks that numbers may have between thousands; without it, none. */
+/** The separators that numbers may have between thousands; none by default. */
 const thousandsMarks = z.array(ThousandsMark).min(1).optional()
 
-/** How days and months of two digits are told apart, and two-digit years are completed. */
+/** How day and month are told apart, and how two-digit years are completed. */
 const momentReading = {
   /**
-   * `declared`: the formats say which of day and month stands first, and nothing is to be noticed about it. Else a file
-   * of which only the format says so is told as a warning, unless the column has a single format.
+   * `declared`: the formats decide whether day or month comes first, without a warning. Otherwise an import warns when
+   * only the format decides, unless the column has a single format.
    */
   dayMonthOrder: z.enum(['checked', 'declared']).optional(),
   /** Two-digit years below it are 20YY, the others 19YY. */
@@ -147,10 +147,10 @@ const momentReading = {
 export const IntegerColumn = z.strictObject({
   ...columnBase,
   type: z.literal('integer'),
-  /** Size in bits of the column of the table; values that do not fit are rejects. */
+  /** Size in bits of the column in the table. Values that do not fit are rejected. */
   bits: z.union([z.literal(16), z.literal(32), z.literal(64)]).default(32),
   thousandsMarks,
-  /** A whole number may be written with zeros behind this decimal mark: `120.0`. Without it, only as digits. */
+  /** Allows zeros after this decimal mark: `120.0`. By default only digits are allowed. */
   zeroFraction: DecimalMark.optional(),
   min: z.int().optional(),
   max: z.int().optional(),
@@ -186,10 +186,10 @@ export const TimestampColumn = z.strictObject({
   type: z.literal('timestamp'),
   formats: z.array(z.enum(TIMESTAMP_FORMATS)).min(1).default(['YYYY-MM-DD HH:MM:SS']),
   ...momentReading,
-  /** The zone of values that carry no offset of their own. */
+  /** The zone of values without an offset. */
   timeZone: z.string().default('America/Bogota'),
   /**
-   * Which of its two instants a value without an offset is when clocks go back and show it twice. Unless said, it is the
+   * Which instant a value without an offset means in the hour that repeats when clocks go back. By default it is the
    * second, and the import warns.
    */
   repeatedHour: z.enum(['first', 'second', 'reject']).optional(),
@@ -216,7 +216,7 @@ export const Column = z.discriminatedUnion('type', [
 ])
 export type Column = z.infer<typeof Column>
 
-/** What a cross-column rule compares: a column, a constant, or the sum of columns (an empty cell counts as 0). */
+/** An operand of a cross-column rule: a column, a constant, or the sum of columns (an empty cell counts as 0). */
 export const Operand = z.union([
   z.strictObject({ column: Identifier }),
   z.strictObject({ value: z.union([z.string(), z.number(), z.boolean()]) }),
@@ -256,23 +256,23 @@ export const LoadMode = z.enum(['replace-window', 'upsert', 'append'])
 export type LoadMode = z.infer<typeof LoadMode>
 
 /**
- * How much an import may change by itself. Rows that it changes or removes count, against the rows that the days it
- * touches held before; new rows do not. Above one of the limits a person must approve the preview.
+ * How much an import may change without approval. Changed and removed rows are counted and compared with the rows that the
+ * touched days had before; new rows are not counted. Above one of the limits the preview must be approved.
  */
 export const ApprovalRule = z
   .strictObject({
     above: z
       .strictObject({
-        /** More changed and removed rows than this. */
+        /** Maximum number of changed and removed rows. */
         rows: z.int().min(0).optional(),
-        /** A larger share of the rows that were there than this, from 0 to 1. */
+        /** Maximum share of the rows that existed before, from 0 to 1. */
         share: z.number().min(0).max(1).optional(),
       })
       .refine(({ rows, share }) => rows !== undefined || share !== undefined, {
         error: 'give rows, share, or both',
       })
       .optional(),
-    /** A file of which no cell says where its decimals begin, or whether the day or the month stands first. */
+    /** Require approval when no cell of the file decides its decimal mark, or whether day or month comes first. */
     ambiguous: z.boolean().optional(),
   })
   .refine(({ above, ambiguous }) => above !== undefined || ambiguous !== undefined, {
@@ -283,36 +283,36 @@ export type ApprovalRule = z.infer<typeof ApprovalRule>
 const Days = z.int().min(1).max(36_500)
 
 /**
- * For how many days after the end of a job its files are kept. What an undo, a retry within this time or an open reject
- * still needs is kept longer.
+ * How many days the files of a job are kept after its end. Files that an undo, a retry or an open reject still needs are
+ * kept longer.
  */
 export const Retention = z.strictObject({
-  /** The files as they came. */
+  /** The original files. */
   originals: Days.default(400),
-  /** What stages hand on to each other. A failed job can be retried as long as they are there. */
+  /** The files between stages. A failed job can be retried as long as they exist. */
   intermediates: Days.default(14),
-  /** The files of rejects and duplicates, and whatever else can be downloaded. */
+  /** The files of rejects and duplicates, and all other downloads. */
   rejects: Days.default(400),
-  /** How long after its load an import can be undone: the rows that it replaced are kept as long. */
+  /** How long after its load an import can be undone. The rows that it replaced are kept as long. */
   undoDays: Days.default(90),
 })
 export type Retention = z.infer<typeof Retention>
 
-/** A declared dataset: what its records look like, which are good, and how they enter its table. */
+/** The definition of a dataset: its columns, its rules, and how records are loaded into its table. */
 export const DatasetDefinition = z
   .strictObject({
     code: Identifier,
     title: z.strictObject({ en: z.string().min(1), es: z.string().min(1) }),
     table: z.strictObject({ schema: Identifier.default('public'), name: Identifier }),
     columns: z.array(Column).min(1).max(1000),
-    /** Columns of the file that the definition does not know: told and left out, or a reason to fail. */
+    /** Columns of the file that are not in the definition: ignored and reported, or a failure. */
     unknownColumns: z.enum(['ignore', 'fail']).default('ignore'),
-    /** Words that stand for no value in every column that declares none of its own, as `NULL` or `N/A`. */
+    /** Words that mean no value, such as `NULL` or `N/A`, in columns without `nullWords` of their own. */
     nullWords: NullWords.optional(),
     rules: z.array(CrossRule).default([]),
     /**
-     * No two records of a file may agree in these. Of those that do, the first or the last is loaded; the others are
-     * duplicates when all of their values are equal, else conflicts. With `none`, conflicting records are all rejects.
+     * Columns whose values identify a record in a file. Of records with equal values, the first or the last is loaded; the
+     * others are duplicates if all their values are equal, otherwise conflicts. With `none`, all conflicting records are rejects.
      */
     unique: z
       .strictObject({
@@ -320,34 +320,34 @@ export const DatasetDefinition = z
         keep: z.enum(['first', 'last', 'none']).default('first'),
       })
       .optional(),
-    /** Where its rows come from: files of people and sources, or the results that runners of metrics announce. */
+    /** The source of its rows: uploaded files, or the results of metric runs. */
     origin: z.enum(['files', 'runs']).default('files'),
     loadMode: LoadMode,
     /** Natural key of an upsert: a unique constraint of the table. */
     key: z.array(Identifier).min(1).optional(),
-    /** In an upsert a row whose value here is older than the stored one leaves the stored one as it is. */
+    /** An upsert does not update a stored row whose value here is newer. */
     versionColumn: Identifier.optional(),
-    /** The day of a record; windows are ranges of it. */
+    /** The column with the day of a record. Windows are ranges of it. */
     windowColumn: Identifier.optional(),
-    /** Range partitions by month on the window column are made when they are needed. */
+    /** The table is partitioned by month on the window column. Partitions are created when needed. */
     partitioned: z.boolean().default(false),
-    /** The longest range of days that one import may replace, declared or not. */
+    /** Maximum number of days that one import may replace, with or without a declared window. */
     maxWindowDays: z.int().positive().default(400),
-    /** Columns that say to which company and warehouse a row belongs. */
+    /** The columns with the company and warehouse of a row. */
     scope: z.strictObject({ company: Identifier, warehouse: Identifier.optional() }).optional(),
-    /** The part of the scope that one import replaces by itself, side by side with others. */
+    /** The column whose values imports replace independently of each other. */
     replaceScope: Identifier.optional(),
-    /** Order in which rows are written: the columns of the table's index. */
+    /** The order in which rows are written: usually the columns of the table's index. */
     sortBy: z.array(Identifier).default([]),
-    /** More rejects than this share of the records, and nothing is loaded. */
+    /** Maximum share of rejects among the records. Above it nothing is loaded. */
     maxRejectRatio: z.number().min(0).max(1).default(0.2),
-    /** Above which change an import waits for a person. Without it, none does unless its uploader asks for it. */
+    /** When an import requires approval. Without it, only if the uploader requests it. */
     approval: ApprovalRule.optional(),
-    /** Rejects beyond this number stay in the downloadable file only. */
+    /** Maximum number of rejects in quarantine. The file has all of them. */
     quarantineCap: z.int().min(1).max(5_000_000).default(100_000),
-    /** Column of the table that takes the id of the import a row came with. */
+    /** Column of the table for the id of the import. */
     batchColumn: Identifier.optional(),
-    /** Column of the table, with `now()` as default, that an update sets to the time of the load. */
+    /** Column of the table for the time of the load. Its default is `now()`; updates set it. */
     loadedAtColumn: Identifier.optional(),
     retention: Retention.prefault({}),
   })
@@ -356,10 +356,10 @@ export const DatasetDefinition = z
       context.addIssue({ code: 'custom', message, path })
   })
 export type DatasetDefinition = z.infer<typeof DatasetDefinition>
-/** A definition as an author writes it: what has a default may be left out. */
+/** A definition as its author writes it: fields with a default are optional. */
 export type DatasetDefinitionInput = z.input<typeof DatasetDefinition>
 
-/** All columns that a condition looks at. */
+/** Returns all columns that a condition uses. */
 function conditionColumns(condition: Condition): string[] {
   if (condition.op === 'present') return [condition.column]
   if (condition.op === 'not') return conditionColumns(condition.of)
@@ -385,7 +385,7 @@ type Unchecked = Pick<
 >
 type Path = (string | number)[]
 
-/** What does not fit together in a definition whose parts are each well formed, with the path to the part. */
+/** Returns the contradictions in a definition whose parts are each valid, with the path of the part. */
 function inconsistencies(definition: Unchecked): { message: string; path: Path }[] {
   const names = definition.columns.map((column) => column.name)
   const twice = names.flatMap((name, index) =>
@@ -409,7 +409,7 @@ function inconsistencies(definition: Unchecked): { message: string; path: Path }
   return found
 }
 
-/** Every place of a definition that names a column. */
+/** Returns every reference to a column in a definition, with its path. */
 function columnReferences(definition: Unchecked): [string, Path][] {
   const list = (names: readonly string[] | undefined, path: Path): [string, Path][] =>
     (names ?? []).map((name, index) => [name, [...path, index]])

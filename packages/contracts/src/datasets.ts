@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { DatasetDefinition, LoadMode } from './dataset-definition.ts'
 import { versionOf } from './versions.ts'
 
-/** A dataset with its definition of now. */
+/** A dataset with its current definition. */
 export const Dataset = z.strictObject({
   id: z.uuid(),
   code: z.string(),
@@ -10,9 +10,9 @@ export const Dataset = z.strictObject({
   title: z.strictObject({ en: z.string(), es: z.string() }),
   loadMode: LoadMode,
   definition: DatasetDefinition,
-  /** Who wrote this version; null: it came with the program. */
+  /** The author of this version; null if it was shipped. */
   changedBy: z.uuid().nullable(),
-  /** Whether it is as the program ships it; null for a dataset that does not come with the program. */
+  /** Whether the definition is the shipped one; null for a dataset that is not shipped. */
   asShipped: z.boolean().nullable(),
 })
 export type Dataset = z.infer<typeof Dataset>
@@ -20,16 +20,16 @@ export type Dataset = z.infer<typeof Dataset>
 export const DatasetVersion = versionOf(DatasetDefinition)
 export type DatasetVersion = z.infer<typeof DatasetVersion>
 
-/** What became of a definition that was saved. */
+/** The result of saving a definition. */
 export const SavedDataset = z.strictObject({
   code: z.string(),
   version: z.int(),
-  /** False when it was so already. */
+  /** False if the definition is unchanged. */
   changed: z.boolean(),
 })
 export type SavedDataset = z.infer<typeof SavedDataset>
 
-/** What is wrong with a definition, and at which part of it. */
+/** A problem of a definition. */
 export const DatasetProblem = z.strictObject({
   /** `columns[2].maxLength`; empty for the definition as a whole. */
   path: z.string(),

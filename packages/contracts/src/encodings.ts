@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** The encodings that an import can declare, by the names of the WHATWG; those of DOS by the names of IANA. */
+/** The encodings that an import can declare, with their WHATWG names; DOS code pages with their IANA names. */
 export const DeclaredEncoding = z.enum([
   'utf-8',
   'windows-1252',

@@ -3,7 +3,7 @@ import { Day } from './dates.ts'
 import { MessageRefused } from './messages.ts'
 import { METRIC_DOMAIN_EVENTS } from './metrics/domain-events.ts'
 
-/** The immutable facts that are written to `event_log` in the transaction that makes them true. */
+/** The domain events. Each is written to `event_log` in the transaction that causes it. */
 export const DomainEvent = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('job.accepted'),
@@ -20,7 +20,7 @@ export const DomainEvent = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('job.admitted'), attempt: z.int() }),
   z.strictObject({ type: z.literal('job.waiting'), reason: z.string() }),
   z.strictObject({ type: z.literal('job.approved'), basis: z.string(), by: z.string() }),
-  /** What was approved is no longer what would happen: `jobs` have changed the dataset in the meantime. */
+  /** The approved preview no longer holds: `jobs` have changed the dataset since. */
   z.strictObject({ type: z.literal('job.approval-lapsed'), basis: z.string(), jobs: z.array(z.string()) }),
   z.strictObject({ type: z.literal('job.completed'), counts: z.record(z.string(), z.int().nullable()) }),
   z.strictObject({ type: z.literal('job.failed'), code: z.string(), detail: z.string() }),

@@ -41,7 +41,7 @@ const MAX_NAMED = 30
 /** Precedes a generated expectation in the message of an issue. A message without it was written for its schema. */
 export const MARK = '\u0001'
 
-/** Parts of an issue that its expectation depends on. */
+/** The parts of an issue that its expectation depends on. */
 type Issue = { code?: unknown; inst?: unknown; schema?: unknown } & Record<string, unknown>
 
 /** Returns what a schema expects where an issue is, as words that follow "expected"; for an unknown field, the known fields. */
@@ -72,7 +72,7 @@ export function expectationOf(issue: Issue): string {
   }
 }
 
-/** All that a schema of numbers expects, when its issue is about the kind of number or its bounds. */
+/** Returns what a number schema expects, if the issue is about the type or the bounds. */
 function numberOf({ code, inst, schema = inst }: Issue): string | undefined {
   if (!['invalid_type', 'too_small', 'too_big', 'invalid_format'].includes(String(code))) return undefined
   if (!(schema instanceof z.ZodNumber)) return undefined
@@ -85,8 +85,8 @@ function numberOf({ code, inst, schema = inst }: Issue): string | undefined {
 }
 
 /**
- * The last number that a schema allows at one of its ends, as text; undefined when that end is only what a computer can
- * hold, or when the bound itself is excluded and numbers between are allowed.
+ * Returns the smallest or largest number that a schema allows, as text; undefined if only the range of a number limits it,
+ * or if the bound is exclusive and fractions are allowed.
  */
 function boundOf(schema: z.ZodNumber, bound: number | null, inwards: 1 | -1): string | undefined {
   if (bound === null || Math.abs(bound) >= Number.MAX_SAFE_INTEGER) return undefined
@@ -94,7 +94,7 @@ function boundOf(schema: z.ZodNumber, bound: number | null, inwards: 1 | -1): st
   return schema.isInt ? String(bound + inwards) : undefined
 }
 
-/** The form that a schema of text expects, such as a day. */
+/** Returns the format that a text schema expects, such as a day. */
 function formOf({ inst, schema = inst }: Issue): string | undefined {
   return schema instanceof z.ZodStringFormat ? FORMATS[schema._zod.def.format] : undefined
 }

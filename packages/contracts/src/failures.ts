@@ -34,7 +34,7 @@ export const FAILURES = {
 
 const FailureCode = z.string()
 
-/** A job's failure as it is stored and shown. */
+/** The failure of a job, as it is stored and shown. */
 export const JobFailure = z.looseObject({
   code: FailureCode,
   detail: z.string(),

@@ -1,20 +1,20 @@
 import { z } from 'zod'
 
-/** What a person may do: viewer reads, operator imports, steward mends data, admin sees and does everything. */
+/** What a user may do: a viewer reads, an operator also imports, a steward also corrects data, an admin may do everything. */
 export const Role = z.enum(['viewer', 'operator', 'steward', 'admin'])
 export type Role = z.infer<typeof Role>
 
 const ROLE_ORDER: readonly Role[] = ['viewer', 'operator', 'steward', 'admin']
 
-/** True when `role` includes what `needed` may do. */
+/** Returns true if `role` includes `needed`. */
 export function hasRole(role: Role, needed: Role): boolean {
   return ROLE_ORDER.indexOf(role) >= ROLE_ORDER.indexOf(needed)
 }
 
-/** The companies or warehouses that somebody may see; null means all of them. */
+/** The companies or warehouses that a user may see; null means all. */
 export const ScopeList = z.array(z.string().min(1).max(100)).nullable()
 
-/** Who is acting. Every read and write of the system is done on behalf of one. */
+/** The user on whose behalf a read or write is done. */
 export const Principal = z.strictObject({
   userId: z.uuid(),
   email: z.string(),
@@ -25,7 +25,7 @@ export const Principal = z.strictObject({
 })
 export type Principal = z.infer<typeof Principal>
 
-/** The user in whose name the results of runs of metrics are imported. Nobody can log in as it. */
+/** The user who imports the results of metric runs. Login as this user is impossible. */
 export const RUNS_USER_ID = '00000000-0000-4000-8000-00000000a0da'
 
 export const LoginRequest = z.strictObject({
@@ -47,5 +47,5 @@ export const LoginResponse = z.strictObject({
 })
 export type LoginResponse = z.infer<typeof LoginResponse>
 
-/** A one-time key that opens one WebSocket within a short time. */
+/** A one-time ticket that opens one WebSocket within a short time. */
 export const TicketResponse = z.strictObject({ ticket: z.string(), expiresAt: z.iso.datetime() })

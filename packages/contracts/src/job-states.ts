@@ -1,10 +1,10 @@
 import { z } from 'zod'
 
-/** The states of a job that users see. The source documents' words: INICIADO, PROCESANDO, EXITO, FALLO, CANCELADO. */
+/** The status of a job. The source documents use INICIADO, PROCESANDO, EXITO, FALLO, CANCELADO. */
 export const JobStatus = z.enum(['QUEUED', 'PROCESSING', 'COMPLETED', 'FAILED', 'CANCELLED'])
 export type JobStatus = z.infer<typeof JobStatus>
 
-/** The allowed transitions. A state that is not a key of another's list cannot be reached from it. */
+/** The allowed transitions: from each status to those in its list. */
 export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> = {
   QUEUED: ['PROCESSING', 'CANCELLED', 'FAILED'],
   PROCESSING: ['PROCESSING', 'COMPLETED', 'FAILED', 'CANCELLED'],
@@ -13,12 +13,12 @@ export const JOB_TRANSITIONS: Readonly<Record<JobStatus, readonly JobStatus[]>> 
   CANCELLED: [],
 }
 
-/** True when a job may go from `from` to `to`. */
+/** Returns true if a job may change from `from` to `to`. */
 export function canTransition(from: JobStatus, to: JobStatus): boolean {
   return JOB_TRANSITIONS[from].includes(to)
 }
 
-/** A final state: nothing happens to the job any more unless somebody asks for a retry. */
+/** Returns true for a final status: the job does not change any more, unless it is retried. */
 export function isFinal(status: JobStatus): boolean {
   return status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELLED'
 }

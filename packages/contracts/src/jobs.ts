@@ -10,13 +10,13 @@ import { StorableText } from './text.ts'
 
 const Instant = z.iso.datetime()
 
-/** A file that a stage left behind and that can be downloaded. */
+/** A file of a stage that can be downloaded. */
 export const Artifact = z.strictObject({
   name: z.string(),
   bytes: z.int(),
   sha256: z.string(),
   mediaType: z.string(),
-  /** When its bytes were removed, because the time for which its dataset keeps them was over. */
+  /** When its bytes were removed at the end of their retention. */
   removedAt: Instant.nullable(),
 })
 export type Artifact = z.infer<typeof Artifact>
@@ -45,7 +45,7 @@ export const Job = z.strictObject({
   status: JobStatus,
   stage: StageName.nullable(),
   waitingFor: WaitingFor.nullable(),
-  /** It shows what it would do and changes nothing; its counts are those of the load that it stands for. */
+  /** The job changes nothing. Its counts are those that the load would have. */
   dryRun: z.boolean(),
   progress: z.number().min(0).max(100),
   message: z.string(),
@@ -62,11 +62,11 @@ export const Job = z.strictObject({
   totalItems: z.int().nullable(),
   processedItems: z.int().nullable(),
   result: z.record(z.string(), z.unknown()).nullable(),
-  /** What a person should look at although the import went on. Known once its records are checked. */
+  /** What a user should check although the import continued. Filled after validation. */
   warnings: z.array(ImportWarning),
-  /** The import has been taken back: its rows are gone from the table. */
+  /** The import is undone: its rows are deleted. */
   batchDeleted: z.boolean(),
-  /** The job that took the import back. */
+  /** The job that undid the import. */
   undoneBy: z.uuid().nullable(),
   createdAt: Instant,
   startedAt: Instant.nullable(),
@@ -78,7 +78,7 @@ export type Job = z.infer<typeof Job>
 const Flag = z.stringbool()
 const FROM_MINUS_100 = 'must be a whole number from -100 to 100'
 
-/** The form fields of an import beside the file itself, as they arrive: all text. */
+/** The form fields of an import, without the file. All arrive as text. */
 export const ImportForm = z.strictObject({
   dataset: StorableText.min(1).max(63),
   from: Day.optional(),
@@ -87,11 +87,11 @@ export const ImportForm = z.strictObject({
   mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
   force: Flag.default(false),
   onConflict: z.enum(['reject', 'wait']).default('reject'),
-  /** Show what the import would do, and change nothing. */
+  /** Show what the import would change, and change nothing. */
   dryRun: Flag.default(false),
-  /** Stop before the load until somebody has approved its preview. */
+  /** Wait for approval of the preview before the load. */
   requireApproval: Flag.default(false),
-  /** How many records the file has, as its sender counts; if it has more or fewer, nothing is loaded. */
+  /** The number of records that the sender counted. If the file has another number, nothing is loaded. */
   expectedRecords: z
     .string()
     .regex(/^\d{1,12}$/, 'must be a whole number')
@@ -112,7 +112,7 @@ export const ImportForm = z.strictObject({
 })
 export type ImportForm = z.infer<typeof ImportForm>
 
-/** A job that has been accepted, and can be followed by its id. */
+/** An accepted job. */
 export const JobAccepted = z.strictObject({ id: z.uuid(), status: JobStatus })
 export type JobAccepted = z.infer<typeof JobAccepted>
 
@@ -121,18 +121,18 @@ export type ImportAccepted = z.infer<typeof ImportAccepted>
 
 export const JobQuery = z.strictObject({
   status: JobStatus.optional(),
-  /** Those that wait: for other days' owners, for approval, or for another job. */
+  /** Only jobs that wait: for a window, for approval, or for another job. */
   waitingFor: WaitingFor.optional(),
   type: JobType.optional(),
   dataset: StorableText.max(63).optional(),
-  /** Also imports that have been taken back. */
+  /** Include undone imports. */
   includeUndone: Flag.default(false),
   cursor: z.string().max(200).optional(),
   limit: z.coerce.number().int().min(1).max(500).default(50),
 })
 export type JobQuery = z.infer<typeof JobQuery>
 
-/** A page of a list; `next` is the cursor of the following page, null on the last. */
+/** Returns the schema of a page of a list; `next` is the cursor of the following page, null on the last. */
 export function page<T extends z.ZodType>(
   item: T,
 ): z.ZodObject<{ items: z.ZodArray<T>; next: z.ZodNullable<z.ZodString> }> {

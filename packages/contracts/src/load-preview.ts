@@ -7,9 +7,9 @@ const Count = z.int().nonnegative()
 const Decimal = z.string().regex(/^-?\d+(\.\d+)?$/)
 
 /**
- * What a load does to rows. Rows are matched by the natural key or by the declared unique columns: `unchanged` rows are
- * there with the same values, `changed` ones with others. A dataset that declares neither matches rows by all of their
- * values, and knows no `changed`. Row ids, lineage and managed columns are not compared.
+ * How a load changes rows. Rows are matched by the natural key or the unique columns: `unchanged` rows exist with the same
+ * values, `changed` rows with other values. Without either, rows are matched by all of their values, and `changed` is 0.
+ * Row ids, lineage and managed columns are not compared.
  */
 export const RowChanges = z.strictObject({
   inserted: Count,
@@ -19,7 +19,7 @@ export const RowChanges = z.strictObject({
 })
 export type RowChanges = z.infer<typeof RowChanges>
 
-/** True when rows come, go or change. */
+/** Returns true if any row is inserted, changed or removed. */
 export function hasChanges({ inserted, changed, removed }: RowChanges): boolean {
   return inserted + changed + removed > 0
 }
@@ -38,29 +38,29 @@ export const DayChanges = RowChanges.extend({
 export type DayChanges = z.infer<typeof DayChanges>
 
 /**
- * What a load would do: to rows, and to the sums of the columns that measure something, over all days that it touches. Rows of companies
- * and warehouses that the import may not touch stay as they are, and are not counted anywhere.
+ * What a load would change: rows, and the sums of measure columns, over all touched days. Rows of companies and warehouses
+ * that the uploader may not change are not counted.
  */
 export const LoadPreview = z.strictObject({
   mode: LoadMode,
-  /** The columns by which rows are matched; null when by all of their values, or when nothing is replaced. */
+  /** The columns by which rows are matched; null if by all values, or if nothing is replaced. */
   matchedBy: z.array(z.string()).nullable(),
   totals: RowChanges,
-  /** Of an append: how many of its rows are in the table already, each as often as it is there. */
+  /** Of an append: the number of its rows that the table already has. */
   alreadyPresent: Count.default(0),
-  /** Of an upsert: how many of the changed rows have the version of the record, but other values, and one such key. */
+  /** Of an upsert: the number of changed rows with an equal version but other values, and the key of one. */
   sameVersion: z
     .strictObject({ rows: Count, example: z.string().nullable() })
     .default({ rows: 0, example: null }),
   /** Rows of the touched days before and after the load. */
   rows: z.strictObject({ before: Count, after: Count }),
-  /** The touched days in order, at most so many as the dataset's `maxWindowDays`; those that do not change are left out first. */
+  /** The touched days in order, at most `maxWindowDays` of the dataset. Days without changes are omitted first. */
   days: z.array(DayChanges),
-  /** Touched days that are not in the list; the totals contain them. */
+  /** Number of touched days that are not in the list. The totals include them. */
   daysLeftOut: Count,
-  /** Sums of the columns that measure something, over the touched days; an empty value counts as 0. */
+  /** Sums of the measure columns over the touched days. An empty value counts as 0. */
   sums: z.array(z.strictObject({ column: z.string(), before: Decimal, after: Decimal })),
-  /** Codes that no member of the dimension has yet; the load creates them. */
+  /** Codes that the dimension does not have yet. The load creates them. */
   newMembers: z.array(
     z.strictObject({ column: z.string(), codes: Count, examples: z.array(z.string()).max(20) }),
   ),
@@ -68,8 +68,8 @@ export const LoadPreview = z.strictObject({
 export type LoadPreview = z.infer<typeof LoadPreview>
 
 /**
- * Why an import waits for approval: its uploader asked for it, it changes more rows than the dataset allows by itself,
- * or a person has been asked already and what was shown then has changed.
+ * Why an import waits for approval: the uploader requested it, it exceeds a limit of the dataset, the file is ambiguous, or
+ * the preview has changed since an earlier request for approval.
  */
 export const ApprovalReason = z.strictObject({
   code: z.enum(['requested', 'too_many_rows', 'too_large_share', 'ambiguous', 'lapsed']),
@@ -77,21 +77,21 @@ export const ApprovalReason = z.strictObject({
 })
 export type ApprovalReason = z.infer<typeof ApprovalReason>
 
-/** A preview as it is stored. `needsApproval`: why the load must be approved first; empty when it need not. */
+/** A preview as it is stored. `needsApproval`: why the load requires approval; empty if it does not. */
 export const StoredPreview = z.strictObject({
   preview: LoadPreview,
   needsApproval: z.array(ApprovalReason),
 })
 export type StoredPreview = z.infer<typeof StoredPreview>
 
-/** The preview of a job as the API shows it. Approved is what `basis` stands for, and nothing else. */
+/** The preview of a job in the API. An approval is valid for its `basis` only. */
 export const JobPreview = z.strictObject({
   jobId: z.uuid(),
   dryRun: z.boolean(),
-  /** SHA-256 over all that the outcome of the load depends on. */
+  /** SHA-256 of everything that the outcome of the load depends on. */
   basis: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits'),
   preview: LoadPreview,
-  /** Why the import needs (or, for a dry run, would need) an approval; empty when it needs none. */
+  /** Why the import requires (a dry run: would require) approval; empty if it does not. */
   needsApproval: z.array(ApprovalReason),
   createdAt: z.iso.datetime(),
   approvedBy: z.strictObject({ id: z.uuid(), email: z.string() }).nullable(),
@@ -99,6 +99,6 @@ export const JobPreview = z.strictObject({
 })
 export type JobPreview = z.infer<typeof JobPreview>
 
-/** What is approved: without a basis, the preview as it now stands. */
+/** The preview to approve; without a basis, the current one. */
 export const ApproveRequest = z.strictObject({ basis: JobPreview.shape.basis.optional() })
 export type ApproveRequest = z.infer<typeof ApproveRequest>

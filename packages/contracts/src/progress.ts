@@ -18,7 +18,7 @@ export function versionOf(seq: number): number {
   return Math.floor(seq / TICKS_PER_VERSION)
 }
 
-/** What moves while a job is processed; published on Redis and forwarded to the clients that follow the job. */
+/** The progress of a job. Published on Redis and forwarded to the clients that are subscribed to the job. */
 export const ProgressUpdate = z.strictObject({
   jobId: z.uuid(),
   userId: z.uuid(),
@@ -35,7 +35,7 @@ export type ProgressUpdate = z.infer<typeof ProgressUpdate>
 
 /** What a client may send over the WebSocket. `after` is the last `seq` it has seen. */
 export const ClientMessage = z.discriminatedUnion('type', [
-  // A union of its own: two members of one union may not have the same type.
+  // A nested union, because the members of one union must differ in `type`.
   z.discriminatedUnion('topic', [
     z.strictObject({
       type: z.literal('subscribe'),
@@ -50,7 +50,7 @@ export const ClientMessage = z.discriminatedUnion('type', [
 ])
 export type ClientMessage = z.infer<typeof ClientMessage>
 
-/** What the server sends: first the snapshot, then changes with rising `seq` for each job. */
+/** What the server sends: first a snapshot, then changes with rising `seq` for each job. */
 export const ServerMessage = z.discriminatedUnion('type', [
   z.discriminatedUnion('topic', [
     z.strictObject({ type: z.literal('snapshot'), topic: z.literal('job'), seq: z.int(), job: Job }),
@@ -65,7 +65,7 @@ export const ServerMessage = z.discriminatedUnion('type', [
     id: z.string().optional(),
   }),
   z.strictObject({ type: z.literal('pong') }),
-  /** Comes at a steady pace, so that a client notices a connection that is dead but not closed. */
+  /** Sent at regular intervals, so that a client notices a dead connection. */
   z.strictObject({ type: z.literal('heartbeat') }),
 ])
 export type ServerMessage = z.infer<typeof ServerMessage>

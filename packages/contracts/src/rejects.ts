@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { page } from './jobs.ts'
 
-/** Codes of structural rejects: the record could not be taken apart into the columns of the file. */
+/** Codes of structural rejects: the record could not be split into the columns of the file. */
 export const STRUCTURAL_CODES = [
   'missing_columns',
   'too_many_columns',
@@ -39,7 +39,7 @@ export const RULE_CODES = [
   'conflict',
 ] as const
 
-/** One reason why a record failed; `column` is null when the whole record is meant. */
+/** One reason why a record was rejected; `column` is null if it concerns the whole record. */
 export const RejectReason = z.strictObject({
   column: z.string().nullable(),
   code: z.string(),
@@ -52,8 +52,8 @@ const RejectState = z.enum(['open', 'fixed', 'replayed', 'discarded', 'supersede
 export type RejectState = z.infer<typeof RejectState>
 
 /**
- * Where the bytes of a record are in its file: after unpacking, as they came, without the line end. Null for rejects
- * that were stored before places were kept.
+ * The position of a record in its unpacked file, in bytes, without the line end. Null for old rejects, which were stored
+ * without it.
  */
 const Place = {
   offset: z.int().nonnegative().nullable(),
@@ -72,11 +72,11 @@ export const RejectLine = z.strictObject({
 })
 export type RejectLine = z.infer<typeof RejectLine>
 
-/** How the file of an import was read: with its header, its rejects make a file again. */
+/** How the file of an import was read. With the header, its rejects can be written as a file again. */
 export const FileLayout = z.strictObject({
-  /** The header row as it stands in the file, without line end. */
+  /** The header row of the file, without line end. */
   header: z.string(),
-  /** The header is longer than 65,536 bytes, and cut there. */
+  /** True if the header is longer than 65,536 bytes and was cut. */
   headerTruncated: z.boolean(),
   delimiter: z.string(),
   /** The encoding of the bytes that `offset` and `length` of a reject refer to. */
@@ -87,8 +87,8 @@ export const FileLayout = z.strictObject({
 export type FileLayout = z.infer<typeof FileLayout>
 
 /**
- * A reject as the API shows it. `id` is a bigint as text. `raw` is the decoded text: what is not text shows as U+FFFD,
- * NUL as U+2400. `state` is null for a reject of a dry run, which is not there to be corrected.
+ * A reject in the API. `id` is a bigint as text. `raw` is the decoded text: undecodable bytes are U+FFFD, NUL is U+2400.
+ * `state` is null for a reject of a dry run, which is not stored.
  */
 export const Reject = z.strictObject({
   id: z.string(),
@@ -99,12 +99,12 @@ export const Reject = z.strictObject({
   ...Place,
   reasons: z.array(RejectReason),
   raw: z.string(),
-  /** The record is longer than 65,536 bytes, and `raw` is its beginning. */
+  /** True if the record is longer than 65,536 bytes; `raw` is its beginning. */
   rawTruncated: z.boolean(),
   state: RejectState.nullable(),
 })
 export type Reject = z.infer<typeof Reject>
 
-/** A page of rejects; `file` says how their file was read, null when it was not. */
+/** A page of rejects. `file` is null if the file was not read. */
 export const RejectPage = page(Reject).extend({ file: FileLayout.nullable() })
 export type RejectPage = z.infer<typeof RejectPage>

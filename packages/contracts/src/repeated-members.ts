@@ -1,11 +1,11 @@
 const TOKENS = /"(?:[^"\\]|\\.)*"|[{}[\],:]/gs
 
 /**
- * Returns the name of the first member that an object of a JSON text has twice, or undefined. `JSON.parse` takes the last
- * of them and says nothing. The text is well-formed JSON.
+ * Returns the name of the first member that an object of a JSON text has twice, or undefined. `JSON.parse` silently
+ * uses the last one. The text must be well-formed JSON.
  */
 export function repeatedMember(json: string): string | undefined {
-  // Of each object that is open the names of its members; of an array nothing. Not by recursion: texts nest deeply.
+  // For each open object the names of its members; for an array undefined. Not recursive: texts may nest deeply.
   const open: (Set<string> | undefined)[] = []
   let text = ''
   for (const [token] of json.matchAll(TOKENS)) {

@@ -3,7 +3,7 @@ import { counted } from './figures.ts'
 const MAX_SHOWN_CHARACTERS = 60
 const SECRET = /pass|secret|token|^(current|new)$|_URLS?$/i
 
-/** A value of an input as a message shows it: shortened, with invisible characters as `U+200B`; of a secret only its length. */
+/** Returns a value of an input for a message: shortened, with invisible characters as `U+200B`; of a secret only its length. */
 export function shownValue(value: unknown, name?: PropertyKey): string {
   if (typeof value === 'string')
     return SECRET.test(String(name ?? '')) ? `a text of ${counted(value.length, 'character')}` : quoted(value)

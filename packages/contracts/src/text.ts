@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { pathOf } from './structure.ts'
 
-/** Text that PostgreSQL can store: it has neither NUL nor half of a surrogate pair. */
+/** Text that PostgreSQL can store: without NUL and unpaired surrogates. */
 export const StorableText = z.string().refine((text) => !/[\0\p{Surrogate}]/u.test(text), {
   error: 'must contain neither NUL nor half of a surrogate pair',
 })
 
-/** At most this many parts are named, with at most this many levels of the path of each. */
+/** Maximum number of reported parts, and of levels in the path of each. */
 const MAX_PARTS = 20
 const MAX_LEVELS = 50
 
@@ -18,11 +18,11 @@ interface Part {
 
 /**
  * Returns the paths of the first parts of a JSON value that hold text PostgreSQL cannot store, as `columns[2].title.en`.
- * The name of a member counts as well. Works however deeply the value is nested.
+ * Member names are checked as well. The value may be nested to any depth.
  */
 export function unstorableParts(value: unknown): string[] {
   const found: string[] = []
-  // Not by recursion, which ends at the depth of the call stack; and paths are made only of what is found.
+  // Not recursive, because the call stack is limited. Paths are built only for what is found.
   const open: Part[] = [{ value, name: '', parent: undefined }]
   for (let part = open.pop(); part && found.length < MAX_PARTS; part = open.pop()) {
     const { value, name } = part

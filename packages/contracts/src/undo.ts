@@ -1,36 +1,36 @@
 import { z } from 'zod'
 
-/** How an import is taken back. */
+/** The options of an undo. */
 export const UndoRequest = z.strictObject({
-  /** Also take back the later imports that depend on it, newest first, all or none. */
+  /** Also undo later imports that depend on it, newest first, all or none. */
   unwind: z.boolean().default(false),
 })
 export type UndoRequest = z.infer<typeof UndoRequest>
 
 const Count = z.int().nonnegative()
 
-/** Something that an undo left as it is, how often, and why. */
+/** What an undo did not reverse, how often, and why. */
 export const LeftByUndo = z.strictObject({ what: z.string(), count: Count, why: z.string() })
 export type LeftByUndo = z.infer<typeof LeftByUndo>
 
-/** What an undo came to: the `result` of its job. */
+/** The `result` of an undo job. */
 export const UndoResult = z.strictObject({
-  /** The imports that were taken back, newest first. */
+  /** The undone imports, newest first. */
   imports: z.array(z.uuid()),
-  /** The end compared with the beginning, also where several imports were taken back. */
+  /** The difference between the table before and after, also when several imports were undone. */
   reversed: z.strictObject({
-    /** Rows of the imports that were in the table and are deleted. */
+    /** Rows of the imports that were deleted. */
     deleted: Count,
-    /** Rows that the imports had replaced or changed and that are as they were before. */
+    /** Rows that the imports had replaced or changed and that were restored. */
     restored: Count,
-    /** Rejects of earlier imports that are open again. */
+    /** Rejects of earlier imports that were reopened. */
     rejectsReopened: Count,
-    /** Open rejects of the imports, which no longer matter. */
+    /** Open rejects of the imports that were superseded. */
     rejectsSuperseded: Count,
   }),
-  /** What stays on purpose. */
+  /** What was kept on purpose. */
   kept: z.array(LeftByUndo),
-  /** What could not be put back. */
+  /** What could not be restored. */
   impossible: z.array(LeftByUndo),
 })
 export type UndoResult = z.infer<typeof UndoResult>

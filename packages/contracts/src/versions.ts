@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** One version of what is declared: when it was written, by whom (null: it came with the program), and how it reads. */
+/** Returns the schema of one version of a definition. `createdBy` is null if the version was shipped. */
 export function versionOf<T extends z.ZodType>(definition: T) {
   return z.strictObject({
     version: z.int(),

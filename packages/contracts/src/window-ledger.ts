@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { Day, NearDay } from './dates.ts'
 
 /**
- * How a day of a dataset stands: `loaded` by a job, `partial` when records of that job are still open in quarantine,
- * `locked` while a job may write it, `missing` when nothing was ever loaded, `undone` when its load was taken back.
+ * The state of a day of a dataset: `loaded` by a job, `partial` while records of that job are open in quarantine, `locked`
+ * while a job may write it, `missing` if nothing was ever loaded, `undone` if its load was undone.
  */
 const DayState = z.enum(['loaded', 'partial', 'locked', 'missing', 'undone'])
 export type DayState = z.infer<typeof DayState>
 
 /**
- * A day in the window ledger. `jobId` is the job that owns the rows, or holds the lock; null when there is none that the
- * reader may see. `rows` is null when some of them are of companies or warehouses that the reader may not see.
+ * A day in the window ledger. `jobId` is the job that owns the rows or holds the lock; null if the user may not see it, or
+ * there is none. `rows` is null if some rows belong to companies or warehouses that the user may not see.
  */
 export const LedgerDay = z.strictObject({
   scope: z.string(),

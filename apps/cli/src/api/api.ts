@@ -5,20 +5,20 @@ import { ApiProblem, ConnectionError } from '../errors.ts'
 
 const RESPONSE_TIMEOUT_MS = 60_000
 
-/** The API of one installation, spoken to as one user. */
+/** An API and the login to use for it. */
 export interface Api {
-  /** Where it is, without a slash at its end. */
+  /** Base URL without a trailing slash. */
   url: string
   token: string | undefined
   signal: AbortSignal
 }
 
-/** GET and parse the answer. @throws ApiProblem, ConnectionError */
+/** Sends a GET request and returns the parsed response. @throws ApiProblem, ConnectionError */
 export function get<T extends z.ZodType>(api: Api, path: string, schema: T): Promise<z.output<T>> {
   return request(api, 'GET', path, schema)
 }
 
-/** POST a JSON body and parse the answer. @throws ApiProblem, ConnectionError */
+/** Sends a POST request with a JSON body and returns the parsed response. @throws ApiProblem, ConnectionError */
 export function post<T extends z.ZodType>(
   api: Api,
   path: string,
@@ -28,7 +28,7 @@ export function post<T extends z.ZodType>(
   return request(api, 'POST', path, schema, body)
 }
 
-/** PUT a JSON body and parse the answer. @throws ApiProblem, ConnectionError */
+/** Sends a PUT request with a JSON body and returns the parsed response. @throws ApiProblem, ConnectionError */
 export function put<T extends z.ZodType>(
   api: Api,
   path: string,
@@ -39,7 +39,7 @@ export function put<T extends z.ZodType>(
   return request(api, 'PUT', path, schema, body, headers)
 }
 
-/** The headers that say who asks. */
+/** Returns the headers that authenticate the user. */
 export function authorization(api: Api): Record<string, string> {
   return api.token === undefined ? {} : { authorization: `Bearer ${api.token}` }
 }
@@ -67,7 +67,7 @@ function jsonBody(headers: Record<string, string>, body: unknown) {
   return { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
-/** An answer as what it should be. @throws ApiProblem when it is a refusal, or not an answer of our API at all */
+/** Parses a response. @throws ApiProblem for an error response, or one that does not match the schema */
 export function parseResponse<T extends z.ZodType>(
   api: Api,
   schema: T,
@@ -82,9 +82,9 @@ export function parseResponse<T extends z.ZodType>(
   throw new ApiProblem(
     {
       type: 'about:blank',
-      title: 'The answer is not what this program knows',
+      title: 'Unexpected response',
       status,
-      detail: `${api.url} answers as if it were another version of Aduana, or another service: ${problemText(read.problems, 'The answer', 3)}`,
+      detail: `${api.url} is not Aduana, or another version of it: ${problemText(read.problems, 'The response', 3)} Check the URL and the versions.`,
       code: 'unexpected_answer',
     },
     undefined,
@@ -94,20 +94,22 @@ export function parseResponse<T extends z.ZodType>(
 function problemOf(status: number, body: unknown, text: string): Problem {
   const parsed = Problem.safeParse(body)
   if (parsed.success) return parsed.data
-  const detail = text.replace(/\s+/g, ' ').trim().slice(0, 300) || 'The answer has no text.'
+  const detail = text.replace(/\s+/g, ' ').trim().slice(0, 300) || 'The response has no text.'
   return { type: 'about:blank', title: `HTTP status ${status}`, status, detail, code: `http_${status}` }
 }
 
-/** What `fetch` or a request threw, as an error that says where. What is ours already stays as it is. */
+/** Turns what `fetch` or a request threw into an error with the URL. Errors of this program are returned unchanged. */
 export function connectionProblem(api: Api, error: unknown): unknown {
   if (error instanceof ApiProblem || error instanceof ConnectionError) return error
   if (api.signal.aborted) return api.signal.reason
   if (error instanceof Error && error.name === 'TimeoutError')
-    return new ConnectionError(`${api.url} did not answer within ${RESPONSE_TIMEOUT_MS / 1000} seconds.`)
+    return new ConnectionError(
+      `${api.url} did not respond within ${RESPONSE_TIMEOUT_MS / 1000} seconds. Check that Aduana is running, and try again.`,
+    )
   return new ConnectionError(`${api.url} cannot be reached: ${causeOf(error)}`)
 }
 
-/** The innermost message: that of `fetch` itself is always "fetch failed". */
+/** Returns the innermost message: that of `fetch` is always "fetch failed". */
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error instanceof AggregateError && error.errors.length > 0) return causeOf(error.errors[0])
@@ -118,7 +120,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // Not JSON: the caller's schema says so in its own words.
+    // Not JSON: the schema of the caller reports it.
     return undefined
   }
 }

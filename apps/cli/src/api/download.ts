@@ -67,7 +67,9 @@ function checked({ name, sha256 }: Artifact): Transform {
     },
     flush: (done) => {
       const arrived = hash.digest('hex') === sha256
-      done(arrived ? null : new ConnectionError(`${name} arrived damaged. Download it again.`))
+      done(
+        arrived ? null : new ConnectionError(`${name} was damaged during the download. Download it again.`),
+      )
     },
   })
 }

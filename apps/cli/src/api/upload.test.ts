@@ -70,7 +70,7 @@ describe('a file that is sent is closed', () => {
       await writeFile(path, 'short')
       request.resume()
     })
-    await expect(sending).rejects.toThrow(/changed while it was being sent/)
+    await expect(sending).rejects.toThrow(/changed during the upload/)
     await expect.poll(() => openFiles(folder)).toEqual([])
   })
 })

@@ -51,7 +51,10 @@ export async function uploadImport(
       yield chunk
       onProgress({ sent, bytes })
     }
-    if (sent !== bytes) throw new UsageError(`${path} changed while it was being sent. Nothing was imported.`)
+    if (sent !== bytes)
+      throw new UsageError(
+        `${path} changed during the upload. Nothing was imported. Send it again when it is complete.`,
+      )
     yield tail
   }
   const headers = {
@@ -111,8 +114,7 @@ async function sizeOf(path: string): Promise<number> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(path, error)
   })
-  if (!found.isFile())
-    throw new UsageError(`${path} is not a file. What a program writes is imported from its pipe, as "-".`)
+  if (!found.isFile()) throw new UsageError(`${path} is not a file. To import from a pipe, use "-".`)
   return found.size
 }
 

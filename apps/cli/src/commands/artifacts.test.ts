@@ -70,7 +70,7 @@ test('a download that arrives damaged leaves nothing, and keeps what was there',
   await writeFile(path, 'old')
   sent = CONTENT.replace('1', '7')
   const { code, err } = await download(['-o', path])
-  expect([code, err]).toEqual([6, expect.stringContaining('original arrived damaged')])
+  expect([code, err]).toEqual([6, expect.stringContaining('original was damaged during the download')])
   expect([await readdir(folder), await readFile(path, 'utf8')]).toEqual([['my.csv'], 'old'])
 })
 
@@ -85,7 +85,7 @@ test('a download to a folder that is not there says so', async () => {
   const { code, err } = await download(['-o', join(folder, 'none', 'my.csv')])
   expect([code, err]).toEqual([
     1,
-    expect.stringContaining('my.csv cannot be written: there is no such folder'),
+    expect.stringContaining('my.csv cannot be written: the folder does not exist'),
   ])
 })
 

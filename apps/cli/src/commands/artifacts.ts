@@ -77,7 +77,7 @@ async function save(download: Download, out: string | undefined): Promise<string
   const there = await unlessMissing(stat(target))
   if (there && out === undefined) {
     download.discard()
-    throw new UsageError(`${target} is there already. Name another file with --out.`)
+    throw new UsageError(`${target} already exists. Choose another file with --out.`)
   }
   if (there && !there.isFile()) {
     // A device or a pipe: nothing takes its place.

@@ -37,7 +37,7 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
   expect((await api.aduana('datasets', 'scrap')).out).toBe(
     [
       'scrap: Scrap',
-      'version 3, not as shipped; append into plant.scrap',
+      'version 3, changed since shipped; append into plant.scrap',
       '',
       'column  type            also called',
       'day     date  required  fecha, date\n',
@@ -48,11 +48,11 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
   api.answer(PATH, { code: 'scrap', version: 4, changed: true })
   expect(await api.aduana('dataset', 'save', file)).toMatchObject({
     code: 0,
-    out: 'scrap is version 4 now\n',
+    out: 'scrap: saved as version 4\n',
   })
   expect(api.asked().at(-1)).toBe(`PUT /api/datasets/scrap ${JSON.stringify(definition)}`)
   api.answer(PATH, { code: 'scrap', version: 4, changed: false })
-  expect((await api.aduana('dataset', 'save', file)).out).toBe('scrap was so already, version 4\n')
+  expect((await api.aduana('dataset', 'save', file)).out).toBe('scrap: unchanged, version 4\n')
 })
 
 test('aduana dataset save --if-version changes nothing when somebody else has changed it meanwhile', async () => {

@@ -35,7 +35,7 @@ export async function showDatasetCommand(
   if (options.json) io.out(JSON.stringify(definition, null, 2))
   else {
     const { schema, name } = definition.table
-    const shipped = asShipped === null ? 'not of the program' : asShipped ? 'as shipped' : 'not as shipped'
+    const shipped = asShipped === null ? 'not shipped' : asShipped ? 'as shipped' : 'changed since shipped'
     const rows = definition.columns.map((column) => [
       column.name,
       column.type,

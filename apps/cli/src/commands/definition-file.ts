@@ -10,7 +10,7 @@ export async function readDefinition(
   })
   const definition = parseJson(file, text)
   if (typeof definition !== 'object' || definition === null || !('code' in definition))
-    throw new UsageError(`${file} holds no definition: it has no "code".`)
+    throw new UsageError(`${file} is not a definition: "code" is missing.`)
   return { code: String(definition.code), definition: { ...definition } }
 }
 
@@ -24,7 +24,7 @@ export function savedSentence({
   version: number
   changed: boolean
 }): string {
-  return changed ? `${code} is version ${version} now` : `${code} was so already, version ${version}`
+  return changed ? `${code}: saved as version ${version}` : `${code}: unchanged, version ${version}`
 }
 
 function parseJson(file: string, text: string): unknown {

@@ -121,11 +121,11 @@ function renderChecks(checks: readonly Check[]): string {
 
 function lookNext(io: Io, url: string): string {
   const places: [string, string][] = [
-    [`${url}/docs`, 'the API, with a page to try it'],
+    [`${url}/docs`, 'API reference'],
     [`${url}/admin/queues`, 'Bull Board: the queues, and the import as a tree'],
-    [`${io.program} login --url ${url}`, 'log in, for the commands above and below'],
-    [`${io.program} jobs`, 'all jobs'],
-    [`${io.program} import FILE -d ${DATASET}`, 'a file of your own'],
+    [`${io.program} login --url ${url}`, 'log in for these commands'],
+    [`${io.program} jobs`, 'list the jobs'],
+    [`${io.program} import FILE -d ${DATASET}`, 'import your own file'],
   ]
   const width = Math.max(...places.map(([place]) => place.length))
   return ['Where to look next:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join(

@@ -126,7 +126,7 @@ async function send(
       )
     } catch (error) {
       display.end()
-      if (error instanceof Interrupted) io.err('The upload was broken off; nothing was imported.\n')
+      if (error instanceof Interrupted) io.err('The upload was interrupted. Nothing was imported.\n')
       const pause = isBroken(error) ? pauses.shift() : undefined
       if (pause !== undefined) await waitBeforeRetry(io, error, pause)
       else if (left > 0 && outcomeOfError(error) === 'unavailable') {
@@ -147,6 +147,6 @@ async function waitBeforeRetry(io: Io, error: unknown, otherwise: number): Promi
   const wanted = error instanceof ApiProblem ? error.retryAfter : undefined
   const seconds = Math.min(wanted ?? otherwise, MAX_RETRY_SECONDS)
   const what = error instanceof Error ? error.message : ''
-  io.err(`${what} Trying again in ${seconds} s.\n`)
+  io.err(`${what} Retrying in ${seconds} s.\n`)
   await delay(seconds * 1000, undefined, { signal: io.signal }).catch(() => io.signal.throwIfAborted())
 }

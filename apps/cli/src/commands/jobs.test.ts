@@ -11,7 +11,7 @@ afterAll(() => api.close())
 test('aduana jobs asks for those that wait, in a state, of a dataset', async () => {
   api.answer('/api/jobs', { items: [], next: null })
   const asked = ['--status', 'processing', '--waiting-for', 'approval', '--dataset', 'orders']
-  expect(await api.aduana('jobs', ...asked)).toMatchObject({ code: 0, out: 'There are no such jobs.\n' })
+  expect(await api.aduana('jobs', ...asked)).toMatchObject({ code: 0, out: 'No jobs found.\n' })
   expect(api.asked()).toEqual(['GET /api/jobs?status=PROCESSING&waitingFor=approval&dataset=orders&limit=20'])
   expect((await api.aduana('jobs', '--waiting-for', 'rain')).code).toBe(1)
 })
@@ -46,7 +46,7 @@ test('aduana retry has a failed job tried again, and says why one is not', async
   api.forget()
   api.answer(path, job({ status: 'QUEUED' }))
   const { code, out } = await api.aduana('retry', JOB_ID)
-  expect([code, out]).toEqual([0, expect.stringContaining(`job ${JOB_ID}: is tried again`)])
+  expect([code, out]).toEqual([0, expect.stringContaining(`job ${JOB_ID}: is being retried`)])
   expect(api.asked()).toEqual([`POST ${path}`])
   const title = 'The job is not in a state that allows this'
   api.answer(path, { type: 'x', title, status: 409, detail: 'd', code: 'illegal_transition' }, 409)

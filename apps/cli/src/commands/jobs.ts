@@ -25,7 +25,7 @@ export async function listJobsCommand(io: Io, options: JobsOptions): Promise<Exi
   const includeUndone = options.undone ? 'true' : undefined
   const query = { status, waitingFor, type, dataset, includeUndone, limit }
   const jobs = await listJobs(await openApi(io), query)
-  io.out(options.json ? JSON.stringify(jobs) : jobs.length === 0 ? 'There are no such jobs.' : jobTable(jobs))
+  io.out(options.json ? JSON.stringify(jobs) : jobs.length === 0 ? 'No jobs found.' : jobTable(jobs))
   return EXIT.loaded
 }
 
@@ -40,7 +40,7 @@ export async function showJobCommand(io: Io, id: string, options: JobsOptions): 
 /** `aduana cancel <id>`. */
 export async function cancelCommand(io: Io, id: string, options: { json?: boolean }): Promise<ExitCode> {
   const job = await cancelJob(await openApi(io), id)
-  const text = job.status === 'CANCELLED' ? 'cancelled' : 'asked to stop; it will within some seconds'
+  const text = job.status === 'CANCELLED' ? 'cancelled' : 'stopping; it is cancelled within a few seconds'
   io.out(options.json ? JSON.stringify(job) : `job ${id}: ${text}`)
   return EXIT.loaded
 }
@@ -49,7 +49,9 @@ export async function cancelCommand(io: Io, id: string, options: { json?: boolea
 export async function retryCommand(io: Io, id: string, options: { json?: boolean }): Promise<ExitCode> {
   const job = await retryJob(await openApi(io), id)
   io.out(
-    options.json ? JSON.stringify(job) : `job ${id}: is tried again; aduana jobs ${id} --follow shows how`,
+    options.json
+      ? JSON.stringify(job)
+      : `job ${id}: is being retried\nTo follow it: ${io.program} jobs ${id} --follow`,
   )
   return EXIT.loaded
 }

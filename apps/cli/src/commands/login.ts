@@ -26,7 +26,7 @@ export async function loginCommand(
 ): Promise<ExitCode> {
   const url = await loginUrl(io, options.url)
   const otherwise =
-    'There is no terminal to ask on. Give the e-mail and the password: aduana login EMAIL --password-stdin, or ADUANA_EMAIL and ADUANA_PASSWORD.'
+    'E-mail and password are required, and there is no terminal to ask for them. Use aduana login EMAIL --password-stdin, or set ADUANA_EMAIL and ADUANA_PASSWORD.'
   const email = argument ?? options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', { otherwise }))
   const password = options.passwordStdin
     ? await pipedPassword(io)
@@ -47,12 +47,12 @@ export async function loginCommand(
 async function pipedPassword(io: Io): Promise<string> {
   const input = io.input()
   if (input.isTTY)
-    throw new UsageError('--password-stdin reads what is piped in: echo "$PASSWORD" | aduana login …')
+    throw new UsageError('--password-stdin reads the password from a pipe: echo "$PASSWORD" | aduana login …')
   const piped = await text(addAbortSignal(io.signal, input)).catch((error) => {
     io.signal.throwIfAborted()
     throw error
   })
   const password = piped.replace(/\r?\n$/, '')
-  if (password === '') throw new UsageError('--password-stdin found no password on standard input.')
+  if (password === '') throw new UsageError('Standard input has no password. Pipe one into --password-stdin.')
   return password
 }

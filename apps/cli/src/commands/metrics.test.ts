@@ -133,7 +133,9 @@ test('aduana runs lists them with why they failed, and what has changed since th
   expect(api.asked()).toEqual(['GET /api/runs?status=FAILED&metric=orders.items&limit=20'])
   const nextDays = [{ from: '2026-03-10', to: '2026-03-11' }]
   api.answer('/api/runs', { items: [{ ...failed, status: 'RUNNING', error: null, nextDays }], next: null })
-  expect((await api.aduana('runs')).out).toContain('2026-03-10..2026-03-11 have changed since, and follow')
+  expect((await api.aduana('runs')).out).toContain(
+    '2026-03-10..2026-03-11 have changed since; the next run computes them',
+  )
   expect((await api.aduana('runs', '--status', 'done')).code).toBe(1)
 })
 

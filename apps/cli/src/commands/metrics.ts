@@ -41,7 +41,7 @@ export interface RecomputeOptions {
 /** `aduana metrics`: all metrics. */
 export async function listMetricsCommand(io: Io, options: MetricsOptions): Promise<ExitCode> {
   const metrics = await listMetrics(await openApi(io), options.tab)
-  const text = metrics.length === 0 ? 'There are no such metrics.' : metricTable(metrics)
+  const text = metrics.length === 0 ? 'No metrics found.' : metricTable(metrics)
   io.out(options.json ? JSON.stringify(metrics) : text)
   return EXIT.loaded
 }
@@ -52,7 +52,9 @@ export async function showMetricCommand(io: Io, code: string, options: MetricsOp
   const metric = await readMetric(api, code)
   if (options.definition) {
     if (!metric.definition)
-      throw new UsageError(`The definition of ${code} names metrics that are for another role.`)
+      throw new UsageError(
+        `You cannot see the definition of ${code}: it uses metrics that require another role.`,
+      )
     io.out(JSON.stringify(metric.definition, null, 2))
     return EXIT.loaded
   }
@@ -78,7 +80,7 @@ export async function saveMetricCommand(
 export async function listRunsCommand(io: Io, options: RunsOptions): Promise<ExitCode> {
   const { status, metric, limit } = options
   const runs = await listRuns(await openApi(io), { status, metric, limit })
-  io.out(options.json ? JSON.stringify(runs) : runs.length === 0 ? 'There are no such runs.' : runTable(runs))
+  io.out(options.json ? JSON.stringify(runs) : runs.length === 0 ? 'No runs found.' : runTable(runs))
   return EXIT.loaded
 }
 

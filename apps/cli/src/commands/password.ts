@@ -5,7 +5,8 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi, storeSession } from '../session.ts'
 
-const OTHERWISE = 'Without a terminal, set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
+const OTHERWISE =
+  'The passwords are required, and there is no terminal to ask for them. Set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
 
 /**
  * `aduana password`: change the password of the logged-in user. It ends all sessions of the user. The new login replaces
@@ -30,5 +31,5 @@ function fromEnvironment({ env }: Io): boolean {
 async function askTwice(io: Io, options: { hidden: boolean; otherwise: string }): Promise<string> {
   const next = await ask(io, 'New password: ', options)
   if ((await ask(io, 'New password again: ', options)) === next) return next
-  throw new UsageError('The two passwords differ. Nothing was changed.')
+  throw new UsageError('The two passwords differ. Nothing was changed. Try again.')
 }

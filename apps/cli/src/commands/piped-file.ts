@@ -17,7 +17,9 @@ const PIPED_NAME = 'stdin'
 export async function withPipedFile<T>(io: Io, use: (path: string) => Promise<T>): Promise<T> {
   const input = io.input()
   if (input.isTTY)
-    throw new UsageError('"-" reads what is piped in: zcat production.csv.gz | aduana import - -d production')
+    throw new UsageError(
+      '"-" reads a file from a pipe: zcat production.csv.gz | aduana import - -d production',
+    )
   const folder = await mkdtemp(join(tmpdir(), 'aduana-import-'))
   try {
     const path = join(folder, PIPED_NAME)

@@ -68,7 +68,7 @@ test('a password that is piped in logs in, without the line end that echo adds',
     env: { ADUANA_URL: url },
     input: () => Object.assign(Readable.from([]), { isTTY: true }),
   })
-  expect(terminal).toMatchObject({ code: 1, err: expect.stringContaining('reads what is piped in') })
+  expect(terminal).toMatchObject({ code: 1, err: expect.stringContaining('reads the password from a pipe') })
   expect(asked).toHaveLength(1)
 })
 

@@ -9,7 +9,7 @@ import type { Display } from '../show/display.ts'
 import { jobFacts } from '../show/progress.ts'
 import { renderSummary } from '../show/summary.ts'
 
-/** Show the progress of a job until it has ended. Whoever stops waiting is told that the job goes on. */
+/** Shows the progress of a job until it ends or waits for approval, and returns it. An error is preceded by a note that the job continues. */
 export async function waitForJob(io: Io, api: Api, id: string, display: Display): Promise<Job> {
   try {
     const job = await followJob(api, id, (view) => display.show(jobFacts(view)))
@@ -17,13 +17,13 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
     return job
   } catch (error) {
     display.end()
-    const reason = error instanceof Interrupted ? 'No longer waiting' : 'The job is out of sight'
-    io.err(`${reason}; the job goes on. To follow it: ${io.program} jobs ${id} --follow\n`)
+    const reason = error instanceof Interrupted ? 'Stopped waiting' : 'Lost contact'
+    io.err(`${reason}; the job continues. To follow it: ${io.program} jobs ${id} --follow\n`)
     throw error
   }
 }
 
-/** Report a job, which may still be running, for people or as JSON, and say with which code to exit. */
+/** Prints a job, which may still be running, as text or JSON. Returns the exit code. */
 export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Promise<ExitCode> {
   const outcome = outcomeOfJob(job)
   const exitCode = outcome === null ? EXIT.loaded : EXIT[outcome]
@@ -37,7 +37,7 @@ export async function reportJob(io: Io, api: Api, job: Job, json: boolean): Prom
   return exitCode
 }
 
-/** A job whose point is what it would do. */
+/** True for a job whose result is its preview. */
 function showsPreview(job: Job): boolean {
   return job.waitingFor === 'approval' || (job.dryRun && job.status === 'COMPLETED')
 }

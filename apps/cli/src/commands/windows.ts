@@ -35,7 +35,7 @@ interface Stretch {
 }
 
 function windowTable(days: readonly LedgerDay[]): string {
-  if (days.length === 0) return 'There are no such days.'
+  if (days.length === 0) return 'No days found.'
   const scoped = days.some(({ scope }) => scope !== '')
   return renderTable(
     [

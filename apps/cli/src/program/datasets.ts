@@ -4,11 +4,11 @@ import { type WindowsOptions, windowsCommand } from '../commands/windows.ts'
 import type { Io } from '../io.ts'
 import { day, type ExitWith, ifVersion, json } from './arguments.ts'
 
-/** The commands about datasets. */
+/** Adds the commands for datasets. */
 export function addDatasetCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('datasets')
-    .description('what can be imported, or one dataset; with --json its definition')
+    .description('list the datasets, or show one; with --json its definition')
     .argument('[code]')
     .addOption(json())
     .action(async (code: string | undefined, options: { json?: boolean }) =>
@@ -19,11 +19,11 @@ export function addDatasetCommands(program: Command, io: Io, exitWith: ExitWith)
 
   program
     .command('windows')
-    .description('which days of a dataset are loaded, and by which job')
+    .description('show which days of a dataset are loaded, and by which job')
     .argument('<dataset>')
-    .option('--from <day>', 'first day; the two months up to the last day with rows unless said', day)
+    .option('--from <day>', 'first day (default: two months before the last day with rows)', day)
     .option('--to <day>', 'the first day after the range', day)
-    .option('--scope <scope>', 'only this part of the dataset, such as a company')
+    .option('--scope <scope>', 'only this replace scope, such as a company')
     .addOption(json())
     .action(async (dataset: string, options: WindowsOptions) =>
       exitWith(await windowsCommand(io, dataset, options)),
@@ -33,7 +33,7 @@ export function addDatasetCommands(program: Command, io: Io, exitWith: ExitWith)
     .command('dataset')
     .description('change datasets')
     .command('save')
-    .description('make the definition in a file the next version of its dataset')
+    .description('save the definition in a file as the next version of its dataset')
     .argument('<file>', 'JSON, as `aduana datasets <code> --json` prints it')
     .addOption(ifVersion())
     .addOption(json())

@@ -19,72 +19,72 @@ import { exitCodeHelp } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { day, delimiter, type ExitWith, jobStatus, json, moment, uuid, wholeNumber } from './arguments.ts'
 
-/** The commands about imports: bring a file, follow its job, decide about it. */
+/** Adds the commands for imports and jobs. */
 export function addImportCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('import')
-    .description('import a file and wait until it has been loaded')
-    .argument('<file>', 'CSV or other delimited text, also packed by gzip; - reads standard input')
-    .requiredOption('-d, --dataset <dataset>', 'what the records are; see: aduana datasets')
+    .description('import a file and wait until it is loaded')
+    .argument('<file>', 'CSV or other delimited text, plain or gzip; - reads standard input')
+    .requiredOption('-d, --dataset <dataset>', 'code of the dataset; to list them: aduana datasets')
     .option('--from <day>', 'first day of the window that the file replaces', day)
     .option('--to <day>', 'the first day after the window', day)
-    .option('--scope <scope>', 'the part of the dataset that the file replaces, such as a company')
+    .option('--scope <scope>', 'the replace scope of the file, such as a company')
     .addOption(new Option('--mode <mode>', 'how to load').choices(LoadMode.options))
-    .option('--force', 'import the same bytes again')
-    .option('--dry-run', 'show what the import would do, and change nothing')
-    .option('--require-approval', 'stop before the load until somebody has approved what it would do')
+    .option('--force', 'import the same file again')
+    .option('--dry-run', 'show what the import would change, and change nothing')
+    .option('--require-approval', 'wait for approval before the load')
     .option(
       '--expect-records <number>',
-      'load nothing unless the file has exactly so many records',
+      'load nothing unless the file has exactly this many records',
       wholeNumber(0, 1_000_000_000),
     )
     .addOption(
       new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
     )
     .addOption(
-      new Option('--encoding <encoding>', 'of the text, where it is not recognised rightly').choices(
+      new Option('--encoding <encoding>', 'encoding of the file, if it is not detected correctly').choices(
         ImportForm.shape.encoding.unwrap().options,
       ),
     )
     .option(
       '--delimiter <character>',
-      'between the cells, where it is not recognised rightly; or: tab',
+      'delimiter of the file, if it is not detected correctly; or: tab',
       delimiter,
     )
-    .option('--file-name <name>', 'what the file is called, for standard input above all')
+    .option('--file-name <name>', 'name of the file, for standard input')
     .option(
       '--start-at <time>',
-      'do not start before: 2026-12-01T05:00 (of this machine) or 2026-12-01T05:00:00Z',
+      'do not start before this time: 2026-12-01T05:00 (zone of this machine) or 2026-12-01T05:00:00Z',
       moment,
     )
     .option('--priority <number>', 'from -100 to 100; higher goes first', wholeNumber(-100, 100))
     .addOption(
-      new Option('--retry [times]', 'ask again when the queue is full or the service away')
+      new Option('--retry [times]', 'retry when the queue is full or the service is unavailable')
         .preset('3')
         .argParser(wholeNumber(0, 1000)),
     )
-    .option('--wait', 'wait for the end of the job', true)
-    .option('--no-wait', 'only hand the file over')
+    .option('--wait', 'wait until the job ends', true)
+    .option('--no-wait', 'do not wait after the upload')
     .addOption(json())
     .addHelpText('after', `\n${exitCodeHelp()}`)
     .action(async (file: string, options: ImportOptions) => exitWith(await importCommand(io, file, options)))
 
   program
     .command('jobs')
-    .description('the newest jobs, or one job')
+    .description('list the newest jobs, or show one')
     .argument('[id]', undefined, uuid)
-    .option('-f, --follow', 'with an id: show its progress until it has ended')
+    .option('-f, --follow', 'with an id: show the progress until the job ends')
     .addOption(new Option('--status <status>').choices(JobStatus.options).argParser(jobStatus))
     .addOption(new Option('--type <type>', 'such as import or undo').choices(JobType.options))
     .addOption(
       new Option(
         '--waiting-for <what>',
-        'window: for days that another job holds; approval: for a person; dependency: for another job (none does yet)',
+        'window: a window that another job holds; approval: a person; dependency: another job (not used yet)',
       ).choices(WaitingFor.options),
     )
     .option('-d, --dataset <dataset>')
-    .option('--undone', 'also imports that have been taken back')
-    .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
+    .option('--undone', 'include undone imports')
+    .option('--limit <number>', 'maximum number', wholeNumber(1, 10_000), 20)
     .addOption(json())
     .action(async (id: string | undefined, options: JobsOptions) =>
       exitWith(await (id === undefined ? listJobsCommand(io, options) : showJobCommand(io, id, options))),
@@ -92,31 +92,31 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
 
   program
     .command('cancel')
-    .description('cancel a job that has not loaded its rows yet')
+    .description('cancel a job before its load is complete')
     .argument('<id>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) => exitWith(await cancelCommand(io, id, options)))
 
   program
     .command('retry')
-    .description('have a failed job tried again from the stage that failed')
+    .description('retry a failed job from the stage that failed')
     .argument('<id>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) => exitWith(await retryCommand(io, id, options)))
 
   program
     .command('undo')
-    .description('take an import back: its rows go, and what they replaced comes back')
+    .description('undo an import: delete its rows and restore what they replaced')
     .argument('<job>', undefined, uuid)
-    .option('--unwind', 'also the later imports that depend on it, newest first')
-    .option('--wait', 'wait for the end of the job', true)
-    .option('--no-wait', 'only ask for it')
+    .option('--unwind', 'also undo later imports that depend on it, newest first')
+    .option('--wait', 'wait until the job ends', true)
+    .option('--no-wait', 'do not wait until the job ends')
     .addOption(json())
     .action(async (id: string, options: UndoOptions) => exitWith(await undoCommand(io, id, options)))
 
   program
     .command('preview')
-    .description('what the load of a job would do, when it is a dry run or asks for approval')
+    .description('show what a dry run, or a job that waits for approval, would change')
     .argument('<job>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
@@ -125,15 +125,15 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
 
   program
     .command('approve')
-    .description('approve what a job that waits for approval would do; to reject it: cancel')
+    .description('approve a job that waits for approval; to reject it: cancel')
     .argument('<job>', undefined, uuid)
-    .option('--basis <sha256>', 'only the preview with this basis, as preview --json shows it')
+    .option('--basis <sha256>', 'approve only the preview with this basis, from preview --json')
     .addOption(json())
     .action(async (id: string, options: ApproveOptions) => exitWith(await approveCommand(io, id, options)))
 
   program
     .command('artifacts')
-    .description('the files of a job: what was sent, its rejects, its duplicates, its preview')
+    .description('list the files of a job: original, rejects, duplicates, preview')
     .argument('<job>', undefined, uuid)
     .addOption(json())
     .action(async (id: string, options: { json?: boolean }) =>
@@ -144,17 +144,17 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
     .command('download')
     .description('download a file of a job')
     .argument('<job>', undefined, uuid)
-    .argument('<name>', 'as artifacts lists it')
-    .option('-o, --out <file>', 'where to; - for standard output; a new file in this folder unless said')
+    .argument('<name>', 'name from artifacts')
+    .option('-o, --out <file>', 'target file, - for standard output (default: a new file in this folder)')
     .action(async (id: string, name: string, options: { out?: string }) =>
       exitWith(await downloadCommand(io, id, name, options)),
     )
 
   program
     .command('rejects')
-    .description('the rejects of a job; with --json one on each line')
+    .description('list the rejects of a job; with --json one per line')
     .argument('<job>', undefined, uuid)
-    .option('--limit <number>', 'how many', wholeNumber(1, 1_000_000), 100)
+    .option('--limit <number>', 'maximum number', wholeNumber(1, 1_000_000), 100)
     .addOption(json())
     .action(async (id: string, options: { limit: number; json?: boolean }) =>
       exitWith(await rejectsCommand(io, id, options)),

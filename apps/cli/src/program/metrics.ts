@@ -14,19 +14,19 @@ import { listSeriesCommand, saveSeriesCommand, showSeriesCommand } from '../comm
 import type { Io } from '../io.ts'
 import { day, type ExitWith, ifVersion, json, runStatus, wholeNumber } from './arguments.ts'
 
-/** The commands about metrics. */
+/** Adds the commands for metrics, series and runs. */
 export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('metrics')
-    .description('the metrics, or one metric with its values')
+    .description('list the metrics, or show one with its values')
     .argument('[code]')
-    .option('--tab <tab>', 'only those of a dashboard')
-    .option('--from <day>', 'with a code: the first day; the last 14 days that have values unless said', day)
+    .option('--tab <tab>', 'only metrics of this dashboard')
+    .option('--from <day>', 'with a code: first day (default: 14 days before the last day with values)', day)
     .option('--to <day>', 'with a code: the first day after the range', day)
     .option('--company <company>')
     .option('--warehouse <warehouse>')
-    .option('--limit <number>', 'with a code: how many values', wholeNumber(1, 1_000_000), 500)
-    .option('--definition', 'with a code: print only its definition, as metric save takes it')
+    .option('--limit <number>', 'with a code: maximum number of values', wholeNumber(1, 1_000_000), 500)
+    .option('--definition', 'with a code: print only its definition, for metric save')
     .addOption(json())
     .action(async (code: string | undefined, options: MetricsOptions) =>
       exitWith(
@@ -38,7 +38,7 @@ export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith):
     .command('metric')
     .description('change metrics')
     .command('save')
-    .description('make the definition in a file the next version of its metric')
+    .description('save the definition in a file as the next version of its metric')
     .argument('<file>', 'JSON, as metrics <code> --definition prints it')
     .addOption(ifVersion())
     .addOption(json())
@@ -48,7 +48,7 @@ export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith):
 
   const series = program
     .command('series')
-    .description('what metrics are made of, or the definition of one series as JSON')
+    .description('list the series, or print the definition of one as JSON')
     .argument('[code]')
     .addOption(json())
     .action(async (code: string | undefined, options: { json?: boolean }) =>
@@ -56,7 +56,7 @@ export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith):
     )
   series
     .command('save')
-    .description('make the definition in a file the next version of its series')
+    .description('save the definition in a file as the next version of its series')
     .argument('<file>', 'JSON, as series <code> prints it')
     .addOption(ifVersion())
     .addOption(json())
@@ -66,16 +66,16 @@ export function addMetricCommands(program: Command, io: Io, exitWith: ExitWith):
 
   program
     .command('runs')
-    .description('the newest runs of metrics: what they wait for, and why they failed')
+    .description('list the newest metric runs: what they wait for, and why they failed')
     .addOption(new Option('--status <status>').choices(RunStatus.options).argParser(runStatus))
     .option('--metric <code>')
-    .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 20)
+    .option('--limit <number>', 'maximum number', wholeNumber(1, 10_000), 20)
     .addOption(json())
     .action(async (options: RunsOptions) => exitWith(await listRunsCommand(io, options)))
 
   program
     .command('recompute')
-    .description('compute days of a metric anew, and then what needs it')
+    .description('recompute days of a metric, and the metrics that depend on it')
     .argument('<code>')
     .requiredOption('--from <day>', 'first day', day)
     .requiredOption('--to <day>', 'the first day after the range', day)

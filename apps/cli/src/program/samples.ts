@@ -8,12 +8,12 @@ import { day, type ExitWith, wholeNumber } from './arguments.ts'
 
 const MAX_ROWS = 100_000_000
 
-/** The commands that make records to try Aduana with. */
+/** Adds the commands that create sample data. */
 export function addSampleCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('sample')
-    .description('write a file with realistic records and known faults')
-    .option('--rows <number>', 'records', wholeNumber(1, MAX_ROWS), 120_000)
+    .description('write a file with realistic records and known errors')
+    .option('--rows <number>', 'number of records', wholeNumber(1, MAX_ROWS), 120_000)
     .requiredOption('-o, --out <file>')
     .option(
       '--seed <number>',
@@ -22,33 +22,30 @@ export function addSampleCommands(program: Command, io: Io, exitWith: ExitWith):
       1,
     )
     .addOption(new Option('-d, --dataset <dataset>').choices(Object.keys(SAMPLES)).default('production'))
-    .option('--clean', 'only good records, none twice')
-    .option('--from <day>', 'first day; two months that follow from the seed unless said', day)
+    .option('--clean', 'only good records, without duplicates')
+    .option('--from <day>', 'first day (default: two months that depend on the seed)', day)
     .option('--to <day>', 'the first day after the period', day)
-    .option('--report <file>', 'write what the file holds as JSON')
+    .option('--report <file>', 'write a JSON report of the content to this file')
     .action(async (options: SampleCommandOptions) => exitWith(await sampleCommand(io, options)))
 
   program
     .command('demo')
-    .description('import a sample and compare what came out with what was put in')
-    .option('--rows <number>', 'records', wholeNumber(1, MAX_ROWS), 120_000)
+    .description('import a sample and compare the result with its content')
+    .option('--rows <number>', 'number of records', wholeNumber(1, MAX_ROWS), 120_000)
     .action(async (options: { rows: number }) => exitWith(await demoCommand(io, options)))
 
   program
     .command('testdata')
-    .description('fill a test system: files of production and orders with known faults, and their metrics')
+    .description(
+      'fill a test system: import files of production and orders with known errors, and compute their metrics',
+    )
     .option(
       '--files <number>',
-      'how many of each; every one is of two months of its own',
+      'number of files of each dataset; each covers two other months',
       wholeNumber(0, 100),
       2,
     )
-    .option('--rows <number>', 'records in each', wholeNumber(1, MAX_ROWS), 20_000)
-    .option(
-      '--events <number>',
-      'then tell so many times that a dataset has changed',
-      wholeNumber(0, 1_000_000),
-      0,
-    )
+    .option('--rows <number>', 'number of records in each file', wholeNumber(1, MAX_ROWS), 20_000)
+    .option('--events <number>', 'then send this many dataset updates', wholeNumber(0, 1_000_000), 0)
     .action(async (options: TestdataOptions) => exitWith(await testdataCommand(io, options)))
 }

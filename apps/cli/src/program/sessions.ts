@@ -5,15 +5,15 @@ import { passwordCommand } from '../commands/password.ts'
 import type { Io } from '../io.ts'
 import type { ExitWith } from './arguments.ts'
 
-/** The commands about who works with the program. */
+/** Adds the commands for login and password. */
 export function addSessionCommands(program: Command, io: Io, exitWith: ExitWith): void {
   program
     .command('login')
-    .description('log in and store the token for the commands that follow')
-    .argument('[email]', 'asked for if not given')
-    .option('--url <url>', 'where the API is')
+    .description('log in and store the token')
+    .argument('[email]', 'asked for if missing')
+    .option('--url <url>', 'URL of the API')
     .option('--email <email>', 'the same as the argument')
-    .option('--password <password>', 'asked for if not given; other users of this machine can see it here')
+    .option('--password <password>', 'asked for if missing; visible to other users of this machine')
     .option('--password-stdin', 'read the password from standard input')
     .action(async (email: string | undefined, options: LoginOptions) =>
       exitWith(await loginCommand(io, email, options)),
@@ -21,7 +21,7 @@ export function addSessionCommands(program: Command, io: Io, exitWith: ExitWith)
 
   program
     .command('logout')
-    .description('end the stored login and forget it')
+    .description('log out and delete the stored login')
     .action(async () => exitWith(await logoutCommand(io)))
 
   program

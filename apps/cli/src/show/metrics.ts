@@ -36,7 +36,7 @@ export function renderMetric(metric: Metric, values: MetricValues): string {
   const head = `${code}: ${title.en}${unit === null ? '' : ` (${unit})`}`
   const state =
     freshness.lastDay === null
-      ? 'There are no values that you may see.'
+      ? 'No values, or none that you may see.'
       : `${figure(freshness.days)} days with values, ${freshness.firstDay} to ${freshness.lastDay}, last written ${minute(freshness.lastUpdated)}`
   const outstanding = completeness.outstanding.map((run) =>
     [`outstanding: ${run.metric} ${run.status}`, ...waits(run.waitsFor), run.error?.detail ?? '']
@@ -45,7 +45,7 @@ export function renderMetric(metric: Metric, values: MetricValues): string {
   )
   const changes = completeness.notPassedOn.map(
     ({ dataset, occurredAt }) =>
-      `outstanding: a change of ${dataset} at ${minute(occurredAt)} is not passed on yet`,
+      `outstanding: a change of ${dataset} at ${minute(occurredAt)} has no run yet`,
   )
   return [[head, state, ...outstanding, ...changes].join('\n'), valueTable(values)]
     .filter((block) => block !== '')
@@ -103,8 +103,8 @@ function daysOf(days: readonly DayRange[] | null): string {
 }
 
 function since(days: readonly DayRange[] | null): string[] {
-  if (days === null) return ['more days have changed since, and follow']
-  return days.length === 0 ? [] : [`${daysOf(days)} have changed since, and follow`]
+  if (days === null) return ['more days have changed since; the next run computes them']
+  return days.length === 0 ? [] : [`${daysOf(days)} have changed since; the next run computes them`]
 }
 
 function waits(waitsFor: readonly AwaitedDataset[]): string[] {

@@ -48,7 +48,7 @@ test('a preview shows the rows of each day, the sums, what is new, and why it wa
       '',
       'new in maquina_codigo: 7 codes (M1, M2, M3, M4, M5, …)',
       '',
-      'needs an approval, because',
+      'needs approval because:',
       '  its uploader asked for it',
     ].join('\n'),
   )

@@ -89,5 +89,5 @@ function approvalLines({ needsApproval, approvedBy, approvedAt, dryRun }: JobPre
   if (approvedBy !== null) return `approved by ${approvedBy.email} at ${approvedAt ?? ''}`
   if (needsApproval.length === 0) return ''
   const why = needsApproval.map(({ detail }) => `  ${detail}`).join('\n')
-  return `${dryRun ? 'would need' : 'needs'} an approval, because\n${why}`
+  return `${dryRun ? 'would need' : 'needs'} approval because:\n${why}`
 }

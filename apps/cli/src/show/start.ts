@@ -1,6 +1,6 @@
 import { formatSeconds } from './figures.ts'
 
-/** When an import will start: `startAt` with its offset, the same in UTC, and how long until then. */
+/** Returns a sentence with the start of an import: `startAt` with its offset, in UTC, and the time until then. */
 export function startSentence(startAt: string, now: Date): string {
   const at = new Date(startAt)
   const seconds = (at.getTime() - now.getTime()) / 1000
@@ -8,7 +8,7 @@ export function startSentence(startAt: string, now: Date): string {
   const shown = startAt.endsWith('Z') ? utc : `${spaced(startAt)} (${utc})`
   return seconds > 0
     ? `It starts at ${shown}, in ${formatSeconds(seconds)}.`
-    : `It was to start at ${shown}, which is over: it starts now.`
+    : `The start time ${shown} has passed: it starts now.`
 }
 
 function spaced(moment: string): string {

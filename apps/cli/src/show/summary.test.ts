@@ -206,9 +206,9 @@ test('the summary of an undo tells what it came to', () => {
   expect(lines(undo, {}, 'aduana').slice(0, 6)).toEqual([
     'Undo of import #3 (a) in production: done',
     '',
-    '  imports taken back             2',
-    '  rows deleted                   3,000',
-    '  rows put back as they were     0',
-    '  rejects that no longer matter  2',
+    '  imports undone      2',
+    '  rows deleted        3,000',
+    '  rows restored       0',
+    '  rejects superseded  2',
   ])
 })

@@ -9,17 +9,17 @@ const POLL_MS = 500
 const AT_WORK: readonly RunStatus[] = ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT']
 const MAX_RUNS = 10_000
 
-/** Without any change for so long nobody seems to compute. */
+/** Time without any change after which no worker seems to compute runs. */
 const STALL_TIMEOUT_MS = 120_000
 
-/** The ids of the newest runs. */
+/** Returns the ids of the newest runs. */
 export async function knownRuns(api: Api): Promise<Set<string>> {
   return new Set((await listRuns(api, { limit: MAX_RUNS })).map(({ id }) => id))
 }
 
 /**
- * Wait until no run of a metric is at work any more; one that waits for a dataset that has not come is not at work.
- * @throws ConnectionError when nothing has moved for two minutes
+ * Resolves when no metric run is active. A run that waits for a dataset update is not active.
+ * @throws ConnectionError after two minutes without any change
  */
 export async function untilSettled(api: Api): Promise<void> {
   let seen = ''
@@ -32,7 +32,7 @@ export async function untilSettled(api: Api): Promise<void> {
     seen = state
     if (performance.now() - changedAt > STALL_TIMEOUT_MS)
       throw new ConnectionError(
-        `${open.length} runs of metrics do not go on. Is there a worker whose ADUANA_METRIC_CONCURRENCY is not 0?`,
+        `${open.length} metric runs make no progress. Start a worker whose ADUANA_METRIC_CONCURRENCY is not 0.`,
       )
     await delay(POLL_MS, undefined, { signal: api.signal }).catch(() => api.signal.throwIfAborted())
   }
@@ -43,7 +43,7 @@ async function runsAtWork(api: Api): Promise<MetricRun[]> {
   return lists.flat().filter(({ status, waitsFor }) => status !== 'PENDING' || waitsFor.length === 0)
 }
 
-/** How many runs that are not among `before` are in each state. */
+/** Returns the number of runs by status, without those in `before`. */
 export async function newRuns(api: Api, before: ReadonlySet<string>): Promise<Map<RunStatus, number>> {
   const counts = new Map<RunStatus, number>()
   for (const { id, status } of await listRuns(api, { limit: MAX_RUNS }))

@@ -7,8 +7,7 @@ const OfRun = { runId: z.string(), metric: z.string(), asOf: Day }
 const Failure = z.object({ code: z.string(), detail: z.string() })
 
 /**
- * What is decided about metrics and their runs. That a run was requested is in the log as the request itself, which
- * leaves the system.
+ * The domain events of metrics and runs. A requested run is logged as the request itself, which is sent by the outbox.
  */
 export const METRIC_DOMAIN_EVENTS = [
   z.strictObject({ type: z.literal('series.saved'), series: z.string(), version: z.int() }),
@@ -27,7 +26,7 @@ export const METRIC_DOMAIN_EVENTS = [
     type: z.literal('metric_run.pending'),
     ...OfRun,
     cause: RunCause,
-    /** Datasets that have had no update in time; without any it waits for metrics beneath it. */
+    /** Datasets without a recent update. If empty, the run waits for metrics that it depends on. */
     waitsFor: z.array(z.string()),
     expiresAt: z.string(),
   }),
@@ -37,7 +36,7 @@ export const METRIC_DOMAIN_EVENTS = [
     attempt: z.int(),
     runner: z.string(),
   }),
-  /** The runner is done, and the files with the values are imported by `job`. */
+  /** The runner is done; `job` imports the files with the values. */
   z.strictObject({
     type: z.literal('metric_run.results_announced'),
     ...OfRun,

@@ -7,14 +7,14 @@ import { ManifestPointer } from './manifest.ts'
 
 const Scopes = z.array(StorableText.min(1).max(100)).max(10_000)
 
-/** What changed in a dataset: its days, and the companies and warehouses, where the dataset has them (absent: all). */
+/** What changed in a dataset: days, and companies and warehouses if the dataset has them (absent: all). */
 const Change = {
   days: z.array(DayRange).max(10_000),
   companies: Scopes.optional(),
   warehouses: Scopes.optional(),
 }
 
-/** In: somebody has changed a dataset. */
+/** In: a dataset was changed outside Aduana. */
 export const ProjectionUpdate = z.strictObject({
   eventKey: StorableText.min(1).max(200),
   dataset: StorableText.min(1).max(63),
@@ -24,14 +24,14 @@ export const ProjectionUpdate = z.strictObject({
 })
 export type ProjectionUpdate = z.infer<typeof ProjectionUpdate>
 
-/** Out: a metric is to be computed for these days, from these updates and series. */
+/** Out: request to compute a metric for these days, from these updates and series. */
 export const MetricRunRequest = z.strictObject({
   runId: z.uuid(),
   attempt: z.int().positive(),
   metric: MetricCode,
   version: z.int().positive(),
   runner: z.enum(['builtin', 'external']),
-  /** The day, in UTC, of the change that asked for it. */
+  /** The day, in UTC, of the change that caused it. */
   asOf: Day,
   ...Change,
   inputs: z.array(
@@ -43,31 +43,31 @@ export const MetricRunRequest = z.strictObject({
       days: z.array(DayRange),
     }),
   ),
-  /** The series that the expression needs, and where they are. */
+  /** The series of the expression, and their tables. */
   catalogue: z.array(
     z.strictObject({
       series: MetricCode,
       dataset: z.string(),
       table: z.string(),
-      /** Null: the rows themselves. */
+      /** Null: the rows. */
       column: z.string().nullable(),
-      /** Of a column that holds ids: the table of the codes, whose `id` they are. */
+      /** Of a column with surrogate ids: the table with `id` and code. */
       dimension: z.strictObject({ table: z.string(), key: z.string() }).optional(),
       dayColumn: z.string(),
-      /** Of a day column that holds moments: the time zone of the days. */
+      /** Of a day column with timestamps: the time zone of the days. */
       timeZone: z.string().optional(),
     }),
   ),
   grain: Grain,
   expression: Expression,
-  /** The longest silence: after it the run has timed out. */
+  /** Without a heartbeat for this time the run is TIMED_OUT. */
   heartbeatSeconds: z.int().positive(),
 })
 export type MetricRunRequest = z.infer<typeof MetricRunRequest>
 
 const OfRun = { runId: z.uuid(), attempt: z.int().positive(), at: Moment }
 
-/** In: a runner has begun. */
+/** In: a runner has started. */
 export const MetricRunStarted = z.strictObject({ ...OfRun, runner: z.string().max(200) })
 export type MetricRunStarted = z.infer<typeof MetricRunStarted>
 
@@ -80,17 +80,17 @@ export const MetricRunHeartbeat = z.strictObject({
 export type MetricRunHeartbeat = z.infer<typeof MetricRunHeartbeat>
 
 /**
- * In: a runner is done. Without a manifest it has written the values itself. With one, the values are in the files that
- * the manifest lists: they are imported, and the run has succeeded once they are in place.
+ * In: a runner is done. Without a manifest it has written the values itself. With one, Aduana imports the files that the
+ * manifest lists, and the run succeeds when they are loaded.
  */
 export const MetricRunCompleted = z.discriminatedUnion('status', [
   z
     .strictObject({
       ...OfRun,
       status: z.literal('succeeded'),
-      /** Values that it has written, or that are in the files. */
+      /** Number of values that it has written, or that are in the files. */
       rowCount: z.int().nonnegative(),
-      /** The days whose values it has written or taken away: what depends on them is computed next. */
+      /** The days whose values it has written or deleted. Dependent metrics are computed for them next. */
       days: z.array(DayRange).max(10_000),
       manifest: ManifestPointer.optional(),
     })
@@ -116,7 +116,7 @@ export const METRIC_EVENTS = {
 } as const
 export type MetricEventType = keyof typeof METRIC_EVENTS
 
-/** What others may send: the type and the data of an event that comes in. */
+/** Type and data of an incoming event. */
 export const IncomingEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('aduana.projection.updated'), data: ProjectionUpdate }),
   z.object({ type: z.literal('aduana.metric_run.started'), data: MetricRunStarted }),
@@ -126,7 +126,7 @@ export const IncomingEvent = z.discriminatedUnion('type', [
 export type IncomingEvent = z.infer<typeof IncomingEvent>
 export const INCOMING_TYPES: readonly string[] = IncomingEvent.options.map(({ shape }) => shape.type.value)
 
-/** The envelope of every message that enters or leaves: CloudEvents 1.0, structured mode. */
+/** The envelope of every message, in both directions: CloudEvents 1.0, structured mode. */
 export const CloudEvent = z.looseObject({
   specversion: z.literal('1.0'),
   id: z.string().min(1).max(200),
@@ -134,7 +134,7 @@ export const CloudEvent = z.looseObject({
   type: z.string().min(1).max(100),
   time: Moment.optional(),
   datacontenttype: z.literal('application/json').optional(),
-  /** Where the data is to be had when it is too large for a message (the CloudEvents extension of that name). */
+  /** Where to get data that is too large for a message (CloudEvents extension `dataref`). */
   dataref: z.string().max(500).optional(),
   data: z.unknown(),
 })

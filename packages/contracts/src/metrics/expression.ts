@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Code of a metric or a series: lower-case words, a dot may separate the dataset from what is measured. */
+/** Code of a metric or a series: lower-case words; a dot may separate the dataset from the measure. */
 export const MetricCode = z
   .string()
   .max(100)
@@ -36,7 +36,7 @@ export const RowCondition: z.ZodType<RowCondition> = z.lazy(() =>
 const AGGREGATES = ['sum', 'count', 'avg', 'min', 'max', 'distinct', 'percentile', 'first', 'last'] as const
 const WINDOW_OPERATIONS = ['sum', 'avg', 'min', 'max', 'count'] as const
 
-/** What a division by zero gives: nothing, zero, or another number. */
+/** The result of a division by zero: missing, zero, or another number. */
 export const OnZero = z.union([z.enum(['missing', 'zero']), z.strictObject({ value: z.number() })])
 export type OnZero = z.infer<typeof OnZero>
 
@@ -82,10 +82,10 @@ export type Expression =
   | { type: 'filter'; of: Expression; where: RowCondition }
   | { type: 'fallback'; of: Expression; otherwise: Expression }
 
-/** The longest look into the past of one node. */
+/** Maximum number of days that one node looks back. */
 const MAX_DAYS = 400
 
-/** The most nodes of an expression, conditions on rows included, and how deep they may be nested. */
+/** Maximum number of nodes of an expression, row conditions included, and their maximum depth. */
 export const MAX_NODES = 200
 export const MAX_DEPTH = 30
 
@@ -107,9 +107,9 @@ export const MAX_DEPTH = 30
  * | `filter`      | `of`, all of whose aggregates see only the rows of `where`                     | as `of`                   |
  * | `fallback`    | `of`, or `otherwise` where `of` is missing                                     | missing if both are       |
  *
- * A value is kept for the days and cells on which anything beneath has a row. `rolling` and `cumulative` are kept also
- * where their own cell has none on that day, as long as another cell has, and their own within their reach: so a
- * warehouse that rests on a working day has its rolling sum, and nothing is kept for days on which nobody works.
+ * A value is stored for the days and cells in which any input has a row. `rolling` and `cumulative` are also stored for a
+ * cell without a row on that day, if another cell has one, and the cell has one within the window. So a warehouse that rests
+ * on a working day has its rolling sum, and days without any row have no values.
  *
  * Numbers are decimal and exact; a product, a quotient, an average and a percentile are rounded to 16 decimals, halves
  * away from zero. `first` and `last` go by the series `by` (by the day column without it), then by the order of loading.
@@ -206,7 +206,7 @@ export const EXPRESSION_PROBLEMS = [
   'no_input',
 ] as const
 
-/** What is wrong with a metric's definition, and where: `expression.of[1].by`. */
+/** A problem of a metric's definition, with its path, such as `expression.of[1].by`. */
 export const ExpressionProblem = z.strictObject({
   path: z.string(),
   code: z.enum(EXPRESSION_PROBLEMS),

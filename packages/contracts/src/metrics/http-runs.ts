@@ -7,41 +7,41 @@ const Instant = z.iso.datetime()
 const Failure = z.looseObject({ code: z.string(), detail: z.string() })
 
 /**
- * A dataset that a run waits for, and until when it may come; null when the run is also about companies or warehouses that you
+ * A dataset that a run waits for, and the deadline. The deadline is null if the run includes companies or warehouses that you
  * may not see.
  */
 export const AwaitedDataset = z.strictObject({ dataset: z.string(), until: Instant.nullable() })
 export type AwaitedDataset = z.infer<typeof AwaitedDataset>
 
-/** A run of a metric, or of one beneath it, that has not brought the values of its days up to date. */
+/** A run of a metric, or of one that it depends on, whose days are not up to date. */
 export const OutstandingRun = z.strictObject({
   runId: z.uuid(),
   metric: MetricCode,
   status: RunStatus,
   /**
-   * Also those that changed while it was with its runner, which the run that follows it computes. Null when it is also
-   * about companies or warehouses that you may not see: which of the days are yours is not known.
+   * Includes days that changed while the run was with its runner; the next run computes them. Null if the run includes
+   * companies or warehouses that you may not see: which of the days concern you is unknown.
    */
   days: z.array(DayRange).nullable(),
-  /** Datasets that it waits for; without any a PENDING one waits for metrics beneath it. */
+  /** Datasets that it waits for. If empty, a PENDING run waits for metrics that it depends on. */
   waitsFor: z.array(AwaitedDataset),
   expiresAt: Instant.nullable(),
   error: Failure.nullable(),
 })
 export type OutstandingRun = z.infer<typeof OutstandingRun>
 
-/** Whether the values of a metric are those of the data, and what they lack. */
+/** Whether the values of a metric are up to date with the data, and what is outstanding. */
 export const Completeness = z.strictObject({
-  /** True when both lists are empty and nothing is outstanding of metrics for another role that it depends on. */
+  /** True if both lists are empty, and no metric that you may not see but that it depends on is outstanding. */
   complete: z.boolean(),
   /** Its runs, and runs of metrics that it depends on, that you may see. */
   outstanding: z.array(OutstandingRun),
-  /** Changes of its datasets for which there are no runs yet: their jobs are about to complete. */
+  /** Changes of its datasets without runs yet: their jobs are about to complete. */
   notPassedOn: z.array(
     z.strictObject({
       updateId: z.uuid(),
       dataset: z.string(),
-      /** Null when it is also about companies or warehouses that you may not see. */
+      /** Null if it includes companies or warehouses that you may not see. */
       days: z.array(DayRange).nullable(),
       occurredAt: Instant,
     }),
@@ -49,15 +49,14 @@ export const Completeness = z.strictObject({
 })
 export type Completeness = z.infer<typeof Completeness>
 
-/** A run that does what was asked for. */
+/** The run that does the requested work. */
 export const RunAccepted = z.strictObject({ id: z.uuid(), status: RunStatus })
 export type RunAccepted = z.infer<typeof RunAccepted>
 
 /**
- * A run of a metric. Companies and warehouses: null means all; otherwise those of them that you may see. If you may see
- * only some, days, figures, deadlines, message and the detail of its error are left out, because the part that is yours is not
- * known, and `occurredAt` and `asOf` are those of its first update that you may see. If you may see none, the run is listed
- * for its `nextDays` only, without anything about what it computes itself.
+ * A metric run. Companies and warehouses: null means all; otherwise those that you may see. If you may see only some, days,
+ * counts, deadlines, message and error detail are omitted, because the part that concerns you is unknown, and `occurredAt`
+ * and `asOf` are those of the first update that you may see. If you may see none, the run is listed only for its `nextDays`.
  */
 export const MetricRun = z.strictObject({
   id: z.uuid(),
@@ -67,9 +66,9 @@ export const MetricRun = z.strictObject({
   cause: RunCause,
   occurredAt: Instant,
   asOf: Day,
-  /** Null when it is also about companies or warehouses that you may not see. */
+  /** Null if it includes companies or warehouses that you may not see. */
   days: z.array(DayRange).nullable(),
-  /** Days that changed while it was with its runner: the run that follows it computes them. Null as for `days`. */
+  /** Days that changed while the run was with its runner; the next run computes them. Null as for `days`. */
   nextDays: z.array(DayRange).nullable(),
   companies: z.array(z.string()).nullable(),
   warehouses: z.array(z.string()).nullable(),
@@ -82,7 +81,7 @@ export const MetricRun = z.strictObject({
   outputDays: z.array(DayRange).nullable(),
   waitsFor: z.array(AwaitedDataset),
   error: Failure.nullable(),
-  /** The later run that does what this one has not. */
+  /** The later run that does the work of this one. */
   takenOverBy: z.uuid().nullable(),
   expiresAt: Instant.nullable(),
   requestedAt: Instant.nullable(),
@@ -101,22 +100,22 @@ const RunInput = z.strictObject({
   dataset: z.string(),
   eventKey: z.string(),
   occurredAt: Instant,
-  /** Null, like `rows`, when it changed rows of companies or warehouses that you may not see. */
+  /** Null, like `rows`, if it changed rows of companies or warehouses that you may not see. */
   days: z.array(DayRange).nullable(),
   rows: z.int().nullable(),
-  /** It came while the run was with its runner: the run that follows is computed from it. */
+  /** It arrived while the run was with its runner; the next run uses it. */
   forNext: z.boolean(),
-  /** The job whose load it was, if you may see that; and the file of an import. */
+  /** The job that loaded it, if you may see it, and the file of an import. */
   job: z.strictObject({ id: z.uuid(), file: z.string().nullable() }).nullable(),
 })
 export type RunInput = z.infer<typeof RunInput>
 
-/** A run with those of its updates that you may see, every dataset that it waited for, and where its results came from. */
+/** A run with the updates that you may see, the datasets that it waited for, and the source of its results. */
 export const MetricRunDetail = MetricRun.extend({
   inputs: z.array(RunInput),
   /**
-   * The results that a runner outside has announced, and the job that imports them, if you may see it. Also null when the
-   * run is about companies or warehouses that you may not see.
+   * The results that an external runner has announced, and the job that imports them, if you may see it. Null also if the
+   * run includes companies or warehouses that you may not see.
    */
   results: z
     .strictObject({ url: z.string(), sha256: z.string(), rowCount: z.int(), job: z.uuid().nullable() })
@@ -126,7 +125,7 @@ export const MetricRunDetail = MetricRun.extend({
       dataset: z.string(),
       requiredDays: z.int(),
       until: Instant.nullable(),
-      /** The update that came, if it is about companies and warehouses of which you may see some. */
+      /** The update that ended the wait, if you may see some of its companies and warehouses. */
       satisfiedBy: z.uuid().nullable(),
       satisfiedAt: Instant.nullable(),
     }),
@@ -142,7 +141,7 @@ export const RunQuery = z.strictObject({
 })
 export type RunQuery = z.infer<typeof RunQuery>
 
-/** An update of a dataset that somebody outside has told of. The same for whoever tells it again. */
+/** An accepted dataset update. Sending it again returns the same one. */
 export const ProjectionAccepted = z.strictObject({
   id: z.uuid(),
   dataset: z.string(),

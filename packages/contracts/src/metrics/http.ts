@@ -12,7 +12,7 @@ const Limit = (usual: number, most: number) => z.coerce.number().int().min(1).ma
 const Cursor = z.string().max(500)
 const Scope = z.string().min(1).max(100)
 
-/** How daily values become one of a longer period, or those of several cells one. */
+/** How values of several days or cells are aggregated. */
 export const Aggregate = z.enum(['sum', 'avg', 'min', 'max', 'first', 'last'])
 export type Aggregate = z.infer<typeof Aggregate>
 
@@ -24,51 +24,51 @@ export const MetricItem = z.strictObject({
   description: z.string(),
   unit: z.string().nullable(),
   grain: Grain,
-  /** The longest chain of metrics beneath it. */
+  /** Length of the longest chain of metrics that it depends on. */
   level: z.int(),
   runner: z.enum(['builtin', 'external']),
   tabs: z.array(z.string()),
   freshness: z.strictObject({
-    /** The last day that has a value which you may see. */
+    /** The last day with a value that you may see. */
     lastDay: Day.nullable(),
-    /** When the newest successful run that you may see ended, whether or not it changed a value. */
+    /** When the newest successful run that you may see ended, even if it changed no value. */
     computedAt: Instant.nullable(),
   }),
-  /** The newest run that has not ended. */
+  /** The newest open run. */
   openRun: z.strictObject({ id: z.uuid(), status: RunStatus, waitsFor: z.array(AwaitedDataset) }).nullable(),
 })
 export type MetricItem = z.infer<typeof MetricItem>
 
-/** A dataset that a metric depends on, by itself or through other metrics. */
+/** A dataset that a metric depends on, directly or through other metrics. */
 export const DatasetNeed = z.strictObject({
   dataset: z.string(),
   requiredDays: z.int(),
   /** When it last changed for companies and warehouses that you may see, by the updates received. */
   lastUpdate: Instant.nullable(),
-  /** It has changed within `requiredDays` from now. */
+  /** Whether it has been updated within the last `requiredDays`. */
   inTime: z.boolean(),
 })
 
-/** A metric with all that is known about it. */
+/** A metric in detail. */
 export const Metric = MetricItem.omit({ freshness: true, openRun: true }).extend({
-  /** Null when it names metrics that are for another role. */
+  /** Null if it uses metrics that you may not see. */
   definition: MetricDefinition.nullable(),
-  /** How its daily values make one of a longer period; null: it does not follow from them. */
+  /** How daily values are aggregated to longer periods; null if they cannot be. */
   rollUp: Aggregate.nullable(),
   dependencies: z.strictObject({
     datasets: z.array(DatasetNeed),
-    /** Series and metrics that it names itself; metrics that are for another role are left out. */
+    /** Series and metrics that it uses directly, without metrics that you may not see. */
     series: z.array(z.string()),
     metrics: z.array(z.string()),
-    /** Metrics that name it; those for another role are left out. */
+    /** Metrics that use it directly, without those that you may not see. */
     neededBy: z.array(z.string()),
   }),
   freshness: z.strictObject({
     firstDay: Day.nullable(),
     lastDay: Day.nullable(),
-    /** Days with values. */
+    /** Number of days with values. */
     days: z.int(),
-    /** When a value of it was last written. */
+    /** When a value was last written. */
     lastUpdated: Instant.nullable(),
     computedAt: Instant.nullable(),
     lastRun: z
@@ -88,18 +88,18 @@ export const MetricQuery = z.strictObject({
 })
 export type MetricQuery = z.infer<typeof MetricQuery>
 
-/** What became of a definition that was saved. */
+/** The result of saving a definition. */
 export const SavedMetric = z.strictObject({
   code: MetricCode,
   version: z.int(),
-  /** False when it was so already. */
+  /** False if the definition is unchanged. */
   changed: z.boolean(),
 })
 
 export const MetricVersion = versionOf(MetricDefinition)
 export type MetricVersion = z.infer<typeof MetricVersion>
 
-/** A series as it is now, and which version of it that is. */
+/** The current definition of a series, with its version. */
 export const Series = SeriesDefinition.extend({ version: z.int() })
 export type Series = z.infer<typeof Series>
 
@@ -115,7 +115,7 @@ export const MetricValue = z.strictObject({
   value: z.string(),
   lastUpdated: Instant,
   runId: z.uuid().nullable(),
-  /** The day of the change for which the run was made, if you may see all that the run is about. */
+  /** The as-of day of the run, if you may see everything that the run includes. */
   asOf: Day.nullable(),
 })
 export type MetricValue = z.infer<typeof MetricValue>
@@ -126,20 +126,20 @@ export const ValueQuery = z.strictObject({
   to: NearDay.optional(),
   company: Scope.optional(),
   warehouse: Scope.optional(),
-  /** Only values that were written at this moment or later. */
+  /** Only values that were written at this time or later. */
   updatedSince: Moment.optional(),
   cursor: Cursor.optional(),
   limit: Limit(1000, 10_000),
 })
 export type ValueQuery = z.infer<typeof ValueQuery>
 
-/** Values in the order of days, companies and warehouses. */
+/** Values ordered by day, company and warehouse. */
 export const MetricValues = z.strictObject({
   metric: MetricCode,
   version: z.int(),
   unit: z.string().nullable(),
   grain: Grain,
-  /** The moment that the values are of. */
+  /** The time at which the values were read. */
   asOf: Instant,
   completeness: Completeness,
   items: z.array(MetricValue),
@@ -147,7 +147,7 @@ export const MetricValues = z.strictObject({
 })
 export type MetricValues = z.infer<typeof MetricValues>
 
-/** Where a metric comes from and what is made of it: datasets, series, metrics, and what is computed from what. */
+/** The dependency graph around a metric: datasets, series and metrics. */
 export const Lineage = z.strictObject({
   nodes: z.array(
     z.strictObject({
@@ -158,7 +158,7 @@ export const Lineage = z.strictObject({
       title: Title,
       /** Of a metric. */
       level: z.int().nullable(),
-      /** Whether it is the metric itself, something that it is made of, or something made of it. */
+      /** `itself`: the metric; `beneath`: a dependency; `above`: a dependent. */
       side: z.enum(['itself', 'beneath', 'above']),
     }),
   ),
@@ -167,7 +167,7 @@ export const Lineage = z.strictObject({
 })
 export type Lineage = z.infer<typeof Lineage>
 
-/** So many days are computed anew, or shown for charts, at once. */
+/** Maximum number of days of one recompute or chart request. */
 export const MAX_DAYS_PER_REQUEST = 3660
 
 export const RecomputeRequest = z
@@ -181,12 +181,12 @@ export const DailyMetricsQuery = z.strictObject({
   metric: MetricCode,
   /** See `resolveDateRange`. */
   date_range: z.string().max(40).default('last_30_days'),
-  /** Whose today it is: an IANA name. */
+  /** The time zone of today: an IANA name. */
   time_zone: z.string().max(60).default('UTC'),
   granularity: z.enum(['day', 'week', 'month']).default('day'),
-  /** In place of the metric's own. */
+  /** Overrides the metric's `rollUp`. */
   aggregate: Aggregate.optional(),
-  /** One row for each cell of the metric, for each company, or for all that you may see. */
+  /** One row for each cell, for each company, or for everything that you may see. */
   by: z.enum(['cell', 'company', 'total']).default('cell'),
   company: Scope.optional(),
   warehouse: Scope.optional(),
@@ -195,12 +195,12 @@ export const DailyMetricsQuery = z.strictObject({
 })
 export type DailyMetricsQuery = z.infer<typeof DailyMetricsQuery>
 
-/** Values for charts: as numbers, by day, ISO week or month. */
+/** Values for charts, as numbers, by day, ISO week or month. */
 export const DailyMetrics = z.strictObject({
   metric: MetricCode,
   unit: z.string().nullable(),
   granularity: z.enum(['day', 'week', 'month']),
-  /** What made the values of several days or cells one; null where each is as it was computed. */
+  /** The aggregate of several days or cells; null if values are not aggregated. */
   aggregate: Aggregate.nullable(),
   by: z.enum(['cell', 'company', 'total']),
   from: Day,
@@ -215,7 +215,7 @@ export const DailyMetrics = z.strictObject({
       company: z.string().nullable(),
       warehouse: z.string().nullable(),
       value: z.number(),
-      /** Days of the range that have a value in it. */
+      /** Number of days with a value that it includes. */
       days: z.int(),
       lastUpdated: Instant,
     }),

@@ -7,31 +7,31 @@ const S3Url = z
   .max(1200)
   .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/.+$/, 'must be an object, such as s3://bucket/key')
 
-/** Where a manifest lies, and the SHA-256 of its bytes. */
+/** The address of a manifest, and the SHA-256 of its bytes. */
 export const ManifestPointer = z.strictObject({ url: S3Url, sha256: Sha256 })
 export type ManifestPointer = z.infer<typeof ManifestPointer>
 
-/** The dataset into which the results of runs are imported. */
+/** The dataset of imported results. */
 export const RESULTS_DATASET = 'metric_results'
 
-/** Larger manifests are refused: this is many thousand files. */
+/** Maximum size of a manifest: enough for many thousand files. */
 export const MAX_MANIFEST_BYTES = 8 * 1024 * 1024
 
 /**
- * What a runner outside has computed: files in S3 that together hold all values of a run. Each is CSV in UTF-8, may be
- * compressed with gzip, and has the header of the first.
+ * The results of an external runner: files in S3 that together contain all values of a run. Each is CSV in UTF-8, optionally
+ * compressed with gzip. All have the same header.
  */
 export const ResultManifest = z.strictObject({
   runId: z.uuid(),
   attempt: z.int().positive(),
   metric: MetricCode,
-  /** Values in all files together. */
+  /** Number of values in all files. */
   rowCount: z.int().nonnegative(),
   files: z
     .array(
       z.strictObject({
         url: S3Url,
-        /** Of the bytes as they lie there. */
+        /** Of the stored bytes. */
         sha256: Sha256,
         bytes: z.int().positive(),
         rows: z.int().nonnegative(),
@@ -42,7 +42,7 @@ export const ResultManifest = z.strictObject({
 })
 export type ResultManifest = z.infer<typeof ResultManifest>
 
-/** A manifest as a run has announced it, with what it must say. */
+/** An announced manifest, with the values that it must contain. */
 export const AnnouncedManifest = ManifestPointer.extend({
   runId: z.uuid(),
   attempt: z.int().positive(),

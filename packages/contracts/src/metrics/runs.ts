@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * The states of a run. PENDING waits for datasets; REQUESTED has been sent to its runner; TIMED_OUT gave no sign of life
- * and is asked for again, a bounded number of times.
+ * The status of a run. PENDING waits for datasets; REQUESTED has been sent to its runner; TIMED_OUT had no heartbeat in time
+ * and is requested again, a bounded number of times.
  */
 export const RunStatus = z.enum([
   'PENDING',
@@ -17,8 +17,8 @@ export const RunStatus = z.enum([
 export type RunStatus = z.infer<typeof RunStatus>
 
 /**
- * The allowed transitions. A runner may complete what nobody saw it start, and what was given up a moment before:
- * messages come in any order; while the files with its results are imported, such a run is RUNNING. A runner that stops gives its run back: RUNNING becomes REQUESTED.
+ * The allowed transitions. Messages arrive in any order, so a run may complete before it has started, or after it has timed
+ * out; it is RUNNING while its result files are imported. A runner that stops returns its run: RUNNING becomes REQUESTED.
  */
 export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
   PENDING: ['REQUESTED', 'EXPIRED', 'CANCELLED'],
@@ -31,28 +31,28 @@ export const RUN_TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> 
   CANCELLED: [],
 }
 
-/** True when a run may go from `from` to `to`. */
+/** Returns true if a run may change from `from` to `to`. */
 export function canTransitionRun(from: RunStatus, to: RunStatus): boolean {
   return RUN_TRANSITIONS[from].includes(to)
 }
 
-/** The states in which a metric has an open run: at most one for each as-of date. */
+/** The statuses of an open run. A metric has at most one for each as-of date. */
 export const OPEN_RUNS: readonly RunStatus[] = ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT']
 
-/** The states in which a run has ended. FAILED and EXPIRED runs can be asked for again by hand. */
+/** The statuses of an ended run. FAILED and EXPIRED runs can be retried. */
 export const ENDED_RUNS: readonly RunStatus[] = ['SUCCEEDED', 'FAILED', 'EXPIRED', 'CANCELLED']
 
-/** Why there is a run: a dataset changed, a metric beneath was computed, somebody asked, the definition changed. */
+/** Why a run exists: a dataset changed, a metric that it depends on was computed, a user requested it, the definition changed. */
 export const RunCause = z.enum(['update', 'metric', 'recompute', 'definition'])
 export type RunCause = z.infer<typeof RunCause>
 
-/** So often a run that falls silent is asked for again by itself. */
+/** Number of attempts of a run before it fails for lack of heartbeats. */
 export const MAX_ATTEMPTS = 5
 
-/** Seconds before a run that fell silent in this attempt is asked for again: 10, 20, 40 … at most 600. */
+/** Returns the seconds until a run that timed out in this attempt is requested again: 10, 20, 40 … at most 600. */
 export function retryAfterSeconds(attempt: number): number {
   return Math.min(600, 10 * 2 ** ((attempt - 1) % MAX_ATTEMPTS))
 }
 
-/** What became of an event that a runner sent. Whatever is not `applied` changed nothing. */
+/** The outcome of an event from a runner. All outcomes except `applied` changed nothing. */
 export type RunEventOutcome = 'applied' | 'duplicate' | 'overtaken' | 'ended'
