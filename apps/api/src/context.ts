@@ -7,29 +7,29 @@ import type { QueueObserver } from '@aduana/queue/observer'
 import type { ApiSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 
-/** The listening side of the live progress. */
+/** A subscription to live progress. */
 export interface ProgressSource {
   healthy(): boolean
   close(): Promise<void>
 }
 
-/** All that the API works with. Whoever makes these things also releases them. */
+/** The resources of the API. Their creator releases them. */
 export interface ApiContext {
   settings: ApiSettings
   logger: Logger
   db: Database
   store: ArtifactStore
-  /** Resolves when the schema of the database is the one that this program knows. */
+  /** Resolves when the schema of the database matches this program; otherwise rejects. */
   checkSchema(): Promise<void>
-  /** Resolves when Redis answers. */
+  /** Resolves when Redis responds. */
   pingRedis(): Promise<unknown>
-  /** Resolves when Redis answers and would lose no jobs. @throws RedisMisconfiguredError when it would */
+  /** Resolves when Redis responds and does not evict keys. @throws RedisMisconfiguredError when it does */
   checkRedis(): Promise<void>
-  /** Looks at the queues in Redis. @throws QueueUnavailableError */
+  /** Reads the state of the queues in Redis. @throws QueueUnavailableError */
   observeQueues: QueueObserver['observe']
-  /** Starts to listen to the progress of all jobs. */
+  /** Subscribes to the progress of all jobs. */
   followProgress(onUpdate: (update: ProgressUpdate) => void): ProgressSource
-  /** Starts to listen to changes of users and sessions. A change can be missed while the connection is lost. */
+  /** Subscribes to changes of users and sessions. Changes are missed while the connection is lost. */
   followSessions(onChange: () => void): Listener
   /** The queues that Bull Board shows. */
   board: ReturnType<typeof createBoardQueues>['adapters']

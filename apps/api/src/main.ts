@@ -8,10 +8,10 @@ import { buildApp } from './app.ts'
 import { acquireContext } from './resources.ts'
 import { ensureFirstAdmin } from './users/first-admin.ts'
 
-// Longer than requests under way may take. Requests that still wait for an unresponsive server are abandoned.
+// Longer than the grace period of requests. Requests that still wait for an unresponsive server are abandoned.
 const RELEASE_TIMEOUT_MS = 8000
 
-/** Acquire what the API needs and listen; `resources` releases it in reverse. Answers the address. */
+/** Acquires the resources of the API and listens. `resources` releases them in reverse. Returns the address. */
 async function start(settings: ApiSettings, logger: Logger, resources: Resources): Promise<string> {
   const context = await acquireContext(settings, logger, resources)
   const admin = await ensureFirstAdmin(context.db, {
@@ -21,7 +21,7 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
   if (admin?.generatedPassword)
     logger.warn(
       { event: 'users.first_admin' },
-      `The first admin is ${admin.email} with the password ${admin.generatedPassword}, shown only now`,
+      `The first admin is ${admin.email} with the password ${admin.generatedPassword}, which is not shown again`,
     )
   const app = await buildApp(context)
   resources.add('http', () => app.close())
@@ -30,7 +30,7 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
 
 async function main(): Promise<void> {
   const settings = readSettings(ApiSettings, process.env)
-  // Only the user of this process may read the files that it writes.
+  // Only the user of this process may read its files.
   process.umask(0o077)
   const logger = createLogger({ name: 'api', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')

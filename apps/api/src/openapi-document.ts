@@ -6,10 +6,10 @@ import { ApiSettings, readSettings } from '@aduana/runtime/config'
 import { createLogger } from '@aduana/runtime/logger'
 import { buildApp } from './app.ts'
 
-/** Where the published document lies in the tree. */
+/** The file of the published document. */
 export const OPENAPI_FILE = new URL('../../../docs/openapi.json', import.meta.url)
 
-/** The OpenAPI document as text. Needs no service: the application is built but never asked anything. */
+/** Returns the OpenAPI document as text. Needs no services: the application is built but receives no requests. */
 export async function openApiDocument(): Promise<string> {
   const settings = readSettings(ApiSettings, {
     DATABASE_URL: 'postgres://localhost/',

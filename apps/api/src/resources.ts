@@ -16,7 +16,7 @@ import type { Resources } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
 import type { ApiContext } from './context.ts'
 
-/** Acquire what the API works with; `resources` releases it. Nothing here waits for Redis. */
+/** Acquires the resources of the API; `resources` releases them. Does not wait for Redis. */
 export async function acquireContext(
   settings: ApiSettings,
   logger: Logger,
@@ -66,8 +66,8 @@ export async function acquireContext(
 }
 
 /**
- * Register what comes with the program. The API starts also when metrics do not fit datasets that somebody has changed:
- * it is here that they can be changed again.
+ * Registers the shipped datasets and metrics. The API also starts when metrics do not match changed datasets, because they
+ * are corrected through the API.
  */
 async function registerShipped(db: Database, logger: Logger): Promise<void> {
   const datasets = await registerDatasets(db, SHIPPED)

@@ -2,15 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
-/** Time in which requests under way may finish when the API stops. Then uploads are refused with Retry-After. */
+/** Time for open requests to finish when the API stops. Then uploads are refused with Retry-After. */
 const GRACE_MS = 5000
-/** Time in which these refusals have to reach their clients. */
+/** Time for these refusals to reach their clients. */
 const LINGER_MS = 1000
 
 /**
- * Close connections when the application closes: idle ones at once, the others when their answer is complete, and finally
- * all that remain. WebSockets have been closed by then. Without this, the application would wait for every keep-alive
- * connection, and for ever for a refused upgrade. `onGraceOver` is called before the last step.
+ * Closes connections when the application closes: idle ones at once, others when their response is complete, and finally all
+ * that remain. WebSockets are already closed. Otherwise the application would wait for keep-alive connections, and
+ * indefinitely for refused upgrades. `onGraceOver` is called at the end of the grace period.
  */
 export function stopConnections(app: FastifyInstance, onGraceOver: () => void): void {
   const { server, websocketServer } = app
@@ -28,7 +28,7 @@ export function stopConnections(app: FastifyInstance, onGraceOver: () => void): 
     busy.add(socket)
     response.once('close', () => {
       busy.delete(socket)
-      // Not destroyed: the client may still be sending, and a reset would make its system discard the answer.
+      // Not destroyed: the client may still be sending, and a reset would discard the response.
       if (stopping) socket.end()
     })
   })

@@ -238,7 +238,7 @@ describe('aduana import', () => {
     }
     const result = await aduana(['import', await fileWith('a'), '-d', 'production'])
     expect(result.code).toBe(0)
-    expect(result.err).toContain('Trying again')
+    expect(result.err).toContain('Retrying')
     expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/)
     expect(keys).toEqual([keys[0], keys[0], keys[0]])
     await aduana(['import', await fileWith('a'), '-d', 'production'])

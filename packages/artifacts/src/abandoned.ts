@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 const ABANDONED_MS = 60 * 60_000
 
 /**
- * Remove what processes that were killed have left in the folder where files arrive. Whatever still grows, or was
- * linked there a moment ago, stays. Answers how many files were removed.
+ * Removes files that killed processes left in the folder of incoming files. Files that changed within the last hour are kept.
+ * Returns the number of removed files.
  */
 export async function removeAbandoned(
   root: string,
@@ -16,9 +16,9 @@ export async function removeAbandoned(
   let removed = 0
   for (const name of await namesIn(folder)) {
     const path = join(folder, name)
-    // A file that is renamed into place meanwhile is not ours to remove.
+    // A file may be renamed into place at any time.
     const found = await stat(path).catch(absent)
-    // The change of the inode, not of the content: a file that is linked here keeps the age of its content.
+    // ctime, because a linked file keeps the mtime of its content.
     if (!found?.isFile() || found.ctimeMs > limit || !FILE_NAME.test(name)) continue
     await rm(path, { force: true })
     removed += 1
@@ -26,7 +26,7 @@ export async function removeAbandoned(
   return removed
 }
 
-// The folder may be one that the operator shares with others: only names that the store gives.
+// Other programs may use the folder: only names of the store are removed.
 const FILE_NAME = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -21,9 +21,9 @@ import { FILE_MODE, FOLDER_MODE } from './own-folder.ts'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
 
 /**
- * A store on a local disk. A file is written under a temporary name, flushed, and renamed into place, so a key either
- * is complete or is not there, also after a crash. Files arrive in `incoming`, a folder of the store unless said; on
- * another file system it costs one more copy.
+ * Creates a store on a local disk. A file is written under a temporary name, flushed, and renamed, so that a key is either
+ * complete or absent, also after a crash. Temporary files are in `incoming`, by default a folder of the store; on another
+ * file system each file is copied once more.
  */
 export function createDiskStore(
   root: string,
@@ -65,7 +65,7 @@ async function* listFiles(folder: string, prefix: string): AsyncGenerator<{ key:
     if (entry.isDirectory()) yield* listFiles(folder, key)
     else if (entry.isFile()) {
       const found = await unlessMissing(stat(join(folder, key)))
-      // A file that is linked into the store keeps the age of its content; its inode changes when it is placed.
+      // ctime, because a linked file keeps the mtime of its content.
       if (found) yield { key, storedAt: found.ctime }
     }
   }
@@ -75,7 +75,7 @@ async function entriesOf(path: string): Promise<Dirent[]> {
   return (await unlessMissing(readdir(path, { withFileTypes: true }))) ?? []
 }
 
-/** What is removed while we look is no error. */
+/** Returns undefined if the file or folder does not exist. */
 async function unlessMissing<T>(looking: Promise<T>): Promise<T | undefined> {
   try {
     return await looking
@@ -100,13 +100,13 @@ async function placed(
     await failPoint('artifact.after-rename', basename(target))
     return stored
   } catch (error) {
-    // What cannot be removed now is swept later; the first error is the one that matters.
+    // An abandoned file is removed later; the first error is reported.
     await rm(temporary, { force: true }).catch(translate)
     throw translate(error)
   }
 }
 
-/** Put a flushed file into place, by way of a copy when it lies on another file system. */
+/** Moves a flushed file into place, by copying it from another file system. */
 async function move(folder: string, from: string, to: string): Promise<void> {
   try {
     await renameInto(from, to)
@@ -125,7 +125,7 @@ async function move(folder: string, from: string, to: string): Promise<void> {
   }
 }
 
-/** Rename into a folder that may not be there yet, or may be removed at this moment because it is still empty. */
+/** Renames into a folder that may not exist yet, or may be removed concurrently because it is empty. */
 async function renameInto(from: string, to: string, tries = 10): Promise<void> {
   try {
     await mkdir(dirname(to), { recursive: true, mode: FOLDER_MODE })
@@ -136,7 +136,7 @@ async function renameInto(from: string, to: string, tries = 10): Promise<void> {
   }
 }
 
-/** Remove the folders that a removed key leaves empty, up to the root. One that somebody else uses stays. */
+/** Removes empty parent folders of a removed key, up to the root. Folders in use are kept. */
 async function removeEmptyFolders(root: string, folder: string): Promise<void> {
   for (let empty = folder; empty.startsWith(`${root}${sep}`); empty = dirname(empty)) {
     try {
@@ -199,7 +199,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-/** Flush a file or a folder to the disk. */
+/** Flushes a file or a folder to disk. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r')
   try {
@@ -214,7 +214,7 @@ async function assertExists(path: string, key: string): Promise<void> {
     new StoreError('missing', `The file "${key}" is not in the store.`, { cause })
   try {
     await access(path, constants.R_OK)
-    // The beginning of other keys is a folder, not a file.
+    // A prefix of other keys is a folder.
     if (!(await stat(path)).isFile()) throw missing()
   } catch (error) {
     throw ['ENOENT', 'ENOTDIR'].includes(codeOf(error) ?? '') ? missing(error) : error

@@ -1,18 +1,18 @@
 import type { Readable } from 'node:stream'
 import type { ArtifactSettings } from '@aduana/runtime/config'
 
-/** Files that others have left in buckets of theirs. */
+/** Files in buckets of external runners. */
 export interface ExternalFiles {
-  /** Read `s3://bucket/key` from its beginning. @throws StoreError `missing`, `refused`, `unavailable` */
+  /** Returns the content of `s3://bucket/key`. @throws StoreError `missing`, `refused`, `unavailable` */
   open(url: string): Promise<Readable>
   close(): void
 }
 
-/** What is to be read with the credentials of this process; undefined when the settings name no region. */
+/** Opens external files, with the credentials of this process; undefined when the settings have no region. */
 export async function openExternalFiles(settings: ArtifactSettings): Promise<ExternalFiles | undefined> {
   const { AWS_REGION: region, AWS_ENDPOINT_URL: endpoint, ADUANA_S3_PATH_STYLE: pathStyle } = settings
   if (region === undefined) return undefined
-  // Loaded only where it is needed, as the client of an artifact store in S3 is.
+  // Loaded on demand, like the S3 client of an artifact store.
   const [{ createS3Client }, { openObject }] = await Promise.all([
     import('./s3-client.ts'),
     import('./s3-read.ts'),

@@ -6,23 +6,22 @@ import type { Database } from '@aduana/db/database'
 import { FILE_MODE, FOLDER_MODE } from './own-folder.ts'
 import { StoreError } from './store.ts'
 
-/** A location that keeps files, and can carry a marker. */
+/** The location of a store, which can hold a marker. */
 export interface StoreLocation {
   kind: 'disk' | 's3'
-  /** What the location is called in messages. */
+  /** Its name in messages. */
   title: string
-  /** What to look at when the location is the wrong one. */
+  /** What to change if it is the wrong location. */
   advice: string
   read(): Promise<string | undefined>
-  /** Set the marker, unless there is one by now. */
+  /** Writes the marker, unless one exists. */
   write(marker: string): Promise<void>
 }
 
 /**
- * Make sure that a store and a database belong to each other, and to nobody else: the store carries a marker that
- * PostgreSQL also knows. Otherwise two hosts with a folder each would look for each other's files in vain, and two
- * databases with one folder or bucket would remove each other's files as strays. The first claim of a location without
- * marker by a database without store makes the pair.
+ * Checks that a store and a database belong together, by a marker in both. Otherwise two hosts with separate folders would
+ * miss each other's files, and two databases with one folder or bucket would delete each other's files. A database without a
+ * store claims a location without a marker.
  * @throws StoreError `foreign` when they do not belong together
  */
 export async function claimStore(db: Database, location: StoreLocation): Promise<void> {
@@ -62,7 +61,7 @@ function foreign(what: string, advice: string): StoreError {
   return new StoreError('foreign', `${what} ${advice}`)
 }
 
-/** The folder of a disk store, as a location that carries a marker. */
+/** Returns the folder of a disk store as a location. */
 export function folderLocation(root: string): StoreLocation {
   const path = join(root, 'store-id')
   return {

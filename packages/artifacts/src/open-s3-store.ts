@@ -5,7 +5,7 @@ import { prefixLocation } from './s3-marker.ts'
 import { createS3Store } from './s3-store.ts'
 import type { OpenStore } from './store.ts'
 
-/** Open a store in S3, and make sure that it is this installation's. */
+/** Opens a store in S3. @throws StoreError `foreign` when it belongs to another installation */
 export async function openS3Store(settings: S3Settings, db: Database): Promise<OpenStore> {
   const client = createS3Client(settings)
   try {

@@ -9,16 +9,16 @@ import { assertWritable, restrictFolder } from './own-folder.ts'
 import type { S3Settings } from './s3-client.ts'
 import type { OpenStore } from './store.ts'
 
-/** What `openArtifactStore` needs beside the settings. */
+/** What `openArtifactStore` needs besides the settings. */
 export interface StoreContext {
   db: Database
   logger: Logger
-  /** Where files of a disk store arrive; inside it unless said. */
+  /** Folder of incoming files of a disk store; by default inside it. */
   incoming?: string | undefined
 }
 
 /**
- * Open the artifact store that the settings name, S3 or a folder, and make sure that it is this installation's.
+ * Opens the artifact store of the settings, in S3 or a folder.
  * @throws StoreError `foreign` when it belongs to another installation, or this one keeps its files elsewhere
  */
 export async function openArtifactStore(
@@ -27,12 +27,12 @@ export async function openArtifactStore(
 ): Promise<OpenStore> {
   const s3 = s3Settings(settings)
   if (s3 === undefined) return openDisk(settings, surroundings)
-  // Loaded only where it is needed: the client of S3 makes a process start later, and larger by some 12 MB.
+  // Loaded on demand: the S3 client slows the start and takes about 12 MB.
   const { openS3Store } = await import('./open-s3-store.ts')
   return openS3Store(s3, surroundings.db)
 }
 
-/** The bucket that the settings name; undefined when artifacts are kept in a folder. */
+/** Returns the settings of the bucket; undefined when artifacts are stored in a folder. */
 function s3Settings(settings: ArtifactSettings): S3Settings | undefined {
   if (settings.ADUANA_ARTIFACTS_URL === undefined || settings.AWS_REGION === undefined) return undefined
   const [bucket = '', ...prefix] = settings.ADUANA_ARTIFACTS_URL.slice('s3://'.length)

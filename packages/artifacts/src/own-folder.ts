@@ -8,9 +8,9 @@ export const FILE_MODE = 0o600
 export const FOLDER_MODE = 0o700
 
 /**
- * Create a folder with its parents, or close an existing one and the folders directly in it to other users. Older
- * versions and other umasks left them open. A folder of another user is left as it is and logged.
- * @throws StoreError `read_only` when it cannot be made
+ * Creates a folder with its parents, or restricts an existing one and its direct subfolders to the user: older versions and
+ * other umasks left them open. A folder of another user is not changed, and logged.
+ * @throws StoreError `read_only` when it cannot be created
  */
 export async function restrictFolder(path: string, logger: Logger): Promise<void> {
   await assertWritable(path, () => mkdir(path, { recursive: true, mode: FOLDER_MODE }))
@@ -21,7 +21,7 @@ export async function restrictFolder(path: string, logger: Logger): Promise<void
       if (((await stat(folder)).mode & 0o777) !== FOLDER_MODE) await chmod(folder, FOLDER_MODE)
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined
-      // Another process has removed it because it was empty.
+      // Another process has removed the empty folder.
       if (code === 'ENOENT') continue
       if (code !== 'EPERM' && code !== 'EROFS') throw error
       logger.warn({ event: 'store.folder_open_to_others', folder, err: error })
@@ -29,7 +29,7 @@ export async function restrictFolder(path: string, logger: Logger): Promise<void
   }
 }
 
-/** Run `work` in a folder at the start of a program. @throws StoreError `read_only` when the user may not write there */
+/** Runs `work`, which writes to a folder, and returns its result. @throws StoreError `read_only` when the user may not write there */
 export async function assertWritable<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()

@@ -1,6 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3'
 
-/** How S3 is reached. */
+/** How to reach S3. */
 export interface S3Connection {
   region: string
   /** Address of a service other than AWS. */
@@ -9,21 +9,21 @@ export interface S3Connection {
   pathStyle?: boolean
 }
 
-/** Where an S3 store lies, and how it is reached. */
+/** The location of an S3 store, and how to reach it. */
 export interface S3Settings extends S3Connection {
   bucket: string
   /** Path segments before every key, without slashes at its ends; empty for none. */
   prefix: string
-  /** `AES256`, or the id, alias or ARN of a KMS key. What the bucket does by itself, unless said. */
+  /** `AES256`, or the id, alias or ARN of a KMS key; by default that of the bucket. */
   encryption?: string | undefined
 }
 
 const CONNECT_TIMEOUT_MS = 5000
-/** A connection on which nothing moves is given up, and the request tried again. */
+/** An idle connection is closed, and the request retried. */
 const SOCKET_TIMEOUT_MS = 30_000
 const MAX_ATTEMPTS = 5
 
-/** A client of the SDK: credentials by its usual chain, bounded waits, five tries with growing pauses. */
+/** Creates a client with credentials from the SDK's default chain, timeouts, and five attempts with growing pauses. */
 export function createS3Client(settings: S3Connection): S3Client {
   return new S3Client({
     region: settings.region,

@@ -1,9 +1,9 @@
 import { StoreError, type StoreErrorCode } from './store.ts'
 
-/** Answers of S3 and of services like it that mean something else than their status says. */
+/** Errors of S3 and compatible services whose meaning differs from their status. */
 const BY_NAME: Readonly<Record<string, StoreErrorCode>> = {
   NoSuchBucket: 'refused',
-  // The request arrived damaged, or was signed for another moment: the next one will not be.
+  // The request was damaged or signed too early: a retry may succeed.
   BadDigest: 'unavailable',
   InvalidDigest: 'unavailable',
   XAmzContentSHA256Mismatch: 'unavailable',
@@ -28,7 +28,7 @@ const ADVICE: Readonly<Partial<Record<StoreErrorCode, string>>> = {
   full: 'The object store is full.',
 }
 
-/** The result of a request to S3; its error as one of the store, with the SDK's as the cause. */
+/** Returns the result of a request to S3. @throws StoreError with the error of the SDK as its cause */
 export async function withStoreErrors<T>(request: Promise<T>, what: string): Promise<T> {
   try {
     return await request
@@ -37,7 +37,7 @@ export async function withStoreErrors<T>(request: Promise<T>, what: string): Pro
   }
 }
 
-/** What an error of the SDK means. `what` says what was tried, for the message. */
+/** Returns the StoreError for an error of the SDK. `what` names the operation in the message. */
 export function toStoreError(error: unknown, what: string): unknown {
   if (error instanceof StoreError || !(error instanceof Error) || error.name === 'AbortError') return error
   const code = codeOf(error)
@@ -48,7 +48,7 @@ export function toStoreError(error: unknown, what: string): unknown {
   )
 }
 
-/** The name by which S3 calls an error, also under one of ours. */
+/** Returns the S3 name of an error, also of one wrapped in a StoreError. */
 export function s3ErrorName(error: unknown): string | undefined {
   if (error instanceof StoreError) return s3ErrorName(error.cause)
   return error instanceof Error ? error.name : undefined

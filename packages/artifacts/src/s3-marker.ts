@@ -6,7 +6,7 @@ import { s3ErrorName, withStoreErrors } from './s3-errors.ts'
 import { openObject } from './s3-read.ts'
 import { StoreError } from './store.ts'
 
-/** The prefix of an S3 store in its bucket, as a place that carries a marker. */
+/** Returns the prefix of an S3 store as a location. */
 export function prefixLocation(
   client: S3Client,
   settings: Pick<S3Settings, 'bucket' | 'prefix'>,
@@ -29,7 +29,7 @@ export function prefixLocation(
     write: async (marker) => {
       const put = new PutObjectCommand({ Bucket, Key, Body: marker, IfNoneMatch: '*' })
       await withStoreErrors(client.send(put), `Claiming ${Key}`).catch((error: unknown) => {
-        // There is one by now, say because only the answer to our first try was lost.
+        // A marker exists, for example because only the response to the first attempt was lost.
         const name = s3ErrorName(error)
         if (name !== 'PreconditionFailed' && name !== 'ConditionalRequestConflict') throw error
       })

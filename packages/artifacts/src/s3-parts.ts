@@ -1,5 +1,5 @@
 const MIB = 1024 * 1024
-/** S3 takes no smaller parts (but for the last), and no more than 10,000. */
+/** S3 allows at most 10,000 parts. This minimum is above that of S3. */
 const MIN_PART_BYTES = 8 * MIB
 const MAX_PARTS = 10_000
 const STEP = 1000
@@ -7,20 +7,20 @@ const MAX_BYTES_IN_FLIGHT = 64 * MIB
 const MAX_PARTS_IN_FLIGHT = 4
 
 /**
- * The size of a part, counted from 0, of a file whose length may be known. A known length makes all parts equal, as some
- * services want it. An unknown one begins with 8 MiB and doubles every 1000 parts: 8 GiB in parts of one size, 8 TiB in all.
+ * Returns the size of a part in bytes. Parts are counted from 0. With a known file length all parts are equal, as some
+ * services require. Otherwise the size starts at 8 MiB and doubles every 1000 parts, which allows 8 TiB in total.
  */
 export function partSize(part: number, length?: number): number {
   if (length === undefined) return MIN_PART_BYTES * 2 ** Math.floor(part / STEP)
   return Math.max(MIN_PART_BYTES, Math.ceil(length / MAX_PARTS / MIB) * MIB)
 }
 
-/** How many parts of a size may be on their way at once, so that memory stays bounded however large they grow. */
+/** Returns the number of concurrent parts of a size, so that memory is bounded. */
 export function partsInFlight(size: number): number {
   return Math.max(1, Math.min(MAX_PARTS_IN_FLIGHT, Math.floor(MAX_BYTES_IN_FLIGHT / size)))
 }
 
-/** Cut a stream into parts; all are full but the last, and there is at least one, which may be empty. */
+/** Splits a stream into parts. All but the last are full; there is at least one, which may be empty. */
 export async function* splitIntoParts(
   source: AsyncIterable<Uint8Array>,
   sizeOf: (part: number) => number,

@@ -4,14 +4,13 @@ import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { toStoreError, withStoreErrors } from './s3-errors.ts'
 import { StoreError } from './store.ts'
 
-/** Connections that break in a row, without a byte in between, until reading is given up. */
+/** Maximum number of consecutive broken connections without a byte in between. */
 const MAX_BREAKS = 5
 const BASE_BACKOFF_MS = 100
 
 /**
  * Reads an object from its beginning. When a connection breaks, a new one continues at the same byte of the same object.
- * Destroying the stream closes the connection at once, also before the first byte and
- * while no byte arrives.
+ * Destroying the stream closes the connection at once, also while it waits for bytes.
  * @throws StoreError `missing`; the stream fails with `unavailable` or `damaged`
  */
 export async function openObject(client: S3Client, Bucket: string, Key: string): Promise<Readable> {
@@ -60,7 +59,7 @@ async function* readToEnd(
   }
 }
 
-/** A stream of chunks that calls `leave` when it ends, fails or is destroyed, without waiting for the next chunk. */
+/** Returns a stream of chunks that calls `leave` when it ends, fails or is destroyed, without waiting for the next chunk. */
 function closable(chunks: AsyncGenerator<Buffer, void>, leave: () => void): Readable {
   return new Readable({
     read() {
@@ -82,5 +81,5 @@ function chunksOf(body: Readable): AsyncIterator<Buffer> {
 
 function bodyOf(body: unknown): Readable {
   if (body instanceof Readable) return body
-  throw new Error('the SDK has answered without a stream')
+  throw new Error('the SDK returned no stream')
 }

@@ -10,8 +10,8 @@ import { upload } from './s3-upload.ts'
 import { type ArtifactStore, checkKey, type Stored, StoreError } from './store.ts'
 
 /**
- * A store in a bucket of S3 or of a service like it. A key becomes visible when its upload is complete, never before.
- * The client stays the caller's to destroy.
+ * Creates a store in a bucket of S3 or a compatible service. A key becomes visible when its upload is complete. The caller
+ * destroys the client.
  */
 export function createS3Store(client: S3Client, settings: S3Settings): ArtifactStore {
   const { bucket: Bucket, encryption } = settings
@@ -28,7 +28,7 @@ export function createS3Store(client: S3Client, settings: S3Settings): ArtifactS
     fetch: async (key, path, expected) => {
       const { Key } = place(key)
       const read = () => download({ client, Bucket, Key }, path, expected)
-      // Damage on the way is gone when it is read again.
+      // Damage during the transfer is gone after another read.
       await read().catch((error: unknown) => {
         if (error instanceof StoreError && error.code === 'damaged') return read()
         throw error
@@ -42,7 +42,7 @@ export function createS3Store(client: S3Client, settings: S3Settings): ArtifactS
   }
 }
 
-/** Read an object into a file that appears under its name when it is whole and as it was stored. */
+/** Downloads an object to a file, which appears under its name when it is complete and verified. */
 async function download(
   { client, Bucket, Key }: { client: S3Client; Bucket: string; Key: string },
   path: string,

@@ -15,19 +15,19 @@ import { s3ErrorName, withStoreErrors } from './s3-errors.ts'
 import { partSize, partsInFlight, splitIntoParts } from './s3-parts.ts'
 import { type Stored, StoreError } from './store.ts'
 
-/** Where an object goes. */
+/** The target of an upload. */
 export interface S3Target {
   client: S3Client
   Bucket: string
-  /** The whole key in the bucket. */
+  /** The full key in the bucket. */
   Key: string
   encryption?: string | undefined
 }
 
 /**
- * Upload a stream, hashing on the way: in one request when it fits into a part, else in parts, a few at once. Nothing is
- * to be seen under the key before all of it is there; when the stream or S3 fails, the parts are removed. Every part goes
- * with its SHA-256, which S3 holds against what has arrived.
+ * Uploads a stream and hashes it: in one request if it fits into one part, otherwise in parts, some of them concurrently. The
+ * key becomes visible when the upload is complete; if the stream or S3 fails, the parts are removed. S3 verifies the SHA-256
+ * of every part.
  */
 export async function upload(
   target: S3Target,
@@ -61,7 +61,7 @@ export async function upload(
   }
 }
 
-/** The checksum that we expect of the object, and the one that S3 has answered, if it has. */
+/** The expected checksum of the object, and the one that S3 returned, if any. */
 interface Sums {
   expected: string
   answered: string | undefined
@@ -110,7 +110,7 @@ async function putParts(
     const expected = `${sha256(Buffer.concat(sent.map((part) => Buffer.from(part.ChecksumSHA256, 'base64'))))}-${sent.length}`
     return { expected, answered: await complete(target, UploadId, sent, mark) }
   } catch (error) {
-    // What cannot be removed now is removed by the bucket's rule for incomplete uploads; the first error matters.
+    // The lifecycle rule of the bucket removes remaining parts; the first error is reported.
     await withStoreErrors(
       target.client.send(new AbortMultipartUploadCommand({ ...place(target), UploadId })),
       what,
@@ -157,7 +157,7 @@ async function sendParts(
     if (failures.length > 0) throw failures[0]
   } finally {
     giveUp.abort()
-    // A part that arrives after the upload was given up would stay.
+    // A part that arrives after the abort would remain.
     await Promise.all(underWay)
   }
   return sent.sort((one, other) => one.PartNumber - other.PartNumber)
@@ -183,7 +183,7 @@ async function complete(
     )
     return answer.ChecksumSHA256
   } catch (error) {
-    // The first answer was lost and the request repeated: the upload is gone because it is complete.
+    // The first response was lost and the request retried: the upload does not exist because it is complete.
     if (s3ErrorName(error) !== 'NoSuchUpload') throw error
     const found = await withStoreErrors(target.client.send(new HeadObjectCommand(place(target))), what)
     if (found.Metadata?.upload !== mark) throw error
@@ -191,7 +191,7 @@ async function complete(
   }
 }
 
-/** Hold what S3 says of the object against what was sent. One that is not the same is removed. */
+/** Compares the stored object with what was sent, and removes it if it differs. */
 async function verify(target: S3Target, stored: Stored, sums: Sums): Promise<void> {
   const what = `Storing ${target.Key}`
   const whole = Buffer.from(stored.sha256, 'hex').toString('base64')

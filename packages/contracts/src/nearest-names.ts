@@ -1,4 +1,4 @@
-/** A sentence with the known names that are max like a name, at max three. */
+/** Returns a sentence with the known names that are most similar to a name, at most three; empty if none is. */
 export function nearestNames(name: string, known: Iterable<string>): string {
   const max = Math.max(2, Math.floor(name.length / 3))
   const near = [...known]

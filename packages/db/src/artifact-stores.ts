@@ -1,27 +1,27 @@
 import { sql } from 'kysely'
 import type { Database } from './database.ts'
 
-/** A store that the database knows by its marker; a proposed one has not been confirmed to carry it. */
+/** A store that is recorded in the database. `proposed`: its marker may not have been written yet. */
 export interface KnownStore {
   kind: string
   marker: string
   proposed: boolean
 }
 
-/** What the database knows of stores, for the one process that looks at it. */
+/** The recorded stores. */
 export interface StoreRecords {
   known(): Promise<KnownStore[]>
-  /** Write down a marker that is about to be set, so that one who dies in between is understood. */
+  /** Records a marker before it is written, so that a crash in between can be detected. */
   propose(kind: string, marker: string): Promise<void>
   confirm(kind: string): Promise<void>
 }
 
 const PROPOSED = ':proposed'
 
-/** Do `work` on the records of stores while no other process of this database does. */
+/** Runs `work` with the recorded stores under an advisory lock. Returns its result. */
 export function withStoreRecords<T>(db: Database, work: (records: StoreRecords) => Promise<T>): Promise<T> {
   return db.connection().execute(async (connection) => {
-    // Of the session, not of a transaction: what is proposed must be there when the process dies.
+    // A session lock, not a transaction: a proposed marker must survive a crash.
     await sql`select pg_advisory_lock(hashtextextended('artifact stores', 0))`.execute(connection)
     try {
       return await work(recordsOn(connection))

@@ -2,7 +2,7 @@ import type { Tx } from './database.ts'
 import { jsonb } from './jsonb.ts'
 
 export interface AuditEntry {
-  /** Null when the system itself acts. */
+  /** Null for an action of the system. */
   actor: string | null
   /** A dotted verb: `job.cancel`, `user.login`. */
   action: string
@@ -11,7 +11,7 @@ export interface AuditEntry {
   details?: Record<string, string | number | boolean | null>
 }
 
-/** Record who did what, in the transaction that does it. */
+/** Adds an entry to the audit log, in the transaction of the action. */
 export async function audit(tx: Tx, entry: AuditEntry): Promise<void> {
   await tx
     .insertInto('audit_log')

@@ -3,28 +3,28 @@ import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
 import type { DB } from './schema.generated.ts'
 
-/** The database for everything outside a transaction. */
+/** The database, for everything outside a transaction. */
 export type Database = Kysely<DB>
 
 declare const transactional: unique symbol
-/** A transaction as a value: what must be atomic takes one as its first argument. */
+/** A transaction. Functions that must be atomic take one as their first argument. */
 export type Tx = Transaction<DB> & { readonly [transactional]: true }
 
 declare const reading: unique symbol
-/** A transaction that reads as somebody: under row-level security, for that person's scope only. */
+/** A read-only transaction on behalf of a user, under row-level security. */
 export type ReadTx = Transaction<DB> & { readonly [reading]: true }
 
-/** Kysely over a pool. The pool stays the caller's to end. */
+/** Returns Kysely over a pool. The caller ends the pool. */
 export function createDatabase(pool: pg.Pool): Database {
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool }) })
 }
 
-/** Run `work` in one transaction; it commits when `work` resolves and rolls back when it throws. */
+/** Runs `work` in one transaction, which commits when `work` resolves and rolls back when it throws. */
 export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
-/** Returns the time of the database's clock. */
+/** Returns the current time of the database. */
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   const [row] = rows.rows
@@ -32,15 +32,15 @@ export async function databaseTime(db: Database): Promise<Date> {
   return row.now
 }
 
-/** Settings that tell the policies for whom is read. A missing list means all (`*`), an empty list none. */
+/** Returns the value of a scope setting that the row-level policies read. Null means all (`*`), an empty list none. */
 function scopeSetting(list: readonly string[] | null): string {
   if (list === null) return '*'
   return `{${list.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
 }
 
 /**
- * Read on behalf of `principal`: as the reader role, which is under row-level security, with the person's id, role,
- * companies and warehouses set for this transaction only. Nothing outside that scope can be seen in `work`.
+ * Runs `work` in a read-only transaction on behalf of `principal`: as the reader role, under row-level security, with the
+ * user's id, role, companies and warehouses set for this transaction. Rows outside that scope are invisible to `work`.
  */
 export function readAs<T>(db: Database, principal: Principal, work: (tx: ReadTx) => Promise<T>): Promise<T> {
   return db

@@ -3,14 +3,14 @@ import type { Tx } from './database.ts'
 import { jsonb } from './jsonb.ts'
 
 export interface LoggedEvent {
-  /** Makes the event happen once, however often its transaction is tried. */
+  /** Unique key: an event is logged once, however often its transaction is retried. */
   key: string
   jobId?: string
   datasetId?: string
   event: DomainEvent
 }
 
-/** Append an event to the log in the transaction that makes it true. A key that is already there changes nothing. */
+/** Appends an event to the log, in the transaction that causes it. Does nothing if the key exists. */
 export async function appendEvent(tx: Tx, logged: LoggedEvent): Promise<void> {
   await tx
     .insertInto('event_log')

@@ -1,20 +1,19 @@
 import type pg from 'pg'
 
-/** A connection whose statements an abort cancels. */
+/** A connection whose statements are cancelled when a signal is aborted. */
 export interface Interruptible {
-  /** The connection that works. */
+  /** The connection that executes the statements. */
   client: pg.PoolClient
-  /** Where another connection is taken from, to cancel. */
+  /** The pool of the connection that sends the cancel request. */
   pool: pg.Pool
   signal: AbortSignal
-  /** Told when the cancel request itself fails; the work then goes on. */
+  /** Called when the cancel request fails; the work then continues. */
   onCancelFailed(error: unknown): void
 }
 
 /**
- * While `work` runs, an abort cancels the statement of its connection, so that it stops within moments; the statement
- * then throws `query_canceled` (57014). A cancel request that is under way is waited for, so that it cannot hit a later
- * statement of the connection.
+ * Runs `work`. An abort of the signal cancels the current statement of its connection, which then throws `query_canceled`
+ * (57014). Waits for a pending cancel request before it returns, so that it cannot hit a later statement.
  */
 export async function interruptible<T>(
   { client, pool, signal, onCancelFailed }: Interruptible,

@@ -1,7 +1,7 @@
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
 
-/** A subscription to NOTIFY messages of one channel. */
+/** A subscription to the notifications of one channel. */
 export interface Listener {
   close(): Promise<void>
 }
@@ -16,8 +16,8 @@ export interface ListenOptions {
 const RECONNECT_MS = 1000
 
 /**
- * Listen to a channel on a connection of its own, and go on listening after the connection was lost. Messages of the
- * time between are missed: whoever listens also polls.
+ * Listens to a channel on a dedicated connection, which is reopened when it is lost. Messages in between are missed, so
+ * callers must also poll.
  */
 export function listen(options: ListenOptions): Listener {
   let client: pg.Client | undefined

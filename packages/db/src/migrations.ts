@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
 
-/** A migration file: `0001_name.sql`; `-- breaking` on its first line marks one that older programs cannot live with. */
+/** A migration file, `0001_name.sql`. `-- breaking` on its first line marks one that older programs cannot work with. */
 export interface Migration {
   number: number
   name: string
@@ -12,17 +12,17 @@ export interface Migration {
   breaking: boolean
 }
 
-/** The database and this program do not belong together; the message says what to do. */
+/** The schema of the database does not match this program; the message says what to do. */
 export class MigrationError extends Error {
   override readonly name = 'MigrationError'
 }
 
-/** The migrations of this repository, from the folder beside `packages` and `apps`. */
+/** The folder of the migrations, next to `packages` and `apps`. */
 const MIGRATIONS_FOLDER = new URL('../../../migrations/', import.meta.url)
 
 const FILE = /^(\d{4})_([a-z0-9_]+)\.sql$/
 
-/** Read the migrations of a folder in order. @throws MigrationError when a name is off or a number is missing or twice */
+/** Reads the migrations of a folder in order. @throws MigrationError when a name is invalid, or a number missing or repeated */
 export async function readMigrations(folder: URL = MIGRATIONS_FOLDER): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
   return Promise.all(
@@ -39,12 +39,12 @@ export async function readMigrations(folder: URL = MIGRATIONS_FOLDER): Promise<M
   )
 }
 
-// Any constant; it names our lock among the advisory locks of the database.
+// An arbitrary constant: the key of the advisory lock.
 const MIGRATION_LOCK = 7_461_001
 
 /**
- * Bring the database up to the newest migration, one transaction for each, under a lock, so that several processes
- * may call it at once. Does nothing when the database is up to date.
+ * Applies all pending migrations, each in a transaction, under a lock, so that several processes may call it at once.
+ * Returns the number of applied migrations.
  * @throws MigrationError when an applied migration differs from its file, or the database is ahead by a breaking one
  */
 export async function migrate(url: string, migrations: Migration[], logger: Logger): Promise<number> {
@@ -70,7 +70,7 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
 }
 
 /**
- * Check the role that the first migration needs. Roles belong to the server and not to the database: `aduana_reader` must
+ * Checks the role that the first migration requires. Roles belong to the server, not to the database: `aduana_reader` must
  * exist and be granted to the user, or the user must be able to create and grant it.
  * @throws MigrationError with the statements for an administrator
  */
@@ -96,9 +96,8 @@ export async function checkReaderRole(client: pg.ClientBase, role = 'aduana_read
 }
 
 /**
- * Refuse to run against a database that this program does not understand: one that lacks a migration of ours, or that
- * a newer program has changed in a breaking way.
- * @throws MigrationError
+ * Checks that this program can work with the schema of the database.
+ * @throws MigrationError when a migration has not been applied, or a newer program has applied a breaking one
  */
 export async function checkSchema(pool: pg.Pool, migrations: Migration[]): Promise<void> {
   const exists = await pool.query(`select to_regclass('schema_migrations') is not null as yes`)

@@ -2,15 +2,15 @@ import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
 import { closeSilentConnections } from './silent-connections.ts'
 
-// Days and bigints keep their exact text: a Date would move days across time zones, a number would lose digits.
+// Dates and bigints stay text: a Date would shift days across time zones, a number would lose digits.
 const TYPES = new pg.TypeOverrides()
 TYPES.setTypeParser(pg.types.builtins.DATE, (text) => text)
 TYPES.setTypeParser(pg.types.builtins.INT8, (text) => text)
 TYPES.setTypeParser(pg.types.builtins.NUMERIC, (text) => text)
 
 /**
- * A process that is frozen, or whose machine is gone, keeps its locks no longer than so: within a transaction it speaks
- * every few seconds, and a transaction that may be silent for longer says so itself.
+ * These timeouts bound how long a frozen or vanished process keeps its locks. A transaction sends a statement every few
+ * seconds; one that may be idle for longer sets its own timeout.
  */
 const SESSION = [
   'timezone=UTC',
@@ -31,8 +31,8 @@ export interface PoolOptions {
 }
 
 /**
- * A pool of connections. Every connection has bounded waits; one that breaks at rest is logged and replaced, it does not
- * end the process; one that the network has forgotten is noticed.
+ * Creates a pool of connections with timeouts. An idle connection that breaks is logged and replaced, and does not end the
+ * process. Dead connections that the network does not report are closed.
  */
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
@@ -47,7 +47,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     options: SESSION,
   })
   pool.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error }))
-  // A connection that is checked out reports its own breaking too; without a listener that would end the process.
+  // A connection in use emits its error too. Without a listener that would end the process.
   pool.on('connect', (client) =>
     client.on('error', (error) => options.logger.warn({ event: 'db.connection_lost', err: error })),
   )

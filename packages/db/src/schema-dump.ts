@@ -1,12 +1,12 @@
 import type pg from 'pg'
 
-/** A part of the dump: rows `{line}`, in the order in which they are written. */
+/** A part of the dump. Its query returns rows `{line}` in order. */
 interface Section {
   title: string
   sql: string
 }
 
-// Left out everywhere: partitions, which come and go with the data, and what belongs to an extension.
+// Partitions, which depend on the data, and objects of extensions are omitted everywhere.
 const TABLES = `pg_class t where t.relnamespace = 'public'::regnamespace and t.relkind in ('r', 'p') and not t.relispartition`
 const notOfExtension = (catalogue: string, oid: string) =>
   `not exists (select from pg_depend e where e.classid = '${catalogue}'::regclass and e.objid = ${oid} and e.deptype = 'e')`
@@ -38,7 +38,7 @@ const SECTIONS: readonly Section[] = [
   },
   {
     title: 'constraints',
-    // From version 18 on, PostgreSQL also lists "not null" here; the columns above say that already.
+    // PostgreSQL 18 lists "not null" here too; the columns above already show it.
     sql: `select t.relname || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid)
         || case when c.convalidated then '' else ' NOT VALID' end as line
       from (select t.oid, t.relname from ${TABLES}) t join pg_constraint c on c.conrelid = t.oid and c.contype <> 'n'
@@ -86,8 +86,8 @@ const SECTIONS: readonly Section[] = [
 ]
 
 /**
- * The schema `public` of a migrated database as text, the same for the same schema on every server: what a reviewer
- * reads beside a migration, and what a test compares. The record of the migrations themselves is part of it.
+ * Returns the schema `public` of a migrated database as text, the same on every server. Reviewers read it next to a
+ * migration, and a test compares it. It includes the table of applied migrations.
  */
 export async function dumpSchema(client: pg.Client | pg.Pool): Promise<string> {
   const parts: string[] = []

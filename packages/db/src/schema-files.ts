@@ -17,13 +17,13 @@ export const SCHEMA_TYPES = fileURLToPath(new URL('../src/schema.generated.ts', 
 
 const CODEGEN = fileURLToPath(new URL('../node_modules/.bin/kysely-codegen', import.meta.url))
 
-/** What the two files must hold, made from a database that the migrations alone have built. */
+/** The content of both files, generated from a database that only the migrations have created. */
 export interface SchemaFiles {
   dump: string
   types: string
 }
 
-/** Migrate a fresh database on the server of `url`, describe it, and drop it again. */
+/** Creates a database on the server of `url`, migrates it, returns its description, and drops it. */
 export async function describeMigrations(url: string): Promise<SchemaFiles> {
   const name = `schema_${randomUUID().replaceAll('-', '')}`
   const fresh = new URL(url)

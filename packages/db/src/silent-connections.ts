@@ -2,18 +2,18 @@ import { Socket } from 'node:net'
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
 
-/** A connection of a pool, as this watch sees it. */
+/** The state of a watched connection. */
 interface Watched {
   pid: number
   socket: Socket
   inUse: boolean
-  /** Bytes sent when the last query had been answered: if more have been sent since, an answer is due. */
+  /** Bytes sent when the last query had been answered. If more have been sent since, a response is due. */
   sentAtRest: number
   sent: number
   received: number
-  /** When bytes were last seen to go either way. */
+  /** When bytes were last sent or received. */
   movedAt: number
-  /** Its backend was seen to wait for us, while we wait for it. */
+  /** The last check found that its backend waits for the client, while the client waits for it. */
   suspected: boolean
 }
 
@@ -21,7 +21,7 @@ export interface SilenceOptions {
   url: string
   applicationName: string
   logger: Logger
-  /** Milliseconds without a byte after which the server is asked about a connection; 10 s unless said. */
+  /** Milliseconds without a byte after which a connection is checked; 10 s by default. */
   askAfter?: number
 }
 
@@ -29,10 +29,10 @@ const POLL_INTERVAL_MS = 2000
 const PROBE_TIMEOUT_MS = 5000
 
 /**
- * Give up connections that the network has forgotten without a word, which would otherwise be waited for until the
- * kernel gives up after a quarter of an hour. One on which we wait, but nothing moves, is asked after on another: when its
- * backend waits for us as well, or is gone, twice in a row, it is dead, and so are those at rest that were older. The
- * backend is ended, so that its locks do not outlive it. Statements that take long are not disturbed.
+ * Closes connections that the network has dropped silently. Otherwise the client would wait until the kernel gives up after
+ * 15 minutes. A connection that waits for a response without receiving a byte is checked over another connection: if its
+ * backend waits for the client too, or is gone, in two checks, it is dead, and so are older idle connections. Its backend is
+ * terminated, so that it releases its locks. Long statements are not affected.
  */
 export function closeSilentConnections(pool: pg.Pool, options: SilenceOptions): void {
   const { askAfter = 10_000 } = options
@@ -73,7 +73,7 @@ function setInUse(one: Watched | undefined, inUse: boolean): void {
   if (one) one.inUse = inUse
 }
 
-/** Those on which an answer has been due for so long without a byte going either way. */
+/** Returns the connections on which a response has been due for `askAfter` ms without a byte in either direction. */
 function silentOf(all: readonly Watched[], askAfter: number): Watched[] {
   const now = performance.now()
   return all.filter((one) => {
@@ -99,7 +99,7 @@ async function closeDead(
     if (one.suspected && again) dead.push(one)
   }
   if (dead.length === 0) return
-  // Those at rest went the same way over the same network; none of them has been heard of since.
+  // Idle connections used the same network, and have received nothing since.
   const since = Math.max(...dead.map(({ movedAt }) => movedAt))
   const resting = all.filter((one) => !one.inUse && one.movedAt <= since)
   for (const { socket } of [...dead, ...resting])
@@ -108,8 +108,8 @@ async function closeDead(
 }
 
 /**
- * The backends that are at work, by another connection; those that wait to hear from us, for the second time, are ended.
- * @throws when the server cannot be reached; then nothing is known
+ * Returns the pids of the backends that are executing a statement. Backends that wait for the client in two checks are
+ * terminated. @throws when the server cannot be reached; then nothing is known
  */
 async function askServer(
   asked: readonly { one: Watched; again: boolean }[],
@@ -135,7 +135,7 @@ async function askServer(
     if (end.length > 0) await client.query('select pg_terminate_backend(p) from unnest($1::int[]) p', [end])
     return working
   } finally {
-    // A server that does not answer does not answer a farewell either.
+    // A server that does not respond does not respond to a termination message either.
     client.connection.stream.destroy()
   }
 }

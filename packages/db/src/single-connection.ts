@@ -4,8 +4,8 @@ import type { Tx } from './database.ts'
 import type { DB } from './schema.generated.ts'
 
 /**
- * Run `work` in one transaction on one connection that the caller also gets as such: COPY and the process id of the
- * backend need the connection itself. Commits when `work` resolves. A connection that broke is not used again.
+ * Runs `work` in one transaction and also passes its connection, which COPY and the process id of the backend require.
+ * Commits when `work` resolves. A broken connection is not returned to the pool.
  */
 export async function inTransactionOnConnection<T>(
   pool: pg.Pool,
@@ -27,7 +27,7 @@ export async function inTransactionOnConnection<T>(
   }
 }
 
-/** The connection without the right to release it, which stays here. */
+/** Returns the connection without `release`, which only this module may call. */
 function borrowed(client: pg.PoolClient): pg.PoolClient {
   return new Proxy(client, {
     get: (target, property) =>

@@ -1,5 +1,5 @@
 /**
- * SQLSTATE codes of PostgreSQL after which the same work may succeed when it is tried again
+ * SQLSTATE codes of PostgreSQL after which a retry may succeed
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 const TRANSIENT_STATES: ReadonlySet<string> = new Set([
@@ -32,7 +32,7 @@ const TRANSIENT_STATES: ReadonlySet<string> = new Set([
 ])
 
 const TRANSIENT_ERRNO: ReadonlySet<string> = new Set([
-  // The network, and names that it cannot resolve for the moment.
+  // Network and name resolution.
   'ECONNREFUSED',
   'ECONNRESET',
   'ECONNABORTED',
@@ -50,31 +50,31 @@ const TRANSIENT_ERRNO: ReadonlySet<string> = new Set([
   'EROFS',
   'EIO',
   'EBUSY',
-  // What a machine has only so many of.
+  // Limited resources.
   'EMFILE',
   'ENFILE',
   'EAGAIN',
 ])
 
-/** The SQLSTATE or errno of an error, looking through its causes; undefined when it has none. */
+/** Returns the SQLSTATE or errno of an error or its causes; undefined without one. */
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if ('code' in error && typeof error.code === 'string') return error.code
   return errorCode(error.cause)
 }
 
-/** The constraint that an error of PostgreSQL names. */
+/** Returns the constraint that an error of PostgreSQL names. */
 export function violatedConstraint(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   if ('constraint' in error && typeof error.constraint === 'string') return error.constraint
   return violatedConstraint(error.cause)
 }
 
-/** True when the same work may succeed later: a lost connection, a deadlock, a full disk. */
+/** Returns true if a retry may succeed: after a lost connection, a deadlock, a full disk. */
 export function isTransient(error: unknown): boolean {
   const code = errorCode(error)
   if (code !== undefined) return TRANSIENT_STATES.has(code) || TRANSIENT_ERRNO.has(code)
-  // node-postgres reports a connection that broke under a query without any code.
+  // node-postgres reports a connection that broke during a query without a code.
   return (
     error instanceof Error &&
     /connection terminated|not queryable|timeout exceeded when trying to connect|timeout expired|query read timeout/i.test(

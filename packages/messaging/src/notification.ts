@@ -1,6 +1,6 @@
 /**
- * The text of a message that came over a queue: its body, or what a notification of SNS carries when the queue is
- * subscribed to a topic without raw delivery (`Type`, `TopicArn`, `Message`; see "Parsing message formats" in the guide
+ * Returns the text of a queue message: its body, or the message of an SNS notification if the queue is subscribed to a topic
+ * without raw delivery (`Type`, `TopicArn`, `Message`; see "Parsing message formats" in the guide
  * of SNS).
  */
 export function textOf(body: string): string {
@@ -9,7 +9,7 @@ export function textOf(body: string): string {
     const parsed: unknown = JSON.parse(body)
     return isNotification(parsed) ? parsed.Message : body
   } catch {
-    // Not JSON: whoever reads the body says so.
+    // Not JSON: the reader of the body reports it.
     return body
   }
 }

@@ -7,7 +7,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs'
 
-/** What an installation publishes to and takes in from. */
+/** The topics and queues of an installation. */
 export interface PreparedMessaging {
   topicArn: string
   fifoTopicArn: string
@@ -15,13 +15,13 @@ export interface PreparedMessaging {
   deadLetterUrl: string
 }
 
-/** So often a message is handed out before it goes to the dead-letter queue. */
+/** Number of receives before a message is moved to the dead-letter queue. */
 const MAX_RECEIVES = 5
 const RETENTION_SECONDS = 14 * 24 * 3600
 
 /**
- * Make the topics and queues of an installation: `<prefix>-runs`, `<prefix>-runs.fifo`, `<prefix>-events` and its
- * dead-letter queue `<prefix>-events-dead`. What is there already stays as it is.
+ * Creates the topics and queues of an installation: `<prefix>-runs`, `<prefix>-runs.fifo`, `<prefix>-events` and its
+ * dead-letter queue `<prefix>-events-dead`. Existing ones are not changed.
  */
 export async function prepareMessaging(
   sns: SNSClient,

@@ -7,14 +7,14 @@ import {
 
 /** A message for a topic. */
 export interface TopicMessage {
-  /** Names the message in the answer. */
+  /** Identifies the message in the result. */
   id: string
   body: string
-  /** What subscribers filter by. */
+  /** Attributes for the filters of subscribers. */
   attributes: Readonly<Record<string, string | readonly string[]>>
-  /** Messages of a group are delivered by a FIFO topic in the order in which they were published. */
+  /** A FIFO topic delivers messages of a group in order. */
   group: string
-  /** A FIFO topic takes equal ones once within five minutes. */
+  /** A FIFO topic accepts the same id once within five minutes. */
   deduplicationId: string
 }
 
@@ -23,21 +23,21 @@ export interface Topic {
   arn: string
   fifo: boolean
   /**
-   * Publish messages; on a FIFO topic those of a group one after the other. Answers the errors of those that were not
-   * taken, by id: of all of them when SNS cannot be reached, of the rest when `signal` is aborted.
+   * Publishes messages; on a FIFO topic those of a group in order. Returns the errors of messages that were not accepted, by
+   * id: of all if SNS cannot be reached, of the remaining ones if `signal` is aborted.
    */
   publish(messages: readonly TopicMessage[], signal: AbortSignal): Promise<ReadonlyMap<string, Error>>
 }
 
-/** Limits of one request: `PublishBatch` in the API reference of SNS. The size is of bodies and attributes together. */
+/** Limits of `PublishBatch` in the API reference of SNS. The size includes bodies and attributes. */
 const MAX_BATCH_MESSAGES = 10
 export const MAX_BATCH_BYTES = 256 * 1024
-/** What the names and kinds of attributes may add to what is counted. */
+/** Allowance for the names and types of attributes. */
 const ALLOWANCE = 2048
-/** Requests that are under way at once. */
+/** Number of concurrent requests. */
 const LANES = 8
 
-/** The topic with an ARN; one whose name ends in `.fifo` is a FIFO topic. */
+/** Returns the topic with an ARN. A name that ends in `.fifo` is a FIFO topic. */
 export function snsTopic(client: SNSClient, arn: string): Topic {
   const fifo = arn.endsWith('.fifo')
   return {
@@ -57,7 +57,7 @@ export function snsTopic(client: SNSClient, arn: string): Topic {
   }
 }
 
-/** Messages by lane: those of a group in the same one, in their order. */
+/** Distributes messages over lanes: those of a group in the same lane, in order. */
 function lanesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
   const laneOfGroup = new Map<string, number>()
   const lanes: TopicMessage[][] = []
@@ -71,12 +71,12 @@ function lanesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
   return lanes
 }
 
-/** Batches by lane, where no order has to be kept. */
+/** Distributes batches over lanes, in any order. */
 function spread(batches: readonly TopicMessage[][]): TopicMessage[][][] {
   return Array.from({ length: LANES }, (_, lane) => batches.filter((_batch, at) => at % LANES === lane))
 }
 
-/** Split into what one request takes. A message that is too large by itself is left to SNS to refuse. */
+/** Splits messages into batches within the limits. A message that is too large gets its own batch, which SNS refuses. */
 export function batchesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
   const batches: TopicMessage[][] = []
   let bytes = Number.POSITIVE_INFINITY
@@ -98,7 +98,7 @@ function sizeOf({ body, attributes }: TopicMessage): number {
   return Buffer.byteLength(body) + Buffer.byteLength(JSON.stringify(attributes)) + ALLOWANCE
 }
 
-/** Errors of a whole request for which one of its messages may be the reason. */
+/** Errors of a request that one of its messages may cause. */
 const REFUSALS = [
   'InvalidParameterException',
   'InvalidParameterValueException',
@@ -106,8 +106,8 @@ const REFUSALS = [
 ]
 
 /**
- * Publish one batch; answers the errors of the messages that were not taken. A batch that is refused as a whole is
- * published message by message, so that one of them holds up no other.
+ * Publishes one batch and returns the errors of messages that were not accepted. A batch that is refused as a whole is
+ * published message by message, so that one message does not block the others.
  */
 async function publishBatch(
   client: SNSClient,

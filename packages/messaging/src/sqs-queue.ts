@@ -10,49 +10,49 @@ import { Consumer } from 'sqs-consumer'
 import { MAX_POLL_SECONDS } from './clients.ts'
 import { textOf } from './notification.ts'
 
-/** A message as it came over a queue. */
+/** A received message. */
 export interface QueueMessage {
   id: string
   text: string
-  /** How often it has been handed out, this time included. */
+  /** Number of receives, including this one. */
   receives: number
 }
 
 /**
- * What became of a message. `done`: it is taken away. `again`: it comes back when it becomes visible. `refused`: it can
- * never be taken in; it becomes visible at once, so that the queue soon hands it to its dead-letter queue. A queue that has
- * none would hand it out for ever: there it is taken away, and whoever refuses has kept it.
+ * What to do with a message. `done`: delete it. `again`: leave it, so that it is received again after the visibility timeout.
+ * `refused`: permanently invalid; make it visible at once, so that the queue soon moves it to its dead-letter queue. A queue
+ * without one would deliver it forever, so there it is deleted; the handler has stored it.
  */
 export type Verdict = 'done' | 'again' | 'refused'
 
 export interface QueueConsumer {
-  /** Take no more messages, and wait for those at hand. */
+  /** Stops receiving and waits for received messages. */
   stop(): Promise<void>
 }
 
 export interface QueueOptions {
   client: SQSClient
   url: string
-  /** `stopping` is aborted when no more messages are taken; whoever waits for something else gives up then. */
+  /** Returns a verdict for each message, in order. `stopping` is aborted when the consumer stops; stop waiting then. */
   handle: (messages: readonly QueueMessage[], stopping: AbortSignal) => Promise<readonly Verdict[]>
   logger: Logger
-  /** Polls at once, each of which hands over up to ten messages. */
+  /** Number of concurrent polls, each for up to ten messages. */
   polls?: number | undefined
-  /** So long nobody else gets a message that is being worked on; extended while that takes longer. */
+  /** Visibility timeout; extended while a message is handled. */
   visibilitySeconds?: number | undefined
-  /** After a poll that failed. */
+  /** Pause after a failed poll. */
   pauseMs?: number | undefined
 }
 
 const BATCH_SIZE = 10
 const VISIBILITY_SECONDS = 60
 const PAUSE_MS = 1000
-/** A refused message that comes more often than this has a dead-letter queue that does not take it: it comes slowly. */
+/** Above this, the dead-letter queue does not work, and a refused message is not made visible at once. */
 const MANY_RECEIVES = 100
 
 /**
- * Take messages from a queue, by long polls. `handle` answers what became of each, in their order; when it throws, all of
- * them come back.
+ * Consumes a queue by long polls. `handle` returns a verdict for each message, in order. If it throws, all of them are
+ * received again.
  */
 export function consumeQueue(options: QueueOptions): QueueConsumer {
   const stopping = new AbortController()
@@ -111,7 +111,7 @@ function startPoll(options: QueueOptions, refuse: Refuse, stopping: AbortSignal)
   }
 }
 
-/** Whether messages are at hand, for whoever stops. */
+/** Tracks whether messages are being handled, so that a stop can wait. */
 function trackWork() {
   let busy = false
   let waiting: () => void = () => undefined
@@ -131,7 +131,7 @@ function trackWork() {
   }
 }
 
-/** Let go of messages that are refused; answers whether they have to be taken away. */
+/** Makes refused messages visible. Resolves with true if they must be deleted instead. */
 type Refuse = (refused: readonly Message[]) => Promise<boolean>
 
 function createRefuse({ client, url, logger }: QueueOptions): Refuse {
@@ -143,7 +143,7 @@ function createRefuse({ client, url, logger }: QueueOptions): Refuse {
       else logger.error({ event: 'queue.no_dead_letter_queue', queue: url, messages: refused.length })
       return !hasDeadLetters
     } catch (error) {
-      // They come back when they become visible, and are refused again.
+      // They are received and refused again after the visibility timeout.
       logger.warn({ event: 'queue.not_let_go', queue: url, messages: refused.length, err: error })
       return false
     }

@@ -11,7 +11,7 @@ export interface BoardQueues {
   close(): Promise<void>
 }
 
-/** The queues as Bull Board shows them: the stages in the order of the flow, the schedules, the runs of metrics. */
+/** Creates the queues for Bull Board: the stages in the order of the flow, the schedules, the metric runs. */
 export function createBoardQueues(options: {
   redisUrl: string
   prefix: string

@@ -7,8 +7,8 @@ import { createRedis } from './redis.ts'
 const DAY_SECONDS = 86_400
 
 /**
- * What BullMQ knows of one stage of a flow; `missing` when it knows nothing, `far-delayed` when it is delayed by more than
- * any retry of ours would be: by hand, or by a process whose clock is wrong.
+ * The state of a stage in BullMQ. `missing`: it has no such job. `far-delayed`: it is delayed for longer than any retry, by
+ * hand or by a process whose clock is wrong.
  */
 export type StageJobState = JobState | 'missing' | 'far-delayed'
 
@@ -17,28 +17,28 @@ const MAX_DELAY_MS = 15 * 60_000
 export interface FlowRequest extends StagePayload {
   /** Shown in Bull Board beside the stage: "production #12". */
   title: string
-  /** The stages still to do, in order. */
+  /** The remaining stages, in order. */
   stages: readonly StageName[]
 }
 
 export interface Flows {
-  /** Add the flow of one attempt: all its jobs or none. Adding it again changes nothing. Rejects when Redis is away. */
+  /** Adds the flow of an attempt: all its jobs or none. Adding it again does nothing. @throws QueueUnavailableError */
   add(request: FlowRequest): Promise<void>
-  /** The deliveries that a worker has taken and not acknowledged. Rejects when Redis is away. */
+  /** Returns the deliveries that a worker has taken and not acknowledged. @throws QueueUnavailableError */
   heldBy(worker: string): Promise<StagePayload[]>
-  /** The state of each stage of an attempt. */
+  /** Returns the state of each stage of an attempt. @throws QueueUnavailableError */
   states(payload: StagePayload, stages: readonly StageName[]): Promise<StageJobState[]>
-  /** Number of jobs of each stage that wait for a worker, and of workers that serve the stage. */
+  /** Returns the number of waiting jobs and of workers of each stage. @throws QueueUnavailableError */
   waiting(): Promise<{ stage: StageName; waiting: number; workers: number }[]>
   close(): Promise<void>
 }
 
-/** BullMQ id of a stage of an attempt: the same for every try to add it. */
+/** Returns the BullMQ id of a stage of an attempt, so that adding it again does nothing. */
 function stageJobId(payload: StagePayload, stage: StageName): string {
   return `${payload.jobId}_${payload.attempt}_${stage}`
 }
 
-/** The flow of one attempt, written inside out: the last stage is the root, and each stage waits for the one before. */
+/** Returns the flow of an attempt, inside out: the last stage is the root, and each stage waits for the one before. */
 export function buildFlow(request: FlowRequest): FlowJob {
   const payload = StagePayload.parse({ jobId: request.jobId, attempt: request.attempt })
   const nodes = STAGES.filter((stage) => request.stages.includes(stage.name))
@@ -61,7 +61,7 @@ export function buildFlow(request: FlowRequest): FlowJob {
   return rest.reduce<FlowJob>((child, node) => ({ ...node, children: [child] }), first)
 }
 
-/** Redis cannot be reached now; whoever asked tries again later. */
+/** Redis is not available; try again later. */
 export class QueueUnavailableError extends Error {
   override readonly name = 'QueueUnavailableError'
 }
@@ -72,11 +72,11 @@ interface Producer {
   close(): Promise<void>
 }
 
-/** The producer side of the queues. Every call fails at once with `QueueUnavailableError` when Redis is away. */
+/** Creates the producer of the queues. Calls fail at once with `QueueUnavailableError` when Redis is not available. */
 export function createFlows(options: { redisUrl: string; prefix: string; logger: Logger }): Flows {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
   let producer: Producer | undefined
-  // BullMQ's objects come to life only on a connection that is ready; one that failed to would never recover.
+  // BullMQ objects must be created on a ready connection; one whose start failed never recovers.
   const open = async (): Promise<Producer> => {
     if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
     producer ??= createProducer(connection, options.prefix, options.logger)
@@ -135,7 +135,7 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
   }
 }
 
-/** Milliseconds until a delayed job is due; 0 when it is. */
+/** Returns the milliseconds until a delayed job is due. */
 async function delayOf(redis: Redis, queue: Queue, id: string): Promise<number> {
   const score = await redis.zscore(queue.toKey('delayed'), id)
   // BullMQ keeps the order of jobs that are due at the same time in the lowest 12 bits.

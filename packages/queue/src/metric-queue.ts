@@ -7,23 +7,23 @@ import { createRedis } from './redis.ts'
 const DAY_SECONDS = 86_400
 
 export interface MetricJob extends MetricJobPayload {
-  /** Code of the metric, which Bull Board shows. */
+  /** Code of the metric, for Bull Board. */
   metric: string
 }
 
-/** The producer side of the built-in runner's queue. */
+/** The producer of the built-in runner's queue. */
 export interface MetricQueue {
-  /** Add a job for each run: all or none. A job that is there already is left alone. Rejects when Redis is away. */
+  /** Adds a job for each run: all or none. Existing jobs are not changed. @throws QueueUnavailableError */
   add(jobs: readonly MetricJob[]): Promise<void>
   close(): Promise<void>
 }
 
-/** BullMQ id of an attempt of a run: the same for every try to add it. */
+/** Returns the BullMQ id of an attempt of a run, so that adding it again does nothing. */
 function metricJobId({ runId, attempt }: MetricJobPayload): string {
   return `${runId}_${attempt}`
 }
 
-/** Open the queue for adding. Every call fails at once with `QueueUnavailableError` when Redis is away. */
+/** Creates the producer. Calls fail at once with `QueueUnavailableError` when Redis is not available. */
 export function createMetricQueue(options: {
   redisUrl: string
   prefix: string
@@ -31,7 +31,7 @@ export function createMetricQueue(options: {
 }): MetricQueue {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
   let queue: Queue | undefined
-  // BullMQ's objects come to life only on a connection that is ready; one that failed to would never recover.
+  // BullMQ objects must be created on a ready connection; one whose start failed never recovers.
   const open = async (): Promise<Queue> => {
     if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
     if (!queue) {

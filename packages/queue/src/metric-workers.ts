@@ -3,22 +3,22 @@ import type { Logger } from '@aduana/runtime/logger'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import { createRedis } from './redis.ts'
 
-/** Does what a job asks for, or finds that it is done; answers what became of it, for Bull Board. */
+/** Handles a job, or finds that it is done. Returns the result for Bull Board. */
 export type MetricJobHandler = (payload: MetricJobPayload, signal: AbortSignal) => Promise<string>
 
 export interface MetricWorkers {
-  /** Stop taking jobs, hand back those in work without spending a try, and wait until they are. */
+  /** Stops taking jobs and returns active ones to the queue without spending a try. Resolves when they are returned. */
   close(): Promise<void>
 }
 
-// As the stages: a job whose worker died is taken over after at most lockDuration + stalledInterval.
+// As for stages: a job of a dead worker is recovered after at most lockDuration + stalledInterval.
 const LOCK_MS = 10_000
 const STALLED_CHECK_MS = 3000
 const STALLS_ALLOWED = 3
 
 /**
- * Consume the queue of the built-in runner, `concurrency` jobs at once. What the handler throws is tried again; the
- * signal that it gets is aborted when the process stops.
+ * Consumes the queue of the built-in runner, `concurrency` jobs at once. A job whose handler throws is retried. The signal of
+ * the handler is aborted when the process stops.
  */
 export function startMetricWorkers(options: {
   redisUrl: string
@@ -30,7 +30,7 @@ export function startMetricWorkers(options: {
   const { logger, prefix, concurrency, handler } = options
   const connection = createRedis(options.redisUrl, 'worker', logger)
   let stopping = false
-  // Exactly three parameters: BullMQ hands over the signal only to a function that declares it.
+  // Exactly three parameters: BullMQ passes the signal only to a function that declares it.
   const process = async (job: Job, token: string | undefined, signal?: AbortSignal) => {
     const payload = MetricJobPayload.safeParse(job.data)
     if (!payload.success) {

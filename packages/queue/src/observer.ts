@@ -7,25 +7,25 @@ import type { Redis } from 'ioredis'
 import { QueueUnavailableError } from './flow.ts'
 import { createRedis } from './redis.ts'
 
-/** The queue of one stage, seen from outside of those who consume it. */
+/** The state of the queue of a stage. */
 export interface QueueView {
   stage: StageName
-  /** Jobs that a worker could take now. */
+  /** Number of jobs that a worker could take now. */
   waiting: number
-  /** Why nobody is to take them: somebody paused the queue, or a limit that somebody set on it is reached. */
+  /** Why jobs are not taken: the queue is paused, or its limit is reached. */
   held: 'paused' | 'limited' | null
 }
 
 export interface QueueObserver {
-  /** Look at the queues. @throws QueueUnavailableError when Redis does not answer or takes no writes: then nothing can be said */
+  /** Returns the state of the queues. @throws QueueUnavailableError when Redis does not respond or refuses writes */
   observe(stages: readonly StageName[]): Promise<QueueView[]>
   close(): void
 }
 
 const TIMEOUT_MS = 5000
 /**
- * Looks at the queues over a connection of its own, which is replaced when it does not answer, so that it tells the
- * truth about Redis whatever has become of the connections that consume.
+ * Creates an observer with its own connection, which is replaced when it does not respond. So its result does not depend on
+ * the connections of the consumers.
  */
 export function createQueueObserver(options: {
   redisUrl: string
@@ -42,7 +42,7 @@ export function createQueueObserver(options: {
   const ask = async (stages: readonly StageName[], signal: AbortSignal): Promise<QueueView[]> => {
     redis ??= createRedis(options.redisUrl, 'producer', options.logger)
     if (redis.status !== 'ready') await once(redis, 'ready', { signal })
-    // One that is full or a replica answers reads, but nobody can take a job from it.
+    // A full Redis or a replica allows reads, but no job can be taken from it.
     await redis.set(mark, '', 'EX', 60)
     const connection = redis
     return Promise.all(stages.map((stage) => view(connection, stage, keys.getKeys(stageQueueName(stage)))))
@@ -50,7 +50,7 @@ export function createQueueObserver(options: {
   return {
     observe: async (stages) => {
       const late = new AbortController()
-      const timer = setTimeout(() => late.abort(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS)
+      const timer = setTimeout(() => late.abort(new Error(`no response within ${TIMEOUT_MS} ms`)), TIMEOUT_MS)
       try {
         return await Promise.race([ask(stages, late.signal), rejection(late.signal)])
       } catch (error) {

@@ -1,12 +1,12 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 
 /**
- * How a run of a stage ended. Exceptions are for the unexpected; everything that is foreseen is one of these.
- * - `done`: the stage did its work, or found that it had been done
- * - `stop`: nothing more is to be done in this flow (fenced out, waiting for a window, cancelled)
+ * How a stage attempt ended. Unexpected errors are thrown.
+ * - `done`: the stage did its work, or had already done it
+ * - `stop`: this flow has nothing more to do (fenced out, waiting for a window, cancelled)
  * - `snooze`: try again later, without holding a slot and without spending a try
- * - `retry`: something transient happened; spends a try
- * - `fail`: no further try will help; the job has been marked as failed
+ * - `retry`: a transient error; spends a try
+ * - `fail`: a retry does not help; the job is marked as failed
  */
 export type StageOutcome =
   | { kind: 'done' }

@@ -5,12 +5,12 @@ import { createRedis } from './redis.ts'
 const channelOf = (prefix: string) => `${prefix}:progress`
 
 export interface ProgressPublisher {
-  /** Publish an update. It is a hint: when Redis is away it is dropped, and clients read the truth from PostgreSQL. */
+  /** Publishes an update. It is a hint: it is dropped when Redis is not available, and clients read PostgreSQL. */
   publish(update: ProgressUpdate): void
   close(): void
 }
 
-/** The publishing side of the live progress. Never waits and never fails. */
+/** Creates the publisher of live progress. It never waits and never fails. */
 export function createProgressPublisher(options: {
   redisUrl: string
   prefix: string
@@ -35,7 +35,7 @@ export interface ProgressSubscription {
   close(): Promise<void>
 }
 
-/** The listening side: one connection for a process, all jobs on one channel. A message that is off is logged and left. */
+/** Subscribes to the progress of all jobs over one connection. Invalid messages are logged and skipped. */
 export function subscribeProgress(
   options: { redisUrl: string; prefix: string; logger: Logger },
   onUpdate: (update: ProgressUpdate) => void,

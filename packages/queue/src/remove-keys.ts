@@ -1,7 +1,7 @@
 import type { Logger } from '@aduana/runtime/logger'
 import { createRedis } from './redis.ts'
 
-/** Remove every key that begins with a prefix. Answers how many there were. */
+/** Removes all keys with a prefix. Returns their number. */
 export async function removeKeys(url: string, prefix: string, logger: Logger): Promise<number> {
   const redis = createRedis(url, 'worker', logger)
   let removed = 0

@@ -10,12 +10,12 @@ export interface Schedules {
   close(): Promise<void>
 }
 
-/** A Redis that has lost its data has lost the schedules too; they are put back within this time. */
+/** A Redis that has lost its data gets the schedules back within this time. */
 const RESTORE_INTERVAL_MS = 60_000
 
 /**
- * Keep the schedules in BullMQ and run those that are due; any number of processes may do so, each tick runs once.
- * A schedule that is no longer in the catalogue is removed.
+ * Registers the schedules in BullMQ and runs those that are due. Any number of processes may do so; each tick runs once.
+ * Schedules that are no longer in the catalogue are removed.
  */
 export function startSchedules(options: {
   redisUrl: string
@@ -34,7 +34,7 @@ export function startSchedules(options: {
       await options.handlers[name.data]()
       logger.info({ event: 'schedule.ran', schedule: name.data })
     },
-    // A job of a scheduler is exempt from the stall limit; this bounds one that kills its worker.
+    // Scheduler jobs are exempt from the stall limit; this bounds one that kills its worker.
     { connection, prefix, concurrency: 1, maxStartedAttempts: 3 },
   )
   queue.on('error', (error) => logger.warn({ event: 'schedule.error', err: error }))

@@ -5,11 +5,11 @@ import { DelayedError, type Job, MetricsTime, UnrecoverableError, WaitingError, 
 import type { StageOutcome } from './outcome.ts'
 import { createRedis } from './redis.ts'
 
-/** Beside the payload, what a stage may need to know of its delivery. */
+/** What a handler knows about the delivery, besides the payload. */
 export interface Delivery {
   /** Aborted when the process stops. */
   signal: AbortSignal
-  /** True when a `retry` would not be tried again. */
+  /** True if a `retry` would not be retried. */
   lastTry: boolean
 }
 
@@ -26,29 +26,29 @@ export interface StageWorkersOptions {
   worker: string
   logger: Logger
   handlers: StageHandlers
-  /** Jobs at once for each stage that this process serves. */
+  /** Concurrent jobs of each stage that this process serves. */
   concurrency: Partial<Record<StageName, number>>
-  /** The work of an attempt was given up by BullMQ: its worker died too often. */
+  /** Called when BullMQ gives up a job because its worker died too often. */
   onLost: (payload: StagePayload, stage: StageName, reason: string) => Promise<void>
 }
 
-/** How this process consumes one stage. */
+/** How this process consumes a stage. */
 export interface Consumption {
   stage: StageName
-  /** Jobs that it may work on at once. */
+  /** Maximum number of concurrent jobs. */
   slots: number
-  /** Ids of our jobs on which it works; one that has no good payload counts by the id in the queue. */
+  /** Ids of the active jobs; the queue id of one with an invalid payload. */
   inWork: readonly string[]
-  /** Deliveries taken since the start. */
+  /** Number of deliveries since the start. */
   taken: number
-  /** False once its loop has ended: it takes no more jobs. */
+  /** False after its loop has ended: it takes no more jobs. */
   looping: boolean
 }
 
 export interface StageWorkers {
-  /** What this process takes, for those who watch whether it does. */
+  /** Returns how this process consumes each stage, for the watchdog. */
   consumption(): Consumption[]
-  /** Stop taking jobs, hand back those in work without spending a try, and wait until they are. */
+  /** Stops taking jobs and returns active ones to the queue without spending a try. Resolves when they are returned. */
   close(): Promise<void>
 }
 
@@ -64,12 +64,12 @@ interface Consumer {
   worker: Worker
 }
 
-// Where no session tells of a death, a job whose worker died is taken over after at most lockDuration + stalledInterval.
+// Without a session, a job of a dead worker is recovered after at most lockDuration + stalledInterval.
 const LOCK_MS = 10_000
 const STALLED_CHECK_MS = 3000
 const STALLS_ALLOWED = 3
 
-/** Start consuming the stages that `concurrency` names. */
+/** Starts to consume the stages in `concurrency`. */
 export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
   const connection = createRedis(options.redisUrl, 'worker', options.logger)
   let stopping = false
@@ -86,7 +86,7 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
 
   function startWorker(stage: StageName, concurrency: number, tally: Tally): Worker {
     const logger = options.logger.child({ stage })
-    // Exactly three parameters: BullMQ hands over the signal only to a function that declares it.
+    // Exactly three parameters: BullMQ passes the signal only to a function that declares it.
     const process = async (job: Job, token: string | undefined, signal?: AbortSignal) => {
       const slot = Symbol(job.id)
       tally.taken += 1
@@ -117,13 +117,13 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
     })
     worker.on('error', (error) => logger.warn({ event: 'queue.worker_error', err: error }))
     worker.on('stalled', (id) => logger.warn({ event: 'queue.stalled', queueJob: id }))
-    // Losing BullMQ's lock is no reason to stop: the heartbeat in PostgreSQL keeps others from the stage, and its commit
-    // is fenced. Redis may just have lost its data.
+    // The work continues without BullMQ's lock: the heartbeat in PostgreSQL keeps other workers from the stage, and its
+    // commit is fenced. Redis may just have lost its data.
     worker.on('lockRenewalFailed', (ids) => logger.warn({ event: 'queue.lock_lost', queueJobs: ids }))
     worker.on('completed', () => void failPoint('queue.after-acknowledge', stage))
     worker.on('failed', (job, error) => {
       const payload = StagePayload.safeParse(job?.data)
-      // Failures that our own handler has seen are already recorded; this is for those that it could not see.
+      // Failures of the handler are already recorded; this records those that the handler could not see.
       if (payload.success && job && /stalled more than|started more than/.test(error.message))
         options
           .onLost(payload.data, stage, error.message)
@@ -174,7 +174,7 @@ async function processStage(processing: Processing): Promise<string> {
   return acknowledge(outcome, processing)
 }
 
-/** Outcome → what BullMQ is told. The only place where the two meet. */
+/** Translates a stage outcome into the result for BullMQ. */
 async function acknowledge(outcome: StageOutcome, { job, token, isStopping }: Processing): Promise<string> {
   switch (outcome.kind) {
     case 'done':
@@ -186,7 +186,7 @@ async function acknowledge(outcome: StageOutcome, { job, token, isStopping }: Pr
       throw new DelayedError(outcome.reason)
     case 'retry':
       if (isStopping()) {
-        // A stopping process gives the job back as if it had never been taken: no try is spent.
+        // A stopping process returns the job without spending a try.
         await job.moveToWait(token)
         throw new WaitingError()
       }

@@ -3,10 +3,10 @@ import { z } from 'zod'
 
 const Megabytes = z.coerce.number().int().positive()
 
-/** Where artifacts are kept. */
+/** The settings of the artifact store. */
 export const ArtifactSettings = z.object({
   ADUANA_DATA_DIR: z.string().min(1).default('.data'),
-  /** A bucket and a prefix in it; the folder `artifacts` of the data folder unless said. */
+  /** A bucket and a prefix; by default the folder `artifacts` of the data folder. */
   ADUANA_ARTIFACTS_URL: z
     .string()
     .regex(
@@ -14,9 +14,9 @@ export const ArtifactSettings = z.object({
       'must be a bucket and a prefix, such as s3://bucket/prefix',
     )
     .optional(),
-  /** `AES256`, or the id, alias or ARN of a KMS key; what the bucket does by itself unless said. */
+  /** `AES256`, or the id, alias or ARN of a KMS key; by default that of the bucket. */
   ADUANA_S3_ENCRYPTION: z.string().min(1).optional(),
-  /** Address buckets by path, as services other than AWS often want it. */
+  /** Address buckets by path, as services other than AWS often require. */
   ADUANA_S3_PATH_STYLE: z.stringbool().default(false),
   AWS_REGION: z.string().min(1).optional(),
   /** Address of a service other than AWS. */
@@ -26,7 +26,7 @@ export const ArtifactSettings = z.object({
 })
 export type ArtifactSettings = z.infer<typeof ArtifactSettings>
 
-/** Parts of AWS, and services like it, are reached by a region, under the name that its other programs read. */
+/** Requires AWS_REGION if a setting names a bucket, a topic or a queue. */
 function needsRegion(settings: object & ArtifactSettings, context: z.RefinementCtx): void {
   if (settings.AWS_REGION !== undefined) return
   const names: Readonly<Record<string, string>> = {
@@ -64,7 +64,7 @@ const QueueUrl = z.url({
 const TopicArn = (form: RegExp, example: string) =>
   z.string().regex(form, `must be the ARN of a topic, such as ${example}`)
 
-/** The settings that every process has. */
+/** The settings of every process. */
 export const CommonSettings = ArtifactSettings.extend({
   DATABASE_URL: z.url({
     protocol: /^postgres(ql)?$/,
@@ -78,7 +78,7 @@ export const CommonSettings = ArtifactSettings.extend({
     .string()
     .regex(/^\{[a-z0-9:_-]+\}$/, 'must be lower-case letters in braces, such as {aduana}')
     .default('{aduana}'),
-  /** The process ends when this one is gone. */
+  /** The process ends when the process with this id ends. */
   ADUANA_PARENT_PID: z.coerce.number().int().positive().optional(),
 })
 
@@ -90,7 +90,7 @@ export const ApiSettings = CommonSettings.extend({
   ADUANA_TOKEN_MINUTES: z.coerce.number().int().positive().default(480),
   ADUANA_ADMIN_EMAIL: z.email().default('admin@aduana.local'),
   ADUANA_ADMIN_PASSWORD: z.string().min(8).optional(),
-  /** Bytes; 5 GiB unless said. */
+  /** Bytes; 5 GiB by default. */
   MAX_FILE_SIZE: z.coerce
     .number()
     .int()
@@ -98,21 +98,21 @@ export const ApiSettings = CommonSettings.extend({
     .default(5 * 1024 ** 3),
   /** Seconds after which an idle connection is closed and its upload ends. */
   ADUANA_IDLE_SECONDS: z.coerce.number().int().min(1).max(86_400).default(120),
-  /** Where uploads are kept while they arrive; inside the artifact store unless said. */
+  /** Folder of incoming uploads; by default inside the artifact store. */
   UPLOAD_DIR: z.string().min(1).optional(),
-  /** Jobs that may wait; above it the API answers 429. */
+  /** Maximum number of waiting jobs; above it the API returns 429. */
   ADUANA_MAX_QUEUED: z.coerce.number().int().positive().default(1000),
-  /** Of these, jobs of one tenant; four fifths of them unless said. */
+  /** Of these, jobs of one tenant; four fifths by default. */
   ADUANA_MAX_QUEUED_PER_TENANT: z.coerce.number().int().positive().optional(),
-  /** Bytes of files and rejects that one tenant may keep; 1 TiB by default. Above it the API answers 507. */
+  /** Maximum bytes of files and rejects of one tenant; 1 TiB by default. Above it the API returns 507. */
   ADUANA_MAX_KEPT_BYTES_PER_TENANT: z.coerce
     .number()
     .int()
     .positive()
     .default(1024 ** 4),
-  /** Origins besides our own that may open a WebSocket, separated by commas. */
+  /** Other origins that may write or open a WebSocket, separated by commas. */
   ADUANA_ORIGINS: Listed,
-  /** Proxies whose X-Forwarded-* headers are believed: addresses, networks or `loopback`, separated by commas. */
+  /** Proxies whose X-Forwarded-* headers are trusted: addresses, networks or `loopback`, separated by commas. */
   ADUANA_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(10),
 }).superRefine(needsRegion)
@@ -120,13 +120,13 @@ export type ApiSettings = z.infer<typeof ApiSettings>
 
 /** The settings of a worker. */
 export const WorkerSettings = CommonSettings.extend({
-  /** Stages that this worker serves, separated by commas; all unless said. */
+  /** Stages that this worker serves, separated by commas; all by default. */
   ADUANA_STAGES: z.string().optional(),
-  /** Jobs of each stage at once, as `parse=2,load=1`; what is not named keeps its default. */
+  /** Concurrent jobs of each stage, such as `parse=2,load=1`; other stages keep their default. */
   ADUANA_STAGE_CONCURRENCY: z.string().default(''),
-  /** Computations of metrics that this worker runs at once; with 0 it computes none. */
+  /** Concurrent metric computations of this worker; 0 for none. */
   ADUANA_METRIC_CONCURRENCY: z.coerce.number().int().min(0).max(100).default(1),
-  /** Where the requests of runs are published; nowhere unless said. */
+  /** Topic to which run requests are published; none by default. */
   ADUANA_SNS_TOPIC_ARN: TopicArn(
     /^arn:[a-z-]+:sns:[a-z0-9-]+:\d+:[\w-]{1,256}$/,
     'arn:aws:sns:us-east-1:123456789012:aduana-runs',
@@ -135,37 +135,37 @@ export const WorkerSettings = CommonSettings.extend({
     /^arn:[a-z-]+:sns:[a-z0-9-]+:\d+:[\w-]{1,251}\.fifo$/,
     'arn:aws:sns:us-east-1:123456789012:aduana-runs.fifo',
   ).optional(),
-  /** Queues from which dataset updates and the events of runners outside are taken in, separated by commas. */
+  /** Queues of dataset updates and of events of external runners, separated by commas. */
   ADUANA_SQS_QUEUE_URLS: Listed.pipe(z.array(QueueUrl)),
-  /** So long nobody else gets a message that a worker has taken from a queue and not said to be working on. */
+  /** Visibility timeout: how long a received message is hidden from other workers, unless it is extended. */
   ADUANA_SQS_VISIBILITY_SECONDS: z.coerce.number().int().min(3).max(43_200).default(60),
-  /** Jobs that are processed at once in the whole fleet. */
+  /** Maximum number of concurrent jobs in the whole fleet. */
   ADUANA_MAX_ACTIVE: z.coerce.number().int().positive().default(8),
-  /** Jobs of one tenant that are processed at once. */
+  /** Maximum number of concurrent jobs of one tenant. */
   ADUANA_MAX_ACTIVE_PER_TENANT: z.coerce.number().int().positive().default(8),
   ADUANA_ENGINE_MEMORY_MB: Megabytes.default(384),
   ADUANA_ENGINE_THREADS: z.coerce.number().int().positive().default(2),
-  /** Bytes of a file once it is unpacked. */
+  /** Maximum size of an unpacked file, in bytes. */
   ADUANA_MAX_UNPACKED_SIZE: z.coerce
     .number()
     .int()
     .positive()
     .default(20 * 1024 ** 3),
   ADUANA_DATABASE_POOL: z.coerce.number().int().positive().default(12),
-  /** Days for which the events of the log are kept; the database itself keeps them for a week. */
+  /** Days for which events are kept. The database refuses to delete events of the last week. */
   ADUANA_EVENT_DAYS: z.coerce.number().int().min(7).max(36_500).default(30),
-  /** Days for which ended runs of metrics, of stages and previews are kept, and updates of datasets. */
+  /** Days for which ended metric runs, stage attempts, previews and dataset updates are kept. */
   ADUANA_HISTORY_DAYS: z.coerce.number().int().min(7).max(36_500).default(90),
-  /** A worker ends itself when jobs wait, it could take them, and it takes none for so many seconds. */
+  /** A worker exits when jobs wait that it could take, and it takes none for this many seconds. */
   ADUANA_STUCK_SECONDS: z.coerce.number().int().positive().default(30),
-  /** A worker whose event loop does not turn for so many seconds is killed by a thread of its own; 0 for never. */
+  /** A thread kills the worker when its event loop is blocked for this many seconds; 0 for never. */
   ADUANA_WATCHDOG_SECONDS: z.coerce.number().int().min(0).default(45),
-  /** Where a worker answers /health/live and /health/ready; nowhere unless said. */
+  /** Port of /health/live and /health/ready of a worker; none by default. */
   ADUANA_HEALTH_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
 }).superRefine(needsRegion)
 export type WorkerSettings = z.infer<typeof WorkerSettings>
 
-/** Settings that are missing or wrong, each with what was expected. */
+/** Some settings are missing or invalid; the message lists each with what was expected. */
 export class SettingsError extends Error {
   constructor(problems: string[]) {
     super(`The settings are invalid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
@@ -174,8 +174,8 @@ export class SettingsError extends Error {
 }
 
 /**
- * Read settings from environment variables by a schema; an empty variable counts as unset.
- * @throws SettingsError that names every setting that is missing or wrong
+ * Parses settings from environment variables. An empty variable counts as unset.
+ * @throws SettingsError with every missing or invalid setting
  */
 export function readSettings<T extends z.ZodType>(
   schema: T,

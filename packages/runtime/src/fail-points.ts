@@ -2,8 +2,8 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * Named places where a test can make the product fail as the world would: die, hang, throw.
- * Nothing happens at a point unless a test process has armed it; then the cost is one look at a map.
+ * Named places where a test can inject a failure: die, hang, throw. A point that is not armed does nothing and costs one
+ * map look-up.
  */
 export const FAIL_POINTS = [
   'accept.after-store',
@@ -64,38 +64,37 @@ export type Fault = (detail: string) => void | Promise<void>
 const armed = new Map<FailPoint, Fault>()
 
 /**
- * Arm a point: `fault` runs each time the code passes it, with the detail that the code gives: the name of an artifact,
- * the number of an import, a stage, or a stage and the number of the import (`validate/7`).
+ * Arms a point: `fault` runs each time the code passes it, with the detail of the call: the name of an artifact, the number
+ * of an import, a stage, or a stage and the number of an import (`validate/7`).
  */
 export function armFailPoint(point: FailPoint, fault: Fault): void {
   armed.set(point, fault)
 }
 
-/** Disarm every point. */
+/** Disarms every point. */
 export function disarmFailPoints(): void {
   armed.clear()
 }
 
-/** Pass a named point of the code. */
+/** Passes a point: runs its fault if it is armed. */
 export async function failPoint(point: FailPoint, detail = ''): Promise<void> {
   const fault = armed.get(point)
   if (fault) await fault(detail)
 }
 
 /**
- * Arm points from text, for test processes: `point[:detail]=action` separated by commas. A detail also stands for all
- * that begin with it and a slash: `stage.before-work:load` for every import's load. Each acts once. The actions:
- * `kill` (SIGKILL to ourselves), `stop` (SIGSTOP to ourselves; whoever sends SIGCONT lets us go on), `block-<ms>`
- * (nothing else runs in the process for so long), `exhaust` (take memory until the process dies of it), `throw`,
- * `hang`, `hold-<path>` (say so in the file `<path>.held`, and go on when
- * there is one at the path), `exit`, or the name of an errno such as `ENOSPC`, which is thrown as the system would. With a path behind it
- * (`kill?/tmp/now`) an action waits for its hour: the point does nothing while there is no such file.
+ * Arms points from text, for test processes: `point[:detail]=action`, separated by commas. A detail also matches details
+ * that start with it and a slash: `stage.before-work:load` matches the load of every import. Each action runs once:
+ * `kill` (SIGKILL to this process), `stop` (SIGSTOP to this process, until a SIGCONT), `block-<ms>` (block the event loop),
+ * `exhaust` (allocate memory until the process dies), `throw`, `hang`, `hold-<path>` (create the file `<path>.held`, and
+ * continue when a file exists at the path), `exit`, or an errno such as `ENOSPC`, which is thrown as a system error. With a
+ * path (`kill?/tmp/now`) the action is skipped while no file exists at the path.
  * @throws Error on an unknown point or action
  */
 export function armFailPointsFrom(text: string): void {
   for (const part of text.split(',').filter(Boolean)) {
     const [place = '', what = ''] = part.split('=')
-    const [action = '', hour] = what.split('?')
+    const [action = '', trigger] = what.split('?')
     const [name = '', wanted] = place.split(':')
     const point = FAIL_POINTS.find((known) => known === name)
     if (!point) throw new Error(`unknown fail point "${name}"`)
@@ -105,7 +104,7 @@ export function armFailPointsFrom(text: string): void {
     armFailPoint(point, async (detail) => {
       if (earlier) await earlier(detail)
       if (done || (wanted !== undefined && wanted !== detail && !detail.startsWith(`${wanted}/`))) return
-      if (hour !== undefined && !existsSync(hour)) return
+      if (trigger !== undefined && !existsSync(trigger)) return
       done = true
       await act(detail)
     })
@@ -146,7 +145,7 @@ async function holdUntil(path: string): Promise<void> {
   while (!existsSync(path)) await delay(20)
 }
 
-/** Hold the event loop, as a long calculation would, but without taking the processor from others. */
+/** Blocks the event loop as a long computation would, but without using the processor. */
 function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }

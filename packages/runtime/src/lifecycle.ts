@@ -1,17 +1,17 @@
 import type { Logger } from './logger.ts'
 
-/** Resources that are released last in, first out. */
+/** A stack of resources, released in reverse order. */
 export interface Resources {
-  /** Remember how to release something that was just acquired. */
+  /** Adds a resource and how to release it. */
   add(name: string, release: () => Promise<void> | void): void
   /**
-   * Release everything, newest first. One that fails is logged and the others are still released. After `timeoutMs`
-   * nobody is waited for any more: what says goodbye to a server that is away may wait for it for ever. Runs once.
+   * Releases everything, newest first. A failure is logged, and the others are still released. After the timeout pending
+   * releases are abandoned: closing a connection to an unavailable server may never finish. Runs once.
    */
   release(): Promise<void>
 }
 
-/** An empty stack of resources, which may take `timeoutMs` milliseconds to be released, all together. */
+/** Returns an empty stack of resources. `timeoutMs` limits the release of all of them together. */
 export function createResources(logger: Logger, timeoutMs = 15_000): Resources {
   const stack: { name: string; release: () => Promise<void> | void }[] = []
   let releasing: Promise<void> | undefined
@@ -45,7 +45,7 @@ async function releaseInTime(
   const tooLate = new Promise<never>((_, reject) => {
     onLate = () => reject(new Error(`${name} was not released in time`))
     late.addEventListener('abort', onLate)
-    // What is released at once is so even now.
+    // A resource that is released synchronously is not too late.
     if (late.aborted) setImmediate(onLate)
   })
   try {
@@ -56,7 +56,7 @@ async function releaseInTime(
 }
 
 /**
- * Resolves with the reason when the process is asked to stop: SIGINT, SIGTERM, SIGHUP, or the process `parentPid` gone.
+ * Resolves with the reason when the process must stop: SIGINT, SIGTERM, SIGHUP, or the process `parentPid` has ended.
  */
 export function untilStopped(parentPid: number | undefined): Promise<string> {
   return new Promise((resolve) => {
@@ -71,7 +71,7 @@ export function untilStopped(parentPid: number | undefined): Promise<string> {
   })
 }
 
-/** True when a process with this id exists, whoever owns it. */
+/** Returns true if a process with this id exists, also of another user. */
 export function processExists(pid: number): boolean {
   try {
     process.kill(pid, 0)

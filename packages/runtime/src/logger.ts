@@ -2,20 +2,20 @@ import { type Logger as PinoLogger, pino } from 'pino'
 
 export type Logger = PinoLogger
 
-/** Fields that never reach a log, wherever in an object they stand. */
+/** Names of fields that are masked in logs. */
 const SECRETS = ['password', 'token', 'authorization', 'cookie', 'ticket', 'secret']
 
 export interface LoggerOptions {
   /** Name of the process: api, worker … */
   name: string
   level: string
-  /** Readable lines for people in place of JSON. */
+  /** Readable lines instead of JSON. */
   pretty: boolean
 }
 
 /**
- * A structured logger. Every line that marks a decision carries `event`, a constant dotted name.
- * Secrets are masked at any of the first levels of an object.
+ * Creates a structured logger. Lines about a decision have an `event`, a constant dotted name. Secrets are masked in the
+ * first three levels of an object.
  */
 export function createLogger(options: LoggerOptions): Logger {
   return pino({

@@ -1,20 +1,20 @@
 import type { Words } from './words.ts'
 
-/** The login page; `next` is where it leads. */
-export function loginPage(words: Words, next: string, complaint?: string): string {
+/** Returns the login page; `next` is the path to open after the login. */
+export function loginPage(words: Words, next: string, error?: string): string {
   return frame(
     words,
     `<form method="post" action="/login">
       <input type="hidden" name="next" value="${escaped(next)}">
       <label>${words.email}<input name="email" type="email" autocomplete="username" required autofocus></label>
       <label>${words.password}<input name="password" type="password" autocomplete="current-password" required></label>
-      ${complaint ? `<p role="alert">${escaped(complaint)}</p>` : ''}
+      ${error ? `<p role="alert">${escaped(error)}</p>` : ''}
       <button>${words.logIn}</button>
     </form>`,
   )
 }
 
-/** The page at the root: where to go from here. */
+/** Returns the page at the root, with links. */
 export function indexPage(words: Words, email: string | undefined): string {
   const session =
     email === undefined

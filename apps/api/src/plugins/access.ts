@@ -6,19 +6,19 @@ import { assertOwnHost, assertOwnOrigin, hasOwnHost, isLoopback } from './origin
 import { sendProblem, toProblem } from './problems.ts'
 
 /**
- * Who may call a route. `public`: everyone. `probe`: requests to an accepted host name. A role: it and the roles above it.
- * `admin-or-loopback`: an admin, or a program on this machine. `ticket`: the WebSocket route checks one-time tickets itself.
+ * Who may call a route. `public`: everyone. `probe`: requests to an accepted host name. A role: users with it or a higher
+ * one. `admin-or-loopback`: an admin, or a program on this machine. `ticket`: the WebSocket route checks tickets itself.
  */
 export type Access = 'public' | 'probe' | Role | 'admin-or-loopback' | 'ticket'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
-    /** A page for people: whoever is not logged in is sent to the login page. */
+    /** A page for browsers: users who are not logged in are redirected to the login page. */
     page?: boolean
   }
   interface FastifyInstance {
-    /** Every registered route with its decision. */
+    /** All registered routes with their access. */
     decisions: readonly Decision[]
   }
   interface FastifyRequest {
@@ -26,7 +26,7 @@ declare module 'fastify' {
   }
 }
 
-/** Who may call a route; undefined while nobody has decided. */
+/** A route with its access; undefined if it is not declared. */
 export interface Decision {
   method: string | string[]
   url: string
@@ -34,15 +34,15 @@ export interface Decision {
 }
 
 export interface AccessOptions {
-  /** Finds out who is asking. @throws ProblemError when the credentials are missing or no good */
+  /** Returns the session of a request. @throws ProblemError when the credentials are missing or invalid */
   authenticate(request: FastifyRequest): Promise<Session>
-  /** Other origins that are as good as our own. */
+  /** Other origins that are trusted like the own one. */
   origins: readonly string[]
 }
 
 /**
- * Every route says in `config.access` who may call it; the application does not start when one does not. The decision
- * is taken before the body is read. Cross-site requests of browsers are refused first.
+ * Enforces `config.access`, which every route must declare; otherwise the application does not start. Access is checked
+ * before the body is read. Cross-site requests of browsers are refused first.
  */
 export function registerAccess(app: FastifyInstance, options: AccessOptions): void {
   app.decorateRequest('session', null)
@@ -53,19 +53,19 @@ export function registerAccess(app: FastifyInstance, options: AccessOptions): vo
       assertNotForged(request, options.origins)
       await authorize(request, options)
     } catch (error) {
-      // Not thrown: a plugin that brings an error handler of its own would answer in its own words.
+      // Not thrown: a plugin with its own error handler would send another body.
       return sendRefusal(request, reply, error)
     }
   })
 }
 
-/** Who asks, and until when, on a route that is not public. */
+/** Returns the session of a request to a route that is not public. @throws Error on a public route */
 export function sessionOf(request: FastifyRequest): Session {
   if (request.session === null) throw new Error(`${request.routeOptions.url} was reached without a session`)
   return request.session
 }
 
-/** Who asks, on a route that is not public. */
+/** Returns the user of a request to a route that is not public. @throws Error on a public route */
 export function principalOf(request: FastifyRequest): Principal {
   return sessionOf(request).principal
 }
@@ -100,8 +100,8 @@ async function authorize(request: FastifyRequest, { authenticate, origins }: Acc
 }
 
 /**
- * Refuse what a browser sends on behalf of another site. Only what it sends by itself (the cookie) can be abused so; a
- * request that brings its own Authorization header cannot.
+ * Refuses requests that a browser sends for another site. Only credentials that browsers send by themselves (the cookie) can
+ * be abused this way; the Authorization header cannot.
  */
 function assertNotForged(request: FastifyRequest, origins: readonly string[]): void {
   const safe = request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS'

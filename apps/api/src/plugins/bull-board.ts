@@ -10,10 +10,10 @@ import { principalOf } from './access.ts'
 import { problemDocument, sendProblem, toProblem } from './problems.ts'
 import { INLINE_STYLE_POLICY } from './security-headers.ts'
 
-/** Where Bull Board lives. */
+/** The path of Bull Board. */
 const BOARD_PATH = '/admin/queues'
 
-/** Bull Board, for admins only: its pages, its API and its files. Whatever is changed there is audited. */
+/** Registers Bull Board, for admins only: its pages, API and files. Changes are audited. */
 export async function registerBullBoard(
   app: FastifyInstance,
   { board, db, pingRedis }: Pick<ApiContext, 'board' | 'db' | 'pingRedis'>,
@@ -35,7 +35,7 @@ export async function registerBullBoard(
     })
     scope.addHook('preHandler', async (request, reply) => {
       if (!request.url.startsWith(`${BOARD_PATH}/api/`)) return
-      // BullMQ would wait until Redis is back, and the page with it.
+      // Otherwise BullMQ, and the page, would wait until Redis is back.
       const ready = await pingRedis().then(
         () => true,
         () => false,
@@ -47,7 +47,7 @@ export async function registerBullBoard(
     })
     scope.addHook('onSend', withoutForeignFonts)
     scope.addHook('onSend', withProblemDocument)
-    // Before the answer: whoever has it can find the change written down.
+    // Before the response, so that a change is in the audit log when its client sees the response.
     scope.addHook('onSend', async (request, reply) => {
       if (request.method === 'GET' || request.method === 'HEAD' || reply.statusCode >= 400) return
       const path = request.url.slice(BOARD_PATH.length, BOARD_PATH.length + 300)
@@ -65,7 +65,7 @@ export async function registerBullBoard(
   })
 }
 
-/** Turns a refusal of the board into a problem document; its pages show the member `error`. */
+/** Turns an error of Bull Board into a problem document. Its pages show the member `error`. */
 async function withProblemDocument(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -98,7 +98,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The page asks Google for its fonts, which the content policy refuses anyway. */
+/** Removes the fonts of Google from the page; the content security policy blocks them anyway. */
 async function withoutForeignFonts(
   _request: FastifyRequest,
   _reply: FastifyReply,

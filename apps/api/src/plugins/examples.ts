@@ -1,8 +1,8 @@
 import { z } from 'zod'
 
 /**
- * What the page at /docs puts into the JSON body of an operation, by its id. An example is accepted as it is, and does no harm
- * when it is sent by mistake. Without one the page makes values up, such as random text for a pattern.
+ * Example JSON bodies of operations for the page at /docs, by operation id. Each is valid, and harmless when it is sent by
+ * mistake. Without an example the page generates values, such as random text for a pattern.
  */
 const BODY_EXAMPLES: Readonly<Record<string, unknown>> = {
   login: { email: 'admin@aduana.local', password: 'your password' },
@@ -35,7 +35,7 @@ const BODY_EXAMPLES: Readonly<Record<string, unknown>> = {
   },
 }
 
-/** Of required parameters that reading operations have, by name; others start empty, ids among them. */
+/** Examples of required parameters of reading operations, by name. Others, such as ids, start empty. */
 const PARAMETER_EXAMPLES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '/api/datasets/': { code: 'production' },
   '/api/metrics/': { code: 'production.pieces' },

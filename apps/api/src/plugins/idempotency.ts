@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { principalOf } from './access.ts'
 
-/** For the schema of a route that creates something. */
+/** The header schema of a route that creates something. */
 export const IdempotencyHeaders = z.looseObject({
   'idempotency-key': z
     .string()
@@ -15,7 +15,7 @@ export const IdempotencyHeaders = z.looseObject({
     ),
 })
 
-/** The key that a request brings. @throws ProblemError `bad_request` when it is not one */
+/** Returns the idempotency key of a request; undefined without one. @throws ProblemError `bad_request` when it is invalid */
 export function idempotencyKey(request: FastifyRequest): string | undefined {
   const parsed = IdempotencyHeaders.safeParse(request.headers)
   if (parsed.success) return parsed.data['idempotency-key']
@@ -25,8 +25,8 @@ export function idempotencyKey(request: FastifyRequest): string | undefined {
 }
 
 /**
- * The request as one that its sender may repeat, if it brings a key. `asked` is all that it asks for besides its
- * address: fields, a JSON body, the SHA-256 of a file.
+ * Returns the request with its idempotency key; undefined without one. `asked` is its content besides the path: fields, a
+ * JSON body, the SHA-256 of a file.
  * @throws ProblemError `bad_request`
  */
 export function repeatable(
@@ -43,7 +43,7 @@ export function repeatable(
   }
 }
 
-/** Set status and headers of the answer to a request that creates something; its body is the caller's to send. */
+/** Sets status and headers of the response to a request that creates something. The caller sends the body. */
 export function replyIdempotent(reply: FastifyReply, result: Once<unknown>): FastifyReply {
   if (result.replayed) reply.header('idempotency-replayed', 'true')
   return reply.status(result.status)

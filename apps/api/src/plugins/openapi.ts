@@ -27,7 +27,7 @@ import { z } from 'zod'
 import { addExamples } from './examples.ts'
 import { INLINE_STYLE_POLICY } from './security-headers.ts'
 
-/** The schemas that have a name of their own in the document. */
+/** The named schemas of the document. */
 const NAMED = {
   Artifact,
   Column,
@@ -77,11 +77,11 @@ const TAGS = [
   { name: 'operation', description: 'Health and telemetry' },
 ]
 
-/** The OpenAPI document (3.1) at /docs/json, and a page to try it at /docs. Must be registered before the routes. */
+/** Registers the OpenAPI 3.1 document at /docs/json and its page at /docs. Must be called before the routes are registered. */
 export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   const schemaRegistry = z.registry<{ id: string }>()
   for (const [id, schema] of Object.entries(NAMED)) schemaRegistry.add(schema, { id })
-  // The plugin reads our registry only; what schemas say of themselves by meta() stands in zod's own.
+  // The plugin reads this registry only; meta() of schemas is in zod's global registry.
   const zodToJsonConfig: ZodToJsonConfig = {
     override: ({ zodSchema, jsonSchema }) => Object.assign(jsonSchema, z.globalRegistry.get(zodSchema)),
   }
@@ -124,7 +124,7 @@ export async function registerOpenApi(app: FastifyInstance): Promise<void> {
   })
 }
 
-/** The problem answers of a route, for its response schema. Every route that is not public can answer 401. */
+/** Returns the problem responses of a route, for its response schema. Every route that is not public can return 401. */
 export function problems(...codes: ProblemCode[]): Record<number, ProblemAnswer> {
   const byStatus: Record<number, ProblemAnswer> = {}
   for (const code of codes) {
@@ -138,7 +138,7 @@ export function problems(...codes: ProblemCode[]): Record<number, ProblemAnswer>
   return byStatus
 }
 
-/** What a route can answer when it goes wrong. */
+/** A problem response of a route. */
 export interface ProblemAnswer {
   description: string
   content: { 'application/problem+json': { schema: typeof Problem } }
@@ -149,7 +149,7 @@ type ZodToJsonConfig = NonNullable<
 >
 type Document = ReturnType<ReturnType<typeof createJsonSchemaTransformObject>>
 
-/** The document without the schemas that nothing refers to. */
+/** Returns the document without unused schemas. */
 function withoutUnused(document: Document): Document {
   if (!('components' in document) || !document.components?.schemas) return document
   const { schemas } = document.components

@@ -3,8 +3,8 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyRequest } from 'fastify'
 
 /**
- * Refuse a request from a page of another origin: its scheme, host or port differs from that of the request. Behind a
- * trusted proxy, X-Forwarded-Proto and X-Forwarded-Host count.
+ * Refuses a request from a page of another origin: its scheme, host or port differs from that of the request. Behind a
+ * trusted proxy, X-Forwarded-Proto and X-Forwarded-Host are used.
  * @throws ProblemError `cross_site`
  */
 export function assertOwnOrigin(request: FastifyRequest, origins: readonly string[]): void {
@@ -37,7 +37,7 @@ export function hasOwnHost({ host }: FastifyRequest, origins: readonly string[])
   return origins.some((known) => nameOf(originOf(known) ?? '') === name)
 }
 
-/** Refuse a request without `hasOwnHost`. @throws ProblemError `cross_site` */
+/** Refuses a request whose host name may belong to another site. @throws ProblemError `cross_site` */
 export function assertOwnHost(request: FastifyRequest, origins: readonly string[]): void {
   if (hasOwnHost(request, origins)) return
   throw new ProblemError(
@@ -50,12 +50,12 @@ function nameOf(origin: string): string {
   return URL.canParse(origin) ? new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1') : ''
 }
 
-/** True for an address of this very machine. */
+/** Returns true for a loopback address. */
 export function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.|^::1$/.test(address)
 }
 
-/** Scheme, host and port as browsers write them, without the default port of the scheme. */
+/** Returns scheme, host and port as browsers write them, without the default port. */
 function originOf(url: string): string | undefined {
   return URL.canParse(url) ? new URL(url).origin : undefined
 }

@@ -3,7 +3,7 @@ import { PROBLEMS, type Problem, type ProblemCode, ProblemError } from '@aduana/
 import { isTransient } from '@aduana/db/sql-errors'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
-/** Every error leaves the API as a problem document (RFC 9457) with a stable code; what is internal is only logged. */
+/** Sends every error as a problem document (RFC 9457) with a stable code. Internal details are only logged. */
 export function registerProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error)
@@ -23,7 +23,7 @@ export function registerProblems(app: FastifyInstance): void {
   )
 }
 
-/** Answer with a problem document. */
+/** Sends a problem document. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -34,24 +34,24 @@ export function sendProblem(
   if (body.status === 408) reply.header('connection', 'close')
   if (body.status === 401) reply.header('www-authenticate', 'Bearer realm="aduana"')
   reply.header('x-request-id', request.id)
-  // Text, so that no schema of the route is applied: problems carry members of their own.
+  // As text, so that no schema of the route is applied: problems have extra members.
   return reply.status(body.status).type('application/problem+json').send(JSON.stringify(body))
 }
 
-/** Sets the Retry-After header if the problem says when to try again. */
+/** Sets the Retry-After header if the problem has `retryAfterSeconds`. */
 export function sendRetryAfter(reply: FastifyReply, { extra: { retryAfterSeconds } }: ProblemError): void {
   if (typeof retryAfterSeconds === 'number')
     reply.header('retry-after', Math.max(1, Math.ceil(retryAfterSeconds)))
 }
 
-/** An error as a problem document. */
+/** Returns the problem document of an error. */
 export function problemDocument(problem: ProblemError): Problem {
   const { status, title } = PROBLEMS[problem.code]
   const type = `urn:aduana:problem:${problem.code}`
   return { ...problem.extra, type, title, status, detail: problem.message, code: problem.code }
 }
 
-/** The problem that an error means to the caller. What nobody foresaw becomes `internal`, without its details. */
+/** Returns the problem of an error. Unexpected errors become `internal`, without details. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
   if (error instanceof StoreError) return storeProblem(error)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-/** One line for each request. Never the query: the ticket of a WebSocket stands in it. */
+/** Logs one line for each request, without the query, which may have a WebSocket ticket. */
 export function registerRequestLog(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Headers that differ from those of the others. */
+    /** Overrides security headers for the route. */
     helmet?: FastifyHelmetOptions
   }
 }
@@ -21,7 +21,7 @@ const POLICY = {
   styleSrc: ["'self'"],
 }
 
-/** Policy of pages of other authors that bring style elements. No page may load anything from another host. */
+/** Policy of third-party pages with style elements. No page may load anything from another host. */
 export const INLINE_STYLE_POLICY = {
   contentSecurityPolicy: {
     useDefaults: false,
@@ -29,7 +29,7 @@ export const INLINE_STYLE_POLICY = {
   },
 }
 
-/** Sets security headers on every answer. Answers of /api must not be cached unless the route says otherwise. */
+/** Sets security headers on every response. Responses of /api must not be cached, unless the route allows it. */
 export async function registerSecurityHeaders(app: FastifyInstance): Promise<void> {
   app.addHook('onRequest', async (request, reply) => {
     if (request.url.startsWith('/api')) reply.header('cache-control', 'private, no-store')

@@ -5,8 +5,8 @@ import type { FastifyInstance } from 'fastify'
 import { sendProblem } from './problems.ts'
 
 /**
- * Refuse every request to the API whose address or JSON body says something twice: which of the two is meant cannot be
- * known. Forms are checked as they arrive.
+ * Refuses requests to the API that repeat a query parameter or a member of the JSON body: which value is meant is unknown.
+ * Forms are checked as they arrive.
  */
 export function registerDuplicateCheck(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
@@ -20,12 +20,12 @@ export function registerDuplicateCheck(app: FastifyInstance): void {
   app.addHook('preValidation', async (request, reply) => {
     if (!request.url.startsWith('/api/')) return
     const [twice] = Object.entries(Object(request.query)).find(([, value]) => Array.isArray(value)) ?? []
-    // Not thrown: a plugin with an error handler of its own would send its own answer.
+    // Not thrown: a plugin with its own error handler would send another body.
     if (twice !== undefined) return sendProblem(request, reply, duplicateValue('parameter', twice))
   })
 }
 
-/** Returns the problem for a part of a request that is there more than once. */
+/** Returns the problem for a repeated part of a request. */
 export function duplicateValue(what: 'field' | 'member' | 'parameter', name: string): ProblemError {
   const field = replaceUnstorable(name)
   return new ProblemError('bad_request', `The ${what} "${field}" was sent more than once. Send it once.`, {

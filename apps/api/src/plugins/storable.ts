@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import { sendProblem } from './problems.ts'
 
 /**
- * Refuse every request whose address or JSON body holds text that PostgreSQL cannot store, on every route. Forms are
- * checked as they arrive; headers cannot hold such text.
+ * Refuses requests with text that PostgreSQL cannot store in the path, the query or the JSON body. Forms are checked as they
+ * arrive; headers cannot contain such text.
  */
 export function registerStorableText(app: FastifyInstance): void {
   app.addHook('preValidation', async (request, reply) => {
@@ -16,7 +16,7 @@ export function registerStorableText(app: FastifyInstance): void {
     const [first] = errors
     if (!first) return
     const place = first.field === '' ? 'the body' : `"${first.field}"`
-    // Not thrown: a plugin with an error handler of its own would send its own answer.
+    // Not thrown: a plugin with its own error handler would send another body.
     return sendProblem(
       request,
       reply,

@@ -6,7 +6,7 @@ import type { Logger } from '@aduana/runtime/logger'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { problemDocument, sendProblem, toProblem } from './problems.ts'
 
-/** Headers of answers that pass no hook: the answers may not be stored, framed or run. */
+/** Headers of responses that pass no hook: they must not be stored, framed or executed. */
 const HEADERS = {
   'cache-control': 'private, no-store',
   'content-security-policy': "default-src 'none';frame-ancestors 'none'",
@@ -31,7 +31,7 @@ export function replyMalformed(logger: Logger, pendingResponses: WeakMap<Duplex,
 /** Sends the error for a request whose address cannot be parsed. No hook has run for it. */
 export function replyUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(HEADERS)
-  // The plugin for WebSockets closes the sockets of upgrades that it refuses, but hears of no request without a route.
+  // The WebSocket plugin closes the sockets of refused upgrades, but not those of requests without a route.
   if (request.raw.headers.upgrade !== undefined)
     reply.raw.once('finish', () => request.raw.socket.destroySoon())
   const problem = toProblem(error)
@@ -40,8 +40,7 @@ export function replyUnroutable(error: Error, request: FastifyRequest, reply: Fa
 }
 
 /**
- * Answers requests that Node or the WebSocket library would refuse by themselves with a problem document and a request id,
- * like all others.
+ * Sends a problem document with a request id for requests that Node or the WebSocket library would refuse themselves.
  */
 export function registerUnrouted(
   app: FastifyInstance,
@@ -114,7 +113,7 @@ function problemOfParser(error: Error & { code?: string }): ProblemError {
   }
 }
 
-/** Writes an answer on a connection that has no response, and closes it. */
+/** Writes a response to a connection without a response object, and closes it. */
 function replyOnSocket(
   socket: Duplex,
   problem: ProblemError,

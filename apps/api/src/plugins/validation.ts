@@ -8,7 +8,7 @@ type Part = 'params' | 'query' | 'headers' | 'body'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Parts of the request that the route checks itself; its schema only describes them. */
+    /** Parts of the request that the route validates itself; its schema only documents them. */
     unchecked?: readonly Part[]
   }
 }
@@ -22,8 +22,8 @@ const PARTS: readonly { part: Part; schema: 'params' | 'querystring' | 'headers'
   ]
 
 /**
- * Checks all parts of a request by the schemas of its route, and refuses it with everything that is wrong with any of them.
- * Fastify by itself would stop at the first part.
+ * Validates all parts of a request by the schemas of its route, and refuses it with all problems of all parts. Fastify would
+ * stop at the first part.
  */
 export function registerValidation(app: FastifyInstance): void {
   app.setValidatorCompiler(() => (value) => ({ value }))
@@ -43,7 +43,7 @@ export function registerValidation(app: FastifyInstance): void {
       ),
     )
     const errors = found.map(({ name, ...problem }) => problem)
-    // Not thrown: a plugin with an error handler of its own would send its own answer.
+    // Not thrown: a plugin with its own error handler would send another body.
     const problem = new ProblemError('bad_request', detail.filter((text) => text !== '').join(' '), {
       errors,
     })
@@ -51,12 +51,12 @@ export function registerValidation(app: FastifyInstance): void {
   })
 }
 
-/** Puts what the schema makes of a part in its place, or returns what is wrong with it. */
+/** Replaces a part of the request by its parsed value, or returns its problems. */
 function checkPart(request: FastifyRequest, part: Part, schema: unknown): InputProblem[] {
   if (!(schema instanceof z.ZodType) || request.routeOptions.config.unchecked?.includes(part)) return []
   const read = readInput(schema, request[part])
   if (read.problems) return read.problems
-  // Headers stay as they came: nothing is made of them.
+  // Headers are not replaced.
   if (part !== 'headers') Object.assign(request, { [part]: read.data })
   return []
 }

@@ -2,7 +2,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 
-/** For the schema of a route that changes something which has versions. */
+/** The header schema of a route that writes a new version. */
 export const VersionHeaders = z.looseObject({
   'if-match': z
     .string()
@@ -12,12 +12,12 @@ export const VersionHeaders = z.looseObject({
     ),
 })
 
-/** Say which version an answer shows, as a strong entity tag (RFC 9110, 8.8.3). */
+/** Sets the version as a strong entity tag (RFC 9110, 8.8.3). */
 export function tagVersion(reply: FastifyReply, { version }: { version: number }): void {
   reply.header('etag', `"${version}"`)
 }
 
-/** The version that a request says it has seen. @throws ProblemError `bad_request` for what is no version's tag */
+/** Returns the version in If-Match; undefined without it. @throws ProblemError `bad_request` when it is not the tag of a version */
 export function seenVersion({ headers }: FastifyRequest): number | undefined {
   const tag = headers['if-match']
   if (tag === undefined) return undefined

@@ -12,7 +12,7 @@ import type { FindPrincipal } from '../users/sessions.ts'
 const Next = z.object({ next: z.string().max(2000).optional() })
 const HIDDEN = { config: { access: 'public' }, schema: { hide: true } } as const
 
-/** The pages of the API itself: a login page, for Bull Board and the like, and an index. */
+/** The pages of the API: an index, and a login page for Bull Board. */
 export async function pageRoutes(
   app: FastifyInstance,
   logins: Logins,
@@ -92,7 +92,7 @@ function nextOf(form: unknown): string | undefined {
   return Next.safeParse(form).data?.next
 }
 
-/** A path of ours and nothing else: the page must not lead to another site. */
+/** Returns a path of this API, `/` for anything else: a redirect must not lead to another site. */
 function localPath(next: string | undefined): string {
   if (next === undefined || !/^\/(?![/\\])/.test(next)) return '/'
   const base = 'http://localhost'

@@ -13,7 +13,7 @@ import type { SessionWatch } from '../ws/watch-sessions.ts'
 
 const MAX_SOCKETS_PER_USER = 20
 
-/** /ws: progress and state of jobs, live. Whoever may not enter is refused before the upgrade. */
+/** /ws: live progress and state of jobs. Requests without access are refused before the upgrade. */
 export function wsRoute(
   app: FastifyInstance,
   context: ApiContext,
@@ -31,7 +31,7 @@ export function wsRoute(
         if (!request.ws)
           throw new ProblemError('bad_request', 'This endpoint accepts WebSocket connections only.')
         assertOwnOrigin(request, context.settings.ADUANA_ORIGINS)
-        const session = await enter(request)
+        const session = await authenticate(request)
         const open = openSockets(session.userId)
         if (open >= MAX_SOCKETS_PER_USER)
           throw new ProblemError(
@@ -43,7 +43,7 @@ export function wsRoute(
     },
     (socket, request) => {
       const session = sessionOf(request)
-      // Several may have passed the check before the first of them was open.
+      // Concurrent requests may have passed the first check.
       if (openSockets(session.userId) >= MAX_SOCKETS_PER_USER)
         return socket.close(1008, 'too many WebSockets are open for this user')
       serveConnection(hub, socket, session, { sessions, logger: request.log })
@@ -54,8 +54,8 @@ export function wsRoute(
     return [...hub.subscribers()].filter(({ principal }) => principal.userId === userId).length
   }
 
-  /** By a one-time ticket, or by a token in the header; never by the cookie, which browsers send from any page. */
-  async function enter(request: FastifyRequest): Promise<Session> {
+  /** Authenticates by ticket or by the Authorization header. Not by the cookie, which browsers send from any page. */
+  async function authenticate(request: FastifyRequest): Promise<Session> {
     const { ticket } = z.object({ ticket: z.string().optional() }).parse(request.query)
     if (ticket === undefined) {
       if (request.headers.authorization !== undefined) return findSession(app, findPrincipal, request)

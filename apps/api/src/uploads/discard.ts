@@ -4,8 +4,8 @@ const MAX_BYTES = 64 * 1024 ** 2
 const TIMEOUT_MS = 10_000
 
 /**
- * Read away what is left of a request that has been refused, so that its sender gets to read the answer. Not for ever:
- * after some megabytes or seconds the connection is cut.
+ * Discards the rest of a refused request, so that its client can read the response. Closes the connection after 64 MiB or
+ * 10 seconds.
  */
 export function discardRest(request: IncomingMessage): void {
   if (request.readableEnded || request.destroyed) return

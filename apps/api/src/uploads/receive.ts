@@ -10,23 +10,23 @@ import type { Multipart, MultipartFile } from '@fastify/multipart'
 import type { FastifyRequest } from 'fastify'
 import { duplicateValue } from '../plugins/single-values.ts'
 
-// Enough to tell kinds of files apart, small enough to hold.
+// Enough to detect the type of a file, small enough to buffer.
 const HEAD_BYTES = 64 * 1024
 
 export interface UploadOptions {
   store: ArtifactStore
   key: string
-  /** Bytes of the file; one that is larger is refused, never cut. */
+  /** Maximum size of the file in bytes. A larger one is refused. */
   maxBytes: number
-  /** Aborted, with a problem as its reason, when nothing more is to be received. */
+  /** Aborted, with a problem as its reason, when the upload must end. */
   signal: AbortSignal
-  /** The dataset when the form does not name one. */
+  /** The default if the form names no dataset. */
   dataset?: string
-  /** Throws a ProblemError when there is no such dataset; asked as soon as the form has named one. */
+  /** Rejects with a ProblemError if the dataset does not exist. Called as soon as the form has named it. */
   checkDataset(code: string): Promise<unknown>
 }
 
-/** A file that has arrived in full, and the form it came with. */
+/** A complete upload: the stored file and its form. */
 export interface ReceivedUpload {
   stored: Stored
   fileName: string
@@ -35,9 +35,9 @@ export interface ReceivedUpload {
 }
 
 /**
- * Receive a multipart import: stream its file into the store, hashed on the way, whatever its size. The fields may come
- * before or after the file. The key exists in the store only when the whole request has arrived and its form is good.
- * @throws ProblemError and StoreError; the rest of the request is then unread
+ * Receives a multipart import: streams its file of any size into the store and hashes it. Fields may come before or after the
+ * file. The key exists in the store only after the whole request has arrived and its form is valid.
+ * @throws ProblemError, StoreError; the rest of the request is then unread
  */
 export async function receiveUpload(
   request: FastifyRequest,
@@ -49,7 +49,7 @@ export async function receiveUpload(
   if (!file) throw missing('file', fields)
   const dataset = fields.values.get('dataset') ?? options.dataset
   const chunks = readChunks(file.file, options.maxBytes)
-  // Not awaited like fields: a reader of a file must get the error from the file itself.
+  // Destroyed instead of awaited: a reader of the file must get the error from the file.
   const stop = () => void file.file.destroy(options.signal.reason)
   options.signal.addEventListener('abort', stop)
   try {
@@ -78,7 +78,7 @@ export async function receiveUpload(
   }
 }
 
-/** The parts of the request; what the parser has against it becomes a problem. */
+/** Yields the parts of the request; a parser error becomes a problem. */
 async function* readParts(request: FastifyRequest, maxBytes: number): AsyncGenerator<Multipart, void> {
   try {
     yield* request.parts({
@@ -105,19 +105,19 @@ async function* readChunks(file: AsyncIterable<Buffer>, maxBytes: number): Async
   }
 }
 
-/** The fields of a form that have a value, and the names of all that were sent. */
+/** The fields of a form with a value, and the names of all fields. */
 interface Fields {
   values: Map<string, string>
   names: Set<string>
 }
 
-/** Read fields up to the next file, which is answered; undefined when there is none any more. */
+/** Reads fields up to the next file and returns it; undefined at the end of the form. */
 async function readFields(
   parts: AsyncGenerator<Multipart, void>,
   fields: Fields,
   signal: AbortSignal,
 ): Promise<MultipartFile | undefined> {
-  // Not for…of: leaving such a loop would end the parts.
+  // Not for…of, because leaving the loop would end the parts.
   const following = () => unlessAborted(parts.next(), signal)
   for (let next = await following(); !next.done; next = await following()) {
     const part = next.value
@@ -143,13 +143,13 @@ async function readFields(
     if (unstorableParts([part.fieldname, value]).length > 0) throw unstorable(part.fieldname)
     if (fields.names.has(part.fieldname)) throw duplicateValue('field', part.fieldname)
     fields.names.add(part.fieldname)
-    // A form sends the fields that were left empty as well.
+    // Forms also send empty fields.
     if (value !== '') fields.values.set(part.fieldname, value)
   }
   return undefined
 }
 
-/** The first bytes of the file, when they are those of a kind that can be imported. */
+/** Returns the first bytes of the file, if its type can be imported. @throws ProblemError otherwise */
 async function readHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Buffer[]> {
   const head: Buffer[] = []
   let length = 0
@@ -177,7 +177,7 @@ async function readHead(chunks: AsyncIterator<Buffer>, name: string): Promise<Bu
   return head
 }
 
-/** `dataset` is the one that the address names. */
+/** `dataset` is the one in the path. */
 function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
   const named = fields.values.get('dataset')
   if (dataset !== undefined && named !== undefined && named !== dataset)
@@ -249,7 +249,7 @@ function unstorable(field: string): ProblemError {
   return new ProblemError('bad_request', `"${shown}": ${message}.`, { errors: [{ field: shown, message }] })
 }
 
-/** Turns a parser error into a problem: every such error means that the form is malformed. */
+/** Returns the problem for a parser error: every such error means that the form is malformed. */
 function parserProblem(error: unknown, maxBytes: number): unknown {
   if (error instanceof ProblemError || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
@@ -267,11 +267,11 @@ function parserProblem(error: unknown, maxBytes: number): unknown {
   return new ProblemError('bad_request', `The form is malformed: ${error.message}.`)
 }
 
-/** A name of a file without folders and without what cannot be shown. It is only ever shown, never a path. */
+/** Returns a file name without folders and control characters. It is only displayed, never used as a path. */
 function plainName(name: string): string {
   const last = name.split(/[\\/]/).at(-1) ?? ''
   const plain = last.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '').trim()
-  // Cut by characters: half of a surrogate pair cannot be stored.
+  // Cut by code points: an unpaired surrogate cannot be stored.
   return [...plain].slice(0, 200).join('') || 'file'
 }
 

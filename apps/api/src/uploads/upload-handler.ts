@@ -15,15 +15,15 @@ import { idempotencyKey, repeatable } from '../plugins/idempotency.ts'
 import { discardRest } from './discard.ts'
 import { receiveUpload } from './receive.ts'
 
-// What a form may weigh besides its file.
+// Maximum size of a form without its file.
 const FORM_BYTES = 1024 * 1024
 
-/** Takes the import that a request brings, into `dataset` when its form does not name one. @throws ProblemError */
+/** Handles an upload; `dataset` is the default if the form names none. Returns the accepted import. @throws ProblemError */
 export type UploadHandler = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
 
 /**
- * Returns the function that takes uploads for one application. The application does not close before uploads under way
- * have cleaned up. Uploads that are still arriving when `stopping` is aborted are refused with its reason.
+ * Returns the upload handler of an application. The application does not close before open uploads have cleaned up. Uploads
+ * that are still arriving when `stopping` is aborted are refused with its reason.
  */
 export function createUploadHandler(
   app: FastifyInstance,
@@ -46,8 +46,7 @@ export function createUploadHandler(
 }
 
 /**
- * Take the import that a request brings: receive its file, then have it accepted. When it is refused, or when it repeats
- * one that was accepted, nothing of it stays behind.
+ * Receives the file of an upload and accepts the import. If it is refused, or replays an accepted one, its file is removed.
  */
 async function handleUpload(
   context: ApiContext,
@@ -91,7 +90,7 @@ async function handleUpload(
 /** Returns a signal that is aborted when the connection of a request is idle. */
 function idleSignal(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
-  // With a listener, Node does not end the connection itself.
+  // With a listener, Node does not close the connection itself.
   request.raw.once('timeout', () => {
     const detail = `No data arrived for ${seconds} seconds. Nothing was stored. Send the file again.`
     idle.abort(new ProblemError('upload_idle', detail, { seconds }))
@@ -99,20 +98,20 @@ function idleSignal(request: FastifyRequest, seconds: number): AbortSignal {
   return idle.signal
 }
 
-/** How many jobs may wait, of all and of one tenant. */
+/** Returns the maximum number of waiting jobs, in total and of one tenant. */
 export function queueLimits(settings: ApiSettings): QueueLimits {
   const maxQueued = settings.ADUANA_MAX_QUEUED
   const share = Math.max(1, Math.floor(maxQueued * 0.8))
   return { maxQueued, maxQueuedPerTenant: settings.ADUANA_MAX_QUEUED_PER_TENANT ?? share }
 }
 
-/** True when the key of the request is known: then it takes no room. @throws ProblemError when its key is not one */
+/** Returns true if the idempotency key is known, so that no job is created. @throws ProblemError when the key is invalid */
 async function isReplay({ db }: ApiContext, request: FastifyRequest): Promise<boolean> {
   const key = idempotencyKey(request)
   return key !== undefined && (await isKnownKey(db, { userId: principalOf(request).userId, key }))
 }
 
-/** What needs no look at the body. */
+/** Refuses uploads that can be judged by their headers. @throws ProblemError */
 function assertAcceptable(request: FastifyRequest, maxBytes: number): void {
   if (!request.isMultipart())
     throw new ProblemError('not_multipart', 'Send multipart/form-data with the fields "dataset" and "file".')
@@ -126,14 +125,14 @@ function assertAcceptable(request: FastifyRequest, maxBytes: number): void {
     )
 }
 
-/** Returns the least number of bytes that the file can have, by the request's Content-Length. */
+/** Returns the minimum size of the file, in bytes, by Content-Length. */
 function minimumFileBytes(request: FastifyRequest): number {
   return Math.max(0, Number(request.headers['content-length'] ?? 0) - FORM_BYTES)
 }
 
 /**
- * After a refusal and after a replay the file goes. After an error that leaves open whether the job was accepted it
- * stays if the job is there, or if that cannot be said; then housekeeping removes what nobody points at.
+ * Accepts the import. After a refusal and after a replay the file is removed. After an error that leaves open whether the job
+ * was accepted, it is kept if the job exists or that is unknown; housekeeping removes files without a job.
  */
 async function acceptOrRemove(
   { db, store }: ApiContext,

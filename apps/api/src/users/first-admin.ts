@@ -5,16 +5,16 @@ import { type Database, inTransaction } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { hashPassword } from './passwords.ts'
 
-// Any constant; it names our lock among the advisory locks of the database.
+// An arbitrary constant: the key of the advisory lock.
 const FIRST_ADMIN_LOCK = 7_461_002
 
-/** The admin that was made, with the password if it was not given but drawn. */
+/** The created admin, with the password if it was generated. */
 export interface FirstAdmin {
   email: string
   generatedPassword: string | null
 }
 
-/** Make the first admin when there is no person among the users. Of several processes that start at once, one does. */
+/** Creates the first admin if there are no users. Of several processes that start at once, one creates it. */
 export async function ensureFirstAdmin(
   db: Database,
   wanted: { email: string; password: string | undefined },

@@ -2,13 +2,13 @@ import { ProblemError } from '@aduana/contracts/problems'
 
 /** Limits of one process. */
 export interface HashingQueueLimits {
-  /** Passwords that are hashed at once. */
+  /** Maximum number of concurrent hashes. */
   concurrency: number
-  /** How many may wait. */
+  /** Maximum number of waiting attempts. */
   waiting: number
 }
 
-/** Runs work that hashes a password when its turn comes. @throws ProblemError `logins_busy` when too many wait */
+/** Queues work that hashes a password. Resolves with its result. @throws ProblemError `logins_busy` when too many wait */
 export type HashingQueue = <T>(network: string, work: () => Promise<T>) => Promise<T>
 
 interface Waiter {
@@ -16,13 +16,13 @@ interface Waiter {
   refuse(): void
 }
 
-// Node has four threads for this and for all files: two of them stay free for uploads.
+// Node has four threads for hashes and files: two stay free for uploads.
 const LIMITS: HashingQueueLimits = { concurrency: 2, waiting: 100 }
 const RETRY_AFTER_SECONDS = 5
 
 /**
  * Bounds the cost of hashing passwords in a process: few hashes at once, and a bounded queue of those that wait. Networks
- * take turns, and when the queue is full, the network with the most waiting attempts loses one. So a network that floods
+ * take turns. When the queue is full, the network with the most waiting attempts loses one. So a network that floods
  * does not delay others.
  */
 export function createHashingQueue(limits: HashingQueueLimits = LIMITS): HashingQueue {

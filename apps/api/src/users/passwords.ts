@@ -1,17 +1,17 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from 'node:crypto'
 
-// Of the settings that OWASP holds equal the one with the least memory, 8 MiB and ten passes: every thread that ever
-// hashed a password keeps as much.
+// Of the settings that OWASP considers equivalent, the one with the least memory (8 MiB, ten passes): every thread that
+// has hashed a password keeps that memory.
 const COST = { N: 2 ** 13, r: 8, p: 10 }
 const KEY_BYTES = 32
 
-/** Hash a password: `scrypt$N$r$p$salt$key`, salt and key in base64url. */
+/** Returns the hash of a password: `scrypt$N$r$p$salt$key`, salt and key in base64url. */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(16)
   return written(salt, await derive(password, salt, COST))
 }
 
-/** True when the password is the one that was hashed. Takes the same time for every wrong password. */
+/** Returns true if the password matches the hash. Takes the same time for every wrong password. */
 export async function passwordMatches(password: string, hash: string): Promise<boolean> {
   const [scheme, N, r, p, salt, key] = hash.split('$')
   if (scheme !== 'scrypt' || !salt || !key) throw new Error('not a password hash of ours')
@@ -24,7 +24,7 @@ export async function passwordMatches(password: string, hash: string): Promise<b
   return found.length === expected.length && timingSafeEqual(found, expected)
 }
 
-/** A hash that no password matches. Compared when there is no user, so that the answer takes the same work. */
+/** A hash that no password matches. Used for unknown users, so that the response takes the same work. */
 export const NO_PASSWORD = written(randomBytes(16), randomBytes(KEY_BYTES))
 
 function written(salt: Buffer, key: Buffer): string {
@@ -33,7 +33,7 @@ function written(salt: Buffer, key: Buffer): string {
 
 function derive(password: string, salt: Buffer, cost: ScryptOptions): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // Unicode offers several spellings of one letter; people type only one of them.
+    // Unicode has several spellings of the same letter.
     scrypt(password.normalize('NFKC'), salt, KEY_BYTES, cost, (error, key) =>
       error ? reject(error) : resolve(key),
     )

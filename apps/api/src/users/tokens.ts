@@ -9,7 +9,7 @@ const AUDIENCE = 'aduana-api'
 /** The content of a verified token: the user, the session and its version, and the expiry. */
 const Claims = z.object({ sub: z.uuid(), jti: z.uuid(), ver: z.int().positive(), exp: z.int() })
 
-/** The options of @fastify/jwt: one algorithm, our issuer and audience, and no token that lives for ever. */
+/** Returns the options of @fastify/jwt: one algorithm, issuer and audience, and an expiry. */
 export function tokenOptions(secret: string, minutes: number) {
   return {
     secret,
@@ -44,7 +44,7 @@ function verified(app: FastifyInstance, token: string): unknown {
   try {
     return app.jwt.verify(token)
   } catch (error) {
-    // Whatever the library has against a token, it is a 401: its own errors would partly become 500.
+    // Every error of the library is a 401; some would otherwise become 500.
     if (error instanceof Error && 'code' in error && error.code === 'FAST_JWT_EXPIRED')
       throw new ProblemError('token_expired', 'Your login has expired. Log in again.')
     throw new ProblemError('unauthenticated', 'The token is invalid. Log in again.')

@@ -10,11 +10,11 @@ import type { SessionWatch } from './watch-sessions.ts'
 
 const HEARTBEAT_MS = 25_000
 const MAX_SUBSCRIPTIONS = 200
-// Enough to subscribe to everything at once, far below a flood.
+// Enough to subscribe to everything at once, but not to flood the API.
 const MAX_MESSAGES_PER_HEARTBEAT = 600
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Closing codes of our own: the session has ended. */
+/** Private close code: the session has ended. */
 const SESSION_ENDED = 4401
 
 export interface ConnectionOptions {
@@ -23,7 +23,7 @@ export interface ConnectionOptions {
   heartbeatMs?: number
 }
 
-/** Serve one client from its upgrade to its end. */
+/** Serves a WebSocket connection until it closes. */
 export function serveConnection(
   hub: Hub,
   socket: WebSocket,
@@ -63,7 +63,7 @@ export function serveConnection(
   socket.on('message', (data, isBinary) => {
     budget -= 1
     if (budget < 0) return socket.close(1008, 'too many messages')
-    // One after the other, so that answers keep the order of the questions.
+    // One after the other, so that responses keep the order of the messages.
     turn = turn
       .then(() => answer(hub, subscriber, data, isBinary))
       .catch((error: unknown) => {

@@ -11,24 +11,23 @@ import { progressMessage, type Subscriber } from './subscriber.ts'
 const POLL_INTERVAL_MS = 1000
 const SNAPSHOT_JOBS = 50
 
-/** Brings the state and progress of jobs to the clients that follow them. */
+/** Sends the state and progress of jobs to the subscribers. */
 export interface Hub {
   join(subscriber: Subscriber): void
   leave(subscriber: Subscriber): void
   subscribers(): ReadonlySet<Subscriber>
-  /** Send the snapshot of a job and its changes from now on. @throws ProblemError `not_found` */
+  /** Sends the snapshot of a job and its changes from then on. @throws ProblemError `not_found` */
   subscribeToJob(subscriber: Subscriber, jobId: string, after: number): Promise<void>
-  /** Send the newest jobs that the client may see, and the changes of all of them from now on. */
+  /** Sends the newest jobs that the subscriber may see, and changes of all jobs from then on. */
   subscribeToAll(subscriber: Subscriber): Promise<void>
-  /** The client's principal has changed: jobs that it may no longer see are hidden from it. */
+  /** Ends subscriptions to jobs that the subscriber may no longer see, after its role or scope has changed. */
   recheckAccess(subscriber: Subscriber): void
   close(): Promise<void>
 }
 
 /**
- * One hub for the process. Redis brings progress as a hint: much of it can get lost. What is true is read from
- * PostgreSQL: at once when progress speaks of a state that a client has not seen, and every second for all jobs that
- * somebody follows.
+ * Creates the hub of a process. Progress from Redis is a hint and may be lost. States are read from PostgreSQL: at once when
+ * progress belongs to a state that a client has not got, and every second for all jobs with subscribers.
  */
 export function createHub(context: {
   db: Database
@@ -63,7 +62,7 @@ export function createHub(context: {
       if (!closed) await sendChanges(jobId)
     }
   }
-  /** Read a job once for all subscribers with the same rights: what a user sees of a job depends on the scope. */
+  /** Reads a job once for all subscribers with the same principal: what a user sees of a job depends on the scope. */
   const sendChanges = async (jobId: string) => {
     const waiting = [...subscribers].filter((subscriber) =>
       subscriber.needsState(jobId, Number.MAX_SAFE_INTEGER),
@@ -102,7 +101,7 @@ export function createHub(context: {
       if (!closed) timer = setTimeout(poll, POLL_INTERVAL_MS)
     }
   }
-  /** Jobs that are new to a client that follows all of them. */
+  /** Adds active jobs to the subscriptions to all jobs. */
   const trackActiveJobs = async () => {
     const all = [...subscribers].filter((subscriber) => subscriber.allJobs)
     if (all.length === 0) return

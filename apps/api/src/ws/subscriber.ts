@@ -3,72 +3,72 @@ import type { Job } from '@aduana/contracts/jobs'
 import { type ProgressUpdate, type ServerMessage, versionOf } from '@aduana/contracts/progress'
 import type { WebSocket } from 'ws'
 
-// Beyond the first a client gets only what it cannot do without; beyond the second it is let go.
+// Above the first, progress is held back; above the second, the client is disconnected.
 const CONGESTED_BYTES = 256 * 1024
 const MAX_BUFFERED_BYTES = 1024 * 1024
 const CLOSE_TIMEOUT_MS = 2000
-// A client that follows all jobs forgets the oldest beyond this number.
+// Above this number the oldest jobs of a subscription to all jobs are dropped.
 const MAX_JOBS = 1000
 
 const NOTHING_SENT = { version: -1, seq: -1, held: undefined, awaitingSnapshot: false, named: false }
 
-/** What one client has been told about one job. */
+/** What has been sent to one client about one job. */
 interface Subscription {
   /** Version of the last state that was sent; -1 before the first. */
   version: number
   /** Last sequence number that was sent. */
   seq: number
-  /** The newest progress that could not be sent yet. */
+  /** The newest progress that has not been sent yet. */
   held: ProgressUpdate | undefined
-  /** The snapshot is being read: nothing may overtake it. */
+  /** The snapshot is being read. Nothing is sent before it. */
   awaitingSnapshot: boolean
-  /** Asked for by its id, not only as one of all jobs. */
+  /** Subscribed by id, not only as one of all jobs. */
   named: boolean
 }
 
-/** One client on a WebSocket and what it follows. Sequence numbers of a job only rise. */
+/** A client on a WebSocket and its subscriptions. Sequence numbers of a job only rise. */
 export interface Subscriber {
   readonly socket: WebSocket
   principal: Principal
-  /** Follows all jobs that it may see. */
+  /** Subscribed to all jobs that it may see. */
   readonly allJobs: boolean
-  /** Answered our last ping. */
+  /** Has answered the last ping. */
   alive: boolean
   readonly jobs: ReadonlyMap<string, Readonly<Subscription>>
-  /** Follow a job by its id; nothing is sent before its snapshot. `after` is the last number that the client has seen. */
+  /** Subscribes to a job by id. Nothing is sent before its snapshot. `after` is the last sequence number that the client has seen. */
   subscribe(jobId: string, after: number): void
   unsubscribe(jobId: string): void
-  /** Follow all jobs, or only those that were named any more. */
+  /** Starts or ends the subscription to all jobs. Subscriptions by id are kept. */
   subscribeToAll(yes: boolean): void
-  /** The list of jobs is being read. Nothing else is sent before it. */
+  /** Holds back all messages while the list of jobs is read. */
   holdForList(yes: boolean): void
-  /** Follow a job as one of all. */
+  /** Adds a job to the subscription to all jobs. */
   track(jobId: string): void
-  /** Number of jobs that are subscription by their ids. */
+  /** Returns the number of subscriptions by id. */
   named(): number
-  /** The client already has the state with this number from another answer. */
+  /** Notes that the client has the state with this number from another message. */
   markSent(jobId: string, seq: number): void
-  /** True when it may see what belongs to this user. */
+  /** Returns true if the client may see jobs of this user. */
   maySee(userId: string): boolean
-  /** True when a state of this version is news. */
+  /** Returns true if a state of this version has to be sent. */
   needsState(jobId: string, version: number): boolean
-  /** Take progress; `text` is the message. False when the state it belongs to has to be sent first. */
+  /** Sends or holds progress; `text` is the message. Returns false if its state has to be sent first. */
   progress(update: ProgressUpdate, text: Buffer): boolean
-  /** Send the state of a job, then the progress that waited for it and is newer. */
+  /** Sends the state of a job, then newer progress that was held. */
   sendState(kind: 'snapshot' | 'state', job: Job, seq: number): void
-  /** The client may no longer see the job. If it subscribed to the job by id, it gets an error. */
+  /** Ends the subscription to a job that the client may no longer see. If it was by id, an error is sent. */
   revoke(jobId: string, reason: string): void
-  /** Send progress that was held back because the client was slow. */
+  /** Sends held progress, unless the client is still slow. */
   flush(): void
   send(message: ServerMessage): void
 }
 
-/** The message that carries a progress update; the user's id stays inside. */
+/** Returns the message for a progress update, without the user's id. */
 export function progressMessage({ userId: _, ...update }: ProgressUpdate): Buffer {
   return encode({ type: 'progress', ...update })
 }
 
-/** Wrap a socket that has been let in. */
+/** Returns the subscriber of an authenticated socket. */
 export function createSubscriber(socket: WebSocket, principal: Principal): Subscriber {
   const jobs = new Map<string, Subscription>()
   let allJobs = false
@@ -181,7 +181,7 @@ function encode(message: ServerMessage): Buffer {
   return Buffer.from(JSON.stringify(message))
 }
 
-/** Close a client that does not read; it will not read the closing either. */
+/** Disconnects a client that does not read. It is terminated, because it does not read the close frame either. */
 function disconnectSlow(socket: WebSocket): void {
   socket.close(1009, 'the client reads too slowly')
   setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref()

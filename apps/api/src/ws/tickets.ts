@@ -6,7 +6,7 @@ import type { SessionKey } from '../users/sessions.ts'
 
 const LIFETIME_SECONDS = 30
 
-/** Issues a key that opens one WebSocket for a session within half a minute. Only its hash is stored. */
+/** Issues a ticket that opens one WebSocket for a session within 30 seconds. Only its hash is stored. */
 export async function issueTicket(
   db: Database,
   session: SessionKey,
@@ -28,7 +28,7 @@ export async function issueTicket(
   return { ticket, expiresAt: expires_at.toISOString() }
 }
 
-/** Uses up a ticket and returns its session. @throws ProblemError `unauthenticated` when it is unknown, used or too old */
+/** Redeems a ticket and returns its session. @throws ProblemError `unauthenticated` when it is unknown, used or expired */
 export async function redeemTicket(db: Database, ticket: string): Promise<SessionKey> {
   const redeemed = await db
     .deleteFrom('ws_tickets')

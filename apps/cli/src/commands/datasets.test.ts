@@ -58,7 +58,7 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
 test('aduana dataset save --if-version changes nothing when somebody else has changed it meanwhile', async () => {
   const file = join(folder, 'seen.json')
   await writeFile(file, JSON.stringify(definition))
-  const title = 'It was changed in the meantime'
+  const title = 'The definition has changed'
   api.answer(PATH, { type: 'x', title, status: 412, detail: 'd', code: 'version_changed', version: 5 }, 412)
   const { code, err } = await api.aduana('dataset', 'save', file, '--if-version', '3')
   expect([code, err]).toEqual([1, expect.stringContaining(`${title} (version_changed)`)])
@@ -72,7 +72,7 @@ test('aduana dataset save tells every problem of a definition', async () => {
     { path: 'columns[0]', code: 'table_differs', message: 'there is no column "day"' },
     { path: '', code: 'fixed', message: 'it is fixed' },
   ]
-  const title = 'The definition of the dataset is not usable'
+  const title = 'The definition of the dataset is invalid'
   const body = { type: 'x', title, status: 422, detail: 'd', code: 'invalid_dataset', problems }
   api.answer(PATH, body, 422)
   const { code, err } = await api.aduana('dataset', 'save', file)
@@ -93,7 +93,7 @@ test('aduana dataset save says what is wrong with a file', async () => {
   await writeFile(file, '[]')
   expect(await api.aduana('dataset', 'save', file)).toMatchObject({
     code: 1,
-    err: expect.stringContaining('no "code"'),
+    err: expect.stringContaining('"code" is missing'),
   })
   expect(api.asked()).toEqual([])
 })

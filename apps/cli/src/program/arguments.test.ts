@@ -23,11 +23,11 @@ describe('a moment', () => {
   })
 
   test.each([
-    ['2026-03-29T02:30', 'This time does not exist in the zone of this machine: the clocks skip it.'],
-    ['2026-02-30T05:00', 'skip that time'],
-    ['2026-12-01', 'It must be a time with its zone'],
-    ['tomorrow', 'It must be a time with its zone'],
-    ['2026-13-01T05:00', 'It must be a time with its zone'],
+    ['2026-03-29T02:30', 'This time does not exist in the zone of this machine.'],
+    ['2026-02-30T05:00', 'does not exist'],
+    ['2026-12-01', 'It must be a time with a zone'],
+    ['tomorrow', 'It must be a time with a zone'],
+    ['2026-13-01T05:00', 'It must be a time with a zone'],
     ['2026-12-01T05:00+20:00', 'within 14 hours of UTC'],
   ])('%s is refused', (text, message) => {
     expect(() => moment(text)).toThrow(message)

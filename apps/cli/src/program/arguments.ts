@@ -50,10 +50,7 @@ function offsetHere(local: string): string {
   if (Number.isNaN(there.getTime())) throw new InvalidArgumentError(MOMENT_FORM)
   const minutes = -there.getTimezoneOffset()
   const shown = new Date(there.getTime() + minutes * 60_000).toISOString().slice(0, 19)
-  if (shown !== local)
-    throw new InvalidArgumentError(
-      'This time does not exist in the zone of this machine: the clocks skip it.',
-    )
+  if (shown !== local) throw new InvalidArgumentError('This time does not exist in the zone of this machine.')
   const size = Math.abs(minutes)
   const two = (number: number) => String(number).padStart(2, '0')
   return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}:${two(size % 60)}`
