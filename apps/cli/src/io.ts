@@ -1,26 +1,26 @@
 import { basename, relative } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 
-/** Where the program reads its surroundings and writes what it says. */
+/** Input, output and environment of the program. */
 export interface Io {
-  /** What a person types to run this program, for hints. */
+  /** The command that runs this program, for hints. */
   program: string
   env: Readonly<Record<string, string | undefined>>
-  /** Results, one line or more without the last line end. */
+  /** Writes results: one line or more, without the last line end. */
   out(text: string): void
-  /** Where results go, for what is not lines of text. */
+  /** The stream of results, for binary data. */
   output(): Writable
-  /** Progress, notes and errors, exactly as given. */
+  /** Writes progress, notes and errors unchanged. */
   err(text: string): void
   /** Standard input: a terminal, or what was piped in. */
   input(): Readable & { isTTY?: boolean }
-  /** Standard error is a terminal of this width; undefined when it is none. */
+  /** The width of the terminal on standard error; undefined if it is not a terminal. */
   columns(): number | undefined
-  /** Aborted with an `Interrupted` when somebody wants the program to stop. */
+  /** Aborted with an `Interrupted` when the program must stop. */
   signal: AbortSignal
 }
 
-/** Somebody pressed Ctrl-C or sent SIGTERM. */
+/** The program got Ctrl-C or SIGTERM. */
 export class Interrupted extends Error {
   readonly exitCode: number
   constructor(signal: 'SIGINT' | 'SIGTERM') {
@@ -30,7 +30,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** The surroundings of this process. The first signal aborts `signal`; a second one ends the process at once. */
+/** Returns the Io of this process. The first signal aborts `signal`; a second one ends the process at once. */
 export function processIo(): Io {
   const controller = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const)
@@ -57,7 +57,7 @@ export function processIo(): Io {
   }
 }
 
-/** The program as it was called: by its name when it is installed, else by its path below the current folder. */
+/** Returns the command that runs the program: its name if it is installed, else its path relative to the current folder. */
 export function programName(path: string, folder: string): string {
   if (!path.endsWith('.js')) return basename(path)
   const below = relative(folder, path)

@@ -29,7 +29,7 @@ export function warn(text) {
 }
 
 /**
- * Says what is being done, reminds every ten seconds that it is still being done, and returns the work's result.
+ * Prints what is being done, repeats it every ten seconds, and returns the result of the work.
  * @template T
  * @param {string} text
  * @param {() => Promise<T>} work

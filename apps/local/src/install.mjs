@@ -26,7 +26,7 @@ export async function install(settings, signal) {
       what: 'the installation of the dependencies',
       // CI: pnpm asks nothing and changes neither lockfile nor settings.
       command: [...pnpmCommand(root, pinned), 'install', '--frozen-lockfile'],
-      // An npx that runs us leaves its own arguments in the environment, where the next npx would take them for its own.
+      // An npx that runs the launcher leaves its arguments in the environment, where the next npx would read them.
       env: {
         ...toolEnvironment(settings),
         CI: 'true',

@@ -70,8 +70,8 @@ export function openLifetime() {
 const PARENT_GONE = 'the process that started this one is gone'
 
 /**
- * npm does not pass SIGTERM on to its script, so the launcher looks whether npm still lives. Started by hand
- * (no npm above), it may outlive its shell.
+ * npm does not forward SIGTERM to its script, so the launcher checks whether npm is still running. Without npm, it may
+ * outlive its shell.
  * @param {() => void} onGone
  * @returns {NodeJS.Timeout | undefined}
  */

@@ -6,7 +6,7 @@ import { systemCode } from './errors.mjs'
 /** @typedef {{ pid: number, born: string }} Holder the birth time tells a reused process id apart */
 
 /**
- * Takes a lock file that dies with its process: a lock whose holder is gone is taken over.
+ * Takes a lock file. A lock whose process has ended is taken over.
  * @param {string} file
  * @returns {{ release: () => void } | { heldBy: Holder }}
  */
@@ -28,7 +28,7 @@ export function takeLock(file) {
 }
 
 /**
- * Takes the lock, waiting for its holder to let go.
+ * Takes the lock, waiting until its holder releases it.
  * @param {string} file
  * @param {AbortSignal} signal
  * @param {(holder: Holder) => void} onWait called once if it must wait
@@ -78,7 +78,7 @@ function linked(draft, file) {
 }
 
 /**
- * Removes the lock unless somebody took it over since we looked: then it is put back.
+ * Removes a stale lock. If another process has taken it over in between, it is restored.
  * @param {string} file
  */
 function removeStale(file) {

@@ -5,8 +5,8 @@ import { LaunchError, systemCode } from './errors.mjs'
 import { processExists } from './lock.mjs'
 
 /**
- * Before a start: ends a server that a killed launcher left on this data folder, and removes a postmaster.pid whose
- * process is gone, is a zombie or is somebody else by now. The caller holds the lock on the folder.
+ * Before a start: stops a server that a killed launcher left running on this data folder, and removes a stale postmaster.pid.
+ * The caller holds the lock on the folder.
  * @param {string} data
  */
 export async function endOrphan(data) {

@@ -14,7 +14,7 @@ import { describe, endWithLauncher, mustRun, runProgram, startService, stopServi
 /**
  * @typedef {object} PostgresOptions
  * @property {string} dir its folder: made if absent, and found again by the next start
- * @property {boolean} [durable] false: fsync and friends are off, for data that nobody will miss (default true)
+ * @property {boolean} [durable] false: fsync and friends are off, for data that may be lost (default true)
  * @property {number} [port] taken if it is free, else another
  * @property {string} [database] made together with the folder (default "postgres")
  * @property {string} [logFile] default `<dir>/postgres.log`

@@ -23,7 +23,7 @@ import { LOG_BYTES, rotateLog } from './rotation.mjs'
 /** @type {Set<number>} leaders of the process groups we started and have not seen end */
 const groups = new Set()
 
-/** Milliseconds that the last output of an ended service has to reach its log. */
+/** Time for the last output of an ended service to reach its log. */
 const LAST_LINES_MS = 2000
 
 /**
@@ -105,7 +105,7 @@ export async function mustRun({ what, ...options }) {
 }
 
 /**
- * Asks a service to end, waits, and kills it and what it started if it does not.
+ * Asks a service to end, and kills it and its descendants after the grace period.
  * @param {Service} service
  * @param {{ signal?: NodeJS.Signals, graceMs?: number }} [how]
  */
@@ -122,7 +122,7 @@ export function describe({ code, signal, error }) {
   return signal ? `killed by ${signal}` : `exit code ${code}`
 }
 
-/** Kills every process group still running: the last resort of an impatient user. */
+/** Kills every process group that is still running. */
 export function killAll() {
   for (const pid of groups) killGroup(pid)
 }

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 
-// When the launcher is killed outright, the kernel tells its children (see endWithLauncher), but not theirs: a worker's
-// engine, say. This shell reads the process groups that run at present, a line at each change; the end of its input is
-// the end of the launcher. A clean end leaves it an empty list.
+// When the launcher is killed, the kernel signals its children (see endWithLauncher), but not their children, such as the
+// engine of a worker. This shell reads the current process groups, one line for each change; the end of its input is the end
+// of the launcher. After a clean end the list is empty.
 const SCRIPT = `
 groups=
 while read -r line; do groups=$line; done
@@ -22,12 +22,12 @@ for group in $groups; do kill -KILL "-$group"; done
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let reaper
 
-/** Starts the reaper, before the first program whose end it may have to see to. */
+/** Starts the reaper, before the first program that it may have to kill. */
 export function startReaper() {
   if (reaper === undefined) {
     reaper = spawn('sh', ['-c', SCRIPT], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
     reaper.unref()
-    // Without a reaper (it was killed) a clean stop still works; only the net below it is gone.
+    // Without a reaper (it was killed) a clean stop still works.
     reaper.stdin?.on('error', () => reaper?.stdin?.destroy())
     if (reaper.stdin !== null && 'unref' in reaper.stdin && typeof reaper.stdin.unref === 'function')
       reaper.stdin.unref()

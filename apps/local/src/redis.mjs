@@ -88,7 +88,7 @@ function passwordOf(dir) {
 }
 
 /**
- * A file rather than arguments, which every user of the machine could read.
+ * Writes the configuration to a file: other users could read arguments.
  * @param {{ dir: string, port: number, password: string, persistent: boolean }} options
  * @returns {string} the path of the configuration
  */
@@ -110,12 +110,13 @@ function writeConfig({ dir, port, password, persistent }) {
 }
 
 /**
- * Waits until it has read its file and answers; the answer must come from our child, not from another on that port.
+ * Waits until Redis has loaded its data and responds. The response must come from this child, not from another Redis on the
+ * port.
  * @param {import('./processes.mjs').Service} service
  * @param {number} port
  * @param {string} password
  * @param {AbortSignal} [signal]
- * @returns {Promise<string | undefined>} why it does not answer
+ * @returns {Promise<string | undefined>} why it is not ready, or undefined when it is
  */
 async function untilReady(service, port, password, signal) {
   const deadline = Date.now() + READY_MS
@@ -133,7 +134,7 @@ async function untilReady(service, port, password, signal) {
 /**
  * @param {number} port
  * @param {string} commands
- * @returns {Promise<string>} everything it answered; empty when nobody listens yet
+ * @returns {Promise<string>} the whole response; empty when nothing listens yet
  */
 function ask(port, commands) {
   return new Promise((resolve) => {
@@ -143,7 +144,7 @@ function ask(port, commands) {
     socket.on('data', (chunk) => {
       answer += chunk.toString()
     })
-    // Refused or cut off means not ready yet; the caller asks again until its deadline.
+    // Refused or closed means not ready yet; the caller retries until its deadline.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => resolve(answer))
     socket.write(commands)

@@ -6,7 +6,7 @@ import { LaunchError, systemCode } from './errors.mjs'
 /** @typedef {{ jwtSecret: string, adminPassword: string }} Secrets */
 
 /**
- * Reads the generated secrets of this data folder, making them the first time. The environment goes before them.
+ * Reads the secrets of this data folder, generating them the first time. The environment overrides them.
  * @param {string} dataDir
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {Secrets}

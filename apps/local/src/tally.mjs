@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { systemCode } from './errors.mjs'
 
 /**
- * Counts what vitest's JSON report tells. A test file that failed as a whole (it does not load, a hook threw) counts
+ * Counts the tests in vitest's JSON report. A test file that failed as a whole (it does not load, a hook threw) counts
  * as one failure; so does a report that is missing, because then vitest did not come to its end.
  * @param {string} file
  * @returns {{ passed: number, failed: number }}

@@ -16,7 +16,7 @@ export interface Contents {
   connected: string[]
 }
 
-/** Make the database of an address unless it is there. Answers whether it was made. */
+/** Creates the database of a URL unless it exists. Returns true if it was created. */
 export async function makeDatabase(url: string): Promise<boolean> {
   const name = databaseOf(url)
   try {
@@ -75,7 +75,7 @@ async function strangers(client: pg.Client): Promise<string[]> {
   return found.rows.map(({ name }) => name)
 }
 
-/** Why a database must not be emptied; undefined when it may be. `confirmed`: somebody has said that it is a test database. */
+/** Returns why a database must not be emptied; undefined when it may be. `confirmed`: the user has confirmed that it is a test database. */
 export function whyKept(
   { name, realImports, strangers, connected }: Contents,
   confirmed: boolean,

@@ -7,20 +7,20 @@ import { z } from 'zod'
 import { ConnectionError } from '../errors.ts'
 import { type Api, authorization, connectionProblem, parseResponse } from './api.ts'
 
-/** A file of a job that is ready to be received. */
+/** An open download of a file of a job. */
 export interface Download {
-  /** The name under which the API offers it, without folders. */
+  /** The file name in the response, without folders. */
   fileName: string
   /**
-   * Write it to a stream, and end that unless `keepOpen`. @throws ConnectionError when it breaks off, or what arrived
-   * differs from what is stored; and what the stream throws
+   * Writes it to a stream, which is ended unless `keepOpen`. @throws ConnectionError when the connection breaks or the content
+   * is damaged, and the errors of the stream
    */
   receive(sink: Writable, options?: { keepOpen?: boolean }): Promise<void>
-  /** Receive nothing of it. */
+  /** Cancels the download. */
   discard(): void
 }
 
-/** Ask for a file of a job. @throws ApiProblem, ConnectionError */
+/** Opens the download of a file of a job. @throws ApiProblem, ConnectionError */
 export async function openDownload(api: Api, jobId: string, artifact: Artifact): Promise<Download> {
   const path = `/api/jobs/${encodeURIComponent(jobId)}/artifacts/${encodeURIComponent(artifact.name)}`
   const answer = await fetch(`${api.url}${path}`, {
@@ -51,13 +51,13 @@ export async function openDownload(api: Api, jobId: string, artifact: Artifact):
   }
 }
 
-/** An error of the file that is written, not of the connection. */
+/** Returns true for an error of the written file, not of the connection. */
 export function isOfFile(error: unknown): error is NodeJS.ErrnoException {
   const calls = ['open', 'write', 'link', 'rename']
   return error instanceof Error && 'syscall' in error && calls.includes(String(error.syscall))
 }
 
-/** Passes a file on, and fails at its end when it is not the one that is stored. */
+/** Returns a stream that passes the file on and fails at its end if the checksum differs. */
 function checked({ name, sha256 }: Artifact): Transform {
   const hash = createHash('sha256')
   return new Transform({
@@ -74,7 +74,7 @@ function checked({ name, sha256 }: Artifact): Transform {
   })
 }
 
-/** The name of a Content-Disposition (RFC 6266), as a name in one folder; undefined without one. */
+/** Returns the file name of a Content-Disposition header (RFC 6266), without folders; undefined without one. */
 export function offeredName(disposition: string | null): string | undefined {
   const encoded = /filename\*=UTF-8''([^;]+)/i.exec(disposition ?? '')?.[1]
   if (encoded === undefined) return undefined

@@ -11,16 +11,15 @@ import { type Api, authorization, connectionProblem, parseResponse } from './api
 
 const CHUNK_BYTES = 256 * 1024
 
-/** A file on its way. */
+/** The progress of an upload, in bytes. */
 export interface UploadProgress {
   sent: number
   bytes: number
 }
 
 /**
- * Send a file under a name as an import. It is read from the disk as the network takes it, whatever its size. Not `fetch`: that
- * loses the answer of a server which refuses before the whole body has been sent. Sent again with the same `key` it is
- * imported once.
+ * Uploads a file of any size under a name as an import, streaming it from disk. `fetch` is not used: it loses the response of a
+ * server that refuses before the whole body is sent. With the same `key` it is imported once.
  * @throws ApiProblem, ConnectionError, UsageError for a file that cannot be sent
  */
 export async function uploadImport(
@@ -68,27 +67,27 @@ export async function uploadImport(
   return parseResponse(api, ImportAccepted, answer.status, answer.text, answer.retryAfter)
 }
 
-interface Answer {
+interface Response {
   status: number
   text: string
   retryAfter: string | null
 }
 
-/** Send the request. An answer that comes before the body has been sent ends the sending. */
+/** Sends the request. A response that arrives before the body is sent ends the upload. */
 function send(
   api: Api,
   headers: Record<string, string>,
   body: () => AsyncGenerator<Buffer>,
-): Promise<Answer> {
+): Promise<Response> {
   const url = new URL(`${api.url}/api/imports`)
   const { request: open } = url.protocol === 'https:' ? https : http
   const request = open(url, { method: 'POST', headers, signal: api.signal })
   const source = Readable.from(body(), { objectMode: false })
-  return new Promise<Answer>((resolve, reject) => {
+  return new Promise<Response>((resolve, reject) => {
     let answered = false
     request.once('response', (response) => {
       answered = true
-      readAnswer(response).then(resolve, reject)
+      readResponse(response).then(resolve, reject)
     })
     request.on('error', (error) => {
       if (!answered) reject(connectionProblem(api, error))
@@ -102,7 +101,7 @@ function send(
   })
 }
 
-async function readAnswer(response: http.IncomingMessage): Promise<Answer> {
+async function readResponse(response: http.IncomingMessage): Promise<Response> {
   return {
     status: response.statusCode ?? 0,
     text: await text(response),
@@ -118,7 +117,7 @@ async function sizeOf(path: string): Promise<number> {
   return found.size
 }
 
-/** A file name as it may stand between quotes in a header of a form. */
+/** Returns a file name escaped for a quoted string in a form header. */
 function quotable(name: string): string {
   return name.replaceAll('"', '%22').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
 }

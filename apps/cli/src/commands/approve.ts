@@ -9,7 +9,7 @@ export interface ApproveOptions {
   json?: boolean
 }
 
-/** `aduana approve <job>`: approve what is shown, or the preview that `--basis` names, and nothing else. */
+/** `aduana approve <job>`: approves exactly the preview that it shows, or the one that `--basis` names. */
 export async function approveCommand(io: Io, id: string, options: ApproveOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const shown = options.basis === undefined ? await readPreview(api, id) : undefined

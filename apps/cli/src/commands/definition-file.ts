@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { UsageError, unreadable } from '../errors.ts'
 
-/** Read a definition from a JSON file: an object with its code. @throws UsageError */
+/** Reads a definition, an object with a code, from a JSON file. @throws UsageError */
 export async function readDefinition(
   file: string,
 ): Promise<{ code: string; definition: Record<string, unknown> }> {
@@ -14,7 +14,7 @@ export async function readDefinition(
   return { code: String(definition.code), definition: { ...definition } }
 }
 
-/** What became of a definition that was saved, as a sentence. */
+/** Returns the result of saving a definition as text. */
 export function savedSentence({
   code,
   version,

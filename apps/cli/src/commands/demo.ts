@@ -23,14 +23,14 @@ import { waitForJob } from './wait.ts'
 const DATASET = 'production'
 const KNOWN_IMPORTS = 500
 
-/** `aduana demo`: make a sample with realistic dirt, import it, and compare what came out with what was put in. */
+/** `aduana demo`: creates a sample with realistic errors, imports it, and compares the result with its content. */
 export async function demoCommand(io: Io, options: { rows: number }): Promise<ExitCode> {
   const api = await openApi(io)
   const folder = await mkdtemp(join(tmpdir(), 'aduana-demo-'))
   try {
     const period = freePeriod(await listJobs(api, { dataset: DATASET, limit: KNOWN_IMPORTS }), new Date())
     const file = join(folder, `produccion-${period.from.slice(0, 7)}.csv`)
-    // Another seed each time: the same bytes would rightly be refused the second time.
+    // A new seed each time: the same file would be refused as already imported.
     const seed = Date.now()
     const made = await writeSample(
       file,
@@ -67,14 +67,14 @@ async function importSample(io: Io, api: Api, file: string, made: SampleReport):
   return checks.every(({ expected, found }) => expected === found) ? EXIT.loaded : EXIT.error
 }
 
-/** One figure of an import beside what the sample says it must be. */
+/** A count of an import, and its expected value. */
 export interface Check {
   figure: string
   expected: number
   found: number | null
 }
 
-/** Every figure of an import that a sample foretells. */
+/** Returns all counts of an import that a sample determines. */
 export function compare(
   made: SampleReport,
   job: Pick<Job, 'counts'>,
@@ -104,7 +104,7 @@ function reasonName(column: string | null, code: string): string {
   return `${code} (${column ?? 'record'})`
 }
 
-/** All is well in one line; otherwise the figures that differ. */
+/** Returns one line if all counts match; otherwise those that differ. */
 function renderChecks(checks: readonly Check[]): string {
   const wrong = checks.filter(({ expected, found }) => expected !== found)
   if (wrong.length === 0)
@@ -134,8 +134,8 @@ function lookNext(io: Io, url: string): string {
 }
 
 /**
- * Two whole months before `now` that no import has declared as its window, the latest ones: a demo never replaces rows
- * of somebody else's import, nor those of the demo before it.
+ * Returns the latest two whole months before `now` that no import has declared as its window, so that a demo never replaces
+ * rows of other imports.
  */
 export function freePeriod(jobs: readonly Pick<Job, 'parameters'>[], now: Date): { from: Day; to: Day } {
   const taken = jobs.flatMap(({ parameters: { from, to } }) =>

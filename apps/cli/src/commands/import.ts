@@ -16,7 +16,7 @@ import { reportJob, waitForJob } from './wait.ts'
 
 const DEFAULT_RETRY_SECONDS = 5
 const MAX_RETRY_SECONDS = 300
-// What to wait before each new try when the connection broke: nobody knows then whether the file was accepted.
+// Pauses before retries after a broken connection, when it is unknown whether the file was accepted.
 const BROKEN_RETRY_SECONDS = [1, 2, 4]
 
 export interface ImportOptions {
@@ -34,15 +34,15 @@ export interface ImportOptions {
   startAt?: string
   encoding?: string
   delimiter?: string
-  /** What the file is called, in place of its own name. */
+  /** Overrides the name of the file. */
   fileName?: string
-  /** How often to ask again when the queue is full; 0 without the option. */
+  /** Number of retries when the queue is full; 0 without the option. */
   retry?: number
   wait: boolean
   json?: boolean
 }
 
-/** `aduana import`: send a file, or what is piped in, and wait until it has been loaded. */
+/** `aduana import`: sends a file, or standard input, and waits until it is loaded. */
 export async function importCommand(io: Io, file: string, options: ImportOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const display = options.json ? QUIET : createDisplay(io)
@@ -63,7 +63,7 @@ export async function importCommand(io: Io, file: string, options: ImportOptions
   return EXIT.loaded
 }
 
-/** The form fields that an import was asked for with. */
+/** Returns the form fields of an import. */
 function formFields(options: ImportOptions): Record<string, string> {
   const {
     dataset,
@@ -105,8 +105,8 @@ function formFields(options: ImportOptions): Record<string, string> {
 }
 
 /**
- * Send the file. When the connection breaks or the API fails it is sent again a few times, always with the same key, so
- * that it is imported once; when there is no room for it, after the time that the API names, so often as was asked.
+ * Sends the file. After a broken connection or an error of the API it is sent again a few times, always with the same key, so
+ * that it is imported once. If the queue is full, it is sent again after the time that the API names, `retry` times.
  */
 async function send(
   io: Io,
@@ -137,7 +137,7 @@ async function send(
   }
 }
 
-/** True when the request may or may not have been done, or will be a moment later. */
+/** Returns true if it is unknown whether the request succeeded, or a retry may succeed. */
 function isBroken(error: unknown): boolean {
   if (error instanceof ConnectionError) return true
   return error instanceof ApiProblem && [500, 502, 503, 504].includes(error.problem.status)

@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { forgetSession, storedApi } from '../session.ts'
 
-/** `aduana logout`: end the stored login, so that its token is worth nothing, and forget it. */
+/** `aduana logout`: ends the session of the stored login and deletes it. */
 export async function logoutCommand(io: Io): Promise<ExitCode> {
   const stored = await storedApi(io)
   if (!stored) {

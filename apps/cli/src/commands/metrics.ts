@@ -15,7 +15,7 @@ import { openApi } from '../session.ts'
 import { metricTable, renderMetric, runTable } from '../show/metrics.ts'
 import { readDefinition, savedSentence } from './definition-file.ts'
 
-/** So many days are shown when nothing is said: the last ones that have values. */
+/** Default number of days: the last ones with values. */
 const USUAL_DAYS = 14
 
 export interface MetricsOptions extends ValueRange {

@@ -6,12 +6,12 @@ import { pipeline } from 'node:stream/promises'
 import { UsageError } from '../errors.ts'
 import type { Io } from '../io.ts'
 
-/** What a file is called that comes without a name. */
+/** Default name of a piped file. */
 const PIPED_NAME = 'stdin'
 
 /**
- * Copy standard input to a temporary file, for as long as `use` needs its path: an upload states its size first, and may
- * have to be sent again.
+ * Copies standard input to a temporary file for the duration of `use`: an upload sends its size first, and may have to be
+ * repeated.
  * @throws UsageError when standard input is a terminal, and what `use` throws
  */
 export async function withPipedFile<T>(io: Io, use: (path: string) => Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@ export interface UndoOptions {
   json?: boolean
 }
 
-/** `aduana undo <job>`: take an import back, and wait until its rows are gone. */
+/** `aduana undo <job>`: undoes an import and waits until its rows are deleted. */
 export async function undoCommand(io: Io, importId: string, options: UndoOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const { id } = await undoImport(api, importId, { unwind: options.unwind === true })

@@ -8,7 +8,7 @@ import { subscribe } from './socket.ts'
 import { hasSettled, type JobView, viewOf, withMessage, withPolled } from './view.ts'
 
 const POLL_MS = 1000
-// While the socket brings news there is no need to ask; this often we look all the same.
+// The poll interval while the socket is open, as a fallback.
 const OPEN_POLL_MS = 10_000
 const FIRST_RETRY_MS = 250
 const MAX_RETRY_MS = 15_000
@@ -28,8 +28,8 @@ const TIMES: FollowTimes = {
 }
 
 /**
- * Follow a job until it has ended or waits for a person: over a WebSocket, which is opened again when it breaks, and as long as there is none
- * by asking once a second. An API that restarts is waited for.
+ * Follows a job until it ends or waits for approval, and returns it: over a WebSocket, which is reopened when it breaks, and by
+ * polling once a second while it is closed. Waits for an API that restarts.
  * @throws ApiProblem, ConnectionError when the API has not been reached for minutes, and the reason of `api.signal`
  */
 export async function followJob(
@@ -42,7 +42,7 @@ export async function followJob(
   let view = viewOf(await readJob(api, id))
   let newsAt = Date.now()
   const take = (next: JobView) => {
-    // An answer that was under way when the end was heard of is older than the end.
+    // A poll that was pending at the end is older than the end.
     if (ended.signal.aborted) return
     newsAt = Date.now()
     if (next === view) return
@@ -77,7 +77,7 @@ export async function followJob(
 interface Polling {
   until: AbortSignal
   times: FollowTimes
-  /** There has been no news for so long that it is time to ask. */
+  /** Returns true if it is time to poll. */
   due(): boolean
   ask(): Promise<void>
 }
@@ -98,7 +98,7 @@ async function poll({ until, times, due, ask }: Polling): Promise<void> {
   }
 }
 
-/** Hold a subscription open until `ended`; after a break it is tried again, ever more slowly. */
+/** Keeps a subscription open until `ended`. It is reopened with growing pauses. */
 function keepSubscribed(
   api: Api,
   id: string,
@@ -135,7 +135,7 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** An error that goes away when the API is back. */
+/** Returns true for an error that ends when the API is available again. */
 function isTransient(error: unknown): boolean {
   if (error instanceof ConnectionError) return true
   return (

@@ -4,7 +4,7 @@ import { type Api, authorization } from '../api/api.ts'
 
 const CONNECT_TIMEOUT_MS = 5000
 const CLOSE_TIMEOUT_MS = 500
-// The server sends heartbeats; a connection that is silent for longer is dead, though not closed.
+// The server sends heartbeats; a connection without one for longer is dead.
 const SILENCE_TIMEOUT_MS = 60_000
 
 /** An open subscription to one job. */
@@ -14,7 +14,7 @@ export interface Subscription {
   close(): void
 }
 
-/** Follow a job over a WebSocket. `after` is the last sequence number that was seen. */
+/** Subscribes to a job over a WebSocket. `after` is the last sequence number that was received. */
 export function subscribe(
   api: Api,
   job: { id: string; after: number },
@@ -57,7 +57,7 @@ export function subscribe(
   return { closed, close: () => end(socket) }
 }
 
-/** Close politely, but do not wait long for the other side to agree. */
+/** Closes the socket, and terminates it if the server does not respond soon. */
 function end(socket: WebSocket): void {
   socket.close()
   setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref()
@@ -67,7 +67,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The schema refuses it like any other message that is not known.
+    // The schema refuses it like any unknown message.
     return undefined
   }
 }

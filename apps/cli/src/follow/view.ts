@@ -2,7 +2,7 @@ import { isFinal } from '@aduana/contracts/job-states'
 import type { Job } from '@aduana/contracts/jobs'
 import type { ServerMessage } from '@aduana/contracts/progress'
 
-/** What is known of a job that is being followed: its last state and the figures that moved since. */
+/** A followed job: its last state and newer progress. */
 export interface JobView {
   job: Job
   /** The newest sequence number that was seen; -1 when the state was polled, which brings none. */
@@ -16,23 +16,23 @@ export interface JobView {
   etaSeconds: number | null
 }
 
-/** The view of a job whose state is `job`. */
+/** Returns the view of a job in a state. */
 export function viewOf(job: Job, seq = -1): JobView {
   const { stage, message, progress, totalItems, processedItems, rowsPerSecond, etaSeconds } = job
   return { job, seq, stage, message, progress, totalItems, processedItems, rowsPerSecond, etaSeconds }
 }
 
-/** True when nothing more will happen to the job. */
+/** Returns true if the job has ended. */
 export function hasEnded(view: JobView): boolean {
   return isFinal(view.job.status)
 }
 
-/** True when nothing more will happen to the job by itself: it has ended, or waits for a person. */
+/** Returns true if the job has ended or waits for approval. */
 export function hasSettled(view: JobView): boolean {
   return hasEnded(view) || view.job.waitingFor === 'approval'
 }
 
-/** The view after a message about its job. What is older than what has been seen changes nothing. */
+/** Returns the view after a message. Older messages change nothing. */
 export function withMessage(view: JobView, message: ServerMessage): JobView {
   if (message.type === 'progress') {
     if (message.jobId !== view.job.id || message.seq <= view.seq || hasEnded(view)) return view
@@ -44,7 +44,7 @@ export function withMessage(view: JobView, message: ServerMessage): JobView {
   return view
 }
 
-/** The view after the state has been asked for: newer than all messages that have been seen, but without a number. */
+/** Returns the view after a poll, which is newer than all received messages but has no sequence number. */
 export function withPolled(view: JobView, job: Job): JobView {
   return { ...forward(view, job), seq: view.seq }
 }
@@ -54,7 +54,7 @@ function withState(view: JobView, job: Job, seq: number): JobView {
   return { ...forward(view, job), seq }
 }
 
-/** An answer and a message may arrive in either order, and an answer has no number: neither makes progress go back. */
+/** Polls and messages may arrive in any order: neither decreases the progress. */
 function forward(view: JobView, job: Job): JobView {
   const fresh = viewOf(job)
   if (isFinal(job.status) || job.stage !== view.stage || job.progress >= view.progress) return fresh

@@ -4,8 +4,8 @@ import { createSample, type SampleOptions, type SampleReport } from './sample.ts
 const CHUNK_CHARS = 1 << 20
 
 /**
- * Write a sample to a file, which is replaced. Only one chunk is in memory at a time: the next is made when the disk
- * has taken the last. Stops between two chunks when `signal` is aborted, with its reason.
+ * Writes a sample to a file, which is replaced, and returns its report and size. Only one chunk is in memory at a time.
+ * @throws the reason of `signal`, between two chunks
  */
 export async function writeSample(
   path: string,

@@ -4,14 +4,14 @@ import { ASCII, BLOCKS, type ProgressFacts, renderBar, renderPlain } from './pro
 const REDRAW_MS = 50
 const PLAIN_MS = 2000
 
-/** Shows progress on standard error: a line that is drawn again on a terminal, plain lines elsewhere. */
+/** Shows progress on standard error: a line that is redrawn on a terminal, plain lines elsewhere. */
 export interface Display {
   show(facts: ProgressFacts): void
-  /** Leave the last line as it is; what is written next begins on a new one. */
+  /** Ends the current line. */
   end(): void
 }
 
-/** A display for these surroundings. `now` in milliseconds. */
+/** Creates a display. `now` is in milliseconds. */
 export function createDisplay(io: Io, now: () => number = Date.now): Display {
   return io.columns() === undefined ? plainDisplay(io, now) : terminalDisplay(io, now)
 }
@@ -46,7 +46,7 @@ function terminalDisplay(io: Io, now: () => number): Display {
   }
 }
 
-/** At most one line in two seconds, and none twice. */
+/** Writes at most one line in two seconds, and no line twice. */
 function plainDisplay(io: Io, now: () => number): Display {
   let writtenAt = Number.NEGATIVE_INFINITY
   let written = ''

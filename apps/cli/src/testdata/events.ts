@@ -9,7 +9,7 @@ import { twoMonths } from '../sample/sample.ts'
 const DATASETS = ['production', 'orders'] as const
 const AT_ONCE = 8
 
-/** Send `count` updates of datasets, eight at a time: each tells of one day of the period. Answers the seconds it took. */
+/** Sends `count` dataset updates, eight at a time, each for one day of the period. Returns the elapsed seconds. */
 export async function sendEvents(api: Api, count: number, period: { from: Day; to: Day }): Promise<number> {
   const startedAt = performance.now()
   let sent = 0
@@ -34,7 +34,7 @@ function eventOf(number: number, { from, to }: { from: Day; to: Day }): Projecti
   }
 }
 
-/** The window of the newest import of production that names one, so that there is something to compute; else the last two months. */
+/** Returns the window of the newest import of production that has one, so that there is data to compute; else the last two months. */
 export async function busyPeriod(api: Api): Promise<{ from: Day; to: Day }> {
   for (const { parameters } of await listJobs(api, { dataset: 'production', limit: 50 })) {
     const { from, to } = parameters

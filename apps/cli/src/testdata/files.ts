@@ -14,15 +14,15 @@ import type { SampleName } from '../sample/sample.ts'
 import { writeSample } from '../sample/write.ts'
 import { createDisplay } from '../show/display.ts'
 
-/** The name of every file of test data begins so: by it, imports of test data are told from others. */
+/** Prefix of the names of test data files, which identifies their imports. */
 const TESTDATA_FILE = 'testdata-'
 
 const DATASETS: readonly SampleName[] = ['production', 'orders']
 const KNOWN_IMPORTS = 500
 
 /**
- * Import `files` files of each dataset, with `rows` records and known faults each, every one of two months of its own.
- * Answers whether all figures of all imports are what was put in.
+ * Imports `files` files of each dataset, each with `rows` records, known errors and its own two months. Returns true if the
+ * counts of all imports match.
  */
 export async function importTestData(
   io: Io,
@@ -59,7 +59,7 @@ async function importFile(
   { dataset, rows, period }: TestFile,
 ): Promise<boolean> {
   const path = join(folder, `${TESTDATA_FILE}${dataset}-${period.from.slice(0, 7)}.csv`)
-  // Another seed each time: the same bytes would rightly be refused the second time.
+  // A new seed each time: the same file would be refused as already imported.
   const made = await writeSample(
     path,
     { dataset, rows, seed: Date.now(), clean: false, ...period },
