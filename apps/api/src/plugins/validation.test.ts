@@ -120,7 +120,7 @@ test('a message on a WebSocket that is wrong is answered with what was found and
   client.socket.close()
   await client.closed
   expect(told).toEqual([
-    'The message is not JSON.',
+    'The message is not JSON. Send JSON in a text message.',
     expect.stringMatching(/"topic" is missing; expected one of /),
     expect.stringMatching(/"type" is "dance"; expected one of "subscribe", /),
     expect.stringMatching(/"id" is "7"; expected an id/),

@@ -70,7 +70,7 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'with a field that the event does not have, and without one that it has',
     () => heartbeat({ runId: external.id, attempt: 0, progres: 1 }).text,
     () =>
-      'aduana.metric_run.heartbeat: "data.attempt" is 0; expected a whole number of 1 or more. "data.at" is missing; expected a time with its zone, such as 2026-01-31T05:00:00Z. "data.progres" is not known here; known are runId, attempt, at, progress, message.',
+      'aduana.metric_run.heartbeat: "data.attempt" is 0; expected a whole number of 1 or more. "data.at" is missing; expected a time with its zone, such as 2026-01-31T05:00:00Z. "data.progres" is not a known field; known fields are runId, attempt, at, progress, message.',
   ],
   [
     'unknown_run',
