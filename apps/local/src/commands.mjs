@@ -18,14 +18,20 @@ const COMMANDS = {
     purpose: 'start everything on this machine, until Ctrl-C (--once: stop after the demo)',
   },
   demo: { run: demo, purpose: 'import the sample file into the running system' },
-  test: { run: test, purpose: 'run all checks and tests with their own services; arguments are passed to vitest' },
+  test: {
+    run: test,
+    purpose: 'run all checks and tests with their own services; arguments are passed to vitest',
+  },
   'test:unit': { run: testUnit, purpose: 'run the tests that need no services, without a build' },
   'test:changed': {
     run: testChanged,
     purpose: 'run the unit and integration tests of what has changed (since a commit)',
   },
   'test:watch': { run: testWatch, purpose: 'the same, repeated on every change' },
-  'test:long': { run: testLong, purpose: 'run all variants of the tests, then half an hour of load and faults' },
+  'test:long': {
+    run: testLong,
+    purpose: 'run all variants of the tests, then half an hour of load and faults',
+  },
   dev: { run: dev, purpose: 'like start, but rebuild and restart on every change' },
   testdata: { run: testdata, purpose: 'fill a test system; --files, --rows and --events set how much' },
   'testdata:clean': { run: cleanTestdata, purpose: 'empty the test database in DATABASE_URL' },
