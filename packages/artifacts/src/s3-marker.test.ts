@@ -69,7 +69,7 @@ test('a process that would keep files in a folder while the others use a bucket 
   await start(ours, s3.environment(bucket))
   await expect(start(ours, {})).rejects.toMatchObject({
     ...FOREIGN,
-    message: expect.stringContaining('that is a store of the kind "s3"'),
+    message: expect.stringContaining('which uses a store of the kind "s3"'),
   })
   await start(theirs, {})
   await expect(start(theirs, s3.environment(await s3.addBucket()))).rejects.toMatchObject(FOREIGN)
@@ -79,7 +79,7 @@ test('a bucket that is not there stops the start, with what to look at', async (
   await expect(start(ours, s3.environment('there-is-no-such-bucket'))).rejects.toMatchObject({
     name: 'StoreError',
     code: 'refused',
-    message: expect.stringMatching(/Reading store-id: .*look at its name.*NoSuchBucket/),
+    message: expect.stringMatching(/Reading store-id: .*Check its name.*NoSuchBucket/),
   })
   expect((await ours.pool.query('select from artifact_stores')).rowCount).toBe(0)
 })

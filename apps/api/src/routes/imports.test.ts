@@ -252,7 +252,7 @@ describe('an upload leaves nothing behind when', () => {
     expect(await refused(await send(form))).toMatchObject({
       status: 400,
       code: 'bad_request',
-      detail: 'The field "delimiter" is too long.',
+      detail: 'The field "delimiter" is longer than 8192 bytes. Shorten it.',
     })
   })
 
