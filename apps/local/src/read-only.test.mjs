@@ -85,7 +85,7 @@ test('a data folder that cannot be made says which setting names another', async
   const ours = readSettings({ ADUANA_DATA_DIR: join(root, '.data') })
   await asStranger(() =>
     expect(() => makeDataDir(ours)).toThrow(
-      `cannot write to the data folder ${join(root, '.data')} (EACCES). Set ADUANA_DATA_DIR to a folder of your own.`,
+      `cannot write to the data folder ${join(root, '.data')} (EACCES). Set ADUANA_DATA_DIR to a folder that you may write to.`,
     ),
   )
 })

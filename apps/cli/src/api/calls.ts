@@ -20,7 +20,7 @@ export const ReasonGroup = z.object({
 })
 export type ReasonGroup = z.infer<typeof ReasonGroup>
 
-/** What became of a job. */
+/** The report of a job. */
 export const JobReport = z.object({
   seconds: z.number().nullable(),
   rowsPerSecond: z.number().nullable(),
@@ -40,27 +40,27 @@ const DatasetList = z.object({
 })
 export type DatasetItem = z.infer<typeof DatasetList>['items'][number]
 
-/** Log in with e-mail and password. */
+/** Logs in with e-mail and password. */
 export function login(api: Api, email: string, password: string): Promise<LoginResponse> {
   return post(api, '/api/auth/login', LoginResponse, { email, password })
 }
 
-/** End the session of the token. */
+/** Ends the session of the token. */
 export async function logout(api: Api): Promise<void> {
   await post(api, '/api/auth/logout', z.undefined())
 }
 
-/** Change the password of the logged-in user. Returns a new login. */
+/** Changes the password of the logged-in user. Returns a new login. */
 export function changePassword(api: Api, current: string, next: string): Promise<LoginResponse> {
   return post(api, '/api/auth/password', LoginResponse, { current, new: next })
 }
 
-/** One job. */
+/** Returns a job. */
 export function readJob(api: Api, id: string): Promise<Job> {
   return get(api, `/api/jobs/${encodeURIComponent(id)}`, Job)
 }
 
-/** Jobs, newest first, at most `limit`. */
+/** Returns jobs, newest first, at most `limit`. */
 export async function listJobs(
   api: Api,
   query: {
@@ -78,27 +78,27 @@ export async function listJobs(
   )
 }
 
-/** Ask for the end of a job; the answer is the job as it then is. */
+/** Cancels a job. Returns its new state. */
 export function cancelJob(api: Api, id: string): Promise<Job> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/cancel`, Job)
 }
 
-/** Have a failed job tried again from the stage that failed; the answer is the job as it then is. */
+/** Retries a failed job from the stage that failed. Returns its new state. */
 export function retryJob(api: Api, id: string): Promise<Job> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/retry`, Job)
 }
 
-/** Take an import back; the answer names the job that does it. */
+/** Undoes an import. Returns the undo job. */
 export function undoImport(api: Api, id: string, request: { unwind: boolean }): Promise<JobAccepted> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/undo`, JobAccepted, request)
 }
 
-/** What the load of a job would do. */
+/** Returns the preview of a job. */
 export function readPreview(api: Api, id: string): Promise<JobPreview> {
   return get(api, `/api/jobs/${encodeURIComponent(id)}/preview`, JobPreview)
 }
 
-/** Approve the preview with this basis, or the one that stands now. */
+/** Approves the preview with this basis, or the current one. */
 export function approveJob(api: Api, id: string, basis: string | undefined): Promise<Job> {
   return post(api, `/api/jobs/${encodeURIComponent(id)}/approve`, Job, basis === undefined ? {} : { basis })
 }
@@ -124,17 +124,17 @@ export function readReport(api: Api, jobId: string): Promise<JobReport> {
   return get(api, `/api/jobs/${encodeURIComponent(jobId)}/report`, JobReport)
 }
 
-/** What can be imported. */
+/** Returns the datasets. */
 export async function listDatasets(api: Api): Promise<DatasetItem[]> {
   return (await get(api, '/api/datasets', DatasetList)).items
 }
 
-/** A dataset with its definition. */
+/** Returns a dataset with its definition. */
 export function readDataset(api: Api, code: string): Promise<Dataset> {
   return get(api, `/api/datasets/${encodeURIComponent(code)}`, Dataset)
 }
 
-/** Make a definition the next version of a dataset, or its first; with `seen` only if that is its present version. */
+/** Saves a definition as the next version of a dataset; with `seen` only if that is the current version. */
 export function saveDataset(
   api: Api,
   code: string,
@@ -144,7 +144,7 @@ export function saveDataset(
   return put(api, `/api/datasets/${encodeURIComponent(code)}`, SavedDataset, definition, ifVersion(seen))
 }
 
-/** The header that lets a change be made only while this is the present version. */
+/** Returns the header that allows a change only if this is the current version. */
 export function ifVersion(seen: number | undefined): Record<string, string> {
   return seen === undefined ? {} : { 'if-match': `"${seen}"` }
 }
@@ -159,7 +159,7 @@ export async function readWindows(
   return (await get(api, path, z.object({ items: z.array(LedgerDay) }))).items
 }
 
-/** Follow the cursors of a list until there are enough items or no more. */
+/** Reads pages of a list until there are `limit` items or no more. */
 export async function collect<T>(
   limit: number,
   pageSize: number,
@@ -175,7 +175,7 @@ export async function collect<T>(
   return items
 }
 
-/** The query of an address, without what is not given. */
+/** Returns the query string of the defined values. */
 export function search(query: Record<string, string | undefined>): string {
   const given = Object.entries(query).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, value]],

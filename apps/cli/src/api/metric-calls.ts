@@ -16,19 +16,19 @@ export interface ValueRange {
   warehouse?: string | undefined
 }
 
-/** The metrics, by code. */
+/** Returns the metrics by code. */
 export function listMetrics(api: Api, tab: string | undefined): Promise<MetricItem[]> {
   return collect(Number.POSITIVE_INFINITY, 500, (cursor, size) =>
     get(api, `/api/metrics${search({ tab, cursor, limit: String(size) })}`, MetricPage),
   )
 }
 
-/** A metric with all that is known about it. */
+/** Returns a metric in detail. */
 export function readMetric(api: Api, code: string): Promise<Metric> {
   return get(api, `/api/metrics/${encodeURIComponent(code)}`, Metric)
 }
 
-/** Make a definition the next version of a metric, or its first; with `seen` only if that is its present version. */
+/** Saves a definition as the next version of a metric; with `seen` only if that is the current version. */
 export function saveMetric(
   api: Api,
   code: string,
@@ -38,17 +38,17 @@ export function saveMetric(
   return put(api, `/api/metrics/${encodeURIComponent(code)}`, SavedMetric, definition, ifVersion(seen))
 }
 
-/** The series, by code. */
+/** Returns the series by code. */
 export async function listSeries(api: Api): Promise<Series[]> {
   return (await get(api, '/api/series', z.object({ items: z.array(Series) }))).items
 }
 
-/** Make a definition the next version of a series, or its first; with `seen` only if that is its present version. */
+/** Saves a definition as the next version of a series; with `seen` only if that is the current version. */
 export function saveSeries(api: Api, code: string, definition: unknown, seen?: number): Promise<Series> {
   return put(api, `/api/series/${encodeURIComponent(code)}`, Series, definition, ifVersion(seen))
 }
 
-/** Values of a metric in the order of days, at most `limit`; and what they are values of. */
+/** Returns values of a metric by day, at most `limit`, with the metric. */
 export async function readValues(
   api: Api,
   code: string,
@@ -66,7 +66,7 @@ export async function readValues(
   return { ...first, items }
 }
 
-/** Runs, newest first, at most `limit`. */
+/** Returns runs, newest first, at most `limit`. */
 export function listRuns(
   api: Api,
   query: { status?: string | undefined; metric?: string | undefined; limit: number },
@@ -77,7 +77,7 @@ export function listRuns(
   )
 }
 
-/** Have a range of days computed anew; the answer names the run that does it. */
+/** Recomputes a range of days. Returns the run. */
 export function recompute(api: Api, code: string, range: { from: string; to: string }): Promise<RunAccepted> {
   return post(api, `/api/metrics/${encodeURIComponent(code)}/recompute`, RunAccepted, range)
 }

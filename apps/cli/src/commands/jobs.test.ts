@@ -48,7 +48,7 @@ test('aduana retry has a failed job tried again, and says why one is not', async
   const { code, out } = await api.aduana('retry', JOB_ID)
   expect([code, out]).toEqual([0, expect.stringContaining(`job ${JOB_ID}: is being retried`)])
   expect(api.asked()).toEqual([`POST ${path}`])
-  const title = 'The job is not in a state that allows this'
+  const title = 'The status of the job does not allow this'
   api.answer(path, { type: 'x', title, status: 409, detail: 'd', code: 'illegal_transition' }, 409)
   expect(await api.aduana('retry', JOB_ID)).toMatchObject({
     code: 1,
