@@ -57,15 +57,13 @@ function addMessageGauges(registry: Registry, db: Database): void {
         this.set(await read())
       },
     })
-  gauge('aduana_outbox_waiting', 'Events that are to leave the system and have not been taken', async () =>
+  gauge('aduana_outbox_waiting', 'Outbox events that have not been delivered', async () =>
     Number((await readOutboxStats(db)).waiting),
   )
-  gauge(
-    'aduana_outbox_oldest_seconds',
-    'For how long the oldest event that is to leave has been waiting',
-    async () => Number((await readOutboxStats(db)).seconds),
+  gauge('aduana_outbox_oldest_seconds', 'Age of the oldest undelivered outbox event', async () =>
+    Number((await readOutboxStats(db)).seconds),
   )
-  gauge('aduana_messages_refused', 'Queue messages that were refused permanently and are kept', () =>
+  gauge('aduana_messages_refused', 'Stored queue messages that were refused permanently', () =>
     countRefusedMessages(db),
   )
 }
