@@ -116,7 +116,7 @@ test('an approval lapses when the rows change while the load writes: it rolls ba
     await pipeline.rows(
       `insert into dataset_updates (id, dataset_id, job_id, event_key, days, scopes, rows, cause)
         select gen_random_uuid(), dataset_id, id, 'by hand', '{[2024-01-01,2024-01-02)}', '{""}', 1, 'load'
-        from jobs where id <> $1 and dataset_id is not null limit 1`,
+        from jobs where id <> $1 and dataset_id = (select dataset_id from jobs where id = $1) limit 1`,
       [id],
     )
   })
