@@ -33,7 +33,7 @@ describe('an import that says how many records its file has', () => {
       error: {
         code: 'record_count_differs',
         stage: 'parse',
-        detail: `The file has 2 records, but expectedRecords (--expect-records) says ${expected}. Nothing was changed. Send the whole file, or the right number.`,
+        detail: `The file has 2 records, but expectedRecords (--expect-records) is ${expected}. Nothing was changed. Send the whole file, or correct the number.`,
       },
     })
     expect(job.artifacts.map(({ name }) => name)).toContain('original')

@@ -181,13 +181,13 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'a file with another checksum',
     { damage: (content) => Buffer.from(content.toString().replace('10.50', '10.51')) },
     'checksum_mismatch',
-    'part-0.csv is not what was announced: its SHA-256 is',
+    'part-0.csv differs from what was announced: its SHA-256 is',
   ],
   [
     'a file of another size',
     { damage: (content) => content.subarray(0, -1) },
     'checksum_mismatch',
-    'bytes in place of',
+    'bytes instead of',
   ],
   [
     'a manifest that is not there',
@@ -214,7 +214,7 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
       }),
     },
     'record_count_differs',
-    'The file has 2 records, but expectedRecords (--expect-records) says 3',
+    'The file has 2 records, but expectedRecords (--expect-records) is 3',
   ],
   [
     'files with different headers',

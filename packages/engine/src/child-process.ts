@@ -3,32 +3,32 @@ import { deferred } from './deferred.ts'
 import { EngineError } from './errors.ts'
 import { type FromChild, fromChild, type ToChild } from './protocol.ts'
 
-/** One child process of the engine. */
+/** A child process of the engine. */
 export interface Child {
   readonly pid: number | undefined
-  /** Resolves when it can take a task; rejects with `engine_crashed` when it cannot start. */
+  /** Resolves when the child can take a task. Rejects with `engine_crashed` if it cannot start. */
   readonly ready: Promise<void>
   send(message: ToChild): void
   kill(): void
-  /** Resolves once the process is gone. */
+  /** Resolves once the process has ended. */
   readonly gone: Promise<void>
 }
 
-/** What happens to a child that its owner must know. */
+/** Events of a child that its owner must handle. */
 export interface ChildEvents {
   message(message: FromChild): void
-  /** The process is gone, and why, as an error with a stable code. */
+  /** The process has ended; the reason is an error with a stable code. */
   exit(error: EngineError): void
 }
 
 const STDERR_KEPT = 4096
-/** Beside this module, also in a bundle; its source is not run. */
+/** Next to this module, also in a bundle. Its source file is never executed. */
 const MAIN = new URL(
   import.meta.url.endsWith('.ts') ? '../dist/child/main.js' : './child/main.js',
   import.meta.url,
 )
 
-/** Starts a child with nothing of our environment but what a program needs to run. */
+/** Starts a child with a minimal environment: only the variables that a program needs to run. */
 export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {
   const child = fork(MAIN, [], {
     execArgv: [`--max-old-space-size=${maxOldSpaceMb}`, '--max-semi-space-size=8'],
@@ -47,7 +47,7 @@ export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {
   })
   const started = deferred<void>()
   const ended = deferred<void>()
-  // Whoever sends a task awaits `ready`; nobody may be waiting yet when a start fails.
+  // Senders of tasks await `ready`, but a start can fail before there is one.
   started.promise.catch(() => undefined)
   const end = (error: EngineError) => {
     started.reject(error)
@@ -56,9 +56,9 @@ export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {
   }
   child.once('error', (error) => {
     if (child.pid === undefined)
-      end(new EngineError('engine_crashed', `the engine does not start: ${error.message}`, { cause: error }))
+      end(new EngineError('engine_crashed', `the engine could not start: ${error.message}`, { cause: error }))
   })
-  // 'close' rather than 'exit': then all of stderr has been read.
+  // 'close' rather than 'exit', because all of stderr has been read by then.
   child.once('close', (code, signal) => end(exitError(code, signal, stderr)))
   child.on('message', (raw) => {
     const message = fromChild.parse(raw)
@@ -74,7 +74,7 @@ export function spawnChild(maxOldSpaceMb: number, events: ChildEvents): Child {
   }
 }
 
-// A message that cannot be sent means that the process is going; its exit is then told.
+// A message that cannot be sent means that the process is ending; its exit event reports it.
 function sendTo(child: ChildProcess, message: ToChild): void {
   if (child.connected) child.send(message, () => undefined)
 }

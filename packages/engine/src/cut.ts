@@ -4,42 +4,41 @@ import { readSource, type Source, sourceProgress } from './source.ts'
 import { byteEncoding, capBytes, decodeText } from './text.ts'
 import { firstInvalidUnit, type InvalidUnit, utf16Bytes } from './utf16.ts'
 
-/** The exact text of a record, and where its bytes are. */
+/** The exact text of a record, and its position. */
 export interface CutText {
   raw: string
-  /** The record is longer than the cap. */
+  /** The record is longer than the limit. */
   truncated: boolean
-  /** Place in the original after unpacking, in bytes as they came. */
+  /** Offset in the original after unpacking, in bytes as received. */
   offset: number
   length: number
-  /** Of a UTF-16 original, where the first invalid code unit of the record is. */
+  /** For a UTF-16 original, the position of the first invalid code unit in the record. */
   invalid: InvalidUnit | null
 }
 
 /** Cuts records out of an original in one pass from front to back. */
 export interface Cutter {
   /**
-   * The text at an offset of the byte stream that parsing reads, which must not lie before the end of an earlier one.
-   * Throws `bad_input` beyond the end.
+   * Returns the text at an offset of the byte stream that parsing reads. The offset must not lie before the end of an
+   * earlier one. Throws `bad_input` beyond the end of the original.
    */
   cut(offset: number, length: number): CutText | Promise<CutText>
   close(): Promise<void>
 }
 
-/** Default for how much of one record is cut. */
+/** Default limit for the bytes of a record that are cut. */
 export const MAX_CUT_BYTES = 64 << 10
 const WINDOW = 1 << 20
 
 /**
- * Opens an original to cut the text of records out of it by the offsets that parsing noted. The same `encoding`
- * must be given that parsing reported. A plain file is read only where records are; a compressed or UTF-16 one is
- * read through.
+ * Opens an original to cut the text of records out of it by the offsets that parsing recorded. `encoding` must be the
+ * one that parsing reported. A plain file is read only where records are; a compressed or UTF-16 one is read through.
  */
 export function openCutter(source: Source, maxBytes = MAX_CUT_BYTES): Cutter {
   const encoding = byteEncoding(source.encoding)
   if (source.encoding.startsWith('utf-16')) return utf16Cutter(source, maxBytes)
   const window = source.format === 'plain' ? fileWindow(source.path) : streamWindow(source)
-  // A sequence cut by the cap needs up to three bytes more to be recognised.
+  // A sequence that the limit splits needs up to three more bytes to be recognised.
   const wanted = (length: number) => Math.min(length, maxBytes + 3)
   const decode = (bytes: Uint8Array, offset: number, length: number): CutText => {
     const kept = capBytes(bytes, maxBytes, encoding)
@@ -55,11 +54,14 @@ export function openCutter(source: Source, maxBytes = MAX_CUT_BYTES): Cutter {
   }
 }
 
-// Offsets of the parsing refer to the decoded bytes. Those of the original are counted on the way to them.
+// Offsets of the parsing refer to the decoded bytes; those of the original are counted up to them.
 function utf16Cutter(source: Source, maxBytes: number): Cutter {
   const stream = readSource(source, sourceProgress())
   let bytes: Buffer = Buffer.alloc(0)
-  /** Offset of `bytes` in the decoded stream; index of what is counted up to; the offset of that in the original. */
+  /**
+   * `from`: offset of `bytes` in the decoded stream. Next: the index up to which is counted, and its offset in the
+   * original.
+   */
   let from = 0
   let at = 0
   let original = 0
@@ -81,7 +83,7 @@ function utf16Cutter(source: Source, maxBytes: number): Cutter {
     }
     countTo(offset - from)
   }
-  // Called a million times: no object is spread into another, which takes longer than all the rest.
+  // Called a million times. Spreading objects here would take longer than everything else.
   const cutHere = (length: number): CutText => {
     const kept = capBytes(bytes.subarray(at, at + Math.min(length, maxBytes + 3)), maxBytes, 'utf-8')
     const raw = decodeText(kept, 'utf-8')
@@ -122,7 +124,7 @@ function utf16Cutter(source: Source, maxBytes: number): Cutter {
   }
 }
 
-// A stretch of the byte stream at hand, which only ever moves forward.
+// Returns a part of the byte stream, which moves only forward.
 interface Window {
   atHand(offset: number, length: number): Uint8Array | null
   reach(offset: number, length: number): Promise<Uint8Array>

@@ -1,11 +1,14 @@
-/** A promise and the two functions that settle it. (`Promise.withResolvers` needs a newer Node than we do.) */
+/**
+ * A promise and the two functions that settle it. (`Promise.withResolvers` needs a newer Node.js than the oldest
+ * supported one.)
+ */
 export interface Deferred<T> {
   readonly promise: Promise<T>
   resolve(value: T): void
   reject(error: Error): void
 }
 
-/** An unsettled promise whose owner settles it later. */
+/** Returns an unsettled promise that its owner settles later. */
 export function deferred<T>(): Deferred<T> {
   let resolve: (value: T) => void = () => {}
   let reject: (error: Error) => void = () => {}

@@ -13,17 +13,17 @@ import { type RowSource, readRow, type TextRow } from './row.ts'
 import { endOfContent } from './scan/padding.ts'
 import type { ByteEncoding } from './text.ts'
 
-/** What the caller knows of the file before it is looked at. */
+/** What the caller knows about the file in advance. */
 export interface DialectHints {
-  /** Names a header may hold, in any spelling: columns and their aliases. */
+  /** Names that a header may contain, in any spelling: columns and their aliases. */
   readonly knownNames: readonly string[]
-  /** Declared delimiter; without it, comma, semicolon, tab and bar compete. */
+  /** Declared delimiter. Without it, comma, semicolon, tab and bar are tried. */
   readonly delimiter?: string
-  /** Declared quote; null: the file quotes nothing. Default `"`. */
+  /** Declared quote; null if the file quotes nothing. Default `"`. */
   readonly quote?: string | null
 }
 
-/** A row as it was found in the head of a file. */
+/** A row found in the head of a file. */
 export interface FoundRow {
   delimiter: string
   /** Physical line, from 1. */
@@ -38,12 +38,12 @@ export interface Dialect {
   delimiter: string
   quote: string | null
   header: {
-    /** The cells as they stand, without empty ones at the end of the row. */
+    /** The cells as written, without empty ones at the end of the row. */
     cells: string[]
     line: number
-    /** How many different known names were found. */
+    /** Number of different known names found. */
     matched: number
-    /** How many cells it has with the empty ones at its end. */
+    /** Number of cells, including empty ones at the end. */
     width: number
   }
   /** How the header's line ends; `none` at the end of the file. */
@@ -51,18 +51,18 @@ export interface Dialect {
   /** Offset of the first byte after the header row, in the unpacked bytes, and its physical line. */
   dataOffset: number
   dataLine: number
-  /** Lines before the header that are not blank (titles, the date of an export): skipped, not records. */
+  /** Lines before the header that are not blank (titles, the date of an export). They are skipped; they are not records. */
   preamble: SkippedLine[]
-  /** Lines before the header, blank ones too. */
+  /** Number of lines before the header, including blank ones. */
   linesBefore: number
   lineEnds: LineEnds
 }
 
 /**
- * The dialect; or why there is none. `no_header`: no row holds a known name; `candidates` are the likeliest headers under
- * each delimiter; `quotedLine` is set when a line is one quoted cell that holds known names; `elsewhere` is a row that names
- * columns under another delimiter than the declared one, or beyond the first lines. `ambiguous`: two rows may be the header.
- * `records_first`: lines before the header look as its records do.
+ * The dialect, or why it was not found. `no_header`: no row has a known name; `candidates` are the likeliest headers
+ * under each delimiter; `quotedLine` is set if a line is one quoted cell that contains known names; `elsewhere` is a
+ * row that names columns under another delimiter than the declared one, or after the first lines. `ambiguous`: two rows
+ * may be the header. `records_first`: lines before the header look like its records.
  */
 export type DialectResult =
   | { found: true; dialect: Dialect }
@@ -77,13 +77,14 @@ export type DialectResult =
   | { found: false; why: 'records_first'; header: FoundRow; lines: SkippedLine[] }
 
 const DELIMITERS = [';', ',', '\t', '|'] as const
-/** A header that stands too far below is only looked for to tell of it. */
+/** A header this far down is looked for only to report it. */
 const LATE_HEADER_LINES = 1000
 
 /**
- * Finds delimiter and header in the head of a file (unpacked bytes, from offset 0; `complete` when it is all). The header is
- * the first row among the first 20 lines that holds the most known names. The delimiter under which it holds the most
- * wins; among equals the one under which the rows that follow are as wide as the header; then the one that occurs.
+ * Detects delimiter and header in the head of a file (unpacked bytes, from offset 0; `complete` if that is the whole
+ * file). The header is the first of the first 20 lines with the most known names. The delimiter under which it has the
+ * most is chosen; among equals the one under which the following rows are as wide as the header; then the one that
+ * occurs.
  */
 export function detectDialect(
   bytes: Uint8Array,
@@ -128,7 +129,7 @@ export function detectDialect(
   return { found: true, dialect }
 }
 
-/** Another row that may be the header: under the same delimiter, or a header before it under another one. */
+/** Returns another row that may be the header: under the same delimiter, or before the header under another one. */
 function rivalUnder(
   { header, rows, records, delimiter }: HeadView,
   views: readonly HeadView[],
@@ -144,7 +145,7 @@ function rivalUnder(
   return null
 }
 
-/** A row that names columns where none was looked for: under another delimiter than the declared one, or further below. */
+/** Returns a row that names columns outside of the search: under another delimiter than the declared one, or further down. */
 function namesElsewhere(
   sourceOf: (delimiter: string) => RowSource,
   declared: string | undefined,
@@ -160,12 +161,12 @@ function namesElsewhere(
   return first ? found(first.row, first.delimiter) : null
 }
 
-// Far below, a record may hold the name of a column.
+// Far down, a record may contain the name of a column.
 function isHeader(line: number, cells: number, matched: number): boolean {
   return line <= HEADER_WITHIN_LINES ? matched > 0 : matched > 1 || (matched === 1 && cells === 1)
 }
 
-/** The first line that is one quoted cell whose text holds known names when it is read as a line of its own. */
+/** Returns the first line that is one quoted cell whose text contains known names when read as a line. */
 function quotedLine(views: readonly HeadView[], known: ReadonlySet<string>): FoundRow | null {
   for (const { source, rows, delimiter } of views)
     for (const { cells, quoted, width, line } of rows) {

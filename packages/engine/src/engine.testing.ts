@@ -4,18 +4,18 @@ import { join } from 'node:path'
 import { type Engine, startEngine } from './engine.ts'
 import type { Row } from './protocol.ts'
 
-/** An engine with little memory, and a folder for what it reads and writes. */
+/** An engine with little memory, and a folder for its input and output. */
 export interface TestEngine {
   engine: Engine
   root: string
-  /** A new folder for the files of one test. */
+  /** Creates a new folder for the files of one test. */
   addJob(): Promise<string>
-  /** The rows of a statement over the files of a job. */
+  /** Returns the rows of a statement over the files of a job. */
   rows(job: string, sql: string, params?: string[]): Promise<Row[] | undefined>
   close(): Promise<void>
 }
 
-/** Start one. */
+/** Starts a test engine. */
 export async function openTestEngine(): Promise<TestEngine> {
   const root = await mkdtemp(join(tmpdir(), 'aduana-engine-'))
   const engine = await startEngine({ memoryLimitMb: 128, threads: 2, maxTempMb: 64 })

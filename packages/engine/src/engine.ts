@@ -23,7 +23,7 @@ import {
   type TaskProgress,
 } from './protocol.ts'
 
-/** Where the engine tells what happens to its child; a pino logger fits. */
+/** Receives log messages about the engine's child; a pino logger fits. */
 export interface EngineLogger {
   debug(fields: object, message: string): void
   info(fields: object, message: string): void
@@ -31,17 +31,17 @@ export interface EngineLogger {
 }
 
 export interface EngineOptions {
-  /** Its name in the log. */
+  /** Name of the engine in the log. */
   readonly name?: string
-  /** DuckDB's limit; the process takes 100 to 200 MB more. */
+  /** Memory limit of DuckDB; the process takes 100 to 200 MB more. */
   readonly memoryLimitMb: number
   readonly threads: number
   /** Heap of the child's JavaScript. Default 256. */
   readonly maxOldSpaceMb?: number
-  /** Most a task may spill to its folder. Default 10,240. */
+  /** Maximum size that a task may spill to its folder. Default 10,240. */
   readonly maxTempMb?: number
   readonly logger?: EngineLogger
-  /** Start the child with the first task, for an engine that may never be needed; at once unless said. */
+  /** Starts the child with the first task, for an engine that may never be needed. Default: starts it at once. */
   readonly onDemand?: boolean
 }
 
@@ -58,7 +58,7 @@ export type SessionInput = Omit<z.input<typeof queryTask>, 'type'>
 
 /**
  * Runs statements in order in the database of a session. `until` is the share of the whole session that is done after
- * them, for its progress: 1 unless said.
+ * them, for its progress; default 1.
  */
 export type RunStatements = (
   statements: readonly Statement[],
@@ -67,24 +67,28 @@ export type RunStatements = (
 export type RejectsInput = Omit<z.input<typeof rejectsTask>, 'type'>
 
 /**
- * A warm child process with DuckDB and the scanner in it. Tasks run one at a time, in order of arrival. Results of
- * a task appear in its folder only when it succeeded. All methods throw `EngineError`.
+ * A warm child process with DuckDB and the scanner. Executes one task at a time, in order of arrival. The results of a
+ * task appear in its folder only if it succeeds. All methods throw `EngineError`.
  */
 export interface Engine {
-  /** Original → Parquet of text columns (`_rec, _line, _off, _len, …`; empty fields are NULL) and structural rejects. */
+  /**
+   * Converts an original to Parquet with text columns (`_rec, _line, _off, _len, …`; empty fields are NULL) and
+   * structural rejects.
+   */
   parse(input: ParseInput, options?: RunOptions): Promise<ParseResult>
-  /** SQL over the files of a folder. */
+  /** Runs SQL over the files of a folder. */
   query(input: QueryInput, options?: RunOptions): Promise<QueryResult>
   /**
-   * Several queries in one database, for when a result decides what to ask next. Returns what `work` returns. No other
-   * task runs meanwhile, so `work` waits for nothing but the engine. Temporary tables last as long as the session.
+   * Runs several queries in one database, for cases in which a result decides the next query. Returns the result of
+   * `work`. No other task runs meanwhile, so `work` must wait only for the engine. Temporary tables last as long as the
+   * session.
    */
   session<T>(input: SessionInput, work: (run: RunStatements) => Promise<T>, options?: RunOptions): Promise<T>
-  /** The complete rejects of a parsed file with their original text. */
+  /** Writes the complete rejects of a parsed file with their original text. */
   writeRejects(input: RejectsInput, options?: RunOptions): Promise<RejectsResult>
-  /** The child's process id, for whoever watches memory. */
+  /** Returns the child's process id, for memory monitoring. */
   pid(): number | undefined
-  /** Stops the child; whatever runs or waits is rejected as aborted. */
+  /** Stops the child. Running and waiting tasks are rejected as aborted. */
   close(): Promise<void>
 }
 
@@ -93,15 +97,15 @@ interface Pending {
   readonly task: Task
   readonly tempDir: string
   readonly onProgress: ((progress: TaskProgress) => void) | undefined
-  /** The child has been sent the task. */
+  /** Resolves when the task has been sent to the child. */
   readonly begun: Deferred<void>
   readonly settle: Deferred<unknown>
-  /** The batch that the child is at. */
+  /** The batch that the child is executing. */
   answer: Deferred<unknown> | null
   aborted: boolean
 }
 
-/** How long a child may take to stop by itself before it is killed. */
+/** Time for a child to stop by itself before it is killed. */
 const ABORT_GRACE_MS = 500
 const aborted = () => new EngineError('aborted', 'the task was aborted')
 
@@ -118,8 +122,8 @@ function orEnd<T>({ settle }: Pending, promise: Promise<T>): Promise<T> {
 }
 
 /**
- * Starts an engine and waits until it is warm, unless its child is to start on demand. Throws `engine_crashed` when the
- * child cannot start.
+ * Starts an engine and waits until it is warm, unless its child starts on demand. Throws `engine_crashed` if the child
+ * cannot start.
  */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const limits: Limits = {
@@ -146,7 +150,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         if (running) void finish(running, () => running?.settle.reject(running.aborted ? aborted() : error))
         if (closed) return
         options.logger?.warn({ code: error.code, enginePid: mine.pid }, error.message)
-        // Warm again for the next task; but a child that never came up would fail for ever.
+        // Warm again for the next task. A child that never started is not replaced, as it would fail indefinitely.
         if (wasReady) child = launch()
       },
     })
@@ -164,14 +168,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     void finish(current, () => current.settle.reject(new EngineError(message.code, message.message)))
   }
 
-  // After a fatal error of DuckDB nothing in that process can be trusted.
+  // After a fatal error of DuckDB, that process cannot be trusted.
   const retire = () => {
     child?.kill()
     child = closed ? null : launch()
   }
 
   const finish = async (pending: Pending, settle: () => void) => {
-    // A killed child leaves its folder behind; a living one has removed it.
+    // A killed child leaves its folder behind; a running one has removed it.
     await rm(pending.tempDir, { recursive: true, force: true })
     if (running !== pending) return
     settle()
@@ -185,7 +189,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     if (!pending) return
     running = pending
     child ??= launch()
-    // A child that cannot start tells so by its exit, which settles this task.
+    // A child that cannot start reports it by its exit, which settles this task.
     const up = await child.ready.then(
       () => true,
       () => false,
@@ -259,7 +263,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
         await finish()
         return result
       } catch (error) {
-        // The folder is the caller's again only when the child has left it, whatever becomes of the task.
+        // The caller gets the folder back only after the child has left it, whatever the outcome of the task.
         await finish().catch(() => undefined)
         throw error
       }

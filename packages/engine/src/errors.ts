@@ -1,4 +1,4 @@
-/** Stable codes of what can go wrong in the engine. */
+/** Stable codes of the engine's errors. */
 export const ENGINE_ERROR_CODES = [
   'engine_crashed',
   'engine_out_of_memory',
@@ -11,7 +11,7 @@ export const ENGINE_ERROR_CODES = [
 ] as const
 export type EngineErrorCode = (typeof ENGINE_ERROR_CODES)[number]
 
-/** An error of the engine with a stable `code`; the message says what happened to what. */
+/** An error of the engine with a stable `code`. The message states what failed and why. */
 export class EngineError extends Error {
   readonly code: EngineErrorCode
   constructor(code: EngineErrorCode, message: string, options?: ErrorOptions) {
@@ -24,12 +24,12 @@ export class EngineError extends Error {
 const codeOf = (error: unknown): unknown =>
   error instanceof Error && 'code' in error ? error.code : undefined
 
-/** What a disk answers that is full, over its quota or limit, or has been made read-only; DuckDB gives the words only. */
+/** Errors of a disk that is full, over its quota or limit, or read-only; DuckDB passes on only the text. */
 const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EIO'])
 const NO_ROOM_TEXT =
   /no space left on device|^IO Error: .*(disk quota exceeded|file too large|read-only file system|input\/output error)/is
 
-/** Gives any error that reached the edge of a task its stable code. */
+/** Converts any error at the edge of a task to an `EngineError` with a stable code. */
 export function toEngineError(error: unknown): EngineError {
   if (error instanceof EngineError) return error
   const message = error instanceof Error ? error.message : String(error)
@@ -39,7 +39,7 @@ export function toEngineError(error: unknown): EngineError {
     return new EngineError('disk_full', `the disk is full or cannot be written: ${message}`, cause)
   }
   if (/^out of memory error/i.test(message)) {
-    // The rest of it is advice for people at a DuckDB prompt.
+    // The rest is advice for users of a DuckDB prompt.
     return new EngineError('engine_out_of_memory', message.split('\n')[0] ?? message, cause)
   }
   if (/interrupt error/i.test(message)) return new EngineError('aborted', 'the task was aborted', cause)

@@ -4,11 +4,10 @@ import { createGunzip } from 'node:zlib'
 import { EngineError } from './errors.ts'
 
 /**
- * Yields what a gzip file of one or several members unpacks to. All bytes of the file must belong to a member, except for
- * zeros at its very end, which tapes and mainframes add. `onRead` is called with the number of packed bytes of each chunk
- * that was read.
- *
- * @throws EngineError `bad_input` when the file is damaged, cut short, or goes on after its last member
+ * Yields the unpacked content of a gzip file with one or several members. All bytes of the file must belong to a
+ * member, except for zeros at its very end, which tapes and mainframes add. `onRead` is called with the number of
+ * packed bytes of each chunk read.
+ * @throws EngineError `bad_input` if the file is damaged, truncated, or continues after its last member
  */
 export async function* unpackGzip(
   path: string,
@@ -17,7 +16,7 @@ export async function* unpackGzip(
   const file = createReadStream(path, { highWaterMark: 256 << 10 })
   const gunzip = createGunzip({ chunkSize: 256 << 10 })
   file.on('data', (chunk) => onRead(chunk.length))
-  // pipeline() destroys both when either fails; the iteration below then throws the same error.
+  // pipeline() destroys both if either fails; the iteration below then throws the same error.
   const flow = pipeline(file, gunzip)
   flow.catch(() => undefined)
   try {
@@ -42,8 +41,8 @@ function isEarlyEnd(error: unknown): boolean {
 }
 
 /**
- * zlib ends at the first zero after a member, whatever follows, and says so only when the rest is in another chunk.
- * `consumed` is the number of bytes of the file that belong to members.
+ * Rejects a file with other bytes after its last member. zlib stops at the first zero after a member, and reports other
+ * bytes only if they are in another chunk. `consumed` is the number of bytes of the file that belong to members.
  */
 async function refuseMore(path: string, consumed: number): Promise<void> {
   let at = consumed
@@ -52,7 +51,7 @@ async function refuseMore(path: string, consumed: number): Promise<void> {
     if (first >= 0)
       throw new EngineError(
         'bad_input',
-        `the gzip file goes on after its last member: its packed data ends at byte ${consumed}, and other bytes follow from byte ${at + first} on. Pack the text anew`,
+        `the gzip file goes on after its last member: its packed data ends at byte ${consumed}, and other bytes follow from byte ${at + first} on. Compress the text again`,
       )
     at += chunk.length
   }

@@ -2,7 +2,7 @@ import type { NamedRow } from './header-choice.ts'
 import { normaliseName } from './header-name.ts'
 import { afterLine, type RowSource, readRow, type TextRow } from './row.ts'
 
-/** The header is looked for among so many lines. */
+/** The header must be within this many lines. */
 export const HEADER_WITHIN_LINES = 20
 const ROWS_COMPARED = 50
 
@@ -10,20 +10,20 @@ const ROWS_COMPARED = 50
 export interface HeadView {
   delimiter: string
   source: RowSource
-  /** The rows among the first lines that hold something. */
+  /** The rows among the first lines that are not blank. */
   rows: NamedRow[]
-  /** The first one with the most known names; null when none has any. */
+  /** The first row with the most known names; null if no row has any. */
   header: NamedRow | null
   widest: NamedRow | null
-  /** The first rows after the header that hold something. */
+  /** The first rows after the header that are not blank. */
   records: TextRow[]
-  /** The share of the rows after the header that are as wide as it is, 0 to 1. */
+  /** The share of the rows after the header that are as wide as the header, 0 to 1. */
   fit: number
-  /** The delimiter stands in the header, or in every row after it. */
+  /** The delimiter occurs in the header, or in every row after it. */
   occurs: boolean
 }
 
-/** Reads the rows of a head under one delimiter, looks for its header, and at what follows it. */
+/** Reads the rows of a head under one delimiter, finds its header and examines the rows after it. */
 export function viewHead(source: RowSource, delimiter: string, known: ReadonlySet<string>): HeadView {
   const rows = headRows(source, known, HEADER_WITHIN_LINES)
   const widest = rows.reduce<NamedRow | null>((a, b) => (a && a.cells.length >= b.cells.length ? a : b), null)
@@ -38,13 +38,13 @@ export function viewHead(source: RowSource, delimiter: string, known: ReadonlySe
   }
 }
 
-/** Returns the first row with the most known names; null when none has any. */
+/** Returns the first row with the most known names; null if none has any. */
 export function mostNames(rows: readonly NamedRow[]): NamedRow | null {
   const most = rows.reduce<NamedRow | null>((a, b) => (a && a.matched >= b.matched ? a : b), null)
   return most && most.matched > 0 ? most : null
 }
 
-/** Returns true when a view shows a header more plainly than another one. */
+/** Returns true if view `a` shows a header more clearly than view `b`. */
 export function isBetter(a: HeadView, b: HeadView): boolean {
   const matched = (a.header?.matched ?? 0) - (b.header?.matched ?? 0)
   if (matched !== 0) return matched > 0
@@ -52,7 +52,10 @@ export function isBetter(a: HeadView, b: HeadView): boolean {
   return a.occurs && !b.occurs
 }
 
-/** Returns the rows among the first lines that hold something. Every physical line is tried as one: a title may hold a stray quote. */
+/**
+ * Returns the rows among the first lines that are not blank. Tries each physical line as the start of a row, because a
+ * title may contain a stray quote.
+ */
 export function headRows(source: RowSource, known: ReadonlySet<string>, lines: number): NamedRow[] {
   const { head } = source
   const rows: NamedRow[] = []
@@ -71,7 +74,7 @@ export function namedRow(row: TextRow, known: ReadonlySet<string>): NamedRow {
   return { ...row, names, matched: new Set(names.filter((name) => known.has(name))).size }
 }
 
-// The rows after the header; how many of them are as wide, and whether the delimiter occurs in all of them.
+// Returns the rows after the header, the share that is as wide, and whether the delimiter occurs in all of them.
 function followed(source: RowSource, header: NamedRow): Pick<HeadView, 'records' | 'fit' | 'occurs'> {
   const records: TextRow[] = []
   let at = header.next

@@ -2,20 +2,20 @@ import { type ColumnShapes, columnShapes, likenessOf, shapeOf } from './record-l
 import type { TextRow } from './row.ts'
 import { type ByteEncoding, decodeText } from './text.ts'
 
-/** A row, its cells as names are compared, and how many different known names it holds. */
+/** A row, its cells as names are compared, and its number of different known names. */
 export interface NamedRow extends TextRow {
   names: string[]
   matched: number
 }
 
-/** A header that was chosen, the rows near the top of its file, and the first records after it. */
+/** The chosen header, the rows near the top of its file, and the first records after it. */
 export interface ChosenHeader {
   header: NamedRow
   rows: readonly NamedRow[]
   records: readonly TextRow[]
 }
 
-/** The text of a skipped line that is shown. */
+/** Maximum length of the shown text of a skipped line. */
 const SHOWN_CHARACTERS = 500
 
 /** A line before the header. */
@@ -23,15 +23,15 @@ export interface SkippedLine {
   line: number
   /** At most the first 500 characters. */
   text: string
-  /** `record`: it looks as the records do. `maybe`: it may be a record or a header. `title`: neither. */
+  /** `record`: it looks like the records. `maybe`: it may be a record or a header. `title`: neither. */
   kind: 'record' | 'maybe' | 'title'
 }
 
 /**
- * Returns a row that may be the header as well as the one with the most names, or null. Before that one: a row that is at
- * least as wide, so that the rows between may be its records, and that names a column or has records after it; or a narrower
- * one that names columns and has records of its own, as in files that were joined after a column was added. After it:
- * one that holds as many names, when the first one looks like a record itself.
+ * Returns a row that may be the header as well as the one with the most names, or null. Before that one: a row that is
+ * at least as wide, so that the rows between may be its records, and that names a column or has records after it; or a
+ * narrower one that names columns and has records of its own, as in files that were joined after a column was added.
+ * After it: one that has as many names, if the first one looks like a record itself.
  */
 export function rivalOf({ header, rows, records }: ChosenHeader): NamedRow | null {
   const before = rows.filter((row) => row.line < header.line)
@@ -51,7 +51,7 @@ export function narrowHeader(rows: readonly NamedRow[]): NamedRow | null {
   return rows.find((row) => row.cells.length > 1 && namesColumns(row) && isFollowed(row)) ?? null
 }
 
-// A single name may be a title: what follows must look as the records do in some column.
+// A single name may be a title: the rows after it must look like the records in some column.
 function singleHeader(rows: readonly NamedRow[], columns: ColumnShapes): NamedRow | null {
   const shapes = new Set(columns.flatMap((column) => [...column]))
   const isRecord = ({ cells: [cell = '', ...more] }: TextRow) =>
@@ -77,7 +77,7 @@ function hasRecords(header: NamedRow, rows: readonly NamedRow[]): boolean {
   )
 }
 
-/** Lists the lines before the header that are not blank, and says which may be more than a title. */
+/** Lists the lines before the header that are not blank, and which of them may be more than a title. */
 export function skippedLines(
   { header, rows, records }: ChosenHeader,
   head: Uint8Array,
@@ -103,7 +103,7 @@ function kindsOf(
   columns: ColumnShapes,
 ): Map<number, SkippedLine['kind']> {
   const judged = rows.map((row) => ({ row, likeness: likenessOf(row, columns) }))
-  // Labels with values differ among themselves; one of them is nothing strange.
+  // Labels with values differ from one another; a single one is not suspicious.
   const pairs = judged.filter(({ row }) => row.cells.length === 2)
   const areLabels = pairs.length === 1 || pairs.some(({ likeness }) => likeness === 'title')
   return new Map(
@@ -118,18 +118,18 @@ function kindsOf(
 function isOdd(row: NamedRow, header: NamedRow): boolean {
   if (row.cells.length < header.cells.length)
     return row.matched > 1 || (row.matched === 1 && sharesName(row, header))
-  // A file of one column: a title has several words. Excel writes the delimiter as `sep=;`.
+  // For a file of one column: a title has several words. Excel writes the delimiter as `sep=;`.
   const [only = ''] = row.cells
   return header.cells.length > 1 || !/\s|^sep=/i.test(only.trim())
 }
 
-// A label of a title hardly stands where the header has the same name, with another name beside it.
+// A title's label rarely stands where the header has the same name, next to another name.
 function sharesName(row: NamedRow, header: NamedRow): boolean {
   const same = row.names.some((name, at) => name !== '' && name === header.names[at])
   return same && row.cells.length > 1 && row.cells.every((cell) => shapeOf(cell) === 'text')
 }
 
-// A number, a day or a time: what a name of a column hardly is.
+// Matches a number, a day or a time, which are hardly names of columns.
 function hasValues({ cells }: TextRow): boolean {
   return cells.some((cell) => /\d/.test(cell) && /^[\d\s.,:;/+\-TZ%€$]+$/.test(cell.trim()))
 }

@@ -1,8 +1,8 @@
 import { cleanCode } from '@aduana/contracts/characters'
 
 /**
- * The form in which header names are compared: no case, no accents, no invisible characters, `_` for every run of other
- * signs. `Peso Neto (kg) ` becomes `peso_neto_kg`.
+ * Returns the form in which header names are compared: no case, no accents, no invisible characters, `_` for every
+ * sequence of other signs. `Peso Neto (kg) ` becomes `peso_neto_kg`.
  */
 export function normaliseName(name: string): string {
   return cleanCode(name)

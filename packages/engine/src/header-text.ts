@@ -1,7 +1,7 @@
 import { MAX_CUT_BYTES } from './cut.ts'
 import { type ByteEncoding, capBytes, decodeText } from './text.ts'
 
-/** The header row of a file as it stands there, without BOM and line end; `truncated` when it is longer than the cap. */
+/** The header row of a file as written, without BOM and line end; `truncated` if it is longer than the limit. */
 export interface HeaderText {
   text: string
   truncated: boolean

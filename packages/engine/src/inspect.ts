@@ -5,10 +5,10 @@ import { readSource, type SourceFormat, sourceProgress } from './source.ts'
 import { byteEncoding, type Encoding } from './text.ts'
 import { tallyUtf8 } from './utf8.ts'
 
-/** How much of an original is looked at. */
+/** How much of an original is examined. */
 const HEAD_BYTES = 256 << 10
 
-/** What an original turned out to be, with the unpacked and decoded beginning of its text. */
+/** The kind of an original, with the unpacked and decoded beginning of its text. */
 export type Inspection =
   | { kind: 'empty' }
   | { kind: 'unsupported'; found: string }
@@ -16,7 +16,7 @@ export type Inspection =
       kind: 'csv'
       format: SourceFormat
       encoding: Encoding
-      /** False: judged by a sample; parse with encoding `auto`. */
+      /** False if judged by a sample; then parse with encoding `auto`. */
       encodingSure: boolean
       bom: boolean
       head: Buffer
@@ -25,8 +25,8 @@ export type Inspection =
     }
 
 /**
- * Looks at the beginning of a file: what it is, how it is packed and encoded. Throws `bad_input` for a gzip file
- * that is damaged right at its beginning. `encoding`: declared, so judged only by a byte order mark.
+ * Inspects the beginning of a file: its kind, compression and encoding. `encoding` is the declared one; then only a
+ * byte order mark overrides it. Throws `bad_input` for a gzip file that is damaged right at its beginning.
  */
 export async function inspectFile(path: string, encoding?: Encoding): Promise<Inspection> {
   const outer = await readHead(path, 'plain', 'utf-8')
@@ -46,7 +46,7 @@ export async function inspectFile(path: string, encoding?: Encoding): Promise<In
   return { ...text, format, head: decoded.bytes, complete: decoded.complete }
 }
 
-/** `inspectFile` and `detectDialect` in one: the dialect of a text, or why there is none. */
+/** Combines `inspectFile` and `detectDialect`: returns the dialect of a text, or why there is none. */
 export async function inspectDialect(
   path: string,
   hints: DialectHints & { encoding?: Encoding },
@@ -57,7 +57,7 @@ export async function inspectDialect(
   return { inspection, result: detectDialect(head, byteEncoding(encoding), complete, hints) }
 }
 
-/** A byte order mark is stronger than what was declared, as in browsers, unless the text behind it is not what it says. */
+/** Prefers a byte order mark to the declared encoding, like browsers, unless the text after it contradicts the mark. */
 function settle(
   recognition: Extract<Recognition, { kind: 'csv' }>,
   declared: Encoding | undefined,
@@ -83,13 +83,13 @@ async function readHead(
   let size = 0
   try {
     for await (const chunk of readSource({ path, format, encoding }, sourceProgress())) {
-      // The reader fills its buffers again.
+      // The reader reuses its buffers.
       parts.push(Buffer.from(chunk))
       size += chunk.length
       if (size > HEAD_BYTES) return { bytes: Buffer.concat(parts).subarray(0, HEAD_BYTES), complete: false }
     }
   } catch (error) {
-    // A file cut short still has a head to show; parsing it will fail with the same error.
+    // A truncated file still has a head to show; parsing it fails with the same error.
     if (!(error instanceof EngineError) || size === 0) throw error
   }
   return { bytes: Buffer.concat(parts), complete: true }

@@ -4,7 +4,7 @@ import { EngineError } from './errors.ts'
 /** The tasks of an engine, without the management of its process. */
 export type EngineTasks = Pick<Engine, 'parse' | 'query' | 'session' | 'writeRejects'>
 
-/** Returns the tasks of `small`. A task that runs out of memory there is repeated by `large`, which may use more. */
+/** Returns the tasks of `small`. A task that runs out of memory is repeated by `large`, which may use more. */
 export function orLarger(small: EngineTasks, large: EngineTasks): EngineTasks {
   return {
     parse: (input, options) => tryBoth((engine, how) => engine.parse(input, how), options),
@@ -27,7 +27,7 @@ export function orLarger(small: EngineTasks, large: EngineTasks): EngineTasks {
   }
 }
 
-/** The same options, but the progress of a repeated task does not go back. */
+/** Returns the same options, with progress that does not go back if a task is repeated. */
 function onlyForward({ onProgress, ...options }: RunOptions): RunOptions {
   if (!onProgress) return options
   let highest = 0

@@ -1,14 +1,14 @@
 const MARK_UP = 4096
 
-/** Elements with which a page or a piece of one begins. Others, such as <b>, may begin a cell. */
+/** Elements at the start of an HTML page or fragment. Others, such as <b>, may start a cell. */
 const HTML_ELEMENTS =
   /^<(html|head|body|table|thead|tbody|colgroup|tr|td|th|caption|meta|link|base|style|script|title|div|form|center|br|hr|p|h[1-6])\b[^<>]*>/i
-/** What may stand before the first element: declarations, comments, instructions. */
+/** What may precede the first element: declarations, comments, instructions. */
 const BEFORE_ELEMENTS = /^(\s+|<\?.*?\?>|<!--.*?-->|<!doctype\b[^>]*>)/is
 
 /**
- * The kind of a text that is mark-up and no table of delimited cells; null for any other text. A header such as
- * `<DATE>,<OPEN>`, which programs for trading write, is no mark-up.
+ * Returns the kind of a text that is markup instead of a table of delimited cells; null for any other text. A header
+ * such as `<DATE>,<OPEN>`, which trading programs write, is not markup.
  */
 export function markupKind(text: string): string | null {
   const head = text.slice(0, MARK_UP).replace(/^\ufeff/, '')
@@ -16,7 +16,7 @@ export function markupKind(text: string): string | null {
   const content = afterPrologue(start)
   if (/^<!doctype html\b/i.test(start) || isHtml(content))
     return isTable(text) ? 'an HTML table' : 'an HTML page'
-  // A comment that does not end within reach is no beginning of a table either.
+  // A comment that does not end within the sample does not start a table either.
   if (/^<!--/.test(content)) return isTable(text) ? 'an HTML table' : 'an HTML page'
   if (/^<\?xml/i.test(start)) return 'an XML document'
   if (/^(\{\s*"[^"]*"\s*:|\[\s*(\{|\[|"))/.test(start) && !/^\["[^"]*"\][;,\t|]/.test(start))
@@ -31,7 +31,7 @@ function isTable(text: string): boolean {
 function isHtml(content: string): boolean {
   const [tag] = HTML_ELEMENTS.exec(content) ?? []
   if (tag === undefined) return false
-  // A tag that is followed by a delimiter is a cell of a header.
+  // A tag followed by a delimiter is a cell of a header.
   if (/^ *([,;|]|\t(?!\s*<t))/i.test(content.slice(tag.length))) return false
   return /^<(html|head|body|table)\b/i.test(tag) || /<\/?[a-z][^<>]*>/i.test(content.slice(tag.length))
 }

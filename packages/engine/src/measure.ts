@@ -1,7 +1,7 @@
 import { EngineError } from './errors.ts'
 import { readSource, type SourceFormat, sourceProgress } from './source.ts'
 
-/** How large a text is: bytes after unpacking, and lines, which bound its records. */
+/** The size of a text: unpacked bytes, and lines, which are an upper bound of its records. */
 export interface TextSize {
   readonly bytes: number
   readonly lines: number
@@ -11,8 +11,8 @@ const LF = 0x0a
 const CR = 0x0d
 
 /**
- * Returns whether a text is within a size. Unpacks only as much as that takes; the size that a gzip file states is not
- * trusted. A damaged file is as large as its readable part.
+ * Returns true if a text is within a size. Unpacks only as much as necessary; the size that a gzip file states is not
+ * trusted. For a damaged file, only its readable part counts.
  */
 export async function isWithin(
   source: { path: string; format: SourceFormat },

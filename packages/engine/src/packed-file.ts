@@ -5,32 +5,32 @@ import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 
-/** The content of a file: its bytes before they are packed, and their SHA-256 in lower-case hex. */
+/** The content of a file: its number of bytes before compression, and their SHA-256 in lower-case hexadecimal. */
 export interface PackedContent {
   bytes: number
   sha256: string
 }
 
-/** A text file that is packed by gzip while it is written. */
+/** A text file that is compressed by gzip while it is written. */
 export interface PackedFile {
   /** Resolves when more can be written. Rejects with the error of the disk. */
   write(text: string): Promise<void>
   /** Writes the rest. Resolves once all of it is in the file. */
   finish(): Promise<PackedContent>
-  /** Gives the file up. Does nothing after `finish`. */
+  /** Discards the file. Does nothing after `finish`. */
   abandon(): Promise<void>
 }
 
-/** The fastest level: such text shrinks tenfold at any. */
+/** The fastest level; such text shrinks tenfold at any level. */
 const LEVEL = 1
 const GZIP_MAGIC = [0x1f, 0x8b] as const
 
-/** Creates a packed text file at `path`, or replaces it. */
+/** Creates or replaces a compressed text file at `path`. */
 export function createPackedFile(path: string): PackedFile {
   const hash = createHash('sha256')
   const gzip = createGzip({ level: LEVEL })
   const flow = pipeline(gzip, createWriteStream(path))
-  // The next write or `finish` meets the error.
+  // The next write or `finish` reports the error.
   flow.catch(() => undefined)
   let bytes = 0
   return {

@@ -1,4 +1,4 @@
-/** Somebody asked to cancel the job just before its load could commit; the transaction rolls back. */
+/** A user requested cancellation of the job just before its load could commit. The transaction rolls back. */
 export class CancelledError extends Error {
   override readonly name = 'CancelledError'
   constructor() {

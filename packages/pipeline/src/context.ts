@@ -8,25 +8,25 @@ import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 import { type ImportFacts, unpackedBytes } from './import-facts.ts'
 
-/** What every stage works with: one of each for a worker process. */
+/** What every stage works with. A worker process has one. */
 export interface PipelineContext {
   db: Database
   pool: pg.Pool
   store: ArtifactStore
   /**
-   * One warm child for small files and one for large ones, so that a small file never waits behind a large one; the
-   * latter is started with the first large file.
+   * One engine for small files and one for large ones, so that a small file never waits behind a large one. The latter
+   * starts with the first large file.
    */
   engines: { small: Engine; large: Engine }
   publisher: ProgressPublisher
-  /** Files that lie elsewhere; undefined where the settings name no region. */
+  /** Access to external files; undefined if the settings name no region. */
   outside: ExternalFiles | undefined
   logger: Logger
-  /** Scratch folder of this process; a run's own folder is made inside it and removed afterwards. */
+  /** Scratch folder of this process. Each stage attempt creates its own folder in it and removes it afterwards. */
   workFolder: string
-  /** Names this process in the stage log and in leases. */
+  /** Identifies this process in the stage log and in leases. */
   worker: string
-  /** Bytes of a file once it is unpacked. */
+  /** Maximum size of an unpacked file. */
   maxUnpackedBytes: number
 }
 
@@ -34,8 +34,8 @@ export interface PipelineContext {
 export const SMALL_FILE = { bytes: 4 * 1024 * 1024, lines: 100_000 } as const
 
 /**
- * Returns the engine for an import, by its unpacked bytes, those of the stored rows that it is compared with, and its
- * records.
+ * Returns the engine for an import, chosen by its unpacked bytes, the bytes of the stored rows that it is compared
+ * with, and its number of records.
  */
 export function engineFor(
   context: PipelineContext,

@@ -19,8 +19,8 @@ import type { StageResult } from './stage.ts'
 type EndingContext = Pick<PipelineContext, 'db' | 'pool' | 'logger'>
 
 /**
- * Ends a run as its work requires: commits, fails the job, or reverts the run. Nothing happens if the run has been
- * overtaken.
+ * Ends a stage attempt as its work requires: commits it, fails the job, or reverts the attempt. Does nothing if the
+ * attempt has been overtaken.
  * @throws OvertakenError, or the error of the commit, after the transaction has rolled back
  */
 export async function endRun(
@@ -61,7 +61,7 @@ async function fail(
   const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
     await markWork(tx, run.jobId)
     if (!(await lockOpenJob(tx, run.jobId))) return false
-    // A run that is no longer open may have committed, with the reply lost: then there is nothing to fail.
+    // An attempt that is no longer open may have committed, with the reply lost. Then there is nothing to fail.
     if (!(await tryCloseRun(tx, run, 'failed', located))) return false
     await keep?.(tx, client)
     await failPoint('stage.before-fail', run.stage)
@@ -73,7 +73,10 @@ async function fail(
   return { kind: 'fail', failure: located }
 }
 
-/** Ends a run whose work threw: the error and the delivery decide whether it is cancelled, released, retried or failed. */
+/**
+ * Ends a stage attempt whose work threw. The error and the delivery decide whether it is cancelled, released, retried
+ * or failed.
+ */
 export async function endAfterError(
   context: EndingContext,
   run: StageRun,
@@ -84,7 +87,7 @@ export async function endAfterError(
   const { db, logger } = context
   const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
   if (error instanceof OvertakenError || stopped === 'overtaken') {
-    // The run ends at once, so its successor need not wait until it counts as dead, and no death is counted.
+    // The attempt ends at once, so its successor need not wait for the heartbeat timeout, and no loss is counted.
     const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
     logger.warn({ event: 'stage.fenced_out', ...place, closed })
     return { kind: 'stop', reason: 'overtaken' }
@@ -97,7 +100,7 @@ export async function endAfterError(
     return { kind: 'stop', reason: 'cancelled' }
   }
   if (delivery.signal.aborted) {
-    // The process is stopping, which caused the error. The work is released without using up a try.
+    // The error comes from the shutdown of the process. The work is released without using up a try.
     const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
     logger.info({ event: 'stage.given_back', ...place, closed })
     return { kind: 'retry', error: asError(error) }

@@ -89,7 +89,7 @@ test('a refusal is told as it is', () => {
 test.each([
   ['nobody', 'gone'],
   ['sender', 'gone Upload the file again.'],
-  ['validate', 'gone Retry the job: it begins again with validate, which makes the file anew.'],
+  ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
 ] as const)('a lost file that %s made is told with what to do', (madeBy, detail) => {
   expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
     transient: false,

@@ -7,19 +7,19 @@ import { LostFileError } from './lost-file.ts'
 import { RefusedError } from './refused.ts'
 import { TryAgainError } from './try-again.ts'
 
-/** An error as users are told of it, and whether the same work may succeed when it is tried again. */
+/** An error as reported to users, and whether a retry of the same work may succeed. */
 export interface ReadFailure {
   failure: JobFailure
   transient: boolean
 }
 
 /**
- * SQLSTATE codes by which a table refuses rows: data exceptions, violated constraints, limits of PostgreSQL (a row or an
- * index entry that is too long), what a trigger raises, and overlapping partitions.
+ * SQLSTATE codes by which a table refuses rows: data exceptions, violated constraints, limits of PostgreSQL (a row or
+ * an index entry that is too long), errors that a trigger raises, and overlapping partitions.
  */
 const REFUSED_BY_TABLE = /^(2[23]...|54...|P0...|42P07|42P17)$/
 
-/** What an unexpected error means for the job. One place decides what is tried again. */
+/** Returns what an unexpected error means for the job. This is the only place that decides which errors are retried. */
 export function readFailure(error: unknown, stage: StageName): ReadFailure {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof RefusedError) return { transient: false, failure: error.failure }
@@ -54,7 +54,7 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
 function remedy({ madeBy }: LostFileError): string {
   if (madeBy === 'nobody') return ''
   if (madeBy === 'sender') return 'Upload the file again.'
-  return `Retry the job: it begins again with ${madeBy}, which makes the file anew.`
+  return `Retry the job: it begins again at ${madeBy}, which creates the file again.`
 }
 
 function readEngineError(error: EngineError): ReadFailure {
@@ -84,7 +84,7 @@ function readEngineError(error: EngineError): ReadFailure {
   }
 }
 
-/** Something that we stopped ourselves, say because a lease was lost; the next try will know better. */
+/** Returns true for work that Aduana stopped itself, for example after a lost lease; a later try may succeed. */
 function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }

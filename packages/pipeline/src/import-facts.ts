@@ -9,15 +9,15 @@ import { StoredProgress, storedProgress } from '@aduana/jobs/stored-progress'
 import { sql } from 'kysely'
 import { z } from 'zod'
 
-/** What a stage needs to know of an import. Fixed when the import was accepted, except for its progress. */
+/** What a stage needs to know about an import. Only `progress` changes after the import was accepted. */
 export const ImportFacts = z.object({
   jobId: z.uuid(),
   type: JobType,
-  /** The job that brings the rows, or brought those that an undo takes back. */
+  /** The job that loads the rows, or, for an undo, the job that loaded them. */
   importId: z.uuid(),
   userId: z.uuid(),
   startedAt: z.coerce.date(),
-  /** As it was stored when the facts were read. */
+  /** As stored when the facts were read. */
   progress: StoredProgress,
   importNo: z.int().positive(),
   datasetId: z.uuid(),
@@ -25,12 +25,12 @@ export const ImportFacts = z.object({
   definition: DatasetDefinition,
   mode: LoadMode,
   dryRun: z.boolean(),
-  /** Its uploader knows that it repeats an earlier import. */
+  /** The uploader confirmed that the import repeats an earlier one. */
   forced: z.boolean(),
   requireApproval: z.boolean(),
-  /** As they arrived, packed or not. */
+  /** Size as received, compressed or not. */
   bytes: z.coerce.number(),
-  /** Unpacked bytes and records of the file; null before it was parsed. */
+  /** Unpacked bytes and records of the file; null before it is parsed. */
   unpackedBytes: z.coerce.number().nullable(),
   records: z.coerce.number().nullable(),
   window: z.object({ from: Day, to: Day }).nullable(),
@@ -44,7 +44,7 @@ export const ImportFacts = z.object({
 })
 export type ImportFacts = z.infer<typeof ImportFacts>
 
-/** Read the facts of an import; those of the import that it takes back for an undo. @throws Error when there is none */
+/** Reads the facts of an import; for an undo, those of the import that it undoes. @throws Error if there is none */
 export async function readImportFacts(db: Database, jobId: string): Promise<ImportFacts> {
   const rows = await sql`
     select j.id as "jobId", j.type, i.job_id as "importId", j.user_id as "userId", coalesce(j.started_at, j.created_at) as "startedAt",
@@ -60,11 +60,11 @@ export async function readImportFacts(db: Database, jobId: string): Promise<Impo
       join dataset_versions v on v.dataset_id = i.dataset_id and v.version = i.dataset_version
     where j.id = ${jobId}`.execute(db)
   const facts = ImportFacts.parse(rows.rows[0])
-  // The mode of this import decides how its rows are written; the definition's own mode is only what it would be by itself.
+  // The mode of this import decides how its rows are written; the mode of the definition is only the default.
   return { ...facts, definition: { ...facts.definition, loadMode: facts.mode } }
 }
 
-/** Returns the unpacked bytes of the file of an import, or its bytes as they arrived while that is not known. */
+/** Returns the unpacked size of the file of an import in bytes, or its size as received before that is known. */
 export function unpackedBytes(facts: Pick<ImportFacts, 'bytes' | 'unpackedBytes'>): number {
   return facts.unpackedBytes ?? facts.bytes
 }

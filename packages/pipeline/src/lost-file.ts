@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import type { StageName } from '@aduana/contracts/stages'
 
-/** A file that a stage needs is gone, or is not what was stored. */
+/** A file that a stage needs is missing or differs from what was stored. */
 export class LostFileError extends Error {
   override readonly name = 'LostFileError'
-  /** Who can make it again: the stage that did, or for the original its sender; nobody what another job has left. */
+  /** What can create it again: the stage that made it, or for the original its sender. `nobody` for files of another job. */
   readonly madeBy: StageName | 'sender' | 'nobody'
   constructor(message: string, madeBy: StageName | 'sender' | 'nobody', options?: ErrorOptions) {
     super(message, options)
@@ -13,7 +13,7 @@ export class LostFileError extends Error {
   }
 }
 
-/** The SHA-256 of a file, in lower-case hex. */
+/** Returns the SHA-256 of a file in lower-case hexadecimal. */
 export async function sha256Of(path: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk)

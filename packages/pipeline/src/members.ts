@@ -8,7 +8,10 @@ import type { StageJob } from './stage.ts'
 
 const MemberRow = z.object({ code: z.string(), id: z.string() })
 
-/** The members of every dimension column that `onMissing` governs so, as files in the run's folder. */
+/**
+ * Writes the members of every dimension column with this `onMissing` as files in the folder of the stage attempt.
+ * Returns the files.
+ */
 export async function knownMembers(job: StageJob, onMissing: 'create' | 'quarantine'): Promise<MemberFile[]> {
   const files: MemberFile[] = []
   for (const column of job.facts.definition.columns) {
@@ -18,7 +21,7 @@ export async function knownMembers(job: StageJob, onMissing: 'create' | 'quarant
   return files
 }
 
-/** Create the members that are missing and answer all that the codes name, as a file in the run's folder. */
+/** Creates the missing members and writes all members that the codes name to a file in the folder of the stage attempt. */
 export async function ensureMembers(
   job: StageJob,
   column: string,

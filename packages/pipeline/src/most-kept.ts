@@ -1,19 +1,19 @@
 /**
- * Number of rejects that are kept of an import that fails for them. Reading goes on up to this many: correcting a file
- * takes examples, not all of them.
+ * Number of rejects kept for an import that fails because of them. Reading continues up to this number: correcting a
+ * file takes examples, not all rejects.
  */
 export const REJECTS_KEPT_OF_FAILED = 10_000
 
-/** Bytes that rejects may take for each unpacked byte of their file; the floor applies to small files. */
+/** Maximum size of rejects for each unpacked byte of their file; the floor applies to small files. */
 const BYTES_PER_BYTE = 8
 const BYTES_FLOOR = 1024 * 1024
 
-/** Returns the most bytes of rejects that are kept of a file with this many unpacked bytes, before compression. */
+/** Returns the maximum size in bytes, before compression, of the rejects kept for a file with this many unpacked bytes. */
 export function mostRejectBytes(unpackedBytes: number): number {
   return Math.max(BYTES_FLOOR, unpackedBytes * BYTES_PER_BYTE)
 }
 
-/** Returns the most rejects and bytes that are kept of a file that fails for its rejects. */
+/** Returns the maximum number and bytes of rejects kept for a file that fails because of them. */
 export function mostKeptOfFailed(unpackedBytes: number): { rejects: number; bytes: number } {
   return { rejects: REJECTS_KEPT_OF_FAILED, bytes: mostRejectBytes(unpackedBytes) }
 }

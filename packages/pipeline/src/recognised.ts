@@ -1,6 +1,6 @@
 import type { ParseOutput } from './stage-outputs.ts'
 
-/** What the result of an import says of how its file was read. The days are known once its records are checked. */
+/** Returns the part of an import's result that describes how its file was read. The days are known only after validation. */
 export function recognised(
   parsed: Pick<
     ParseOutput,

@@ -1,6 +1,6 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 
-/** What was found inside a transaction makes the import fail for good: the transaction rolls back. */
+/** A condition found inside a transaction fails the import for good. The transaction rolls back. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError'
   readonly failure: JobFailure

@@ -41,7 +41,7 @@ test('a stage does not begin before those before it are done, nor while it is at
     busy = await pipeline.run(id)
   })
   expect(await pipeline.run(id)).toEqual({ kind: 'done' })
-  expect(busy).toMatchObject({ kind: 'snooze', reason: 'another process is at work' })
+  expect(busy).toMatchObject({ kind: 'snooze', reason: 'another process executes the stage' })
 })
 
 test('a job that is cancelled while a stage is at work goes no further', async () => {

@@ -14,8 +14,8 @@ import type { Stage } from './stage.ts'
 import { watchRun } from './watch-run.ts'
 
 /**
- * Run a stage of a job as PostgreSQL allows it: begin (guarded), work while a heartbeat goes on, commit (guarded).
- * However often it is delivered, and wherever it dies, its effects happen once.
+ * Runs one attempt at a stage of a job, guarded by PostgreSQL: begins it, does the work under a heartbeat, and commits.
+ * However often the message is delivered, and wherever the worker dies, the effects happen once.
  */
 export async function runStage(
   context: PipelineContext,
@@ -33,15 +33,15 @@ export async function runStage(
     case 'already-done':
       return { kind: 'done' }
     case 'busy':
-      return { kind: 'snooze', milliseconds: 1000, reason: 'another process is at work' }
+      return { kind: 'snooze', milliseconds: 1000, reason: 'another process executes the stage' }
     case 'away':
-      return { kind: 'snooze', milliseconds: 1000, reason: 'PostgreSQL does not answer' }
+      return { kind: 'snooze', milliseconds: 1000, reason: 'PostgreSQL is unavailable' }
     case 'run':
       return work(context, stage, started.run, delivery)
   }
 }
 
-/** While PostgreSQL is away nothing begins, and no try is spent. */
+/** Begins the stage attempt. While PostgreSQL is unavailable nothing begins and no try is used up. */
 async function begin(
   { db, logger, worker }: PipelineContext,
   stage: Stage,

@@ -1,12 +1,12 @@
 const MOST_DECIMALS = 9
 
 /**
- * Writes a share and the limit above which it is as percentages with so many decimals that the text does not
- * contradict the comparison: 20.004 % is not "20.0 %" when 20 % are allowed, nor is 99.98 % "100.0 %".
+ * Formats a share and the limit above which it is as percentages, with enough decimals that the text does not
+ * contradict the comparison: 20.004 % is not "20.0 %" when 20 % are allowed, and 99.98 % is not "100.0 %".
  */
 export function shareAbove(share: number, limit: number): { share: string; limit: string } {
   const allowed = percentage(limit)
-  // Of a share below one percent, the first digit that is not zero.
+  // For shares below one percent: the first digit that is not zero.
   const least = share < 0.01 ? -Math.floor(Math.log10(share * 100)) : 1
   for (let decimals = least; decimals < MOST_DECIMALS; decimals += 1) {
     const text = (share * 100).toFixed(decimals)
@@ -16,7 +16,7 @@ export function shareAbove(share: number, limit: number): { share: string; limit
   return { share: `${percentage(share)} %`, limit: `${allowed} %` }
 }
 
-/** A share as a percentage with the decimals that it has, at most nine. */
+/** Formats a share as a percentage with the decimals that it has, at most nine. */
 export function percentage(share: number): string {
   return String(Number((share * 100).toFixed(MOST_DECIMALS)))
 }

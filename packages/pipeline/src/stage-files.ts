@@ -6,18 +6,21 @@ import { sql } from 'kysely'
 import { LostFileError, sha256Of } from './lost-file.ts'
 import type { StageJob } from './stage.ts'
 
-/** A file of a run that has been stored, not yet pointed at. */
+/** A file of a stage attempt that is stored but not yet registered as an artifact. */
 export interface KeptFile {
   name: string
   key: string
   mediaType: string
   stored: Stored
-  /** The content of the gzip file, which a download returns. */
+  /** The content of the gzip file, as a download returns it. */
   content: Stored | null
   downloadable: boolean
 }
 
-/** Store a finished file of the run's folder under a key of the run's own, so that no other run can overwrite it. */
+/**
+ * Stores a finished file from the folder of the stage attempt. The key belongs to this attempt, so no other can
+ * overwrite it.
+ */
 export async function keepFile(
   job: StageJob,
   file: { path: string; name: string; mediaType: string; content?: Stored; downloadable?: boolean },
@@ -29,7 +32,7 @@ export async function keepFile(
   return { name, key, mediaType, stored, content, downloadable }
 }
 
-/** Point the names of a job's artifacts at files that have been stored. */
+/** Registers stored files as the artifacts of a job, by name. */
 export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[]): Promise<void> {
   if (files.length === 0) return
   await tx
@@ -68,16 +71,17 @@ export async function pointAt(tx: Tx, job: StageJob, files: readonly KeptFile[])
 }
 
 /**
- * Fetch an artifact of the job into the run's folder and answer its path. What a stage has made is held against its
- * SHA-256; the original was when it arrived, and is measured.
- * @throws LostFileError when it is gone, was removed, or is not what was stored
+ * Fetches an artifact of the job into the folder of the stage attempt and returns its path. Verifies the SHA-256 of
+ * what a stage has made; the original was verified when it arrived, so only its size is checked.
+ * @throws LostFileError if the file is missing, was removed, or differs from what was stored
  */
 export function fetchFile(job: StageJob, name: string): Promise<string> {
   return fetchFileOf(job, job.run.jobId, name, name)
 }
 
 /**
- * Fetch an artifact of any job into the run's folder, under the name `as`. What another job has left is not made again.
+ * Fetches an artifact of any job into the folder of the stage attempt, under the name `as`. Files of another job are
+ * never created again.
  * @throws LostFileError as `fetchFile` does
  */
 export async function fetchFileOf(job: StageJob, jobId: string, name: string, as: string): Promise<string> {
@@ -103,6 +107,6 @@ export async function fetchFileOf(job: StageJob, jobId: string, name: string, as
     throw new LostFileError(error.message, madeBy, { cause: error })
   }
   if (row.stage !== null && (await sha256Of(path)) !== row.sha256)
-    throw new LostFileError(`The file "${name}" is not what ${row.stage} has stored.`, madeBy)
+    throw new LostFileError(`The file "${name}" differs from what ${row.stage} stored.`, madeBy)
   return path
 }

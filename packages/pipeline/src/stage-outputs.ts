@@ -10,50 +10,53 @@ import { z } from 'zod'
 
 const Count = z.int().nonnegative()
 
-/** What `parse` found; beside it the artifacts `parsed.parquet` and `structural.ndjson`. */
+/** The output of `parse`. Its artifacts are `parsed.parquet` and `structural.ndjson`. */
 export const ParseOutput = z.object({
   format: z.enum(['plain', 'gzip']),
   encoding: z.enum(ENCODINGS),
-  /** It was declared or is beyond doubt. */
+  /** The encoding was declared or is beyond doubt. */
   encodingSure: z.boolean(),
   delimiter: z.string(),
   headerLine: Count,
   /** The lines before the header that are not blank. */
   preamble: z.array(z.object({ line: Count, text: z.string() })),
-  /** Columns of the definition that the file brings, in the order of the parsed file. */
+  /** Columns of the definition that the file has, in the order of the parsed file. */
   columns: z.array(z.string()),
   /** Header cells that name no column of the definition. */
   ignored: z.array(z.string()),
-  /** Optional columns that the file does not bring. */
+  /** Optional columns that the file lacks. */
   absent: z.array(z.string()),
   records: Count,
   good: Count,
   structuralRejects: Count,
-  /** Blank lines and records without any value, after the header. */
+  /** Number of blank lines and records without any value, after the header. */
   skipped: Count,
   warnings: z.array(ImportWarning),
 })
 export type ParseOutput = z.infer<typeof ParseOutput>
 
-/** What `validate` found; beside it `clean.parquet`, `rejects.ndjson`, `duplicates.ndjson`, and `conflicts.ndjson` if there are any. */
+/**
+ * The output of `validate`. Its artifacts are `clean.parquet`, `rejects.ndjson`, `duplicates.ndjson`, and
+ * `conflicts.ndjson` if there are conflicts.
+ */
 export const ValidateOutput = z.object({
   clean: Count,
   rejected: Count,
-  /** Of these, how many are in `rejects.ndjson` when not all are: the import fails for them. */
+  /** How many rejects `rejects.ndjson` contains, if not all: then the import fails because of them. */
   kept: Count.optional(),
   duplicates: Count,
-  /** Validations of before there were conflicts do not say: they counted them as duplicates. */
+  /** Absent from validations made before conflicts existed, which counted them as duplicates. */
   conflicts: Count.default(0),
-  /** Equal for equal clean rows, in whatever order and spelling the file has them. Only of an append with rows. */
+  /** Equal for equal clean rows, whatever their order and spelling in the file. Only for an append with rows. */
   digest: z.string().optional(),
-  /** Accepted rows of each day and replace scope; empty for a dataset without window column. */
+  /** Accepted rows of each day and replace scope; empty for a dataset without a window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),
-  /** How columns were read that can be written in several ways. */
+  /** How ambiguous columns were read. */
   decisions: z.array(ColumnDecision).default([]),
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: Count })),
-  /** How many records are outside of the declared window, when all of them are of the day that was declared as `to`. */
+  /** Number of records outside the declared window, if all of them are of the day declared as `to`. */
   onlyOnWindowEnd: Count.optional(),
-  /** Cells of accepted records whose text was cleaned, and such that hold a declared word for no value. */
+  /** Counts of cells of accepted records whose text was cleaned, or that contain a declared null word. */
   cleaned: z.array(CellCount).default([]),
   nullWords: z.array(CellCount).default([]),
   warnings: z.array(ImportWarning),
@@ -68,16 +71,16 @@ export const LoadOutput = z.object({
   unchanged: Count,
   removed: Count,
   updateId: z.uuid(),
-  /** Rows that it replaced or changed, kept as they were. Loads of before there was undo do not say. */
+  /** Number of rows that it replaced or changed, kept in the before-image. Absent from loads made before undo existed. */
   beforeRows: Count.optional(),
 })
 export type LoadOutput = z.infer<typeof LoadOutput>
 
-/** What `load` took back for an undo. */
+/** What `load` reversed for an undo. */
 export const UndoOutput = z.object({ updateId: z.uuid(), deleted: Count, restored: Count })
 export type UndoOutput = z.infer<typeof UndoOutput>
 
-/** What `load` found out for a dry run. */
+/** What `load` determined for a dry run. */
 export const DryRunOutput = z.object({
   wouldDo: z.string(),
   /** The code of the failure with which the import itself would be refused. */
@@ -85,7 +88,7 @@ export const DryRunOutput = z.object({
 })
 export type DryRunOutput = z.infer<typeof DryRunOutput>
 
-/** The output of an earlier stage. @throws Error when that stage is not done, which `beginStage` rules out */
+/** Returns the output of an earlier stage. @throws Error if that stage is not done, which `beginStage` rules out */
 export async function readOutput<T extends z.ZodType>(
   db: Database,
   jobId: string,

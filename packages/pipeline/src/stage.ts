@@ -7,32 +7,32 @@ import type pg from 'pg'
 import type { PipelineContext } from './context.ts'
 import type { ImportFacts } from './import-facts.ts'
 
-/** One run of a stage, as its work sees it. */
+/** One attempt at a stage, as its work sees it. */
 export interface StageJob {
   context: PipelineContext
   run: StageRun
   facts: ImportFacts
-  /** A folder for this run alone; it is removed afterwards. */
+  /** A folder for this stage attempt only. It is removed afterwards. */
   folder: string
-  /** Aborted when the run must stop: cancelled, overtaken, or the process ends. */
+  /** Aborted when the stage attempt must stop: it was cancelled or overtaken, or the process ends. */
   signal: AbortSignal
   report: (progress: StageProgress) => void
 }
 
 /**
- * What the work of a stage comes to. Its effects on the database happen in `commit`, in the same transaction that
- * marks the stage as done; before that nothing that others can see has changed.
+ * The result of a stage's work. Its effects on the database happen in `commit`, in the transaction that marks the stage
+ * as done. Before that, nothing visible to others has changed.
  */
 export type StageResult =
-  /** The stage is done; `commit` answers the output that later stages read. */
+  /** The stage is done. `commit` returns the output that later stages read. */
   | { kind: 'done'; commit: (tx: Tx, client: pg.PoolClient) => Promise<Record<string, unknown>> }
-  /** The stage has committed by itself. */
+  /** The stage has already committed. */
   | { kind: 'committed' }
-  /** The import fails for good; `keep` stores what is to be seen of it. */
+  /** The import fails for good. `keep` stores what users can inspect. */
   | { kind: 'fail'; failure: JobFailure; keep?: (tx: Tx, client: pg.PoolClient) => Promise<void> }
-  /** Not now: another process holds what this one needs. */
+  /** Try again later: another process holds what this one needs. */
   | { kind: 'snooze'; milliseconds: number; reason: string }
-  /** The job waits in PostgreSQL; the dispatcher brings it back. */
+  /** The job waits in PostgreSQL until the dispatcher admits it again. */
   | { kind: 'park'; reason: string }
 
 /** A stage: its name and its work. */

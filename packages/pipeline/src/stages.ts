@@ -9,10 +9,10 @@ import type { PipelineContext } from './context.ts'
 import { runStage } from './run-stage.ts'
 import type { Stage } from './stage.ts'
 
-/** The pipeline, in its order. */
+/** The stages in pipeline order. */
 export const PIPELINE: readonly Stage[] = [parse, validate, quarantine, load, fanOut]
 
-/** The handlers of the five stage queues. */
+/** Returns the handlers of the five stage queues. */
 export function stageHandlers(context: PipelineContext): StageHandlers {
   const handler = (stage: Stage): StageHandlers[StageName] => {
     return (payload, delivery) => runStage(context, stage, payload, delivery)

@@ -14,8 +14,9 @@ const COLUMNS =
   'id, job_id, dataset_id, record, line, byte_offset, byte_length, codes, columns, reasons, raw, raw_truncated'
 
 /**
- * Store the rejects of a file with this many unpacked bytes in the transaction of `client`, in place of any that an earlier
- * try has stored; at most the dataset's cap, and at most `mostRejectBytes`. Returns how many.
+ * Stores the rejects of a file with this many unpacked bytes, in the transaction of `client`, in place of those that an
+ * earlier try stored. Stores at most the dataset's limit of them, and at most `mostRejectBytes` bytes. Returns the
+ * number stored.
  */
 export async function storeRejects(
   client: pg.PoolClient,
@@ -42,7 +43,7 @@ async function* copyLines(facts: ImportFacts, path: string, mostBytes: number): 
   }
 }
 
-/** The lines of an NDJSON file, packed or not. Node's readline would also split at U+2028, which JSON may hold. */
+/** Yields the lines of an NDJSON file, compressed or not. Node's readline also splits at U+2028, which JSON may contain. */
 async function* readLines(path: string): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8')
   let rest = ''
@@ -68,7 +69,7 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     nullable(reject.length),
     textArray(codes),
     textArray(columns),
-    // The downloadable file keeps what PostgreSQL cannot hold.
+    // PostgreSQL cannot store every character; the downloadable file keeps the original.
     jsonb(reject.reasons),
     replaceUnstorable(reject.raw),
     reject.rawTruncated ? 't' : 'f',
@@ -84,7 +85,7 @@ function textArray(items: readonly string[]): string {
   return `{${items.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
 }
 
-/** A field of COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html). */
+/** Escapes a field for COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html). */
 function escapeField(text: string): string {
   return text.replace(/[\\\n\r\t]/g, (character) => {
     switch (character) {

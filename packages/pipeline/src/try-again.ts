@@ -1,4 +1,4 @@
-/** The table was not as it had been found a moment before: the transaction rolls back, and the stage is tried again. */
+/** The table changed after it was examined. The transaction rolls back, and the stage is retried. */
 export class TryAgainError extends Error {
   override readonly name = 'TryAgainError'
 }

@@ -3,25 +3,25 @@ import type { ProgressReporter } from '@aduana/jobs/progress'
 import type { StageRun } from '@aduana/jobs/stage-log'
 import type { PipelineContext } from './context.ts'
 
-/** Why a run was stopped from outside. */
+/** Why a stage attempt was stopped from outside. */
 export type StopReason = 'cancel' | 'overtaken' | 'process ends'
 
 export interface RunWatch {
-  /** Aborted when the run must stop. */
+  /** Aborted when the stage attempt must stop. */
   signal: AbortSignal
   reason(): StopReason | undefined
   stop(): void
 }
 
 const BEAT_MS = 1000
-/** Interval at which new figures are stored and published. */
+/** Interval at which new progress is stored and published. */
 const NEWS_MS = 250
 
 /**
- * Watches a run: at least once a second it records that the run is alive, stores the live figures and publishes them, and
- * stops the run when a user has asked to cancel or another run has taken its place. Nothing is published that is not
- * stored, so that no reader of the database is ever behind a message. A database that does not answer is no reason to
- * stop; the commit will tell.
+ * Watches a stage attempt: at least once a second it writes a heartbeat, stores and publishes the progress, and stops
+ * the attempt if a user has requested cancellation or another attempt has taken its place. Progress is stored before it
+ * is published, so that the database is never behind a message. An unavailable database does not stop the attempt; its
+ * commit decides.
  */
 export function watchRun(
   { db, publisher, logger }: Pick<PipelineContext, 'db' | 'publisher' | 'logger'>,

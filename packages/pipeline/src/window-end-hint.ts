@@ -4,8 +4,8 @@ import { counted } from '@aduana/contracts/figures'
 import { asFields, sendAgain } from '@aduana/contracts/send-again'
 
 /**
- * Tells that records of the day that was declared as `to` are not part of the window, and how to send the file with it.
- * `failed`: nothing of the file is loaded, so it can be sent as it is.
+ * Returns a hint that records of the day declared as `to` are outside the window, and how to send the file with that
+ * day included. `failed`: nothing of the file was loaded, so it can be sent again directly.
  */
 export function windowEndHint(
   { from, to }: DayRange,

@@ -2,12 +2,12 @@ import { readZone, type ZoneRules, type Zones, zoneRanges } from '@aduana/datase
 import type pg from 'pg'
 import type { StageJob } from './stage.ts'
 
-/** New zone rules come with an update of the server's packages, without a restart of this process. */
+/** New zone rules arrive with an update of the server's packages, without a restart of this process. */
 const GOOD_FOR_MS = 60_000
 
 const READ = new WeakMap<pg.Pool, Map<string, { rules: ZoneRules; until: number }>>()
 
-/** Returns the rules of the time zones of a job's dataset, as PostgreSQL has them; kept for a minute. */
+/** Returns PostgreSQL's rules for the time zones of a job's dataset. Caches them for a minute. */
 export async function zonesOf({
   context,
   facts,

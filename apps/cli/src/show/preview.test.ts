@@ -10,7 +10,7 @@ function preview(change: Partial<JobPreview['preview']> = {}): JobPreview {
     jobId: JOB_ID,
     dryRun: false,
     basis: 'a'.repeat(64),
-    needsApproval: [{ code: 'requested', detail: 'its uploader asked for it' }],
+    needsApproval: [{ code: 'requested', detail: 'requested by the uploader' }],
     createdAt: '2024-01-01T00:00:00.000Z',
     approvedBy: null,
     approvedAt: null,
@@ -49,7 +49,7 @@ test('a preview shows the rows of each day, the sums, what is new, and why it wa
       'new in maquina_codigo: 7 codes (M1, M2, M3, M4, M5, …)',
       '',
       'needs approval because:',
-      '  its uploader asked for it',
+      '  requested by the uploader',
     ].join('\n'),
   )
 })

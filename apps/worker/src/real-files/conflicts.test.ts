@@ -262,7 +262,7 @@ describe('an append', () => {
         count: 3,
         column: null,
         message:
-          '3 of 6 rows equal rows that are in the table already, in all columns; an append adds them once more. If that is not wanted, undo the import if it is loaded, or cancel it if it is waiting.',
+          '3 of 6 rows equal rows that are already in the table, in all columns; an append adds them again. If that is not wanted, undo the import if it is loaded, or cancel it if it is waiting.',
       }
       const { system } = files
       const dry = await files.import(dataset, next, { dryRun: 'true' })
@@ -270,7 +270,7 @@ describe('an append', () => {
       const id = await system.accept(next, { dataset, requireApproval: 'true' })
       const asked = await waiting(system, id)
       expect(asked.warnings).toEqual([warning])
-      expect(asked.message).toContain('insert 6 (3 of them are in the table already)')
+      expect(asked.message).toContain('insert 6 (3 of them are already in the table)')
       const { preview } = await readPreview(system.database.db, system.admin, id)
       expect(preview).toMatchObject({ alreadyPresent: 3, totals: { inserted: 6, unchanged: 0 } })
       await approve(system, id)

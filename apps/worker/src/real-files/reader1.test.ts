@@ -73,7 +73,7 @@ describe('records before the header', () => {
     const { job } = await files.import(dataset, 'P1;Uno\nP2;Dos\ncode;name;zip\nP3;Tres;08001\n')
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_ambiguous' } })
     expect(job.error?.detail).toBe(
-      '2 lines stand before the header in line 3 ("code", "name", "zip") and look like its records: "P1;Uno" (line 1), "P2;Dos" (line 2). Nothing was changed. If they are records, put their header before them; if not, remove the lines. Then send the file again.',
+      '2 lines are before the header in line 3 ("code", "name", "zip") and look like records: "P1;Uno" (line 1), "P2;Dos" (line 2). Nothing was changed. If they are records, put their header before them; if not, remove the lines. Then send the file again.',
     )
     expect(await files.rows(dataset)).toEqual([])
   })
@@ -116,7 +116,7 @@ describe('decimal commas between commas', () => {
       {
         ...{ code: 'split_numbers', column: 'importe', count: 3 },
         message:
-          'All 3 records have more cells than the header: 5 in place of 4 in line 2, the last of them empty: "2024-07-01,a,1,50,". It was read as it stands, so "importe" may only have the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.',
+          'All 3 records have more cells than the header: 5 instead of 4 in line 2, the last of them empty: "2024-07-01,a,1,50,". It was read as written, so "importe" may contain only the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.',
       },
     ])
   })

@@ -314,7 +314,7 @@ describe('an import that fails', () => {
 describe('a replace that removes many more rows than it brings', () => {
   const many = (removed: number, rows: string) => ({
     code: 'many_rows_removed',
-    message: `The import removes the ${removed} rows that its days had before, and brings ${rows} in their place. If rows are missing from the file, undo the import if it is loaded, or cancel it if it is waiting. Then send the whole file.`,
+    message: `The import removes the ${removed} rows that its days had before, and inserts ${rows} in their place. If rows are missing from the file, undo the import if it is loaded, or cancel it if it is waiting. Then send the whole file.`,
     column: null,
     count: removed,
   })

@@ -71,7 +71,7 @@ describe('the header', () => {
   test('in quotes as a whole line is told as the cause', async () => {
     const { job } = await files.import('production', realFile('16-line-in-quotes.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_not_found' } })
-    expect(job.error?.detail).toMatch(/^Whole lines stand in quotes: line 1 .*"fecha", "maquina"/)
+    expect(job.error?.detail).toMatch(/^Whole lines are in quotes: line 1 .*"fecha", "maquina"/)
   })
 
   test('with a misspelt name says which cells are not known and which names are close', async () => {

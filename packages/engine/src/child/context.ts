@@ -4,28 +4,28 @@ import { EngineError } from '../errors.ts'
 import type { Limits, TaskProgress } from '../protocol.ts'
 import type { Duck } from './duck.ts'
 
-/** What a running task has at hand. */
+/** What a running task works with. */
 export interface TaskContext {
-  /** Folder of its own for whatever is not a result; removed afterwards. */
+  /** A folder of its own for intermediate files. It is removed afterwards. */
   readonly tempDir: string
   readonly limits: Limits
   readonly signal: AbortSignal
-  /** Says how far the task is; sent a few times a second. */
+  /** Reports the progress of the task. Sent a few times a second. */
   report(progress: TaskProgress): void
 }
 
-/** Resolves a result's path and refuses one outside the task's folder. */
+/** Resolves a result's path and rejects one outside the task's folder. */
 export async function pathInside(workDir: string, path: string): Promise<string> {
   const folder = await realpath(workDir)
   const target = join(await realpath(dirname(path)), basename(path))
   const way = relative(folder, target)
   if (way === '' || way.startsWith('..') || isAbsolute(way)) {
-    throw new EngineError('bad_input', `results must lie in the task's folder, ${path} does not`)
+    throw new EngineError('bad_input', `results must be in the task's folder, ${path} is not`)
   }
   return target
 }
 
-/** Runs `work` with the context's signal wired to the instance, and closes the instance. */
+/** Runs `work`, interrupts the instance if the context's signal is aborted, and closes the instance. */
 export async function withDuck<T>(
   duck: Duck,
   context: TaskContext,

@@ -12,13 +12,13 @@ import {
 import { EngineError, toEngineError } from '../errors.ts'
 import type { SqlParameter } from '../protocol.ts'
 
-/** A DuckDB of its own for one task, able to read and write nothing but the task's folder. */
+/** A DuckDB instance for one task. It can read and write only the task's folder. */
 export interface Duck {
-  /** Runs one statement. Throws an `EngineError`; `aborted` when `interrupt` was called. */
+  /** Runs one statement. Throws an `EngineError`; `aborted` if `interrupt` was called. */
   run(sql: string, params?: readonly SqlParameter[]): Promise<DuckDBMaterializedResult>
-  /** Stops what is running and refuses whatever would come after. */
+  /** Stops the running statement and rejects all later ones. */
   interrupt(): void
-  /** Percentage of the running statement, 0..100. */
+  /** Progress of the running statement in percent, 0..100. */
   percentage(): number
   close(): void
 }
@@ -27,23 +27,23 @@ export interface Duck {
 export interface DuckLimits {
   readonly memoryLimitMb: number
   readonly threads: number
-  /** Most that may spill to the folder. */
+  /** Maximum size of spilled data in the folder. */
   readonly maxTempMb: number
 }
 
-/** A string as an SQL literal. Throws on NUL, which no DuckDB string holds. */
+/** Returns a string as an SQL literal. Throws for NUL, which DuckDB strings cannot contain. */
 export function literal(text: string): string {
-  if (text.includes('\0')) throw new EngineError('sql_error', 'a NUL character cannot stand in SQL')
+  if (text.includes('\0')) throw new EngineError('sql_error', 'SQL cannot contain a NUL character')
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** A name as a quoted SQL identifier. */
+/** Returns a name as a quoted SQL identifier. */
 export function identifier(name: string): string {
   if (name === '' || name.includes('\0')) throw new EngineError('sql_error', 'a column needs a name')
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** Opens a locked-down in-memory instance: files in `workDir` only, spilling into `tempDir` inside it. */
+/** Opens a locked-down in-memory instance that accesses only files in `workDir` and spills to `tempDir` inside it. */
 export async function openDuck(workDir: string, tempDir: string, limits: DuckLimits): Promise<Duck> {
   const spill = join(tempDir, 'spill')
   await mkdir(spill, { recursive: true })
@@ -52,7 +52,7 @@ export async function openDuck(workDir: string, tempDir: string, limits: DuckLim
     memory_limit: `${limits.memoryLimitMb}MB`,
   })
   const connection = await instance.connect()
-  // DuckDB compares with resolved paths. The order matters: the last two settings close the door.
+  // DuckDB compares resolved paths. The order matters: the last two settings lock the configuration.
   const settings = [
     `temp_directory=${literal(spill)}`,
     `max_temp_directory_size='${limits.maxTempMb}MB'`,
@@ -75,7 +75,7 @@ function overConnection(instance: DuckDBInstance, connection: DuckDBConnection):
   return {
     async run(sql, params = []) {
       if (interrupted) throw new EngineError('aborted', 'the task was aborted')
-      // An interrupt that arrives between two steps of the engine is lost: repeat it until the statement ends.
+      // An interrupt that arrives between two steps of DuckDB is lost, so it is repeated until the statement ends.
       const again = setInterval(() => interrupted && connection.interrupt(), 20)
       try {
         const statement = await connection.prepare(sql)

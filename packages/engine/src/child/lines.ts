@@ -1,17 +1,17 @@
 import { readUnpacked } from '../packed-file.ts'
 
-/** A sorted file of JSON lines, read one after the other; `current` is null after the last. */
+/** A cursor over a sorted file of JSON lines; `current` is null after the last line. */
 export interface LineCursor<T> {
   current: T | null
-  /** Moves on; waits only when more of the file must be read. */
+  /** Moves to the next line. Returns a promise only if more of the file must be read. */
   advance(): void | Promise<void>
   /** Closes the file, also before its end. */
   close(): Promise<void>
 }
 
 /**
- * Opens a cursor on the first line. Lines end in LF and nothing else (Node's readline would also cut at U+2028,
- * which stands unescaped in JSON). The file may be packed by gzip.
+ * Opens a cursor on the first line. Lines end only with LF (Node's readline also splits at U+2028, which may appear
+ * unescaped in JSON). The file may be compressed by gzip.
  */
 export async function openLines<T>(
   path: string | null,

@@ -9,12 +9,12 @@ import { parse } from './parse.ts'
 import { query } from './query.ts'
 import { writeRejects } from './rejects.ts'
 
-/* The engine's child process: one task at a time, told over IPC by `engine.ts`, its parent. */
+/* The engine's child process. It executes one task at a time, received over IPC from its parent, `engine.ts`. */
 
 const PROGRESS_MS = 200
 let running: { id: number; tempDir: string; abort: AbortController; inbox: Inbox } | null = null
 
-/** Batches that have arrived, and who waits for the next. */
+/** Batches that have arrived, and the waiting receiver of the next. */
 interface Inbox {
   put(batch: Batch | null): void
   next(): Promise<Batch | null>
@@ -42,7 +42,7 @@ function openInbox(signal: AbortSignal): Inbox {
 }
 
 function send(message: FromChild): void {
-  // A parent that is gone is noticed by 'disconnect'.
+  // 'disconnect' reports that the parent has ended.
   if (process.connected) process.send?.(message)
 }
 
@@ -102,11 +102,11 @@ process.on('message', (raw) => {
 
 process.on('disconnect', () => {
   if (running) rmSync(running.tempDir, { recursive: true, force: true })
-  // Not exit(): native threads may be at work, and there is nobody left to tell.
+  // No exit(): native threads may still be running, and there is no parent left to report to.
   process.kill(process.pid, 'SIGKILL')
 })
 
-// Load the native library now, not with the first task.
+// Load the native library now instead of with the first task.
 const warm = await DuckDBInstance.create(':memory:')
 const connection = await warm.connect()
 await connection.run('SELECT 1')

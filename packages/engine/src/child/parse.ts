@@ -10,9 +10,9 @@ import { type Duck, identifier, literal, openDuck } from './duck.ts'
 type ParseTask = z.infer<typeof parseTask>
 
 /**
- * Original → canonical file → Parquet. Both results appear only when all went well and the books balance: every
- * record of the file is either a row of the Parquet file or a structural reject. Of a file that has failed by the limit
- * of rejects there are only the rejects found so far.
+ * Converts an original to a canonical file and that to Parquet. Both results are created only if the whole task
+ * succeeds and the counts balance: every record of the file is either a row of the Parquet file or a structural reject.
+ * If the file fails by its limit of rejects, only the rejects found so far are created.
  */
 export async function parse(task: ParseTask, context: TaskContext): Promise<ParseResult> {
   const output = await pathInside(task.workDir, task.output)
@@ -102,11 +102,11 @@ async function writeParquet(
   report(0)
   const timer = setInterval(() => report(duck.percentage() / 100), 150)
   try {
-    // Version 2 pages: a fifth smaller and a third faster to read than version 1, for the same time of writing.
-    // A row group waits in memory while it is written: half the usual rows, and fewer when records are large.
+    // Version 2 pages are a fifth smaller and a third faster to read than version 1, for the same time of writing.
+    // A row group is buffered in memory while it is written: half the usual rows, and fewer if records are large.
     const perGroup = Math.floor(32_000_000 / (1 + found.bytes / Math.max(1, found.records)))
     const rowGroup = Math.min(61_440, Math.max(2048, perGroup))
-    // A dictionary pays for codes. For columns of many values building one takes longer than it ever saves: a third of
+    // A dictionary pays off for codes. For columns of many values, building one takes longer than it saves: a third of
     // the usual limit writes a tenth faster, to files no larger.
     const dictionary = Math.floor(rowGroup / 15)
     // DuckDB reserves a megabyte for the dictionary of each column; with hundreds of columns each gets less.
@@ -122,7 +122,7 @@ async function writeParquet(
   }
 }
 
-// Nothing is left to interpret in the canonical file: no quotes, no escapes, one kind of line end.
+// The canonical file leaves nothing to interpret: no quotes, no escapes, one kind of line end.
 function selectCanonical(task: ParseTask, canonical: string, found: Transcoded): string {
   const written = [...new Set(task.columns.map(({ index }) => index))].sort((a, b) => a - b)
   const types = ['_rec', '_line', '_off'].map((name) => `'${name}':'BIGINT'`)
@@ -135,9 +135,9 @@ function selectCanonical(task: ParseTask, canonical: string, found: Transcoded):
       : `c${index}`
     return `${value} AS ${identifier(name)}`
   })
-  // DuckDB's parallel reader loses or refuses rows that are long against its buffer (the books below found it out),
-  // so records of unusual length are read by one thread with a buffer none of them comes near. Usual ones need only
-  // a small buffer: an eighth of the default, for half the memory.
+  // DuckDB's parallel reader loses or rejects rows that are long relative to its buffer (the counts below revealed it),
+  // so records of unusual length are read by one thread with a much larger buffer. Usual records need only a small
+  // buffer: an eighth of the default saves half the memory.
   const long = found.longest > 100_000
   const lineSize = Math.max(2_000_000, found.longest + 1000)
   const bufferSize = long ? Math.max(32_000_000, 10 * found.longest) : 4_000_000
@@ -146,7 +146,7 @@ function selectCanonical(task: ParseTask, canonical: string, found: Transcoded):
     ignore_errors=false, nullstr='', max_line_size=${lineSize}, buffer_size=${bufferSize}, parallel=${!long}, columns={${types.join(',')}})`
 }
 
-// What the scanner counted must be what the Parquet file holds, record for record.
+// The Parquet file must contain exactly the records that the scanner counted.
 async function checkBooks(duck: Duck, found: Transcoded, output: string): Promise<void> {
   const result = await duck.run(
     `SELECT count(*)::VARCHAR, coalesce(sum(_rec), 0)::VARCHAR FROM read_parquet(${literal(output)})`,
@@ -160,7 +160,7 @@ async function checkBooks(duck: Duck, found: Transcoded, output: string): Promis
     const counted = `${found.records} records, ${found.good} good, ${found.structural} rejected, sum ${found.goodSum}`
     throw new EngineError(
       'not_conserved',
-      `the books do not balance: counted ${counted}; written ${rows} rows, sum ${sum}`,
+      `the counts do not balance: counted ${counted}; written ${rows} rows, sum ${sum}`,
     )
   }
 }

@@ -16,7 +16,7 @@ export interface Batches {
   answer(result: QueryResult): void
 }
 
-/** Runs batch after batch in one instance, so that a temporary table of one serves the next. */
+/** Runs all batches in one instance, so that later ones can use temporary tables of earlier ones. */
 export async function query(
   task: z.infer<typeof queryTask>,
   context: TaskContext,
@@ -73,7 +73,7 @@ const DATE_TIMES = new Set([
   DuckDBTypeId.TIMESTAMP_TZ,
 ])
 
-/** A DuckDB value as JSON: see `Row`. The session's time zone is UTC. */
+/** Converts a DuckDB value to JSON, see `Row`. The session's time zone is UTC. */
 const toJson: DuckDBValueConverter<Json> = (value, type) => {
   if (typeof value === 'bigint') return toNumber(value)
   if (value !== null && DATE_TIMES.has(type.typeId))

@@ -28,10 +28,10 @@ const SELECTED = 0.3
 const AT_START = { phase: 'select', bytesDone: 0, bytesTotal: 0, rows: 0 }
 
 /**
- * Writes every reject of a file, structural or by rule, in the order of the file, as lines of
- * `{record, line, offset, length, reasons, raw, rawTruncated}`, packed by gzip; with `most` only the first ones. Offset and
- * length are those of the original after unpacking, in bytes as they came. Both inputs are sorted by record number and merged,
- * so memory does not grow with their number; the texts are cut from the original in one pass.
+ * Writes every reject of a file, structural or by rule, in file order, as lines of `{record, line, offset, length,
+ * reasons, raw, rawTruncated}`, compressed by gzip; with `most`, only the first ones. Offset and length refer to the
+ * original after unpacking, in bytes as received. Both inputs are sorted by record number and merged, so memory does
+ * not grow with their number. The texts are cut from the original in one pass.
  */
 export async function writeRejects(
   task: z.infer<typeof rejectsTask>,
@@ -62,7 +62,7 @@ export async function writeRejects(
   }
 }
 
-/** The rows that failed by a rule, as a file of lines sorted by record number; null when there are none. */
+/** Writes the rows that failed by a rule to a file of lines sorted by record number. Returns null if there are none. */
 async function selectFailed(
   { workDir, sql, params }: z.infer<typeof rejectsTask>,
   context: TaskContext,
@@ -99,7 +99,7 @@ async function mergeInto(
   let lines: string[] = []
   let size = 0
   let written = 0
-  // One write is in flight while the next lines are made.
+  // One write is in flight while the next lines are prepared.
   let writing: Promise<void> = Promise.resolve()
   const flush = async (bytesDone: number) => {
     const text = lines.join('')
@@ -107,7 +107,7 @@ async function mergeInto(
     size = 0
     await writing
     writing = file.write(text)
-    // The next flush or the caller's last one meets the error.
+    // The next flush or the caller's last one reports the error.
     writing.catch(() => undefined)
     if (context.signal.aborted) throw new EngineError('aborted', 'the task was aborted')
     const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0
@@ -122,9 +122,9 @@ async function mergeInto(
       throw new EngineError('not_conserved', `record ${left.record} is both a structural reject and a row`)
     }
     const { record, line, offset, length } = next
-    // A message is read by people; the value beside it stays as it is.
+    // The message is for people; the value next to it stays unchanged.
     const why = next.reasons.map((one) => ({ ...one, message: showInvisible(one.message) }))
-    // No await where the text is at hand: a million of them would cost seconds.
+    // No await if the text is at hand: a million awaits would cost seconds.
     const cut = cutter.cut(offset, length)
     const found = cut instanceof Promise ? await cut : cut
     const { offset: place, length: bytes, raw, truncated } = found
@@ -147,7 +147,7 @@ async function mergeInto(
   return { ...result, counts: [...tally.values()].sort((a, b) => b.count - a.count) }
 }
 
-// The scanner has seen the decoded bytes of UTF-16. A person looks for those of the file.
+// The scanner saw the decoded bytes of UTF-16; users look for the bytes of the file.
 function inOriginal(reasons: Reject['reasons'], invalid: InvalidUnit | null): Reject['reasons'] {
   if (!invalid) return reasons
   const what = {

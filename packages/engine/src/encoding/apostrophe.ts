@@ -6,8 +6,8 @@ const ELISION = /^(l|d|n|s|m|t|c|j|qu|un|o|\p{L}*ll|\p{L}*qu|\p{L}*st|anch|nient
 const VOWEL = /^[haeiouyàáâãäåæèéêëìíîïòóôõöœùúûü]/i
 
 /**
- * Whether the apostrophe of a sample in windows-1252 stands as one does: `don’t`, `l’anno`, `O’Brien`. In MacRoman its byte
- * is an í, which stands elsewhere: `Garc’a`, `l’nea`.
+ * Returns true if the apostrophe of a sample in windows-1252 is in a plausible position: `don’t`, `l’anno`, `O’Brien`.
+ * In MacRoman the same byte is an í, which appears in other positions: `Garc’a`, `l’nea`.
  */
 export function isApostrophe({ bytes, at }: Sample): boolean {
   const [before = ''] = /\p{L}*$/u.exec(decodeText(bytes.subarray(0, at), 'windows-1252')) ?? []

@@ -1,6 +1,6 @@
 import { sequenceAt, type Utf8Tally } from '../utf8.ts'
 
-/** What stands beside a byte: something that is no letter, a digit, an ASCII letter, or another byte beyond ASCII. */
+/** Kinds of neighbours of a byte: no letter, a digit, an ASCII letter, or another non-ASCII byte. */
 export const OTHER = 0
 export const DIGIT = 1
 export const LOWER = 2
@@ -9,14 +9,14 @@ export const UPPER = 3
 export const FIRST_HIGH = 4
 const NEIGHBOURS = FIRST_HIGH + 128
 
-/** How the bytes beyond ASCII of a text stand: all that is needed to guess its encoding. */
+/** The contexts of the non-ASCII bytes of a text: all that is needed to guess its encoding. */
 export interface Census {
   readonly utf8: Utf8Tally
-  /** Bytes from 0x80 on. */
+  /** Number of bytes from 0x80 on. */
   readonly characters: number
-  /** How often each byte from 0x80 on stands between each two neighbours. */
+  /** How often each byte from 0x80 on occurs between each pair of neighbours. */
   readonly contexts: readonly Context[]
-  /** The first byte that belongs to no sequence of UTF-8, with the number of its line; null when there is none. */
+  /** The first byte that is not part of a UTF-8 sequence, with its line number; null if there is none. */
   readonly firstInvalid: { readonly line: number; readonly sample: Sample } | null
 }
 
@@ -25,27 +25,27 @@ export interface Context {
   readonly before: number
   readonly byte: number
   readonly after: number
-  /** How often the text has it. */
+  /** Number of occurrences in the text. */
   readonly count: number
-  /** Its first occurrence; null for some when there are thousands of contexts. */
+  /** Its first occurrence; null for some contexts if there are thousands of them. */
   readonly sample: Sample | null
 }
 
-/** A piece of a text, and the index in it of the byte that it is about. */
+/** A piece of a text, and the index of the byte in it that it illustrates. */
 export interface Sample {
   readonly bytes: Uint8Array
   readonly at: number
 }
 
-/** Takes the census of a text, chunk after chunk. */
+/** Takes the census of a text, chunk by chunk. */
 export interface CensusTaker {
   add(chunk: Uint8Array): void
-  /** What was found. `complete`: the text does not go on after the last chunk. */
+  /** Returns the census. `complete`: the text ends with the last chunk. */
   finish(complete: boolean): Census
 }
 
 const SAMPLES = 4096
-/** Bytes before and after the byte that a sample is about; as many as any sequence of UTF-8 has, and more. */
+/** Number of bytes before and after the byte that a sample illustrates; more than any UTF-8 sequence has. */
 const AROUND = 12
 
 const NEIGHBOUR_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -57,14 +57,14 @@ const NEIGHBOUR_OF = Uint8Array.from({ length: 256 }, (_, byte) => {
 
 const LF = 0x0a
 
-/** Creates a census of no text yet. `lineEnd` is the byte that ends its lines. */
+/** Creates an empty census. `lineEnd` is the byte that ends its lines. */
 export function createCensus(lineEnd = LF): CensusTaker {
   const utf8 = { sequences: 0, invalid: 0 }
   const counts = new Uint32Array(NEIGHBOURS * 128 * NEIGHBOURS)
   const seen: number[] = []
   const samples: Sample[] = []
-  // A copy of the last bytes so far (a slice of a Buffer would be a view of what is read next), of which those from `begin` on are not counted. The first `inSequence` of these belong to a
-  // sequence of UTF-8 that is.
+  // A copy of the last bytes so far (a slice of a Buffer would be a view of what is read next). Those from `begin` on
+  // are not counted yet; the first `inSequence` of these belong to a valid UTF-8 sequence.
   let rest: Uint8Array = new Uint8Array(0)
   let begin = 0
   let inSequence = 0
@@ -76,7 +76,7 @@ export function createCensus(lineEnd = LF): CensusTaker {
     let sequenceEnd = begin + inSequence
     for (let at = begin; at < end; at++) {
       const byte = bytes[at] as number
-      // Most bytes are ASCII: nothing else is done for them.
+      // Most bytes are ASCII and need no further work.
       if (byte < 0x80) continue
       if (at >= sequenceEnd) {
         const length = sequenceAt(bytes, at, bytes.length)
@@ -111,7 +111,7 @@ export function createCensus(lineEnd = LF): CensusTaker {
   return {
     add(chunk) {
       if (rest.length > 0 && chunk.length > 3 * AROUND) {
-        // The seam of two chunks is counted by itself: to join all of them would copy the whole text.
+        // The seam of two chunks is counted separately: joining the chunks would copy the whole text.
         count(joined(rest, chunk.subarray(0, 2 * AROUND)), rest.length + AROUND)
         rest = new Uint8Array(0)
         begin = AROUND

@@ -1,11 +1,11 @@
-/** The encodings of one byte for each character. */
+/** The single-byte encodings. */
 export const CODE_PAGES = ['windows-1252', 'macintosh', 'ibm850', 'ibm437'] as const
 export type CodePage = (typeof CODE_PAGES)[number]
 
 /**
- * The characters of the bytes from 0x80 on. The five that windows-1252 does not define stand for the control characters of
- * the same numbers, as browsers read them. Node's own decoders are not used: they do not know the pages of DOS, and that
- * of windows-1252 decodes 0x80 to 0x9F as control characters.
+ * The characters of the bytes from 0x80 on. The five bytes that windows-1252 leaves undefined are the control
+ * characters with the same numbers, as in browsers. Node's own decoders are not used: they lack the DOS code pages, and
+ * their windows-1252 decodes 0x80 to 0x9F as control characters.
  */
 const HIGH_CHARACTERS: Readonly<Record<CodePage, readonly string[]>> = {
   'windows-1252': [
@@ -42,7 +42,7 @@ export const CODE_POINTS: Readonly<Record<CodePage, Uint16Array>> = {
   ibm437: codePoints('ibm437'),
 }
 
-/** Whether a code page gives a meaning to a byte. */
+/** Returns true if a code page defines a byte. */
 export function isDefined(page: CodePage, byte: number): boolean {
   return byte < 0x80 || CODE_POINTS[page][byte] !== byte || byte > 0x9f
 }

@@ -5,28 +5,28 @@ import { type Census, FIRST_HIGH, type Sample } from './census.ts'
 import { CODE_PAGES, type CodePage, isDefined } from './code-pages.ts'
 import { ODD, plausibilityOf } from './plausibility.ts'
 
-/** Why the encoding of a text is not certain. */
+/** Why the encoding of a text is uncertain. */
 export interface EncodingDoubt {
-  /** Characters beyond ASCII, and how many of them are odd in this encoding. */
+  /** Number of non-ASCII characters, and how many of them are odd in this encoding. */
   characters: number
   odd: number
-  /** A piece of the text in this encoding, and in another one that is possible. */
+  /** A piece of the text in this encoding and in another possible one. */
   sample: string
   rival: { encoding: ByteEncoding; sample: string } | null
-  /** Where the first byte is that is not UTF-8, when the text was taken for UTF-8; the sample is of there. */
+  /** Position of the first byte that is not UTF-8, if the text was taken for UTF-8; the sample shows it. */
   invalid: { line: number } | null
 }
 
-/** The encoding of a text; `doubt` is null when it is sure. */
+/** The encoding of a text; `doubt` is null if it is certain. */
 export interface EncodingGuess {
   encoding: ByteEncoding
   doubt: EncodingDoubt | null
 }
 
-/** What one character more or less in UTF-8 says. */
+/** The weight of one character more or less in UTF-8. */
 const VALID_SEQUENCE = 3
 const INVALID_BYTE = -6
-/** How much better another encoding must be than the usual one, in all. */
+/** How much better another encoding must be than the usual one, in total. */
 const HEAD_START: Readonly<Record<ByteEncoding, number>> = {
   'utf-8': 0,
   'windows-1252': 2,
@@ -34,9 +34,9 @@ const HEAD_START: Readonly<Record<ByteEncoding, number>> = {
   ibm850: 0,
   ibm437: -0.5,
 }
-/** By how much another encoding may be better than windows-1252 without a doubt. */
+/** How much better another encoding may be than windows-1252 without raising a doubt. */
 const LEEWAY = 0.5
-/** More odd characters than this share are a doubt. */
+/** A larger share of odd characters raises a doubt. */
 const ODD_SHARE = 0.02
 
 /** Semicolon, comma, bar and quote. */
@@ -47,15 +47,15 @@ interface Candidate {
   score: number
   odd: number
   undefined: number
-  /** How many of the odd ones are a piece of what may be UTF-8. */
+  /** How many of the odd characters are part of possible UTF-8 sequences. */
   mixed: number
-  /** A sample of the context whose odd characters are the most. */
+  /** A sample of the most frequent odd context. */
   sample: Sample | null
 }
 
 /**
- * Guesses the encoding of a text that is not all UTF-8. UTF-8 and a plausible windows-1252 are sure; every other guess is a
- * doubt, because a wrong one would spoil good text without a word.
+ * Guesses the encoding of a text that is not entirely UTF-8. UTF-8 and a plausible windows-1252 are certain. Every
+ * other guess raises a doubt, because a wrong one would silently corrupt good text.
  */
 export function guessEncoding(census: Census): EncodingGuess {
   const candidates = allCandidates(census)
@@ -64,7 +64,7 @@ export function guessEncoding(census: Census): EncodingGuess {
   return { encoding: best.encoding, doubt: doubtOf(best, candidates, census) }
 }
 
-/** What speaks against an encoding that was declared; null when the text is plausible in it. */
+/** Returns the doubt about a declared encoding; null if the text is plausible in it. */
 export function doubtDeclared(census: Census, declared: CodePage): EncodingDoubt | null {
   const candidates = allCandidates(census)
   const own = candidates.find(({ encoding }) => encoding === declared)
@@ -110,7 +110,10 @@ function doubtOf(best: Candidate, candidates: readonly Candidate[], census: Cens
   return isSure ? null : describe(best, rival, census)
 }
 
-/** Whether the sign that is an apostrophe in windows-1252, and an í in MacRoman, stands where no apostrophe does. */
+/**
+ * Returns true if the byte that is an apostrophe in windows-1252, and an í in MacRoman, occurs where an apostrophe does
+ * not.
+ */
 function hasWrongApostrophe({ contexts }: Census): boolean {
   return contexts.some(({ byte, sample }) => byte === 0x92 && sample !== null && !isApostrophe(sample))
 }
@@ -119,7 +122,7 @@ function looksWrong({ odd, undefined: without, mixed }: Candidate, { characters 
   return without > 0 || mixed > 0 || odd > characters * ODD_SHARE
 }
 
-/** The encoding that a person would try next. */
+/** Returns the encoding to try next. */
 function rivalOf(own: Candidate, candidates: readonly Candidate[]): Candidate {
   const others = candidates.filter((one) => one !== own).sort((a, b) => b.score - a.score)
   const wanted = own.mixed > 0 ? 'utf-8' : own.encoding === 'windows-1252' ? undefined : 'windows-1252'
@@ -145,7 +148,7 @@ function describe(own: Candidate, rival: Candidate, census: Census): EncodingDou
   }
 }
 
-/** The bytes around a character that is odd in this encoding, else in the other one, else any: of its cell. */
+/** Returns the bytes of the cell around a character that is odd in this encoding, else in the other one, else any. */
 function sampleOf(own: Candidate, rival: Candidate, { contexts }: Census): Uint8Array {
   const sample = own.sample ?? rival.sample ?? contexts[0]?.sample
   if (!sample) return new Uint8Array(0)
@@ -155,13 +158,13 @@ function sampleOf(own: Candidate, rival: Candidate, { contexts }: Census): Uint8
   return bytes.subarray(start === 0 ? firstWhole(bytes, at) : start, end < 0 ? lastWhole(bytes, at) : end)
 }
 
-/** The start of a sample that was cut there: not within a sequence of UTF-8. */
+/** Returns the start of a truncated sample, moved so that it does not split a UTF-8 sequence. */
 function firstWhole(bytes: Uint8Array, at: number): number {
   const start = bytes.findIndex((byte) => !isContinuation(byte))
   return start < 0 ? at : Math.min(start, at)
 }
 
-/** The end of a sample that was cut there: likewise. */
+/** Returns the end of a truncated sample, moved in the same way. */
 function lastWhole(bytes: Uint8Array, at: number): number {
   for (let from = Math.max(at + 1, bytes.length - 3); from < bytes.length; from++)
     if (sequenceAt(bytes, from, bytes.length) === -1) return from
@@ -176,7 +179,7 @@ function isCellEnd(byte: number): boolean {
   return byte < 0x20 || CELL_ENDS.includes(byte)
 }
 
-/** A sample as it is shown. */
+/** Formats a sample for display. */
 function shown(bytes: Uint8Array, encoding: ByteEncoding): string {
   return decodeText(bytes, encoding)
     .replace(/\p{Cc}/gu, '\ufffd')

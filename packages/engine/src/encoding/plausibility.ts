@@ -2,11 +2,11 @@ import { DIGIT, FIRST_HIGH, LOWER, OTHER, UPPER } from './census.ts'
 import { CODE_POINTS, type CodePage, isDefined } from './code-pages.ts'
 
 /*
- * How plausible is it that a text in a language of western Europe holds this character between these neighbours? The
- * scores are rough logarithms of that: 0 is ordinary, every point less is about three times as rare.
+ * How plausible is this character between these neighbours in a text in a western European language? Scores are rough
+ * logarithms: 0 is ordinary, and each point less is about three times as rare.
  */
 
-/** A score from which on a character is taken for a sign of the wrong encoding. */
+/** At this score or below, a character indicates the wrong encoding. */
 export const ODD = -4
 
 const NEVER = -8
@@ -17,7 +17,7 @@ type Judge = (before: Kind, after: Kind) => number
 
 const isLetter = (kind: Kind) => kind === LOWER || kind === UPPER
 
-/** How a sign is, by whether a letter stands before it, after it, or on both sides. */
+/** Scores a sign by whether a letter is before it, after it, or on both sides. */
 function beside({
   none = 0,
   before = 0,
@@ -43,7 +43,7 @@ const noBreakSpace: Judge = (left, right) => {
   return (left === OTHER || left === SYMBOL) && isLetter(right) ? -0.5 : 0
 }
 
-/** Signs by how they stand in a text. Every other sign is one of tables, formulas or other scripts. */
+/** Signs by their usual position in a text. All other signs belong to tables, formulas or other scripts. */
 const SIGNS: readonly (readonly [signs: string, judge: Judge])[] = [
   ['ºª°²³¹', ordinal],
   ['¿¡“‘', beside({ both: -6, before: -3 })],
@@ -63,7 +63,7 @@ const SIGNS: readonly (readonly [signs: string, judge: Judge])[] = [
   ['µ', beside({ both: -4, before: -4 })],
   ['½¼¾', beside({ both: -6, before: -4, after: -3 })],
   ['©', beside({ both: -6, before: -3 })],
-  // What windows-1252 has where newer encodings have the euro.
+  // windows-1252 has these where newer encodings have the euro sign.
   ['¤', beside({ none: -4, before: -4, after: -4, both: -6 })],
   ['¶¬¦¨¯¸\u02c6\u02dc', beside({ none: -2, both: -6, before: -3, after: -3 })],
   ['\u00a0', noBreakSpace],
@@ -71,7 +71,7 @@ const SIGNS: readonly (readonly [signs: string, judge: Judge])[] = [
 ]
 const FOREIGN_SIGN = beside({ none: -2, before: -5, after: -5, both: -7 })
 
-/** Letters by how common they are; all others are those of other scripts or old forms. */
+/** Letters by how common they are; all others belong to other scripts or old forms. */
 const LETTERS: readonly (readonly [letters: string, score: number])[] = [
   ['áéíóúñüçãõàèêâôäößÁÉÍÓÚÑÜÇÃÕÀÄÖÊÂÔ', 0],
   ['òïîœ', -0.5],
@@ -85,19 +85,19 @@ function letterScore(letter: string): number {
   return LETTERS.find(([letters]) => letters.includes(letter))?.[1] ?? FOREIGN_LETTER
 }
 
-/** How a letter is in the case of its neighbours. */
+/** Scores a letter by the case of its neighbours. */
 function caseScore(isUpper: boolean, left: Kind, right: Kind): number {
   const digits = left === DIGIT || right === DIGIT ? -1 : 0
   if (isUpper) return (left === LOWER ? -3 : left === UPPER && right === LOWER ? -1 : 0) + digits
-  // ÁREA that was lowered and raised by a program that knows ASCII only is áREA.
+  // ÁREA becomes áREA in programs that change the case of ASCII letters only.
   if (right === UPPER) return (left === LOWER ? -1 : -1.5) + digits
   if (isLetter(right)) return digits
   return (left === UPPER || !isLetter(left) ? -0.5 : 0) + digits
 }
 
-/** How plausible a code page makes its bytes. */
+/** The plausibility of the bytes of a text in a code page. */
 export interface Plausibility {
-  /** The score of a byte (from 0x80 on) between two neighbours of a census. */
+  /** Returns the score of a byte (from 0x80 on) between two neighbours of a census. */
   score(before: number, byte: number, after: number): number
 }
 
@@ -140,7 +140,7 @@ function judgeOf(character: string, defined: boolean): Judge {
   const kind = kindOf(character)
   if (!isLetter(kind)) return FOREIGN_SIGN
   const common = letterScore(character)
-  // Some are rare, but for the ends of words: PERÒ, PIÙ, È.
+  // Some are rare except at the end of words: PERÒ, PIÙ, È.
   const last = Math.min(0, common + 1.5)
   return (left, right) => (isLetter(right) ? common : last) + caseScore(kind === UPPER, left, right)
 }

@@ -18,18 +18,18 @@ import type { StageJob } from '../stage.ts'
 import { type Expected, readVerified } from './verified.ts'
 import { withoutHeader } from './without-header.ts'
 
-/** What was collected for an import whose file was not here. */
+/** The files collected for an import whose data lies in external storage. */
 export interface Collected {
-  /** The one file that all files together make. */
+  /** All files joined into one. */
   original: string
-  /** Of the original. */
+  /** Size of the original. */
   bytes: number
   manifest: string
 }
 
 /**
- * Collect the files that a manifest lists and join them into one original. Each is held against the checksum and the
- * size that were announced before a byte of it is used.
+ * Collects the files that a manifest lists and joins them into one original. Verifies the checksum and the size
+ * announced for each file before using any of its bytes.
  * @throws RefusedError `manifest_invalid`, `checksum_mismatch`, `source_refused`
  */
 export async function collect(job: StageJob, announced: AnnouncedManifest): Promise<Collected> {
@@ -58,7 +58,7 @@ function outsideOf({ context, facts }: StageJob): ExternalFiles {
   if (context.outside) return context.outside
   throw new RefusedError({
     code: 'source_refused',
-    detail: `The results lie at ${facts.manifest?.url ?? 'S3'}, but this worker knows no region. Set AWS_REGION and retry the run.`,
+    detail: `The results are at ${facts.manifest?.url ?? 'S3'}, but this worker has no region configured. Set AWS_REGION and retry the run.`,
   })
 }
 
@@ -92,7 +92,7 @@ async function readManifest(
   if (differs.length > 0)
     throw invalid(
       announced.url,
-      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} announced it`).join('; '),
+      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} was announced`).join('; '),
     )
   const rows = manifest.files.reduce((sum, file) => sum + file.rows, 0)
   if (rows !== manifest.rowCount || (rowCount !== null && rows !== rowCount))
@@ -124,11 +124,14 @@ interface Appending {
   first: boolean
   url: string
   job: StageJob
-  /** Bytes of the files before it. */
+  /** Total size of the files before this one. */
   unpacked: number
 }
 
-/** Append a file to the original, unpacked, without its header if it is not the first. Answers the bytes. */
+/**
+ * Appends a file to the original, unpacked, without its header unless it is the first. Returns the number of bytes
+ * appended.
+ */
 async function append(part: string, original: string, appending: Appending): Promise<number> {
   const { first, url, job, unpacked } = appending
   let bytes = 0
@@ -159,13 +162,13 @@ async function append(part: string, original: string, appending: Appending): Pro
   return bytes
 }
 
-/** What was announced with this checksum will not be unpacked another time either. */
+/** The same checksum would fail in the same way, so the import is refused for good. */
 function refuseBroken(url: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof EngineError && error.code === 'bad_input')) throw error
     throw new RefusedError({
       code: 'unreadable_file',
-      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it anew and complete a new attempt of the run.`,
+      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it again and complete a new attempt of the run.`,
     })
   }
 }

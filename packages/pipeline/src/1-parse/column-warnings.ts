@@ -5,7 +5,7 @@ import { misspeltHeaders } from '@aduana/datasets/header'
 import type { ParseResult } from '@aduana/engine/protocol'
 import type { FileReading } from './layout.ts'
 
-/** Warnings of columns that were probably lost, and of values that probably stand in the wrong ones. */
+/** Returns warnings about columns that were probably lost, and about values that are probably in the wrong columns. */
 export function columnWarnings(
   definition: DatasetDefinition,
   { header, reading, output }: FileReading,
@@ -18,7 +18,7 @@ export function columnWarnings(
   ]
 }
 
-/** Numbers with a decimal comma between commas: half of the records with a cell too many look so in a decimal column. */
+/** Warns of decimal commas between comma delimiters: half of the records with an extra cell show them in a decimal column. */
 function splitNumbers(
   definition: DatasetDefinition,
   columns: FileReading['reading']['columns'],
@@ -42,7 +42,7 @@ function splitNumbers(
       ? 'The only record has'
       : `All ${records} records have`
     : `${extra.records} of ${records} records ${extra.records === 1 ? 'has' : 'have'}`
-  const message = `${who} more cells than the header: ${extra.width} in place of ${expected} in line ${extra.line}, the last of them empty: "${showInvisible(extra.text)}". It was read as it stands, so "${first.name}" may only have the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.`
+  const message = `${who} more cells than the header: ${extra.width} instead of ${expected} in line ${extra.line}, the last of them empty: "${showInvisible(extra.text)}". It was read as written, so "${first.name}" may contain only the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.`
   return [importWarning('split_numbers', message, { column: first.name, count: extra.records })]
 }
 
@@ -54,7 +54,7 @@ function misspelt(
   return misspeltHeaders(definition, { ignored, absent }).map(({ cell, column, known }) => {
     const where = `The header cell "${showInvisible(cell)}" in line ${line}`
     const why = /[\r\n]/.test(cell) ? 'it has a line break, and' : 'it'
-    const message = `${where} names no column, so its values were not loaded; ${why} is close to "${known}", which the file lacks. If that is meant, undo the import, rename the cell and send the file again, or add the name to the aliases of the column.`
+    const message = `${where} names no column, so its values were not loaded; ${why} is close to "${known}", which the file lacks. If "${known}" is meant, undo the import, rename the cell and send the file again, or add the name to the aliases of the column.`
     return importWarning('misspelt_header', message, { column, count: 1 })
   })
 }

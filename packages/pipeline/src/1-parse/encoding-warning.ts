@@ -8,7 +8,7 @@ import type { ParseResult } from '@aduana/engine/protocol'
 type Found = Pick<ParseResult, 'encoding' | 'encodingDoubt'>
 type Doubt = NonNullable<ParseResult['encodingDoubt']>
 
-/** A warning when the encoding of a file may be another one than that it was read as; none when it is sure. */
+/** Returns a warning if the file may be in another encoding than the one it was read in. */
 export function encodingWarnings(
   { encoding, encodingDoubt: doubt }: Found,
   declared: DeclaredEncoding | null,
@@ -43,7 +43,7 @@ function uncertain(
   return `The encoding is uncertain: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}.`
 }
 
-/** The file is UTF-8 in most places: what is told is the first of the others. */
+/** Describes a file that is UTF-8 in most places, with its first invalid bytes. */
 function notAllUtf8({ odd, sample, rival }: Doubt, { line }: NonNullable<Doubt['invalid']>): string {
   const other = rival ? `; as ${rival.encoding} "${rival.sample}"` : ''
   return `The file is UTF-8 except for ${counted(odd, 'byte')}, first in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
@@ -53,7 +53,7 @@ function again(mode: LoadMode, encoding = 'windows-1252'): string {
   return sendAgain(mode, { encoding })
 }
 
-/** The encodings that can be declared beside those that were named. */
+/** Lists the encodings that can be declared, except those already named. */
 function others(named: readonly (string | undefined)[]): string {
   const left = DeclaredEncoding.options.filter((name) => !named.includes(name) && name !== 'iso-8859-1')
   return ` Other encodings: ${left.join(', ')}.`

@@ -9,7 +9,7 @@ import { delimiterName, linesAndTexts } from './shown-lines.ts'
 
 type Row = Pick<FoundRow, 'line' | 'cells'>
 
-/** Two rows may be the header: both are shown. */
+/** Returns the failure for two rows that may both be the header. Shows both. */
 export function headerAmbiguous(first: Row, second: Row): JobFailure {
   return {
     code: 'header_ambiguous',
@@ -17,17 +17,20 @@ export function headerAmbiguous(first: Row, second: Row): JobFailure {
   }
 }
 
-/** Lines before the header look as the records after it do. */
+/** Returns the failure for lines before the header that look like the records after it. */
 export function recordsFirst(header: Row, lines: readonly SkippedLine[]): JobFailure {
   const [first] = lines
   const one = lines.length === 1
   return {
     code: 'header_ambiguous',
-    detail: `${one ? `Line ${first?.line} stands` : `${lines.length} lines stand`} before the header in line ${header.line} (${list(header.cells)}) and ${one ? 'looks like its records' : 'look like its records'}: ${linesAndTexts(lines)}. Nothing was changed. If ${one ? 'it is a record' : 'they are records'}, put their header before ${one ? 'it' : 'them'}; if not, remove ${one ? 'the line' : 'the lines'}. Then send the file again.`,
+    detail: `${one ? `Line ${first?.line} is` : `${lines.length} lines are`} before the header in line ${header.line} (${list(header.cells)}) and ${one ? 'looks like a record' : 'look like records'}: ${linesAndTexts(lines)}. Nothing was changed. If ${one ? 'it is a record' : 'they are records'}, put their header before ${one ? 'it' : 'them'}; if not, remove ${one ? 'the line' : 'the lines'}. Then send the file again.`,
   }
 }
 
-/** A line in the middle of the file names columns in another order: what follows may mean other columns. */
+/**
+ * Returns the failure for a line in the middle of the file that names columns in another order: the records after it
+ * may use other columns.
+ */
 export function otherHeader(header: Row, other: Row): JobFailure {
   return {
     code: 'header_ambiguous',
@@ -35,7 +38,7 @@ export function otherHeader(header: Row, other: Row): JobFailure {
   }
 }
 
-/** No row names a column. Says the likely cause first. */
+/** Returns the failure for a file in which no row names a column. States the likely cause first. */
 export function headerNotFound(
   definition: DatasetDefinition,
   candidates: readonly FoundRow[],
@@ -46,7 +49,7 @@ export function headerNotFound(
   if (quotedLine)
     return {
       code: 'header_not_found',
-      detail: `Whole lines stand in quotes: line ${quotedLine.line} is one quoted cell that holds ${list(quotedLine.cells)}. Nothing was changed. Remove the quotes around the lines, or export the file again with quotes around cells only. ${expected}`,
+      detail: `Whole lines are in quotes: line ${quotedLine.line} is one quoted cell that holds ${list(quotedLine.cells)}. Nothing was changed. Remove the quotes around the lines, or export the file again with quotes around cells only. ${expected}`,
     }
   const [row] = [...candidates].sort((a, b) => b.cells.length - a.cells.length)
   const found = row
@@ -70,7 +73,7 @@ function remedy(candidates: readonly FoundRow[], elsewhere: FoundRow | null): st
     : `${what} Declare that delimiter, or none, and send the file again.`
 }
 
-/** What keeps a header from being used, or undefined. */
+/** Returns why a header cannot be used, or undefined if it can. */
 export function headerMismatch(
   definition: DatasetDefinition,
   { line, cells }: Row,
@@ -81,7 +84,7 @@ export function headerMismatch(
     const notKnown = unknown.length > 0 ? ` Not known: ${list(unknown)}.${alike(definition, unknown)}` : ''
     return {
       code: 'missing_columns',
-      detail: `The header in line ${line} lacks ${list(header.missing)}.${notKnown} Nothing was changed. Add the columns, or give the existing ones names that ${definition.code} knows: ${accepted(definition, header.missing)}. The header is ${list(cells)}.`,
+      detail: `The header in line ${line} lacks ${list(header.missing)}.${notKnown} Nothing was changed. Add the columns, or rename the existing ones to names that ${definition.code} accepts: ${accepted(definition, header.missing)}. The header is ${list(cells)}.`,
     }
   }
   const [twice] = header.twice
@@ -98,7 +101,7 @@ export function headerMismatch(
   return undefined
 }
 
-/** ` "Turn" is close to "turno".`, or nothing. */
+/** Returns ` "Turn" is close to "turno".`, or the empty text. */
 function alike(definition: DatasetDefinition, cells: readonly string[]): string {
   const pairs = cells.slice(0, 40).flatMap((cell) => {
     const name = closestName(definition, cell)
@@ -107,7 +110,7 @@ function alike(definition: DatasetDefinition, cells: readonly string[]): string 
   return pairs.length > 0 ? ` ${pairs.join(', ')}.` : ''
 }
 
-/** The names under which the columns are known. */
+/** Lists the accepted names of each missing column. */
 function accepted(definition: DatasetDefinition, missing: readonly string[]): string {
   return fileColumns(definition)
     .filter(({ name }) => missing.includes(name))

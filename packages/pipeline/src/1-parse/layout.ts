@@ -31,7 +31,7 @@ type Reading = Pick<
 /** The scanner's limit (packages/engine). */
 const MAX_COLUMNS = 2000
 
-/** How a file is to be read. */
+/** How to read a file. */
 export interface FileReading {
   header: { line: number; cells: string[] }
   reading: Reading
@@ -41,10 +41,10 @@ export interface FileReading {
   >
 }
 
-/** How a file is to be read, or why it cannot be. */
+/** How to read a file, or why it cannot be read. */
 export type Layout = FileReading | { failure: JobFailure }
 
-/** Bring together what the file looks like and what the definition expects. Says precisely what is missing. */
+/** Matches the file with its definition. Returns how to read it, or a failure that states exactly what is missing. */
 export function readLayout(
   definition: DatasetDefinition,
   inspection: Inspection,
@@ -120,7 +120,7 @@ function headerFailure(
   }
 }
 
-/** How a file that was parsed is laid out, with its header in the encoding that its bytes turned out to have. */
+/** Returns the layout of a parsed file, with its header decoded in the encoding of the whole file. */
 export function layoutOfFile(
   inspection: Inspection,
   result: DialectResult | null,
@@ -134,7 +134,7 @@ export function layoutOfFile(
   return { header: text, headerTruncated: truncated, delimiter, encoding, format }
 }
 
-/** Titles and dates before the header are listed in the result. What may be a record or a header is warned of. */
+/** Lists titles and dates before the header in the result, and warns of lines that may be records or headers. */
 function linesBeforeHeader({ preamble, header }: Dialect): ImportWarning[] {
   const doubtful = preamble.filter(({ kind }) => kind !== 'title')
   if (doubtful.length === 0) return []

@@ -14,24 +14,24 @@ import { type Layout, layoutOfFile, readLayout } from './layout.ts'
 
 type Readable = Exclude<Layout, { failure: JobFailure }>
 
-/** The records of a file as they were read, the layout by which they were, and the engine that did it. */
+/** The records of a file, the layout they were read with, and the engine that read them. */
 export interface ReadRecords {
   layout: Readable
-  /** The layout as it is kept with the import. */
+  /** The layout as stored with the import. */
   file: FileLayout
   parsed: ParseResult
   engine: EngineTasks
 }
 
-/** Where the records and the structural rejects of a file go. */
+/** Where to write the records and the structural rejects of a file. */
 export interface ParsedFiles {
   parsed: string
   structural: string
 }
 
 /**
- * Reads the records of `original` into `files`. The layout is found in the beginning of a file, the encoding in all of it.
- * When these disagree, the layout is found anew in the right encoding.
+ * Reads the records of `original` into `files`. The layout is detected from the beginning of the file, the encoding
+ * from all of it. If they disagree, the layout is detected again in the right encoding.
  */
 export async function readRecords(
   job: StageJob,
@@ -59,7 +59,7 @@ function encodingOf(inspection: Inspection): Encoding | undefined {
 }
 
 function declaredEncoding({ facts }: StageJob): Encoding | undefined {
-  // Browsers, too, read what calls itself iso-8859-1 as windows-1252, which adds letters and signs to it.
+  // Like browsers, read iso-8859-1 as windows-1252, a superset of its printable characters.
   return facts.encoding === 'iso-8859-1' ? 'windows-1252' : (facts.encoding ?? undefined)
 }
 
@@ -103,7 +103,7 @@ async function runParse(
   )
 }
 
-/** Whether two layouts find the same columns at the same places. */
+/** Returns true if two layouts find the same columns in the same places. */
 function readsAlike(one: Readable, other: Readable): boolean {
   const places = ({ reading }: Readable) => JSON.stringify({ ...reading, encoding: null })
   return places(one) === places(other)

@@ -3,7 +3,7 @@ import { showInvisible } from '@aduana/contracts/characters'
 const SHOWN_LINES = 5
 const SHOWN_CHARACTERS = 100
 
-/** Lines of a file with their numbers, the first few of them: `"P1;Uno" (line 1) and 3 more`. */
+/** Formats the first few lines of a file with their numbers: `"P1;Uno" (line 1) and 3 more`. */
 export function linesAndTexts(lines: readonly { line: number; text: string }[]): string {
   const shown = lines
     .slice(0, SHOWN_LINES)
@@ -12,8 +12,8 @@ export function linesAndTexts(lines: readonly { line: number; text: string }[]):
   return `${shown.join(', ')}${left > 0 ? ` and ${left} more` : ''}`
 }
 
-/** A delimiter as it is named in a sentence. */
+/** Returns the name of a delimiter, for use in a sentence. */
 export function delimiterName(delimiter: string): string {
   if (delimiter === '\t') return 'a tab'
-  return delimiter === ' ' ? 'a blank' : `"${delimiter}"`
+  return delimiter === ' ' ? 'a space' : `"${delimiter}"`
 }

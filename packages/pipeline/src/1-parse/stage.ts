@@ -17,7 +17,7 @@ import { otherHeader } from './header-failures.ts'
 import { type ParsedFiles, readRecords } from './read-records.ts'
 import { stopped } from './stopped.ts'
 
-/** Parse: whatever came becomes one columnar file, all text, each record with its place in the original. */
+/** The parse stage: turns the original into a columnar file of text, in which each record has its position in the original. */
 export const parse: Stage = { name: 'parse', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -102,7 +102,7 @@ function noRecords(headerLine: number): JobFailure {
 function countDiffers(found: number, expected: number): JobFailure {
   return {
     code: 'record_count_differs',
-    detail: `The file has ${counted(found, 'record')}, but expectedRecords (--expect-records) says ${figure(expected)}. Nothing was changed. Send the whole file, or the right number.`,
+    detail: `The file has ${counted(found, 'record')}, but expectedRecords (--expect-records) is ${figure(expected)}. Nothing was changed. Send the whole file, or correct the number.`,
   }
 }
 
@@ -132,7 +132,10 @@ async function keepCollected(job: StageJob, collected: Collected | undefined): P
   ])
 }
 
-/** The layout of the file, and its size, by which later stages choose their engine. The size of a collected file is known only now. */
+/**
+ * Records the layout and the size of the file; later stages choose their engine by its size. For a collected file, the
+ * size is not known before this stage.
+ */
 async function noteFile(
   tx: Tx,
   { run }: StageJob,

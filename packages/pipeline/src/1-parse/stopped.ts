@@ -26,8 +26,8 @@ interface StoppedFiles {
 }
 
 /**
- * Returns the end of an import that has failed before its file was read to the end. Its first rejects are kept; the number
- * of its records is not known.
+ * Ends an import that failed before its file was read completely. Keeps its first rejects; the total number of records
+ * is unknown.
  */
 export async function stopped(
   job: StageJob,
@@ -51,7 +51,7 @@ export async function stopped(
     failure: tooManySoFar(facts, parsed, rejects),
     keep: async (tx, client) => {
       await pointAt(tx, job, [...collected, file])
-      // A dry run leaves its rejects in the file only.
+      // A dry run keeps its rejects only in the file.
       if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
       const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }
       await changeJob(tx, guard, { quarantined: rejects.total, result: jsonb(recognised(found)) })
@@ -71,7 +71,7 @@ function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsR
   const why = top ? ` Most often: ${top[0]} (${figure(top[1])}).` : ''
   return {
     code: 'too_many_rejects',
-    detail: `The file was not read to its end: ${figure(structuralRejects)} of its first ${figure(records)} records (${figure(bytes)} bytes, unpacked) were rejected, and whatever follows, more than the ${percentage(maxRejectRatio)} % that ${code} allows will be.${why} Nothing was loaded; the first ${figure(rejects.total)} rejects are kept. Correct the file and send it again.`,
+    detail: `The file was not read to the end: ${figure(structuralRejects)} of its first ${figure(records)} records (${figure(bytes)} bytes, unpacked) were rejected, so more than the ${percentage(maxRejectRatio)} % that ${code} allows are rejects, even if all other records are good.${why} Nothing was loaded; the first ${figure(rejects.total)} rejects are kept. Correct the file and send it again.`,
     rejected: structuralRejects,
     records,
     readBytes: bytes,

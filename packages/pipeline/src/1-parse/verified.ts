@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import { RefusedError } from '../refused.ts'
 
-/** What was said of a file. */
+/** What was announced about a file. */
 export interface Expected {
-  /** Lower-case hex. */
+  /** Lower-case hexadecimal. */
   sha256: string
   bytes?: number
-  /** More than this is not read. */
+  /** Maximum number of bytes to read. */
   mostBytes: number
 }
 
-/** The bytes of a file; the stream fails at its end when they are not those that were announced. */
+/** Yields the bytes of a file. Throws at the end of the stream if they differ from what was announced. */
 export async function* readVerified(
   source: AsyncIterable<Buffer>,
   url: string,
@@ -24,14 +24,14 @@ export async function* readVerified(
     hash.update(chunk)
     yield chunk
   }
-  if (bytes !== undefined && read !== bytes) throw differs(url, `it has ${read} bytes in place of ${bytes}`)
+  if (bytes !== undefined && read !== bytes) throw differs(url, `it has ${read} bytes instead of ${bytes}`)
   const found = hash.digest('hex')
-  if (found !== sha256) throw differs(url, `its SHA-256 is ${found} in place of ${sha256}`)
+  if (found !== sha256) throw differs(url, `its SHA-256 is ${found} instead of ${sha256}`)
 }
 
 function differs(url: string, what: string): RefusedError {
   return new RefusedError({
     code: 'checksum_mismatch',
-    detail: `${url} is not what was announced: ${what}. Nothing was changed. Write it anew and complete a new attempt of the run.`,
+    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write it again and complete a new attempt of the run.`,
   })
 }

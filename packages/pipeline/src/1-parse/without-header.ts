@@ -3,8 +3,8 @@ import { RefusedError } from '../refused.ts'
 const NEWLINE = 0x0a
 
 /**
- * A step of a stream that leaves out the first line of a file, which must be `header`, so that the rest continues another
- * file; without `header` it leaves all as it is. What it lets through ends with a line break.
+ * Returns a stream transform that removes the first line of a file, which must equal `header`, so that the rest can be
+ * appended to another file. Without `header` it removes nothing. Its output always ends with a line break.
  */
 export function withoutHeader({
   header,

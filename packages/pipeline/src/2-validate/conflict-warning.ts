@@ -5,7 +5,7 @@ import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { Conflicting } from '@aduana/datasets/validation/results'
 import { uniqueRounds } from '@aduana/datasets/validation/uniqueness'
 
-/** Returns the warning for records that agree in what must be unique but differ elsewhere; none when there are none. */
+/** Returns the warning about records that agree in the unique columns but differ elsewhere; an empty list if there are none. */
 export function conflictWarnings(
   definition: DatasetDefinition,
   conflicting: Conflicting | undefined,

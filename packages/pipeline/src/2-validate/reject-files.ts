@@ -9,11 +9,11 @@ import { fetchFile } from '../stage-files.ts'
 import type { ParseOutput, ValidateOutput } from '../stage-outputs.ts'
 
 export interface RejectFiles {
-  /** The rejects of the import, structural and by rule, in the order of the file, with their original text. */
+  /** All rejects of the import, structural and by rule, in file order, with their original text. */
   rejects: RejectFile
-  /** The duplicates with their original text and the record that won. */
+  /** The duplicates, with their original text and the record that was kept. */
   duplicates: RejectFile
-  /** The conflicting records with what differs, beside those that were kept; undefined when there are none. */
+  /** The conflicting records, with how they differ from those that were kept; undefined if there are none. */
   conflicts: RejectFile | undefined
   total: number
   reasons: ValidateOutput['reasons']
@@ -26,8 +26,8 @@ export interface RejectFile {
 }
 
 /**
- * Write the files of rejects, duplicates and conflicts, with the original text of each record cut from the file. They are complete
- * unless `most` is given.
+ * Writes the files of rejects, duplicates and conflicts, each with the original text of its records. The files are
+ * complete unless `most` is given.
  */
 export async function writeRejectFiles(
   job: StageJob,
@@ -37,7 +37,7 @@ export async function writeRejectFiles(
     bad: string
     badCount: number
     duplicates: string
-    /** The good rows, those that lost among them. */
+    /** The records that break no rule, including duplicates. */
     good: string
     duplicateCount: number
     conflicts: string
@@ -63,7 +63,7 @@ export async function writeRejectFiles(
         {
           signal: job.signal,
           onProgress: ({ fraction }) =>
-            job.report({ fraction: 0.85 + fraction * 0.15, message: 'Writing down the rejects' }),
+            job.report({ fraction: 0.85 + fraction * 0.15, message: 'Writing the rejects' }),
         },
       )
     await writeFile(request.output, '')
@@ -101,7 +101,7 @@ export async function writeRejectFiles(
   }
 }
 
-/** Where the versions of records are: typed in the good rows, as they are written in the parsed ones. */
+/** The files that contain the versions of records: typed in the good rows, as written in the parsed ones. */
 interface Places {
   definition: DatasetDefinition
   version?: { good: string; parsed: string; column: string }
@@ -116,8 +116,8 @@ async function placesOf(job: StageJob, { columns }: ParseOutput, good: string): 
 }
 
 /**
- * SQL of the duplicates with their reason. A record that lost only because its version is older may differ from the one
- * that takes its place, so it is told as that.
+ * Returns SQL that selects the duplicates with their reason. A record that lost only because its version is older may
+ * differ from the one that was kept, so its reason names both versions.
  */
 function duplicateReasons(path: string, { definition, version }: Places): string {
   const same = lit(`the same ${whatAgrees(definition)} as record `)
@@ -131,7 +131,7 @@ function duplicateReasons(path: string, { definition, version }: Places): string
   return reasonsOf(`case when older then ${older} else ${same} || winner end || ${PRECEDENCE}`, known)
 }
 
-/** True also of imports that load nothing. */
+/** Worded so that it also holds for imports that load nothing. */
 const PRECEDENCE = `', which takes precedence'`
 
 function reasonsOf(message: string, source: string): string {

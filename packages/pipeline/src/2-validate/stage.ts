@@ -32,7 +32,7 @@ import { requireFittingTables } from './table-fit.ts'
 import { timeWarnings } from './time-warnings.ts'
 import { tooWide, tooWideFailure } from './window-too-wide.ts'
 
-/** Validate: the definition's rules part the records into clean ones, rejects with every reason, duplicates and conflicts. */
+/** The validate stage: divides the records into clean ones, rejects with every reason, duplicates and conflicts. */
 export const validate: Stage = { name: 'validate', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -138,7 +138,7 @@ async function inputOf(
   }
 }
 
-/** Looks at all cells, decides how the columns are read, and parts the records, in one database of the engine. */
+/** Surveys all cells, decides how to read the columns and divides the records, in one session of the engine. */
 function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutput, input: ValidationInput) {
   const { definition } = job.facts
   return engine.session(
@@ -186,7 +186,7 @@ function today(): Day {
   return new Date().toISOString().slice(0, 10)
 }
 
-/** The cell that says the day of the record of a line, as the file has it. */
+/** Returns the window column's cell of the record in a line, as written in the file. */
 async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): Promise<string | undefined> {
   const { windowColumn } = job.facts.definition
   if (windowColumn === undefined) return undefined
@@ -202,6 +202,6 @@ async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): P
 
 function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
   const cells = `${counted(count, 'cell')} of`
-  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that nullWords does not declare, so it is taken as a text. If it stands for no value, ${TAKE_BACK}. Then declare it in nullWords of the dataset, and send the file again. If it is a text, declare nullWords: [] for the column.`
+  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that nullWords does not declare, so it is read as text. If it means that there is no value, ${TAKE_BACK}. Then declare it in nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
   return importWarning('undeclared_null_word', message, { column, count })
 }

@@ -4,8 +4,9 @@ import { RefusedError } from '../refused.ts'
 import type { StageJob } from '../stage.ts'
 
 /**
- * Reads the tables of the dataset. They may have been changed or dropped, which concerns the imports of that dataset only.
- * @throws RefusedError with everything that differs from the definition
+ * Reads the tables of the dataset from the catalogue. Reads them for each import, because they can be altered or
+ * dropped.
+ * @throws RefusedError with every difference from the definition
  */
 export async function requireFittingTables({ context, facts }: StageJob): Promise<CatalogueTable[]> {
   const { definition } = facts
@@ -14,6 +15,6 @@ export async function requireFittingTables({ context, facts }: StageJob): Promis
   if (differences.length === 0) return catalogue
   throw new RefusedError({
     code: 'table_differs',
-    detail: `The definition of the dataset does not fit its table: ${differences.join('; ')}. Nothing was changed. Mend the table and retry the job, or change the definition and send the file again.`,
+    detail: `The definition of the dataset does not fit its table: ${differences.join('; ')}. Nothing was changed. Correct the table and retry the job, or change the definition and send the file again.`,
   })
 }

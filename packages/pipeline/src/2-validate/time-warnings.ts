@@ -6,7 +6,7 @@ import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { ValidationResult } from '@aduana/datasets/validation/results'
 import { windowEndHint } from '../window-end-hint.ts'
 
-/** What a person should know of the times and days of a file. */
+/** Returns the warnings about the times and days of a file. */
 export function timeWarnings(
   definition: DatasetDefinition,
   window: DayRange | null,
@@ -18,7 +18,7 @@ export function timeWarnings(
       const zone = found?.type === 'timestamp' ? found.timeZone : ''
       return importWarning(
         'repeated_hour',
-        `${counted(rows, 'time')} of "${column}" (first in line ${line}) ${rows === 1 ? 'lies' : 'lie'} in an hour that ${zone} had twice, because the clocks went back. The second of the two was taken. If that is wrong, ${TAKE_BACK}. Then write times with their offset from UTC, or set repeatedHour of the column, and send the file again.`,
+        `${counted(rows, 'time')} of "${column}" (first in line ${line}) ${rows === 1 ? 'is' : 'are'} in an hour that occurred twice in ${zone}, because the clocks went back. The second occurrence was used. If that is wrong, ${TAKE_BACK}. Then write times with their offset from UTC, or set repeatedHour of the column, and send the file again.`,
         { column, count: rows },
       )
     }),

@@ -4,19 +4,19 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import { counted, figure } from '@aduana/contracts/figures'
 import type { DayCount } from '@aduana/datasets/validation/results'
 
-/** The days of a file that span more than one import may replace. */
+/** The days of a file that span more days than one import may replace. */
 export interface TooWide {
   first: Day
   last: Day
   /** Number of days from the first to the last. */
   span: number
-  /** The days far from the others that are fewer or further from today: the ones that are probably wrong. */
+  /** The group of outlying days that is probably wrong: the one with fewer rows or further from today. */
   odd: { line: number; day: Day; rows: number }
-  /** The day of the others that is nearest to them. */
+  /** The nearest day outside that group. */
   nearest: Day
 }
 
-/** One typing error in a date must not replace decades: an undeclared window has a longest span. */
+/** Returns the days if they span more than `maxWindowDays`; a typing error in one date must not replace decades. */
 export function tooWide(
   { loadMode, maxWindowDays }: Pick<DatasetDefinition, 'loadMode' | 'maxWindowDays'>,
   days: readonly DayCount[],
@@ -42,7 +42,7 @@ export function tooWide(
   return { first, last, span, odd: { line, day, rows: rows(odd) }, nearest: nearest ?? day }
 }
 
-/** The failure; `text` is the cell of the record that it names, as the file has it. */
+/** Returns the failure. `text` is the cell of the named record as written in the file. */
 export function tooWideFailure(
   { first, last, span, odd, nearest }: TooWide,
   { maxWindowDays }: Pick<DatasetDefinition, 'maxWindowDays'>,
@@ -53,7 +53,7 @@ export function tooWideFailure(
   const others = odd.rows > 1 ? ` It is the first of ${figure(odd.rows)} such records.` : ''
   return {
     code: 'window_too_wide',
-    detail: `Line ${odd.line} has the date ${odd.day}${written}, ${counted(far, 'day')} from the nearest other day, ${nearest}.${others} The accepted records span ${counted(span, 'day')}, from ${first} to ${last}; without a declared window at most ${counted(maxWindowDays, 'day')} may be replaced. Nothing was changed. Correct the dates. Or declare the days that the file is for with from and to (--from, --to), at most ${figure(maxWindowDays)} of them: records of other days are rejects then.`,
+    detail: `Line ${odd.line} has the date ${odd.day}${written}, ${counted(far, 'day')} from the nearest other day, ${nearest}.${others} The accepted records span ${counted(span, 'day')}, from ${first} to ${last}; without a declared window at most ${counted(maxWindowDays, 'day')} may be replaced. Nothing was changed. Correct the dates. Or declare the days that the file is for with from and to (--from, --to), at most ${figure(maxWindowDays)} of them: records of other days then become rejects.`,
     line: odd.line,
   }
 }

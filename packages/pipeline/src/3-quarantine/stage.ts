@@ -12,7 +12,7 @@ import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
 import { storeRejects } from '../store-rejects.ts'
 import { windowEndHint } from '../window-end-hint.ts'
 
-/** Quarantine: the rejects are stored where a person can look at them and mend them, up to the dataset's cap. */
+/** The quarantine stage: stores the rejects, up to the dataset's limit, where users can inspect and correct them. */
 export const quarantine: Stage = { name: 'quarantine', work }
 
 async function work(job: StageJob): Promise<StageResult> {
@@ -24,7 +24,7 @@ async function work(job: StageJob): Promise<StageResult> {
   const rejects = await fetchFile(job, 'rejects.ndjson')
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
   const store: Extract<StageResult, { kind: 'done' }>['commit'] = async (tx, client) => {
-    // A dry run leaves its rejects in the file only: nobody is to mend records that were never to come in.
+    // A dry run keeps its rejects only in the file: there is nothing to correct in records that are never loaded.
     const stored = facts.dryRun
       ? 0
       : await storeRejects(client, facts, rejects, unpackedBytes(facts), job.signal)
@@ -46,7 +46,7 @@ async function work(job: StageJob): Promise<StageResult> {
   return { kind: 'fail', failure, keep: async (tx, client) => void (await store(tx, client)) }
 }
 
-/** What a person wants to know of the file beside the counts. */
+/** Summarizes the file for users, in addition to the counts. */
 function summary(parsed: ParseOutput, validated: ValidateOutput, stored: number): Record<string, unknown> {
   return {
     ...recognised(
@@ -90,21 +90,21 @@ function tooManyRejects(
   }
 }
 
-/** The cause, where it is not the file: `to` taken for the last day. */
+/** Returns a hint when the cause is not the file but `to`, given as if it were inclusive. */
 function hintFirst({ window, mode }: ImportFacts, { onlyOnWindowEnd }: ValidateOutput): string {
   return window && onlyOnWindowEnd !== undefined
     ? `${windowEndHint(window, onlyOnWindowEnd, { mode, failed: true })} `
     : ''
 }
 
-/** How many records were rejected, and why that is too many. */
+/** Returns how many records were rejected, and why that is too many. */
 function rejectedShare(
   { code, maxRejectRatio }: Pick<ImportFacts['definition'], 'code' | 'maxRejectRatio'>,
   { records, rejected, clean }: { records: number; rejected: number; clean: number },
 ): string {
   if (rejected === records) return `${allOf(records)} rejected, so there is nothing to load.`
   if (clean === 0)
-    return `None of the ${figure(records)} records is left to load: ${figure(rejected)} ${were(rejected)} rejected, and the others are repeated.`
+    return `None of the ${figure(records)} records can be loaded: ${figure(rejected)} ${were(rejected)} rejected, and the others are duplicates.`
   const { share, limit } = shareAbove(rejected / records, maxRejectRatio)
   return `${figure(rejected)} of ${figure(records)} records ${were(rejected)} rejected (${share}); ${code} allows ${limit}.`
 }

@@ -10,19 +10,20 @@ import { copyToFile } from './copy-to-file.ts'
 import { copyOldRows } from './old-rows.ts'
 import type { ScopeDays } from './replaced-days.ts'
 
-/** The name of the file that holds the rows that a load replaced or changed, as they were. */
+/** Name of the artifact with the rows that a load replaced or changed, in their former state. */
 export const BEFORE_IMAGE = 'before-image.csv.gz'
 
-/** The rows that a load replaces or changes, kept so that they can be put back. */
+/** The rows that a load replaces or changes, kept for an undo. */
 export interface BeforeImage {
   rows: number
-  /** Absent when there were no rows. */
+  /** Absent if there were no rows. */
   file: KeptFile | undefined
 }
 
 /**
- * Take the image of what a replacing load deletes, on a connection of its own, while `use` fills fresh months. The
- * windows are held, so nothing in them changes until the load; its transaction counts the rows again all the same.
+ * Takes the before-image of the rows that a replacing load deletes, on a connection of its own, while `use` fills fresh
+ * months. The windows are held, so their rows do not change until the load. Its transaction counts the rows again
+ * nevertheless.
  */
 export async function besideImage(
   job: StageJob,
@@ -30,7 +31,7 @@ export async function besideImage(
   use: (image: Promise<BeforeImage>) => Promise<void>,
 ): Promise<void> {
   const image = imageOfReplaced(job, replaced)
-  // When `use` fails nobody awaits the image any more; its failure must not end the process.
+  // If `use` fails, the image is not awaited any more; its failure must not end the process.
   image.catch(() => undefined)
   try {
     await use(image)
@@ -55,8 +56,8 @@ async function imageOfReplaced(job: StageJob, replaced: readonly ScopeDays[]): P
 const Names = z.array(z.object({ name: z.string() }))
 
 /**
- * Take the image of the stored rows that an upsert is about to change, inside its transaction. They are locked until its
- * end: another upsert of the same keys, under another window, waits.
+ * Takes the before-image of the stored rows that an upsert is about to change, in its transaction. The rows stay locked
+ * until the transaction ends, so an upsert of the same keys under another window waits.
  */
 export async function imageOfChanged(job: StageJob, client: pg.PoolClient): Promise<BeforeImage> {
   await failPoint('load.before-image', String(job.facts.importNo))

@@ -8,11 +8,11 @@ import type { Publishing } from './publishing.ts'
 
 const List = z.array(z.string()).nullable()
 
-/** Where rows lie: their days, companies and warehouses; null where they do not say, which stands for all. */
+/** The days, companies and warehouses of some rows. Null means unknown, which stands for all. */
 export const Places = z.object({ days: z.array(Day).nullable(), companies: List, warehouses: List })
 export type Places = z.infer<typeof Places>
 
-/** The places of two sets of rows. */
+/** Returns the union of two sets of places. */
 export function bothPlaces(one: Places, other: Places): Places {
   const both = (a: readonly string[] | null, b: readonly string[] | null) =>
     a === null || b === null ? null : [...new Set([...a, ...b])].sort()
@@ -24,8 +24,9 @@ export function bothPlaces(one: Places, other: Places): Places {
 }
 
 /**
- * Where a load that replaces or appends has changed rows: the days of its rows, and those of a declared window that it
- * has emptied; the companies or warehouses where they are the replace scope. Its entries of the ledger must be written.
+ * Returns where a replacing or appending load changed rows: the days of its rows, the days of a declared window that it
+ * emptied, and the companies or warehouses if they are the replace scope. Requires that the ledger entries of the load
+ * are written.
  */
 export async function changedPlaces(
   tx: Tx,
@@ -47,8 +48,9 @@ export async function changedPlaces(
 }
 
 /**
- * The days of a declared window that held rows before, as the ledger had it. When other rows were removed than it knew
- * of, somebody else had written some, and it may be any day of the window.
+ * Returns the days of a declared window that held rows before, according to the ledger. If the load removed another
+ * number of rows than the ledger knew, other writers had changed rows outside of it, possibly on any day; then it
+ * returns all days of the window.
  */
 async function emptiedDays(tx: Tx, { facts, run }: StageJob, removed: number): Promise<Day[]> {
   const rows = await sql<{ day: Day; rows: string }>`select day, former_rows as rows from window_ledger_before

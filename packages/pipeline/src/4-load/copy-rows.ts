@@ -8,16 +8,16 @@ import { from as copyFrom } from 'pg-copy-streams'
 import type { StageJob } from '../stage.ts'
 import { eachRowFile, type RowSource } from './row-files.ts'
 
-/** Counts the rows that have gone into the database, over all connections of a load. */
+/** Counts the rows sent to the database over all connections of a load. */
 export interface RowMeter {
   copied: number
   readonly total: number
 }
 
-/** The share of the load's progress that copying takes; the rest is indexes, ledger and commit. */
+/** The share of the load's progress for copying; the rest is for indexes, ledger and commit. */
 const COPYING = 0.9
 
-/** Copy rows (of some days) into a table, by default the target. Answers how many arrived. */
+/** Copies rows (of some days) into a table, by default the target. Returns how many arrived. */
 export async function copyRows(
   job: StageJob,
   client: pg.PoolClient,
@@ -36,7 +36,7 @@ export async function copyRows(
       report(job, meter)
     })
     await pipeline(createReadStream(path, { highWaterMark: 512 * 1024 }), count, copy, { signal: job.signal })
-    // Lines were counted on the way; PostgreSQL knows how many rows they were.
+    // Lines were counted so far; PostgreSQL reports the exact number of rows.
     meter.copied += copy.rowCount - lines
     arrived += copy.rowCount
   })
@@ -50,7 +50,7 @@ function report(job: StageJob, meter: RowMeter): void {
   job.report({ fraction, message: 'Loading the rows', totalItems: meter.total, processedItems })
 }
 
-/** Lets bytes pass and counts the lines in them, which is near enough to the rows for a progress bar. */
+/** Passes bytes on and counts their lines, which is close enough to the rows for a progress bar. */
 function counting(detail: string, onLines: (lines: number) => void): Transform {
   return new Transform({
     transform: (chunk: Buffer, _encoding, done) => {

@@ -6,7 +6,7 @@ import { createGzip } from 'node:zlib'
 import type pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 
-/** Run a `COPY … TO STDOUT` into a local file, compressed if asked for. Answers how many rows came. */
+/** Runs a `COPY … TO STDOUT` into a local file, compressed if `gzip` is set. Returns the number of rows. */
 export async function copyToFile(
   client: pg.PoolClient,
   statement: string,
@@ -15,14 +15,14 @@ export async function copyToFile(
 ): Promise<number> {
   const copy = client.query(copyTo(statement))
   await intoFile(copy, path, options.gzip === true)
-  // The count arrives after the last row; the connection answers the next statement when it has.
+  // The count arrives after the last row, with the completion of the statement.
   await client.query('select 1')
   return copy.rowCount
 }
 
 /**
- * Write a stream of rows into a file. When the file cannot be written, the rest of the rows is read all the same before
- * the error is thrown: a connection that is left in the middle of a COPY never answers again.
+ * Writes a stream of rows to a file. If the file cannot be written, reads the remaining rows before it throws the
+ * error: a connection left in the middle of a COPY becomes unusable.
  */
 async function intoFile(copy: Readable, path: string, gzip: boolean): Promise<void> {
   const file = createWriteStream(path)

@@ -5,20 +5,20 @@ import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
 
-/** How a dataset has changed. */
+/** How a dataset changed. */
 export interface DatasetChange {
   cause: 'load' | 'undo'
   days: readonly Day[]
   scopes: readonly string[]
-  /** Null: any of them, as far as is known. */
+  /** Null means unknown, which stands for all. */
   companies: readonly string[] | null
   warehouses: readonly string[] | null
   rows: number
 }
 
 /**
- * Write down that a job has changed its dataset, in the transaction that does, for those who depend on it: once for each
- * job. Answers the id of the update.
+ * Records that a job changed its dataset, in the same transaction, for everything that depends on the dataset. Records
+ * it once per job. Returns the id of the update.
  */
 export async function writeUpdate(tx: Tx, { facts, run }: StageJob, change: DatasetChange): Promise<string> {
   const { cause, days, scopes, companies, warehouses, rows } = change

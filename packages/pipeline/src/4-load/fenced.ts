@@ -8,14 +8,14 @@ import { CancelledError } from '../cancelled.ts'
 import type { PipelineContext } from '../context.ts'
 import type { StageJob } from '../stage.ts'
 
-/** The run that a fenced transaction works for. */
+/** The stage attempt that a fenced transaction works for. */
 type FencedJob = Pick<StageJob, 'run'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }
 
 /**
- * Run `work` in one transaction that begins by locking the job's lock rows, if the lease is still ours. A successor can
- * terminate its connection. `work` ends with `passNoReturn` and `commitStage`: the row of the job is locked at the end, so that
- * its heartbeat goes on until then.
- * @throws OvertakenError when the lease is gone
+ * Runs `work` in one transaction that begins by locking the job's lock rows, if this process still holds the lease. A
+ * successor can terminate its connection. `work` must end with `passNoReturn` and `commitStage`: the row of the job is
+ * locked last, so that heartbeats continue until then.
+ * @throws OvertakenError if the lease is lost
  */
 export async function inFencedTransaction(
   job: FencedJob,
@@ -27,18 +27,18 @@ export async function inFencedTransaction(
     await inTransactionOnConnection(context.pool, async (tx, client) => {
       await boundWaits(tx)
       await recordBackend(context.db, lease, await backendPid(tx))
-      if (!(await holdFence(tx, lease))) throw new OvertakenError(`the lease of job ${run.jobId} is gone`)
+      if (!(await holdFence(tx, lease))) throw new OvertakenError(`the lease of job ${run.jobId} is lost`)
       await work(tx, client)
     })
   } finally {
-    // The connection goes back to the pool: a successor must not end what it does next.
+    // The connection returns to the pool: a successor must not terminate what it does next.
     await forgetBackend(context.db, lease).catch((error: unknown) =>
       context.logger.warn({ event: 'load.backend_not_forgotten', jobId: run.jobId, err: error }),
     )
   }
 }
 
-/** No statement of a load may hang for ever behind somebody else's lock; its indexes are built in memory. */
+/** Limits waits, so that no statement of a load hangs behind another session's lock, and gives index builds enough memory. */
 async function boundWaits(tx: Tx): Promise<void> {
   await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
     set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '10min', true),
@@ -53,12 +53,12 @@ async function backendPid(tx: Tx): Promise<number> {
 }
 
 /**
- * The end of a load, followed only by the end of its run: the job passes its point of no return.
+ * Marks the job as past its point of no return. Only the end of the stage attempt follows.
  * @throws CancelledError, OvertakenError so that the transaction rolls back
  */
 export async function passNoReturn(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
   const { run } = job
-  // A deferred constraint would otherwise fail the commit. Checking it now reports what the table refuses.
+  // A deferred constraint would otherwise fail only at the commit. Checking it here reports what the table refuses.
   await sql`set constraints all immediate`.execute(tx)
   const version = await tryChangeJob(
     tx,

@@ -2,14 +2,14 @@ import { counted } from '@aduana/contracts/figures'
 import { RefusedError } from '../refused.ts'
 
 /**
- * An upsert must not take over rows of a company or warehouse that the uploader may not touch.
- * @throws RefusedError when there are such rows
+ * Rejects an upsert that would change rows of a company or warehouse that the uploader has no access to.
+ * @throws RefusedError if there are such rows
  */
 export function refuseForeign(found: { rows: number; example: string | null }): void {
   if (found.rows === 0) return
   throw new RefusedError({
     code: 'key_in_other_scope',
-    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Take them out of the file, or have them imported by somebody who may.`,
+    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove them from the file, or ask a user with access to import them.`,
     rows: found.rows,
   })
 }

@@ -31,23 +31,23 @@ import type { ScopeDays } from './replaced-days.ts'
 import type { RowSource } from './row-files.ts'
 
 /**
- * A month whose rows are written into a table of their own, without indexes, which are then built in bulk; the load's
- * transaction makes the table the partition. So a new month, or one that is replaced as a whole, loads about twice as
- * fast as row by row into indexes, and readers notice nothing until the commit.
+ * A month whose rows are written into a separate table without indexes. The indexes are then built in bulk, and the
+ * load's transaction attaches the table as the partition. A month that is new or replaced as a whole loads about twice
+ * as fast this way, and readers see no change until the commit.
  */
 export interface FreshPartition {
   partition: Partition
-  /** Name of the table, of this run alone, until it becomes the partition. */
+  /** Name of the table, unique to this stage attempt, until it becomes the partition. */
   name: string
-  /** Rows that are written into the table: those of the month, none of an upsert, which merges them afterwards. */
+  /** Number of rows written into the table: those of the month, or none for an upsert, which merges them afterwards. */
   rows: number
-  /** The days whose old rows go. */
+  /** The days whose old rows are removed. */
   days: readonly Day[]
-  /** The partition exists, but none of its rows outlives the load. */
+  /** The partition exists, but the load removes all of its rows. */
   replaces: boolean
 }
 
-/** Fewer rows are not worth an exchange with a partition that exists. */
+/** Below this number of rows, exchanging an existing partition does not pay. */
 const EXCHANGE_FROM_ROWS = 50_000
 
 const Names = z.array(z.object({ name: z.string() }))
@@ -60,7 +60,7 @@ const Indexes = z.array(
 )
 const Survivors = z.tuple([z.object({ removed: z.coerce.number(), survivors: z.coerce.number() })])
 
-/** Which months of a load are written into tables of their own. `replaced` are the days whose old rows go. */
+/** Returns which months of a load are written into separate tables. `replaced` lists the days whose old rows are removed. */
 export async function planFreshPartitions(
   job: StageJob,
   validated: ValidateOutput,
@@ -97,8 +97,8 @@ export async function planFreshPartitions(
 }
 
 /**
- * Fill the tables of fresh months, and run `use` with them. Nobody sees them before the load's transaction makes them
- * partitions; those that do not get there are dropped.
+ * Fills the tables of fresh months and runs `use` with them. They are invisible until the load's transaction attaches
+ * them as partitions. Drops those that were not attached.
  */
 export async function withFreshPartitions(
   job: StageJob,
@@ -117,7 +117,7 @@ export async function withFreshPartitions(
   }
 }
 
-/** Two tables at a time, each on a connection and in a transaction of its own. */
+/** Fills two tables at a time, each on its own connection and in its own transaction. */
 async function fillAll(
   job: StageJob,
   fresh: readonly FreshPartition[],
@@ -144,9 +144,9 @@ async function fill(
   await inTransactionOnConnection(job.context.pool, (_tx, client) =>
     interruptible(job, client, async () => {
       const began = performance.now()
-      // Two tables are filled at a time: more workers for each would only get in each other's way.
+      // Two tables are filled at a time: more workers for each would compete with one another.
       await client.query(`set local maintenance_work_mem = '128MB'`)
-      // The rows are written by the engine, which may be at another import's file first.
+      // The rows come from the engine, which may be busy with another import's file first.
       await client.query(`set local idle_in_transaction_session_timeout = '10min'`)
       if (!alone) await client.query('set local max_parallel_maintenance_workers = 0')
       await client.query(createFresh(definition, month.name, month.partition))
@@ -168,7 +168,10 @@ async function fill(
   )
 }
 
-/** Drops the tables of earlier runs of the import, which may have lost their connection before they could drop them. */
+/**
+ * Drops the tables of earlier stage attempts of the import, which may have lost their connection before they could drop
+ * them.
+ */
 async function dropEarlier({ context: { pool }, facts, run }: StageJob): Promise<void> {
   if (run.attempt === 1 && run.try === 1) return
   const { rows } = await pool.query(listFresh(facts.definition, facts.importNo))
@@ -176,7 +179,7 @@ async function dropEarlier({ context: { pool }, facts, run }: StageJob): Promise
     await pool.query(`drop table if exists ${besideTarget(facts.definition, name)}`)
 }
 
-/** Drop the tables that did not become partitions. What cannot be dropped now is left to housekeeping. */
+/** Drops the tables that did not become partitions. Housekeeping drops those that cannot be dropped here. */
 async function dropLeftovers(job: StageJob, fresh: readonly FreshPartition[]): Promise<void> {
   const { pool, logger } = job.context
   for (const { name } of fresh)
@@ -185,7 +188,10 @@ async function dropLeftovers(job: StageJob, fresh: readonly FreshPartition[]): P
       .catch((error: unknown) => logger.warn({ event: 'load.table_left', table: name, err: error }))
 }
 
-/** Make a filled fresh table the partition of its month. Answers how many old rows went with the one it replaces. */
+/**
+ * Attaches a filled fresh table as the partition of its month. Returns how many old rows were removed with the
+ * partition it replaces.
+ */
 export async function settleFreshPartition(
   job: StageJob,
   client: pg.PoolClient,
@@ -195,16 +201,16 @@ export async function settleFreshPartition(
   await client.query(lockPartitions(definition))
   if (fresh.replaces) return exchange(client, definition, fresh)
   const exists = partitionsOver(fresh.partition, await readPartitions(client, definition)).length > 0
-  // Another load has made the month in the meantime: the rows join its.
+  // Another load has created the month in the meantime, so the rows are added to its partition.
   if (exists) await pour(client, definition, fresh)
   else await run(client, attachFresh(definition, fresh.name, fresh.partition))
   return 0
 }
 
 /**
- * Put the fresh table in the place of the partition. That locks the whole target for a moment, for which we wait only
- * briefly: while we wait, nobody else can begin to read. When it is not to be had, or rows that are not ours have come
- * into the month, the rows are replaced one by one.
+ * Replaces the partition with the fresh table. This locks the whole target briefly. The wait for that lock is short,
+ * because readers that arrive during it are blocked. If the lock is not available, or the month holds rows of other
+ * loads, the rows are replaced one by one.
  */
 async function exchange(
   client: pg.PoolClient,
@@ -213,12 +219,12 @@ async function exchange(
 ): Promise<number> {
   await client.query('savepoint exchange')
   try {
-    // Longer than deadlock_timeout, after which PostgreSQL itself ends an autovacuum that stands in the way.
+    // Longer than deadlock_timeout, after which PostgreSQL itself cancels a blocking autovacuum.
     await client.query(`set local lock_timeout = '2500ms'`)
     await client.query(`lock table only ${targetTable(definition)} in access exclusive mode`)
     const { removed, survivors: others } = await survivors(client, definition, fresh.partition, fresh.days)
     if (others === 0) {
-      // Nobody can read now: should we be frozen, the server ends it.
+      // Readers are blocked now. If this process freezes, the server ends the transaction.
       await client.query(`set local idle_in_transaction_session_timeout = '10s'`)
       await run(client, dropPartition(definition, fresh.partition))
       await run(client, attachFresh(definition, fresh.name, fresh.partition))

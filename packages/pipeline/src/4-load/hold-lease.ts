@@ -3,15 +3,18 @@ import type { StageJob } from '../stage.ts'
 
 export interface HeldLease {
   lease: Lease
-  /** Aborted when the run must stop, or when the lease has changed hands. */
+  /** Aborted when the stage attempt must stop, or when another process has taken the lease. */
   signal: AbortSignal
-  /** Stop renewing and give it back. */
+  /** Stops renewing the lease and releases it. */
   release(): Promise<void>
 }
 
 const RENEW_MS = 2000
 
-/** Take the lease of the job's windows and keep it alive while the load goes on. Undefined while somebody else has it. */
+/**
+ * Acquires the lease of the job's windows and renews it while the load continues. Returns undefined if another process
+ * holds it.
+ */
 export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
   const { context, run } = job
   const holder = `${context.worker}/${run.attempt}.${run.try}`
@@ -21,9 +24,9 @@ export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
   const timer = setInterval(() => {
     renewLease(context.db, lease).then(
       (renewed) => {
-        if (!renewed) lost.abort(new Error('the lease has changed hands'))
+        if (!renewed) lost.abort(new Error('another process has taken the lease'))
       },
-      // A database that does not answer is no reason to stop: the fence in the transaction decides.
+      // An unavailable database does not stop the load: the fence in the transaction decides.
       (error: unknown) =>
         context.logger.warn({ event: 'load.lease_not_renewed', jobId: run.jobId, err: error }),
     )

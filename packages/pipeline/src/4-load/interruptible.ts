@@ -2,7 +2,7 @@ import { interruptible as interruptibleOf } from '@aduana/db/interruptible'
 import type pg from 'pg'
 import type { StageJob } from '../stage.ts'
 
-/** While `work` runs, an abort of the job cancels the statement of its connection, so that it stops within moments. */
+/** Runs `work`. An abort of the job cancels the current statement of its connection, so that it stops within moments. */
 export function interruptible<T>(job: StageJob, client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   return interruptibleOf(
     {

@@ -12,18 +12,18 @@ export interface LedgerDay {
   day: Day
 }
 
-/** A day of a replace scope, with a number of rows. */
+/** A day of a replace scope, with its number of rows. */
 export const LedgerEntry = z.object({ scope: z.string(), day: Day, rows: z.coerce.number().int() })
 export type LedgerEntry = z.infer<typeof LedgerEntry>
 
-/** Lock the ledger entries of days, of every scope, ordered by scope and day. */
+/** Locks the ledger entries of the given days, in every scope, ordered by scope and day. */
 export async function lockDays(tx: Tx, datasetId: string, days: readonly { day: Day }[]): Promise<void> {
   await sql`select from window_ledger where dataset_id = ${datasetId}
     and day = any (${[...new Set(days.map(({ day }) => day))]}::date[])
     order by scope, day for no key update`.execute(tx)
 }
 
-/** What the target holds of some days, of every scope; days without rows are left out. */
+/** Returns the number of rows in the target for the given days, by scope. Days without rows are omitted. */
 export async function countDays(
   tx: Tx,
   definition: DatasetDefinition,
@@ -42,7 +42,7 @@ export async function countDays(
   return rows.rows.map((row) => ({ ...row, rows: Number(row.rows) }))
 }
 
-/** Count the rows of days again and write them into the ledger, where it knows the day. Owners stay. */
+/** Counts the rows of days again and updates their existing ledger entries. Owners do not change. */
 export async function recount(
   tx: Tx,
   { datasetId, definition }: Pick<StageJob['facts'], 'datasetId' | 'definition'>,
@@ -66,12 +66,12 @@ function place({ scope, day }: LedgerDay): string {
   return `${day} ${scope}`
 }
 
-/** Entries as a table `c` of a statement. */
+/** Returns entries as a table `c` for use in a statement. */
 export function recordset(entries: readonly LedgerEntry[]) {
   return sql`jsonb_to_recordset(${JSON.stringify(entries)}::jsonb) as c(scope text, day date, rows bigint)`
 }
 
-/** The days that the rows of a table (such as a before-image) lie on. */
+/** Returns the days of the rows in a table, such as a before-image. */
 export async function daysOf(tx: Tx, definition: DatasetDefinition, table: string): Promise<LedgerDay[]> {
   const where = dayAndScope(definition)
   if (where === undefined) return []

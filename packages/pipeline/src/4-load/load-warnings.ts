@@ -6,15 +6,15 @@ import { TAKE_BACK } from '@aduana/contracts/send-again'
 import { jsonb } from '@aduana/db/jsonb'
 import { type RawBuilder, sql } from 'kysely'
 
-/** What a load found, or would find, among the rows that are there. */
+/** What a load found, or would find, among the existing rows. */
 export type FoundRows = Pick<LoadPreview, 'alreadyPresent' | 'sameVersion'>
 
-/** So few rows may go without a word, however few come in their place. */
+/** Up to this number, removed rows cause no warning, however few rows replace them. */
 const FEW_ROWS = 10
 
 /**
- * Returns what a person should know of the rows that a load met. `rows` is how many it has, `removed` how many the days
- * that it replaces had. The sentences are true of a load that was done, that waits, and of a dry run.
+ * Returns the warnings about the existing rows that a load affects. `rows` is the number of rows of the load, `removed`
+ * the number of rows that the replaced days had. The texts hold for a completed load, a waiting one and a dry run.
  */
 export function loadWarnings(
   definition: DatasetDefinition,
@@ -26,7 +26,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'many_rows_removed',
-        `The import removes the ${figure(removed)} rows that its days had before, and brings ${counted(rows, 'row')} in their place. If rows are missing from the file, ${TAKE_BACK}. Then send the whole file.`,
+        `The import removes the ${figure(removed)} rows that its days had before, and inserts ${counted(rows, 'row')} in their place. If rows are missing from the file, ${TAKE_BACK}. Then send the whole file.`,
         { count: removed },
       ),
     )
@@ -34,7 +34,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'rows_already_present',
-        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} in the table already, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} once more. If that is not wanted, ${TAKE_BACK}.`,
+        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} again. If that is not wanted, ${TAKE_BACK}.`,
         { count: alreadyPresent },
       ),
     )
@@ -57,8 +57,8 @@ const CODES: readonly ImportWarningCode[] = [
 ]
 
 /**
- * SQL: what is known of a job, with these warnings of its load in place of those of an earlier look. `first` are the ones
- * that stand before all others.
+ * Returns SQL that puts these warnings in place of those of an earlier preview in the result of a job. `first` are the
+ * warnings that come before all others.
  */
 export function resultWithWarnings(
   warnings: readonly ImportWarning[],

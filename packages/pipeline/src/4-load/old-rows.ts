@@ -10,8 +10,8 @@ const Found = z.tuple([z.object({ found: z.boolean() })])
 const Names = z.array(z.object({ name: z.string() }))
 
 /**
- * Copy the rows that a load replaces into one local CSV file with a header (NULL is empty, the empty text `""`).
- * Answers how many they are; without any there is no file. They cannot change while the job holds its windows.
+ * Copies the rows that a load replaces to one local CSV file with a header (NULL is empty, the empty text is `""`).
+ * Returns the number of rows; without any, there is no file. The rows cannot change while the job holds its windows.
  */
 export async function copyOldRows(
   job: StageJob,
@@ -30,9 +30,7 @@ export async function copyOldRows(
   })
 }
 
-/**
- * Returns the selections of rows that a job replaces, by scope and day, limited to its companies and warehouses.
- */
+/** Returns the selections of rows that a job replaces, by scope and day, limited to its companies and warehouses. */
 export function selectionsOf({ facts }: StageJob, replaced: readonly ScopeDays[]): Selection[] {
   const { definition, companies, warehouses } = facts
   return replaced

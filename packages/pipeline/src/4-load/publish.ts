@@ -12,8 +12,9 @@ import { recordUpdate } from './record-update.ts'
 import { type Written, writeRows } from './write-rows.ts'
 
 /**
- * Publish the rows in one transaction. It begins by locking the job's lock rows, if the lease is still ours, and ends
- * with the guarded change of the job's row: a run that was overtaken or cancelled in between rolls everything back.
+ * Publishes the rows in one transaction. It begins by locking the job's lock rows, if this process still holds the
+ * lease, and ends with the guarded change of the job's row: a stage attempt that was overtaken or cancelled in between
+ * rolls everything back.
  * @throws OvertakenError, CancelledError
  */
 export async function publish(job: StageJob, publishing: Publishing): Promise<void> {
@@ -52,7 +53,7 @@ async function finish(
   await commitStage(tx, job.run, output)
 }
 
-/** What the rows of an append are known by, for `repeatedRows`. */
+/** Stores the digest of the rows of an append, for `repeatedRows`. */
 async function rememberRows(tx: Tx, { run }: StageJob, { digest }: ValidateOutput): Promise<void> {
   if (digest === undefined) return
   await tx.updateTable('imports').set({ rows_digest: digest }).where('job_id', '=', run.jobId).execute()

@@ -11,11 +11,11 @@ export interface Publishing {
   lease: Lease
   plan: LoadPlan
   source: RowSource
-  /** Months whose rows are in tables of their own already. */
+  /** Months whose rows are already in separate tables. */
   fresh: readonly FreshPartition[]
-  /** The rows that a replacing load is about to delete. */
+  /** The before-image of the rows that a replacing load is about to delete. */
   image: BeforeImage
   meter: RowMeter
-  /** Throws when what was approved is no longer what has been written. */
+  /** Throws if what was approved differs from what was written. */
   confirm?: (tx: Tx) => Promise<void>
 }

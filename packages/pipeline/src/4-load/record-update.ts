@@ -20,9 +20,9 @@ import type { Publishing } from './publishing.ts'
 import type { Written } from './write-rows.ts'
 
 /**
- * Write down what the load means, in its transaction: which job the days now belong to, that the dataset has changed,
- * and which open rejects no longer matter because everything their import loaded was replaced. Answers the id of the
- * dataset's update.
+ * Records the consequences of the load, in its transaction: the new owner of its days, the dataset update, and the open
+ * rejects that are superseded because everything their import loaded was replaced. Returns the id of the dataset
+ * update.
  */
 export async function recordUpdate(
   tx: Tx,
@@ -83,8 +83,8 @@ async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, writte
 }
 
 /**
- * An upsert can move rows to another day: the days that they have left hold fewer. These may lie outside its windows, so
- * that another load counts them, too: the entries of all days are locked before any is counted or written.
+ * Returns the days that an upsert moved rows away from, which now hold fewer rows. They may lie outside its windows,
+ * where another load also counts them: the entries of all days are locked before any is counted or written.
  */
 async function daysLeft(tx: Tx, { facts }: StageJob, { plan }: Publishing): Promise<LedgerDay[]> {
   const days = await daysOf(tx, facts.definition, beforeTable(facts.definition))
@@ -93,8 +93,8 @@ async function daysLeft(tx: Tx, { facts }: StageJob, { plan }: Publishing): Prom
 }
 
 /**
- * What the touched days hold. An upsert may leave rows of a day as they were, so its days are counted; so are those of a
- * replacing load that covers only some companies or warehouses.
+ * Returns the entries of the touched days. An upsert may leave rows of a day unchanged, so its days are counted again;
+ * likewise the days of a replacing load that covers only some companies or warehouses.
  */
 async function ledgerEntries(
   tx: Tx,
@@ -114,7 +114,7 @@ async function ledgerEntries(
   return countShared(tx, definition, entries, [...brought, ...removedDays])
 }
 
-/** Every day of a declared window, with the rows that the load has brought. */
+/** Returns every day of a declared window, with the number of rows that the load inserted. */
 async function fillWindow(
   tx: Tx,
   window: { from: Day; to: Day },
@@ -130,7 +130,7 @@ async function fillWindow(
   }))
 }
 
-/** For days that may hold rows of others: all rows of the days that the load has written to, and of the empty days. */
+/** Counts days that may hold rows of other loads: all rows of the days that the load wrote to, and of the empty days. */
 async function countShared(
   tx: Tx,
   definition: DatasetDefinition,
@@ -146,10 +146,11 @@ async function countShared(
     .filter((entry) => entry.rows === 0 || touched.has(place(entry)))
 }
 
-/** Open rejects of imports of which nothing is left in the table: what they held was sent again. */
+/** Marks open rejects as superseded if nothing of their import is left in the table: their records were sent again. */
 async function supersede(tx: Tx, jobId: string, formerOwners: readonly string[]): Promise<void> {
   if (formerOwners.length === 0) return
-  // Who takes the last but one day and who takes the last may load at once: the later one sees what the earlier took.
+  // Two loads that take the last two days of an import may run at once: the later one must see what the earlier one
+  // took.
   await sql`select from imports where job_id = any (${[...formerOwners]}::uuid[])
     order by job_id for no key update`.execute(tx)
   await sql`update quarantined_records set state = 'superseded', superseded_by = ${jobId}, updated_at = now()

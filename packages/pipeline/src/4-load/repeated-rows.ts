@@ -12,19 +12,22 @@ import type { ValidateOutput } from '../stage-outputs.ts'
 import { selectionsOf } from './old-rows.ts'
 import { type LoadPlan, plannedDays } from './preview/basis.ts'
 
-/** What an import repeats, as two sentences: what was found, and how to import it all the same. */
+/** What an import repeats, in two sentences: what was found, and how to import it anyway. */
 export interface Repeated {
   jobId: string
   found: string
   remedy: string
 }
 
-/** The failure of an import that repeats an earlier one. */
+/** Returns the failure of an import that repeats an earlier one. */
 export function alreadyImported({ jobId, found, remedy }: Repeated): JobFailure {
   return { code: 'already_imported', detail: `${found} Nothing was loaded. ${remedy}`, jobId }
 }
 
-/** Returns the import that would keep the bytes of a dry run from being imported; undefined when there is none. */
+/**
+ * Returns the earlier import with the same bytes, for which the import of a dry run would be refused; undefined if
+ * there is none.
+ */
 export async function repeatedBytes({ context, facts, run }: StageJob): Promise<Repeated | undefined> {
   if (facts.forced) return undefined
   const { content_sha256: sha256 } = await context.db
@@ -39,9 +42,9 @@ export async function repeatedBytes({ context, facts, run }: StageJob): Promise<
 }
 
 /**
- * Returns the earlier import that an append repeats, also when the bytes of the two files differ; undefined when there is
- * none, or when that is wanted. Imports of the same rows write the same days: the one that comes second under its windows
- * sees what the first has done.
+ * Returns the earlier import that an append repeats, even if the bytes of the two files differ; undefined if there is
+ * none, or if the repetition is forced. Imports of the same rows write the same days, so the second one, which waits
+ * for the windows, sees the result of the first.
  */
 export async function repeatedRows(
   { context, facts, run }: StageJob,
@@ -59,14 +62,14 @@ export async function repeatedRows(
   return {
     jobId: first.job_id,
     found: `${rows} of import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
-    remedy: `To add ${clean === 1 ? 'it' : 'them'} once more, send the file with ${asFields({ force: 'true' })}.`,
+    remedy: `To add ${clean === 1 ? 'it' : 'them'} again, send the file with ${asFields({ force: 'true' })}.`,
   }
 }
 
 const Found = z.tuple([z.object({ found: z.boolean() })])
 const Counted = z.tuple([z.object({ rows: z.coerce.number().int() })])
 
-/** Returns what counts, after an append, how many of its rows were there before; asked before it writes. */
+/** Returns a function that counts, after an append, how many of its rows existed before. Call it before the append writes. */
 export async function beforeAppend(
   job: StageJob,
   client: pg.PoolClient,
@@ -83,7 +86,7 @@ export async function beforeAppend(
   }
 }
 
-/** The rows of the days that an append writes to, or all rows of a dataset without days. */
+/** Returns the rows of the days that an append writes to, or all rows of a dataset without days. */
 function touchedBy(job: StageJob, plan: LoadPlan): Selection[] {
   const { definition, companies, warehouses } = job.facts
   return definition.windowColumn === undefined

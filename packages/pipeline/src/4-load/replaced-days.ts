@@ -9,7 +9,7 @@ export interface ScopeDays {
   days: readonly Day[]
 }
 
-/** The days whose old rows go: a declared window as a whole; otherwise only the days that the accepted rows bring. */
+/** Returns the days whose old rows are removed: a declared window as a whole, otherwise only the days of accepted rows. */
 export function replacedDays(
   job: StageJob,
   windows: readonly Window[],

@@ -5,7 +5,7 @@ import type { MemberFile } from '@aduana/datasets/members'
 import { engineFor } from '../context.ts'
 import type { StageJob } from '../stage.ts'
 
-/** Rows on their way into a table, as files that COPY reads. */
+/** Rows to load into a table, as files that COPY reads. */
 export interface RowSource {
   /** The clean file. */
   clean: string
@@ -14,12 +14,12 @@ export interface RowSource {
   lastRecord: number
 }
 
-/** About how many rows one file takes: the next is written while one is copied, so neither side waits long. */
+/** Approximate number of rows per file: the next is written while one is copied, so neither side waits long. */
 const ROWS_PER_FILE = 500_000
 
 /**
- * Write the rows (of some days) as a series of files, each handed to `use` and removed afterwards. While one is used
- * the next is written already.
+ * Writes the rows (of some days) as a series of files and calls `use` with each. Writes the next file while one is
+ * used, and removes each afterwards.
  */
 export async function eachRowFile(
   job: StageJob,
@@ -34,7 +34,7 @@ export async function eachRowFile(
       const path = await (coming ?? writeFile(job, source, slice, index))
       const next = slices[index + 1]
       coming = next === undefined ? undefined : writeFile(job, source, next, index + 1)
-      // If `use` fails, nobody awaits the file that is being written; its failure must not end the process.
+      // If `use` fails, the file being written is not awaited any more; its failure must not end the process.
       coming?.catch(() => undefined)
       await use(path)
       await rm(path)

@@ -15,8 +15,8 @@ import { undo } from './undo/stage.ts'
 import { claimOrPark, windowsOf } from './windows.ts'
 
 /**
- * Load: waits for its window, looks up the surrogate ids, and publishes the clean rows in one fenced transaction
- * together with the ledger, the dataset update and the state of the job.
+ * The load stage: waits for its window, resolves the surrogate ids, and publishes the clean rows in one fenced
+ * transaction together with the ledger, the dataset update and the state of the job.
  */
 export const load: Stage = { name: 'load', work }
 

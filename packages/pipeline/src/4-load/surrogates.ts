@@ -6,7 +6,10 @@ import type { StageJob } from '../stage.ts'
 
 const Codes = z.array(z.object({ code: z.string() }))
 
-/** The surrogate ids of every code in the clean file, as files in the run's folder; missing members are created. */
+/**
+ * Writes the surrogate ids of every code in the clean file to files in the folder of the stage attempt. Creates missing
+ * members.
+ */
 export async function surrogates(job: StageJob, clean: string): Promise<MemberFile[]> {
   const { context, facts, folder, signal } = job
   const wanted = distinctMembers(facts.definition, clean)

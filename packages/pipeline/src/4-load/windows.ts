@@ -19,8 +19,8 @@ import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 
 /**
- * The windows that a load needs: the declared one; else for each replace scope the range from the first to the last
- * accepted day; the whole dataset where there are no days.
+ * Returns the windows that a load needs: the declared one; otherwise, for each replace scope, the range from the first
+ * to the last accepted day; the whole dataset if it has no days.
  */
 export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window[] {
   const [declaredScope = ''] = facts.scopes
@@ -40,13 +40,13 @@ type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
   facts: Pick<ImportFacts, 'datasetId'>
 }
 
-/** How long a load waits for those before it to find their days, before it gives back its worker. */
+/** How long a load waits for earlier imports to determine their days, before it releases its worker. */
 const PATIENCE_MS = 400
 const LOOK_AGAIN_MS = 40
 
 /**
- * Claim the windows. When they are taken the job stands in line and gives back its worker: the dispatcher brings it
- * back within a second of the release. Only for imports that are about to know their days does it wait a moment.
+ * Claims the windows. If they are taken, the job becomes a waiter and releases its worker; the dispatcher admits it
+ * again within a second of the release. It keeps its worker briefly only for imports that are about to know their days.
  */
 export async function claimOrPark(job: ClaimingJob, windows: readonly Window[]): Promise<boolean> {
   const deadline = performance.now() + PATIENCE_MS

@@ -28,19 +28,19 @@ import { selectionsOf } from './old-rows.ts'
 import type { Publishing } from './publishing.ts'
 import { beforeAppend } from './repeated-rows.ts'
 
-/** Rows that a load changed in the target. */
+/** The rows that a load changed in the target. */
 export interface Written {
   inserted: number
   updated: number
   unchanged: number
   removed: number
-  /** The rows that were removed from each day, where others may hold rows of the same day. */
+  /** The number of rows removed from each day, where other imports may hold rows of the same day. */
   removedDays?: LedgerEntry[]
-  /** The rows that were removed or changed, as they were. */
+  /** The before-image of the rows that were removed or changed. */
   image: BeforeImage
-  /** Where rows have changed, if the statement that wrote them says so: that of an upsert. */
+  /** Where rows changed, if the statement that wrote them reports it, as that of an upsert does. */
   places?: Places
-  /** What it met among the rows that are there. */
+  /** What the load found among the existing rows. */
   met: FoundRows
 }
 
@@ -52,7 +52,7 @@ const Merged = z.tuple([
   }),
 ])
 
-/** Write the rows into the target by the mode of the import, inside the load's transaction. Every one or none. */
+/** Writes the rows into the target by the mode of the import, in the load's transaction. Writes all of them or none. */
 export async function writeRows(
   job: StageJob,
   client: pg.PoolClient,
@@ -66,17 +66,17 @@ export async function writeRows(
   if (meter.copied !== meter.total)
     throw new RefusedError({
       code: 'constraint_violated',
-      detail: `${counted(meter.total, 'row')} ${meter.total === 1 ? 'was' : 'were'} accepted, but ${figure(meter.copied)} arrived in the table. Nothing was changed. If the table has triggers that keep rows out, no file with such rows can be loaded into it.`,
+      detail: `${counted(meter.total, 'row')} ${meter.total === 1 ? 'was' : 'were'} accepted, but ${figure(meter.copied)} arrived in the table. Nothing was changed. If the table has triggers that skip rows, no file with such rows can be loaded into it.`,
     })
   const gone = written.removed + written.updated
   if (gone !== written.image.rows)
-    throw new TryAgainError(`${written.image.rows} rows were kept as they were, but ${gone} were replaced`)
+    throw new TryAgainError(`the before-image has ${written.image.rows} rows, but ${gone} were replaced`)
   return written
 }
 
 /**
- * Replace-window deletes what the window holds of the job's companies and warehouses, then inserts; append only
- * inserts.
+ * Deletes, for replace-window, the rows of the job's companies and warehouses in the window, then inserts. For append,
+ * only inserts.
  */
 async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishing): Promise<Written> {
   const countPresent = await beforeAppend(job, client, publishing.plan)
@@ -85,7 +85,7 @@ async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishi
   for (const part of remaining(publishing))
     await copyRows(job, client, publishing.source, part, publishing.meter)
   let { removed } = deleted
-  // Last, because it may lock out whoever reads the target.
+  // Done last, because it may block readers of the target.
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   const { image, meter } = publishing
   const met = { ...NOTHING_MET, alreadyPresent: await countPresent() }
@@ -94,7 +94,7 @@ async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishi
 
 const Removed = z.array(LedgerEntry)
 
-/** Delete the old rows, but for the months that are exchanged as a whole. */
+/** Deletes the old rows, except those of months that are exchanged as a whole. */
 async function deleteOld(
   job: StageJob,
   client: pg.PoolClient,
@@ -120,7 +120,7 @@ async function deleteOld(
 
 type Part = Parameters<typeof copyRows>[3]
 
-/** The rows that no fresh table takes: all of them, or those of the months between. */
+/** Returns the rows that no fresh table takes: all of them, or those of the months between. */
 function remaining({ plan: { validated }, fresh }: Publishing): Part[] {
   if (fresh.length === 0) return [{ rows: validated.clean }]
   const months = new Map<string, { rows: number; from: Day; to: Day }>()
@@ -167,7 +167,7 @@ async function countSameVersion(
 
 const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])
 
-/** An upsert must not take over rows of a company or warehouse that the uploader may not touch. */
+/** Rejects an upsert that would change rows of a company or warehouse that the uploader has no access to. */
 async function refuseForeignKeys(job: StageJob, client: pg.PoolClient): Promise<void> {
   const { definition, companies, warehouses } = job.facts
   const query = foreignKeys(definition, { companies, warehouses })

@@ -13,7 +13,7 @@ const NAMES = [
   'conflicts',
 ] as const
 
-/** The figures of a job as they stand. */
+/** Returns the current counts of a job. */
 export async function readCounts(tx: Tx, jobId: string): Promise<Counts> {
   const row = await tx
     .selectFrom('jobs')

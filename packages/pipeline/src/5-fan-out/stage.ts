@@ -8,8 +8,8 @@ import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outpu
 import { readCounts } from './counts.ts'
 
 /**
- * Fan-out: the dataset update that the load has recorded is passed on to the metrics, loaded results become the values of
- * their metric, and the import is complete.
+ * The fan-out stage: passes the recorded dataset update on to the metrics, publishes loaded results as values of their
+ * metric, and completes the import.
  */
 export const fanOut: Stage = { name: 'fan-out', work }
 
@@ -26,7 +26,7 @@ async function work(job: StageJob): Promise<StageResult> {
       await passOn(tx, loaded.updateId)
       const counts = await readCounts(tx, run.jobId)
       const message = undone
-        ? `Undone: ${counted(undone.deleted, 'row')} deleted, ${figure(undone.restored)} as they were before`
+        ? `Undone: ${counted(undone.deleted, 'row')} deleted, ${figure(undone.restored)} restored`
         : `Loaded ${counted(counts.loaded ?? 0, 'row')}; ${figure(counts.quarantined ?? 0)} quarantined, ${counted(counts.duplicates ?? 0, 'duplicate')}${conflicting(counts)}${published === undefined ? '' : `. ${published}`}`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
@@ -38,7 +38,7 @@ function conflicting({ conflicts }: Counts): string {
   return conflicts ? `, ${counted(conflicts, 'conflict')}` : ''
 }
 
-/** A dry run has changed nothing, so there is nothing to pass on. */
+/** A dry run changes nothing, so there is nothing to pass on. */
 async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
   const { wouldDo, refused } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
   return {

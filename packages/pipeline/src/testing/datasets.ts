@@ -1,6 +1,6 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 
-/** Counts of stock: every company replaces its own days. */
+/** Stock counts; each company replaces its own days. */
 export const stock = DatasetDefinition.parse({
   code: 'stock',
   title: { en: 'Stock', es: 'Existencias' },
@@ -19,7 +19,7 @@ export const stock = DatasetDefinition.parse({
   maxRejectRatio: 1,
 })
 
-/** The same table; a day is replaced as a whole, as far as its uploader may touch it. */
+/** The same table; a day is replaced as a whole, as far as its uploader has access. */
 export const stockByDay = DatasetDefinition.parse({
   ...stock,
   code: 'stock_by_day',
@@ -27,7 +27,7 @@ export const stockByDay = DatasetDefinition.parse({
   approval: { above: { rows: 2 } },
 })
 
-/** The same table; files are added. */
+/** The same table; files are appended. */
 export const stockAppended = DatasetDefinition.parse({
   ...stock,
   code: 'stock_appended',
@@ -35,7 +35,7 @@ export const stockAppended = DatasetDefinition.parse({
   loadMode: 'append',
 })
 
-/** Contracts, merged by their number; a version is optional, and a day is one of Bogotá. */
+/** Contracts, merged by their number; a version is optional, and days are in Bogotá's time zone. */
 export const contracts = DatasetDefinition.parse({
   code: 'contracts',
   title: { en: 'Contracts', es: 'Contratos' },
@@ -61,7 +61,7 @@ export const contracts = DatasetDefinition.parse({
   maxRejectRatio: 1,
 })
 
-/** DDL of their tables. */
+/** DDL of the tables of these datasets. */
 export const TABLES = `
   create table stock_count (id bigint primary key, "day" date not null, company text not null, item text not null,
     pieces integer);
@@ -71,17 +71,17 @@ export const TABLES = `
     row_hash text not null);
   create index on contract (signed);`
 
-/** A file of stock; each row is `day,company,item,pieces`. */
+/** Returns a stock file; each row is `day,company,item,pieces`. */
 export function stockFile(...rows: readonly string[]): string {
   return `day,company,item,pieces\n${rows.join('\n')}\n`
 }
 
-/** A file of contracts; each row is `number,signed,amount,company,changed`. */
+/** Returns a contracts file; each row is `number,signed,amount,company,changed`. */
 export function contractsFile(...rows: readonly string[]): string {
   return `number,signed,amount,company,changed\n${rows.join('\n')}\n`
 }
 
-/** A file of production; each row is `day,lot`, with everything else alike. */
+/** Returns a production file; each row is `day,lot`, with all other cells equal. */
 export function productionFile(...rows: readonly string[]): string {
   const lines = rows.map((row) => {
     const [day = '', lot = ''] = row.split(',')

@@ -21,27 +21,30 @@ import { PIPELINE } from '../stages.ts'
 
 type Form = { dataset: string } & Record<string, string>
 
-/** A pipeline whose stages run in the process of the test, so that a test can act between any two of its steps. */
+/** A pipeline whose stages execute in the process of the test, so that a test can act between any two steps. */
 export interface TestPipeline {
   system: Installation
   context: PipelineContext
-  /** Accepts a file and admits its job; no stage has run yet. */
+  /** Accepts a file and admits its job. No stage has begun yet. */
   accept(content: string, form: Form, as?: Principal): Promise<string>
-  /** Accepts to take an import back and admits the job that does so. */
+  /** Accepts an undo of an import and admits its job. */
   acceptUndo(importId: string, options?: { unwind?: boolean }): Promise<string>
-  /** Admits the jobs that can be admitted, as the dispatcher would. */
+  /** Admits the queued jobs, as the dispatcher does. */
   admit(): Promise<void>
   /** Delivers the stages of a job, beginning with `from`, until one is not done or `last` is. Returns the last outcome. */
   run(jobId: string, options?: { from?: StageName; last?: StageName }): Promise<StageOutcome>
-  /** Accepts a file, runs all stages, and returns the job as an admin sees it. */
+  /** Accepts a file, executes all stages, and returns the job as an admin sees it. */
   import(content: string, form: Form, as?: Principal): Promise<Job>
   job(jobId: string): Promise<Job>
-  /** The rows of a query. */
+  /** Returns the rows of a query. */
   rows(query: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   close(): Promise<void>
 }
 
-/** Opens one over a database of its own, with `datasets` beside the shipped ones; `tables` is the DDL of their tables. */
+/**
+ * Opens a pipeline over a database of its own, with `datasets` in addition to the shipped ones; `tables` is the DDL of
+ * their tables.
+ */
 export async function openPipeline(
   datasets: readonly DatasetDefinition[] = [],
   tables = 'select',

@@ -8,7 +8,7 @@ const AMBIGUOUS: readonly string[] = [
   'ambiguous_day_month',
 ] satisfies ImportWarningCode[]
 
-/** Why a load with this preview and these warnings must be approved first; empty when it need not. */
+/** Returns why a load with this preview and these warnings needs an approval; an empty list if it does not. */
 export function approvalReasons(
   preview: LoadPreview,
   rule: ApprovalRule | undefined,
@@ -22,30 +22,30 @@ export function approvalReasons(
   if (rows !== undefined && touched > rows)
     reasons.push({
       code: 'too_many_rows',
-      detail: `it changes or removes ${counted(touched, 'row')}, and ${dataset} asks above ${figure(rows)}`,
+      detail: `it changes or removes ${counted(touched, 'row')}, and ${dataset} requires an approval above ${figure(rows)}`,
     })
   if (share !== undefined && before > 0 && touched / before > share)
     reasons.push({
       code: 'too_large_share',
-      detail: `it changes or removes ${figure(touched)} of ${counted(before, 'row')} (${percent(touched / before)}), and ${dataset} asks above ${percent(share)}`,
+      detail: `it changes or removes ${figure(touched)} of ${counted(before, 'row')} (${percent(touched / before)}), and ${dataset} requires an approval above ${percent(share)}`,
     })
   const open = rule?.ambiguous ? warnings.filter(({ code }) => AMBIGUOUS.includes(code)) : []
   if (open.length > 0)
     reasons.push({
       code: 'ambiguous',
-      detail: `nothing in the file says how to read ${open.map(({ column }) => column).join(', ')}, as its warnings tell, and ${dataset} asks then`,
+      detail: `the file leaves open how to read ${open.map(({ column }) => column).join(', ')} (see its warnings), and ${dataset} then requires an approval`,
     })
   return reasons
 }
 
-/** What a load does, in a phrase. */
+/** Describes what a load does, in one phrase. */
 export function describeChanges({ totals, alreadyPresent, sameVersion }: LoadPreview): string {
   const twice =
     alreadyPresent > 0
-      ? ` (${figure(alreadyPresent)} of them ${alreadyPresent === 1 ? 'is' : 'are'} in the table already)`
+      ? ` (${figure(alreadyPresent)} of them ${alreadyPresent === 1 ? 'is' : 'are'} already in the table)`
       : ''
   const inDoubt = sameVersion.rows > 0 ? ` (${figure(sameVersion.rows)} of them of the same version)` : ''
-  return `insert ${figure(totals.inserted)}${twice}, change ${figure(totals.changed)}${inDoubt}, leave ${figure(totals.unchanged)} as they are and remove ${counted(totals.removed, 'row')}`
+  return `insert ${figure(totals.inserted)}${twice}, change ${figure(totals.changed)}${inDoubt}, leave ${figure(totals.unchanged)} unchanged and remove ${counted(totals.removed, 'row')}`
 }
 
 function percent(share: number): string {

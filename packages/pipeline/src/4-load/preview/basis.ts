@@ -6,15 +6,15 @@ import type { StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
 import type { ScopeDays } from '../replaced-days.ts'
 
-/** What a load is about to do, as far as it is known without a look at the rows that are there. */
+/** What a load is about to do, as far as it is known without reading the existing rows. */
 export interface LoadPlan {
   windows: readonly Window[]
   validated: ValidateOutput
-  /** The days of each scope whose old rows go; none but for replace-window. */
+  /** The days of each scope whose old rows are removed; empty unless the mode is replace-window. */
   replaced: readonly ScopeDays[]
 }
 
-/** The days of each scope that a load writes to. */
+/** Returns the days of each scope that a load writes to. */
 export function plannedDays({ validated, replaced }: LoadPlan): ScopeDays[] {
   if (replaced.length > 0) return [...replaced]
   const scopes = [...new Set(validated.days.map(({ scope }) => scope))].sort()
@@ -25,9 +25,10 @@ export function plannedDays({ validated, replaced }: LoadPlan): ScopeDays[] {
 }
 
 /**
- * SHA-256 over all that the outcome of a load depends on, as `tx` sees it: the clean file, the definition, mode and
- * windows, which job brought each touched day and in which version, and every update of the dataset that concerns the
- * rows of this load. Equal for two moments: the load would do the same at both.
+ * Returns the SHA-256 over everything that the outcome of a load depends on, as visible to `tx`: the clean file, the
+ * definition, mode and windows, the owner and version of each touched day in the ledger, and every update of the
+ * dataset that concerns the rows of this load. If it is equal at two moments, the load would have the same outcome at
+ * both.
  */
 export async function readBasis(tx: Tx, job: StageJob, plan: LoadPlan): Promise<string> {
   const { facts } = job
@@ -49,7 +50,7 @@ export async function readBasis(tx: Tx, job: StageJob, plan: LoadPlan): Promise<
   return createHash('sha256').update(JSON.stringify(basis)).digest('hex')
 }
 
-/** The jobs that have changed the rows that concern a load since `since`, oldest first, at most twenty. */
+/** Returns the jobs that have changed rows that concern a load since `since`, oldest first, at most twenty. */
 export async function changedSince(tx: Tx, job: StageJob, plan: LoadPlan, since: Date): Promise<string[]> {
   const found = await sql<{ job_id: string }>`
     select u.job_id from dataset_updates u join jobs j on j.id = u.job_id
@@ -77,9 +78,9 @@ async function updatesDigest(tx: Tx, job: StageJob, plan: LoadPlan): Promise<str
 }
 
 /**
- * The updates that may have changed rows of this load. An upsert finds its rows by key, wherever they lie: every update
- * of the dataset concerns it. The others look at their days only; but an upsert elsewhere may have moved a row out of
- * them, which neither its days nor the ledger tell.
+ * Selects the updates that may have changed rows of this load. An upsert finds its rows by key on any day, so every
+ * update of the dataset concerns it. For the other modes only updates of their days count; but an upsert of other days
+ * may have moved a row out of them, which neither its days nor the ledger show.
  */
 function concerns(job: StageJob, plan: LoadPlan) {
   const { facts } = job

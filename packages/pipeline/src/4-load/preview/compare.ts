@@ -37,18 +37,18 @@ const DayRow = z.object({
   delta: Figure,
 })
 
-/** What becomes of the rows of one day and scope; `delta` is by how many rows the day grows. */
+/** What happens to the rows of one day and scope; `delta` is the change of the number of rows of the day. */
 export type ComparedDay = z.infer<typeof DayRow>
 
-/** What comes and what goes. Sums are decimal texts in the order of `summedColumns`. */
+/** The rows added and removed. Sums are decimal texts in the order of `summedColumns`. */
 export interface Comparison {
   days: ComparedDay[]
   plus: string[]
-  /** Undefined: everything that was there goes. */
+  /** Undefined if all existing rows are removed. */
   minus: string[] | undefined
-  /** Of an append: how many of its rows equal rows that are there. */
+  /** For an append: how many of its rows equal existing rows. */
   alreadyPresent?: number
-  /** Of an upsert: how many rows change although they have the version of the new ones, and one such key. */
+  /** For an upsert: how many rows change although they have the same version as the new ones, and an example of their keys. */
   sameVersion?: { rows: number; example: string | null }
 }
 
@@ -57,7 +57,7 @@ const Plus = z.tuple([z.object({ plus: z.array(z.string()) })])
 const PlusMinus = z.tuple([z.object({ plus: z.array(z.string()), minus: z.array(z.string()) })])
 const Foreign = z.tuple([z.object({ rows: Figure, example: z.string().nullable() })])
 
-/** Compare the clean rows with those of the days that they replace, as far as the job covers them. */
+/** Compares the clean rows with those of the days that they replace, as far as the job covers them. */
 export async function compareWithReplaced(
   job: StageJob,
   client: pg.PoolClient,
@@ -68,7 +68,7 @@ export async function compareWithReplaced(
   return days ? { ...days, minus: undefined } : { ...(await onlyNew(job, source)), minus: undefined }
 }
 
-/** Rows that replace nothing: every one is new. Those that equal rows of the days that they are added to are counted. */
+/** Compares rows that replace nothing: every row is new. Counts those that equal rows of the days that they are added to. */
 export async function compareWithAppended(
   job: StageJob,
   client: pg.PoolClient,
@@ -80,7 +80,7 @@ export async function compareWithAppended(
   return { ...(await onlyNew(job, source)), minus: zeros(job), alreadyPresent }
 }
 
-/** Compare the clean rows with those of some days; undefined when there are none. */
+/** Compares the clean rows with those of some days; returns undefined if there are none. */
 async function compareDays(
   job: StageJob,
   client: pg.PoolClient,
@@ -108,7 +108,10 @@ async function compareDays(
   }
 }
 
-/** Compare the clean rows of an upsert with those that have their keys. @throws RefusedError for foreign keys */
+/**
+ * Compares the clean rows of an upsert with the stored rows that have their keys. @throws RefusedError for rows of
+ * another company or warehouse
+ */
 export async function compareWithKeys(
   job: StageJob,
   client: pg.PoolClient,
@@ -157,7 +160,7 @@ function zeros(job: StageJob): string[] {
   return summedColumns(job.facts.definition).map(() => '0')
 }
 
-/** Run a query in the engine that fits the file of the job together with the `stored` rows that it is compared with. */
+/** Runs a query in the engine that fits the file of the job together with the `stored` rows that it is compared with. */
 async function ask(
   job: StageJob,
   statements: readonly NamedStatement[],
@@ -172,7 +175,7 @@ async function ask(
   return (name) => results[name]?.rows ?? []
 }
 
-/** A reader that lost a row would show a preview that is not true. */
+/** Verifies that no row was lost on the way; otherwise the preview would be wrong. */
 function mustHaveRead(rows: number, counted: readonly unknown[]): void {
   const [read] = Counted.parse(counted)
   if (read.rows !== rows)

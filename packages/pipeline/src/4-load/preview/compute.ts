@@ -26,7 +26,7 @@ import {
 } from './compare.ts'
 import { addDecimals, negated } from './decimals.ts'
 
-/** A preview, and what it was computed against. */
+/** A preview, and the basis that it was computed against. */
 export interface Computed {
   preview: LoadPreview
   basis: string
@@ -43,13 +43,13 @@ const Stored = z.array(
 type Stored = z.infer<typeof Stored>
 
 /**
- * Compute what a load would do, against one consistent state of the database and without changing anything in it. Every
- * number counts rows of the job's companies and warehouses only: the load touches no others. Its dimension members are
- * not made: rows are compared by code.
- * @throws RefusedError when the load would be refused
+ * Computes what a load would do, against one consistent snapshot of the database and without changing it. All numbers
+ * count only rows of the job's companies and warehouses, because the load touches no others. Dimension members are not
+ * created: rows are compared by code.
+ * @throws RefusedError if the load would be refused
  */
 export async function computePreview(job: StageJob, clean: string, plan: LoadPlan): Promise<Computed> {
-  job.report({ fraction: 0.02, message: 'Comparing with the rows that are there' })
+  job.report({ fraction: 0.02, message: 'Comparing with the existing rows' })
   const newMembers = await findNewMembers(job, clean)
   return inTransactionOnConnection(job.context.pool, async (tx, client) => {
     await holdSnapshot(tx)
@@ -65,7 +65,10 @@ export async function computePreview(job: StageJob, clean: string, plan: LoadPla
   })
 }
 
-/** All statements see one state; dates come out as ISO. The engine may be at another import's file in between. */
+/**
+ * Makes all statements see one snapshot and return dates in ISO format. The engine may be busy with another import's
+ * file between them.
+ */
 async function holdSnapshot(tx: Tx): Promise<void> {
   await sql`set transaction isolation level repeatable read`.execute(tx)
   await sql`select set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO', true),
@@ -93,7 +96,7 @@ function compare(job: StageJob, client: pg.PoolClient, clean: string, plan: Load
 
 const ALL_ROWS: readonly TouchedDays[] = [{ scope: '', days: null }]
 
-/** The days whose rows and sums are shown. A replaced day without new rows is touched as well. */
+/** Returns the days whose rows and sums are shown. A replaced day without new rows is included. */
 function touchedDays(job: StageJob, plan: LoadPlan, { days }: Comparison): TouchedDays[] {
   if (job.facts.definition.windowColumn === undefined) return [...ALL_ROWS]
   if (job.facts.mode !== 'upsert') return plannedDays(plan)
@@ -133,7 +136,7 @@ function describe(job: StageJob, comparison: Comparison, stored: Stored): Omit<L
   }
 }
 
-/** At most so many of the days, in their order. Days that do not change are left out before others are. */
+/** Returns at most `most` of the days, in order. Omits unchanged days first. */
 function mostTelling(days: readonly DayChanges[], most: number): DayChanges[] {
   let others = Math.max(0, most - days.filter(hasChanges).length)
   return days
@@ -152,7 +155,7 @@ function sameScale(before: string, after: string): { before: string; after: stri
 
 const EMPTY = { inserted: 0, changed: 0, unchanged: 0, removed: 0, delta: 0 }
 
-/** The days in order; one that held no rows and gets none is not listed. */
+/** Returns the days in order, without those that have rows neither before nor after. */
 function dayChanges(compared: readonly ComparedDay[], stored: Stored): DayChanges[] {
   const key = (entry: { scope: string; day: string | null }) => JSON.stringify([entry.day, entry.scope])
   const before = new Map(stored.map((row) => [key(row), row]))
@@ -169,7 +172,7 @@ function dayChanges(compared: readonly ComparedDay[], stored: Stored): DayChange
 const Codes = z.array(z.object({ code: z.string() }))
 const SHOWN_CODES = 20
 
-/** The codes of the clean file that no dimension has. */
+/** Returns the codes of the clean file that no dimension has. */
 async function findNewMembers(job: StageJob, clean: string): Promise<LoadPreview['newMembers']> {
   const { context, facts, folder, signal } = job
   const wanted = distinctMembers(facts.definition, clean)

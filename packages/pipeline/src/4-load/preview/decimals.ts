@@ -4,7 +4,7 @@ interface Decimal {
   scale: number
 }
 
-/** The sum of decimal numbers given as texts (`-12.50`), exact, with as many decimals as the longest of them. */
+/** Returns the exact sum of decimal numbers given as texts (`-12.50`), with as many decimals as the longest of them. */
 export function addDecimals(numbers: readonly string[]): string {
   const parsed = numbers.map(parse)
   const scale = Math.max(0, ...parsed.map((number) => number.scale))
@@ -15,7 +15,7 @@ export function addDecimals(numbers: readonly string[]): string {
   return render({ digits: sum, scale })
 }
 
-/** The negative of a decimal number given as text. */
+/** Returns the negative of a decimal number given as text. */
 export function negated(number: string): string {
   const { digits, scale } = parse(number)
   return render({ digits: -digits, scale })

@@ -12,9 +12,9 @@ import { computePreview } from './compute.ts'
 import { keepPreview, storePreview, withSummary } from './store.ts'
 
 /**
- * The load of a dry run: it computes what it would do and leaves that behind, and changes nothing else. It takes no
- * window, so it keeps nobody waiting and waits for nobody.
- * @throws RefusedError when the load would be refused
+ * Performs the load stage of a dry run: computes and stores the preview, and changes nothing else. Claims no window, so
+ * it neither waits nor blocks others.
+ * @throws RefusedError if the load would be refused
  */
 export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult> {
   const { facts, run } = job
@@ -29,7 +29,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
   const kept = await keepPreview(job, computed, reasons)
   const repeated = await repeatedFile(job, plan)
   const { totals, rows } = kept.preview
-  // As the load itself would count: a replace removes all old rows and inserts all new ones.
+  // Counted as the load itself would: a replace removes all old rows and inserts all new ones.
   const figures =
     facts.mode === 'upsert'
       ? { inserted: totals.inserted, updated: totals.changed, unchanged: totals.unchanged, removed: 0 }
@@ -53,7 +53,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
         },
       )
       await failPoint('preview.before-commit', String(facts.importNo))
-      const asks = reasons.length > 0 ? ' It would need an approval.' : ''
+      const asks = reasons.length > 0 ? ' It would require an approval.' : ''
       const forced = repeated ? `With ${asFields({ force: 'true' })} it` : 'It'
       return {
         wouldDo: `${forced} would ${describeChanges(kept.preview)}.${asks}`,
@@ -63,7 +63,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
   }
 }
 
-/** What the import repeats: the bytes of its file, which it would be refused for at once, or the rows of an append. */
+/** Returns what the import repeats: the bytes of a file, for which it would be refused at once, or the rows of an append. */
 async function repeatedFile(job: StageJob, { validated }: LoadPlan): Promise<Repeated | undefined> {
   return (await repeatedBytes(job)) ?? (await repeatedRows(job, validated))
 }

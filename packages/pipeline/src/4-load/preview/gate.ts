@@ -13,18 +13,18 @@ import { changedSince, type LoadPlan, readBasis } from './basis.ts'
 import { computePreview } from './compute.ts'
 import { type Asked, type Kept, keepPreview, readAsked, storePreview, withSummary } from './store.ts'
 
-/** `confirm` belongs into the load's transaction, after its rows: it throws when what was approved is no longer true. */
+/** `confirm` runs in the load's transaction after its rows; it throws if what was approved no longer holds. */
 export type Passage = { kind: 'pass'; confirm?: (tx: Tx) => Promise<void> } | { kind: 'park'; reason: string }
 
-/** What was approved has changed while the load was under way: it rolls back, and the gate will ask again. */
+/** What was approved changed during the load. The load rolls back, and the gate requests another approval. */
 export class ApprovalLapsedError extends Error {
   override readonly name = 'ApprovalLapsedError'
 }
 
 /**
- * Whether a load may go on, under its window lock. One that needs an approval waits for it in PostgreSQL, without its
- * worker and without its windows; when it comes back, only what was approved goes on.
- * @throws RefusedError when the load would be refused anyhow
+ * Decides whether a load may continue, under its window lock. A load that needs an approval waits for it in PostgreSQL,
+ * without a worker and without its windows. After the wait, only what was approved continues.
+ * @throws RefusedError if the load would be refused in any case
  */
 export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Promise<Passage> {
   const { context, facts } = job
@@ -42,7 +42,7 @@ export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Pr
     ...approvalReasons(computed.preview, approval, facts.definition.code, plan.validated.warnings),
   ]
   const lapsed = earlier.preview?.approved === true
-  // Somebody has looked at this import once: whatever it does now, it does not go on behind that person's back.
+  // An approval of this import was requested before: it never continues without one, whatever it would do now.
   if (lapsed || (earlier.asked && reasons.length === 0)) reasons.push(LAPSED)
   const kept = await keepPreview(job, computed, reasons)
   if (reasons.length > 0) await ask(job, plan, kept, earlier, lapsed)
@@ -51,10 +51,10 @@ export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Pr
   return reasons.length > 0 ? { kind: 'park', reason: 'waits for approval' } : { kind: 'pass' }
 }
 
-const REQUESTED: ApprovalReason = { code: 'requested', detail: 'its uploader asked for it' }
+const REQUESTED: ApprovalReason = { code: 'requested', detail: 'requested by the uploader' }
 const LAPSED: ApprovalReason = {
   code: 'lapsed',
-  detail: 'the rows that it touches have changed since the earlier preview',
+  detail: 'the rows that it affects have changed since the earlier preview',
 }
 
 async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: string): Promise<void> {
@@ -62,13 +62,13 @@ async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: stri
     throw new ApprovalLapsedError(`the approval of job ${job.facts.jobId} has lapsed`)
 }
 
-/** Ask for approval: the job waits, gives back its worker and its windows, and says what to do. */
+/** Requests an approval: the job releases its worker and its windows, waits, and its message states what to do. */
 function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: boolean): Promise<void> {
   const { run, facts } = job
   return inTransaction(job.context.db, async (tx) => {
     const others =
       lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
-    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Look at the preview, then approve or cancel the job.`
+    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
     const version = await tryChangeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
@@ -101,7 +101,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
   })
 }
 
-/** A load that needs no approval shows its preview all the same. */
+/** Stores the preview also of a load that needs no approval. */
 function remember(job: StageJob, kept: Kept): Promise<void> {
   const { run, facts } = job
   return inTransaction(job.context.db, async (tx) => {

@@ -11,13 +11,13 @@ import { type KeptFile, keepFile, pointAt } from '../../stage-files.ts'
 import { loadWarnings, resultWithWarnings } from '../load-warnings.ts'
 import type { Computed } from './compute.ts'
 
-/** A preview with its file, stored but not yet pointed at. */
+/** A preview with its file, stored but not yet registered. */
 export interface Kept extends Computed {
   needsApproval: ApprovalReason[]
   file: KeptFile
 }
 
-/** Store a preview as a file of the job. */
+/** Stores a preview as a file of the job. */
 export async function keepPreview(
   job: StageJob,
   computed: Computed,
@@ -37,7 +37,7 @@ export async function keepPreview(
   return { ...computed, needsApproval, file }
 }
 
-/** Make a preview the one of its job. Nobody has approved it yet. */
+/** Makes a preview the current one of its job, not yet approved. */
 export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<void> {
   const stored: StoredPreview = { preview: kept.preview, needsApproval: kept.needsApproval }
   const row = { basis_sha256: kept.basis, preview: jsonb(stored), created_at: sql<Date>`clock_timestamp()` }
@@ -52,8 +52,8 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
 }
 
 /**
- * The change of a job that puts the summary of its preview, and its warnings, beside what is known of the file. A load
- * that would be refused has that one warning: it would meet no rows.
+ * Returns the change that adds the summary of a preview and its warnings to the result of a job. A load that would be
+ * refused gets only that warning, because its comparison with existing rows would not hold.
  */
 export function withSummary(
   { facts }: StageJob,
@@ -72,14 +72,14 @@ export function withSummary(
   return { result: sql<string>`${result} || ${summary}::jsonb` }
 }
 
-/** Whether a person has been asked about a job, and what was approved. */
+/** Whether an approval of a job was requested, and what was approved. */
 export interface Asked {
   asked: boolean
-  /** The preview as it stands: its basis, since when, and whether it is approved. */
+  /** The current preview: its basis, its time, and whether it is approved. */
   preview: { basis: string; createdAt: Date; approved: boolean } | undefined
 }
 
-/** What has been asked and approved of a job so far. */
+/** Returns which approvals of a job have been requested and given so far. */
 export async function readAsked(db: Database, jobId: string): Promise<Asked> {
   const row = await db
     .selectFrom('jobs')

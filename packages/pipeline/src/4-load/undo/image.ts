@@ -15,7 +15,7 @@ import { LoadOutput } from '../../stage-outputs.ts'
 import { BEFORE_IMAGE } from '../before-image.ts'
 import type { Image, Undoing } from './undoing.ts'
 
-/** Fetch the before-image of an import; that of an upsert goes into a temporary table. @throws RefusedError */
+/** Fetches the before-image of an import and copies that of an upsert into a temporary table. @throws RefusedError */
 export async function openImage(
   undoing: Undoing,
   one: LoadedImport,
@@ -23,7 +23,7 @@ export async function openImage(
 ): Promise<Image> {
   const { client } = undoing
   const { beforeRows: rows } = LoadOutput.parse(await stageOutput(undoing.tx, one.id, 'load'))
-  if (rows === undefined) throw gone(one, 'what is known of them was removed, or was never kept.')
+  if (rows === undefined) throw gone(one, 'their before-image was removed or never kept.')
   const file = rows === 0 ? undefined : await fetchImage(undoing, one)
   if (one.mode !== 'upsert') return { rows, file, table: undefined }
   const table = imageTable(one.importNo)
@@ -51,11 +51,11 @@ async function fetchImage({ job }: Undoing, one: LoadedImport): Promise<NonNulla
 function gone(one: LoadedImport, why: string): RefusedError {
   return new RefusedError({
     code: 'artifact_missing',
-    detail: `The rows that import #${one.importNo} replaced cannot be brought back: ${why} Nothing was changed. To replace its rows, import a file for the same days.`,
+    detail: `The rows that import #${one.importNo} replaced cannot be restored: ${why} Nothing was changed. To replace its rows, import a file for the same days.`,
   })
 }
 
-/** COPY a before-image into a table. @throws Error when not every row arrives */
+/** Copies a before-image into a table with COPY. @throws Error if not every row arrives */
 export async function copyImage(
   { client, job }: Pick<Undoing, 'client' | 'job'>,
   statement: string,
@@ -77,7 +77,7 @@ async function copyFile(
   return copy.rowCount
 }
 
-/** Returns the column names of a before-image. @throws Error when the file cannot be read or unpacked */
+/** Returns the column names of a before-image. @throws Error if the file cannot be read or unpacked */
 export async function readHeader(path: string): Promise<string[]> {
   const content = piped(createReadStream(path), createGunzip())
   let text = ''
@@ -91,5 +91,5 @@ export async function readHeader(path: string): Promise<string[]> {
   )
 }
 
-/** The first line; a name within quotes may hold line breaks. */
+/** Matches the first line; a quoted name may contain line breaks. */
 const HEADER = /^(?:"(?:[^"]|"")*"|[^"\n])+(?=\n)/

@@ -6,8 +6,8 @@ import { daysOf, type LedgerDay, lockDays } from '../ledger.ts'
 import type { Image } from './undoing.ts'
 
 /**
- * Give the days of an import back to whom they belonged before. A day that was nobody's stays with the import, which is
- * marked as taken back. Answers the days on which rows have changed: for an upsert also those that rows have come back to.
+ * Returns the days of an import to their former owners. A day without a former owner stays with the import, which is
+ * marked as undone. Returns the days on which rows changed; for an upsert also those to which rows were moved back.
  */
 export async function giveDaysBack(
   tx: Tx,
@@ -24,7 +24,7 @@ export async function giveDaysBack(
   await sql`update window_ledger l set job_id = b.former_job_id from window_ledger_before b
     where ${of} and l.dataset_id = b.dataset_id and l.scope = b.scope and l.day = b.day
       and l.job_id = b.job_id and b.former_job_id is not null`.execute(tx)
-  // Whoever came after the import now comes after the one before it.
+  // The successor of the import becomes the successor of its predecessor.
   await sql`update window_ledger_before n set former_job_id = b.former_job_id, former_rows = b.former_rows
     from window_ledger_before b
     where ${of} and n.former_job_id = b.job_id and n.dataset_id = b.dataset_id and n.scope = b.scope

@@ -11,7 +11,7 @@ import { recount } from '../ledger.ts'
 import { describeUndo } from './report.ts'
 import type { Undoing } from './undoing.ts'
 
-/** Write down what was taken back, in its transaction, and pass the undo's point of no return. */
+/** Records what was undone, in its transaction, and marks the undo as past its point of no return. */
 export async function recordUndo(undoing: Undoing): Promise<void> {
   const { tx, job, reversals } = undoing
   const { facts, run } = job
@@ -44,7 +44,7 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   await commitStage(tx, run, output)
 }
 
-/** Those who depend on the dataset hear that it has changed. */
+/** Records the dataset update, for everything that depends on the dataset. */
 function recordChange({ tx, job, reversals }: Undoing, { reversed }: UndoResult): Promise<string> {
   const touched = reversals.flatMap((reversal) => reversal.days)
   return writeUpdate(tx, job, {

@@ -3,11 +3,11 @@ import { sql } from 'kysely'
 import type { Rejects } from './undoing.ts'
 
 /**
- * The open rejects of an import that is taken back no longer matter; those of earlier imports, which its load had made
- * matter no longer, are open again.
+ * Supersedes the open rejects of an import that is undone, and reopens those of earlier imports that its load had
+ * superseded.
  */
 export async function giveRejectsBack(tx: Tx, importId: string, undo: string): Promise<Rejects> {
-  // `now()` is the time of the transaction.
+  // `now()` is the start time of the transaction.
   const again = await sql<{ rows: string }>`select count(*) as rows from quarantined_records
     where job_id = ${importId} and state = 'open' and updated_at = now()`.execute(tx)
   const superseded = await sql`update quarantined_records

@@ -7,8 +7,8 @@ import type { Reversal, Undoing } from './undoing.ts'
 const Counted = z.tuple([z.object({ members: z.coerce.number() })])
 
 /**
- * What an undo has put back, what stays on purpose, and what could not be put back. Where several imports are taken back
- * it compares the end with the beginning: what one step brings back and a later one takes away counts nowhere.
+ * Returns what an undo restored, what stays on purpose, and what could not be restored. If several imports were undone,
+ * it compares the end with the beginning: rows that one step restores and a later one removes are not counted.
  */
 export async function describeUndo(undoing: Undoing): Promise<UndoResult> {
   const { reversals } = undoing
@@ -29,12 +29,15 @@ export async function describeUndo(undoing: Undoing): Promise<UndoResult> {
   }
 }
 
-/** Rows that were not in the table when the undo began. Those that an upsert had changed were: they got other values. */
+/**
+ * Counts the rows that were not in the table when the undo began. Rows that an upsert had changed were in it, with
+ * other values.
+ */
 function rowsCopiedBack(reversals: readonly Reversal[]): number {
   return reversals.reduce((rows, { one, restored }) => rows + (one.mode === 'upsert' ? 0 : restored), 0)
 }
 
-/** Members of dimensions that the imports created. */
+/** Counts the dimension members that the imports created. */
 async function membersKept({ client, reversals }: Undoing): Promise<LeftByUndo[]> {
   const kept = new Map<string, number>()
   for (const { one, definition } of reversals)
@@ -50,16 +53,18 @@ async function membersKept({ client, reversals }: Undoing): Promise<LeftByUndo[]
     .map(([table, count]) => ({
       what: `members of ${table}`,
       count,
-      why: 'rows of other imports may point at them; members are never deleted',
+      why: 'rows of other imports may reference them; members are never deleted',
     }))
 }
 
 function absentRows(count: number): LeftByUndo[] {
   if (count === 0) return []
-  return [{ what: 'changed rows', count, why: 'they are no longer in the table: somebody else deleted them' }]
+  return [
+    { what: 'changed rows', count, why: 'they are no longer in the table: another program deleted them' },
+  ]
 }
 
-/** Later upserts that sent rows as they were stored wrote nothing, so nothing of them is left either. */
+/** Later upserts that sent rows unchanged wrote nothing, so the undo leaves nothing of them either. */
 async function confirmedRows({ tx, reversals }: Undoing): Promise<LeftByUndo[]> {
   const oldest = reversals.at(-1)
   if (oldest?.one.mode !== 'upsert') return []
@@ -75,7 +80,7 @@ async function confirmedRows({ tx, reversals }: Undoing): Promise<LeftByUndo[]> 
     {
       what: 'rows that later imports sent unchanged, at most',
       count: Number(found.unchanged),
-      why: `the imports ${numbers} found them stored as they sent them and wrote nothing; where they were rows of the import that was taken back, import those files again`,
+      why: `the imports ${numbers} found them stored as they sent them and wrote nothing; if they were rows of the import that was undone, import those files again`,
     },
   ]
 }

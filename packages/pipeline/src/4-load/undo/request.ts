@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { RefusedError } from '../../refused.ts'
 import type { StageJob } from '../../stage.ts'
 
-/** Who asked for an undo, when, and whether later imports may be taken back with it. */
+/** Who requested an undo, when, and whether later imports may be undone with it. */
 const UndoFacts = z.object({
   userId: z.uuid(),
   role: Role,
@@ -17,7 +17,7 @@ const UndoFacts = z.object({
 })
 export type UndoFacts = z.infer<typeof UndoFacts>
 
-/** What the undo of a run is to do. */
+/** Reads what the undo of a stage attempt must do. */
 export async function readRequest({ context, run }: StageJob): Promise<UndoFacts> {
   const rows = await sql`select j.user_id as "userId", u.role, j.companies, j.warehouses,
       (j.parameters -> 'unwind')::boolean as unwind, j.created_at as "acceptedAt"
@@ -26,17 +26,17 @@ export async function readRequest({ context, run }: StageJob): Promise<UndoFacts
 }
 
 /**
- * Refuse to go on over later imports: unless all of them may be taken back too. What was loaded after the undo was asked
- * for is not meant by it.
+ * Rejects an undo if there are later imports, unless all of them may be undone too. An undo never covers imports loaded
+ * after it was requested.
  * @throws RefusedError `undo_overlap`
  */
 export function refuseLater(request: UndoFacts, later: readonly LoadedImport[]): void {
   if (!request.unwind) throw refused(overlapDetail(later), later)
   const newer = later.filter(({ loadedAt }) => loadedAt > request.acceptedAt)
   if (newer.length > 0)
-    throw refused(`${overlapDetail(newer)} They were loaded after this undo was asked for.`, newer)
+    throw refused(`${overlapDetail(newer)} They were loaded after this undo was requested.`, newer)
   const foreign = later.filter((one) => !mayUndo(request, one))
-  if (foreign.length > 0) throw refused(`${overlapDetail(foreign)} Only an admin may do so.`, foreign)
+  if (foreign.length > 0) throw refused(`${overlapDetail(foreign)} Only an admin may undo them.`, foreign)
 }
 
 function refused(detail: string, later: readonly LoadedImport[]): RefusedError {

@@ -13,12 +13,12 @@ import { refuseLater } from './request.ts'
 import { takeRowsBack } from './rows.ts'
 import type { Image, Reversal, Undoing } from './undoing.ts'
 
-// In a table that the program did not make, the column may be a bigint, which arrives as text.
+// In a table that Aduana did not create, the column may be a bigint, which arrives as text.
 const Writers = z.array(z.object({ import_no: z.coerce.number().int() }))
 
 /**
- * Take an import back; before it, newest first, all that stands on it, if that was asked for.
- * @throws RefusedError `undo_overlap`; TryAgainError when something moved in between
+ * Undoes an import; before it, newest first, all imports that depend on it, if that was requested.
+ * @throws RefusedError `undo_overlap`; TryAgainError if something changed in between
  */
 export async function reverse(undoing: Undoing, one: LoadedImport): Promise<void> {
   const { tx, job, request } = undoing
@@ -34,10 +34,10 @@ export async function reverse(undoing: Undoing, one: LoadedImport): Promise<void
     await reverse(undoing, newest)
   }
   undoing.reversals.push(await takeBack(undoing, one, definition, image))
-  job.report({ fraction: 0.9, message: `Import #${one.importNo} is taken back` })
+  job.report({ fraction: 0.9, message: `Undoing import #${one.importNo}` })
 }
 
-/** The imports that stand on one, newest first: by the days that they own, and by the rows that they have changed. */
+/** Returns the imports that depend on one, newest first: by the days that they own, and by the rows that they changed. */
 async function standing(
   { tx, client }: Undoing,
   one: LoadedImport,
@@ -50,7 +50,7 @@ async function standing(
   if (numbers.length === 0) return owners
   const writers = await loadedImports(tx, sql`i.import_no = any (${numbers}::int[])`)
   if (writers.length !== numbers.length)
-    throw new Error(`rows of import #${one.importNo} were changed by imports that are not there: ${numbers}`)
+    throw new Error(`rows of import #${one.importNo} were changed by imports that do not exist: ${numbers}`)
   const known = new Set(owners.map(({ id }) => id))
   return [...owners, ...writers.filter(({ id }) => !known.has(id))].sort(newestFirst)
 }
@@ -68,16 +68,19 @@ async function takeBack(
   const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },
-    { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: its rows are gone' },
+    { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: its rows were removed' },
   )
   if (version === undefined) throw new TryAgainError(`import #${one.importNo} has not ended yet`)
   return { one, definition, days, ...rows, ...rejects }
 }
 
-/** Nobody else may write where an import wrote while it is taken back; nor may it have been taken back meanwhile. */
+/**
+ * Verifies that the locks of this job keep other writers out of the import's windows, and that the import was not
+ * undone in the meantime.
+ */
 async function mustHold({ tx, job }: Undoing, one: LoadedImport): Promise<void> {
   const [still] = await loadedImports(tx, sql`j.id = ${one.id}`)
-  if (!still) throw new TryAgainError(`import #${one.importNo} has been taken back in the meantime`)
+  if (!still) throw new TryAgainError(`import #${one.importNo} has been undone in the meantime`)
   const open = await sql`select 1 from window_ledger_before b where b.job_id = ${one.id} and not exists (
     select from window_locks k where k.job_id = ${job.run.jobId} and k.dataset_id = b.dataset_id
       and k.scope = b.scope and k.days @> b.day) limit 1`.execute(tx)

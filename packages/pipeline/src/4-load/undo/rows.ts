@@ -17,7 +17,7 @@ import { TryAgainError } from '../../try-again.ts'
 import { copyImage } from './image.ts'
 import type { Image, Rows, Undoing } from './undoing.ts'
 
-/** Put the rows of the target back as they were before an import. */
+/** Restores the rows of the target to their state before an import. */
 export async function takeRowsBack(
   undoing: Undoing,
   one: LoadedImport,
@@ -39,7 +39,7 @@ export async function takeRowsBack(
 
 const Written = z.tuple([z.object({ rows: z.coerce.number() })])
 
-/** What `count` counts: rows that the transaction has written. There are none while nothing has been taken back. */
+/** Returns the result of `count` over rows that this transaction has written; 0 before anything was undone. */
 async function writtenBefore({ client, reversals }: Undoing, count: string): Promise<number> {
   if (reversals.length === 0) return 0
   const [{ rows }] = Written.parse((await client.query(count)).rows)
@@ -59,7 +59,7 @@ async function restore(
   const restoredAgain = await writtenBefore(undoing, countWrittenOfImage(definition, one.importNo))
   const restored = (await client.query(restoreRows(definition, one.importNo))).rowCount ?? 0
   const [{ absent }] = Absent.parse((await client.query(absentRows(definition, one.importNo))).rows)
-  // Another upsert, under another window, may have changed a row since we looked.
+  // Another upsert, under another window, may have changed a row since it was examined.
   if (restored + absent !== image.rows)
     throw new TryAgainError(`rows of import #${one.importNo} have just changed`)
   return { restored, restoredAgain, absent }

@@ -14,7 +14,7 @@ import { readRequest } from './request.ts'
 import { reverse } from './reverse.ts'
 
 /**
- * The load stage of an undo: waits for the windows that the import wrote, and takes the import back in one fenced
+ * Performs the load stage of an undo: waits for the windows that the import wrote, and undoes the import in one fenced
  * transaction together with the ledger, the dataset update and the state of the jobs.
  */
 export async function undo(job: StageJob): Promise<StageResult> {
@@ -26,7 +26,7 @@ export async function undo(job: StageJob): Promise<StageResult> {
       kind: 'fail',
       failure: {
         code: 'already_undone',
-        detail: `Import #${facts.importNo} has been taken back by another job already. Nothing was changed.`,
+        detail: `Import #${facts.importNo} has already been undone by another job. Nothing was changed.`,
       },
     }
   const windows = await windowsOfUndo(job, first, request.unwind)
@@ -50,11 +50,11 @@ export async function undo(job: StageJob): Promise<StageResult> {
   }
 }
 
-/** The windows of the import and of all that may have to be taken back with it, one for each scope. */
+/** Returns the windows of the import and of all imports that may have to be undone with it, one for each scope. */
 async function windowsOfUndo({ context }: StageJob, first: LoadedImport, unwind: boolean): Promise<Window[]> {
   const { db } = context
   if (!unwind) return writtenWindows(db, [first.id])
-  // Which upserts have changed each other's rows only the table can say.
+  // Only the table shows which upserts changed each other's rows.
   const imports =
     first.mode === 'upsert'
       ? await loadedImports(
@@ -66,8 +66,8 @@ async function windowsOfUndo({ context }: StageJob, first: LoadedImport, unwind:
 }
 
 /**
- * Locks of this job that are too narrow by now, because another import came in between, are given back: it stands in
- * line again for all that it needs.
+ * Releases the locks of this job that have become too narrow because another import came in between. The job then waits
+ * again for everything that it needs.
  */
 async function dropNarrowerLocks({ context, run }: StageJob, windows: readonly Window[]): Promise<void> {
   const held = await sql`select 1 from window_locks where job_id = ${run.jobId}`.execute(context.db)

@@ -6,49 +6,49 @@ import type { StageJob } from '../../stage.ts'
 import type { LedgerDay } from '../ledger.ts'
 import type { UndoFacts } from './request.ts'
 
-/** A transaction that takes imports back. */
+/** A transaction that undoes imports. */
 export interface Undoing {
   job: StageJob
   tx: Tx
   client: pg.PoolClient
   request: UndoFacts
-  /** What has been taken back so far, newest first. */
+  /** What has been undone so far, newest first. */
   reversals: Reversal[]
 }
 
-/** An import that has been taken back in the transaction. */
+/** An import that was undone in the transaction. */
 export interface Reversal extends Rows, Rejects {
   one: LoadedImport
   definition: DatasetDefinition
-  /** The days on which rows have changed. */
+  /** The days on which rows changed. */
   days: LedgerDay[]
 }
 
-/** What became of the rows of an import that was taken back. */
+/** What happened to the rows of an import that was undone. */
 export interface Rows {
   deleted: number
   restored: number
-  /** Rows that it had changed and that are no longer in the table, so that nothing could be put back. */
+  /** Rows that it had changed and that are no longer in the table, so that nothing could be restored. */
   absent: number
-  /** Of the deleted rows, those that the undo itself had put back: an import that it took back before had changed them. */
+  /** Of the deleted rows, those that the undo itself had restored: an import that it undid earlier had changed them. */
   deletedAgain: number
-  /** Of the restored rows, those that the undo itself had restored before. */
+  /** Of the restored rows, those that the undo itself had restored earlier. */
   restoredAgain: number
 }
 
-/** What became of rejects when an import was taken back. */
+/** What happened to rejects when an import was undone. */
 export interface Rejects {
   rejectsSuperseded: number
   rejectsReopened: number
-  /** Of the superseded ones, those that the undo itself had opened again before. */
+  /** Of the superseded ones, those that the undo itself had reopened earlier. */
   rejectsSupersededAgain: number
 }
 
 /** The before-image of an import. */
 export interface Image {
   rows: number
-  /** The rows as a local file, where there are any, and their columns. */
+  /** The rows as a local file, if there are any, and their columns. */
   file: { path: string; columns: string[] } | undefined
-  /** The temporary table that holds the rows; for upserts only. */
+  /** The temporary table with the rows; for upserts only. */
   table: string | undefined
 }
