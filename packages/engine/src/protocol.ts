@@ -14,25 +14,25 @@ const format = z.enum(['plain', 'gzip'])
 const sqlParameter = z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.string()).readonly()])
 export type SqlParameter = z.infer<typeof sqlParameter>
 
-/** Turn an original into a Parquet file of text columns plus the structural rejects. */
+/** Converts an original to a Parquet file of text columns plus the structural rejects. */
 export const parseTask = z.object({
   type: z.literal('parse'),
-  /** The job's folder: DuckDB sees nothing else. `output` and `rejects` lie in it. */
+  /** The job's folder, the only one that DuckDB can access. `output` and `rejects` must be in it. */
   workDir: z.string(),
   input: z.string(),
   output: z.string(),
   rejects: z.string(),
   format,
-  /** `auto` unless it was declared or is sure. */
+  /** `auto`, unless the encoding was declared or is certain. */
   encoding: z.union([encoding, z.literal('auto')]),
   delimiter: z.string(),
   quote: z.string().nullable(),
-  /** First byte after the header row, in unpacked bytes, and its physical line. */
+  /** Offset of the first byte after the header row, in unpacked bytes, and its physical line. */
   dataOffset: count,
   dataLine: count,
-  /** Columns of the header row, mapped or not. */
+  /** Number of columns in the header row, mapped or not. */
   expectedColumns: count,
-  /** How the header's line ends, and what its cells mean: by these, broken records and repeated headers are recognised. */
+  /** How the header's line ends, and what its cells mean. Used to recognise broken records and repeated headers. */
   lineEnd: z.enum(['lf', 'crlf', 'cr']).optional(),
   header: z
     .object({
@@ -42,22 +42,22 @@ export const parseTask = z.object({
       width: count,
     })
     .optional(),
-  /** The columns to keep: index in the header row from 0, and the name in the Parquet file, in its order. */
+  /** The columns to keep: index in the header row from 0, and name in the Parquet file, in its order. */
   columns: z.array(z.object({ index: count, name: z.string().min(1) })).min(1),
-  /** Columns whose header cell is blank, by index: it is told whether they hold values. */
+  /** Indexes of the columns whose header cell is blank. The result reports whether they have values. */
   unnamed: z.array(count).optional(),
   limits: z
     .object({
       maxRecordBytes: count.optional(),
       maxRawBytes: count.optional(),
       maxBytes: count.optional(),
-      /** Stop once more than this share of the records must be structural rejects, after `floor` of them. */
+      /** Stops reading as soon as more than this share of all records must be structural rejects, and at least `floor` are. */
       rejects: z.object({ share: z.number().min(0).max(1), floor: count }).optional(),
     })
     .default({}),
 })
 
-/** Run SQL over the files of a folder, in one database that lasts until the parent ends the task. */
+/** Runs SQL over the files of a folder, in one database that lasts until the parent ends the task. */
 export const queryTask = z.object({ type: z.literal('query'), workDir: z.string() })
 
 export const statement = z.object({
@@ -68,32 +68,35 @@ export const statement = z.object({
 })
 export type Statement = z.input<typeof statement>
 
-/** Statements of a query task that run in order. */
+/** Statements of a query task, executed in order. */
 export const batch = z.object({
   statements: z.array(statement).readonly(),
-  /** More rows than this from one statement are an error. */
+  /** A statement that returns more rows than this fails. */
   maxRows: count.default(100_000),
   /** The share of the whole task that is done after this batch. */
   until: z.number().min(0).max(1).default(1),
 })
 export type Batch = z.infer<typeof batch>
 
-/** Write the complete rejects of a parsed file, with their original text. */
+/** Writes the complete rejects of a parsed file, with their original text. */
 export const rejectsTask = z.object({
   type: z.literal('rejects'),
   workDir: z.string(),
   original: z.string(),
   format,
-  /** What parsing reported. */
+  /** As parsing reported it. */
   encoding,
-  /** Yields `_rec, _line, _off, _len, reasons`, any order; reasons: JSON text or a list of structs. Null: no row failed. */
+  /**
+   * Selects `_rec, _line, _off, _len, reasons`, in any order; reasons are JSON text or a list of structs. Null if no
+   * row failed.
+   */
   sql: z.string().nullable(),
   params: z.array(sqlParameter).optional(),
   /** The structural rejects of the same parsing. */
   structural: z.string().nullable(),
   output: z.string(),
   maxRawBytes: count.optional(),
-  /** Write at most this many rejects, and this many bytes of them before compression. */
+  /** Maximum number of rejects to write, and of their bytes before compression. */
   most: z.object({ rejects: count, bytes: count }).optional(),
 })
 
@@ -117,11 +120,11 @@ export const parseResult = z.object({
   records: count,
   good: count,
   structuralRejects: count,
-  /** Blank lines and records without any value after the header. */
+  /** Number of blank lines and records without any value after the header. */
   skipped: count,
-  /** The first line that names columns, but not those of the header in its order. */
+  /** The first line that names other columns than the header, or the same in another order. */
   otherHeader: z.object({ line: count, cells: z.array(z.string()) }).nullable(),
-  /** Good records with more cells than the header, all of them blank, where commas delimit. */
+  /** Good records with more cells than the header, all of them blank, in a file with comma delimiters. */
   extraCells: z
     .object({
       records: count,
@@ -129,18 +132,18 @@ export const parseResult = z.object({
       ...{ line: count, width: count, text: z.string() },
     })
     .nullable() satisfies z.ZodType<ExtraCells | null>,
-  /** Columns without a name that hold values, but for numbers of the records. */
+  /** Columns without a name that have values, except for numbers of the records. */
   unnamedColumns: z.array(
     z.object({ index: count, records: count, line: count, text: z.string() }),
   ) satisfies z.ZodType<UnnamedColumn[]>,
-  /** Bytes after unpacking. */
+  /** Size after unpacking. */
   bytes: count,
-  /** Some field held a line break (already restored in the Parquet file). */
+  /** Some field contained a line break (already restored in the Parquet file). */
   embedded: z.boolean(),
   encoding,
-  /** Why the encoding may be another; null when it is sure. */
+  /** Why the encoding may be another; null if it is certain. */
   encodingDoubt,
-  /** The file has failed by the limit of rejects and was not read further: there is no Parquet file. */
+  /** Reading stopped because the file fails by the limit of rejects; there is no Parquet file. */
   stopped: z.boolean(),
   rejectsContent: content,
   rejectCounts: z.partialRecord(z.enum(STRUCTURAL_CODES), count),
@@ -150,27 +153,27 @@ export const parseResult = z.object({
 export type ParseResult = z.infer<typeof parseResult>
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
-/** One row of a result: bigints are numbers when they are safe, else strings; dates are ISO strings; decimals strings. */
+/** One row of a result. A bigint is a number if it is safe, else a string; dates are ISO strings; decimals are strings. */
 export type Row = Record<string, Json>
 
-// What came over IPC is JSON by construction; checking each of a hundred thousand rows would block the parent.
+// What arrives over IPC is JSON by construction; checking each of a hundred thousand rows would block the parent.
 const rows = z.custom<Row[]>((value) => Array.isArray(value))
 
-/** By name of the statement: its rows (for `as: 'rows'`) and how many rows it wrote. */
+/** By name of the statement: its rows (for `as: 'rows'`) and the number of rows written. */
 export const queryResult = z.record(z.string(), z.object({ rows, changed: count }))
 export type QueryResult = z.infer<typeof queryResult>
 
 export const rejectsResult = z.object({
-  /** Rejects in the file; fewer than all of them only when `most` was reached. */
+  /** Number of rejects in the file; fewer than all of them only if `most` was reached. */
   total: count,
   structural: count,
-  /** How many records have this reason, the most frequent first; a record with several counts in each. */
+  /** Number of records with this reason, the most frequent first. A record with several reasons counts in each. */
   counts: z.array(z.object({ column: z.string().nullable(), code: z.string(), count })),
   content,
 })
 export type RejectsResult = z.infer<typeof rejectsResult>
 
-/** How far a task is. `fraction` 0..1 never goes back. */
+/** The progress of a task. `fraction` 0..1 never decreases. */
 const taskProgress = z.object({
   phase: z.string(),
   bytesDone: count,
@@ -183,7 +186,7 @@ export type TaskProgress = z.infer<typeof taskProgress>
 const limits = z.object({ memoryLimitMb: count, threads: count.min(1), maxTempMb: count })
 export type Limits = z.infer<typeof limits>
 
-/** What the parent sends. `tempDir` is the task's own; the parent removes it whatever happens. */
+/** Messages of the parent. `tempDir` belongs to the task; the parent removes it in any case. */
 export const toChild = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('task'), id: count, tempDir: z.string(), limits, task }),
   z.object({ kind: z.literal('batch'), id: count, batch }),
@@ -193,7 +196,7 @@ export const toChild = z.discriminatedUnion('kind', [
 ])
 export type ToChild = z.infer<typeof toChild>
 
-/** What the child sends. `fatal`: it cannot go on and should be replaced. */
+/** Messages of the child. `fatal`: it cannot continue and should be replaced. */
 export const fromChild = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ready') }),
   z.object({ kind: z.literal('progress'), id: count, progress: taskProgress }),

@@ -8,7 +8,7 @@ import { byteEncoding, decodeText, type Encoding } from './text.ts'
 import { tallyUtf8 } from './utf8.ts'
 import { utf16Decoder } from './utf16.ts'
 
-/** What an original is, judged by its first bytes, never by its name. */
+/** The kind of an original, judged by its first bytes, never by its name. */
 export type Recognition =
   | { kind: 'csv'; encoding: Encoding; encodingSure: boolean; bom: boolean }
   | { kind: 'gzip' }
@@ -23,9 +23,9 @@ const startsWith = (bytes: Uint8Array, prefix: readonly number[]) =>
   prefix.every((byte, i) => bytes[i] === byte)
 
 /**
- * Recognises an original by its first bytes (a few kilobytes; 256 kB judge the encoding better). Pure, works in
- * a browser. `complete` says that these are all the bytes. The encoding comes from a sample unless
- * `encodingSure` (BOM, UTF-16); parsing with encoding `auto` looks at every byte.
+ * Recognises an original by its first bytes (a few kilobytes; 256 kB judge the encoding better). Pure; works in a
+ * browser. `complete` states that these are all the bytes. The encoding is judged by a sample unless `encodingSure`
+ * (BOM, UTF-16); parsing with encoding `auto` examines every byte.
  */
 export function recogniseBytes(bytes: Uint8Array, complete = false): Recognition {
   if (bytes.length === 0) return { kind: 'empty' }
@@ -62,7 +62,7 @@ function textEncoding(
   return { encoding: guessOf(bytes, complete), encodingSure: false, bom: false }
 }
 
-/** The beginning of a text, to look for mark-up in. */
+/** Decodes the beginning of a text, to search it for markup. */
 function decodeHead(bytes: Uint8Array, encoding: Encoding): string {
   const head = bytes.subarray(0, MARKUP_BYTES)
   if (encoding !== 'utf-16le' && encoding !== 'utf-16be') return decodeText(head, byteEncoding(encoding))
@@ -78,7 +78,7 @@ function guessOf(bytes: Uint8Array, complete: boolean): Encoding {
   return guessEncoding(census.finish(complete)).encoding
 }
 
-// Text of the Latin scripts in UTF-16 has a NUL in nearly every second place.
+// Latin text in UTF-16 has a NUL in nearly every second byte.
 function utf16WithoutBom(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | null {
   const pairs = Math.min(bytes.length, 4096) >> 1
   if (pairs < 4) return null
@@ -93,7 +93,7 @@ function utf16WithoutBom(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | null {
   return null
 }
 
-// A text may hold a stray NUL (its record is rejected); binary data is full of control bytes.
+// A text may contain a stray NUL (its record is rejected); binary data is full of control bytes.
 function isBinary(bytes: Uint8Array): boolean {
   let controls = 0
   for (const byte of bytes) if (isControl(byte)) controls++

@@ -1,13 +1,13 @@
 import type { TextRow } from './row.ts'
 
-/** What a cell looks like: a number, a day or time, a code (with digits, without blanks), or any other text. */
+/** The shape of a cell: a number, a day or time, a code (with digits, without blanks), or any other text. */
 export type CellShape = 'blank' | 'number' | 'moment' | 'code' | 'text'
 
 const MOMENT = /^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d.*)?|\d{1,2}:\d{2}(:\d{2})?)$/
 const NUMBER = /^[-+(€$\s]*\d[\d\s.,'’]*[-%€$)\s]*$/
 const CODE = /^\S*\d\S*$/
 
-/** Returns what a cell looks like. */
+/** Returns the shape of a cell. */
 export function shapeOf(cell: string): CellShape {
   const text = cell.trim()
   if (text === '') return 'blank'
@@ -16,10 +16,10 @@ export function shapeOf(cell: string): CellShape {
   return CODE.test(text) ? 'code' : 'text'
 }
 
-/** The shapes that the cells of each column have in some records. */
+/** The shapes that occur in each column of some records. */
 export type ColumnShapes = readonly ReadonlySet<CellShape>[]
 
-/** Returns the shapes of the columns of a file with so many columns, as its records show them. */
+/** Returns the shapes that occur in the columns of a file with this number of columns, according to its records. */
 export function columnShapes(columns: number, records: readonly TextRow[]): ColumnShapes {
   return Array.from(
     { length: columns },
@@ -28,8 +28,8 @@ export function columnShapes(columns: number, records: readonly TextRow[]): Colu
 }
 
 /**
- * Returns how much a row resembles the records of a file. `record`: its cells look as theirs do. `label`: so does a label with
- * its value, which a title may consist of. `title`: it resembles no record.
+ * Returns how much a row resembles the records of a file. `record`: its cells look like theirs. `label`: it could be a
+ * record, or a label with its value, as in titles. `title`: it resembles no record.
  */
 export function likenessOf({ cells }: TextRow, columns: ColumnShapes): 'record' | 'label' | 'title' {
   const shapes = cells.map(shapeOf)
@@ -38,7 +38,7 @@ export function likenessOf({ cells }: TextRow, columns: ColumnShapes): 'record' 
   const isLike = (at: number) => columns[at]?.has(shapes[at] ?? 'blank') === true
   const isValue = (at: number) => shapes[at] !== 'text'
   const like = filled.filter(isLike).length
-  // A line of an export's date and time is far narrower than the records.
+  // A line with the date and time of an export is far narrower than the records.
   if (cells.length * 2 < columns.length || !filled.some(isValue) || isCount(cells)) return 'title'
   if (filled.length === 1) {
     if (!isLike(first)) return 'title'
@@ -49,7 +49,7 @@ export function likenessOf({ cells }: TextRow, columns: ColumnShapes): 'record' 
   return filled.length === 2 && columns.length > 2 ? 'label' : 'record'
 }
 
-/** The numbers of the columns, as some programs write them over their names. */
+/** Returns true for a row that numbers the columns, as some programs write it above their names. */
 function isCount(cells: readonly string[]): boolean {
   return cells.length > 2 && cells.every((cell, at) => cell.trim() === String(at + 1))
 }

@@ -1,8 +1,8 @@
-/** The limit beyond which a file fails for its rejects, whatever else is in it. */
+/** The limit above which a file fails because of its rejects, whatever else it contains. */
 export interface RejectLimit {
   /** The share of the records that may be rejects, 0 to 1. */
   readonly share: number
-  /** Reading goes on up to this many rejects, so that the user sees what is wrong with the file. */
+  /** Reading continues up to this many rejects, so that users see what is wrong with the file. */
   readonly floor: number
 }
 
@@ -12,17 +12,17 @@ export interface Reading {
   readonly rejects: number
   /** An upper bound of the bytes not yet turned into records. */
   readonly unreadBytes: number
-  /** Columns of a good record. */
+  /** Number of columns of a good record. */
   readonly columns: number
 }
 
 /**
- * Returns true when more than the share of all records will be rejects even if all that is unread were good records of
- * the shortest possible length. Never true for a file that passes when it is read to its end.
+ * Returns true if more than the share of all records will be rejects, even if all unread bytes are good records of the
+ * shortest possible length. Never true for a file that passes when read to its end.
  */
 export function hasFailed(limit: RejectLimit, { records, rejects, unreadBytes, columns }: Reading): boolean {
   if (rejects <= limit.floor) return false
-  // Delimiters, one character and a line end; the last line may lack it. A line without any value is no record.
+  // Delimiters, one character and a line end; the last line may lack it. A line without any value is not a record.
   const shortest = columns + 1
   const possible = Math.floor((unreadBytes + 1) / shortest)
   return rejects / (records + possible) > limit.share

@@ -1,18 +1,18 @@
 import { isBom, isSpace, noBreakSpace } from './marks.ts'
 import { type ByteEncoding, decodeText } from './text.ts'
 
-/** A text that rows are read from, one at a time. */
+/** A text from which rows are read one at a time. */
 export interface RowSource {
   readonly head: Uint8Array
   readonly encoding: ByteEncoding
   /** `head` is the whole text: its last line needs no line end. */
   readonly complete: boolean
   readonly delimiter: number
-  /** -1: nothing is quoted. */
+  /** -1 if nothing is quoted. */
   readonly quote: number
 }
 
-/** A row as it stands in a text. */
+/** A row as it appears in a text. */
 export interface TextRow {
   /** Decoded and unquoted, without blank ones at the end of the row. */
   cells: string[]
@@ -21,7 +21,7 @@ export interface TextRow {
   /** Offsets of its first byte and of its line end. */
   from: number
   to: number
-  /** Columns with those that are blank at the end. */
+  /** Number of columns, including blank ones at the end. */
   width: number
   /** Some cell is quoted. */
   quoted: boolean
@@ -30,7 +30,7 @@ export interface TextRow {
   nextLine: number
 }
 
-/** Reads the row at `start`. Null when its quotes do not work out or its end is not at hand. */
+/** Reads the row at `start`. Returns null if its quotes are malformed or its end is not in the text. */
 export function readRow(source: RowSource, start: number, line: number): TextRow | null {
   const { head, encoding, delimiter, quote } = source
   const space = noBreakSpace(encoding)
@@ -87,7 +87,7 @@ export function readRow(source: RowSource, start: number, line: number): TextRow
   }
 }
 
-/** Offset after the physical line that holds `from`. */
+/** Returns the offset after the physical line that contains `from`. */
 export function afterLine(bytes: Uint8Array, from: number): number {
   let at = from
   while (at < bytes.length && bytes[at] !== 0x0a && bytes[at] !== 0x0d) at++

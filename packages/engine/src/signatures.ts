@@ -1,15 +1,15 @@
 /*
- * A signature made of letters alone proves nothing: a text may begin with them. Such a kind is recognised by more of its
- * structure, or by a control character that its format has soon after and no text has.
+ * A signature of letters alone proves nothing: a text may begin with them. Such a kind is recognised by more of its
+ * structure, or by a control character that soon follows in its format and never occurs in text.
  */
 
 interface Signature {
   readonly found: string
-  /** What the file begins with, in Latin-1. */
+  /** The first bytes of the file, in Latin-1. */
   readonly begins: string
-  /** A control character must stand among this many bytes that follow. */
+  /** A control character must be among this many bytes that follow. */
   readonly controlWithin?: number
-  /** What the bytes must be beside that. */
+  /** A further condition on the bytes. */
   readonly fits?: (bytes: Uint8Array) => boolean
 }
 
@@ -23,14 +23,14 @@ const SIGNATURES: readonly Signature[] = [
   { found: 'a Parquet file', begins: 'PARE', controlWithin: 16 },
   { found: 'a PNG image', begins: '\x89PNG\r\n\x1a\n' },
   { found: 'a JPEG image', begins: '\xff\xd8\xff', fits: (bytes) => (bytes[3] ?? 0) >= 0xc0 },
-  // Its header has the size of the image in four bytes, and nearly always a zero after that.
+  // Its header has the size of the image in four bytes, nearly always followed by a zero.
   { found: 'a GIF image', begins: 'GIF87a', controlWithin: 7 },
   { found: 'a GIF image', begins: 'GIF89a', controlWithin: 7 },
   { found: 'a program (ELF)', begins: '\x7fELF' },
   { found: 'a program (Windows)', begins: 'MZ', controlWithin: 2 },
   { found: 'an Excel 97 workbook (.xls)', begins: '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1' },
   { found: 'a Zstandard archive', begins: '\x28\xb5\x2f\xfd' },
-  // The digits of pi begin a block, those of its root the end; a checksum and a number below a million follow.
+  // The digits of pi begin a block, those of its square root the end; a checksum and a number below a million follow.
   {
     found: 'a bzip2 archive',
     begins: 'BZh',
@@ -53,7 +53,7 @@ const SIGNATURES: readonly Signature[] = [
   { found: 'a zip archive', begins: 'PK\x05\x06' },
 ]
 
-/** The kind of a file that is no text, by its first bytes; null when they are those of no known kind. */
+/** Returns the kind of a file that is not text, judged by its first bytes; null if they match no known kind. */
 export function binaryKind(bytes: Uint8Array): string | null {
   if (isTar(bytes)) return 'a tar archive'
   const kind = SIGNATURES.find((signature) => matches(bytes, signature))
@@ -71,7 +71,10 @@ function matches(bytes: Uint8Array, { begins, controlWithin, fits }: Signature):
 const TAR_HEADER = 512
 const TAR_CHECKSUM = 148
 
-/** A tar archive begins with a header whose checksum, the sum of its bytes, stands in it in octal digits. */
+/**
+ * Returns true for a tar archive: it begins with a header that contains its own checksum, the sum of its bytes, in
+ * octal digits.
+ */
 function isTar(bytes: Uint8Array): boolean {
   if (bytes.length < TAR_HEADER || bytes[0] === 0) return false
   const stated = /^ *([0-7]{1,7})[\0 ]/.exec(latin1(bytes, TAR_CHECKSUM, TAR_CHECKSUM + 8))?.[1]
@@ -82,18 +85,18 @@ function isTar(bytes: Uint8Array): boolean {
   return Number.parseInt(stated, 8) === sum
 }
 
-/** A workbook is a zip whose first entries are named so; the names stand in clear in the local headers. */
+/** Returns true for a workbook: a zip whose first entries have these names, readable in the local headers. */
 function isWorkbook(bytes: Uint8Array): boolean {
   const names = latin1(bytes, 0, 4096)
   return names.includes('[Content_Types].xml') || names.includes('xl/')
 }
 
-/** Whether a control character that no text has stands in `[from, end)`. */
+/** Returns true if `[from, end)` contains a control character that never occurs in text. */
 function hasControl(bytes: Uint8Array, from: number, end: number): boolean {
   return bytes.subarray(from, end).some(isControl)
 }
 
-/** Whether a byte is a control character other than white space. */
+/** Returns true if a byte is a control character other than white space. */
 export function isControl(byte: number): boolean {
   return byte < 0x09 || (byte > 0x0d && byte < 0x20)
 }

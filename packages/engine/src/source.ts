@@ -4,19 +4,19 @@ import { unpackGzip } from './gzip.ts'
 import type { Encoding } from './text.ts'
 import { utf16Decoder } from './utf16.ts'
 
-/** How an original is packed. */
+/** How an original is compressed. */
 export type SourceFormat = 'plain' | 'gzip'
 
-/** An original on disk and what is known of its bytes. */
+/** An original on disk and what is known about its bytes. */
 export interface Source {
   readonly path: string
   readonly format: SourceFormat
   readonly encoding: Encoding
-  /** Refuse a compressed original that unpacks to more bytes than this. */
+  /** Rejects a compressed original that unpacks to more bytes than this. */
   readonly maxBytes?: number
 }
 
-/** Counters of a reading in progress; `read` of `total` bytes of the file on disk, `out` bytes after unpacking. */
+/** Counters of a reading in progress: `read` of `total` bytes of the file on disk, `out` bytes after unpacking. */
 export interface SourceProgress {
   read: number
   total: number
@@ -25,16 +25,16 @@ export interface SourceProgress {
 
 const CHUNK = 1 << 20
 /**
- * A gzip file may unpack to this many times its size. Deflate reaches 1,032. Of honest files, the highest ratios have
- * thousands of columns that are nearly all empty: about 345.
+ * Maximum ratio of unpacked to compressed size of a gzip file. Deflate reaches 1,032. Among legitimate files, the
+ * highest ratios are those of thousands of columns that are nearly all empty: about 345.
  */
 export const MAX_UNPACK_RATIO = 400
-/** Up to this many bytes any ratio is allowed: a page of blanks is harmless. */
+/** Up to this size, any ratio is allowed: a page of blanks is harmless. */
 const RATIO_FLOOR = 4 << 20
 
 /**
- * Returns the most bytes that an original of `size` bytes on disk can unpack to. Beyond that a compressed file is refused,
- * by its ratio or by `maxBytes`.
+ * Returns the maximum number of bytes that an original of `size` bytes on disk may unpack to. A compressed file above
+ * it is rejected, by its ratio or by `maxBytes`.
  */
 export function mostUnpackedBytes(
   format: SourceFormat,
@@ -45,9 +45,9 @@ export function mostUnpackedBytes(
 }
 
 /**
- * Reads an original from the start as the byte stream that offsets refer to: decompressed, and UTF-16 decoded to
- * UTF-8. Reading runs one chunk ahead. Throws `bad_input` for gzip that is damaged, truncated or followed by
- * other bytes, and for a bomb.
+ * Reads an original from the start as the byte stream that offsets refer to: decompressed, and UTF-16 decoded to UTF-8.
+ * Reads one chunk ahead. Throws `bad_input` for gzip that is damaged, truncated or followed by other bytes, and for a
+ * decompression bomb.
  */
 export async function* readSource(
   source: Source,
@@ -73,7 +73,7 @@ export async function* readSource(
   if (rest.length > 0) yield rest
 }
 
-/** A counter to hand to `readSource`. */
+/** Returns counters for `readSource`. */
 export function sourceProgress(): SourceProgress {
   return { read: 0, total: 0, out: 0 }
 }
@@ -94,7 +94,7 @@ async function* readFile(path: string, progress: SourceProgress): AsyncGenerator
       yield buffer.subarray(0, bytesRead)
     }
   } finally {
-    // A consumer that stopped early leaves a read in flight whose outcome nobody needs.
+    // A consumer that stopped early leaves a read in flight whose outcome is not needed.
     await Promise.allSettled([next])
     await file.close()
   }

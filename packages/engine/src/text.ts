@@ -4,11 +4,11 @@ import { CODE_PAGES, CODE_POINTS, type CodePage } from './encoding/code-pages.ts
 export const BYTE_ENCODINGS = ['utf-8', ...CODE_PAGES] as const
 export type ByteEncoding = 'utf-8' | CodePage
 
-/** Encodings an original may be in. UTF-16 is decoded to UTF-8 before anything else looks at the bytes. */
+/** Encodings that an original may have. UTF-16 is decoded to UTF-8 before all other processing. */
 export const ENCODINGS = [...BYTE_ENCODINGS, 'utf-16le', 'utf-16be'] as const
 export type Encoding = (typeof ENCODINGS)[number]
 
-/** The encoding of the byte stream that offsets refer to: UTF-16 originals are read as UTF-8. */
+/** Returns the encoding of the byte stream that offsets refer to: UTF-16 originals are read as UTF-8. */
 export function byteEncoding(encoding: Encoding): ByteEncoding {
   return encoding === 'utf-16le' || encoding === 'utf-16be' ? 'utf-8' : encoding
 }
@@ -16,8 +16,8 @@ export function byteEncoding(encoding: Encoding): ByteEncoding {
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
- * Decodes bytes exactly as they are (a BOM stays). Invalid UTF-8 becomes U+FFFD, so this is for showing text,
- * not for deciding whether it is good.
+ * Decodes bytes exactly as they are (a BOM is kept). Invalid UTF-8 becomes U+FFFD, so use this to show text, not to
+ * validate it.
  */
 export function decodeText(bytes: Uint8Array, encoding: ByteEncoding): string {
   if (encoding === 'utf-8') return utf8.decode(bytes)
@@ -32,7 +32,7 @@ export function decodeText(bytes: Uint8Array, encoding: ByteEncoding): string {
   return text
 }
 
-/** Cuts bytes to at most `cap` without splitting a UTF-8 sequence. */
+/** Truncates bytes to at most `cap` without splitting a UTF-8 sequence. */
 export function capBytes(bytes: Uint8Array, cap: number, encoding: ByteEncoding): Uint8Array {
   if (bytes.length <= cap) return bytes
   let end = cap

@@ -13,17 +13,17 @@ import { byteEncoding, type Encoding } from './text.ts'
 /** What to transcode and where to. */
 export interface TranscodeOptions {
   readonly source: Omit<Source, 'encoding'>
-  /** `auto`: UTF-8 if the bytes allow it, else what `guessEncoding` says of the whole file. */
+  /** `auto`: UTF-8 if the bytes allow it, else the result of `guessEncoding` for the whole file. */
   readonly encoding: Encoding | 'auto'
-  /** Path of the canonical file; replaced. */
+  /** Path of the canonical file; an existing file is replaced. */
   readonly canonical: string
-  /** Path of the structural rejects (NDJSON, packed by gzip); replaced. */
+  /** Path of the structural rejects (NDJSON, compressed by gzip); an existing file is replaced. */
   readonly rejects: string
   readonly delimiter: string
   readonly quote: string | null
   readonly expectedColumns: number
   readonly columns: readonly number[]
-  /** Columns whose header cell is blank, by index. */
+  /** Indexes of the columns whose header cell is blank. */
   readonly unnamed?: readonly number[]
   readonly startOffset: number
   readonly startLine: number
@@ -31,29 +31,29 @@ export interface TranscodeOptions {
   readonly header?: HeaderNames
   readonly maxRecordBytes?: number
   readonly maxRawBytes?: number
-  /** Stop once the file has failed by this limit. */
+  /** Stops once the file has failed by this limit. */
   readonly rejectLimit?: RejectLimit
   readonly signal?: AbortSignal
-  /** Called a few times a second with what was read so far. */
+  /** Called a few times a second with the progress so far. */
   readonly onProgress?: (progress: SourceProgress, counts: ScanCounts) => void
 }
 
-/** What a transcoding found. */
+/** The result of a transcoding. */
 export interface Transcoded extends ScanCounts {
   encoding: Encoding
-  /** Why the encoding may be another; null when it is sure. */
+  /** Why the encoding may be another; null if it is certain. */
   doubt: EncodingDoubt | null
-  /** Bytes after unpacking, as far as the file was read. */
+  /** Size after unpacking, as far as the file was read. */
   bytes: number
-  /** The file has failed by the limit and was not read further. */
+  /** The file failed by the limit and was not read further. */
   stopped: boolean
   /** The content of the file of structural rejects. */
   rejectsContent: PackedContent
 }
 
 /**
- * Turns an original into its canonical file and its structural rejects (formats: see `Scanner`). Memory is flat.
- * Throws `bad_input` for a damaged original and `aborted`.
+ * Converts an original to its canonical file and its structural rejects (for the formats, see `Scanner`). Uses constant
+ * memory. Throws `bad_input` for a damaged original, and `aborted`.
  */
 export async function transcode(options: TranscodeOptions): Promise<Transcoded> {
   if (options.encoding !== 'auto') return settled(options, options.encoding)
@@ -75,13 +75,13 @@ async function settled(options: TranscodeOptions, encoding: Encoding): Promise<T
 }
 
 interface Attempt {
-  /** The encoding is a guess: give up at bytes that do not fit. */
+  /** The encoding is a guess: stop at bytes that do not fit. */
   guessing: boolean
   /** Called with every chunk that is read. */
   look?: (chunk: Uint8Array) => void
 }
 
-// One pass. null: guessing UTF-8 met bytes that are not.
+// Makes one pass. Returns null if guessed UTF-8 met bytes that are not.
 async function attempt(
   options: TranscodeOptions,
   encoding: Encoding,
@@ -98,7 +98,7 @@ async function attempt(
     const lines = scanner.takeRejects()
     await writing
     writing = writeOut(canonical, taken, rejects, lines).then(() => scanner.giveBack(taken))
-    // The next flush or the end meets the error.
+    // The next flush or the end reports the error.
     writing.catch(() => undefined)
   }
   const hasFailedNow = rejectCheck(scanner, options, encoding, progress)
@@ -148,8 +148,8 @@ async function attempt(
 }
 
 /**
- * Returns a function that checks whether the file has exceeded its limit of rejects, given the bytes at hand that were not
- * fed. The size of a packed file is measured by reading it, the first time that it is needed.
+ * Returns a function that checks whether the file has exceeded its limit of rejects, given the number of available
+ * bytes that were not fed. The size of a compressed file is measured by reading it when it is first needed.
  */
 function rejectCheck(
   scanner: Scanner,
@@ -169,7 +169,7 @@ function rejectCheck(
   }
 }
 
-/** Bytes of the whole text, as `SourceProgress` counts them in `out`. */
+/** Returns the size of the whole text in bytes, as `SourceProgress` counts them in `out`. */
 async function textBytes(
   options: TranscodeOptions,
   encoding: Encoding,

@@ -1,19 +1,19 @@
 /** A streaming decoder of UTF-16 into UTF-8 bytes. */
 export interface Utf16Decoder {
-  /** Decodes a chunk; a code unit or pair cut by its end waits for the next one. */
+  /** Decodes a chunk; a code unit or pair that its end splits waits for the next one. */
   write(chunk: Uint8Array): Buffer
-  /** What is left at the end: a half code unit or pair, as an invalid byte. */
+  /** Returns the rest at the end: a half code unit or pair, as an invalid byte. */
   end(): Buffer
 }
 
-/** Stands in the decoded bytes for half of a surrogate pair. */
+/** Represents half of a surrogate pair in the decoded bytes. */
 const LONE_SURROGATE = 0xff
-/** Stands in the decoded bytes for half of a code unit at the end of the file. */
+/** Represents half of a code unit at the end of the file in the decoded bytes. */
 const HALF_UNIT = 0xfe
 
 /**
- * Decodes UTF-16 to UTF-8 with one difference from the usual decoders: what is not valid becomes the byte
- * `LONE_SURROGATE` or `HALF_UNIT` instead of U+FFFD, so that its record is rejected as `invalid_utf8` and not stored
+ * Decodes UTF-16 to UTF-8, with one difference from the usual decoders: invalid code units become the byte
+ * `LONE_SURROGATE` or `HALF_UNIT` instead of U+FFFD, so that their record is rejected as `invalid_utf8` and not stored
  * with a character that was never sent. The BOM is decoded like any character.
  */
 export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
@@ -50,7 +50,7 @@ export function utf16Decoder(order: 'utf-16le' | 'utf-16be'): Utf16Decoder {
         p += 2
       }
     }
-    // One NUL or Ctrl-Z more is padding, as some programs add it without regard to the encoding.
+    // One more NUL or Ctrl-Z is padding, as some programs add it regardless of the encoding.
     const odd = bytes[p] ?? 0
     if (final && p < bytes.length) out[o++] = odd === 0 || odd === 0x1a ? odd : HALF_UNIT
     rest = bytes.slice(p)
@@ -81,7 +81,10 @@ export interface InvalidUnit {
   offset: number
 }
 
-/** Returns the first invalid code unit in `decoded[from, end)`, which begins at `start` of the original; null if there is none. */
+/**
+ * Returns the first invalid code unit in `decoded[from, end)`, which begins at `start` of the original; null if there
+ * is none.
+ */
 export function firstInvalidUnit(
   decoded: Uint8Array,
   from: number,

@@ -1,4 +1,4 @@
-/** Counts of what looks like UTF-8 and what cannot be, over the non-ASCII part of a text. */
+/** Counts of valid and invalid UTF-8 in the non-ASCII part of a text. */
 export interface Utf8Tally {
   /** Well-formed sequences of two to four bytes. */
   sequences: number
@@ -7,9 +7,9 @@ export interface Utf8Tally {
 }
 
 /**
- * Length of the well-formed multi-byte sequence at `at`: 2..4; 0 when the bytes are not UTF-8; -1 when the
- * sequence is fine so far but the bytes end first. Overlong forms, surrogates and code points above U+10FFFF
- * are not UTF-8.
+ * Returns the length of the well-formed multi-byte sequence at `at`: 2..4; 0 if the bytes are not UTF-8; -1 if the
+ * sequence is valid so far but the bytes end first. Overlong forms, surrogates and code points above U+10FFFF are not
+ * UTF-8.
  */
 export function sequenceAt(bytes: Uint8Array, at: number, end: number): number {
   const lead = bytes[at] ?? 0
@@ -27,8 +27,9 @@ export function sequenceAt(bytes: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * Adds `bytes[from, end)` to the tally and returns the index where counting stopped: `end`, or the start of a
- * sequence that the bytes cut short (then pass it again with what follows; with `final` it counts as invalid).
+ * Adds `bytes[from, end)` to the tally and returns the index where counting stopped: `end`, or the start of a sequence
+ * that the end of the bytes truncates (then pass it again with the bytes that follow; with `final` it counts as
+ * invalid).
  */
 export function tallyUtf8(
   bytes: Uint8Array,

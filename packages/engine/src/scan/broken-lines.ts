@@ -5,14 +5,14 @@ import { endOfLine } from './reject.ts'
 import type { ScanState } from './state.ts'
 
 /*
- * A line end in a cell without quotes breaks a record in two. It shows in two ways: the line ends otherwise than all
- * others (a lone LF where others end with CRLF), or two short lines have as many columns together as one should have.
- * The first half may have all columns, when the break is in the last one.
+ * A line end in a cell without quotes breaks a record in two. Two signs show it: the line ends differently from all
+ * others (a lone LF where others end with CRLF), or two short lines together have as many columns as one should have.
+ * The first half may have all columns if the break is in the last one.
  */
 
 /**
- * Whether the record at `state.start`, which ends at `r.at`, is probably the first half of a broken one; `next` is the
- * index after its line end. Null when the next line is not at hand yet.
+ * Returns true if the record at `state.start`, which ends at `r.at`, is probably the first half of a broken one; `next`
+ * is the index after its line end. Returns null if the next line is not available yet.
  */
 export function isBroken(state: ScanState, r: Reading, next: number): boolean | null {
   const { expected } = state.dialect
@@ -26,8 +26,8 @@ export function isBroken(state: ScanState, r: Reading, next: number): boolean | 
 }
 
 /**
- * Takes the line end of a good record for the usual one when the record after it ends so too, as in files that were
- * joined. `isBroken` has seen that the next line is at hand.
+ * Makes the line end of a good record the usual one if the next record ends the same way, as in files that were joined.
+ * `isBroken` has already checked that the next line is available.
  */
 export function settleLineEnd(state: ScanState, r: Reading, next: number, good: boolean): void {
   const kind = endKind(state, r.at)
@@ -40,7 +40,7 @@ function isUnusual({ usualEnd }: ScanState, kind: number): boolean {
   return usualEnd !== NO_END && kind !== NO_END && kind !== usualEnd
 }
 
-// Columns and end of the line at `next`, as far as the bytes reach that decide any record; -1 columns beyond them.
+// Returns columns and end of the line at `next`, within the bytes that decide any record; -1 columns beyond them.
 function nextLine(state: ScanState, next: number): { columns: number; end: number } | null {
   const { work, start, end, final, dialect } = state
   const limit = start + dialect.decisive
@@ -50,7 +50,7 @@ function nextLine(state: ScanState, next: number): { columns: number; end: numbe
   return { columns: columnsOfLine(work, next, lineEnd, dialect), end: endKind(state, lineEnd) }
 }
 
-// The kind of the line end at `at`; the byte after a CR must be at hand.
+// Returns the kind of the line end at `at`; the byte after a CR must be available.
 function endKind({ work, end }: ScanState, at: number): number {
   if (at >= end) return NO_END
   if (work[at] === LF) return LF_END

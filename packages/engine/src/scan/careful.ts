@@ -13,19 +13,19 @@ import { countUnnamed } from './unnamed-columns.ts'
 /*
  * The careful parser reads one record of any kind. Its rules, which the fast loop shares:
  *
- * - A field is quoted when a quote is its first character but for blanks; elsewhere quotes are text. Blanks around the
+ * - A field is quoted if a quote is its first character other than blanks; elsewhere quotes are text. Blanks around the
  *   quotes and a byte order mark before a field are not part of it.
- * - What a pair of quotes encloses belongs to one record, whatever is wrong with that record.
+ * - Everything that a pair of quotes encloses belongs to one record, whatever is wrong with that record.
  * - A quote that is never closed (to the end of the file, within 1 MiB, or before a quote that opens another field)
- *   rejects the first physical line only, and reading goes on with the second: it must not swallow good lines.
+ *   rejects only the first physical line, and reading continues with the second: good lines must not be lost.
  * - A record without any value is a blank line, however many delimiters, blanks and empty quotes it has.
- * - Everything else that is wrong with a record (columns, text after a closing quote, control characters, encoding)
- *   rejects it whole, with all reasons.
+ * - Any other error in a record (columns, text after a closing quote, control characters, encoding) rejects the whole
+ *   record, with all reasons.
  */
 
 /**
- * Reads the record at `state.start`: writes it to the output, or rejects it, and moves on. False when its end is
- * not at hand yet and more bytes are to come (nothing changed then).
+ * Reads the record at `state.start`: writes it to the output, or rejects it, and moves on. Returns false if its end is
+ * not available yet and more bytes will come; then nothing has changed.
  */
 export function scanCareful(state: ScanState): boolean {
   const blank = skipBlank(state)
@@ -41,7 +41,7 @@ export function scanCareful(state: ScanState): boolean {
   return done
 }
 
-// A line of nothing but spaces and tabs (where these do not delimit). null: it is not blank.
+// Handles a line of only spaces and tabs (if these do not delimit). Returns null if it is not blank.
 function skipBlank(state: ScanState): boolean | null {
   const { work, start, end, final, dialect } = state
   let at = start
@@ -58,11 +58,12 @@ function skipBlank(state: ScanState): boolean | null {
 }
 
 function rejectBroken(state: ScanState, r: Reading): boolean {
-  const why = r.reason ?? reason('unterminated_quote', 'the quotes of this line come to nothing')
+  const why = r.reason ?? reason('unterminated_quote', 'the quotes of this line are not closed')
   return rejectFirstLine(state, r.firstLineEnd >= 0 ? r.firstLineEnd : r.at, why)
 }
 
-// The record has an end. Judge it, write it or reject it. False when what is needed for that is not at hand.
+// The record has an end. Judges it and writes or rejects it. Returns false if the bytes needed for that are not
+// available yet.
 function finish(state: ScanState, r: Reading, outStart: number): boolean {
   const { work, start, base } = state
   const next = afterLineEnd(state, r.at)
@@ -103,7 +104,7 @@ function moveTo(state: ScanState, next: number, r: Reading): true {
   return true
 }
 
-// Why the record is none, or null when a guessed encoding turns out to be another one.
+// Returns why the record is rejected, or null if a guessed encoding turns out to be wrong.
 function reasonsOf(
   state: ScanState,
   r: Reading,
@@ -122,14 +123,14 @@ function reasonsOf(
     reasons.push(
       reason(
         'broken_line',
-        'the next line is probably the rest of this record: a line end stands in a cell without quotes',
+        'the next line is probably the rest of this record: a cell without quotes contains a line end',
       ),
     )
   if (state.secondHalf === base + start)
     reasons.push(
       reason(
         'broken_line',
-        'this line is probably the rest of the record before it: a line end stands in a cell without quotes',
+        'this line is probably the rest of the record before it: a cell without quotes contains a line end',
       ),
     )
   if (r.forbidden) {
@@ -151,13 +152,13 @@ function wrongWidth({ dialect }: ScanState, r: Reading, bytes: Uint8Array): Stru
   const { expected, delimiter } = dialect
   const what = `${r.columns} ${r.columns === 1 ? 'cell' : 'cells'}, expected ${expected}`
   if (r.columns < expected) {
-    const whole = isWholeLineQuoted(r, bytes, delimiter) ? ': the quotes go around the whole line' : ''
+    const whole = isWholeLineQuoted(r, bytes, delimiter) ? ': the whole line is in quotes' : ''
     return reason('missing_columns', `${what}${whole}`)
   }
   return reason('too_many_columns', `${what}${splitNumber(dialect, r, bytes)}`)
 }
 
-// Where as many numbers as there are cells too many may be halves, they are the likely cause.
+// If as many numbers as extra cells may be halves, they are the likely cause.
 function splitNumber(
   { expected, delimiter, quote, encoding }: ScanState['dialect'],
   r: Reading,

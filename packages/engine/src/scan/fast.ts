@@ -23,21 +23,21 @@ import { EXTRA_CELLS_LOOKED_AT, noteExtraCells } from './split-numbers.ts'
 import { FLUSH_BYTES, type ScanState, writeNumber } from './state.ts'
 import { countUnnamed, noteUnnamed } from './unnamed-columns.ts'
 
-/** In place of a table that is not read. */
+/** Used in place of a table that is not read. */
 const NO_TABLE = new Uint8Array(0)
 
 /** Why the fast loop stopped. */
 export type FastStop = 'more' | 'full' | 'careful'
 
 /**
- * Copies well-formed records to the output until something needs attention: the input ends within a record
- * (`more`), the output should be taken (`full`), or a record is not plainly good (`careful`: nothing of it is
- * written, `state.start` points at it, the careful parser must read it).
+ * Copies well-formed records to the output until it must stop: the input ends within a record (`more`), the output
+ * should be taken (`full`), or a record is not plainly good (`careful`: nothing of it is written, `state.start` points
+ * at it, and the careful parser must read it).
  *
- * It is one long function on purpose: this loop touches every byte, and calls or shared fields in it cost a
- * third of the speed. A byte is looked up in a table of classes; ordinary ones are copied on the spot. All
- * columns are copied and the unwanted ones taken back. `work[end]` is set to a line feed, so that no loop runs
- * past the end; every branch that meets a special byte asks whether it was that one.
+ * It is deliberately one long function: this loop touches every byte, and calls or shared fields in it cost a third of
+ * the speed. Each byte is looked up in a table of classes; ordinary ones are copied immediately. All columns are copied
+ * and the unwanted ones removed again. `work[end]` is set to a line feed, so that no loop runs past the end; every
+ * branch for a special byte checks whether it is that one.
  */
 export function scanFast(state: ScanState): FastStop {
   const { dialect, work: b, out, end, final } = state
@@ -140,7 +140,7 @@ export function scanFast(state: ScanState): FastStop {
           if (k === QUOTE) {
             const before = whatIsBefore(b, recordStart, p, dialect)
             if (before === ONLY_BLANKS) {
-              // They are not part of the field: it begins with the quote.
+              // Blanks are not part of the field, which begins with the quote.
               o = fieldOut
               continue fields
             }
@@ -174,7 +174,7 @@ export function scanFast(state: ScanState): FastStop {
       let recordEnd = p
       const hasExtra = k === DELIMITER
       if (hasExtra) {
-        // Blank columns beyond the header's are forgiven.
+        // Blank columns beyond the header's are allowed.
         while (c === delimiter || blanks[c] === 1) c = b[++p] as number
         k = plain[c] as number
         recordEnd = p
@@ -239,7 +239,7 @@ const ONLY_BLANKS = 1
 /** Some of them are no-break spaces. */
 const OTHER_BLANKS = 2
 
-// What a field without quotes holds before `at`.
+// Returns what a field without quotes contains before `at`.
 function whatIsBefore(bytes: Uint8Array, recordStart: number, at: number, dialect: Dialect): number {
   const { delimiter, blanks, space } = dialect
   let found = ONLY_BLANKS
@@ -253,21 +253,21 @@ function whatIsBefore(bytes: Uint8Array, recordStart: number, at: number, dialec
   return found
 }
 
-// Whether the byte at `at` begins a byte order mark before a field.
+// Returns true if the byte at `at` begins a byte order mark before a field.
 function isMark(bytes: Uint8Array, recordStart: number, at: number, end: number, dialect: Dialect): boolean {
   return isBom(bytes, at, end) && whatIsBefore(bytes, recordStart, at, dialect) !== TEXT
 }
 
 /**
- * Whether all complete sequences at hand are UTF-8. Then high bytes are ordinary for the fast loop; the check
- * costs next to nothing, unlike looking at each of them.
+ * Returns true if all complete sequences available are UTF-8. High bytes are then ordinary for the fast loop. The check
+ * costs almost nothing, unlike examining each of them.
  */
 export function isAllUtf8(state: ScanState): boolean {
   const end = state.final ? state.end : beforeCutSequence(state.work, state.start, state.end)
   return isUtf8(state.work.subarray(state.start, end))
 }
 
-// Index before a multi-byte sequence that the end of the bytes cuts short; `end` when none is.
+// Returns the index before a multi-byte sequence that the end of the bytes truncates, or `end` if there is none.
 function beforeCutSequence(bytes: Uint8Array, start: number, end: number): number {
   for (let at = end - 1; at >= start && at > end - 4; at--) {
     const byte = bytes[at] ?? 0

@@ -5,29 +5,29 @@ import { type ByteEncoding, decodeText } from '../text.ts'
 
 /** A header and what its cells mean. */
 export interface HeaderNames {
-  /** The cells as they stand. */
+  /** The cells as written. */
   readonly cells: readonly string[]
   /** Normalised header text → the column that it names. */
   readonly names: Readonly<Record<string, string>>
   /** Its physical line, from 1. */
   readonly line: number
-  /** How many cells it has with blank ones at its end. */
+  /** Number of cells, including blank ones at its end. */
   readonly width: number
 }
 
-/** What is needed to recognise a row that names columns. */
+/** The data needed to recognise a row that names columns. */
 export interface HeaderMatcher {
   /** Normalised cells of the header. */
   readonly cells: readonly string[]
   readonly line: number
   readonly width: number
   readonly names: ReadonlyMap<string, string>
-  /** 1 for each byte with which a name may begin, and for those that are skipped before one. */
+  /** 1 for each byte with which a name may begin, and for those that are skipped before a name. */
   readonly heads: Uint8Array
   /** 1 for each hash (16 bits) of a name. */
   readonly hashes: Uint8Array
   readonly delimiter: number
-  /** A no-break space, which is skipped as other blanks are. */
+  /** The bytes of a no-break space, which is skipped like other blanks. */
   readonly space: readonly number[]
 }
 
@@ -39,17 +39,20 @@ interface Readable {
   readonly encoding: ByteEncoding
 }
 
-/** What a row that names columns is: the header once more, perhaps by other names of its columns (`aliases`), or another one. */
+/**
+ * The kind of a row that names columns: the same header again, perhaps with aliases of its columns (`aliases`), or
+ * another one.
+ */
 export type HeaderRow = { kind: 'same' | 'other'; cells: string[]; aliases: boolean }
 
-// Letters without case, digits, and the bytes of other scripts; 0 for what is skipped.
+// Returns letters without case, digits, and the bytes of other scripts; 0 for bytes that are skipped.
 const FOLD = Uint8Array.from({ length: 256 }, (_, byte) => {
   const lower = byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte
   const isName = (lower >= 0x61 && lower <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || byte >= 0x80
   return isName ? lower : 0
 })
 
-/** Prepares the recognition of a header and of other rows made of the names that are known. */
+/** Prepares the recognition of a header and of other rows of known names. */
 export function compileHeader(
   { cells, names, line, width }: HeaderNames,
   encoding: ByteEncoding,
@@ -84,7 +87,7 @@ export function compileHeader(
   }
 }
 
-// Characters that the encoding does not have are left out.
+// Omits characters that the encoding lacks.
 function encoderOf(encoding: ByteEncoding): (text: string) => Uint8Array {
   if (encoding === 'utf-8') return (text) => Buffer.from(text)
   const bytes = new Map(
@@ -94,8 +97,8 @@ function encoderOf(encoding: ByteEncoding): (text: string) => Uint8Array {
 }
 
 /**
- * Returns false for nearly every record that is no header, by its first cell that has a value. It is cheap: the fast
- * loop asks it for each record that begins as a name does.
+ * Returns false for nearly every record that is not a header, judged by its first cell with a value. It is cheap: the
+ * fast loop calls it for each record that begins like a name.
  */
 export function mayBeHeader(
   header: HeaderMatcher | null,
@@ -129,8 +132,9 @@ function hashOfName(
 }
 
 /**
- * Returns what a record is if it names columns, else null. `same`: every cell says what the header's says, if in other
- * words. `other`: at least half as many cells as the header has, each the name of another column, but not in its order.
+ * Returns the kind of a record that names columns, or null. `same`: every cell names the same column as the header's,
+ * possibly by another name. `other`: it has at least half as many cells as the header, each the name of another column,
+ * in another order.
  */
 export function headerRowOf(record: Uint8Array, dialect: Readable): HeaderRow | null {
   const { header, delimiter, quote, encoding } = dialect
@@ -145,7 +149,7 @@ export function headerRowOf(record: Uint8Array, dialect: Readable): HeaderRow | 
 }
 
 function isSame(found: readonly string[], { cells, names }: HeaderMatcher): boolean {
-  // A single value may well be another name of its column.
+  // A single value may also happen to be another name of its column.
   const several = found.filter((name) => name !== '').length > 1
   return (
     found.length === cells.length &&

@@ -1,10 +1,13 @@
 import { sequenceAt } from '../utf8.ts'
 import type { StructuralReason } from './state.ts'
 
-/** So many invalid bytes of a record are named. */
+/** Maximum number of invalid bytes of a record that are listed. */
 const MOST_NAMED = 3
 
-/** The reason of a record at `offset` of the byte stream whose bytes are not all UTF-8: names the bytes and their offsets. */
+/**
+ * Returns the reason for a record at `offset` of the byte stream that is not valid UTF-8: lists the bytes and their
+ * offsets.
+ */
 export function invalidUtf8(bytes: Uint8Array, offset: number): StructuralReason {
   const places = invalidPlaces(bytes)
   const named = places.slice(0, MOST_NAMED).map((at) => `${hex(bytes[at])} at offset ${offset + at}`)

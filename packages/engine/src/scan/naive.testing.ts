@@ -4,7 +4,7 @@ import { BOM } from '../marks.ts'
 import { decodeText } from '../text.ts'
 import type { ScanOptions } from './options.ts'
 
-/** A record as the naive reader sees it. */
+/** A record as read by the naive reader. */
 export interface NaiveRecord {
   record: number
   line: number
@@ -14,10 +14,10 @@ export interface NaiveRecord {
   codes?: string[]
 }
 
-/** What the naive reader finds in a text. */
+/** The result of the naive reader for a text. */
 export interface NaiveText {
   records: NaiveRecord[]
-  /** The places of lines and records without any value. */
+  /** The positions of lines and records without any value. */
   skipped: { offset: number; length: number }[]
   /** Offset of the padding at the end. */
   content: number
@@ -40,8 +40,8 @@ interface Broken {
 const BLANKS = [0x20, 0x09]
 
 /**
- * The scanner's rules once more, in the plainest form: all bytes at hand, one record after the other, each read
- * from its start. It shares no code with the scanner and serves as its oracle.
+ * Implements the scanner's rules again in the simplest form: all bytes are available, and one record after the other is
+ * read from its start. It shares no code with the scanner and serves as its oracle.
  */
 export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
   const maxRecord = options.maxRecordBytes ?? 1 << 20
@@ -60,7 +60,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
   const isBlank = (byte: number) => BLANKS.includes(byte) && byte !== delimiter
   const nbsp = options.encoding === 'utf-8' ? Buffer.from('\u00a0') : Buffer.from([0xa0])
   const isSpace = (at: number) => bytes.subarray(at, at + nbsp.length).equals(nbsp)
-  // The bytes of the blank at `at`; 0: none.
+  // The bytes of the blank at `at`; 0 if there is none.
   const blankAt = (at: number) => (isBlank(bytes[at] ?? 0) ? 1 : isSpace(at) ? nbsp.length : 0)
   const isBom = (at: number) => bytes.subarray(at, at + 3).equals(Buffer.from('\ufeff'))
   const eolFrom = (at: number) => {
@@ -140,7 +140,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
     return { cells, end: p, lines, textAfterQuote }
   }
 
-  // A line read by itself: how many columns it has, 0 without any value, -1 when a quote stays open.
+  // Reads a line by itself: its number of columns, 0 without any value, -1 if a quote stays open.
   const columnsOfLine = (from: number): number => {
     const eol = eolFrom(from)
     let columns = 1
@@ -171,7 +171,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
     return place === 'quoted' ? -1 : filled ? columns : 0
   }
 
-  // The columns and line end of the line at `next`, as far as one looks ahead from a record at `from`.
+  // The columns and line end of the line at `next`, as far as the lookahead from a record at `from` reaches.
   const lookAhead = (from: number, next: number): { columns: number; end: string } => {
     const eol = eolFrom(next)
     if (eol + 1 >= from + decisive) return { columns: -1, end: '' }
@@ -186,7 +186,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
     const found = cells.map((cell) => normaliseName(cell))
     while (found.length > 1 && cells[found.length - 1]?.trim() === '') found.pop()
     const filled = found.filter((name) => name !== '')
-    // Accents are compared in all cells but the first one.
+    // Accents are compared in all cells except the first.
     const signs = cells
       .flatMap((cell) => cell.split(options.delimiter))
       .map((cell) => cell.replace(/[^a-z0-9\x80-\uffff]|\u00a0/gi, '').replace(markAtStart, ''))
@@ -260,7 +260,7 @@ export function readNaively(all: Buffer, options: ScanOptions): NaiveText {
   return { records, skipped, content }
 }
 
-/** What is in no record, skipped line or padding, without line ends. */
+/** Returns the bytes outside of records, skipped lines and padding, without line ends. */
 export function leftOver(bytes: Buffer, { records, skipped, content }: NaiveText, start = 0): string {
   const rest = Buffer.from(bytes.subarray(0, content))
   for (const { offset, length } of [...records, ...skipped]) rest.fill('\n', offset, offset + length)

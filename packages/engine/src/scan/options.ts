@@ -4,35 +4,38 @@ import { BOM, isSpace, noBreakSpace } from '../marks.ts'
 import type { ByteEncoding } from '../text.ts'
 import { compileHeader, type HeaderMatcher, type HeaderNames } from './header-rows.ts'
 
-/** What the scanner is told about a text. All positions refer to the unpacked byte stream. */
+/** What the scanner must know about a text. All positions refer to the unpacked byte stream. */
 export interface ScanOptions {
   /** One ASCII character. */
   readonly delimiter: string
-  /** One ASCII character, or null when the file quotes nothing. */
+  /** One ASCII character, or null if the file quotes nothing. */
   readonly quote: string | null
-  /** How many columns a record must have: the header's, without empty ones at its end. */
+  /** Number of columns that a record must have: the header's, without empty ones at its end. */
   readonly expectedColumns: number
-  /** Which columns of the file to write, by index from 0; their order is the file's. */
+  /** Which columns of the file to write, by index from 0, in the order of the file. */
   readonly columns: readonly number[]
-  /** Columns whose header cell is blank, by index from 0: it is told whether they hold values. */
+  /** Indexes from 0 of the columns whose header cell is blank. The scan reports whether they have values. */
   readonly unnamed?: readonly number[]
   readonly encoding: ByteEncoding
-  /** The encoding is a guess: stop with `undecided` at the first record that is not UTF-8. */
+  /** The encoding is a guess: stops with `undecided` at the first record that is not UTF-8. */
   readonly guessing?: boolean
   /** Offset of the byte after the header row. */
   readonly startOffset: number
   /** Physical line (from 1) of that byte. */
   readonly startLine: number
-  /** How the header's line ends. A record that ends otherwise may be one half of a broken one; without it none is asked. */
+  /**
+   * How the header's line ends. A record that ends differently may be half of a broken one; without it, this is not
+   * checked.
+   */
   readonly lineEnd?: 'lf' | 'crlf' | 'cr'
-  /** The header, to recognise it when it comes again. */
+  /** The header, to recognise it if it is repeated. */
   readonly header?: HeaderNames
   readonly maxRecordBytes?: number
-  /** How much of a structural reject's text is kept. */
+  /** Maximum number of bytes of a structural reject's text that are kept. */
   readonly maxRawBytes?: number
 }
 
-/** Classes of bytes: what the fast loop has to do about a byte. */
+/** Classes of bytes: how the fast loop handles a byte. */
 export const ORDINARY = 0
 export const DELIMITER = 1
 export const NEWLINE = 2
@@ -58,41 +61,41 @@ const MAX_COLUMNS = 2000
 export const MAX_RECORD_BYTES = 1 << 20
 const MAX_RAW_BYTES = 8 << 10
 
-/** `ScanOptions` as the loops want them. */
+/** `ScanOptions` in the form that the loops use. */
 export interface Dialect {
   readonly delimiter: number
-  /** -1: no quoting. */
+  /** -1 for no quoting. */
   readonly quote: number
   readonly expected: number
   /** `WRITTEN` for each column of the file that is written, `UNNAMED` for each other one without a name. */
   readonly wanted: Uint8Array
   readonly encoding: ByteEncoding
-  /** How a code page's bytes from 0x80 on are written, see `highAsUtf8`; null for UTF-8, whose bytes stay. */
+  /** How a code page's bytes from 0x80 on are written, see `highAsUtf8`; null for UTF-8, whose bytes are copied. */
   readonly asUtf8: Uint8Array | null
   readonly guessing: boolean
   readonly maxRecord: number
   readonly maxRaw: number
-  /** With this many bytes at hand every record can be decided. */
+  /** With this many bytes available, every record can be decided. */
   readonly decisive: number
-  /** Class of each byte outside quotes, when all high bytes are known to be good. */
+  /** Class of each byte outside quotes, if all high bytes are known to be valid. */
   readonly plain: Uint8Array
   /** The same inside quotes. */
   readonly quoted: Uint8Array
   /** The same two, with high bytes marked. */
   readonly plainHigh: Uint8Array
   readonly quotedHigh: Uint8Array
-  /** 1 for a space, and for a tab, where these do not delimit. */
+  /** 1 for a space and for a tab, unless they delimit. */
   readonly blanks: Uint8Array
-  /** The bytes of a no-break space, which is a blank too. */
+  /** The bytes of a no-break space, which is also a blank. */
   readonly space: readonly number[]
-  /** 1 for what a record without values consists of: blanks, delimiters, quotes. */
+  /** 1 for the bytes of a record without values: blanks, delimiters, quotes. */
   readonly voids: Uint8Array
-  /** The line end of the header; `NO_END`: not known. */
+  /** The line end of the header; `NO_END` if unknown. */
   readonly lineEnd: number
   readonly header: HeaderMatcher | null
 }
 
-/** Checks the options and derives the tables. Throws `bad_input` with what is wrong. */
+/** Checks the options and derives the tables. Throws `bad_input` with the cause. */
 export function compileDialect(options: ScanOptions): Dialect {
   const delimiter = asciiCode(options.delimiter, 'delimiter')
   const quote = options.quote === null ? -1 : asciiCode(options.quote, 'quote')
@@ -144,7 +147,10 @@ function asciiCode(text: string, what: string): number {
   return code
 }
 
-/** Bytes that no record may hold: NUL, which PostgreSQL refuses, and the three that the canonical file uses. */
+/**
+ * Returns true for bytes that a record must not contain: NUL, which PostgreSQL rejects, and the three that the
+ * canonical file uses.
+ */
 export function isForbidden(byte: number): boolean {
   return byte === 0 || (byte >= 0x1d && byte <= 0x1f)
 }
@@ -165,7 +171,7 @@ function plainClasses(delimiter: number, quote: number, high: boolean): Uint8Arr
   return classes
 }
 
-// Newlines inside quotes are for the careful parser.
+// The careful parser handles newlines inside quotes.
 function quotedClasses(quote: number, high: boolean): Uint8Array {
   const classes = baseClasses(high)
   classes[LF] = ODD
@@ -174,7 +180,7 @@ function quotedClasses(quote: number, high: boolean): Uint8Array {
   return classes
 }
 
-/** Returns how many bytes of a blank stand at `at`: 0 when there is none. */
+/** Returns the length in bytes of the blank at `at`; 0 if there is none. */
 export function blankAt(bytes: Uint8Array, at: number, end: number, { blanks, space }: Dialect): number {
   if (blanks[bytes[at] as number] === 1) return 1
   return isSpace(bytes, at, end, space) ? space.length : 0
@@ -201,7 +207,7 @@ const AS_UTF8: Readonly<Record<CodePage, Uint8Array>> = {
   ibm437: highAsUtf8('ibm437'),
 }
 
-/** UTF-8 of each byte of a code page from 0x80 on: four bytes each, the first is the length. */
+/** Returns the UTF-8 of each byte of a code page from 0x80 on: four bytes each, the first of which is the length. */
 function highAsUtf8(page: CodePage): Uint8Array {
   const table = new Uint8Array(256 * 4)
   for (let byte = 0x80; byte < 256; byte++) {

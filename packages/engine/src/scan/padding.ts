@@ -3,31 +3,31 @@ const CTRL_Z = 0x1a
 const LF = 0x0a
 const CR = 0x0d
 
-/** More changes of byte than this within the padding of one file make it text. */
+/** Padding with more changes of byte than this is text. */
 const MOST_RUNS = 4096
 
-// What padding consists of: it begins with a NUL or Ctrl-Z; line ends and blanks may follow among them.
+// Padding begins with a NUL or Ctrl-Z; line ends and blanks may follow between them.
 const PADS = new Uint8Array(256)
 for (const byte of [NUL, CTRL_Z, CR, LF, 0x20, 0x09]) PADS[byte] = 1
 
-/** Bytes that are padding if the file ends after them, as runs of equal bytes. */
+/** Bytes that are padding if the file ends after them, as sequences of equal bytes. */
 export interface Held {
   runs: { byte: number; count: number }[]
   bytes: number
-  /** They are text: either text follows them, or they change too often. They go to the scanner first. */
+  /** The bytes are text: either text follows them, or they change too often. They go to the scanner first. */
   released: boolean
-  /** The bytes that come next belong to padding that was released for changing too often. */
+  /** The next bytes belong to padding that was released because it changes too often. */
   refused: boolean
 }
 
-/** Holds nothing back. */
+/** Returns an empty state that holds no bytes back. */
 export function holdNothing(): Held {
   return { runs: [], bytes: 0, released: false, refused: false }
 }
 
 /**
- * Returns how many bytes of the chunk may go to the scanner now; the others are held back (`hold`). 0 while released
- * bytes must go first.
+ * Returns how many bytes of the chunk may go to the scanner now; the others must be held back (`hold`). Returns 0 while
+ * released bytes must go first.
  */
 export function contentOf(held: Held, chunk: Uint8Array): number {
   let end = chunk.length
@@ -43,7 +43,7 @@ export function contentOf(held: Held, chunk: Uint8Array): number {
   return end
 }
 
-/** Holds bytes back. Padding that changes too often is released. */
+/** Holds bytes back. Releases padding that changes too often. */
 export function hold(held: Held, bytes: Uint8Array): void {
   let last = held.runs.at(-1)
   for (const byte of bytes) {
@@ -77,7 +77,7 @@ export function pour(held: Held, target: Uint8Array, at: number, end: number): n
   return o
 }
 
-/** Returns the index after the content of a text: what follows is padding, as `hold` and `contentOf` see it. */
+/** Returns the index after the content of a text: the rest is padding, by the rules of `hold` and `contentOf`. */
 export function endOfContent(bytes: Uint8Array): number {
   let end = bytes.length
   while (end > 0 && PADS[bytes[end - 1] as number] === 1) end--

@@ -1,31 +1,31 @@
 import { isBom, isSpace } from '../marks.ts'
 import { blankAt, CR, type Dialect, LF } from './options.ts'
 
-/** States of a reading, as far as quotes are concerned. */
+/** States of a reading with regard to quotes. */
 export const AT_FIELD_START = 0
 export const IN_TEXT = 1
 export const IN_QUOTES = 2
-/** Right after a quote that may be the closing one. */
+/** Immediately after a quote that may be the closing one. */
 export const AFTER_QUOTE = 3
 /** In the blanks after a closing quote. */
 export const AFTER_FIELD = 4
 
-/** Where a reading stands. */
+/** The current state of a reading. */
 export interface QuoteState {
   state: number
-  /** The quoted field goes over several lines. */
+  /** The quoted field spans several lines. */
   spans: boolean
   /** Absolute offset of the last quote that may have closed a field. */
   closing: number
 }
 
-/** How a reading of quotes ended and where. */
+/** How and where a reading of quotes ended. */
 export interface QuoteOutcome extends QuoteState {
   readonly kind: 'ended' | 'unclosed' | 'open'
   readonly at: number
 }
 
-/** The bytes at hand: `[0, end)` of `work`, whose first byte has the offset `base`. */
+/** The available bytes: `[0, end)` of `work`, whose first byte has the offset `base`. */
 interface AtHand {
   readonly work: Uint8Array
   readonly base: number
@@ -33,7 +33,7 @@ interface AtHand {
   readonly dialect: Dialect
 }
 
-/** Follows the quotes of one record from `from` until it ends, turns out to be unclosed, or `stop` is reached. */
+/** Follows the quotes of one record from `from` until it ends, proves to be unclosed, or `stop` is reached. */
 export function followQuotes(hand: AtHand, from: number, stop: number, begun: QuoteState): QuoteOutcome {
   const { work, base, end } = hand
   const { delimiter, quote } = hand.dialect
@@ -66,8 +66,8 @@ export function followQuotes(hand: AtHand, from: number, stop: number, begun: Qu
 }
 
 /**
- * Whether the quote at `at` stands where a field begins. A quote that closes a field over several lines there, and has
- * text after it, opens another field: the first one was never closed.
+ * Returns true if the quote at `at` is at the start of a field. If a quote closes a field over several lines there and
+ * has text after it, it opens another field: the first one was never closed.
  */
 export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks, space }: Dialect): boolean {
   let before = at
@@ -81,8 +81,8 @@ export function opensField(bytes: Uint8Array, at: number, { delimiter, blanks, s
 }
 
 /**
- * The columns of one physical line read by itself; 0 when it has no value, -1 when it is no record by itself: a quote
- * stays open.
+ * Returns the number of columns of one physical line read by itself; 0 if it has no value, -1 if it is not a complete
+ * record, because a quote stays open.
  */
 export function columnsOfLine(bytes: Uint8Array, from: number, lineEnd: number, dialect: Dialect): number {
   const { delimiter, quote, space } = dialect

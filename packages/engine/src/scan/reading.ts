@@ -16,46 +16,46 @@ import { type ScanState, type StructuralReason, writeNumber } from './state.ts'
 import { noteUnnamed } from './unnamed-columns.ts'
 
 /*
- * One trap decides the shape of the code. Lines such as `a";"` keep a reading in quotes for ever: each would be
- * followed for 1 MiB, and a small file would take hours. But the state of a reading is only "in which kind of
- * field am I", and a reading that stands in quotes at a line end inside an earlier failed one is in the same
- * state there, so from there on they are the same reading. `state.failed` remembers the last failed reading; who
- * joins it shares its fate at once. Every byte is then followed a bounded number of times.
+ * One worst case determines the shape of this code. Lines such as `a";"` leave a reading in quotes to the end of the
+ * file: each would be followed for 1 MiB, and a small file would take hours. But the state of a reading is only the
+ * kind of field that it is in, and a reading in quotes at a line end inside an earlier failed one is in the same state,
+ * so from there on both are the same reading. `state.failed` stores the last failed reading; a reading that joins it
+ * has the same outcome at once. Every byte is therefore followed a bounded number of times.
  */
 
 const DOUBLED = 'a quote inside a cell must be doubled ("" instead of \\")'
 
-/** What one careful reading found out about quotes and lines, before anything is judged. */
+/** The result of one careful reading, before the record is judged. */
 export interface Reading extends QuoteState {
   kind: 'record' | 'incomplete' | 'broken'
-  /** Index of the record's end (its line end), or where it broke. */
+  /** Index of the record's end (its line end), or of the error. */
   at: number
   columns: number
-  /** Some column holds a value: more than blanks. */
+  /** Some column has a value, that is, more than blanks. */
   hasValue: boolean
-  /** Some column beyond the expected ones does. */
+  /** Some column beyond the expected ones has a value. */
   valueBeyond: boolean
-  /** The first field that has text after its closing quote. */
+  /** The first field with text after its closing quote. */
   textAfterQuote: StructuralReason | null
   /** Index of the first line end inside quotes, or -1. */
   firstLineEnd: number
   lineEnds: number
-  /** Indexes of the columns that hold them, in order. */
+  /** Indexes of the columns that contain line ends, in order. */
   brokenColumns: number[]
   forbidden: { byte: number; column: number } | null
   reason: StructuralReason | null
 }
 
 /**
- * Reads the record at `state.start` into the output, without judging it. A `record` is written but for its length
- * (`state.outEnd` stands there); anything else is written in vain.
+ * Reads the record at `state.start` into the output, without judging it. A `record` is written except for its length
+ * (at `state.outEnd`); the output of anything else is discarded.
  */
 export function read(state: ScanState): Reading {
   const { work, base, start, end, final, dialect } = state
   const { delimiter, quote, space, expected, wanted, maxRecord, asUtf8 } = dialect
   const out = state.out
   state.unnamed.pending.length = 0
-  // One byte more than the longest record: if that one still belongs to it, it is too long.
+  // One byte more than the longest record: if that byte still belongs to it, the record is too long.
   const stop = Math.min(end, start + maxRecord + 1)
   const atEnd = final && stop === end && end - start <= maxRecord
   const canWait = !final && end - start < dialect.decisive
@@ -94,7 +94,7 @@ export function read(state: ScanState): Reading {
     const at = byte << 2
     for (let i = 1; i <= (asUtf8[at] ?? 0); i++) out[o++] = asUtf8[at + i] ?? 0
   }
-  // All bytes of the blank at `p`, or the one of a value.
+  // Handles all bytes of the blank at `p`, or the one byte of a value.
   const putWhole = (blank: number) => {
     if (blank === 0) filled = true
     put(work[p] ?? 0)
@@ -199,7 +199,7 @@ function whyOpen(state: ScanState, inQuotes: boolean, where: string, atEnd: bool
   return reason('unterminated_quote', `the quote that opens ${where} is not closed ${missing}`)
 }
 
-// This reading has joined a failed one. That fate is settled unless the other was given up for its length.
+// This reading has joined a failed one. Their outcome is the same unless the other was abandoned for its length.
 function joinFailed(
   state: ScanState,
   stop: number,
@@ -222,7 +222,7 @@ function joinFailed(
   return 'broken'
 }
 
-// Decoded as the raw text of the record is. No character is cut in two.
+// Decoded like the raw text of the record. Does not split characters.
 function snippet({ work, end, dialect }: ScanState, at: number): string {
   const text = work.subarray(at, endOfLine(work, at, end))
   return decodeText(capBytes(text, 40, dialect.encoding), dialect.encoding)

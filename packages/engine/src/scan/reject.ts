@@ -3,12 +3,12 @@ import { capBytes, decodeText } from '../text.ts'
 import { CR, LF } from './options.ts'
 import type { ScanState, StructuralCode, StructuralReason } from './state.ts'
 
-/** A structural reason without a column: the record as a whole is at fault. */
+/** Returns a structural reason without a column, for an error of the record as a whole. */
 export function reason(code: StructuralCode, message: string, value: string | null = null): StructuralReason {
   return { column: null, code, message, value }
 }
 
-/** Gives the record the next number and notes it as a reject. `raw` may be longer than what is kept. */
+/** Assigns the next number to the record and stores it as a reject. `raw` may be longer than what is kept. */
 export function noteReject(
   state: ScanState,
   offset: number,
@@ -37,9 +37,9 @@ export function noteReject(
 }
 
 /**
- * Rejects the physical line at `state.start` and moves behind it; false when its end is not at hand yet. A line
- * that is longer than the buffer is remembered in `longLine` and finished by `skipLongLine`. `from`: an index up
- * to which the line is known to go on.
+ * Rejects the physical line at `state.start` and moves past it; returns false if its end is not available yet. A line
+ * that is longer than the buffer is stored in `longLine` and finished by `skipLongLine`. `from` is an index up to which
+ * the line is known to continue.
  */
 export function rejectFirstLine(state: ScanState, from: number, why: StructuralReason): boolean {
   const { work, start, end, final, dialect } = state
@@ -63,7 +63,7 @@ export function rejectFirstLine(state: ScanState, from: number, why: StructuralR
   return true
 }
 
-// A line that is rejected for its shape still tells the encoding.
+// A line that is rejected for its shape still indicates the encoding.
 function isNotTheGuess(state: ScanState, lineEnd: number): boolean {
   const { work, start, dialect } = state
   if (!dialect.guessing || isUtf8(capBytes(work.subarray(start, lineEnd), dialect.maxRaw, 'utf-8')))
@@ -72,7 +72,7 @@ function isNotTheGuess(state: ScanState, lineEnd: number): boolean {
   return true
 }
 
-/** Skips the rest of a long line; false when it goes on beyond what is at hand. */
+/** Skips the rest of a long line; returns false if it continues beyond the available bytes. */
 export function skipLongLine(state: ScanState): boolean {
   const { longLine, work, end, final } = state
   if (!longLine) return true
@@ -93,14 +93,14 @@ export function skipLongLine(state: ScanState): boolean {
   return true
 }
 
-/** Index of the first line end in `[from, end)`, or `end`. */
+/** Returns the index of the first line end in `[from, end)`, or `end`. */
 export function endOfLine(bytes: Uint8Array, from: number, end: number): number {
   let at = from
   while (at < end && bytes[at] !== LF && bytes[at] !== CR) at++
   return at
 }
 
-/** Index after the line end at `at` (LF, CR or CRLF); -1 when the byte after a CR is not at hand yet. */
+/** Returns the index after the line end at `at` (LF, CR or CRLF); -1 if the byte after a CR is not available yet. */
 export function afterLineEnd(state: ScanState, at: number): number {
   const { work, end, final } = state
   if (at >= end) return end

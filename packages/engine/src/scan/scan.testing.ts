@@ -2,7 +2,7 @@ import type { NaiveRecord } from './naive.testing.ts'
 import type { ScanOptions } from './options.ts'
 import { createScanner, type ScanCounts } from './scanner.ts'
 
-/** A seeded source of integers in `[0, below)`. */
+/** Returns a seeded source of integers in `[0, below)`. */
 export function randomSource(seed: number): (below: number) => number {
   let state = (seed * 2654435761) >>> 0
   return (below) => {
@@ -13,7 +13,7 @@ export function randomSource(seed: number): (below: number) => number {
   }
 }
 
-/** Runs a scanner over bytes in chunks and returns both outputs as text. */
+/** Scans bytes in chunks and returns both outputs as text. */
 export function scanText(
   bytes: Buffer,
   options: ScanOptions,
@@ -45,7 +45,7 @@ export function scanText(
   return { canonical: Buffer.concat(canonical), rejects, counts: scanner.counts() }
 }
 
-/** The scanner's outputs in the naive reader's form, in order of record number. */
+/** Returns the scanner's outputs in the naive reader's form, in order of record number. */
 export function scanAll(
   bytes: Buffer,
   options: ScanOptions,

@@ -445,9 +445,9 @@ describe('a structural reject', () => {
     expect(rejectsOf(long, { encoding })[0]?.value).toBe('ñ'.repeat(encoding === 'utf-8' ? 20 : 30))
   })
 
-  test('says when the quotes go around the whole line', () => {
+  test('states that the whole line is in quotes', () => {
     expect(rejectsOf('"1;2;3"\n4\n')).toMatchObject([
-      { message: '1 cell, expected 3: the quotes go around the whole line' },
+      { message: '1 cell, expected 3: the whole line is in quotes' },
       { message: '1 cell, expected 3' },
     ])
   })

@@ -14,59 +14,59 @@ export interface ScanCounts {
   structural: number
   /** Blank lines, and records without any value. */
   skipped: number
-  /** Bytes at the end of the file that are padding: NULs, Ctrl-Z, and line ends and blanks among them. */
+  /** Bytes of padding at the end of the file: NULs, Ctrl-Z, and line ends and blanks between them. */
   padding: number
-  /** Bytes of the longest canonical record. */
+  /** Size of the longest canonical record. */
   longest: number
   /** Sum of the numbers of the good records. */
   goodSum: bigint
-  /** Indexes of the columns in which some good field holds a line break (as 0x1E for LF, 0x1D for CR). */
+  /** Indexes of the columns in which some good field contains a line break (as 0x1E for LF, 0x1D for CR). */
   brokenColumns: ReadonlySet<number>
-  /** Reasons by code; a record may have several. */
+  /** Number of reasons by code; a record may have several. */
   rejectCounts: Partial<Record<StructuralCode, number>>
-  /** The first line that names columns, but not those of the header in its order: what follows may mean other columns. */
+  /** The first line that names other columns than the header, or the same in another order. Records after it may use those. */
   otherHeader: { line: number; cells: string[] } | null
   extraCells: ExtraCells | null
   unnamedColumns: UnnamedColumn[]
-  /** Bytes read one by one to find where records end; a byte that is read again counts again. */
+  /** Number of bytes read one by one to find the ends of records; a byte that is read again counts again. */
   bytesFollowed: number
 }
 
 /**
- * Turns the bytes of a delimited text into canonical records and structural rejects, in chunks of any size, with
- * the same result whatever the sizes. Nothing is interpreted, nothing is lost: each record is in one of the two.
+ * Converts the bytes of a delimited text to canonical records and structural rejects, in chunks of any size, with the
+ * same result for any sizes. Nothing is interpreted and nothing is lost: each record is in one of the two outputs.
  *
- * Canonical record: `number 1F line 1F offset 1F field 1F … field 1F length LF`, UTF-8, unquoted, the wanted
- * columns in the file's order. Reject: one line of JSON `{record, line, offset, length, reasons, raw,
- * rawTruncated}`. Offset and length are of the record without its line end.
+ * Canonical record: `number 1F line 1F offset 1F field 1F … field 1F length LF`, UTF-8, unquoted, the wanted columns in
+ * the file's order. Reject: one line of JSON `{record, line, offset, length, reasons, raw, rawTruncated}`. Offset and
+ * length are those of the record without its line end.
  */
 export interface Scanner {
   /** Takes bytes from the chunk and returns how many; call `scan` after each call. */
   feed(chunk: Uint8Array): number
-  /** No more bytes will come. */
+  /** Marks the end of the input. */
   finish(): void
-  /** Works on what was fed. `full`: take the output and call again. `undecided`: the encoding is not UTF-8. */
+  /** Processes the bytes that were fed. `full`: take the output and call again. `undecided`: the encoding is not UTF-8. */
   scan(): 'more' | 'full' | 'undecided'
-  /** The canonical bytes so far; the caller owns the buffer. */
+  /** Returns the canonical bytes so far; the caller owns the buffer. */
   takeCanonical(): Buffer
-  /** A buffer from `takeCanonical` that is written and may be used again. */
+  /** Returns a written buffer from `takeCanonical` for reuse. */
   giveBack(buffer: Buffer): void
-  /** The rejects so far, lines of JSON. */
+  /** Returns the rejects so far, as lines of JSON. */
   takeRejects(): string[]
   counts(): ScanCounts
-  /** Bytes that were fed and not yet turned into records. */
+  /** Returns the number of bytes that were fed and not yet turned into records. */
   pendingBytes(): number
 }
 
-/** Characters of rejects kept in memory before `scan` asks to have them taken. */
+/** Maximum characters of rejects in memory before `scan` returns `full`. */
 const REJECTS_FLUSH = 1 << 20
 
-/** Creates a scanner. Throws `bad_input` when the options make no sense. */
+/** Creates a scanner. Throws `bad_input` if the options are invalid. */
 export function createScanner(options: ScanOptions): Scanner {
   const state = createState(compileDialect(options), options.startOffset, options.startLine)
   const spare: Buffer[] = []
-  // After an unfinished record, how many bytes must be at hand before it is read again: doubling keeps
-  // the work linear.
+  // After an unfinished record, the number of bytes that must be available before it is read again. Doubling keeps the
+  // work linear.
   let enough = 1
   const step = () => {
     if (!state.final && state.end - state.start < Math.max(1, Math.min(enough, state.dialect.decisive)))
@@ -152,7 +152,7 @@ function makeRoom(state: ScanState, wanted: number): number {
   return state.work.length - 1 - state.end
 }
 
-// Moves what is not yet read to the front of the buffer.
+// Moves unread bytes to the front of the buffer.
 function compact(state: ScanState): void {
   state.work.copyWithin(0, state.start, state.end)
   state.base += state.start

@@ -2,43 +2,46 @@ import { readRow, type TextRow } from '../row.ts'
 import type { Dialect } from './options.ts'
 
 /*
- * A number with a decimal comma, in a file with commas between cells, becomes two cells. Where the last cells of a record are
- * blank, the record is not too wide: its values only stand under wrong names.
+ * In a file with comma delimiters, a number with a decimal comma becomes two cells. If the last cells of a record are
+ * blank, the record is not too wide: its values are only under the wrong names.
  */
 
 /** Records that have more cells than the header, all of them blank. */
 export interface ExtraCells {
-  /** How many were looked at: all of them up to a limit. */
+  /** Number of records examined: all of them up to a limit. */
   records: number
-  /** In how many of these the cell of a column, by index, may be the first half of a number; those where none can be are left out. */
+  /**
+   * In how many of these the cell of a column, by index, may be the first half of a number. Columns without any are
+   * omitted.
+   */
   halves: { index: number; records: number }[]
-  /** The first of them. */
+  /** The line of the first of them. */
   line: number
   width: number
   text: string
 }
 
-/** What is known of such records while a file is scanned. */
+/** What is known about such records during a scan. */
 export interface ExtraCellsTally {
-  /** Records that were looked at, and those of them that have more cells than the header. */
+  /** Number of records examined, and of those that have more cells than the header. */
   looked: number
   records: number
   halves: Map<number, number>
-  /** Columns with a decimal point: their numbers are whole. */
+  /** Columns with a decimal point: their numbers are complete. */
   points: Set<number>
   first: { line: number; width: number; text: string } | null
 }
 
-/** The delimiter that is a decimal mark as well. */
+/** The delimiter that is also a decimal mark. */
 export const COMMA = 0x2c
-/** So many records with cells beyond the columns are looked at. */
+/** Maximum number of records with cells beyond the columns that are examined. */
 export const EXTRA_CELLS_LOOKED_AT = 2000
 const SHOWN_CHARACTERS = 200
 const WHOLE = /^[-+]?\d+([. '’]\d{3})*$/
 const DECIMALS = /^\d{1,3}$/
 const POINT = /^[-+]?\d+\.\d+$/
 
-/** Returns a tally of nothing. */
+/** Returns an empty tally. */
 export function noExtraCells(): ExtraCellsTally {
   return { looked: 0, records: 0, halves: new Map(), points: new Set(), first: null }
 }
@@ -50,7 +53,7 @@ export function halvesOf(cells: readonly string[]): number[] {
   )
 }
 
-/** Notes a good record that has blank cells beyond the columns of the header. */
+/** Adds a good record that has blank cells beyond the columns of the header. */
 export function noteExtraCells(
   tally: ExtraCellsTally,
   record: Uint8Array,
@@ -72,7 +75,7 @@ function textOf({ cells, width }: TextRow): string {
   return `${cells.join(',')}${','.repeat(width - cells.length)}`
 }
 
-/** Returns what was found of such records; null when there are none. */
+/** Returns the result for such records; null if there are none. */
 export function extraCellsOf({ records, halves, points, first }: ExtraCellsTally): ExtraCells | null {
   if (!first) return null
   const columns = [...halves].filter(([index]) => !points.has(index))

@@ -5,10 +5,10 @@ import type { QuoteState } from './quotes.ts'
 import { type ExtraCellsTally, noExtraCells } from './split-numbers.ts'
 import { noUnnamed, type UnnamedTally } from './unnamed-columns.ts'
 
-/** Why a record is not one. */
+/** Code of a structural reason. */
 export type StructuralCode = (typeof STRUCTURAL_CODES)[number]
 
-/** One reason of a structural reject; `value` is the offending piece where there is one. */
+/** One reason of a structural reject; `value` is the offending text, if there is one. */
 export interface StructuralReason {
   column: null
   code: StructuralCode
@@ -16,38 +16,38 @@ export interface StructuralReason {
   value: string | null
 }
 
-/** A line that goes on beyond the buffer; the rest is skipped and counted until its end. */
+/** A line that continues beyond the buffer; the rest is skipped and counted up to its end. */
 export interface LongLine {
   readonly offset: number
   readonly reason: StructuralReason
   readonly raw: Uint8Array
 }
 
-/** A reading that opened a quote and came to nothing; see `careful.ts`. */
+/** A failed reading that opened a quote; see `careful.ts`. */
 export interface FailedReading {
-  /** Absolute offset up to which the reading stood in quotes at every line end. */
+  /** Absolute offset up to which the reading was in quotes at every line end. */
   to: number
   reason: StructuralReason
-  /** Where it stood at `to`, when it was given up undecided for its length. */
+  /** Its state at `to`, if it was abandoned undecided for its length. */
   open: QuoteState | null
 }
 
-/** Everything the scanner knows between two calls. Indexes point into `work`, offsets into the byte stream. */
+/** The state of the scanner between two calls. Indexes point into `work`, offsets into the byte stream. */
 export interface ScanState {
   readonly dialect: Dialect
   readonly work: Buffer
   /** Index of the next record's first byte. */
   start: number
-  /** Index after the last byte at hand. */
+  /** Index after the last available byte. */
   end: number
   /** Offset of `work[0]` in the byte stream. */
   base: number
   final: boolean
-  /** No more bytes will be fed; those held back may still come. */
+  /** No more bytes will be fed; those held back may still follow. */
   finished: boolean
   /** Bytes that were fed and are padding unless text follows. */
   held: Held
-  /** No byte at hand is known to break UTF-8. */
+  /** No available byte is known to be invalid UTF-8. */
   allUtf8: boolean
   out: Buffer
   outEnd: number
@@ -59,35 +59,35 @@ export interface ScanState {
   goodSum: bigint
   structural: number
   skipped: number
-  /** Bytes of the longest canonical record. */
+  /** Size of the longest canonical record. */
   longest: number
-  /** Indexes of the columns in which some good field holds a line break. */
+  /** Indexes of the columns in which some good field contains a line break. */
   brokenColumns: Set<number>
-  /** The guess of UTF-8 met bytes that are not. */
+  /** The encoding was guessed to be UTF-8, but some bytes are not. */
   undecided: boolean
   rejects: string[]
-  /** Characters in `rejects`. */
+  /** Number of characters in `rejects`. */
   rejectChars: number
   rejectCounts: Map<StructuralCode, number>
   /** The usual kind of line end: the header's, until records agree on another one. */
   usualEnd: number
   /** Absolute offset of a record that is the second half of the one before, or -1. */
   secondHalf: number
-  /** The first row of names that are not those of the header. */
+  /** The first row of names that differ from those of the header. */
   otherHeader: { line: number; cells: string[] } | null
   readonly extraCells: ExtraCellsTally
   readonly unnamed: UnnamedTally
   longLine: LongLine | null
   failed: FailedReading
-  /** Bytes that careful readings went over; a byte counts each time. */
+  /** Number of bytes that careful readings followed; a byte counts each time. */
   bytesFollowed: number
 }
 
-/** How much canonical output may wait before it must be taken. */
+/** Size of canonical output that may wait before it must be taken. */
 export const FLUSH_BYTES = 1 << 20
 const FEED_BYTES = 1 << 20
 
-/** Fresh state; buffers are sized so that the longest record fits whole, in and out. */
+/** Returns a new state, with buffers large enough for the longest record, in and out. */
 export function createState(dialect: Dialect, startOffset: number, startLine: number): ScanState {
   const feed = dialect.maxRecord < MAX_RECORD_BYTES ? Math.max(4096, dialect.decisive) : FEED_BYTES
   const work = Buffer.alloc(dialect.decisive + feed + 1)
@@ -130,7 +130,7 @@ export function createState(dialect: Dialect, startOffset: number, startLine: nu
   }
 }
 
-/** A buffer that takes what may wait plus the largest record with every byte tripled by its encoding. */
+/** Allocates a buffer for the output that may wait plus the largest record with every byte tripled by its encoding. */
 export function newOutput(workLength: number): Buffer {
   return Buffer.allocUnsafeSlow(FLUSH_BYTES + 3 * workLength + 128)
 }

@@ -1,20 +1,20 @@
-/** A column without a name in which records hold values. */
+/** A column without a name in which records have values. */
 export interface UnnamedColumn {
   index: number
-  /** How many good records hold a value in it. */
+  /** Number of good records with a value in it. */
   records: number
-  /** The first of them. */
+  /** The line of the first of them. */
   line: number
   text: string
 }
 
-/** What is known of columns without a name while a file is scanned. */
+/** What is known about columns without a name during a scan. */
 export interface UnnamedTally {
   found: Map<number, UnnamedColumn>
-  /** Columns in which the record that is being read holds a value, and the values of those not found before. */
+  /** Columns in which the current record has a value, and the values of those not found before. */
   pending: number[]
   texts: Map<number, string>
-  /** Whether the first column numbers the records, its last number, and that of the record that is being read. */
+  /** Whether the first column numbers the records, its last number, and that of the current record. */
   numbersRows: boolean
   rowNumber: number
   nextNumber: number
@@ -22,12 +22,12 @@ export interface UnnamedTally {
 
 const SHOWN_BYTES = 60
 
-/** Returns a tally of nothing. */
+/** Returns an empty tally. */
 export function noUnnamed(): UnnamedTally {
   return { found: new Map(), pending: [], texts: new Map(), numbersRows: true, rowNumber: -1, nextNumber: -1 }
 }
 
-/** Notes the value in `[from, to)` of the output, of a column without a name, unless it is blank. */
+/** Adds the value in `[from, to)` of the output, of a column without a name, unless it is blank. */
 export function noteUnnamed(
   unnamed: UnnamedTally,
   index: number,
@@ -44,7 +44,7 @@ export function noteUnnamed(
     unnamed.texts.set(index, out.toString('utf8', start, Math.min(to, start + SHOWN_BYTES)))
 }
 
-// The number that the bytes write in digits, with blanks after them; -1 when they do not.
+// Returns the number that the bytes write in digits, with blanks after them; -1 if they do not.
 function wholeNumber(bytes: Uint8Array, from: number, end: number): number {
   let number = 0
   let at = from
@@ -65,7 +65,7 @@ function blankAt(out: Uint8Array, at: number, end: number): number {
   return out[at] === 0xc2 && out[at + 1] === 0xa0 ? 2 : 0
 }
 
-/** Counts the values that were noted of a record that is good. */
+/** Counts the values of the current record, which is good. */
 export function countUnnamed(unnamed: UnnamedTally, line: number): void {
   for (const index of unnamed.pending) {
     if (index === 0 && unnamed.numbersRows) numberRow(unnamed)
@@ -81,14 +81,14 @@ function withBreaks(text: string): string {
   return text.replaceAll('\x1e', '\n').replaceAll('\x1d', '\r')
 }
 
-// Numbers of records rise, with gaps where records were left out, and begin again where tables were joined.
+// Numbers of records increase, with gaps where records were omitted, and start again where tables were joined.
 function numberRow(unnamed: UnnamedTally): void {
   const { nextNumber, rowNumber } = unnamed
   if (nextNumber < 0 || (nextNumber <= rowNumber && nextNumber > 1)) unnamed.numbersRows = false
   unnamed.rowNumber = nextNumber
 }
 
-/** Returns the columns without a name that hold values, but for a first one that only numbers the records. */
+/** Returns the columns without a name that have values, except for a first one that only numbers the records. */
 export function unnamedColumns({ found, numbersRows }: UnnamedTally): UnnamedColumn[] {
   return [...found.values()]
     .filter(({ index }) => index > 0 || !numbersRows)
