@@ -171,7 +171,9 @@ describe('a dataset with a threshold', () => {
     const operator = await system.addUser('operator')
     const id = await system.accept(day('2024-01-01', [9, 9, 3, 5, 6]), { dataset: 'guarded' }, operator)
     const job = await waiting(system, id)
-    expect(job.message).toContain('it changes or removes 2 of 5 rows (40.0 %), and guarded requires an approval above 25.0 %')
+    expect(job.message).toContain(
+      'it changes or removes 2 of 5 rows (40.0 %), and guarded requires an approval above 25.0 %',
+    )
     await expect(approve(system, id, operator)).rejects.toMatchObject({ code: 'forbidden' })
     const steward = await system.addUser('steward')
     expect((await preview(system, id, steward)).needsApproval).toMatchObject([{ code: 'too_large_share' }])

@@ -46,7 +46,7 @@ describe('the header decides', () => {
     })
   })
 
-  test('below titles, blank lines and a BOM, with accents, quotes and empty cells at the end', () => {
+  test('after titles, blank lines and a BOM, with accents, quotes and empty cells at the end', () => {
     const text =
       '\ufeffReporte de "producción", marzo\r\n\r\n"Fecha Contabilización","Máquina\ncódigo",Turno,,\r\n1,2,3\r\n'
     const dialect = detect(text)
@@ -67,7 +67,7 @@ describe('the header decides', () => {
     expect(detect('turno\n1,5\n2,25\n3\n', { knownNames: ['turno'] }).header.cells).toEqual(['turno'])
   })
 
-  test('delimiters under which everything is equal: the first of semicolon, comma, tab and bar', () => {
+  test('equal under all delimiters: the first of semicolon, comma, tab and bar', () => {
     expect(detect('turno;otra,maquina_codigo\n').delimiter).toBe(';')
     expect(detect('turno|otra,maquina_codigo\n').delimiter).toBe(',')
   })
@@ -85,7 +85,7 @@ describe('the header decides', () => {
     })
   })
 
-  test('no known name: the header is told that another delimiter would show, or that stands too far below', () => {
+  test('no known name: reports a header under another delimiter or too far down', () => {
     const elsewhere = (text: string, hints: Partial<DialectHints> = {}) =>
       detectDialect(Buffer.from(text), 'utf-8', true, { knownNames: NAMES, ...hints })
     expect(elsewhere('x\nturno\tobservacion\n1\t2\n', { delimiter: ';' })).toMatchObject({
@@ -98,7 +98,7 @@ describe('the header decides', () => {
   })
 
   test.each(['"turno;maquina_codigo"\n"1;2"\n', 'Marzo\n"turno,""maquina_codigo"",x"\n'])(
-    'a whole line in quotes is shown with what it holds: %j',
+    'a whole line in quotes is shown with its content: %j',
     (text) => {
       const result = detectDialect(Buffer.from(text), 'utf-8', true, { knownNames: NAMES })
       expect(result).toMatchObject({ found: false, quotedLine: { cells: expect.arrayContaining(['turno']) } })

@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 const rows = (sql: string, params?: string[]) => own.rows(job, sql, params)
 
-// A process that is gone but not yet reaped by its new parent counts as gone.
+// A process that has ended but is not yet reaped by its new parent counts as ended.
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
@@ -31,7 +31,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A statement that would run for hours; what it keeps of the inner tables fits into the memory of the engine. */
+/** A statement that runs for hours; its intermediate data fits into the memory of the engine. */
 const ENDLESS =
   'SELECT count(*) AS n FROM range(1000000) a, range(1000000) b, range(1000000) c WHERE hash(a.range, b.range, c.range) = 1'
 const runEndless = (options: Parameters<Engine['query']>[1] = {}) =>
@@ -61,7 +61,7 @@ describe('a task in trouble', () => {
     expect(await readdir(job)).toEqual([])
   })
 
-  test('is not even begun when aborted while it waits', async () => {
+  test('does not begin if it is aborted while it waits', async () => {
     const first = new AbortController()
     const second = new AbortController()
     const { started, outcome } = untilRunning(first.signal)
@@ -74,7 +74,7 @@ describe('a task in trouble', () => {
     await expect(outcome()).rejects.toMatchObject({ code: 'aborted' })
   })
 
-  test('whose process is killed fails as engine_crashed; the one that waits runs in a new process', async () => {
+  test('whose process is killed fails as engine_crashed; the waiting one runs in a new process', async () => {
     const { started, outcome } = untilRunning()
     await started
     const pid = engine.pid() ?? 0
@@ -101,7 +101,7 @@ describe('a task in trouble', () => {
 })
 
 describe('the process', () => {
-  test('that runs out of heap says so, and the next task works', async () => {
+  test('that runs out of heap reports it, and the next task works', async () => {
     const small = await startEngine({ memoryLimitMb: 512, threads: 1, maxOldSpaceMb: 32 })
     const sql = "SELECT repeat(range::VARCHAR || 'ñ', 200) AS x FROM range(90000)"
     const greedy = small.query({ workDir: job, statements: [{ name: 'q', sql, as: 'rows' }] })

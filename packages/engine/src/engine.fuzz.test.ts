@@ -11,7 +11,7 @@ import { byteEncoding, decodeText, type Encoding } from './text.ts'
 
 type Random = (below: number) => number
 
-/** A made-up file: its bytes as read, its records as written (null: a broken one), and how it is stored. */
+/** A generated file: its bytes as read, its records as written (null for a broken one), and how it is stored. */
 interface Made {
   text: string
   records: (string[] | null)[]
@@ -19,7 +19,7 @@ interface Made {
   columns: number
   encoding: Encoding
   gzip: boolean
-  /** Quotes are left open: then only the naive reader knows what the records are. */
+  /** Quotes are left open; then only the naive reader knows the records. */
   hostile: boolean
 }
 

@@ -114,7 +114,7 @@ describe('parse', () => {
     expect(await rows(wrong)).toEqual([{ n: 0 }])
   })
 
-  test('reports progress that never goes back', async () => {
+  test('reports progress that never decreases', async () => {
     const seen: TaskProgress[] = []
     const text = `a;b;c\n${'123456;abcdefgh;some text that goes on\n'.repeat(3_000_000)}`
     await engine.parse(await parseInput(text), { onProgress: (progress) => seen.push(progress) })
@@ -190,7 +190,7 @@ describe('query', () => {
     })
   })
 
-  test('asks what the results of a session make it ask, in one database', async () => {
+  test('lets the results of a session decide its next queries, in one database', async () => {
     const seen: number[] = []
     const onProgress = ({ fraction }: { fraction: number }) => void seen.push(fraction)
     const answer = await engine.session(
@@ -210,7 +210,7 @@ describe('query', () => {
     await expect(rows('SELECT v FROM t')).rejects.toMatchObject({ code: 'sql_error' })
   })
 
-  test('ends a session with what its work throws, and with what its statements do', async () => {
+  test('ends a session with the error of its work or of its statements', async () => {
     const failing = (sql: string) =>
       engine.session({ workDir: job }, async (run) => {
         await run([{ name: 'q', sql, as: 'rows' }])
@@ -248,7 +248,7 @@ describe('query', () => {
     await expect(rows('SELECT nothing FROM nowhere')).rejects.toMatchObject({ code: 'sql_error' })
   })
 
-  test('sees the files of its folder and nothing else', async () => {
+  test('can access only the files of its folder', async () => {
     await symlink('/etc/passwd', join(job, 'link'))
     await mkdir(`${job}-evil`)
     for (const sql of [
@@ -267,7 +267,7 @@ describe('query', () => {
     }
   })
 
-  test('that needs more memory and disk than it may have says so, and the next one works', async () => {
+  test('that needs more memory and disk than allowed reports it, and the next one works', async () => {
     const greedy =
       'SELECT count(DISTINCT x) AS n FROM (SELECT repeat(md5(range::VARCHAR), 20) AS x FROM range(5000000))'
     await expect(rows(greedy)).rejects.toMatchObject({ code: 'engine_out_of_memory' })

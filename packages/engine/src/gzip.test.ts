@@ -39,7 +39,7 @@ describe.each(SIZES)('a gzip file whose first member packs %d random bytes', (si
     expect((await unpack(Buffer.concat([member, second, zeros(1 << 20)]))).equals(two)).toBe(true)
   })
 
-  test.each([1, 512, 300_000])('is refused when %d zeros stand before another member', async (count) => {
+  test.each([1, 512, 300_000])('is rejected when %d zeros precede another member', async (count) => {
     const bytes = Buffer.concat([member, zeros(count), second])
     await expect(unpack(bytes)).rejects.toMatchObject(
       refused(`ends at byte ${member.length}, and other bytes follow from byte ${member.length + count}`),
@@ -75,7 +75,7 @@ test('every place at which a file of three members can be cut refuses it, but fo
   }
 })
 
-test('five hundred members are one text', async () => {
+test('five hundred members form one text', async () => {
   const lines = Array.from({ length: 500 }, (_, n) => `${n},${'x'.repeat(n)}\n`)
   expect((await unpack(Buffer.concat(lines.map((line) => gzipSync(line))))).toString()).toBe(lines.join(''))
 })

@@ -15,14 +15,14 @@ test.each([
   expect(headerOf(text, line, next)).toEqual({ text: header, truncated: false })
 })
 
-test('a header beyond 64 kB is cut, and says so', () => {
+test('a header beyond 64 kB is truncated and marked so', () => {
   const long = 'ñ'.repeat(40_000)
   const { text, truncated } = headerOf(`${long};b\n1;2\n`, 1, 80_003)
   expect(truncated).toBe(true)
   expect(text).toBe('ñ'.repeat(32_768))
 })
 
-test('the header is read in the encoding that the whole file turned out to have', () => {
+test('the header is decoded in the encoding of the whole file', () => {
   const bytes = Buffer.from('a\xf1o;b\n', 'latin1')
   expect(headerText(bytes, { line: 1, next: bytes.length }, 'windows-1252').text).toBe('año;b')
 })

@@ -22,10 +22,10 @@ const task = (sql: string) => ({
   workDir: job,
   statements: [{ name: 'q', sql, as: 'rows' as const }],
 })
-/** A list is made in memory, and cannot spill. */
+/** A list is built in memory and cannot spill. */
 const GREEDY = 'SELECT len(list(range)) AS n FROM range(10000000)'
 
-test('a task that runs out of memory is done by the larger engine', async () => {
+test('a task that runs out of memory is repeated by the larger engine', async () => {
   await expect(small.query(task(GREEDY))).rejects.toMatchObject({ code: 'engine_out_of_memory' })
   const seen: number[] = []
   const options = { onProgress: ({ fraction }: { fraction: number }) => void seen.push(fraction) }
@@ -34,13 +34,13 @@ test('a task that runs out of memory is done by the larger engine', async () => 
   expect(seen).toEqual([...seen].sort((a, b) => a - b))
 })
 
-test('a task that the larger engine cannot do either fails for want of memory', async () => {
+test('a task that also exceeds the larger engine fails as out of memory', async () => {
   await expect(orLarger(small, small).query(task(GREEDY))).rejects.toMatchObject({
     code: 'engine_out_of_memory',
   })
 })
 
-test('a task that fails for another reason is not tried again', async () => {
+test('a task that fails for another reason is not repeated', async () => {
   const never: Engine = {
     ...large,
     query: () => Promise.reject(new Error('the larger engine was asked')),

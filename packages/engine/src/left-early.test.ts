@@ -13,7 +13,7 @@ import { readSource, type Source, sourceProgress } from './source.ts'
 import { transcode } from './transcode.ts'
 
 let folder: string
-/** A file of 6 MB, plain, packed, packed and cut short, and packed with something behind it. */
+/** A file of 6 MB: plain, compressed, compressed and truncated, and compressed with other bytes after it. */
 const files = { plain: '', gzip: '', short: '', followed: '' }
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'aduana-left-'))
@@ -41,7 +41,7 @@ const sourceOf = (name: keyof typeof files, more: Partial<Source> = {}): Source 
 })
 
 describe('an original is closed', () => {
-  test.each(['plain', 'gzip'] as const)('when its reading is left (%s)', async (name) => {
+  test.each(['plain', 'gzip'] as const)('when the reader stops early (%s)', async (name) => {
     for await (const chunk of readSource(sourceOf(name), sourceProgress())) {
       expect(chunk.length).toBeGreaterThan(0)
       expect(await openFiles(folder)).toEqual([files[name]])
@@ -62,7 +62,7 @@ describe('an original is closed', () => {
     await allClosed()
   })
 
-  test('when only its head was wanted', async () => {
+  test('when only its head was read', async () => {
     expect(await inspectFile(files.gzip)).toMatchObject({ kind: 'csv', complete: false })
     await allClosed()
   })
@@ -91,7 +91,7 @@ describe('an original is closed', () => {
     await allClosed()
   })
 
-  test('when what was cut out of it is enough', async () => {
+  test('when cutting ends early', async () => {
     const cutter = openCutter(sourceOf('gzip'))
     expect(await cutter.cut(0, 1)).toMatchObject({ raw: '0', truncated: false })
     expect(await openFiles(folder)).toEqual([files.gzip])
@@ -117,7 +117,7 @@ describe('a file of rejects is closed', () => {
     await allClosed()
   })
 
-  test('when its first line is no JSON', async () => {
+  test('when its first line is not JSON', async () => {
     const path = join(folder, 'bad.ndjson')
     await writeFile(path, `{\n${lines(1)}`)
     await expect(openLines(path, (value) => value)).rejects.toThrow(SyntaxError)

@@ -4,7 +4,7 @@ import { recogniseBytes } from './recognise.ts'
 const text = (value: string, encoding: BufferEncoding = 'utf8') =>
   recogniseBytes(Buffer.from(value, encoding), true)
 
-/** An archive of one file, as tar writes it. */
+/** Returns an archive of one file, as tar writes it. */
 function tar(name: string, content: string): Buffer {
   const header = Buffer.alloc(512)
   header.write(name, 0)

@@ -16,7 +16,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 type Kind = 'plain' | 'gzip' | 'utf-16le'
 
-/** Read a text of three columns, whose header is `a;b;c`, as far as `limit` lets it be read. */
+/** Reads a text of three columns, whose header is `a;b;c`, as far as `limit` allows. */
 async function read(body: string, kind: Kind, limit?: RejectLimit) {
   const path = join(folder, 'original')
   const text = `a;b;c\n${body}`
@@ -39,11 +39,11 @@ async function read(body: string, kind: Kind, limit?: RejectLimit) {
   return { ...found, total: Buffer.byteLength(text), keptBytes: (await stat(rejects)).size }
 }
 
-/** Rejects first, then as many of the shortest good records as it takes to be exactly within the share. */
+/** Rejects first, then exactly as many of the shortest good records as the share requires. */
 const justWithin = (rejects: number, share: number) =>
   `${'x\n'.repeat(rejects)}${'1;;\n'.repeat(Math.round(rejects / share) - rejects)}`.slice(0, -1)
 
-/** Enough that the limit is looked at several times before the end of the file. */
+/** Enough that the limit is checked several times before the end of the file. */
 const REJECTS = LONG ? 200_000 : 100_000
 
 describe('the limit of rejects', () => {
@@ -61,7 +61,7 @@ describe('the limit of rejects', () => {
     })
   })
 
-  test('stops a plain file that is a record beyond its share', async () => {
+  test('stops a plain file that exceeds its share by one record', async () => {
     const body = justWithin(REJECTS, 0.2).slice(0, -4)
     expect(await read(body, 'plain', { share: 0.2, floor: 0 })).toMatchObject({ stopped: true })
   })
@@ -90,7 +90,7 @@ describe('the limit of rejects', () => {
     expect(stops).toBeGreaterThan(3)
   })
 
-  test('reads on up to its floor', () => {
+  test('continues reading up to its floor', () => {
     const limit = { share: 0.2, floor: 10 }
     expect(hasFailed(limit, { records: 10, rejects: 10, unreadBytes: 0, columns: 3 })).toBe(false)
     expect(hasFailed(limit, { records: 11, rejects: 11, unreadBytes: 0, columns: 3 })).toBe(true)
@@ -114,7 +114,7 @@ describe('the size of a file', () => {
     return isWithin({ path, format }, most)
   }
 
-  test('is that of its content, whatever it says of itself', async () => {
+  test('is that of its content, whatever size the file states', async () => {
     const large = gzipSync(Buffer.alloc(600_000, 'a'))
     expect(await isSmall(gzipSync(Buffer.alloc(100_000, 'a')), 'gzip')).toBe(true)
     expect(await isSmall(large, 'gzip')).toBe(false)

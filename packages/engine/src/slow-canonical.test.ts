@@ -32,7 +32,7 @@ test('a canonical file that takes its bytes slowly gets all of them once and in 
   }
 })
 
-/** Reads few bytes at a time, so that a writer has to wait for each of them. */
+/** Reads a few bytes at a time, so that a writer has to wait for each of them. */
 async function readSlowly(path: string): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const part of createReadStream(path, { highWaterMark: 4096 })) parts.push(part)

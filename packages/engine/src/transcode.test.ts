@@ -55,7 +55,7 @@ async function run(
 const latin = (text: string) => Buffer.from(text, 'latin1')
 const ascii = 'abc;def\n'.repeat(200_000)
 
-describe('the encoding nobody declared', () => {
+describe('an undeclared encoding', () => {
   test('is windows-1252 when the first accent, megabytes into the file, is not UTF-8', async () => {
     const { found, values, rejects } = await run(latin(`a;b\n${ascii}Mu\xf1oz;\x80\n`))
     expect(found).toMatchObject({ encoding: 'windows-1252', records: 200_001, good: 200_001 })
@@ -77,7 +77,7 @@ describe('the encoding nobody declared', () => {
     ])
   })
 
-  test('is found by the bytes of records that are rejected for another reason, too', async () => {
+  test('is also found by the bytes of records that are rejected for another reason', async () => {
     const { found, rejects } = await run(latin('a;b\n1;2\nMu\xf1oz\n"x"\xf1;2\n'))
     expect(found.encoding).toBe('windows-1252')
     expect(rejects.map(({ raw }) => raw)).toEqual(['Muñoz', '"x"ñ;2'])
@@ -107,7 +107,7 @@ describe('UTF-16', () => {
     },
   )
 
-  test('a lone surrogate is a reject, not a character nobody sent', async () => {
+  test('a lone surrogate is a reject, not a character that was never sent', async () => {
     const bytes = Buffer.from('a;b\nx;_\n', 'utf16le')
     bytes.writeUInt16LE(0xd800, 12)
     const { rejects } = await run(bytes, 'plain', 'utf-16le')
@@ -135,7 +135,7 @@ describe('gzip', () => {
     await expect(run(whole, 'gzip')).rejects.toMatchObject({ code: 'bad_input' })
   })
 
-  test('that unpacks to too much is refused', async () => {
+  test('that unpacks to too much is rejected', async () => {
     const bomb = gzipSync(Buffer.alloc(30 << 20, 'a'))
     await expect(run(bomb, 'gzip', 'auto', 10 << 20)).rejects.toMatchObject({ code: 'bad_input' })
     const steep = gzipSync(Buffer.alloc(5 << 20, 'a'), { level: 9 })
@@ -171,7 +171,7 @@ describe('inspection of a file', () => {
     })
   })
 
-  test('believes a byte order mark more than what was declared, unless the text behind it contradicts', async () => {
+  test('prefers a byte order mark to the declared encoding, unless the text after it contradicts the mark', async () => {
     const path = join(folder, 'x.csv')
     const look = (encoding: Encoding) => inspectDialect(path, { knownNames: ['fecha'], encoding })
     await writeFile(path, '\ufefffecha;año\n')
@@ -188,7 +188,7 @@ describe('inspection of a file', () => {
     })
   })
 
-  test('says what a file is that it cannot read', async () => {
+  test('names the kind of a file that it cannot read', async () => {
     const path = join(folder, 'x.csv')
     await writeFile(path, '')
     expect(await inspectFile(path)).toEqual({ kind: 'empty' })

@@ -42,7 +42,7 @@ const runs = async () =>
     .rows
 const job = async () =>
   (await database.pool.query('select status, lost_count from jobs where id = $1', [jobId])).rows[0]
-/** Another process takes the run over, as if the first had given no sign of life for long. */
+/** Lets another process take over the stage attempt, as after a heartbeat timeout. */
 const overtake = async () => {
   await database.pool.query(
     `update stage_results set heartbeat_at = now() - interval '1 hour' where job_id = $1 and state = 'running'`,
@@ -52,7 +52,7 @@ const overtake = async () => {
 }
 const FAILURE = { code: 'internal', detail: 'It failed.' } as const
 
-test('a run that is fenced out ends at once: the next begins without waiting, and no death is counted', async () => {
+test('a stage attempt that is fenced out ends at once: the next begins without waiting, and no loss is counted', async () => {
   const fenced = await run()
   const outcome = await endAfterError(context(), fenced, new OvertakenError('fenced'), delivery, undefined)
   expect(outcome).toEqual({ kind: 'stop', reason: 'overtaken' })
@@ -61,7 +61,7 @@ test('a run that is fenced out ends at once: the next begins without waiting, an
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })
 
-test('a run that has been overtaken neither fails its job nor touches the run that took its place', async () => {
+test('an overtaken stage attempt neither fails its job nor changes the attempt that took its place', async () => {
   const first = await run()
   const second = await overtake()
   expect(await endRun(context(), first, 1, { kind: 'fail', failure: FAILURE })).toEqual({
@@ -77,7 +77,7 @@ test('a run that has been overtaken neither fails its job nor touches the run th
   expect((await runs()).at(-1)).toEqual({ try: second.try, state: 'running' })
 })
 
-test('a run that has been overtaken cannot commit: what its commit wrote rolls back', async () => {
+test('an overtaken stage attempt cannot commit: what its commit wrote rolls back', async () => {
   const first = await run()
   await overtake()
   const ending = endRun(context(), first, 1, {
@@ -92,7 +92,7 @@ test('a run that has been overtaken cannot commit: what its commit wrote rolls b
   expect(message.rows[0]?.message).not.toBe('written')
 })
 
-test('a stage that is put off leaves no run, and its next delivery begins at once', async () => {
+test('a stage that is postponed leaves no stage attempt, and its next delivery begins at once', async () => {
   const first = await run()
   const outcome = await endRun(context(), first, 1, { kind: 'snooze', milliseconds: 5, reason: 'later' })
   expect(outcome).toEqual({ kind: 'snooze', milliseconds: 5, reason: 'later' })
@@ -103,7 +103,7 @@ test('a stage that is put off leaves no run, and its next delivery begins at onc
 
 const transient = Object.assign(new Error('away'), { code: '57P01' })
 
-test('a run that fails for a while is tried again, but for the last time', async () => {
+test('a stage attempt with a transient failure is retried until its last try', async () => {
   const first = await run()
   const outcome = await endAfterError(context(), first, transient, { ...delivery, lastTry: false }, undefined)
   expect(outcome).toEqual({ kind: 'retry', error: transient })
@@ -114,7 +114,7 @@ test('a run that fails for a while is tried again, but for the last time', async
   expect(await job()).toMatchObject({ status: 'FAILED' })
 })
 
-test('a run whose process stops is given back, whatever its error, and no death is counted', async () => {
+test('a stage attempt whose process stops is released, whatever its error, and no loss is counted', async () => {
   const first = await run()
   const stopping = { signal: AbortSignal.abort(), lastTry: true }
   const error = new Error('a mistake')
@@ -127,7 +127,7 @@ test('a run whose process stops is given back, whatever its error, and no death 
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })
 
-test('a run that is stopped by a cancellation cancels its job, unless it has been overtaken', async () => {
+test('a stage attempt that is stopped by a cancellation cancels its job, unless it was overtaken', async () => {
   const first = await run()
   const second = await overtake()
   await inTransaction(database.db, (tx) =>

@@ -6,9 +6,8 @@ import { LostFileError } from './lost-file.ts'
 import { RefusedError } from './refused.ts'
 import { TryAgainError } from './try-again.ts'
 
-/** An error as PostgreSQL reports it. */
-const sqlError = (code: string, more: object = {}) =>
-  Object.assign(new Error('it says no'), { code, ...more })
+/** Returns an error as PostgreSQL reports it. */
+const sqlError = (code: string, more: object = {}) => Object.assign(new Error('refused'), { code, ...more })
 
 describe('the load', () => {
   test.each([
@@ -26,7 +25,7 @@ describe('the load', () => {
   })
 
   test.each(['57P01', '08006', '40P01', '40001', '55P03', '53300'])(
-    'is tried again when PostgreSQL is away or busy (%s)',
+    'is retried when PostgreSQL is unavailable or busy (%s)',
     (code) => {
       expect(readFailure(sqlError(code), 'load')).toMatchObject({
         transient: true,
@@ -35,7 +34,7 @@ describe('the load', () => {
     },
   )
 
-  test('fails for good for what is a mistake of the program', () => {
+  test('fails for good because of a programming error', () => {
     expect(readFailure(sqlError('42703'), 'load')).toMatchObject({
       transient: false,
       failure: { code: 'internal' },
@@ -43,7 +42,7 @@ describe('the load', () => {
   })
 })
 
-test('what a table refuses is a mistake of the program in any other stage', () => {
+test('in any other stage, a refusal by a table is a programming error', () => {
   expect(readFailure(sqlError('23505', { constraint: 'x' }), 'quarantine')).toMatchObject({
     transient: false,
     failure: { code: 'internal' },
@@ -71,7 +70,7 @@ test.each([
   })
 })
 
-test('a store, an abort and rows that just changed are tried again', () => {
+test('failures of a store, aborts and changed rows are retried', () => {
   const abort = Object.assign(new Error('x'), { name: 'AbortError' })
   for (const error of [new StoreError('missing', 'x'), new TryAgainError('x')])
     expect(readFailure(error, 'load')).toEqual({
@@ -81,7 +80,7 @@ test('a store, an abort and rows that just changed are tried again', () => {
   expect(readFailure(abort, 'load')).toMatchObject({ transient: true, failure: { code: 'internal' } })
 })
 
-test('a refusal is told as it is', () => {
+test('a refusal is reported unchanged', () => {
   const failure = { code: 'window_too_wide', detail: 'x' }
   expect(readFailure(new RefusedError(failure), 'validate')).toEqual({ transient: false, failure })
 })
@@ -97,7 +96,7 @@ test.each([
   })
 })
 
-test('what is no error is told by its text', () => {
+test('a thrown value that is not an error is reported by its text', () => {
   expect(readFailure('odd', 'parse')).toEqual({
     transient: false,
     failure: { code: 'internal', detail: 'odd' },

@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 const allClosed = () => expect.poll(() => openFiles(folder), { timeout: 5000 }).toEqual([])
 
-/** Lines that do not pack well, so that a file of them is read in many pieces. */
+/** Returns lines that do not compress well, so that a file of them is read in many pieces. */
 const lines = (count: number) => Array.from({ length: count }, (_, n) => `${n},${Math.random()}`).join('\n')
 
 describe('a before-image is closed', () => {
@@ -128,7 +128,7 @@ describe('collecting results', () => {
   const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex')
   const run = { runId, attempt: 1, metric: 'm' }
 
-  /** A job whose results lie in `bucket`, by name; what is a stream is handed out as it is. */
+  /** Returns a job whose results are in `bucket`, by name; a stream is passed on unchanged. */
   function jobWith(bucket: Record<string, Buffer | Readable>, signal: AbortSignal): StageJob {
     const open = async (url: string) => {
       const found = bucket[url]
@@ -156,7 +156,7 @@ describe('collecting results', () => {
     return { manifest, announced: { ...run, url: 's3://bucket/manifest.json', sha256: sha256(manifest) } }
   }
 
-  test('closes what it reads when it is stopped while no byte comes', async () => {
+  test('closes what it reads when it is stopped while no bytes arrive', async () => {
     const stop = new AbortController()
     const silent = new Readable({ read: () => undefined })
     const { announced } = announce([])

@@ -17,7 +17,7 @@ const accept = (...rows: string[]) => pipeline.accept(stockFile(...rows), { data
 const runs = (id: string) =>
   pipeline.rows('select stage, state from stage_results where job_id = $1 order by started_at, try', [id])
 
-test('each stage is done once, however often it is delivered', async () => {
+test('each stage executes once, however often it is delivered', async () => {
   const id = await accept('2024-01-01,ACME,a,1')
   for (const last of ['parse', 'parse', 'validate', 'quarantine', 'load', 'load'] as const)
     expect(await pipeline.run(id, { last })).toEqual({ kind: 'done' })
@@ -29,7 +29,7 @@ test('each stage is done once, however often it is delivered', async () => {
   expect(await pipeline.rows('select item from stock_count')).toHaveLength(1)
 })
 
-test('a stage does not begin before those before it are done, nor while it is at work elsewhere', async () => {
+test('a stage does not begin before the earlier ones are done, nor while another process executes it', async () => {
   const id = await accept('2024-01-01,ACME,a,1')
   expect(await pipeline.run(id, { from: 'validate' })).toEqual({
     kind: 'stop',
@@ -44,7 +44,7 @@ test('a stage does not begin before those before it are done, nor while it is at
   expect(busy).toMatchObject({ kind: 'snooze', reason: 'another process executes the stage' })
 })
 
-test('a job that is cancelled while a stage is at work goes no further', async () => {
+test('a job that is cancelled during a stage goes no further', async () => {
   const id = await accept('2024-01-01,ACME,a,1')
   const { database, admin } = pipeline.system
   armFailPoint('stage.before-work', async () => {
@@ -97,7 +97,7 @@ test('a dry run of an append would remove nothing', async () => {
   expect(job).toMatchObject({ status: 'COMPLETED', counts: { inserted: 1, removed: 0 } })
 })
 
-test('a file that has another number of records than was announced is not imported', async () => {
+test('a file with another number of records than announced is not imported', async () => {
   const file = stockFile('2024-07-02,ACME,a,1', '2024-07-01,ACME,a,1')
   const job = (expectedRecords: string) => pipeline.import(file, { dataset: 'stock', expectedRecords })
   expect(await job('3')).toMatchObject({ status: 'FAILED', error: { code: 'record_count_differs' } })
@@ -128,7 +128,7 @@ test('a retry of a job whose file of an earlier stage is lost begins with that s
   expect(await pipeline.run(id)).toEqual({ kind: 'done' })
 })
 
-test('a stage gives its folder back, whatever it comes to', async () => {
+test('a stage removes its folder, whatever its result', async () => {
   armFailPoint('stage.before-work', async () => {
     throw new Error('broken')
   })

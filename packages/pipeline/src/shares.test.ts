@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { percentage, shareAbove } from './shares.ts'
 
-test('a share above its limit is never written like the limit, nor as all when it is not all', () => {
+test('a share above its limit is never written like the limit, nor as 100 % if it is less', () => {
   const cases: [rejected: number, records: number, limit: number, share: string, allowed: string][] = [
     [2, 6, 0.2, '33.3 %', '20 %'],
     [200_001, 1_000_000, 0.2, '20.0001 %', '20 %'],

@@ -26,7 +26,7 @@ describe('the order of the stages', () => {
     expect(queues).toEqual(folders)
   })
 
-  test('fails the parents of a stage that fails, and never lets a failed stage vanish', () => {
+  test('fails the parents of a stage that fails, and never removes a failed stage silently', () => {
     const flow = buildFlow({
       jobId: '00000000-0000-4000-8000-000000000000',
       attempt: 1,

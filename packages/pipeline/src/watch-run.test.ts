@@ -53,7 +53,7 @@ test.each([
   expect(watch.reason()).toBe(reason)
 })
 
-test('a run gives signs of life while nothing moves, and is not stopped', async () => {
+test('a stage attempt writes heartbeats while its progress does not change, and is not stopped', async () => {
   await change(`update stage_results set heartbeat_at = now() - interval '1 minute' where job_id = $1`)
   begin()
   const alive = async () =>
@@ -66,7 +66,7 @@ test('a run gives signs of life while nothing moves, and is not stopped', async 
   expect(watch.signal.aborted).toBe(false)
 })
 
-test('what moves is stored before it is published, and nothing is once the run has ended', async () => {
+test('progress is stored before it is published, and none is once the stage attempt has ended', async () => {
   const reporter = begin()
   reporter.report({ fraction: 0.5, message: 'Half', totalItems: 10, processedItems: 5 })
   await expect.poll(() => published.length, { timeout: 20_000 }).toBeGreaterThan(0)
@@ -77,7 +77,7 @@ test('what moves is stored before it is published, and nothing is once the run h
   expect(watch.signal.aborted).toBe(false)
 })
 
-test('a run is stopped when its process ends', async () => {
+test('a stage attempt is stopped when its process ends', async () => {
   begin()
   stopping.abort()
   expect(watch.signal.aborted).toBe(true)

@@ -7,7 +7,7 @@ function censusOf(bytes: Buffer, sizes: readonly number[] = [bytes.length]): Cen
   const census = createCensus()
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
     const size = sizes[turn % sizes.length] ?? 1
-    // Readers fill their buffers again: what was added must not be needed any more.
+    // Readers reuse their buffers: bytes that were added must not be needed any more.
     const chunk = Buffer.from(bytes.subarray(at, at + size))
     census.add(chunk)
     chunk.fill(0xee)
@@ -23,7 +23,7 @@ const found = ({ utf8, characters, contexts }: Census) => ({
 })
 
 describe('the census of a text', () => {
-  test('says between what each byte beyond ASCII stands, and how often', () => {
+  test('counts the neighbours of each non-ASCII byte', () => {
     const { characters, contexts } = censusOf(Buffer.from('A\xf1o;A\xf1o;1\xba\xd1', 'latin1'))
     expect(characters).toBe(4)
     expect(contexts).toMatchObject([
@@ -44,7 +44,7 @@ describe('the census of a text', () => {
     })
   })
 
-  test('is the same whatever the chunks, also where they cut a character', () => {
+  test('is the same for any chunks, also if they split a character', () => {
     const text = Buffer.from('ñ;€uro 😀 mañana ½ Ó”\n'.repeat(9))
     const mixed = Buffer.concat([
       text,

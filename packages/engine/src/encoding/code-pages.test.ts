@@ -5,13 +5,13 @@ import { CODE_PAGES, CODE_POINTS } from './code-pages.ts'
 const high = Uint8Array.from({ length: 128 }, (_, i) => 0x80 + i)
 
 describe('the tables of the code pages', () => {
-  test('agree with the decoders of Node where it has one', () => {
+  test('agree with the decoders of Node.js, where they exist', () => {
     expect(decodeText(high, 'macintosh')).toBe(new TextDecoder('macintosh').decode(high))
     const stream = new TextDecoder('windows-1252')
     expect(decodeText(high, 'windows-1252')).toBe(stream.decode(high, { stream: true }))
   })
 
-  test('have the letters and frames of DOS', () => {
+  test('contain the letters and box-drawing characters of DOS', () => {
     const bytes = Uint8Array.from([0xa0, 0x82, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0x81, 0xa8, 0xad, 0xa7, 0xa6])
     for (const page of ['ibm850', 'ibm437'] as const) {
       expect(decodeText(bytes, page)).toBe('áéíóúñÑü¿¡ºª')

@@ -13,7 +13,7 @@ function censusOf(bytes: Uint8Array) {
 
 const guess = (bytes: Uint8Array): EncodingGuess => guessEncoding(censusOf(bytes))
 
-/** The bytes of a text in a code page; null when the page lacks one of its characters. */
+/** Returns the bytes of a text in a code page; null if the page lacks one of its characters. */
 function encode(text: string, page: CodePage): Uint8Array | null {
   const bytes = [...text].map((character) => CODE_POINTS[page].indexOf(character.charCodeAt(0)))
   return bytes.includes(-1) ? null : Uint8Array.from(bytes)
@@ -41,7 +41,7 @@ const FORMS = [
 ] as const
 
 describe.each(Object.entries(SENTENCES))('a text in %s', (_, text) => {
-  test.each(FORMS)('%s is sure in windows-1252, the whole of it and each piece', (_form, write) => {
+  test.each(FORMS)('%s is certain in windows-1252, as a whole and in each piece', (_form, write) => {
     for (const piece of [text, ...text.split(';')]) {
       const written = encode(write(piece), 'windows-1252')
       if (!written || written.every((byte) => byte < 0x80)) continue
@@ -49,21 +49,24 @@ describe.each(Object.entries(SENTENCES))('a text in %s', (_, text) => {
     }
   })
 
-  test.each(FORMS)('%s is found in MacRoman and the pages of DOS, and told to be a guess', (_form, write) => {
-    for (const page of CODE_PAGES.filter((one) => one !== 'windows-1252')) {
-      const pieces = text.split(';').map(write)
-      const writable = pieces.filter((piece) => encode(piece, page)).join(';')
-      const written = encode(writable, page)
-      if (!written || written.every((byte) => byte < 0x80)) continue
-      const { encoding, doubt } = guess(written)
-      // The pages of DOS have the letters of these languages in the same places.
-      const decoded = encode(writable, page === 'ibm437' && encoding === 'ibm850' ? 'ibm850' : page)
-      expect(encode(writable, encoding === 'utf-8' ? page : encoding), `${page}: ${writable}`).toEqual(
-        decoded,
-      )
-      expect(doubt).not.toBeNull()
-    }
-  })
+  test.each(FORMS)(
+    '%s is found in MacRoman and the DOS code pages, and reported as a guess',
+    (_form, write) => {
+      for (const page of CODE_PAGES.filter((one) => one !== 'windows-1252')) {
+        const pieces = text.split(';').map(write)
+        const writable = pieces.filter((piece) => encode(piece, page)).join(';')
+        const written = encode(writable, page)
+        if (!written || written.every((byte) => byte < 0x80)) continue
+        const { encoding, doubt } = guess(written)
+        // The DOS code pages have the letters of these languages in the same places.
+        const decoded = encode(writable, page === 'ibm437' && encoding === 'ibm850' ? 'ibm850' : page)
+        expect(encode(writable, encoding === 'utf-8' ? page : encoding), `${page}: ${writable}`).toEqual(
+          decoded,
+        )
+        expect(doubt).not.toBeNull()
+      }
+    },
+  )
 })
 
 describe('windows-1252', () => {
@@ -115,7 +118,7 @@ describe('windows-1252', () => {
     expect(guess(latin(text)).doubt).not.toBeNull()
   })
 
-  test('is sure of a long text with very few odd places', () => {
+  test('is certain for a long text with very few odd places', () => {
     expect(guess(latin(`${'Mu\xf1oz;Garc\xeda\n'.repeat(500)}Madrid\x97Lisboa\n`)).doubt).toBeNull()
   })
 })
@@ -169,7 +172,7 @@ describe('UTF-8 and windows-1252 in one file', () => {
     })
   })
 
-  test('the place that is pointed at is right in a long text, and beside cells that are longer than a sample', () => {
+  test('the reported place is right in a long text, and next to cells that are longer than a sample', () => {
     const lines = Buffer.from(`${'é'.repeat(40)}\n`.repeat(3000))
     const cell = Buffer.concat([Buffer.from('ñ'.repeat(20)), latin('\xe1x'), Buffer.from('ñ'.repeat(20))])
     expect(censusOf(Buffer.concat([lines, cell])).firstInvalid?.line).toBe(3001)

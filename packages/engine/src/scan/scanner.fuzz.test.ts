@@ -62,7 +62,7 @@ function soup(random: (below: number) => number): Buffer {
 }
 
 describe('any bytes at all', () => {
-  test('the scanner sees what a naive reader sees, whatever the chunk sizes, and no byte is lost', () => {
+  test('the scanner agrees with a naive reader for any chunk sizes, and no byte is lost', () => {
     for (let seed = 1; seed <= (LONG ? 20_000 : 2_000); seed++) {
       const random = randomSource(seed)
       const bytes = soup(random)

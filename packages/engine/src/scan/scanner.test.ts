@@ -18,7 +18,7 @@ function scan(text: string | Buffer, options: Partial<ScanOptions> = {}) {
   return scanAll(bytesOf(text), { ...BASE, ...options }, () => 1 << 20)
 }
 
-/** The rejects as they are written, with the piece of the original that their place points at. */
+/** Returns the rejects as written, with the text of the original at their positions. */
 function rejectsOf(text: string | Buffer, options: Partial<ScanOptions> = {}) {
   const bytes = bytesOf(text)
   return scanText(bytes, { ...BASE, ...options }, () => 7).rejects.map((line) => {
@@ -46,7 +46,7 @@ const good = (record: number, line: number, offset: number, length: number, ...f
 })
 
 describe('well-formed records', () => {
-  test('have their number, physical line, offset and length, whatever the line ends', () => {
+  test('have their number, physical line, offset and length, with any line ends', () => {
     expect(scan('a;b;c\r\n1;2;3\r4;5;6\n7;8;9').records).toEqual([
       good(1, 2, 0, 5, 'a', 'b', 'c'),
       good(2, 3, 7, 5, '1', '2', '3'),
@@ -55,7 +55,7 @@ describe('well-formed records', () => {
     ])
   })
 
-  test('tell which columns hold line breaks, leaving out those of rejected records', () => {
+  test('report which columns contain line breaks, without those of rejected records', () => {
     const broken = (text: string) => scanText(Buffer.from(text), BASE, () => 7).counts.brokenColumns
     expect(broken('a;b;c\n"1";"2";"3"\n')).toEqual(new Set())
     expect(broken('a;"b\nb";c\n1;"2\r\n\r\n2";"\n"\n"4\x1f\r5";5;6\n')).toEqual(new Set([1, 2]))
@@ -70,7 +70,7 @@ describe('well-formed records', () => {
     ])
   })
 
-  test('take a quote inside text for text', () => {
+  test('treat a quote inside text as text', () => {
     expect(scan(' a "b";5" pipe;it""s\n').records).toEqual([good(1, 2, 0, 20, ' a "b"', '5" pipe', 'it""s')])
   })
 
@@ -98,7 +98,7 @@ describe('well-formed records', () => {
     ])
   })
 
-  test('take every quote for text when the file quotes nothing', () => {
+  test('treat every quote as text when the file quotes nothing', () => {
     expect(scan('"a;b";"c\n', { quote: null }).records).toEqual([good(1, 2, 0, 8, '"a', 'b"', '"c')])
   })
 
@@ -111,7 +111,7 @@ describe('well-formed records', () => {
     expect(rejectsOf('1;2;3; ; x\n')).toMatchObject([{ code: 'too_many_columns' }])
   })
 
-  test('give only the wanted columns, in the order of the file', () => {
+  test('contain only the wanted columns, in the order of the file', () => {
     const { canonical } = scanText(Buffer.from('a;b;c\n'), { ...BASE, columns: [2, 0] }, () => 100)
     expect(canonical.toString()).toBe('1\x1f2\x1f0\x1fa\x1fc\x1f5\n')
   })
@@ -144,7 +144,7 @@ describe('well-formed records', () => {
     expect(skipped).toBe(text === '' ? 2 : 3)
   })
 
-  test('are those that hold a value in any column, wanted or not', () => {
+  test('are those with a value in any column, wanted or not', () => {
     expect(scan(';;x\n;"""";\n', { columns: [0] }).records).toEqual([
       good(1, 2, 0, 3, ''),
       good(2, 3, 4, 6, ''),
@@ -175,7 +175,7 @@ describe('padding at the end', () => {
     expect(counts).toMatchObject({ records: 2, good: 2, padding: 20_000_000 })
   })
 
-  test('is text where text follows, however long it is', () => {
+  test('is text if text follows, however long it is', () => {
     const bytes = Buffer.concat([Buffer.from('1;2;3\n'), Buffer.alloc(5_000_000), Buffer.from('\n4;5;6\n')])
     const { counts, rejects } = scanText(bytes, BASE, () => 1 << 16)
     expect(counts).toMatchObject({ records: 3, good: 2, padding: 0, rejectCounts: { record_too_long: 1 } })
@@ -204,7 +204,7 @@ describe('a record that a line end breaks in two', () => {
     expect(broken(text)).toEqual(['1 2 3', half, half, '4 5 6'])
   })
 
-  test('in its last cell is told at both halves, although the first one has all columns', () => {
+  test('in its last cell is reported at both halves, although the first one has all columns', () => {
     expect(broken('a;b;c\nmore\r\n4;5;6\r\n')).toEqual([
       'broken_line',
       'missing_columns broken_line',
@@ -212,7 +212,7 @@ describe('a record that a line end breaks in two', () => {
     ])
   })
 
-  test('where all lines end alike is told by the number of columns', () => {
+  test('in a file with uniform line ends is detected by the number of columns', () => {
     const half = 'missing_columns broken_line'
     expect(broken('a;b\nb;c\n4;5;6\n4;5\n', { lineEnd: 'lf' })).toEqual([
       half,
@@ -222,7 +222,7 @@ describe('a record that a line end breaks in two', () => {
     ])
   })
 
-  test('into three pieces is told at each', () => {
+  test('into three pieces is reported at each', () => {
     const piece = 'missing_columns broken_line'
     expect(broken('a;b\nb\nb;c\r\n')).toEqual([piece, `${piece} broken_line`, piece])
   })
@@ -234,7 +234,7 @@ describe('a record that a line end breaks in two', () => {
   })
 })
 
-describe('the header once more', () => {
+describe('a repeated header', () => {
   const header = {
     cells: ['Fecha', 'Máquina', 'Nota'],
     names: { fecha: 'dia', day: 'dia', maquina: 'm', nota: 'n' },
@@ -257,13 +257,13 @@ describe('the header once more', () => {
   })
 
   test.each(['Fecha;2;3', 'fecha;maquina;otra', 'Fecha;;', ';maquina;'])(
-    'is not seen in a record: %j',
+    'is not detected in a record: %j',
     (line) => {
       expect(codes(`1;2;3\n${line}\n`)).toEqual([])
     },
   )
 
-  test('in another order is reported, because what follows may mean other columns', () => {
+  test('in another order is reported, because later records may use other columns', () => {
     const { counts } = scanText(
       Buffer.from('1;2;3\nNota;Fecha;Maquina\n4;5;6\n'),
       { ...BASE, header },
@@ -315,7 +315,7 @@ describe('columns without a name', () => {
       ...options,
     }
     const [small, large] = [2, 1 << 20].map((size) => {
-      // How many bytes are followed depends on where the chunks end.
+      // The number of bytes followed depends on where the chunks end.
       const { bytesFollowed: _, ...counts } = scanText(Buffer.from(text), all, () => size).counts
       return counts
     })
@@ -323,7 +323,7 @@ describe('columns without a name', () => {
     return large?.unnamedColumns
   }
 
-  test('are told when good records hold values in them', () => {
+  test('are reported when good records have values in them', () => {
     const text = 'a;;c\nb; \u00a0;c\nd;"x\ny";e\nf;2\ng;"";h\nh; z;i;;\nj;3;4\n'
     expect(unnamed(text)).toEqual([{ index: 1, records: 3, line: 4, text: 'x\ny' }])
     expect(unnamed('a;;c\nb;"";c\nx;" ";y\n;;\n')).toEqual([])
@@ -341,7 +341,7 @@ describe('columns without a name', () => {
     expect(unnamed(text, [0])).toHaveLength(columns)
   })
 
-  test('hold values in their own encoding', () => {
+  test('decode their values in the encoding of the file', () => {
     const text = Buffer.from('a;\xf1;c\n', 'latin1')
     const options = { ...BASE, columns: [0], unnamed: [1], encoding: 'windows-1252' } as const
     expect(scanText(text, options, () => 4).counts.unnamedColumns).toMatchObject([{ text: 'ñ' }])
@@ -349,7 +349,7 @@ describe('columns without a name', () => {
 })
 
 describe('a structural reject', () => {
-  test('of too few or too many columns says how many were found', () => {
+  test('of too few or too many columns states how many were found', () => {
     expect(rejectsOf('1;2\n1;2;3\n1;2;3;4\n')).toEqual([
       {
         record: 1,
@@ -500,12 +500,12 @@ describe('a structural reject', () => {
 })
 
 test.each([1_000, 15_000])(
-  '%d lines that keep a reading in quotes for ever do not make it read everything again and again',
+  '%d lines that leave a reading in quotes do not cause repeated reading',
   (lines) => {
     const bytes = Buffer.from(`${'a'.repeat(90)}";"\n`.repeat(lines))
     const { counts } = scanText(bytes, { ...BASE, expectedColumns: 5, columns: [0] }, () => 1 << 20)
     expect(counts.records).toBe(lines)
-    // Without memory of the last reading, each line would be followed to the end of the file, or for 1 MiB.
+    // Without the stored last reading, each line would be followed to the end of the file, or for 1 MiB.
     expect(counts.bytesFollowed).toBeLessThan(5 * bytes.length)
   },
 )

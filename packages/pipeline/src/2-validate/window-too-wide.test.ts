@@ -5,7 +5,7 @@ const TODAY = '2026-11-30'
 const rule = { loadMode: 'replace-window', maxWindowDays: 400 } as const
 const day = (day: string, line: number, rows = 1, scope = '') => ({ scope, day, rows, line })
 
-test('a window that is wide enough for its dataset is none', () => {
+test('days within the maximum window are not too wide', () => {
   expect(tooWide(rule, [], TODAY)).toBeUndefined()
   expect(tooWide(rule, [day('2026-01-01', 2), day('2027-02-04', 3)], TODAY)).toBeUndefined()
   expect(tooWide({ ...rule, loadMode: 'append' }, [day('1900-01-01', 2), day('2026-01-01', 3)], TODAY)).toBe(
@@ -13,7 +13,7 @@ test('a window that is wide enough for its dataset is none', () => {
   )
 })
 
-test('the line that is named is of the few days that lie far from the others', () => {
+test('the named line is one of the few days far from the others', () => {
   const july = Array.from({ length: 31 }, (_, index) =>
     day(`2026-07-${String(index + 1).padStart(2, '0')}`, 2 + index, 9),
   )
@@ -28,12 +28,12 @@ test('the line that is named is of the few days that lie far from the others', (
   expect(odd(day('2062-07-01', 40))?.nearest).toBe('2026-07-31')
 })
 
-test('of two days with as many rows, the one that is further from today is named', () => {
+test('of two days with equally many rows, the one further from today is named', () => {
   expect(tooWide(rule, [day('2020-01-19', 2), day('1900-01-01', 3)], TODAY)?.odd.line).toBe(3)
   expect(tooWide(rule, [day('2026-01-19', 2), day('2206-01-01', 3)], TODAY)?.odd.line).toBe(3)
 })
 
-test('the failure begins with the line, and shows its cell when that is written otherwise', () => {
+test('the failure begins with the line, and shows its cell if that is written differently', () => {
   const wide = tooWide(rule, [day('2020-01-19', 2), day('1900-01-01', 3)], TODAY)
   if (!wide) throw new Error('not wide')
   expect(tooWideFailure(wide, rule, '01/01/1900').detail).toMatch(

@@ -37,7 +37,7 @@ describe('rows that are copied to a file', () => {
 
   test.each([
     ['into a folder that is not there', 'ENOENT', () => join(folder, 'missing', 'rows.csv')],
-    // It opens, and refuses what is written, as a full disk does: the error comes while more rows wait.
+    // It opens but refuses writes, like a full disk: the error occurs while more rows wait.
     ['onto a full disk', 'ENOSPC', () => '/dev/full'],
   ])('that cannot be written %s leave the connection in order', async (_case, code, path) => {
     const client = await database.pool.connect()
@@ -50,7 +50,7 @@ describe('rows that are copied to a file', () => {
     }
   })
 
-  test('that the database refuses are an error, and the connection stays in order', async () => {
+  test('that the database refuses are an error, and the connection stays usable', async () => {
     const client = await database.pool.connect()
     try {
       const broken = 'copy (select 1 / (n - 90000) from generate_series(1, 200000) n) to stdout'

@@ -22,7 +22,7 @@ afterEach(async () => {
 const load = () => pipeline.run(id, { from: 'load', last: 'load' })
 const change = (statement: string) => () =>
   pipeline.system.database.pool.query(statement, [id]).then(() => undefined)
-/** What a load writes. */
+/** Returns what a load writes. */
 const written = async () => ({
   rows: await pipeline.rows('select item from stock_count'),
   ledger: await pipeline.rows('select day from window_ledger'),
@@ -67,7 +67,7 @@ describe('a load rolls back', () => {
   })
 })
 
-test('the connection of a load is recorded while it works, and forgotten when it is over', async () => {
+test('the connection of a load is recorded during the load and removed afterwards', async () => {
   const backends = () =>
     pipeline.rows(
       `select a.pid is not null as known from window_leases l

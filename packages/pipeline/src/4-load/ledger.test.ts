@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => pipeline.close())
 
-/** The entries of a month. */
+/** Returns the entries of a month. */
 const ledger = (dataset: string, month: string) =>
   pipeline.rows(
     `select l.scope, l.day::text, l.rows::int, i.import_no from window_ledger l join imports i on i.job_id = l.job_id
@@ -41,7 +41,7 @@ test('the ledger counts the rows of a day in the zone of the dataset, from its f
   expect(await ledger('contracts', '2024-02')).toMatchObject([{ day: '2024-02-01', rows: 1 }])
 })
 
-test('a row that an upsert moves is counted on its new day, and no longer on the day that it has left', async () => {
+test('a row that an upsert moves is counted on its new day and no longer on its old one', async () => {
   const first = await load(contractsFile('D,2024-03-01 12:00:00,1,,', 'E,2024-03-01 12:00:00,1,,'), {
     dataset: 'contracts',
   })
@@ -66,7 +66,7 @@ test('an append adds its rows to those of the day; a replacement counts its own'
   ])
 })
 
-test('a declared window brings every one of its days into the ledger, also those without rows', async () => {
+test('a declared window adds each of its days to the ledger, also those without rows', async () => {
   const window = { dataset: 'stock', from: '2024-05-01', to: '2024-05-04', scope: 'ACME' }
   const no = await load(stockFile('2024-05-02,ACME,a,1'), window)
   expect(await ledger('stock', '2024-05')).toEqual([
@@ -76,7 +76,7 @@ test('a declared window brings every one of its days into the ledger, also those
   ])
 })
 
-test('rejects stay open while a row of their import is left, and no longer', async () => {
+test('rejects stay open exactly as long as a row of their import is left', async () => {
   const bad = '2024-06-01,ACME,bad,many'
   const first = await load(stockFile('2024-06-01,ACME,a,1', '2024-06-02,ACME,a,1', bad), { dataset: 'stock' })
   const states = () =>
@@ -93,7 +93,7 @@ test('rejects stay open while a row of their import is left, and no longer', asy
   expect(await states()).toEqual([{ state: 'superseded' }])
 })
 
-test('rejects stay open while rows of companies are left that the later uploader may not touch', async () => {
+test('rejects stay open while rows of companies are left that the later uploader has no access to', async () => {
   const first = await pipeline.import(
     stockFile('2024-07-01,ACME,a,1', '2024-07-01,OTHER,a,1', '2024-07-01,OTHER,bad,x'),
     { dataset: 'stock_by_day' },
@@ -110,7 +110,7 @@ test('rejects stay open while rows of companies are left that the later uploader
   ])
 })
 
-test('a window that held rows of which the ledger knows nothing counts as changed on all of its days', async () => {
+test('a window with rows unknown to the ledger counts as changed on all of its days', async () => {
   const days = async (...rows: string[]) => {
     const window = { dataset: 'stock', from: '2024-08-01', to: '2024-08-05', scope: 'ACME' }
     const { id } = await pipeline.import(stockFile(...rows), window)

@@ -15,39 +15,39 @@ const FOUND = validated(['B', '2024-01-05'], ['A', '2024-01-03'], ['A', '2024-01
 const DECLARED = { from: '2024-01-30', to: '2024-02-02' }
 
 describe('the windows of a load', () => {
-  test('reach, scope by scope, from the first day to the last', () => {
+  test('reach from the first day to the last of each scope', () => {
     expect(windowsOf(facts(), FOUND)).toEqual([
       { scope: 'A', from: '2024-01-01', to: '2024-01-04' },
       { scope: 'B', from: '2024-01-05', to: '2024-01-06' },
     ])
   })
 
-  test('are the declared one, of the declared scope, whatever the file holds', () => {
+  test('are the declared one, of the declared scope, whatever the file contains', () => {
     expect(windowsOf(facts({ window: DECLARED, scopes: ['A'] }), FOUND)).toEqual([
       { scope: 'A', ...DECLARED },
     ])
     expect(windowsOf(facts({ window: DECLARED }), FOUND)).toEqual([{ scope: '', ...DECLARED }])
   })
 
-  test('are the whole dataset where there are no days', () => {
+  test('are the whole dataset if it has no days', () => {
     expect(windowsOf(facts(), validated())).toEqual([{ scope: '', from: null, to: null }])
   })
 })
 
-describe('the days whose old rows go', () => {
+describe('the days whose old rows are removed', () => {
   const replaced = (given: Partial<ImportFacts>) => {
     const own = facts(given)
     return replacedDays({ facts: own } as StageJob, windowsOf(own, FOUND), FOUND)
   }
 
-  test('are those that the file brings, scope by scope', () => {
+  test('are those of the file, by scope', () => {
     expect(replaced({})).toEqual([
       { scope: 'A', days: ['2024-01-03', '2024-01-01'] },
       { scope: 'B', days: ['2024-01-05'] },
     ])
   })
 
-  test('are all days of a declared window, and not the day on which it ends', () => {
+  test('are all days of a declared window, without the day on which it ends', () => {
     expect(replaced({ window: DECLARED, scopes: ['A'] })).toEqual([
       { scope: 'A', days: ['2024-01-30', '2024-01-31', '2024-02-01'] },
     ])
@@ -59,7 +59,7 @@ describe('the days whose old rows go', () => {
   })
 })
 
-test('the planned days are those that are replaced, or those of the file where none are', () => {
+test('the planned days are those that are replaced, or those of the file if none are', () => {
   const replaced = [{ scope: 'A', days: ['2024-02-01'] }]
   expect(plannedDays({ windows: [], validated: FOUND, replaced })).toEqual(replaced)
   expect(plannedDays({ windows: [], validated: FOUND, replaced: [] })).toEqual([
@@ -68,7 +68,7 @@ test('the planned days are those that are replaced, or those of the file where n
   ])
 })
 
-test('places of two sets of rows are those of both, and unknown where either does not know them', () => {
+test('the union of two sets of places is unknown where either is unknown', () => {
   const one = { days: ['2024-01-02'], companies: ['B', 'A'], warehouses: null }
   const other = { days: ['2024-01-01', '2024-01-02'], companies: null, warehouses: ['W'] }
   expect(bothPlaces(one, other)).toEqual({

@@ -33,7 +33,7 @@ test('a load claims, for each scope, the days from its first to its last', async
   expect(await locks(id)).toEqual([])
 })
 
-test('a load that finds its window taken waits without its worker, and no death is counted', async () => {
+test('a load that finds its window taken waits without a worker, and no loss is counted', async () => {
   const [first, second] = [await validated('2024-03-01,ACME,a,1'), await validated('2024-03-01,ACME,a,2')]
   armFailPoint('load.after-claim', async () => {
     disarmFailPoints()
@@ -49,7 +49,7 @@ test('a load that finds its window taken waits without its worker, and no death 
   await pipeline.admit()
 })
 
-test('a load that has been overtaken before it claims its window claims none', async () => {
+test('a load that is overtaken before it claims its window claims none', async () => {
   const id = await validated('2024-04-01,ACME,a,1')
   armFailPoint('stage.before-work', async () => {
     await pipeline.rows(
@@ -61,7 +61,7 @@ test('a load that has been overtaken before it claims its window claims none', a
   expect(await locks(id)).toEqual([])
 })
 
-test('a job that has ended before its load claims its window claims none', async () => {
+test('a load whose job has ended before it claims its window claims none', async () => {
   const id = await validated('2024-05-01,ACME,a,1')
   armFailPoint('stage.before-work', async () => {
     await pipeline.rows(`update jobs set status = 'CANCELLED', completed_at = now() where id = $1`, [id])

@@ -34,7 +34,7 @@ const load = async (content: string, form: { dataset: string } & Record<string, 
   return job.counts
 }
 
-test('a file over the end of a month fills the new month and adds to the one that is there', async () => {
+test('a file across the end of a month fills the new month and adds to the existing one', async () => {
   const lots = () =>
     pipeline.rows(`select fecha_contabilizacion::text as day, lote as lot from fact_production order by 1, 2`)
   await load(productionFile('2024-02-10,A', '2024-02-01,B'), { dataset: 'production' })
@@ -62,7 +62,7 @@ test('a replacement replaces the days of its companies, and no others', async ()
   ])
 })
 
-test('a declared window is emptied from its first to its last day, and no day more', async () => {
+test('a declared window is emptied from its first to its last day only', async () => {
   const days = ['2024-01-01', '2024-01-02', '2024-01-03', '2024-01-04']
   await load(stockFile(...days.map((day) => `${day},ACME,a,1`)), { dataset: 'stock' })
   const window = { from: '2024-01-02', to: '2024-01-04', scope: 'ACME' }
@@ -102,7 +102,7 @@ test('an upsert counts what it inserts, changes and leaves as it is', async () =
   expect(counts).toMatchObject({ loaded: 2, inserted: 1, updated: 1, unchanged: 1, removed: 0 })
 })
 
-test('a version that is missing in the table does not keep a version out', async () => {
+test('a row without a version in the table does not block one with a version', async () => {
   const amounts = () =>
     pipeline.rows(`select amount, changed is not null as versioned from contract where number = 'F'`)
   const send = (amount: number, changed: string) =>
@@ -116,7 +116,7 @@ test('a version that is missing in the table does not keep a version out', async
   expect(await amounts(), 'an older version').toEqual([{ amount: '3.00', versioned: true }])
 })
 
-test('an append adds to what is there, and counts the rows that are there already', async () => {
+test('an append adds to the existing rows, and counts those that exist already', async () => {
   await load(stockFile('2024-01-01,ACME,a,1', '2024-01-02,ACME,a,1'), { dataset: 'stock_appended' })
   const job = await pipeline.import(stockFile('2024-01-01,ACME,a,1', '2024-01-01,ACME,b,1'), {
     dataset: 'stock_appended',
@@ -126,11 +126,11 @@ test('an append adds to what is there, and counts the rows that are there alread
   expect(await stored()).toHaveLength(4)
 })
 
-test('rows of an append are imported once, however they are written, unless that is wanted or they were taken back', async () => {
+test('rows of an append are imported once, however they are written, unless forced or undone', async () => {
   const [one, other] = ['2024-04-01,ACME,a,1', '2024-04-01,ACME,b,1']
   const form = { dataset: 'stock_appended', force: 'false' }
   const first = await pipeline.import(stockFile(one, other), form)
-  // Another row order, and other bytes each time, because equal bytes are refused before.
+  // Another row order, and other bytes each time, because equal bytes are refused earlier.
   let sent = 0
   const again = () => pipeline.import(`${stockFile(other, one)}${'\n'.repeat(++sent)}`, form)
   expect(await again()).toMatchObject({
@@ -154,7 +154,7 @@ test('a replacement keeps every row that it deletes, or deletes none', async () 
   expect(await stored()).toEqual(['2024-01-01,ACME,a,1', '2024-01-01,ACME,by hand,1'])
 })
 
-test('a table that keeps rows out by itself refuses the whole file', async () => {
+test('a table that skips rows by itself fails the whole file', async () => {
   await pipeline.rows(`create function keep_out() returns trigger language plpgsql as
     'begin if new.item = ''z'' then return null; end if; return new; end'`)
   await pipeline.rows(

@@ -31,7 +31,7 @@ const runs = async () =>
     )
   ).rows
 
-test('a load makes the metrics of its dataset run, for the days and companies that it changed', async () => {
+test('a load causes runs of the metrics of its dataset, for the days and companies that it changed', async () => {
   const first = await load(
     order('A', '2024-05-01 10:00:00', '2024-05-01 10:00:00'),
     order('B', '2024-05-03 23:30:00', '2024-05-03 10:00:00', 'South'),
@@ -41,12 +41,12 @@ test('a load makes the metrics of its dataset run, for the days and companies th
   expect(first).toEqual({ days, companies, warehouses: ['W1'], rows: 2, passed: true })
   const asked = await runs()
   expect(asked).toContainEqual({ code: 'orders.orders', status: 'REQUESTED', days, companies })
-  // Those above follow when these are done; those of production have nothing to do.
+  // Metrics of metrics follow when these are done; those of production have nothing to do.
   expect(asked.map(({ code }) => code)).not.toContain('orders.items_per_order')
   expect(asked.filter(({ code }) => String(code).startsWith('production.'))).toEqual([])
 })
 
-test('a row that moves has changed both days; one that is sent again has changed none', async () => {
+test('a row that moves changes both days; one that is sent again changes none', async () => {
   const moved = [
     order('A', '2024-06-01 10:00:00', '2024-05-02 10:00:00'),
     order('B', '2024-05-03 23:30:00', '2024-05-03 10:00:00', 'South'),
@@ -58,7 +58,7 @@ test('a row that moves has changed both days; one that is sent again has changed
   expect(await runs()).toEqual(before)
 })
 
-test('a window that is declared has changed the days that it fills and those that it empties', async () => {
+test('a declared window changes the days that it fills and those that it empties', async () => {
   const header = 'fecha;maquina;maquinista;turno;lote;cantidad;peso'
   const row = (day: string, lot: string) => `${day};M001;W0001;1;${lot};1;1`
   const file = (...rows: string[]) => `${[header, ...rows].join('\n')}\n`

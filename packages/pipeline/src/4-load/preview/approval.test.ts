@@ -3,7 +3,7 @@ import type { LoadPreview } from '@aduana/contracts/load-preview'
 import { describe, expect, test } from 'vitest'
 import { approvalReasons } from './approval.ts'
 
-/** A preview that changes and removes so many of the rows that are there. */
+/** Returns a preview that changes and removes this many of the existing rows. */
 function touching(changed: number, removed: number, before: number): LoadPreview {
   return {
     mode: 'replace-window',
@@ -23,7 +23,7 @@ const codes = (preview: LoadPreview, above: { rows?: number; share?: number }) =
   approvalReasons(preview, { above }, 'production').map(({ code }) => code)
 
 describe('a load needs an approval', () => {
-  test('for one changed or removed row more than the dataset allows, not for as many', () => {
+  test('for one changed or removed row more than the dataset allows, not for exactly as many', () => {
     expect(codes(touching(60, 40, 1000), { rows: 100 })).toEqual([])
     expect(codes(touching(60, 41, 1000), { rows: 100 })).toEqual(['too_many_rows'])
     expect(codes(touching(61, 40, 1000), { rows: 100 })).toEqual(['too_many_rows'])
@@ -38,7 +38,7 @@ describe('a load needs an approval', () => {
     expect(codes(touching(0, 0, 0), { share: 0 })).toEqual([])
   })
 
-  test('for each limit that it passes, and for none where the dataset has none', () => {
+  test('for each limit that it exceeds, and for none if the dataset has none', () => {
     expect(codes(touching(51, 50, 100), { rows: 100, share: 0.25 })).toEqual([
       'too_many_rows',
       'too_large_share',
@@ -46,7 +46,7 @@ describe('a load needs an approval', () => {
     expect(approvalReasons(touching(51, 50, 100), undefined, 'production')).toEqual([])
   })
 
-  test('for a file that could be read in two ways, where the dataset says so', () => {
+  test('for a file that could be read in two ways, if the dataset requires it', () => {
     const warnings = [
       { code: 'lines_before_header', column: null },
       { code: 'ambiguous_day_month', column: 'fecha' },

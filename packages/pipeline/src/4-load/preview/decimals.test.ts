@@ -8,11 +8,11 @@ test('decimals are added without losing a digit', () => {
   expect(addDecimals([])).toBe('0')
 })
 
-test('a decimal is negated as it is written', () => {
+test('a decimal is negated in the form it is written in', () => {
   expect(negated('-0.50')).toBe('0.50')
   expect(negated('0.000')).toBe('0.000')
 })
 
-test('what is not a decimal is refused', () => {
+test('a text that is not a decimal is rejected', () => {
   expect(() => addDecimals(['NaN'])).toThrow('not a decimal number')
 })

@@ -36,7 +36,7 @@ const items = async () =>
   (await pipeline.rows('select item from stock_count order by 1')).map(({ item }) => item)
 const OLD = ['item 1', 'item 2', 'item 3']
 
-test('a load above the threshold waits without its window and its run; approved, it goes on', async () => {
+test('a load above the threshold waits without its window and its stage attempt; approved, it continues', async () => {
   const id = await risky()
   expect(await pipeline.run(id)).toEqual(WAITS)
   expect(await asked(id)).toEqual({ codes: ['too_many_rows'], approved: false })
@@ -50,7 +50,7 @@ test('a load above the threshold waits without its window and its run; approved,
   expect(await items()).toEqual(['new'])
 })
 
-test('a load within the threshold goes on by itself, and leaves its preview', async () => {
+test('a load within the threshold continues by itself and stores its preview', async () => {
   await pipeline.rows('delete from stock_count where id = 3')
   const id = await risky()
   expect(await pipeline.run(id)).toEqual({ kind: 'done' })
@@ -58,7 +58,7 @@ test('a load within the threshold goes on by itself, and leaves its preview', as
   expect(await items()).toEqual(['new'])
 })
 
-test('a load that was not approved does not go on when it is delivered once more', async () => {
+test('a load that was not approved does not continue when it is delivered again', async () => {
   const id = await risky()
   await pipeline.run(id)
   await pipeline.rows('update jobs set waiting_for = null where id = $1', [id])
@@ -66,10 +66,10 @@ test('a load that was not approved does not go on when it is delivered once more
   expect(await items()).toEqual(OLD)
 })
 
-test('a load that a person was asked about is asked about again, although it needs no approval any more', async () => {
+test('a load for which an approval was requested waits for one again, although it no longer needs one', async () => {
   const id = await risky()
   await pipeline.run(id)
-  // As a failed job is left when its preview is past its retention; and then it is retried.
+  // The state of a failed job whose preview is past its retention, before it is retried.
   await pipeline.rows('delete from load_previews where job_id = $1', [id])
   await pipeline.rows('update jobs set waiting_for = null where id = $1', [id])
   await pipeline.rows('delete from stock_count where id > 1')
@@ -89,7 +89,7 @@ test('an approval lapses when another import changes the rows before the load be
   expect(await items()).toEqual(['item 1', 'item 2'])
 })
 
-test('an approval of a replacement does not lapse for what happens to other days', async () => {
+test('an approval of a replacement does not lapse when other days change', async () => {
   const id = await risky()
   await pipeline.run(id)
   await approve(id)
@@ -97,7 +97,7 @@ test('an approval of a replacement does not lapse for what happens to other days
   expect(await load(id)).toEqual({ kind: 'done' })
 })
 
-test('an approval of an upsert lapses for any change of its dataset, because its rows may lie anywhere', async () => {
+test('an approval of an upsert lapses for any change of its dataset, because its rows may be on any day', async () => {
   const form = { dataset: 'contracts', requireApproval: 'true' }
   const id = await pipeline.accept(contractsFile('A,2024-01-01 12:00:00,1,,'), form)
   expect(await pipeline.run(id)).toEqual(WAITS)
@@ -107,7 +107,7 @@ test('an approval of an upsert lapses for any change of its dataset, because its
   expect(await asked(id)).toEqual({ codes: ['requested', 'lapsed'], approved: false })
 })
 
-test('an approval lapses when the rows change while the load writes: it rolls back, and asks again', async () => {
+test('an approval lapses when the rows change while the load writes: it rolls back and requests another one', async () => {
   const id = await risky()
   await pipeline.run(id)
   await approve(id)
@@ -125,7 +125,7 @@ test('an approval lapses when the rows change while the load writes: it rolls ba
   expect(await load(id)).toEqual(WAITS)
 })
 
-test('a job that is cancelled while its preview is computed does not come back to ask', async () => {
+test('a job that is cancelled while its preview is computed requests no approval', async () => {
   const id = await risky()
   armFailPoint('load.after-claim', async () => {
     const { database, admin } = pipeline.system
@@ -135,7 +135,7 @@ test('a job that is cancelled while its preview is computed does not come back t
   expect(await pipeline.job(id)).toMatchObject({ status: 'CANCELLED', waitingFor: null })
 })
 
-test('a run that is overtaken while its preview is computed stores none', async () => {
+test('a stage attempt that is overtaken while its preview is computed stores none', async () => {
   for (const rows of [3, 1]) {
     await pipeline.rows('delete from stock_count where id > $1', [rows])
     const id = await risky()

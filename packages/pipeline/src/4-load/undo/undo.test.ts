@@ -20,7 +20,7 @@ const undo = async (id: string, options?: { unwind?: boolean }) => {
   const undoId = await pipeline.acceptUndo(id, options)
   return { undoId, outcome: await pipeline.run(undoId) }
 }
-/** All that an undo must bring back; imports that were taken back do not count. */
+/** Returns everything that an undo must restore. Undone imports are left out. */
 const state = async () => ({
   stock: await pipeline.rows(`select * from stock_count order by id`),
   contracts: await pipeline.rows(`select * from contract order by id`),
@@ -33,7 +33,7 @@ const state = async () => ({
   ),
 })
 
-test('an undo brings back rows, owners of days and rejects as they were, and tells of every day that it changed', async () => {
+test('an undo restores rows, owners of days and rejects, and reports every day that it changed', async () => {
   await load(stockFile('2024-01-01,ACME,a,1', '2024-01-02,ACME,a,1', '2024-01-02,ACME,bad,x'), 'stock')
   const before = await state()
   const second = await load(
@@ -49,7 +49,7 @@ test('an undo brings back rows, owners of days and rejects as they were, and tel
   expect(await pipeline.job(second)).toMatchObject({ batchDeleted: true, undoneBy: undoId })
 })
 
-test('an undo of an upsert gives changed rows their former values and days, and deletes new ones', async () => {
+test('an undo of an upsert restores the values and days of changed rows, and deletes new ones', async () => {
   await load(contractsFile('A,2024-01-31 23:00:00,1,,', 'B,2024-01-31 23:00:00,1,,'), 'contracts')
   const before = await state()
   const second = await load(
@@ -60,7 +60,7 @@ test('an undo of an upsert gives changed rows their former values and days, and 
   expect(await state()).toEqual(before)
 })
 
-test('an undo takes later imports of its days back with it only if it was asked to', async () => {
+test('an undo undoes later imports of its days only if that was requested', async () => {
   const before = await state()
   const first = await load(stockFile('2024-04-01,ACME,a,1'), 'stock')
   const second = await load(stockFile('2024-04-01,ACME,b,2'), 'stock')
@@ -70,7 +70,7 @@ test('an undo takes later imports of its days back with it only if it was asked 
   expect(await pipeline.job(second)).toMatchObject({ batchDeleted: true })
 })
 
-test('an undo does not take back what was loaded after it was asked for', async () => {
+test('an undo does not undo imports that were loaded after it was requested', async () => {
   const first = await load(stockFile('2024-05-01,ACME,a,1'), 'stock')
   const undoId = await pipeline.acceptUndo(first, { unwind: true })
   const later = await load(stockFile('2024-05-01,ACME,b,2'), 'stock')
@@ -81,7 +81,7 @@ test('an undo does not take back what was loaded after it was asked for', async 
   expect(await pipeline.job(later)).toMatchObject({ batchDeleted: false })
 })
 
-test('an undo changes nothing when another import changes one of its rows while it waits for it', async () => {
+test('an undo changes nothing when another import changes a row that it waits for', async () => {
   await load(contractsFile('D,2024-06-01 12:00:00,1,,'), 'contracts')
   const second = await load(contractsFile('D,2024-06-01 12:00:00,2,,'), 'contracts')
   const { pool } = pipeline.system.database
@@ -111,7 +111,7 @@ test('an undo claims every day that its import has written, and waits while anot
   expect(await pipeline.run(holder)).toEqual({ kind: 'done' })
 })
 
-test('an undo opens no rejects of an import that was taken back itself', async () => {
+test('an undo opens no rejects of an import that was itself undone', async () => {
   const first = await load(stockFile('2024-10-01,ACME,a,1', '2024-10-01,ACME,bad,x'), 'stock')
   const second = await load(stockFile('2024-10-01,ACME,b,1'), 'stock')
   const states = () => pipeline.rows('select state from quarantined_records where job_id = $1', [first])
@@ -122,7 +122,7 @@ test('an undo opens no rejects of an import that was taken back itself', async (
   expect(await states()).toEqual([{ state: 'superseded' }])
 })
 
-test('days go back to the append before, also when one in between was taken back first', async () => {
+test('days return to the append before, also if one in between was undone first', async () => {
   const [first, second, third] = [
     await load(stockFile('2024-11-01,ACME,a,1'), 'stock_appended'),
     await load(stockFile('2024-11-01,ACME,b,1'), 'stock_appended'),
@@ -139,7 +139,7 @@ test('days go back to the append before, also when one in between was taken back
 })
 
 test.each([
-  ['was taken back by another job', 'update jobs set batch_deleted = true where id = $1', 'in the meantime'],
+  ['was undone by another job', 'update jobs set batch_deleted = true where id = $1', 'in the meantime'],
   [
     'has written outside of the windows that the undo holds',
     `insert into window_ledger_before (job_id, dataset_id, scope, day)
@@ -160,7 +160,7 @@ test.each([
   expect(await pipeline.rows('select item from stock_count where day = $1', [day])).toEqual([{ item: 'a' }])
 })
 
-test('an import is taken back once, also when two jobs are to', async () => {
+test('an import is undone once, also if two jobs try', async () => {
   const first = await load(stockFile('2024-08-01,ACME,a,1'), 'stock')
   const undoId = await pipeline.acceptUndo(first)
   await pipeline.rows('update jobs set batch_deleted = true where id = $1', [first])
@@ -170,7 +170,7 @@ test('an import is taken back once, also when two jobs are to', async () => {
   ])
 })
 
-test('an import whose old rows are lost is not taken back', async () => {
+test('an import whose old rows are lost is not undone', async () => {
   await load(stockFile('2024-09-01,ACME,a,1'), 'stock')
   const second = await load(stockFile('2024-09-01,ACME,b,1'), 'stock')
   const undoId = await pipeline.acceptUndo(second)
