@@ -239,10 +239,10 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'part-0.csv cannot be unpacked',
   ],
   [
-    'a compressed file that goes on after its last member',
+    'a compressed file that continues after its last member',
     { pack: (text) => Buffer.concat([gzipSync(text), Buffer.alloc(64), gzipSync(text)]) },
     'unreadable_file',
-    'part-0.csv cannot be unpacked: the gzip file goes on after its last member',
+    'part-0.csv cannot be unpacked: the gzip file continues after its last member',
   ],
   [
     'a value that is no number',

@@ -51,7 +51,7 @@ async function refuseMore(path: string, consumed: number): Promise<void> {
     if (first >= 0)
       throw new EngineError(
         'bad_input',
-        `the gzip file goes on after its last member: its packed data ends at byte ${consumed}, and other bytes follow from byte ${at + first} on. Compress the text again`,
+        `the gzip file continues after its last member: its packed data ends at byte ${consumed}, and other bytes follow from byte ${at + first} on. Compress the text again`,
       )
     at += chunk.length
   }

@@ -289,7 +289,7 @@ describe('an import that fails', () => {
       result: READ,
     })
     expect(job.error?.detail).toMatch(
-      /^The file has 1 record, but expectedRecords \(--expect-records\) says 5\./,
+      /^The file has 1 record, but expectedRecords \(--expect-records\) is 5\./,
     )
   })
 

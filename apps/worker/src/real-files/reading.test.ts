@@ -28,7 +28,10 @@ describe('a compressed file', () => {
       const { job } = await files.import(dataset, content)
       expect(job).toMatchObject({
         status: 'FAILED',
-        error: { code: 'unreadable_file', detail: expect.stringContaining('goes on after its last member') },
+        error: {
+          code: 'unreadable_file',
+          detail: expect.stringContaining('continues after its last member'),
+        },
       })
     }
     expect(await files.rows(dataset)).toEqual([])

@@ -162,7 +162,7 @@ async function append(part: string, original: string, appending: Appending): Pro
   return bytes
 }
 
-/** The same checksum would fail in the same way, so the import is refused for good. */
+/** Fails the import for good: a file with the announced checksum can never be unpacked. */
 function refuseBroken(url: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof EngineError && error.code === 'bad_input')) throw error

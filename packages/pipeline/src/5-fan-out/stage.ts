@@ -38,7 +38,7 @@ function conflicting({ conflicts }: Counts): string {
   return conflicts ? `, ${counted(conflicts, 'conflict')}` : ''
 }
 
-/** A dry run changes nothing, so there is nothing to pass on. */
+/** Completes a dry run. It changed nothing, so there is nothing to pass on. */
 async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
   const { wouldDo, refused } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
   return {

@@ -53,7 +53,7 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
 
 /**
  * Returns the change that adds the summary of a preview and its warnings to the result of a job. A load that would be
- * refused gets only that warning, because its comparison with existing rows would not hold.
+ * refused gets only that warning, because it would affect no rows.
  */
 export function withSummary(
   { facts }: StageJob,

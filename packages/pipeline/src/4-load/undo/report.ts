@@ -64,7 +64,7 @@ function absentRows(count: number): LeftByUndo[] {
   ]
 }
 
-/** Later upserts that sent rows unchanged wrote nothing, so the undo leaves nothing of them either. */
+/** Counts the rows that later upserts sent unchanged. These wrote nothing, so the undo leaves nothing of them either. */
 async function confirmedRows({ tx, reversals }: Undoing): Promise<LeftByUndo[]> {
   const oldest = reversals.at(-1)
   if (oldest?.one.mode !== 'upsert') return []
