@@ -1,53 +1,53 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { z } from 'zod'
 
-/** A column of a table as PostgreSQL's catalogue has it; `type` like `character varying(20)`. */
+/** A column of a table as PostgreSQL's catalogue describes it; `type` is written like `character varying(20)`. */
 const CatalogueColumn = z.object({
   name: z.string(),
   type: z.string(),
   required: z.boolean(),
-  /** A default, an identity, or an expression fills it when a load does not. */
+  /** It has a default, an identity or a generation expression, so a load may omit it. */
   filled: z.boolean(),
-  /** Nobody can set it: generated always. */
+  /** It is generated always, so a load cannot set it. */
   generated: z.boolean(),
-  /** Its values come from a sequence of its own (`generated … as identity`). */
+  /** It is an identity column (`generated … as identity`). */
   identity: z.boolean(),
-  /** Its collation is not deterministic: texts with different bytes may be equal. */
+  /** Its collation is nondeterministic: texts with different bytes may be equal. */
   looselyCompared: z.boolean(),
 })
 export type CatalogueColumn = z.infer<typeof CatalogueColumn>
 
-/** A table with what a load needs to know of it. */
+/** The properties of a table that a load depends on. */
 export const CatalogueTable = z.object({
   schema: z.string(),
   name: z.string(),
-  /** A part of another table, by which alone its rows should be reached. */
+  /** It is a partition of another table; its rows should only be accessed through that table. */
   isPart: z.boolean(),
-  /** The program's role may read and write it. */
+  /** The database role of the program may read and write it. */
   writable: z.boolean(),
   readable: z.boolean(),
   insertable: z.boolean(),
-  /** The program's role owns it and may make tables beside it, which partitions need. */
+  /** The database role of the program owns it and may create tables in its schema, as partitions require. */
   owned: z.boolean(),
-  /** Other tables inherit from it, without being its partitions. */
+  /** Tables that are not its partitions inherit from it. */
   inherited: z.boolean(),
-  /** Policies hide rows from the program's role. */
+  /** Row security hides rows from the database role of the program. */
   rowSecurity: z.boolean(),
   /** It has rules (`create rule`), which rewrite statements. */
   rewritten: z.boolean(),
   /** User-defined row triggers. */
   rowTriggers: z.array(z.string()),
-  /** Columns of the range partition key; null for a table that is not partitioned by range. */
+  /** Columns of the range partition key; null if the table is not partitioned by range. */
   partitionKey: z.array(z.string()).nullable(),
   columns: z.array(CatalogueColumn),
-  /** Column sets of unique constraints and indexes that hold for every row. */
+  /** Column sets of the unique constraints and indexes that cover every row. */
   uniques: z.array(z.array(z.string())),
-  /** B-tree indexes over columns, with all that an entry holds. */
+  /** B-tree indexes over columns, with every column that an entry holds. */
   indexes: z.array(z.object({ name: z.string(), columns: z.array(z.string()) })),
 })
 export type CatalogueTable = z.infer<typeof CatalogueTable>
 
-/** What runs a query: a pg client or pool. */
+/** Runs a query: a pg client or pool. */
 export interface Queryable {
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
 }
@@ -91,7 +91,7 @@ select n.nspname as schema, c.relname as name,
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p') and (n.nspname, c.relname) in (select * from unnest($1::text[], $2::text[]))`
 
-/** Reads the definition's table and its dimension tables; those that do not exist are absent. */
+/** Returns the table of a definition and its dimension tables. Tables that do not exist are omitted. */
 export async function readCatalogue(
   client: Queryable,
   definition: DatasetDefinition,

@@ -5,17 +5,17 @@ import { definitionProblems } from './check.ts'
 import { fitProblems } from './fit.ts'
 import { keyLengthProblems } from './key-lengths.ts'
 
-/** What a definition is judged by, beside itself. */
+/** What a definition is checked against. */
 export interface ChangeContext {
-  /** The present definition; undefined for a new dataset. */
+  /** The current definition; undefined for a new dataset. */
   before: DatasetDefinition | undefined
-  /** Its table and its dimension tables, as they are. */
+  /** Its table and its dimension tables, as they exist in the database. */
   catalogue: readonly CatalogueTable[]
-  /** The dataset that loads into its table, where that is another one. */
+  /** The other dataset that loads into its table, if there is one. */
   tableOf: string | undefined
 }
 
-/** Everything that keeps a well-formed definition from becoming that of a dataset; nothing when it may. */
+/** Returns everything that prevents a well-formed definition from being saved; empty if it can be saved. */
 export function changeProblems(
   definition: DatasetDefinition,
   { before, catalogue, tableOf }: ChangeContext,
@@ -32,7 +32,7 @@ export function changeProblems(
   ]
 }
 
-/** What a change leaves as it is. */
+/** A change may not alter these parts of a definition. */
 function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition): DatasetProblem[] {
   const { schema, name } = before.table
   const moved = definition.table.schema !== schema || definition.table.name !== name
@@ -62,7 +62,7 @@ function differsBeyondKeeping(definition: DatasetDefinition, before: DatasetDefi
   )
 }
 
-/** A new dataset has a table of its own that exists already, and is none of the program's. */
+/** A new dataset needs an existing table that no other dataset and no part of the program uses. */
 function additionProblems(
   { table, origin }: DatasetDefinition,
   catalogue: readonly CatalogueTable[],
@@ -97,7 +97,7 @@ function additionProblems(
   return [...problems, ...fixed(origin !== 'files', 'origin', 'The rows of a new dataset come from files.')]
 }
 
-/** A code is looked up in, or added to, tables of dimensions only. */
+/** Codes are looked up in, and added to, dimension tables only. */
 function dimensionTables(definition: DatasetDefinition): DatasetProblem[] {
   return definition.columns.flatMap((column, index): DatasetProblem[] =>
     column.type === 'text' && column.dimension && !column.dimension.table.startsWith('dim_')

@@ -18,14 +18,14 @@ import { dayMonthOrder, hasShortYear } from './rules/formats.ts'
 import { cellsOf } from './rules/record.ts'
 
 /**
- * What a well-formed definition gets wrong, in sentences; empty when nothing. Patterns are not tried here: run
- * `patternProbes` in DuckDB for that.
+ * Returns the errors of a well-formed definition as sentences; empty if there are none. Patterns are not checked here:
+ * run the statements of `patternProbes` in DuckDB.
  */
 export function checkDefinition(definition: DatasetDefinition): string[] {
   return definitionProblems(definition).map(({ message }) => message)
 }
 
-/** What `checkDefinition` tells, with the part of the definition that each is about. */
+/** Returns the errors of `checkDefinition`, each with the part of the definition that it concerns. */
 export function definitionProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
     ...definition.columns.flatMap((column, index) =>
@@ -45,7 +45,7 @@ export function definitionProblems(definition: DatasetDefinition): PlacedProblem
   ]
 }
 
-/** Statements that fail when DuckDB refuses a pattern of the definition, with the column of each. */
+/** Returns one statement per pattern, with its column. A statement fails if DuckDB does not accept the pattern. */
 export function patternProbes(definition: DatasetDefinition): { column: string; sql: string }[] {
   return definition.columns.flatMap((column) =>
     column.type === 'text' && column.pattern !== undefined
@@ -140,7 +140,7 @@ function formatProblems({
   ]
 }
 
-/** A word for no value cannot be a value as well. */
+/** A text cannot be both a declared word for no value and an allowed value. */
 function wordProblems(column: Column, definition: DatasetDefinition): string[] {
   const words = (column.nullWords ?? definition.nullWords ?? []).map(fold)
   const values =
@@ -154,7 +154,7 @@ function wordProblems(column: Column, definition: DatasetDefinition): string[] {
     .map((value) => `allows "${value}", which nullWords declares to be no value`)
 }
 
-/** The days that every step can write, count and compare. */
+/** Bounds must lie within the days that every stage can write, count and compare. */
 function dayProblems(column: Column, { windowColumn }: DatasetDefinition): string[] {
   if (column.type !== 'date' && column.type !== 'timestamp') return []
   const isWindow = column.name === windowColumn
@@ -166,12 +166,12 @@ function dayProblems(column: Column, { windowColumn }: DatasetDefinition): strin
   ]
 }
 
-/** An instant of a day is another day in other time zones. */
+/** The range is a day narrower on either side, because an instant falls on different days in different time zones. */
 const DAYS = {
   date: { first: '0001-01-01', last: '9999-12-31' },
   timestamp: { first: '0001-01-02', last: '9999-12-30' },
 }
-/** The end of a window, or of a month, is exclusive, so the day after it must exist too. */
+/** The end of a window or month is exclusive, so the day after the last day must exist too. */
 const WINDOW_DAYS = { first: '0001-01-02', last: '9998-12-31' }
 
 function headerProblems(definition: DatasetDefinition): string[] {
@@ -186,7 +186,7 @@ function headerProblems(definition: DatasetDefinition): string[] {
   )
 }
 
-/** Rules compare like with like; compiling them is the proof. */
+/** Compiles each rule, because only that shows whether the types that it compares match. */
 function ruleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const cells = new Map(cellsOf(definition).map((cell) => [cell.column.name, cell]))
   return definition.rules.flatMap((rule, index): PlacedProblem[] => {
@@ -209,7 +209,7 @@ function fitsDecimal(value: number, column: { precision: number; scale: number }
   return whole <= column.precision - column.scale && fraction <= column.scale
 }
 
-/** By its name: an offset means one thing here and its opposite in PostgreSQL. */
+/** Requires a name, because the sign of an offset has the opposite meaning in PostgreSQL. */
 function isTimeZone(name: string): boolean {
   if (!/^[A-Za-z]/.test(name)) return false
   try {

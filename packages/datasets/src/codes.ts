@@ -1,8 +1,8 @@
 import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 
 /**
- * Whether the texts of a column are codes, which are compared, rather than free text, which is read. Codes are cleaned
- * before any rule looks at them.
+ * Returns whether the texts of a column are codes, which are compared, rather than free text. Codes are cleaned before
+ * any rule is applied.
  */
 export function isCode(definition: DatasetDefinition, column: Column): boolean {
   if (column.type !== 'text') return false

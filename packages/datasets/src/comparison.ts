@@ -18,18 +18,18 @@ import { exactSum, sumOfColumn } from './sums.ts'
 import { targetColumns } from './target.ts'
 import type { Zones } from './zones.ts'
 
-/** The columns whose values make a row what it is: not its id, its lineage, or what others manage. */
+/** A column that is compared: part of the content of a row, not its id, its lineage or a managed column. */
 interface Compared {
   column: Column
-  /** DuckDB's type for the type of the table, in which old and new values meet. */
+  /** DuckDB's type for the type in the table. Old and new values are compared in it. */
   type: string
   /** Name inside the comparison. */
   as: string
 }
 
 /**
- * The columns by which old and new rows are matched; undefined when only all of their values can tell. Outside of an
- * upsert nobody sees to it that a file has a key once; then it must at least say to which day and scope it belongs.
+ * Returns the columns by which old and new rows are matched; undefined if rows can only be matched by all of their values.
+ * Only an upsert guarantees that a key is unique in a file. For other load modes the key must include the day and scope.
  */
 export function matchedBy(definition: DatasetDefinition): string[] | undefined {
   const { key, unique, loadMode, windowColumn, replaceScope } = definition
@@ -39,29 +39,30 @@ export function matchedBy(definition: DatasetDefinition): string[] | undefined {
   return place.every((name) => key.includes(name)) ? key : undefined
 }
 
-/** Old and new rows as files. `catalogue` describes the target. */
+/** The files of old and new rows. `catalogue` describes the target. */
 export interface ComparisonInput {
   clean: string
-  /** What `copyStored` or `copyStoredByKey` gave. */
+  /** The output of `copyStored` or `copyStoredByKey`. */
   stored: string
   catalogue: readonly CatalogueTable[]
   /** The rules of the time zones of the definition. */
   zones: Zones
 }
 
-/** Number of rows that are compared at once. It bounds the memory, however many rows there are. */
+/** Number of rows that are compared at once. It bounds the use of memory for any number of rows. */
 const ROWS_OF_PART = 250_000
 
 /**
- * DuckDB: compares the rows that go with those that come. `counted` answers `{rows}`, the old rows that were read;
- * `days` a `DayComparison` for each day and scope; `sums` `{plus}`, texts in the order of `summedColumns`.
+ * Returns the DuckDB statements that compare the replaced rows with the new ones. `counted` returns `{rows}`, the number
+ * of old rows that were read; `days` a `DayComparison` for each day and scope; `sums` `{plus}`, texts in the order of
+ * `summedColumns`.
  *
- * Equal rows cancel each other out first, as often as they are on both sides. Of what is left, an old and a new row with
- * the same key are one changed row.
+ * Equal rows are matched first, each old row with one new row. Of the rest, an old and a new row with the same key count as
+ * one changed row.
  *
- * Of each row only hashes and its place are kept, in the file `digests`. Rows that can concern each other have the same
- * key, or without a key the same values, so they fall into the same part; the parts (as many as `rows`, those of both
- * sides together, ask for) are compared one after another.
+ * Only hashes and the place of each row are kept, in the file `digests`. Rows that can match have the same key, or without
+ * a key the same values, so they fall into the same part. Parts are compared one after another; their number depends on
+ * `rows`, the number of rows on both sides together.
  */
 export function compareReplaced(
   definition: DatasetDefinition,
@@ -115,7 +116,7 @@ function comparePart(digests: string, part: number, keyed: boolean): NamedStatem
   ]
 }
 
-/** DuckDB: `{plus}`, the sums of a clean file as texts in the order of `summedColumns`; its name is `sums`. */
+/** Returns the DuckDB statement `sums` for a clean file. Its row `{plus}` has the sums as texts in the order of `summedColumns`. */
 export function sumsOfClean(definition: DatasetDefinition, clean: string): NamedStatement {
   const sums = summedColumns(definition).map((column) =>
     sumOfColumn(`p.${quoteIdentifier(column.name)}`, column),
@@ -123,14 +124,14 @@ export function sumsOfClean(definition: DatasetDefinition, clean: string): Named
   return ask('sums', `select ${listOf(sums)} as plus from read_parquet(${lit(clean)}) p`)
 }
 
-/** `count` makes this one row even without sums. */
+/** `count` ensures one row even without sums. */
 function listOf(sums: readonly string[]): string {
   return sums.length === 0 ? 'if(count(*) >= 0, []::varchar[], null)' : `[${sums.join(', ')}]::varchar[]`
 }
 
 /**
- * How many pairs of an old and a new row have the same key but other values. More than one only where the key says the
- * day, so that all of a key lie on the same one.
+ * Returns SQL that counts the pairs of an old and a new row with the same key but other values. A key has several pairs
+ * only if it includes the day, so all of them lie on the same day.
  */
 function pairsTable(keyed: boolean): string {
   const group = keyed ? 'group by key having bool_or(n > o) and bool_or(o > n)' : 'group by all having false'
@@ -138,8 +139,8 @@ function pairsTable(keyed: boolean): string {
 }
 
 /**
- * SQL: a 128-bit hash of the values of columns. Each text is hashed with its length, so that values cannot run into each
- * other: a stored text may hold any character.
+ * Returns SQL of a 128-bit hash of the values of columns. Each text is hashed with its length, because a stored text may
+ * contain any character and no separator is safe.
  */
 function digestOf(columns: readonly Compared[]): string {
   const texts = columns.map(({ as, type }) =>
@@ -149,9 +150,10 @@ function digestOf(columns: readonly Compared[]): string {
 }
 
 /**
- * DuckDB: compares the rows of an upsert with those that have their keys, by the very rule by which the upsert decides:
- * the hash of the values, and the version. `counted` and `days` as `compareReplaced`; `sums` answers `{plus, minus}`;
- * `same-version` `{rows, example}`, the rows that change although they have the version of the new ones; `foreign` `{rows, example}`, the rows outside of what the uploader may touch.
+ * Returns the DuckDB statements that compare the rows of an upsert with the stored rows of the same keys, by the rule of
+ * the upsert itself: the hash of the values, and the version. `counted` and `days` are as for `compareReplaced`; `sums`
+ * returns `{plus, minus}`; `same-version` `{rows, example}`, the rows that change although both have the same version;
+ * `foreign` `{rows, example}`, the rows that the uploader may not change.
  */
 export function compareUpserted(
   definition: DatasetDefinition,
@@ -199,7 +201,7 @@ export function compareUpserted(
   ]
 }
 
-/** A row that stays as it is counts where it lies; one that changes, where it will lie. */
+/** An unchanged row counts for its present day and scope, a changed row for its new ones. */
 function upsertedDays(): string {
   return `select scope, day::varchar as day, sum(inserted)::varchar as inserted, sum(changed)::varchar as changed, sum(unchanged)::varchar as unchanged, '0' as removed, sum(delta)::varchar as delta from (
     select scope, day, (state = 'inserted')::int as inserted, (state = 'changed')::int as changed, 0 as unchanged, 1 as delta from matched where state <> 'unchanged'
@@ -236,13 +238,13 @@ function comparedColumns(
   }))
 }
 
-/** The type in which 1.50 and 1.500 are one number: that of the table. */
+/** Returns the type of the table, in which 1.50 and 1.500 are the same number. */
 function storedType(column: Column, type: string | undefined): string {
   if (!isNumber(column)) return valueType(column)
   if (type !== undefined && /^(small|big)?int(eger)?$/.test(type)) return 'BIGINT'
   const [, precision, scale] = /^numeric\((\d+),(\d+)\)$/.exec(type ?? '') ?? []
   if (Number(precision) <= 38) return `DECIMAL(${precision},${scale})`
-  // Wide enough for all digits before the mark. Values that others wrote may have more digits behind it.
+  // Wide enough for all digits before the mark. Values written by other programs may have more digits after it.
   const [whole, fraction] =
     column.type === 'decimal' ? [column.precision - column.scale, column.scale] : [DIGITS_OF_BIGINT, 0]
   return `DECIMAL(38,${Math.min(38 - whole, Math.max(10, fraction))})`
@@ -254,7 +256,7 @@ function isNumber(column: Column): column is IntegerColumn | DecimalColumn {
   return column.type === 'integer' || column.type === 'decimal'
 }
 
-/** The column with the day of a row whose window column is an instant: PostgreSQL tells it of the stored rows. */
+/** The column with the day of a row whose window column is an instant. PostgreSQL computes it for stored rows. */
 const DAY = '_day'
 
 function hasZone(definition: DatasetDefinition): boolean {
@@ -283,10 +285,10 @@ function freshRows(
   return `select ${[...values, ...more, `${day} as ${DAY}`].join(', ')} from ${rows}, ${ZONE_TABLE}`
 }
 
-/** Begins each line, so that no line is empty: a line with a single NULL would be skipped. */
+/** The first value of each line, so that no line is empty: DuckDB would skip a line with a single NULL. */
 const ROW = '_row'
 
-/** A file of PostgreSQL's COPY as rows. Its dialect is known, so nothing is guessed; the caller compares the count. */
+/** Returns SQL that reads a file written by PostgreSQL's COPY, in its known dialect. The caller checks the number of rows. */
 function storedRows(columns: readonly Compared[], path: string, more: readonly string[] = []): string {
   const types = [
     `${lit(ROW)}: 'TINYINT'`,

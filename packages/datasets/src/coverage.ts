@@ -7,7 +7,7 @@ export interface Coverage {
   warehouses: readonly string[] | null
 }
 
-/** The part of a coverage that matters to a dataset: null where its rows do not name a company, or a warehouse. */
+/** Returns the part of a coverage that applies to a dataset: null where its rows have no company or no warehouse. */
 export function coverageIn({ scope }: DatasetDefinition, { companies, warehouses }: Coverage): Coverage {
   return {
     companies: scope === undefined ? null : companies,
@@ -15,15 +15,15 @@ export function coverageIn({ scope }: DatasetDefinition, { companies, warehouses
   }
 }
 
-/** Whether a coverage includes every row that a dataset can hold. */
+/** Returns whether a coverage includes every row that a dataset can hold. */
 export function coversAll(definition: DatasetDefinition, coverage: Coverage): boolean {
   const { companies, warehouses } = coverageIn(definition, coverage)
   return companies === null && warehouses === null
 }
 
 /**
- * SQL condition on rows of the target, named `alias`: their company and warehouse are covered. A row without a
- * company or warehouse is covered, because every reader may see it. Undefined when every row is.
+ * Returns a SQL condition on rows of the target, named `alias`, that is true if their company and warehouse are covered. A
+ * row without a company or warehouse is covered, because every reader may see it. Undefined if every row is covered.
  */
 export function coveredRows(
   definition: DatasetDefinition,
@@ -60,7 +60,7 @@ function valueIn(column: Column, value: string, list: readonly string[]): string
   return `${value} in (select m."id" from "public".${quoteIdentifier(table)} m where m.${quoteIdentifier(key)}::text = any (${values}))`
 }
 
-/** The name of a column in the target: a dimension's id column in place of a code. */
+/** Returns the name of a column in the target: the id column of a dimension in place of a code. */
 function storedName(column: Column): string {
   return column.type === 'text' && column.dimension ? column.dimension.idColumn : column.name
 }

@@ -1,12 +1,12 @@
 import { addDays, type Day, type DayRange } from '@aduana/contracts/dates'
 import { lit } from './literals.ts'
 
-/** PostgreSQL: the day (a date) of an instant in a time zone. */
+/** Returns PostgreSQL's SQL of the day (a date) of an instant in a time zone. */
 export function dayInZone(instant: string, timeZone: string): string {
   return `(${instant} at time zone ${lit(timeZone)})::date`
 }
 
-/** PostgreSQL: SQL conditions on a `timestamptz` column, which an index can serve, for days of a time zone. */
+/** Returns PostgreSQL conditions on a `timestamptz` column for days of a time zone. An index on the column can be used. */
 export function instantsOfDays(column: string, timeZone: string, { from, to }: DayRange): string[] {
   const day = dayInZone(column, timeZone)
   const plain = `${isPlain(from, timeZone)} and ${isPlain(to, timeZone)}`
@@ -17,8 +17,8 @@ export function instantsOfDays(column: string, timeZone: string, { from, to }: D
 }
 
 /**
- * The same without a look at the day of each row: the bounds of an index, which hold all instants of the days and maybe
- * others of the days next to them.
+ * Returns only the bounds that an index can use. They include all instants of the days, and may include instants of the
+ * days next to them.
  */
 export function instantsAround(column: string, timeZone: string, { from, to }: DayRange): string[] {
   const bound = (day: Day, beyond: Day) =>
@@ -27,8 +27,8 @@ export function instantsAround(column: string, timeZone: string, { from, to }: D
 }
 
 /**
- * The clocks of the zone do not change within a day of this midnight, so it is one instant that parts the days. Else it
- * may exist twice or not at all. PostgreSQL computes this when it plans the query.
+ * True if the clocks of the zone do not change within a day of this midnight, so that it is a single instant. Otherwise it
+ * may exist twice or not at all. PostgreSQL evaluates this when it plans the query.
  */
 function isPlain(day: Day, timeZone: string): string {
   const [before, after] = [midnight(addDays(day, -1), timeZone), midnight(addDays(day, 1), timeZone)]

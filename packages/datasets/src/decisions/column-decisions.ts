@@ -14,12 +14,12 @@ import { DayMonthEvidence, dayMonthEvidence, dayMonthQuestion, decideDayMonth } 
 import { type Decided, shownCell } from './decided.ts'
 import { decideMark, markWarning, NumberEvidence, numberEvidence, numberQuestion } from './number-marks.ts'
 
-/** More queries than this are put together. */
+/** Above this number, queries are combined into one statement. */
 const MAX_QUERIES = 40
 
 /**
- * Statements that look at all cells of the columns of which a survey says that they may tell something; none when there
- * are no such columns. `readDecisions` takes their answers.
+ * Returns statements that read all cells of the columns that a survey found to have evidence; empty if there are none. Pass
+ * their results to `readDecisions`.
  */
 export function evidenceStatements(
   definition: DatasetDefinition,
@@ -54,7 +54,7 @@ function named(name: string, queries: readonly string[]): NamedStatement[] {
 
 const Answers = z.record(z.string(), z.object({ rows: z.array(z.unknown()) }))
 
-/** Reads the answers of the statements of `evidenceStatements`. Throws a ZodError when they are not those. */
+/** Returns the decisions from the results of `evidenceStatements`. Throws a ZodError if the results are not theirs. */
 export function readDecisions(definition: DatasetDefinition, answers: unknown): Decided[] {
   const found = Object.entries(Answers.parse(answers))
   const rowsOf = (name: string) =>
@@ -82,7 +82,7 @@ function withMarkWarning(decided: Decided | undefined): Decided[] {
   return [{ ...decided, ...(warning === undefined ? {} : { warning }) }]
 }
 
-/** The definition with nothing left to decide: of marks and formats that exclude each other it has those of the file. */
+/** Returns the definition with every decision applied: of alternative marks and formats it keeps those of the file. */
 export function decidedDefinition(
   definition: DatasetDefinition,
   decisions: readonly ColumnDecision[],
@@ -123,7 +123,7 @@ function isOf(reading: ColumnDecision['reading']) {
   return (format: Parameters<typeof dayMonthOrder>[0]) => [undefined, reading].includes(dayMonthOrder(format))
 }
 
-/** What messages say of each column that its cells have decided about. */
+/** Returns, per decided column, the sentence that messages add about its decision. */
 export function decidedSentences(decisions: readonly Decided[]): ReadonlyMap<string, string> {
   return new Map(
     decisions.flatMap((decided): [string, string][] => {
@@ -155,7 +155,7 @@ function decidedSentence({
   return `${READINGS[reading]}, as in ${shownCell(examples.agreeing)}`
 }
 
-/** The warnings about columns of which nothing in the file says how to read them. */
+/** Returns the warnings about columns whose reading had to be assumed because no cell decides it. */
 export function decisionWarnings(decisions: readonly Decided[]): ImportWarning[] {
   return decisions.flatMap(({ about, warning, column, ambiguous }) =>
     warning === undefined
@@ -169,7 +169,7 @@ export function decisionWarnings(decisions: readonly Decided[]): ImportWarning[]
   )
 }
 
-/** Why the file cannot be read, or undefined. */
+/** Returns the failure of a file whose cells contradict each other or the dataset; undefined if they do not. */
 export function contradictionFailure(decisions: readonly Decided[]): JobFailure | undefined {
   const found = decisions.flatMap(({ column, contradiction }) =>
     contradiction === undefined ? [] : [`Column "${column}" ${contradiction}.`],
@@ -181,7 +181,7 @@ export function contradictionFailure(decisions: readonly Decided[]): JobFailure 
   }
 }
 
-/** The decisions as they are stored and shown. */
+/** Returns the decisions in the form that is stored and shown. */
 export function storedDecisions(decisions: readonly Decided[]): ColumnDecision[] {
   return decisions.map(({ column, about, reading, by, agreeing, contradicting, ambiguous }) =>
     ColumnDecision.parse({ column, about, reading, by, agreeing, contradicting, ambiguous }),

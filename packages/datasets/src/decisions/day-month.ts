@@ -7,22 +7,22 @@ import { lit } from '../literals.ts'
 import { type DayMonthOrder, dayMonthOrder, hasShortYear, withoutPadding } from '../rules/formats.ts'
 import { type Decided, type Example, outweighs, shownCell } from './decided.ts'
 
-/** What is to be found out about the dates of a column. */
+/** The open question about the dates of a column. */
 export interface DayMonthQuestion {
   column: string
-  /** Which of day and month may stand first; one: the dataset allows no other. The first is assumed when nothing decides. */
+  /** The orders of day and month that the dataset allows. If no cell decides, the first is assumed. */
   orders: readonly DayMonthOrder[]
-  /** Nothing is told about what had to be assumed. */
+  /** An assumed order causes no warning. */
   pinned: boolean
-  /** The cells have times, so that few of them are equal. */
+  /** The cells have times, so few of them are equal. */
   timed: boolean
-  /** RE2 pattern of a text that begins with such a date: first number, second number, year. */
+  /** RE2 pattern of a text that begins with such a date. Its groups are the first number, the second number and the year. */
   pattern: string
-  /** What is added to a year of two digits from the pivot on, and below it. */
+  /** Two-digit years below the pivot belong to 2000–2099, others to 1900–1999. */
   pivot: number
 }
 
-/** The question that a column of dates raises; undefined when it has none. */
+/** Returns the open question about the dates of a column; undefined if there is none. */
 export function dayMonthQuestion(column: Column): DayMonthQuestion | undefined {
   if (column.type !== 'date' && column.type !== 'timestamp') return undefined
   const formats = column.formats.filter((format) => dayMonthOrder(format) !== undefined)
@@ -59,7 +59,7 @@ const Cell = z
   .transform((json): unknown => (json === null ? undefined : JSON.parse(json)))
   .pipe(z.object({ line: z.int(), text: z.string() }).optional())
 
-/** The row of the statement of `dayMonthEvidence`. `spread` is about all dates of whose parts none is above 12. */
+/** The row that the query of `dayMonthEvidence` returns. `spread` covers all dates with both parts at most 12. */
 export const DayMonthEvidence = z.object({
   column: z.string(),
   day_first: Count,
@@ -68,18 +68,18 @@ export const DayMonthEvidence = z.object({
   example_day_first: Cell,
   example_month_first: Cell,
   example_ambiguous: Cell,
-  /** Months, and days from the first to the last, in each of the two readings. */
+  /** Number of months, and of days from first to last, in each of the two orders. */
   months_day_first: Count,
   months_month_first: Count,
   span_day_first: Count,
   span_month_first: Count,
-  /** Dates that tell their order and have a leading zero, and dates that do not and lack one. */
+  /** Unambiguous dates that have a leading zero, and ambiguous dates that lack one. */
   padded: Count,
   unpadded: Count,
 })
 export type DayMonthEvidence = z.infer<typeof DayMonthEvidence>
 
-/** A query of one row. `original` and `text` are SQL of the cell: as it is written, and as the rules see it. */
+/** Returns a query of one row. `original` and `text` are SQL of the cell: as written, and as the rules see it. */
 export function dayMonthEvidence(
   question: DayMonthQuestion,
   parsed: string,
@@ -87,7 +87,7 @@ export function dayMonthEvidence(
   text: string,
 ): string {
   const part = (index: number) => `try_cast(regexp_extract(k, ${lit(question.pattern)}, ${index}) as integer)`
-  // Texts that have the year first are many among times; equal dates are cheap to put together.
+  // Many times begin with the year and are left out; grouping equal dates is cheap.
   const begin = `case when r >= '0' and r < ':' then r else ${text} end`
   const source = `select _line, ${original} as r from ${parsed}`
   const texts = question.timed
@@ -113,7 +113,7 @@ export function dayMonthEvidence(
     from (${days}) having count(kind) > 0`
 }
 
-/** SQL: a cell may have day or month before the year. `cell` is SQL of it. */
+/** Returns SQL that is true if a cell may have day or month before the year. `cell` is SQL of the cell. */
 export function mayBeOpen(cell: string): string {
   return `(${cell} <> '' and ${cell} not like '____-%')`
 }
@@ -121,7 +121,7 @@ export function mayBeOpen(cell: string): string {
 const opposite = (order: DayMonthOrder): DayMonthOrder =>
   order === 'day_first' ? 'month_first' : 'day_first'
 
-/** Decides whether day or month stands first in a column; undefined when its cells do not raise the question. */
+/** Decides whether day or month is first in a column. Returns undefined if no cell raises the question. */
 export function decideDayMonth(question: DayMonthQuestion, evidence: DayMonthEvidence): Decided | undefined {
   if (evidence.day_first + evidence.month_first + evidence.ambiguous === 0) return undefined
   const [reading, by] = choose(question, evidence)
@@ -161,8 +161,8 @@ function choose(
 }
 
 /**
- * Days of one delivery are close together. Read in the wrong order, days of one month become one day of many months.
- * One reading is nearer when its days span at most half of the time of the other, or half of the months.
+ * The days of one file are usually close together. In the wrong order, the days of one month become the same day of many
+ * months. An order is preferred if its days span at most half the time, or half the months, of the other.
  */
 function isNearer(order: DayMonthOrder, evidence: DayMonthEvidence): boolean {
   const other = opposite(order)
@@ -204,7 +204,7 @@ function warning(
     return {
       warning: `${what}${monthsOf(evidence, order)}, and no day is above 12 to settle it. ${remedy}`,
     }
-  // A spreadsheet that takes the month for the day rewrites the dates that it understands, and leaves the others.
+  // A spreadsheet that reads the month as the day rewrites the dates that are valid in that order, and leaves the others.
   if (evidence.padded > 0 && evidence.unpadded > 0)
     return {
       warning: `${what}, but they lack the leading zeros of the dates that cannot be read otherwise: a program may have exchanged day and month. ${remedy}`,
@@ -212,7 +212,7 @@ function warning(
   return {}
 }
 
-/** In how many months the dates lie in either order. */
+/** Returns the part of a message on how many months the dates fall in, for each order. */
 function monthsOf(evidence: DayMonthEvidence, order: DayMonthOrder): string {
   const [here, there] = [evidence[`months_${order}`], evidence[`months_${opposite(order)}`]]
   if (here === there) return `; either order puts them in ${counted(here, 'month')}`

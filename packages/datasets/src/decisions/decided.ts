@@ -6,25 +6,28 @@ export interface Example {
   text: string
 }
 
-/** A decision about a column, with the first cells that speak for it, against it, and for neither. */
+/** A decision about a column, with the first cell that supports it, contradicts it, and is ambiguous. */
 export interface Decided extends ColumnDecision {
   examples: {
     agreeing: Example | undefined
     contradicting: Example | undefined
     ambiguous: Example | undefined
   }
-  /** Why the file cannot be read at all, as a sentence without its subject. */
+  /** Why the file cannot be read, as a sentence without its subject. */
   contradiction?: string
-  /** The warning about what had to be assumed. */
+  /** The warning about what was assumed. */
   warning?: string
 }
 
-/** Up to one cell in twenty may be a slip, which is a reject. More of them say that the file is written otherwise. */
+/**
+ * Returns whether contradicting cells are too many to be slips. Up to one cell in twenty is treated as a slip and
+ * rejected; more mean that the file uses another form.
+ */
 export function outweighs(contradicting: number, agreeing: number): boolean {
   return contradicting * 20 > contradicting + agreeing
 }
 
-/** A cell as messages show it. */
+/** Returns a cell as messages show it. */
 export function shownCell(example: Example | undefined): string {
   return example ? `"${example.text}" (line ${example.line})` : 'none'
 }

@@ -11,18 +11,18 @@ import { type Decided, type Example, outweighs, shownCell } from './decided.ts'
 type Mark = 'point' | 'comma'
 const other = (mark: Mark): Mark => (mark === 'point' ? 'comma' : 'point')
 
-/** What is to be found out about the numbers of a column. */
+/** The open question about the numbers of a column. */
 export interface NumberQuestion {
   column: string
-  /** What may stand before decimals; one: the dataset allows no other. */
+  /** The decimal marks that the dataset allows. */
   marks: readonly Mark[]
   thousands: readonly ThousandsMark[]
-  /** Digits after the mark that the column keeps; 0 for whole numbers. */
+  /** Number of digits that the column keeps after the mark; 0 for whole numbers. */
   scale: number
   whole: boolean
 }
 
-/** The question that a column of numbers raises; undefined when it has none. */
+/** Returns the open question about the numbers of a column; undefined if there is none. */
 export function numberQuestion(column: Column): NumberQuestion | undefined {
   if ((column.type !== 'integer' && column.type !== 'decimal') || column.normalise.includes('digits-only'))
     return undefined
@@ -37,7 +37,7 @@ function marksOf(mark: Mark | 'either'): Mark[] {
   return mark === 'either' ? ['point', 'comma'] : [mark]
 }
 
-/** A mark between thousands leaves the other one for decimals, although a whole number has none. */
+/** Returns the decimal mark that a thousands mark implies, although a whole number has no decimals. */
 function marksOfInteger(
   zeroFraction: Mark | 'either' | undefined,
   thousands: readonly ThousandsMark[],
@@ -47,13 +47,13 @@ function marksOfInteger(
 }
 
 /**
- * What a cell says. `point`, `comma`: it can only be read with that mark before decimals. `either_…`: that mark may
- * stand before decimals or between thousands. `grouped_…`: likewise, but the column does not keep that many decimals.
+ * The class of a cell. `point`, `comma`: it can only be read with that decimal mark. `either_…`: the mark may be a decimal
+ * or a thousands mark. `grouped_…`: likewise, but the column does not keep that many decimals.
  */
 const CellClass = z.enum(['point', 'comma', 'either_point', 'either_comma', 'grouped_point', 'grouped_comma'])
 type CellClass = z.infer<typeof CellClass>
 
-/** A row of the statement of `numberEvidence`. */
+/** A row that the query of `numberEvidence` returns. */
 export const NumberEvidence = z.object({
   column: z.string(),
   class: CellClass,
@@ -64,9 +64,9 @@ export const NumberEvidence = z.object({
 export type NumberEvidence = z.infer<typeof NumberEvidence>
 
 /**
- * A query that counts the cells of each class, with the first of each. `original` and `text` are SQL of the cell: as it
- * is written (`r` in `text`), and as the rules see it. Two patterns class nearly all cells; the others are put together
- * first, because DuckDB would compute all that is said of them for every cell.
+ * Returns a query that counts the cells of each class, with the first cell of each. `original` and `text` are SQL of the
+ * cell: as written (`r` in `text`), and as the rules see it. Two patterns classify nearly all cells. The others are grouped
+ * first, because DuckDB would otherwise evaluate the remaining patterns for every cell.
  */
 export function numberEvidence(
   question: NumberQuestion,
@@ -76,7 +76,7 @@ export function numberEvidence(
 ): string {
   const usual = `case ${usualKinds(question, 'r').join(' ')} when ${hasMark('r')} then ${KINDS.rare} else 0 end`
   const kinds = `select _line, r, ${usual} as kind, contains(r, ',') as comma from (select _line, ${original} as r from ${parsed})`
-  // A condition on the kind itself would be computed before the groups, and the kind twice.
+  // DuckDB would move a condition on the kind itself below the grouping, and compute the kind twice.
   const groups = `select kind, comma, count(*) as cells, min(_line) as line, arg_min(r, _line) as r from (${kinds}) group by kind, comma, case when kind = ${KINDS.rare} then r end having max(kind) > 0`
   const rare = [...usualKinds(question, text, true), ...rareKinds(text)].join(' ')
   const all = `select * replace (case when kind = ${KINDS.rare} then case ${rare} end else kind end as kind) from (${groups})`
@@ -85,7 +85,7 @@ export function numberEvidence(
   return `select ${lit(question.column)} as "column", ${its} as class, sum(cells)::bigint as cells, min(line) as line, left(arg_min(r, line), 100) as "text" from (${all}) where kind is not null group by class`
 }
 
-/** SQL: a cell may say something that the dataset leaves open, or contradicts. `cell` is SQL of it. */
+/** Returns SQL that is true if a cell may decide the question or contradict the dataset. `cell` is SQL of the cell. */
 export function mayTell({ marks }: NumberQuestion, cell: string): string {
   const [mark] = marks
   if (marks.length !== 1 || mark === undefined) return hasMark(cell)
@@ -99,14 +99,14 @@ function hasMark(text: string): string {
 
 const GROUP = String.raw`[+-]?[1-9]\d{0,2}`
 
-/** `either` and `grouped` as in `CellClass`; `one`: its mark must stand before decimals; `rare`: anything else with a mark. */
+/** `either` and `grouped` as in `CellClass`; `one`: its mark must be the decimal mark; `rare`: anything else with a mark. */
 const KINDS = { either: 1, grouped: 2, one: 3, point: 4, comma: 5, rare: 6 }
 
 function isKind(text: string, pattern: string, kind: keyof typeof KINDS): string {
   return `when ${fullMatch(text, pattern)} then ${KINDS[kind]}`
 }
 
-/** Numbers with one point or comma, and `withBlanks` those that have a blank or an apostrophe between thousands. */
+/** Patterns of numbers with one point or comma; `withBlanks` of those with a blank or an apostrophe between thousands. */
 function usualKinds({ scale }: NumberQuestion, text: string, withBlanks = false): string[] {
   const mark = MARKS.either
   const kept = scale < 3 ? String.raw`\d{${scale}}0{${3 - scale}}` : String.raw`\d{3}`
@@ -120,7 +120,7 @@ function usualKinds({ scale }: NumberQuestion, text: string, withBlanks = false)
   ]
 }
 
-/** Numbers with several marks, by the one that must stand before decimals. */
+/** Patterns of numbers with several marks, by the mark that must be the decimal mark. */
 function rareKinds(text: string): string[] {
   return (['point', 'comma'] as const).flatMap((mark) => {
     const thousands = MARKS[other(mark)]
@@ -131,7 +131,7 @@ function rareKinds(text: string): string[] {
   })
 }
 
-/** Decides what stands before the decimals of a column; undefined when no cell has a mark. */
+/** Decides the decimal mark of a column. Returns undefined if no cell has a mark. */
 export function decideMark(
   question: NumberQuestion,
   evidence: readonly NumberEvidence[],
@@ -162,7 +162,7 @@ export function decideMark(
   return undecided(question, cells, decided, first)
 }
 
-/** No cell can only be read in one way. More digits than the column keeps speak for thousands. */
+/** Decides if every cell is ambiguous. More digits than the column keeps suggest a thousands mark. */
 function undecided(
   question: NumberQuestion,
   cells: (its: CellClass) => number,
@@ -179,11 +179,11 @@ function undecided(
   }
   const mark: Mark = seen('point') > 0 ? 'point' : 'comma'
   if (grouped(mark) > 0) return decided(other(mark), 'cells')
-  // Whole numbers with three zeros behind a mark are thousands more often than not.
+  // Whole numbers with a mark and three zeros are usually thousands.
   return decided(question.whole ? other(mark) : mark, 'assumed')
 }
 
-/** The cells that have a value in this reading, and another one in the other. */
+/** Returns the number of cells that have a different value in each of the two readings. */
 function readBothWays({ thousands, whole }: NumberQuestion, reading: Mark): CellClass[] {
   const grouping = other(reading)
   return [
@@ -215,7 +215,7 @@ function asMark(reading: ColumnDecision['reading']): Mark {
   return reading === 'point' ? 'point' : 'comma'
 }
 
-/** What a person is told of numbers that could be read in two ways. */
+/** Returns the warning about numbers that can be read in two ways; undefined if there is none. */
 export function markWarning(decision: Decided): string | undefined {
   const { by, ambiguous, reading, column, examples } = decision
   if (by !== 'assumed' || ambiguous === 0) return undefined
