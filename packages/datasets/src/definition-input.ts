@@ -5,11 +5,11 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { nestingOf } from '@aduana/contracts/structure'
 import { unstorableParts } from '@aduana/contracts/text'
 
-/** More is neither needed nor can it be compiled into one statement. */
+/** Deeper definitions cannot be compiled into one statement. */
 const MOST_DEPTH = 60
 
 /**
- * A definition as it came, for the dataset of an address; its own code may be left out.
+ * Returns the definition in a request for the dataset `code`. The definition may omit its own code.
  * @throws ProblemError `invalid_dataset` with everything that is wrong with its structure
  */
 export function readDefinitionOf(code: string, input: unknown): DatasetDefinition {
@@ -29,7 +29,7 @@ export function readDefinitionOf(code: string, input: unknown): DatasetDefinitio
   return read.data
 }
 
-/** The refusal of a definition, with everything that is wrong with it. */
+/** Returns the problem `invalid_dataset` for a definition, with all its errors. */
 export function invalidDataset(problems: readonly DatasetProblem[]): ProblemError {
   const [first] = problems
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''

@@ -12,7 +12,7 @@ export interface DimensionTable {
   key: string
 }
 
-/** Creates the members that are missing, sorted by code so that two loads cannot lock each other out. Row count: how many. */
+/** Returns a statement that creates the missing members, sorted by code to avoid deadlocks. Its row count is their number. */
 export function createMembers(dimension: DimensionTable, codes: readonly string[], jobId: string): Statement {
   const [table, key] = [`"public".${quoteIdentifier(dimension.table)}`, quoteIdentifier(dimension.key)]
   return {
@@ -21,7 +21,7 @@ export function createMembers(dimension: DimensionTable, codes: readonly string[
   }
 }
 
-/** Rows `{code, id}` (id a bigint) of the members with these codes, or of all. */
+/** Returns a query for rows `{code, id}` (id is a bigint) of the members with these codes, or of all members. */
 export function selectMembers(dimension: DimensionTable, codes?: readonly string[]): Statement {
   const [table, key] = [`"public".${quoteIdentifier(dimension.table)}`, quoteIdentifier(dimension.key)]
   const select = `select ${key} as code, "id" from ${table}`
@@ -30,7 +30,7 @@ export function selectMembers(dimension: DimensionTable, codes?: readonly string
     : { text: `${select} where ${key} = any ($1::text[])`, values: [codes] }
 }
 
-/** One row `{members}` (a bigint): how many members a job created. */
+/** Returns a query for one row `{members}` (a bigint), the number of members that a job created. */
 export function countMembersOf(dimension: DimensionTable, jobId: string): Statement {
   const table = `"public".${quoteIdentifier(dimension.table)}`
   return { text: `select count(*) as members from ${table} where "created_by_job" = $1`, values: [jobId] }

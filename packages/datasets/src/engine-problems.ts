@@ -20,8 +20,8 @@ import { surveyStatements } from './validation/survey.ts'
 import { type ZoneRules, zoneRanges } from './zones.ts'
 
 /**
- * Returns the parts of a definition that the engine refuses: patterns, and anything else that it cannot run. Only the
- * engine itself can tell, so one is started for the check. `trusted` is the definition that is already in use.
+ * Returns the parts of a definition that the engine cannot run: patterns, and any other rule. Starts an engine for the
+ * check, because no other check is reliable. `trusted` is the definition that is already in use.
  */
 export async function engineProblems(
   definition: DatasetDefinition,
@@ -61,7 +61,7 @@ async function patternProblems(
   return problems
 }
 
-/** Returns the engine's error for statements; undefined when it runs them. */
+/** Returns the engine's error for statements; undefined if they run. */
 async function refusalOf(
   engine: Engine,
   workDir: string,
@@ -77,10 +77,10 @@ async function refusalOf(
   }
 }
 
-/** The rules of a zone decide which rows are good, not which statements can be run. */
+/** The rules of a zone affect which rows are good, not whether a statement runs, so any rules will do. */
 const ANY_RULES: ZoneRules = { offset: 0, changes: [{ at: 0, offset: 3600 }] }
 
-/** All statements that an import runs, over a file without records. */
+/** Returns all statements that an import runs, for a file without records. */
 async function dryStatements(
   definition: DatasetDefinition,
   catalogue: readonly CatalogueTable[],

@@ -9,14 +9,14 @@ import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { type TargetColumn, targetColumns, targetName } from './target.ts'
 
 /**
- * What keeps a definition from being loaded into its table, in sentences; empty when it fits. A good record of a
- * fitting definition is never refused for its type, length or NULL by the table.
+ * Returns the reasons, as sentences, why a definition cannot be loaded into its table; empty if it fits. If it fits, the
+ * table accepts the types, lengths and NULLs of every good record.
  */
 export function checkFit(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): string[] {
   return fitProblems(definition, catalogue).map(({ message }) => message)
 }
 
-/** What `checkFit` tells, with the part of the definition that each is about. */
+/** Returns the reasons of `checkFit`, each with the part of the definition that it concerns. */
 export function fitProblems(
   definition: DatasetDefinition,
   catalogue: readonly CatalogueTable[],
@@ -77,7 +77,7 @@ const BITS = new Map([
   ['bigint', 64],
 ])
 
-/** Whether every good value of a column has a place in a type of the table. */
+/** Returns why the type in the table cannot hold every good value of a column; empty if it can. */
 function valueProblems(column: Column, type: string): string[] {
   const wrong = (needed: string) => [`is ${type}, but the definition's values need ${needed}`]
   switch (column.type) {
@@ -106,7 +106,7 @@ function valueProblems(column: Column, type: string): string[] {
   }
 }
 
-/** Columns that the load leaves alone must be able to fill themselves. */
+/** Columns that the load does not write must be nullable or have a default. */
 function unfilledProblems(
   definition: DatasetDefinition,
   columns: readonly TargetColumn[],
@@ -140,7 +140,7 @@ function typeOf({ type, generated }: CatalogueColumn): string {
   return generated ? `${type}, generated always` : type
 }
 
-/** Features that make a table return or accept other rows than those written to it. */
+/** Rejects features by which a table returns or stores other rows than those written to it. */
 function behaviourProblems({ name, rewritten, rowSecurity, inherited }: CatalogueTable): string[] {
   return [
     ...(rewritten ? [`table "${name}" has rules, which rewrite the statements of a load`] : []),
@@ -149,7 +149,7 @@ function behaviourProblems({ name, rewritten, rowSecurity, inherited }: Catalogu
   ]
 }
 
-/** Where rows are looked up by values, different values must be different in the table too. */
+/** Columns by which rows are looked up need a collation that distinguishes all different values. */
 function looseProblems(definition: DatasetDefinition, table: CatalogueTable): PlacedProblem[] {
   const { key = [], replaceScope, scope, versionColumn } = definition
   const names = new Set([...key, replaceScope, scope?.company, scope?.warehouse, versionColumn])
@@ -176,7 +176,7 @@ function partitionProblems(definition: DatasetDefinition, table: CatalogueTable)
     return table.partitionKey === null ? [] : [`table "${table.name}" is partitioned, the definition is not`]
   const fits = table.partitionKey?.length === 1 && table.partitionKey[0] === windowColumn
   if (!fits) return [`table "${table.name}" is not partitioned by range of "${windowColumn}"`]
-  // Months are filled as tables of their own, which have neither, before they become partitions.
+  // Months are filled as separate tables, which have neither, before they are attached as partitions.
   const identity = table.columns.filter((column) => column.identity).map(({ name }) => `"${name}"`)
   return [
     ...(table.owned
@@ -221,7 +221,7 @@ function dimensionProblems(
     : [...wrong, `dimension table "${table.name}" has no unique constraint on (${dimension.key})`]
 }
 
-/** A new member has only its code and the job. */
+/** A load writes only the code and the job of a new member; its other columns must be nullable or have a default. */
 function memberProblems(maxLength: number, dimension: Dimension, table: CatalogueTable): string[] {
   const given = [dimension.key, 'created_by_job']
   const length = /^character varying\((\d+)\)$/.exec(

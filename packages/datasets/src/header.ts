@@ -2,36 +2,36 @@ import type { Column, DatasetDefinition } from '@aduana/contracts/dataset-defini
 import { editSteps } from '@aduana/contracts/nearest-names'
 import { normaliseName } from '@aduana/engine/header-name'
 
-/** Columns that a file may bring: all but those that others write. */
+/** Returns the columns that a file may contain: all except managed columns. */
 export function fileColumns(definition: DatasetDefinition): Column[] {
   return definition.columns.filter((column) => !column.managed)
 }
 
-/** Every normalised header text by which a file may name a column of the definition. */
+/** Returns every normalised header text that names a column of the definition. */
 export function knownHeaders(definition: DatasetDefinition): string[] {
   return [...headerIndex(definition).keys()]
 }
 
-/** The column that each normalised header text names. */
+/** Returns the column name for each normalised header text. */
 export function headerNames(definition: DatasetDefinition): Record<string, string> {
   return Object.fromEntries(headerIndex(definition))
 }
 
-/** Which column of a file brings which column of a definition. */
+/** How the columns of a file correspond to the columns of a definition. */
 export interface HeaderMap {
   /** Position in the file (from 0) and name in the definition, in the order of the file. */
   columns: { index: number; name: string }[]
-  /** Header cells, as they stand, that name no column. */
+  /** Header cells, as written, that name no column. */
   unknown: string[]
-  /** Required columns that no header cell brings. */
+  /** Required columns that no header cell names. */
   missing: string[]
-  /** Columns that several header cells bring. */
+  /** Columns that several header cells name. */
   twice: { column: string; headers: string[] }[]
 }
 
 /**
- * Matches the cells of a header line with the columns of a definition. An optional column that is absent is fine;
- * the caller decides what `unknown`, `missing` and `twice` mean (`definition.unknownColumns`).
+ * Returns which column of the definition each cell of a header line names. Optional columns may be absent. The caller
+ * decides whether `unknown`, `missing` and `twice` are errors (`definition.unknownColumns`).
  */
 export function mapHeader(definition: DatasetDefinition, cells: readonly string[]): HeaderMap {
   const index = headerIndex(definition)
@@ -54,7 +54,7 @@ export function mapHeader(definition: DatasetDefinition, cells: readonly string[
   }
 }
 
-/** Normalised header text → column name. A column's own name wins over another column's alias. */
+/** Returns a map from normalised header text to column name. A column's own name takes precedence over an alias. */
 function headerIndex(definition: DatasetDefinition): Map<string, string> {
   const columns = fileColumns(definition)
   const aliases = columns.flatMap((column) =>
@@ -64,7 +64,7 @@ function headerIndex(definition: DatasetDefinition): Map<string, string> {
   return new Map([...aliases, ...names].filter(([header]) => header !== ''))
 }
 
-/** A header cell that names no column but is probably meant for one, and the name that it is close to. */
+/** A header cell that names no column but resembles the name of one, and that name. */
 export interface MisspeltHeader {
   cell: string
   column: string
@@ -72,8 +72,8 @@ export interface MisspeltHeader {
 }
 
 /**
- * Returns the ignored header cells that are probably meant for a column that the file lacks: those that differ from its name
- * in few letters but not in digits, and those of several lines of which one, or all together, name it.
+ * Returns the ignored header cells that probably mean a column that the file lacks: cells that differ from its name in few
+ * letters but not in digits, and cells of several lines of which one line, or all lines joined, name it.
  */
 export function misspeltHeaders(
   definition: DatasetDefinition,
@@ -90,11 +90,11 @@ export function misspeltHeaders(
   })
 }
 
-/** How many letters a slip of the pen has changed; `Infinity` when the names differ by more than that. */
+/** Returns the number of letters in which two names differ; `Infinity` if they differ by more than a misspelling. */
 function stepsOfSlip(text: string, known: string): number {
   const most = Math.floor(Math.min(text.length, known.length) / 3)
   if (most === 0 || Math.abs(text.length - known.length) > most) return Infinity
-  // Two columns often differ in a number only, and two short words in one letter.
+  // Names that differ only in a number, or short words that differ in one letter, are often different columns.
   if (text.replace(/\D/g, '') !== known.replace(/\D/g, '')) return Infinity
   if (Math.min(text.length, known.length) < 4 && text[0] !== known[0]) return Infinity
   if (text.length === known.length && text.length < 6 && lettersOf(text) !== lettersOf(known)) return Infinity
@@ -107,8 +107,8 @@ function lettersOf(text: string): string {
 }
 
 /**
- * Returns the known header text that a text is probably meant to be, or null: one that differs in few letters, or one that
- * is the other with a word more or less.
+ * Returns the known header text that a text probably means, or null: one that differs in few letters, or in one added or
+ * omitted word.
  */
 export function closestName(definition: DatasetDefinition, text: string): string | null {
   const name = normaliseName(text)

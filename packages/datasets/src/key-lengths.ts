@@ -6,9 +6,9 @@ import { columnPath, type PlacedProblem } from './placed-problems.ts'
 import { allTextLimits, longestWord, MOST_OF_CHARACTER, type TextLimit } from './text-limits.ts'
 
 /**
- * Returns where the lengths that a definition writes allow longer texts than an index, or the name of a company, has room
- * for. A column without a written length counts for nothing: only its records are held to the limit. What `before`, the
- * present definition, allows in the same words is no problem of the change.
+ * Returns the columns whose declared lengths allow longer texts than an index, or the name of a company, can hold. Columns
+ * without a declared length are not counted: only their records are checked against the limit. Problems that `before`, the
+ * current definition, already has are not reported.
  */
 export function keyLengthProblems(
   definition: DatasetDefinition,
@@ -19,12 +19,12 @@ export function keyLengthProblems(
   return tooLong(definition, catalogue).filter(({ message }) => !known.has(message))
 }
 
-/** The most that the texts of a column take by what is written about them. */
+/** The maximum length of the texts of a column by its declaration. */
 interface WrittenLength {
   column: TextColumn
   /** In the unit of the limit. */
   most: number
-  /** What a character takes of it; undefined where a list of words sets the length. */
+  /** Units per character; undefined if the length comes from a list of words. */
   each: number | undefined
 }
 
@@ -51,7 +51,7 @@ function writtenLength(
   return longest === Infinity ? undefined : { column, most: longest, each: undefined }
 }
 
-/** Of the limits on the same columns, only the one that leaves the least room. */
+/** Returns, of several limits on the same columns, only the lowest. */
 function narrowest(limits: readonly TextLimit[]): TextLimit[] {
   const room = ({ most, unit }: TextLimit) => (unit === 'bytes' ? most : most * MOST_OF_CHARACTER)
   const found = new Map<string, TextLimit>()

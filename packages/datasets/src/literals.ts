@@ -1,20 +1,20 @@
 /**
- * A text as a SQL literal, for DuckDB and for PostgreSQL with standard_conforming_strings.
- * Throws on a NUL, which neither can store.
+ * Returns a text as a SQL literal for DuckDB, and for PostgreSQL with standard_conforming_strings.
+ * Throws on a NUL character, which neither can store.
  */
 export function lit(text: string): string {
   if (text.includes('\0')) throw new Error('a text with a NUL character cannot be part of a statement')
   return `'${text.replaceAll("'", "''")}'`
 }
 
-/** Texts as a comma-separated list of SQL literals. */
+/** Returns texts as a comma-separated list of SQL literals. */
 export function literals(texts: readonly string[]): string {
   return texts.map(lit).join(', ')
 }
 
 /**
- * A name as a quoted SQL identifier, for DuckDB and PostgreSQL. Throws on an empty name, a NUL, or more than
- * 63 bytes, which PostgreSQL would cut silently.
+ * Returns a name as a quoted SQL identifier for DuckDB and PostgreSQL. Throws on an empty name, a NUL character, or more
+ * than 63 bytes, which PostgreSQL would truncate.
  */
 export function quoteIdentifier(name: string): string {
   if (name === '' || name.includes('\0') || Buffer.byteLength(name) > 63)
@@ -22,7 +22,7 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
-/** A finite number in plain decimal notation, without exponent: 1e-7 becomes 0.0000001. */
+/** Returns a number in plain decimal notation: 1e-7 becomes 0.0000001. Throws if it is not finite. */
 export function plainNumber(value: number): string {
   if (!Number.isFinite(value)) throw new Error(`${value} cannot be part of a rule`)
   const [mantissa = '', exponent] = String(value).split('e')
@@ -36,15 +36,15 @@ export function plainNumber(value: number): string {
   return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
 }
 
-/** How many digits a number needs before and after the decimal mark. */
+/** Returns the number of digits that a number needs before and after the decimal mark. */
 export function digitsOf(value: number): { whole: number; fraction: number } {
   const [whole = '', fraction = ''] = plainNumber(value).replace('-', '').split('.')
   return { whole: whole.replace(/^0+/, '').length, fraction: fraction.length }
 }
 
 /**
- * SQL boolean: whether the text is in the list; NULL for NULL. DuckDB turns `in` with more than a few literals into a join,
- * and joins for hundreds of columns take memory and time that grow with the square of their number.
+ * Returns SQL that is true if the text is in the list, and NULL for NULL. It avoids `in`, which DuckDB turns into a join for
+ * more than a few literals; joins for hundreds of columns take memory and time that grow quadratically.
  */
 export function isOneOf(text: string, list: readonly string[]): string {
   return `list_contains([${literals(list)}]::varchar[], ${text})`

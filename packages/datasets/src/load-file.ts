@@ -5,11 +5,11 @@ import { type MemberFile, membersQuery } from './members.ts'
 import type { NamedStatement } from './statement.ts'
 import { type TargetColumn, targetColumns } from './target.ts'
 
-/** One load: the clean file, the ids of its codes, and what the rows will carry. Paths are absolute. */
+/** One load: the clean file, the ids of its codes, and the values that the load adds to each row. Paths are absolute. */
 export interface LoadFileInput {
   /** `clean.parquet` of the validation. */
   clean: string
-  /** Members of every dimension column; each code of the clean file is among them. */
+  /** Members of every dimension column. They include each code of the clean file. */
   dimensions: readonly MemberFile[]
   /** Number of the import, from 1 to 2,147,483,647. */
   importNo: number
@@ -17,26 +17,26 @@ export interface LoadFileInput {
   jobId: string
   /** The file to write. */
   output: string
-  /** The part of the rows to write; all unless said. */
+  /** The part of the rows to write; by default all. */
   slice?: Slice
 }
 
-/** A part of the rows of a clean file: records of the file (both ends included), days of the window column. */
+/** A part of the rows of a clean file: a range of records (inclusive), or of days of the window column. */
 export interface Slice {
   records?: { from: number; to: number }
   days?: DayRange
 }
 
-/** Statements that write the COPY file, and the columns of the target in its order; `copyIn` reads it. */
+/** Statements that write the COPY file, and the columns of the target in its order. `copyIn` loads the file. */
 export interface CompiledLoadFile {
   statements: NamedStatement[]
   columns: string[]
 }
 
 /**
- * Compiles the writing of the file that PostgreSQL's COPY reads, with `id = import_no << 32 | record`: in the order
- * that the definition asks for, else as the rows come. Running it fails when a code has no member, rather than lose
- * a row.
+ * Returns the statements that write the file for PostgreSQL's COPY, with `id = import_no << 32 | record`. Rows are in the
+ * order that the definition declares, otherwise in that of the file. A statement fails if a code has no member, so that no
+ * row is lost.
  */
 export function compileLoadFile(definition: DatasetDefinition, input: LoadFileInput): CompiledLoadFile {
   if (!Number.isInteger(input.importNo) || input.importNo < 1 || input.importNo > 2_147_483_647)
@@ -113,7 +113,7 @@ function valueSql(
   }
 }
 
-/** MD5 of all values as text. Neither separator nor the mark for NULL can be in a text: parsing refuses both. */
+/** Returns SQL of an MD5 of all values as text. No text contains the separator or the mark for NULL: parsing rejects both. */
 export function rowHash(columns: readonly TargetColumn[]): string {
   const texts = columns.flatMap(({ source }) =>
     source ? [`coalesce(p.${quoteIdentifier(source.name)}::varchar, chr(30))`] : [],

@@ -3,7 +3,7 @@ import { lit, quoteIdentifier } from './literals.ts'
 import type { NamedStatement } from './statement.ts'
 
 /**
- * The members of the dimension of one column: a Parquet file, or one JSON object a line if the name ends in
+ * The members of the dimension of one column: a Parquet file, or one JSON object per line if the name ends in
  * `.ndjson`, with `code` (text) and `id` (bigint, in JSON as text or number).
  */
 export interface MemberFile {
@@ -11,7 +11,7 @@ export interface MemberFile {
   file: string
 }
 
-/** SQL of a subquery with the columns `code` and `id` of the members. */
+/** Returns a subquery with the columns `code` and `id` of the members. */
 export function membersQuery(file: MemberFile): string {
   const source = file.file.endsWith('.ndjson')
     ? `read_json(${lit(file.file)}, format = 'newline_delimited', columns = {code: 'VARCHAR', id: 'BIGINT'})`
@@ -19,21 +19,21 @@ export function membersQuery(file: MemberFile): string {
   return `(select code, id from ${source})`
 }
 
-/** SQL of a query for the codes alone. */
+/** Returns a query for the codes only. */
 export function memberCodes(file: MemberFile): string {
   return `select code from ${membersQuery(file)}`
 }
 
-/** A column whose codes become ids, with the query for the codes that a clean file holds. */
+/** A column whose codes become ids, with the query for the codes in a clean file. */
 export interface DistinctMembers {
   column: string
   table: string
   key: string
-  /** Answers with rows `{code}`, sorted, without NULL; its name is `members-` and the column. */
+  /** Returns rows `{code}`, sorted, without NULL. Its name is `members-` and the column. */
   statement: NamedStatement
 }
 
-/** The queries that list, per dimension column, the distinct codes of a clean file. */
+/** Returns, per dimension column, the query for the distinct codes of a clean file. */
 export function distinctMembers(definition: DatasetDefinition, clean: string): DistinctMembers[] {
   return definition.columns.flatMap((column) => {
     if (column.type !== 'text' || !column.dimension || column.managed) return []

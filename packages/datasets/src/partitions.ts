@@ -3,14 +3,14 @@ import type { Day } from '@aduana/contracts/dates'
 import { lit, quoteIdentifier } from './literals.ts'
 import { quotedList, targetTable } from './target.ts'
 
-/** One monthly partition: its table, and its half-open range of days. */
+/** A monthly partition: its table, and its half-open range of days. */
 export interface Partition {
   name: string
   from: Day
   to: Day
 }
 
-/** The monthly partitions that hold the given days, in order, each once. */
+/** Returns the monthly partitions that hold the given days, in order and without repetition. */
 export function partitionsFor(definition: DatasetDefinition, days: Iterable<Day>): Partition[] {
   const months = [...new Set([...days].map((day) => day.slice(0, 7)))].sort()
   return months.map((month) => ({
@@ -20,24 +20,24 @@ export function partitionsFor(definition: DatasetDefinition, days: Iterable<Day>
   }))
 }
 
-/** A table of the target's schema as `"schema"."name"`. */
+/** Returns a table of the target's schema as `"schema"."name"`. */
 export function besideTarget(definition: DatasetDefinition, name: string): string {
   return `${quoteIdentifier(definition.table.schema)}.${quoteIdentifier(name)}`
 }
 
-/** Rows `{name}`: tables beside the target that runs of an import have filled, and that are no partitions. */
+/** Returns a query for rows `{name}`: tables that attempts of an import have filled and that are not attached yet. */
 export function listFresh(definition: DatasetDefinition, importNo: number): string {
   return `select c.relname as name from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where n.nspname = ${lit(definition.table.schema)} and c.relkind = 'r' and not c.relispartition
       and starts_with(c.relname, ${lit(`load_${importNo}_`)}) order by 1`
 }
 
-/** Statement that lets one transaction at a time change the partitions of the target; the others wait for its end. */
+/** Returns a statement that locks the partitions of the target against changes by other transactions, which wait. */
 export function lockPartitions(definition: DatasetDefinition): string {
   return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`
 }
 
-/** A partition of the target, whether this program made it or not. A bound is null where there is none. */
+/** A partition of the target, created by this program or not. A missing bound is null. */
 export interface ExistingPartition {
   name: string
   from: Day | null
@@ -46,7 +46,7 @@ export interface ExistingPartition {
   plain: boolean
 }
 
-/** Rows `ExistingPartition`: the partitions of the target; a default partition has no bounds. */
+/** Returns a query for rows `ExistingPartition`: the partitions of the target. A default partition has no bounds. */
 export function listPartitions(definition: DatasetDefinition): string {
   const bound = (word: string) =>
     `to_char((regexp_match(pg_get_expr(child.relpartbound, child.oid), '${word} \\(''([^'']+)''\\)'))[1]::date, 'YYYY-MM-DD') as "${word.toLowerCase()}"`
@@ -63,15 +63,15 @@ export function partitionsOver(
   )
 }
 
-/** Returns whether a partition is one that this program makes for a month. */
+/** Returns whether a partition is the one that this program creates for a month. */
 export function isMonth(found: ExistingPartition | undefined, { name, from, to }: Partition): boolean {
   return found?.name === name && found.from === from && found.to === to && found.plain
 }
 
 /**
- * Statement that makes a table which will become a partition: like the target, but without its indexes, so that rows
- * can be copied in fast. Its check constraint spares PostgreSQL a scan at the attachment. No grants: only the parent,
- * whose row security holds, is for reading.
+ * Returns a statement that creates a table to be attached as a partition. It is like the target but has no indexes, so that
+ * COPY is fast. With its check constraint PostgreSQL attaches it without a scan. It has no grants: readers use the parent,
+ * whose row security applies.
  */
 export function createFresh(definition: DatasetDefinition, name: string, partition: Partition): string {
   const day = quoteIdentifier(partitionedBy(definition))
@@ -79,7 +79,7 @@ export function createFresh(definition: DatasetDefinition, name: string, partiti
   return `create table ${besideTarget(definition, name)} (like ${targetTable(definition)} including defaults including constraints including generated including storage including compression, constraint "month_of_partition" check (${month}))`
 }
 
-/** Rows `{definition}`: what follows `alter table … add` or `create index on …` to give a table the target's indexes. */
+/** Returns a query for rows `{definition}`: the target's indexes, to follow `alter table … add` or `create index on …`. */
 export function listIndexes(definition: DatasetDefinition): string {
   return `select case when c.oid is null then regexp_replace(pg_get_indexdef(i.indexrelid), '^CREATE (UNIQUE )?INDEX .*? ON .*? USING ', 'using ') else pg_get_constraintdef(c.oid) end as definition,
       c.oid is not null as is_constraint, i.indisunique and c.oid is null as is_unique
@@ -87,7 +87,7 @@ export function listIndexes(definition: DatasetDefinition): string {
     where i.indrelid = ${lit(targetTable(definition))}::regclass order by i.indexrelid`
 }
 
-/** Statement that gives a fresh table one of the target's indexes, built in bulk. */
+/** Returns a statement that builds one of the target's indexes on a fresh table. */
 export function buildIndex(
   definition: DatasetDefinition,
   name: string,
@@ -99,8 +99,8 @@ export function buildIndex(
 }
 
 /**
- * The statements that make a fresh table the partition of its month; readers and writers of the others are not held
- * up. The check constraint has done its work and goes.
+ * Returns the statements that attach a fresh table as the partition of its month, without blocking readers and writers of
+ * other partitions, and drop its check constraint.
  */
 export function attachFresh(definition: DatasetDefinition, name: string, partition: Partition): string[] {
   const fresh = besideTarget(definition, name)
@@ -115,8 +115,8 @@ export function attachFresh(definition: DatasetDefinition, name: string, partiti
 }
 
 /**
- * Indexes are named after the table that they were built on, and are renamed with the partition unless the name is taken:
- * names are cut at 63 bytes, so two of them may become the same.
+ * Renames indexes, which are named after the table on which they were built, along with the partition. Names that are taken
+ * are skipped: names are truncated to 63 bytes, so two of them may be equal.
  */
 function renameIndexes(definition: DatasetDefinition, name: string, partition: Partition): string {
   const [schema, table] = [lit(definition.table.schema), lit(besideTarget(definition, partition.name))]
@@ -131,14 +131,14 @@ function renameIndexes(definition: DatasetDefinition, name: string, partition: P
     end loop; end $$`
 }
 
-/** The statements that take a partition away with all its rows. They lock the whole target, so nothing slow may follow. */
+/** Returns the statements that drop a partition with its rows. They lock the whole target, so run nothing slow after them. */
 export function dropPartition(definition: DatasetDefinition, partition: Partition): string[] {
   const table = besideTarget(definition, partition.name)
   return [`alter table ${targetTable(definition)} detach partition ${table}`, `drop table ${table}`]
 }
 
 /**
- * The statements that insert the rows of a fresh table into the target and drop it. `columns` as returned by
+ * Returns the statements that insert the rows of a fresh table into the target and drop the table. `columns` are those of
  * `listColumns`.
  */
 export function insertFresh(

@@ -1,9 +1,9 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 
 /**
- * Where rows belong under a definition: by which column and in which time zone they have their day, and which columns
- * say their replace scope, company and warehouse. Of two definitions that agree in this, windows, owners of days and
- * places of changes mean the same.
+ * Returns a text that identifies how a definition places rows: the column and time zone of their day, and the columns of
+ * their replace scope, company and warehouse. If it is equal for two definitions, windows, owners of days and places of
+ * changes mean the same under both.
  */
 export function placementOf(definition: DatasetDefinition): string {
   const column = (name: string | undefined) => {

@@ -3,8 +3,8 @@ import { plainNumber } from './literals.ts'
 import { anyOf, quotedList, type Selection, targetColumns, targetTable } from './target.ts'
 
 /**
- * PostgreSQL: one row `{rows}`, how many of the rows that an import has added equal other rows of some selections in all
- * columns that it brings, each as often as it is there.
+ * Returns a PostgreSQL query for one row `{rows}`: how many rows that an import added equal other rows of some selections
+ * in all columns of the file. Each other row is counted at most once.
  */
 export function presentRows(
   definition: DatasetDefinition,

@@ -12,16 +12,16 @@ export interface RegisteredDataset {
   code: string
   version: number
   definition: DatasetDefinition
-  /** Names the content of the definition. */
+  /** Identifies the content of the definition. */
   sha256: string
-  /** Who wrote this version; null: it came with the program. */
+  /** The user who saved this version; null if it was shipped. */
   createdBy: string | null
 }
 
 /**
- * Register the shipped definitions: a new one gets version 1, a changed one the next version. Jobs that are under way
- * keep the version that they were accepted with. What somebody has changed stays so, until somebody puts a shipped
- * definition back. Answers the codes of those that stay different.
+ * Registers the shipped definitions: a new one as version 1, a changed one as the next version. Open jobs keep the version
+ * with which they were accepted. Definitions that a user has changed are kept until a user restores the shipped one.
+ * Returns the codes of the definitions that remain different.
  */
 export function registerDatasets(db: Database, definitions: readonly DatasetDefinition[]): Promise<string[]> {
   return inTransaction(db, async (tx) => {
@@ -33,17 +33,17 @@ export function registerDatasets(db: Database, definitions: readonly DatasetDefi
   })
 }
 
-/** Be the only one who changes datasets until the transaction ends. */
+/** Locks all datasets against changes by other transactions until the transaction ends. */
 export async function ownDatasets(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('register datasets', 0))`.execute(tx)
 }
 
-/** Names the content of a definition. */
+/** Returns the SHA-256 that identifies the content of a definition. */
 export function shaOfDefinition(definition: DatasetDefinition): string {
   return createHash('sha256').update(JSON.stringify(definition)).digest('hex')
 }
 
-/** Answers false when it stays another one, because somebody has changed it. */
+/** Returns false if the dataset keeps a different definition because a user has changed it. */
 async function registerOne(tx: Tx, definition: DatasetDefinition): Promise<boolean> {
   const known = await current(tx)
     .select((of) =>
@@ -66,7 +66,7 @@ async function registerOne(tx: Tx, definition: DatasetDefinition): Promise<boole
   return true
 }
 
-/** Write the next version of a dataset, or its first; it is the present one then. The caller owns the datasets. */
+/** Writes the first or next version of a dataset and makes it current. The caller must hold the lock of `ownDatasets`. */
 export async function writeDatasetVersion(
   tx: Tx,
   definition: DatasetDefinition,
@@ -116,13 +116,13 @@ function current(db: Database | Tx) {
     .select(['dataset_versions.definition_sha256 as sha256', 'dataset_versions.created_by as createdBy'])
 }
 
-/** All datasets in their current version, by code. */
+/** Returns all datasets in their current version, sorted by code. */
 export async function listDatasets(db: Database): Promise<RegisteredDataset[]> {
   const rows = await current(db).orderBy('datasets.code').execute()
   return rows.map((row) => ({ ...row, definition: DatasetDefinition.parse(row.definition) }))
 }
 
-/** A dataset in its current version, if there is one of this code. */
+/** Returns a dataset in its current version; undefined if no dataset has this code. */
 export async function currentDataset(
   db: Database | Tx,
   code: string,
@@ -131,7 +131,7 @@ export async function currentDataset(
   return row && { ...row, definition: DatasetDefinition.parse(row.definition) }
 }
 
-/** A dataset in its current version. @throws ProblemError `unknown_dataset` that names the known ones */
+/** Returns a dataset in its current version. @throws ProblemError `unknown_dataset` that lists the known ones */
 export async function readDataset(db: Database | Tx, code: string): Promise<RegisteredDataset> {
   const dataset = await currentDataset(db, code)
   if (dataset) return dataset
@@ -143,22 +143,22 @@ export async function readDataset(db: Database | Tx, code: string): Promise<Regi
 }
 
 /**
- * A dataset in its current version, which stays the current one until the transaction ends: what is accepted under it is
- * there before it changes. @throws ProblemError `unknown_dataset`
+ * Returns a dataset in its current version and locks it, so that no newer version is saved until the transaction ends: a
+ * job is accepted under the version that is current when it is committed. @throws ProblemError `unknown_dataset`
  */
 export async function holdDataset(tx: Tx, code: string): Promise<RegisteredDataset> {
   await sql`select from datasets where code = ${code} for share`.execute(tx)
   return readDataset(tx, code)
 }
 
-/** A dataset by its code or its id. @throws ProblemError `unknown_dataset` that names the known ones */
+/** Returns a dataset by its code or its id. @throws ProblemError `unknown_dataset` that lists the known ones */
 export async function findDataset(db: Database | Tx, codeOrId: string): Promise<RegisteredDataset> {
   if (!UUID.test(codeOrId)) return readDataset(db, codeOrId)
   const row = await current(db).where('datasets.id', '=', codeOrId).executeTakeFirst()
   return row ? { ...row, definition: DatasetDefinition.parse(row.definition) } : readDataset(db, codeOrId)
 }
 
-/** The definition that a job was accepted with. @throws Error when it is gone, which the database forbids */
+/** Returns the definition with which a job was accepted. @throws Error if it is missing, which a foreign key prevents */
 export async function readDefinition(
   db: Database | Tx,
   datasetId: string,

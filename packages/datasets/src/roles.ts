@@ -3,10 +3,10 @@ import { fileColumns } from './header.ts'
 import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { targetColumns } from './target.ts'
 
-/** The days of a hundred years. A statement lists the days of a window one by one. */
+/** The days of a hundred years. It limits the length of statements that list each day of a window. */
 const MOST_WINDOW_DAYS = 36_525
 
-/** Problems of columns in their roles in a load: they must exist, be required where rows depend on them, and have a fitting type. */
+/** Returns the problems of columns in their roles in a load: each must exist, have a suitable type, and be required if rows depend on it. */
 export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
   const { key = [], unique, sortBy, windowColumn, versionColumn, replaceScope, scope } = definition
   const named = (names: readonly (string | undefined)[], role: string) =>
@@ -71,7 +71,7 @@ function windowProblems({ loadMode, windowColumn, maxWindowDays }: DatasetDefini
   ]
 }
 
-/** Every column of the table has one writer. */
+/** Returns the columns of the table that would be written twice. */
 export function targetProblems(definition: DatasetDefinition): PlacedProblem[] {
   const names = targetColumns(definition).map(({ name }) => name)
   const twice = names.filter((name, index) => names.indexOf(name) < index)

@@ -1,9 +1,9 @@
 import { quoteIdentifier } from './literals.ts'
 
 /**
- * DuckDB: one row `{digest}`, equal for equal clean rows in whatever order. Null without rows. It sums two hashes of each row;
- * DuckDB's own, because MD5 would take a third of the time that a validation needs. Another version of DuckDB may hash
- * otherwise: then equal rows are not recognised, but different ones are never taken for equal.
+ * Returns a DuckDB query for one row `{digest}`, equal for equal clean rows in any order, and null without rows. The digest
+ * sums two hashes of each row, DuckDB's own because MD5 would take a third of the time of a validation. Another version of
+ * DuckDB may hash differently: equal rows are then not recognised, but different rows are never taken for equal.
  */
 export function digestQuery(columns: readonly string[], clean: string): string {
   const names = columns.map(quoteIdentifier)

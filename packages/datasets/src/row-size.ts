@@ -2,24 +2,24 @@ import { type DatasetDefinition, maxLengthOf } from '@aduana/contracts/dataset-d
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { type TargetColumn, targetColumns } from './target.ts'
 
-/** How many bytes the values of a record may take in a row, after long values have been moved out of it. */
+/** The limit on the bytes that the values of a record take in a row, after long values are moved out of line. */
 export interface RowSize {
   most: number
-  /** Bytes that every row takes, whatever the record holds. */
+  /** Bytes that every row takes, regardless of its values. */
   always: number
-  /** Columns of the definition, and what the value of each takes at most if there is one. */
+  /** Columns of the definition, with the maximum bytes of a value that is not null. */
   columns: readonly { name: string; text: boolean; bytes: number }[]
 }
 
-/** A row lies in one page (`MaxHeapTupleSize`). */
+/** A row must fit into one page (`MaxHeapTupleSize`). */
 const MOST_OF_PAGE = 8160
 const HEADER = 23
-/** Only longer values are moved out of a row (`toast_tuple_find_biggest_attribute`). */
+/** Only longer values are moved out of line (`toast_tuple_find_biggest_attribute`). */
 export const LONGEST_INLINE = 24
-/** Bytes that a value that was moved out leaves in the row. */
+/** Bytes that a value moved out of line leaves in the row. */
 export const POINTER = 18
 
-/** Types of a fixed length, and what their values are aligned to. */
+/** Types of a fixed length, and their alignment. */
 const FIXED: Readonly<Record<string, { bytes: number; alignment: number }>> = {
   boolean: { bytes: 1, alignment: 1 },
   smallint: { bytes: 2, alignment: 2 },
@@ -31,8 +31,8 @@ const FIXED: Readonly<Record<string, { bytes: number; alignment: number }>> = {
 }
 
 /**
- * Returns the limit on rows of a definition's table if records can exceed it, which takes hundreds of columns. It counts
- * the most that PostgreSQL may need, so a record close to the limit may be refused although it would have fitted.
+ * Returns the limit on rows of a definition's table if records can exceed it, which requires hundreds of columns. It counts
+ * the maximum that PostgreSQL may need, so a record close to the limit may be rejected although it would fit.
  */
 export function rowSizeOf(
   definition: DatasetDefinition,
@@ -61,7 +61,7 @@ export function rowSizeOf(
   return worst > most ? { most, always, columns } : undefined
 }
 
-/** The most that a value takes in a row, and what it is aligned to. */
+/** Returns the maximum bytes of a value in a row, and its alignment. */
 function sizeOf(
   { type }: CatalogueColumn,
   target: TargetColumn | undefined,
@@ -69,7 +69,7 @@ function sizeOf(
   const fixed = FIXED[type]
   if (fixed) return fixed
   const source = target?.source
-  // A sign, a weight, and two bytes for each four digits on either side of the mark.
+  // A sign, a weight, and two bytes per four digits on either side of the decimal mark.
   if (source?.type === 'decimal' || source?.type === 'integer') {
     const [whole, fraction] =
       source.type === 'decimal' ? [source.precision - source.scale, source.scale] : [19, 0]
@@ -78,6 +78,6 @@ function sizeOf(
   }
   if (source?.type === 'text')
     return { bytes: Math.min(LONGEST_INLINE, 1 + maxLengthOf(source) * 4), alignment: 1 }
-  // Long values in columns that others fill are moved out as well.
+  // Long values in columns that a load does not fill are moved out of line as well.
   return { bytes: LONGEST_INLINE, alignment: target ? 1 : 8 }
 }

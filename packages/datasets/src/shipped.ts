@@ -5,12 +5,12 @@ import { metricResults } from './shipped/metric-results.ts'
 import { orders } from './shipped/orders.ts'
 import { production } from './shipped/production.ts'
 
-/** The definitions that come with the program. */
+/** The shipped definitions. */
 export const SHIPPED: readonly DatasetDefinition[] = [production, orders, dkt, metricResults]
 
 /**
- * Reads a definition from JSON. Throws a ZodError when a part is malformed, an Error that lists every contradiction
- * when the parts do not fit together.
+ * Returns a definition read from JSON. Throws a ZodError if a part is malformed, and an Error that lists all
+ * contradictions if parts do not fit together.
  */
 export function parseDefinition(json: unknown): DatasetDefinition {
   const definition = DatasetDefinition.parse(json)

@@ -1,4 +1,4 @@
-/** A statement for DuckDB in the form in which the engine takes it. */
+/** A statement for DuckDB in the form that the engine accepts. */
 export interface NamedStatement {
   name: string
   sql: string
@@ -6,8 +6,8 @@ export interface NamedStatement {
 }
 
 /**
- * Runs statements in order in one database, whose temporary tables last, and returns by name of the statement what it
- * answers. `until` is the share of all the work that is done after them.
+ * Runs statements in order in one database, which keeps its temporary tables, and returns their results by name of the
+ * statement. `until` is the share of all work that is complete after them.
  */
 export type RunStatements = (
   statements: readonly NamedStatement[],

@@ -7,16 +7,16 @@ import { lit, quoteIdentifier } from './literals.ts'
 import type { NamedStatement } from './statement.ts'
 import { COPY_OPTIONS, dayAndScope, dayConditions, selectionCondition, targetTable } from './target.ts'
 
-/** Days of a replace scope whose rows a load touches; `days` null: all rows of the table. */
+/** Days of a replace scope whose rows a load changes. If `days` is null, all rows of the table. */
 export interface TouchedDays {
   scope: string
   days: readonly Day[] | null
 }
 
 /**
- * The columns whose sums are shown: those that measure something. A decimal with digits after the mark always does. A whole
- * number does not when rows are told apart, sorted or divided by it, or when it must be between two bounds of which the
- * lower is above 0, as a shift from 1 to 3: then it is a code.
+ * Returns the columns whose sums are shown: those that measure something. A decimal with digits after the mark always does.
+ * A whole number is a code, not a measure, if rows are identified, sorted or partitioned by it, or if it has two bounds of
+ * which the lower is above 0, as a shift from 1 to 3.
  */
 export function summedColumns(definition: DatasetDefinition): Column[] {
   const codes = identifyingColumns(definition)
@@ -41,12 +41,12 @@ function identifyingColumns(definition: DatasetDefinition): ReadonlySet<string |
   ])
 }
 
-/** The columns of the natural key. */
+/** Returns the columns of the natural key. */
 export function keyColumns(definition: DatasetDefinition): Column[] {
   return (definition.key ?? []).flatMap((name) => definition.columns.filter((column) => column.name === name))
 }
 
-/** SQL condition on the target for the rows of days that a load may touch: those of its companies and warehouses. */
+/** Returns a SQL condition on the target for the rows that a load may change on its days: those that `coverage` includes. */
 function touchedCondition(
   definition: DatasetDefinition,
   touched: readonly TouchedDays[],
@@ -61,8 +61,8 @@ function touchedCondition(
 }
 
 /**
- * PostgreSQL: rows `{scope, day, rows, sums}` of the touched days as they are, of the rows that `coverage` includes.
- * `sums` are texts in the order of `summedColumns`.
+ * Returns a PostgreSQL query for rows `{scope, day, rows, sums}`: the present state of the touched days, of the rows that
+ * `coverage` includes. `sums` are texts in the order of `summedColumns`.
  */
 export function storedFigures(
   definition: DatasetDefinition,
@@ -77,8 +77,8 @@ export function storedFigures(
 }
 
 /**
- * PostgreSQL: `COPY … TO STDOUT` of the touched rows that `coverage` includes, with codes in place of surrogate ids, for
- * `compareReplaced`; a 1 begins each, and the day of an instant ends it.
+ * Returns PostgreSQL's `COPY … TO STDOUT` of the touched rows that `coverage` includes, with codes in place of surrogate
+ * ids, for `compareReplaced`. The first value of each row is 1; the last is its day if the window column is an instant.
  */
 export function copyStored(
   definition: DatasetDefinition,
@@ -89,7 +89,7 @@ export function copyStored(
   return `copy (select ${values.join(', ')} from (select * from ${targetTable(definition)} where ${touchedCondition(definition, touched, coverage)}) t ${dimensionJoins(definition)}) to stdout with (${COPY_OPTIONS})`
 }
 
-/** PostgreSQL: rows `{scope, day}`, the days of a range that hold rows which `coverage` does not include. */
+/** Returns a PostgreSQL query for rows `{scope, day}`: the days of a range with rows that `coverage` does not include. */
 export function uncoveredDays(definition: DatasetDefinition, range: DayRange, coverage: Coverage): string {
   const place = dayAndScope(definition)
   if (!place) throw new Error(`"${definition.code}" has no window column`)
@@ -98,10 +98,10 @@ export function uncoveredDays(definition: DatasetDefinition, range: DayRange, co
   return `select ${place.scope} as scope, ${place.day}::text as day from ${targetTable(definition)} where ${conditions} group by 1, 2`
 }
 
-/** The temporary table that takes the keys of an upsert. */
+/** The temporary table for the keys of an upsert. */
 export const KEYS_TABLE = 'pg_temp."preview_keys"'
 
-/** PostgreSQL: DDL of the table of keys, which goes with its transaction; and `COPY … FROM STDIN` into it. */
+/** Returns PostgreSQL's DDL of the table of keys, which is dropped on commit, and the `COPY … FROM STDIN` into it. */
 export function createKeys(definition: DatasetDefinition): { create: string; copyIn: string } {
   const names = keyColumns(definition).map(({ name }) => name)
   const values = keyColumns(definition).map(
@@ -113,7 +113,7 @@ export function createKeys(definition: DatasetDefinition): { create: string; cop
   }
 }
 
-/** DuckDB: writes the keys of a clean file for `createKeys`. Quoted, because `\.` alone would end the input. */
+/** Returns a DuckDB statement that writes the keys of a clean file for `createKeys`. Quoted, because `\.` alone would end the input. */
 export function keysFile(definition: DatasetDefinition, clean: string, output: string): NamedStatement {
   const names = keyColumns(definition).map(({ name }) => quoteIdentifier(name))
   return {
@@ -123,7 +123,7 @@ export function keysFile(definition: DatasetDefinition, clean: string, output: s
   }
 }
 
-/** PostgreSQL: `COPY … TO STDOUT` of the rows that have one of the keys, with their hashes, for `compareUpserted`; a 1 begins each. */
+/** Returns PostgreSQL's `COPY … TO STDOUT` of the rows with one of the keys and their hashes, for `compareUpserted`. The first value of each row is 1. */
 export function copyStoredByKey(definition: DatasetDefinition): string {
   const values = [
     '1',
@@ -137,7 +137,7 @@ export function copyStoredByKey(definition: DatasetDefinition): string {
   return `copy (select ${values.join(', ')} from ${targetTable(definition)} t ${dimensionJoins(definition)} join ${KEYS_TABLE} k on ${same.join(' and ')}) to stdout with (${COPY_OPTIONS})`
 }
 
-/** The value of a column as a person knows it: the code where the table has a surrogate id. */
+/** Returns SQL of the value of a column as users know it: the code where the table has a surrogate id. */
 function storedValue(column: Column): string {
   return column.type === 'text' && column.dimension
     ? `${dimensionAlias(column)}.${quoteIdentifier(column.dimension.key)}`
@@ -165,7 +165,7 @@ function storedScope(definition: DatasetDefinition): string {
   return column ? `${storedValue(column)}::text` : `''`
 }
 
-/** The day of a row whose window column is an instant. The zone rules of PostgreSQL say which it is. */
+/** Returns SQL of the day of a row whose window column is an instant, by PostgreSQL's own zone rules. */
 function storedDayOfInstant(definition: DatasetDefinition): string[] {
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)
   return window?.type === 'timestamp' ? [storedDay(definition)] : []

@@ -6,8 +6,8 @@ const MORE_DIGITS = 10
 const MOST_DIGITS = 38
 
 /**
- * DuckDB: an exact sum as text, of any number of values of a decimal or integer type; `filter` is a condition. A sum of
- * decimals of nearly 38 digits does not fit into a decimal and is made of whole numbers without bounds.
+ * Returns DuckDB's SQL of an exact sum as text, of any number of values of a decimal or integer type; `filter` is a
+ * condition. A sum of decimals of nearly 38 digits does not fit into a decimal, so it uses integers of unlimited size.
  */
 export function exactSum(value: string, type: string, filter?: string): string {
   const only = filter === undefined ? '' : ` filter (${filter})`
@@ -18,12 +18,12 @@ export function exactSum(value: string, type: string, filter?: string): string {
   return scale === '0' ? digits : `list_transform([${digits}], lambda digits: ${pointed('digits', scale)})[1]`
 }
 
-/** The sum of the values that a column of a clean file holds. */
+/** Returns SQL of the exact sum of a column of a clean file, as text. */
 export function sumOfColumn(value: string, column: Column): string {
   return exactSum(value, valueType(column))
 }
 
-/** A whole number as text with a decimal mark in front of its last digits. */
+/** Returns SQL of a whole number as text, with a decimal mark before its last digits. */
 function pointed(text: string, scale: string): string {
   const padded = `lpad(ltrim(${text}, '-'), greatest(length(ltrim(${text}, '-')), ${scale} + 1)::int, '0')`
   return `case when starts_with(${text}, '-') then '-' else '' end || left(${padded}, -${scale}) || '.' || right(${padded}, ${scale})`

@@ -11,8 +11,8 @@ export type TargetColumn =
   | { role: 'id' | 'importNo' | 'record' | 'rowHash' | 'batch'; name: string; source: null }
 
 /**
- * The columns that a load fills, in the order of the COPY file: row id, the definition's columns (surrogate ids in
- * place of codes), for an upsert the last writer and the hash of its values, the batch column.
+ * Returns the columns that a load fills, in the order of the COPY file: the row id, the definition's columns (surrogate ids
+ * in place of codes), for an upsert the last writer and the hash of its values, and the batch column.
  */
 export function targetColumns(definition: DatasetDefinition): TargetColumn[] {
   const own = fileColumns(definition).map((source): TargetColumn => {
@@ -34,27 +34,27 @@ export function targetColumns(definition: DatasetDefinition): TargetColumn[] {
   return [added('id', 'id'), ...own, ...writer, ...batch]
 }
 
-/** The name of a column in the target: a dimension's id column for a code. */
+/** Returns the name of a column in the target: a dimension's id column for a code. */
 export function targetName(definition: DatasetDefinition, name: string): string {
   const column = targetColumns(definition).find(({ source }) => source?.name === name)
   if (!column) throw new Error(`the definition "${definition.code}" loads no column "${name}"`)
   return column.name
 }
 
-/** The target as `"schema"."name"`. */
+/** Returns the target as `"schema"."name"`. */
 export function targetTable({ table }: DatasetDefinition): string {
   return `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`
 }
 
-/** Names as a quoted, comma-separated list. */
+/** Returns names as a quoted, comma-separated list. */
 export function quotedList(names: readonly string[]): string {
   return names.map(quoteIdentifier).join(', ')
 }
 
-/** How PostgreSQL reads and writes the CSV files of this package: NULL is empty, the empty text is `""`. */
+/** Options with which PostgreSQL reads and writes the CSV files of this package: NULL is empty, the empty text is `""`. */
 export const COPY_OPTIONS = "format csv, null '', encoding 'UTF8'"
 
-/** `COPY … FROM STDIN` for a file of `compileLoadFile`, into the target or into `table` (already quoted). */
+/** Returns `COPY … FROM STDIN` for a file of `compileLoadFile`, into the target or `table` (already quoted). */
 export function copyIn(definition: DatasetDefinition, table = targetTable(definition)): string {
   const names = targetColumns(definition).map(({ name }) => name)
   return `copy ${table} (${quotedList(names)}) from stdin with (${COPY_OPTIONS})`
@@ -66,11 +66,11 @@ export interface Selection {
   days: DayRange | readonly Day[] | 'all'
   /** Value of the definition's `replaceScope` column; absent when the definition has none. */
   scope?: string
-  /** Only rows of these companies and warehouses; absent: of all. */
+  /** Only rows of these companies and warehouses; by default of all. */
   coverage?: Coverage
 }
 
-/** SQL condition on the target for a selection. Throws when scope and definition do not fit, so that nothing foreign is hit. */
+/** Returns a SQL condition on the target for a selection. Throws if it lacks the replace scope of the definition, or names one that does not exist. */
 export function selectionCondition(definition: DatasetDefinition, selection: Selection): string {
   if ((selection.scope === undefined) !== (definition.replaceScope === undefined))
     throw new Error(`a selection of "${definition.code}" must name its replace scope, and only if it has one`)
@@ -84,8 +84,8 @@ export function selectionCondition(definition: DatasetDefinition, selection: Sel
 }
 
 /**
- * The columns `day`, `company` and `warehouse` (text) of rows of the target, as a list for SELECT or RETURNING. Null where
- * the definition does not have them, or has ids in their place.
+ * Returns the columns `day`, `company` and `warehouse` (text) of rows of the target, as a list for SELECT or RETURNING.
+ * Null where the definition lacks them or has ids in their place.
  */
 export function places(definition: DatasetDefinition): string {
   const { scope } = definition
@@ -98,30 +98,30 @@ export function places(definition: DatasetDefinition): string {
   return `${day}::text as day, ${text(scope?.company)} as company, ${text(scope?.warehouse)} as warehouse`
 }
 
-/** `DELETE` of a selection; its row count is the number of rows replaced. */
+/** Returns a `DELETE` of a selection. Its row count is the number of replaced rows. */
 export function deleteRows(definition: DatasetDefinition, selection: Selection): string {
   return `delete from ${targetTable(definition)} where ${selectionCondition(definition, selection)}`
 }
 
-/** `DELETE` of a selection of a dataset that has days; a row `{scope, day, rows}` for each day and scope that lost rows. */
+/** Returns a `DELETE` of a selection of a dataset with days. It returns a row `{scope, day, rows}` per day and scope that lost rows. */
 export function deleteRowsByDay(definition: DatasetDefinition, selection: Selection): string {
   const place = dayAndScope(definition)
   if (!place) throw new Error(`"${definition.code}" has no window column`)
   return `with gone as (${deleteRows(definition, selection)} returning ${place.scope} as scope, ${place.day}::text as day) select scope, day, count(*) as rows from gone group by 1, 2`
 }
 
-/** SQL condition on the target for any of several selections. */
+/** Returns a SQL condition on the target for any of several selections. */
 export function anyOf(definition: DatasetDefinition, selections: readonly Selection[]): string {
   const conditions = selections.map((selection) => `(${selectionCondition(definition, selection)})`)
   return conditions.length === 0 ? 'false' : conditions.join(' or ')
 }
 
-/** Rows `{name}`: the columns of the target that can be written, in order; generated ones are not among them. */
+/** Returns a query for rows `{name}`: the columns of the target that can be written, in order, without generated ones. */
 export function listColumns(definition: DatasetDefinition): string {
   return `select attname::text as name from pg_catalog.pg_attribute where attrelid = ${lit(targetTable(definition))}::regclass and attnum > 0 and not attisdropped and attgenerated = '' order by attnum`
 }
 
-/** `COPY … TO STDOUT` of the rows of some selections, with a header: the before-image. `columns` as `listColumns` tells. */
+/** Returns `COPY … TO STDOUT` of the rows of some selections, with a header: the before-image. `columns` are those of `listColumns`. */
 export function copyOut(
   definition: DatasetDefinition,
   columns: readonly string[],
@@ -130,14 +130,14 @@ export function copyOut(
   return `copy (select ${quotedList(columns)} from ${targetTable(definition)} where ${anyOf(definition, selections)}) to stdout with (${COPY_OPTIONS}, header true)`
 }
 
-/** Whether the target holds any row of some selections: one row `{found}`. */
+/** Returns a query for one row `{found}`: whether the target holds any row of some selections. */
 export function anyRows(definition: DatasetDefinition, selections: readonly Selection[]): string {
   return `select exists (select from ${targetTable(definition)} where ${anyOf(definition, selections)}) as found`
 }
 
 /**
- * Where a row of the target belongs: its window column (quoted), and SQL for its day and its replace scope (`''` without
- * one). Undefined for a dataset without days.
+ * Returns the place of a row of the target: its window column (quoted), and SQL of its day and its replace scope (`''`
+ * without one). Undefined for a dataset without days.
  */
 export function dayAndScope(
   definition: DatasetDefinition,
@@ -153,7 +153,7 @@ export function dayAndScope(
   return { column, day, scope }
 }
 
-/** Conditions on the target for days. */
+/** Returns conditions on the target for days. Throws if the dataset has no window column. */
 export function dayConditions(definition: DatasetDefinition, days: Selection['days']): string[] {
   if (days === 'all') return []
   const window = definition.columns.find(({ name }) => name === definition.windowColumn)

@@ -11,8 +11,8 @@ import { fileColumns } from './header.ts'
 import { targetColumns } from './target.ts'
 
 /**
- * How long some texts of a record may be together. PostgreSQL limits the entries of indexes, and the program the names of
- * companies and warehouses, whatever the columns allow. A record beyond such a limit would fail the whole file.
+ * The limit on the total length of some texts of a record. PostgreSQL limits the entries of indexes, and the program the
+ * names of companies and warehouses, regardless of the columns. A record beyond such a limit would fail the whole file.
  */
 export interface TextLimit {
   /** Text columns of the definition. */
@@ -23,20 +23,20 @@ export interface TextLimit {
   what: string
 }
 
-/** An entry of a B-tree index takes a third of a page (`BTMaxItemSize`), its header and bitmap included. */
+/** An entry of a B-tree index takes at most a third of a page (`BTMaxItemSize`), its header and bitmap included. */
 const MOST_OF_INDEX = 2704 - 16
-/** The length of a text and what aligns it. */
+/** Bytes for the length of a text and its alignment. */
 const TEXT_HEADER = 8
-/** No other value that a load writes takes more in an index: the hash of a row does, as a text. */
+/** The maximum bytes of any other value that a load writes into an index: those of the hash of a row, as text. */
 const OTHER_VALUE = 33
-/** Bytes that UTF-8 takes for a character at most. */
+/** Maximum bytes of a character in UTF-8. */
 export const MOST_OF_CHARACTER = 4
-/** A replace scope is in indexes of the program itself: those of windows and of the owners of days. */
+/** A replace scope is also stored in indexes of the program itself: those of windows and of the owners of days. */
 const MOST_OF_SCOPE = 255 * MOST_OF_CHARACTER
-/** Metrics, their events and the rights of users name companies and warehouses of so many characters. */
+/** Metrics, their events and the rights of users limit the codes of companies and warehouses to this many characters. */
 const MOST_OF_COMPANY = 100
 
-/** The limits that good records of a definition could exceed in the tables of a catalogue. */
+/** Returns the limits that good records of a definition could exceed in the tables of a catalogue. */
 export function textLimits(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): TextLimit[] {
   const columns = new Map(fileColumns(definition).map((column) => [column.name, column]))
   const longest = (name: string, unit: TextLimit['unit']) => {
@@ -48,7 +48,7 @@ export function textLimits(definition: DatasetDefinition, catalogue: readonly Ca
   )
 }
 
-/** All limits on texts of a definition, whatever lengths it allows. */
+/** Returns all limits on texts of a definition, regardless of the lengths that it allows. */
 export function allTextLimits(
   definition: DatasetDefinition,
   catalogue: readonly CatalogueTable[],
@@ -88,7 +88,7 @@ function targetLimits(definition: DatasetDefinition, catalogue: readonly Catalog
   })
 }
 
-/** A code that its dimension does not know is written into the indexes of the dimension. */
+/** New codes are written into the indexes of their dimension. */
 function dimensionLimits(column: Column, catalogue: readonly CatalogueTable[]): TextLimit[] {
   const dimension = column.type === 'text' ? column.dimension : undefined
   if (dimension?.onMissing !== 'create') return []
@@ -109,7 +109,7 @@ function mostOf(definition: DatasetDefinition, column: TextColumn, unit: TextLim
   return Math.min(maxLengthOf(column) * each, longestWord(definition, column, unit))
 }
 
-/** Returns the length of the longest text in the `enum` of a column, as it is stored; infinity without one. */
+/** Returns the length of the longest text in the `enum` of a column, as it is stored; infinity without an `enum`. */
 export function longestWord(
   definition: DatasetDefinition,
   column: TextColumn,

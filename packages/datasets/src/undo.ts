@@ -4,14 +4,14 @@ import { quoteIdentifier } from './literals.ts'
 import { COPY_OPTIONS, dayConditions, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
 /**
- * Deletes the rows that an import brought; their ids tell. `days` (which must hold them all) spares a look into other
- * partitions. Of an upserted table only the rows that nobody has changed since.
+ * Returns a statement that deletes the rows that an import inserted, which it finds by their ids. `days` must include all
+ * of them; with it other partitions are not read. In an upserted table, rows that were changed since are kept.
  */
 export function deleteImported(definition: DatasetDefinition, importNo: number, days?: DayRange): string {
   return `delete from ${targetTable(definition)} where ${imported(definition, importNo, days)}`
 }
 
-/** One row `{rows}`: how many of the rows that `deleteImported` deletes the transaction has written itself. */
+/** Returns a query for one row `{rows}`: how many rows that `deleteImported` deletes were written by this transaction. */
 export function countWrittenOfImported(
   definition: DatasetDefinition,
   importNo: number,
@@ -29,10 +29,10 @@ function imported(definition: DatasetDefinition, importNo: number, days: DayRang
   return conditions.join(' and ')
 }
 
-/** The newest version of row `t` is of this transaction. */
+/** SQL that is true if this transaction wrote the newest version of row `t`. */
 const WRITTEN_HERE = 't.xmin = pg_current_xact_id()::xid'
 
-/** `COPY … FROM STDIN` for a before-image, into the target or another table (already quoted). */
+/** Returns `COPY … FROM STDIN` for a before-image, into the target or another table (already quoted). */
 export function copyBack(
   definition: DatasetDefinition,
   columns: readonly string[],
@@ -41,12 +41,12 @@ export function copyBack(
   return `copy ${table} (${quotedList(columns)}) from stdin with (${COPY_OPTIONS}, header match)`
 }
 
-/** The temporary table that takes the before-image of an upsert, quoted. */
+/** Returns the quoted name of the temporary table for the before-image of an upsert. */
 export function imageTable(importNo: number): string {
   return `pg_temp.${quoteIdentifier(`image_of_${importNo}`)}`
 }
 
-/** DDL of that table; it goes with the transaction. */
+/** Returns the DDL of that table, which is dropped on commit. */
 export function createImageTable(
   definition: DatasetDefinition,
   importNo: number,
@@ -55,15 +55,15 @@ export function createImageTable(
   return `create temp table ${quoteIdentifier(`image_of_${importNo}`)} on commit drop as select ${quotedList(columns)} from ${targetTable(definition)} with no data`
 }
 
-/** Rows `{import_no}`: which other imports have since changed rows that an upsert brought or changed. */
+/** Returns a query for rows `{import_no}`: the other imports that since changed rows which an upsert inserted or changed. */
 export function laterWriters(definition: DatasetDefinition, importNo: number): string {
   const target = targetTable(definition)
   return `select import_no from ${target} where ${ownIds(importNo)} and import_no <> ${importNo} union select t.import_no from ${target} t join ${imageTable(importNo)} b on b.id = t.id where t.import_no <> ${importNo}`
 }
 
 /**
- * Locks the rows that an upsert brought or changed, in the order of their keys: another upsert of the same keys, under other
- * windows, may be at them.
+ * Returns a statement that locks the rows that an upsert inserted or changed, in the order of their keys, because an upsert
+ * of the same keys under other windows may run at the same time.
  */
 export function lockImported(definition: DatasetDefinition, importNo: number): string {
   const target = targetTable(definition)
@@ -72,8 +72,8 @@ export function lockImported(definition: DatasetDefinition, importNo: number): s
 }
 
 /**
- * Gives the rows that an upsert changed, and nobody since, the values that they had: all that a load writes, also who
- * wrote them. What others write, managed columns above all, keeps its value of today.
+ * Returns a statement that restores the rows that an upsert changed and that were not changed since: every column that a
+ * load writes, including the last writer. Other columns, such as managed ones, keep their current values.
  */
 export function restoreRows(definition: DatasetDefinition, importNo: number): string {
   const loadedAt = definition.loadedAtColumn === undefined ? [] : [definition.loadedAtColumn]
@@ -86,12 +86,12 @@ export function restoreRows(definition: DatasetDefinition, importNo: number): st
   return `update ${targetTable(definition)} t set ${values.join(', ')} from ${imageTable(importNo)} b where t.id = b.id and t.import_no = ${importNo}`
 }
 
-/** One row `{rows}`: how many of the rows that `restoreRows` changes the transaction has written itself. */
+/** Returns a query for one row `{rows}`: how many rows that `restoreRows` changes were written by this transaction. */
 export function countWrittenOfImage(definition: DatasetDefinition, importNo: number): string {
   return `select count(*) as rows from ${targetTable(definition)} t join ${imageTable(importNo)} b on b.id = t.id where t.import_no = ${importNo} and ${WRITTEN_HERE}`
 }
 
-/** One row `{absent}`: how many rows of the image are no longer in the target. */
+/** Returns a query for one row `{absent}`: how many rows of the image are no longer in the target. */
 export function absentRows(definition: DatasetDefinition, importNo: number): string {
   return `select count(*) as absent from ${imageTable(importNo)} b where not exists (select from ${targetTable(definition)} t where t.id = b.id)`
 }

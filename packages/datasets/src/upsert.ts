@@ -3,12 +3,12 @@ import { type Coverage, coveredRows } from './coverage.ts'
 import { quoteIdentifier } from './literals.ts'
 import { COPY_OPTIONS, places, quotedList, targetColumns, targetName, targetTable } from './target.ts'
 
-/** The temporary table that takes the rows of an upsert, quoted. */
+/** Returns the quoted name of the temporary table for the rows of an upsert. */
 export function stageTable(definition: DatasetDefinition): string {
   return `pg_temp.${quoteIdentifier(`stage_${definition.code}`)}`
 }
 
-/** DDL of the stage table: the loaded columns without constraints. It goes with the transaction. */
+/** Returns the DDL of the stage table: the loaded columns without constraints. It is dropped on commit. */
 export function createStageTable(definition: DatasetDefinition): string {
   const names = targetColumns(definition).map(({ name }) => name)
   const stage = quoteIdentifier(`stage_${definition.code}`)
@@ -16,10 +16,10 @@ export function createStageTable(definition: DatasetDefinition): string {
 }
 
 /**
- * Merges the stage table into the target by the definition's key and returns one row
- * `{inserted, updated, unchanged}` (bigint) and `{days, companies, warehouses}`, where the rows that it wrote now lie
- * (text lists, null where the rows do not say). A stored row stays as it is when its hash is equal or its version is newer.
- * It keeps its id, the passport of its first writer; `import_no` and `record` name the last one.
+ * Returns a statement that merges the stage table into the target by the definition's key. It returns one row with
+ * `{inserted, updated, unchanged}` (bigint) and `{days, companies, warehouses}`, the places of the written rows (text lists,
+ * null where rows have none). A stored row is unchanged if its hash is equal or its version is newer. It keeps its id, which
+ * identifies its first writer; `import_no` and `record` identify the last one.
  */
 export function mergeStage(definition: DatasetDefinition): string {
   if (definition.loadMode !== 'upsert' || !definition.key)
@@ -47,12 +47,12 @@ const list = (name: string, from: string) =>
   `(select case when count(*) = count(p) then coalesce(array_agg(p order by p), '{}') end from (select ${name} as p from ${from} group by 1) x)`
 const LISTS = `${list('day', 'written')} as days, ${list('company', 'written')} as companies, ${list('warehouse', 'written')} as warehouses`
 
-/** One row `{days, companies, warehouses}`, as `mergeStage`: where the rows lay that the merge changes. */
+/** Returns a query for one row `{days, companies, warehouses}`, as in `mergeStage`: the former places of changed rows. */
 export function placesBefore(definition: DatasetDefinition): string {
   return `with written as (select ${places(definition)} from ${beforeTable(definition)}) select ${LISTS}`
 }
 
-/** When a staged row changes the stored row of its key: other values, and not an older version. */
+/** Returns SQL that is true if a staged row changes the stored row of its key: it has other values and no older version. */
 function differs(definition: DatasetDefinition, staged: string): string {
   const version = definition.versionColumn
     ? quoteIdentifier(targetName(definition, definition.versionColumn))
@@ -61,15 +61,15 @@ function differs(definition: DatasetDefinition, staged: string): string {
   return `t."row_hash" is distinct from ${staged}."row_hash"${newer}`
 }
 
-/** The temporary table that holds stored rows as they were before an upsert, quoted. */
+/** Returns the quoted name of the temporary table with the stored rows before an upsert. */
 export function beforeTable(definition: DatasetDefinition): string {
   return `pg_temp.${quoteIdentifier(`before_${definition.code}`)}`
 }
 
 /**
- * Locks the stored rows of all staged keys, in the order of the keys, and copies those that the merge is about to change
- * (`columns` as `listColumns` tells) into a temporary table that goes with the transaction. The merge locks rows that stay
- * as they are, too: what it locked later than here would be out of order for another upsert of the same keys.
+ * Returns a statement that locks the stored rows of all staged keys, in the order of the keys, and copies those that the
+ * merge will change (`columns` are those of `listColumns`) into a temporary table, which is dropped on commit. Unchanged
+ * rows are locked as well, because the merge would lock them later, out of order for another upsert of the same keys.
  */
 export function createBeforeTable(definition: DatasetDefinition, columns: readonly string[]): string {
   const key = (definition.key ?? []).map((name) => quoteIdentifier(targetName(definition, name)))
@@ -82,8 +82,8 @@ export function createBeforeTable(definition: DatasetDefinition, columns: readon
 }
 
 /**
- * Rows `{rows, example}`: how many of the rows that the merge is about to change have the version of the staged row, and
- * one such key. Undefined without versions.
+ * Returns a query for `{rows, example}`: how many rows that the merge will change have the same version as the staged row,
+ * and one such key. Undefined if the definition has no version column.
  */
 export function sameVersion(definition: DatasetDefinition): string | undefined {
   if (definition.versionColumn === undefined) return undefined
@@ -94,14 +94,14 @@ export function sameVersion(definition: DatasetDefinition): string | undefined {
   return `select count(*) as rows, min(${shown}) as example from ${stageTable(definition)} s join ${beforeTable(definition)} b on ${same} where b.${version} is not distinct from s.${version}`
 }
 
-/** `COPY … TO STDOUT` of the rows as they were before, with a header. */
+/** Returns `COPY … TO STDOUT` of the rows before the upsert, with a header. */
 export function copyBefore(definition: DatasetDefinition): string {
   return `copy ${beforeTable(definition)} to stdout with (${COPY_OPTIONS}, header true)`
 }
 
 /**
- * Rows `{rows, example}`: how many staged rows have the key of a stored row that lies outside of the companies and
- * warehouses that somebody may touch, and one such key. Undefined when nothing is outside.
+ * Returns a query for `{rows, example}`: how many staged rows have the key of a stored row of a company or warehouse outside
+ * of `allowed`, and one such key. Undefined if `allowed` includes every row.
  */
 export function foreignKeys(definition: DatasetDefinition, allowed: Coverage): string | undefined {
   const covered = coveredRows(definition, allowed, 't')

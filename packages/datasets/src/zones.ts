@@ -3,7 +3,7 @@ import { addDays, type Day } from '@aduana/contracts/dates'
 import { z } from 'zod'
 import type { Queryable } from './catalogue.ts'
 
-/** The offset of a time zone from UTC, in seconds east, and the moments (seconds since 1970) from which it is another. */
+/** The first offset of a time zone from UTC in seconds east, and the moments (seconds since 1970) at which it changes. */
 export interface ZoneRules {
   offset: number
   changes: readonly { at: number; offset: number }[]
@@ -12,18 +12,18 @@ export interface ZoneRules {
 /** The rules of the time zones of a definition, by the name of the zone. */
 export type Zones = ReadonlyMap<string, ZoneRules>
 
-/** Days between which rules are read. Zones were introduced after 1800; after 2100 their rules repeat every 400 years. */
+/** Rules are read between these days. Zones were introduced after 1800; after 2100 their rules repeat every 400 years. */
 const KNOWN: { from: Day; to: Day } = { from: '1800-01-01', to: '2500-01-04' }
 
-/** Where the repeated 400 years begin and how long they are, in seconds. */
+/** Begin and length of the 400 years that repeat, in seconds. */
 export const CYCLE = { from: Date.UTC(2100, 0, 1) / 1000, length: 146_097 * 86_400 } as const
 
-/** Returns whether a column holds days beyond those that are read, whose rules are those of 400 years before. */
+/** Returns whether a column may hold days after those whose rules are read. The rules of 400 years earlier apply to them. */
 export function isBeyondKnown(column: TimestampColumn): boolean {
   return column.max >= '2499'
 }
 
-/** The days for which each time zone of a definition is needed: those that its columns may hold, and two around. */
+/** Returns the days for which each time zone of a definition is needed: those that its columns allow, and two around them. */
 export function zoneRanges(definition: DatasetDefinition): Map<string, { from: Day; to: Day }> {
   const ranges = new Map<string, { from: Day; to: Day }>()
   for (const column of definition.columns) {
@@ -42,8 +42,8 @@ export function zoneRanges(definition: DatasetDefinition): Map<string, { from: D
 const Row = z.object({ at: z.coerce.number().int().nullable(), offset: z.coerce.number().int() })
 
 /**
- * The offset is looked at every 90 hours, and a change is then narrowed down to the second. No zone has ever changed
- * twice within 95 hours.
+ * Samples the offset every 90 hours and narrows each change down to the second. No zone has ever changed twice within 95
+ * hours.
  */
 const RULES = `
 with sampled as (
@@ -71,8 +71,8 @@ function firstChange(from: string, length: string, step: string): string {
 }
 
 /**
- * Reads the rules of a time zone from PostgreSQL, which is the only source of zone rules. For `from` to `to`, in the
- * way in which `at time zone` reads its name.
+ * Returns the rules of a time zone from `from` to `to`, read from PostgreSQL, the only source of zone rules. The name means
+ * what it means to `at time zone`.
  */
 export async function readZone(
   db: Queryable,
@@ -87,26 +87,26 @@ export async function readZone(
   }
 }
 
-/** Reads the rules of all time zones of a definition from PostgreSQL. */
+/** Returns the rules of all time zones of a definition, read from PostgreSQL. */
 export async function readZones(db: Queryable, definition: DatasetDefinition): Promise<Zones> {
   const zones = new Map<string, ZoneRules>()
   for (const [zone, range] of zoneRanges(definition)) zones.set(zone, await readZone(db, zone, range))
   return zones
 }
 
-/** Returns the rules of a zone. Throws when they were not read. */
+/** Returns the rules of a zone. Throws if they were not read. */
 export function rulesOf(zones: Zones, zone: string): ZoneRules {
   const rules = zones.get(zone)
   if (!rules) throw new Error(`the rules of the time zone "${zone}" have not been read`)
   return rules
 }
 
-/** The moment (seconds since 1970) at which a day begins: the first of the day where its midnight does not exist. */
+/** Returns the moment (seconds since 1970) at which a day begins: its first moment if its midnight does not exist. */
 export function startOfDay({ offset, changes }: ZoneRules, day: Day): number {
   const midnight = Date.parse(`${day}T00:00:00Z`) / 1000
   let before = offset
   for (const { at, offset: after } of changes) {
-    // In the hour that a change repeats, the first of the two.
+    // In an hour that a change repeats, the first of the two.
     if (midnight < at + before) return midnight - before
     if (midnight < at + after) return at
     before = after

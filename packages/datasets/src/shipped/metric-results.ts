@@ -1,7 +1,7 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { RESULTS_DATASET } from '@aduana/contracts/metrics/manifest'
 
-/** The values that runners outside have computed, as they announce them. A run that succeeds makes them its metric's. */
+/** The values that external runners have computed. They become values of the metric when the run succeeds. */
 export const metricResults = DatasetDefinition.parse({
   code: RESULTS_DATASET,
   title: { en: 'Results of metrics', es: 'Resultados de métricas' },
@@ -34,7 +34,7 @@ export const metricResults = DatasetDefinition.parse({
   scope: { company: 'company', warehouse: 'warehouse' },
   replaceScope: 'metric',
   sortBy: ['metric', 'date'],
-  // A decimal of another form, a foreign metric or day: then nothing of it is to be believed.
+  // One malformed decimal, or one value of another metric or day, makes the whole result untrustworthy.
   maxRejectRatio: 0,
   maxWindowDays: 36_525,
 })

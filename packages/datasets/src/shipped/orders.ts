@@ -85,7 +85,7 @@ const columns: ColumnInput[] = [
   },
 ]
 
-/** Orders of the warehouses as their source system knows them; the newest version of an order wins. */
+/** Orders of the warehouses, as their source system exports them. The newest version of an order takes precedence. */
 export const orders = DatasetDefinition.parse({
   code: 'orders',
   title: { en: 'Orders', es: 'Pedidos' },

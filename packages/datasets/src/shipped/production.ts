@@ -1,7 +1,7 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { NO_VALUE } from './no-value.ts'
 
-/** Units that machines and operators made, by day and shift. The reference definition. */
+/** Units that machines and operators produced, by day and shift. The reference definition. */
 export const production = DatasetDefinition.parse({
   code: 'production',
   title: { en: 'Production', es: 'Producción' },
