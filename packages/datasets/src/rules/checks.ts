@@ -30,17 +30,17 @@ import { dayStart, localTimeSql } from './zone-sql.ts'
 
 export type RuleCode = (typeof RULE_CODES)[number]
 
-/** A column inside the compiled queries: its texts, and the SQL name of its typed value. */
+/** A column in the compiled queries: its texts, and the SQL name of its typed value. */
 export interface Cell extends Texts {
   value: string
-  /** What the cells of the file have decided about the reading of the column, for messages. */
+  /** The decision about how the column is read, for messages. */
   decided?: string
-  /** Of a timestamp without an offset: the local time (microseconds), and its position in the rules of the time zone. */
+  /** For a timestamp without an offset: SQL of the local time (microseconds), and of its position in the zone's rules. */
   local: string
   position: string
 }
 
-/** One way in which a record can fail. All fields but `column` and `code` are SQL. */
+/** One way in which a record can fail. All fields except `column` and `code` are SQL. */
 export interface Check {
   /** Column of the definition, or null for the whole record. */
   column: string | null
@@ -48,23 +48,23 @@ export interface Check {
   code: RuleCode | (string & {})
   /** True where the rule is broken; false or NULL where it is not. */
   broken: string
-  /** The sentence for people. */
+  /** The message that users see. */
   message: string
   /** The original text that is shown with it. */
   value: string
 }
 
-/** The rules of one column, twice: as one cheap condition and as the list that names what is wrong. */
+/** The rules of one column in two forms: one cheap condition, and a list of checks with messages. */
 export interface ColumnRules {
   /**
-   * SQL that is true for a good cell and false or NULL for any other. It looks at the value once, because DuckDB
-   * computes a value anew wherever a condition names it. Where it is not true, at least one check is broken.
+   * SQL that is true for a good cell and false or NULL for any other. It names the value once, because DuckDB computes a
+   * value again wherever a condition names it. If it is not true, at least one check fails.
    */
   good: string | null
   checks: Check[]
 }
 
-/** The rules of a cell. `members` is SQL of a list of known codes, when an unknown one is a reject. */
+/** Returns the rules of a cell. `members` is SQL of the list of known codes, if unknown codes are rejected. */
 export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnRules {
   const { column, text } = cell
   const { condition, checks } = typeRules(cell, zones, members)
@@ -75,7 +75,7 @@ export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnR
   return { good: condition === null ? null : `(${text} is null or ${condition})`, checks: all }
 }
 
-/** What is wrong with a text that must not enter is that, and not that it is no number. */
+/** A text that is refused gets only that reason, not also that it is no number. */
 function unlessFault(text: string, checks: readonly Check[]): Check[] {
   return checks.map((one) => ({ ...one, broken: `(${one.broken}) and not ${isFault(text)}` }))
 }
@@ -89,7 +89,7 @@ const FAULTS: Record<SpecialText, string> = {
     'is a number that a spreadsheet has rounded, and no longer the code. Format the column as text before the codes are entered, and export it again',
 }
 
-/** What is exported in place of every value that its column has no room for. */
+/** Programs export this in place of values that are too wide for their column. */
 const TOO_NARROW =
   'is what a spreadsheet shows when a column is too narrow. Widen the column, and export it again'
 
@@ -195,7 +195,7 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
   }
 }
 
-/** A long list is scanned as a table: a list of literals costs its whole length for every row. */
+/** A long list is compared as a table, because a list of literals is evaluated in full for every row. */
 function allowedText(value: string, list: readonly string[]): string {
   return list.length <= 40 ? isOneOf(value, list) : `${value} in (select unnest([${literals(list)}]))`
 }
@@ -240,7 +240,7 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
     what: `a decimal number with ${marks}`,
     hint: thousandsHint(text, column.thousandsMarks, column.decimalMark),
     keeps: `${isNumber} and ${precise}`,
-    // A number that is too precise has no value, but may be out of bounds as well.
+    // A number with too many decimals has no value, but may also be out of bounds.
     about: roughDecimal(column, text),
   })
   const tooPrecise = check(
@@ -257,17 +257,17 @@ interface NumberRule {
   max: string
   code: RuleCode
   what: string
-  /** SQL: the text is such a number, however large. */
+  /** SQL that is true if the text is such a number, of any size. */
   isNumber: string
-  /** SQL: and the column keeps all its digits, if it is not too large. */
+  /** SQL that is true if the column also keeps all its digits, unless it is too large. */
   keeps: string
-  /** SQL of what is added about a text that is no such number. */
+  /** SQL of the end of the message about a text that is no such number. */
   hint: string
-  /** SQL: about how much a number is whose digits the column does not keep. */
+  /** SQL of the approximate value of a number with more digits than the column keeps. */
   about?: string
 }
 
-/** A number that is well formed and still has no value is too large for its type, or too small by its sign. */
+/** A well-formed number without a value is out of the range of its type, above or below by its sign. */
 function numberRules(cell: Cell, rule: NumberRule) {
   const { column, text, value } = cell
   const [min, max] = [rule.min, rule.max].map((bound) => `${lit(bound)}::${valueType(column)}`)
@@ -309,7 +309,7 @@ function between(thousands: readonly ThousandsMark[]): string {
   return `${either(thousands.map((mark) => THOUSANDS_NAMES[mark]))} between thousands`
 }
 
-/** What a whole number may have beside digits. */
+/** Returns the part of a message on the marks that a whole number may have. */
 function wholeNumberMarks(column: IntegerColumn): string {
   const thousands = integerThousands(column)
   const allowed = [
@@ -319,7 +319,7 @@ function wholeNumberMarks(column: IntegerColumn): string {
   return allowed.length === 0 ? '' : `, with ${allowed.join(' and ')} if any`
 }
 
-/** SQL of a message about a text that has none of the formats of its column. */
+/** Returns SQL of the message about a text that has none of the formats of its column. */
 function notOfForm(cell: Cell, column: DateColumn | TimestampColumn, form: string): string {
   const short = says(cell, `has a two-digit year; expected ${form}${decidedOf(cell)}`)
   const other = `${says(cell, `is not ${form}${decidedOf(cell)}`)} || ${dayNumberHint(cell.text)}`
@@ -330,7 +330,7 @@ function decidedOf({ decided }: Cell): string {
   return decided === undefined ? '' : `; ${decided}`
 }
 
-/** `min` and `max` are days of the time zone. A well-formed time can be one that the clocks of the zone did not show. */
+/** `min` and `max` are days of the time zone. A well-formed time may not exist there, because clocks skipped it. */
 function timestampRules(cell: Cell, zones: Zones, column: TimestampColumn) {
   const { timeZone, min, max, formats } = column
   const malformed = notOfForm(cell, column, `a date and time of the form ${either(formats)}`)
@@ -343,7 +343,7 @@ function timestampRules(cell: Cell, zones: Zones, column: TimestampColumn) {
   })
 }
 
-/** Dates and instants. `first` and `last` are SQL. */
+/** Returns the checks of dates and instants. `first` and `last` are SQL. */
 function momentRules(
   cell: Cell,
   { min, max }: DateColumn | TimestampColumn,
@@ -360,12 +360,12 @@ function momentRules(
   }
 }
 
-/** A check on one cell. */
+/** Returns a check on one cell. */
 export function check(cell: Cell, code: Check['code'], broken: string, message: string): Check {
   return { column: cell.column.name, code, broken, message, value: `left(${cell.original}, 200)` }
 }
 
-/** SQL of a sentence that begins with the quoted text of a cell. */
+/** Returns SQL of a message that begins with the quoted text of a cell. */
 export function says(cell: Cell, rest: string): string {
   return `${quoted(cell)} || ${lit(` ${rest}`)}`
 }
@@ -374,7 +374,7 @@ function quoted(cell: Cell): string {
   return `'"' || left(coalesce(${cell.original}, ''), 100) || '"'`
 }
 
-/** `A, B or C`. */
+/** Returns `A, B or C`. */
 function either(options: readonly string[]): string {
   return options.length < 2 ? options.join('') : `${options.slice(0, -1).join(', ')} or ${options.at(-1)}`
 }

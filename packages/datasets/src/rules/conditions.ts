@@ -5,7 +5,7 @@ import type { Cell, Check } from './checks.ts'
 
 type Kind = 'number' | 'text' | 'date' | 'timestamp' | 'boolean'
 
-/** Digits before and after the mark that an exact number needs. */
+/** The digits before and after the mark that an exact number needs. */
 interface Digits {
   whole: number
   fraction: number
@@ -20,7 +20,7 @@ interface Term {
 const NO_DIGITS: Digits = { whole: 0, fraction: 0 }
 const INTEGER_DIGITS = { 16: 5, 32: 10, 64: 19 } as const
 
-/** The check that a cross-column rule makes. Throws when the rule compares what cannot be compared. */
+/** Returns the check of a cross-column rule. Throws if the rule compares values that cannot be compared. */
 export function crossCheck(rule: CrossRule, cells: ReadonlyMap<string, Cell>): Check {
   const where = rule.when ? `coalesce(${conditionSql(rule.when, cells)}, false) and ` : ''
   const cell = rule.column === undefined ? undefined : cellOf(rule.column, cells)
@@ -33,7 +33,7 @@ export function crossCheck(rule: CrossRule, cells: ReadonlyMap<string, Cell>): C
   }
 }
 
-/** SQL of a condition: true, false, or NULL where an empty cell leaves it open. */
+/** Returns SQL of a condition: true, false, or NULL if an empty cell leaves it undetermined. */
 function conditionSql(condition: Condition, cells: ReadonlyMap<string, Cell>): string {
   switch (condition.op) {
     case 'present':
@@ -81,7 +81,7 @@ function columnTerm(cell: Cell): Term {
   return { sql: cell.value, kind: kindOfColumn(cell.column), digits: columnDigits(cell.column) }
 }
 
-/** An empty cell counts as 0; a cell that is itself wrong leaves the sum open, for it has its own reason. */
+/** An empty cell counts as 0. A cell without a valid value makes the sum NULL, because it has a reason of its own. */
 function sumTerm(cells: readonly Cell[]): Term {
   const terms = cells.map(columnTerm)
   const wrong = terms.find((part) => part.kind !== 'number')
@@ -98,14 +98,14 @@ function sumTerm(cells: readonly Cell[]): Term {
   }
 }
 
-/** SQL of a sum as a balanced tree: in a chain each term would be nested one level deeper, and DuckDB allows 1,000 levels. */
+/** Returns SQL of a sum as a balanced tree. In a chain each term adds a level of nesting, and DuckDB allows 1,000. */
 function added(terms: readonly string[]): string {
   if (terms.length <= 2) return `(${terms.join(' + ')})`
   const half = Math.ceil(terms.length / 2)
   return `(${added(terms.slice(0, half))} + ${added(terms.slice(half))})`
 }
 
-/** Both numbers fit into one decimal type. */
+/** Returns the digits of a decimal type that holds both numbers. */
 function exact(terms: readonly Term[]): boolean {
   const whole = Math.max(...terms.map((part) => part.digits.whole))
   const fraction = Math.max(...terms.map((part) => part.digits.fraction))

@@ -16,7 +16,7 @@ const DATE_SHAPES: Record<string, string> = {
 const DIRECTIVES: Record<string, string> = { YYYY: '%Y', YY: '%Y', DD: '%d', MM: '%m', D: '%d', M: '%m' }
 const TOKENS = /YYYY|YY|DD|MM|D|M|\./g
 
-/** The RE2 pattern that a text of this form matches in full. It does not say whether the day exists. */
+/** Returns the RE2 pattern that a text of this form matches in full. It does not check whether the day exists. */
 export function formatShape(format: DateFormat | TimestampFormat): string {
   if (format === 'ISO8601')
     return String.raw`\d{4}-\d{2}-\d{2}[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,6}0*)?)?(?:Z| UTC| ?[+-](?:0\d|1[0-5])(?::?[0-5]\d)?)?`
@@ -27,7 +27,7 @@ export function formatShape(format: DateFormat | TimestampFormat): string {
   return time === '' ? shape : `${shape}${blank}${hours}:[0-5]\\d${seconds}`
 }
 
-/** The strptime form of a format. It takes years of four digits, also where the format has two. */
+/** Returns the strptime form of a format. It expects four-digit years, even if the format has two. */
 export function formatDirectives(format: WrittenFormat): string {
   const { date, blank, time } = parts(format)
   const directives = date.replace(TOKENS, (token) => DIRECTIVES[token] ?? token)
@@ -41,18 +41,18 @@ export function formatDirectives(format: WrittenFormat): string {
 
 export type DayMonthOrder = 'day_first' | 'month_first'
 
-/** Which of day and month stands first in a format, before the year; undefined when the year is first. */
+/** Returns whether day or month is first in a format; undefined if the year is first. */
 export function dayMonthOrder(format: DateFormat | TimestampFormat): DayMonthOrder | undefined {
   if (format.startsWith('D')) return 'day_first'
   return format.startsWith('M') ? 'month_first' : undefined
 }
 
-/** Whether a format has years of two digits. */
+/** Returns whether a format has two-digit years. */
 export function hasShortYear(format: DateFormat | TimestampFormat): boolean {
   return /(?<!Y)YY(?!Y)/.test(format)
 }
 
-/** Two formats with the same result differ only in leading zeros: `DD/MM/YYYY` and `D/M/YYYY`. */
+/** Returns a format without leading zeros. It is the same for `DD/MM/YYYY` and `D/M/YYYY`. */
 export function withoutPadding(format: DateFormat | TimestampFormat): string {
   return format
     .replace('DD', 'D')

@@ -5,13 +5,13 @@ import { THOUSANDS } from './numbers.ts'
 import { fullMatch } from './patterns.ts'
 
 /*
- * What a cell that cannot be read probably is: SQL that is added to the message of its reject. It is computed for the
- * cells of rejects only.
+ * SQL of hints on what an unreadable cell probably is, added to the message of its reject. It is computed only for cells
+ * of rejects.
  */
 
 /**
- * SQL of the end of a message about a text that is no number: what to declare when a mark that the column does not allow
- * separates its thousands. `decimalMark` stands before decimals.
+ * Returns SQL of the end of a message about a text that is no number: what to declare if its thousands are separated by a
+ * mark that the column does not allow. `decimalMark` is the mark before decimals.
  */
 export function thousandsHint(
   text: string,
@@ -35,18 +35,18 @@ export function thousandsHint(
   return cases.length === 0 ? `''` : `case${cases.join('')} else '' end`
 }
 
-/** Day numbers of spreadsheets from 1954 to 2119. Others are rather something else. */
+/** Day numbers of spreadsheets from 1954 to 2119. Other numbers are probably not dates. */
 const DAY_NUMBER = String.raw`([2-7]\d{4})(?:[.,]\d+)?`
 const SHORT_YEAR = String.raw`\d{1,2}([-/.])\d{1,2}[-/.]\d{2}(?:[T ].*)?`
 
-/** SQL of the end of a message about a text that is no date or time: the day that it is in a spreadsheet. */
+/** Returns SQL of the end of a message about a text that is no date or time: the day that it means in a spreadsheet. */
 export function dayNumberHint(text: string): string {
-  // Day 60 is a day that never was, so day 0 is 30 December 1899.
+  // Spreadsheets count 29 February 1900, which did not exist, so day 0 is 30 December 1899.
   const day = `(date '1899-12-30' + try_cast(regexp_extract(${text}, ${lit(DAY_NUMBER)}, 1) as integer))`
   return `case when ${fullMatch(text, DAY_NUMBER)} then '; it looks like a spreadsheet''s day number (' || ${day} || ')' else '' end`
 }
 
-/** SQL: a text has a year of two digits, which no format of the column has. */
+/** Returns SQL that is true if a text has a two-digit year and no format of the column does. */
 export function hasUndeclaredShortYear(
   { formats }: Extract<Column, { type: 'date' | 'timestamp' }>,
   text: string,

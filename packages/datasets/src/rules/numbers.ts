@@ -6,7 +6,7 @@ import { valueType } from './value-type.ts'
 /** RE2 classes of the decimal marks. */
 export const MARKS = { point: '[.]', comma: '[,]', either: '[.,]' } as const
 
-/** RE2 classes of the marks between thousands; blanks include those that do not break. */
+/** RE2 classes of the thousands marks. Blanks include no-break spaces. */
 export const THOUSANDS: Record<ThousandsMark, string> = {
   point: '[.]',
   comma: '[,]',
@@ -14,7 +14,7 @@ export const THOUSANDS: Record<ThousandsMark, string> = {
   apostrophe: String.raw`['\x{2019}]`,
 }
 
-/** The marks that may stand between thousands when decimals have this mark. */
+/** Returns the thousands marks that are possible with this decimal mark. */
 export function thousandsBeside(
   marks: readonly ThousandsMark[] | undefined,
   decimalMark: 'point' | 'comma' | 'either' | undefined,
@@ -26,13 +26,13 @@ export function thousandsBeside(
 
 const SIMPLE_INTEGER = String.raw`[+-]?\d+`
 
-/** The shape of any whole number that the column takes, however long. */
+/** Returns the pattern of whole numbers that the column accepts, of any length. */
 export function integerShape(column: IntegerColumn): string {
   const fraction = column.zeroFraction ? `(?:${MARKS[column.zeroFraction]}0+)?` : ''
   return `[+-]?${wholeShape(integerThousands(column))}${fraction}`
 }
 
-/** SQL of the number; NULL when it is none, or too large. */
+/** Returns SQL of the number; NULL if the text is no number or too large. */
 export function integerValue(column: IntegerColumn, text: string): string {
   const cast = (digits: string) => `try_cast(${digits} as ${valueType(column)})`
   const plain = `when ${fullMatch(text, SIMPLE_INTEGER)} then ${cast(text)}`
@@ -45,18 +45,18 @@ export function integerValue(column: IntegerColumn, text: string): string {
   return `case ${plain} when ${fullMatch(text, integerShape(column))} then ${cast(digits)} end`
 }
 
-/** The shape of any decimal number with the column's marks, however long. */
+/** Returns the pattern of decimal numbers with the column's marks, of any length. */
 export function decimalShape(column: DecimalColumn): string {
   const mark = MARKS[column.decimalMark]
   return String.raw`[+-]?(?:${wholeShape(decimalThousands(column))}(?:${mark}\d+)?|${mark}\d+)`
 }
 
-/** A match anywhere says that a decimal number has more digits after the mark than the column keeps. */
+/** Returns a pattern that matches part of a decimal number if it has more digits after the mark than the column keeps. */
 export function tooPreciseShape(column: DecimalColumn): string {
   return String.raw`${MARKS[column.decimalMark]}\d{${column.scale}}\d*[1-9]`
 }
 
-/** SQL of the number; NULL when it is none, or the column does not keep it without loss. */
+/** Returns SQL of the number; NULL if the text is no number, or the column cannot store it without loss. */
 export function decimalValue(column: DecimalColumn, text: string): string {
   const exact = (its: string) =>
     `when ${fullMatch(its, exactShape(column))} then try_cast(${withPoint(column, its)} as ${valueType(column)})`
@@ -65,28 +65,28 @@ export function decimalValue(column: DecimalColumn, text: string): string {
   return `case ${exact(text)} when ${fullMatch(text, decimalShape(column))} then case ${exact(withoutThousands(text, thousands))} end end`
 }
 
-/** SQL of a number that is about what a text of `decimalShape` says, as a double. */
+/** Returns SQL of the approximate value of a text of `decimalShape`, as a double. */
 export function roughDecimal(column: DecimalColumn, text: string): string {
   return `try_cast(${withPoint(column, withoutThousands(text, decimalThousands(column)))} as double)`
 }
 
-/** The marks that a whole number of the column may have between thousands. */
+/** Returns the thousands marks that whole numbers of the column may have. */
 export function integerThousands({ thousandsMarks, zeroFraction }: IntegerColumn): ThousandsMark[] {
   return thousandsBeside(thousandsMarks, zeroFraction)
 }
 
-/** The marks that a decimal number of the column may have between thousands. */
+/** Returns the thousands marks that decimal numbers of the column may have. */
 export function decimalThousands({ thousandsMarks, decimalMark }: DecimalColumn): ThousandsMark[] {
   return thousandsBeside(thousandsMarks, decimalMark)
 }
 
-/** The digits before the decimal mark; one number has one kind of mark between its thousands. */
+/** Returns the pattern of the digits before the decimal mark. A number has one kind of thousands mark. */
 function wholeShape(thousands: readonly ThousandsMark[]): string {
   const grouped = thousands.map((mark) => String.raw`[1-9]\d{0,2}(?:${THOUSANDS[mark]}\d{3})+`)
   return grouped.length === 0 ? String.raw`\d+` : String.raw`(?:\d+|${grouped.join('|')})`
 }
 
-/** The shape of a decimal number without marks between thousands that the column keeps without loss. */
+/** Returns the pattern of decimal numbers without thousands marks that the column stores without loss. */
 function exactShape(column: DecimalColumn): string {
   const mark = MARKS[column.decimalMark]
   const wholeDigits = column.precision - column.scale

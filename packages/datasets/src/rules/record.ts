@@ -22,21 +22,21 @@ import {
 import { exactTime, localTime, typedValue } from './values.ts'
 import { localDay, localPosition, localTimeSql, ZONE_TABLE } from './zone-sql.ts'
 
-/** What an import adds to the rules of its definition. */
+/** The rules that an import adds to those of its definition. */
 export interface ImportRules {
-  /** Columns of the definition that the file brought. */
+  /** Columns of the definition that the file contains. */
   brought: readonly string[]
-  /** The columns of which a cell has to be looked at closely; all of them when it is not known. */
+  /** Columns with a cell that may need cleaning; undefined if unknown, which means all columns. */
   careful?: ReadonlySet<string>
-  /** What the cells of the file decided about the reading of a column, for messages. */
+  /** The decision about how each column is read, for messages. */
   decided: ReadonlyMap<string, string>
-  /** Only records with a day of this range belong to the import. */
+  /** Records with a day outside of this range are rejected. */
   window?: DayRange
-  /** Only these companies and warehouses may be in the file. */
+  /** Records of other companies and warehouses are rejected. */
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
-  /** SQL of a list of the known codes, per column whose unknown codes are rejects. */
+  /** SQL of the list of known codes, per column whose unknown codes are rejected. */
   members: ReadonlyMap<string, string>
-  /** How long texts may be, beside what their columns allow. */
+  /** Limits on the length of texts besides those of their columns. */
   textLimits: readonly TextLimit[]
   /** Byte limit of a row of the table. */
   rowSize: RowSize | undefined
@@ -47,15 +47,15 @@ export interface ImportRules {
 /** The compiled rules of one record. */
 export interface RecordRules {
   cells: Cell[]
-  /** SQL, never NULL: the record breaks no rule. */
+  /** SQL that is true if the record breaks no rule; never NULL. */
   good: string
   checks: Check[]
 }
 
 /**
- * The columns that a file may bring, with their names inside the compiled queries, which are positions: `r0` original
- * text, `c0` trimmed text of a careful cell, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its position in the rules
- * of the time zone.
+ * Returns the columns that a file may contain, with their names in the compiled queries, numbered by position: `r0` original
+ * text, `c0` trimmed text of a careful cell, `t0` normalised text, `v0` typed value; `l0` and `p0` local time and its
+ * position in the rules of the time zone.
  */
 export function cellsOf(definition: DatasetDefinition, careful?: ReadonlySet<string>): Cell[] {
   const columns = fileColumns(definition).map((column) => ({
@@ -83,7 +83,7 @@ export function cellsOf(definition: DatasetDefinition, careful?: ReadonlySet<str
   }))
 }
 
-/** Compiles a definition's rules for one import. Whatever an author wrote stands in literals. */
+/** Returns a definition's rules, compiled for one import. All texts of the author are passed as literals. */
 export function compileRecordRules(definition: DatasetDefinition, rules: ImportRules): RecordRules {
   const cells = cellsOf(definition, rules.careful).map((cell): Cell => {
     const decided = rules.decided.get(cell.column.name)
@@ -110,9 +110,9 @@ export function compileRecordRules(definition: DatasetDefinition, rules: ImportR
 }
 
 /**
- * A subquery over `source` that adds the normalised text and the typed value of every cell, and the notes of a record as
- * `_notes` when there may be any. For timestamps there are two steps between, because DuckDB computes an expression anew wherever
- * it is named; it reads `ZONE_TABLE` for them.
+ * Returns a subquery over `source` that adds the normalised text and the typed value of every cell, and the notes of a
+ * record as `_notes` if there may be any. Timestamps need two intermediate steps, because DuckDB computes an expression again
+ * wherever it is named; the subquery reads `ZONE_TABLE` for them.
  */
 export function valuesQuery(source: string, cells: readonly Cell[], rules: ImportRules): string {
   const { zones } = rules
@@ -145,7 +145,7 @@ export function valuesQuery(source: string, cells: readonly Cell[], rules: Impor
 /** A cell that is a timestamp. */
 export type TimestampCell = Cell & { column: TimestampColumn }
 
-/** The cells that are timestamps. */
+/** Returns the cells that are timestamps. */
 export function timestampsOf(cells: readonly Cell[]): TimestampCell[] {
   return cells.filter((cell): cell is TimestampCell => cell.column.type === 'timestamp')
 }
@@ -157,7 +157,7 @@ function typedOf({ column, text, careful, local, position }: Cell, zones: Zones)
   return exact === undefined ? instant : `case when ${local} is not null then ${instant} else ${exact} end`
 }
 
-/** SQL of the day (a DATE) of a cell that holds a date or an instant; for an instant the query names `ZONE_TABLE`. */
+/** Returns SQL of the day (a DATE) of a cell with a date or an instant. For an instant the query must name `ZONE_TABLE`. */
 export function dayOf(cell: { column: Cell['column']; value: string }, zones: Zones): string {
   return cell.column.type === 'timestamp' ? localDay(zones, cell.column, cell.value) : cell.value
 }
@@ -180,7 +180,7 @@ function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: 
   ]
 }
 
-/** How the message begins when a record is of the day that was declared as `to`. */
+/** How the message continues if a record has the day that was declared as `to`. */
 export const END_IS_EXCLUSIVE = 'to is exclusive'
 
 function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
@@ -211,7 +211,7 @@ function lengthChecks({ textLimits }: ImportRules, cells: Map<string, Cell>): Ch
   })
 }
 
-/** Only with hundreds of columns can a record be too large for a row. */
+/** A record can be too large for a row only with hundreds of columns. */
 function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] {
   if (!rowSize) return []
   const sizes = rowSize.columns.flatMap(({ name, text, bytes }) => {

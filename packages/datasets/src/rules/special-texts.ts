@@ -3,7 +3,7 @@ import type { Column } from '@aduana/contracts/dataset-definition'
 import type { RULE_CODES } from '@aduana/contracts/rejects'
 import { lit } from '../literals.ts'
 
-/** Texts that are not what they seem to be. They never enter a table unless the definition says so. */
+/** Texts that stand for something else, such as an error or no value. They are not loaded unless the definition allows it. */
 export type SpecialText = Extract<
   (typeof RULE_CODES)[number],
   'spreadsheet_error' | 'null_word' | 'scientific_code'
@@ -16,8 +16,8 @@ const ERROR_NAMES = `NULL NULO NUL NULLO LEEG DIV/0 DEEL/0 VALUE VALOR VALEUR WE
 const OTHER_ERRORS = ['#n/a', '#n/a n/a', '#na', '#n/d', '#n/b', '#nv', '#getting_data', '#obteniendo_datos']
 
 /**
- * What programs write for no value: databases and their clients, pandas, other spreadsheets, JavaScript. A text that is one
- * of these in any case is told of unless the definition declares it. `NA` is not among them: it is a code too often.
+ * What programs write for no value: databases and their clients, pandas, other spreadsheets, JavaScript. Such a text, in
+ * upper or lower case, causes a warning unless the definition declares it. `NA` is omitted because it is often a code.
  */
 export const WORDS_FOR_NO_VALUE = [
   'NULL',
@@ -32,11 +32,11 @@ export const WORDS_FOR_NO_VALUE = [
   'undefined',
 ] as const
 
-/** A set of texts without outer white space: those of a list, in any case, and those that a pattern matches in full. */
+/** A set of texts without outer white space: a list, regardless of case, and all full matches of a pattern. */
 export interface TextSet {
   /** In lower case. */
   list: readonly string[]
-  /** For RE2 and JavaScript, in any case. */
+  /** For RE2 and JavaScript; matches regardless of case. */
   pattern?: string
 }
 
@@ -52,7 +52,7 @@ const FAULTS: Record<SpecialText, () => TextSet> = {
     pattern: '####+|Err:5[0-9][0-9]',
   }),
   null_word: () => ({ list: ['\\n'] }),
-  // Without the sign of the exponent only a mantissa with two decimals tells: `1E5` and `1.5E3` are codes.
+  // Without a sign of the exponent, a mantissa needs two decimals: `1E5` and `1.5E3` may be codes.
   scientific_code: () => ({
     list: [],
     pattern: String.raw`[+-]?[0-9]{1,3}(?:[.,][0-9]+)?E\+[0-9]{1,3}|[+-]?[0-9]{1,3}[.,][0-9][0-9]+E-?[0-9]{2,3}`,
@@ -64,13 +64,13 @@ export interface SpecialTexts {
   faults: { code: SpecialText; texts: TextSet }[]
   /** Declared words for no value. */
   nullWords: TextSet
-  /** Words that may be meant so and are not declared, in a text column. */
+  /** Words of a text column that may mean no value but are not declared. */
   undeclared: TextSet
 }
 
 /**
- * Returns what to look for in a column with these words for no value (undefined: none are declared; an empty list: every
- * text is a value). A value that its author lists in `enum` is a value.
+ * Returns the special texts of a column with these words for no value (undefined: none are declared; an empty list: every
+ * text is a value). Values listed in `enum` are never special.
  */
 export function specialTexts(
   column: Column,
@@ -106,10 +106,10 @@ function isIn({ list, pattern }: TextSet, text: string): boolean {
   )
 }
 
-/** Between the texts of a list; the parser refuses it in cells. */
+/** Separates the texts of a list. The parser rejects it in cells. */
 const BETWEEN = '\u001F'
 
-/** SQL boolean: a text is in the set. The list is one literal, which costs less to plan than one for each text. */
+/** Returns SQL that is true if a text is in the set. The list is one literal, which is cheaper to plan than one per text. */
 export function isInSet(text: string, { list, pattern }: TextSet): string {
   const all = lit(['', ...list, ''].join(BETWEEN))
   const between = lit(BETWEEN)
@@ -120,7 +120,7 @@ export function isInSet(text: string, { list, pattern }: TextSet): string {
   return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`
 }
 
-/** A pattern of RE2 that matches a text and nothing else. */
+/** Returns an RE2 pattern that matches only this text. */
 export function literalPattern(text: string): string {
   return text.replace(/[^\p{L}\p{N} ]/gu, (sign) => `\\x{${(sign.codePointAt(0) ?? 0).toString(16)}}`)
 }

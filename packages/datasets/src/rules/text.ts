@@ -10,18 +10,18 @@ import {
   specialTexts,
 } from './special-texts.ts'
 
-/** What the texts of a column are. */
+/** The kinds of texts in a column. */
 export type TextKind = 'code' | 'free' | 'number' | 'other'
 
 /** How the texts of a column are read. */
 export interface Reading {
   kind: TextKind
-  /** It may stand within what keeps a spreadsheet from changing it, as `="00123"`, which goes. */
+  /** Wrappers that protect a text from spreadsheets, such as `="00123"`, are removed. */
   guarded: boolean
   special: SpecialTexts
 }
 
-/** Returns how a definition wants the texts of one of its columns to be read. */
+/** Returns how the texts of a column of a definition are read. */
 export function readingOf(definition: DatasetDefinition, column: Column): Reading {
   const code = isCode(definition, column)
   const number = column.type === 'integer' || column.type === 'decimal'
@@ -35,24 +35,24 @@ export function readingOf(definition: DatasetDefinition, column: Column): Readin
 export interface Texts {
   column: Column
   reading: Reading
-  /** As it was. */
+  /** As in the file. */
   original: string
   /** What the rules see. */
   text: string
-  /** Undefined in a file of which no cell of the column needs more than to be taken as it is. */
+  /** Undefined if no cell of the column in the file needs cleaning. */
   careful: CarefulText | undefined
 }
 
-/** A cell that may have to be cleaned, or may hold a word for no value or a text that must not enter. */
+/** A cell that may need cleaning, or may hold a word for no value or a text that is refused. */
 export interface CarefulText {
-  /** SQL of the text without outer white space; NULL where there was nothing to do. */
+  /** SQL of the text without outer white space; NULL if the cell needs nothing. */
   trimmed: string
-  /** The columns that are read alike, and the place of this one among them, from 1. */
+  /** The group of columns that are read alike, and the position of this one in it, from 1. */
   group: number
   place: number
 }
 
-/** Parts columns into those that are read alike. */
+/** Returns columns in groups that are read alike. */
 export function readAlike<One extends { reading: Reading }>(columns: readonly One[]): [One, ...One[]][] {
   const groups = new Map<string, [One, ...One[]]>()
   for (const one of columns) {
@@ -64,14 +64,14 @@ export function readAlike<One extends { reading: Reading }>(columns: readonly On
   return [...groups.values()]
 }
 
-/** Outer white space of a code: space, tab, LF, CR. Other spaces are blanks by the time that it is trimmed. */
+/** Outer white space of a code: space, tab, LF, CR. Other spaces have become blanks before it is trimmed. */
 const OUTER = String.raw` \t\n\r`
-/** Of free text also a no-break space and a byte order mark. */
+/** In free text also a no-break space and a byte order mark. */
 const OUTER_OF_FREE = String.raw`${OUTER}\x{00A0}\x{FEFF}`
 const OUTER_CHARACTERS = lit(' \t\n\r')
 const OUTER_CHARACTERS_OF_FREE = lit(' \t\n\r\u00A0\uFEFF')
 
-/** Stands before a text that must not enter, and between texts. The parser refuses it in cells. */
+/** Marks a text that is refused, and separates texts. The parser rejects it in cells. */
 const MARK = lit('\u001F')
 
 const STEPS: Record<Normalisation, (text: string) => string> = {
@@ -84,14 +84,14 @@ const STEPS: Record<Normalisation, (text: string) => string> = {
     `case when starts_with(${text}, ${MARK}) then ${text} else nullif(regexp_replace(${text}, '[^0-9]', '', 'g'), '') end`,
 }
 
-/** SQL of a cell's original text. NULL when the file does not bring the column. */
+/** Returns SQL of a cell's original text; NULL if the file lacks the column. */
 export function originalText(column: Column, brought: boolean): string {
   return brought ? quoteIdentifier(column.name) : 'NULL::VARCHAR'
 }
 
 /**
- * SQL, true for a record in which a cell of the columns has to be looked at closely; `cells` are SQL of columns that are
- * read alike. In a file without such records nothing but the text itself is planned and computed for these columns.
+ * Returns SQL that is true for a record with a cell that may need cleaning; `cells` are SQL of columns that are read alike.
+ * In a file without such records these columns are used as they are, and nothing else is planned or computed for them.
  */
 export function needsCare(reading: Reading, cells: readonly string[]): string {
   const [outer] = outerOf(reading)
@@ -102,19 +102,19 @@ export function needsCare(reading: Reading, cells: readonly string[]): string {
 }
 
 /*
- * In a file with such records nearly every cell is still as it should be, or has white space around it. A pattern for each
- * column finds the others, and the columns of a record that are read alike are then looked at closely together, as a list:
- * so the rest is compiled once for a group of columns, and not for each of up to a thousand.
+ * Even in a file with such records, nearly every cell is clean, or has only white space around it. A pattern for each column
+ * finds the others. The columns of a record that are read alike are then cleaned together, as a list, so that cleaning is
+ * compiled once per group and not for each of up to a thousand columns.
  */
 
-/** A cell that has to be looked at closely. */
+/** A cell that may need cleaning. */
 type CarefulCell = Texts & { careful: CarefulText }
 
 function carefulOnly(cells: readonly Texts[]): CarefulCell[] {
   return cells.filter((cell): cell is CarefulCell => cell.careful !== undefined)
 }
 
-/** The columns of the texts without outer white space: NULL when there is neither that nor anything else to look at. */
+/** Returns the columns of the trimmed texts; NULL if a cell has no outer white space and needs no cleaning. */
 export function trimmedTexts(cells: readonly Texts[]): string[] {
   return carefulOnly(cells).map(({ original, reading, careful }) => {
     const [outer, characters] = outerOf(reading)
@@ -139,7 +139,7 @@ function wordsOf({ special: { faults, nullWords, undeclared } }: Reading): strin
   return ['err:5[0-9]+', ...codes, ...[...nullWords.list, ...undeclared.list].map(literalPattern)].join('|')
 }
 
-/** The columns `s0, s1 …`: the cleaned texts of each group, as a list; NULL when none has to be looked at closely. */
+/** Returns the columns `s0, s1 …`: the cleaned texts of each group, as a list; NULL if none needs cleaning. */
 export function settledGroups(cells: readonly Texts[]): string[] {
   return groups(cells).map(([first, ...rest], group) => {
     const { reading } = first
@@ -154,7 +154,7 @@ export function settledGroups(cells: readonly Texts[]): string[] {
   })
 }
 
-/** The columns `j0, j1 …`: the texts of each group as they are judged. */
+/** Returns the columns `j0, j1 …`: the texts of each group, with special texts marked. */
 export function judgedGroups(cells: readonly Texts[]): string[] {
   return groups(cells).map(
     ([{ reading }], group) =>
@@ -191,20 +191,20 @@ function withBlanks(text: string): string {
   return `translate(${text}, ${lit(BLANKS)}, ${lit(' '.repeat(BLANKS.length))})`
 }
 
-/** An apostrophe before a code, but for that of a word (`'s-Hertogenbosch`); one after it goes with it. */
+/** An apostrophe before a code, and one after it, but not that of a word (`'s-Hertogenbosch`). */
 const APOSTROPHE = String.raw`(?s)^'((?:(?:[^stnSTN']|[stnSTN](?:[^- ]|[- ]\P{L})).*?|[stnSTN][- ]?)?)'?$`
-/** A formula that is only a text: `="00123"`. */
+/** A formula that contains only a text: `="00123"`. */
 const FORMULA = `(?s)^= *["“”„«]{1,2}(.*?)["“”»]{1,2}$`
 
-/** SQL of a code without what a program has put around it to keep a spreadsheet from changing it. */
+/** Returns SQL of a code without the wrapper that protects it from spreadsheets. */
 function unguarded(text: string): string {
   const plain = String.raw`'\1'`
   return `regexp_replace(regexp_replace(${text}, ${lit(APOSTROPHE)}, ${plain}), ${lit(FORMULA)}, ${plain})`
 }
 
 /**
- * SQL of the text that the rules see: cleaned, normalised, NULL when empty or a word for no value. A text that must not
- * enter is marked with what it is, see `isFault`.
+ * Returns SQL of the text that the rules see: cleaned, normalised, NULL if empty or a word for no value. A text that is
+ * refused is marked with its kind; see `isFault`.
  */
 export function normalisedText({ column, original, careful }: Texts): string {
   const text = careful === undefined ? `nullif(${original}, '')` : carefulText(original, careful)
@@ -216,8 +216,8 @@ function carefulText(original: string, { trimmed, group, place }: CarefulText): 
 }
 
 /**
- * SQL of the text of a cell, cleaned and normalised, NULL when empty: as the rules see it, but that words and errors that
- * must not enter stay. `original` is SQL of the cell, and `careful` says that the file may hold cells to be cleaned.
+ * Returns SQL of the text of a cell, cleaned and normalised, NULL if empty: as the rules see it, except that words and
+ * errors that are refused are kept. `original` is SQL of the cell; `careful` is true if the file may have cells to clean.
  */
 export function cleanedText(column: Column, reading: Reading, original: string, careful: boolean): string {
   const [outer, characters] = outerOf(reading)
@@ -236,29 +236,29 @@ function judged({ faults, nullWords }: SpecialTexts, text: string): string {
   return `case when ${text} = '' or ${isInSet(text, nullWords)} then null${cases.join('')} else ${text} end`
 }
 
-/** Digits, which no step of the normalisation changes. */
+/** Digits, which normalisation does not change. */
 const FAULT_NUMBERS: Record<SpecialText, number> = { spreadsheet_error: 1, null_word: 2, scientific_code: 3 }
 
 function markOf(fault: SpecialText): string {
   return lit(`\u001F${FAULT_NUMBERS[fault]}`)
 }
 
-/** SQL boolean: the text that the rules see is one that must not enter; of this kind if one is given. */
+/** Returns SQL that is true if the text that the rules see is refused; with `fault`, refused for this kind. */
 export function isFault(text: string, fault?: SpecialText): string {
   return `starts_with(${text}, ${fault === undefined ? MARK : markOf(fault)})`
 }
 
-/** SQL boolean: the cell holds a declared word for no value. */
+/** Returns SQL that is true if the cell holds a declared word for no value. */
 export function isNullWord({ reading, careful }: Texts): string {
   if (careful === undefined) return 'false'
   return `coalesce(${isInSet(`s${careful.group}[${careful.place}]`, reading.special.nullWords)}, false)`
 }
 
-/** Notes of a cell: its text was changed by more than its outer white space, or stands for no value, or might. */
+/** Notes of a cell: its text was changed in more than outer white space, means no value, or may mean no value. */
 const NOTES = ['cleaned', 'null_word', 'undeclared'] as const
 export type Note = (typeof NOTES)[number]
 
-/** SQL of the notes of a record: a list of `note:column name`, NULL for nearly every record; undefined when none has any. */
+/** Returns SQL of the notes of a record: a list of `note:column name`, usually NULL; undefined if no record has any. */
 export function notesOf(cells: readonly Texts[]): string | undefined {
   const lists = groups(cells).map(([first, ...rest], group) => {
     const { nullWords, undeclared } = first.reading.special
@@ -287,12 +287,12 @@ function isWord(text: string, list: readonly string[]): string {
 
 function unchanged(original: string, { kind }: Reading): string {
   if (kind === 'free') return `trim(${original}, ${OUTER_CHARACTERS_OF_FREE})`
-  // In the cells of other types a blank is no part of the value.
+  // In columns of other types, blanks are not part of the value.
   if (kind !== 'code') return `trim(${withBlanks(original)}, ${OUTER_CHARACTERS})`
   return `trim(${original}, ${lit(` \t\n\r${BLANKS}`)})`
 }
 
-/** The steps in their fixed order, whatever the order in which an author wrote them. */
+/** The steps run in this order, regardless of the order in the definition. */
 function orderedSteps(steps: readonly Normalisation[]): Normalisation[] {
   const order: Normalisation[] = ['upper', 'lower', 'collapse-spaces', 'strip-accents', 'digits-only']
   return order.filter((step) => steps.includes(step))

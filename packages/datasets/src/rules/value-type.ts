@@ -1,6 +1,6 @@
 import type { Column } from '@aduana/contracts/dataset-definition'
 
-/** DuckDB's type of the clean value of a column. */
+/** Returns DuckDB's type of the clean values of a column. */
 export function valueType(column: Column): string {
   switch (column.type) {
     case 'text':

@@ -7,9 +7,8 @@ import { fullMatch } from './patterns.ts'
 import { isFault, type Texts } from './text.ts'
 
 /**
- * SQL that turns a normalised text into the typed value, or NULL when it is none. A cast alone is never the rule
- * (DuckDB casts 12.7 to 13 and takes 1e3 for a whole number): a shape stands before each of them. The value of a
- * timestamp is put together from `localTime` and `exactTime`.
+ * Returns SQL of the typed value of a normalised text; NULL if it has none. A pattern precedes each cast, because DuckDB
+ * casts 12.7 to 13 and reads 1e3 as a whole number. The value of a timestamp is computed from `localTime` and `exactTime`.
  */
 export function typedValue(
   column: Exclude<Column, TimestampColumn>,
@@ -29,7 +28,7 @@ export function typedValue(
   }
 }
 
-/** A time of midnight behind a date, as spreadsheets and databases write it. */
+/** A time of midnight after a date, as spreadsheets and databases write it. */
 const MIDNIGHT_SHAPE = `[T ]0{1,2}:00(?::00(?:[.,]0{1,9})?)?`
 
 function dateValue(column: DateColumn, text: string): string {
@@ -50,7 +49,7 @@ function dayOfForm({ twoDigitYearPivot }: DateColumn, text: string, format: Date
   return `try_strptime(${whole}, ${lit(formatDirectives(format))})::date`
 }
 
-/** A text that begins with day, month and a year of two digits, with that year completed. */
+/** Returns SQL of a text that begins with day, month and a two-digit year, with four digits for the year. */
 function withCentury(text: string, pivot = 0): string {
   const year = String.raw`try_cast(regexp_extract(${text}, '^\d+\D\d+\D(\d\d)', 1) as integer)`
   const completed = (century: number) => String.raw`regexp_replace(${text}, '^(\d+\D\d+\D)', '\1${century}')`
@@ -58,8 +57,8 @@ function withCentury(text: string, pivot = 0): string {
 }
 
 /**
- * SQL of the local time (a TIMESTAMP) that a text without an offset says, or NULL. Which instant that is depends on the
- * time zone of the column.
+ * Returns SQL of the local time (a TIMESTAMP) of a text without an offset, or NULL. The time zone of the column determines
+ * the instant.
  */
 export function localTime(column: TimestampColumn, text: string): string {
   const branches = column.formats.map((format) => {
@@ -76,12 +75,12 @@ export function localTime(column: TimestampColumn, text: string): string {
 
 const WITH_OFFSET = String.raw`.{16,}(?:Z| UTC|[+-]\d{2}(?::?\d{2})?)`
 
-/** SQL of the instant (a TIMESTAMPTZ) that a text with an offset says, or NULL; undefined when no format has offsets. */
+/** Returns SQL of the instant (a TIMESTAMPTZ) of a text with an offset, or NULL; undefined if no format has offsets. */
 export function exactTime(column: TimestampColumn, text: string): string | undefined {
   if (!column.formats.includes('ISO8601')) return undefined
   const point = `replace(${text}, ',', '.')`
   const offset = String.raw` ?([+-]\d{2}):?([0-5]\d)?$`
-  // DuckDB wants seconds, no blank before the offset, and a colon in it.
+  // DuckDB requires seconds, no blank before the offset, and a colon in it.
   const withSeconds = String.raw`regexp_replace(replace(${point}, ' UTC', 'Z'), '([T ]\d\d:\d\d)(Z| ?[+-]|$)', '\1:00\2')`
   const withColon = String.raw`regexp_replace(${withSeconds}, '${offset}', '\1:\2')`
   const complete = `regexp_replace(${withColon}, ':$', '')`

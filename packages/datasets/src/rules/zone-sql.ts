@@ -5,17 +5,17 @@ import type { NamedStatement } from '../statement.ts'
 import { CYCLE, isBeyondKnown, rulesOf, startOfDay, type ZoneRules, type Zones } from '../zones.ts'
 
 /**
- * The table of one row that holds the rules of all zones as lists; a query that converts times names it in its FROM.
- * DuckDB's own functions know another release of the zone rules than PostgreSQL, and are five times slower.
+ * The table of one row with the rules of all zones as lists. A query that converts times names it in its FROM clause.
+ * DuckDB's own functions use another release of the zone rules than PostgreSQL, and are five times slower.
  */
 export const ZONE_TABLE = 'zone_rules'
 
 /** All zone rules are in microseconds. */
 const SECOND = 1_000_000
-/** Later than every change: what a list says after its last change. */
+/** Later than every change: the end of each list. */
 const NEVER = '9000000000000000000'
 
-/** The statement that makes `ZONE_TABLE` for the time zones of a query. */
+/** Returns the statement that creates `ZONE_TABLE` for the time zones of a query. */
 export function zoneTable(zones: Zones): NamedStatement {
   const lists = [...zones].flatMap(([zone, rules]) => {
     const name = prefixOf(zones, zone)
@@ -31,12 +31,12 @@ export function zoneTable(zones: Zones): NamedStatement {
   return { name: 'zones', sql: `create or replace temp table ${ZONE_TABLE} as select ${columns}`, as: 'none' }
 }
 
-/** A list as one text, which DuckDB reads faster than it plans as many literals. */
+/** Returns a list as one text, which DuckDB reads faster than it plans the same number of literals. */
 function list(name: string, values: readonly (number | string)[]): string {
   return `${lit(`[${values.join(',')}]`)}::bigint[] as ${name}`
 }
 
-/** The lists of the changes; `before` has one more, what holds after the last. */
+/** The lists of the changes. `before` has one more entry, the offset after the last change. */
 function listsOf({ offset, changes }: ZoneRules) {
   const before = [offset, ...changes.map((change) => change.offset)].map((seconds) => seconds * SECOND)
   const at = changes.map((change) => change.at * SECOND)
@@ -44,7 +44,7 @@ function listsOf({ offset, changes }: ZoneRules) {
   return {
     before,
     at,
-    /** The local times between which no clock shows the time, or shows it twice. */
+    /** The bounds between which a local time does not exist, or exists twice. */
     lo: at.map((moment, index) => moment + Math.min(...pair(index))),
     hi: at.map((moment, index) => moment + Math.max(...pair(index))),
   }
@@ -60,8 +60,8 @@ interface Grid {
 const GRIDS = new WeakMap<ZoneRules, Grid>()
 
 /**
- * Bins of `2^shift` microseconds from `base` on, none with more than one change, and for each bin the number (from 1)
- * of the first change that is not over when it begins: by local time and by UTC.
+ * Bins of `2^shift` microseconds from `base`, each with at most one change, and for each bin the number (from 1) of the
+ * first change that is not over when the bin begins: by local time and by UTC.
  */
 function gridOf(rules: ZoneRules): Grid {
   const known = GRIDS.get(rules)
@@ -95,7 +95,7 @@ function widestGrid(rules: ZoneRules): Grid {
   throw new Error('the rules of a time zone have two changes within a day')
 }
 
-/** For each start, the number (from 1) of the first of the sorted moments that is later. */
+/** Returns, for each start, the number (from 1) of the first of the sorted moments that is later. */
 function firstAfter(moments: readonly number[], starts: readonly number[]): number[] {
   let next = 0
   return starts.map((start) => {
@@ -108,44 +108,44 @@ function prefixOf(zones: Zones, zone: string): string {
   return `_z${[...zones.keys()].indexOf(zone)}`
 }
 
-/** SQL of the position in the lists for a time (microseconds). */
+/** Returns SQL of the position in the lists for a time (microseconds). */
 function position(zones: Zones, zone: string, time: string, by: 'local' | 'utc'): string {
   const { base, shift, local } = gridOf(rulesOf(zones, zone))
   return `${prefixOf(zones, zone)}_${by}[greatest(0, least(${local.length - 1}, (${time} - ${base}) >> ${shift})) + 1]`
 }
 
-/** SQL of a time (microseconds) of years whose rules are known. */
+/** Returns SQL of the equivalent time (microseconds) in the years whose rules are known. */
 function known(column: TimestampColumn, time: string): string {
   if (!isBeyondKnown(column)) return time
   const [from, length] = [CYCLE.from * SECOND, CYCLE.length * SECOND]
   return `(${time} - ${length} * greatest(0, (${time} - ${from}) // ${length}))`
 }
 
-/** A zone whose clocks have never changed in the days of its columns has no lists to look at. */
+/** A zone without changes in the days of its columns has no lists. */
 function isFixed(zones: Zones, { timeZone }: TimestampColumn): boolean {
   return rulesOf(zones, timeZone).changes.length === 0
 }
 
 /**
- * SQL of the position of a local time in the rules of its zone, for `localTimeSql`. `local` is microseconds, and the query
- * names `ZONE_TABLE`.
+ * Returns SQL of the position of a local time in the rules of its zone, for `localTimeSql`. `local` is in microseconds, and
+ * the query must name `ZONE_TABLE`.
  */
 export function localPosition(zones: Zones, column: TimestampColumn, local: string): string {
   if (isFixed(zones, column)) return 'null::bigint'
   return position(zones, column.timeZone, known(column, local), 'local')
 }
 
-/** SQL about a local time (microseconds) whose position is known. */
+/** SQL for a local time (microseconds) whose position is known. */
 export interface LocalTimeSql {
-  /** The instant; NULL when no clock shows the time, or two and the column refuses that. */
+  /** The instant; NULL if the time does not exist, or exists twice and the column does not allow that. */
   instant: string
   /** Two instants have this local time. */
   twice: string
-  /** A sentence on why there is no instant. */
+  /** The message on why there is no instant. */
   message: string
 }
 
-/** Compiles what a local time is in the time zone of its column. */
+/** Returns the SQL that converts a local time in the time zone of its column. */
 export function localTimeSql(zones: Zones, column: TimestampColumn, local: string, at: string): LocalTimeSql {
   const rules = rulesOf(zones, column.timeZone)
   if (isFixed(zones, column)) {
@@ -168,14 +168,14 @@ export function localTimeSql(zones: Zones, column: TimestampColumn, local: strin
   }
 }
 
-/** Returns whether a column may hold times that exist twice and does not say which of the two they are. */
+/** Returns whether a column may hold times that exist twice without declaring which of the two applies. */
 export function mayRepeat(zones: Zones, column: TimestampColumn): boolean {
   if (column.repeatedHour !== undefined) return false
   const { before } = listsOf(rulesOf(zones, column.timeZone))
   return before.some((offset, index) => offset < (before[index - 1] ?? -Infinity))
 }
 
-/** SQL of the day (a DATE) of an instant in the time zone of its column; the query names `ZONE_TABLE`. */
+/** Returns SQL of the day (a DATE) of an instant in the time zone of its column. The query must name `ZONE_TABLE`. */
 export function localDay(zones: Zones, column: TimestampColumn, instant: string): string {
   const rules = rulesOf(zones, column.timeZone)
   const moment = `epoch_us(${instant})`
@@ -187,7 +187,7 @@ export function localDay(zones: Zones, column: TimestampColumn, instant: string)
   return `make_timestamp(${moment} + ${offset})::date`
 }
 
-/** SQL of the moment at which a day begins in a time zone. */
+/** Returns SQL of the moment at which a day begins in a time zone. */
 export function dayStart(zones: Zones, zone: string, day: Day): string {
   return `make_timestamptz(${startOfDay(rulesOf(zones, zone), day) * SECOND}::bigint)`
 }

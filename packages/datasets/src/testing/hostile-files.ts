@@ -20,7 +20,7 @@ const NAMES = [
   'select',
 ]
 
-/** Cells that have caught out a parser, a cast or a rule somewhere. */
+/** Cells that parsers, casts or rules are known to read wrongly. */
 const HOSTILE = [
   '',
   ' ',
@@ -249,7 +249,7 @@ const definitions: fc.Arbitrary<DatasetDefinition> = fc
   })
   .filter((definition) => checkDefinition(definition).length === 0)
 
-/** Cells that a column of the type often takes, so that enough records survive all rules. */
+/** Cells that are usually valid in a column of the type, so that enough records pass all rules. */
 const PLAUSIBLE: Record<ColumnInput['type'], string[]> = {
   text: ['', 'a', 'b', 'ab', 'M001', 'm001', '12', ' x '],
   integer: ['', '0', '1', '2', ' 3', '+4', '007'],
@@ -259,7 +259,7 @@ const PLAUSIBLE: Record<ColumnInput['type'], string[]> = {
   boolean: ['', 'si', 'NO', '1', '0'],
 }
 
-/** A definition, records for it, and whether line ends within quotes were replaced. */
+/** A definition, records for it, and whether line breaks in quotes were replaced. */
 export const filesOfAnyDefinition = definitions.chain((definition) => {
   const cells = definition.columns.map(({ type }) =>
     fc.oneof(

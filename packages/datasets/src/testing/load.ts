@@ -13,7 +13,7 @@ interface Services {
   postgres: TestPostgres
 }
 
-/** Creates the members of a clean file's codes and gives their files. */
+/** Creates the members for the codes of a clean file and returns their files. */
 async function members(
   { duck, postgres }: Services,
   definition: DatasetDefinition,

@@ -7,17 +7,17 @@ import { serviceUrl } from '@aduana/testkit/settings'
 import pg from 'pg'
 import { from, to } from 'pg-copy-streams'
 
-/** A database of its own with the schema of the migrations. */
+/** A new database with the schema of the migrations. */
 export interface TestPostgres {
   client: pg.Client
-  /** Feeds a file to a `COPY … FROM STDIN`; the number of rows. */
+  /** Sends a file to a `COPY … FROM STDIN` and returns the number of rows. */
   copy(statement: string, file: string): Promise<number>
-  /** The text that a `COPY … TO STDOUT` gives. */
+  /** Returns the output of a `COPY … TO STDOUT`. */
   copyOut(statement: string): Promise<string>
   close(): Promise<void>
 }
 
-/** Makes a database on the server of all tests, and migrates it. */
+/** Creates a database on the shared test server, and migrates it. */
 export async function openTestPostgres(): Promise<TestPostgres> {
   const server = serviceUrl('TEST_DATABASE_URL')
   const name = `datasets_${randomUUID().replaceAll('-', '')}`

@@ -18,16 +18,16 @@ import { testZones } from './zones.ts'
 
 export type Answer = { rows: Record<string, unknown>[] }
 
-/** A DuckDB with a folder of its own, set up as the engine does it. */
+/** A DuckDB instance with a folder of its own, configured as the engine configures it. */
 export interface TestDuck {
   folder: string
-  /** Runs statements one by one, each prepared alone, and gives the rows of those that answer with rows. */
+  /** Runs statements one by one, each prepared separately, and returns the rows of those that have any. */
   run(statements: readonly NamedStatement[]): Promise<Record<string, Answer>>
   rows(sql: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
 }
 
-/** Opens one in a new temporary folder. */
+/** Opens a DuckDB in a new temporary folder. */
 export async function openTestDuck(): Promise<TestDuck> {
   const folder = await mkdtemp(join(tmpdir(), 'datasets-'))
   const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '512MB' })
@@ -75,7 +75,7 @@ export interface Validated
   extends Omit<ValidationResult, 'clean' | 'files' | 'days' | 'outsideWindow' | 'onWindowEnd'> {
   days: Omit<DayCount, 'line'>[]
   cleanFile: string
-  /** What the cells decided; the harness goes on where an import fails because they contradict each other. */
+  /** The decisions about columns. If they contradict each other an import fails, but this harness continues. */
   decisions: Decided[]
   /** Clean rows with all values as text. */
   clean: Record<string, unknown>[]
@@ -100,7 +100,7 @@ export async function validate(
   }
 }
 
-/** The same in a given DuckDB, whose folder then holds the files. */
+/** As `validate`, in a given DuckDB, whose folder then holds the files. */
 export async function validateIn(
   duck: TestDuck,
   definition: DatasetDefinition,

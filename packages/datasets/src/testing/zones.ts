@@ -5,7 +5,7 @@ import { readZone, type ZoneRules, type Zones, zoneRanges } from '../zones.ts'
 
 const READ = new Map<string, ZoneRules>()
 
-/** Returns the zone rules of a definition, from the server of all tests. Rules that were read once are kept. */
+/** Returns the zone rules of a definition, from the shared test server. Rules are cached. */
 export async function testZones(definition: DatasetDefinition): Promise<Zones> {
   const zones = new Map<string, ZoneRules>()
   for (const [zone, range] of zoneRanges(definition)) {

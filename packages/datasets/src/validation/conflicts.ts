@@ -4,15 +4,15 @@ import { CONFLICTS } from './uniqueness.ts'
 
 /** More differences than this of one record are not listed. */
 const MOST_DIFFERENCES = 20
-/** Characters of a value that are shown. */
+/** At most this many characters of a value are shown. */
 const SHOWN = 100
-/** So many columns are compared at once: a join holds all of them in memory. */
+/** At most this many columns are compared at once, because a join holds all of them in memory. */
 const COLUMNS_AT_ONCE = 50
 
 /**
- * Statements that fill the temporary table `differences (_rec, part, reasons)`: of each conflicting record the columns in
- * which it differs from the other one, as lists of reasons with the code `conflict`. `good` is SQL of the good rows, and
- * `columns` are all of theirs.
+ * Returns statements that fill the temporary table `differences (_rec, part, reasons)`: for each conflicting record the
+ * columns in which it differs from the other one, as lists of reasons with the code `conflict`. `good` is SQL of the good
+ * rows, and `columns` are all their columns.
  */
 export function differenceStatements(good: string, columns: readonly string[]): NamedStatement[] {
   const parts = Array.from({ length: Math.ceil(columns.length / COLUMNS_AT_ONCE) }, (_, part) =>
@@ -42,14 +42,14 @@ function difference(name: string): string {
   return `case when l.${quoteIdentifier(name)} is distinct from o.${quoteIdentifier(name)} then ${reason} end`
 }
 
-/** SQL of a query `{_rec, reasons}` over the records that conflict, those that are rejected for it or the others. */
+/** Returns a query `{_rec, reasons}` for the conflicting records: those that are rejected for it, or the others. */
 export function conflictReasons(rejected: boolean): string {
   return `select _rec, flatten(list(reasons order by part))[1:${MOST_DIFFERENCES}] as reasons from differences where _rec in (select _rec from ${CONFLICTS} where rejected = ${rejected}) group by 1`
 }
 
 /**
- * SQL of the rows of the file of conflicts, `_rec, _line, _off, _len, reasons` (JSON): the records that lost with what
- * differs, and the records that were kept in their place. In one round no record is both.
+ * Returns a query for the rows of the file of conflicts, `_rec, _line, _off, _len, reasons` (JSON): the losers with their
+ * differences, and the records that were kept in their place. In one round no record is both.
  */
 export function conflictsQuery(parsed: string, rounds: number): string {
   const losers = `select _rec, 1 as place, reasons from (${conflictReasons(false)})`
@@ -62,12 +62,12 @@ export function conflictsQuery(parsed: string, rounds: number): string {
   return `select p._rec, p._line, p._off, p._len, to_json(x.reasons)::varchar as reasons from ${parsed} p join ${rows} x on x._rec = p._rec order by 1`
 }
 
-/** SQL of one row: how many records conflict, by what became of them. */
+/** Returns a query for one row: the number of conflicting records, by whether they are rejected. */
 export function conflictCounts(): string {
   return `select count(*) filter (not rejected) as "lost", count(*) filter (rejected) as "rejected" from ${CONFLICTS}`
 }
 
-/** SQL of one row: the first record that conflicts, and what differs. */
+/** Returns a query for one row: the first conflicting record, and its first difference. */
 export function conflictExample(parsed: string): string {
   return `select (select _line from ${parsed} p where p._rec = f._rec) as "line", f.reasons[1]."column" as "column", f.reasons[1].message as "message" from (select * from differences order by _rec, part limit 1) f`
 }

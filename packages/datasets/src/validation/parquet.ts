@@ -1,6 +1,6 @@
 import { lit } from '../literals.ts'
 
-/** SQL that writes the rows of a query to a Parquet file; `columns` is their number. Snappy costs the least time. */
+/** Returns SQL that writes the rows of a query with `columns` columns to a Parquet file. Snappy takes the least time. */
 export function copyTo(path: string, query: string, columns = 0): string {
   const groups =
     columns > WIDE
@@ -10,8 +10,8 @@ export function copyTo(path: string, query: string, columns = 0): string {
 }
 
 /**
- * A row group is put together in memory, and room for the texts of a dictionary is taken beforehand for each column: of
- * hundreds of columns they have fewer rows and bytes than DuckDB likes.
+ * DuckDB builds a row group in memory, and allocates a dictionary for each column beforehand. With hundreds of columns, row
+ * groups have fewer rows and bytes than by default.
  */
 const WIDE = 80
 const ROWS_OF_WIDE = 4096

@@ -40,31 +40,31 @@ import {
   uniqueRounds,
 } from './uniqueness.ts'
 
-/** One validation: a parsed file, what it brought, and what this import may hold. Paths are absolute. */
+/** One validation: a parsed file, its columns, and the limits of the import. Paths are absolute. */
 export interface ValidationInput extends ParsedFile {
-  /** Declared window: records of other days are rejects. */
+  /** The declared window. Records of other days are rejected. */
   window?: DayRange
   /** Companies and warehouses that the import may touch; an absent list allows all. */
   scope?: { companies?: readonly string[]; warehouses?: readonly string[] }
-  /** What a look at all cells found. Without it nothing is left out. */
+  /** The result of the survey. Without it, the plan includes every step. */
   survey?: Survey
-  /** What the cells of the file decided about its columns. */
+  /** The decisions about the columns of the file. */
   decisions?: readonly Decided[]
   /** Known codes of every column with `onMissing: 'quarantine'`. */
   members?: readonly MemberFile[]
-  /** The definition's table and those of its dimensions: what they have no room for is a reject. */
+  /** The definition's table and those of its dimensions. Records that do not fit into them are rejected. */
   catalogue?: readonly CatalogueTable[]
   /** The rules of the time zones of the definition. */
   zones: Zones
-  /** Folder that takes the results; it exists and nothing else writes there. */
+  /** Folder for the results. It must exist and not be used by others. */
   folder: string
 }
 
 /**
- * The files that a validation leaves. bad: `_rec, _line, _off, _len, reasons` (JSON). duplicates: `_rec, _line, _off,
- * _len, winner`. conflicts: as bad, and beside each conflicting record the one that was kept. Each is there only if it has
- * rows. The clean rows (`_rec, _line`, typed columns) are in `good`, perhaps with `_notes`, when every good record is
- * unique, else in `unique`.
+ * The files that a validation writes. bad: `_rec, _line, _off, _len, reasons` (JSON). duplicates: `_rec, _line, _off,
+ * _len, winner`. conflicts: as bad, with the record that was kept next to each conflicting one. Files without rows are not
+ * written. The clean rows (`_rec, _line`, typed columns) are in `good`, with `_notes` if there may be any, if every good
+ * record is unique; otherwise in `unique`.
  */
 export interface ValidationFiles {
   good: string
@@ -74,18 +74,18 @@ export interface ValidationFiles {
   conflicts: string
 }
 
-/** The statements of a validation in the order in which they run, each part only where the counts before it call for it. */
+/** The statements of a validation in the order in which they run. A part runs only if earlier counts require it. */
 export interface ValidationPlan {
   files: ValidationFiles
   /** Writes the good rows, and counts them and all records. */
   good: NamedStatement[]
-  /** For each rule of uniqueness: who loses by it, and, if any did, who of them conflicts. */
+  /** For each rule of uniqueness: the losers, and, if there are any, the conflicts among them. */
   rounds: { losers: NamedStatement[]; conflicts: NamedStatement[] }[]
   /** Needed once any record has lost; counts the conflicts. */
   conflictCounts: NamedStatement
   /** Writes the file of conflicts, and shows the first. */
   conflicts(): NamedStatement[]
-  /** Writes the failed records with their reasons: also those that conflict where none wins, if there are any. */
+  /** Writes the failed records with their reasons, including conflicting records if none of them wins. */
   rejects(which: { conflicting: boolean; most?: number | undefined }): NamedStatement[]
   /** Writes the files of duplicates and of unique rows, and counts the duplicates. */
   unique(): NamedStatement[]
@@ -94,12 +94,12 @@ export interface ValidationPlan {
 }
 
 /**
- * Compiles a definition into the statements that part the records of a file into clean, bad, duplicate and conflicting
- * ones. Every record ends in exactly one of the four. Throws when the definition is inconsistent.
+ * Returns the statements that divide the records of a file into clean, bad, duplicate and conflicting ones. Every record
+ * ends in exactly one of the four. Throws if the definition is inconsistent.
  *
- * One pass over the values writes the good rows; what is missing there has failed. Reasons are put together only for
- * the records that failed, and the good rows are written anew only when some of them agree in what must be unique:
- * planning those queries alone would take a third of the time that a small file without faults needs.
+ * One pass over the values writes the good rows; all other records have failed. Reasons are computed only for failed
+ * records, and the good rows are written again only if some agree in what must be unique: planning those queries alone would
+ * take a third of the time of a small file without faults.
  */
 export function planValidation(declared: DatasetDefinition, input: ValidationInput): ValidationPlan {
   const { decisions = [], survey, zones } = input
@@ -182,7 +182,7 @@ export function planValidation(declared: DatasetDefinition, input: ValidationInp
   }
 }
 
-/** Every statement that a validation may run, in an order in which all of them can be. */
+/** Returns every statement that a validation may run, in an order in which all of them can run. */
 export function allStatements(plan: ValidationPlan): NamedStatement[] {
   return [
     ...plan.good,
@@ -217,7 +217,7 @@ function ask(name: string, sql: string): NamedStatement {
   return { name, sql, as: 'rows' }
 }
 
-/** The failed records: those that are no good rows, and those that conflict where none wins. */
+/** Returns a query for the failed records: those that are not good rows, and conflicting records of which none wins. */
 function reportedTable(
   parsed: string,
   goodRows: string,
@@ -232,8 +232,8 @@ function reportedTable(
 }
 
 /**
- * The good rows. The join is a barrier: DuckDB moves a plain `where` below the computed values and then computes
- * them twice, which costs half as much time again.
+ * Returns a query for the good rows. The join is a barrier: DuckDB would move a plain `where` below the computed values and
+ * compute them twice, which takes 50 % more time.
  */
 function goodQuery(
   values: string,
@@ -256,7 +256,7 @@ function goodQuery(
   return `select _rec, _line, ${columns.join(', ')} from (select *, ${good} as good from ${values}) semi join (select unnest([true]) as yes) on good = yes`
 }
 
-/** The column of the clean rows that says whether a local time exists twice. No column of a definition begins with `_`. */
+/** The column of the clean rows that is true if a local time exists twice. Columns of definitions never begin with `_`. */
 function twice(local: string): string {
   return `_twice_${local}`
 }

@@ -4,12 +4,12 @@ import { END_IS_EXCLUSIVE } from '../rules/record.ts'
 import type { NamedStatement } from '../statement.ts'
 import { copyTo } from './parquet.ts'
 
-/** More reasons than this are looked for in several passes: each takes memory for every record that is looked at. */
+/** Above this number, reasons are computed in several passes, because each takes memory for every record. */
 const MAX_CHECKS = 600
 
 /**
- * Statements that write the failed records with all their reasons. A failed record without a reason would be a
- * contradiction between the two forms of a rule: it stops the validation.
+ * Returns statements that write the failed records with all their reasons. A failed record without a reason means that the
+ * two forms of a rule disagree; the statement then fails.
  */
 export function rejectsStatements(
   values: string,
@@ -49,7 +49,7 @@ function reasonsOf(checks: readonly Check[]): string {
   return `list_filter([${reasons.join(', ')}], lambda reason: reason is not null)`
 }
 
-/** How many of the reported records are outside of the declared window, and how many of them are of its last day. */
+/** Returns a query for the number of reported records outside of the declared window, and of those on its `to` day. */
 export function outsideWindow(bad: string): NamedStatement {
   const reasons = `select unnest(from_json(reasons, '["json"]')) as reason from read_parquet(${lit(bad)})`
   const onEnd = `starts_with(reason ->> 'message', ${lit(END_IS_EXCLUSIVE)})`

@@ -9,11 +9,11 @@ export interface Totals {
   good: number
   rejected: number
   duplicates: number
-  /** Records that agree in what must be unique with one that was kept, but differ elsewhere. */
+  /** Records that equal a kept one in what must be unique, but differ elsewhere. */
   conflicts: number
 }
 
-/** All records that conflict, those that are rejected for it included, and the first of them. */
+/** All conflicting records, including those rejected for it, and the first of them. */
 export interface Conflicting {
   lost: number
   rejected: number
@@ -36,15 +36,15 @@ export type DayCount = z.infer<typeof DayCount>
 const ScopePresent = z.object({ company: z.string().nullable(), warehouse: z.string().nullable() })
 export type ScopePresent = z.infer<typeof ScopePresent>
 
-/** The times of a column that exist twice, where the definition does not say which of the two they are. */
+/** The times of a column that exist twice, if the definition does not declare which of the two applies. */
 const RepeatedTimes = z.object({ column: z.string(), rows: z.int(), line: z.int().nullable() })
 export type RepeatedTimes = z.infer<typeof RepeatedTimes>
 
-/** How many cells of a column something is told of. */
+/** The number of cells of a column with a note. */
 export const CellCount = z.object({ column: z.string(), count: z.int().positive() })
 export type CellCount = z.infer<typeof CellCount>
 
-/** What a validation found. `days` and `scopes` are empty where the definition has no window column or scope. */
+/** The results of a validation. `days` and `scopes` are empty if the definition has no window column or scope. */
 export interface ValidationResult {
   /** The file with the clean rows: `_rec, _line`, typed columns. */
   clean: string
@@ -54,20 +54,20 @@ export interface ValidationResult {
   scopes: ScopePresent[]
   /** For each column that has such times. */
   repeated: RepeatedTimes[]
-  /** Of the rejects whose reasons were collected: those outside of the declared window, and those of its end. */
+  /** Rejects, among those with collected reasons, outside of the declared window, and on its `to` day. */
   outsideWindow: number
   onWindowEnd: number
-  /** Cells of accepted records by what is told of them. */
+  /** Cells of accepted records, by note. */
   notes: Record<Note, CellCount[]>
-  /** Undefined when no records conflict. */
+  /** Undefined if no records conflict. */
   conflicting: Conflicting | undefined
-  /** Equal for equal clean rows in any order. Only of an append that has rows. */
+  /** Equal for equal clean rows in any order. Only for an append with rows. */
   digest: string | undefined
 }
 
 const NoteCount = z.object({ note: z.string(), cells: z.int().positive() })
 
-/** The shapes of the answers of a validation's statements. */
+/** The schemas of the results of a validation's statements. */
 export const Answers = {
   count: one(z.object({ rows: z.int().min(0) })),
   counts: one(z.object({ records: z.int().min(0), good: z.int().min(0) })),
@@ -88,7 +88,7 @@ function one<T extends z.ZodType>(row: T) {
   return z.tuple([row])
 }
 
-/** How many cells of each column there are of each kind of note. */
+/** Returns the number of cells of each column, by kind of note. */
 export function notesByKind(rows: readonly z.infer<typeof NoteCount>[]): Record<Note, CellCount[]> {
   return {
     cleaned: cellCounts(rows, 'cleaned'),

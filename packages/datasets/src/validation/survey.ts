@@ -9,26 +9,26 @@ import type { NamedStatement, RunStatements } from '../statement.ts'
 
 /** A parsed file. */
 export interface ParsedFile {
-  /** Parquet with `_rec, _line, _off, _len` and a text column per column that the file brought. */
+  /** Parquet with `_rec, _line, _off, _len` and a text column per column of the file. */
   parsed: string
   /** The names of those columns. */
   columns: readonly string[]
 }
 
 /**
- * What a file needs besides the rules of its definition, found by one look at all cells. Nearly all files need little of
- * it, and what they do not need is not planned: for a small file planning takes longer than anything else.
+ * The steps that a file needs besides the rules of its definition. Most files need few, and other steps are not planned:
+ * for a small file, planning takes longer than anything else.
  */
 export interface Survey {
-  /** Columns with a cell that has to be looked at closely: its text is not taken as it is. */
+  /** Columns with a cell that may need cleaning. */
   careful: ReadonlySet<string>
-  /** Columns with a cell that may say, or leave open, how the numbers or dates of the column are to be read. */
+  /** Columns with a cell that is evidence for, or ambiguous about, how the numbers or dates of the column are read. */
   telling: ReadonlySet<string>
 }
 
 /**
- * Looks at all cells of a parsed file. Two questions, because the second costs as much as the first and few files need it:
- * whether any cell needs care, and of which columns.
+ * Surveys all cells of a parsed file. First it checks whether any cell needs care, and only then in which columns, because
+ * the second query takes as long as the first and few files need it.
  */
 export async function surveyFile(
   run: RunStatements,
@@ -48,7 +48,7 @@ export async function surveyFile(
 
 const Answer = z.tuple([z.record(z.string(), z.boolean())])
 
-/** The statements of `surveyFile`. `exists` stops reading at the first cell that it finds. */
+/** Returns the statements of `surveyFile`. `exists` stops reading at the first match. */
 export function surveyStatements(
   definition: DatasetDefinition,
   file: ParsedFile,
@@ -70,7 +70,7 @@ export function surveyStatements(
 
 type Group = ReturnType<typeof readAlike<{ column: Column; reading: Reading }>>[number]
 
-/** More groups than this are asked for together. */
+/** Above this number, groups are combined in one query. */
 const MAX_GROUPS = 8
 
 function groupsOf(definition: DatasetDefinition, { columns }: ParsedFile): Group[][] {

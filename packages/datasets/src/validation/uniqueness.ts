@@ -2,21 +2,21 @@ import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { quoteIdentifier } from '../literals.ts'
 import type { NamedStatement } from '../statement.ts'
 
-/** One rule by which only one of several good records is kept. The fields are SQL over the columns of the good rows. */
+/** A rule by which one of several good records is kept. The fields are SQL over the columns of the good rows. */
 export interface UniqueRound {
   /** The columns whose values must differ. */
   columns: readonly string[]
   /** The order in which records win. */
   winsFirst: string
-  /** The column whose greatest value wins. Only records of that value can conflict: older ones are outdated. */
+  /** The column whose greatest value wins. Only records with that value can conflict; older ones are outdated. */
   version?: string
   /** Which of the records that conflict wins. */
   keeps: 'first' | 'last' | 'none'
 }
 
 /**
- * The rounds of a definition, in order; later rounds see only the winners of earlier ones: `unique`, then, for an
- * upsert, its key, because one statement cannot write a row twice.
+ * Returns the rounds of a definition, in order: `unique`, then, for an upsert, its key, because one statement cannot write a
+ * row twice. Later rounds see only the winners of earlier ones.
  */
 export function uniqueRounds(definition: DatasetDefinition): UniqueRound[] {
   const { unique, key, versionColumn } = definition
@@ -41,16 +41,16 @@ export function uniqueRounds(definition: DatasetDefinition): UniqueRound[] {
 /** `losers (_rec, winner, round)`: the good records that are not loaded, with the record that is loaded in their place. */
 export const LOSERS = 'losers'
 /**
- * `conflicts (_rec, other, rejected)`: those losers that differ from the winner in any column, with the record to compare
- * them with. Where none wins, they are `rejected`, all records of their group.
+ * `conflicts (_rec, other, rejected)`: the losers that differ from the winner in any column, with the record to compare
+ * them with. If none wins, all records of the group are `rejected`.
  */
 export const CONFLICTS = 'conflicts'
 
 const run = (name: string, sql: string): NamedStatement => ({ name, sql, as: 'none' })
 
 /**
- * Statements that add the losers of a round, and count them as `lost-<index>`. `good` is SQL of the good rows. Equal
- * hashes are looked for first, which is cheap; values are compared only among the rows that share one.
+ * Returns statements that add the losers of a round, and count them as `lost-<index>`. `good` is SQL of the good rows. Equal
+ * hashes are found first, which is cheap; values are compared only among rows with equal hashes.
  */
 export function losersStatements(round: UniqueRound, index: number, good: string): NamedStatement[] {
   const losers = losersOf(round, index, good)
@@ -65,13 +65,13 @@ export function losersStatements(round: UniqueRound, index: number, good: string
   ]
 }
 
-/** The statement that makes the table of conflicts. */
+/** The statement that creates the table of conflicts. */
 export const CONFLICTS_TABLE = run(
   'conflicts-table',
   `create or replace temp table ${CONFLICTS} (_rec BIGINT, other BIGINT, rejected BOOLEAN)`,
 )
 
-/** Statements that find the conflicts among the losers of a round; `columns` are all of the good rows. */
+/** Returns statements that find the conflicts among the losers of a round; `columns` are all columns of the good rows. */
 export function conflictsStatements(
   round: UniqueRound,
   index: number,
@@ -98,8 +98,8 @@ function losersOf({ columns, winsFirst }: UniqueRound, index: number, good: stri
 }
 
 /**
- * Rows `{_rec, winner, differs, conflicts}` of the losers of a round; `conflicts` where no version decides either. Rows
- * are compared by two hashes of all their values, because a join of whole rows holds all of them in memory.
+ * Returns a query for rows `{_rec, winner, differs, conflicts}` of the losers of a round; `conflicts` is true if no version
+ * decides. Rows are compared by two hashes of all their values, because a join of whole rows holds all of them in memory.
  */
 function comparedWithWinner(
   { version }: UniqueRound,
@@ -117,7 +117,7 @@ function losersOnly(compared: string): string {
   return `insert into ${CONFLICTS} select _rec, winner, false from ${compared} where conflicts`
 }
 
-/** A record like the first one is compared with the first that is not. */
+/** A record that equals the first one is compared with the first one that differs. */
 function allOfGroup(compared: string): string {
   return `insert into ${CONFLICTS} with compared as materialized (select * from ${compared}), groups as (select winner, min(_rec) filter (where differs) as other from compared group by 1 having bool_or(conflicts)) select c._rec, case when c.differs then c.winner else g.other end, true from compared c join groups g using (winner) union all select winner, other, true from groups`
 }

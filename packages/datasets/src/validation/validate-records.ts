@@ -5,16 +5,16 @@ import { planValidation, type ValidationInput, type ValidationPlan } from './pla
 import { Answers, type Conflicting, notesByKind, type ValidationResult } from './results.ts'
 import { CONFLICTS_TABLE } from './uniqueness.ts'
 
-/** Of a file that fails for its rejects only the first are kept. */
+/** If a file fails for its rejects, only the first ones are kept. */
 export interface RejectLimit {
-  /** Returns whether the file fails when so many of its records were rejected here. */
+  /** Returns whether the file fails with this number of rejects from the validation. */
   fails(rejected: number, records: number): boolean
   keptOfFailed: number
 }
 
 /**
- * Parts the records of a file: runs the plan of its validation, each part only where the counts before it call for it.
- * Throws a ZodError when the answers are not those of its statements.
+ * Runs the plan of a validation and returns its results. A part of the plan runs only if earlier counts require it. Throws a
+ * ZodError if the engine returns unexpected results.
  */
 export async function validateRecords(
   run: RunStatements,
@@ -51,7 +51,7 @@ export async function validateRecords(
   }
 }
 
-/** Runs the rounds of uniqueness. `lost`: some good record is not loaded. */
+/** Runs the rounds of uniqueness. Returns `lost`: whether any good record is not loaded. */
 async function findLosers(run: RunStatements, plan: ValidationPlan) {
   let lost = false
   for (const [index, { losers, conflicts }] of plan.rounds.entries()) {
@@ -77,7 +77,7 @@ async function compareConflicts(
   return { ...counts, ...example }
 }
 
-/** Writes the rejects. Returns how many of those reported are outside of the declared window. */
+/** Writes the rejects. Returns how many of the reported ones are outside of the declared window. */
 async function reportRejects(
   run: RunStatements,
   plan: ValidationPlan,
