@@ -38,7 +38,7 @@ function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition)
   const moved = definition.table.schema !== schema || definition.table.name !== name
   const upsert = before.loadMode === 'upsert'
   return [
-    ...fixed(moved, 'table', `A dataset stays with its table, "${schema}.${name}".`),
+    ...fixed(moved, 'table', `The table of a dataset cannot be changed. It is "${schema}.${name}".`),
     ...fixed(
       (definition.loadMode === 'upsert') !== upsert,
       'loadMode',
@@ -46,7 +46,11 @@ function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition)
         ? 'Rows with a key stay rows with a key: the load mode remains "upsert".'
         : 'Rows that were loaded without a key cannot be upserted: choose "replace-window" or "append".',
     ),
-    ...fixed(definition.origin !== before.origin, 'origin', `The origin remains "${before.origin}".`),
+    ...fixed(
+      definition.origin !== before.origin,
+      'origin',
+      `The origin of a dataset cannot be changed. It is "${before.origin}".`,
+    ),
     ...fixed(
       before.origin === 'runs' && differsBeyondKeeping(definition, before),
       '',
@@ -74,25 +78,25 @@ function additionProblems(
     problems.push({
       path: 'table.schema',
       code: 'program_table',
-      message: `The tables of the schema "${table.schema}" are the program's, or the server's. Name a table of another schema.`,
+      message: `The schema "${table.schema}" belongs to Aduana or to the server. Use a table of another schema.`,
     })
   if (found?.isPart)
     problems.push({
       path: 'table',
       code: 'program_table',
-      message: `"${table.schema}.${table.name}" is a part of another table.`,
+      message: `"${table.schema}.${table.name}" is a partition of another table. Use that table.`,
     })
   if (tableOf !== undefined)
     problems.push({
       path: 'table',
       code: 'table_taken',
-      message: `The dataset "${tableOf}" loads into "${table.schema}.${table.name}".`,
+      message: `The dataset "${tableOf}" already loads into "${table.schema}.${table.name}". Use another table.`,
     })
   if (found && !found.writable)
     problems.push({
       path: 'table',
       code: 'not_writable',
-      message: `The database role of the program may not read and write "${table.schema}.${table.name}".`,
+      message: `The database role of Aduana needs the rights to read and write "${table.schema}.${table.name}". Grant them.`,
     })
   return [...problems, ...fixed(origin !== 'files', 'origin', 'The rows of a new dataset come from files.')]
 }
@@ -105,7 +109,7 @@ function dimensionTables(definition: DatasetDefinition): DatasetProblem[] {
           {
             path: `columns[${index}].dimension.table`,
             code: 'program_table',
-            message: `"${column.dimension.table}" is not the table of a dimension: their names begin with "dim_".`,
+            message: `"${column.dimension.table}" is not a dimension table. Names of dimension tables begin with "dim_".`,
           },
         ]
       : [],

@@ -182,7 +182,7 @@ function headerProblems(definition: DatasetDefinition): string[] {
       owners.set(text, (owners.get(text) ?? new Set()).add(column.name))
     }
   return [...owners].flatMap(([header, columns]) =>
-    columns.size > 1 ? [`the header "${header}" stands for several columns: ${[...columns].join(', ')}`] : [],
+    columns.size > 1 ? [`the header "${header}" names several columns: ${[...columns].join(', ')}`] : [],
   )
 }
 

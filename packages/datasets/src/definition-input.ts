@@ -34,11 +34,7 @@ export function invalidDataset(problems: readonly DatasetProblem[]): ProblemErro
   const [first] = problems
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
   const where = first?.path ? `${first.path}: ` : ''
-  return new ProblemError(
-    'invalid_dataset',
-    `${where}${first?.message ?? 'nothing is known about it'}${more}`,
-    {
-      problems,
-    },
-  )
+  return new ProblemError('invalid_dataset', `${where}${first?.message ?? 'it is malformed'}${more}`, {
+    problems,
+  })
 }

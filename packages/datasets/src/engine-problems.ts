@@ -55,7 +55,7 @@ async function patternProblems(
       problems.push({
         path: `${columnPath(definition, column)}.pattern`,
         code: 'pattern',
-        message: `The pattern of column "${column}" is refused: ${refusal}`,
+        message: `The engine does not accept the pattern of column "${column}": ${refusal}`,
       })
   }
   return problems

@@ -144,7 +144,7 @@ function typeOf({ type, generated }: CatalogueColumn): string {
 function behaviourProblems({ name, rewritten, rowSecurity, inherited }: CatalogueTable): string[] {
   return [
     ...(rewritten ? [`table "${name}" has rules, which rewrite the statements of a load`] : []),
-    ...(rowSecurity ? [`row security of table "${name}" hides rows from the program's role`] : []),
+    ...(rowSecurity ? [`row security of table "${name}" hides rows from the database role of Aduana`] : []),
     ...(inherited ? [`other tables inherit from table "${name}"`] : []),
   ]
 }
@@ -181,7 +181,9 @@ function partitionProblems(definition: DatasetDefinition, table: CatalogueTable)
   return [
     ...(table.owned
       ? []
-      : [`the program's role does not own table "${table.name}", so it cannot make its partitions`]),
+      : [
+          `the database role of Aduana does not own table "${table.name}", so it cannot create its partitions`,
+        ]),
     ...(identity.length === 0
       ? []
       : [`table "${table.name}" is partitioned and has identity columns: ${identity.join(', ')}`]),
@@ -214,7 +216,8 @@ function dimensionProblems(
       `the key of dimension table "${table.name}" has a collation that treats different codes as equal`,
     )
   if (dimension.onMissing === 'create') wrong.push(...memberProblems(maxLength, dimension, table))
-  if (!table.readable) wrong.push(`the program's role may not read dimension table "${table.name}"`)
+  if (!table.readable)
+    wrong.push(`the database role of Aduana lacks the right to read dimension table "${table.name}"`)
   wrong.push(...behaviourProblems(table))
   return isUnique(table, [dimension.key])
     ? wrong
@@ -242,7 +245,9 @@ function memberProblems(maxLength: number, dimension: Dimension, table: Catalogu
           `the key of dimension table "${table.name}" takes ${length} characters, but codes may have ${maxLength}`,
         ]
       : []),
-    ...(table.insertable ? [] : [`the program's role may not add to dimension table "${table.name}"`]),
+    ...(table.insertable
+      ? []
+      : [`the database role of Aduana lacks the right to add to dimension table "${table.name}"`]),
   ]
 }
 

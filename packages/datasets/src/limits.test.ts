@@ -56,15 +56,15 @@ describe('a definition is refused', () => {
       },
     )
     expect(checkDefinition(definition)).toEqual([
-      'column "a" is written by others and cannot be part of window, version or scope',
-      'column "c" is written by others, so its codes cannot be looked up',
+      'column "a" is managed and cannot be part of window, version or scope',
+      'column "c" is managed, so its codes cannot be looked up',
       'column "b" must be a text column without a dimension to be a scope',
       'column "a" must be a text column without a dimension to be a scope',
       'column "b" stores ids in place of codes, which cannot be compared as versions',
       'replacing days requires a window column',
       'must be at most 36525 days',
-      'the load fills the column "a" of the table, which is written by others',
-      'the column "b" of the table cannot hold the time of the load: it has another value',
+      'the load fills the column "a" of the table, which is managed',
+      'the column "b" of the table cannot hold the time of the load: the load writes another value into it',
     ])
   })
 

@@ -138,7 +138,7 @@ export async function readDataset(db: Database | Tx, code: string): Promise<Regi
   const known = await db.selectFrom('datasets').select('code').orderBy('code').execute()
   throw new ProblemError(
     'unknown_dataset',
-    `There is no dataset "${code}". Known are: ${known.map((dataset) => dataset.code).join(', ') || 'none'}.`,
+    `There is no dataset "${code}". Existing datasets: ${known.map((dataset) => dataset.code).join(', ') || 'none'}.`,
   )
 }
 

@@ -34,10 +34,10 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
     ...needed
       .filter(([column]) => column.managed)
-      .map(([column, role]) => problem(column, `is written by others and cannot be part of ${role}`)),
+      .map(([column, role]) => problem(column, `is managed and cannot be part of ${role}`)),
     ...definition.columns
       .filter((column) => column.managed && column.type === 'text' && column.dimension)
-      .map((column) => problem(column, 'is written by others, so its codes cannot be looked up')),
+      .map((column) => problem(column, 'is managed, so its codes cannot be looked up')),
     ...optional.map(([column]) => problem(column, 'identifies rows and must be required')),
     ...scopes
       .filter(([column]) => !isPlainText(column))
@@ -86,13 +86,13 @@ export function targetProblems(definition: DatasetDefinition): PlacedProblem[] {
       'columns',
       others
         .filter((name) => names.includes(name))
-        .map((name) => `the load fills the column "${name}" of the table, which is written by others`),
+        .map((name) => `the load fills the column "${name}" of the table, which is managed`),
     ),
     ...at(
       'loadedAtColumn',
       loadedAtColumn !== undefined && [...names, ...others].includes(loadedAtColumn)
         ? [
-            `the column "${loadedAtColumn}" of the table cannot hold the time of the load: it has another value`,
+            `the column "${loadedAtColumn}" of the table cannot hold the time of the load: the load writes another value into it`,
           ]
         : [],
     ),
