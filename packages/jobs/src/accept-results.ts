@@ -6,21 +6,21 @@ import { newJobId, refuseOutlandish } from './accept.ts'
 import { enterImport } from './enter-import.ts'
 import type { Window } from './windows.ts'
 
-/** The results of a run as its runner has announced them. */
+/** The results of a metric run, as announced by its runner. */
 export interface AnnouncedResults {
   manifest: AnnouncedManifest
   rowCount: number
-  /** The days that they are of, from the first to the last. */
+  /** The days that the results belong to. */
   days: { from: string; to: string }
-  /** Of which companies and warehouses they may be; null: of all, and of none. */
+  /** The companies and warehouses that the results may belong to; null allows all, and rows without one. */
   companies: readonly string[] | null
   warehouses: readonly string[] | null
 }
 
 /**
- * Accept the results of a run as an import: a job like any other, which collects the files of the manifest before it
- * parses them. It is never refused for want of room, because nobody would send them again. Answers the id of the job.
- * @throws ProblemError `bad_window` for days that no data can be of
+ * Accepts the results of a metric run as an import and returns the id of its job. The job downloads the files of the
+ * manifest before it parses them. The queue capacity does not apply, because results that are refused are never sent again.
+ * @throws ProblemError `bad_window` for days outside the range of the dataset
  */
 export async function acceptResults(tx: Tx, results: AnnouncedResults): Promise<string> {
   const { manifest, rowCount, days } = results
@@ -35,12 +35,12 @@ export async function acceptResults(tx: Tx, results: AnnouncedResults): Promise<
     dataset,
     owner: {
       userId: RUNS_USER_ID,
-      // Of a tenant of their own, so that they neither hold up the files of people nor wait for all of them.
+      // Results have their own tenant, so that they do not delay uploads and are not delayed by all of them.
       tenant: 'runs',
       companies: results.companies === null ? null : [...results.companies],
       warehouses: results.warehouses === null ? null : [...results.warehouses],
     },
-    // A runner may come to the same results again: equal bytes are no mistake.
+    // A metric can be computed again with the same result, so identical bytes are allowed.
     force: true,
     file: { name, bytes: 0, sha256: manifest.sha256 },
     manifest,

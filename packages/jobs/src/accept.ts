@@ -22,11 +22,11 @@ import type { Window } from './windows.ts'
 
 export interface AcceptContext extends QueueLimits {
   db: Database
-  /** Bytes that a tenant may keep; unlimited by default. */
+  /** Maximum number of bytes that a tenant may keep; unlimited by default. */
   maxKeptBytesPerTenant?: number
 }
 
-/** A file that has been stored in full, and what is known of it. */
+/** A file that has been stored completely. */
 export interface Upload {
   jobId: string
   key: string
@@ -35,15 +35,15 @@ export interface Upload {
   mediaType: string
 }
 
-/** A new id for a job. */
+/** Returns a new job id. */
 export function newJobId(): string {
   return randomUUID()
 }
 
 /**
- * Accept a stored file as an import: from here on the job reaches a final state, whatever fails. Everything that can be
- * refused is refused here; Redis is not needed. A `repeatable` request is accepted once; the upload of a replayed one is
- * pointed at by nothing.
+ * Accepts a stored file as an import. From then on the job is guaranteed to reach a final state. Requests are validated
+ * here as far as possible. Redis is not needed. A `repeatable` request is accepted once; when it is replayed, the new
+ * upload remains unreferenced.
  * @throws ProblemError `forbidden`, `unknown_dataset`, `belongs_to_run`, `bad_window`, `queue_full`, `quota_exceeded`, `already_imported`,
  * `window_locked`, `idempotency_key_reused`
  */
@@ -58,7 +58,7 @@ export async function acceptImport(
     throw new ProblemError('forbidden', 'Importing needs the role operator, steward or admin.')
   try {
     const accepted = await inTransaction(context.db, async (tx) => {
-      // Whoever goes first may hang with its connection; nobody waits for that for ever.
+      // The transaction that holds the lock may hang, so the wait for it is limited.
       await sql`set local lock_timeout = '20s'`.execute(tx)
       const result = await once(tx, repeatable, ImportAccepted, async () => {
         await create(tx, context, principal, upload, form)
@@ -91,12 +91,12 @@ async function create(
   if (dataset.definition.origin === 'runs')
     throw new ProblemError(
       'belongs_to_run',
-      `The rows of ${dataset.code} come only with the results of runs of metrics.`,
+      `The dataset ${dataset.code} contains results of metric runs, so files cannot be imported into it.`,
     )
   if (form.dryRun && form.requireApproval)
     throw new ProblemError(
       'bad_request',
-      'A dry run changes nothing, so there is nothing to approve. Send either dryRun or requireApproval.',
+      'A dry run changes nothing, so there is nothing to approve. Send dryRun or requireApproval, but not both.',
     )
   const mode = chooseMode(dataset.definition, form)
   const window = declaredWindow(dataset.definition, form)
@@ -119,9 +119,9 @@ async function create(
 }
 
 /**
- * Whether the acceptance of a job was committed, after an error that leaves it open: the connection was lost at COMMIT.
- * Waits for those that are still under way.
- * @throws when that cannot be said now
+ * Returns whether the acceptance of a job was committed. For use after an error that does not tell, such as a connection
+ * that was lost at COMMIT. Waits until concurrent acceptances have ended.
+ * @throws Error when the outcome cannot be determined now
  */
 export async function wasAccepted(db: Database, jobId: string): Promise<boolean> {
   return inTransaction(db, async (tx) => {
@@ -132,7 +132,10 @@ export async function wasAccepted(db: Database, jobId: string): Promise<boolean>
   })
 }
 
-/** The load mode of an import: the one asked for, if the dataset can be loaded so, else the dataset's own. */
+/**
+ * Returns the load mode of an import: the requested one, or else the dataset's own.
+ * @throws ProblemError `bad_request` when the dataset does not support the requested mode
+ */
 function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
   const mode = form.mode ?? definition.loadMode
   if (mode === 'upsert' && !definition.key)
@@ -154,8 +157,8 @@ function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
 }
 
 /**
- * The window that the uploader declares: both ends or none, `to` not included.
- * @throws ProblemError `bad_window`, also for a scope that would mean nothing
+ * Returns the window that the uploader declares. Both ends must be given, or none; `to` is exclusive.
+ * @throws ProblemError `bad_window`, also for a scope that does not apply
  */
 function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window | undefined {
   const { from, to } = form
@@ -186,14 +189,14 @@ function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window
   return { scope: definition.replaceScope ? scopeOf(definition, form.scope ?? '') : '', from, to }
 }
 
-/** The scope as it is in the cells of the dataset. */
+/** Returns a scope as it is stored in the dataset. */
 function scopeOf(definition: DatasetDefinition, scope: string): string {
   const column = definition.columns.find(({ name }) => name === definition.replaceScope)
   return column && isCode(definition, column) ? cleanCode(scope) : scope
 }
 
 /**
- * Refuse a window of a company or warehouse that the uploader may not touch.
+ * Rejects a window of a company or warehouse that the uploader has no access to.
  * @throws ProblemError `forbidden`
  */
 function refuseForeignScope(
@@ -207,12 +210,13 @@ function refuseForeignScope(
   if (company || warehouse)
     throw new ProblemError(
       'forbidden',
-      `"${window.scope}" is not a ${company ? 'company' : 'warehouse'} that you may import for.`,
+      `You have no access to the ${company ? 'company' : 'warehouse'} "${window.scope}". Import data of your own, or ask an admin.`,
     )
 }
 
 /**
- * A typing error in a window must not delete decades of rows, nor keep everybody waiting while it does.
+ * Rejects a window that is too long or outside the range of its column. Without this check a typing error could delete
+ * decades of rows and block all other imports of the dataset meanwhile.
  * @throws ProblemError `bad_window`
  */
 export function refuseOutlandish(definition: DatasetDefinition, from: Day, to: Day): void {
@@ -227,7 +231,7 @@ export function refuseOutlandish(definition: DatasetDefinition, from: Day, to: D
   if (from < column.min || addDays(to, -1) > column.max)
     throw new ProblemError(
       'bad_window',
-      `The window ${from} to ${to} lies outside of what ${column.name} may be: ${column.min} to ${column.max}.`,
+      `The window ${from} to ${to} is outside the range of ${column.name}, which is ${column.min} to ${column.max}.`,
     )
 }
 

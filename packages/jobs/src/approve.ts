@@ -10,7 +10,10 @@ import { sql } from 'kysely'
 import { readJob } from './read.ts'
 import { tryChangeJob, wakeDispatchers } from './transitions.ts'
 
-/** The preview of a job that `principal` may see. @throws ProblemError `not_found`, also while there is none yet */
+/**
+ * Returns the preview of a job that `principal` may see.
+ * @throws ProblemError `not_found`, also while the job has no preview yet
+ */
 export async function readPreview(db: Database, principal: Principal, id: string): Promise<JobPreview> {
   const job = await readJob(db, principal, id)
   const row = await readAs(db, principal, (tx) =>
@@ -23,7 +26,7 @@ export async function readPreview(db: Database, principal: Principal, id: string
   if (!row)
     throw new ProblemError(
       'not_found',
-      `The job ${id} has no preview that you may see. A dry run has a preview when it is done, an import when it waits for approval. Previews of jobs that ended long ago are removed.`,
+      `The job ${id} has no preview, or you have no access to it. A dry run has a preview once it has completed, an import once it waits for approval. Previews of jobs that ended long ago are removed.`,
     )
   const { preview, needsApproval } = StoredPreview.parse(row.preview)
   return JobPreview.parse({
@@ -38,16 +41,17 @@ export async function readPreview(db: Database, principal: Principal, id: string
   })
 }
 
-/** Whoever sees a preview sees who has approved it, though the reader's policy shows nobody else's user row. */
+/** Returns the user who approved a preview. Reads without the reader's row policy, which hides other users. */
 function approver(db: Database, id: string): Promise<{ id: string; email: string }> {
   return db.selectFrom('users').select(['id', 'email']).where('id', '=', id).executeTakeFirstOrThrow()
 }
 
 /**
- * Approve what the preview of a waiting import shows; the import goes on, and publishes that or nothing. What a dataset
- * asks for is approved by stewards; what only the uploader asked for, also by the uploader.
- * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `approval_lapsed` when `basis` names another
- * preview than the one that stands now
+ * Approves the preview of a waiting import. The import continues and publishes exactly what the preview shows, or nothing.
+ * An approval that the dataset requires needs a steward or an admin. One that only the uploader requested can also be given
+ * by the uploader.
+ * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `approval_lapsed` when `basis` is not the current
+ * preview
  */
 export async function approveJob(
   db: Database,
@@ -56,7 +60,7 @@ export async function approveJob(
   { basis }: ApproveRequest,
 ): Promise<Job> {
   await readJob(db, principal, id)
-  // Before the preview is looked for: who may not approve at all need not know whether there is one.
+  // Checked before the preview is read, so that users who may not approve do not learn whether there is one.
   if (!hasRole(principal.role, 'operator'))
     throw new ProblemError('forbidden', 'Approving needs the role operator, steward or admin.')
   await mustWait(db, id)
@@ -80,7 +84,7 @@ async function approve(tx: Tx, principal: Principal, id: string, basis: string):
   if (row.basis_sha256 !== basis)
     throw new ProblemError(
       'approval_lapsed',
-      'The rows have changed since the preview that you approve was made. Look at the new preview, and approve that.',
+      'The rows have changed since this preview was made. Check the new preview and approve that one.',
       { basis: row.basis_sha256 },
     )
   const { needsApproval } = StoredPreview.parse(row.preview)
@@ -90,7 +94,7 @@ async function approve(tx: Tx, principal: Principal, id: string, basis: string):
       'forbidden',
       onlyAsked
         ? 'Only the uploader, a steward or an admin may approve this import.'
-        : `This import needs the approval of a steward or an admin: ${needsApproval.map(({ detail }) => detail).join('; ')}.`,
+        : `Only a steward or an admin may approve this import: ${needsApproval.map(({ detail }) => detail).join('; ')}.`,
     )
   await tx
     .updateTable('load_previews')
@@ -131,5 +135,5 @@ async function mustWait(db: Database | Tx, id: string, lock = false) {
 }
 
 function notWaiting(status: string): ProblemError {
-  return new ProblemError('illegal_transition', `The job is ${status} and does not wait for approval.`)
+  return new ProblemError('illegal_transition', `The job is ${status} and is not waiting for approval.`)
 }

@@ -9,12 +9,12 @@ import { tryCancelJob } from './finish.ts'
 import { readJob } from './read.ts'
 import { changeJob } from './transitions.ts'
 
-/** Channel on which the process that works on a job hears that somebody wants it cancelled. The payload is the job's id. */
+/** Channel that notifies the worker of a job of a request to cancel it. The payload is the job's id. */
 const CANCEL_CHANNEL = 'aduana_cancel'
 
 /**
- * Cancel a job. One that nobody works on ends at once; one in work is asked to stop, which it does within a second
- * or two. After the load has committed a job can no longer be cancelled.
+ * Cancels a job and returns it. A job that no worker executes ends at once. Otherwise its worker is notified, and stops
+ * within a second or two. A job whose load has committed can no longer be cancelled.
  * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`
  */
 export async function cancelJob(db: Database, principal: Principal, id: string): Promise<Job> {
@@ -29,13 +29,13 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
       .forNoKeyUpdate()
       .executeTakeFirstOrThrow()
     const status = JobStatus.parse(job.status)
-    if (isFinal(status)) throw new ProblemError('illegal_transition', `The job is ${status} already.`)
+    if (isFinal(status)) throw new ProblemError('illegal_transition', `The job is already ${status}.`)
     if (job.loaded_at !== null)
       throw new ProblemError(
         'illegal_transition',
         job.type === 'undo'
-          ? 'The import has already been undone. Import the file again to have its rows back.'
-          : 'The rows have been loaded already; the import can only be undone.',
+          ? 'The import has already been undone. To restore its rows, import the file again.'
+          : 'The rows have already been loaded. Wait until the import has completed, then undo it.',
       )
     await audit(tx, { actor: principal.userId, action: 'job.cancel', subjectType: 'job', subjectId: id })
     if (status === 'QUEUED' || job.waiting_for !== null) {

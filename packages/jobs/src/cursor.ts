@@ -5,8 +5,8 @@ import { z } from 'zod'
 const MOST_BIGINT = 2n ** 63n - 1n
 
 /**
- * Schemas of the columns that lists are ordered by, as written in a cursor. Each accepts only text that PostgreSQL reads as
- * a value of its type, so that a forged cursor is refused before it reaches a query.
+ * Schemas of the columns that lists are ordered by, as they appear in a cursor. Each accepts only text that PostgreSQL
+ * accepts for the type, so that a forged cursor is rejected before it reaches a query.
  */
 export const CursorColumn = {
   /** `timestamptz`, in UTC with microseconds. */
@@ -20,17 +20,17 @@ export const CursorColumn = {
   integer: z.int32(),
   /** `bigint`, not negative, as text. */
   bigint: z.string().refine((digits) => /^\d{1,19}$/.test(digits) && BigInt(digits) <= MOST_BIGINT, {
-    error: 'must be a whole number of 64 bits',
+    error: 'must be a 64-bit integer',
   }),
   text: StorableText,
 } as const
 
-/** A position in a list as opaque text. */
+/** Returns a position in a list as opaque text. */
 export function encodeCursor(position: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url')
 }
 
-/** The position that a cursor names. @throws ProblemError `bad_request` when the text is not a cursor of this list */
+/** Returns the position that a cursor encodes. @throws ProblemError `bad_request` when it is not a cursor of this list */
 export function decodeCursor<T extends z.ZodType>(schema: T, text: string): z.output<T> {
   try {
     return schema.parse(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')))
@@ -40,9 +40,13 @@ export function decodeCursor<T extends z.ZodType>(schema: T, text: string): z.ou
   }
 }
 
-/** The answer to a cursor that is not of the list. */
+/** Returns the error for a cursor that does not belong to a list. */
 export function notACursor(): ProblemError {
-  return new ProblemError('bad_request', 'The cursor is not one that this list has given out.', {
-    errors: [{ field: 'cursor', message: 'must be the `next` of a page of this list' }],
-  })
+  return new ProblemError(
+    'bad_request',
+    'The cursor does not belong to this list. Use `next` of a page of this list, or leave the cursor out.',
+    {
+      errors: [{ field: 'cursor', message: 'must be the `next` of a page of this list' }],
+    },
+  )
 }

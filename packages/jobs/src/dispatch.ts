@@ -8,15 +8,15 @@ import { sql } from 'kysely'
 import { changeJob, lockOpenJob } from './transitions.ts'
 import { claimWindows, unblockedWaiters, waitForWindows, waitingClaim } from './windows.ts'
 
-/** What a job is told that gets its windows. It may have to wait for its time all the same. */
+/** The message of a job that gets its windows. The job may still have to wait for its start time. */
 const WINDOW_IS_FREE = sql<string>`case when status = 'QUEUED' and start_at > clock_timestamp()
   then 'The window is free. Waiting until ' || to_char(start_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC to be processed'
   else 'The window is free' end`
 
 export interface DispatchLimits {
-  /** Jobs processed at once in the whole fleet. */
+  /** Maximum number of jobs that all workers together process at once. */
   maxActive: number
-  /** Jobs of one tenant processed at once. */
+  /** Maximum number of jobs of one tenant that are processed at once. */
   maxActivePerTenant: number
 }
 
@@ -32,7 +32,7 @@ export async function wakeWaiters(db: Database): Promise<void> {
 
 /**
  * Gives a waiting job its windows. All state is read after its row has been locked: another dispatcher may just have woken
- * the job, or it may have been cancelled. Returns false when it goes on waiting, or another process has locked its row.
+ * the job, or it may have been cancelled. Returns false when it must keep waiting, or when its row is locked.
  */
 async function wake(tx: Tx, jobId: string): Promise<boolean> {
   const job = await lockOpenJob(tx, jobId, { skipLocked: true })
@@ -53,9 +53,9 @@ async function wake(tx: Tx, jobId: string): Promise<boolean> {
 }
 
 /**
- * Admit as many jobs as there is room for: by priority, then those of the tenant with the fewest in work, then by
- * arrival. A job whose work was lost, or that got its window, comes in again the same way. Answers the flows to enqueue;
- * if enqueuing them fails, the reconciler sees that they are missing.
+ * Admits as many jobs as the limits allow: by priority, then by the number of active jobs of their tenant, fewest first,
+ * then by arrival. Jobs whose work was lost and jobs that got their window are admitted again in the same way. Returns the
+ * flows to enqueue. If enqueuing them fails, the reconciler finds that they are missing.
  */
 export function admit(db: Database, limits: DispatchLimits): Promise<FlowRequest[]> {
   return inTransaction(db, async (tx) => {
@@ -122,7 +122,7 @@ async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
   return { jobId: job.id, attempt, title: job.title, stages: await openStages(tx, job) }
 }
 
-/** The stages of a job that are not done yet, in order. */
+/** Returns the stages of a job that are not done yet, in order. */
 export async function openStages(db: Database | Tx, job: { id: string; type: string }): Promise<StageName[]> {
   const done = await db
     .selectFrom('stage_results')

@@ -9,7 +9,7 @@ import { DISPATCH_CHANNEL } from './transitions.ts'
 
 export interface DispatcherOptions {
   db: Database
-  /** For the connection that listens; a pool's connection would not keep listening. */
+  /** For the connection that listens, which cannot be one of a pool. */
   databaseUrl: string
   flows: Flows
   limits: DispatchLimits
@@ -24,8 +24,8 @@ const POLL_MS = 1000
 const RECONCILE_MS = 2000
 
 /**
- * Admits jobs from PostgreSQL to BullMQ: at once when it is told of one, and every second anyhow. Any number of
- * processes may run one. Whatever fails in a round is tried again in the next.
+ * Starts a dispatcher, which admits jobs from PostgreSQL to BullMQ: immediately when it is notified of one, and otherwise
+ * every second. Any number of processes may run one. A step that fails is logged and repeated in the next round.
  */
 export function startDispatcher(options: DispatcherOptions): Dispatcher {
   const { logger } = options
@@ -82,7 +82,7 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
   }
 }
 
-/** Admits jobs and enqueues their flows. Those that Redis does not take now stay in `unsent` for the next round. */
+/** Admits jobs and enqueues their flows. Flows that Redis does not accept stay in `unsent` for the next round. */
 async function dispatch(
   { db, flows, limits, logger }: DispatcherOptions,
   unsent: FlowRequest[],

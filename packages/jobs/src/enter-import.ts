@@ -13,7 +13,7 @@ import { jsonb } from '@aduana/db/jsonb'
 import { changeJob, lockOpenJob, wakeDispatchers } from './transitions.ts'
 import { claimWindows, type Window, waitForWindows } from './windows.ts'
 
-/** An import that may be, with everything that is written down of it. */
+/** An import to insert. It has passed all checks except for its window. */
 export interface EnteredImport
   extends Pick<
     ImportForm,
@@ -21,30 +21,31 @@ export interface EnteredImport
   > {
   jobId: string
   dataset: RegisteredDataset
-  /** In whose name, and for which companies and warehouses. */
+  /** The owner of the job, and the companies and warehouses that it may touch. */
   owner: Pick<Principal, 'userId' | 'tenant' | 'companies' | 'warehouses'>
-  /** What identifies the bytes: those of the file, or of the manifest that lists the files. */
+  /** Name, size and digest of the file, or of the manifest that lists the files. */
   file: Stored & { name: string }
-  /** Where the file is kept. */
+  /** Where the file is stored. */
   original?: { key: string; mediaType: string }
-  /** What lists the files that are still to be collected. */
+  /** The manifest of files that have not been downloaded yet. */
   manifest?: Readonly<Record<string, unknown>>
   expectedRecords?: number | undefined
   mode: LoadMode
   window: Window | undefined
-  /** What users are shown of it. */
+  /** The parameters that the API shows. */
   parameters: Readonly<Record<string, unknown>>
 }
 
 /**
- * Write down an import: its job, its file, its declared window, the event and the audit. It is dispatched when the
- * transaction commits. @throws ProblemError `window_locked`
+ * Inserts an import: its job, file, declared window, event and audit entry. Dispatchers are notified when the transaction
+ * commits.
+ * @throws ProblemError `window_locked`
  */
 export async function enterImport(tx: Tx, entry: EnteredImport): Promise<void> {
   await insertJob(tx, entry)
   await insertImport(tx, entry)
   if (entry.original) await insertOriginal(tx, entry, entry.original)
-  // A dry run changes nothing: it neither takes a window nor waits for one.
+  // A dry run changes nothing, so it needs no window.
   if (entry.window && !entry.dryRun) await reserve(tx, entry, entry.window)
   await record(tx, entry)
   await wakeDispatchers(tx)
@@ -73,7 +74,7 @@ async function insertJob(tx: Tx, entry: EnteredImport): Promise<void> {
     .execute()
 }
 
-/** What a job that has just been accepted waits for. */
+/** Returns the message of a job that has just been accepted. */
 function waitingMessage(startAt: string | undefined): string {
   if (startAt === undefined || Date.parse(startAt) <= Date.now()) return 'Waiting to be processed'
   return `Waiting until ${new Date(startAt).toISOString().slice(0, 19).replace('T', ' ')} UTC to be processed`
@@ -139,7 +140,7 @@ async function reserve(tx: Tx, entry: EnteredImport, window: Window): Promise<vo
 function windowLocked({ from, to }: { from: Day | null; to: Day | null }, jobId: string): ProblemError {
   return new ProblemError(
     'window_locked',
-    `The window ${from} to ${to} overlaps one that job ${jobId} holds or waits for. Wait until it has ended, or send ${asFields({ onConflict: 'wait' })}.`,
+    `The window ${from} to ${to} overlaps a window that job ${jobId} holds or waits for. Wait until that job has ended, or send ${asFields({ onConflict: 'wait' })}.`,
     { jobId },
   )
 }

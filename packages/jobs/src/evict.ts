@@ -2,22 +2,22 @@ import { holdersOf } from '@aduana/db/advisory-locks'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** A run whose last sign of life is older is taken for dead. */
+/** The heartbeat timeout of a stage attempt. */
 export const HEARTBEAT_SECONDS = 5
 
 const keyOf = (jobId: string) => sql`hashtextextended(${`work on job ${jobId}`}, 0)`
 
 /**
- * Mark a transaction as one that works on a job, so that it can be found from outside. Its first statement: a process
- * may be frozen at any of the later ones, holding locks that whoever takes the work over needs.
+ * Marks a transaction as working on a job, so that `evictDeadWork` can find it. Must be the first statement of the
+ * transaction: the process can freeze at any later one, while it holds locks that its successor needs.
  */
 export async function markWork(tx: Tx, jobId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock_shared(${keyOf(jobId)})`.execute(tx)
 }
 
 /**
- * Terminates the connections whose transactions work on a job, unless a run of the job has a recent heartbeat. Runs of
- * the worker `ended` do not count.
+ * Terminates the connections whose transactions work on a job, unless a stage attempt of the job has a recent heartbeat.
+ * Attempts of the worker `ended` do not count.
  */
 export async function evictDeadWork(db: Database, jobId: string, ended?: string): Promise<void> {
   await sql`select pg_terminate_backend(h.pid) from (${holdersOf(keyOf(jobId))}) h

@@ -14,12 +14,12 @@ const NOW = sql<Date>`clock_timestamp()`
 
 export interface Ending {
   jobId: string
-  /** Undefined when the ending does not depend on who is at work. */
+  /** The attempt that ends the job; undefined when any process may end it. */
   attempt?: number
 }
 
 /**
- * Completes a job whose work is all done: releases its windows, writes the event.
+ * Completes a job all of whose stages are done: releases its windows and writes the event.
  * @throws OvertakenError so that the transaction rolls back
  */
 export async function completeJob(tx: Tx, ending: Ending, counts: Counts, message: string): Promise<void> {
@@ -37,8 +37,8 @@ export async function completeJob(tx: Tx, ending: Ending, counts: Counts, messag
 }
 
 /**
- * Fails a job for good, with what went wrong: nothing more is done for it. False when it was overtaken, is final, or has
- * loaded its rows: after that point an import no longer fails, what is left is done again until it succeeds.
+ * Fails a job with the given failure. Returns false, and changes nothing, when the job was overtaken, is final, or has
+ * loaded its rows. After that point an import no longer fails: its remaining stages are retried until they succeed.
  */
 export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): Promise<boolean> {
   if (await hasLoaded(tx, ending.jobId)) return false
@@ -65,7 +65,7 @@ export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): P
   return true
 }
 
-/** Cancels a job that has not loaded yet. False when it was overtaken, has loaded, or is final. */
+/** Cancels a job. Returns false, and changes nothing, when the job was overtaken, has loaded its rows, or is final. */
 export async function tryCancelJob(tx: Tx, ending: Ending): Promise<boolean> {
   if (await hasLoaded(tx, ending.jobId)) return false
   const version = await tryChangeJob(
@@ -84,7 +84,7 @@ export async function tryCancelJob(tx: Tx, ending: Ending): Promise<boolean> {
   return true
 }
 
-/** True when the rows of a job are in the table. Locks the job's row, so that it stays true or false. */
+/** Returns whether a job has loaded its rows. Locks the job's row, so that the result remains valid. */
 async function hasLoaded(tx: Tx, jobId: string): Promise<boolean> {
   const row = await tx
     .selectFrom('jobs')
@@ -95,7 +95,7 @@ async function hasLoaded(tx: Tx, jobId: string): Promise<boolean> {
   return row !== undefined && row.loaded_at !== null
 }
 
-/** Closes the attempts at stages that are open when their job ends: lost if their worker is dead, else released. */
+/** Closes the open stage attempts of a job that ends: as lost if the heartbeat timed out, else as released. */
 async function closeAttempts(tx: Tx, jobId: string): Promise<void> {
   const timedOut = sql`heartbeat_at <= clock_timestamp() - make_interval(secs => ${HEARTBEAT_SECONDS})`
   await sql`update stage_results set finished_at = clock_timestamp(),

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import type { StageRun } from './stage-log.ts'
 import { StoredProgress, storedProgress } from './stored-progress.ts'
 
-/** What moves while a stage works, as users see it. */
+/** The figures of a stage in progress that users see. */
 export interface LiveFigures {
   progress: number
   message: string
@@ -15,19 +15,20 @@ export interface LiveFigures {
 }
 
 /**
- * The result of a heartbeat: `go` on, `cancel` because a user asked for it, or `overtaken` by another run or attempt.
- * `progress` is the stored progress of the job, and may be published.
+ * The result of a heartbeat: `go` to continue, `cancel` when a user requested it, or `overtaken` when a newer attempt has
+ * replaced this one. `progress` is the stored progress of the job, ready to be published.
  */
 export type Heartbeat =
   | { answer: 'go' | 'cancel'; progress: ProgressUpdate }
   | { answer: 'overtaken'; progress?: undefined }
 
 /**
- * Records that a run is alive, stores its live figures, and returns whether to go on. The progress of a job never goes
- * backwards, whichever run writes it; each time that it is stored it gets a number of its own.
+ * Records a heartbeat of a stage attempt, stores its live figures, and returns whether to continue. The progress of a job
+ * never decreases, whichever attempt writes it. Each stored progress has its own number.
  */
 export async function beat(db: Database, run: StageRun, figures: LiveFigures): Promise<Heartbeat> {
-  // The job is locked before its run, as in every transaction that ends the run or takes it over. The run is read under the lock.
+  // The job is locked before its stage attempt, as in every transaction that ends the attempt or takes it over. The attempt is
+  // read under the lock.
   const answer = await sql<{ cancel: boolean; progress: unknown }>`
     with locked as (
       select from jobs where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' for no key update

@@ -7,13 +7,14 @@ import { forgetOldKeys } from './once.ts'
 import { forgetWorkers } from './presence.ts'
 import { wakeDispatchers } from './transitions.ts'
 
-/** A stored file that is younger may still be on its way to being pointed at. */
+/** A younger file may belong to an upload that has not been accepted yet. */
 const STRAY_AFTER_MS = 60 * 60_000
 const KEYS_AT_ONCE = 500
 
 /**
- * Remove what nobody needs any more. Safe at any time and in any number of processes. The time is the database's unless
- * given: with its own, a host whose clock runs ahead would take a file that has just arrived for one that nobody wants.
+ * Removes what no retention covers and nothing refers to any more, and returns the numbers of removed items. Safe at any
+ * time and in any number of processes. `now` is the database's time by default: on a host whose clock is ahead, files that
+ * have just arrived would be removed.
  */
 export async function keepHouse(
   db: Database,
@@ -35,8 +36,8 @@ export async function keepHouse(
 }
 
 /**
- * Files that no job points at: an upload whose acceptance never committed, a file of a run that was overtaken, one whose
- * retention is over and whose bytes are still there. Those of jobs that are still in work stay.
+ * Removes files that no job refers to: uploads whose acceptance never committed, files of overtaken stage attempts, and
+ * files that are past their retention but were not deleted. Files of open jobs stay.
  */
 async function removeStrays(db: Database, store: ArtifactStore, now: Date): Promise<number> {
   let removed = 0
@@ -69,7 +70,7 @@ async function strays(db: Database, keys: readonly string[]): Promise<string[]> 
 
 /**
  * Removes locks, waiters and leases of final jobs. Triggers refuse such rows, so each one that is found bypassed them (a
- * restore, a manual change) and is logged. Without this it would block other jobs for ever.
+ * restore, a manual change) and is logged. Otherwise it would block other jobs forever.
  */
 async function releaseWindowsOfFinalJobs(db: Database, logger: Logger): Promise<number> {
   const left = await inTransaction(db, async (tx) => {
@@ -94,7 +95,8 @@ async function releaseWindowsOfFinalJobs(db: Database, logger: Logger): Promise<
   return left.length
 }
 
-/** Tables that a load has filled but, because its process died, neither published nor dropped; by their import's number. */
+/** Drops tables that a load filled but, because its process died, neither published nor dropped. Their names contain the
+ * number of their import. Returns how many. */
 async function dropAbandonedTables(db: Database): Promise<number> {
   const rows = await sql<{ schema: string; name: string }>`
     select n.nspname as schema, c.relname as name

@@ -3,7 +3,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** Returns the bytes that a tenant keeps: its artifacts as they are stored, and its rejects in the database. */
+/** Returns the number of bytes that a tenant keeps: its artifacts as they are stored, and its rejects in the database. */
 export async function keptBytes(db: Database | Tx, tenant: string): Promise<number> {
   const row = await sql<{ bytes: string }>`
     select coalesce(sum(bytes), 0) as bytes from tenant_bytes where tenant = ${tenant}`.execute(db)
@@ -11,7 +11,7 @@ export async function keptBytes(db: Database | Tx, tenant: string): Promise<numb
 }
 
 /**
- * Refuse a file of `bytes` that would exceed the quota of a tenant.
+ * Rejects a file of `bytes` that would exceed the quota of a tenant.
  * @throws ProblemError `quota_exceeded` with `keptBytes` and `maxBytes`
  */
 export async function ensureQuota(
@@ -24,12 +24,12 @@ export async function ensureQuota(
   if (kept + bytes <= maxBytes) return
   throw new ProblemError(
     'quota_exceeded',
-    `"${tenant}" keeps ${figure(kept)} bytes of files and rejects. With the ${counted(bytes, 'byte')} of this file it would exceed its limit of ${figure(maxBytes)}. Nothing was kept of the file. Files are removed when the retention of their dataset is over. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
+    `"${tenant}" keeps ${figure(kept)} bytes of files and rejects. With the ${counted(bytes, 'byte')} of this file it would exceed its limit of ${figure(maxBytes)}. The file was not stored. Files are removed at the end of the retention of their dataset. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
     { keptBytes: kept, maxBytes },
   )
 }
 
-/** Fold the rows of each tenant into one. The sums stay the same, also when rows are added meanwhile. */
+/** Merges the rows of each tenant into one. Sums stay correct, even when rows are added concurrently. */
 export async function foldKeptBytes(db: Database): Promise<void> {
   await sql`
     with folded as (delete from tenant_bytes returning tenant, bytes)

@@ -3,20 +3,20 @@ import { sql } from 'kysely'
 import { markWork } from './evict.ts'
 import { lockOpenJob, OvertakenError } from './transitions.ts'
 
-/** How long a lease lives without a heartbeat, by the database's clock. */
+/** The time after which a lease that is not renewed expires, by the database's clock. */
 const LEASE_SECONDS = 8
 
 export interface Lease {
   jobId: string
   holder: string
-  /** Rises with every change of hands; the load checks it as its first statement. */
+  /** Increases each time the lease is taken; the load checks it in its first statement. */
   fence: string
 }
 
 /**
- * Takes the lease of a job's windows: the right of one process to load under them. Undefined while another process holds
- * a lease that is alive, or still works under one. A lease that has run out is taken over, after the connection of the
- * process that held it has been terminated: it may be frozen inside a transaction that holds the lock rows.
+ * Takes the lease of a job's windows, which lets one process load into them. Returns undefined while another process holds
+ * an unexpired lease, or still works under an expired one. An expired lease is taken over after the connection of its former
+ * holder has been terminated: that process may be frozen in a transaction that holds the lock rows.
  * @throws OvertakenError when the job has ended or holds no window
  */
 export async function takeLease(db: Database, jobId: string, holder: string): Promise<Lease | undefined> {
@@ -49,10 +49,10 @@ export async function takeLease(db: Database, jobId: string, holder: string): Pr
   })
 }
 
-/** Terminates the connection that loads under a lease which is our own or has run out, and waits until it is gone. */
+/** Terminates the connection that loads under a lease of this holder or an expired one, and waits until it is gone. */
 async function endFormerLoad(db: Database, jobId: string, holder: string): Promise<void> {
-  // The same pid may by now belong to another connection; the start time tells. Compared in the database: a Date of
-  // JavaScript has no microseconds. A connection that has ended its load is back in a pool and serves others.
+  // The pid may belong to another connection by now, so the start time is compared as well. This happens in the database,
+  // because a JavaScript Date has no microseconds. A connection that has ended its load is back in a pool and serves others.
   const ended = await sql`select pg_terminate_backend(a.pid) from window_leases l
     join pg_stat_activity a on a.pid = l.backend_pid and a.backend_start = l.backend_start
     where l.job_id = ${jobId} and (l.holder = ${holder} or l.expires_at < clock_timestamp())
@@ -61,7 +61,7 @@ async function endFormerLoad(db: Database, jobId: string, holder: string): Promi
     await sql`select from window_locks where job_id = ${jobId} for no key update`.execute(db)
 }
 
-/** Prolong a lease. False when it has changed hands. */
+/** Renews a lease. Returns false when another process has taken it. */
 export async function renewLease(db: Database, lease: Lease): Promise<boolean> {
   const renewed = await sql`update window_leases
     set expires_at = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS})
@@ -69,7 +69,7 @@ export async function renewLease(db: Database, lease: Lease): Promise<boolean> {
   return (renewed.numAffectedRows ?? 0n) > 0n
 }
 
-/** Record the connection that works under a lease, so that a successor can terminate it. */
+/** Records the connection that works under a lease, so that a successor can terminate it. */
 export async function recordBackend(db: Database, lease: Lease, pid: number): Promise<void> {
   await sql`update window_leases l set backend_pid = a.pid, backend_start = a.backend_start
     from pg_stat_activity a where a.pid = ${pid} and l.job_id = ${lease.jobId} and l.fence = ${lease.fence}`.execute(
@@ -77,15 +77,15 @@ export async function recordBackend(db: Database, lease: Lease, pid: number): Pr
   )
 }
 
-/** Forget the connection when its transaction is over, so that no successor terminates what it does for others next. */
+/** Removes the recorded connection at the end of its transaction, so that no successor terminates its later work. */
 export async function forgetBackend(db: Database, lease: Lease): Promise<void> {
   await sql`update window_leases set backend_pid = null, backend_start = null
     where job_id = ${lease.jobId} and fence = ${lease.fence}`.execute(db)
 }
 
 /**
- * The first statement of a load: lock the job's lock rows and check that the lease has not changed hands.
- * False means that this process has been fenced out and must roll back.
+ * Locks the job's lock rows and returns whether the lease is still held. Must be the first statement of a load. After
+ * false, this process has been fenced out and must roll back.
  */
 export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
   await markWork(tx, lease.jobId)
@@ -94,7 +94,7 @@ export async function holdFence(tx: Tx, lease: Lease): Promise<boolean> {
   return held.rows.length > 0
 }
 
-/** Give a lease back. One that has changed hands stays where it is. */
+/** Releases a lease. Does nothing when another process has taken it. */
 export async function releaseLease(db: Database, lease: Lease): Promise<void> {
   await sql`delete from window_leases where job_id = ${lease.jobId} and fence = ${lease.fence}`.execute(db)
 }

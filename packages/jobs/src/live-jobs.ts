@@ -1,13 +1,13 @@
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** A job that moves or has just moved, and whose it is. */
+/** An active job and its owner. */
 export interface LiveJob {
   id: string
   userId: string
 }
 
-/** The jobs that are not final, and those so new that nobody can know them yet, for those who follow all jobs. */
+/** Returns the active jobs: those that are open, and those that are so new that their sender cannot know them yet. */
 export async function readLiveJobs(db: Database): Promise<LiveJob[]> {
   const rows = await sql<LiveJob>`
     select id, user_id as "userId" from jobs where status = 'QUEUED'

@@ -4,15 +4,15 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { HEARTBEAT_SECONDS } from './evict.ts'
 
-/** A job whose workers died more often than this in the same stage, in a row, is given up: it probably kills them. */
+/** A job that has lost more workers in a row than this in the same stage fails, because it probably kills them. */
 export const LOSSES_ALLOWED = 4
 
-/** After this many deaths in a row a job is a suspect: it, or one that was at work beside it, kills workers. */
+/** A job that has lost this many workers in a row is a suspect: it, or a job that ran beside it, kills workers. */
 export const SUSPECT_FROM = 2
 
 /**
- * Whether another suspect is at work. Suspects work one at a time: so the one that kills its worker takes none of the
- * others with it often enough to have them given up. The answer holds until the transaction ends.
+ * Returns whether another suspect is being processed. Suspects are processed one at a time, so that a job that kills its
+ * worker does not make other jobs fail with it. The result is valid until the transaction ends.
  */
 export async function suspectAtWork(tx: Tx, jobId: string): Promise<boolean> {
   await sql`select pg_advisory_xact_lock(hashtextextended('suspects', 0))`.execute(tx)
@@ -24,11 +24,11 @@ export async function suspectAtWork(tx: Tx, jobId: string): Promise<boolean> {
   return found.rows.length > 0
 }
 
-/** Why a job is given up whose workers die. */
+/** Returns the failure of a job that lost too many workers. */
 export function workerLost(stage: StageName, reason: string): JobFailure {
   return {
     code: 'worker_lost',
-    detail: `The work on the stage ${stage} was lost too often: ${reason}. Nothing was loaded. The file may need more memory than a worker has.`,
+    detail: `The stage ${stage} was interrupted too many times: ${reason}. Nothing was loaded. The file may need more memory than a worker has; split it, or ask an administrator to give workers more memory.`,
     stage,
   }
 }

@@ -5,34 +5,35 @@ import { jsonb } from '@aduana/db/jsonb'
 import { sql } from 'kysely'
 import type { z } from 'zod'
 
-/** A request that its sender may repeat: whose it is, its Idempotency-Key, and a digest of all that it asks for. */
+/** A request that its sender may repeat: the user, the Idempotency-Key, and a digest of its contents. */
 export interface RepeatableRequest {
   userId: string
   key: string
   requestSha256: string
 }
 
-/** What a request that creates something is answered with. */
+/** The response to a request that creates something. */
 export interface Created<Body> {
   /** HTTP status, 200 to 299. */
   status: number
   body: Body
 }
 
-/** `replayed`: nothing was created now; this is the answer of the first request with the key. */
+/** `replayed`: nothing was created now; this is the response to the first request with the key. */
 export interface Once<Body> extends Created<Body> {
   replayed: boolean
 }
 
-/** How long the answer to a key is kept. */
+/** How long the response to a key is kept. */
 const KEY_DAYS = 7
 
 /**
- * Create something once for all requests with the same key. The key is written in the very transaction that creates, so
- * that either both are there or neither; a second request at the same time waits for the first one's end. Call it first
- * in its transaction: whoever waits for a key must hold nothing that the first one needs. Without a request it just creates.
- * @throws ProblemError `idempotency_key_reused` when the key belongs to another request; whatever `create` throws, and
- * then the key is free again
+ * Calls `create` once for all requests with the same key, and returns its response. The key is stored in the transaction
+ * that creates, so both are committed or neither is. A concurrent request with the key waits until the first one ends. Call
+ * this first in the transaction: a request that waits for a key must not hold locks that the first one needs. Without a
+ * request, `create` is always called.
+ * @throws ProblemError `idempotency_key_reused` when the key belongs to another request
+ * @throws the error of `create`; the key can then be used again
  */
 export async function once<Body extends z.ZodType<object>>(
   tx: Tx,
@@ -72,12 +73,12 @@ async function replay<Body extends z.ZodType<object>>(
   if (first.request_sha256 !== requestSha256)
     throw new ProblemError(
       'idempotency_key_reused',
-      `The Idempotency-Key "${key}" came before with another request. Send a new key with a new request; repeat a request with the same file and fields.`,
+      `The Idempotency-Key "${key}" was already used for a different request. Send a new key with a new request, or repeat the first request with the same file and fields.`,
     )
   return { status: first.status, body: schema.parse(first.body), replayed: true }
 }
 
-/** The digest of a request: its method, its path, and what it asks for, whatever the order of the members. */
+/** Returns the digest of a request: its method, path and fields. The order of the fields does not matter. */
 export function requestDigest(
   method: string,
   path: string,
@@ -91,7 +92,7 @@ export function requestDigest(
     .digest('hex')
 }
 
-/** True when a key of a user has an answer already. */
+/** Returns whether a key of a user has already been used. */
 export async function isKnownKey(
   db: Pick<Tx, 'selectFrom'>,
   { userId, key }: Pick<RepeatableRequest, 'userId' | 'key'>,
@@ -105,7 +106,7 @@ export async function isKnownKey(
   return row !== undefined
 }
 
-/** Forget keys that are older than `KEY_DAYS`. Answers how many. */
+/** Removes keys that are older than `KEY_DAYS`. Returns how many. */
 export async function forgetOldKeys(db: Pick<Tx, 'deleteFrom'>): Promise<number> {
   const gone = await db
     .deleteFrom('idempotency_keys')

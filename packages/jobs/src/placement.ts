@@ -5,12 +5,13 @@ import { dayAndScope, targetTable } from '@aduana/datasets/target'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** So many jobs are named in a refusal. */
+/** Maximum number of jobs that an error names. */
 const SHOWN = 20
 
 /**
- * Where rows belong changes only while no job of the dataset is under way: what such a job holds, replaces and tells of
- * is meant in the days and scopes of its own version. @throws ProblemError `dataset_busy` with the `jobs`
+ * Checks that a dataset has no open job, before its days, time zone or scopes change. An open job locks, replaces and
+ * reports days and scopes of its own version.
+ * @throws ProblemError `dataset_busy` with the `jobs`
  */
 export async function refuseBusy(
   tx: Tx,
@@ -28,14 +29,15 @@ export async function refuseBusy(
   const jobs = rows.map((row) => row.id)
   throw new ProblemError(
     'dataset_busy',
-    `The days, the time zone or the scopes of ${code} cannot change while jobs of it are waiting or under way: ${jobs.join(', ')}. Wait for their end, or cancel them.`,
+    `The days, the time zone or the scopes of ${code} cannot change while the dataset has open jobs: ${jobs.join(', ')}. Wait until they have ended, or cancel them.`,
     { jobs },
   )
 }
 
 /**
- * Keep the dataset of a job as it is declared until the transaction ends. Answers it, and whether the rows of the job
- * belong where they did when it was accepted. To be called before the job is locked.
+ * Locks the dataset of a job until the transaction ends, so that its definition cannot change. Returns its id, and whether
+ * its rows have `moved`: whether they belong to other days or scopes than when the job was accepted. Must be called before
+ * the job is locked.
  */
 export async function holdDatasetOf(
   tx: Tx,
@@ -52,7 +54,7 @@ export async function holdDatasetOf(
   return { datasetId: id, moved: version !== null && (await hasMoved(tx, id, version, current)) }
 }
 
-/** Whether any version since then puts rows elsewhere: back is not where they were, for others have moved meanwhile. */
+/** Returns whether any later version moved rows, even if a still later one reverted it: other rows have moved meanwhile. */
 async function hasMoved(tx: Tx, id: string, since: number, current: number): Promise<boolean> {
   const own = placementOf(await readDefinition(tx, id, since))
   for (let version = since + 1; version <= current; version++)
@@ -61,8 +63,8 @@ async function hasMoved(tx: Tx, id: string, since: number, current: number): Pro
 }
 
 /**
- * Write the owners of days anew, from the rows themselves, after rows have come to belong elsewhere: a day is the
- * import's that was the last to load rows of it.
+ * Rebuilds the window ledger of a dataset from its rows, after a change of its days or scopes. Each day belongs to the
+ * import that was the last to load rows of it.
  */
 export async function rebuildLedger(tx: Tx, dataset: RegisteredDataset): Promise<void> {
   const { id, definition } = dataset

@@ -3,14 +3,14 @@ import { STAGE_NAMES, StageName, stagesOf } from '@aduana/contracts/stages'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** A worker that has not said so for longer takes no jobs. */
+/** A worker without a heartbeat for longer than this is not counted. */
 const PRESENT_SECONDS = 30
-/** A run without a sign of life for so long has nobody at it: several heartbeats were missed. */
+/** A stage attempt without a heartbeat for longer than this has no worker: several heartbeats were missed. */
 const ALIVE_SECONDS = 15
-/** Rows of workers that ended without a word are kept so long, for those who look for what happened. */
+/** How long the rows of workers that did not deregister are kept, for diagnosis. */
 const FORGET_HOURS = 24
 
-/** Say that a worker takes jobs of these stages now. */
+/** Records a heartbeat of a worker that takes jobs of these stages. */
 export async function sayPresent(db: Database, id: string, stages: readonly StageName[]): Promise<void> {
   await sql`insert into workers (id, stages) values (${id}, ${[...stages]}::text[])
     on conflict (id) do update set stages = excluded.stages, seen_at = clock_timestamp(), ended_at = null`.execute(
@@ -23,14 +23,14 @@ export async function sayGone(db: Database, id: string): Promise<void> {
   await db.deleteFrom('workers').where('id', '=', id).execute()
 }
 
-/** Forget workers that ended long ago without a word. Answers how many. */
+/** Removes workers that ended long ago without deregistering. Returns how many. */
 export async function forgetWorkers(db: Database): Promise<number> {
   const gone = await sql`delete from workers
     where seen_at < clock_timestamp() - make_interval(hours => ${FORGET_HOURS})`.execute(db)
   return Number(gone.numAffectedRows ?? 0n)
 }
 
-/** Of these jobs, how many this worker is at, with a sign of life not long ago. */
+/** Returns the number of open stage attempts of this worker at these jobs with a recent heartbeat. */
 export async function countLivingRuns(
   db: Database,
   worker: string,
@@ -42,20 +42,20 @@ export async function countLivingRuns(
   return Number(found.rows[0]?.runs ?? 0)
 }
 
-/** What waits for a stage, and who serves it. */
+/** The queue depth of a stage, and its workers. */
 export interface StageDemand {
   stage: StageName
-  /** Jobs whose next stage this is and on which nobody works. */
+  /** Jobs whose next stage this is and which no worker executes. */
   waiting: number
-  /** Since when the oldest of them has been waiting. */
+  /** When the oldest of them began to wait. */
   since: Date | null
-  /** Workers that take jobs of the stage now. */
+  /** Number of workers that take jobs of the stage. */
   consumers: number
 }
 
 /**
- * What waits for each stage and who serves it, in order. Seen from PostgreSQL, so that it is true without Redis and
- * without any worker.
+ * Returns the queue depth and the number of workers of each stage, in the order of the stages. Reads PostgreSQL only, so
+ * that the result is correct without Redis and without any worker.
  */
 export async function readDemand(db: Database): Promise<StageDemand[]> {
   const [open, serving] = await Promise.all([readOpen(db), readServing(db)])

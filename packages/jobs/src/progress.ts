@@ -2,9 +2,9 @@ import { overallProgress } from '@aduana/contracts/stages'
 import type { LiveFigures } from './heartbeat.ts'
 import type { StageRun } from './stage-log.ts'
 
-/** What a stage tells of itself while it works. */
+/** The progress that a stage reports. */
 export interface StageProgress {
-  /** Part of the stage that is done, 0…1. */
+  /** The completed fraction of the stage, 0 to 1. */
   fraction: number
   message?: string
   totalItems?: number
@@ -12,7 +12,7 @@ export interface StageProgress {
 }
 
 export interface ProgressReporter {
-  /** Records how far the stage is. */
+  /** Records the progress of the stage. */
   report(progress: StageProgress): void
   /** Returns the current figures; the same object until something new is reported. */
   figures(): LiveFigures
@@ -20,15 +20,15 @@ export interface ProgressReporter {
 
 export interface ReporterOptions {
   run: Pick<StageRun, 'stage' | 'type'>
-  /** Percentage of the job when the run began: an earlier run may have come further. */
+  /** Progress of the job in percent when the attempt began. An earlier attempt may have got further. */
   reached: number
-  /** When the job began, for the time that remains. */
+  /** When the job started, to estimate the remaining time. */
   jobStartedAt: Date
   title: string
   now?: () => number
 }
 
-/** Follows one run of a stage. Progress is that of the whole job and never goes backwards. */
+/** Creates a reporter for one stage attempt. Its progress is that of the whole job and never decreases. */
 export function createProgressReporter(options: ReporterOptions): ProgressReporter {
   const now = options.now ?? Date.now
   const { stage, type } = options.run

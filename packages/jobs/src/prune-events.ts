@@ -5,7 +5,7 @@ import { type Cutoff, cutoffOf } from './cutoff.ts'
 const EVENTS_AT_ONCE = 2000
 
 /**
- * Remove the events that are older than `days`, have been sent, and belong to no open job, in batches, oldest first. A
+ * Removes the events that are older than `days`, have been sent, and belong to no open job, in batches, oldest first. A
  * trigger of the log enforces these conditions. Returns how many were removed.
  */
 export async function pruneEvents(db: Database, cutoff: Cutoff): Promise<number> {
@@ -22,7 +22,7 @@ export async function pruneEvents(db: Database, cutoff: Cutoff): Promise<number>
 interface EventPage {
   /** The last event of the page; null when there is none after `after`. */
   last: string | null
-  /** Old events of the page. Once there are none, all later events are younger. */
+  /** Number of old events in the page. Once it is 0, all later events are younger. */
   old: number
   removed: number
 }

@@ -16,9 +16,10 @@ export interface PrunedOfJobs {
 }
 
 /**
- * Remove the rows that belong to jobs once they are past their retention; the jobs themselves stay. By dataset: the rows
- * that an undo needs, once its imports can no longer be undone, and the rejects that nothing can reopen. Of all jobs: stage
- * runs and previews, the given number of days after the end. Rows that a retry or an undo still needs stay.
+ * Removes the rows of jobs that are past their retention; the jobs themselves stay. By dataset: the rows that an undo
+ * needs, once its imports can no longer be undone, and the rejects that nothing can reopen. Of all jobs: stage attempts and
+ * previews, the given number of days after the end. Rows that a retry or an undo still needs stay. Returns the numbers of
+ * removed rows.
  */
 export async function pruneJobs(db: Database, cutoff: Cutoff): Promise<PrunedOfJobs> {
   const pruned = { ledgerBefore: 0, stageRuns: 0, previews: 0, rejects: 0 }
@@ -31,7 +32,7 @@ export async function pruneJobs(db: Database, cutoff: Cutoff): Promise<PrunedOfJ
   return pruned
 }
 
-/** Call `step`, each time in a transaction of its own, until it finds no job. Returns the sum of the rows. */
+/** Calls `step`, each time in a transaction of its own, until it finds no job. Returns the sum of the rows. */
 async function inBatches(db: Database, step: (tx: Tx) => Promise<Batch>): Promise<number> {
   let rows = 0
   for (;;) {
@@ -49,8 +50,8 @@ interface Batch {
 const NOTHING: Batch = { jobs: 0, rows: 0 }
 
 /**
- * Lock jobs that have rows to remove, those that ended first. The rows are selected again under the lock, so no retry or
- * undo can begin in between. Locked jobs are left for the next night.
+ * Locks jobs that have rows to remove, in the order in which they ended, and returns their ids. The rows are selected again
+ * under the lock, so no retry or undo can begin in between. Jobs that others have locked are left for the next night.
  */
 async function lockJobs(tx: Tx, condition: RawBuilder<unknown>, limit: number): Promise<string[]> {
   const jobs = await sql<{
@@ -63,8 +64,8 @@ async function lockJobs(tx: Tx, condition: RawBuilder<unknown>, limit: number): 
 const ofDataset = ({ datasetId }: Keeping) => sql`j.dataset_id is not distinct from ${datasetId}::uuid`
 
 /**
- * Together with the ledger rows, the stage result loses the number of rows that the load replaced. If `undoDays` is raised
- * later, an undo of such an import is then refused as expired.
+ * Removes the ledger rows that an undo needs, and from the stage result the number of rows that the load replaced. If
+ * `undoDays` is raised later, an undo of such an import is then refused as expired.
  */
 async function pruneUndo(tx: Tx, keeping: Keeping): Promise<Batch> {
   const over = sql`${ofDataset(keeping)} and ${isBeyondUndo(keeping)}
@@ -89,8 +90,8 @@ async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
 }
 
 /**
- * The runs of stages that were not completed, and all runs of a job that can be neither retried nor undone. A failed job
- * keeps its completed runs: a retry continues after them.
+ * Removes the stage attempts that did not complete, and all attempts of jobs that can be neither retried nor undone. A
+ * failed job keeps its completed attempts, because a retry continues after them.
  */
 async function pruneStageRuns(tx: Tx, keeping: Keeping, cutoff: Cutoff): Promise<Batch> {
   const goes = sql`(s.state not in ('running', 'done') or j.status = 'CANCELLED'

@@ -12,7 +12,7 @@ export interface Page<T> {
   next: string | null
 }
 
-/** Without `includeUndone` imports that have been taken back are left out. */
+/** Without `includeUndone`, imports that have been undone are left out. */
 type ListQuery = Omit<JobQuery, 'includeUndone'> & { includeUndone?: boolean | undefined }
 
 export interface NumberedJob {
@@ -23,7 +23,7 @@ export interface NumberedJob {
 
 const JobCursor = z.tuple([CursorColumn.moment, CursorColumn.uuid])
 
-/** A job that `principal` may see. @throws ProblemError `not_found` */
+/** Returns a job that `principal` may see. @throws ProblemError `not_found` */
 export async function readJob(db: Database, principal: Principal, id: string): Promise<Job> {
   return (await readNumberedJob(db, principal, id)).job
 }
@@ -33,11 +33,11 @@ export function readNumberedJob(db: Database, principal: Principal, id: string):
   return readAs(db, principal, async (tx) => {
     const [found] = await readRows(tx, sql`where j.id = ${id}::uuid`)
     if (found) return found
-    throw new ProblemError('not_found', `There is no job ${id} that you may see.`)
+    throw new ProblemError('not_found', `The job ${id} does not exist, or you have no access to it.`)
   })
 }
 
-/** The jobs that `principal` may see, newest first. */
+/** Returns the jobs that `principal` may see, newest first. */
 export async function listJobs(db: Database, principal: Principal, query: ListQuery): Promise<Page<Job>> {
   const page = await listNumberedJobs(db, principal, query)
   return { items: page.items.map(({ job }) => job), next: page.next }
@@ -72,16 +72,16 @@ export function listNumberedJobs(
 export interface ArtifactLocation {
   key: string
   mediaType: string
-  /** Of the content, which is what a download gives. */
+  /** Number of bytes of the uncompressed content, which is what a download returns. */
   bytes: number
   sha256: string
-  /** The content is stored packed by gzip. */
+  /** Whether the content is stored gzipped. */
   packed: boolean
-  /** The name under which the file is offered for download. */
+  /** The file name of the download. */
   fileName: string
 }
 
-/** Where a downloadable file of a job lies. @throws ProblemError `not_found`, `artifact_expired` */
+/** Returns where a downloadable file of a job is stored. @throws ProblemError `not_found`, `artifact_expired` */
 export function findArtifact(
   db: Database,
   principal: Principal,
@@ -99,7 +99,10 @@ export function findArtifact(
       .where('a.downloadable', '=', true)
       .executeTakeFirst()
     if (!row)
-      throw new ProblemError('not_found', `There is no file "${name}" of job ${jobId} that you may see.`)
+      throw new ProblemError(
+        'not_found',
+        `The job ${jobId} has no file "${name}", or you have no access to it.`,
+      )
     if (row.removed_at) throw expired(name, row.removed_at)
     return {
       key: row.key,
@@ -115,12 +118,12 @@ export function findArtifact(
 function expired(name: string, removedAt: Date): ProblemError {
   return new ProblemError(
     'artifact_expired',
-    `The file "${name}" was removed at ${removedAt.toISOString()}: its dataset keeps such files for a limited time only.`,
+    `The file "${name}" was removed at ${removedAt.toISOString()}, at the end of the retention of its dataset.`,
     { removedAt: removedAt.toISOString() },
   )
 }
 
-/** The current versions of jobs, for those who follow them. Jobs that do not exist are left out. */
+/** Returns the current versions of jobs, by id. Jobs that do not exist are left out. */
 export async function readVersions(db: Database, ids: readonly string[]): Promise<Map<string, number>> {
   if (ids.length === 0) return new Map()
   const rows = await sql<{ id: string; version: string }>`
@@ -176,7 +179,7 @@ async function readRows(
 const RESULT = sql`case when (reader_companies() is null or j.companies <@ reader_companies())
   and (reader_warehouses() is null or j.warehouses <@ reader_warehouses()) then j.result else j.result - 'preview' end`
 
-/** A time as ISO 8601 in UTC with milliseconds. `reference` is one of our own column names, never input. */
+/** Returns SQL of a time in ISO 8601, UTC, with milliseconds. `reference` is one of our own column names, never input. */
 function instant(reference: string) {
   return sql`to_char(${sql.ref(reference)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 }

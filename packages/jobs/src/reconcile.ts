@@ -21,13 +21,14 @@ interface QuietJob extends Suspect {
   type: string
 }
 
-/** Remembers between two passes which attempts looked lost; only what looks so twice is acted on. */
+/** The attempts that looked lost in the last pass, by job. Only what looks lost in two passes is acted on. */
 export type Suspicions = Map<string, number>
 
 /**
- * Find jobs in work whose work is gone from BullMQ (Redis was wiped, a flow was tampered with, a worker died too often),
- * and let them be admitted again. A stage with a fresh heartbeat is at work whatever BullMQ says.
- * @throws Error when Redis is away; then nothing can be said
+ * Finds jobs in state PROCESSING whose work is missing from BullMQ (Redis was wiped, a flow was tampered with, a worker
+ * died too often), and has them admitted again. A stage attempt with a recent heartbeat is alive, whatever its state in
+ * BullMQ.
+ * @throws Error when Redis is unavailable; then the state of no job can be determined
  */
 export async function reconcile(
   db: Database,
@@ -52,13 +53,13 @@ export async function reconcile(
       job,
       state === 'missing' || state === 'far-delayed'
         ? undefined
-        : { stage: undefined, reason: `its work was ${state}` },
+        : { stage: undefined, reason: `its state in the queue was ${state}` },
     )
   }
   for (const id of suspicions.keys()) if (!seen.has(id)) suspicions.delete(id)
 }
 
-/** Jobs that should be in work but show no sign of life. */
+/** Returns the admitted jobs without a recent heartbeat. */
 async function quietJobs(db: Database): Promise<QuietJob[]> {
   const rows = await sql<QuietJob>`
     select j.id, j.type, j.attempt from jobs j
@@ -82,7 +83,7 @@ async function lookAt(
   const index = all.length - stages.length
   const state = all[index] ?? 'missing'
   if (RUNNABLE.includes(state)) return 'fine'
-  // The stage before has committed but its worker has not said so yet; or it died then, and the stage is delivered again.
+  // The stage before has committed but its worker has not acknowledged it yet, or died before, and the stage is delivered again.
   const before = index > 0 ? all[index - 1] : undefined
   if (state === 'waiting-children')
     return before !== undefined && RUNNABLE.includes(before) ? 'fine' : 'stuck'
@@ -94,20 +95,23 @@ interface Death {
   reason: string
 }
 
-/** False for an import that has loaded: it is tried again for ever. */
+/** Fails a job. Returns false for an import that has loaded, which is retried until it succeeds. */
 function giveUp(tx: Tx, job: Suspect, stage: string | null, death: Death): Promise<boolean> {
   const place = death.stage ?? StageName.parse(stage ?? 'parse')
   return tryFailJob(tx, { jobId: job.id, attempt: job.attempt }, workerLost(place, death.reason))
 }
 
-/** BullMQ has given up a stage because its workers died too often: admit the job again, or give it up for good. */
+/**
+ * Handles a stage that BullMQ has failed because its workers died too often: has the job admitted again, or fails it after
+ * too many losses.
+ */
 export async function failLostJob(
   db: Database,
   payload: StagePayload,
   stage: StageName,
   reason: string,
 ): Promise<void> {
-  // A worker that is frozen inside its load holds the rows that the end of the job releases.
+  // A worker that is frozen inside its load holds locks on the rows that the end of the job deletes.
   await evictDeadWork(db, payload.jobId)
   await readmit(db, { id: payload.jobId, attempt: payload.attempt }, { stage, reason })
 }
@@ -133,9 +137,9 @@ function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<
       { jobId: job.id, attempt: job.attempt, from: ['PROCESSING'] },
       {
         admitted_at: null,
-        // A run that died is counted by the one that takes its place.
+        // An open stage attempt that died is counted by the attempt that replaces it.
         lost_count: row.lost_count + (death && !(await isOpen(tx, job)) ? 1 : 0),
-        message: 'The work was lost and starts again',
+        message: 'The job was interrupted and is being restarted',
       },
     )
     if (version !== undefined) await wakeDispatchers(tx)

@@ -3,7 +3,8 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { Tx } from '@aduana/db/database'
 
 /**
- * Refuse to do something with an import that brings the results of a run: what becomes of them is decided by the run.
+ * Rejects an action on an import that contains the results of a metric run: such an import is managed by the run.
+ * `instead` is the sentence of the error that tells the user what to do.
  * @throws ProblemError `belongs_to_run` with the `run`
  */
 export async function refuseResults(tx: Tx, jobId: string, instead: string): Promise<void> {
@@ -17,7 +18,7 @@ export async function refuseResults(tx: Tx, jobId: string, instead: string): Pro
   const { runId, metric } = AnnouncedManifest.parse(row.manifest)
   throw new ProblemError(
     'belongs_to_run',
-    `The job brings the results of run ${runId} of ${metric}. ${instead}`,
+    `The job contains the results of run ${runId} of ${metric}. ${instead}`,
     {
       runId,
       metric,

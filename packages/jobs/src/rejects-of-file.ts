@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { CursorColumn, decodeCursor, encodeCursor, notACursor } from './cursor.ts'
 import type { ArtifactLocation } from './read.ts'
 
-/** How many rejects have a reason, with the message of the first of them as an example. */
+/** The number of rejects with a reason, and the message of the first of them as an example. */
 export interface RejectGroup {
   column: string | null
   code: string
@@ -23,14 +23,17 @@ interface PlacedLine {
   next: number
 }
 
-/** A page continues at the offset of its first line. The word keeps it apart from the cursors of stored rejects. */
+/** The offset of the first line of a page. The literal tells it from the cursors of stored rejects. */
 const FileCursor = z.tuple([z.literal('file'), CursorColumn.bigint])
 const LF = 0x0a
-/** Examples of reasons are looked for among so many rejects. */
+/** Maximum number of rejects that are read to find examples. */
 const EXAMPLES_WITHIN = 10_000
 const MOST_GROUPS = 100
 
-/** A page of a file of rejects. At most one page is in memory; what is before it is unpacked and passed over. */
+/**
+ * Returns a page of a file of rejects. At most one page is in memory. The part of the file before it is unpacked and skipped.
+ * @throws ProblemError `bad_request` when the cursor does not belong to the file
+ */
 export async function pageOfFile(
   store: ArtifactStore,
   artifact: ArtifactLocation,
@@ -48,8 +51,8 @@ export async function pageOfFile(
 }
 
 /**
- * The reasons of a file of rejects, the most frequent first. `counted` are those of the whole file where that is known;
- * otherwise they are counted here. Reads as many rejects as it takes to have an example of each, at most 10,000.
+ * Returns the reasons in a file of rejects, the most frequent first. `counted` are the counts of the whole file; when it is
+ * null, reasons are counted here. Reads rejects until there is an example of each reason, at most 10,000.
  */
 export async function groupsOfFile(
   store: ArtifactStore,
@@ -76,7 +79,7 @@ export async function groupsOfFile(
   return groups.sort((a, b) => b.rejects - a.rejects).slice(0, MOST_GROUPS)
 }
 
-/** The content of a download, from its beginning. Stopping early closes the stored file too. */
+/** Returns a stream of the uncompressed content of a file. Destroying it early also closes the stored file. */
 export async function openContent(store: ArtifactStore, artifact: ArtifactLocation): Promise<Readable> {
   const stored = await store.open(artifact.key)
   return artifact.packed ? piped(stored, createGunzip()) : stored
@@ -104,7 +107,7 @@ async function* readLines(content: Readable, start: number): AsyncGenerator<Plac
   }
 }
 
-/** @throws ProblemError `bad_request` when this is no line because `start` is inside one */
+/** @throws ProblemError `bad_request` when the text is not a line, because `start` is inside one */
 function parseLine(text: string, start: number): RejectLine {
   try {
     return RejectLine.parse(JSON.parse(text))

@@ -9,7 +9,7 @@ import { CursorColumn, decodeCursor, encodeCursor } from './cursor.ts'
 import { findArtifact } from './read.ts'
 import { groupsOfFile, pageOfFile, type RejectGroup } from './rejects-of-file.ts'
 
-/** Where rejects are read from: those that were not stored in the database are in their file only. */
+/** The sources of rejects. Those that were not stored in the database are in their file only. */
 export interface RejectSources {
   db: Database
   store: ArtifactStore
@@ -18,8 +18,9 @@ export interface RejectSources {
 const RejectCursor = z.tuple([CursorColumn.bigint])
 
 /**
- * A page of the rejects of a job that `principal` may see, in the order of the file. Those that were not stored,
- * as those of a dry run, are read from the file of rejects. @throws ProblemError `not_found`, `artifact_expired`
+ * Returns a page of the rejects of a job that `principal` may see, in the order of the file. Rejects that are not in the
+ * database, such as those of a dry run, are read from the file of rejects.
+ * @throws ProblemError `not_found`, `artifact_expired`
  */
 export async function listRejects(
   sources: RejectSources,
@@ -43,7 +44,8 @@ export async function listRejects(
 }
 
 /**
- * Why records of a job were rejected, the most frequent reasons first, at most 100; none once they are removed.
+ * Returns the reasons why records of a job were rejected, the most frequent first, at most 100. Returns none once the
+ * rejects have been removed.
  * @throws ProblemError `not_found`
  */
 export async function groupRejects(
@@ -61,7 +63,7 @@ export async function groupRejects(
       subject.reasons,
     )
   } catch (error) {
-    // The report shows the counts as long as the job is there, whatever became of its files.
+    // The report shows the counts of a job even when its files are gone.
     if (error instanceof ProblemError && ['artifact_expired', 'not_found'].includes(error.code)) return []
     throw error
   }
@@ -72,20 +74,20 @@ const Subject = z.object({
   importNo: z.int(),
   dryRun: z.boolean(),
   ended: z.boolean(),
-  /** Some of its rejects are in the database. */
+  /** Whether the database has rejects of the job. */
   stored: z.boolean(),
-  /** There is a file of rejects, which may have been removed since. */
+  /** Whether a file of rejects was written. It may have been removed since. */
   hasFile: z.boolean(),
-  /** Null when that was not found out. */
+  /** Null when the number was not determined. */
   quarantined: z.number().nullable(),
   file: FileLayout.nullable(),
-  /** How often each reason was found in the whole file; null when the file was not read to its end. */
+  /** The count of each reason in the whole file; null when the file was not read to its end. */
   reasons: z.array(z.object({ column: z.string().nullable(), code: z.string(), count: z.int() })).nullable(),
 })
 
 type Subject = z.infer<typeof Subject>
 
-/** A dry run stores none. Nor does an import that failed before it could. */
+/** A dry run stores no rejects, nor does an import that failed before its rejects were stored. */
 function isInFileOnly({ dryRun, ended, stored }: Subject): boolean {
   return dryRun || (ended && !stored)
 }
@@ -106,7 +108,7 @@ async function readSubject(tx: ReadTx, jobId: string): Promise<Subject> {
     where j.id = ${jobId}`.execute(tx)
   const [row] = found.rows
   if (row) return Subject.parse(row)
-  throw new ProblemError('not_found', `There is no job ${jobId} that you may see.`)
+  throw new ProblemError('not_found', `The job ${jobId} does not exist, or you have no access to it.`)
 }
 
 async function storedPage(

@@ -2,8 +2,8 @@ import { STAGE_NAMES, type StageName, stageIndex } from '@aduana/contracts/stage
 import type { Tx } from '@aduana/db/database'
 
 /**
- * Take back that a stage and those after it are done, because what the stage left behind is no longer to be had: the
- * next attempt begins with it.
+ * Marks a stage and those after it as not done, because the artifacts of the stage are no longer available. The next
+ * attempt begins with it.
  */
 export async function reopenStages(tx: Tx, jobId: string, from: StageName): Promise<void> {
   await tx

@@ -2,8 +2,8 @@ import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /**
- * Run `work` unless another process is running the retention. The claim is held by the connection that `work` gets, and
- * ends with it. Returns whether `work` ran.
+ * Calls `work` unless another process is applying the retention, and returns whether it did. The claim is held by the
+ * connection that is passed to `work`, and ends with it.
  */
 export async function whileClaimed(
   db: Database,

@@ -4,7 +4,7 @@ import type { Database } from '@aduana/db/database'
 import { type RawBuilder, sql } from 'kysely'
 import { cutoffOf } from './cutoff.ts'
 
-/** The retention of the jobs of a dataset, at a moment. A null dataset means jobs without one. */
+/** The retention of the jobs of a dataset at a given time. A null dataset means jobs without one. */
 export interface Keeping {
   datasetId: string | null
   retention: Retention
@@ -21,10 +21,10 @@ export async function keepings(db: Database, now: Date): Promise<Keeping[]> {
 }
 
 /**
- * The condition under which the bytes of an artifact `a` of a job `j` may go: its time is over, and nothing that can
- * still happen needs it.
+ * Returns the SQL condition under which the bytes of an artifact `a` of a job `j` can be removed: the artifact is past its
+ * retention, and no later action can need it.
  *
- * - A job that is not final needs all of its files, and so does one of which an undo or a replay is under way.
+ * - An open job needs all of its files, and so does a job with an open undo or replay.
  * - An original and the files of rejects are needed while rejects are open, or would be open again after an undo.
  * - A before-image is needed as long as its import can be undone.
  */
@@ -46,9 +46,9 @@ export function dueFiles(keeping: Keeping): RawBuilder<boolean> {
 }
 
 /**
- * SQL: the import of the job `j` can no longer be undone. Never true while an undo of its dataset is under way: that undo
- * may have begun in time, and may undo other imports too. The imports that an undo needs have loaded after its own, so they
- * never expire before it.
+ * Returns SQL that is true when the import of the job `j` can no longer be undone. Never true while an undo of its dataset
+ * is open: that undo may have begun in time, and may undo other imports too. The imports that an undo needs were loaded
+ * after its own, so they never expire before it.
  */
 export function isBeyondUndo({ retention, now }: Keeping): RawBuilder<boolean> {
   return sql<boolean>`(j.loaded_at < ${cutoffOf({ days: retention.undoDays, now })}
@@ -56,7 +56,7 @@ export function isBeyondUndo({ retention, now }: Keeping): RawBuilder<boolean> {
       and u.dataset_id is not distinct from j.dataset_id))`
 }
 
-/** SQL: the job `j` has rejects that are undecided, or that an undo would reopen. */
+/** Returns SQL that is true when the job `j` has rejects that are undecided, or that an undo would reopen. */
 export function hasOpenRejects({ retention, now }: Keeping): RawBuilder<boolean> {
   return sql<boolean>`exists (select from quarantined_records q left join jobs s on s.id = q.superseded_by
     where q.job_id = j.id and (q.state in ('open', 'fixed')

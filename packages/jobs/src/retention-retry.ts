@@ -13,8 +13,7 @@ const READS: Record<StageName, readonly string[]> = {
 }
 
 /**
- * Refuse to take a job up again of which a file was removed that the stages that are still to be done read, and that
- * none of them makes anew.
+ * Rejects a retry of a job when a file has been removed that its remaining stages read and that none of them writes again.
  * @throws ProblemError `artifact_expired`
  */
 export async function refuseExpired(tx: Tx, jobId: string): Promise<void> {

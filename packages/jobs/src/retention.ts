@@ -10,16 +10,16 @@ import { dueFiles, type Keeping, keepings } from './retention-due.ts'
 const JOBS_AT_ONCE = 200
 const FILES_AT_ONCE = 8
 
-/** What a run of the retention removed; nothing when another process was at it. */
+/** What the retention removed; all 0 when another process was applying it. */
 export interface Removed {
   files: number
   bytes: number
 }
 
 /**
- * Remove the files that their datasets do not keep any longer. What undo, retry or replay still need stays. Safe at any
- * time and any number of times: only one process does it at once, and the bytes that a process left behind when it died
- * are swept by the housekeeping.
+ * Removes the files that are past the retention of their datasets, and returns how many files and bytes. Files that an
+ * undo, retry or replay still needs stay. Safe at any time and in any number of processes: only one does it at once, and
+ * housekeeping removes the bytes that a process left behind when it died.
  */
 export async function applyRetention(
   db: Database,
@@ -56,8 +56,8 @@ async function removeFiles(
 }
 
 /**
- * Mark the files of some jobs that are due. The jobs are locked first and looked at again after: nobody can begin to
- * retry, undo or replay one in between.
+ * Marks the due files of some jobs as removed, and returns them. The files are selected again after their jobs have been
+ * locked, so that no retry, undo or replay can begin in between.
  */
 async function markRemoved(tx: Tx, keeping: Keeping): Promise<{ key: string; bytes: string }[]> {
   const due = dueFiles(keeping)

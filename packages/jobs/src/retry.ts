@@ -15,8 +15,8 @@ import { changeJob, lockOpenJob, tryChangeJob, wakeDispatchers } from './transit
 import { claimWindows, waitForWindows } from './windows.ts'
 
 /**
- * Try a failed job again, from the stage that failed: what the stages before it left behind is used again. A declared
- * window is reserved anew; when it is taken, the job waits for it.
+ * Retries a failed job from the stage that failed, and returns the job. The artifacts of earlier stages are used again. A
+ * declared window is claimed again; when it is not free, the job waits for it.
  * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_imported`, `undo_open`,
  * `artifact_expired`, `belongs_to_run`
  */
@@ -27,26 +27,29 @@ export async function retryJob(db: Database, principal: Principal, id: string): 
   if (job.status !== 'FAILED')
     throw new ProblemError(
       'illegal_transition',
-      `The job is ${job.status}; only a failed one can be retried.`,
+      `The job is ${job.status}; only a FAILED job can be retried.`,
     )
   try {
     await inTransaction(db, (tx) => queueAgain(tx, principal, id))
   } catch (error) {
     const constraint = violatedConstraint(error)
     if (constraint === 'jobs_one_undo')
-      throw new ProblemError('undo_open', 'Another job takes the import back, or has done so.')
+      throw new ProblemError('undo_open', 'Another job is undoing the import, or has already undone it.')
     if (constraint !== 'jobs_same_bytes_once') throw error
-    throw new ProblemError('already_imported', 'Another job has imported the same bytes in the meantime.')
+    throw new ProblemError(
+      'already_imported',
+      'Another job has imported the same bytes in the meantime, so there is nothing to retry.',
+    )
   }
   return readJob(db, principal, id)
 }
 
 async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<void> {
-  await refuseResults(tx, id, 'Retry the run: its runner is asked again.')
+  await refuseResults(tx, id, 'Retry the run instead; its runner then receives a new request.')
   if ((await holdDatasetOf(tx, id))?.moved)
     throw new ProblemError(
       'illegal_transition',
-      'The days, the time zone or the scopes of the dataset have been declared anew since the job was accepted. Upload the file again.',
+      'The days, the time zone or the scopes of the dataset have changed since the job was accepted. Upload the file again.',
     )
   const version = await tryChangeJob(
     tx,
@@ -61,7 +64,11 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
       lost_count: 0,
     },
   )
-  if (version === undefined) throw new ProblemError('illegal_transition', 'The job is not failed any more.')
+  if (version === undefined)
+    throw new ProblemError(
+      'illegal_transition',
+      'The job is no longer FAILED. It may already have been retried.',
+    )
   await reserveAgain(tx, id)
   await refuseExpired(tx, id)
   await audit(tx, { actor: principal.userId, action: 'job.retry', subjectType: 'job', subjectId: id })
@@ -70,7 +77,7 @@ async function queueAgain(tx: Tx, principal: Principal, id: string): Promise<voi
 
 const Declared = z.array(z.object({ dataset_id: z.uuid(), scope: z.string(), from: Day, to: Day }))
 
-/** Reserves the declared window of a job again, or puts the job into the queue for it. */
+/** Claims the declared window of a job again, or makes the job wait for it. */
 async function reserveAgain(tx: Tx, id: string): Promise<void> {
   const rows = await sql`select dataset_id, coalesce(scopes[1], '') as scope,
       lower(declared_window)::text as from, upper(declared_window)::text as to

@@ -3,16 +3,16 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
-/** Jobs that may wait at once. */
+/** The queue capacity: maximum numbers of jobs in state QUEUED. */
 export interface QueueLimits {
   maxQueued: number
-  /** Of these, jobs of one tenant; all of them unless said. */
+  /** Maximum for one tenant; `maxQueued` by default. */
   maxQueuedPerTenant?: number
 }
 
 /**
- * Refuse work that cannot be held: too many jobs wait already, or too many of this tenant.
- * @throws ProblemError `queue_full` with `retryAfterSeconds` and the `limit` that was met
+ * Rejects a new job when the queue capacity is exhausted, in all or for this tenant.
+ * @throws ProblemError `queue_full` with `retryAfterSeconds` and the `limit` that was reached
  */
 export async function ensureRoom(db: Database | Tx, limits: QueueLimits, tenant: string): Promise<void> {
   const { maxQueued, maxQueuedPerTenant = maxQueued } = limits
@@ -26,7 +26,10 @@ export async function ensureRoom(db: Database | Tx, limits: QueueLimits, tenant:
     throw full(`${waiting(own, ` of "${tenant}"`)} waiting, which is the limit of one tenant.`, 'tenant')
 }
 
-/** Wait for those who are taking room. Up to the end of the transaction nobody else does, or all would see the same. */
+/**
+ * Locks the queue capacity until the transaction ends, and waits for transactions that hold it. Without the lock, concurrent
+ * transactions would count the same jobs and exceed the limit together.
+ */
 export async function holdRoom(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('room in the queue', 0))`.execute(tx)
 }

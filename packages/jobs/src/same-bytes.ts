@@ -1,15 +1,16 @@
 import { asFields } from '@aduana/contracts/send-again'
 import type { Database } from '@aduana/db/database'
 
-/** The import that keeps the same bytes from being imported once more. */
+/** An import that prevents the same bytes from being imported again. */
 export interface SameBytes {
   id: string
   status: string
 }
 
 /**
- * The first import of these bytes into a dataset that is under way or loaded; undefined when there is none. Imports that
- * failed, were cancelled, undone or forced do not count, nor do dry runs: so says the index `jobs_same_bytes_once`.
+ * Returns the first import of these bytes into a dataset that is open or loaded; undefined when there is none. Imports that
+ * failed, were cancelled, undone or forced do not count, nor do dry runs. The index `jobs_same_bytes_once` has the same
+ * conditions.
  */
 export function importOfSameBytes(
   db: Database,
@@ -29,7 +30,7 @@ export function importOfSameBytes(
     .executeTakeFirst()
 }
 
-/** Says by what the bytes were imported, and how to import them again. */
+/** Returns the texts that name the earlier import of the same bytes, and how to import them again. */
 export function sameBytes(dataset: string, first: SameBytes | undefined): { found: string; remedy: string } {
   const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
   return {

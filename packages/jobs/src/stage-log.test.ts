@@ -73,7 +73,7 @@ test('a job is given up when its workers die for the fifth time at the same stag
   }
   await run(id)
   await silence(id)
-  expect(await begin(id)).toEqual({ kind: 'stop', reason: 'its workers die' })
+  expect(await begin(id)).toEqual({ kind: 'stop', reason: 'its workers died too often' })
   expect(await database.job(id)).toMatchObject({
     status: 'FAILED',
     error: { code: 'worker_lost', stage: 'parse' },

@@ -16,10 +16,10 @@ import { tryCancelJob, tryFailJob } from './finish.ts'
 import { LOSSES_ALLOWED, SUSPECT_FROM, suspectAtWork, workerLost } from './losses.ts'
 import { changeJob, lockOpenJob, type OpenJob, OvertakenError } from './transitions.ts'
 
-/** A run of a stage: who it is in the log, and the fence of all its writes. */
+/** A stage attempt: its key in `stage_results`, and the fence of all its writes. */
 export interface StageRun {
   jobId: string
-  /** What the job is: the stages that it runs follow from it. */
+  /** The type of the job, which determines its stages. */
   type: JobType
   stage: StageName
   attempt: number
@@ -33,12 +33,13 @@ export type StageStart =
   | { kind: 'busy' }
   | { kind: 'stop'; reason: string }
 
-/** Why a stage does not begin when its beginning has ended a job that was asked to stop. */
+/** The reason for which a stage does not begin when the job was cancelled instead. */
 export const CANCELLED = 'cancelled'
 
 /**
- * Begin a stage, if PostgreSQL agrees that it is due: the job is in this attempt, the stages before are done and this
- * one is not, nobody alive is at it, and nobody has asked to cancel. The order of the flow itself is not trusted.
+ * Begins a stage if it is due according to PostgreSQL: the job is in this attempt, the stages before are done and this one
+ * is not, no live worker executes one, and no cancellation was requested. The order of the flow is not trusted. Returns the
+ * new stage attempt, or why none was opened. Cancels the job when that was requested, and fails it after too many losses.
  */
 export async function beginStage(
   db: Database,
@@ -73,8 +74,9 @@ export async function beginStage(
     const begun = log.some((row) => row.stage === stage)
     const losses = begun ? job.lost_count + (diedAt(stage, log) ? 1 : 0) : 0
     if (losses > LOSSES_ALLOWED) {
-      const failure = workerLost(stage, 'its worker died or stood still each time')
-      if (await tryFailJob(tx, payload, failure)) return { kind: 'stop', reason: 'its workers die' }
+      const failure = workerLost(stage, 'its worker died or froze each time')
+      if (await tryFailJob(tx, payload, failure))
+        return { kind: 'stop', reason: 'its workers died too often' }
     }
     if (losses >= SUSPECT_FROM && (await suspectAtWork(tx, payload.jobId))) return { kind: 'busy' }
     return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
@@ -96,7 +98,7 @@ async function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
   return rows.rows
 }
 
-/** The run before at this stage has neither ended nor given a sign of life. */
+/** Returns whether the previous attempt at this stage is open and its heartbeat has timed out. */
 function diedAt(stage: StageName, log: readonly LogRow[]): boolean {
   return log.some((row) => row.stage === stage && row.state === 'running' && !row.alive)
 }
@@ -128,7 +130,7 @@ async function openRun(
     {
       stage,
       message: title,
-      // A stage that begins for the first time is progress: whatever was lost before did not kill the job.
+      // A stage that begins for the first time is progress, so the job did not cause the earlier losses.
       ...(log.some((row) => row.stage === stage) ? {} : { lost_count: 0 }),
       ...(diedAt(stage, log) ? { lost_count: sql<number>`lost_count + 1` } : {}),
       progress: sql<string>`greatest(progress, ${overallProgress(stage, 0, type)})`,
@@ -138,8 +140,8 @@ async function openRun(
 }
 
 /**
- * Locks and returns the job of a run, for a transaction that commits something other than the end of the run. The run
- * remains the current one until the transaction ends: a process that takes it over locks the job first.
+ * Locks and returns the job of a stage attempt, for a transaction that commits something other than the end of the attempt.
+ * The attempt remains current until the transaction ends: a process that takes it over locks the job first.
  * @throws OvertakenError so that the transaction rolls back
  */
 export async function lockJobOfRun(tx: Tx, run: StageRun): Promise<OpenJob> {
@@ -155,8 +157,8 @@ function overtaken({ stage, jobId }: StageRun): OvertakenError {
 }
 
 /**
- * Commit a stage, in the transaction that makes its effects true: marks the run as done, which only the newest run of
- * the current attempt can.
+ * Marks a stage attempt as done, with its output, in the transaction that writes the effects of the stage. Only the newest
+ * attempt can do so.
  * @throws OvertakenError so that the transaction rolls back
  */
 export async function commitStage(tx: Tx, run: StageRun, output: Record<string, unknown>): Promise<void> {
@@ -173,19 +175,19 @@ export async function commitStage(tx: Tx, run: StageRun, output: Record<string, 
 }
 
 /**
- * How a worker closes a run that did not succeed: it failed, the job waits for a window or an approval, or the worker gives
- * the work back. A run whose worker died is closed by another one.
+ * The state in which a worker closes a stage attempt that did not succeed: it failed, the job waits for a window or an
+ * approval, or the worker returns the work to the queue. An attempt whose worker died is closed by another worker.
  */
 export type UnfinishedState = 'failed' | 'parked' | 'released'
 
-/** Closes a run that did not succeed. False when it is not open any more: overtaken, or done. */
+/** Closes a stage attempt that did not succeed. Returns false when it is no longer open: overtaken, or done. */
 export async function tryCloseRun(
   tx: Tx,
   run: StageRun,
   state: UnfinishedState,
   failure: JobFailure | null,
 ): Promise<boolean> {
-  // A process that ends the job locks the job before its runs.
+  // A process that ends the job locks the job before its stage attempts.
   await sql`select from jobs where id = ${run.jobId} for no key update`.execute(tx)
   const closed = await tx
     .updateTable('stage_results')
@@ -204,7 +206,7 @@ export async function tryCloseRun(
 }
 
 /**
- * Closes a run that did not succeed, in a transaction that means something only if the run was still open.
+ * Closes a stage attempt that did not succeed, in a transaction that must only commit if the attempt is still open.
  * @throws OvertakenError so that the transaction rolls back
  */
 export async function closeRun(
@@ -217,8 +219,8 @@ export async function closeRun(
 }
 
 /**
- * Reverts a run that did nothing because its job has to wait.
- * @throws OvertakenError when it is not open any more
+ * Deletes a stage attempt that did nothing because its job has to wait.
+ * @throws OvertakenError when the attempt is no longer open
  */
 export async function forgetRun(tx: Tx, run: StageRun): Promise<void> {
   const gone = await tx
@@ -232,7 +234,7 @@ export async function forgetRun(tx: Tx, run: StageRun): Promise<void> {
   if (gone.numDeletedRows !== 1n) throw overtaken(run)
 }
 
-/** The output that a finished stage of a job left for the later ones; undefined when it is not done. */
+/** Returns the output of a stage of a job for later stages; undefined when the stage is not done. */
 export async function stageOutput(db: Database | Tx, jobId: string, stage: StageName): Promise<unknown> {
   const row = await db
     .selectFrom('stage_results')

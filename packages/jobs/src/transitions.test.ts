@@ -29,7 +29,7 @@ test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (f
     expect(await changing).toBe(1)
     expect(await database.job(id)).toMatchObject({ status: to })
   } else {
-    await expect(changing).rejects.toThrow(`a job never goes from ${from} to ${to}`)
+    await expect(changing).rejects.toThrow(`illegal transition of a job from ${from} to ${to}`)
     expect(await database.job(id)).toMatchObject({ status: from, version: '0' })
   }
 })

@@ -3,14 +3,14 @@ import type { Tx } from '@aduana/db/database'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
 
-/** What a change of a job expects to find; it does nothing when it finds anything else. */
+/** The conditions of a change of a job. If they do not hold, nothing is changed. */
 export interface Guard {
   jobId: string
   /** The states from which the change is allowed. */
   from: readonly JobStatus[]
-  /** The attempt on whose behalf the change is made: a worker that has been overtaken changes nothing. */
+  /** The attempt that makes the change. After a newer attempt has begun, it changes nothing. */
   attempt?: number
-  /** The change is not made once somebody has asked to cancel. */
+  /** Makes no change once a cancellation has been requested. */
   unlessCancelled?: boolean
 }
 
@@ -18,7 +18,7 @@ export type JobChange = Omit<UpdateObject<DB, 'jobs'>, 'id' | 'version' | 'updat
   status?: JobStatus
 }
 
-/** The job is not in the expected state: another process has it, or it has ended. The transaction rolls back. */
+/** Thrown when a job is not in the expected state: another process has taken it, or it has ended. */
 export class OvertakenError extends Error {
   override readonly name = 'OvertakenError'
 }
@@ -36,15 +36,16 @@ export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promis
 }
 
 /**
- * Like `changeJob`, for callers that do not roll back: returns undefined when the guard does not hold, and changes nothing
- * then.
- * @throws Error when the transition is not one of the allowed ones; that is a mistake of the program
+ * Changes the state of a job like `changeJob`, for callers that do not roll back: when the guard does not hold, changes
+ * nothing and returns undefined.
+ * @throws Error when the transition is not allowed, which is a programming error
  */
 export async function tryChangeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number | undefined> {
   const to = change.status
   if (to !== undefined)
     for (const from of guard.from)
-      if (from !== to && !canTransition(from, to)) throw new Error(`a job never goes from ${from} to ${to}`)
+      if (from !== to && !canTransition(from, to))
+        throw new Error(`illegal transition of a job from ${from} to ${to}`)
   const row = await tx
     .updateTable('jobs')
     .set({ ...change, version: sql<string>`version + 1`, updated_at: sql<Date>`clock_timestamp()` })
@@ -59,7 +60,7 @@ export async function tryChangeJob(tx: Tx, guard: Guard, change: JobChange): Pro
 
 declare const locked: unique symbol
 
-/** A job that is not final and stays as it is until the transaction that locked its row ends. */
+/** An open job whose row is locked: it does not change until the locking transaction ends. */
 export interface OpenJob {
   readonly id: string
   readonly status: JobStatus
@@ -70,7 +71,7 @@ export interface OpenJob {
 
 /**
  * Locks the row of a job and returns the job, or undefined when it is final or does not exist. Windows can only be
- * claimed and waited for with the result. With `skipLocked` a job whose row another transaction holds counts as not there.
+ * claimed and waited for with the result. With `skipLocked`, a job whose row another transaction has locked counts as missing.
  */
 export async function lockOpenJob(
   tx: Tx,
@@ -88,10 +89,10 @@ export async function lockOpenJob(
   return row === undefined ? undefined : ({ ...row, status: JobStatus.parse(row.status) } as OpenJob)
 }
 
-/** Channel on which dispatchers hear that there may be something to admit. */
+/** Channel that notifies dispatchers when there may be jobs to admit. */
 export const DISPATCH_CHANNEL = 'aduana_dispatch'
 
-/** Wake the dispatchers when the transaction commits. */
+/** Notifies the dispatchers when the transaction commits. */
 export async function wakeDispatchers(tx: Tx): Promise<void> {
   await sql`select pg_notify(${DISPATCH_CHANNEL}, '')`.execute(tx)
 }

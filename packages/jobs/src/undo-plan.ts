@@ -8,7 +8,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { z } from 'zod'
 import type { Window } from './windows.ts'
 
-/** An import that has loaded, as far as taking it back is concerned. */
+/** A loaded import, with what an undo needs to know. */
 export const LoadedImport = z.object({
   id: z.uuid(),
   userId: z.uuid(),
@@ -18,13 +18,16 @@ export const LoadedImport = z.object({
   mode: LoadMode,
   status: JobStatus,
   loadedAt: z.coerce.date(),
-  /** Whose rows it may hold; null is everybody's. */
+  /** The companies whose rows it may contain; null means all. */
   companies: ScopeList,
   warehouses: ScopeList,
 })
 export type LoadedImport = z.infer<typeof LoadedImport>
 
-/** Imports that have loaded and have not been taken back, newest first. `condition` is on `j` (jobs) and `i` (imports). */
+/**
+ * Returns the imports that have loaded and have not been undone, newest first. `condition` refers to `j` (jobs) and `i`
+ * (imports).
+ */
 export async function loadedImports(
   db: Database | Tx,
   condition: RawBuilder<unknown>,
@@ -39,9 +42,9 @@ export async function loadedImports(
 }
 
 /**
- * The later imports that own days of an import, newest first: while they are there it cannot be taken back. Rows that
- * were added or changed one by one do not stand in each other's way by their day; rows that replaced whole days do,
- * unless they are of other companies or warehouses.
+ * Returns the later imports that own days of an import, newest first. The import cannot be undone before them. Imports that
+ * append or upsert do not block each other by day. Imports that replace days do, unless they have no company or no
+ * warehouse in common.
  */
 export async function laterOwners(db: Database | Tx, of: LoadedImport): Promise<LoadedImport[]> {
   const modes: LoadMode[] = of.mode === 'replace-window' ? LoadMode.options : ['replace-window']
@@ -80,8 +83,8 @@ function areApart({ columns, scope }: DatasetDefinition, one: LoadedImport, othe
 }
 
 /**
- * Everything that has to be taken back before an import, newest first, as far as the days tell; the import itself is the
- * last. Later upserts may have changed its rows wherever they lie: whether they have, only the table can say.
+ * Returns the imports that must be undone before an import, newest first, followed by the import itself. Considers days
+ * only: later upserts may have changed its rows on any day, which only the rows of the table can show.
  */
 export async function unwindingOf(db: Database | Tx, first: LoadedImport): Promise<LoadedImport[]> {
   const found = new Map([[first.id, first]])
@@ -90,14 +93,17 @@ export async function unwindingOf(db: Database | Tx, first: LoadedImport): Promi
   return [...found.values()].sort(newestFirst)
 }
 
-/** Compares loads: the later one comes first. */
+/** Compares two loads for sorting; the later one comes first. */
 export function newestFirst(a: LoadedImport, b: LoadedImport): number {
   return b.loadedAt.getTime() - a.loadedAt.getTime() || b.importNo - a.importNo
 }
 
 const Windows = z.array(z.object({ scope: z.string(), from: Day, to: Day }))
 
-/** The windows that imports wrote: for each scope from the first to the last day; all of a dataset without days. */
+/**
+ * Returns the windows that imports wrote: for each scope, from the first to the last day. For a dataset without a window
+ * column, that is the whole scope.
+ */
 export async function writtenWindows(db: Database | Tx, imports: readonly string[]): Promise<Window[]> {
   const rows = await sql`select scope, min(day)::text as from, (max(day) + 1)::text as to
     from window_ledger_before where job_id = any (${[...imports]}::uuid[]) group by scope order by scope`.execute(

@@ -6,7 +6,7 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { LoadedImport } from './undo-plan.ts'
 
-/** A job that somebody wants to take back, as it stands. */
+/** The state of a job that a user wants to undo. */
 export interface UndoneJob {
   type: string
   status: string
@@ -15,12 +15,15 @@ export interface UndoneJob {
   dry_run: boolean
 }
 
-/** Only an import that has completed can be taken back. */
+/**
+ * Rejects an undo of a job that is not a completed import.
+ * @throws ProblemError `illegal_transition`, `already_undone`
+ */
 export function refuseState(job: UndoneJob): void {
   if (job.type === 'undo')
     throw new ProblemError(
       'illegal_transition',
-      'An undo cannot be undone. To have the rows back, import the file of the import again.',
+      'An undo cannot be undone. To restore the rows, import the file of the import again.',
     )
   if (job.type !== 'import')
     throw new ProblemError(
@@ -30,24 +33,25 @@ export function refuseState(job: UndoneJob): void {
   if (job.batch_deleted)
     throw new ProblemError(
       'already_undone',
-      `The import has been taken back by job ${job.undone_by ?? ''} already. To have its rows back, import the file again.`,
+      `The import has already been undone by job ${job.undone_by ?? ''}. To restore its rows, import the file again.`,
       job.undone_by === null ? {} : { jobId: job.undone_by },
     )
   if (job.dry_run)
     throw new ProblemError(
       'illegal_transition',
-      'The job was a dry run: it loaded nothing, so nothing can be undone.',
+      'The job was a dry run. It loaded nothing, so there is nothing to undo.',
     )
   if (job.status === 'COMPLETED') return
   const ended = job.status === 'FAILED' || job.status === 'CANCELLED'
   throw new ProblemError(
     'illegal_transition',
     ended
-      ? `The job is ${job.status}: it loaded nothing, so nothing can be undone.`
+      ? `The job is ${job.status}. It loaded nothing, so there is nothing to undo.`
       : `The job is ${job.status}. Cancel it, or wait until it has completed.`,
   )
 }
 
+/** Rejects a second undo of an import. @throws ProblemError `undo_open` */
 export async function refuseOpenUndo(tx: Tx, id: string): Promise<void> {
   const open = await tx
     .selectFrom('jobs')
@@ -59,16 +63,20 @@ export async function refuseOpenUndo(tx: Tx, id: string): Promise<void> {
   if (open) throw undoOpen(open.id)
 }
 
+/** Returns the error for an import that the job `jobId`, if known, is already undoing. */
 export function undoOpen(jobId: string | undefined): ProblemError {
   const which = jobId === undefined ? 'Another job' : `Job ${jobId}`
   return new ProblemError(
     'undo_open',
-    `${which} is taking the import back. Wait for its end.`,
+    `${which} is undoing the import. Wait until it has ended.`,
     jobId === undefined ? {} : { jobId },
   )
 }
 
-/** For some time after its load; by the clock of the database. */
+/**
+ * Rejects an undo of an import that was loaded more than `undoDays` ago, by the database's clock.
+ * @throws ProblemError `undo_expired`
+ */
 export async function refuseExpired(
   tx: Tx,
   first: LoadedImport,
@@ -85,15 +93,15 @@ export async function refuseExpired(
   )
 }
 
-/** What the import replaced was told in days and scopes that mean something else by now. */
+/** Returns the error for an import whose dataset has since changed its days, time zone or scopes. */
 export function movedSince(first: LoadedImport, code: string): ProblemError {
   return new ProblemError(
     'undo_expired',
-    `The days, the time zone or the scopes of ${code} have been declared anew since the import was accepted (version ${first.version}). To replace its rows, import a file for the same days.`,
+    `The days, the time zone or the scopes of ${code} have changed since the import was accepted (version ${first.version}). To replace its rows, import a file for the same days.`,
   )
 }
 
-/** What the import replaced must still be there. */
+/** Rejects an undo of an import whose before-image is gone. @throws ProblemError `undo_expired` */
 export async function refuseWithoutImage(tx: Tx, first: LoadedImport): Promise<void> {
   const found = await sql<{ rows: string | null; kept: boolean }>`
     select s.output ->> 'beforeRows' as rows, exists (select from artifacts a where a.job_id = ${first.id}
@@ -104,23 +112,29 @@ export async function refuseWithoutImage(tx: Tx, first: LoadedImport): Promise<v
   throw new ProblemError(
     'undo_expired',
     image?.rows == null
-      ? 'What is needed to take the import back was removed at the end of its retention, or was not kept by the version of the program that loaded it. To replace its rows, import a file for the same days.'
+      ? 'The data needed to undo the import was removed at the end of its retention, or was not stored by the version of Aduana that loaded it. To replace its rows, import a file for the same days.'
       : 'The rows that the import replaced were removed at the end of their retention. To replace its rows, import a file for the same days.',
   )
 }
 
-/** Taking back concerns rows of companies and warehouses: only who may touch them all may do it. */
+/**
+ * Rejects an undo of imports that the user may not undo.
+ * @throws ProblemError `forbidden` with the `jobs`
+ */
 export function refuseForeign(principal: Principal, imports: readonly LoadedImport[]): void {
   const foreign = imports.filter((one) => !mayUndo(principal, one))
   if (foreign.length === 0) return
   throw new ProblemError(
     'forbidden',
-    `You may take back your own imports, within your companies and warehouses; not ${list(foreign)}. Ask an admin.`,
+    `You can only undo your own imports, and only of companies and warehouses that you have access to. The undo would include ${list(foreign)}. Ask an admin.`,
     { jobs: foreign.map(({ id }) => id) },
   )
 }
 
-/** Whether somebody may take an import back: an own one or, for an admin, any, and one whose whole scope is theirs. */
+/**
+ * Returns whether a user may undo an import: one of their own or, as an admin, any, provided that they have access to all
+ * of its companies and warehouses.
+ */
 export function mayUndo(
   who: Pick<Principal, 'userId' | 'role' | 'companies' | 'warehouses'>,
   one: LoadedImport,
@@ -136,13 +150,14 @@ function covers(mine: readonly string[] | null, needed: readonly string[] | null
   return mine === null || (needed?.every((name) => mine.includes(name)) ?? false)
 }
 
+/** Returns the error for an import that later imports block, newest first. */
 export function overlap(later: readonly LoadedImport[]): ProblemError {
   return new ProblemError('undo_overlap', overlapDetail(later), { jobs: later.map(({ id }) => id) })
 }
 
-/** Which later imports stand in the way, newest first, and what to do. */
+/** Returns the text that names the later imports that block an undo, newest first, and what to do. */
 export function overlapDetail(later: readonly LoadedImport[]): string {
-  return `Later imports have replaced or changed rows of this one: ${list(later)}. Undo them first, in this order, or send ${asFields({ unwind: 'true' })} to take all of them back at once.`
+  return `Later imports have replaced or changed rows of this one: ${list(later)}. Undo them first, in this order, or send ${asFields({ unwind: 'true' })} to undo all of them at once.`
 }
 
 const SHOWN = 20

@@ -30,8 +30,8 @@ import {
 } from './undo-refusals.ts'
 
 /**
- * Accept to take an import back: a job of its own does it. What can be refused is refused here; the job checks again,
- * when it has the windows.
+ * Accepts a request to undo an import, which a new job then executes. Requests are validated here as far as possible; the
+ * job checks again once it holds the windows.
  * @throws ProblemError `not_found`, `forbidden`, `illegal_transition`, `already_undone`, `undo_open`, `undo_expired`,
  * `undo_overlap`, `queue_full`, `idempotency_key_reused`, `belongs_to_run`
  */
@@ -67,18 +67,18 @@ export async function undoImport(
 }
 
 interface Undoing {
-  /** The import. */
+  /** The id of the import. */
   id: string
-  /** The job that takes it back. */
+  /** The id of the undo job. */
   undo: string
   request: UndoRequest
-  /** The rows of its dataset now belong in another place. */
+  /** Whether the days, time zone or scopes of its dataset have changed since. */
   moved: boolean
 }
 
 async function create(tx: Tx, principal: Principal, undoing: Undoing): Promise<void> {
   const { id, request, moved } = undoing
-  // Nobody else begins to take it back, nor are its files removed, until this is committed.
+  // Until this commits, no other undo can begin and no file of the import is removed.
   const job = await tx
     .selectFrom('jobs')
     .select(['type', 'status', 'batch_deleted', 'undone_by', 'dry_run', 'dataset_id'])
@@ -86,11 +86,11 @@ async function create(tx: Tx, principal: Principal, undoing: Undoing): Promise<v
     .forNoKeyUpdate()
     .executeTakeFirstOrThrow()
   refuseState(job)
-  await refuseResults(tx, id, 'Have the days of the metric recomputed instead.')
+  await refuseResults(tx, id, 'Recompute the days of the metric instead.')
   await refuseOpenUndo(tx, id)
   const [first] = await loadedImports(tx, sql`j.id = ${id}`)
   if (!first)
-    throw new ProblemError('illegal_transition', 'The job has loaded nothing that could be taken back.')
+    throw new ProblemError('illegal_transition', 'The job has loaded nothing, so there is nothing to undo.')
   const dataset = await currentDataset(tx, first.datasetId)
   await refuseExpired(tx, first, dataset.definition)
   if (moved) throw movedSince(first, dataset.code)
@@ -101,7 +101,7 @@ async function create(tx: Tx, principal: Principal, undoing: Undoing): Promise<v
   await insert(tx, principal, undoing, first, dataset.code)
 }
 
-/** A dataset as it is declared now: for how long imports can be undone is its policy of today. */
+/** Returns the current version of a dataset, whose `undoDays` decides how long imports can be undone. */
 async function currentDataset(tx: Tx, id: string): Promise<RegisteredDataset> {
   const { code } = await tx
     .selectFrom('datasets')

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { CursorColumn, decodeCursor, encodeCursor } from './cursor.ts'
 import type { Page } from './read.ts'
 
-/** The tables of versions, and what names their owner. */
+/** The tables of versions, and their columns that name the owner. */
 const OWNERS = {
   dataset_versions: 'dataset_id',
   series_versions: 'series_id',
@@ -21,7 +21,7 @@ interface Row {
   definition: unknown
 }
 
-/** A version of something that is declared. */
+/** A version of a definition. */
 export interface Version<T> {
   version: number
   createdAt: string
@@ -29,7 +29,10 @@ export interface Version<T> {
   definition: T
 }
 
-/** The versions of a dataset, a series or a metric, newest first. */
+/**
+ * Returns the versions of a dataset, a series or a metric, newest first.
+ * @throws ProblemError `bad_request` when the cursor does not belong to this list
+ */
 export async function readVersions<T>(
   db: Database | ReadTx | Tx,
   table: keyof typeof OWNERS,

@@ -10,7 +10,7 @@ import { type Database, type ReadTx, readAs } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
 
-/** The longest range that is shown at once, and how much is shown when nothing is said. */
+/** The longest range that a query may have, and the default range. */
 const LONGEST_DAYS = 1100
 const USUAL_DAYS = 62
 
@@ -18,8 +18,8 @@ type Dataset = Pick<RegisteredDataset, 'id' | 'definition'>
 
 /**
  * Returns the state of each day of a dataset, ordered by scope and day; days of the range that no job has loaded are
- * `missing`. Without a range: the two months up to the last day that was loaded. Every reader gets the same state. The
- * job is null unless the reader may see it, the number of rows unless the reader may see all rows of the day.
+ * `missing`. The default range is the two months up to the last day that was loaded. Every reader gets the same state. The
+ * job is null unless the reader may see it, and so is the number of rows unless the reader may see all rows of the day.
  * @throws ProblemError `bad_window`
  */
 export async function readLedger(
@@ -60,7 +60,7 @@ async function rangeOf(tx: Database, { id }: Dataset, query: LedgerQuery): Promi
   return { from, to }
 }
 
-/** A day with all that is known of it. */
+/** A day with its number of rows, before it is restricted to what the reader may see. */
 const KnownDay = LedgerDay.extend({ rows: z.int().nonnegative() })
 type KnownDay = z.infer<typeof KnownDay>
 
@@ -101,7 +101,7 @@ async function readDays(
   return z.array(KnownDay).parse(rows.rows)
 }
 
-/** The replace scopes that a reader may see, where they are companies or warehouses; null: all. */
+/** Returns the replace scopes that a reader may see, where they are companies or warehouses; null means all. */
 function scopesOf({ replaceScope, scope }: DatasetDefinition, principal: Principal): string[] | null {
   if (replaceScope === undefined) return null
   if (replaceScope === scope?.company) return principal.companies
@@ -110,7 +110,7 @@ function scopesOf({ replaceScope, scope }: DatasetDefinition, principal: Princip
 
 const Places = z.array(z.object({ scope: z.string(), day: z.string() }))
 
-/** The days that hold rows which the reader may not see. */
+/** Returns the days with rows that the reader may not see. */
 async function readUncovered(
   tx: Database,
   principal: Principal,
@@ -126,7 +126,7 @@ function placeOf({ scope, day }: { scope: string; day: string }): string {
   return `${day} ${scope}`
 }
 
-/** Those of the jobs of some days that the reader may see. */
+/** Returns those jobs of the given days that the reader may see. */
 async function visibleJobs(tx: ReadTx, days: readonly KnownDay[]): Promise<Set<string>> {
   const ids = [...new Set(days.flatMap(({ jobId }) => jobId ?? []))]
   if (ids.length === 0) return new Set()
@@ -135,10 +135,14 @@ async function visibleJobs(tx: ReadTx, days: readonly KnownDay[]): Promise<Set<s
 }
 
 function refuseRange(from: Day, to: Day): void {
-  if (from >= to) throw new ProblemError('bad_window', `from (${from}) must be before to (${to}).`)
+  if (from >= to)
+    throw new ProblemError(
+      'bad_window',
+      `from (${from}) must be before to (${to}); to is the first day after the range.`,
+    )
   if (daysBetween(from, to) > LONGEST_DAYS)
     throw new ProblemError(
       'bad_window',
-      `${from} to ${to} is more than the ${LONGEST_DAYS} days that are shown at once.`,
+      `The range ${from} to ${to} is too long. A query may span at most ${LONGEST_DAYS} days; send several.`,
     )
 }

@@ -4,8 +4,8 @@ import { sql } from 'kysely'
 import { type OpenJob, wakeDispatchers } from './transitions.ts'
 
 /**
- * What a job may write: the days `[from, to)` of a scope. Without days it is the whole scope, for datasets that have
- * no window column.
+ * The days `[from, to)` of a scope that a job may write. Null for both means the whole scope, for datasets without a window
+ * column.
  */
 export interface Window {
   scope: string
@@ -14,15 +14,15 @@ export interface Window {
 }
 
 export interface WindowClaim {
-  /** The claiming job, with its row locked: a job that has ended, or ends meanwhile, cannot claim. */
+  /** The claiming job, with its row locked, so that it cannot end meanwhile. */
   job: OpenJob
   datasetId: string
   windows: readonly Window[]
 }
 
 /**
- * Why a window is not free: another job holds it; a job that was accepted earlier waits for it; or a job that was
- * accepted earlier is in work and has not found its days yet.
+ * Why a window is not free: another job holds it, an earlier accepted job waits for it, or an earlier accepted job is
+ * being processed and has not found its days yet.
  */
 export type Obstacle = { by: string; because: 'held' | 'waited-for' | 'not-known-yet' }
 
@@ -31,11 +31,11 @@ export type ClaimResult = { kind: 'held' } | ({ kind: 'taken' } & Obstacle)
 const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${window.to}::date)`
 
 /**
- * Takes the windows of a job, all or none. A window is not given while another job holds an overlapping one, nor while a
- * job that was accepted earlier waits for one. An import that finds its days in its file also waits for those that were
- * accepted earlier and are still reading theirs. So of two concurrent imports of one day the later one wins, whatever
- * happens to the workers. Claiming again what the job holds changes nothing. The
- * exclusion constraint of `window_locks` refuses an overlap even if this were wrong.
+ * Claims the windows of a job, all or none. A window is not free while another job holds an overlapping one, or while an
+ * earlier accepted job waits for one. An import that finds its days in its file also waits for earlier accepted imports that
+ * are still reading theirs. So of two concurrent imports of one day the later accepted one wins, whatever happens to the
+ * workers. Windows that the job already holds stay claimed. In addition, the exclusion constraint of `window_locks` rejects
+ * any overlap.
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
   await serialise(tx, claim.datasetId)
@@ -53,7 +53,7 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
   return { kind: 'held' }
 }
 
-/** Puts a job into the queue for windows, behind the job that is in the way. A job that is already in it keeps its place. */
+/** Makes a job wait for windows behind the job that blocks them. A job that already waits keeps its place. */
 export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacle): Promise<void> {
   await serialise(tx, claim.datasetId)
   for (const window of claim.windows) {
@@ -64,8 +64,8 @@ export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacl
 }
 
 /**
- * Returns the waiting jobs whose obstacle is no longer in the way, in the order in which they were accepted. Every other
- * waiter has an obstacle that still holds, waits for or may yet find an overlapping window.
+ * Returns the waiting jobs that are no longer blocked, in the order in which they were accepted. Every other waiter is
+ * blocked by a job that still holds, waits for, or may yet find an overlapping window.
  */
 export async function unblockedWaiters(db: Database): Promise<string[]> {
   const rows = await sql<{ job_id: string }>`
@@ -81,13 +81,13 @@ export async function unblockedWaiters(db: Database): Promise<string[]> {
   return rows.rows.map((row) => row.job_id)
 }
 
-/** Wakes the dispatchers if a job waits for this one to find its days: from now on it has found them. */
+/** Notifies the dispatchers, if any job waits for this one to find its days, that it has found them. */
 export async function wakeThoseBehind(tx: Tx, jobId: string): Promise<void> {
   const found = await sql`select from window_waiters where blocked_by = ${jobId} limit 1`.execute(tx)
   if (found.rows.length > 0) await wakeDispatchers(tx)
 }
 
-/** Releases everything a job holds or waits for, and wakes the dispatchers if others may get it now. */
+/** Removes the locks, waiters and lease of a job, and notifies the dispatchers if it held a window. */
 export async function releaseWindows(tx: Tx, jobId: string): Promise<void> {
   await tx.deleteFrom('window_waiters').where('job_id', '=', jobId).execute()
   await tx.deleteFrom('window_leases').where('job_id', '=', jobId).execute()
@@ -95,7 +95,7 @@ export async function releaseWindows(tx: Tx, jobId: string): Promise<void> {
   if (released.numDeletedRows > 0n) await wakeDispatchers(tx)
 }
 
-/** The windows that a job waits for, in one claim; undefined when it waits for none. */
+/** Returns a claim for the windows that a job waits for; undefined when it waits for none. */
 export async function waitingClaim(tx: Tx, job: OpenJob): Promise<WindowClaim | undefined> {
   const rows = await sql<{ dataset_id: string; scope: string; from: Day | null; to: Day | null }>`
     select dataset_id, scope, lower(days) as from, upper(days) as to from window_waiters where job_id = ${job.id}
@@ -109,7 +109,7 @@ export async function waitingClaim(tx: Tx, job: OpenJob): Promise<WindowClaim | 
   }
 }
 
-/** True when an active job holds a window of the dataset and scope that overlaps `[from, to)`. */
+/** Returns whether a job holds a window of the dataset and scope that overlaps `window`. */
 export async function isWindowLocked(
   db: Database | Tx | ReadTx,
   datasetId: string,
@@ -122,7 +122,7 @@ export async function isWindowLocked(
   return found.rows[0]?.yes === true
 }
 
-/** The changes of one dataset's locks and waiters happen one after the other; no two claims can interleave. */
+/** Serializes the changes of the locks and waiters of one dataset, so that no two claims can interleave. */
 async function serialise(tx: Tx, datasetId: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`window ${datasetId}`}, 0))`.execute(tx)
 }
@@ -134,8 +134,8 @@ async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolea
 }
 
 /**
- * Returns the job that is in the way of a window, if any. Of several that wait or still read, it is the one that was
- * accepted last: so each job of a queue waits for the one before it, and the end of one wakes only the next.
+ * Returns the job that blocks a window, if any. Of several that wait or still read, returns the one that was accepted last:
+ * so each waiter waits for the one before it, and the end of a job wakes only the next.
  */
 async function obstacle(
   tx: Tx,

@@ -2,25 +2,26 @@ import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type pg from 'pg'
 
-/** SQL: the key of the advisory lock that a worker holds while its session lives. */
+/** Returns SQL of the key of the advisory lock that a worker holds while its session is open. */
 const keyOf = (session: string) => `hashtextextended('worker session ' || ${session}, 0)`
 
-/** A worker, and its session when it was looked at. */
+/** A worker, and its session at the time of the look. */
 export interface RegisteredSession {
   worker: string
   session: string
 }
 
-/** The sessions whose locks are free, seen over one connection. */
+/** The result of one look at all sessions. */
 export interface Look {
   /** The backend that served the look. */
   pid: number
-  /** When it was, by the database's clock. */
+  /** Time of the look, by the database's clock. */
   at: string
+  /** The sessions whose locks are free. */
   ended: RegisteredSession[]
 }
 
-/** Takes the lock of a new session on this connection. False when it is not the backend `pid` that serves it. */
+/** Takes the lock of a new session on this connection. Returns false when another backend than `pid` serves it. */
 export async function lockSession(client: pg.Client, session: string, pid: number): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>(
     `select case when pg_backend_pid() = $2 then pg_try_advisory_lock(${keyOf('$1::text')}) end as locked`,
@@ -29,7 +30,7 @@ export async function lockSession(client: pg.Client, session: string, pid: numbe
   return rows[0]?.locked === true
 }
 
-/** True when the backend `pid` serves this connection and holds the lock of the session. */
+/** Returns whether the backend `pid` serves this connection and holds the lock of the session. */
 export async function holdsSession(client: pg.Client, session: string, pid: number): Promise<boolean> {
   const { rows } = await client.query<{ held: boolean }>(
     `select pg_backend_pid() = $2 and exists (select from pg_locks l
@@ -41,7 +42,7 @@ export async function holdsSession(client: pg.Client, session: string, pid: numb
   return rows[0]?.held === true
 }
 
-/** Enters a worker with its session into the registry. It takes no jobs until its first heartbeat. */
+/** Adds a worker with its session to the registry, without stages until its first heartbeat. */
 export async function registerSession(
   client: pg.Client,
   { worker, session }: RegisteredSession,
@@ -53,15 +54,15 @@ export async function registerSession(
   )
 }
 
-/** Records that a worker lives without a session, unless it has another one by now. */
+/** Records that a worker has no session, unless it has opened another one meanwhile. */
 export async function withdrawSession(db: Database, { worker, session }: RegisteredSession): Promise<void> {
   await sql`update workers set session = null, ended_at = null
     where id = ${worker} and session = ${session}`.execute(db)
 }
 
 /**
- * Looks for sessions of other workers that have ended. Trying a lock that is held takes nothing and waits for nothing; one
- * that is free is shared until the statement ends, which keeps nobody from a lock: each session has a key of its own.
+ * Returns the sessions of other workers that have ended, which are those whose locks are free. The check does not wait. It
+ * takes free locks in shared mode until the statement ends, which blocks no worker, because each session has its own key.
  */
 export async function lookForEnded(client: pg.Client, worker: string): Promise<Look> {
   const { rows } = await client.query<Look>(
@@ -77,8 +78,8 @@ export async function lookForEnded(client: pg.Client, worker: string): Promise<L
 }
 
 /**
- * Marks the workers of an earlier look as ended, if their sessions still are and neither they nor a run of theirs has had a
- * heartbeat since. Returns their ids: each is returned to one caller only, who takes over what they held.
+ * Marks the workers of an earlier look as ended, if their sessions are still closed and neither they nor a stage attempt of
+ * theirs has had a heartbeat since. Returns their ids, each to only one caller, which must take over their work.
  */
 export async function claimEnded(client: pg.Client, { at, ended }: Look): Promise<string[]> {
   const { rows } = await client.query<{ id: string }>(

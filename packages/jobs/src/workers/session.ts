@@ -14,31 +14,31 @@ import {
   withdrawSession,
 } from './registry.ts'
 
-/** The session of a worker in PostgreSQL: others see within a second or two when it ends, and with it the process. */
+/** The session of a worker in PostgreSQL. It ends with the process, which other workers notice within a second or two. */
 export interface WorkerSession {
-  /** Removes the worker from the registry and ends the session. Call it when the worker holds nothing any more. */
+  /** Removes the worker from the registry and ends the session. Call it when the worker holds no more work. */
   close(): Promise<void>
 }
 
 export interface WorkerSessionOptions {
   db: Database
-  /** For the connection that is the session. */
+  /** For the connection of the session. */
   databaseUrl: string
   /** Id of this worker, which no other process has ever had. */
   worker: string
   logger: Logger
-  /** Takes over what a worker held whose session has ended. Called by one of all workers for each death. */
+  /** Takes over the work of a worker whose session has ended. Only one of all workers calls it for each death. */
   onEnded: (worker: string) => Promise<void>
   /** Milliseconds for which the own session must have been open before other workers are judged; 3000 unless given. */
   judgeAfter?: number
 }
 
 const LOOK_MS = 1000
-/** A session that looks ended is looked at again after this time. A worker that lives is back by then. */
+/** Milliseconds after which a session that looks ended is checked again. A live worker has reopened it by then. */
 const CONFIRM_MS = 500
 /**
- * A worker judges others once its own session is this old: a restart of PostgreSQL ends all sessions, and others take as
- * long to come back.
+ * A worker judges others only once its own session is this old: a restart of PostgreSQL ends all sessions, and the others
+ * take as long to reopen theirs.
  */
 const JUDGE_AFTER_MS = 3000
 const MIN_RECONNECT_MS = 250
@@ -50,7 +50,7 @@ const ANSWER_MS = 5000
 class PooledConnectionError extends Error {
   override readonly name = 'PooledConnectionError'
   constructor() {
-    super('DATABASE_URL leads through a connection pooler')
+    super('DATABASE_URL points to a connection pooler')
   }
 }
 
@@ -65,8 +65,9 @@ interface OpenSession {
 }
 
 /**
- * Opens the session of this worker, keeps it open, and watches those of all others. Resolves after the first try: a worker
- * can work without a session, and its death then shows in missing heartbeats. A session that is lost is opened again.
+ * Opens the session of this worker, keeps it open, and watches those of all other workers. Resolves after the first try,
+ * even if it failed: a worker can work without a session, and its death then shows in missing heartbeats. A lost session is
+ * opened again.
  */
 export async function openWorkerSession(options: WorkerSessionOptions): Promise<WorkerSession> {
   const { db, worker, logger } = options
@@ -108,10 +109,10 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
 }
 
 const POOLED =
-  'A death of this worker is noticed after about 13 seconds instead of one or two. To change that, let DATABASE_URL lead to PostgreSQL itself'
+  'The death of this worker will be noticed after about 13 seconds instead of one or two. To change that, set DATABASE_URL to PostgreSQL itself'
 
 /**
- * Opens one session and watches until it is lost or the worker stops.
+ * Opens one session and watches the others until it is lost or the worker stops.
  * @throws PooledConnectionError
  * @throws Error when it cannot be opened or was lost
  */
@@ -141,7 +142,7 @@ async function keepSession(
   }
 }
 
-/** Looks once at the sessions of the others, and has the work of those taken over that have ended. */
+/** Checks the sessions of the other workers once, and has the work of those that have ended taken over. */
 async function watchOthers(
   own: OpenSession,
   { worker, logger, onEnded, judgeAfter = JUDGE_AFTER_MS }: WorkerSessionOptions,
@@ -153,7 +154,7 @@ async function watchOthers(
   for (const ended of await claimEnded(own.client, look)) {
     logger.warn({ event: 'worker.ended', endedWorker: ended }, 'The session of a worker has ended')
     await onEnded(ended).catch((error: unknown) =>
-      // Its heartbeats time out, and BullMQ delivers its jobs again.
+      // The heartbeat timeout then applies, and BullMQ delivers the jobs again.
       logger.error({ event: 'worker.not_taken_over', endedWorker: ended, err: error }),
     )
   }
@@ -183,8 +184,8 @@ async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promi
     await client.connect()
     const session = randomUUID()
     const pid = backendPid(client)
-    // A pooler makes up the process id that it tells a client. One that tells the true id may use another backend for the
-    // next statement.
+    // A pooler sends its clients an invented process id. One that sends the true id may use another backend for the next
+    // statement.
     const locked = await lockSession(client, session, pid)
     if (!locked || !(await holdsSession(client, session, pid))) throw new PooledConnectionError()
     await registerSession(client, { worker, session })
@@ -195,7 +196,7 @@ async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promi
   }
 }
 
-/** The process id of the backend, as the other end told it when the connection began; 0 when it told none. */
+/** Returns the process id of the backend, as the server sent it when the connection began; 0 when it sent none. */
 export function backendPid(client: pg.Client): number {
   const pid: unknown = Reflect.get(client, 'processID')
   return typeof pid === 'number' ? pid : 0

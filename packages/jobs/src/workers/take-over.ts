@@ -8,9 +8,9 @@ import { SUSPECT_FROM } from '../losses.ts'
 import { tryChangeJob, wakeDispatchers } from '../transitions.ts'
 
 /**
- * Lets the jobs that an ended worker held be admitted again: those of its open runs, and those that it had taken from BullMQ
- * without an open run (not begun yet, or committed and not acknowledged). The former attempts are overtaken, as after a
- * lost lock. A job that is suspected of killing its workers is left to the timeouts, so that it does not take one worker
+ * Has the jobs of an ended worker admitted again: those of its open stage attempts, and those that it had taken from BullMQ
+ * without an open attempt (not begun yet, or committed and not acknowledged). The former attempts are overtaken, as after a
+ * lost lock. A job that is suspected of killing its workers is left to the timeouts, so that it does not kill one worker
  * after the other within seconds.
  */
 export async function takeOverWork(
@@ -18,7 +18,7 @@ export async function takeOverWork(
   worker: string,
 ): Promise<void> {
   for (const jobId of await jobsOfOpenRuns(db, worker)) {
-    // PostgreSQL notices a dead client only between two statements; until then its locks would be waited for.
+    // PostgreSQL notices a dead client only between two statements. Until then its transaction would keep its locks.
     await evictDeadWork(db, jobId, worker)
     await takeOver(jobId)
   }
@@ -40,7 +40,7 @@ export async function takeOverWork(
     try {
       return await flows.heldBy(name)
     } catch (error) {
-      // Without Redis there is nothing to deliver again. The reconciler finds what is lost.
+      // Without Redis nothing can be delivered again. The reconciler finds lost jobs later.
       logger.warn({ event: 'worker.deliveries_not_read', endedWorker: name, err: error })
       return []
     }
@@ -62,7 +62,7 @@ interface Holding {
   runs: { worker: string; attempt: number; stage: string }[]
 }
 
-/** Returns what was lost, or undefined when the worker holds nothing of the job (any more) or the job is suspect. */
+/** Returns the lost attempt, or undefined when the worker does not hold the job (any more) or the job is a suspect. */
 async function readmit(
   tx: Tx,
   worker: string,
@@ -81,7 +81,7 @@ async function readmit(
     {
       admitted_at: null,
       lost_count: job.lost_count + 1,
-      message: 'The work was lost and starts again',
+      message: 'The job was interrupted and is being restarted',
     },
   )
   if (version === undefined) return undefined
@@ -89,7 +89,7 @@ async function readmit(
   return { attempt: job.attempt, stage: run?.stage ?? job.stage }
 }
 
-/** Locks a job that is in work, and returns it with its open runs. */
+/** Locks an admitted job, and returns it with its open stage attempts. */
 async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
   const jobs = await sql<Omit<Holding, 'runs'>>`select attempt, lost_count, stage from jobs
     where id = ${jobId} and status = 'PROCESSING' and waiting_for is null and admitted_at is not null
@@ -101,7 +101,7 @@ async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
   return { ...job, runs: runs.rows }
 }
 
-/** Closes the open runs of a worker as lost. Its lease of the windows runs out now. */
+/** Closes the open stage attempts of a worker as lost, and expires its lease of the windows. */
 async function closeRuns(tx: Tx, worker: string, jobId: string): Promise<void> {
   await sql`update stage_results set state = 'lost', lost_because = 'session ended', finished_at = clock_timestamp()
     where job_id = ${jobId} and state = 'running' and worker = ${worker}`.execute(tx)
