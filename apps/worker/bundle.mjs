@@ -1,5 +1,5 @@
-// Bundles the worker, and the parts of it that run beside it, from what has been built: a worker that starts then reads a
-// few files in place of a thousand. What is native stays a dependency, and so does what looks for files beside itself.
+// Bundles the built worker and its thread and child process, so that a starting worker reads a few files instead of a
+// thousand. Native modules, and modules that look for files next to themselves, stay dependencies.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,7 +10,7 @@ const folder = join(own, 'bundle')
 
 const { metafile } = await build({
   absWorkingDir: own,
-  // The names are those by which the parts look for each other, from beside themselves.
+  // The parts find each other by these names, relative to their own location.
   entryPoints: {
     main: 'dist/main.js',
     'watchdog-thread': 'dist/health/watchdog-thread.js',
@@ -24,7 +24,7 @@ const { metafile } = await build({
   format: 'esm',
   target: 'node20.19',
   external: ['@duckdb/node-bindings', 'pino', 'pino-pretty', 'pg-native'],
-  // Dependencies in CommonJS ask for Node's own modules by `require`.
+  // CommonJS dependencies load Node's built-in modules with `require`.
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
   },
@@ -32,7 +32,7 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
-// What an earlier bundle has left goes last: somebody may run it.
+// Files of an earlier bundle are removed last, because a process may be running it.
 const written = new Set(Object.keys(metafile.outputs).map((path) => join(own, path)))
 for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name)

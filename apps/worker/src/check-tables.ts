@@ -6,8 +6,8 @@ import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
 
 /**
- * Say which datasets do not fit their tables, before somebody's file finds it out. Their imports will be refused; those of
- * all others are not to wait for it.
+ * Logs the datasets that do not fit their tables, so that this is known before the first import. Their imports are refused;
+ * other datasets are not affected.
  */
 export async function checkTables(db: Database, pool: pg.Pool, logger: Logger): Promise<void> {
   for (const { code, definition } of await listDatasets(db)) {
@@ -15,7 +15,7 @@ export async function checkTables(db: Database, pool: pg.Pool, logger: Logger): 
     if (differences.length > 0)
       logger.error(
         { event: 'datasets.do_not_fit', dataset: code, differences },
-        'Its imports will be refused',
+        'The dataset does not fit its table. Its imports will be refused',
       )
   }
 }

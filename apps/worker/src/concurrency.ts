@@ -2,9 +2,9 @@ import { STAGES, StageName } from '@aduana/contracts/stages'
 import { SettingsError, type WorkerSettings } from '@aduana/runtime/config'
 
 /**
- * How many jobs of each stage this worker runs at once: the stages that it serves, with the catalogue's numbers unless
- * the settings name others.
- * @throws SettingsError on a stage that does not exist or a number that is not one
+ * Returns how many jobs of each stage this worker processes at once, for the stages that it serves. Numbers that the
+ * settings do not give are those of `STAGES`.
+ * @throws SettingsError on an unknown stage or an invalid number
  */
 export function stageConcurrency(
   settings: Pick<WorkerSettings, 'ADUANA_STAGES' | 'ADUANA_STAGE_CONCURRENCY'>,
@@ -20,7 +20,7 @@ export function stageConcurrency(
       const value = Number(number)
       if (!Number.isInteger(value) || value < 1 || value > 100)
         throw new SettingsError([
-          `ADUANA_STAGE_CONCURRENCY: "${part}" is not of the form stage=number (1 to 100)`,
+          `ADUANA_STAGE_CONCURRENCY: "${part}" must have the form stage=number, with a number from 1 to 100`,
         ])
       return [stageNamed(name, 'ADUANA_STAGE_CONCURRENCY'), value]
     }),
@@ -44,6 +44,6 @@ function stageNamed(text: string, setting: string): StageName {
   const result = StageName.safeParse(text)
   if (result.success) return result.data
   throw new SettingsError([
-    `${setting}: "${text}" is not a stage; stages are ${StageName.options.join(', ')}`,
+    `${setting}: "${text}" is not a stage; the stages are ${StageName.options.join(', ')}`,
   ])
 }

@@ -39,19 +39,19 @@ import { startMetrics } from './metrics.ts'
 import { removeExpired } from './retention.ts'
 import { claimWorkFolder } from './work-folder.ts'
 
-/** The process ends with this code when it finds that it has stopped taking jobs; its supervisor starts it again. */
+/** Exit code of a worker that has stopped taking jobs. Its supervisor restarts it. */
 const STUCK_EXIT = 70
-/** What a worker gets to give its work back: little when it is stuck; and Redis may be gone for good when it is asked to stop. */
+/** Time limits for returning work to the queue before the process exits. A stuck worker gets less. */
 const STUCK_GRACE_MS = 5000
 const STOP_GRACE_MS = 25_000
 
-/** Start everything a worker needs, in the order in which it is needed; `resources` releases it in reverse. */
+/** Starts everything that a worker needs, in order of dependency. `resources` releases it in reverse order. */
 async function start(
   settings: WorkerSettings,
   logger: Logger,
   resources: Resources,
 ): Promise<ConsumingWatch> {
-  // A container that starts again may have the same name and process id; what the former process held is not its own.
+  // A restarted container may have the same name and process id, but it does not hold the work of the former process.
   const worker = `${hostname()}.${process.pid}.${randomBytes(4).toString('hex')}`
   if (settings.ADUANA_WATCHDOG_SECONDS > 0) {
     const watchdog = startWatchdog({ patienceSeconds: settings.ADUANA_WATCHDOG_SECONDS, name: 'worker' })
@@ -85,7 +85,7 @@ async function start(
 
   const flows = createFlows(queue)
   resources.add('flows', () => flows.close())
-  // Opened before this worker holds anything, and closed when it holds nothing any more.
+  // Opened before this worker takes any work, and closed when it holds none.
   const session = await openWorkerSession({
     db,
     databaseUrl: settings.DATABASE_URL,
@@ -181,7 +181,7 @@ async function start(
   return watch
 }
 
-/** Register the shipped metrics. Those that do not fit datasets that somebody has changed keep no import from its work. */
+/** Registers the shipped metrics. Logs when they do not fit changed datasets, because imports must work all the same. */
 async function registerMetrics(db: Database, logger: Logger): Promise<void> {
   try {
     await registerShippedMetrics(db)
@@ -191,7 +191,7 @@ async function registerMetrics(db: Database, logger: Logger): Promise<void> {
   }
 }
 
-/** Work until somebody asks to stop or this worker finds that it has stopped taking jobs. Answers the exit code. */
+/** Works until the process is asked to stop or finds that it has stopped taking jobs. Returns the exit code. */
 async function main(): Promise<number> {
   const settings = readSettings(WorkerSettings, process.env)
   // Only the user of this process may read the files that it writes. The engine processes inherit this.
@@ -202,14 +202,17 @@ async function main(): Promise<number> {
   const resources = createResources(logger)
   let stuck: Verdict | undefined
   try {
-    // Whoever asks to stop does not wait for a start that waits for Redis.
+    // A start that waits for Redis must not delay a stop.
     const watch = await Promise.race([start(settings, logger, resources), stopped])
     if (typeof watch !== 'string') logger.info({ event: 'worker.ready' })
     const end = typeof watch === 'string' ? watch : await Promise.race([stopped, watch.stuck])
     if (typeof end === 'string') logger.info({ event: 'worker.stopping', reason: end })
     else {
       stuck = end
-      logger.fatal({ event: 'worker.stuck', ...end }, 'Jobs wait and this worker takes none; it ends itself')
+      logger.fatal(
+        { event: 'worker.stuck', ...end },
+        'Jobs are waiting but this worker takes none. It exits to be restarted',
+      )
     }
   } finally {
     await Promise.race([resources.release(), delay(stuck ? STUCK_GRACE_MS : STOP_GRACE_MS)])

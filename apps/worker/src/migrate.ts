@@ -9,7 +9,7 @@ const Settings = z.object({
   LOG_PRETTY: z.stringbool().default(false),
 })
 
-/** Bring the database up to date and end. */
+/** Applies the pending migrations. */
 async function main(): Promise<void> {
   const settings = readSettings(Settings, process.env)
   const logger = createLogger({ name: 'migrate', level: settings.LOG_LEVEL, pretty: settings.LOG_PRETTY })

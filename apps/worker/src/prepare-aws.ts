@@ -6,15 +6,15 @@ import { z } from 'zod'
 
 const USAGE = `npm run aws:prepare -- [--prefix aduana]
 
-Makes the topics and queues of an installation in the region AWS_REGION, with the credentials of the SDK's usual chain,
-and prints the settings of the workers. What is there already stays as it is.
+Creates the topics and queues of an installation in the region AWS_REGION and prints the settings of the workers. Uses the
+credentials of the SDK's default chain. Topics and queues that already exist are not changed.
 `
 const Settings = z.object({ AWS_REGION: z.string().min(1) })
 const Options = z.object({
   '--prefix': z.string().regex(/^[A-Za-z0-9_-]{1,60}$/, 'must be 1 to 60 letters, digits, - and _'),
 })
 
-/** Make topics and queues, and say which settings name them. */
+/** Creates topics and queues, and prints the settings that name them. */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {

@@ -9,10 +9,10 @@ import { pruneUpdates } from '@aduana/metrics/updates/prune'
 import type { WorkerSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 
-/** For how many days rows of history are kept. */
+/** The settings that tell for how many days rows of history are kept. */
 export type KeptDays = Pick<WorkerSettings, 'ADUANA_EVENT_DAYS' | 'ADUANA_HISTORY_DAYS'>
 
-/** Remove the files, and then the rows, that are past their retention. Safe at any time, in any number of processes. */
+/** Removes the files, and then the rows, that are past their retention. Safe at any time, in any number of processes. */
 export async function removeExpired(
   db: Database,
   store: ArtifactStore,
@@ -24,8 +24,8 @@ export async function removeExpired(
 }
 
 /**
- * Remove the rows that are past their retention, in small transactions. If it is interrupted, committed batches stay
- * removed and the next night goes on. The time is the database's unless given.
+ * Removes the rows that are past their retention, in small transactions. If it is interrupted, committed batches stay
+ * removed and the next night continues. `now` is the database's time by default.
  */
 export async function pruneRows(
   db: Database,

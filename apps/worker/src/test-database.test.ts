@@ -85,7 +85,7 @@ test('a test database is made where there is none, once', async () => {
   await database.drop()
   const environment = { ...system.environment, DATABASE_URL: url }
   try {
-    expect(await run(environment, 'make')).toMatchObject({ code: 0, said: 'the database has been made\n' })
+    expect(await run(environment, 'make')).toMatchObject({ code: 0, said: 'created the database\n' })
     expect(await run(environment, 'make')).toMatchObject({ code: 0, said: '' })
   } finally {
     const name = new URL(url).pathname.slice(1)

@@ -8,19 +8,19 @@ import { CommonSettings, readSettings } from '@aduana/runtime/config'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
 import { z } from 'zod'
 
-/* `node …/test-database.js make`, and `clean [--yes]`: the beginning and the end of a test database. */
+/* `node …/test-database.js make` creates a test database, `clean [--yes]` empties it. */
 
 const Settings = CommonSettings.extend({ REDIS_URL: z.string().optional() })
 type Settings = z.infer<typeof Settings>
 
 async function make({ DATABASE_URL }: Settings): Promise<number> {
-  if (await makeDatabase(DATABASE_URL)) process.stdout.write('the database has been made\n')
+  if (await makeDatabase(DATABASE_URL)) process.stdout.write('created the database\n')
   return 0
 }
 
 /**
- * Files and Redis go before the tables, which know which files are theirs, and the mark of the store last: what breaks off
- * can be done again.
+ * Empties the database, its files and its keys in Redis. Files are removed before the tables that list them, and the id of
+ * the store last, so that an interrupted call can be repeated.
  */
 async function clean(settings: Settings, logger: Logger, confirmed: boolean): Promise<number> {
   const contents = await inspectDatabase(settings.DATABASE_URL)
@@ -35,11 +35,11 @@ async function clean(settings: Settings, logger: Logger, confirmed: boolean): Pr
   await emptyDatabase(settings.DATABASE_URL)
   await opened?.store.remove('store-id')
   opened?.close()
-  process.stdout.write(`"${contents.name}" is empty; ${files} files and ${keys} keys of Redis are gone\n`)
+  process.stdout.write(`"${contents.name}" is empty; removed ${files} files and ${keys} Redis keys\n`)
   return 0
 }
 
-/** The store of the database; undefined when it has never had one. */
+/** Returns the artifact store of the database; undefined when it has never had one. */
 async function openStore(settings: Settings, logger: Logger): Promise<OpenStore | undefined> {
   const pool = createPool({
     url: settings.DATABASE_URL,
@@ -72,7 +72,7 @@ async function main([command, ...options]: string[]): Promise<number> {
   if (command === 'make' && options.length === 0) return make(settings)
   if (command === 'clean' && options.every((option) => option === '--yes'))
     return clean(settings, logger, options.length > 0)
-  process.stderr.write('test-database make | clean [--yes]\n')
+  process.stderr.write('usage: test-database make | clean [--yes]\n')
   return 2
 }
 

@@ -5,7 +5,7 @@ import { FOLDER_MODE, restrictFolder } from '@aduana/artifacts/own-folder'
 import { processExists } from '@aduana/runtime/lifecycle'
 import type { Logger } from '@aduana/runtime/logger'
 
-/** A scratch folder for this process. Those of processes of this host that are gone are removed on the way. */
+/** Creates a scratch folder for this process and returns its path. Removes those of ended processes of this host. */
 export async function claimWorkFolder(dataDir: string, logger: Logger): Promise<string> {
   const root = join(dataDir, 'work')
   await restrictFolder(root, logger)

@@ -9,24 +9,24 @@ export interface ConsumingOptions {
   db: Database
   observer: QueueObserver
   workers: Pick<StageWorkers, 'consumption'>
-  /** The name of this worker in the logs of stages and in the list of workers. */
+  /** The id of this worker in stage attempts and in the worker registry. */
   worker: string
   logger: Logger
-  /** For so long may jobs wait for a worker that could take them. */
+  /** Seconds that jobs may wait for a worker that could take them. */
   patienceSeconds: number
 }
 
-/** What is known of this worker. */
+/** The health of this worker. */
 export interface ConsumingState {
-  /** False once it has been found not to take jobs. */
+  /** False once the worker has been found not to take jobs. */
   live: boolean
-  /** True while it has said lately that it takes jobs: Redis and PostgreSQL answer it. */
+  /** True while its last heartbeat is recent, which means that Redis and PostgreSQL respond and it takes jobs. */
   ready: boolean
 }
 
 export interface ConsumingWatch {
   state(): ConsumingState
-  /** Resolves when this worker has stopped taking jobs while jobs wait. It should end, to be started again. */
+  /** Resolves when this worker has stopped taking jobs while jobs wait. The process should exit to be restarted. */
   stuck: Promise<Verdict>
   /** Stops watching, and records that this worker takes no more jobs. */
   stop(): Promise<void>
@@ -35,13 +35,13 @@ export interface ConsumingWatch {
 const PACE_MS = 3000
 const SAY_MS = 5000
 const READY_MS = 15_000
-/** A stage that has looked wrong for so long is not said to be served. */
+/** A stage that has looked wrong for this long is left out of the heartbeat. */
 const DOUBT_SECONDS = 10
 const COMPLAIN_MS = 60_000
 
 /**
- * Watches whether this worker takes jobs, by effect: jobs wait in Redis, slots are free here, nothing is taken. While it
- * does, it says so in the list of workers.
+ * Watches whether this worker takes jobs. It does not when jobs wait in Redis and slots are free here, but none is taken.
+ * While it takes jobs, it writes heartbeats to the worker registry.
  */
 export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
   const { db, worker, logger } = options
@@ -127,7 +127,7 @@ async function sightOf(
   return { stage, looping, slots, used, living, taken, waiting, held: view?.held ?? null }
 }
 
-/** Logs the same complaint at most once a minute. */
+/** Returns a function that logs the same warning at most once a minute. */
 function sparingly(logger: Logger): (what: string, entry: Record<string, unknown>) => void {
   const saidAt = new Map<string, number>()
   return (what, entry) => {

@@ -1,6 +1,6 @@
 import type { StageName } from '@aduana/contracts/stages'
 
-/** What can be seen of one stage that this worker serves. */
+/** One observation of a stage that this worker serves. */
 export interface StageSight {
   stage: StageName
   /** False once the loop that takes jobs has ended. */
@@ -8,13 +8,13 @@ export interface StageSight {
   slots: number
   /** Slots in use here. */
   used: number
-  /** Of these, slots in which a run shows signs of life. */
+  /** Of these, slots whose stage attempt has a recent heartbeat. */
   living: number
   /** Deliveries taken since the start. */
   taken: number
   /** Jobs that could be taken. */
   waiting: number
-  /** Why nobody is to take them, which is no fault of a worker. */
+  /** Why no worker may take them, which is no fault of a worker; null when they can be taken. */
   held: 'paused' | 'limited' | null
 }
 
@@ -23,27 +23,28 @@ export type Fault =
   | 'loop_ended'
   /** Jobs wait, a slot is free, and nothing is taken. */
   | 'not_taking'
-  /** Jobs wait, and all slots are used by runs that show no sign of life. */
+  /** Jobs wait, and all slots are used by stage attempts without a recent heartbeat. */
   | 'slots_stuck'
 
 export interface Verdict {
   stage: StageName
   fault: Fault
-  /** For how long it has looked so without a break. */
+  /** Seconds for which the fault has been observed without interruption. */
   seconds: number
   waiting: number
 }
 
 export interface Judge {
-  /** What looks wrong now, after one more look; empty when all is well. */
+  /** Evaluates new observations. Returns the current faults; empty when there are none. */
   see(sights: readonly StageSight[]): Verdict[]
-  /** Nothing could be seen: what was seen before is no evidence any more. */
+  /** Discards all earlier observations, after one that failed. */
   blind(): void
 }
 
 /**
- * Judges by effect whether a worker takes jobs. `now` is monotonic, in milliseconds. What passes between two looks
- * counts at most twice the usual pace: a process that was frozen has not looked.
+ * Creates a judge of whether a worker takes jobs. `paceMs` is the usual time between observations; `now` returns monotonic
+ * milliseconds. The time between two observations counts as at most twice `paceMs`, because a process that was frozen has
+ * observed nothing.
  */
 export function createJudge(paceMs: number, now: () => number): Judge {
   const evidence = new Map<StageName, { fault: Fault; milliseconds: number }>()

@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { ConsumingState } from './consuming.ts'
 
 /**
- * Answers /health/live and /health/ready on a port of all addresses: live as long as this worker has not been found to
- * have stopped taking jobs, ready while it says that it takes them.
+ * Serves /health/live and /health/ready on a port of all addresses, with 200 when true and 503 when not. `live` is true until
+ * this worker has been found to have stopped taking jobs, `ready` while its heartbeats are recent.
  */
 export async function listenHealth(
   port: number,

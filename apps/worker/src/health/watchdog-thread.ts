@@ -15,7 +15,7 @@ setInterval(() => {
   unfed = now === last ? unfed + 1 : 0
   last = now
   if (unfed < patienceSeconds) return
-  // The logger lives in the thread that is blocked.
+  // The logger runs in the blocked thread.
   const entry = {
     level: 60,
     time: Date.now(),
@@ -24,7 +24,7 @@ setInterval(() => {
     name,
     event: 'worker.event_loop_blocked',
     seconds: unfed,
-    msg: 'The event loop has not turned; the process is killed to be started again',
+    msg: 'The event loop is blocked. The process is killed to be restarted',
   }
   try {
     writeSync(1, `${JSON.stringify(entry)}\n`)

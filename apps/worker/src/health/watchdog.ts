@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 
-/** What the thread is told. */
+/** The data of the thread. */
 export interface WatchdogData {
-  /** One 32-bit number that the main thread raises every second. */
+  /** One 32-bit number that the main thread increments every second. */
   fed: SharedArrayBuffer
-  /** So many seconds without being fed end the process. */
+  /** Seconds without an increment after which the process is killed. */
   patienceSeconds: number
   name: string
 }
@@ -14,9 +14,9 @@ export interface Watchdog {
 }
 
 /**
- * A thread that ends the process with SIGKILL when the event loop has not turned for `patienceSeconds`: such a process
- * can do nothing about itself any more, and its supervisor starts it again. A process that was frozen as a whole is not
- * blamed for that, because the thread has not counted then either.
+ * Starts a thread that kills the process with SIGKILL when the event loop has been blocked for `patienceSeconds`. Such a
+ * process cannot recover by itself; its supervisor restarts it. A process that was frozen as a whole is not killed for that,
+ * because the thread did not count either.
  */
 export function startWatchdog(options: { patienceSeconds: number; name: string }): Watchdog {
   const fed = new SharedArrayBuffer(4)
