@@ -23,7 +23,7 @@ const refusal = (accepting: Promise<unknown>): Promise<ProblemError> =>
     (error) => error,
   )
 
-test('an accepted import has its job, its import, its file, its event and its trail', async () => {
+test('accepting an import stores its job, import, file, event and audit entry', async () => {
   const operator = await database.addUser('operator', { tenant: 't1', companies: ['ACME'], warehouses: [] })
   const id = await database.accept({ priority: '7', onConflict: 'wait', delimiter: ';' }, { as: operator })
   expect(await database.job(id)).toMatchObject({
@@ -58,7 +58,7 @@ test('an accepted import has its job, its import, its file, its event and its tr
   ])
 })
 
-test('an import that is to start later says until when it waits, also once its window is free', async () => {
+test('the message of an import that is to start later names the start time, also once its window is free', async () => {
   const startAt = '2100-12-01T05:00:00+01:00'
   const until = 'aiting until 2100-12-01 04:00:00 UTC to be processed'
   expect(await database.job(await database.accept())).toMatchObject({ message: 'Waiting to be processed' })
@@ -74,7 +74,7 @@ test('an import that is to start later says until when it waits, also once its w
   expect(await database.job(second)).toMatchObject({ message: `The window is free. W${until}` })
 })
 
-test('dispatchers are told of an accepted import', async () => {
+test('an accepted import notifies the dispatchers', async () => {
   const client = await database.pool.connect()
   try {
     await client.query('listen aduana_dispatch')
@@ -87,7 +87,7 @@ test('dispatchers are told of an accepted import', async () => {
   }
 })
 
-test('what fails before its commit leaves nothing', async () => {
+test('an acceptance that fails before its commit stores nothing', async () => {
   const trail = await count('audit_log')
   armFailPoint('accept.before-commit', () => {
     throw new Error('died')
@@ -109,7 +109,7 @@ test.each([
   else expect(await refusal(accepting)).toMatchObject({ code: 'forbidden' })
 })
 
-test('a dataset that does not exist is told, with those that do', async () => {
+test('an unknown dataset is refused, and the error lists the known ones', async () => {
   const error = await refusal(database.accept({ dataset: 'nothing' }))
   expect(error).toMatchObject({ code: 'unknown_dataset', message: expect.stringContaining('production') })
 })
@@ -127,7 +127,7 @@ describe('the same bytes', () => {
     expect(await count('imports')).toBe(1)
   })
 
-  test('are accepted on purpose, and the first job stays the one that is named', async () => {
+  test('are accepted with force, and errors still name the first job', async () => {
     const sha256 = freshSha()
     const forcedFirst = await database.accept({ force: 'true' }, { sha256 })
     const first = await database.accept({}, { sha256 })
@@ -170,7 +170,7 @@ describe('the same bytes', () => {
   })
 })
 
-test('more waiting jobs than the limit are refused, until there is room again', async () => {
+test('jobs beyond the queue capacity are refused until a waiting job leaves the queue', async () => {
   const limit = { maxQueued: 3 }
   const ids = await Promise.all([1, 2, 3].map(() => database.accept({}, limit)))
   const error = await refusal(database.accept({}, limit))
@@ -180,7 +180,7 @@ test('more waiting jobs than the limit are refused, until there is room again', 
   await database.accept({}, limit)
 })
 
-test('one tenant cannot use up the room of all, and is told which limit it met', async () => {
+test('one tenant cannot use the whole queue capacity, and the error names the limit that was reached', async () => {
   const limit = { maxQueued: 5, maxQueuedPerTenant: 4 }
   const [big, small] = [
     await database.addUser('operator', { tenant: 'big' }),
@@ -206,7 +206,7 @@ describe('a declared window', () => {
     await database.accept({ from: '2024-02-01', to: '2024-03-01' })
   })
 
-  test('can be waited for, and whoever comes later stands behind', async () => {
+  test('can be waited for, and later imports wait behind', async () => {
     const first = await database.accept(JANUARY)
     const second = await database.accept({ ...JANUARY, onConflict: 'wait' })
     expect(await database.job(second)).toMatchObject({ status: 'QUEUED', waiting_for: 'window' })

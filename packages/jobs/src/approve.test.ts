@@ -20,7 +20,7 @@ const PREVIEW = {
   ...{ days: [], daysLeftOut: 0, sums: [], newMembers: [] },
 }
 
-/** A job of the owner that waits for approval for these reasons. */
+/** Inserts a job of the owner that waits for approval for these reasons. */
 async function waiting(codes: readonly string[]): Promise<string> {
   const id = await database.accept({}, { as: owner })
   await database.pool.query(
@@ -38,15 +38,15 @@ async function waiting(codes: readonly string[]): Promise<string> {
 const approve = (id: string, as: Principal, basis?: string) =>
   approveJob(database.db, as, id, basis === undefined ? {} : { basis })
 
-describe('what only its uploader asked about', () => {
-  test('is approved by the uploader, once', async () => {
+describe('an approval that only the uploader requested', () => {
+  test('can be given by the uploader, once', async () => {
     const id = await waiting(['requested'])
     expect(await approve(id, owner, BASIS)).toMatchObject({ status: 'PROCESSING', waitingFor: null })
     expect(await database.job(id)).toMatchObject({ admitted_at: null })
     await expect(approve(id, owner)).rejects.toMatchObject({ code: 'illegal_transition' })
   })
 
-  test('is approved by a steward', async () => {
+  test('can be given by a steward', async () => {
     const id = await waiting(['requested'])
     expect(await approve(id, steward)).toMatchObject({
       waitingFor: null,
@@ -65,7 +65,7 @@ test.each([[['too_many_rows']], [['requested', 'too_many_rows']]])(
   },
 )
 
-test('a viewer approves nothing, and who does not see a job does not learn of it', async () => {
+test('a viewer cannot approve, and a user without access to a job gets not_found', async () => {
   const id = await waiting(['requested'])
   const viewer = await database.addUser('viewer')
   await database.pool.query('update jobs set user_id = $2 where id = $1', [id, viewer.userId])
@@ -73,7 +73,7 @@ test('a viewer approves nothing, and who does not see a job does not learn of it
   await expect(approve(id, await database.addUser('operator'))).rejects.toMatchObject({ code: 'not_found' })
 })
 
-test('what is approved is the preview that was looked at, and no other', async () => {
+test('an approval applies to the preview that was read, and to no other', async () => {
   const id = await waiting(['requested'])
   await expect(approve(id, steward, 'b'.repeat(64))).rejects.toMatchObject({
     code: 'approval_lapsed',

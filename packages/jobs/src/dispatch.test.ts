@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 
 const ROOMY = { maxActive: 100, maxActivePerTenant: 100 }
-/** Jobs named by what they are, in the order in which they came. */
+/** Inserts jobs with names, in order of arrival. */
 const names = new Map<string, string>()
 async function add(name: string, change: Record<string, unknown> = {}): Promise<string> {
   clock += 1000
@@ -25,7 +25,7 @@ async function add(name: string, change: Record<string, unknown> = {}): Promise<
 const admitted = async (limits = ROOMY) =>
   (await admit(database.db, limits)).map((flow) => names.get(flow.jobId))
 
-/** The jobs that have been in work for longest end. */
+/** Completes the jobs that have been processed for longest. */
 const finish = (jobs: number) =>
   database.pool.query(
     `update jobs set status = 'CANCELLED', completed_at = now() where id in
@@ -42,7 +42,7 @@ test('jobs are admitted by priority, then by arrival', async () => {
   expect(await admitted()).toEqual([])
 })
 
-test('an admitted job is in work in its next attempt, with an event and all stages to do', async () => {
+test('an admitted job is PROCESSING in its next attempt, with an event and all stages in its flow', async () => {
   const id = await add('it', { attempt: 4 })
   const flows = await admit(database.db, ROOMY)
   expect(flows).toEqual([
@@ -55,7 +55,7 @@ test('an admitted job is in work in its next attempt, with an event and all stag
   expect(events.rows).toEqual([{ type: 'job.admitted', body: { type: 'job.admitted', attempt: 5 } }])
 })
 
-test('a flow is titled by its dataset and number, and has only the stages that are not done', async () => {
+test('the title of a flow names dataset and import, and a flow has only the stages that are not done', async () => {
   const id = await database.accept()
   await database.pool.query(
     `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at)
@@ -67,7 +67,7 @@ test('a flow is titled by its dataset and number, and has only the stages that a
   expect(flow?.stages).toEqual(['validate', 'quarantine', 'load', 'fan-out'])
 })
 
-test('tenants take turns: the one with the fewest in work comes first', async () => {
+test('tenants take turns: the one with the fewest active jobs comes first', async () => {
   for (const n of [1, 2, 3]) await add(`big ${n}`, { tenant: 'big' })
   await add('small', { tenant: 'small' })
   expect(await admitted({ ...ROOMY, maxActive: 2 })).toEqual(['big 1', 'small'])
@@ -83,7 +83,7 @@ test('a high priority goes before the turn of another tenant', async () => {
   expect(await admitted({ ...ROOMY, maxActive: 2 })).toEqual(['big 1', 'big 2'])
 })
 
-test('no more are in work than the limits of the fleet and of a tenant allow', async () => {
+test('no more jobs are admitted than the limits of all workers and of a tenant allow', async () => {
   for (const n of [1, 2, 3, 4]) await add(`a${n}`, { tenant: 'a' })
   for (const n of [1, 2, 3, 4]) await add(`b${n}`, { tenant: 'b' })
   const limits = { maxActive: 5, maxActivePerTenant: 2 }
@@ -93,26 +93,26 @@ test('no more are in work than the limits of the fleet and of a tenant allow', a
   expect(await admitted({ maxActive: 4, maxActivePerTenant: 9 })).toEqual([])
 })
 
-test('a job that waits for something is passed over, and takes nobody’s place', async () => {
+test('a job that waits for something is skipped, and does not use up a place', async () => {
   await add('waits', { waiting_for: 'window', priority: 100 })
   await add('waits in work', { waiting_for: 'window', status: 'PROCESSING', admitted_at: new Date() })
   await add('ready')
   expect(await admitted({ ...ROOMY, maxActive: 1 })).toEqual(['ready'])
 })
 
-test('a job is not admitted before its time', async () => {
+test('a job is not admitted before its start time', async () => {
   await add('later', { start_at: new Date(Date.now() + 3_600_000) })
   await add('due', { start_at: new Date(Date.now() - 1000) })
   expect(await admitted()).toEqual(['due'])
 })
 
-test('a job whose work was lost comes in again before new ones', async () => {
+test('a job whose work was lost is admitted again before new ones', async () => {
   await add('urgent', { priority: 100 })
   await add('lost', { status: 'PROCESSING', attempt: 1, admitted_at: null })
   expect(await admitted({ ...ROOMY, maxActive: 1 })).toEqual(['lost'])
 })
 
-test('final jobs are left alone', async () => {
+test('final jobs are not admitted', async () => {
   await add('done', { status: 'CANCELLED', completed_at: new Date() })
   expect(await admitted()).toEqual([])
 })
@@ -125,7 +125,7 @@ test('several dispatchers at once admit each job once', async () => {
   expect(all).toHaveLength(20)
 })
 
-test('the single job of a tenant goes before all but those in work of another tenant’s five hundred', async () => {
+test('the only job of a tenant is admitted before the waiting ones of another tenant’s five hundred', async () => {
   for (let n = 0; n < 500; n += 1) await add(`many ${n}`, { tenant: 'many' })
   const limits = { maxActive: 8, maxActivePerTenant: 8 }
   expect(await admitted(limits)).toHaveLength(8)
@@ -135,7 +135,7 @@ test('the single job of a tenant goes before all but those in work of another te
   expect(await admitted(limits)).toEqual(['single'])
 })
 
-test('a tenant that may not have all places leaves one for others at any time', async () => {
+test('a tenant with a limit of its own leaves a place for others at any time', async () => {
   for (let n = 0; n < 20; n += 1) await add(`many ${n}`, { tenant: 'many' })
   const limits = { maxActive: 8, maxActivePerTenant: 6 }
   expect(await admitted(limits)).toHaveLength(6)
@@ -143,7 +143,7 @@ test('a tenant that may not have all places leaves one for others at any time', 
   expect(await admitted(limits)).toEqual(['single'])
 })
 
-test('of two tenants with many jobs each gets every other place, whoever came first', async () => {
+test('two tenants with many jobs are admitted alternately, whichever came first', async () => {
   for (let n = 0; n < 20; n += 1) await add(`first ${n}`, { tenant: 'first' })
   for (let n = 0; n < 20; n += 1) await add(`second ${n}`, { tenant: 'second' })
   const order: (string | undefined)[] = await admitted({ ...ROOMY, maxActive: 4 })

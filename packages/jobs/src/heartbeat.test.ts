@@ -37,7 +37,7 @@ const silence = (jobId: string) =>
     [jobId],
   )
 
-test('a heartbeat keeps a run alive, stores its figures and never lowers the progress', async () => {
+test('a heartbeat keeps a stage attempt alive, stores its figures and never lowers the progress', async () => {
   const id = await working()
   const mine = await run(id)
   await silence(id)
@@ -61,7 +61,7 @@ test.each([
   expect((await database.pool.query(alive, [id])).rowCount).toBe(0)
 })
 
-test('what a heartbeat hands out to be published is what the job says, under a number that rises', async () => {
+test('the progress that a heartbeat returns to publish is that of the job, with an increasing number', async () => {
   const id = await working()
   const admin = await database.addUser('admin')
   const first = await run(id)
@@ -70,7 +70,7 @@ test('what a heartbeat hands out to be published is what the job says, under a n
     told.push((await beat(database.db, first, { ...figures, progress })).progress)
   await silence(id)
   const second = await run(id)
-  // The second run begins where its stage does, but the job has come further.
+  // The second attempt starts with the progress of its stage, but the job has more.
   told.push((await beat(database.db, second, { ...figures, progress: 1, message: 'Again' })).progress)
   expect(told.map((one) => one?.progress)).toEqual([10, 20, 20])
   const numbers = told.map((one) => one?.seq ?? 0)
@@ -81,7 +81,7 @@ test('what a heartbeat hands out to be published is what the job says, under a n
   expect(told.at(-1)).toMatchObject({ jobId: id, userId: read.job.user.id, message: 'Again', stage: 'parse' })
 })
 
-test('a state that is read after a message has at least its number, also when the version has risen', async () => {
+test('a job that is read after a message has at least its number, also when the version has increased', async () => {
   const id = await working()
   const admin = await database.addUser('admin')
   const mine = await run(id)
@@ -92,11 +92,11 @@ test('a state that is read after a message has at least its number, also when th
   )
   const changed = await readNumberedJob(database.db, admin, id)
   expect(changed.seq).toBeGreaterThan(progress?.seq ?? 0)
-  // The run goes on, and its next message is newer than that state.
+  // The attempt continues, and its next message is newer than that state.
   expect((await beat(database.db, mine, figures)).progress?.seq).toBeGreaterThan(changed.seq)
 })
 
-test('a heartbeat that waits while its run ends changes nothing', async () => {
+test('a heartbeat that waits while its stage attempt ends changes nothing', async () => {
   const id = await working()
   const mine = await run(id)
   const client = await database.pool.connect()

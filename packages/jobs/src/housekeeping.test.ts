@@ -19,11 +19,11 @@ afterAll(async () => {
   await rm(root, { recursive: true })
 })
 
-test('a window that a final job was left with is released and logged, and goes to the job that waits for it', async () => {
+test('a window that a final job still holds is released and logged, and the waiting job gets it', async () => {
   const window = { from: '2024-03-01', to: '2024-03-04' }
   const holder = await database.accept(window)
   const waiter = await database.accept({ ...window, onConflict: 'wait' })
-  // As it may come out of a restore, where no trigger acts.
+  // As after a restore, during which triggers do not run.
   await database.pool.query(`begin; set local session_replication_role = replica;
     update jobs set status = 'CANCELLED', completed_at = now() where id = '${holder}'; commit`)
   const logged: unknown[] = []

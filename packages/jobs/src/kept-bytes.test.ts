@@ -18,7 +18,7 @@ beforeEach(async () => {
 const query = (sql: string, values: unknown[] = []) => database.pool.query(sql, values)
 const kept = (tenant = 'own') => keptBytes(database.db, tenant)
 
-/** What the tables hold, counted anew. */
+/** The bytes of a tenant, counted from the tables. */
 async function counted(): Promise<number> {
   const { rows } = await query(
     `select coalesce((select sum(a.bytes) from artifacts a join jobs j on j.id = a.job_id
@@ -46,7 +46,7 @@ const addRejects = (jobId: string, count: number) =>
   )
 
 describe('the bytes that a tenant keeps', () => {
-  test('are those of its files and rejects, whatever happens to them', async () => {
+  test('are always those of its files and rejects', async () => {
     const id = await database.accept({}, { as: owner })
     const steps = [
       () => addFile(id, 'a', 1000),
@@ -69,7 +69,7 @@ describe('the bytes that a tenant keeps', () => {
     expect(await kept('default')).toBe(others)
   })
 
-  test('stay the same when their changes are folded, by several processes at once and while others note more', async () => {
+  test('stay correct when their rows are merged, by several processes at once and while others add more', async () => {
     const ids = await Promise.all(Array.from({ length: 5 }, () => database.accept({}, { as: owner })))
     await Promise.all([
       ...ids.map((id, n) => addFile(id, 'x', 100 * n)),
@@ -82,7 +82,7 @@ describe('the bytes that a tenant keeps', () => {
     expect((await query(`select from tenant_bytes where tenant = 'own'`)).rowCount).toBe(1)
   })
 
-  test('do not grow by a transaction that rolls back', async () => {
+  test('do not include those of a transaction that rolled back', async () => {
     const id = await database.accept({}, { as: owner })
     const before = await kept()
     await query(
@@ -96,7 +96,7 @@ describe('the bytes that a tenant keeps', () => {
   })
 })
 
-test('a file for which a tenant has no room left is refused, and others are not', async () => {
+test('a file beyond the quota of a tenant is refused, and those of other tenants are not', async () => {
   const other = await database.addUser('operator', { tenant: 'other' })
   const first = await database.accept({}, { as: owner })
   const maxKeptBytesPerTenant = (await kept()) * 2
@@ -110,7 +110,7 @@ test('a file for which a tenant has no room left is refused, and others are not'
   await database.accept({}, { as: owner, maxKeptBytesPerTenant })
 })
 
-test('of many files at once only those are accepted for which a tenant has room', async () => {
+test('of many concurrent files only those within the quota of the tenant are accepted', async () => {
   await database.accept({}, { as: owner })
   const one = await kept()
   const maxKeptBytesPerTenant = one * 4

@@ -29,11 +29,11 @@ async function take(holder: string): Promise<Lease> {
   return lease
 }
 
-// Not a moment earlier: a transaction that began before the lease ran out must still have begun before.
+// Not earlier: a transaction must count as begun before the lease expired.
 const expire = () => database.pool.query('update window_leases set expires_at = clock_timestamp()')
 const holds = (lease: Lease) => inTransaction(database.db, (tx) => holdFence(tx, lease))
 
-test('the lease of one process keeps others out while it lives', async () => {
+test('an unexpired lease keeps other processes out', async () => {
   const lease = await take('one')
   expect(await takeLease(database.db, jobId, 'two')).toBeUndefined()
   expect(await holds(lease)).toBe(true)
@@ -46,7 +46,7 @@ test('a heartbeat keeps a lease alive', async () => {
   expect(await takeLease(database.db, jobId, 'two')).toBeUndefined()
 })
 
-test('a lease that has run out is taken over with a higher fence, and the one before is fenced out', async () => {
+test('an expired lease is taken over with a higher fence, and the former holder is fenced out', async () => {
   const first = await take('one')
   await expire()
   const second = await take('two')
@@ -57,7 +57,7 @@ test('a lease that has run out is taken over with a higher fence, and the one be
   expect(await renewLease(database.db, second)).toBe(true)
 })
 
-test('the same process may take its lease again, which fences out its own older run', async () => {
+test('the same process may take its lease again, which fences out its own earlier attempt', async () => {
   const first = await take('one')
   const again = await take('one')
   expect(await holds(first)).toBe(false)
@@ -70,7 +70,7 @@ test('all locks of the job carry the fence', async () => {
   expect(locks.rows).toEqual([{ fence }, { fence }])
 })
 
-test('of many who take over an expired lease at once, one gets it', async () => {
+test('of many concurrent takeovers of an expired lease, one succeeds', async () => {
   await take('one')
   await expire()
   const leases = await Promise.all(
@@ -96,7 +96,7 @@ async function frozen(lease: Lease) {
   return { client, pid, ended: () => ended }
 }
 
-test('a takeover ends the connection of a process that is frozen inside its load', async () => {
+test('a takeover terminates the connection of a process that is frozen inside its load', async () => {
   const old = await frozen(await take('one'))
   await expire()
   const second = await take('two')
@@ -104,7 +104,7 @@ test('a takeover ends the connection of a process that is frozen inside its load
   expect(await holds(second)).toBe(true)
 })
 
-test('a lease that lives protects the connection of its process', async () => {
+test('an unexpired lease protects the connection of its process', async () => {
   const old = await frozen(await take('one'))
   try {
     expect(await takeLease(database.db, jobId, 'two')).toBeUndefined()
@@ -114,7 +114,7 @@ test('a lease that lives protects the connection of its process', async () => {
   }
 })
 
-test('a takeover does not end a stranger who has got the same process id', async () => {
+test('a takeover does not terminate another connection that has got the same process id', async () => {
   const old = await frozen(await take('one'))
   try {
     await old.client.query('commit')
@@ -127,7 +127,7 @@ test('a takeover does not end a stranger who has got the same process id', async
   }
 })
 
-test('a takeover leaves a connection alone that has ended its load', async () => {
+test('a takeover does not terminate a connection that has ended its load', async () => {
   const old = await frozen(await take('one'))
   try {
     await old.client.query('rollback')
@@ -139,7 +139,7 @@ test('a takeover leaves a connection alone that has ended its load', async () =>
   }
 })
 
-test('a takeover leaves a connection alone that works for others by now', async () => {
+test('a takeover does not terminate a connection that has since begun other work', async () => {
   const lease = await take('one')
   const old = await frozen(lease)
   try {

@@ -28,32 +28,32 @@ const ask = (key: string, requestSha256 = DIGEST, userId = user.userId) =>
     }),
   )
 
-test('the same request is answered as the first time and creates nothing', async () => {
+test('a repeated request gets the first response and creates nothing', async () => {
   expect(await ask('k')).toEqual({ status: 201, body: { number: 1 }, replayed: false })
   expect(await ask('k')).toEqual({ status: 201, body: { number: 1 }, replayed: true })
   expect(made).toBe(1)
 })
 
-test('fifty at once create one', async () => {
+test('fifty concurrent requests create one', async () => {
   const answers = await Promise.all(Array.from({ length: 50 }, () => ask('k')))
   expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
   expect(new Set(answers.map(({ body }) => body.number))).toEqual(new Set([1]))
 })
 
-test('another request with the key is refused', async () => {
+test('a different request with the key is refused', async () => {
   await ask('k')
   await expect(ask('k', requestDigest('POST', '/things', { a: 2 }))).rejects.toMatchObject({
     code: 'idempotency_key_reused',
   })
 })
 
-test('the keys of another person are others', async () => {
+test('users do not share keys', async () => {
   await ask('k')
   const other = await database.addUser()
   expect(await ask('k', DIGEST, other.userId)).toMatchObject({ replayed: false, body: { number: 2 } })
 })
 
-test('what is refused stores nothing, and the key is free again', async () => {
+test('a refused request stores nothing, and its key can be used again', async () => {
   const refused = inTransaction(database.db, (tx) =>
     once(tx, { userId: user.userId, key: 'k', requestSha256: DIGEST }, Made, () => {
       throw new Error('no room')
@@ -64,7 +64,7 @@ test('what is refused stores nothing, and the key is free again', async () => {
   expect(await ask('k')).toMatchObject({ replayed: false })
 })
 
-test('whoever comes while the first one fails creates in its place', async () => {
+test('a request that waits while the first one fails creates in its place', async () => {
   let fail: () => void = () => undefined
   const failing = new Promise<void>((resolve) => {
     fail = resolve
@@ -87,7 +87,7 @@ test('whoever comes while the first one fails creates in its place', async () =>
   expect(await second).toMatchObject({ replayed: false, body: { number: 1 } })
 })
 
-test('without a key everything is created', async () => {
+test('without a key each request creates', async () => {
   const create = () =>
     inTransaction(database.db, (tx) =>
       once(tx, undefined, Made, async () => ({ status: 201, body: { number: 7 } })),
@@ -95,7 +95,7 @@ test('without a key everything is created', async () => {
   expect(await create()).toEqual({ status: 201, body: { number: 7 }, replayed: false })
 })
 
-test('keys are forgotten after a week', async () => {
+test('keys are removed after a week', async () => {
   await ask('old')
   await ask('new')
   await database.pool.query(
@@ -106,7 +106,7 @@ test('keys are forgotten after a week', async () => {
   expect([await known('old'), await known('new')]).toEqual([false, true])
 })
 
-test('the digest tells methods, paths and values apart, not the order of members nor what is absent', () => {
+test('the digest depends on method, path and values, but not on the order of fields or on absent ones', () => {
   const digests = [
     requestDigest('POST', '/a', { x: 1, y: 2 }),
     requestDigest('POST', '/a', { y: 2, x: 1, z: undefined }),

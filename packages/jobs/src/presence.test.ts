@@ -21,7 +21,7 @@ const run = (jobId: string, stage: string, state: 'running' | 'done', heartbeat 
     [jobId, stage, state],
   )
 
-test('a worker serves its stages from when it says so until it says that it is gone', async () => {
+test('a worker serves its stages from its first heartbeat until it deregisters', async () => {
   await sayPresent(database.db, 'w1', ['parse', 'load'])
   await sayPresent(database.db, 'w2', ['load'])
   await sayPresent(database.db, 'w1', ['load'])
@@ -33,7 +33,7 @@ test('a worker serves its stages from when it says so until it says that it is g
   expect(await demandOf('load')).toMatchObject({ consumers: 1 })
 })
 
-test('a worker that has been silent for long serves nothing, and is forgotten a day later', async () => {
+test('a worker without recent heartbeats serves nothing, and is removed a day later', async () => {
   await sayPresent(database.db, 'w1', ['load'])
   await database.pool.query(`update workers set seen_at = now() - interval '31 seconds'`)
   expect(await demandOf('load')).toMatchObject({ consumers: 0 })
@@ -42,7 +42,7 @@ test('a worker that has been silent for long serves nothing, and is forgotten a 
   expect(await forgetWorkers(database.db)).toBe(1)
 })
 
-test('a job waits for the first stage that it lacks, since it could go on', async () => {
+test('a job waits for its first stage that is not done, from the time at which it could continue', async () => {
   const created = new Date('2024-01-01T00:00:00Z')
   await database.addJob({ created_at: created })
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date('2024-01-02T00:00:00Z') }
@@ -54,7 +54,7 @@ test('a job waits for the first stage that it lacks, since it could go on', asyn
   expect(Date.now() - Number(validate?.since)).toBeLessThan(60_000)
 })
 
-test('what somebody works on, what waits for something else and what is not due yet waits for no worker', async () => {
+test('a job in progress, one that waits for something else and one that is not due yet wait for no worker', async () => {
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date() }
   await run(await database.addJob(inWork), 'parse', 'running')
   await database.addJob({ waiting_for: 'window' })
@@ -63,7 +63,7 @@ test('what somebody works on, what waits for something else and what is not due 
   expect((await readDemand(database.db)).map(({ waiting }) => waiting)).toEqual([0, 0, 0, 0, 0])
 })
 
-test('work without a sign of life waits again, and counts as no living run', async () => {
+test('a stage without recent heartbeats waits again, and does not count as a live attempt', async () => {
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date() }
   const [alive, dead] = [await database.addJob(inWork), await database.addJob(inWork)]
   await run(alive, 'parse', 'running')

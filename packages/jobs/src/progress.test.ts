@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createProgressReporter } from './progress.ts'
 import type { StageRun } from './stage-log.ts'
 
-/** A reporter of a run of `stage` that began `before` ms after the job, with a clock that the test moves. */
+/** A reporter of an attempt at `stage` that began `before` ms after the job, with a clock that the test moves. */
 function follow(stage: StageRun['stage'] = 'parse', { before = 0, reached = 0 } = {}) {
   const clock = { at: 1_000_000 }
   const reporter = createProgressReporter({
@@ -20,12 +20,12 @@ function follow(stage: StageRun['stage'] = 'parse', { before = 0, reached = 0 } 
   return { reporter, report }
 }
 
-test('progress is that of the whole job and never goes backwards', () => {
+test('progress is that of the whole job and never decreases', () => {
   const { report } = follow('validate')
   expect([0.5, 0.25, 0.75, 0.1, 2].map((fraction) => report(300, fraction))).toEqual([40, 40, 46, 46, 52])
 })
 
-test('a run goes on from what an earlier one has reached, not from where its stage begins', () => {
+test('an attempt continues from the progress of an earlier one, not from the start of its stage', () => {
   const { reporter, report } = follow('load', { reached: 94 })
   expect(reporter.figures().progress).toBe(94)
   expect([0, 0.5, 0.9, 1].map((fraction) => report(300, fraction))).toEqual([94, 94, 94, 98])
@@ -39,7 +39,7 @@ test('the figures are the same object until something is reported', () => {
   expect(reporter.figures()).not.toBe(before)
 })
 
-test('rows per second are those of the stage, the time that remains that of the job', () => {
+test('rows per second are those of the stage, the remaining time is that of the job', () => {
   const { reporter, report } = follow('parse', { before: 1000 })
   report(50, 0.01, { processedItems: 10 })
   expect(reporter.figures()).toMatchObject({ rowsPerSecond: null, etaSeconds: null })
@@ -55,7 +55,7 @@ test('rows per second are those of the stage, the time that remains that of the 
   })
 })
 
-test('what is not told again stays', () => {
+test('figures that are not reported again stay', () => {
   const { reporter, report } = follow()
   report(300, 0.1, { processedItems: 10, totalItems: 100, message: 'Parsing' })
   report(300, 0.2)

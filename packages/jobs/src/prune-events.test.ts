@@ -30,7 +30,7 @@ async function addEvent(
 const keys = async () =>
   (await database.pool.query('select event_key from event_log order by id')).rows.map((row) => row.event_key)
 
-test('events go when they are old, and what is not sent or is of an open job stays', async () => {
+test('old events are removed, except those that are not sent or belong to an open job', async () => {
   const open = await database.addJob({ status: 'PROCESSING' })
   const ended = await database.addJob({ status: 'CANCELLED', completed_at: new Date() })
   await addEvent('old', 31)
@@ -44,7 +44,7 @@ test('events go when they are old, and what is not sent or is of an open job sta
   expect(await prune(30)).toBe(0)
 })
 
-test('any number of events go, beyond those that stay', async () => {
+test('any number of events are removed, also behind events that stay', async () => {
   await addEvent('unsent', 40, { outbound: true })
   await database.pool.query(
     `insert into event_log (event_key, type, body, occurred_at)
@@ -55,13 +55,13 @@ test('any number of events go, beyond those that stay', async () => {
   expect(await keys()).toEqual(['unsent', 'young'])
 })
 
-test('the log itself keeps what is younger than a week, whoever asks', async () => {
+test('the log refuses to delete events that are younger than a week', async () => {
   await addEvent('young', 6)
   await expect(prune(5)).rejects.toThrow('younger than seven days')
   expect(await keys()).toEqual(['young'])
 })
 
-test('an event that is being sent at this moment is not waited for, and stays', async () => {
+test('an event that is being sent stays, and pruning does not wait for it', async () => {
   await addEvent('unsent', 40, { outbound: true })
   const client = await database.pool.connect()
   try {

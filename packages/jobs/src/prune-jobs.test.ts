@@ -36,7 +36,7 @@ const HISTORY = { days: 120, now: NOW }
 const anImport = (days: number, change: Record<string, unknown> = {}) => history.anImport(days, [], change)
 const FAILED = { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' }
 
-/** Give a job the runs of its stages: each done, and before it one that failed and one that was parked. */
+/** Gives a job stage attempts: one done for each stage, and before it one that failed and one that was parked. */
 const addRuns = (id: string) =>
   database.pool.query(
     `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at, output)
@@ -53,8 +53,8 @@ async function count(table: string, id: string): Promise<number> {
   return rows[0]?.n
 }
 
-describe('what an undo needs', () => {
-  test('stays as long as the dataset lets imports be undone, and goes then, however often days are sent', async () => {
+describe('the rows that an undo needs', () => {
+  test('stay as long as the dataset allows an undo, and are removed then, however often days are sent again', async () => {
     const ids: string[] = []
     for (const days of [300, 200, 91, 89, 10]) {
       const id = await anImport(days)
@@ -66,15 +66,15 @@ describe('what an undo needs', () => {
     expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ ledgerBefore: 0 })
   })
 
-  test('stays while an undo of the dataset is under way', async () => {
+  test('stay while an undo of the dataset is open', async () => {
     const id = await anImport(91)
     await history.replaced(id, null)
     await database.addJob({ type: 'undo', status: 'QUEUED', parent_id: id, dataset_id: production })
     expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ ledgerBefore: 0 })
   })
 
-  test('that is gone makes an undo say so, also when the dataset lets imports be undone for longer by now', async () => {
-    // Loaded eighty days before today, so that the dataset's time is not over by the clock.
+  test('are named as missing when an undo is requested later, also after `undoDays` was raised', async () => {
+    // Loaded eighty days before today, so that `undoDays` is not over by the clock.
     const id = await anImport(Math.round((NOW.getTime() - Date.now()) / 86_400_000) + 80)
     await addRuns(id)
     await history.replaced(id, null)
@@ -91,8 +91,8 @@ describe('what an undo needs', () => {
   })
 })
 
-describe('the runs of stages', () => {
-  test('of a job that can be neither undone nor retried go, of others those that did not end well', async () => {
+describe('stage attempts', () => {
+  test('of a job that can be neither undone nor retried are removed; of others, those that did not complete', async () => {
     const young = await anImport(119)
     const loaded = await anImport(121)
     const dryRun = await anImport(121, { loaded_at: null, dry_run: true })
@@ -112,7 +112,7 @@ describe('the runs of stages', () => {
     expect(await count('stage_results', id)).toBe(5)
   })
 
-  test('that are done let a failed job be retried behind them, however old it is', async () => {
+  test('that are done stay for a retry of a failed job, however old it is', async () => {
     const id = await anImport(200, FAILED)
     await addRuns(id)
     await pruneJobs(database.db, HISTORY)
@@ -122,7 +122,7 @@ describe('the runs of stages', () => {
   })
 })
 
-test('a preview goes with the history of its job, and its place says so', async () => {
+test('a preview is removed with the history of its job, and reading it reports that', async () => {
   const [young, old, open] = [
     await anImport(119),
     await anImport(121),
@@ -141,7 +141,7 @@ test('a preview goes with the history of its job, and its place says so', async 
 })
 
 describe('rejects', () => {
-  test('go with their file once nothing can open them again, and their place says so', async () => {
+  test('are removed with their file once nothing can reopen them, and reading them reports that', async () => {
     const by = await anImport(10)
     const rejecting = (days: number) =>
       history.anImport(days, ['rejects.ndjson'], { quarantined: 1, records: 1 })
@@ -163,7 +163,7 @@ describe('rejects', () => {
   })
 })
 
-test('a job that is being retried at this moment loses nothing', async () => {
+test('a job that is being retried loses nothing', async () => {
   const id = await anImport(200, FAILED)
   await addRuns(id)
   const client = await database.pool.connect()

@@ -22,7 +22,7 @@ const file = (id: string, name: string, change: Record<string, unknown> = {}) =>
 }
 const find = (id: string, name: string, as = owner) => findArtifact(database.db, as, id, name)
 
-test('a file is found by those who see its job, unless it is for the stages only', async () => {
+test('a file is found by users who may see its job, unless it is internal to the stages', async () => {
   const id = await database.accept({}, { as: owner })
   await file(id, 'rejects.ndjson')
   await file(id, 'parsed.parquet', { downloadable: false })
@@ -39,7 +39,7 @@ test('a file is found by those who see its job, unless it is for the stages only
   expect(artifacts.map(({ name }) => name)).toEqual(['original', 'rejects.ndjson'])
 })
 
-test('a packed file is told by its content, the original by its own name, a removed one as such', async () => {
+test('a gzipped file has the size of its content, the original its own name, and a removed file is reported as such', async () => {
   const id = await database.accept({}, { as: owner })
   await file(id, 'packed', { content_bytes: 50, content_sha256: 'b'.repeat(64) })
   await file(id, 'gone', { removed_at: new Date() })
@@ -48,7 +48,7 @@ test('a packed file is told by its content, the original by its own name, a remo
   await expect(find(id, 'gone')).rejects.toMatchObject({ code: 'artifact_expired' })
 })
 
-test('jobs are listed newest first, in pages that neither repeat nor leave out any, as far as they are seen', async () => {
+test('the jobs that a user may see are listed newest first, in pages without gaps or repetitions', async () => {
   const user = await database.addUser('operator')
   const ids: string[] = []
   for (let n = 0; n < 5; n += 1) ids.unshift(await database.accept({}, { as: user }))

@@ -35,7 +35,7 @@ afterAll(async () => {
 })
 beforeEach(() => database.clear())
 
-/** Admit a new job some time ago and enqueue its flow. */
+/** Inserts a job that was admitted some time ago and enqueues its flow. */
 async function inWork(): Promise<string> {
   const id = await database.addJob()
   for (const flow of await admit(database.db, LIMITS)) await flows.add(flow)
@@ -47,7 +47,7 @@ const past = (id: string) =>
 const pass = (suspicions: Suspicions) => reconcile(database.db, flows, suspicions, logger)
 const lost = async (id: string) => (await database.job(id)).admitted_at === null
 
-test('a job whose flow waits in BullMQ is fine', async () => {
+test('a job whose flow waits in BullMQ is not readmitted', async () => {
   const id = await inWork()
   const suspicions: Suspicions = new Map()
   await pass(suspicions)
@@ -66,11 +66,11 @@ test('a job whose flow is gone from Redis is admitted again, once it has looked 
   expect(await lost(id)).toBe(true)
   const [flow] = await admit(database.db, LIMITS)
   expect(flow).toMatchObject({ jobId: id, attempt: 2 })
-  // That Redis lost it says nothing against the job.
+  // A loss in Redis does not count against the job.
   expect(await database.job(id)).toMatchObject({ lost_count: 0, status: 'PROCESSING' })
 })
 
-test('a sign of life counts for the attempt that gives it, not for the one after it', async () => {
+test('a heartbeat counts for its own attempt, not for the next one', async () => {
   const id = await inWork()
   expect(await beginStage(database.db, { jobId: id, attempt: 1 }, 'parse', 'host:1')).toMatchObject({
     kind: 'run',
@@ -84,7 +84,7 @@ test('a sign of life counts for the attempt that gives it, not for the one after
   expect(await lost(id)).toBe(true)
 })
 
-test('a job whose stage was put off by hand is admitted again, and that says nothing against it', async () => {
+test('a job whose stage was delayed by hand is admitted again, which does not count as a loss', async () => {
   const id = await inWork()
   const stage = `${id}_1_parse`
   const queue = `${redis.prefix}:1-parse`
@@ -103,7 +103,7 @@ test('a job whose stage was put off by hand is admitted again, and that says not
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
 })
 
-test('a suspicion against an earlier attempt is none against the next', async () => {
+test('a suspicion about one attempt does not count for the next', async () => {
   const id = await inWork()
   await redis.wipe()
   const suspicions: Suspicions = new Map()
@@ -115,7 +115,7 @@ test('a suspicion against an earlier attempt is none against the next', async ()
   expect(await lost(id)).toBe(false)
 })
 
-test('a stage with a fresh heartbeat is at work whatever Redis says', async () => {
+test('a stage attempt with a recent heartbeat is alive, whatever its state in Redis', async () => {
   const id = await inWork()
   await beginStage(database.db, { jobId: id, attempt: 1 }, 'parse', 'host:1')
   await redis.wipe()
@@ -125,7 +125,7 @@ test('a stage with a fresh heartbeat is at work whatever Redis says', async () =
   expect(await lost(id)).toBe(false)
 })
 
-test('a job that has just been admitted, waits, or is over is not looked for', async () => {
+test('a job that has just been admitted, waits, or is final is not checked', async () => {
   const now = { status: 'PROCESSING', attempt: 1, admitted_at: new Date() }
   const old = { ...now, admitted_at: new Date(Date.now() - 60_000) }
   const ids = [
@@ -139,7 +139,7 @@ test('a job that has just been admitted, waits, or is over is not looked for', a
   for (const id of ids) expect((await database.job(id)).version).toBe('0')
 })
 
-test('a job whose workers die again and again is given up with what to do', async () => {
+test('a job whose workers die repeatedly fails, with advice', async () => {
   const id = await inWork()
   const die = async () => {
     const { attempt } = await database.job(id)
@@ -162,14 +162,14 @@ test('a job whose workers die again and again is given up with what to do', asyn
   })
 })
 
-test('a job that has loaded is never given up', async () => {
+test('a job that has loaded never fails', async () => {
   const id = await inWork()
   await database.pool.query('update jobs set loaded_at = now(), lost_count = 50 where id = $1', [id])
   await failLostJob(database.db, { jobId: id, attempt: 1 }, 'fan-out', 'its worker died')
   expect(await database.job(id)).toMatchObject({ status: 'PROCESSING', admitted_at: null, lost_count: 51 })
 })
 
-test('news of an attempt that has been overtaken changes nothing', async () => {
+test('a report about an overtaken attempt changes nothing', async () => {
   const id = await inWork()
   await failLostJob(database.db, { jobId: id, attempt: 7 }, 'parse', 'its worker died')
   expect(await lost(id)).toBe(false)

@@ -42,7 +42,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
   const failed = (days: number, files = FILES) =>
     anImport(days, files, { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' })
 
-  /** The files of a job that are not marked as removed; each of them, and no other, lies in the store. */
+  /** The files of a job that are not marked as removed. Checks that exactly these are in the store. */
   async function left(id: string): Promise<string[]> {
     const { rows } = await database.pool.query(
       'select name, key, removed_at from artifacts where job_id = $1 order by name',
@@ -55,7 +55,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     return pointed.map((row: { name: string }) => row.name)
   }
 
-  test('goes by the kind of the file and by the days of its dataset', async () => {
+  test('depends on the kind of the file and on the settings of its dataset', async () => {
     const files = [...FILES, 'duplicates.ndjson', 'before-image.parquet']
     const young = await anImport(13, files)
     const middle = await anImport(15, files)
@@ -73,7 +73,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await left(old)).toEqual([])
   })
 
-  test('says what it removed, once, however often it runs', async () => {
+  test('reports what it removed once, however often it is applied', async () => {
     await anImport(401, FILES)
     const first = await apply()
     expect(first).toEqual({ files: 5, bytes: FILES.join('').length })
@@ -97,7 +97,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     ])
   })
 
-  test('touches nothing of a job that is not final, or of which an undo or replay is under way', async () => {
+  test('removes nothing of a job that is open, or has an open undo or replay', async () => {
     const working = await anImport(500, FILES, { status: 'PROCESSING', completed_at: null, loaded_at: null })
     const parent = await anImport(500, FILES)
     await database.addJob({ type: 'replay', status: 'QUEUED', parent_id: parent })
@@ -106,7 +106,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await left(parent)).toEqual([...FILES].sort())
   })
 
-  test('keeps what a failed job needs to be tried again, and says so when the time is over', async () => {
+  test('keeps what a retry of a failed job needs, and refuses the retry once it is gone', async () => {
     const fresh = await failed(13)
     const stale = await failed(15)
     for (const id of [fresh, stale])
@@ -127,7 +127,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
       ),
     })
     expect(await database.job(stale)).toMatchObject({ status: 'FAILED' })
-    // It failed in parse: all that it needs is the original.
+    // It failed in parse, so a retry needs only the original.
     expect(await retryJob(database.db, admin, early)).toMatchObject({ status: 'QUEUED' })
   })
 
@@ -157,7 +157,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await Promise.all([undoable, undone, over].map(left))).toEqual([image, [], []])
   })
 
-  test('lets before-images go although the same days are sent again and again', async () => {
+  test('removes before-images although the same days are sent again and again', async () => {
     const image = ['before-image.parquet']
     const days = [300, 200, 100, 80, 10]
     const chain: string[] = []
@@ -170,7 +170,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await Promise.all(chain.map(left))).toEqual([[], [], [], image, image])
   })
 
-  test('keeps the before-images of a dataset while an undo of it is under way', async () => {
+  test('keeps the before-images of a dataset while an undo of it is open', async () => {
     const image = ['before-image.parquet']
     const over = await anImport(91, image)
     const first = await anImport(89.9, image)
@@ -186,7 +186,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await Promise.all([over, first].map(left))).toEqual([[], image])
   })
 
-  test('of a process that died before it removed the bytes is finished by the housekeeping', async () => {
+  test('of a process that died before it removed the bytes is completed by housekeeping', async () => {
     const id = await anImport(401, FILES)
     armFailPoint('retention.after-commit', () => {
       throw new Error('died')
@@ -220,7 +220,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(most).toBe(1)
   })
 
-  test('does not remove what is being retried at this moment', async () => {
+  test('removes nothing of a job that is being retried', async () => {
     const id = await failed(401)
     const client = await database.pool.connect()
     try {
@@ -238,7 +238,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await left(id)).toEqual([...FILES].sort())
   })
 
-  test('is shown where the files were', async () => {
+  test('is reported when a removed file is read', async () => {
     const id = await anImport(401, FILES)
     await apply()
     const job = await readJob(database.db, admin, id)

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => database.drop())
 beforeEach(() => database.clear())
 
-/** An import of the owner that has failed. */
+/** Inserts a failed import of the owner. */
 async function failed(form: Record<string, string> = {}, sha256 = freshSha()): Promise<string> {
   const id = await database.accept(form, { as: owner, sha256 })
   await database.pool.query('delete from window_locks where job_id = $1', [id])
@@ -27,7 +27,7 @@ async function failed(form: Record<string, string> = {}, sha256 = freshSha()): P
   return id
 }
 const retry = (id: string, as = owner) => retryJob(database.db, as, id)
-/** The present definition of the dataset of a job, as another version of it. */
+/** Saves the current definition of the dataset of a job as a new version. */
 const declare = (id: string, change: string) =>
   database.pool.query(
     `with d as (update datasets set current_version = current_version + 1
@@ -38,7 +38,7 @@ const declare = (id: string, change: string) =>
     [id],
   )
 
-test('a failed job waits to be admitted again, with a clean slate', async () => {
+test('a retried job waits to be admitted, without its former error and losses', async () => {
   const id = await failed()
   expect(await retry(id)).toMatchObject({ status: 'QUEUED', error: null, completedAt: null })
   expect(await database.job(id)).toMatchObject({
@@ -62,7 +62,7 @@ test.each(['QUEUED', 'PROCESSING', 'COMPLETED', 'CANCELLED'])(
   },
 )
 
-test('a job is retried only by those who see it and may', async () => {
+test('only users with access and the role may retry a job', async () => {
   const id = await failed()
   await expect(retry(id, await database.addUser('operator'))).rejects.toMatchObject({ code: 'not_found' })
   const viewer = await database.addUser('viewer')
@@ -92,7 +92,7 @@ test('a declared window is reserved again, or waited for while another job holds
   expect(locks.rows).toEqual([{ job_id: first, days: '[2024-01-01,2024-02-01)' }])
 })
 
-test('a job is not retried once the rows of its dataset belong elsewhere, even if they belong where they did again', async () => {
+test('a job is not retried once the days or scopes of its dataset have changed, even if they were changed back', async () => {
   const id = await failed()
   await declare(id, `jsonb_set(v.definition, '{title,en}', '"Another title"')`)
   const moved = () => inTransaction(database.db, (tx) => holdDatasetOf(tx, id))
@@ -111,7 +111,7 @@ test('a job is not retried once the rows of its dataset belong elsewhere, even i
   )
 })
 
-test('where rows belong does not change while a job of the dataset waits or is under way', async () => {
+test('the days and scopes of a dataset cannot change while it has an open job', async () => {
   const dataset = { id: await database.datasetId('production'), code: 'production' }
   const change = () => inTransaction(database.db, (tx) => refuseBusy(tx, dataset))
   await failed()

@@ -51,7 +51,7 @@ test('stages begin in order, each once the one before is done', async () => {
   expect((await run(id, 'validate')).try).toBe(1)
 })
 
-test('losses count against the stage in which they happen: a stage that begins anew forgets them', async () => {
+test('losses count for the stage in which they happen: the first attempt at a stage resets them', async () => {
   const id = await working({ lost_count: 3 })
   const first = await run(id)
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
@@ -65,7 +65,7 @@ test('losses count against the stage in which they happen: a stage that begins a
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
 })
 
-test('a job is given up when its workers die for the fifth time at the same stage, unless it has loaded', async () => {
+test('a job fails when its workers die for the fifth time in the same stage, unless it has loaded', async () => {
   const id = await working()
   for (let deaths = 1; deaths <= 4; deaths += 1) {
     await run(id)
@@ -87,7 +87,7 @@ test('a job is given up when its workers die for the fifth time at the same stag
   await silence(loaded)
 })
 
-test('of the jobs whose workers died more than once only one is at work, so that none is killed by another', async () => {
+test('of the jobs whose workers died more than once only one is processed at a time', async () => {
   const [one, other, innocent] = [await working(), await working(), await working()]
   const dieTwice = async (id: string) => {
     for (const _ of [1, 2]) {
@@ -104,7 +104,7 @@ test('of the jobs whose workers died more than once only one is at work, so that
   expect(await begin(other)).toMatchObject({ kind: 'run' })
 })
 
-test('a stage that somebody alive is at is busy; one that has gone silent is taken over', async () => {
+test('a stage with a live attempt is busy; one without recent heartbeats is taken over', async () => {
   const id = await working()
   const first = await run(id)
   expect(await begin(id)).toEqual({ kind: 'busy' })
@@ -117,7 +117,7 @@ test('a stage that somebody alive is at is busy; one that has gone silent is tak
   await commit(second)
 })
 
-test('of many deliveries at once one begins', async () => {
+test('of many concurrent deliveries one begins', async () => {
   const id = await working()
   const starts = await Promise.all(Array.from({ length: 10 }, () => begin(id)))
   expect(starts.map((start) => start.kind).sort()).toEqual([...Array(9).fill('busy'), 'run'])
@@ -131,18 +131,18 @@ test.each([
   expect(await begin(await working(change))).toEqual({ kind: 'stop', reason })
 })
 
-test('nothing begins for a job that does not exist', async () => {
+test('no stage begins for a job that does not exist', async () => {
   const start = await begin('0000000f-0000-4000-8000-00000000dead')
   expect(start).toEqual({ kind: 'stop', reason: 'the job does not exist' })
 })
 
-test('a run that never began is nobody’s', async () => {
+test('a stage attempt that never began cannot be committed or closed', async () => {
   const id = await working()
   expect(await beat(database.db, runOf(id), figures)).toEqual({ answer: 'overtaken' })
   await expect(commit(runOf(id))).rejects.toMatchObject({ name: 'OvertakenError' })
 })
 
-test('a job in work hears that it is to be cancelled, and ends before its next stage', async () => {
+test('a job in progress is notified of a cancellation, and ends before its next stage', async () => {
   const id = await working()
   const mine = await run(id)
   const admin = await database.addUser('admin')
@@ -154,7 +154,7 @@ test('a job in work hears that it is to be cancelled, and ends before its next s
   await expect(cancelJob(database.db, admin, id)).rejects.toMatchObject({ code: 'illegal_transition' })
 })
 
-test('a job that waits in line is cancelled at once; one that has loaded never', async () => {
+test('a queued job is cancelled at once; a loaded one never is', async () => {
   const admin = await database.addUser('admin')
   const queued = await database.addJob()
   expect(await cancelJob(database.db, admin, queued)).toMatchObject({ status: 'CANCELLED' })
@@ -162,7 +162,7 @@ test('a job that waits in line is cancelled at once; one that has loaded never',
   await expect(cancelJob(database.db, admin, loaded)).rejects.toMatchObject({ code: 'illegal_transition' })
 })
 
-test('a job is cancelled only by those who see it and may', async () => {
+test('only users with access and the role may cancel a job', async () => {
   const viewer = await database.addUser('viewer')
   const own = await database.addJob({ user_id: viewer.userId })
   await expect(cancelJob(database.db, viewer, own)).rejects.toMatchObject({ code: 'forbidden' })
@@ -170,7 +170,7 @@ test('a job is cancelled only by those who see it and may', async () => {
   await expect(cancelJob(database.db, stranger, own)).rejects.toMatchObject({ code: 'not_found' })
 })
 
-test('a job fails once, closes its runs, and never after it has loaded', async () => {
+test('a job fails once, closes its stage attempts, and never fails after it has loaded', async () => {
   const failure = { code: 'internal', detail: 'it broke' }
   const fail = (jobId: string) =>
     inTransaction(database.db, (tx) => tryFailJob(tx, { jobId, attempt: 1 }, failure))
@@ -184,7 +184,7 @@ test('a job fails once, closes its runs, and never after it has loaded', async (
   expect(await fail(loaded)).toBe(false)
 })
 
-test('a job that has loaded is not cancelled, although it was asked to stop before', async () => {
+test('a job that has loaded is not cancelled, although that was requested before', async () => {
   const loaded = await working({ loaded_at: new Date(), cancel_requested_at: new Date() })
   expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: loaded, attempt: 1 }))).toBe(
     false,
@@ -193,7 +193,7 @@ test('a job that has loaded is not cancelled, although it was asked to stop befo
   expect(await database.job(loaded)).toMatchObject({ status: 'PROCESSING' })
 })
 
-test('a job that is cancelled closes the runs that are open', async () => {
+test('a cancelled job closes its open stage attempts', async () => {
   const id = await working()
   const mine = await run(id)
   expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id, attempt: 2 }))).toBe(false)
@@ -206,7 +206,7 @@ test('a job that is cancelled closes the runs that are open', async () => {
   expect(open.rowCount).toBe(0)
 })
 
-test('the open runs of a job that ends are lost if their workers are silent, else released', async () => {
+test('the open stage attempts of a job that ends are lost if their heartbeat timed out, else released', async () => {
   const states = async (id: string) =>
     (
       await database.pool.query(
@@ -223,7 +223,7 @@ test('the open runs of a job that ends are lost if their workers are silent, els
   expect(await states(dead)).toEqual([{ state: 'lost', lost_because: 'heartbeat timed out' }])
 })
 
-test('a stage that is done again leaves what was done before as discarded', async () => {
+test('a stage that is repeated marks its former result as discarded', async () => {
   const id = await working()
   await commit(await run(id))
   await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
@@ -246,7 +246,7 @@ test.each([
     client.on('notification', ({ channel }) => heard.push(channel))
     await client.query('listen aduana_dispatch')
     await inTransaction<unknown>(database.db, (tx) => end(tx, jobId))
-    // What was sent before arrives with the answer to the next statement.
+    // Earlier notifications arrive with the response to the next statement.
     await client.query('select 1')
     expect(heard).toContain('aduana_dispatch')
   } finally {
@@ -256,11 +256,11 @@ test.each([
   }
 })
 
-test('a stage waits for a live run of any other stage of its job', async () => {
+test('a stage does not begin beside a live attempt at another stage of its job', async () => {
   const id = await working()
   await commit(await run(id))
   await run(id, 'validate')
-  // As a retry finds it that begins with an earlier stage again while a frozen process is still at a later one.
+  // As when a retry begins with an earlier stage while a frozen process still executes a later one.
   await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
   await database.pool.query('update jobs set attempt = 2 where id = $1', [id])
   expect(await begin(id, 'parse', 2)).toEqual({ kind: 'busy' })
@@ -268,7 +268,7 @@ test('a stage waits for a live run of any other stage of its job', async () => {
   expect(await begin(id, 'parse', 2)).toMatchObject({ kind: 'run' })
 })
 
-test('a job completes while its run gives a sign of life, without a deadlock', async () => {
+test('a job completes during a heartbeat without a deadlock', async () => {
   const jobId = await working()
   const own = await run(jobId)
   let completed: Promise<void> = Promise.resolve()

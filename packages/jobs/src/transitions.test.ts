@@ -13,7 +13,7 @@ afterAll(() => database.drop())
 const change = (guard: Guard, to: JobChange) =>
   inTransaction(database.db, (tx) => tryChangeJob(tx, guard, to))
 const END = new Date()
-/** What a job needs beside its state. */
+/** The columns that a state requires. */
 const at = (status: JobStatus) => ({
   status,
   completed_at: ['COMPLETED', 'FAILED', 'CANCELLED'].includes(status) ? END : null,
@@ -22,7 +22,7 @@ const at = (status: JobStatus) => ({
 
 const PAIRS = JobStatus.options.flatMap((from) => JobStatus.options.map((to) => [from, to] as const))
 
-test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (from, to) => {
+test.each(PAIRS)('a job changes from %s to %s only if the transition is allowed', async (from, to) => {
   const id = await database.addJob(at(from))
   const changing = change({ jobId: id, from: [from] }, at(to))
   if (from === to || JOB_TRANSITIONS[from].includes(to)) {
@@ -34,7 +34,7 @@ test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (f
   }
 })
 
-test('every change raises the version by one and renews the time', async () => {
+test('every change increments the version and updates the time', async () => {
   const id = await database.addJob({ updated_at: new Date(0) })
   const guard: Guard = { jobId: id, from: ['QUEUED'] }
   expect(await change(guard, { message: 'one' })).toBe(1)
@@ -55,7 +55,7 @@ test.each([
   expect(await database.job(id)).toMatchObject({ message: '', version: '0', status: 'PROCESSING' })
 })
 
-test('a change whose guard does not hold takes its transaction with it', async () => {
+test('a change whose guard does not hold rolls back its transaction', async () => {
   const id = await database.addJob({ status: 'PROCESSING', attempt: 2 })
   const late = inTransaction(database.db, async (tx) => {
     await tx.updateTable('jobs').set({ message: 'written before' }).where('id', '=', id).execute()
@@ -65,7 +65,7 @@ test('a change whose guard does not hold takes its transaction with it', async (
   expect(await database.job(id)).toMatchObject({ message: '', version: '0' })
 })
 
-test('a change that finds what it expects is made', async () => {
+test('a change whose guard holds is made', async () => {
   const id = await database.addJob({ status: 'PROCESSING', attempt: 2 })
   const guard: Guard = { jobId: id, from: ['PROCESSING'], attempt: 2, unlessCancelled: true }
   expect(await change(guard, { message: 'in time' })).toBe(1)
@@ -76,7 +76,7 @@ test('a job that does not exist is not changed', async () => {
   expect(await change({ jobId: nobody, from: ['QUEUED'] }, { message: 'x' })).toBeUndefined()
 })
 
-test('of many who end one job at once, one does', async () => {
+test('of many concurrent endings of a job, one succeeds', async () => {
   const id = await database.addJob({ status: 'PROCESSING', attempt: 1 })
   const ends = (['COMPLETED', 'FAILED', 'CANCELLED'] as const).flatMap((status) =>
     Array.from({ length: 4 }, () => change({ jobId: id, from: ['PROCESSING'], attempt: 1 }, at(status))),

@@ -17,15 +17,15 @@ beforeEach(() => database.clear())
 
 interface Loaded {
   as?: Principal
-  /** Rows that it replaced; undefined when nothing is known of them. */
+  /** Number of rows that it replaced; undefined when unknown. */
   before?: number
-  /** The import whose day it took over. */
+  /** The import that owned its day before. */
   from?: string
   day?: string
   change?: string
 }
 
-/** An import of the owner that was loaded just now, and replaced nothing unless said. */
+/** Inserts a loaded import of the owner, which replaced nothing by default. */
 async function loaded(given: Loaded = {}): Promise<string> {
   const { as = owner, before = 0, from, day = '2024-01-01', change } = given
   const id = await database.accept({}, { as })
@@ -55,7 +55,7 @@ const undo = (id: string, options: { as?: Principal; unwind?: boolean; maxQueued
 }
 const refused = (asked: Promise<unknown>, code: string) => expect(asked).rejects.toMatchObject({ code })
 
-test('an import is taken back by a job of its own, by one at a time', async () => {
+test('an import is undone by a job, and by one at a time', async () => {
   const id = await loaded()
   const { status, body } = await undo(id, { as: owner })
   expect(status).toBe(202)
@@ -63,13 +63,13 @@ test('an import is taken back by a job of its own, by one at a time', async () =
   await refused(undo(id), 'undo_open')
 })
 
-test('of two who take an import back at once one does', async () => {
+test('of two concurrent undos of an import one is accepted', async () => {
   const id = await loaded()
   const asked = await Promise.allSettled([undo(id), undo(id), undo(id)])
   expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
 })
 
-test('nothing is taken back that cannot be held: too many jobs wait', async () => {
+test('an undo beyond the queue capacity is refused', async () => {
   const id = await loaded()
   await database.addJob()
   await refused(undo(id, { maxQueued: 1 }), 'queue_full')
@@ -90,7 +90,7 @@ test.each([
   await refused(undo(await loaded({ change })), code)
 })
 
-describe('what an import replaced', () => {
+describe('the rows that an import replaced', () => {
   const image = (id: string, removedAt: Date | null) =>
     database.pool.query(
       `insert into artifacts (job_id, name, key, media_type, bytes, sha256, stage, attempt, removed_at)
@@ -98,7 +98,7 @@ describe('what an import replaced', () => {
       [id, removedAt],
     )
 
-  test('must still be there', async () => {
+  test('must still be stored', async () => {
     await refused(undo(await loaded({ before: 1 })), 'undo_expired')
     const removed = await loaded({ before: 1 })
     await image(removed, new Date())
@@ -109,8 +109,8 @@ describe('what an import replaced', () => {
   })
 })
 
-describe('an import on which later ones stand', () => {
-  test('is taken back only with them, newest first', async () => {
+describe('an import with later ones on its days', () => {
+  test('is undone only with them, newest first', async () => {
     const first = await loaded()
     const second = await loaded({ from: first })
     const third = await loaded({ from: second })
@@ -122,14 +122,14 @@ describe('an import on which later ones stand', () => {
     expect((await undo(third)).status).toBe(202)
   })
 
-  test('does not mind imports of other days, or such as were taken back', async () => {
+  test('is not blocked by imports of other days or undone ones', async () => {
     const first = await loaded()
     await loaded({ day: '2024-01-02' })
     await loaded({ from: first, change: 'batch_deleted = true' })
     expect((await undo(first)).status).toBe(202)
   })
 
-  test('is taken back with those of others by an admin only', async () => {
+  test('is undone together with imports of other users by an admin only', async () => {
     const first = await loaded()
     const other = await loaded({ from: first, as: await database.addUser('operator') })
     await expect(undo(first, { as: owner, unwind: true })).rejects.toMatchObject({
@@ -140,15 +140,15 @@ describe('an import on which later ones stand', () => {
   })
 })
 
-describe('the rights to take an import back', () => {
-  test('need the role of an operator, and the import itself must be seen', async () => {
+describe('the right to undo an import', () => {
+  test('needs the role operator and access to the import', async () => {
     const viewer = await database.addUser('viewer')
     const id = await loaded({ as: owner })
     await refused(undo(id, { as: viewer }), 'forbidden')
     await refused(undo(id, { as: await database.addUser('operator') }), 'not_found')
   })
 
-  test.each(['companies', 'warehouses'] as const)('reach as far as the %s of who asks', async (scope) => {
+  test.each(['companies', 'warehouses'] as const)('covers only the %s of the user', async (scope) => {
     const id = await loaded({ as: owner, change: `${scope} = '{A,B}'` })
     const narrow = { ...owner, [scope]: ['A'] }
     await database.pool.query(`update users set ${scope} = '{A}' where id = $1`, [owner.userId])

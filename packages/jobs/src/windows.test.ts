@@ -36,7 +36,7 @@ const job = (n: number) => jobs[n - 1] ?? ''
 
 const claimAs = async (tx: Tx, jobId: string, windows: Window[], datasetId = production) =>
   claimWindows(tx, { job: await lockedJob(tx, jobId), datasetId, windows })
-/** Waits behind what is in the way, if anything is. */
+/** Claims a window, or waits for it. */
 const standInLine = async (tx: Tx, jobId: string, windows: Window[]) => {
   const claim = { job: await lockedJob(tx, jobId), datasetId: production, windows }
   const result = await claimWindows(tx, claim)
@@ -86,7 +86,7 @@ describe('a window that a job holds', () => {
     expect(await claim(2, JANUARY, orders)).toEqual(held)
   })
 
-  test('may be asked for again by its job, which changes nothing', async () => {
+  test('can be claimed again by its job, which changes nothing', async () => {
     const locks = () => database.pool.query('select id, fence from window_locks').then(({ rows }) => rows)
     const before = await locks()
     expect(await claim(1, JANUARY)).toEqual(held)
@@ -94,7 +94,7 @@ describe('a window that a job holds', () => {
     expect(await locks()).toEqual(before)
   })
 
-  test('does not stand for a wider one: the job has to get the rest as well', async () => {
+  test('does not include a wider one: the job must claim the rest as well', async () => {
     expect(await claim(2, days('2024-02-01', '2024-02-02'))).toEqual(held)
     expect(await claim(1, days('2024-01-01', '2024-02-02'))).toEqual(takenBy(2))
   })
@@ -104,7 +104,7 @@ describe('a window that a job holds', () => {
     expect(await claim(1, JANUARY)).toEqual(held)
   })
 
-  test('is free once it is given back, and whoever dispatches is told', async () => {
+  test('is free once it is released, and dispatchers are notified', async () => {
     const client = await database.pool.connect()
     try {
       const told = new Promise((resolve) =>
@@ -131,7 +131,7 @@ test('windows are claimed all or none', async () => {
   expect(await claim(3, [a, c])).toEqual(held)
 })
 
-test('nobody barges in: a window goes to those who wait for it, in the order in which they were accepted', async () => {
+test('jobs that wait for a window get it in the order in which they were accepted', async () => {
   await claim(1, JANUARY)
   await wait(3, days('2024-01-31', '2024-02-02'))
   await wait(2, JANUARY)
@@ -144,7 +144,7 @@ test('nobody barges in: a window goes to those who wait for it, in the order in 
   expect(await claim(3, days('2024-01-31', '2024-02-02'))).toEqual(held)
 })
 
-test('those who may get a window are told in the order in which they were accepted', async () => {
+test('unblocked waiters are returned in the order in which they were accepted', async () => {
   await claim(1, JANUARY)
   for (const n of [4, 2, 3]) await wait(n, days(`2024-01-0${n}`, `2024-01-0${n + 1}`))
   expect(await unblockedWaiters(database.db)).toEqual([])
@@ -152,7 +152,7 @@ test('those who may get a window are told in the order in which they were accept
   expect(await unblockedWaiters(database.db)).toEqual([job(2), job(3), job(4)])
 })
 
-test('standing in line again keeps the place', async () => {
+test('a job that waits again keeps its place', async () => {
   await claim(1, JANUARY)
   await wait(2, JANUARY)
   await wait(3, JANUARY)
@@ -161,7 +161,7 @@ test('standing in line again keeps the place', async () => {
   expect(await claim(3, JANUARY)).toEqual(takenBy(2, 'waited-for'))
 })
 
-test('who leaves the line makes way', async () => {
+test('a waiter that ends no longer blocks the ones behind it', async () => {
   await claim(1, JANUARY)
   await wait(2, JANUARY)
   await wait(3, JANUARY)
@@ -170,7 +170,7 @@ test('who leaves the line makes way', async () => {
   expect(await claim(3, JANUARY)).toEqual(held)
 })
 
-test('of many who claim one window at once, one gets it', async () => {
+test('of many concurrent claims of a window, one succeeds', async () => {
   const many = await Promise.all(Array.from({ length: 30 }, () => database.addJob()))
   const results = await Promise.all(
     many.map((jobId, n) =>
@@ -218,7 +218,7 @@ describe('an import that finds its days in its file', () => {
     expect(await claimFor(later, JANUARY)).toEqual(held)
   })
 
-  test('does not wait for earlier ones that are admitted after it: or the queue of one tenant would hold up another', async () => {
+  test('does not wait for earlier ones that are admitted after it, so that one tenant does not delay another', async () => {
     const [earlier, later] = [await accept(), await accept()]
     const admit = (id: string) =>
       database.pool.query('update jobs set started_at = clock_timestamp() where id = $1', [id])
@@ -235,7 +235,7 @@ describe('an import that finds its days in its file', () => {
   })
 })
 
-describe('waking those who wait', () => {
+describe('waking waiters', () => {
   const waiting = () =>
     database.pool
       .query(
@@ -254,7 +254,7 @@ describe('waking those who wait', () => {
     await wait(4, days('2024-03-01', '2024-04-01'))
   })
 
-  test('gives what is free to the first in line, who can be admitted again', async () => {
+  test('gives a free window to the first waiter, which can be admitted again', async () => {
     await wakeWaiters(database.db)
     expect((await waiting()).map((row) => row.waiting_for)).toEqual([null, 'window', 'window', null])
     await release(1)

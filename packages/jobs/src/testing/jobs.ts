@@ -11,18 +11,18 @@ import { acceptImport } from '../accept.ts'
 import type { StageRun } from '../stage-log.ts'
 import { lockOpenJob, type OpenJob } from '../transitions.ts'
 
-/** A database with people and jobs, for tests of what PostgreSQL alone decides. */
+/** A database with users and jobs, for tests that need PostgreSQL only. */
 export interface JobsDatabase extends TestDatabase {
   addUser(role?: Principal['role'], scope?: Partial<Principal>): Promise<Principal>
   /** The id of a shipped dataset. */
   datasetId(code: string): Promise<string>
-  /** Insert a job, waiting in line unless the change says otherwise. */
+  /** Inserts a job, which is QUEUED by default. */
   addJob(change?: Record<string, unknown>): Promise<string>
-  /** Accept bytes that nobody has brought before (unless given), as the API would. */
+  /** Accepts an import as the API would; by default of bytes that are new. */
   accept(form?: Record<string, string>, options?: AcceptOptions): Promise<string>
-  /** A job as it stands. */
+  /** Returns the row of a job. */
   job(id: string): Promise<Record<string, unknown>>
-  /** Remove all jobs and what belongs to them. */
+  /** Removes all jobs and their rows in other tables. */
   clear(): Promise<void>
 }
 
@@ -34,12 +34,12 @@ export interface AcceptOptions {
   maxKeptBytesPerTenant?: number
 }
 
-/** A SHA-256 that nothing has. */
+/** Returns a SHA-256 that is not in use. */
 export function freshSha(): string {
   return randomUUID().replaceAll('-', '').repeat(2)
 }
 
-/** Make one. */
+/** Creates a database for tests. */
 export async function openJobsDatabase(): Promise<JobsDatabase> {
   const database = await createTestDatabase()
   const addUser: JobsDatabase['addUser'] = async (role = 'operator', scope = {}) => {
@@ -95,7 +95,7 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
     },
     job: async (id) => (await database.pool.query('select * from jobs where id = $1', [id])).rows[0],
     clear: async () => {
-      // What may not be emptied in earnest is emptied as a replica would be.
+      // Triggers refuse to empty some tables; they do not run in the role of a replica.
       await database.pool.query(
         'begin; set local session_replication_role = replica; truncate jobs cascade; commit',
       )
@@ -103,7 +103,7 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
   }
 }
 
-/** A database over `pool` that counts the statements that go through it. */
+/** Creates a database over `pool` that counts its statements. */
 export function countStatements(pool: pg.Pool): { db: Database; statements(): number; reset(): void } {
   let statements = 0
   const db = new Kysely<DB>({
@@ -128,10 +128,10 @@ export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
   return job
 }
 
-/** A run of a stage of a job, as the log would have it. */
+/** Returns a stage attempt of a job. */
 export function runOf(jobId: string, change: Partial<StageRun> = {}): StageRun {
   return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, ...change }
 }
 
-/** A logger that says nothing. */
+/** A logger that writes nothing. */
 export const silent = createLogger({ name: 'test', level: 'silent', pretty: false })

@@ -8,15 +8,15 @@ import type { ArtifactStore } from '@aduana/artifacts/store'
 import { createTestS3, useTestCredentials } from '@aduana/testkit/s3'
 import type { JobsDatabase } from './jobs.ts'
 
-/** The moment at which the tests of what is kept take place. */
+/** The current time in tests of retention. */
 export const NOW = new Date('2031-06-01T12:00:00Z')
 
-/** A moment so many days before `NOW`. */
+/** Returns the time the given number of days before `NOW`. */
 function daysAgo(days: number): Date {
   return new Date(NOW.getTime() - days * 86_400_000)
 }
 
-/** What an import leaves behind. */
+/** The files of an import. */
 export const FILES = ['original', 'parsed.parquet', 'structural.ndjson', 'clean.parquet', 'rejects.ndjson']
 const DOWNLOADABLE = ['original', 'rejects.ndjson', 'duplicates.ndjson']
 const STAGE_OF: Record<string, string> = {
@@ -28,12 +28,12 @@ const STAGE_OF: Record<string, string> = {
   'before-image.parquet': 'load',
 }
 
-/** A store of a test's own. */
+/** A store for one test. */
 export interface Kept {
   store: ArtifactStore
   close(): Promise<void>
 }
-/** Every kind of store, opened anew. */
+/** Functions that open a new store of each kind. */
 export const STORES: Record<string, () => Promise<Kept>> = {
   'a disk store': async () => {
     const root = await mkdtemp(join(tmpdir(), 'aduana-retention-'))
@@ -60,17 +60,17 @@ export const STORES: Record<string, () => Promise<Kept>> = {
   },
 }
 
-/** Imports of the past, of the dataset `production`, with their files in a store. */
+/** Past imports of the dataset `production`, with their files in a store. */
 export interface KeptHistory {
-  /** An import that was loaded and ended so many days ago, unless the change says otherwise. */
+  /** Inserts an import that by default was loaded and ended the given number of days ago. */
   anImport(days: number, files: readonly string[], change?: Record<string, unknown>): Promise<string>
-  /** Give it a reject. */
+  /** Adds a reject to an import. */
   reject(id: string, state: string, supersededBy?: string | null): Promise<void>
-  /** It took a day over from another import, or from nobody. */
+  /** Records that an import took over a day, from another import if one is given. */
   replaced(id: string, former: string | null): Promise<void>
 }
 
-/** Write such imports into a database and a store. */
+/** Returns functions that write such imports to a database and a store. */
 export function keptHistory(database: JobsDatabase, store: ArtifactStore, production: string): KeptHistory {
   const anImport: KeptHistory['anImport'] = async (days, files, change = {}) => {
     const at = daysAgo(days)

@@ -27,7 +27,7 @@ afterEach(async () => {
   for (const { close } of open.splice(0).reverse()) await close()
 })
 
-/** The session of a worker of this process, which notes the workers that it is to take over. */
+/** Opens a worker session in this process that records which workers it is to take over. */
 async function worker(id: string, databaseUrl = database.url): Promise<WorkerSession> {
   const session = await openWorkerSession({
     db: database.db,
@@ -41,7 +41,7 @@ async function worker(id: string, databaseUrl = database.url): Promise<WorkerSes
   return session
 }
 
-/** A worker that dies: to PostgreSQL a connection that is closed is a process that is gone. */
+/** Lets a worker die: to PostgreSQL a closed connection is an ended process. */
 async function doomed(id: string): Promise<{ die(): void }> {
   const client = new pg.Client({ connectionString: database.url })
   client.on('error', () => undefined)
@@ -52,7 +52,7 @@ async function doomed(id: string): Promise<{ die(): void }> {
   return { die: () => void client.connection.stream.destroy() }
 }
 
-/** Wait until a worker that dies now has been noticed: by then the others have been looked at, twice. */
+/** Waits until the death of another worker has been noticed: by then all workers have been checked twice. */
 async function untilLookedAtTwice(canary = 'canary'): Promise<void> {
   const { die } = await doomed(canary)
   die()
@@ -67,13 +67,13 @@ async function row(id: string) {
   return rows[0]
 }
 
-/** Terminate the backends of the sessions that `openWorkerSession` has opened. */
+/** Terminates the backends of the sessions that `openWorkerSession` has opened. */
 const terminateSessions = () =>
   database.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name = 'aduana worker session'`)
 
 describe('the session of a worker', () => {
-  test('that ends with its process is noticed by one of the others', async () => {
+  test('that ends with its process is noticed by one other worker', async () => {
     await worker('w1')
     await worker('w2')
     const { die } = await doomed('w3')
@@ -86,7 +86,7 @@ describe('the session of a worker', () => {
     expect(ended).toEqual(['canary', 'w3', 'another canary'])
   })
 
-  test('that is closed leaves nothing in the registry, and nothing to take over', async () => {
+  test('that is closed leaves no row in the registry and no work to take over', async () => {
     await worker('w1')
     const leaving = await worker('w2')
     await leaving.close()
@@ -95,7 +95,7 @@ describe('the session of a worker', () => {
     expect(ended).toEqual(['canary'])
   })
 
-  test('that is terminated while the worker lives is opened again, and nobody takes over its work', async () => {
+  test('that is terminated while the worker lives is opened again, and its work is not taken over', async () => {
     await worker('w1')
     await worker('w2')
     await untilLookedAtTwice()
@@ -112,7 +112,7 @@ describe('the session of a worker', () => {
     expect(ended).toEqual(['canary', 'another canary'])
   })
 
-  test('that cannot be opened again is withdrawn, and nobody takes over the work', async () => {
+  test('that cannot be opened again is withdrawn, and the work is not taken over', async () => {
     const { hostname, port } = new URL(database.url)
     const proxy = await startProxy({ host: hostname, port: Number(port) })
     open.push(proxy)
@@ -152,7 +152,7 @@ describe('the session of a worker', () => {
     database.pool.query('update stage_results set heartbeat_at = clock_timestamp() where worker = $1', [id])
 })
 
-/** A client of a pooler in a transaction, and the backend that the pooler has lent to it. */
+/** A client of a pooler in a transaction, and the backend that serves it. */
 async function inPooledTransaction(url: string): Promise<{ client: pg.Client; pid: number | undefined }> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => undefined)
@@ -163,7 +163,7 @@ async function inPooledTransaction(url: string): Promise<{ client: pg.Client; pi
 }
 
 describe('through a pooler', () => {
-  test('a worker has no session: its death shows in its heartbeats only', async () => {
+  test('a worker has no session, and its death is noticed by missing heartbeats only', async () => {
     const pooler = await startPooler({ url: database.url, size: 2 })
     open.push(pooler)
     await worker('w1', pooler.url)
@@ -171,7 +171,7 @@ describe('through a pooler', () => {
     expect(await row('w1')).toEqual({ session: null, ended_at: null })
   })
 
-  test('that hides itself a session is given up once another backend answers', async () => {
+  test('that sends real process ids a session is abandoned once another backend responds', async () => {
     const pooler = await startPooler({ url: database.url, size: 2, tellsTrueId: true })
     open.push(pooler)
     await worker('w1', pooler.url)
@@ -181,7 +181,7 @@ describe('through a pooler', () => {
          and database = (select oid from pg_database where datname = current_database())`,
     )
     const [first, second] = [await inPooledTransaction(pooler.url), await inPooledTransaction(pooler.url)]
-    // Who has the backend of the session keeps it.
+    // The client that has the backend of the session keeps it.
     await (first.pid === found.rows[0]?.pid ? second : first).client.query('commit')
     await until(async () => (await row('w1'))?.session === null, { what: 'the session is given up' })
   })

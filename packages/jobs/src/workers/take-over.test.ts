@@ -73,7 +73,7 @@ async function runsOf(jobId: string) {
   return rows
 }
 
-/** Run `work` while a worker has taken what is in BullMQ, and does nothing about it. */
+/** Runs `work` while a worker has taken the deliveries from BullMQ and does not process them. */
 async function whileTaken(worker: string, jobId: string, work: () => Promise<void>): Promise<void> {
   const idle = (_: StagePayload, { signal }: { signal: AbortSignal }) =>
     new Promise<{ kind: 'stop'; reason: string }>((resolve) => {
@@ -105,7 +105,7 @@ async function whileTaken(worker: string, jobId: string, work: () => Promise<voi
   }
 }
 
-test('a stage that an ended worker was at begins again in another attempt; the death is counted once', async () => {
+test('a stage of an ended worker begins again in another attempt, and the death is counted once', async () => {
   const id = await admitted()
   const former = await begin(id, 'dead')
   await takeOver()
@@ -116,14 +116,14 @@ test('a stage that an ended worker was at begins again in another attempt; the d
   expect(flow).toMatchObject({ jobId: id, attempt: 2 })
   const next = await begin(id, 'other', 'parse', 2)
   expect(await database.job(id)).toMatchObject({ lost_count: 1 })
-  // The former worker lives, as after all: none of its writes does anything.
+  // Even if the former worker is still alive, none of its writes has an effect.
   expect(await beat(database.db, former, figures)).toEqual({ answer: 'overtaken' })
   const commitFormer = inTransaction(database.db, (tx) => commitStage(tx, former, {}))
   await expect(commitFormer).rejects.toMatchObject({ name: 'OvertakenError' })
   expect(await beat(database.db, next, figures)).toMatchObject({ answer: 'go' })
 })
 
-test('what other workers are at is left alone', async () => {
+test('the work of other workers is not taken over', async () => {
   const id = await admitted()
   const own = await begin(id, 'other')
   await takeOver()
@@ -140,7 +140,7 @@ test('a job that has killed two workers is left to the timeouts', async () => {
   expect(await database.job(id)).toMatchObject({ admitted_at: expect.any(Date), lost_count: 2 })
 })
 
-test('a delivery that an ended worker has taken and not begun is made again', async () => {
+test('a delivery that an ended worker has taken but not begun is repeated', async () => {
   const id = await admitted()
   await whileTaken('dead', id, async () => {
     await takeOver('another')
@@ -151,7 +151,7 @@ test('a delivery that an ended worker has taken and not begun is made again', as
   })
 })
 
-test('a delivery that another worker has meanwhile begun, or that is of an earlier attempt, is not made again', async () => {
+test('a delivery that another worker has begun meanwhile, or of an earlier attempt, is not repeated', async () => {
   const id = await admitted()
   await whileTaken('dead', id, async () => {
     await begin(id, 'other')
@@ -167,7 +167,7 @@ test('a delivery that another worker has meanwhile begun, or that is of an earli
   })
 })
 
-test('without Redis the runs of an ended worker are taken over all the same', async () => {
+test('the stage attempts of an ended worker are taken over without Redis', async () => {
   const away = createFlows({ redisUrl: 'redis://127.0.0.1:1', prefix: redis.prefix, logger })
   try {
     const id = await admitted()
@@ -179,7 +179,7 @@ test('without Redis the runs of an ended worker are taken over all the same', as
   }
 })
 
-test('the lease of an ended worker has run out: its successor need not wait for it', async () => {
+test('the lease of an ended worker expires at once, so that its successor does not wait', async () => {
   const id = await database.accept()
   for (const flow of await admit(database.db, LIMITS)) await flows.add(flow)
   await begin(id, 'dead')
