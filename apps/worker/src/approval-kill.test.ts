@@ -9,7 +9,7 @@ describe.concurrent('when processes die', { timeout: 300_000 }, () => {
     'preview.after-commit',
     'stage.before-work:load',
     'artifact.after-rename:preview.json',
-  ])('a worker killed at %s leaves a job that waits, and can be approved', async (point, { expect }) => {
+  ])('after a worker is killed at %s, the job waits and can be approved', async (point, { expect }) => {
     const system = await openSystem()
     try {
       const doomed = await system.startWorker({ ADUANA_FAIL_POINTS: `${point}=kill` })
@@ -31,7 +31,7 @@ describe.concurrent('when processes die', { timeout: 300_000 }, () => {
   })
 
   test.for(['load.before-commit', 'load.after-commit'])(
-    'a worker killed at %s publishes what was approved once, without asking again',
+    'after a worker is killed at %s, what was approved is published once, without a new approval',
     async (point, { expect }) => {
       const system = await openSystem()
       try {
@@ -56,32 +56,35 @@ describe.concurrent('when processes die', { timeout: 300_000 }, () => {
   test.for([
     ['approve.before-commit', 0],
     ['approve.after-commit', 1],
-  ] as const)('an API killed at %s has approved or not, and says so', async ([point, times], { expect }) => {
-    const system = await openSystem()
-    try {
-      await system.startWorker()
-      const id = await system.accept(day('2024-01-01', [1, 2]), {
-        dataset: 'production',
-        requireApproval: 'true',
-      })
-      await waiting(system, id)
-      const api = await startApi(system, { ADUANA_FAIL_POINTS: `${point}=kill` })
-      await expect(api.fetch(`/api/jobs/${id}/approve`, { method: 'POST' })).rejects.toThrow()
-      expect(await api.process.exited).toMatchObject({ signal: 'SIGKILL' })
-      if (times === 0) {
+  ] as const)(
+    'an API killed at %s has approved or has not, and the job shows which',
+    async ([point, times], { expect }) => {
+      const system = await openSystem()
+      try {
+        await system.startWorker()
+        const id = await system.accept(day('2024-01-01', [1, 2]), {
+          dataset: 'production',
+          requireApproval: 'true',
+        })
         await waiting(system, id)
-        expect((await preview(system, id)).approvedBy).toBeNull()
-        await approve(system, id)
+        const api = await startApi(system, { ADUANA_FAIL_POINTS: `${point}=kill` })
+        await expect(api.fetch(`/api/jobs/${id}/approve`, { method: 'POST' })).rejects.toThrow()
+        expect(await api.process.exited).toMatchObject({ signal: 'SIGKILL' })
+        if (times === 0) {
+          await waiting(system, id)
+          expect((await preview(system, id)).approvedBy).toBeNull()
+          await approve(system, id)
+        }
+        expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED' })
+        expect(await cantidades(system, '2024-01-01')).toEqual([1, 2])
+        expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
+      } finally {
+        await system.close()
       }
-      expect(await system.finished(id, 120_000)).toMatchObject({ status: 'COMPLETED' })
-      expect(await cantidades(system, '2024-01-01')).toEqual([1, 2])
-      expect(await events(system, id)).toEqual(['job.waiting', 'job.approved'])
-    } finally {
-      await system.close()
-    }
-  })
+    },
+  )
 
-  test('a load that fails after the approval is retried without asking again', async ({ expect }) => {
+  test('a load that fails after the approval is retried without a new approval', async ({ expect }) => {
     const system = await openSystem()
     try {
       const broken = await system.startWorker({ ADUANA_FAIL_POINTS: 'load.before-transaction=throw' })

@@ -15,7 +15,7 @@ import {
   waiting,
 } from './testing/approvals.ts'
 
-describe('an import that asks for approval', () => {
+describe('an import that requires approval', () => {
   let system: TestSystem
   beforeAll(async () => {
     system = await openSystem()
@@ -56,7 +56,7 @@ describe('an import that asks for approval', () => {
     await expect(approve(system, id, owner)).rejects.toMatchObject({ code: 'illegal_transition' })
   })
 
-  test('lapses when the rows change in the meantime: it waits again and names who changed them', async () => {
+  test('the approval lapses when the rows change in the meantime: the import waits again and names the job that changed them', async () => {
     await system.import(day('2024-02-01', [1, 2, 3]), { dataset: 'production' })
     const id = await system.accept(day('2024-02-01', [7, 7, 7]), {
       dataset: 'production',
@@ -99,7 +99,7 @@ describe('an import that asks for approval', () => {
     ])
   })
 
-  test('does not lapse for what happens to other days', async () => {
+  test('the approval does not lapse when other days change', async () => {
     const id = await system.accept(day('2024-02-10', [1]), { dataset: 'production', requireApproval: 'true' })
     await waiting(system, id)
     await system.import(day('2024-02-11', [1]), { dataset: 'production' })
@@ -107,7 +107,7 @@ describe('an import that asks for approval', () => {
     expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
   })
 
-  test('is rejected by cancelling it; nobody can approve it afterwards', async () => {
+  test('is rejected by cancelling it, and can no longer be approved', async () => {
     const id = await system.accept(day('2024-02-20', [1]), { dataset: 'production', requireApproval: 'true' })
     await waiting(system, id)
     expect(await cancelJob(system.database.db, system.admin, id)).toMatchObject({ status: 'CANCELLED' })
@@ -116,7 +116,7 @@ describe('an import that asks for approval', () => {
     expect(await held(system, id)).toBe(0)
   })
 
-  test('is approved once, however many approve it, or cancelled, but never both', async () => {
+  test('is approved once or cancelled, never both, by concurrent requests', async () => {
     for (const round of [1, 2, 3, 4]) {
       const date = `2024-03-0${round}`
       const id = await system.accept(day(date, [round]), { dataset: 'production', requireApproval: 'true' })
@@ -135,7 +135,7 @@ describe('an import that asks for approval', () => {
     }
   })
 
-  test('cannot be approved before it asks, nor by somebody who may not see it', async () => {
+  test('cannot be approved before it waits for approval, nor by a user without access', async () => {
     const id = await system.accept(day('2024-03-10', [1]), {
       dataset: 'production',
       requireApproval: 'true',
@@ -156,7 +156,7 @@ describe('a dataset with a threshold', () => {
   })
   afterAll(() => system.close())
 
-  test('lets small changes pass, and shows their preview all the same', async () => {
+  test('loads small changes without approval, and shows their preview', async () => {
     await system.import(day('2024-01-01', [1, 2, 3, 4]), { dataset: 'guarded' })
     const job = await system.import(day('2024-01-01', [1, 2, 3, 5, 6]), { dataset: 'guarded' })
     expect(job.status).toBe('COMPLETED')
@@ -167,7 +167,7 @@ describe('a dataset with a threshold', () => {
     })
   })
 
-  test('asks a steward about large ones, not the operator who brings them', async () => {
+  test('requires the approval of a steward for large changes, not that of the operator who uploads them', async () => {
     const operator = await system.addUser('operator')
     const id = await system.accept(day('2024-01-01', [9, 9, 3, 5, 6]), { dataset: 'guarded' }, operator)
     const job = await waiting(system, id)
@@ -182,7 +182,7 @@ describe('a dataset with a threshold', () => {
     expect(await cantidades(system, '2024-01-01')).toEqual([9, 9, 3, 5, 6])
   })
 
-  test('does not show it to a steward of another company', async () => {
+  test('hides the preview from a steward of another company', async () => {
     const id = await system.accept(day('2024-01-01', [0, 0, 0, 0, 0]), { dataset: 'guarded' })
     await waiting(system, id)
     const steward = await system.addUser('steward', { companies: ['North'] })
@@ -190,7 +190,7 @@ describe('a dataset with a threshold', () => {
     await cancelJob(system.database.db, system.admin, id)
   })
 
-  test('an update of the dataset in the midst of the load makes the approval lapse: nothing is published', async () => {
+  test('makes the approval lapse when the dataset changes during the load, and publishes nothing', async () => {
     const first = await system.import(order('O1', 1, '2024-05-01', '2024-05-01 10:00:00'), {
       dataset: 'guarded_orders',
     })
@@ -202,7 +202,7 @@ describe('a dataset with a threshold', () => {
     const { pool } = system.database
     const other = await pool.connect()
     try {
-      // The load passes the gate and comes to a halt in its transaction, before it has written a row.
+      // The load passes the approval and pauses in its transaction, before it has written a row.
       await other.query('begin')
       await other.query('lock table order_detail in share mode')
       await approve(system, id)

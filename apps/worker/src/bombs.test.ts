@@ -23,7 +23,7 @@ afterAll(() => system.close())
 const send = (content: string | Buffer, form: Record<string, string> = {}): Promise<Job> =>
   system.import(content, { dataset: 'production', ...form })
 
-/** Which engine did what for a job, in order. */
+/** Returns the tasks of a job and their engines, in order. */
 function engineTasks(jobId: string): string[] {
   return worker.lines
     .filter((line) => line.includes('"msg":"engine task"') && line.includes(`"folder":"${jobId}-`))
@@ -33,7 +33,7 @@ function engineTasks(jobId: string): string[] {
     })
 }
 
-/** What a job keeps beside its original: bytes of files, and of rows in the database. */
+/** Returns the bytes that a job keeps besides its original: those of files, and of rows in the database. */
 async function kept(jobId: string): Promise<{ files: number; rows: number; rowBytes: number }> {
   const { rows } = await system.database.pool.query(
     `select (select coalesce(sum(bytes), 0) from artifacts where job_id = $1 and name <> 'original')::int as files,
@@ -44,8 +44,8 @@ async function kept(jobId: string): Promise<{ files: number; rows: number; rowBy
   return rows[0]
 }
 
-describe('a file that is made to do harm', { timeout: 120_000 }, () => {
-  test('is not read further once its rejects are too many: it says how far it was read, and keeps the first', async () => {
+describe('a malicious file', { timeout: 120_000 }, () => {
+  test('is not read further once it has too many rejects, reports how far it was read, and keeps the first rejects', async () => {
     const content = file(400_000, (n) => `bad ${n}\n`)
     const job = await send(gzipSync(content))
     expect(job).toMatchObject({
@@ -77,7 +77,7 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
     expect(stages.rows).toEqual([{ stage: 'parse' }])
   })
 
-  test('of which only rules say that it is bad keeps the first of its rejects', async () => {
+  test('that only breaks rules keeps the first of its rejects', async () => {
     const content = file(100_000, () => 'x;;;;;;;;\n')
     const job = await send(content)
     expect(job).toMatchObject({
@@ -95,7 +95,7 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
     expect(rowBytes).toBeLessThan(16 * content.length)
   })
 
-  test('that is just within its share is read to its end, and keeps all of its rejects', async () => {
+  test('with just the allowed share of rejects is read to its end, and keeps all of them', async () => {
     const content = file(75_000, (n) => (n % 5 === 0 ? 'bad\n' : good(n)))
     const job = await send(gzipSync(content))
     expect(job).toMatchObject({
@@ -122,7 +122,7 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
     ['never closes its quotes', () => file(500_000, () => '"a;b\n'), 'too_many_rejects'],
     ['has short lines without end', () => file(2_000_000, () => 'x\n'), 'too_many_rejects'],
     ['has 20,000 columns', () => `${HEADER.trimEnd()}${';c'.repeat(20_000)}\n${good(1)}`, 'file_too_wide'],
-  ])('fails with little kept when it %s', async (_, make, code) => {
+  ])('fails and keeps little when it %s', async (_, make, code) => {
     const job = await send(make())
     expect(job).toMatchObject({
       status: 'FAILED',
@@ -134,14 +134,14 @@ describe('a file that is made to do harm', { timeout: 120_000 }, () => {
     expect(rowBytes).toBeLessThan(5_000_000)
   })
 
-  test('never has a task in the engine for small files, which does those of a small file that is beside it', async () => {
+  test('never has a task in the engine for small files, which meanwhile executes those of a small file', async () => {
     const same = '2024-05-02;M001;W0001;1;PVC;L;1;1;\n'
     const bombs = [
       gzipSync(file(101_000, () => same)),
       gzipSync(file(120_000, () => 'x\n')),
       Buffer.concat([gzipSync(HEADER), ...Array.from({ length: 3 }, () => gzipSync(same.repeat(40_000)))]),
     ]
-    // All declare their days: without, an import waits until the days of those before it are known.
+    // All declare their days. Otherwise an import waits until the days of earlier ones are known.
     const ids = await Promise.all(
       bombs.map((bomb, n) =>
         system.accept(bomb, { dataset: 'production', from: `2024-06-0${n + 1}`, to: `2024-06-0${n + 2}` }),

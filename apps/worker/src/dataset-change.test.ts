@@ -20,7 +20,7 @@ const open = async (options: Parameters<typeof createTestSystem>[0]) => {
   return system
 }
 
-/** Change a dataset as an admin does. */
+/** Changes a dataset as an admin. */
 async function change(
   { database, admin }: TestSystem,
   code: string,
@@ -38,11 +38,11 @@ const inZone = (zone: string) => (now: DatasetDefinition) => ({
 })
 
 const HEADER = 'order_id,timestamp,items_count,company,warehouse,source_modified_timestamp'
-/** A file of orders at moments, each of one item more than the one before. */
+/** Returns a file of orders at the given times, each with one item more than the one before. */
 const ordersFile = (...moments: [id: string, at: string, company?: string][]) =>
   `${[HEADER, ...moments.map(([id, at, company = 'A'], n) => `${id},${at},${n + 1},${company},N,2026-03-20T00:00:00Z`)].join('\n')}\n`
 
-/** Around midnight in Bogotá, in UTC and in Tokyo, over the change of a month. */
+/** Times around midnight in Bogotá, in UTC and in Tokyo, at the change of a month. */
 const AROUND = ordersFile(
   ['1', '2026-02-28T23:30:00-05:00'],
   ['2', '2026-03-01T00:30:00-05:00'],
@@ -67,7 +67,7 @@ const ledgerByHand = (of: TestSystem, zone: string) =>
   )
 
 describe('a dataset whose time zone is changed', () => {
-  test('has metrics that are those of plain SQL in the new zone, and owners of the new days', async () => {
+  test('has the same metrics as plain SQL in the new zone, and owners of the new days', async () => {
     const installation = await open({ workers: 1, metrics: true })
     const metrics = metricsOf(installation)
     await installation.import(AROUND, { dataset: 'orders' })
@@ -89,7 +89,7 @@ describe('a dataset whose time zone is changed', () => {
     expect(await metrics.query(`select distinct status from metric_runs`)).toEqual([{ status: 'SUCCEEDED' }])
   })
 
-  test('takes back only what was loaded since, and retries nothing from before', async () => {
+  test('undoes only imports that were loaded since, and retries none from before', async () => {
     const installation = await open({ workers: 1 })
     const { database, admin } = installation
     const before = await installation.import(AROUND, { dataset: 'orders' })
@@ -107,7 +107,7 @@ describe('a dataset whose time zone is changed', () => {
     expect(await ledger(installation, 'orders')).toEqual(await ledgerByHand(installation, 'America/Bogota'))
   })
 
-  test('is not changed while a job waits or is under way; its rules are', async () => {
+  test('keeps its time zone while it has an open job, but its rules can be changed', async () => {
     const installation = await open({})
     const id = await installation.accept(AROUND, { dataset: 'orders' })
     const zone = () => change(installation, 'orders', inZone('UTC'))
@@ -119,7 +119,7 @@ describe('a dataset whose time zone is changed', () => {
   })
 
   test.each([0, 1, 3])(
-    'has no job of the version before, although files are accepted at that moment (change number %s)',
+    'has no job of the version before, although files are accepted during the change (change number %s)',
     async (place) => {
       const installation = await open({})
       const accept = (n: number) =>

@@ -20,7 +20,7 @@ import { undone } from './testing/undo.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
-/** Some of these, in the long tests all, and one more that is another each time. */
+/** Some fixed seeds (in the long tests all of them), and one more that is random. */
 const SEEDS = process.env.DEFINITION_SEEDS
   ? seedsOf(process.env.DEFINITION_SEEDS)
   : [...sample([4, 13, 15, 18, 34, 107], 3), Math.floor(Math.random() * 1e9)]
@@ -41,14 +41,14 @@ beforeAll(async () => {
 afterAll(() => system.close())
 
 test.each(SEEDS)(
-  'a definition that is accepted loads, is previewed, taken back and measured (seed %i)',
+  'a definition that is accepted can be loaded, previewed, undone and measured (seed %i)',
   async (seed) => {
     const generated = generateCase(seed, WIDEST)
     for (const statement of generated.ddl) await system.database.pool.query(statement)
     const { definition, files } = generated
     const refused = await save(definition)
     if (refused) {
-      // Only these limits are passed now and then.
+      // A definition may only be refused for one of these limits.
       for (const problem of refused) expect(problem).toMatch(/possible day|stores ids in place of codes/)
       if (process.env.DEFINITION_SEEDS)
         process.stderr.write(`seed ${seed} is refused: ${refused.join(' | ')}\n`)
@@ -79,7 +79,7 @@ test.each(SEEDS)(
   },
 )
 
-test("a table of one's own takes an upsert, with a bigint import_no, codes in a column named code, and a key of any length", async () => {
+test('a custom table accepts an upsert, with a bigint import_no, codes in a column named code, and a key of any length', async () => {
   const { pool } = system.database
   await pool.query(`create table generated.own (id bigint primary key, k text not null unique, code_id bigint,
       import_no bigint not null, record bigint not null, row_hash varchar not null, "a
@@ -172,7 +172,7 @@ test.each([
   }
 })
 
-/** What PUT says; undefined when it accepts. */
+/** Returns the error of PUT; undefined when it accepts. */
 async function save(definition: GeneratedCase['definition']): Promise<string[] | undefined> {
   try {
     await saveDatasetAs(system.database.db, system.admin, definition.code, definition)
@@ -199,7 +199,7 @@ async function takeBack({ seed }: GeneratedCase, { id }: Job): Promise<void> {
   expect(job, `seed ${seed}, undo: ${JSON.stringify(job.error)}`).toMatchObject({ status: 'COMPLETED' })
 }
 
-/** Import a file; what was loaded of it. Only what a table has no room for may be rejected. */
+/** Imports a file and returns what was loaded. Only values that do not fit the table may be rejected. */
 async function load(
   generated: GeneratedCase,
   rows: readonly GeneratedRow[],
@@ -245,7 +245,7 @@ function merged(
   return [...new Map([...before, ...after].map((row) => [keyOf(row), row])).values()]
 }
 
-/** The table holds these rows and no others. Values are compared by PostgreSQL itself. */
+/** Checks that the table contains exactly these rows. PostgreSQL compares the values. */
 async function mustHold(generated: GeneratedCase, rows: readonly GeneratedRow[]): Promise<void> {
   const { definition, seed } = generated
   const { pool } = system.database
@@ -277,7 +277,7 @@ async function mustHold(generated: GeneratedCase, rows: readonly GeneratedRow[])
   }
 }
 
-/** A metric of everything that can be asked of the columns. */
+/** Saves a metric with every aggregate that the columns allow. */
 async function saveMetric({ definition, seed }: GeneratedCase): Promise<string> {
   const { db } = system.database
   const title = { en: 'x', es: 'x' }
@@ -335,7 +335,7 @@ async function saveMetric({ definition, seed }: GeneratedCase): Promise<string> 
   return `m${seed}.rows`
 }
 
-/** The metric counts the rows, and no run of it has failed. */
+/** Checks that the metric counts the rows, and that no run of it has failed. */
 async function mustCount({ definition, seed }: GeneratedCase, metric: string): Promise<void> {
   const { pool } = system.database
   await until(

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-/** Everything that an import may change, as text. */
+/** Returns everything that an import may change, as text. */
 async function traces(): Promise<string> {
   const tables = ['fact_production', 'order_detail', 'resumen_tarjeta', 'dim_maquina', 'dim_maquinista']
   const more = [
@@ -42,7 +42,7 @@ async function traces(): Promise<string> {
 const preview = (id: string) => readPreview(system.database.db, system.admin, id)
 
 describe('a dry run', () => {
-  test('says what a replace would do to each day, and changes nothing', async () => {
+  test('shows what a replace would do to each day, and changes nothing', async () => {
     await system.import(
       file(
         row('2024-01-01', 'A', 10),
@@ -131,7 +131,7 @@ describe('a dry run', () => {
     expect(await system.artifact(job.id, 'rejects.ndjson')).toContain('too_small')
   })
 
-  test('of a declared window neither waits for it nor keeps others waiting, and counts the days that would be emptied', async () => {
+  test('of a declared window neither waits for it nor blocks others, and counts the days that would become empty', async () => {
     const content = file(row('2024-03-02', 'A', 1))
     const window = { from: '2024-03-01', to: '2024-03-04' }
     await system.import(file(row('2024-03-01', 'X', 1), row('2024-03-03', 'Y', 2)), { dataset: 'production' })
@@ -160,7 +160,7 @@ describe('a dry run', () => {
     })
   })
 
-  test('fails as the import itself would: of a file with too many rejects', async () => {
+  test('fails like the import for a file with too many rejects', async () => {
     const before = await traces()
     const job = await system.import(file(row('2024-01-01', 'A', -1)), {
       dataset: 'production',
@@ -171,7 +171,7 @@ describe('a dry run', () => {
     await expect(preview(job.id)).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  test('cannot be asked for together with an approval', async () => {
+  test('cannot be combined with requireApproval', async () => {
     await expect(
       system.accept(file(row('2024-01-01', 'A', 1)), {
         dataset: 'production',
@@ -202,7 +202,7 @@ describe('a dry run of an upsert', () => {
   const orders = (...rows: string[]) =>
     `order_id,order_type,timestamp,customer_id,items_count,company,warehouse,source_modified_timestamp\n${rows.join('\n')}\n`
 
-  test('tells rows that come, change, stay and move to another day', async () => {
+  test('counts rows that are added, changed, unchanged and moved to another day', async () => {
     await system.import(
       orders(
         order('O1', 1, '2024-05-01 10:00:00'),

@@ -15,8 +15,8 @@ const rowsOf = async (day: string) =>
   (await system.database.pool.query('select from fact_production where fecha_contabilizacion = $1', [day]))
     .rowCount
 
-describe('an import that says how many records its file has', () => {
-  test('loads them when it has so many', async () => {
+describe('an import with an expected number of records', () => {
+  test('loads them when the file has that number', async () => {
     const job = await load(productionFile(['2024-01-01', 1], ['2024-01-01', 2]), 2)
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { records: 2, loaded: 2 } })
   })
@@ -25,7 +25,7 @@ describe('an import that says how many records its file has', () => {
     ['more', 1],
     ['fewer', 3],
     ['none', 0],
-  ])('loads nothing when it expects %s, and says how many there are', async (_what, expected) => {
+  ])('loads nothing when it expects %s, and reports how many there are', async (_what, expected) => {
     const day = `2024-02-0${expected + 1}`
     const job = await load(productionFile([day, 1], [day, 2]), expected)
     expect(job).toMatchObject({
@@ -40,7 +40,7 @@ describe('an import that says how many records its file has', () => {
     expect(await rowsOf(day)).toBe(0)
   })
 
-  test('counts records that are rejected, too', async () => {
+  test('counts rejected records, too', async () => {
     const good = productionFile(['2024-03-01', 1], ['2024-03-01', 2], ['2024-03-01', 3], ['2024-03-01', 4])
     const bad = good.replace(/\n?$/, '\n2024-13-01;M001;W0001;1;x;bad;1;1;\n')
     expect(await load(bad, 5)).toMatchObject({
@@ -49,7 +49,7 @@ describe('an import that says how many records its file has', () => {
     })
   })
 
-  test('empties its declared window when it expects none and has none', async () => {
+  test('empties its declared window when it expects no record and has none', async () => {
     await system.import(productionFile(['2024-04-01', 1], ['2024-04-02', 1]), { dataset: 'production' })
     const window = { from: '2024-04-01', to: '2024-04-02' }
     expect(await load(HEADER, 0, window)).toMatchObject({
@@ -59,7 +59,7 @@ describe('an import that says how many records its file has', () => {
     expect([await rowsOf('2024-04-01'), await rowsOf('2024-04-02')]).toEqual([0, 1])
   })
 
-  test('without records fails as ever when it does not say so', async () => {
+  test('fails without records when it does not expect that', async () => {
     const job = await system.import(`${HEADER}\n`, { dataset: 'production', force: 'true' })
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'no_records' } })
   })

@@ -36,7 +36,7 @@ const lots = async (where = 'true') => {
 }
 
 describe('an import of production', () => {
-  test('brings every good row exactly, with surrogate ids and the passport of its record', async () => {
+  test('loads every clean row exactly, with surrogate ids and the lineage of its record', async () => {
     const job = await system.import(
       file(row('2024-01-05', 'A1', { peso: '12,345' }), row('06/01/2024', 'A2')),
       {
@@ -91,7 +91,7 @@ describe('an import of production', () => {
     expect(stored.rows).toEqual([{ codes: ['too_large'] }])
   })
 
-  test('quarantines what fails, loads the rest, and the counts add up', async () => {
+  test('quarantines the rejects, loads the rest, and the counts add up', async () => {
     const good = Array.from({ length: 20 }, (_, index) => row('2024-02-01', `C${index}`))
     const bad = '31/02/2024;M1;W0001;7;Acero;B2;-4;1.234,5;'
     const job = await system.import(file(...good, bad, '2024-02-01;M001;W0001;1', row('2024-02-01', 'C0')), {
@@ -138,7 +138,7 @@ describe('an import of production', () => {
     expect(JSON.parse(duplicates)).toMatchObject({ record: 23, reasons: [{ code: 'duplicate', value: '1' }] })
   })
 
-  test('replaces only the days that the file brings when no window is declared', async () => {
+  test('replaces only the days of the file when no window is declared', async () => {
     await system.import(file(row('2024-03-01', 'D1'), row('2024-03-02', 'D2'), row('2024-03-03', 'D3')), {
       dataset: 'production',
     })
@@ -181,7 +181,7 @@ describe('an import of production', () => {
     ])
   })
 
-  test('turns the open rejects of an import into superseded ones when all that it loaded was replaced', async () => {
+  test('marks the open rejects of an import as superseded when all of its rows were replaced', async () => {
     const rows = Array.from({ length: 9 }, (_, index) => row('2024-05-02', `F${index}`))
     const first = await system.import(file(...rows, row('2024-05-02', 'F9', { turno: '9' })), {
       dataset: 'production',
@@ -194,7 +194,7 @@ describe('an import of production', () => {
     expect(states.rows).toEqual([{ state: 'superseded' }])
   })
 
-  test('records the dataset update with the changed days, once, and passes it on', async () => {
+  test('records the dataset update with the changed days once, and publishes it', async () => {
     const job = await system.import(file(row('2024-06-02', 'G1'), row('2024-06-04', 'G2')), {
       dataset: 'production',
     })
@@ -207,7 +207,7 @@ describe('an import of production', () => {
     ])
   })
 
-  test('fails with what was found and expected when a required column is missing', async () => {
+  test('fails and names what was found and expected when a required column is missing', async () => {
     const job = await system.import('fecha;turno;lote\n2024-01-01;1;A\n', { dataset: 'production' })
     expect(job.status).toBe('FAILED')
     expect(job.error).toMatchObject({ code: 'missing_columns', stage: 'parse' })
@@ -228,7 +228,7 @@ describe('an import of production', () => {
     expect(job.error).toMatchObject({ code: 'window_too_wide' })
   })
 
-  test('leaves out an unknown column, whatever is in its name', async () => {
+  test('skips an unknown column, whatever its name contains', async () => {
     const content = file(row('2024-08-05', 'N1')).replace(/$/gm, (_end, at, all) =>
       at < all.length ? ';x' : '',
     )
@@ -236,7 +236,7 @@ describe('an import of production', () => {
     expect(job).toMatchObject({ status: 'COMPLETED', result: { ignoredColumns: ['ex\u2400tra'] } })
   })
 
-  test('reads gzip, also with the padding that tapes add, and refuses what is not padding', async () => {
+  test('reads gzip, also with tape padding, and refuses other trailing bytes', async () => {
     const packed = gzipSync(file(row('2024-08-06', 'Z1')))
     const padded = await system.import(Buffer.concat([packed, Buffer.alloc(512)]), { dataset: 'production' })
     expect(padded).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 } })
@@ -246,7 +246,7 @@ describe('an import of production', () => {
     expect(cut.error).toMatchObject({ code: 'unreadable_file' })
   })
 
-  test('reads Windows-1252 and quoted line breaks as they were meant', async () => {
+  test('reads Windows-1252 and quoted line breaks correctly', async () => {
     const text = file('2024-08-01;M001;W0001;1;Latón;I1;1;1;"dos\nlíneas ""citadas"""')
     await system.import(Buffer.from(text, 'latin1'), { dataset: 'production' })
     const found = await system.database.pool.query(

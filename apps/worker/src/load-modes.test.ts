@@ -13,7 +13,7 @@ describe('an upsert of orders', () => {
   const orders = (...rows: string[]) =>
     `order_id,order_type,timestamp,customer_id,items_count,company,warehouse,source_modified_timestamp\n${rows.join('\n')}\n`
 
-  test('tells inserted, updated and unchanged rows apart, and lets no older version win', async () => {
+  test('distinguishes inserted, updated and unchanged rows, and keeps the newest version', async () => {
     const first = await system.import(
       orders(order('O1', 1, '2024-05-01 10:00:00'), order('O2', 2, '2024-05-01 10:00:00')),
       { dataset: 'orders' },
@@ -38,7 +38,7 @@ describe('an upsert of orders', () => {
     ])
   })
 
-  test('lets nobody take over a row of a company that they may not touch', async () => {
+  test('does not take over a row of a company that the uploader has no access to', async () => {
     await system.import(orders(order('T1', 1, '2024-05-01 10:00:00', 'North')), { dataset: 'orders' })
     const user = await system.addUser('operator', { companies: ['South'] })
     const mine = orders(
@@ -53,7 +53,7 @@ describe('an upsert of orders', () => {
     expect(rows.rows).toEqual([{ order_id: 'T1', company: 'North' }])
   })
 
-  test('rejects rows of a company that the uploader may not touch', async () => {
+  test('rejects rows of a company that the uploader has no access to', async () => {
     const user = await system.addUser('operator', { companies: ['South'] })
     const rows = Array.from({ length: 9 }, (_, index) =>
       order(`S${index}`, 1, '2024-05-01 10:00:00', 'South'),
@@ -70,7 +70,7 @@ describe('an upsert of orders', () => {
 })
 
 describe('an append of time cards', () => {
-  test('adds rows that carry the id of their batch', async () => {
+  test('adds rows with the id of their import', async () => {
     const content =
       'fecha,trabajador_codigo,centro_costo,turno,horas_ordinarias,horas_extra\n2024-05-01,T1,CC1,1,8,2\n2024-05-01,T2,CC1,1,20,6\n2024-05-01,T3,CC1,1,8,0\n2024-05-01,T4,CC1,1,8,0\n2024-05-01,T5,CC1,1,8,0\n'
     const job = await system.import(content, { dataset: 'dkt' })

@@ -8,12 +8,12 @@ import { afterEach, expect, test } from 'vitest'
 import { askUndo } from './testing/undo.ts'
 
 let system: TestSystem
-// Fails when transactions have deadlocked.
+// Tests fail when transactions have deadlocked.
 afterEach(() => system.close())
 
 const FILE = 'fecha;maquina;maquinista;turno;lote;cantidad;peso\n2024-01-03;M001;W0001;1;A;1;1\n'
 
-/** A system whose worker stands still at a place until it is told to go on. */
+/** Starts a system whose worker pauses at a fail point until it is resumed. */
 async function heldAt(place: string): Promise<{ reached(): Promise<void>; goOn(): Promise<void> }> {
   system = await createTestSystem()
   const go = join(system.dataDir, 'go')
@@ -27,7 +27,7 @@ async function heldAt(place: string): Promise<{ reached(): Promise<void>; goOn()
   }
 }
 
-/** Let a job come to its end behind its own sign of life, both of them waiting for the row of the job. */
+/** Lets a job end behind its own heartbeat while both wait for the row of the job. */
 async function endBehindHeartbeat(id: string, goOn: () => Promise<void>): Promise<void> {
   const { pool } = system.database
   await holdingRow(pool, { table: 'jobs', id }, async () => {
@@ -40,14 +40,14 @@ async function endBehindHeartbeat(id: string, goOn: () => Promise<void>): Promis
   expect(failed.rows).toEqual([])
 }
 
-test('a load commits behind its own sign of life without a deadlock', async () => {
+test('a load commits behind its own heartbeat without a deadlock', async () => {
   const held = await heldAt('load.before-commit')
   const id = await system.accept(FILE, { dataset: 'production' })
   await held.reached()
   await endBehindHeartbeat(id, held.goOn)
 })
 
-test('an undo commits behind its own sign of life without a deadlock', async () => {
+test('an undo commits behind its own heartbeat without a deadlock', async () => {
   const held = await heldAt('undo.before-commit')
   const job = await system.import(FILE, { dataset: 'production' })
   const id = await askUndo(system, job.id)
@@ -78,7 +78,7 @@ test.each([
   await holdingRow(pool, { table: 'order_detail', id: String(first.rows[0]?.id) }, async () => {
     id = await system.accept(orders(changes), bring)
     await untilWaiting(pool, 1)
-    // What comes after it is still free.
+    // The rows after it are still unlocked.
     const later = `select from order_detail where order_id = 'Z' for no key update nowait`
     expect((await pool.query(later)).rowCount).toBe(1)
   })

@@ -9,12 +9,12 @@ vi.setConfig({ testTimeout: 240_000, maxConcurrency: 4 })
 const FILE = productionFile(['2024-01-01', 5], ['2024-01-01', 7], ['2024-01-02', 11])
 const NO_RUNNER = { ADUANA_METRIC_CONCURRENCY: '0' }
 
-/** A computation has read its dataset, and waits until it may write. */
+/** SQL: a computation has read its dataset, and waits for permission to write. */
 const WAITS_FOR_VALUES = `exists (select from pg_locks l join pg_class c on c.oid = l.relation
   where c.relname = 'daily_metrics' and not l.granted
     and l.database = (select oid from pg_database where datname = current_database()))`
 
-/** Run a test with an installation of its own. */
+/** Runs a test with its own installation. */
 const withSystem =
   (work: (system: TestSystem, metrics: ReturnType<typeof metricsOf>) => Promise<void>) => async () => {
     const system = await createTestSystem({ metrics: true })
@@ -25,7 +25,7 @@ const withSystem =
     }
   }
 
-/** Hold the values so that nobody can write them, as a computation does that takes long. */
+/** Locks the values against writes, as if a computation took long. */
 async function holdValues(system: TestSystem): Promise<() => Promise<void>> {
   const client = await system.database.pool.connect()
   await client.query(
@@ -50,7 +50,7 @@ describe.concurrent('the built-in runner', () => {
       expect(Object.keys(await metrics.tally())).toEqual(['SUCCEEDED 1', 'SUCCEEDED 2'])
     })())
 
-  test('that is frozen while it computes is given up, and changes nothing when it goes on', ({ expect }) =>
+  test('that is frozen while it computes loses its runs, and changes nothing when it resumes', ({ expect }) =>
     withSystem(async (system, metrics) => {
       const frozen = await system.startWorker({ ADUANA_FAIL_POINTS: 'metrics.before-commit=stop' })
       await system.accept(FILE, { dataset: 'production' })
@@ -74,7 +74,7 @@ describe.concurrent('the built-in runner', () => {
       ).toHaveLength(1)
     })())
 
-  test('finds the runs whose jobs Redis has lost', ({ expect }) =>
+  test('finds runs whose jobs Redis has lost', ({ expect }) =>
     withSystem(async (system, metrics) => {
       const first = await system.startWorker(NO_RUNNER)
       const job = await system.import(FILE, { dataset: 'production' })
@@ -91,7 +91,7 @@ describe.concurrent('the built-in runner', () => {
       expect(Object.keys(await metrics.tally())).toEqual(['SUCCEEDED 1'])
     })())
 
-  test('gives its runs back when it stops, without spending an attempt', ({ expect }) =>
+  test('returns its runs to the queue when it stops, without using up an attempt', ({ expect }) =>
     withSystem(async (system, metrics) => {
       const release = await holdValues(system)
       try {
@@ -110,7 +110,9 @@ describe.concurrent('the built-in runner', () => {
       expect(await metrics.productionDifferences()).toEqual([])
     })())
 
-  test('leaves a cancelled run at once and computes the others anew; imports go on meanwhile', ({ expect }) =>
+  test('abandons a cancelled run at once and computes the others again, while imports continue', ({
+    expect,
+  }) =>
     withSystem(async (system, metrics) => {
       const release = await holdValues(system)
       let worker: Awaited<ReturnType<TestSystem['startWorker']>>
@@ -139,7 +141,7 @@ describe.concurrent('the built-in runner', () => {
       expect(await metrics.values('production.lots')).toEqual({ '2024-01-05': 1 })
     })())
 
-  test('makes way for whoever needs a table alone that it reads, and begins anew', ({ expect }) =>
+  test('releases a table for a transaction that needs an exclusive lock, and starts again', ({ expect }) =>
     withSystem(async (system, metrics) => {
       const release = await holdValues(system)
       try {

@@ -23,7 +23,7 @@ async function load(dataset: string, content: string, form: Record<string, strin
   return job
 }
 
-test('a load makes numbers change by itself', async () => {
+test('a load updates the metrics without further action', async () => {
   const file = productionFile(
     ['2024-01-01', 5],
     ['2024-01-01', 7],
@@ -36,7 +36,7 @@ test('a load makes numbers change by itself', async () => {
   expect(await metrics.productionDifferences()).toEqual([])
 })
 
-test('the next load that changes some of the days, and its undo, make them follow', async () => {
+test('a later load of some of the days, and its undo, update them', async () => {
   const before = await metrics.query('select metric_name, date, value from daily_metrics order by 1, 2')
   const second = await load('production', productionFile(['2024-01-02', 1], ['2024-01-03', 2]))
   const pieces = { '2024-01-01': 12, '2024-01-02': 1, '2024-01-03': 2, '2024-02-10': 2 }
@@ -52,7 +52,7 @@ test('the next load that changes some of the days, and its undo, make them follo
 const ORDERS = 'order_id;timestamp;items_count;customer_id;company;warehouse;source_modified_timestamp'
 const orders = (...rows: string[]) => `${[ORDERS, ...rows].join('\n')}\n`
 
-test('an order that moves to another day and warehouse leaves its old ones', async () => {
+test('an order that moves to another day and warehouse updates the metrics of both', async () => {
   await load(
     'orders',
     orders(
@@ -72,7 +72,7 @@ test('an order that moves to another day and warehouse leaves its old ones', asy
   expect(await metrics.values('orders.orders_7_days')).toMatchObject({ '2024-05-03 South W1': 2 })
 })
 
-test('what needs a window follows also where only the window has reached', async () => {
+test('a metric over a window also updates on days that only the window reaches', async () => {
   const above = { type: 'metric', metric: 'orders.orders_7_days' }
   const title = { en: 'Above', es: 'Encima' }
   await inTransaction(system.database.db, (tx) =>
@@ -87,7 +87,7 @@ test('what needs a window follows also where only the window has reached', async
   expect(await metrics.values('orders.above')).toEqual(await metrics.values('orders.orders_7_days'))
 })
 
-test('requests that are delivered again, to a queue that has forgotten them, change nothing', async () => {
+test('repeated deliveries of requests to a queue that has lost them change nothing', async () => {
   const runs = () => metrics.query('select id, version, attempt, status from metric_runs order by id')
   const before = await runs()
   await system.redis.wipe()
@@ -108,7 +108,7 @@ test('requests that are delivered again, to a queue that has forgotten them, cha
   expect(await runs()).toEqual(before)
 })
 
-test('a metric that cannot be computed fails by itself, with the reason; the others follow', async () => {
+test('a metric that cannot be computed fails alone, with the reason, and the others are updated', async () => {
   await metrics.query(
     `alter table daily_metrics add constraint no_more_lots check (metric_name <> 'production.lots' or value < 2)
      not valid`,

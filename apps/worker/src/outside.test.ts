@@ -29,7 +29,7 @@ const production = (...pieces: [number, number]) =>
 let s3: TestS3
 let outside: OutsideSystem
 let metrics: ReturnType<typeof metricsOf>
-/** One installation; each test has a metric of its own. */
+/** One installation for all tests; each test has its own metric. */
 beforeAll(async () => {
   s3 = await createTestS3()
   outside = await createOutsideSystem(s3)
@@ -77,8 +77,8 @@ const untilValues = (code: string, wanted: Record<string, number>) =>
     what: `${code} has its values`,
   })
 
-describe('a metric that is computed outside', () => {
-  test('has the values of its result files, and what needs it follows', async () => {
+describe('a metric with an external runner', () => {
+  test('has the values of its result files, and dependent metrics are updated', async () => {
     const { runner } = outside
     expect(request).toMatchObject({ metric, attempt: 1, runner: 'external' })
     await runner.started(request)
@@ -100,13 +100,13 @@ describe('a metric that is computed outside', () => {
     )
   })
 
-  test('takes in compressed files, whose last lines have no line break', async () => {
+  test('imports compressed files, also without a line break at the end', async () => {
     await outside.runner.announce(request, { files: [GOOD.slice(0, 1), GOOD.slice(1)], pack: gzipSync })
     await untilRun('SUCCEEDED')
     expect(await metrics.values(metric)).toEqual({ '2024-01-01': 10.5, '2024-01-02': -3 })
   })
 
-  test('loses the values of the days that its results no longer have', async () => {
+  test('loses the values of days that are missing from new results', async () => {
     const { runner, system } = outside
     await runner.announce(request, { files: [GOOD] })
     await untilRun('SUCCEEDED')
@@ -118,10 +118,10 @@ describe('a metric that is computed outside', () => {
     await untilValues(`${metric}_twice`, {})
   })
 
-  test('is done once, however often and late its runner says so', async () => {
+  test('applies results once, however often and late its runner sends them', async () => {
     const { runner } = outside
     const completed = await runner.announce(request, { files: [GOOD] })
-    // The first that is taken in counts, and a queue gives messages in any order.
+    // The first message that is consumed counts, and a queue delivers in any order.
     await until(async () => (await importOf()) !== undefined, { what: 'its results are announced' })
     await Promise.all([runner.again(completed), runner.again(completed), runner.failed(request, 'too late')])
     await untilRun('SUCCEEDED')
@@ -137,14 +137,14 @@ describe('a metric that is computed outside', () => {
     ).toEqual([{ imports: 1 }])
   })
 
-  test('that says why it cannot be computed has failed', async () => {
+  test('fails with the reason that its runner sends', async () => {
     await outside.runner.failed(request, 'no licence')
     expect(await untilRun('FAILED')).toMatchObject({ error: { code: 'no_luck', detail: 'no licence' } })
   })
 
-  test('that is cancelled while its results are imported keeps its values', async () => {
+  test('keeps its values when a run is cancelled while its results are imported', async () => {
     const { runner, system } = outside
-    // The import waits, because somebody else has its days.
+    // The import waits, because another job holds its days.
     const client = await system.database.pool.connect()
     await client.query('begin; lock table metric_result in access exclusive mode')
     await runner.announce(request, { files: [GOOD] })
@@ -158,7 +158,7 @@ describe('a metric that is computed outside', () => {
     expect(await metrics.values(metric)).toEqual({})
   })
 
-  test('has results that nobody retries, undoes or brings by hand', async () => {
+  test('has results that users cannot retry, undo or upload', async () => {
     const { runner, system } = outside
     await runner.announce(request, { files: [GOOD] })
     const { job_id: id } = await untilRun('SUCCEEDED')
@@ -252,7 +252,7 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
   ],
 ]
 
-describe('results that are not what was announced', () => {
+describe('results that differ from their announcement', () => {
   test.each(WRONG)(
     '%s: the run fails, and its values stay as they were',
     async (_, announcing, code, part) => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
 
-/** `count` good rows spread over the given days. */
+/** Returns `count` clean rows spread over the given days. */
 function file(tag: string, days: readonly string[], count: number): string {
   const rows = Array.from(
     { length: count },
@@ -34,7 +34,7 @@ const leftovers = async () => {
 }
 
 describe('a month that is loaded as a whole', () => {
-  test('is replaced as a whole, with the count of what went, and keeps its indexes', async () => {
+  test('is replaced as a whole, with the count of removed rows, and keeps its indexes', async () => {
     const days = ['2023-01-03', '2023-01-17', '2023-01-31']
     await system.import(file('a', days, 60_000), { dataset: 'production' })
     const again = await system.import(file('b', days, 70_000), { dataset: 'production' })
@@ -48,7 +48,7 @@ describe('a month that is loaded as a whole', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  test('keeps the rows of days that the import does not bring', async () => {
+  test('keeps the rows of days that are not in the import', async () => {
     await system.import(file('c', ['2023-03-01', '2023-03-02'], 60_000), { dataset: 'production' })
     const again = await system.import(file('d', ['2023-03-02', '2023-03-03'], 60_000), {
       dataset: 'production',
@@ -57,7 +57,7 @@ describe('a month that is loaded as a whole', () => {
     expect(await perTag('2023-03-01', '2023-04-01')).toEqual({ c: 30_000, d: 60_000 })
   })
 
-  test('leaves no table of an earlier run that could not drop it', async () => {
+  test('drops the table of an earlier attempt that could not drop it', async () => {
     const { pool, db } = system.database
     await pool.query('alter table fact_production rename column lote to lot')
     const failed = await system.import(file('f', ['2023-11-01'], 10), { dataset: 'production' })
@@ -70,7 +70,7 @@ describe('a month that is loaded as a whole', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  test('takes in several imports that make the same new months at the same moment', async () => {
+  test('accepts several imports that create the same new months concurrently', async () => {
     const ids = await Promise.all(
       ['e', 'f', 'g', 'h'].map((tag, index) =>
         system.accept(file(tag, [`2023-05-1${index}`, `2023-06-1${index}`], 20_000), {
@@ -84,7 +84,7 @@ describe('a month that is loaded as a whole', () => {
     expect(await leftovers()).toEqual([])
   })
 
-  test('waits for nobody who reads: a long reading transaction holds up the exchange for a moment only', async () => {
+  test('is not blocked by a long reading transaction for more than a moment', async () => {
     const days = ['2023-08-01', '2023-08-02']
     await system.import(file('i', days, 60_000), { dataset: 'production' })
     const reader = await system.database.pool.connect()

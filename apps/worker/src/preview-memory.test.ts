@@ -9,7 +9,7 @@ const HEADER =
 const row = (lote: string, cantidad: number) => `2024-01-01;M001;W0001;1;PVC;${lote};${cantidad};1.5;`
 const file = (...rows: string[]) => `${HEADER}\n${rows.join('\n')}\n`
 
-/** In proportion to the default of 384 MB, these are 1.8 million rows. */
+/** In proportion to the default of 384 MB, this corresponds to 1.8 million rows. */
 const STORED = 300_000
 
 let system: TestSystem
@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-test('a small file over many stored rows is previewed with little memory', async () => {
+test('a preview of a small file over many stored rows needs little memory', async () => {
   await system.import(file(row('A', 1), row('B', 2)), { dataset: 'production' })
   await system.database.pool.query(
     `insert into fact_production select f.id + 10 + n, '2024-01-01'::date + n % 31, maquina_id, maquinista_id, turno, material,
@@ -42,7 +42,7 @@ test('a small file over many stored rows is previewed with little memory', async
   })
 }, 240_000)
 
-test('a file that needs more memory than an import may use is loaded as its failure advises', async () => {
+test('a file that needs too much memory can be loaded as its failure advises', async () => {
   const long = 'x'.repeat(400)
   const rows = Array.from({ length: 60_000 }, (_, index) => `${row(`P${index}`, 1)}${index}${long}`)
   const failed = await system.import(file(...rows), { dataset: 'production' })

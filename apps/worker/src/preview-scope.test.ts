@@ -43,7 +43,7 @@ function orders(at: Random, rows: number, { companies, warehouses }: Place): str
     const company = at.pick(companies)
     const warehouse = at.pick(warehouses) || 'W1'
     const when = `2024-05-0${1 + at.below(4)} 1${at.below(9)}:30:00`
-    // The key tells the place: an order of another company is refused, not compared.
+    // Rows match by key: an order of another company is refused, not compared.
     return `${company}-${warehouse}-${at.below(12)},sale,${when},,${at.below(5)},${company},${warehouse},2024-06-01 0${at.below(9)}:00:00`
   })
   return `order_id,order_type,timestamp,customer_id,items_count,company,warehouse,source_modified_timestamp\n${lines.join('\n')}\n`
@@ -51,7 +51,7 @@ function orders(at: Random, rows: number, { companies, warehouses }: Place): str
 
 interface Target {
   table: string
-  /** The rows as a person knows them, without ids and lineage. */
+  /** The rows as in the source, without ids and lineage. */
   rows: string
   day: string
   key: string
@@ -137,7 +137,7 @@ async function metByPlainSql(
   }
 }
 
-/** Import as the restricted operator, first dry, and compare every number of the preview with SQL under the scope. */
+/** Imports as the restricted operator, first as a dry run, and compares the numbers of the preview with SQL in the scope. */
 async function check(
   target: Target,
   content: string,
@@ -220,7 +220,7 @@ describe('every number of a preview by a user who is limited to companies and wa
   }
   const clear = () => Object.assign(seen, { inserted: 0, changed: 0, unchanged: 0, removed: 0 })
 
-  test('is of a field that is looked at here', () => {
+  test('belongs to a field that is checked here', () => {
     expect(Object.keys(LoadPreview.shape).sort()).toEqual(
       [
         ...['mode', 'matchedBy', 'totals', 'alreadyPresent', 'sameVersion', 'rows', 'days'],
@@ -229,7 +229,7 @@ describe('every number of a preview by a user who is limited to companies and wa
     )
   })
 
-  test('counts only their rows when days are replaced', async () => {
+  test('counts only rows in their scope when days are replaced', async () => {
     clear()
     for (const [seed, dataset, form] of [
       [1, 'sales', {}],
@@ -245,14 +245,14 @@ describe('every number of a preview by a user who is limited to companies and wa
     expect(Math.min(seen.inserted, seen.changed, seen.removed)).toBeGreaterThan(0)
   }, 240_000)
 
-  test('counts only their rows when rows are added', async () => {
+  test('counts only rows in their scope when rows are appended', async () => {
     await importAs(system, system.admin, sales(createRandom(6), 60, EVERYWHERE), { dataset: 'sales' })
     const preview = await check(SALES, sales(createRandom(7), 12, OWN), { dataset: 'sales', mode: 'append' })
     expect(preview.totals.inserted).toBeGreaterThan(0)
     expect(preview.rows.before).toBeGreaterThan(0)
   }, 240_000)
 
-  test('counts only their rows when rows are merged by key', async () => {
+  test('counts only rows in their scope when rows are upserted', async () => {
     clear()
     for (const seed of [11, 12, 13]) {
       const at = createRandom(seed)
@@ -266,7 +266,7 @@ describe('every number of a preview by a user who is limited to companies and wa
 describe('whether their load needs an approval', () => {
   const reasons = ({ needsApproval }: JobPreview) => needsApproval.map(({ detail }) => detail)
 
-  test('follows from their rows alone, and its reason names no others', async () => {
+  test('depends only on rows in their scope, and the reason names no others', async () => {
     const many = Array.from({ length: 50 }, (_, i) => `2024-02-01,Beta,W1,B${i},M1,1,1`)
     const own = ['a', 'b', 'c', 'd'].map((item) => `2024-02-01,Andina,W1,${item},M1,1,1`)
     await importAs(system, system.admin, salesFile(...many, ...own), { dataset: 'sales' })
@@ -278,7 +278,7 @@ describe('whether their load needs an approval', () => {
     ])
   }, 120_000)
 
-  test('is asked for a merge by key by the share of their rows', async () => {
+  test('depends on the share of rows in their scope for an upsert', async () => {
     const line = (id: string, company: string, items: number) =>
       `${id},sale,2024-07-01 10:00:00,,${items},${company},W1,2024-07-0${items} 00:00:00`
     const file = (...lines: string[]) =>
@@ -294,7 +294,7 @@ describe('whether their load needs an approval', () => {
   }, 120_000)
 })
 
-test('the summary of a preview beside a job is shown to those who may see the preview', async () => {
+test('the summary of a preview in a job is shown only to users who may see the preview', async () => {
   const sent = salesFile('2024-03-01,Andina,W1,a,M1,1,1')
   const { id } = await importAs(system, operator, sent, { dataset: 'sales', dryRun: 'true' })
   const result = async (as: Principal) => (await readJob(system.database.db, as, id)).result

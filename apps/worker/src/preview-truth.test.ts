@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const ROUNDS = LONG ? 5 : 3
 
-// The same table without anything that tells rows apart: they are matched by all of their values.
+// The same table without unique columns: rows are matched by all of their values.
 const { unique: _, ...bagged } = production
 const bag = DatasetDefinition.parse({ ...bagged, code: 'bag' })
 
@@ -37,7 +37,7 @@ const TEXTS = [
 const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
 const two = (value: number) => String(value).padStart(2, '0')
 
-/** Records of a file of production, without its header. */
+/** Returns records of a file of production, without its header. */
 function productionLines(
   at: Random,
   rows: number,
@@ -95,7 +95,7 @@ function cardsFile(at: Random, rows: number): string {
 }
 
 interface Target {
-  /** The rows as a person knows them: codes in place of ids, without ids and lineage. */
+  /** The rows as in the source: codes instead of ids, without lineage. */
   rows: string
   day: string
   key: string | null
@@ -135,7 +135,7 @@ async function query<T>(text: string): Promise<T[]> {
   return (await system.database.pool.query(text)).rows
 }
 
-/** What has happened to a table since it was kept as `kept`, by plain SQL. */
+/** Returns the changes of a table since it was copied to `kept`, by plain SQL. */
 async function whatHappened(target: Target, days: readonly string[]) {
   const { rows, day, key, sums } = target
   await query('drop table if exists now_rows')
@@ -173,10 +173,10 @@ async function whatHappened(target: Target, days: readonly string[]) {
 const plain = (decimal: string | undefined) =>
   (decimal ?? '').replace(/\.(\d*?)0+$/, '.$1').replace(/\.$/, '')
 
-/** The warnings of what a load meets among the rows that are there. */
+/** Returns the warnings about stored rows. */
 const MET = ['rows_already_present', 'same_version']
 
-/** How many of the rows that came equal those that were kept, each as often as it was there. */
+/** Returns how many new rows equal rows in `kept`, each at most as often as it was there. */
 async function equalToKept(): Promise<number> {
   await query('drop table if exists came')
   await query('create table came as select * from now_rows except all select * from kept')
@@ -186,7 +186,7 @@ async function equalToKept(): Promise<number> {
   return found[0]?.rows ?? 0
 }
 
-/** How many orders have other values than before, but the version that they had. */
+/** Returns how many orders have new values but the same version. */
 async function changedInVersion(): Promise<number> {
   const found = await query<{ rows: number }>(
     `select count(*)::int as rows from now_rows n join kept k using (order_id, source_modified_timestamp)
@@ -238,7 +238,7 @@ async function check(
   return preview
 }
 
-/** Adds up what was previewed, so that a test can be sure that it has seen every kind of change. */
+/** Sums previewed changes, so that a test can check that every kind occurred. */
 function tally() {
   const seen: LoadPreview['totals'] = { inserted: 0, changed: 0, unchanged: 0, removed: 0 }
   return {
@@ -254,12 +254,12 @@ function tally() {
 
 const rounds = Array.from({ length: ROUNDS }, (_unused, index) => index + 1)
 
-test('what a replace does to each day is what its preview has said, matched by the unique columns', async () => {
+test('a replace changes each day as its preview showed, matched by the unique columns', async () => {
   const { seen, add } = tally()
   let lines: string[] = []
   for (const seed of rounds) {
     const at = createRandom(seed)
-    // Some of the records come again as they were.
+    // Some of the records are repeated unchanged.
     lines = [...lines.filter(() => at.below(2) === 0), ...productionLines(at, 20 + at.below(40))]
     const form: Record<string, string> = seed % 3 === 0 ? { from: '2024-01-28', to: '2024-02-01' } : {}
     const preview = await check('production', productionFile(lines), form)
@@ -271,7 +271,7 @@ test('what a replace does to each day is what its preview has said, matched by t
   expect(Math.min(seen.inserted, seen.changed, seen.unchanged, seen.removed)).toBeGreaterThan(0)
 }, 240_000)
 
-test('what a replace does to rows that nothing tells apart is what its preview has said', async () => {
+test('a replace changes rows without unique columns as its preview showed', async () => {
   await query('truncate fact_production')
   const { seen, add } = tally()
   for (const seed of rounds) {
@@ -285,7 +285,7 @@ test('what a replace does to rows that nothing tells apart is what its preview h
   expect(Math.min(seen.inserted, seen.unchanged, seen.removed)).toBeGreaterThan(0)
 }, 240_000)
 
-test('what an upsert does to each day is what its preview has said', async () => {
+test('an upsert changes each day as its preview showed', async () => {
   const { seen, add } = tally()
   let inDoubt = 0
   for (const seed of rounds) {
@@ -298,7 +298,7 @@ test('what an upsert does to each day is what its preview has said', async () =>
   expect(Math.min(seen.inserted, seen.changed, seen.unchanged)).toBeGreaterThan(0)
 }, 240_000)
 
-test('what an append does to each day is what its preview has said', async () => {
+test('an append changes each day as its preview showed', async () => {
   let present = 0
   for (const seed of rounds) {
     const at = createRandom(seed + 300)

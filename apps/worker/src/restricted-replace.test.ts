@@ -22,7 +22,7 @@ beforeEach(async () => {
 const sale = (day: string, company: string, warehouse: string, item: string, pieces = 1) =>
   `2024-01-0${day},${company},${warehouse},${item},,${pieces},1.00`
 
-/** Rows by day as the table and as the ledger have them. */
+/** Returns the rows by day in the table and in the ledger. */
 async function days(): Promise<{ table: string[]; ledger: string[] }> {
   const list = async (text: string) =>
     (await system.database.pool.query(text)).rows.map(({ row }: { row: string }) => row)
@@ -46,7 +46,7 @@ const ofAllCompanies = salesFile(
 )
 
 describe('a load that replaces days, by a user limited to companies and warehouses', () => {
-  test('replaces their rows and leaves those of others', async () => {
+  test('replaces the rows in their scope and keeps the others', async () => {
     await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const sent = salesFile(sale('1', 'Andina', 'W2', 'x', 5))
     const job = await importAs(system, andina, sent, {
@@ -66,7 +66,7 @@ describe('a load that replaces days, by a user limited to companies and warehous
     expect(ledger).toEqual(table)
   })
 
-  test('owns only the days that it has changed, and leaves open the rejects of rows that stay', async () => {
+  test('owns only the days that it changed, and keeps open the rejects of rows that stay', async () => {
     const first = await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const window = { dataset: 'sales', from: '2024-01-01', to: '2024-01-06' }
     const second = await importAs(system, andina, salesFile(sale('1', 'Andina', 'W1', 'x')), window)
@@ -89,7 +89,7 @@ describe('a load that replaces days, by a user limited to companies and warehous
     expect((await system.database.pool.query(open, [partly.id])).rows).toEqual([{ open: 0 }])
   })
 
-  test('is taken back to what was there, also after others have loaded the same days', async () => {
+  test('can be undone exactly, also after others have loaded the same days', async () => {
     await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
     const state = () => stateOf(system, 'sales', 'sale')
     const [atFirst, rowsAtFirst] = [await state(), await storedSales(system)]
@@ -109,7 +109,7 @@ describe('a load that replaces days, by a user limited to companies and warehous
     expect(await state()).toBe(atFirst)
   })
 
-  test('may declare a window of their own companies only', async () => {
+  test('can declare a window of their own companies only', async () => {
     const content = salesFile(sale('1', 'Andina', 'W1', 'x'))
     const form = { dataset: 'sales_by_company', from: '2024-01-01', to: '2024-01-02' }
     await expect(importAs(system, andina, content, { ...form, scope: 'Beta' })).rejects.toMatchObject({
@@ -120,7 +120,7 @@ describe('a load that replaces days, by a user limited to companies and warehous
   })
 })
 
-test('the rows that a limited load replaced are its own, and a file for those who may see all of them', async () => {
+test('the rows that a limited load replaced are within its scope, and downloadable for users who may see all of them', async () => {
   await importAs(system, system.admin, ofAllCompanies, { dataset: 'sales' })
   const byCompany = await system.addUser('operator', { companies: ['Andina'] })
   const sent = salesFile(sale('1', 'Andina', 'W2', 'x'))

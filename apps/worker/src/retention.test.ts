@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-/** Twenty rows of two days; `bad` of them have a machine that cannot be. */
+/** Returns twenty rows of two days; `bad` of them have an invalid machine. */
 function file(material: string, bad = 0): string {
   const rows = Array.from(
     { length: 20 },
@@ -37,7 +37,9 @@ async function keptFiles(job: Job): Promise<string[]> {
   return rows.map(({ name }: { name: string }) => name)
 }
 
-test('the files of imports go when their time is over, and not before', { timeout: 120_000 }, async () => {
+test('the files of imports are removed at the end of their retention, and not before', {
+  timeout: 120_000,
+}, async () => {
   const first = await system.import(file('PVC'), { dataset: 'production' })
   const second = await system.import(file('PET', 2), { dataset: 'production' })
   expect([first.status, second.status]).toEqual(['COMPLETED', 'COMPLETED'])
@@ -51,7 +53,7 @@ test('the files of imports go when their time is over, and not before', { timeou
   await apply(15)
   const lasting = ['duplicates.ndjson', 'original', 'rejects.ndjson']
   expect(await keptFiles(first)).toEqual(lasting)
-  // What the second import replaced can be brought back.
+  // The rows that the second import replaced can be restored.
   expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
   await keepHouse(system.database.db, system.store, logger, new Date(Date.now() + 15 * 86_400_000))
   expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
@@ -65,7 +67,7 @@ test('the files of imports go when their time is over, and not before', { timeou
   expect(await keptFiles(second)).toEqual(['duplicates.ndjson', 'original', 'rejects.ndjson'])
 })
 
-test('the rows of imports go with time, once, whoever removes them, and the jobs stay', async () => {
+test('the rows of imports are removed once, by concurrent processes too, and the jobs stay', async () => {
   const { pool, db } = system.database
   await pool.query(
     'begin; set local session_replication_role = replica; truncate jobs, event_log cascade; commit',

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-test('a failed job that is retried goes on from the stage that failed, with what the others left', async () => {
+test('a retried job continues from the stage that failed, with the artifacts of earlier stages', async () => {
   const broken = await system.startWorker({ ADUANA_FAIL_POINTS: 'load.before-transaction=throw' })
   const id = await system.accept(FILE, { dataset: 'production', from: '2024-01-01', to: '2024-02-01' })
   expect(await system.finished(id)).toMatchObject({

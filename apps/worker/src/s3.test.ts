@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
 
-/** A file of production with some rejects. */
+/** Returns a file of production with some rejects. */
 function productionFile(rows: number): string {
   const lines = Array.from({ length: rows }, (_, n) => {
     const machine = n % 50 === 0 ? 'no machine' : 'M001'
@@ -46,7 +46,7 @@ describe('an installation whose artifacts are in S3', () => {
     return api
   }
 
-  test('imports a file and hands its artifacts out, without a folder of artifacts', {
+  test('imports a file and serves its artifacts, without a folder of artifacts', {
     timeout: 120_000,
   }, async () => {
     const [api] = await Promise.all([start(), system.startWorker(settings)])
@@ -89,7 +89,7 @@ describe('an installation whose artifacts are in S3', () => {
     },
   )
 
-  test('is not ready while the bucket cannot be written, and is ready again after', {
+  test('is not ready while the bucket is not writable, and is ready again afterwards', {
     timeout: 120_000,
   }, async () => {
     const api = await start()
@@ -104,7 +104,7 @@ describe('an installation whose artifacts are in S3', () => {
     await until(async () => (await status()) === 200, { within: 60_000, what: 'ready again' })
   })
 
-  test('refuses a worker that would keep its files in a folder', { timeout: 60_000 }, async () => {
+  test('refuses a worker that is configured to store files in a folder', { timeout: 60_000 }, async () => {
     await start()
     await expect(system.startWorker()).rejects.toThrow(
       /is not the artifact store of this database, which uses.*ADUANA_ARTIFACTS_URL/s,

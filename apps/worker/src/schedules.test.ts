@@ -26,7 +26,7 @@ describe('the schedules', () => {
 })
 
 describe('housekeeping', () => {
-  test('removes expired tickets, and files and tables that no job points at, and nothing else', async () => {
+  test('removes expired tickets, and files and tables that no job refers to, and nothing else', async () => {
     const header =
       'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
     const job = await system.import(`${header}\n2024-01-01;M001;W0001;1;PVC;A;1;1;\n`, {

@@ -15,7 +15,7 @@ const ORDERS = `order_id,timestamp,items_count,company,warehouse,source_modified
 1,2026-03-01T00:30:00-05:00,1,A,N,2026-03-20T00:00:00Z
 `
 
-test('a table that somebody has changed stops the imports of its dataset only, until it is mended', async () => {
+test('a changed table blocks the imports of its dataset only, until it is repaired', async () => {
   const { pool } = system.database
   await pool.query('alter table order_detail rename column items_count to items')
   const worker = await system.startWorker()
@@ -34,7 +34,7 @@ test('a table that somebody has changed stops the imports of its dataset only, u
   expect(await system.finished(refused.id)).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 } })
 })
 
-test('a dimension table that is gone is named', async () => {
+test('a missing dimension table is named', async () => {
   const { pool } = system.database
   await pool.query('alter table dim_maquinista rename to dim_maquinista_old')
   const refused = await system.import(productionFile(['2026-03-02', 5]), { dataset: 'production' })

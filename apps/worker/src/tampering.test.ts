@@ -23,7 +23,7 @@ afterAll(async () => {
   await system.close()
 }, 60_000)
 
-/** Ask Bull Board for something as its page does. Answers the status. */
+/** Sends a request to Bull Board as its page does, and returns the status. */
 async function board(method: 'PUT' | 'POST' | 'PATCH', path: string, body?: unknown): Promise<number> {
   const response = await api.fetch(`/admin/queues/api/queues/${path}`, {
     method,
@@ -34,7 +34,7 @@ async function board(method: 'PUT' | 'POST' | 'PATCH', path: string, body?: unkn
   await response.text()
   return response.status
 }
-/** The same for what must have an effect. */
+/** Sends a request that must succeed. */
 async function click(method: 'PUT' | 'POST' | 'PATCH', path: string, body?: unknown): Promise<void> {
   const status = await board(method, path, body)
   expect(status, `${method} ${path}`).toBeLessThan(300)
@@ -44,7 +44,7 @@ const place = (stage: StageName, id: string, attempt = 1) => `${queue(stage)}/${
 const add = (stage: StageName, data: unknown, options: Record<string, unknown> = {}) =>
   click('POST', `${queue(stage)}/add`, { name: 'made up', data, options })
 
-/** A file of its own days: each import owns a day. */
+/** Returns a file with a day of its own, so that each import owns a day. */
 let days = 0
 function aFile(): string {
   days += 1
@@ -54,7 +54,7 @@ function aFile(): string {
 }
 const accept = () => system.accept(aFile(), { dataset: 'production' })
 
-/** What PostgreSQL has of a job when all is right. */
+/** Checks the rows of a job that was loaded once and completely. */
 async function expectRight(id: string): Promise<void> {
   const job = await system.finished(id, PATIENCE)
   expect(job, JSON.stringify(job.error)).toMatchObject({
@@ -75,7 +75,7 @@ async function expectRight(id: string): Promise<void> {
 
 type Tamper = (id: string, other: string) => Promise<unknown>
 
-/** What is done to an import whose first stage waits. */
+/** Kinds of tampering with an import whose first stage waits. */
 const AT_PARSE: Record<string, Tamper> = {
   nothing: async () => undefined,
   'remove the stage that waits': (id) => click('PUT', `${place('parse', id)}/clean`),
@@ -104,7 +104,7 @@ const AT_PARSE: Record<string, Tamper> = {
   },
 }
 
-/** What is done to an import whose load waits. */
+/** Kinds of tampering with an import whose load waits. */
 const AT_LOAD: Record<string, Tamper> = {
   'retry a stage that is done': (id) => click('PUT', `${place('parse', id)}/retry`),
   'remove stages that are done': async (id) => {
@@ -131,7 +131,10 @@ const waiting = (stage: StageName, ids: readonly string[]) =>
     { within: PATIENCE, what: `all imports wait for ${stage}` },
   )
 
-/** Hold a stage, bring an import for each kind of tampering and one more, tamper, let go: all must end right. */
+/**
+ * Pauses a stage, uploads an import for each kind of tampering and one more, tampers, and resumes the stage. All imports
+ * must complete.
+ */
 async function tamperAt(stage: StageName, kinds: Record<string, Tamper>): Promise<void> {
   expect(await hold(stage)).toBe(200)
   const ids = await Promise.all(Object.keys(kinds).map(accept))
@@ -147,18 +150,18 @@ async function tamperAt(stage: StageName, kinds: Record<string, Tamper>): Promis
 }
 
 test(
-  'whatever is done in Bull Board to an import that waits to be parsed, it is loaded once and whole',
+  'an import that waits to be parsed is loaded once and completely, whatever is done to it in Bull Board',
   { timeout: 2 * PATIENCE },
   () => tamperAt('parse', AT_PARSE),
 )
 
 test(
-  'whatever is done in Bull Board to an import that waits to be loaded, it is loaded once and whole',
+  'an import that waits to be loaded is loaded once and completely, whatever is done to it in Bull Board',
   { timeout: 2 * PATIENCE },
   () => tamperAt('load', AT_LOAD),
 )
 
-test('what is retried, added or obliterated in Bull Board after an import is done changes nothing of it', {
+test('a completed import is not changed by retries, additions or obliteration in Bull Board', {
   timeout: 2 * PATIENCE,
 }, async () => {
   const id = await accept()
@@ -184,7 +187,7 @@ test('what is retried, added or obliterated in Bull Board after an import is don
   expect(await api.fetch(`/api/jobs/${id}`).then((response) => response.json())).toEqual(before)
 })
 
-test('imports survive somebody who clicks on everything in Bull Board while they run', {
+test('imports complete although every action in Bull Board is used on them', {
   timeout: 2 * PATIENCE,
 }, async () => {
   const ids = await Promise.all(Array.from({ length: 12 }, accept))
@@ -210,7 +213,7 @@ test('imports survive somebody who clicks on everything in Bull Board while they
       await letGo('quarantine')
     },
   ]
-  // Each click once, in an order that mixes the stages; the reconciler gives a job up that is lost too often.
+  // Each action once, in an order that mixes the stages: the reconciler fails a job that is lost too often.
   const order = clicks.map((act, index) => ({ act, place: (index * 17) % clicks.length }))
   for (const { act, place: turn } of order.sort((a, b) => a.place - b.place))
     await act(ids[turn % ids.length] ?? '', ids[(turn + 1) % ids.length] ?? '')

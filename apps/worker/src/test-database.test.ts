@@ -33,7 +33,7 @@ const tables = async () =>
   (await system.database.pool.query(`select from pg_tables where schemaname = 'public'`)).rowCount
 
 describe('cleaning a database', () => {
-  test('is refused while programs work on it, and while it holds imports that are no test data', async () => {
+  test('is refused while programs are connected, and while it contains imports that are not test data', async () => {
     const worker = await system.startWorker()
     const { status } = await system.import(FILE, { dataset: 'dkt' })
     expect(status).toBe('COMPLETED')
@@ -49,7 +49,7 @@ describe('cleaning a database', () => {
     expect(await tables()).toBeGreaterThan(20)
   })
 
-  test('is refused, even when it is confirmed, while it holds tables of others', async () => {
+  test('is refused, even when confirmed, while it contains foreign tables', async () => {
     await system.database.pool.query('create table salaries (amount numeric)')
     expect(await run(system.environment, 'clean', '--yes')).toMatchObject({
       code: 1,
@@ -58,7 +58,7 @@ describe('cleaning a database', () => {
     await system.database.pool.query('drop table salaries')
   })
 
-  test('leaves no table, no file and no key, and can be done again', async () => {
+  test('leaves no table, file or key, and can be repeated', async () => {
     await system.database.pool.query(`update imports set file_name = 'testdata-' || file_name`)
     expect(await system.redis.redis.keys(`${system.redis.prefix}*`)).not.toEqual([])
     expect(await run(system.environment, 'clean')).toMatchObject({ code: 0 })
@@ -70,7 +70,7 @@ describe('cleaning a database', () => {
   })
 })
 
-test('a database that does not say that it is for tests is kept unless somebody confirms it', () => {
+test('a database that is not marked for tests is kept unless confirmed', () => {
   const contents = { realImports: 0, strangers: [], connected: [] }
   for (const name of ['aduana', 'contest', 'latest', 'attestation'])
     expect(whyKept({ ...contents, name }, false)).toContain('--yes')
@@ -79,7 +79,7 @@ test('a database that does not say that it is for tests is kept unless somebody 
   expect(whyKept({ ...contents, name: 'aduana' }, true)).toBe(undefined)
 })
 
-test('a test database is made where there is none, once', async () => {
+test('a missing test database is created once', async () => {
   const database = await createTestDatabase()
   const { url } = database
   await database.drop()

@@ -4,7 +4,7 @@ import { until } from '@aduana/testkit/until'
 import { describe, expect, test, vi } from 'vitest'
 import { askUndo, createUndoSystem, stateOf } from './testing/undo.ts'
 
-// Nearly all of the time is spent waiting until the work of the dead is taken over.
+// Most of the time is spent waiting until the work of the dead process is taken over.
 vi.setConfig({ maxConcurrency: 4 })
 
 const KINDS = {
@@ -22,7 +22,7 @@ const KINDS = {
   },
 } as const
 
-/** Two imports and an undo of the second; `place` says where the first worker fails. */
+/** Starts two imports and an undo of the second; `place` is where the first worker fails. */
 async function prepare(system: TestSystem, kind: keyof typeof KINDS, place: string) {
   const { dataset, table, file } = KINDS[kind]
   const worker = await system.startWorker({ ADUANA_FAIL_POINTS: place })
@@ -33,7 +33,7 @@ async function prepare(system: TestSystem, kind: keyof typeof KINDS, place: stri
   return { worker, before, second, state: () => stateOf(system, dataset, table) }
 }
 
-/** The undo has happened once: its rows, its import, its facts. */
+/** Checks that the undo has happened once: its rows, import and events. */
 async function mustBeOnce(system: TestSystem, undo: string, second: string): Promise<void> {
   const { db, pool } = system.database
   expect(await readJob(db, system.admin, second)).toMatchObject({ batchDeleted: true, undoneBy: undo })
@@ -55,7 +55,7 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
     ['replaced', 'undo.before-commit'],
     ['merged', 'undo.before-commit'],
     ['replaced', 'undo.after-commit'],
-  ] as const)('(%s, at %s) happens once all the same', async ([kind, point], { expect: its }) => {
+  ] as const)('(%s, at %s) happens exactly once', async ([kind, point], { expect: its }) => {
     const system = await createUndoSystem({ workers: 0 })
     try {
       const { worker, before, second, state } = await prepare(system, kind, `${point}=kill`)
@@ -94,7 +94,7 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
     },
   )
 
-  test('happens once also when the worker was only frozen, and goes on after its work was done by another', async ({
+  test('happens exactly once when the worker was only frozen, and resumes after another worker has done its work', async ({
     expect: its,
   }) => {
     const system = await createUndoSystem({ workers: 0 })

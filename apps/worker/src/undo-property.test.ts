@@ -15,7 +15,7 @@ afterAll(() => system.close())
 const SEED = Number(process.env.UNDO_SEED ?? 20_240_117)
 const STEPS = Number(process.env.UNDO_STEPS ?? (LONG ? 12 : 3))
 
-/** A dataset, its table, and how to make a file of it, of which some hold a bad record. */
+/** A dataset, its table, and a function that returns files for it, some of them with a bad record. */
 interface Kind {
   dataset: string
   table: string
@@ -25,7 +25,7 @@ interface Kind {
 const day = (n: number) => `2024-03-${String(n + 1).padStart(2, '0')}`
 const times = (n: number, line: (index: number) => string) =>
   Array.from({ length: n }, (_, index) => line(index))
-/** At most one record of a file, or too many for it to be loaded at all. */
+/** At most one bad record per file, because more would fail the import. */
 const bad = (random: Random, index: number) => index === 3 && random.below(2) === 0
 
 const KINDS: Kind[] = [
@@ -108,13 +108,13 @@ interface Imported {
   before: string
 }
 
-/** The rows of a table as text, by their ids. */
+/** Returns the rows of a table as text, by id. */
 async function rowsOf(table: string): Promise<Map<string, string>> {
   const { rows } = await system.database.pool.query(`select id::text as id, t::text as row from ${table} t`)
   return new Map(rows.map(({ id, row }) => [id, row]))
 }
 
-/** Take an import back; what the undo counts is how the rows differ before and after it. */
+/** Undoes an import and checks that the counts of the undo match the difference between the rows before and after it. */
 async function undoneTruly(table: string, id: string, seed: number, unwind = false): Promise<Job> {
   const before = await rowsOf(table)
   const job = await undone(system, id, { unwind })
@@ -128,7 +128,7 @@ async function undoneTruly(table: string, id: string, seed: number, unwind = fal
   return job
 }
 
-/** Import and undo in a random order; after every undo the state is the one before what was undone. */
+/** Imports and undoes in a random order. After every undo the state must be that before the undone import. */
 async function story(
   { dataset, table, file }: Kind,
   seed: number,
@@ -153,7 +153,7 @@ async function story(
     expect(await stateOf(system, dataset, table), `${dataset}, seed ${seed}`).toBe(newest.before)
     told.undos += 1
   }
-  /** Take one from among the others with all that stands on it, then the rest of the later ones. */
+  /** Undoes a random import with all later ones that depend on it, then the remaining later ones. */
   const unwindTo = async (index: number) => {
     const target = standing[index]
     if (!target) return

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-/** Production of some days: `rows` rows a day, whose quantities tell files apart. */
+/** Returns production of some days, with `rows` rows a day and a quantity that identifies the file. */
 function production(days: readonly string[], rows: number, quantity: number): string {
   const lines = days.flatMap((day) =>
     Array.from(
@@ -36,7 +36,7 @@ const query = async (text: string, values: unknown[] = []) =>
   (await system.database.pool.query(text, values)).rows
 const read = (id: string) => readJob(system.database.db, system.admin, id)
 
-/** The code and details of a refusal. */
+/** Returns the code and details of a refusal. */
 async function refusal(asked: Promise<unknown>): Promise<{ code: string; [more: string]: unknown }> {
   const error = await asked.then(
     () => undefined,
@@ -47,7 +47,7 @@ async function refusal(asked: Promise<unknown>): Promise<{ code: string; [more: 
 }
 
 describe('the undo of an import', () => {
-  test('tells what it did, marks the import, and is heard of by those who depend on the dataset', async () => {
+  test('reports what it did, marks the import, and notifies the dependents of the dataset', async () => {
     const first = await bring(production(['2024-01-01', '2024-01-02'], 5, 1))
     const before = await state()
     const second = await bring(production(['2024-01-02', '2024-01-03'], 4, 2).replace('W0001', 'W0042'))
@@ -78,7 +78,7 @@ describe('the undo of an import', () => {
     expect(all.items.map(({ id }) => id)).toEqual(expect.arrayContaining([first.id, second.id]))
   })
 
-  test('lets the same bytes be imported again, as often as they are taken back', async () => {
+  test('allows the same bytes to be imported again, any number of times', async () => {
     const content = production(['2024-02-01'], 3, 1)
     const before = await state()
     for (let round = 0; round < 2; round += 1) {
@@ -89,7 +89,7 @@ describe('the undo of an import', () => {
     }
   })
 
-  test('gives whole exchanged months back', async () => {
+  test('restores whole months that were replaced', async () => {
     const days = Array.from({ length: 28 }, (_, index) => `2023-02-${String(index + 1).padStart(2, '0')}`)
     await bring(production(days, 2000, 1))
     const before = await state()
@@ -100,7 +100,7 @@ describe('the undo of an import', () => {
     expect((await state()) === before).toBe(true)
   })
 
-  test('opens the rejects that its load had superseded, and closes its own', async () => {
+  test('reopens the rejects that its load had superseded, and closes its own', async () => {
     const bad = (content: string) => content.replace(/,1,L0,/, ',9,L0,')
     const first = await bring(bad(production(['2024-03-01'], 9, 1)))
     const second = await bring(bad(production(['2024-03-01'], 9, 2)))
@@ -114,7 +114,7 @@ describe('the undo of an import', () => {
     expect(UndoResult.parse(job.result).reversed).toMatchObject({ rejectsReopened: 1, rejectsSuperseded: 1 })
   })
 
-  test('of one among several appends takes only its rows', async () => {
+  test('of one of several appends removes only its rows', async () => {
     const mode = { mode: 'append' }
     const imports = []
     for (const quantity of [1, 2, 3])
@@ -133,7 +133,7 @@ describe('the undo of an import', () => {
 })
 
 describe('later imports', () => {
-  test('that own a day are named newest first, and are taken back with it when that is asked for', async () => {
+  test('that own a day are named newest first, and are undone with it when unwind is requested', async () => {
     const before = await state()
     const first = await bring(production(['2024-05-01', '2024-05-02'], 3, 1))
     const second = await bring(production(['2024-05-02'], 3, 2))
@@ -143,7 +143,7 @@ describe('later imports', () => {
     expect(refused).toMatchObject({ code: 'undo_overlap', jobs: [third.id, second.id] })
     expect(refused.detail).toContain('unwind=true')
     const job = await undone(system, first.id, { unwind: true })
-    // When it begins, 3 rows of the first and 6 of the third are there. What it restores in between is deleted again.
+    // At its start, the table has 3 rows of the first and 6 of the third. Rows that it restores in between are deleted again.
     expect(UndoResult.parse(job.result)).toMatchObject({
       imports: [third.id, second.id, first.id],
       reversed: { deleted: 9, restored: 0 },
@@ -155,7 +155,7 @@ describe('later imports', () => {
     expect(await state()).toBe(before)
   })
 
-  test('that are taken back with it open no rejects which it closes again', async () => {
+  test('that are undone with it reopen no rejects that it closes', async () => {
     const bad = (content: string) => content.replace(/,1,L0,/, ',9,L0,')
     const first = await bring(bad(production(['2024-05-21'], 9, 1)))
     const second = await bring(bad(production(['2024-05-21'], 9, 2)))
@@ -171,7 +171,7 @@ describe('later imports', () => {
     ])
   })
 
-  test('that come in while an undo waits for the window make it fail, and change nothing', async () => {
+  test('that load while an undo waits for the window make it fail without changes', async () => {
     const first = await bring(production(['2024-06-01'], 3, 1))
     const second = await system.accept(production(['2024-06-01'], 3, 2), {
       dataset: 'production',
@@ -193,7 +193,7 @@ describe('later imports', () => {
     expect(await read(first.id)).toMatchObject({ batchDeleted: true, undoneBy: undo })
   })
 
-  test('that changed rows of an upsert are found in the table; what others manage stays', async () => {
+  test('that changed rows of an upsert are found in the table, and columns that others manage stay', async () => {
     const header = 'number,day,amount,changed\n'
     const first = await bring(
       `${header}A,2024-01-01,1,2024-01-01 00:00:00\nB,2024-01-01,1,2024-01-01 00:00:00\n`,
@@ -228,7 +228,7 @@ describe('later imports', () => {
 })
 
 describe('an undo is refused', () => {
-  test('of what has loaded nothing, of an undo, and a second time', async () => {
+  test('of a job that loaded nothing, of an undo, and a second time', async () => {
     const running = await system.accept(production(['2024-07-01'], 3, 1), {
       dataset: 'production',
       startAt: new Date(Date.now() + 3_600_000).toISOString(),
@@ -244,7 +244,7 @@ describe('an undo is refused', () => {
     expect((await refusal(askUndo(system, job.id))).detail).toContain('import the file')
   })
 
-  test('while one is open, and after the time in which it is possible', async () => {
+  test('while another one is open, and after `undoDays`', async () => {
     const { id } = await bring(production(['2024-08-01'], 3, 1))
     await system.database.pool.query(
       `insert into jobs (id, type, parent_id, dataset_id, user_id, tenant, start_at)
@@ -257,7 +257,7 @@ describe('an undo is refused', () => {
     expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'undo_expired' })
   })
 
-  test('without what the import replaced', async () => {
+  test('without the rows that the import replaced', async () => {
     await bring(production(['2024-08-10'], 3, 1))
     const { id } = await bring(production(['2024-08-10'], 3, 2))
     await query(`update artifacts set removed_at = now() where job_id = $1 and name like 'before-image%'`, [
@@ -266,7 +266,7 @@ describe('an undo is refused', () => {
     expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'undo_expired' })
   })
 
-  test('to all but the uploader and admins, and over rows of companies that one may not touch', async () => {
+  test('to users other than the uploader and admins, and for rows of companies without access', async () => {
     const [one, other] = [await system.addUser('operator'), await system.addUser('operator')]
     const id = await system.accept(production(['2024-09-01'], 3, 1), { dataset: 'production' }, one)
     expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
@@ -284,7 +284,7 @@ describe('an undo is refused', () => {
   })
 })
 
-test('an undo that is at work can be cancelled until it commits', async () => {
+test('an undo in progress can be cancelled until it commits', async () => {
   const { id } = await bring(production(['2024-11-01'], 3, 1))
   const before = await state()
   const client = await system.database.pool.connect()
@@ -330,7 +330,7 @@ test('an undo waits for the window, and can be cancelled while it does', async (
   expect(await undone(system, id)).toMatchObject({ status: 'COMPLETED' })
 })
 
-test('a worker that has taken imports back holds none of their files open', async () => {
+test('a worker that has undone imports holds none of their files open', async () => {
   for (const quantity of [1, 2]) await bring(production(['2024-12-01'], 2000, quantity))
   const [last] = (await listJobs(system.database.db, system.admin, { limit: 1 })).items
   expect(await undone(system, last?.id ?? '')).toMatchObject({ status: 'COMPLETED' })

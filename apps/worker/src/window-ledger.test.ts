@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.close())
 
-test('the ledger tells for each day who owns it and how it stands', async () => {
+test('the ledger shows the owner and the state of each day', async () => {
   const good = await system.import(file(row('2024-01-01', 'A'), row('2024-01-01', 'B')), {
     dataset: 'production',
   })
@@ -45,7 +45,7 @@ test('the ledger tells for each day who owns it and how it stands', async () => 
   expect(usual.at(-1)).toMatchObject({ day: '2024-01-03' })
 })
 
-test('a range that is off is refused', async () => {
+test('an invalid range is refused', async () => {
   const dataset = await readDataset(system.database.db, 'production')
   const read = (from: string, to: string) =>
     readLedger(system.database.db, system.admin, dataset, { from, to })
@@ -53,7 +53,7 @@ test('a range that is off is refused', async () => {
   await expect(read('2004-02-01', '2024-01-01')).rejects.toMatchObject({ code: 'bad_window' })
 })
 
-describe('what the ledger tells of a day', () => {
+describe('what the ledger shows of a day', () => {
   const day = (date: string, company: string, item: string, pieces = '1') =>
     `${date},${company},W1,${item},,${pieces},1.00`
   const RANGE = { from: '2024-01-01', to: '2024-01-07' }
@@ -111,7 +111,7 @@ describe('what the ledger tells of a day', () => {
     ['a viewer of another warehouse', [null, null, null, 0, 0, 0]],
     ['a steward', [2, 2, 1, 0, 0, 0]],
     ['an admin of another company', [null, null, null, 0, 0, 0]],
-  ])('is, for %s, its number of rows only if all of them may be seen', async (reader, rows) => {
+  ])('includes, for %s, its number of rows only if all of them may be seen', async (reader, rows) => {
     expect((await read(reader)).map((entry) => entry.rows)).toEqual(rows)
   })
 
@@ -124,12 +124,12 @@ describe('what the ledger tells of a day', () => {
     ['a viewer of another warehouse', [null, null, null, null, null, null]],
     ['a steward', [null, null, null, null, null, null]],
     ['an admin of another company', ['own', 'mixed', 'partly', 'taken back', 'coming', null]],
-  ])('is, for %s, the job only if it may be seen', async (reader, names) => {
+  ])('includes, for %s, the job only if it may be seen', async (reader, names) => {
     const ids = names.map((name) => (name === null ? null : (jobs[name] ?? name)))
     expect((await read(reader)).map(({ jobId }) => jobId)).toEqual(ids)
   })
 
-  test('names replace scopes that are companies only to those who may see them', async () => {
+  test('includes replace scopes that are companies only for users who may see them', async () => {
     const form = { dataset: 'sales_by_company' }
     await importAs(
       sold,

@@ -16,7 +16,7 @@ const LATER = new Date(Date.now() + 86_400_000).toISOString()
 let system: TestSystem
 beforeAll(async () => {
   system = await createUndoSystem({ workers: 0 })
-  // One slot for each stage: whoever held it while waiting would keep everybody out.
+  // One slot for each stage: a job that held it while waiting would block all others.
   await system.startWorker({
     ADUANA_STAGE_CONCURRENCY: 'parse=1,validate=1,quarantine=1,load=1,fan-out=1',
     ADUANA_MAX_ACTIVE: '2',
@@ -31,7 +31,7 @@ const parked = (id: string) =>
     what: `job ${id} waits for its window`,
   })
 
-test('imports that wait for a window hold no slot, and get it in the order in which they came', async () => {
+test('imports that wait for a window use no slot, and get it in order of arrival', async () => {
   const holder = await system.accept(file('2024-01-01', 'holder'), { ...JANUARY, startAt: LATER })
   const waiting: string[] = []
   for (const [lote, form] of [
@@ -44,7 +44,7 @@ test('imports that wait for a window hold no slot, and get it in the order in wh
     await parked(id)
     waiting.push(id)
   }
-  // More of them wait than there are slots, or places for jobs in work, and yet others go on.
+  // More jobs wait than there are slots or places for active jobs, and yet others continue.
   const other = await system.import(file('2024-03-01', 'other'), { dataset: 'production' })
   expect(other.status).toBe('COMPLETED')
   for (const id of waiting) expect(await job(id)).toMatchObject({ waitingFor: 'window' })
@@ -63,7 +63,7 @@ test('imports that wait for a window hold no slot, and get it in the order in wh
   expect(left.rows).toEqual([{ lote: 'declared 4' }])
 }, 600_000)
 
-test('a declared window that is taken is refused with the name of its holder, unless one waits for it', async () => {
+test('a declared window that is not free is refused with the id of its holder, unless the import waits for it', async () => {
   const window = { dataset: 'production', from: '2025-01-01', to: '2025-02-01' }
   const holder = await system.accept(file('2025-01-01', 'h'), { ...window, startAt: LATER })
   await expect(system.accept(file('2025-01-05', 'r'), window)).rejects.toMatchObject({
@@ -74,13 +74,13 @@ test('a declared window that is taken is refused with the name of its holder, un
   await expect(system.accept(file('2025-01-06', 'r'), window)).rejects.toMatchObject({
     code: 'window_locked',
   })
-  // Whoever waits can be cancelled, and so can the holder; the window is then free.
+  // The waiter can be cancelled, and so can the holder; the window is then free.
   await cancelJob(system.database.db, system.admin, waiter)
   await cancelJob(system.database.db, system.admin, holder)
   expect((await system.import(file('2025-01-07', 'last'), window)).status).toBe('COMPLETED')
 }, 600_000)
 
-test('windows of different scopes do not stand in each other’s way', async () => {
+test('windows of different scopes do not block each other', async () => {
   let items = 0
   const counts = (company: string) => {
     items += 1
@@ -111,7 +111,7 @@ test('windows of different scopes do not stand in each other’s way', async () 
   expect((await system.finished(waiter, 240_000)).status).toBe('COMPLETED')
 }, 600_000)
 
-test('a day whose load was taken back is shown as undone, and what was there before as loaded', async () => {
+test('a day whose load was undone is shown as undone, and a restored one as loaded', async () => {
   const dataset = await readDataset(system.database.db, 'production')
   const states = async () =>
     (

@@ -5,7 +5,7 @@ import { createLogger } from '@aduana/runtime/logger'
 import { expect, test } from 'vitest'
 import { claimWorkFolder } from './work-folder.ts'
 
-test('the scratch folder is for its user alone, also when it was open to others', async () => {
+test('the scratch folder is accessible to its user only, even if it was open to others before', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-work-'))
   const umask = process.umask(0)
   try {

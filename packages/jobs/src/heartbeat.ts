@@ -27,8 +27,8 @@ export type Heartbeat =
  * never decreases, whichever attempt writes it. Each stored progress has its own number.
  */
 export async function beat(db: Database, run: StageRun, figures: LiveFigures): Promise<Heartbeat> {
-  // The job is locked before its stage attempt, as in every transaction that ends the attempt or takes it over. The attempt is
-  // read under the lock.
+  // The job is locked before its stage attempt, as in every transaction that ends the attempt or takes it over. The
+  // attempt is read under the lock.
   const answer = await sql<{ cancel: boolean; progress: unknown }>`
     with locked as (
       select from jobs where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' for no key update

@@ -83,7 +83,7 @@ async function lookAt(
   const index = all.length - stages.length
   const state = all[index] ?? 'missing'
   if (RUNNABLE.includes(state)) return 'fine'
-  // The stage before has committed but its worker has not acknowledged it yet, or died before, and the stage is delivered again.
+  // The stage before has committed but its worker has not acknowledged it yet, or died first, so that it is delivered again.
   const before = index > 0 ? all[index - 1] : undefined
   if (state === 'waiting-children')
     return before !== undefined && RUNNABLE.includes(before) ? 'fine' : 'stuck'

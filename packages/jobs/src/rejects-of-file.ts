@@ -31,7 +31,7 @@ const EXAMPLES_WITHIN = 10_000
 const MOST_GROUPS = 100
 
 /**
- * Returns a page of a file of rejects. At most one page is in memory. The part of the file before it is unpacked and skipped.
+ * Returns a page of a file of rejects. At most one page is in memory. The part before it is unpacked and skipped.
  * @throws ProblemError `bad_request` when the cursor does not belong to the file
  */
 export async function pageOfFile(

@@ -32,7 +32,7 @@ const present = async (system: TestSystem) =>
       `select stages, seen_at from workers where stages <> '{}' order by started_at`,
     )
   ).rows
-/** Wait until the only worker has said `times` more times that it takes jobs. */
+/** Waits for `times` more heartbeats of the only worker. */
 async function heartbeats(system: TestSystem, times: number): Promise<void> {
   const seen = new Set<string>()
   await until(
@@ -44,9 +44,9 @@ async function heartbeats(system: TestSystem, times: number): Promise<void> {
   )
 }
 
-// They mostly wait, so they wait together.
+// The tests mostly wait, so they run concurrently.
 describe.concurrent('a worker', () => {
-  test('whose connections for jobs have gone silent while jobs wait says so and ends itself', {
+  test('whose connections for jobs no longer respond while jobs wait logs that and exits', {
     timeout: LONG,
   }, async () => {
     const system = await install()
@@ -56,7 +56,7 @@ describe.concurrent('a worker', () => {
     await system.import(aFile(), { dataset: 'production' })
     redis.silence()
     const id = await system.accept(aFile(), { dataset: 'production' })
-    await until(() => !worker.alive(), { within: 300_000, what: 'the worker ends itself' })
+    await until(() => !worker.alive(), { within: 300_000, what: 'the worker exits' })
     expect(await worker.exited).toEqual({ code: 70, signal: null })
     expect(JSON.parse(logged(worker.lines, 'worker.stuck') ?? '{}')).toMatchObject({
       level: 60,
@@ -69,7 +69,7 @@ describe.concurrent('a worker', () => {
     expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
-  test('whose links to Redis hang half open takes jobs again, or ends itself', {
+  test('with half-open connections to Redis takes jobs again, or exits', {
     timeout: LONG,
   }, async () => {
     const system = await install()
@@ -89,7 +89,7 @@ describe.concurrent('a worker', () => {
     expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
-  test('whose runs hang without a sign of life while jobs wait ends itself', { timeout: LONG }, async () => {
+  test('whose stage attempts hang without heartbeats while jobs wait exits', { timeout: LONG }, async () => {
     const system = await install()
     const worker = await system.startWorker({
       ADUANA_FAIL_POINTS: 'queue.before-acknowledge:parse=hang',
@@ -100,14 +100,14 @@ describe.concurrent('a worker', () => {
       await system.accept(aFile(), { dataset: 'production' }),
       await system.accept(aFile(), { dataset: 'production' }),
     ]
-    await until(() => !worker.alive(), { within: 300_000, what: 'the worker ends itself' })
+    await until(() => !worker.alive(), { within: 300_000, what: 'the worker exits' })
     expect(await worker.exited).toEqual({ code: 70, signal: null })
     expect(logged(worker.lines, 'worker.stuck')).toContain('"fault":"slots_stuck"')
     await system.startWorker()
     for (const id of ids) expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
-  test('whose event loop does not turn is killed, and says so', { timeout: LONG }, async () => {
+  test('whose event loop is blocked logs that and is killed', { timeout: LONG }, async () => {
     const system = await install()
     const block = `import { isMainThread } from 'node:worker_threads'
       if (isMainThread && /apps.worker.(dist|bundle).main\\.js$/.test(process.argv[1]))
@@ -121,7 +121,7 @@ describe.concurrent('a worker', () => {
     expect(logged(worker.lines, 'worker.event_loop_blocked')).toContain('"seconds":5')
   })
 
-  test('that has nothing to do goes on, and says that it takes jobs of all stages', {
+  test('that is idle continues, and its heartbeats name all stages', {
     timeout: LONG,
   }, async () => {
     const system = await install()
@@ -136,7 +136,7 @@ describe.concurrent('a worker', () => {
     expect(await present(system)).toEqual([])
   })
 
-  test('whose queue was paused reports that and goes on', { timeout: LONG }, async () => {
+  test('whose queue is paused logs that and continues', { timeout: LONG }, async () => {
     const system = await install()
     const worker = await system.startWorker({ ADUANA_STUCK_SECONDS: '3' })
     const meta = `${system.redis.prefix}:1-parse:meta`
@@ -149,7 +149,7 @@ describe.concurrent('a worker', () => {
     expect((await system.finished(id, 240_000)).status).toBe('COMPLETED')
   })
 
-  test('answers on its port for health', { timeout: LONG }, async () => {
+  test('serves its health endpoints', { timeout: LONG }, async () => {
     const system = await install()
     const port = 20_000 + (process.pid % 20_000)
     await system.startWorker({ ADUANA_HEALTH_PORT: String(port) })

@@ -21,7 +21,7 @@ const sight = (change: Partial<StageSight> = {}): StageSight => ({
   held: null,
   ...change,
 })
-/** Look again and again for some seconds; answers the last verdicts. */
+/** Observes repeatedly for some seconds and returns the last verdicts. */
 function watch(seconds: number, look: (n: number) => Partial<StageSight>) {
   let verdicts = judge.see([sight(look(0))])
   for (let n = 1; n * PACE <= seconds * 1000; n += 1) {
@@ -36,7 +36,7 @@ describe('a worker is at fault', () => {
     expect(watch(30, () => ({}))).toEqual([{ stage: 'parse', fault: 'not_taking', waiting: 3, seconds: 27 }])
   })
 
-  test('when jobs wait and all slots are used by runs without a sign of life', () => {
+  test('when jobs wait and all slots are used by stage attempts without heartbeats', () => {
     expect(watch(30, () => ({ used: 2, living: 0 }))).toMatchObject([{ fault: 'slots_stuck', seconds: 27 }])
   })
 
@@ -56,7 +56,7 @@ describe('a worker is not at fault', () => {
     expect(watch(300, look)).toEqual([])
   })
 
-  test('for what it did before it took a job again', () => {
+  test('for anything before it took a job again', () => {
     watch(27, () => ({}))
     clock += PACE
     expect(judge.see([sight({ taken: 1 })])).toEqual([])
@@ -64,7 +64,7 @@ describe('a worker is not at fault', () => {
     expect(judge.see([sight({ taken: 1 })])).toMatchObject([{ seconds: 0 }])
   })
 
-  test('for the time in which it was frozen as a whole', () => {
+  test('for the time in which the whole process was frozen', () => {
     judge.see([sight()])
     clock += PACE
     judge.see([sight()])
@@ -72,7 +72,7 @@ describe('a worker is not at fault', () => {
     expect(judge.see([sight()])).toMatchObject([{ seconds: 6 }])
   })
 
-  test('for what was seen before Redis went away', () => {
+  test('for observations before Redis became unavailable', () => {
     watch(27, () => ({}))
     judge.blind()
     clock += PACE

@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { ConsumingState } from './consuming.ts'
 
 /**
- * Serves /health/live and /health/ready on a port of all addresses, with 200 when true and 503 when not. `live` is true until
- * this worker has been found to have stopped taking jobs, `ready` while its heartbeats are recent.
+ * Serves /health/live and /health/ready on a port of all addresses, with status 200 when true and 503 when not. `live` is
+ * true until this worker has been found to have stopped taking jobs, `ready` while its heartbeats are recent.
  */
 export async function listenHealth(
   port: number,

@@ -13,18 +13,18 @@ import { until } from '@aduana/testkit/until'
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
 
-/** A day of production; the lots are numbered. */
+/** Returns a file with a day of production; the lots are numbered. */
 export function day(date: string, cantidades: readonly number[]): string {
   const rows = cantidades.map((cantidad, lot) => `${date};M001;W0001;1;PVC;L${lot};${cantidad};1,5;`)
   return `${HEADER}\n${rows.join('\n')}\n`
 }
 
-/** One order. */
+/** Returns a file with one order. */
 export function order(id: string, items: number, date: string, modified: string): string {
   return `order_id,order_type,timestamp,customer_id,items_count,company,warehouse,source_modified_timestamp\n${id},sale,${date} 10:00:00,,${items},North,W1,${modified}\n`
 }
 
-// The shipped tables under other names, with thresholds: a worker that starts registers the shipped datasets anew.
+// The shipped tables under other names, with thresholds, because a starting worker registers the shipped datasets again.
 const guarded = DatasetDefinition.parse({
   ...production,
   code: 'guarded',
@@ -32,14 +32,14 @@ const guarded = DatasetDefinition.parse({
 })
 const guardedOrders = DatasetDefinition.parse({ ...orders, code: 'guarded_orders' })
 
-/** An installation with datasets that have thresholds. */
+/** Starts an installation with datasets that have thresholds. */
 export async function openSystem(): Promise<TestSystem> {
   const system = await createTestSystem()
   await registerDatasets(system.database.db, [guarded, guardedOrders])
   return system
 }
 
-/** Wait until a job waits for approval. */
+/** Waits until a job waits for approval. */
 export function waiting(system: TestSystem, id: string): Promise<Job> {
   return until(
     async () => {
@@ -52,7 +52,7 @@ export function waiting(system: TestSystem, id: string): Promise<Job> {
   )
 }
 
-/** Approve a waiting job. */
+/** Approves a waiting job. */
 export function approve(
   system: TestSystem,
   id: string,
@@ -62,12 +62,12 @@ export function approve(
   return approveJob(system.database.db, as, id, basis === undefined ? {} : { basis })
 }
 
-/** The preview of a job. */
+/** Returns the preview of a job. */
 export function preview(system: TestSystem, id: string, as: Principal = system.admin): Promise<JobPreview> {
   return readPreview(system.database.db, as, id)
 }
 
-/** What the rows of a day hold. */
+/** Returns the values of the rows of a day. */
 export async function cantidades(system: TestSystem, date: string): Promise<number[]> {
   const rows = await system.database.pool.query(
     'select cantidad from fact_production where fecha_contabilizacion = $1 order by lote',
@@ -76,7 +76,7 @@ export async function cantidades(system: TestSystem, date: string): Promise<numb
   return rows.rows.map((row: { cantidad: number }) => row.cantidad)
 }
 
-/** The events of an approval, in order. */
+/** Returns the events of an approval, in order. */
 export async function events(system: TestSystem, id: string): Promise<string[]> {
   const rows = await system.database.pool.query(
     `select body from event_log where job_id = $1 and type in ('job.waiting', 'job.approved', 'job.approval-lapsed') order by id`,
@@ -85,7 +85,7 @@ export async function events(system: TestSystem, id: string): Promise<string[]> 
   return rows.rows.map((row: { body: { type: string } }) => row.body.type)
 }
 
-/** How much of windows a job holds or waits for. */
+/** Returns how many windows a job holds or waits for. */
 export async function held(system: TestSystem, id: string): Promise<number> {
   const rows = await system.database.pool.query(
     `select (select count(*) from window_locks where job_id = $1) + (select count(*) from window_leases where job_id = $1)

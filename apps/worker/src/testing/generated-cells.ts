@@ -12,21 +12,21 @@ export type ColumnInput = DatasetDefinitionInput['columns'][number]
 type DateInput = Extract<ColumnInput, { type: 'date' }>
 type NumberInput = Extract<ColumnInput, { type: 'integer' | 'decimal' }>
 
-/** A cell of a file, and SQL of what must be stored of it. */
+/** A cell of a file, and the value that must be stored, as SQL. */
 export interface GeneratedCell {
   text: string
-  /** A literal of PostgreSQL, to be cast to the column's type; null: NULL. */
+  /** A PostgreSQL literal, to be cast to the column's type; null: NULL. */
   stored: string | null
-  /** Of a local time: the zone in which `stored` is meant. */
+  /** For a local time: the zone of `stored`. */
   zone?: string
 }
 
 const EMPTY: GeneratedCell = { text: '', stored: null }
 
-/** What declares words for no value, none of which is a value of a generated cell. */
+/** Declarations of words for no value, none of which occurs as a value of a generated cell. */
 const NULL_WORDS: string[][] = [[], ['-'], ['(null)', 'n/a', '#N/A', '\\n']]
 
-/** Columns of every type, with bounds at the ends of what is possible. `name` is the caller's. */
+/** Returns columns of every type, named by the caller, with bounds at the limits of the types. */
 export function generateColumn(random: Random, name: string): ColumnInput {
   const base = {
     name,
@@ -98,7 +98,7 @@ function generateThousands(random: Random): ThousandsMark[] {
   return (['point', 'comma', 'blank', 'apostrophe'] as const).filter(() => random.chance(0.15))
 }
 
-/** The marks without the one that stands before decimals; nothing when none is left. */
+/** Returns the marks except for the decimal mark; nothing when none is left. */
 function without(marks: readonly ThousandsMark[], decimalMark: DecimalMark | undefined) {
   const thousandsMarks = marks.filter((mark) => mark !== decimalMark)
   return thousandsMarks.length === 0 ? {} : { thousandsMarks }
@@ -140,7 +140,7 @@ function generateText(
   }
 }
 
-/** A good cell of a column, often at the end of what it allows. */
+/** Returns a valid cell of a column, often at one of its bounds. */
 export function generateCell(random: Random, column: ColumnInput): GeneratedCell {
   if (!column.required && random.chance(0.15)) {
     const word = random.pick(['', ...(column.nullWords ?? [])])
@@ -199,7 +199,7 @@ function textCell(random: Random, column: ColumnInput & { type: 'text' }): strin
   return randomText(random, Math.min(maxLength, random.pick([18, 23, 24, 30, 600, 2600, 3500])))
 }
 
-/** A text that does not compress. */
+/** Returns a text that does not compress. */
 export function randomText(random: Random, length: number): string {
   const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
   return Array.from({ length }, () => letters[random.below(letters.length)]).join('')
@@ -216,7 +216,7 @@ function decimalCell(random: Random, column: ColumnInput & { type: 'decimal' }):
   return { text, stored: text.replace(',', '.') }
 }
 
-/** A number as it is written with marks between thousands that cannot be mistaken for a decimal mark. */
+/** Returns a number with thousands separators that cannot be mistaken for a decimal mark. */
 function withThousands(random: Random, { thousandsMarks = [] }: NumberInput, number: string): string {
   const marks = thousandsMarks.flatMap(
     (mark) => ({ blank: [' ', '\u00a0'], apostrophe: ["'"], point: [], comma: [] })[mark],
@@ -232,7 +232,7 @@ function dayCell(random: Random, column: DateInput): GeneratedCell {
   return { text, stored: day }
 }
 
-/** A day at one of the ends, or between. */
+/** Returns a day at one of the bounds, or between them. */
 function dayWithin(random: Random, min: string, max: string): string {
   const days = [min, max, addDays(max, -1), '2024-02-29', '2026-01-31'].filter(
     (day) => day >= min && day <= max,
@@ -242,6 +242,6 @@ function dayWithin(random: Random, min: string, max: string): string {
 
 function momentCell(random: Random, day: string, zone = 'America/Bogota'): GeneratedCell {
   const time = random.pick(['00:00:00', '12:34:56', '23:59:59'])
-  // An instant of UTC may be of the day before or after in the zone: only where that is allowed as well.
+  // An instant in UTC may belong to the day before or after in the zone, which must be allowed as well.
   return { text: `${day} ${time}`, stored: `${day} ${time}`, zone }
 }

@@ -3,7 +3,7 @@ import { until } from '@aduana/testkit/until'
 
 const WITHIN = 120_000
 
-/** What tests of metrics ask of an installation. */
+/** An installation for tests of metrics. */
 export function metricsOf(system: TestSystem) {
   const query = async (text: string, values: unknown[] = []) =>
     (await system.database.pool.query(text, values)).rows
@@ -14,9 +14,9 @@ export function metricsOf(system: TestSystem) {
     })
   return {
     query,
-    /** Wait for a condition in SQL. */
+    /** Waits for a condition in SQL. */
     until: untilTrue,
-    /** Wait until all runs have ended and no request is on its way. */
+    /** Waits until all runs have ended and all requests have been delivered. */
     settled: () =>
       untilTrue(
         'the metrics have settled',
@@ -24,7 +24,7 @@ export function metricsOf(system: TestSystem) {
           and not exists (select from metric_runs where status in ('REQUESTED', 'RUNNING', 'TIMED_OUT', 'PENDING'))
           and not exists (select from event_log where outbound and sent_at is null)`,
       ),
-    /** How many runs there are of each state and number of attempts. */
+    /** Returns the number of runs by state and number of attempts. */
     tally: async () =>
       Object.fromEntries(
         (
@@ -49,7 +49,7 @@ export function metricsOf(system: TestSystem) {
   }
 }
 
-/** Wanted and stored values that are not equal. */
+/** Returns the expected and stored values that differ. */
 const differences = (wanted: string) => `
   with ${wanted}, stored as (
     select metric_name, date, company, warehouse, value from daily_metrics
@@ -90,7 +90,7 @@ const ORDERS = differences(`cells as (
 
 const PRODUCTION_HEADER = 'fecha;maquina;maquinista;turno;lote;cantidad;peso'
 
-/** A file of production with one row for each day and number of pieces given. */
+/** Returns a file of production with one row for each given day and number of pieces. */
 export function productionFile(...rows: [day: string, pieces: number, weight?: number][]): string {
   const lines = rows.map(
     ([day, pieces, weight = 1], at) =>

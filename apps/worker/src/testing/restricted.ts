@@ -30,7 +30,7 @@ const SALES: DatasetDefinitionInput = {
   maxRejectRatio: 1,
 }
 
-/** Sales of all companies: a day is replaced as a whole, as far as its uploader may touch it. */
+/** Sales of all companies: a day is replaced as a whole, within the scope of its uploader. */
 const sales = DatasetDefinition.parse(SALES)
 /** The same table; every company replaces its own days. */
 const salesByCompany = DatasetDefinition.parse({
@@ -56,10 +56,10 @@ const TABLE = `
     maquina_id bigint, pieces integer, amount numeric(12, 2));
   create index on sale ("day");`
 
-/** Andina's operator, of two warehouses. */
+/** An operator of the company Andina and two of its warehouses. */
 export const ANDINA = { companies: ['Andina'], warehouses: ['W1', 'W2'] } satisfies Partial<Principal>
 
-/** An installation with one worker that also knows the datasets of this file. */
+/** Starts an installation with one worker and the datasets of this file. */
 export async function createSalesSystem(): Promise<TestSystem> {
   const system = await createTestSystem()
   await system.database.pool.query(TABLE)
@@ -68,12 +68,12 @@ export async function createSalesSystem(): Promise<TestSystem> {
   return system
 }
 
-/** A file of sales; each row is `day,company,warehouse,item,machine,pieces,amount`. */
+/** Returns a file of sales; each row is `day,company,warehouse,item,machine,pieces,amount`. */
 export function salesFile(...rows: readonly string[]): string {
   return `day,company,warehouse,item,machine,pieces,amount\n${rows.join('\n')}\n`
 }
 
-/** Import as a user, and wait for the end. */
+/** Imports as a user, and waits for the end. */
 export async function importAs(
   system: TestSystem,
   as: Principal,
@@ -83,7 +83,7 @@ export async function importAs(
   return system.finished(await system.accept(content, { force: 'true', ...form }, as))
 }
 
-/** The sales that are stored, in order. */
+/** Returns the stored sales, in order. */
 export async function storedSales(system: TestSystem): Promise<string[]> {
   const found = await system.database.pool.query(
     `select concat_ws(',', day, company, warehouse, item, pieces, amount) as row from sale order by day, company, item`,

@@ -1,9 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A way to Redis on which the connections that take jobs can be made to carry nothing, for ever. */
+/** A proxy for Redis that can stop all traffic of the connections that take jobs. */
 export interface SilentRedis {
   url: string
-  /** From now on a connection of a consumer carries nothing more and says nothing of it. */
+  /** Stops all traffic on the connections of consumers without closing them. */
   silence(): void
   close(): Promise<void>
 }
@@ -13,10 +13,10 @@ interface Link {
   server: Socket
 }
 
-/** What only connections of consumers say: they wait for a job, or look for those of dead workers. */
+/** Commands that only consumers send: they wait for a job, or look for jobs of dead workers. */
 const CONSUMES = /bzpopmin|stalled-check/i
 
-/** Listen on a free port and carry connections to the Redis at `target`. */
+/** Listens on a free port and forwards connections to the Redis at `target`. */
 export async function startSilentRedis(target: string): Promise<SilentRedis> {
   const { hostname, port } = new URL(target)
   const sockets = new Set<Socket>()

@@ -56,7 +56,7 @@ const TABLES = `
     row_hash text not null, loaded_at timestamptz not null default now());
   create index on contract ("day");`
 
-/** An installation that also knows the datasets of this file. */
+/** Starts an installation with the datasets of this file. */
 export async function createUndoSystem(options: { workers: number }): Promise<TestSystem> {
   const system = await createTestSystem()
   await system.database.pool.query(TABLES)
@@ -65,7 +65,7 @@ export async function createUndoSystem(options: { workers: number }): Promise<Te
   return system
 }
 
-/** Ask for an undo as the API would; answers the id of its job. */
+/** Requests an undo as the API would, and returns the id of its job. */
 export async function askUndo(
   system: TestSystem,
   importId: string,
@@ -75,7 +75,7 @@ export async function askUndo(
   return (await undoImport(context, as, importId, UndoRequest.parse({ unwind }))).body.id
 }
 
-/** Take an import back and wait until its job is final. */
+/** Undoes an import and waits until its job is final. */
 export async function undone(
   system: TestSystem,
   importId: string,
@@ -85,8 +85,8 @@ export async function undone(
 }
 
 /**
- * All that an undo must bring back of a dataset, as text: every column of the table, the owners and rows of the ledger,
- * the states of the rejects; without those of imports that were taken back.
+ * Returns everything that an undo must restore of a dataset, as text: every column of the table, the owners and rows of the
+ * ledger, and the states of the rejects, except those of undone imports.
  */
 export async function stateOf(system: TestSystem, dataset: string, table: string): Promise<string> {
   const { pool } = system.database
