@@ -1,5 +1,5 @@
 import { STAGE_NAMES, StageName } from '@aduana/contracts/stages'
-import { readDemand, type StageDemand } from '@aduana/jobs/presence'
+import { type QueueDepth, readQueueDepth } from '@aduana/jobs/workers/worker-registry'
 import type { QueueView } from '@aduana/queue/observer'
 import { z } from 'zod'
 import type { ApiContext } from './context.ts'
@@ -18,7 +18,7 @@ export type Warning = z.infer<typeof Warning>
 
 export interface QueueDepthWatch {
   /** Returns the queue depth and the number of consumers of each stage. */
-  depths(): Promise<StageDemand[]>
+  depths(): Promise<QueueDepth[]>
   warnings(): Promise<Warning[]>
   stop(): void
 }
@@ -39,7 +39,7 @@ export function watchQueueDepth({
   let loggedAt = Number.NEGATIVE_INFINITY
   const warnings = async () => {
     const [demand, views] = await Promise.all([
-      readDemand(db),
+      readQueueDepth(db),
       observeQueues(STAGE_NAMES).catch((error: unknown): QueueView[] => {
         logger.debug({ event: 'health.queues_not_seen', err: error })
         return []
@@ -62,14 +62,14 @@ export function watchQueueDepth({
   }
   const timer = setInterval(() => void poll(), POLL_INTERVAL_MS)
   timer.unref()
-  return { depths: () => readDemand(db), warnings, stop: () => clearInterval(timer) }
+  return { depths: () => readQueueDepth(db), warnings, stop: () => clearInterval(timer) }
 }
 
-function withoutConsumer({ stage, waiting, since, consumers }: StageDemand): Warning[] {
+function withoutConsumer({ stage, waiting, since, consumers }: QueueDepth): Warning[] {
   return consumers > 0 ? [] : [{ code: 'no_consumer', stage, waiting, since: since?.toISOString() ?? null }]
 }
 
-function held({ stage, held: how, waiting }: QueueView, demand: readonly StageDemand[]): Warning[] {
+function held({ stage, held: how, waiting }: QueueView, demand: readonly QueueDepth[]): Warning[] {
   // A limited queue is usually at its limit. Only one where jobs also wait is worth a warning.
   if (how === null || (how === 'limited' && waiting === 0)) return []
   const since = demand.find((one) => one.stage === stage)?.since?.toISOString() ?? null

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { stageQueueName } from '@aduana/contracts/stages'
-import { cancelJob } from '@aduana/jobs/cancel'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, expect, test } from 'vitest'

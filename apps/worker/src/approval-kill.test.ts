@@ -1,4 +1,4 @@
-import { retryJob } from '@aduana/jobs/retry'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { startApi } from '@aduana/testkit/api'
 import { describe, test } from 'vitest'
 import { approve, cantidades, day, events, held, openSystem, preview, waiting } from './testing/approvals.ts'

@@ -1,5 +1,5 @@
-import { cancelJob } from '@aduana/jobs/cancel'
-import { readJob } from '@aduana/jobs/read'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
+import { readJob } from '@aduana/jobs/read/jobs'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'

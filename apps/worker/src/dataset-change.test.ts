@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDataset } from '@aduana/datasets/registry'
-import { retryJob } from '@aduana/jobs/retry'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { saveDatasetAs } from '@aduana/metrics/commands'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterEach, describe, expect, test, vi } from 'vitest'

@@ -1,4 +1,4 @@
-import { readPreview } from '@aduana/jobs/approve'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 

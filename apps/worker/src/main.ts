@@ -12,9 +12,9 @@ import { createDatabase, type Database } from '@aduana/db/database'
 import { checkSchema, MigrationError, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
 import { startEngine } from '@aduana/engine/engine'
-import { startDispatcher } from '@aduana/jobs/dispatcher'
-import { keepHouse } from '@aduana/jobs/housekeeping'
-import { failLostJob } from '@aduana/jobs/reconcile'
+import { startDispatcher } from '@aduana/jobs/dispatch/dispatcher'
+import { failLostJob } from '@aduana/jobs/dispatch/reconcile'
+import { pruneExpired } from '@aduana/jobs/retention/housekeeping'
 import { openWorkerSession } from '@aduana/jobs/workers/session'
 import { takeOverWork } from '@aduana/jobs/workers/take-over'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'
@@ -143,7 +143,7 @@ async function start(
   const schedules = startSchedules({
     ...queue,
     handlers: {
-      housekeeping: () => keepHouse(db, store, logger).then(() => undefined),
+      housekeeping: () => pruneExpired(db, store, logger).then(() => undefined),
       retention: () => removeExpired(db, store, settings, logger),
     },
   })

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import type { MetricRunRequest } from '@aduana/contracts/metrics/events'
 import { inTransaction } from '@aduana/db/database'
-import { undoImport } from '@aduana/jobs/undo'
+import { undoImport } from '@aduana/jobs/undo/undo-import'
 import { cancelRun } from '@aduana/metrics/runs/manual'
 import {
   type Announcing,

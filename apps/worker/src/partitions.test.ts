@@ -1,4 +1,4 @@
-import { retryJob } from '@aduana/jobs/retry'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 

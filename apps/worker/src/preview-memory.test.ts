@@ -1,5 +1,5 @@
-import { readPreview } from '@aduana/jobs/approve'
-import { retryJob } from '@aduana/jobs/retry'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'

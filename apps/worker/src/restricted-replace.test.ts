@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import type { Principal } from '@aduana/contracts/identity'
-import { findArtifact } from '@aduana/jobs/read'
+import { findArtifact } from '@aduana/jobs/read/jobs'
 import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ANDINA, createSalesSystem, importAs, salesFile, storedSales } from './testing/restricted.ts'

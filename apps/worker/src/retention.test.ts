@@ -1,7 +1,7 @@
 import type { Job } from '@aduana/contracts/jobs'
-import { keepHouse } from '@aduana/jobs/housekeeping'
-import { readJob } from '@aduana/jobs/read'
-import { applyRetention } from '@aduana/jobs/retention'
+import { readJob } from '@aduana/jobs/read/jobs'
+import { applyRetention } from '@aduana/jobs/retention/apply'
+import { pruneExpired } from '@aduana/jobs/retention/housekeeping'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -55,7 +55,7 @@ test('the files of imports are removed at the end of their retention, and not be
   expect(await keptFiles(first)).toEqual(lasting)
   // The rows that the second import replaced can be restored.
   expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
-  await keepHouse(system.database.db, system.store, logger, new Date(Date.now() + 15 * 86_400_000))
+  await pruneExpired(system.database.db, system.store, logger, new Date(Date.now() + 15 * 86_400_000))
   expect(await keptFiles(second)).toEqual(['before-image.csv.gz', ...lasting])
 
   await apply(91)

@@ -1,5 +1,5 @@
 import { SCHEDULE_QUEUE, SCHEDULES } from '@aduana/contracts/schedules'
-import { keepHouse } from '@aduana/jobs/housekeeping'
+import { pruneExpired } from '@aduana/jobs/retention/housekeeping'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -53,14 +53,14 @@ describe('housekeeping', () => {
     await system.database.pool.query('create table load_1_1_1_2024_01 (id bigint)')
     await system.database.pool.query('create table load_999999_1_1_2024_01 (id bigint)')
 
-    expect(await keepHouse(system.database.db, system.store, logger)).toEqual({
+    expect(await pruneExpired(system.database.db, system.store, logger)).toEqual({
       tickets: 1,
       files: 0,
       tables: 1,
       windows: 0,
     })
     const later = new Date(Date.now() + 2 * 60 * 60_000)
-    expect(await keepHouse(system.database.db, system.store, logger, later)).toEqual({
+    expect(await pruneExpired(system.database.db, system.store, logger, later)).toEqual({
       tickets: 0,
       files: 1,
       tables: 0,

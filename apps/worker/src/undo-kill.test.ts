@@ -1,4 +1,4 @@
-import { readJob } from '@aduana/jobs/read'
+import { readJob } from '@aduana/jobs/read/jobs'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, expect, test, vi } from 'vitest'

@@ -1,6 +1,6 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { readDataset } from '@aduana/datasets/registry'
-import { readLedger } from '@aduana/jobs/window-ledger'
+import { readLedger } from '@aduana/jobs/windows/ledger'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'

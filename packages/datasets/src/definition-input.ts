@@ -6,14 +6,14 @@ import { nestingOf } from '@aduana/contracts/structure'
 import { unstorableParts } from '@aduana/contracts/text'
 
 /** Deeper definitions cannot be compiled into one statement. */
-const MOST_DEPTH = 60
+const MAX_DEPTH = 60
 
 /**
  * Returns the definition in a request for the dataset `code`. The definition may omit its own code.
  * @throws ProblemError `invalid_dataset` with everything that is wrong with its structure
  */
 export function readDefinitionOf(code: string, input: unknown): DatasetDefinition {
-  if (nestingOf(input, MOST_DEPTH) > MOST_DEPTH)
+  if (nestingOf(input, MAX_DEPTH) > MAX_DEPTH)
     throw invalidDataset([{ path: '', code: 'invalid', message: 'is nested too deeply to be read' }])
   const own = typeof input === 'object' && input !== null && !Array.isArray(input) ? input : undefined
   const read = readInput(DatasetDefinition, own ? { code, ...own } : input)

@@ -3,7 +3,7 @@ import { isAscii } from './ascii.ts'
 import type { CatalogueTable } from './catalogue.ts'
 import { fileColumns } from './header.ts'
 import { columnPath, type PlacedProblem } from './placed-problems.ts'
-import { allTextLimits, longestWord, MOST_OF_CHARACTER, type TextLimit } from './text-limits.ts'
+import { allTextLimits, longestWord, MAX_BYTES_OF_CHARACTER, type TextLimit } from './text-limits.ts'
 
 /**
  * Returns the columns whose declared lengths allow longer texts than an index, or the name of a company, can hold. Columns
@@ -44,7 +44,7 @@ function writtenLength(
   column: TextColumn,
   unit: TextLimit['unit'],
 ): WrittenLength | undefined {
-  const each = unit === 'characters' || isAscii(column) ? 1 : MOST_OF_CHARACTER
+  const each = unit === 'characters' || isAscii(column) ? 1 : MAX_BYTES_OF_CHARACTER
   const most = column.maxLength === undefined ? Infinity : column.maxLength * each
   const longest = longestWord(definition, column, unit)
   if (most < longest) return { column, most, each }
@@ -53,7 +53,7 @@ function writtenLength(
 
 /** Returns, of several limits on the same columns, only the lowest. */
 function narrowest(limits: readonly TextLimit[]): TextLimit[] {
-  const room = ({ most, unit }: TextLimit) => (unit === 'bytes' ? most : most * MOST_OF_CHARACTER)
+  const room = ({ most, unit }: TextLimit) => (unit === 'bytes' ? most : most * MAX_BYTES_OF_CHARACTER)
   const found = new Map<string, TextLimit>()
   for (const limit of limits) {
     const columns = [...limit.columns].sort().join()
@@ -89,7 +89,7 @@ function advice(most: number, lengths: readonly WrittenLength[]): string {
   const texts = lengths.filter(({ each }) => each !== undefined)
   const left = most - sumOf(words)
   const [first, ...others] = texts
-  if (!first || left < MOST_OF_CHARACTER * texts.length) return 'Shorten the words of enum.'
+  if (!first || left < MAX_BYTES_OF_CHARACTER * texts.length) return 'Shorten the words of enum.'
   const alike = others.every(({ each }) => each === first.each)
   const characters = Math.floor(left / (first.each ?? 1))
   const smaller =

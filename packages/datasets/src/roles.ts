@@ -4,7 +4,7 @@ import { at, columnPath, type PlacedProblem } from './placed-problems.ts'
 import { targetColumns } from './target.ts'
 
 /** The days of a hundred years. It limits the length of statements that list each day of a window. */
-const MOST_WINDOW_DAYS = 36_525
+const MAX_WINDOW_DAYS = 36_525
 
 /** Returns the problems of columns in their roles in a load: each must exist, have a suitable type, and be required if rows depend on it. */
 export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
@@ -66,7 +66,7 @@ function windowProblems({ loadMode, windowColumn, maxWindowDays }: DatasetDefini
     ),
     ...at(
       'maxWindowDays',
-      maxWindowDays > MOST_WINDOW_DAYS ? [`must be at most ${MOST_WINDOW_DAYS} days`] : [],
+      maxWindowDays > MAX_WINDOW_DAYS ? [`must be at most ${MAX_WINDOW_DAYS} days`] : [],
     ),
   ]
 }

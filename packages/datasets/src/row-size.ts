@@ -12,10 +12,10 @@ export interface RowSize {
 }
 
 /** A row must fit into one page (`MaxHeapTupleSize`). */
-const MOST_OF_PAGE = 8160
+const MAX_ROW_BYTES = 8160
 const HEADER = 23
 /** Only longer values are moved out of line (`toast_tuple_find_biggest_attribute`). */
-export const LONGEST_INLINE = 24
+export const MAX_INLINE_BYTES = 24
 /** Bytes that a value moved out of line leaves in the row. */
 export const POINTER = 18
 
@@ -56,7 +56,7 @@ export function rowSizeOf(
       columns.push({ name: target.source.name, text, bytes: padded })
     } else always += padded
   }
-  const most = MOST_OF_PAGE - Math.ceil((HEADER + Math.ceil(table.columns.length / 8)) / 8) * 8
+  const most = MAX_ROW_BYTES - Math.ceil((HEADER + Math.ceil(table.columns.length / 8)) / 8) * 8
   const worst = columns.reduce((sum, { bytes }) => sum + bytes, always)
   return worst > most ? { most, always, columns } : undefined
 }
@@ -74,10 +74,10 @@ function sizeOf(
     const [whole, fraction] =
       source.type === 'decimal' ? [source.precision - source.scale, source.scale] : [19, 0]
     const bytes = 3 + 2 * (Math.ceil(whole / 4) + Math.ceil(fraction / 4))
-    return { bytes: Math.min(LONGEST_INLINE, bytes), alignment: 1 }
+    return { bytes: Math.min(MAX_INLINE_BYTES, bytes), alignment: 1 }
   }
   if (source?.type === 'text')
-    return { bytes: Math.min(LONGEST_INLINE, 1 + maxLengthOf(source) * 4), alignment: 1 }
+    return { bytes: Math.min(MAX_INLINE_BYTES, 1 + maxLengthOf(source) * 4), alignment: 1 }
   // Long values in columns that a load does not fill are moved out of line as well.
-  return { bytes: LONGEST_INLINE, alignment: target ? 1 : 8 }
+  return { bytes: MAX_INLINE_BYTES, alignment: target ? 1 : 8 }
 }

@@ -3,7 +3,7 @@ import { valueType } from './rules/value-type.ts'
 
 /** Additional digits of a sum of 10,000,000,000 numbers. */
 const MORE_DIGITS = 10
-const MOST_DIGITS = 38
+const MAX_DIGITS = 38
 
 /**
  * Returns DuckDB's SQL of an exact sum as text, of any number of values of a decimal or integer type; `filter` is a
@@ -12,7 +12,7 @@ const MOST_DIGITS = 38
 export function exactSum(value: string, type: string, filter?: string): string {
   const only = filter === undefined ? '' : ` filter (${filter})`
   const [, precision, scale] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? []
-  if (scale === undefined || Number(precision) + MORE_DIGITS <= MOST_DIGITS)
+  if (scale === undefined || Number(precision) + MORE_DIGITS <= MAX_DIGITS)
     return `coalesce(sum(${value})${only}, 0)::varchar`
   const digits = `coalesce(sum(replace(${value}::varchar, '.', '')::bignum)${only}, 0::bignum)::varchar`
   return scale === '0' ? digits : `list_transform([${digits}], lambda digits: ${pointed('digits', scale)})[1]`

@@ -24,17 +24,17 @@ export interface TextLimit {
 }
 
 /** An entry of a B-tree index takes at most a third of a page (`BTMaxItemSize`), its header and bitmap included. */
-const MOST_OF_INDEX = 2704 - 16
+const MAX_INDEX_BYTES = 2704 - 16
 /** Bytes for the length of a text and its alignment. */
 const TEXT_HEADER = 8
 /** The maximum bytes of any other value that a load writes into an index: those of the hash of a row, as text. */
 const OTHER_VALUE = 33
 /** Maximum bytes of a character in UTF-8. */
-export const MOST_OF_CHARACTER = 4
+export const MAX_BYTES_OF_CHARACTER = 4
 /** A replace scope is also stored in indexes of the program itself: those of windows and of the owners of days. */
-const MOST_OF_SCOPE = 255 * MOST_OF_CHARACTER
+const MAX_SCOPE_BYTES = 255 * MAX_BYTES_OF_CHARACTER
 /** Metrics, their events and the rights of users limit the codes of companies and warehouses to this many characters. */
-const MOST_OF_COMPANY = 100
+const MAX_COMPANY_LENGTH = 100
 
 /** Returns the limits that good records of a definition could exceed in the tables of a catalogue. */
 export function textLimits(definition: DatasetDefinition, catalogue: readonly CatalogueTable[]): TextLimit[] {
@@ -66,10 +66,10 @@ function scopeLimits({ scope, replaceScope }: DatasetDefinition): TextLimit[] {
   return [
     ...companies.map((name): TextLimit => {
       const what = 'the name of a company or warehouse'
-      return { columns: [name], most: MOST_OF_COMPANY, unit: 'characters', what }
+      return { columns: [name], most: MAX_COMPANY_LENGTH, unit: 'characters', what }
     }),
     ...part.map((name): TextLimit => {
-      return { columns: [name], most: MOST_OF_SCOPE, unit: 'bytes', what: 'a value of replaceScope' }
+      return { columns: [name], most: MAX_SCOPE_BYTES, unit: 'bytes', what: 'a value of replaceScope' }
     }),
   ]
 }
@@ -100,12 +100,12 @@ function dimensionLimits(column: Column, catalogue: readonly CatalogueTable[]): 
 
 function limitOfIndex({ name, columns: all }: CatalogueTable['indexes'][number], texts: string[]): TextLimit {
   const others = all.length - texts.length
-  const most = MOST_OF_INDEX - texts.length * TEXT_HEADER - others * OTHER_VALUE
+  const most = MAX_INDEX_BYTES - texts.length * TEXT_HEADER - others * OTHER_VALUE
   return { columns: texts, most, unit: 'bytes', what: `an entry of the index "${name}"` }
 }
 
 function mostOf(definition: DatasetDefinition, column: TextColumn, unit: TextLimit['unit']): number {
-  const each = unit === 'bytes' ? MOST_OF_CHARACTER : 1
+  const each = unit === 'bytes' ? MAX_BYTES_OF_CHARACTER : 1
   return Math.min(maxLengthOf(column) * each, longestWord(definition, column, unit))
 }
 

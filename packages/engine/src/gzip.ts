@@ -27,7 +27,7 @@ export async function* unpackGzip(
     )
     // A gunzip that met the end of the last member ends before its input does.
     if (broken && !isEarlyEnd(broken)) throw broken
-    await refuseMore(path, gunzip.bytesWritten)
+    await assertEnd(path, gunzip.bytesWritten)
   } catch (error) {
     throw asBadInput(error)
   } finally {
@@ -44,7 +44,7 @@ function isEarlyEnd(error: unknown): boolean {
  * Rejects a file with other bytes after its last member. zlib stops at the first zero after a member, and reports other
  * bytes only if they are in another chunk. `consumed` is the number of bytes of the file that belong to members.
  */
-async function refuseMore(path: string, consumed: number): Promise<void> {
+async function assertEnd(path: string, consumed: number): Promise<void> {
   let at = consumed
   for await (const chunk of createReadStream(path, { start: consumed }) as AsyncIterable<Buffer>) {
     const first = chunk.findIndex((byte) => byte !== 0)

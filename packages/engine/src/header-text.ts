@@ -1,4 +1,4 @@
-import { MAX_CUT_BYTES } from './cut.ts'
+import { MAX_CUT_BYTES } from './raw-records.ts'
 import { type ByteEncoding, capBytes, decodeText } from './text.ts'
 
 /** The header row of a file as written, without BOM and line end; `truncated` if it is longer than the limit. */

@@ -107,12 +107,12 @@ async function* unpack(source: Source, progress: SourceProgress): AsyncGenerator
   let out = 0
   for await (const chunk of unpackGzip(source.path, onRead)) {
     out += chunk.length
-    refuseBomb(out, progress.total, source.maxBytes)
+    assertNoBomb(out, progress.total, source.maxBytes)
     yield chunk
   }
 }
 
-function refuseBomb(out: number, size: number, maxBytes?: number): void {
+function assertNoBomb(out: number, size: number, maxBytes?: number): void {
   if (out <= mostUnpackedBytes('gzip', size, maxBytes)) return
   const limit =
     maxBytes !== undefined && out > maxBytes

@@ -16,7 +16,11 @@ import { readDefinitionOf } from '@aduana/datasets/definition-input'
 import { engineProblems } from '@aduana/datasets/engine-problems'
 import { currentDataset } from '@aduana/datasets/registry'
 import { type Database, readAs } from '@aduana/db/database'
-import { type Once, once, type RepeatableRequest } from '@aduana/jobs/once'
+import {
+  createIdempotently,
+  type IdempotentResult,
+  type RepeatableRequest,
+} from '@aduana/jobs/accept/idempotency'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { inTransactionWithLockTimeout } from './lock-timeout.ts'
 import { findMetric } from './read/metrics.ts'
@@ -38,11 +42,11 @@ export async function recomputeMetricAs(
   code: string,
   { from, to }: RecomputeRequest,
   repeatable?: RepeatableRequest,
-): Promise<Once<RunAccepted>> {
+): Promise<IdempotentResult<RunAccepted>> {
   requireRole(principal, 'steward', 'Recomputing')
   await readAs(db, principal, (tx) => findMetric(tx, principal, code))
   return inTransactionWithLockTimeout(db, (tx) =>
-    once(tx, repeatable, RunAccepted, async () => {
+    createIdempotently(tx, repeatable, RunAccepted, async () => {
       const id = await requestRecompute(tx, code, from, addDays(to, -1), principal.userId)
       const row = await tx
         .selectFrom('metric_runs')
@@ -88,7 +92,7 @@ export async function acceptProjectionUpdateAs(
   db: Database,
   principal: Principal,
   update: ProjectionUpdate,
-): Promise<Once<ProjectionAccepted>> {
+): Promise<IdempotentResult<ProjectionAccepted>> {
   requireRole(principal, 'steward', 'Announcing an update')
   assertPlausibleDays(update)
   assertWithinScope(principal.companies, update.companies, 'companies')

@@ -1,6 +1,6 @@
 import { inTransaction } from '@aduana/db/database'
-import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
-import { OvertakenError } from '@aduana/jobs/transitions'
+import { OvertakenError } from '@aduana/jobs/lifecycle/transitions'
+import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -32,7 +32,7 @@ const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 const context = () => ({ db: database.db, pool: database.pool, logger })
 const delivery = { signal: new AbortController().signal, lastTry: true }
 const begin = () => beginStage(database.db, { jobId, attempt: 1 }, 'parse', 'worker')
-const run = async (): Promise<StageRun> => {
+const run = async (): Promise<StageAttempt> => {
   const started = await begin()
   if (started.kind !== 'run') throw new Error(`the stage did not begin: ${started.kind}`)
   return started.run

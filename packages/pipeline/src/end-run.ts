@@ -2,11 +2,16 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import { StageName } from '@aduana/contracts/stages'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
-import { markWork } from '@aduana/jobs/evict'
-import { tryCancelJob, tryFailJob } from '@aduana/jobs/finish'
-import { reopenStages } from '@aduana/jobs/reopen'
-import { commitStage, forgetRun, type StageRun, tryCloseRun } from '@aduana/jobs/stage-log'
-import { lockOpenJob, OvertakenError } from '@aduana/jobs/transitions'
+import { tryCancelJob, tryFailJob } from '@aduana/jobs/lifecycle/finish'
+import { reopenStages } from '@aduana/jobs/lifecycle/reopen'
+import { lockOpenJob, OvertakenError } from '@aduana/jobs/lifecycle/transitions'
+import {
+  commitStage,
+  deleteAttempt,
+  type StageAttempt,
+  tryCloseAttempt,
+} from '@aduana/jobs/stage-attempts/stage-attempts'
+import { markBackend } from '@aduana/jobs/stage-attempts/stale-backends'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -25,7 +30,7 @@ type EndingContext = Pick<PipelineContext, 'db' | 'pool' | 'logger'>
  */
 export async function endRun(
   context: EndingContext,
-  run: StageRun,
+  run: StageAttempt,
   importNo: number,
   result: StageResult,
 ): Promise<StageOutcome> {
@@ -33,7 +38,7 @@ export async function endRun(
   switch (result.kind) {
     case 'done':
       await inTransactionOnConnection(context.pool, async (tx, client) => {
-        await markWork(tx, run.jobId)
+        await markBackend(tx, run.jobId)
         await commitStage(tx, run, await result.commit(tx, client))
         await failPoint('stage.before-commit', place)
       })
@@ -44,7 +49,7 @@ export async function endRun(
     case 'fail':
       return fail(context, run, result.failure, result.keep)
     case 'snooze':
-      await inTransaction(context.db, (tx) => forgetRun(tx, run))
+      await inTransaction(context.db, (tx) => deleteAttempt(tx, run))
       return { kind: 'snooze', milliseconds: result.milliseconds, reason: result.reason }
     case 'park':
       return { kind: 'stop', reason: result.reason }
@@ -53,16 +58,16 @@ export async function endRun(
 
 async function fail(
   context: EndingContext,
-  run: StageRun,
+  run: StageAttempt,
   failure: JobFailure,
   keep?: Extract<StageResult, { kind: 'fail' }>['keep'],
 ): Promise<StageOutcome> {
   const located = { ...failure, stage: run.stage }
   const failed = await inTransactionOnConnection(context.pool, async (tx, client) => {
-    await markWork(tx, run.jobId)
+    await markBackend(tx, run.jobId)
     if (!(await lockOpenJob(tx, run.jobId))) return false
     // An attempt that is no longer open may have committed, with the reply lost. Then there is nothing to fail.
-    if (!(await tryCloseRun(tx, run, 'failed', located))) return false
+    if (!(await tryCloseAttempt(tx, run, 'failed', located))) return false
     await keep?.(tx, client)
     await failPoint('stage.before-fail', run.stage)
     return tryFailJob(tx, { jobId: run.jobId, attempt: run.attempt }, located)
@@ -79,7 +84,7 @@ async function fail(
  */
 export async function endAfterError(
   context: EndingContext,
-  run: StageRun,
+  run: StageAttempt,
   error: unknown,
   delivery: Delivery,
   stopped: string | undefined,
@@ -88,7 +93,7 @@ export async function endAfterError(
   const place = { jobId: run.jobId, stage: run.stage, attempt: run.attempt, try: run.try }
   if (error instanceof OvertakenError || stopped === 'overtaken') {
     // The attempt ends at once, so its successor need not wait for the heartbeat timeout, and no loss is counted.
-    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
+    const closed = await inTransaction(db, (tx) => tryCloseAttempt(tx, run, 'released', null))
     logger.warn({ event: 'stage.fenced_out', ...place, closed })
     return { kind: 'stop', reason: 'overtaken' }
   }
@@ -101,7 +106,7 @@ export async function endAfterError(
   }
   if (delivery.signal.aborted) {
     // The error comes from the shutdown of the process. The work is released without using up a try.
-    const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'released', null))
+    const closed = await inTransaction(db, (tx) => tryCloseAttempt(tx, run, 'released', null))
     logger.info({ event: 'stage.given_back', ...place, closed })
     return { kind: 'retry', error: asError(error) }
   }
@@ -117,7 +122,7 @@ export async function endAfterError(
   if (madeBy?.success)
     return fail(context, run, failure.failure, (tx) => reopenStages(tx, run.jobId, madeBy.data))
   if (!failure.transient || delivery.lastTry) return fail(context, run, failure.failure)
-  const closed = await inTransaction(db, (tx) => tryCloseRun(tx, run, 'failed', failure.failure))
+  const closed = await inTransaction(db, (tx) => tryCloseAttempt(tx, run, 'failed', failure.failure))
   return closed ? { kind: 'retry', error: asError(error) } : { kind: 'stop', reason: 'overtaken' }
 }
 

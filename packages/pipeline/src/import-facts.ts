@@ -5,7 +5,7 @@ import { ScopeList } from '@aduana/contracts/identity'
 import { JobType } from '@aduana/contracts/job-states'
 import { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
 import type { Database } from '@aduana/db/database'
-import { StoredProgress, storedProgress } from '@aduana/jobs/stored-progress'
+import { StoredProgress, storedProgress } from '@aduana/jobs/stage-attempts/stored-progress'
 import { sql } from 'kysely'
 import { z } from 'zod'
 

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
-import { cancelJob } from '@aduana/jobs/cancel'
-import { retryJob } from '@aduana/jobs/retry'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { stock, stockAppended, stockFile, TABLES } from './testing/datasets.ts'

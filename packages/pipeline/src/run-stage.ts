@@ -2,8 +2,13 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { STAGES, type StagePayload, stageIndex } from '@aduana/contracts/stages'
 import { isTransient } from '@aduana/db/sql-errors'
-import { createProgressReporter } from '@aduana/jobs/progress'
-import { beginStage, CANCELLED, type StageRun, type StageStart } from '@aduana/jobs/stage-log'
+import { createProgressReporter } from '@aduana/jobs/stage-attempts/progress'
+import {
+  beginStage,
+  CANCELLED,
+  type StageAttempt,
+  type StageStart,
+} from '@aduana/jobs/stage-attempts/stage-attempts'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
@@ -59,7 +64,7 @@ async function begin(
 async function work(
   context: PipelineContext,
   stage: Stage,
-  run: StageRun,
+  run: StageAttempt,
   delivery: Delivery,
 ): Promise<StageOutcome> {
   const began = performance.now()

@@ -1,4 +1,4 @@
-const MOST_DECIMALS = 9
+const MAX_DECIMALS = 9
 
 /**
  * Formats a share and the limit above which it is as percentages, with enough decimals that the text does not
@@ -8,7 +8,7 @@ export function shareAbove(share: number, limit: number): { share: string; limit
   const allowed = percentage(limit)
   // For shares below one percent: the first digit that is not zero.
   const least = share < 0.01 ? -Math.floor(Math.log10(share * 100)) : 1
-  for (let decimals = least; decimals < MOST_DECIMALS; decimals += 1) {
+  for (let decimals = least; decimals < MAX_DECIMALS; decimals += 1) {
     const text = (share * 100).toFixed(decimals)
     if (Number(text) > Number(allowed) && (share === 1 || Number(text) < 100))
       return { share: `${text} %`, limit: `${allowed} %` }
@@ -18,5 +18,5 @@ export function shareAbove(share: number, limit: number): { share: string; limit
 
 /** Formats a share as a percentage with the decimals that it has, at most nine. */
 export function percentage(share: number): string {
-  return String(Number((share * 100).toFixed(MOST_DECIMALS)))
+  return String(Number((share * 100).toFixed(MAX_DECIMALS)))
 }

@@ -5,7 +5,7 @@ import type { StageName } from '@aduana/contracts/stages'
 import { CellCount } from '@aduana/datasets/validation/results'
 import type { Database } from '@aduana/db/database'
 import { ENCODINGS } from '@aduana/engine/text'
-import { stageOutput } from '@aduana/jobs/stage-log'
+import { stageOutput } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { z } from 'zod'
 
 const Count = z.int().nonnegative()

@@ -1,8 +1,8 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import type { StageName } from '@aduana/contracts/stages'
 import type { Tx } from '@aduana/db/database'
-import type { StageProgress } from '@aduana/jobs/progress'
-import type { StageRun } from '@aduana/jobs/stage-log'
+import type { StageProgress } from '@aduana/jobs/stage-attempts/progress'
+import type { StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import type pg from 'pg'
 import type { PipelineContext } from './context.ts'
 import type { ImportFacts } from './import-facts.ts'
@@ -10,7 +10,7 @@ import type { ImportFacts } from './import-facts.ts'
 /** One attempt at a stage, as its work sees it. */
 export interface StageJob {
   context: PipelineContext
-  run: StageRun
+  run: StageAttempt
   facts: ImportFacts
   /** A folder for this stage attempt only. It is removed afterwards. */
   folder: string

@@ -8,7 +8,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { ImportFacts } from './import-facts.ts'
-import { mostRejectBytes } from './most-kept.ts'
+import { maxRejectBytes } from './reject-limits.ts'
 
 const COLUMNS =
   'id, job_id, dataset_id, record, line, byte_offset, byte_length, codes, columns, reasons, raw, raw_truncated'
@@ -27,7 +27,7 @@ export async function storeRejects(
 ): Promise<number> {
   await client.query('delete from quarantined_records where job_id = $1', [facts.jobId])
   const copy = client.query(copyFrom(`copy quarantined_records (${COLUMNS}) from stdin`))
-  await pipeline(Readable.from(copyLines(facts, path, mostRejectBytes(unpackedBytes))), copy, { signal })
+  await pipeline(Readable.from(copyLines(facts, path, maxRejectBytes(unpackedBytes))), copy, { signal })
   await failPoint('quarantine.after-copy')
   return copy.rowCount
 }

@@ -1,5 +1,5 @@
-import { createProgressReporter } from '@aduana/jobs/progress'
-import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
+import { createProgressReporter } from '@aduana/jobs/stage-attempts/progress'
+import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { type RunWatch, watchRun } from './watch-run.ts'
 
 let database: TestDatabase
 let jobId: string
-let run: StageRun
+let run: StageAttempt
 let watch: RunWatch
 let published: number[]
 let stopping: AbortController

@@ -1,6 +1,6 @@
-import { beat } from '@aduana/jobs/heartbeat'
-import type { ProgressReporter } from '@aduana/jobs/progress'
-import type { StageRun } from '@aduana/jobs/stage-log'
+import { recordHeartbeat } from '@aduana/jobs/stage-attempts/heartbeat'
+import type { ProgressReporter } from '@aduana/jobs/stage-attempts/progress'
+import type { StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import type { PipelineContext } from './context.ts'
 
 /** Why a stage attempt was stopped from outside. */
@@ -25,7 +25,7 @@ const NEWS_MS = 250
  */
 export function watchRun(
   { db, publisher, logger }: Pick<PipelineContext, 'db' | 'publisher' | 'logger'>,
-  run: StageRun,
+  run: StageAttempt,
   reporter: ProgressReporter,
   outer: AbortSignal,
 ): RunWatch {
@@ -48,7 +48,7 @@ export function watchRun(
   const isDue = () => reporter.figures() !== stored || performance.now() - beatAt >= BEAT_MS
   const store = async () => {
     const figures = reporter.figures()
-    const { answer, progress } = await beat(db, run, figures)
+    const { answer, progress } = await recordHeartbeat(db, run, figures)
     stored = figures
     beatAt = performance.now()
     if (stopped) return

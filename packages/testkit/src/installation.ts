@@ -6,7 +6,7 @@ import { createDiskStore } from '@aduana/artifacts/disk-store'
 import { type ArtifactStore, artifactKey } from '@aduana/artifacts/store'
 import type { Principal } from '@aduana/contracts/identity'
 import { ImportForm } from '@aduana/contracts/jobs'
-import { acceptImport, newJobId } from '@aduana/jobs/accept'
+import { acceptImport, newJobId } from '@aduana/jobs/accept/accept-import'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { createTestRedis, type TestRedis } from './redis.ts'
 

@@ -1,5 +1,5 @@
 import type { Job } from '@aduana/contracts/jobs'
-import { readJob } from '@aduana/jobs/read'
+import { readJob } from '@aduana/jobs/read/jobs'
 import { createInstallation, type Installation, type InstallationOptions } from './installation.ts'
 import { type ProductProcess, startProduct } from './processes.ts'
 import { until } from './until.ts'

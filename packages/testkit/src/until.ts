@@ -11,7 +11,7 @@ export interface UntilOptions {
 }
 
 const SHORTEST_PAUSE_MS = 20
-const LONGEST_PAUSE_MS = 250
+const MAX_PAUSE_MS = 250
 
 /**
  * Poll `look` until it answers something other than undefined or false, and answer that. What takes longer is looked at
@@ -29,7 +29,7 @@ export async function until<T>(
     if (found !== undefined && found !== false) return found
     const waited = performance.now() - began
     if (waited > within) throw new DeadlineError(`${what}: not within ${within} ms`)
-    const pause = Math.min(LONGEST_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, waited / 10))
+    const pause = Math.min(MAX_PAUSE_MS, Math.max(SHORTEST_PAUSE_MS, waited / 10))
     await new Promise((resolve) => setTimeout(resolve, pause))
   }
 }

@@ -1,5 +1,5 @@
 import { ProblemError } from '@aduana/contracts/problems'
-import { type Once, type RepeatableRequest, requestDigest } from '@aduana/jobs/once'
+import { type IdempotentResult, type RepeatableRequest, requestDigest } from '@aduana/jobs/accept/idempotency'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { principalOf } from './access.ts'
@@ -44,7 +44,7 @@ export function repeatable(
 }
 
 /** Sets status and headers of the response to a request that creates something. The caller sends the body. */
-export function replyIdempotent(reply: FastifyReply, result: Once<unknown>): FastifyReply {
+export function replyIdempotent(reply: FastifyReply, result: IdempotentResult<unknown>): FastifyReply {
   if (result.replayed) reply.header('idempotency-replayed', 'true')
   return reply.status(result.status)
 }

@@ -1,6 +1,6 @@
 import { JobStatus } from '@aduana/contracts/job-states'
 import type { Database } from '@aduana/db/database'
-import type { StageDemand } from '@aduana/jobs/presence'
+import type { QueueDepth } from '@aduana/jobs/workers/worker-registry'
 import { countRefusedMessages } from '@aduana/metrics/inbox/refused'
 import { countOutstandingRuns } from '@aduana/metrics/read/completeness'
 import { readOutboxStats } from '@aduana/outbox/stats'
@@ -81,8 +81,8 @@ export function addGauge(registry: Registry, name: string, help: string, read: (
 }
 
 /** Adds gauges of the queue depth and the consumers of each stage. */
-export function addQueueDepthGauges(registry: Registry, read: () => Promise<StageDemand[]>): void {
-  const gauge = (name: string, help: string, value: (depth: StageDemand) => number) =>
+export function addQueueDepthGauges(registry: Registry, read: () => Promise<QueueDepth[]>): void {
+  const gauge = (name: string, help: string, value: (depth: QueueDepth) => number) =>
     new Gauge({
       name,
       help,

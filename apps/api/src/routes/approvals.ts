@@ -1,6 +1,6 @@
 import { Job } from '@aduana/contracts/jobs'
 import { ApproveRequest, JobPreview } from '@aduana/contracts/load-preview'
-import { approveJob, readPreview } from '@aduana/jobs/approve'
+import { approveJob, readPreview } from '@aduana/jobs/lifecycle/approve'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'

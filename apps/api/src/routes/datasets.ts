@@ -11,8 +11,8 @@ import {
   shaOfDefinition,
 } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
-import { readVersions } from '@aduana/jobs/version-pages'
-import { readLedger } from '@aduana/jobs/window-ledger'
+import { readVersions } from '@aduana/jobs/read/version-pages'
+import { readLedger } from '@aduana/jobs/windows/ledger'
 import { saveDatasetAs } from '@aduana/metrics/commands'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { sayGone, sayPresent } from '@aduana/jobs/presence'
+import { deregisterWorker, recordWorkerHeartbeat } from '@aduana/jobs/workers/worker-registry'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buildApp } from '../app.ts'
 import { importForm, productionFile } from '../testing/multipart.ts'
@@ -64,7 +64,7 @@ describe('the API', () => {
   })
 
   test('names the stages that no worker serves', async () => {
-    await sayPresent(api.db, 'w1', ['parse', 'load'])
+    await recordWorkerHeartbeat(api.db, 'w1', ['parse', 'load'])
     const { status, warnings } = await health()
     expect(status).toBe('ok')
     expect(warnings).toEqual(
@@ -90,15 +90,15 @@ describe('the API', () => {
       since: job?.created_at.toISOString(),
     })
     const name = randomUUID()
-    await sayPresent(api.db, name, ALL)
+    await recordWorkerHeartbeat(api.db, name, ALL)
     expect(await health()).toMatchObject({ status: 'ok', warnings: [] })
-    await sayGone(api.db, name)
+    await deregisterWorker(api.db, name)
     expect((await health()).status).toBe('degraded')
     await api.db.updateTable('jobs').set({ status: 'CANCELLED', completed_at: new Date() }).execute()
   })
 
   test('does not count a worker that has not said for half a minute that it takes jobs', async () => {
-    await sayPresent(api.db, 'w1', ALL)
+    await recordWorkerHeartbeat(api.db, 'w1', ALL)
     await api.db
       .updateTable('workers')
       .set({ seen_at: new Date(Date.now() - 31_000) })
@@ -107,7 +107,7 @@ describe('the API', () => {
   })
 
   test('says that somebody has paused a queue', async () => {
-    await sayPresent(api.db, 'w1', ALL)
+    await recordWorkerHeartbeat(api.db, 'w1', ALL)
     const admin = await api.addUser('admin')
     const set = (what: string) => admin.ask(`/admin/queues/api/queues/4-load/${what}`, { method: 'PUT' })
     expect((await set('pause')).status).toBe(200)
@@ -119,8 +119,8 @@ describe('the API', () => {
   })
 
   test('shows what waits and who takes it to Prometheus', async () => {
-    await sayPresent(api.db, 'w1', ['parse', 'load'])
-    await sayPresent(api.db, 'w2', ['load'])
+    await recordWorkerHeartbeat(api.db, 'w1', ['parse', 'load'])
+    await recordWorkerHeartbeat(api.db, 'w2', ['load'])
     const text = await (await fetch(`${api.url}/metrics`)).text()
     expect(text).toMatch(/^aduana_queue_waiting\{stage="parse"\} 0$/m)
     expect(text).toMatch(/^aduana_queue_consumers\{stage="parse"\} 1$/m)

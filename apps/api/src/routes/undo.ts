@@ -1,6 +1,6 @@
 import { JobAccepted } from '@aduana/contracts/jobs'
 import { UndoRequest } from '@aduana/contracts/undo'
-import { undoImport } from '@aduana/jobs/undo'
+import { undoImport } from '@aduana/jobs/undo/undo-import'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ApiContext } from '../context.ts'

@@ -2,10 +2,10 @@ import { artifactKey } from '@aduana/artifacts/store'
 import type { ImportAccepted } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
-import { acceptImport, newJobId, wasAccepted } from '@aduana/jobs/accept'
-import { ensureQuota } from '@aduana/jobs/kept-bytes'
-import { isKnownKey, type Once } from '@aduana/jobs/once'
-import { ensureRoom, type QueueLimits } from '@aduana/jobs/room'
+import { acceptImport, newJobId, wasAccepted } from '@aduana/jobs/accept/accept-import'
+import { type IdempotentResult, isKeyUsed } from '@aduana/jobs/accept/idempotency'
+import { ensureQueueCapacity, type QueueLimits } from '@aduana/jobs/accept/queue-capacity'
+import { ensureQuota } from '@aduana/jobs/retention/stored-bytes'
 import type { ApiSettings } from '@aduana/runtime/config'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -19,7 +19,10 @@ import { receiveUpload } from './receive.ts'
 const FORM_BYTES = 1024 * 1024
 
 /** Handles an upload; `dataset` is the default if the form names none. Returns the accepted import. @throws ProblemError */
-export type UploadHandler = (request: FastifyRequest, dataset?: string) => Promise<Once<ImportAccepted>>
+export type UploadHandler = (
+  request: FastifyRequest,
+  dataset?: string,
+) => Promise<IdempotentResult<ImportAccepted>>
 
 /**
  * Returns the upload handler of an application. The application does not close before open uploads have cleaned up. Uploads
@@ -53,7 +56,7 @@ async function handleUpload(
   request: FastifyRequest,
   stopping: AbortSignal,
   dataset: string | undefined,
-): Promise<Once<ImportAccepted>> {
+): Promise<IdempotentResult<ImportAccepted>> {
   const { db, store, settings } = context
   const maxBytes = settings.MAX_FILE_SIZE
   const limits = queueLimits(settings)
@@ -64,7 +67,7 @@ async function handleUpload(
   try {
     assertAcceptable(request, maxBytes)
     if (!(await isReplay(context, request))) {
-      await ensureRoom(db, limits, principal.tenant)
+      await ensureQueueCapacity(db, limits, principal.tenant)
       await ensureQuota(db, quota, { tenant: principal.tenant, bytes: minimumFileBytes(request) })
     }
     const upload = await receiveUpload(request, {
@@ -108,7 +111,7 @@ export function queueLimits(settings: ApiSettings): QueueLimits {
 /** Returns true if the idempotency key is known, so that no job is created. @throws ProblemError when the key is invalid */
 async function isReplay({ db }: ApiContext, request: FastifyRequest): Promise<boolean> {
   const key = idempotencyKey(request)
-  return key !== undefined && (await isKnownKey(db, { userId: principalOf(request).userId, key }))
+  return key !== undefined && (await isKeyUsed(db, { userId: principalOf(request).userId, key }))
 }
 
 /** Refuses uploads that can be judged by their headers. @throws ProblemError */
@@ -137,8 +140,8 @@ function minimumFileBytes(request: FastifyRequest): number {
 async function acceptOrRemove(
   { db, store }: ApiContext,
   { key, jobId }: { key: string; jobId: string },
-  accept: () => Promise<Once<ImportAccepted>>,
-): Promise<Once<ImportAccepted>> {
+  accept: () => Promise<IdempotentResult<ImportAccepted>>,
+): Promise<IdempotentResult<ImportAccepted>> {
   try {
     const accepted = await accept()
     if (accepted.replayed) await store.remove(key)

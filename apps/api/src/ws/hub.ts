@@ -2,8 +2,8 @@ import type { Principal } from '@aduana/contracts/identity'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type ProgressUpdate, versionOf } from '@aduana/contracts/progress'
 import type { Database } from '@aduana/db/database'
-import { readLiveJobs } from '@aduana/jobs/live-jobs'
-import { listNumberedJobs, readNumberedJob, readVersions } from '@aduana/jobs/read'
+import { readActiveJobs } from '@aduana/jobs/read/active-jobs'
+import { listNumberedJobs, readNumberedJob, readVersions } from '@aduana/jobs/read/jobs'
 import type { Logger } from '@aduana/runtime/logger'
 import type { ProgressSource } from '../context.ts'
 import { progressMessage, type Subscriber } from './subscriber.ts'
@@ -105,7 +105,7 @@ export function createHub(context: {
   const trackActiveJobs = async () => {
     const all = [...subscribers].filter((subscriber) => subscriber.allJobs)
     if (all.length === 0) return
-    for (const { id, userId } of await readLiveJobs(db))
+    for (const { id, userId } of await readActiveJobs(db))
       for (const subscriber of all) if (subscriber.maySee(userId)) subscriber.track(id)
   }
   const findStaleJobs = async () => {

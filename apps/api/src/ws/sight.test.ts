@@ -1,6 +1,6 @@
 import { ImportAccepted } from '@aduana/contracts/jobs'
 import { inTransaction } from '@aduana/db/database'
-import { changeJob, type JobChange } from '@aduana/jobs/transitions'
+import { changeJob, type JobChange } from '@aduana/jobs/lifecycle/transitions'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { importForm, productionFile } from '../testing/multipart.ts'

@@ -33,7 +33,7 @@ type ListedJob = z.infer<typeof JobList>['items'][number]
 const JSON_BODY = { 'content-type': 'application/json' }
 
 /** Uploaders wait while this many jobs are open: overload would only show that the machine is slow. */
-const MOST_OPEN = 100
+const MAX_OPEN = 100
 /** More files than an uploader sends: no two uploaders send the same one. */
 const FILES_OF_UPLOADER = 100_000
 
@@ -41,7 +41,7 @@ const FILES_OF_UPLOADER = 100_000
 export async function upload(load: Load, seed: number, uploader: number, pace: number): Promise<void> {
   const random = createRandom(seed + uploader)
   for (let index = 0; !load.ended(); index += 1) {
-    if ((await load.open()) > MOST_OPEN) {
+    if ((await load.open()) > MAX_OPEN) {
       await delay(pace)
       continue
     }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { keepHouse } from '@aduana/jobs/housekeeping'
+import { pruneExpired } from '@aduana/jobs/retention/housekeeping'
 import { createLogger } from '@aduana/runtime/logger'
 import { createRandom } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
@@ -243,7 +243,7 @@ function larger(one: ProcessUsage, other: ProcessUsage): ProcessUsage {
 /** Run the housekeeping that is due in two hours, when no file can still be in transit. */
 function sweep({ database, store }: TestSystem): Promise<Record<string, number>> {
   const logger = createLogger({ name: 'soak', level: 'silent', pretty: false })
-  return keepHouse(database.db, store, logger, new Date(Date.now() + 2 * 3_600_000))
+  return pruneExpired(database.db, store, logger, new Date(Date.now() + 2 * 3_600_000))
 }
 
 /** Leftovers of dead processes that housekeeping removes are not broken. All other leftovers are. */

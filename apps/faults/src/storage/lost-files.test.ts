@@ -1,6 +1,6 @@
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { retryJob } from '@aduana/jobs/retry'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, test } from 'vitest'

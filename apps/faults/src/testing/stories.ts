@@ -1,4 +1,4 @@
-import { cancelJob } from '@aduana/jobs/cancel'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { startApi, type TestApi } from '@aduana/testkit/api'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import type { TestSystem } from '@aduana/testkit/system'

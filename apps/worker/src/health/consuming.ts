@@ -1,5 +1,5 @@
 import type { Database } from '@aduana/db/database'
-import { countLivingRuns, sayPresent } from '@aduana/jobs/presence'
+import { countAliveAttempts, recordWorkerHeartbeat } from '@aduana/jobs/workers/worker-registry'
 import type { QueueObserver, QueueView } from '@aduana/queue/observer'
 import type { Consumption, StageWorkers } from '@aduana/queue/stage-workers'
 import type { Logger } from '@aduana/runtime/logger'
@@ -74,7 +74,7 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
     const doubtful = verdicts.filter(({ seconds }) => seconds >= DOUBT_SECONDS).map(({ stage }) => stage)
     const serving = sights.filter(({ looping, stage }) => looping && !doubtful.includes(stage))
     if (live && serving.length > 0 && performance.now() - saidAt >= SAY_MS) {
-      await sayPresent(
+      await recordWorkerHeartbeat(
         db,
         worker,
         serving.map(({ stage }) => stage),
@@ -109,7 +109,7 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
       stopped = true
       wake()
       await running
-      await sayPresent(db, worker, [])
+      await recordWorkerHeartbeat(db, worker, [])
     },
   }
 }
@@ -123,7 +123,7 @@ async function sightOf(
   const waiting = view?.waiting ?? 0
   const used = inWork.length
   const matters = used >= slots && waiting > 0
-  const living = matters ? await countLivingRuns(db, worker, inWork) : used
+  const living = matters ? await countAliveAttempts(db, worker, inWork) : used
   return { stage, looping, slots, used, living, taken, waiting, held: view?.held ?? null }
 }
 

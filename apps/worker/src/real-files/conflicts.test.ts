@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import type { Job } from '@aduana/contracts/jobs'
-import { readPreview } from '@aduana/jobs/approve'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { approve, waiting } from '../testing/approvals.ts'
 import { openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'

@@ -1,4 +1,4 @@
-import { readPreview } from '@aduana/jobs/approve'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
 

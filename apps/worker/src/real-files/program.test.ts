@@ -1,4 +1,4 @@
-import { readPreview } from '@aduana/jobs/approve'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openRealFiles, type RealFiles } from '../testing/real-files.ts'
 

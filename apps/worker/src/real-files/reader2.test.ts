@@ -1,4 +1,4 @@
-import { groupRejects } from '@aduana/jobs/rejects'
+import { groupRejects } from '@aduana/jobs/read/rejects'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { approve, waiting } from '../testing/approvals.ts'
 import { type ColumnInput, openRealFiles, type RealFiles } from '../testing/real-files.ts'

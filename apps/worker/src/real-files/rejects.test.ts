@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { listRejects } from '@aduana/jobs/rejects'
+import { listRejects } from '@aduana/jobs/read/rejects'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
 

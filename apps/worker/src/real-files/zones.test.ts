@@ -1,4 +1,4 @@
-import { readPreview } from '@aduana/jobs/approve'
+import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { sample } from '@aduana/testkit/long'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'

@@ -4,7 +4,7 @@ import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Job } from '@aduana/contracts/jobs'
 import type { Reject } from '@aduana/contracts/rejects'
 import { inTransaction } from '@aduana/db/database'
-import { listRejects } from '@aduana/jobs/rejects'
+import { listRejects } from '@aduana/jobs/read/rejects'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 

@@ -3,7 +3,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import type { Job } from '@aduana/contracts/jobs'
 import { UndoRequest } from '@aduana/contracts/undo'
 import { registerDatasets } from '@aduana/datasets/registry'
-import { undoImport } from '@aduana/jobs/undo'
+import { undoImport } from '@aduana/jobs/undo/undo-import'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 
 /** Counts of stock: every company replaces its own days; others write the note; the value follows from the rest. */

@@ -4,7 +4,7 @@ import { type DayRange, nextDay } from '@aduana/contracts/dates'
 import { asFields } from '@aduana/contracts/send-again'
 import { fileColumns } from '../header.ts'
 import { isOneOf, lit } from '../literals.ts'
-import { LONGEST_INLINE, POINTER, type RowSize } from '../row-size.ts'
+import { MAX_INLINE_BYTES, POINTER, type RowSize } from '../row-size.ts'
 import type { TextLimit } from '../text-limits.ts'
 import type { Zones } from '../zones.ts'
 import { type Cell, type Check, check, columnRules, says } from './checks.ts'
@@ -218,7 +218,7 @@ function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] 
     const value = cells.get(name)?.value
     if (value === undefined) return []
     const size = text
-      ? `case when strlen(${value}) < ${LONGEST_INLINE} then strlen(${value}) + 1 else ${POINTER} end`
+      ? `case when strlen(${value}) < ${MAX_INLINE_BYTES} then strlen(${value}) + 1 else ${POINTER} end`
       : `${bytes}`
     return [`case when ${value} is null then 0 else ${size} end`]
   })

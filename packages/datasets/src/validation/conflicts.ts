@@ -3,7 +3,7 @@ import type { NamedStatement } from '../statement.ts'
 import { CONFLICTS } from './uniqueness.ts'
 
 /** More differences than this of one record are not listed. */
-const MOST_DIFFERENCES = 20
+const MAX_DIFFERENCES = 20
 /** At most this many characters of a value are shown. */
 const SHOWN = 100
 /** At most this many columns are compared at once, because a join holds all of them in memory. */
@@ -44,7 +44,7 @@ function difference(name: string): string {
 
 /** Returns a query `{_rec, reasons}` for the conflicting records: those that are rejected for it, or the others. */
 export function conflictReasons(rejected: boolean): string {
-  return `select _rec, flatten(list(reasons order by part))[1:${MOST_DIFFERENCES}] as reasons from differences where _rec in (select _rec from ${CONFLICTS} where rejected = ${rejected}) group by 1`
+  return `select _rec, flatten(list(reasons order by part))[1:${MAX_DIFFERENCES}] as reasons from differences where _rec in (select _rec from ${CONFLICTS} where rejected = ${rejected}) group by 1`
 }
 
 /**

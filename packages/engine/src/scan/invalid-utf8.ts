@@ -2,7 +2,7 @@ import { sequenceAt } from '../utf8.ts'
 import type { StructuralReason } from './state.ts'
 
 /** Maximum number of invalid bytes of a record that are listed. */
-const MOST_NAMED = 3
+const MAX_NAMED = 3
 
 /**
  * Returns the reason for a record at `offset` of the byte stream that is not valid UTF-8: lists the bytes and their
@@ -10,7 +10,7 @@ const MOST_NAMED = 3
  */
 export function invalidUtf8(bytes: Uint8Array, offset: number): StructuralReason {
   const places = invalidPlaces(bytes)
-  const named = places.slice(0, MOST_NAMED).map((at) => `${hex(bytes[at])} at offset ${offset + at}`)
+  const named = places.slice(0, MAX_NAMED).map((at) => `${hex(bytes[at])} at offset ${offset + at}`)
   const left = places.length - named.length
   const list = left > 0 ? `${named.join(', ')} and ${left} more` : named.join(', ')
   const message =

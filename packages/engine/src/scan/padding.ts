@@ -4,7 +4,7 @@ const LF = 0x0a
 const CR = 0x0d
 
 /** Padding with more changes of byte than this is text. */
-const MOST_RUNS = 4096
+const MAX_RUNS = 4096
 
 // Padding begins with a NUL or Ctrl-Z; line ends and blanks may follow between them.
 const PADS = new Uint8Array(256)
@@ -54,7 +54,7 @@ export function hold(held: Held, bytes: Uint8Array): void {
     }
   }
   held.bytes += bytes.length
-  if (held.runs.length <= MOST_RUNS) return
+  if (held.runs.length <= MAX_RUNS) return
   held.released = true
   held.refused = true
 }

@@ -7,9 +7,9 @@ import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { Kysely, PostgresDialect } from 'kysely'
 import type pg from 'pg'
-import { acceptImport } from '../accept.ts'
-import type { StageRun } from '../stage-log.ts'
-import { lockOpenJob, type OpenJob } from '../transitions.ts'
+import { acceptImport } from '../accept/accept-import.ts'
+import { lockOpenJob, type OpenJob } from '../lifecycle/transitions.ts'
+import type { StageAttempt } from '../stage-attempts/stage-attempts.ts'
 
 /** A database with users and jobs, for tests that need PostgreSQL only. */
 export interface JobsDatabase extends TestDatabase {
@@ -129,7 +129,7 @@ export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
 }
 
 /** Returns a stage attempt of a job. */
-export function runOf(jobId: string, change: Partial<StageRun> = {}): StageRun {
+export function runOf(jobId: string, change: Partial<StageAttempt> = {}): StageAttempt {
   return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, ...change }
 }
 

@@ -5,10 +5,10 @@ import { startProxy } from '@aduana/testkit/proxy'
 import { until } from '@aduana/testkit/until'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { sayPresent } from '../presence.ts'
 import { type JobsDatabase, openJobsDatabase } from '../testing/jobs.ts'
-import { lockSession, registerSession } from './registry.ts'
+import { lockSession, registerSession } from './ended-sessions.ts'
 import { backendPid, openWorkerSession, type WorkerSession } from './session.ts'
+import { recordWorkerHeartbeat } from './worker-registry.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
@@ -128,7 +128,7 @@ describe('the session of a worker', () => {
 
   test.each([
     ['one of its runs', (id: string) => beatRun(id)],
-    ['the worker', (id: string) => sayPresent(database.db, id, ['load'])],
+    ['the worker', (id: string) => recordWorkerHeartbeat(database.db, id, ['load'])],
   ])('that has ended is no death while %s has heartbeats', async (_, beat) => {
     const jobId = await database.addJob({ status: 'PROCESSING', attempt: 1, admitted_at: new Date() })
     await database.pool.query(
@@ -167,7 +167,7 @@ describe('through a pooler', () => {
     const pooler = await startPooler({ url: database.url, size: 2 })
     open.push(pooler)
     await worker('w1', pooler.url)
-    await sayPresent(database.db, 'w1', ['load'])
+    await recordWorkerHeartbeat(database.db, 'w1', ['load'])
     expect(await row('w1')).toEqual({ session: null, ended_at: null })
   })
 

@@ -3,16 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '@aduana/db/database'
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
-import { sayGone } from '../presence.ts'
 import {
-  claimEnded,
+  claimEndedSessions,
+  type EndedSessions,
+  findEndedSessions,
   holdsSession,
-  type Look,
   lockSession,
-  lookForEnded,
   registerSession,
   withdrawSession,
-} from './registry.ts'
+} from './ended-sessions.ts'
+import { deregisterWorker } from './worker-registry.ts'
 
 /** The session of a worker in PostgreSQL. It ends with the process, which other workers notice within a second or two. */
 export interface WorkerSession {
@@ -103,7 +103,7 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
     close: async () => {
       stopping.abort()
       await keeping
-      await sayGone(db, worker)
+      await deregisterWorker(db, worker)
     },
   }
 }
@@ -151,7 +151,7 @@ async function watchOthers(
   if (look.ended.length === 0 || performance.now() - own.openedAt < judgeAfter) return
   await pause(CONFIRM_MS, own.lost)
   own.lost.throwIfAborted()
-  for (const ended of await claimEnded(own.client, look)) {
+  for (const ended of await claimEndedSessions(own.client, look)) {
     logger.warn({ event: 'worker.ended', endedWorker: ended }, 'The session of a worker has ended')
     await onEnded(ended).catch((error: unknown) =>
       // The heartbeat timeout then applies, and BullMQ delivers the jobs again.
@@ -161,8 +161,8 @@ async function watchOthers(
 }
 
 /** @throws PooledConnectionError when another backend than before answers */
-async function lookOnce({ client, pid }: OpenSession, worker: string): Promise<Look> {
-  const look = await lookForEnded(client, worker)
+async function lookOnce({ client, pid }: OpenSession, worker: string): Promise<EndedSessions> {
+  const look = await findEndedSessions(client, worker)
   if (look.pid !== pid) throw new PooledConnectionError()
   return look
 }

@@ -6,11 +6,11 @@ import { createLogger } from '@aduana/runtime/logger'
 import { createTestRedis, type TestRedis } from '@aduana/testkit/redis'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { admit } from '../dispatch.ts'
-import { beat } from '../heartbeat.ts'
-import { takeLease } from '../leases.ts'
-import { beginStage, commitStage, type StageRun } from '../stage-log.ts'
+import { admit } from '../dispatch/dispatch.ts'
+import { recordHeartbeat } from '../stage-attempts/heartbeat.ts'
+import { beginStage, commitStage, type StageAttempt } from '../stage-attempts/stage-attempts.ts'
 import { type JobsDatabase, openJobsDatabase } from '../testing/jobs.ts'
+import { takeLease } from '../windows/leases.ts'
 import { takeOverWork } from './take-over.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
@@ -60,7 +60,7 @@ async function begin(
   worker: string,
   stage: StageName = 'parse',
   attempt = 1,
-): Promise<StageRun> {
+): Promise<StageAttempt> {
   const start = await beginStage(database.db, payload(jobId, attempt), stage, worker)
   if (start.kind !== 'run') throw new Error(`${stage} did not begin: ${start.kind}`)
   return start.run
@@ -117,10 +117,10 @@ test('a stage of an ended worker begins again in another attempt, and the death 
   const next = await begin(id, 'other', 'parse', 2)
   expect(await database.job(id)).toMatchObject({ lost_count: 1 })
   // Even if the former worker is still alive, none of its writes has an effect.
-  expect(await beat(database.db, former, figures)).toEqual({ answer: 'overtaken' })
+  expect(await recordHeartbeat(database.db, former, figures)).toEqual({ answer: 'overtaken' })
   const commitFormer = inTransaction(database.db, (tx) => commitStage(tx, former, {}))
   await expect(commitFormer).rejects.toMatchObject({ name: 'OvertakenError' })
-  expect(await beat(database.db, next, figures)).toMatchObject({ answer: 'go' })
+  expect(await recordHeartbeat(database.db, next, figures)).toMatchObject({ answer: 'go' })
 })
 
 test('the work of other workers is not taken over', async () => {
@@ -128,7 +128,7 @@ test('the work of other workers is not taken over', async () => {
   const own = await begin(id, 'other')
   await takeOver()
   expect(await database.job(id)).toMatchObject({ admitted_at: expect.any(Date), lost_count: 0 })
-  expect(await beat(database.db, own, figures)).toMatchObject({ answer: 'go' })
+  expect(await recordHeartbeat(database.db, own, figures)).toMatchObject({ answer: 'go' })
 })
 
 test('a job that has killed two workers is left to the timeouts', async () => {

@@ -3,9 +3,9 @@ import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { Flows } from '@aduana/queue/flow'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
-import { evictDeadWork } from '../evict.ts'
-import { SUSPECT_FROM } from '../losses.ts'
-import { tryChangeJob, wakeDispatchers } from '../transitions.ts'
+import { SUSPECT_AFTER_LOSSES } from '../dispatch/poison-jobs.ts'
+import { tryChangeJob, wakeDispatchers } from '../lifecycle/transitions.ts'
+import { terminateStaleBackends } from '../stage-attempts/stale-backends.ts'
 
 /**
  * Has the jobs of an ended worker admitted again: those of its open stage attempts, and those that it had taken from BullMQ
@@ -19,7 +19,7 @@ export async function takeOverWork(
 ): Promise<void> {
   for (const jobId of await jobsOfOpenRuns(db, worker)) {
     // PostgreSQL notices a dead client only between two statements. Until then its transaction would keep its locks.
-    await evictDeadWork(db, jobId, worker)
+    await terminateStaleBackends(db, jobId, worker)
     await takeOver(jobId)
   }
   for (const delivery of await deliveriesOf(worker)) await takeOver(delivery.jobId, delivery)
@@ -70,7 +70,7 @@ async function readmit(
   delivery: StagePayload | undefined,
 ): Promise<{ attempt: number; stage: string | null } | undefined> {
   const job = await holdingOf(tx, jobId)
-  if (!job || job.lost_count >= SUSPECT_FROM) return undefined
+  if (!job || job.lost_count >= SUSPECT_AFTER_LOSSES) return undefined
   const [run] = job.runs
   if (run ? run.worker !== worker || run.attempt !== job.attempt : delivery?.attempt !== job.attempt)
     return undefined

@@ -1,7 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { MetricValues, type ValueQuery } from '@aduana/contracts/metrics/http'
 import { type Database, readAs } from '@aduana/db/database'
-import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/cursor'
+import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/read/cursor'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { completenessOf } from './completeness.ts'

@@ -4,8 +4,8 @@ import type { MetricVersion, SeriesVersion } from '@aduana/contracts/metrics/htt
 import { ProblemError } from '@aduana/contracts/problems'
 import type { VersionQuery } from '@aduana/contracts/versions'
 import { type Database, readAs } from '@aduana/db/database'
-import type { Page } from '@aduana/jobs/read'
-import { readVersions } from '@aduana/jobs/version-pages'
+import type { Page } from '@aduana/jobs/read/jobs'
+import { readVersions } from '@aduana/jobs/read/version-pages'
 import { findMetric } from './metrics.ts'
 
 /** Returns the versions of a metric, newest first. @throws ProblemError `unknown_metric` */

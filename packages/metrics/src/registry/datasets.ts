@@ -16,7 +16,7 @@ import {
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { rebuildLedger, refuseBusy } from '@aduana/jobs/placement'
+import { assertNoActiveJobs, rebuildLedger } from '@aduana/jobs/windows/placement'
 import { CompiledQuery, sql } from 'kysely'
 import { lockGraphExclusive } from '../runs/locks.ts'
 import { assertMetricsRemainValid, metricsWithNewMeaning, withDefinition } from './dataset-metrics.ts'
@@ -89,7 +89,7 @@ async function change(
   const active = activeDefinitions(graph)
   assertMetricsRemainValid(active, places, lost, definition)
   const moved = placementOf(before.definition) !== placementOf(definition)
-  if (moved) await refuseBusy(tx, before)
+  if (moved) await assertNoActiveJobs(tx, before)
   const formerDays = moved ? await daysOfDataset(tx, before.definition) : undefined
   const saved = await writeDatasetVersion(tx, definition, before, by)
   if (moved) await rebuildLedger(tx, saved)

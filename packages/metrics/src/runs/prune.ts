@@ -1,6 +1,6 @@
 import { ENDED_RUNS } from '@aduana/contracts/metrics/runs'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
-import { type Cutoff, cutoffOf } from '@aduana/jobs/cutoff'
+import { type Cutoff, cutoffOf } from '@aduana/jobs/retention/cutoff'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { isUnresolved } from '../read/completeness.ts'

@@ -1,5 +1,5 @@
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
-import { type Cutoff, cutoffOf } from '@aduana/jobs/cutoff'
+import { type Cutoff, cutoffOf } from '@aduana/jobs/retention/cutoff'
 import { sql } from 'kysely'
 import { z } from 'zod'
 

@@ -158,12 +158,12 @@ async function append(part: string, original: string, appending: Appending): Pro
   const source = format === 'gzip' ? unpackGzip(part) : createReadStream(part)
   const target = createWriteStream(original, { flags: first ? 'w' : 'a' })
   const until = { signal: job.signal }
-  await pipeline(source, counted, rows, target, until).catch(refuseBroken(url))
+  await pipeline(source, counted, rows, target, until).catch(assertComplete(url))
   return bytes
 }
 
 /** Fails the import for good: a file with the announced checksum can never be unpacked. */
-function refuseBroken(url: string): (error: unknown) => never {
+function assertComplete(url: string): (error: unknown) => never {
   return (error) => {
     if (!(error instanceof EngineError && error.code === 'bad_input')) throw error
     throw new RefusedError({

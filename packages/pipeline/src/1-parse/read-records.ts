@@ -8,7 +8,7 @@ import { isWithin } from '@aduana/engine/measure'
 import type { ParseResult } from '@aduana/engine/protocol'
 import type { Encoding } from '@aduana/engine/text'
 import { engineOf, SMALL_FILE } from '../context.ts'
-import { REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
+import { MAX_REJECTS_OF_FAILED } from '../reject-limits.ts'
 import type { StageJob } from '../stage.ts'
 import { type Layout, layoutOfFile, readLayout } from './layout.ts'
 
@@ -92,7 +92,7 @@ async function runParse(
       ...reading,
       limits: {
         maxBytes: context.maxUnpackedBytes,
-        rejects: { share: facts.definition.maxRejectRatio, floor: REJECTS_KEPT_OF_FAILED },
+        rejects: { share: facts.definition.maxRejectRatio, floor: MAX_REJECTS_OF_FAILED },
       },
     },
     {

@@ -5,10 +5,10 @@ import type { FileLayout } from '@aduana/contracts/rejects'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import type { ParseResult } from '@aduana/engine/protocol'
-import { changeJob } from '@aduana/jobs/transitions'
+import { changeJob } from '@aduana/jobs/lifecycle/transitions'
 import { recognised } from '../recognised.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { fetchFile, type KeptFile, keepFile, pointAt } from '../stage-files.ts'
+import { fetchArtifact, registerArtifacts, type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
 import { columnWarnings } from './column-warnings.ts'
@@ -23,7 +23,7 @@ export const parse: Stage = { name: 'parse', work }
 async function work(job: StageJob): Promise<StageResult> {
   const { facts, folder } = job
   const collected = facts.manifest ? await collect(job, facts.manifest) : undefined
-  const original = collected?.original ?? (await fetchFile(job, 'original'))
+  const original = collected?.original ?? (await fetchArtifact(job, 'original'))
   const files = { parsed: join(folder, 'parsed.parquet'), structural: join(folder, 'structural.ndjson') }
   const read = await readRecords(job, original, files)
   if ('failure' in read) return { kind: 'fail', failure: read.failure }
@@ -74,7 +74,7 @@ async function work(job: StageJob): Promise<StageResult> {
       kind: 'fail',
       failure: countDiffers(parsed.records, expectedRecords),
       keep: async (tx) => {
-        await pointAt(
+        await registerArtifacts(
           tx,
           job,
           kept.filter(({ downloadable }) => downloadable),
@@ -85,7 +85,7 @@ async function work(job: StageJob): Promise<StageResult> {
   return {
     kind: 'done',
     commit: async (tx) => {
-      await pointAt(tx, job, kept)
+      await registerArtifacts(tx, job, kept)
       await note(tx)
       return output
     },
@@ -111,24 +111,30 @@ async function keepAll(
   files: ParsedFiles,
   parsed: ParseResult,
   collected: Collected | undefined,
-): Promise<KeptFile[]> {
+): Promise<StoredArtifact[]> {
   const PARQUET = 'application/vnd.apache.parquet'
   const NDJSON = 'application/x-ndjson'
   const own = { downloadable: false }
   const content = parsed.rejectsContent
   const kept = await Promise.all([
-    keepFile(job, { path: files.parsed, name: 'parsed.parquet', mediaType: PARQUET, ...own }),
-    keepFile(job, { path: files.structural, name: 'structural.ndjson', mediaType: NDJSON, content, ...own }),
+    storeArtifact(job, { path: files.parsed, name: 'parsed.parquet', mediaType: PARQUET, ...own }),
+    storeArtifact(job, {
+      path: files.structural,
+      name: 'structural.ndjson',
+      mediaType: NDJSON,
+      content,
+      ...own,
+    }),
     keepCollected(job, collected),
   ])
   return kept.flat()
 }
 
-async function keepCollected(job: StageJob, collected: Collected | undefined): Promise<KeptFile[]> {
+async function keepCollected(job: StageJob, collected: Collected | undefined): Promise<StoredArtifact[]> {
   if (!collected) return []
   return Promise.all([
-    keepFile(job, { path: collected.original, name: 'original', mediaType: 'text/csv' }),
-    keepFile(job, { path: collected.manifest, name: 'manifest.json', mediaType: 'application/json' }),
+    storeArtifact(job, { path: collected.original, name: 'original', mediaType: 'text/csv' }),
+    storeArtifact(job, { path: collected.manifest, name: 'manifest.json', mediaType: 'application/json' }),
   ])
 }
 

@@ -6,13 +6,13 @@ import { jsonb } from '@aduana/db/jsonb'
 import type { EngineTasks } from '@aduana/engine/larger'
 import type { ParseResult, RejectsResult } from '@aduana/engine/protocol'
 import type { SourceFormat } from '@aduana/engine/source'
-import { changeJob } from '@aduana/jobs/transitions'
+import { changeJob } from '@aduana/jobs/lifecycle/transitions'
 import type { ImportFacts } from '../import-facts.ts'
-import { mostKeptOfFailed } from '../most-kept.ts'
 import { recognised } from '../recognised.ts'
+import { maxRejectsOfFailed } from '../reject-limits.ts'
 import { percentage } from '../shares.ts'
 import type { StageJob, StageResult } from '../stage.ts'
-import { type KeptFile, keepFile, pointAt } from '../stage-files.ts'
+import { registerArtifacts, type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
 import type { ParseOutput } from '../stage-outputs.ts'
 import { storeRejects } from '../store-rejects.ts'
 
@@ -22,7 +22,7 @@ interface StoppedFiles {
   original: string
   format: SourceFormat
   structural: string
-  collected: readonly KeptFile[]
+  collected: readonly StoredArtifact[]
 }
 
 /**
@@ -37,7 +37,7 @@ export async function stopped(
 ): Promise<StageResult> {
   const { facts, folder, run, signal } = job
   const output = join(folder, 'rejects.ndjson')
-  const most = mostKeptOfFailed(parsed.bytes)
+  const most = maxRejectsOfFailed(parsed.bytes)
   const { encoding } = parsed
   const rejects = await engine.writeRejects(
     { workDir: folder, original, format, encoding, sql: null, structural, output, most },
@@ -45,12 +45,12 @@ export async function stopped(
   )
   const { content } = rejects
   const mediaType = 'application/x-ndjson'
-  const file = await keepFile(job, { path: output, name: 'rejects.ndjson', mediaType, content })
+  const file = await storeArtifact(job, { path: output, name: 'rejects.ndjson', mediaType, content })
   return {
     kind: 'fail',
     failure: tooManySoFar(facts, parsed, rejects),
     keep: async (tx, client) => {
-      await pointAt(tx, job, [...collected, file])
+      await registerArtifacts(tx, job, [...collected, file])
       // A dry run keeps its rejects only in the file.
       if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
       const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }

@@ -23,19 +23,19 @@ export function withoutHeader({
         begun = piece
         continue
       }
-      if (begun !== undefined) refuseOther(piece.subarray(0, end).toString('utf8'), header ?? '', url)
+      if (begun !== undefined) assertSameFile(piece.subarray(0, end).toString('utf8'), header ?? '', url)
       begun = undefined
       const rest = piece.subarray(end + 1)
       if (rest.length === 0) continue
       last = rest.at(-1) ?? last
       yield rest
     }
-    if (begun !== undefined && begun.length > 0) refuseOther(begun.toString('utf8'), header ?? '', url)
+    if (begun !== undefined && begun.length > 0) assertSameFile(begun.toString('utf8'), header ?? '', url)
     if (last !== NEWLINE) yield Buffer.from('\n')
   }
 }
 
-function refuseOther(found: string, header: string, url: string): void {
+function assertSameFile(found: string, header: string, url: string): void {
   if (plain(found) === plain(header)) return
   throw new RefusedError({
     code: 'manifest_invalid',

@@ -5,7 +5,7 @@ import { lit, quoteIdentifier } from '@aduana/datasets/literals'
 import type { EngineTasks } from '@aduana/engine/larger'
 import type { RejectsResult } from '@aduana/engine/protocol'
 import type { StageJob } from '../stage.ts'
-import { fetchFile } from '../stage-files.ts'
+import { fetchArtifact } from '../stage-artifacts.ts'
 import type { ParseOutput, ValidateOutput } from '../stage-outputs.ts'
 
 export interface RejectFiles {
@@ -46,7 +46,7 @@ export async function writeRejectFiles(
   },
 ): Promise<RejectFiles> {
   const { folder } = job
-  const original = await fetchFile(job, 'original')
+  const original = await fetchArtifact(job, 'original')
   const most = found.most ? { most: found.most } : {}
   const files = {
     rejects: join(folder, 'rejects.ndjson'),
@@ -74,7 +74,7 @@ export async function writeRejectFiles(
       found.badCount > 0
         ? `select _rec, _line, _off, _len, reasons from read_parquet(${lit(found.bad)})`
         : null,
-    structural: await fetchFile(job, 'structural.ndjson'),
+    structural: await fetchArtifact(job, 'structural.ndjson'),
     output: files.rejects,
   })
   const duplicates = await write(found.duplicateCount, {
@@ -111,7 +111,7 @@ async function placesOf(job: StageJob, { columns }: ParseOutput, good: string): 
   const { definition } = job.facts
   const { versionColumn: column, loadMode } = definition
   if (loadMode !== 'upsert' || column === undefined || !columns.includes(column)) return { definition }
-  const parsed = await fetchFile(job, 'parsed.parquet')
+  const parsed = await fetchArtifact(job, 'parsed.parquet')
   return { definition, version: { good, parsed, column } }
 }
 

@@ -21,9 +21,9 @@ import { engineFor } from '../context.ts'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { unpackedBytes } from '../import-facts.ts'
 import { knownMembers } from '../members.ts'
-import { mostKeptOfFailed, REJECTS_KEPT_OF_FAILED } from '../most-kept.ts'
+import { MAX_REJECTS_OF_FAILED, maxRejectsOfFailed } from '../reject-limits.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { fetchFile, keepFile, pointAt } from '../stage-files.ts'
+import { fetchArtifact, registerArtifacts, storeArtifact } from '../stage-artifacts.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
 import { zonesOf } from '../zones.ts'
 import { conflictWarnings } from './conflict-warning.ts'
@@ -61,24 +61,34 @@ async function work(job: StageJob): Promise<StageResult> {
     duplicateCount: totals.duplicates,
     conflicts: files.conflicts,
     conflictCount: totals.conflicts,
-    most: failed ? mostKeptOfFailed(unpackedBytes(facts)) : undefined,
+    most: failed ? maxRejectsOfFailed(unpackedBytes(facts)) : undefined,
   })
   if (!failed && rejects.total !== rejected)
     throw new Error(`${rejected} records were rejected, but ${rejects.total} were written`)
   const kept = await Promise.all([
-    keepFile(job, {
+    storeArtifact(job, {
       path: clean,
       name: 'clean.parquet',
       mediaType: 'application/vnd.apache.parquet',
       downloadable: false,
     }),
-    keepFile(job, { ...rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
-    keepFile(job, { ...rejects.duplicates, name: 'duplicates.ndjson', mediaType: 'application/x-ndjson' }),
+    storeArtifact(job, { ...rejects.rejects, name: 'rejects.ndjson', mediaType: 'application/x-ndjson' }),
+    storeArtifact(job, {
+      ...rejects.duplicates,
+      name: 'duplicates.ndjson',
+      mediaType: 'application/x-ndjson',
+    }),
     ...(rejects.conflicts
-      ? [keepFile(job, { ...rejects.conflicts, name: 'conflicts.ndjson', mediaType: 'application/x-ndjson' })]
+      ? [
+          storeArtifact(job, {
+            ...rejects.conflicts,
+            name: 'conflicts.ndjson',
+            mediaType: 'application/x-ndjson',
+          }),
+        ]
       : []),
   ])
-  const keep = (tx: Parameters<typeof pointAt>[0]) => pointAt(tx, job, kept)
+  const keep = (tx: Parameters<typeof registerArtifacts>[0]) => registerArtifacts(tx, job, kept)
   const wide = facts.window ? undefined : tooWide(facts.definition, found.days, today())
   if (wide) {
     const text = await cellOfWindow(job, engine, wide.odd.line)
@@ -127,7 +137,7 @@ async function inputOf(
     ...(facts.warehouses ? { warehouses: facts.warehouses } : {}),
   }
   return {
-    parsed: await fetchFile(job, 'parsed.parquet'),
+    parsed: await fetchArtifact(job, 'parsed.parquet'),
     columns: parsed.columns,
     ...(facts.window ? { window: facts.window } : {}),
     ...(facts.definition.scope ? { scope } : {}),
@@ -172,7 +182,7 @@ function partRecords(job: StageJob, engine: EngineTasks, parsed: ParseOutput, in
 
 function rejectLimit({ facts }: StageJob, { records, structuralRejects }: ParseOutput): RejectLimit {
   return {
-    keptOfFailed: REJECTS_KEPT_OF_FAILED,
+    keptOfFailed: MAX_REJECTS_OF_FAILED,
     fails: (rejected, validated) =>
       failsForRejects(facts.definition, {
         records,
@@ -190,7 +200,7 @@ function today(): Day {
 async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): Promise<string | undefined> {
   const { windowColumn } = job.facts.definition
   if (windowColumn === undefined) return undefined
-  const parsed = await fetchFile(job, 'parsed.parquet')
+  const parsed = await fetchArtifact(job, 'parsed.parquet')
   const sql = `select ${quoteIdentifier(windowColumn)} as cell from read_parquet(${lit(parsed)}) where _line = ${line}`
   const answers = await engine.query(
     { workDir: job.folder, statements: [{ name: 'cell', sql, as: 'rows' }] },

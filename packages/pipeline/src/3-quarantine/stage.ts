@@ -1,13 +1,13 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import { figure } from '@aduana/contracts/figures'
 import { jsonb } from '@aduana/db/jsonb'
-import { changeJob } from '@aduana/jobs/transitions'
+import { changeJob } from '@aduana/jobs/lifecycle/transitions'
 import { failsForRejects } from '../fails-for-rejects.ts'
 import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
 import { recognised } from '../recognised.ts'
 import { shareAbove } from '../shares.ts'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { fetchFile } from '../stage-files.ts'
+import { fetchArtifact } from '../stage-artifacts.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
 import { storeRejects } from '../store-rejects.ts'
 import { windowEndHint } from '../window-end-hint.ts'
@@ -21,7 +21,7 @@ async function work(job: StageJob): Promise<StageResult> {
     readOutput(context.db, run.jobId, 'parse', ParseOutput),
     readOutput(context.db, run.jobId, 'validate', ValidateOutput),
   ])
-  const rejects = await fetchFile(job, 'rejects.ndjson')
+  const rejects = await fetchArtifact(job, 'rejects.ndjson')
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
   const store: Extract<StageResult, { kind: 'done' }>['commit'] = async (tx, client) => {
     // A dry run keeps its rejects only in the file: there is nothing to correct in records that are never loaded.

@@ -5,7 +5,7 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
-import { type KeptFile, keepFile } from '../stage-files.ts'
+import { type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
 import { copyToFile } from './copy-to-file.ts'
 import { copyOldRows } from './old-rows.ts'
 import type { ScopeDays } from './replaced-days.ts'
@@ -17,7 +17,7 @@ export const BEFORE_IMAGE = 'before-image.csv.gz'
 export interface BeforeImage {
   rows: number
   /** Absent if there were no rows. */
-  file: KeptFile | undefined
+  file: StoredArtifact | undefined
 }
 
 /**
@@ -25,7 +25,7 @@ export interface BeforeImage {
  * months. The windows are held, so their rows do not change until the load. Its transaction counts the rows again
  * nevertheless.
  */
-export async function besideImage(
+export async function withBeforeImage(
   job: StageJob,
   replaced: readonly ScopeDays[],
   use: (image: Promise<BeforeImage>) => Promise<void>,
@@ -74,7 +74,7 @@ async function keep(job: StageJob, path: string, rows: number): Promise<BeforeIm
   const file =
     rows === 0
       ? undefined
-      : await keepFile(job, {
+      : await storeArtifact(job, {
           path,
           name: BEFORE_IMAGE,
           mediaType: 'application/gzip',

@@ -1,4 +1,4 @@
-import { cancelJob } from '@aduana/jobs/cancel'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { stock, stockFile, TABLES } from '../testing/datasets.ts'

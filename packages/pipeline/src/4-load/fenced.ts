@@ -1,7 +1,7 @@
 import type { Tx } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
-import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/leases'
-import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/transitions'
+import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
+import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/windows/leases'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { CancelledError } from '../cancelled.ts'
@@ -56,7 +56,7 @@ async function backendPid(tx: Tx): Promise<number> {
  * Marks the job as past its point of no return. Only the end of the stage attempt follows.
  * @throws CancelledError, OvertakenError so that the transaction rolls back
  */
-export async function passNoReturn(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
+export async function markLoaded(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
   const { run } = job
   // A deferred constraint would otherwise fail only at the commit. Checking it here reports what the table refuses.
   await sql`set constraints all immediate`.execute(tx)

@@ -5,7 +5,7 @@ import { RefusedError } from '../refused.ts'
  * Rejects an upsert that would change rows of a company or warehouse that the uploader has no access to.
  * @throws RefusedError if there are such rows
  */
-export function refuseForeign(found: { rows: number; example: string | null }): void {
+export function assertForeignKeys(found: { rows: number; example: string | null }): void {
   if (found.rows === 0) return
   throw new RefusedError({
     code: 'key_in_other_scope',

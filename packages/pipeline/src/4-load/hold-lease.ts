@@ -1,4 +1,4 @@
-import { type Lease, releaseLease, renewLease, takeLease } from '@aduana/jobs/leases'
+import { type Lease, releaseLease, renewLease, takeLease } from '@aduana/jobs/windows/leases'
 import type { StageJob } from '../stage.ts'
 
 export interface HeldLease {

@@ -1,10 +1,10 @@
 import type { Tx } from '@aduana/db/database'
-import { commitStage } from '@aduana/jobs/stage-log'
+import { commitStage } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob } from '../stage.ts'
-import { pointAt } from '../stage-files.ts'
+import { registerArtifacts } from '../stage-artifacts.ts'
 import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
-import { inFencedTransaction, passNoReturn } from './fenced.ts'
+import { inFencedTransaction, markLoaded } from './fenced.ts'
 import { interruptible } from './interruptible.ts'
 import { loadWarnings, resultWithWarnings } from './load-warnings.ts'
 import type { Publishing } from './publishing.ts'
@@ -23,7 +23,7 @@ export async function publish(job: StageJob, publishing: Publishing): Promise<vo
     const written = await interruptible(job, client, () => writeRows(job, client, publishing))
     await publishing.confirm?.(tx)
     const updateId = await recordUpdate(tx, job, publishing, written)
-    await pointAt(tx, job, written.image.file ? [written.image.file] : [])
+    await registerArtifacts(tx, job, written.image.file ? [written.image.file] : [])
     await failPoint('load.before-commit', String(job.facts.importNo))
     await finish(tx, job, publishing, written, updateId)
   })
@@ -39,7 +39,7 @@ async function finish(
 ): Promise<void> {
   const figures = { loaded: inserted + updated, inserted, updated, unchanged, removed }
   const output: LoadOutput = { ...figures, updateId, beforeRows: image.rows }
-  await passNoReturn(tx, job, {
+  await markLoaded(tx, job, {
     ...figures,
     quarantined: plan.validated.rejected,
     duplicates: plan.validated.duplicates,

@@ -1,5 +1,5 @@
 import type { Tx } from '@aduana/db/database'
-import type { Lease } from '@aduana/jobs/leases'
+import type { Lease } from '@aduana/jobs/windows/leases'
 import type { BeforeImage } from './before-image.ts'
 import type { RowMeter } from './copy-rows.ts'
 import type { FreshPartition } from './fresh-partitions.ts'

@@ -1,5 +1,5 @@
 import { addDays, type Day } from '@aduana/contracts/dates'
-import type { Window } from '@aduana/jobs/windows'
+import type { Window } from '@aduana/jobs/windows/windows'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 

@@ -1,12 +1,12 @@
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
-import { fetchFile } from '../stage-files.ts'
+import { fetchArtifact } from '../stage-artifacts.ts'
 import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
-import { besideImage } from './before-image.ts'
+import { withBeforeImage } from './before-image.ts'
 import { planFreshPartitions, withFreshPartitions } from './fresh-partitions.ts'
 import { holdLease } from './hold-lease.ts'
 import { dryRun } from './preview/dry-run.ts'
-import { ApprovalLapsedError, passGate } from './preview/gate.ts'
+import { ApprovalLapsedError, checkApproval } from './preview/gate.ts'
 import { publish } from './publish.ts'
 import { alreadyImported, repeatedRows } from './repeated-rows.ts'
 import { replacedDays } from './replaced-days.ts'
@@ -40,15 +40,15 @@ async function work(job: StageJob): Promise<StageResult> {
   try {
     const repeated = await repeatedRows(leased, validated)
     if (repeated) return { kind: 'fail', failure: alreadyImported(repeated) }
-    const clean = await fetchFile(leased, 'clean.parquet')
-    const gate = await passGate(leased, clean, plan)
+    const clean = await fetchArtifact(leased, 'clean.parquet')
+    const gate = await checkApproval(leased, clean, plan)
     if (gate.kind === 'park') return gate
     const source = { clean, members: await surrogates(leased, clean), lastRecord: parsed.records }
     await failPoint('load.after-members', String(facts.importNo))
     const meter = { copied: 0, total: validated.clean }
     const { replaced } = plan
     const fresh = await planFreshPartitions(leased, validated, replaced)
-    await besideImage(leased, replaced, (image) =>
+    await withBeforeImage(leased, replaced, (image) =>
       withFreshPartitions(leased, fresh, source, meter, async () =>
         publish(leased, {
           lease: held.lease,

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { nextDay } from '@aduana/contracts/dates'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun, lockJobOfRun, type StageRun } from '@aduana/jobs/stage-log'
-import { changeJob } from '@aduana/jobs/transitions'
+import { changeJob } from '@aduana/jobs/lifecycle/transitions'
+import { closeAttempt, lockJobOfAttempt, type StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import {
   claimWindows,
   type Obstacle,
@@ -11,7 +11,7 @@ import {
   type WindowClaim,
   waitForWindows,
   wakeThoseBehind,
-} from '@aduana/jobs/windows'
+} from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
 import type { PipelineContext } from '../context.ts'
 import type { ImportFacts } from '../import-facts.ts'
@@ -41,19 +41,19 @@ type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
 }
 
 /** How long a load waits for earlier imports to determine their days, before it releases its worker. */
-const PATIENCE_MS = 400
-const LOOK_AGAIN_MS = 40
+const CLAIM_TIMEOUT_MS = 400
+const POLL_INTERVAL_MS = 40
 
 /**
  * Claims the windows. If they are taken, the job becomes a waiter and releases its worker; the dispatcher admits it
  * again within a second of the release. It keeps its worker briefly only for imports that are about to know their days.
  */
 export async function claimOrPark(job: ClaimingJob, windows: readonly Window[]): Promise<boolean> {
-  const deadline = performance.now() + PATIENCE_MS
+  const deadline = performance.now() + CLAIM_TIMEOUT_MS
   for (;;) {
     const answer = await claimOnce(job, windows, performance.now() < deadline)
     if (answer !== 'look-again') return answer === 'held'
-    await delay(LOOK_AGAIN_MS, undefined, { signal: job.signal })
+    await delay(POLL_INTERVAL_MS, undefined, { signal: job.signal })
   }
 }
 
@@ -64,7 +64,7 @@ function claimOnce(
 ): Promise<'held' | 'parked' | 'look-again'> {
   const { context, facts, run } = job
   return inTransaction(context.db, async (tx) => {
-    const claim = { job: await lockJobOfRun(tx, run), datasetId: facts.datasetId, windows }
+    const claim = { job: await lockJobOfAttempt(tx, run), datasetId: facts.datasetId, windows }
     const result = await claimWindows(tx, claim)
     if (patient && result.kind === 'taken' && result.because === 'not-known-yet') return 'look-again'
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
@@ -77,7 +77,7 @@ function claimOnce(
   })
 }
 
-async function park(tx: Tx, run: StageRun, claim: WindowClaim, obstacle: Obstacle): Promise<void> {
+async function park(tx: Tx, run: StageAttempt, claim: WindowClaim, obstacle: Obstacle): Promise<void> {
   await waitForWindows(tx, claim, obstacle)
   const reason = `${WAITING[obstacle.because]} (job ${obstacle.by})`
   const version = await changeJob(
@@ -85,7 +85,7 @@ async function park(tx: Tx, run: StageRun, claim: WindowClaim, obstacle: Obstacl
     { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
     { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
   )
-  await closeRun(tx, run, 'parked', null)
+  await closeAttempt(tx, run, 'parked', null)
   await appendEvent(tx, {
     key: `${run.jobId}:waiting:${version}`,
     jobId: run.jobId,

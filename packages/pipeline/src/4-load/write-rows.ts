@@ -20,7 +20,7 @@ import { TryAgainError } from '../try-again.ts'
 import { type BeforeImage, imageOfChanged } from './before-image.ts'
 import { bothPlaces, Places } from './changed-places.ts'
 import { copyRows } from './copy-rows.ts'
-import { refuseForeign } from './foreign-keys.ts'
+import { assertForeignKeys } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import { LedgerEntry } from './ledger.ts'
 import type { FoundRows } from './load-warnings.ts'
@@ -173,5 +173,5 @@ async function refuseForeignKeys(job: StageJob, client: pg.PoolClient): Promise<
   const query = foreignKeys(definition, { companies, warehouses })
   if (query === undefined) return
   const [found] = Foreign.parse((await client.query(query)).rows)
-  refuseForeign(found)
+  assertForeignKeys(found)
 }

@@ -1,6 +1,6 @@
 import type { Counts } from '@aduana/contracts/counts'
 import { counted, figure } from '@aduana/contracts/figures'
-import { completeJob } from '@aduana/jobs/finish'
+import { completeJob } from '@aduana/jobs/lifecycle/finish'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOutUpdate as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'

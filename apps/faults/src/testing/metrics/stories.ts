@@ -1,7 +1,7 @@
 import { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { undoImport } from '@aduana/jobs/undo'
+import { undoImport } from '@aduana/jobs/undo/undo-import'
 import { saveMetrics } from '@aduana/metrics/registry/metrics'
 import { retryRun } from '@aduana/metrics/runs/manual'
 import { registerShippedMetrics } from '@aduana/metrics/shipped/shipped'

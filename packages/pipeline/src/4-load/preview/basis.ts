@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Tx } from '@aduana/db/database'
-import type { Window } from '@aduana/jobs/windows'
+import type { Window } from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
 import type { StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'

@@ -23,7 +23,7 @@ import type { StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
 import { zonesOf } from '../../zones.ts'
 import { copyToFile } from '../copy-to-file.ts'
-import { refuseForeign } from '../foreign-keys.ts'
+import { assertForeignKeys } from '../foreign-keys.ts'
 
 const Figure = z.coerce.number().int()
 
@@ -131,7 +131,7 @@ export async function compareWithKeys(
   const input = { clean: source.clean, stored, catalogue, zones, companies, warehouses }
   const found = await ask(job, compareUpserted(definition, input), stored)
   mustHaveRead(rows, found('counted'))
-  refuseForeign(Foreign.parse(found('foreign'))[0])
+  assertForeignKeys(Foreign.parse(found('foreign'))[0])
   return {
     days: z.array(DayRow).parse(found('days')),
     ...PlusMinus.parse(found('sums'))[0],

@@ -1,15 +1,15 @@
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import { asFields } from '@aduana/contracts/send-again'
-import { changeJob } from '@aduana/jobs/transitions'
+import { changeJob } from '@aduana/jobs/lifecycle/transitions'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob, StageResult } from '../../stage.ts'
-import { fetchFile } from '../../stage-files.ts'
+import { fetchArtifact } from '../../stage-artifacts.ts'
 import type { DryRunOutput } from '../../stage-outputs.ts'
 import { type Repeated, repeatedBytes, repeatedRows } from '../repeated-rows.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
 import type { LoadPlan } from './basis.ts'
 import { computePreview } from './compute.ts'
-import { keepPreview, storePreview, withSummary } from './store.ts'
+import { savePreviewFile, storePreview, withSummary } from './store.ts'
 
 /**
  * Performs the load stage of a dry run: computes and stores the preview, and changes nothing else. Claims no window, so
@@ -18,7 +18,7 @@ import { keepPreview, storePreview, withSummary } from './store.ts'
  */
 export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult> {
   const { facts, run } = job
-  const clean = await fetchFile(job, 'clean.parquet')
+  const clean = await fetchArtifact(job, 'clean.parquet')
   const computed = await computePreview(job, clean, plan)
   const reasons = approvalReasons(
     computed.preview,
@@ -26,7 +26,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
     facts.definition.code,
     plan.validated.warnings,
   )
-  const kept = await keepPreview(job, computed, reasons)
+  const kept = await savePreviewFile(job, computed, reasons)
   const repeated = await repeatedFile(job, plan)
   const { totals, rows } = kept.preview
   // Counted as the load itself would: a replace removes all old rows and inserts all new ones.

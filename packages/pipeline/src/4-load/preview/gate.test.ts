@@ -1,5 +1,5 @@
-import { approveJob, readPreview } from '@aduana/jobs/approve'
-import { cancelJob } from '@aduana/jobs/cancel'
+import { approveJob, readPreview } from '@aduana/jobs/lifecycle/approve'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { contracts, contractsFile, stockByDay, stockFile, TABLES } from '../../testing/datasets.ts'

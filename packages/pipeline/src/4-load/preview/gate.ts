@@ -1,9 +1,9 @@
 import type { ApprovalReason } from '@aduana/contracts/load-preview'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
-import { closeRun } from '@aduana/jobs/stage-log'
-import { OvertakenError, tryChangeJob } from '@aduana/jobs/transitions'
-import { releaseWindows } from '@aduana/jobs/windows'
+import { OvertakenError, tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
+import { closeAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
+import { releaseWindows } from '@aduana/jobs/windows/windows'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { CancelledError } from '../../cancelled.ts'
@@ -11,10 +11,19 @@ import type { StageJob } from '../../stage.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
 import { changedSince, type LoadPlan, readBasis } from './basis.ts'
 import { computePreview } from './compute.ts'
-import { type Asked, type Kept, keepPreview, readAsked, storePreview, withSummary } from './store.ts'
+import {
+  type Asked,
+  readAsked,
+  type SavedPreview,
+  savePreviewFile,
+  storePreview,
+  withSummary,
+} from './store.ts'
 
 /** `confirm` runs in the load's transaction after its rows; it throws if what was approved no longer holds. */
-export type Passage = { kind: 'pass'; confirm?: (tx: Tx) => Promise<void> } | { kind: 'park'; reason: string }
+export type ApprovalGate =
+  | { kind: 'pass'; confirm?: (tx: Tx) => Promise<void> }
+  | { kind: 'park'; reason: string }
 
 /** What was approved changed during the load. The load rolls back, and the gate requests another approval. */
 export class ApprovalLapsedError extends Error {
@@ -26,7 +35,7 @@ export class ApprovalLapsedError extends Error {
  * without a worker and without its windows. After the wait, only what was approved continues.
  * @throws RefusedError if the load would be refused in any case
  */
-export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Promise<Passage> {
+export async function checkApproval(job: StageJob, clean: string, plan: LoadPlan): Promise<ApprovalGate> {
   const { context, facts } = job
   const { approval } = facts.definition
   const earlier = await readAsked(context.db, facts.jobId)
@@ -44,7 +53,7 @@ export async function passGate(job: StageJob, clean: string, plan: LoadPlan): Pr
   const lapsed = earlier.preview?.approved === true
   // An approval of this import was requested before: it never continues without one, whatever it would do now.
   if (lapsed || (earlier.asked && reasons.length === 0)) reasons.push(LAPSED)
-  const kept = await keepPreview(job, computed, reasons)
+  const kept = await savePreviewFile(job, computed, reasons)
   if (reasons.length > 0) await ask(job, plan, kept, earlier, lapsed)
   else await remember(job, kept)
   await failPoint('preview.after-commit', String(facts.importNo))
@@ -63,7 +72,13 @@ async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: stri
 }
 
 /** Requests an approval: the job releases its worker and its windows, waits, and its message states what to do. */
-function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: boolean): Promise<void> {
+function ask(
+  job: StageJob,
+  plan: LoadPlan,
+  kept: SavedPreview,
+  earlier: Asked,
+  lapsed: boolean,
+): Promise<void> {
   const { run, facts } = job
   return inTransaction(job.context.db, async (tx) => {
     const others =
@@ -81,7 +96,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
       },
     )
     if (version === undefined) throw await whyNot(tx, job)
-    await closeRun(tx, run, 'parked', null)
+    await closeAttempt(tx, run, 'parked', null)
     await storePreview(tx, job, kept)
     await releaseWindows(tx, run.jobId)
     if (lapsed && earlier.preview)
@@ -102,7 +117,7 @@ function ask(job: StageJob, plan: LoadPlan, kept: Kept, earlier: Asked, lapsed: 
 }
 
 /** Stores the preview also of a load that needs no approval. */
-function remember(job: StageJob, kept: Kept): Promise<void> {
+function remember(job: StageJob, kept: SavedPreview): Promise<void> {
   const { run, facts } = job
   return inTransaction(job.context.db, async (tx) => {
     const version = await tryChangeJob(
@@ -150,6 +165,6 @@ function changedBy(jobs: readonly string[]): string {
   return `${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.join(', ')} changed the dataset in the meantime`
 }
 
-function codes({ needsApproval }: Kept): string {
+function codes({ needsApproval }: SavedPreview): string {
   return needsApproval.map(({ code }) => code).join(', ')
 }

@@ -4,25 +4,25 @@ import type { ImportWarning } from '@aduana/contracts/import-warnings'
 import type { ApprovalReason, StoredPreview } from '@aduana/contracts/load-preview'
 import type { Database, Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
-import type { JobChange } from '@aduana/jobs/transitions'
+import type { JobChange } from '@aduana/jobs/lifecycle/transitions'
 import { sql } from 'kysely'
 import type { StageJob } from '../../stage.ts'
-import { type KeptFile, keepFile, pointAt } from '../../stage-files.ts'
+import { registerArtifacts, type StoredArtifact, storeArtifact } from '../../stage-artifacts.ts'
 import { loadWarnings, resultWithWarnings } from '../load-warnings.ts'
 import type { Computed } from './compute.ts'
 
 /** A preview with its file, stored but not yet registered. */
-export interface Kept extends Computed {
+export interface SavedPreview extends Computed {
   needsApproval: ApprovalReason[]
-  file: KeptFile
+  file: StoredArtifact
 }
 
 /** Stores a preview as a file of the job. */
-export async function keepPreview(
+export async function savePreviewFile(
   job: StageJob,
   computed: Computed,
   needsApproval: ApprovalReason[],
-): Promise<Kept> {
+): Promise<SavedPreview> {
   const path = join(job.folder, 'preview.json')
   const { preview, basis } = computed
   const content = {
@@ -33,12 +33,12 @@ export async function keepPreview(
     ...preview,
   }
   await writeFile(path, `${JSON.stringify(content, null, 2)}\n`)
-  const file = await keepFile(job, { path, name: 'preview.json', mediaType: 'application/json' })
+  const file = await storeArtifact(job, { path, name: 'preview.json', mediaType: 'application/json' })
   return { ...computed, needsApproval, file }
 }
 
 /** Makes a preview the current one of its job, not yet approved. */
-export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<void> {
+export async function storePreview(tx: Tx, job: StageJob, kept: SavedPreview): Promise<void> {
   const stored: StoredPreview = { preview: kept.preview, needsApproval: kept.needsApproval }
   const row = { basis_sha256: kept.basis, preview: jsonb(stored), created_at: sql<Date>`clock_timestamp()` }
   await tx
@@ -48,7 +48,7 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
       conflict.column('job_id').doUpdateSet({ ...row, approved_by: null, approved_at: null }),
     )
     .execute()
-  await pointAt(tx, job, [kept.file])
+  await registerArtifacts(tx, job, [kept.file])
 }
 
 /**
@@ -57,7 +57,7 @@ export async function storePreview(tx: Tx, job: StageJob, kept: Kept): Promise<v
  */
 export function withSummary(
   { facts }: StageJob,
-  { preview, basis, needsApproval }: Kept,
+  { preview, basis, needsApproval }: SavedPreview,
   refused?: ImportWarning,
 ): Pick<JobChange, 'result'> {
   const { totals, alreadyPresent, sameVersion, rows, sums, newMembers } = preview

@@ -4,13 +4,13 @@ import { createGunzip } from 'node:zlib'
 import { StoreError } from '@aduana/artifacts/store'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { copyBack, createImageTable, imageTable } from '@aduana/datasets/undo'
-import { stageOutput } from '@aduana/jobs/stage-log'
-import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import { stageOutput } from '@aduana/jobs/stage-attempts/stage-attempts'
+import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import { piped } from '@aduana/runtime/piped'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { RefusedError } from '../../refused.ts'
-import { fetchFileOf } from '../../stage-files.ts'
+import { fetchArtifactOf } from '../../stage-artifacts.ts'
 import { LoadOutput } from '../../stage-outputs.ts'
 import { BEFORE_IMAGE } from '../before-image.ts'
 import type { Image, Undoing } from './undoing.ts'
@@ -39,7 +39,7 @@ const ID_OF_ROW = 'id'
 
 async function fetchImage({ job }: Undoing, one: LoadedImport): Promise<NonNullable<Image['file']>> {
   try {
-    const path = await fetchFileOf(job, one.id, BEFORE_IMAGE, `${one.importNo}-${BEFORE_IMAGE}`)
+    const path = await fetchArtifactOf(job, one.id, BEFORE_IMAGE, `${one.importNo}-${BEFORE_IMAGE}`)
     return { path, columns: await readHeader(path) }
   } catch (error) {
     if (error instanceof StoreError && (error.code === 'missing' || error.code === 'damaged'))

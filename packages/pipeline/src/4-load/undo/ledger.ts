@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Tx } from '@aduana/db/database'
-import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import { sql } from 'kysely'
 import { daysOf, type LedgerDay, lockDays } from '../ledger.ts'
 import type { Image } from './undoing.ts'
@@ -9,7 +9,7 @@ import type { Image } from './undoing.ts'
  * Returns the days of an import to their former owners. A day without a former owner stays with the import, which is
  * marked as undone. Returns the days on which rows changed; for an upsert also those to which rows were moved back.
  */
-export async function giveDaysBack(
+export async function restoreLedger(
   tx: Tx,
   one: LoadedImport,
   definition: DatasetDefinition,

@@ -2,11 +2,11 @@ import type { UndoResult } from '@aduana/contracts/undo'
 import { audit } from '@aduana/db/audit'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb } from '@aduana/db/jsonb'
-import { commitStage } from '@aduana/jobs/stage-log'
+import { commitStage } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { UndoOutput } from '../../stage-outputs.ts'
 import { writeUpdate } from '../dataset-update.ts'
-import { passNoReturn } from '../fenced.ts'
+import { markLoaded } from '../fenced.ts'
 import { recount } from '../ledger.ts'
 import { describeUndo } from './report.ts'
 import type { Undoing } from './undoing.ts'
@@ -40,7 +40,7 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   await failPoint('undo.before-commit', String(facts.importNo))
   const { deleted, restored } = result.reversed
   const output: UndoOutput = { updateId, deleted, restored }
-  await passNoReturn(tx, job, { result: jsonb(result), message: 'Taken back' })
+  await markLoaded(tx, job, { result: jsonb(result), message: 'Taken back' })
   await commitStage(tx, run, output)
 }
 

@@ -6,7 +6,7 @@ import type { Rejects } from './undoing.ts'
  * Supersedes the open rejects of an import that is undone, and reopens those of earlier imports that its load had
  * superseded.
  */
-export async function giveRejectsBack(tx: Tx, importId: string, undo: string): Promise<Rejects> {
+export async function restoreRejects(tx: Tx, importId: string, undo: string): Promise<Rejects> {
   // `now()` is the start time of the transaction.
   const again = await sql<{ rows: string }>`select count(*) as rows from quarantined_records
     where job_id = ${importId} and state = 'open' and updated_at = now()`.execute(tx)

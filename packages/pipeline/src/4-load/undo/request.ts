@@ -1,6 +1,6 @@
 import { Role, ScopeList } from '@aduana/contracts/identity'
-import type { LoadedImport } from '@aduana/jobs/undo-plan'
-import { mayUndo, overlapDetail } from '@aduana/jobs/undo-refusals'
+import type { LoadedImport } from '@aduana/jobs/undo/plan'
+import { mayUndo, overlapDetail } from '@aduana/jobs/undo/preconditions'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { RefusedError } from '../../refused.ts'
@@ -30,7 +30,7 @@ export async function readRequest({ context, run }: StageJob): Promise<UndoFacts
  * after it was requested.
  * @throws RefusedError `undo_overlap`
  */
-export function refuseLater(request: UndoFacts, later: readonly LoadedImport[]): void {
+export function assertNoLaterWriter(request: UndoFacts, later: readonly LoadedImport[]): void {
   if (!request.unwind) throw refused(overlapDetail(later), later)
   const newer = later.filter(({ loadedAt }) => loadedAt > request.acceptedAt)
   if (newer.length > 0)

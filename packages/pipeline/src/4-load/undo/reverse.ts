@@ -1,16 +1,16 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDefinition } from '@aduana/datasets/registry'
 import { laterWriters } from '@aduana/datasets/undo'
-import { tryChangeJob } from '@aduana/jobs/transitions'
-import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo-plan'
+import { tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
+import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo/plan'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { TryAgainError } from '../../try-again.ts'
 import { openImage } from './image.ts'
-import { giveDaysBack } from './ledger.ts'
-import { giveRejectsBack } from './rejects.ts'
-import { refuseLater } from './request.ts'
-import { takeRowsBack } from './rows.ts'
+import { restoreLedger } from './ledger.ts'
+import { restoreRejects } from './rejects.ts'
+import { assertNoLaterWriter } from './request.ts'
+import { restoreImportedRows } from './rows.ts'
 import type { Image, Reversal, Undoing } from './undoing.ts'
 
 // In a table that Aduana did not create, the column may be a bigint, which arrives as text.
@@ -30,7 +30,7 @@ export async function reverse(undoing: Undoing, one: LoadedImport): Promise<void
     const later = await standing(undoing, one, definition)
     const [newest] = later
     if (newest === undefined) break
-    refuseLater(request, later)
+    assertNoLaterWriter(request, later)
     await reverse(undoing, newest)
   }
   undoing.reversals.push(await takeBack(undoing, one, definition, image))
@@ -62,9 +62,9 @@ async function takeBack(
   image: Image,
 ): Promise<Reversal> {
   const { tx, job } = undoing
-  const rows = await takeRowsBack(undoing, one, definition, image)
-  const days = await giveDaysBack(tx, one, definition, image)
-  const rejects = await giveRejectsBack(tx, one.id, job.run.jobId)
+  const rows = await restoreImportedRows(undoing, one, definition, image)
+  const days = await restoreLedger(tx, one, definition, image)
+  const rejects = await restoreRejects(tx, one.id, job.run.jobId)
   const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },

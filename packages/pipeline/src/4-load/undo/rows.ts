@@ -9,7 +9,7 @@ import {
   lockImported,
   restoreRows,
 } from '@aduana/datasets/undo'
-import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -18,7 +18,7 @@ import { copyImage } from './image.ts'
 import type { Image, Rows, Undoing } from './undoing.ts'
 
 /** Restores the rows of the target to their state before an import. */
-export async function takeRowsBack(
+export async function restoreImportedRows(
   undoing: Undoing,
   one: LoadedImport,
   definition: DatasetDefinition,

@@ -1,7 +1,7 @@
 import { inTransaction } from '@aduana/db/database'
-import { lockJobOfRun } from '@aduana/jobs/stage-log'
-import { type LoadedImport, loadedImports, unwindingOf, writtenWindows } from '@aduana/jobs/undo-plan'
-import { releaseWindows, type Window } from '@aduana/jobs/windows'
+import { lockJobOfAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
+import { type LoadedImport, loadedImports, unwindingOf, writtenWindows } from '@aduana/jobs/undo/plan'
+import { releaseWindows, type Window } from '@aduana/jobs/windows/windows'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import type { StageJob, StageResult } from '../../stage.ts'
@@ -77,7 +77,7 @@ async function dropNarrowerLocks({ context, run }: StageJob, windows: readonly W
       and days @> daterange(${from}::date, ${to}::date)`.execute(context.db)
     if (covered.rows.length > 0) continue
     await inTransaction(context.db, async (tx) => {
-      await lockJobOfRun(tx, run)
+      await lockJobOfAttempt(tx, run)
       await releaseWindows(tx, run.jobId)
     })
     return

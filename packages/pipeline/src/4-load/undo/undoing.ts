@@ -1,6 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Tx } from '@aduana/db/database'
-import type { LoadedImport } from '@aduana/jobs/undo-plan'
+import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import type pg from 'pg'
 import type { StageJob } from '../../stage.ts'
 import type { LedgerDay } from '../ledger.ts'

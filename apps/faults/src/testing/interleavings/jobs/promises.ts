@@ -1,5 +1,5 @@
-import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
-import { unblockedWaiters } from '@aduana/jobs/windows'
+import { admit, wakeWaiters } from '@aduana/jobs/dispatch/dispatch'
+import { unblockedWaiters } from '@aduana/jobs/windows/windows'
 import type { TestDatabase } from '@aduana/testkit/database'
 import { PROMISES, type PromiseCheck } from '../../../promises.ts'
 import { LIMITS } from './worlds.ts'

@@ -3,21 +3,21 @@ import { createDiskStore } from '@aduana/artifacts/disk-store'
 import type { ArtifactStore } from '@aduana/artifacts/store'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { approveJob } from '@aduana/jobs/approve'
-import { cancelJob } from '@aduana/jobs/cancel'
-import { admit, wakeWaiters } from '@aduana/jobs/dispatch'
-import { completeJob } from '@aduana/jobs/finish'
-import { beat } from '@aduana/jobs/heartbeat'
-import { takeLease } from '@aduana/jobs/leases'
-import { pruneJobs } from '@aduana/jobs/prune-jobs'
-import { failLostJob } from '@aduana/jobs/reconcile'
-import { applyRetention } from '@aduana/jobs/retention'
-import { retryJob } from '@aduana/jobs/retry'
-import { beginStage, commitStage } from '@aduana/jobs/stage-log'
-import { undoImport } from '@aduana/jobs/undo'
+import { admit, wakeWaiters } from '@aduana/jobs/dispatch/dispatch'
+import { failLostJob } from '@aduana/jobs/dispatch/reconcile'
+import { approveJob } from '@aduana/jobs/lifecycle/approve'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
+import { completeJob } from '@aduana/jobs/lifecycle/finish'
+import { retryJob } from '@aduana/jobs/lifecycle/retry'
+import { applyRetention } from '@aduana/jobs/retention/apply'
+import { pruneJobs } from '@aduana/jobs/retention/prune-jobs'
+import { recordHeartbeat } from '@aduana/jobs/stage-attempts/heartbeat'
+import { beginStage, commitStage } from '@aduana/jobs/stage-attempts/stage-attempts'
+import { undoImport } from '@aduana/jobs/undo/undo-import'
+import { takeLease } from '@aduana/jobs/windows/leases'
 import { takeOverWork } from '@aduana/jobs/workers/take-over'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
-import { inFencedTransaction, passNoReturn } from '@aduana/pipeline/4-load/fenced'
+import { inFencedTransaction, markLoaded } from '@aduana/pipeline/4-load/fenced'
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
 import { endAfterError, endRun } from '@aduana/pipeline/end-run'
 import { createLogger } from '@aduana/runtime/logger'
@@ -69,7 +69,7 @@ export const TRANSACTIONS = {
   undo: ({ db }, { admin, job }) => undoImport({ db, maxQueued: 1000 }, admin, job, { unwind: false }),
   'begin a stage': ({ db }, { job, run }) =>
     beginStage(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'worker 2'),
-  heartbeat: ({ db }, world) => beat(db, runOf(world), figures),
+  heartbeat: ({ db }, world) => recordHeartbeat(db, runOf(world), figures),
   claim: async (session, world) => {
     const datasetId = await datasetOf(session.db, world.job)
     const job = {
@@ -86,7 +86,7 @@ export const TRANSACTIONS = {
     if (!world.lease) throw new Error('the world has no lease')
     const context = contextOf(session)
     await inFencedTransaction({ context, run }, world.lease, async (tx) => {
-      await passNoReturn(tx, { run }, { message: 'Loaded' })
+      await markLoaded(tx, { run }, { message: 'Loaded' })
       await commitStage(tx, run, {})
     })
   },

@@ -4,11 +4,11 @@ import { ImportForm } from '@aduana/contracts/jobs'
 import type { LoadPreview } from '@aduana/contracts/load-preview'
 import type { StageName } from '@aduana/contracts/stages'
 import type { Database } from '@aduana/db/database'
-import { acceptImport, newJobId } from '@aduana/jobs/accept'
-import { cancelJob } from '@aduana/jobs/cancel'
-import { admit } from '@aduana/jobs/dispatch'
-import { type Lease, takeLease } from '@aduana/jobs/leases'
-import { beginStage, type StageRun } from '@aduana/jobs/stage-log'
+import { acceptImport, newJobId } from '@aduana/jobs/accept/accept-import'
+import { admit } from '@aduana/jobs/dispatch/dispatch'
+import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
+import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
+import { type Lease, takeLease } from '@aduana/jobs/windows/leases'
 import type { TestDatabase } from '@aduana/testkit/database'
 import { buildIn, type Rebuilt } from '../kept.ts'
 
@@ -22,7 +22,7 @@ export interface World {
   /** Another job, where the world has one: it wants the same days, or holds them. */
   other?: string
   /** The run of the load that is under way. */
-  run?: StageRun
+  run?: StageAttempt
   lease?: Lease
 }
 
@@ -115,7 +115,7 @@ async function atStage(
   return { ...world, run: await begun(database.db, world.job, stage) }
 }
 
-async function begun(db: Database, jobId: string, stage: StageName): Promise<StageRun> {
+async function begun(db: Database, jobId: string, stage: StageName): Promise<StageAttempt> {
   const started = await beginStage(db, { jobId, attempt: 1 }, stage, 'worker 1')
   if (started.kind !== 'run') throw new Error(`stage ${stage} did not begin: ${started.kind}`)
   return started.run
