@@ -10,7 +10,7 @@ import { loadTime, startInstallation, writeSampleFile } from './installation.mjs
 import { onServices } from './services.mjs'
 
 const [ROWS = 1_000_000, ROUNDS = 3] = givenNumbers()
-const WITHOUT_IMAGE = { NODE_OPTIONS: `--import ${new URL('without-image.mjs', import.meta.url)}` }
+const WITHOUT_IMAGE = { NODE_OPTIONS: `--import ${new URL('without-before-image.mjs', import.meta.url)}` }
 
 await onServices(async (services) => {
   const { system, call, completed, importFile } = await startInstallation(services)

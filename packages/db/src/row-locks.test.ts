@@ -34,7 +34,7 @@ test('no path locks rows FOR UPDATE, which every row that references them would 
   expect(mistakeIn('select 1 for update of r skip locked')).toBeDefined()
   expect(mistakeIn('select 1 for update of r skip locked`; delete from r')).toBeUndefined()
   const files = await sources()
-  expect(files).toContain('packages/jobs/src/transitions.ts')
+  expect(files).toContain('packages/jobs/src/lifecycle/transitions.ts')
   const found: string[] = []
   for (const file of files) {
     const mistake = mistakeIn(await readFile(`${ROOT}/${file}`, 'utf8'))

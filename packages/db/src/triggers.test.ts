@@ -68,7 +68,7 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
   event_log_no_truncate: { refuses: ['truncate event_log'], lets: [] },
   dim_maquina_no_truncate: { refuses: ['truncate dim_maquina'], lets: [] },
   dim_maquinista_no_truncate: { refuses: ['truncate dim_maquinista'], lets: [] },
-  // These note what tenants keep, see packages/jobs/src/kept-bytes.test.ts.
+  // These note what tenants keep, see packages/jobs/src/retention/stored-bytes.test.ts.
   artifacts_note_inserted: {
     refuses: [],
     lets: [

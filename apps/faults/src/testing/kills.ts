@@ -20,7 +20,7 @@ export const MORE_KILLS = [
   'apps/faults/src/metrics/kills.test.ts',
   'apps/worker/src/undo-kill.test.ts',
   'apps/worker/src/approval-kill.test.ts',
-  'packages/jobs/src/retention.test.ts',
+  'packages/jobs/src/retention/apply.test.ts',
   'apps/faults/src/outside/kill.test.ts',
 ]
 

@@ -8,7 +8,7 @@ export const HEARTBEAT_TIMEOUT_SECONDS = 5
 const keyOf = (jobId: string) => sql`hashtextextended(${`work on job ${jobId}`}, 0)`
 
 /**
- * Marks a transaction as working on a job, so that `evictDeadWork` can find it. Must be the first statement of the
+ * Marks a transaction as working on a job, so that `terminateStaleBackends` can find it. Must be the first statement of the
  * transaction: the process can freeze at any later one, while it holds locks that its successor needs.
  */
 export async function markBackend(tx: Tx, jobId: string): Promise<void> {
