@@ -153,7 +153,7 @@ describe('a metric with an external runner', () => {
     await client.query('rollback')
     client.release()
     await until(async () => (await importOf()).status === 'COMPLETED', { what: 'the import has ended' })
-    expect((await importOf()).message).toContain('nothing became a value')
+    expect((await importOf()).message).toContain('the values of the metric are unchanged')
     expect((await run()).status).toBe('CANCELLED')
     expect(await metrics.values(metric)).toEqual({})
   })
@@ -270,7 +270,7 @@ describe('results that differ from their announcement', () => {
 
   test.each([
     ['of another grain', [['2024-01-01', '1', 'ACME']], 'without company and warehouse'],
-    ['twice for one cell', [...GOOD, ['2024-01-01', '1']], 'are given more than once'],
+    ['twice for one cell', [...GOOD, ['2024-01-01', '1']], 'has more than one value'],
   ] as [string, Result[], string][])(
     'values %s do not become values of the metric',
     async (_, results, part) => {

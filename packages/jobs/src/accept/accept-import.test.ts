@@ -226,7 +226,7 @@ describe('a declared window', () => {
     ['only an end', { to: '2024-01-01' }, 'needs both ends'],
     ['no days', { from: '2024-01-01', to: '2024-01-01' }, 'must be before'],
     ['a year that was meant to be another', { from: '2004-01-01', to: '2024-01-31' }, 'at most 400'],
-    ['days that no record can have', { from: '2200-01-01', to: '2200-02-01' }, 'lies outside'],
+    ['days that no record can have', { from: '2200-01-01', to: '2200-02-01' }, 'is outside the range of'],
     ['a scope where there is none', { from: '2024-01-01', to: '2024-02-01', scope: 'x' }, 'have no scope'],
     ['a scope where there is none, without days', { scope: 'x' }, 'have no scope'],
     ['its ends the wrong way round', { from: '2024-02-01', to: '2024-01-01' }, 'must be before'],
