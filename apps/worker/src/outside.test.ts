@@ -270,7 +270,7 @@ describe('results that differ from their announcement', () => {
 
   test.each([
     ['of another grain', [['2024-01-01', '1', 'ACME']], 'without company and warehouse'],
-    ['twice for one cell', [...GOOD, ['2024-01-01', '1']], 'has more than one value'],
+    ['twice for one cell', [...GOOD, ['2024-01-01', '1']], 'some occur more than once'],
   ] as [string, Result[], string][])(
     'values %s do not become values of the metric',
     async (_, results, part) => {
