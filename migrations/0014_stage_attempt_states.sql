@@ -1,3 +1,4 @@
+-- breaking: a program of before closes attempts as lost without a cause, and does not know the new states
 -- An attempt at a stage is `lost` only when its worker died. It is `parked` when the job waits for a window or an approval,
 -- `released` when its worker gave it back unfinished, and `discarded` when it was done but what it left is gone.
 alter table stage_results drop constraint stage_results_state_check;

@@ -264,7 +264,7 @@ describe('a queue that cannot be used', () => {
     await until(() => got.length === 1, { what: 'the message has come' })
   })
 
-  test('because nobody is there is asked for now and then, and used once somebody is', async () => {
+  test('because nothing answers is polled at intervals, and used once it answers', async () => {
     const { hostname: host, port } = new URL(emulator.endpoint)
     const proxy = await startProxy({ host, port: Number(port) })
     const client = createSqsClient({ region: TEST_REGION, endpoint: `http://127.0.0.1:${proxy.port}` })

@@ -63,7 +63,7 @@ describe('jobs', () => {
     expect((await user.ask('/api/jobs?colour=red')).status).toBe(400)
   })
 
-  test('of somebody else are not there, on any route; an admin sees them', async () => {
+  test('of another user are hidden on every route; an admin sees them', async () => {
     const job = await importFile()
     const document = Object(await (await fetch(`${api.url}/docs/json`)).json())
     const paths = Object.entries<Record<string, unknown>>(document.paths).filter(([path]) =>

@@ -152,10 +152,14 @@ async function openRun(
  */
 export async function lockJobOfAttempt(tx: Tx, run: StageAttempt): Promise<OpenJob> {
   const job = await lockOpenJob(tx, run.jobId)
-  const open = await sql`select from stage_results where job_id = ${run.jobId} and stage = ${run.stage}
-    and attempt = ${run.attempt} and try = ${run.try} and state = 'running'`.execute(tx)
+  const open = await sql`select from stage_results where ${isOpen(run)}`.execute(tx)
   if (!job || open.rows.length !== 1) throw overtaken(run)
   return job
+}
+
+/** Returns the condition that a row of `stage_results` is this attempt, and still open. */
+function isOpen({ jobId, stage, attempt, try: tryNo }: StageAttempt) {
+  return sql<boolean>`job_id = ${jobId} and stage = ${stage} and attempt = ${attempt} and try = ${tryNo} and state = 'running'`
 }
 
 function overtaken({ stage, jobId }: StageAttempt): OvertakenError {
@@ -171,11 +175,7 @@ export async function commitStage(tx: Tx, run: StageAttempt, output: Record<stri
   const done = await tx
     .updateTable('stage_results')
     .set({ state: 'done', finished_at: sql<Date>`clock_timestamp()`, output: jsonb(output) })
-    .where('job_id', '=', run.jobId)
-    .where('stage', '=', run.stage)
-    .where('attempt', '=', run.attempt)
-    .where('try', '=', run.try)
-    .where('state', '=', 'running')
+    .where(isOpen(run))
     .executeTakeFirst()
   if (done.numUpdatedRows !== 1n) throw overtaken(run)
 }
@@ -202,11 +202,7 @@ export async function tryCloseAttempt(
       finished_at: sql<Date>`clock_timestamp()`,
       error: failure === null ? null : jsonb(failure),
     })
-    .where('job_id', '=', run.jobId)
-    .where('stage', '=', run.stage)
-    .where('attempt', '=', run.attempt)
-    .where('try', '=', run.try)
-    .where('state', '=', 'running')
+    .where(isOpen(run))
     .executeTakeFirst()
   return closed.numUpdatedRows === 1n
 }
@@ -229,14 +225,7 @@ export async function closeAttempt(
  * @throws OvertakenError when the attempt is no longer open
  */
 export async function deleteAttempt(tx: Tx, run: StageAttempt): Promise<void> {
-  const gone = await tx
-    .deleteFrom('stage_results')
-    .where('job_id', '=', run.jobId)
-    .where('stage', '=', run.stage)
-    .where('attempt', '=', run.attempt)
-    .where('try', '=', run.try)
-    .where('state', '=', 'running')
-    .executeTakeFirst()
+  const gone = await tx.deleteFrom('stage_results').where(isOpen(run)).executeTakeFirst()
   if (gone.numDeletedRows !== 1n) throw overtaken(run)
 }
 
