@@ -4,7 +4,7 @@ import type { Job } from '@aduana/contracts/jobs'
 import { UndoRequest } from '@aduana/contracts/undo'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { undoImport } from '@aduana/jobs/undo/undo-import'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import type { ImportingSystem, Installation } from './installation.ts'
 
 /** Counts of stock: every company replaces its own days; others write the note; the value follows from the rest. */
 const stock = DatasetDefinition.parse({
@@ -56,18 +56,15 @@ const TABLES = `
     row_hash text not null, loaded_at timestamptz not null default now());
   create index on contract ("day");`
 
-/** Starts an installation with the datasets of this file. */
-export async function createUndoSystem(options: { workers: number }): Promise<TestSystem> {
-  const system = await createTestSystem()
-  await system.database.pool.query(TABLES)
-  await registerDatasets(system.database.db, [stock, contracts])
-  await Promise.all(Array.from({ length: options.workers }, () => system.startWorker()))
-  return system
+/** Adds the datasets of this file, with their tables. */
+export async function addUndoDatasets({ database }: Installation): Promise<void> {
+  await database.pool.query(TABLES)
+  await registerDatasets(database.db, [stock, contracts])
 }
 
 /** Requests an undo as the API would, and returns the id of its job. */
-export async function askUndo(
-  system: TestSystem,
+export async function requestUndo(
+  system: Installation,
   importId: string,
   { unwind = false, as = system.admin }: { unwind?: boolean; as?: Principal } = {},
 ): Promise<string> {
@@ -77,18 +74,18 @@ export async function askUndo(
 
 /** Undoes an import and waits until its job is final. */
 export async function undone(
-  system: TestSystem,
+  system: ImportingSystem,
   importId: string,
   options: { unwind?: boolean; as?: Principal } = {},
 ): Promise<Job> {
-  return system.finished(await askUndo(system, importId, options), 60_000)
+  return system.finished(await requestUndo(system, importId, options), 60_000)
 }
 
 /**
  * Returns everything that an undo must restore of a dataset, as text: every column of the table, the owners and rows of the
  * ledger, and the states of the rejects, except those of undone imports.
  */
-export async function stateOf(system: TestSystem, dataset: string, table: string): Promise<string> {
+export async function stateOf(system: Installation, dataset: string, table: string): Promise<string> {
   const { pool } = system.database
   const rows = await pool.query(`select to_jsonb(t)::text as row from ${table} t order by t.id`)
   const ledger = await pool.query(

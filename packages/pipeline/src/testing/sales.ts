@@ -3,7 +3,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import type { Job } from '@aduana/contracts/jobs'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { orders } from '@aduana/datasets/shipped/orders'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { createInProcessSystem, type InProcessSystem } from './in-process-system.ts'
 
 const SALES: DatasetDefinitionInput = {
   code: 'sales',
@@ -59,12 +59,11 @@ const TABLE = `
 /** An operator of the company Andina and two of its warehouses. */
 export const ANDINA = { companies: ['Andina'], warehouses: ['W1', 'W2'] } satisfies Partial<Principal>
 
-/** Starts an installation with one worker and the datasets of this file. */
-export async function createSalesSystem(): Promise<TestSystem> {
-  const system = await createTestSystem()
+/** Creates an installation with the datasets of this file. */
+export async function createSalesSystem(): Promise<InProcessSystem> {
+  const system = await createInProcessSystem()
   await system.database.pool.query(TABLE)
   await registerDatasets(system.database.db, [sales, salesByCompany, guardedSales, guardedOrders])
-  await system.startWorker()
   return system
 }
 
@@ -75,7 +74,7 @@ export function salesFile(...rows: readonly string[]): string {
 
 /** Imports as a user, and waits for the end. */
 export async function importAs(
-  system: TestSystem,
+  system: InProcessSystem,
   as: Principal,
   content: string,
   form: { dataset: string } & Record<string, string>,
@@ -84,7 +83,7 @@ export async function importAs(
 }
 
 /** Returns the stored sales, in order. */
-export async function storedSales(system: TestSystem): Promise<string[]> {
+export async function storedSales(system: InProcessSystem): Promise<string[]> {
   const found = await system.database.pool.query(
     `select concat_ws(',', day, company, warehouse, item, pieces, amount) as row from sale order by day, company, item`,
   )

@@ -1,6 +1,6 @@
 import { readPreview } from '@aduana/jobs/lifecycle/approve'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInProcessSystem, type InProcessSystem } from '../../testing/in-process-system.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -12,9 +12,9 @@ const row = (
   { machine = 'M001', peso = '1,500', note = '' } = {},
 ) => `${day};${machine};W0001;1;PVC;${lote};${cantidad};${peso};${note}`
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
 })
 afterAll(() => system.close())
 

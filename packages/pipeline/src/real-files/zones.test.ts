@@ -1,16 +1,15 @@
 import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { sample } from '@aduana/testkit/long'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { metricsOf } from '../testing/metrics.ts'
 import { type ColumnInput, openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
-import { undone } from '../testing/undo.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
 let files: RealFiles
 beforeAll(async () => {
-  files = await openRealFiles({ metrics: true })
+  files = await openRealFiles()
 })
 afterAll(() => files.close())
 
@@ -143,7 +142,7 @@ async function datasetOf(zone: string, loadMode: 'replace-window' | 'upsert' | '
 
 /** What a dataset holds, and what its ledger and its metric say of each day. */
 async function stateOf(dataset: string) {
-  await metricsOf(files.system).settled()
+  await files.system.work()
   return {
     rows: await query(`select k, t::text, n from own.${dataset} order by k, n`),
     ledger: await query(

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInProcessSystem, type InProcessSystem } from './testing/in-process-system.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -22,9 +22,9 @@ const row = (
   ].join(';')
 const file = (...rows: string[]) => `${[HEADER, ...rows].join('\n')}\n`
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
 })
 afterAll(() => system.close())
 

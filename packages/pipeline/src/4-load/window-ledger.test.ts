@@ -1,19 +1,19 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { readDataset } from '@aduana/datasets/registry'
 import { readLedger } from '@aduana/jobs/windows/ledger'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'
-import { undone } from './testing/undo.ts'
+import { createInProcessSystem, type InProcessSystem } from '../testing/in-process-system.ts'
+import { ANDINA, createSalesSystem, importAs, salesFile } from '../testing/sales.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
 const row = (day: string, lote: string, turno = '1') => `${day};M001;W0001;${turno};PVC;${lote};1;1;`
 const file = (...rows: string[]) => `${[HEADER, ...rows].join('\n')}\n`
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
 })
 afterAll(() => system.close())
 
@@ -57,7 +57,7 @@ describe('what the ledger shows of a day', () => {
   const day = (date: string, company: string, item: string, pieces = '1') =>
     `${date},${company},W1,${item},,${pieces},1.00`
   const RANGE = { from: '2024-01-01', to: '2024-01-07' }
-  let sold: TestSystem
+  let sold: InProcessSystem
   const readers: Record<string, Principal> = {}
   const jobs: Record<string, string> = {}
 

@@ -5,8 +5,8 @@ import { production } from '@aduana/datasets/shipped/production'
 import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { LONG } from '@aduana/testkit/long'
 import { createRandom, type Random } from '@aduana/testkit/random'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createInProcessSystem, type InProcessSystem } from '../../testing/in-process-system.ts'
 
 const ROUNDS = LONG ? 5 : 3
 
@@ -14,9 +14,9 @@ const ROUNDS = LONG ? 5 : 3
 const { unique: _, ...bagged } = production
 const bag = DatasetDefinition.parse({ ...bagged, code: 'bag' })
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
   await registerDatasets(system.database.db, [bag])
 })
 afterAll(() => system.close())

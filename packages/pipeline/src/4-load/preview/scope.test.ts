@@ -3,11 +3,11 @@ import { type DayChanges, type JobPreview, LoadPreview } from '@aduana/contracts
 import { readPreview } from '@aduana/jobs/lifecycle/approve'
 import { readJob } from '@aduana/jobs/read/jobs'
 import { createRandom, type Random } from '@aduana/testkit/random'
-import type { TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ANDINA, createSalesSystem, importAs, salesFile } from './testing/restricted.ts'
+import type { InProcessSystem } from '../../testing/in-process-system.ts'
+import { ANDINA, createSalesSystem, importAs, salesFile } from '../../testing/sales.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 let operator: Principal
 beforeAll(async () => {
   system = await createSalesSystem()

@@ -1,10 +1,10 @@
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { productionFile } from './testing/metrics.ts'
+import { productionFile } from '../testing/datasets.ts'
+import { createInProcessSystem, type InProcessSystem } from '../testing/in-process-system.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
 })
 afterAll(() => system.close())
 
@@ -17,7 +17,7 @@ const rowsOf = async (day: string) =>
 
 describe('an import with an expected number of records', () => {
   test('loads them when the file has that number', async () => {
-    const job = await load(productionFile(['2024-01-01', 1], ['2024-01-01', 2]), 2)
+    const job = await load(productionFile('2024-01-01,L1', '2024-01-01,L2'), 2)
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { records: 2, loaded: 2 } })
   })
 
@@ -27,7 +27,7 @@ describe('an import with an expected number of records', () => {
     ['none', 0],
   ])('loads nothing when it expects %s, and reports how many there are', async (_what, expected) => {
     const day = `2024-02-0${expected + 1}`
-    const job = await load(productionFile([day, 1], [day, 2]), expected)
+    const job = await load(productionFile(`${day},L1`, `${day},L2`), expected)
     expect(job).toMatchObject({
       status: 'FAILED',
       error: {
@@ -41,7 +41,7 @@ describe('an import with an expected number of records', () => {
   })
 
   test('counts rejected records, too', async () => {
-    const good = productionFile(['2024-03-01', 1], ['2024-03-01', 2], ['2024-03-01', 3], ['2024-03-01', 4])
+    const good = productionFile('2024-03-01,L1', '2024-03-01,L2', '2024-03-01,L3', '2024-03-01,L4')
     const bad = good.replace(/\n?$/, '\n2024-13-01;M001;W0001;1;x;bad;1;1;\n')
     expect(await load(bad, 5)).toMatchObject({
       status: 'COMPLETED',
@@ -50,7 +50,7 @@ describe('an import with an expected number of records', () => {
   })
 
   test('empties its declared window when it expects no record and has none', async () => {
-    await system.import(productionFile(['2024-04-01', 1], ['2024-04-02', 1]), { dataset: 'production' })
+    await system.import(productionFile('2024-04-01,L1', '2024-04-02,L2'), { dataset: 'production' })
     const window = { from: '2024-04-01', to: '2024-04-02' }
     expect(await load(HEADER, 0, window)).toMatchObject({
       status: 'COMPLETED',

@@ -2,13 +2,14 @@ import type { Job } from '@aduana/contracts/jobs'
 import { UndoResult } from '@aduana/contracts/undo'
 import { LONG } from '@aduana/testkit/long'
 import { createRandom, type Random } from '@aduana/testkit/random'
-import type { TestSystem } from '@aduana/testkit/system'
+import { addUndoDatasets, stateOf, undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createUndoSystem, stateOf, undone } from './testing/undo.ts'
+import { createInProcessSystem, type InProcessSystem } from '../../testing/in-process-system.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createUndoSystem({ workers: 2 })
+  system = await createInProcessSystem()
+  await addUndoDatasets(system)
 })
 afterAll(() => system.close())
 

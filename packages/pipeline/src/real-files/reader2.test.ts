@@ -1,8 +1,8 @@
 import { groupRejects } from '@aduana/jobs/read/rejects'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { approve, waiting } from '../testing/approvals.ts'
 import { type ColumnInput, openRealFiles, type RealFiles } from '../testing/real-files.ts'
-import { undone } from '../testing/undo.ts'
 
 let files: RealFiles
 beforeAll(async () => {

@@ -4,14 +4,15 @@ import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { listJobs, readJob } from '@aduana/jobs/read/jobs'
 import { openFiles } from '@aduana/testkit/open-files'
-import type { TestSystem } from '@aduana/testkit/system'
+import { addUndoDatasets, requestUndo, stateOf, undone } from '@aduana/testkit/undo'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { askUndo, createUndoSystem, stateOf, undone } from './testing/undo.ts'
+import { createInProcessSystem, type InProcessSystem } from '../../testing/in-process-system.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createUndoSystem({ workers: 1 })
+  system = await createInProcessSystem()
+  await addUndoDatasets(system)
 })
 afterAll(() => system.close())
 
@@ -139,7 +140,7 @@ describe('later imports', () => {
     const second = await bring(production(['2024-05-02'], 3, 2))
     const third = await bring(production(['2024-05-02', '2024-05-03'], 3, 3))
     const other = await bring(production(['2024-05-09'], 3, 4))
-    const refused = await refusal(askUndo(system, first.id))
+    const refused = await refusal(requestUndo(system, first.id))
     expect(refused).toMatchObject({ code: 'undo_overlap', jobs: [third.id, second.id] })
     expect(refused.detail).toContain('unwind=true')
     const job = await undone(system, first.id, { unwind: true })
@@ -179,7 +180,7 @@ describe('later imports', () => {
       to: '2024-06-02',
       startAt: new Date(Date.now() + 3_600_000).toISOString(),
     })
-    const undo = await askUndo(system, first.id, { unwind: true })
+    const undo = await requestUndo(system, first.id, { unwind: true })
     await query('update jobs set start_at = null where id = $1', [second])
     expect(await system.finished(second, 60_000)).toMatchObject({ status: 'COMPLETED' })
     const after = await state()
@@ -233,15 +234,15 @@ describe('an undo is refused', () => {
       dataset: 'production',
       startAt: new Date(Date.now() + 3_600_000).toISOString(),
     })
-    expect(await refusal(askUndo(system, running))).toMatchObject({ code: 'illegal_transition' })
+    expect(await refusal(requestUndo(system, running))).toMatchObject({ code: 'illegal_transition' })
     await cancelJob(system.database.db, system.admin, running)
-    expect((await refusal(askUndo(system, running))).detail).toContain('CANCELLED')
+    expect((await refusal(requestUndo(system, running))).detail).toContain('CANCELLED')
     const dry = await bring(production(['2024-07-01'], 3, 2), { dryRun: 'true' })
-    expect((await refusal(askUndo(system, dry.id))).detail).toContain('dry run')
+    expect((await refusal(requestUndo(system, dry.id))).detail).toContain('dry run')
     const { id } = await bring(production(['2024-07-01'], 3, 3))
     const job = await undone(system, id)
-    expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'already_undone', jobId: job.id })
-    expect((await refusal(askUndo(system, job.id))).detail).toContain('import the file')
+    expect(await refusal(requestUndo(system, id))).toMatchObject({ code: 'already_undone', jobId: job.id })
+    expect((await refusal(requestUndo(system, job.id))).detail).toContain('import the file')
   })
 
   test('while another one is open, and after `undoDays`', async () => {
@@ -251,10 +252,10 @@ describe('an undo is refused', () => {
        select gen_random_uuid(), 'undo', id, dataset_id, user_id, tenant, now() + interval '1 day' from jobs where id = $1`,
       [id],
     )
-    expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'undo_open' })
+    expect(await refusal(requestUndo(system, id))).toMatchObject({ code: 'undo_open' })
     await query(`delete from jobs where parent_id = $1`, [id])
     await query(`update jobs set loaded_at = now() - interval '91 days' where id = $1`, [id])
-    expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'undo_expired' })
+    expect(await refusal(requestUndo(system, id))).toMatchObject({ code: 'undo_expired' })
   })
 
   test('without the rows that the import replaced', async () => {
@@ -263,19 +264,19 @@ describe('an undo is refused', () => {
     await query(`update artifacts set removed_at = now() where job_id = $1 and name like 'before-image%'`, [
       id,
     ])
-    expect(await refusal(askUndo(system, id))).toMatchObject({ code: 'undo_expired' })
+    expect(await refusal(requestUndo(system, id))).toMatchObject({ code: 'undo_expired' })
   })
 
   test('to users other than the uploader and admins, and for rows of companies without access', async () => {
     const [one, other] = [await system.addUser('operator'), await system.addUser('operator')]
     const id = await system.accept(production(['2024-09-01'], 3, 1), { dataset: 'production' }, one)
     expect(await system.finished(id, 60_000)).toMatchObject({ status: 'COMPLETED' })
-    expect(await refusal(askUndo(system, id, { as: other }))).toMatchObject({ code: 'not_found' })
-    expect(await refusal(askUndo(system, id, { as: { ...one, companies: ['North'] } }))).toMatchObject({
+    expect(await refusal(requestUndo(system, id, { as: other }))).toMatchObject({ code: 'not_found' })
+    expect(await refusal(requestUndo(system, id, { as: { ...one, companies: ['North'] } }))).toMatchObject({
       code: 'forbidden',
     })
     const later = await bring(production(['2024-09-01'], 3, 2))
-    expect(await refusal(askUndo(system, id, { as: one, unwind: true }))).toMatchObject({
+    expect(await refusal(requestUndo(system, id, { as: one, unwind: true }))).toMatchObject({
       code: 'forbidden',
       jobs: [later.id],
     })
@@ -291,7 +292,8 @@ test('an undo in progress can be cancelled until it commits', async () => {
   try {
     await client.query('begin')
     await client.query(`select 1 from fact_production where fecha_contabilizacion = '2024-11-01' for update`)
-    const undo = await askUndo(system, id)
+    const undo = await requestUndo(system, id)
+    const ended = system.finished(undo)
     const blocked = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like 'delete from%'
       and datname = current_database()`
     await until(async () => (await query(blocked)).length > 0, {
@@ -299,7 +301,7 @@ test('an undo in progress can be cancelled until it commits', async () => {
       what: 'the undo is at work',
     })
     await cancelJob(system.database.db, system.admin, undo)
-    expect(await system.finished(undo, 60_000)).toMatchObject({ status: 'CANCELLED' })
+    expect(await ended).toMatchObject({ status: 'CANCELLED' })
   } finally {
     await client.query('rollback')
     client.release()
@@ -318,11 +320,9 @@ test('an undo waits for the window, and can be cancelled while it does', async (
     to: '2024-10-02',
     startAt: new Date(Date.now() + 3_600_000).toISOString(),
   })
-  const undo = await askUndo(system, id)
-  await until(async () => (await read(undo)).waitingFor === 'window', {
-    within: 30_000,
-    what: 'the undo waits',
-  })
+  const undo = await requestUndo(system, id)
+  await system.work()
+  expect(await read(undo)).toMatchObject({ waitingFor: 'window' })
   await cancelJob(system.database.db, system.admin, undo)
   expect(await read(undo)).toMatchObject({ status: 'CANCELLED' })
   expect(await state()).toBe(before)
@@ -330,10 +330,9 @@ test('an undo waits for the window, and can be cancelled while it does', async (
   expect(await undone(system, id)).toMatchObject({ status: 'COMPLETED' })
 })
 
-test('a worker that has undone imports holds none of their files open', async () => {
+test('a process that has undone imports holds none of their files open', async () => {
   for (const quantity of [1, 2]) await bring(production(['2024-12-01'], 2000, quantity))
   const [last] = (await listJobs(system.database.db, system.admin, { limit: 1 })).items
   expect(await undone(system, last?.id ?? '')).toMatchObject({ status: 'COMPLETED' })
-  const [worker] = system.processes()
-  await expect.poll(() => openFiles(system.dataDir, worker?.pid), { timeout: 10_000 }).toEqual([])
+  expect(await openFiles(system.dataDir, process.pid)).toEqual([])
 })

@@ -3,14 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import { ProblemError } from '@aduana/contracts/problems'
 import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { metricsOf } from '../testing/metrics.ts'
 import { type ColumnInput, openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
-import { undone } from '../testing/undo.ts'
 
 let files: RealFiles
 beforeAll(async () => {
-  files = await openRealFiles({ metrics: true })
+  files = await openRealFiles()
 })
 afterAll(() => files.close())
 
@@ -185,7 +184,7 @@ test('a company whose name is longer than metrics have room for is a reject; the
       },
     ],
   ])
-  await metricsOf(files.system).settled()
+  await files.system.work()
   expect(
     await query(`select company, value::int from daily_metrics where metric_name = $1 order by value`, [
       `${dataset}.rows`,

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import type { Job } from '@aduana/contracts/jobs'
 import { readPreview } from '@aduana/jobs/lifecycle/approve'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { approve, waiting } from '../testing/approvals.ts'
 import { openRealFiles, type RealFiles, realFile } from '../testing/real-files.ts'
-import { undone } from '../testing/undo.ts'
 
 let files: RealFiles
 beforeAll(async () => {
@@ -233,11 +233,13 @@ describe('an append', () => {
   })
 
   test('of the same rows in two files at once takes one and refuses the other, with days and without', async () => {
-    await files.system.startWorker()
     for (const more of [byDay, {}]) {
       const dataset = await files.dataset(CARDS, more)
-      const jobs = await Promise.all(SAME.slice(0, 4).map(([, content]) => files.import(dataset, content)))
-      const [loaded, ...others] = jobs.map(({ job }) => job).sort((a, b) => a.status.localeCompare(b.status))
+      const ids = await Promise.all(
+        SAME.slice(0, 4).map(([, content]) => files.system.accept(content, { dataset })),
+      )
+      const jobs = await Promise.all(ids.map((id) => files.system.finished(id)))
+      const [loaded, ...others] = jobs.sort((a, b) => a.status.localeCompare(b.status))
       expect(loaded).toMatchObject({ status: 'COMPLETED', warnings: [] })
       for (const job of others)
         expect(job).toMatchObject({

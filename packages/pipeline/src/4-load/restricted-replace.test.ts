@@ -1,12 +1,12 @@
 import { gunzipSync } from 'node:zlib'
 import type { Principal } from '@aduana/contracts/identity'
 import { findArtifact } from '@aduana/jobs/read/jobs'
-import type { TestSystem } from '@aduana/testkit/system'
+import { stateOf, undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { ANDINA, createSalesSystem, importAs, salesFile, storedSales } from './testing/restricted.ts'
-import { stateOf, undone } from './testing/undo.ts'
+import type { InProcessSystem } from '../testing/in-process-system.ts'
+import { ANDINA, createSalesSystem, importAs, salesFile, storedSales } from '../testing/sales.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 let andina: Principal
 let beta: Principal
 beforeAll(async () => {

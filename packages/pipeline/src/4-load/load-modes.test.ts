@@ -1,9 +1,9 @@
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInProcessSystem, type InProcessSystem } from '../testing/in-process-system.ts'
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1 })
+  system = await createInProcessSystem()
 })
 afterAll(() => system.close())
 

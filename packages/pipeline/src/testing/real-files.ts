@@ -6,7 +6,7 @@ import type { Reject } from '@aduana/contracts/rejects'
 import { inTransaction } from '@aduana/db/database'
 import { listRejects } from '@aduana/jobs/read/rejects'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { createInProcessSystem, type InProcessSystem } from './in-process-system.ts'
 
 /** A column as an author declares it. */
 export type ColumnInput = DatasetDefinitionInput['columns'][number]
@@ -20,7 +20,7 @@ export interface Imported {
 
 /** An installation that files are tried on, with datasets of its own. */
 export interface RealFiles {
-  system: TestSystem
+  system: InProcessSystem
   /**
    * Makes a table for these columns and a dataset that appends to it, and returns its code. `more` changes the
    * definition. Every record may be a reject as long as one is not.
@@ -47,9 +47,9 @@ export function realFile(name: string): URL {
   return new URL(`../real-files/files/${name}`, import.meta.url)
 }
 
-/** Starts an installation with one worker; with `metrics`, it computes them. */
-export async function openRealFiles({ metrics = false } = {}): Promise<RealFiles> {
-  const system = await createTestSystem({ workers: 1, metrics })
+/** Opens an installation that imports in the process of the test. */
+export async function openRealFiles(): Promise<RealFiles> {
+  const system = await createInProcessSystem()
   const { db, pool } = system.database
   await pool.query('create schema own')
   let made = 0

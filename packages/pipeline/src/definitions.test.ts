@@ -4,8 +4,7 @@ import type { Job } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { saveDatasetAs, saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
 import { sample } from '@aduana/testkit/long'
-import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
-import { until } from '@aduana/testkit/until'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import {
   BAD,
@@ -16,7 +15,7 @@ import {
   generateCase,
   quote,
 } from './testing/generated-definitions.ts'
-import { undone } from './testing/undo.ts'
+import { createInProcessSystem, type InProcessSystem } from './testing/in-process-system.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
 
@@ -33,9 +32,9 @@ function seedsOf(range: string): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
-let system: TestSystem
+let system: InProcessSystem
 beforeAll(async () => {
-  system = await createTestSystem({ workers: 1, metrics: true })
+  system = await createInProcessSystem()
   await system.database.pool.query('create schema generated')
 })
 afterAll(() => system.close())
@@ -338,18 +337,12 @@ async function saveMetric({ definition, seed }: GeneratedCase): Promise<string> 
 /** Checks that the metric counts the rows, and that no run of it has failed. */
 async function mustCount({ definition, seed }: GeneratedCase, metric: string): Promise<void> {
   const { pool } = system.database
-  await until(
-    async () => {
-      const runs = await pool.query<{ status: string; error: unknown }>(
-        'select r.status, r.error from metric_runs r join metrics m on m.id = r.metric_id where m.code = $1',
-        [metric],
-      )
-      const failed = runs.rows.find(({ status }) => status === 'FAILED')
-      if (failed) throw new Error(`seed ${seed}: ${JSON.stringify(failed)}`)
-      return runs.rows.length > 0 && runs.rows.every(({ status }) => status === 'SUCCEEDED')
-    },
-    { within: 60_000, what: `${metric} is computed` },
+  await system.work()
+  const runs = await pool.query<{ status: string; error: unknown }>(
+    'select distinct r.status, r.error from metric_runs r join metrics m on m.id = r.metric_id where m.code = $1',
+    [metric],
   )
+  expect(runs.rows, `seed ${seed}`).toEqual([{ status: 'SUCCEEDED', error: null }])
   const counted = await pool.query(
     `select (select sum(value)::int from daily_metrics where metric_name = $1) as metric,
       (select count(*)::int from generated.${quote(definition.table.name)}) as rows`,
