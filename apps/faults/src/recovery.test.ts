@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sampleHalf } from '@aduana/testkit/long'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -66,7 +67,7 @@ const terminateSession = async ({ system, holder }: Scene) => {
 }
 
 describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
-  test.for(PLACES)(
+  test.for(sampleHalf(PLACES))(
     'that is killed at %s is taken over because its session has ended, before BullMQ finds it stalled',
     (place, { expect }) =>
       hold(place, async (scene) => {

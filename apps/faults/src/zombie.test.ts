@@ -1,3 +1,4 @@
+import { sampleHalf } from '@aduana/testkit/long'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -64,7 +65,7 @@ const MOST_FREEZES = 4
 const names = [...new Set(FREEZES.map(([, story]) => story))]
 const LANES = names.flatMap((name) =>
   inLanes(
-    FREEZES.filter(([, story]) => story === name).map(([place]) => place),
+    sampleHalf(FREEZES.filter(([, story]) => story === name).map(([place]) => place)),
     MOST_FREEZES,
   ).map((places) => [places, name] as const),
 )
@@ -105,7 +106,7 @@ describe.concurrent('workers that stand still longer than their locks live', { t
     },
   )
 
-  test.for(BLOCKS)(
+  test.for(sampleHalf(BLOCKS))(
     'their event loop blocked at %s (%s), load nothing twice',
     async ([place, name], { expect }) => {
       const system = await createTestSystem()

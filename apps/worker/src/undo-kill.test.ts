@@ -1,4 +1,5 @@
 import { readJob } from '@aduana/jobs/read/jobs'
+import { sampleHalf } from '@aduana/testkit/long'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { addUndoDatasets, requestUndo, stateOf } from '@aduana/testkit/undo'
 import { until } from '@aduana/testkit/until'
@@ -48,14 +49,16 @@ async function mustBeOnce(system: TestSystem, undo: string, second: string): Pro
 }
 
 describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () => {
-  test.for([
-    ['replaced', 'undo.before-transaction'],
-    ['replaced', 'undo.after-delete'],
-    ['merged', 'undo.after-delete'],
-    ['replaced', 'undo.before-commit'],
-    ['merged', 'undo.before-commit'],
-    ['replaced', 'undo.after-commit'],
-  ] as const)('(%s, at %s) happens exactly once', async ([kind, point], { expect: its }) => {
+  test.for(
+    sampleHalf([
+      ['replaced', 'undo.before-transaction'],
+      ['replaced', 'undo.after-delete'],
+      ['merged', 'undo.after-delete'],
+      ['replaced', 'undo.before-commit'],
+      ['merged', 'undo.before-commit'],
+      ['replaced', 'undo.after-commit'],
+    ] as const),
+  )('(%s, at %s) happens exactly once', async ([kind, point], { expect: its }) => {
     const system = await createTestSystem()
     await addUndoDatasets(system)
     try {
@@ -72,11 +75,13 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
     }
   })
 
-  test.for([
-    ['replaced', 'load.before-image'],
-    ['replaced', 'load.after-image'],
-    ['merged', 'load.after-image'],
-  ] as const)(
+  test.for(
+    sampleHalf([
+      ['replaced', 'load.before-image'],
+      ['replaced', 'load.after-image'],
+      ['merged', 'load.after-image'],
+    ] as const),
+  )(
     'while its import (%s) keeps what it replaces, at %s, can be undone later',
     async ([kind, point], { expect: its }) => {
       const system = await createTestSystem()
