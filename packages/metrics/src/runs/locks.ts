@@ -1,20 +1,19 @@
-import { RunStatus } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
+import { LOCKS, shareLock, takeLock } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-
-const GRAPH = sql`hashtextextended('aduana metric graph', 0)`
 
 /**
  * Locks the graph of metrics in share mode until the transaction ends. Every transaction that schedules or ends runs
  * holds it.
  */
 export async function lockGraphShared(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock_shared(${GRAPH})`.execute(tx)
+  await shareLock(tx, LOCKS.metricGraph)
 }
 
 /** Locks the graph of metrics exclusively until the transaction ends, to change it. */
 export async function lockGraphExclusive(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${GRAPH})`.execute(tx)
+  await takeLock(tx, LOCKS.metricGraph)
 }
 
 /**
