@@ -25,6 +25,22 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
 }
 
 /** Returns the current time of the database. */
+/**
+ * Runs `work` like `inTransaction`, in a transaction that waits at most `seconds` for each lock: one that holds a lock may
+ * hang.
+ * @throws the error of PostgreSQL for a lock that is not granted in that time; the transaction rolls back
+ */
+export function inTransactionWithLockTimeout<T>(
+  db: Database,
+  work: (tx: Tx) => Promise<T>,
+  seconds = 20,
+): Promise<T> {
+  return inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = ${sql.lit(`${seconds}s`)}`.execute(tx)
+    return work(tx)
+  })
+}
+
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   const [row] = rows.rows
