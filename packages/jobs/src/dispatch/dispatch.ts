@@ -1,4 +1,4 @@
-import { JobType } from '@aduana/contracts/job-states'
+import { JobType, OPEN_JOBS } from '@aduana/contracts/job-states'
 import { type StageName, stagesOf } from '@aduana/contracts/stages'
 import { LOCKS, tryLock } from '@aduana/db/advisory-locks'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
@@ -104,7 +104,7 @@ async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
   const attempt = job.attempt + 1
   await changeJob(
     tx,
-    { jobId: job.id, from: ['QUEUED', 'PROCESSING'], attempt: job.attempt },
+    { jobId: job.id, from: OPEN_JOBS, attempt: job.attempt },
     {
       status: 'PROCESSING',
       attempt,

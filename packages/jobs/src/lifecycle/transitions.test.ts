@@ -1,4 +1,4 @@
-import { JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
+import { isFinal, JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
 import { inTransaction } from '@aduana/db/database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type JobsDatabase, openJobsDatabase } from '../testing/jobs.ts'
@@ -16,7 +16,7 @@ const END = new Date()
 /** The columns that a state requires. */
 const at = (status: JobStatus) => ({
   status,
-  completed_at: ['COMPLETED', 'FAILED', 'CANCELLED'].includes(status) ? END : null,
+  completed_at: isFinal(status) ? END : null,
   error: status === 'FAILED' ? '{}' : null,
 })
 

@@ -1,6 +1,7 @@
 import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
 import { LOCKS, shareLock, takeLock } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 
 /**
@@ -78,7 +79,7 @@ export async function lockRuns(
       select unnest(${ids}::uuid[])
       union
       select id from metric_runs where metric_id = any (${metricIds}::uuid[])
-        and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+        and (status in (${literals(OPEN_RUNS)})
           or (status = 'EXPIRED' and taken_over_by is null)))
     order by id for no key update`.execute(tx)
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))
