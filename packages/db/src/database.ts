@@ -1,6 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
+import { arrayText } from './literals.ts'
 import type { DB } from './schema.generated.ts'
 
 /** The database, for everything outside a transaction. */
@@ -24,7 +25,6 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
-/** Returns the current time of the database. */
 /**
  * Runs `work` like `inTransaction`, in a transaction that waits at most `seconds` for each lock: one that holds a lock may
  * hang.
@@ -41,6 +41,7 @@ export function inTransactionWithLockTimeout<T>(
   })
 }
 
+/** Returns the current time of the database. */
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
   const [row] = rows.rows
@@ -50,8 +51,7 @@ export async function databaseTime(db: Database): Promise<Date> {
 
 /** Returns the value of a scope setting that the row-level policies read. Null means all (`*`), an empty list none. */
 function scopeSetting(list: readonly string[] | null): string {
-  if (list === null) return '*'
-  return `{${list.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+  return list === null ? '*' : arrayText(list)
 }
 
 /**
