@@ -25,8 +25,9 @@ export function isFinal(status: JobStatus): boolean {
   return FINAL_JOBS.includes(status)
 }
 
-export const JobType = z.enum(['import', 'sync', 'replay', 'undo', 'export', 'integrity-check'])
+export const JobType = z.enum(['import', 'undo'])
 export type JobType = z.infer<typeof JobType>
 
-export const WaitingFor = z.enum(['window', 'approval', 'dependency'])
+/** What a job that waits is waiting for. */
+export const WaitingFor = z.enum(['window', 'approval'])
 export type WaitingFor = z.infer<typeof WaitingFor>
