@@ -1,5 +1,4 @@
 import { Day } from '@aduana/contracts/dates'
-import { unionOfLists } from '@aduana/datasets/coverage'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -15,10 +14,12 @@ export type Places = z.infer<typeof Places>
 
 /** Returns the union of two sets of places. */
 export function bothPlaces(one: Places, other: Places): Places {
+  const both = (a: readonly string[] | null, b: readonly string[] | null) =>
+    a === null || b === null ? null : [...new Set([...a, ...b])].sort()
   return {
-    days: unionOfLists([one.days, other.days]),
-    companies: unionOfLists([one.companies, other.companies]),
-    warehouses: unionOfLists([one.warehouses, other.warehouses]),
+    days: both(one.days, other.days),
+    companies: both(one.companies, other.companies),
+    warehouses: both(one.warehouses, other.warehouses),
   }
 }
 

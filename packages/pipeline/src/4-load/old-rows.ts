@@ -1,9 +1,9 @@
 import { anyRows, copyOut, listColumns, type Selection } from '@aduana/datasets/target'
-import { interruptible } from '@aduana/db/interruptible'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { copyToFile } from './copy-to-file.ts'
+import { interruptible } from './interruptible.ts'
 import type { ScopeDays } from './replaced-days.ts'
 
 const Found = z.tuple([z.object({ found: z.boolean() })])
@@ -22,7 +22,7 @@ export async function copyOldRows(
 ): Promise<number> {
   const { definition } = job.facts
   const selections = selectionsOf(job, replaced)
-  return interruptible(client, { ...job.context, signal: job.signal }, async () => {
+  return interruptible(job, client, async () => {
     const [{ found }] = Found.parse((await client.query(anyRows(definition, selections))).rows)
     if (!found) return 0
     const columns = Names.parse((await client.query(listColumns(definition))).rows).map(({ name }) => name)

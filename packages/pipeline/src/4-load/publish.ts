@@ -1,11 +1,11 @@
 import type { Tx } from '@aduana/db/database'
-import { interruptible } from '@aduana/db/interruptible'
 import { commitStage } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob } from '../stage.ts'
 import { registerArtifacts } from '../stage-artifacts.ts'
 import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
 import { inFencedTransaction, markLoaded } from './fenced.ts'
+import { interruptible } from './interruptible.ts'
 import { loadWarnings, resultWithWarnings } from './load-warnings.ts'
 import type { Publishing } from './publishing.ts'
 import { recordUpdate } from './record-update.ts'
@@ -20,9 +20,7 @@ import { type Written, writeRows } from './write-rows.ts'
 export async function publish(job: StageJob, publishing: Publishing): Promise<void> {
   await failPoint('load.before-transaction', String(job.facts.importNo))
   await inFencedTransaction(job, publishing.lease, async (tx, client) => {
-    const written = await interruptible(client, { ...job.context, signal: job.signal }, () =>
-      writeRows(job, client, publishing),
-    )
+    const written = await interruptible(job, client, () => writeRows(job, client, publishing))
     await publishing.confirm?.(tx)
     const updateId = await recordUpdate(tx, job, publishing, written)
     await registerArtifacts(tx, job, written.image.file ? [written.image.file] : [])

@@ -9,13 +9,13 @@ import { selectMembers } from '@aduana/datasets/dimensions'
 import { distinctMembers } from '@aduana/datasets/members'
 import { storedFigures, summedColumns, type TouchedDays } from '@aduana/datasets/stored-rows'
 import type { Tx } from '@aduana/db/database'
-import { interruptible } from '@aduana/db/interruptible'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { z } from 'zod'
 import { engineFor } from '../../context.ts'
 import type { StageJob } from '../../stage.ts'
+import { interruptible } from '../interruptible.ts'
 import { type LoadPlan, plannedDays, readBasis } from './basis.ts'
 import {
   type ComparedDay,
@@ -53,7 +53,7 @@ export async function computePreview(job: StageJob, clean: string, plan: LoadPla
   const newMembers = await findNewMembers(job, clean)
   return inTransactionOnConnection(job.context.pool, async (tx, client) => {
     await holdSnapshot(tx)
-    return interruptible(client, { ...job.context, signal: job.signal }, async () => {
+    return interruptible(job, client, async () => {
       const comparison = await compare(job, client, clean, plan)
       const touched = touchedDays(job, plan, comparison)
       const stored = Stored.parse(
