@@ -17,8 +17,11 @@ export const JOB_TRANSITIONS: Transitions<JobStatus> = {
 /** The statuses of an open job. */
 export const OPEN_JOBS: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
 
+/** The final statuses of a job without an effect. */
+export const UNSUCCESSFUL_JOBS: readonly JobStatus[] = ['FAILED', 'CANCELLED']
+
 /** The final statuses. */
-export const FINAL_JOBS: readonly JobStatus[] = ['COMPLETED', 'FAILED', 'CANCELLED']
+export const FINAL_JOBS: readonly JobStatus[] = ['COMPLETED', ...UNSUCCESSFUL_JOBS]
 
 /** Returns true for a final status: the job does not change any more, unless it is retried. */
 export function isFinal(status: JobStatus): boolean {

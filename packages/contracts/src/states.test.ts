@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { FINAL_JOBS, isFinal, JobStatus, JobType, OPEN_JOBS } from './job-states.ts'
+import { FINAL_JOBS, isFinal, JobStatus, JobType, OPEN_JOBS, UNSUCCESSFUL_JOBS } from './job-states.ts'
 import {
   ENDED_RUNS,
   OPEN_RUNS,
@@ -27,6 +27,7 @@ describe('the lists of states', () => {
       RETRIABLE_RUNS,
     )
     expect(UNSUCCESSFUL_RUNS).not.toContain('SUCCEEDED')
+    expect(UNSUCCESSFUL_JOBS).not.toContain('COMPLETED')
   })
 })
 
