@@ -22,7 +22,7 @@ afterAll(() => database.drop())
 beforeEach(async () => {
   const job = await database.db
     .insertInto('jobs')
-    .values({ type: 'sync', user_id: userId, tenant: 'default', status: 'PROCESSING', attempt: 1 })
+    .values({ type: 'import', user_id: userId, tenant: 'default', status: 'PROCESSING', attempt: 1 })
     .returning('id')
     .executeTakeFirstOrThrow()
   jobId = job.id

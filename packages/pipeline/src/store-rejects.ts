@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { RejectLine } from '@aduana/contracts/rejects'
 import { jsonb, replaceUnstorable } from '@aduana/db/jsonb'
+import { arrayText } from '@aduana/db/literals'
 import { readUnpacked } from '@aduana/engine/packed-file'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
@@ -67,8 +68,8 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
     String(reject.line),
     nullable(reject.offset),
     nullable(reject.length),
-    textArray(codes),
-    textArray(columns),
+    arrayText(codes),
+    arrayText(columns),
     // PostgreSQL cannot store every character; the downloadable file keeps the original.
     jsonb(reject.reasons),
     replaceUnstorable(reject.raw),
@@ -79,10 +80,6 @@ function copyLine(facts: ImportFacts, reject: RejectLine): string {
 
 function nullable(number: number | null): string | null {
   return number === null ? null : String(number)
-}
-
-function textArray(items: readonly string[]): string {
-  return `{${items.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
 }
 
 /** Escapes a field for COPY's text format (https://www.postgresql.org/docs/current/sql-copy.html). */

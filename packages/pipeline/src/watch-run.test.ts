@@ -20,7 +20,7 @@ beforeEach(async () => {
   const user = `insert into users (email, password_hash, role) values (gen_random_uuid() || '@test.local', 'none', 'operator') returning id`
   const job = await pool.query(
     `with u as (${user}) insert into jobs (type, user_id, tenant, status, attempt)
-      select 'sync', u.id, 'default', 'PROCESSING', 1 from u returning id`,
+      select 'import', u.id, 'default', 'PROCESSING', 1 from u returning id`,
   )
   jobId = job.rows[0].id
   const started = await beginStage(db, { jobId, attempt: 1 }, 'parse', 'worker')

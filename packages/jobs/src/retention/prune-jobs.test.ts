@@ -147,8 +147,8 @@ describe('rejects', () => {
       history.anImport(days, ['rejects.ndjson'], { quarantined: 1, records: 1 })
     const ids = await Promise.all([rejecting(401), rejecting(399), rejecting(401), rejecting(401)])
     const [gone = '', young = '', isOpen = '', undoable = ''] = ids
-    await history.reject(gone, 'discarded')
-    await history.reject(young, 'discarded')
+    await history.reject(gone, 'superseded')
+    await history.reject(young, 'superseded')
     await history.reject(isOpen, 'open')
     await history.reject(undoable, 'superseded', by)
     expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ rejects: 1 })

@@ -62,7 +62,7 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
     },
     addJob: async (change = {}) => {
       const row: Record<string, unknown> = {
-        type: 'sync',
+        type: 'import',
         user_id: operator.userId,
         tenant: 'default',
         ...change,

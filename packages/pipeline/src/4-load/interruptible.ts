@@ -4,13 +4,5 @@ import type { StageJob } from '../stage.ts'
 
 /** Runs `work`. An abort of the job cancels the current statement of its connection, so that it stops within moments. */
 export function interruptible<T>(job: StageJob, client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
-  return interruptibleOf(
-    {
-      client,
-      pool: job.context.pool,
-      signal: job.signal,
-      onCancelFailed: (error) => job.context.logger.warn({ event: 'load.not_interrupted', err: error }),
-    },
-    work,
-  )
+  return interruptibleOf(client, { ...job.context, signal: job.signal }, work)
 }

@@ -50,7 +50,6 @@ export const OPENS_TRANSACTION: Readonly<
   'metrics/src/commands.ts saveMetricAs': ['save the metric'],
   'metrics/src/commands.ts saveSeriesAs': ['save a series'],
   'metrics/src/commands.ts acceptProjectionUpdateAs': ['tell of an update'],
-  'metrics/src/lock-timeout.ts inTransactionWithLockTimeout': 'opens it for the others',
   'metrics/src/runner/claim.ts claimRuns': ['begin'],
   'metrics/src/runner/compute-runs.ts computeRuns': ['commit values'],
   'metrics/src/runner/monitor.ts sendHeartbeats': ['beat'],
