@@ -29,7 +29,8 @@ export async function ensureMembers(
   codes: readonly string[],
 ): Promise<MemberFile> {
   const { pool } = job.context
-  if (dimension.onMissing === 'create') await pool.query(createMembers(dimension, codes, job.run.jobId))
+  if (dimension.onMissing === 'create')
+    await pool.query(createMembers(dimension, codes, job.stageAttempt.jobId))
   return memberFile(job, pool, column, dimension, codes)
 }
 

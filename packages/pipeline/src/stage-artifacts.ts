@@ -25,8 +25,13 @@ export async function storeArtifact(
   job: StageJob,
   file: { path: string; name: string; mediaType: string; content?: Stored; downloadable?: boolean },
 ): Promise<StoredArtifact> {
-  const { run, context } = job
-  const key = artifactKey(run.jobId, run.stage, `${run.attempt}.${run.try}`, file.name)
+  const { stageAttempt, context } = job
+  const key = artifactKey(
+    stageAttempt.jobId,
+    stageAttempt.stage,
+    `${stageAttempt.attempt}.${stageAttempt.try}`,
+    file.name,
+  )
   const stored = await context.store.putFile(key, file.path)
   const { name, mediaType, content = null, downloadable = true } = file
   return { name, key, mediaType, stored, content, downloadable }
@@ -43,7 +48,7 @@ export async function registerArtifacts(
     .insertInto('artifacts')
     .values(
       files.map((file) => ({
-        job_id: job.run.jobId,
+        job_id: job.stageAttempt.jobId,
         name: file.name,
         key: file.key,
         media_type: file.mediaType,
@@ -51,8 +56,8 @@ export async function registerArtifacts(
         sha256: file.stored.sha256,
         content_bytes: file.content?.bytes ?? null,
         content_sha256: file.content?.sha256 ?? null,
-        stage: job.run.stage,
-        attempt: job.run.attempt,
+        stage: job.stageAttempt.stage,
+        attempt: job.stageAttempt.attempt,
         downloadable: file.downloadable,
       })),
     )
@@ -80,7 +85,7 @@ export async function registerArtifacts(
  * @throws LostFileError if the file is missing, was removed, or differs from what was stored
  */
 export function fetchArtifact(job: StageJob, name: string): Promise<string> {
-  return fetchArtifactOf(job, job.run.jobId, name, name)
+  return fetchArtifactOf(job, job.stageAttempt.jobId, name, name)
 }
 
 /**
@@ -102,7 +107,7 @@ export async function fetchArtifactOf(
     .executeTakeFirst()
   if (!row) throw new LostFileError(`The job has no file "${name}".`, 'nobody')
   const own = row.stage === null ? 'sender' : StageName.parse(row.stage)
-  const madeBy = jobId === job.run.jobId ? own : 'nobody'
+  const madeBy = jobId === job.stageAttempt.jobId ? own : 'nobody'
   if (row.removed_at)
     throw new LostFileError(
       `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,

@@ -10,7 +10,7 @@ import type { ImportFacts } from './import-facts.ts'
 /** One attempt at a stage, as its work sees it. */
 export interface StageJob {
   context: PipelineContext
-  run: StageAttempt
+  stageAttempt: StageAttempt
   facts: ImportFacts
   /** A folder for this stage attempt only. It is removed afterwards. */
   folder: string

@@ -60,7 +60,7 @@ async function work(job: StageJob): Promise<StageResult> {
     await noteFile(tx, job, parsed, { layout: read.file, collected })
     await changeJob(
       tx,
-      { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
+      { jobId: job.stageAttempt.jobId, attempt: job.stageAttempt.attempt, from: ['PROCESSING'] },
       {
         records: parsed.records,
         total_items: parsed.records,
@@ -144,7 +144,7 @@ async function keepCollected(job: StageJob, collected: Collected | undefined): P
  */
 async function noteFile(
   tx: Tx,
-  { run }: StageJob,
+  { stageAttempt }: StageJob,
   parsed: ParseResult,
   { layout, collected }: { layout: FileLayout; collected: Collected | undefined },
 ): Promise<void> {
@@ -155,6 +155,6 @@ async function noteFile(
       unpacked_bytes: parsed.bytes,
       ...(collected ? { bytes: collected.bytes } : {}),
     })
-    .where('job_id', '=', run.jobId)
+    .where('job_id', '=', stageAttempt.jobId)
     .execute()
 }

@@ -35,7 +35,7 @@ export async function stopped(
   parsed: ParseResult,
   { layout, output: found, original, format, structural, collected }: StoppedFiles,
 ): Promise<StageResult> {
-  const { facts, folder, run, signal } = job
+  const { facts, folder, stageAttempt, signal } = job
   const output = join(folder, 'rejects.ndjson')
   const most = maxRejectsOfFailed(parsed.bytes)
   const { encoding } = parsed
@@ -53,12 +53,16 @@ export async function stopped(
       await registerArtifacts(tx, job, [...collected, file])
       // A dry run keeps its rejects only in the file.
       if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
-      const guard = { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING' as const] }
+      const guard = {
+        jobId: stageAttempt.jobId,
+        attempt: stageAttempt.attempt,
+        from: ['PROCESSING' as const],
+      }
       await changeJob(tx, guard, { quarantined: rejects.total, result: jsonb(recognised(found)) })
       await tx
         .updateTable('imports')
         .set({ layout: jsonb(layout) })
-        .where('job_id', '=', run.jobId)
+        .where('job_id', '=', stageAttempt.jobId)
         .execute()
     },
   }

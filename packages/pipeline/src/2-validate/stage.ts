@@ -38,7 +38,7 @@ export const validate: Stage = { name: 'validate', work }
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
   const catalogue = await requireFittingTables(job)
-  const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
+  const parsed = await readOutput(context.db, job.stageAttempt.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
   const input = await inputOf(job, parsed, catalogue)
   const found = await partRecords(job, engine, parsed, input)
@@ -116,7 +116,7 @@ async function work(job: StageJob): Promise<StageResult> {
       ...conflictWarnings(facts.definition, found.conflicting),
     ],
   }
-  job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
+  job.context.logger.debug({ event: 'validate.parted', jobId: job.stageAttempt.jobId, folder, ...totals })
   return {
     kind: 'done',
     commit: async (tx) => {

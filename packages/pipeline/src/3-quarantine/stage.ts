@@ -16,10 +16,10 @@ import { windowEndHint } from '../window-end-hint.ts'
 export const quarantine: Stage = { name: 'quarantine', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   const [parsed, validated] = await Promise.all([
-    readOutput(context.db, run.jobId, 'parse', ParseOutput),
-    readOutput(context.db, run.jobId, 'validate', ValidateOutput),
+    readOutput(context.db, stageAttempt.jobId, 'parse', ParseOutput),
+    readOutput(context.db, stageAttempt.jobId, 'validate', ValidateOutput),
   ])
   const rejects = await fetchArtifact(job, 'rejects.ndjson')
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
@@ -30,7 +30,7 @@ async function work(job: StageJob): Promise<StageResult> {
       : await storeRejects(client, facts, rejects, unpackedBytes(facts), job.signal)
     await changeJob(
       tx,
-      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+      { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
       {
         records: parsed.records,
         quarantined: validated.rejected,

@@ -52,9 +52,9 @@ export async function changedPlaces(
  * number of rows than the ledger knew, other writers had changed rows outside of it, possibly on any day; then it
  * returns all days of the window.
  */
-async function emptiedDays(tx: Tx, { facts, run }: StageJob, removed: number): Promise<Day[]> {
+async function emptiedDays(tx: Tx, { facts, stageAttempt }: StageJob, removed: number): Promise<Day[]> {
   const rows = await sql<{ day: Day; rows: string }>`select day, former_rows as rows from window_ledger_before
-    where job_id = ${run.jobId} and dataset_id = ${facts.datasetId}`.execute(tx)
+    where job_id = ${stageAttempt.jobId} and dataset_id = ${facts.datasetId}`.execute(tx)
   const known = rows.rows.reduce((sum, { rows: former }) => sum + Number(former ?? 0), 0)
   return rows.rows.filter((row) => known !== removed || Number(row.rows ?? 0) > 0).map(({ day }) => day)
 }

@@ -20,18 +20,22 @@ export interface DatasetChange {
  * Records that a job changed its dataset, in the same transaction, for everything that depends on the dataset. Records
  * it once per job. Returns the id of the update.
  */
-export async function writeUpdate(tx: Tx, { facts, run }: StageJob, change: DatasetChange): Promise<string> {
+export async function writeUpdate(
+  tx: Tx,
+  { facts, stageAttempt }: StageJob,
+  change: DatasetChange,
+): Promise<string> {
   const { cause, days, scopes, companies, warehouses, rows } = change
   const updateId = randomUUID()
-  const eventKey = `${run.jobId}:${cause === 'load' ? 'loaded' : 'undone'}`
+  const eventKey = `${stageAttempt.jobId}:${cause === 'load' ? 'loaded' : 'undone'}`
   await sql`insert into dataset_updates
       (id, dataset_id, job_id, event_key, days, companies, warehouses, scopes, rows, cause)
-    values (${updateId}, ${facts.datasetId}, ${run.jobId}, ${eventKey},
+    values (${updateId}, ${facts.datasetId}, ${stageAttempt.jobId}, ${eventKey},
       coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange),
       ${companies}::text[], ${warehouses}::text[], ${scopes}::text[], ${rows}, ${cause})`.execute(tx)
   await appendEvent(tx, {
-    key: `${run.jobId}:dataset-updated`,
-    jobId: run.jobId,
+    key: `${stageAttempt.jobId}:dataset-updated`,
+    jobId: stageAttempt.jobId,
     datasetId: facts.datasetId,
     event: {
       type: 'dataset.updated',

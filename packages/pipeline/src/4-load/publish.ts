@@ -50,11 +50,15 @@ async function finish(
     message: 'Loaded',
   })
   await rememberRows(tx, job, plan.validated)
-  await commitStage(tx, job.run, output)
+  await commitStage(tx, job.stageAttempt, output)
 }
 
 /** Stores the digest of the rows of an append, for `repeatedRows`. */
-async function rememberRows(tx: Tx, { run }: StageJob, { digest }: ValidateOutput): Promise<void> {
+async function rememberRows(tx: Tx, { stageAttempt }: StageJob, { digest }: ValidateOutput): Promise<void> {
   if (digest === undefined) return
-  await tx.updateTable('imports').set({ rows_digest: digest }).where('job_id', '=', run.jobId).execute()
+  await tx
+    .updateTable('imports')
+    .set({ rows_digest: digest })
+    .where('job_id', '=', stageAttempt.jobId)
+    .execute()
 }

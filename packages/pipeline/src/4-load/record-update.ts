@@ -32,7 +32,7 @@ export async function recordUpdate(
 ): Promise<string> {
   const before = job.facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
   await writeLedger(tx, job, publishing, written)
-  await supersede(tx, job.run.jobId, before)
+  await supersede(tx, job.stageAttempt.jobId, before)
   const places = written.places ?? (await changedPlaces(tx, job, publishing, written))
   return writeUpdate(tx, job, {
     cause: 'load',
@@ -53,7 +53,7 @@ async function formerOwners(tx: Tx, job: StageJob, { plan }: Publishing): Promis
       job_id: string
     }>`select distinct l.job_id from window_ledger l join jobs o on o.id = l.job_id
       where l.dataset_id = ${job.facts.datasetId} and l.scope = ${window.scope}
-        and l.day <@ daterange(${window.from}::date, ${window.to}::date) and l.job_id <> ${job.run.jobId}
+        and l.day <@ daterange(${window.from}::date, ${window.to}::date) and l.job_id <> ${job.stageAttempt.jobId}
         and (${companies}::text[] is null or o.companies <@ ${companies}::text[])
         and (${warehouses}::text[] is null or o.warehouses <@ ${warehouses}::text[])`.execute(tx)
     for (const row of rows.rows) owners.add(row.job_id)
@@ -62,15 +62,15 @@ async function formerOwners(tx: Tx, job: StageJob, { plan }: Publishing): Promis
 }
 
 async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, written: Written): Promise<void> {
-  const { facts, run } = job
+  const { facts, stageAttempt } = job
   const left = facts.mode === 'upsert' ? await daysLeft(tx, job, publishing) : []
   const entries = await ledgerEntries(tx, job, publishing, written)
   await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
-    select ${run.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
+    select ${stageAttempt.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
     from ${recordset(entries)} left join window_ledger l
       on l.dataset_id = ${facts.datasetId} and l.scope = c.scope and l.day = c.day`.execute(tx)
   await sql`insert into window_ledger (dataset_id, scope, day, job_id, rows)
-    select ${facts.datasetId}::uuid, c.scope, c.day, ${run.jobId}::uuid, c.rows from ${recordset(entries)}
+    select ${facts.datasetId}::uuid, c.scope, c.day, ${stageAttempt.jobId}::uuid, c.rows from ${recordset(entries)}
     on conflict (dataset_id, scope, day) do update set job_id = excluded.job_id,
       rows = ${facts.mode === 'append' ? sql`window_ledger.rows + excluded.rows` : sql`excluded.rows`},
       version = window_ledger.version + 1, updated_at = now()`.execute(tx)

@@ -28,12 +28,16 @@ export function alreadyImported({ jobId, found, remedy }: Repeated): JobFailure 
  * Returns the earlier import with the same bytes, for which the import of a dry run would be refused; undefined if
  * there is none.
  */
-export async function repeatedBytes({ context, facts, run }: StageJob): Promise<Repeated | undefined> {
+export async function repeatedBytes({
+  context,
+  facts,
+  stageAttempt,
+}: StageJob): Promise<Repeated | undefined> {
   if (facts.forced) return undefined
   const { content_sha256: sha256 } = await context.db
     .selectFrom('jobs')
     .select('content_sha256')
-    .where('id', '=', run.jobId)
+    .where('id', '=', stageAttempt.jobId)
     .executeTakeFirstOrThrow()
   if (sha256 === null) return undefined
   const { datasetId, definition } = facts
@@ -47,13 +51,13 @@ export async function repeatedBytes({ context, facts, run }: StageJob): Promise<
  * for the windows, sees the result of the first.
  */
 export async function repeatedRows(
-  { context, facts, run }: StageJob,
+  { context, facts, stageAttempt }: StageJob,
   { digest, clean }: ValidateOutput,
 ): Promise<Repeated | undefined> {
   if (facts.mode !== 'append' || facts.forced || digest === undefined) return undefined
   const found = await sql<{ job_id: string; file_name: string; import_no: number }>`
     select i.job_id, i.file_name, i.import_no from imports i join jobs j on j.id = i.job_id
-    where i.dataset_id = ${facts.datasetId} and i.rows_digest = ${digest} and j.id <> ${run.jobId}
+    where i.dataset_id = ${facts.datasetId} and i.rows_digest = ${digest} and j.id <> ${stageAttempt.jobId}
       and j.loaded_at is not null and not j.batch_deleted order by i.import_no limit 1`.execute(context.db)
   const [first] = found.rows
   if (!first) return undefined

@@ -21,10 +21,10 @@ import { claimOrPark, windowsOf } from './windows.ts'
 export const load: Stage = { name: 'load', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   if (facts.type === 'undo') return undo(job)
-  const parsed = await readOutput(context.db, run.jobId, 'parse', ParseOutput)
-  const validated = await readOutput(context.db, run.jobId, 'validate', ValidateOutput)
+  const parsed = await readOutput(context.db, stageAttempt.jobId, 'parse', ParseOutput)
+  const validated = await readOutput(context.db, stageAttempt.jobId, 'validate', ValidateOutput)
   const windows = windowsOf(facts, validated)
   const plan = { windows, validated, replaced: replacedDays(job, windows, validated) }
   if (facts.dryRun) return dryRun(job, plan)

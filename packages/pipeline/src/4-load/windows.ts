@@ -35,7 +35,7 @@ export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window
 }
 
 /** The parts of a stage job that a claim needs. */
-type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
+type ClaimingJob = Pick<StageJob, 'stageAttempt' | 'signal'> & {
   context: Pick<PipelineContext, 'db'>
   facts: Pick<ImportFacts, 'datasetId'>
 }
@@ -62,33 +62,38 @@ function claimOnce(
   windows: readonly Window[],
   patient: boolean,
 ): Promise<'held' | 'parked' | 'look-again'> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   return inTransaction(context.db, async (tx) => {
-    const claim = { job: await lockJobOfAttempt(tx, run), datasetId: facts.datasetId, windows }
+    const claim = { job: await lockJobOfAttempt(tx, stageAttempt), datasetId: facts.datasetId, windows }
     const result = await claimWindows(tx, claim)
     if (patient && result.kind === 'taken' && result.because === 'not-known-yet') return 'look-again'
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
       found_window = (select range_merge(range_agg(w)) from unnest(${windows.map(rangeText)}::daterange[]) as w)
-      where job_id = ${run.jobId}`.execute(tx)
-    await wakeThoseBehind(tx, run.jobId)
+      where job_id = ${stageAttempt.jobId}`.execute(tx)
+    await wakeThoseBehind(tx, stageAttempt.jobId)
     if (result.kind === 'held') return 'held'
-    await park(tx, run, claim, result)
+    await park(tx, stageAttempt, claim, result)
     return 'parked'
   })
 }
 
-async function park(tx: Tx, run: StageAttempt, claim: WindowClaim, obstacle: Obstacle): Promise<void> {
+async function park(
+  tx: Tx,
+  stageAttempt: StageAttempt,
+  claim: WindowClaim,
+  obstacle: Obstacle,
+): Promise<void> {
   await waitForWindows(tx, claim, obstacle)
   const reason = `${WAITING[obstacle.because]} (job ${obstacle.by})`
   const version = await changeJob(
     tx,
-    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+    { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
     { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
   )
-  await closeAttempt(tx, run, 'parked', null)
+  await closeAttempt(tx, stageAttempt, 'parked', null)
   await appendEvent(tx, {
-    key: `${run.jobId}:waiting:${version}`,
-    jobId: run.jobId,
+    key: `${stageAttempt.jobId}:waiting:${version}`,
+    jobId: stageAttempt.jobId,
     event: { type: 'job.waiting', reason },
   })
 }

@@ -16,7 +16,7 @@ import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { createLogger } from '@aduana/runtime/logger'
 import { createInstallation, type Installation } from '@aduana/testkit/installation'
 import type { PipelineContext } from '../context.ts'
-import { runStage } from '../run-stage.ts'
+import { executeStage } from '../stage-attempt.ts'
 import { PIPELINE } from '../stages.ts'
 
 type Form = { dataset: string } & Record<string, string>
@@ -76,7 +76,7 @@ export async function openPipeline(
     const due = PIPELINE.slice(STAGE_NAMES.indexOf(first), STAGE_NAMES.indexOf(last) + 1)
     let outcome: StageOutcome = { kind: 'done' }
     for (const stage of due) {
-      outcome = await runStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
+      outcome = await executeStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
       if (outcome.kind !== 'done') break
     }
     return outcome

@@ -17,7 +17,7 @@ import { savePreviewFile, storePreview, withSummary } from './store.ts'
  * @throws RefusedError if the load would be refused
  */
 export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult> {
-  const { facts, run } = job
+  const { facts, stageAttempt } = job
   const clean = await fetchArtifact(job, 'clean.parquet')
   const computed = await computePreview(job, clean, plan)
   const reasons = approvalReasons(
@@ -45,7 +45,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
       await storePreview(tx, job, kept)
       await changeJob(
         tx,
-        { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+        { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
         {
           ...figures,
           loaded: figures.inserted + figures.updated,

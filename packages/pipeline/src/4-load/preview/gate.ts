@@ -79,14 +79,19 @@ function ask(
   earlier: Asked,
   lapsed: boolean,
 ): Promise<void> {
-  const { run, facts } = job
+  const { stageAttempt, facts } = job
   return inTransaction(job.context.db, async (tx) => {
     const others =
       lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
     const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
     const version = await tryChangeJob(
       tx,
-      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+      {
+        jobId: stageAttempt.jobId,
+        attempt: stageAttempt.attempt,
+        from: ['PROCESSING'],
+        unlessCancelled: true,
+      },
       {
         waiting_for: 'approval',
         approval_asked_at: sql<Date>`coalesce(approval_asked_at, clock_timestamp())`,
@@ -96,19 +101,19 @@ function ask(
       },
     )
     if (version === undefined) throw await whyNot(tx, job)
-    await closeAttempt(tx, run, 'parked', null)
+    await closeAttempt(tx, stageAttempt, 'parked', null)
     await storePreview(tx, job, kept)
-    await releaseWindows(tx, run.jobId)
+    await releaseWindows(tx, stageAttempt.jobId)
     if (lapsed && earlier.preview)
       await appendEvent(tx, {
-        key: `${run.jobId}:approval-lapsed:${version}`,
-        jobId: run.jobId,
+        key: `${stageAttempt.jobId}:approval-lapsed:${version}`,
+        jobId: stageAttempt.jobId,
         datasetId: facts.datasetId,
         event: { type: 'job.approval-lapsed', basis: earlier.preview.basis, jobs: others },
       })
     await appendEvent(tx, {
-      key: `${run.jobId}:waiting:${version}`,
-      jobId: run.jobId,
+      key: `${stageAttempt.jobId}:waiting:${version}`,
+      jobId: stageAttempt.jobId,
       datasetId: facts.datasetId,
       event: { type: 'job.waiting', reason: `approval: ${codes(kept)}` },
     })
@@ -118,11 +123,16 @@ function ask(
 
 /** Stores the preview also of a load that needs no approval. */
 function remember(job: StageJob, kept: SavedPreview): Promise<void> {
-  const { run, facts } = job
+  const { stageAttempt, facts } = job
   return inTransaction(job.context.db, async (tx) => {
     const version = await tryChangeJob(
       tx,
-      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+      {
+        jobId: stageAttempt.jobId,
+        attempt: stageAttempt.attempt,
+        from: ['PROCESSING'],
+        unlessCancelled: true,
+      },
       withSummary(job, kept),
     )
     if (version === undefined) throw await whyNot(tx, job)
@@ -132,21 +142,21 @@ function remember(job: StageJob, kept: SavedPreview): Promise<void> {
   })
 }
 
-async function isOpen(tx: Tx, { run }: StageJob): Promise<boolean> {
+async function isOpen(tx: Tx, { stageAttempt }: StageJob): Promise<boolean> {
   const row = await tx
     .selectFrom('stage_results')
     .select('state')
-    .where('job_id', '=', run.jobId)
-    .where('stage', '=', run.stage)
-    .where('attempt', '=', run.attempt)
-    .where('try', '=', run.try)
+    .where('job_id', '=', stageAttempt.jobId)
+    .where('stage', '=', stageAttempt.stage)
+    .where('attempt', '=', stageAttempt.attempt)
+    .where('try', '=', stageAttempt.try)
     .forNoKeyUpdate()
     .executeTakeFirst()
   return row?.state === 'running'
 }
 
 async function whyNot(tx: Tx, job: StageJob): Promise<Error> {
-  const { jobId, attempt } = job.run
+  const { jobId, attempt } = job.stageAttempt
   const row = await tx
     .selectFrom('jobs')
     .select('cancel_requested_at')
@@ -156,8 +166,8 @@ async function whyNot(tx: Tx, job: StageJob): Promise<Error> {
   return row?.cancel_requested_at != null ? new CancelledError() : overtaken(job)
 }
 
-function overtaken({ run }: StageJob): OvertakenError {
-  return new OvertakenError(`job ${run.jobId} was overtaken while its preview was computed`)
+function overtaken({ stageAttempt }: StageJob): OvertakenError {
+  return new OvertakenError(`job ${stageAttempt.jobId} was overtaken while its preview was computed`)
 }
 
 function changedBy(jobs: readonly string[]): string {

@@ -14,7 +14,7 @@ import type { Undoing } from './undoing.ts'
 /** Records what was undone, in its transaction, and marks the undo as past its point of no return. */
 export async function recordUndo(undoing: Undoing): Promise<void> {
   const { tx, job, reversals } = undoing
-  const { facts, run } = job
+  const { facts, stageAttempt } = job
   await recount(
     tx,
     facts,
@@ -24,24 +24,24 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   const updateId = await recordChange(undoing, result)
   for (const { one, deleted, restored } of reversals) {
     await appendEvent(tx, {
-      key: `${run.jobId}:undone:${one.id}`,
+      key: `${stageAttempt.jobId}:undone:${one.id}`,
       jobId: one.id,
       datasetId: one.datasetId,
-      event: { type: 'import.undone', undoJob: run.jobId, deleted, restored },
+      event: { type: 'import.undone', undoJob: stageAttempt.jobId, deleted, restored },
     })
     await audit(tx, {
       actor: facts.userId,
       action: 'import.undone',
       subjectType: 'job',
       subjectId: one.id,
-      details: { undo: run.jobId, importNo: one.importNo, deleted, restored },
+      details: { undo: stageAttempt.jobId, importNo: one.importNo, deleted, restored },
     })
   }
   await failPoint('undo.before-commit', String(facts.importNo))
   const { deleted, restored } = result.reversed
   const output: UndoOutput = { updateId, deleted, restored }
   await markLoaded(tx, job, { result: jsonb(result), message: 'Taken back' })
-  await commitStage(tx, run, output)
+  await commitStage(tx, stageAttempt, output)
 }
 
 /** Records the dataset update, for everything that depends on the dataset. */

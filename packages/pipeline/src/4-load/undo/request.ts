@@ -18,10 +18,10 @@ const UndoFacts = z.object({
 export type UndoFacts = z.infer<typeof UndoFacts>
 
 /** Reads what the undo of a stage attempt must do. */
-export async function readRequest({ context, run }: StageJob): Promise<UndoFacts> {
+export async function readRequest({ context, stageAttempt }: StageJob): Promise<UndoFacts> {
   const rows = await sql`select j.user_id as "userId", u.role, j.companies, j.warehouses,
       (j.parameters -> 'unwind')::boolean as unwind, j.created_at as "acceptedAt"
-    from jobs j join users u on u.id = j.user_id where j.id = ${run.jobId}`.execute(context.db)
+    from jobs j join users u on u.id = j.user_id where j.id = ${stageAttempt.jobId}`.execute(context.db)
   return UndoFacts.parse(rows.rows[0])
 }
 

@@ -64,11 +64,11 @@ async function takeBack(
   const { tx, job } = undoing
   const rows = await restoreImportedRows(undoing, one, definition, image)
   const days = await restoreLedger(tx, one, definition, image)
-  const rejects = await restoreRejects(tx, one.id, job.run.jobId)
+  const rejects = await restoreRejects(tx, one.id, job.stageAttempt.jobId)
   const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },
-    { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: its rows were removed' },
+    { batch_deleted: true, undone_by: job.stageAttempt.jobId, message: 'Undone: its rows were removed' },
   )
   if (version === undefined) throw new TryAgainError(`import #${one.importNo} has not ended yet`)
   return { one, definition, days, ...rows, ...rejects }
@@ -82,7 +82,7 @@ async function mustHold({ tx, job }: Undoing, one: LoadedImport): Promise<void> 
   const [still] = await loadedImports(tx, sql`j.id = ${one.id}`)
   if (!still) throw new TryAgainError(`import #${one.importNo} has been undone in the meantime`)
   const open = await sql`select 1 from window_ledger_before b where b.job_id = ${one.id} and not exists (
-    select from window_locks k where k.job_id = ${job.run.jobId} and k.dataset_id = b.dataset_id
+    select from window_locks k where k.job_id = ${job.stageAttempt.jobId} and k.dataset_id = b.dataset_id
       and k.scope = b.scope and k.days @> b.day) limit 1`.execute(tx)
   if (open.rows.length > 0) throw new TryAgainError(`the windows of import #${one.importNo} are not held`)
 }
