@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { artifactKey, type Stored, StoreError } from '@aduana/artifacts/store'
 import { StageName } from '@aduana/contracts/stages'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { LostFileError, sha256Of } from './lost-file.ts'
+import { LostFileError } from './failure.ts'
 import type { StageJob } from './stage.ts'
 
 /** A file of a stage attempt that is stored but not yet registered as an artifact. */
@@ -91,7 +93,7 @@ export function fetchArtifact(job: StageJob, name: string): Promise<string> {
 /**
  * Fetches an artifact of any job into the folder of the stage attempt, under the name `as`. Files of another job are
  * never created again.
- * @throws LostFileError as `fetchFile` does
+ * @throws LostFileError as `fetchArtifact` does
  */
 export async function fetchArtifactOf(
   job: StageJob,
@@ -123,4 +125,11 @@ export async function fetchArtifactOf(
   if (row.stage !== null && (await sha256Of(path)) !== row.sha256)
     throw new LostFileError(`The file "${name}" differs from what ${row.stage} stored.`, madeBy)
   return path
+}
+
+/** Returns the SHA-256 of a file in lower-case hexadecimal. */
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk)
+  return hash.digest('hex')
 }

@@ -23,11 +23,9 @@ import { markBackend } from '@aduana/jobs/stage-attempts/stale-backends'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { CancelledError } from './cancelled.ts'
 import type { PipelineContext } from './context.ts'
-import { readFailure } from './failure.ts'
+import { CancelledError, LostFileError, readFailure } from './failure.ts'
 import { readImportFacts } from './import-facts.ts'
-import { LostFileError } from './lost-file.ts'
 import type { Stage, StageResult } from './stage.ts'
 
 /**

@@ -13,7 +13,7 @@ import {
 import { EngineError } from '@aduana/engine/errors'
 import { unpackGzip } from '@aduana/engine/gzip'
 import { MAX_UNPACK_RATIO, mostUnpackedBytes } from '@aduana/engine/source'
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 import type { StageJob } from '../stage.ts'
 import { type Expected, readVerified } from './verified.ts'
 import { withoutHeader } from './without-header.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 
 /** What was announced about a file. */
 export interface Expected {

@@ -1,4 +1,4 @@
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 
 const NEWLINE = 0x0a
 

@@ -1,6 +1,6 @@
 import { type CatalogueTable, readCatalogue } from '@aduana/datasets/catalogue'
 import { checkFit } from '@aduana/datasets/fit'
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 import type { StageJob } from '../stage.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { counted } from '@aduana/contracts/figures'
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 
 /**
  * Rejects an upsert that would change rows of a company or warehouse that the uploader has no access to.

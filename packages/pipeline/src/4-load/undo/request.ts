@@ -3,7 +3,7 @@ import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import { mayUndo, overlapDetail } from '@aduana/jobs/undo/preconditions'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { RefusedError } from '../../refused.ts'
+import { RefusedError } from '../../failure.ts'
 import type { StageJob } from '../../stage.ts'
 
 /** Who requested an undo, when, and whether later imports may be undone with it. */

@@ -13,7 +13,7 @@ import type { LoadedImport } from '@aduana/jobs/undo/plan'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { TryAgainError } from '../../try-again.ts'
+import { TryAgainError } from '../../failure.ts'
 import { copyImage } from './image.ts'
 import type { Image, Rows, Undoing } from './undoing.ts'
 
