@@ -23,10 +23,8 @@ import { markBackend } from '@aduana/jobs/stage-attempts/stale-backends'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import type { Delivery } from '@aduana/queue/stage-workers'
 import { failPoint } from '@aduana/runtime/fail-points'
-import type { PipelineContext } from './context.ts'
 import { CancelledError, LostFileError, readFailure } from './failure.ts'
-import { readImportFacts } from './import-facts.ts'
-import type { Stage, StageResult } from './stage.ts'
+import { type PipelineContext, readImportFacts, type Stage, type StageResult } from './stage.ts'
 
 /**
  * Executes one attempt at a stage of a job, guarded by PostgreSQL: begins it, does the work under a heartbeat, and commits.

@@ -5,8 +5,7 @@ import { validate } from './2-validate/stage.ts'
 import { quarantine } from './3-quarantine/stage.ts'
 import { load } from './4-load/stage.ts'
 import { fanOut } from './5-fan-out/stage.ts'
-import type { PipelineContext } from './context.ts'
-import type { Stage } from './stage.ts'
+import type { PipelineContext, Stage } from './stage.ts'
 import { executeStage } from './stage-attempt.ts'
 
 /** The stages in pipeline order. */

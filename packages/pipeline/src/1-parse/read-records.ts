@@ -7,9 +7,8 @@ import type { EngineTasks } from '@aduana/engine/larger'
 import { isWithin } from '@aduana/engine/measure'
 import type { ParseResult } from '@aduana/engine/protocol'
 import type { Encoding } from '@aduana/engine/text'
-import { engineOf, SMALL_FILE } from '../context.ts'
-import { MAX_REJECTS_OF_FAILED } from '../reject-limits.ts'
-import type { StageJob } from '../stage.ts'
+import { MAX_REJECTS_OF_FAILED } from '../rejects.ts'
+import { engineOf, SMALL_FILE, type StageJob } from '../stage.ts'
 import { type Layout, layoutOfFile, readLayout } from './layout.ts'
 
 type Readable = Exclude<Layout, { failure: JobFailure }>

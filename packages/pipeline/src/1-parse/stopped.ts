@@ -7,14 +7,10 @@ import type { EngineTasks } from '@aduana/engine/larger'
 import type { ParseResult, RejectsResult } from '@aduana/engine/protocol'
 import type { SourceFormat } from '@aduana/engine/source'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
-import type { ImportFacts } from '../import-facts.ts'
-import { recognised } from '../recognised.ts'
-import { maxRejectsOfFailed } from '../reject-limits.ts'
-import { percentage } from '../shares.ts'
-import type { StageJob, StageResult } from '../stage.ts'
+import { maxRejectsOfFailed, percentage, storeRejects } from '../rejects.ts'
+import type { ImportFacts, StageJob, StageResult } from '../stage.ts'
 import { registerArtifacts, type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
-import type { ParseOutput } from '../stage-outputs.ts'
-import { storeRejects } from '../store-rejects.ts'
+import { type ParseOutput, recognised } from '../stage-outputs.ts'
 
 interface StoppedFiles {
   layout: FileLayout

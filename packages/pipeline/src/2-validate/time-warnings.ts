@@ -4,7 +4,7 @@ import { counted } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import { TAKE_BACK } from '@aduana/contracts/send-again'
 import type { ValidationResult } from '@aduana/datasets/validation/results'
-import { windowEndHint } from '../window-end-hint.ts'
+import { windowEndHint } from '../rejects.ts'
 
 /** Returns the warnings about the times and days of a file. */
 export function timeWarnings(

@@ -2,15 +2,10 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import { figure } from '@aduana/contracts/figures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
-import { failsForRejects } from '../fails-for-rejects.ts'
-import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
-import { recognised } from '../recognised.ts'
-import { shareAbove } from '../shares.ts'
-import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { failsForRejects, shareAbove, storeRejects, windowEndHint } from '../rejects.ts'
+import { type ImportFacts, type Stage, type StageJob, type StageResult, unpackedBytes } from '../stage.ts'
 import { fetchArtifact } from '../stage-artifacts.ts'
-import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
-import { storeRejects } from '../store-rejects.ts'
-import { windowEndHint } from '../window-end-hint.ts'
+import { ParseOutput, readOutput, recognised, ValidateOutput } from '../stage-outputs.ts'
 
 /** The quarantine stage: stores the rejects, up to the dataset's limit, where users can inspect and correct them. */
 export const quarantine: Stage = { name: 'quarantine', work }

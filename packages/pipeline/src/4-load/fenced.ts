@@ -4,9 +4,8 @@ import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/lifec
 import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/windows/leases'
 import { sql } from 'kysely'
 import type pg from 'pg'
-import type { PipelineContext } from '../context.ts'
 import { CancelledError } from '../failure.ts'
-import type { StageJob } from '../stage.ts'
+import type { PipelineContext, StageJob } from '../stage.ts'
 
 /** The stage attempt that a fenced transaction works for. */
 type FencedJob = Pick<StageJob, 'stageAttempt'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }

@@ -2,8 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compileLoadFile, type Slice } from '@aduana/datasets/load-file'
 import type { MemberFile } from '@aduana/datasets/members'
-import { engineFor } from '../context.ts'
-import type { StageJob } from '../stage.ts'
+import { engineFor, type StageJob } from '../stage.ts'
 
 /** Rows to load into a table, as files that COPY reads. */
 export interface RowSource {

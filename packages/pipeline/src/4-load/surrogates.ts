@@ -1,8 +1,7 @@
 import { distinctMembers, type MemberFile } from '@aduana/datasets/members'
 import { z } from 'zod'
-import { engineFor } from '../context.ts'
-import { ensureMembers } from '../members.ts'
-import type { StageJob } from '../stage.ts'
+import { ensureMembers } from '../reference-data.ts'
+import { engineFor, type StageJob } from '../stage.ts'
 
 const Codes = z.array(z.object({ code: z.string() }))
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { ImportFacts } from '../import-facts.ts'
-import type { StageJob } from '../stage.ts'
+import type { ImportFacts, StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 import { bothPlaces } from './changed-places.ts'
 import { plannedDays } from './preview/basis.ts'

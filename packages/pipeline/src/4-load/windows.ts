@@ -13,9 +13,7 @@ import {
   wakeThoseBehind,
 } from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
-import type { PipelineContext } from '../context.ts'
-import type { ImportFacts } from '../import-facts.ts'
-import type { StageJob } from '../stage.ts'
+import type { ImportFacts, PipelineContext, StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 
 /**

@@ -15,7 +15,7 @@ import type { StageOutcome } from '@aduana/queue/outcome'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { createLogger } from '@aduana/runtime/logger'
 import { createInstallation, type Installation } from '@aduana/testkit/installation'
-import type { PipelineContext } from '../context.ts'
+import type { PipelineContext } from '../stage.ts'
 import { executeStage } from '../stage-attempt.ts'
 import { PIPELINE } from '../stages.ts'
 
