@@ -1,11 +1,11 @@
-import type { Counts } from '@aduana/contracts/counts'
+import { Counts } from '@aduana/contracts/counts'
 import { counted, figure } from '@aduana/contracts/figures'
+import type { Tx } from '@aduana/db/database'
 import { completeJob } from '@aduana/jobs/lifecycle/finish'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOutUpdate as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outputs.ts'
-import { readCounts } from './counts.ts'
 
 /**
  * The fan-out stage: passes the recorded dataset update on to the metrics, publishes loaded results as values of their
@@ -57,4 +57,28 @@ async function endDryRun({ context, stageAttempt }: StageJob): Promise<StageResu
       return {}
     },
   }
+}
+
+const NAMES = [
+  'records',
+  'loaded',
+  'inserted',
+  'updated',
+  'unchanged',
+  'removed',
+  'quarantined',
+  'duplicates',
+  'conflicts',
+] as const
+
+/** Returns the current counts of a job. */
+async function readCounts(tx: Tx, jobId: string): Promise<Counts> {
+  const row = await tx
+    .selectFrom('jobs')
+    .select([...NAMES])
+    .where('id', '=', jobId)
+    .executeTakeFirstOrThrow()
+  return Counts.parse(
+    Object.fromEntries(NAMES.map((name) => [name, row[name] === null ? null : Number(row[name])])),
+  )
 }
