@@ -8,7 +8,7 @@ import type { StageJob } from '../stage.ts'
 import { type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
 import { copyToFile } from './copy-to-file.ts'
 import { copyOldRows } from './old-rows.ts'
-import type { ScopeDays } from './replaced-days.ts'
+import type { ScopeDays } from './plan.ts'
 
 /** Name of the artifact with the rows that a load replaced or changed, in their former state. */
 export const BEFORE_IMAGE = 'before-image.csv.gz'

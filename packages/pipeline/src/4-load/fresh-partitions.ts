@@ -27,7 +27,7 @@ import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 import { copyRows, type RowMeter } from './copy-rows.ts'
 import { interruptible } from './interruptible.ts'
-import type { ScopeDays } from './replaced-days.ts'
+import type { ScopeDays } from './plan.ts'
 import type { RowSource } from './row-files.ts'
 
 /**

@@ -1,10 +1,11 @@
-import { anyRows, copyOut, listColumns, type Selection } from '@aduana/datasets/target'
+import { anyRows, copyOut, listColumns } from '@aduana/datasets/target'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { copyToFile } from './copy-to-file.ts'
 import { interruptible } from './interruptible.ts'
-import type { ScopeDays } from './replaced-days.ts'
+import type { ScopeDays } from './plan.ts'
+import { selectionsOf } from './plan.ts'
 
 const Found = z.tuple([z.object({ found: z.boolean() })])
 const Names = z.array(z.object({ name: z.string() }))
@@ -28,16 +29,4 @@ export async function copyOldRows(
     const columns = Names.parse((await client.query(listColumns(definition))).rows).map(({ name }) => name)
     return copyToFile(client, copyOut(definition, columns, selections), path, options)
   })
-}
-
-/** Returns the selections of rows that a job replaces, by scope and day, limited to its companies and warehouses. */
-export function selectionsOf({ facts }: StageJob, replaced: readonly ScopeDays[]): Selection[] {
-  const { definition, companies, warehouses } = facts
-  return replaced
-    .filter(({ days }) => days.length > 0)
-    .map(({ scope, days }) => ({
-      days,
-      coverage: { companies, warehouses },
-      ...(definition.replaceScope === undefined ? {} : { scope }),
-    }))
 }

@@ -3,7 +3,7 @@ import type { Lease } from '@aduana/jobs/windows/leases'
 import type { BeforeImage } from './before-image.ts'
 import type { RowMeter } from './copy-rows.ts'
 import type { FreshPartition } from './fresh-partitions.ts'
-import type { LoadPlan } from './preview/basis.ts'
+import type { LoadPlan } from './plan.ts'
 import type { RowSource } from './row-files.ts'
 
 /** What is published, and under which lease. */

@@ -9,8 +9,7 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
-import { selectionsOf } from './old-rows.ts'
-import { type LoadPlan, plannedDays } from './preview/basis.ts'
+import { type LoadPlan, plannedDays, selectionsOf } from './plan.ts'
 
 /** What an import repeats, in two sentences: what was found, and how to import it anyway. */
 export interface Repeated {

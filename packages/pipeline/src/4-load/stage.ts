@@ -5,14 +5,14 @@ import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
 import { withBeforeImage } from './before-image.ts'
 import { planFreshPartitions, withFreshPartitions } from './fresh-partitions.ts'
 import { holdLease } from './hold-lease.ts'
+import { replacedDays, windowsOf } from './plan.ts'
 import { dryRun } from './preview/dry-run.ts'
 import { ApprovalLapsedError, checkApproval } from './preview/gate.ts'
 import { publish } from './publish.ts'
 import { alreadyImported, repeatedRows } from './repeated-rows.ts'
-import { replacedDays } from './replaced-days.ts'
 import { surrogates } from './surrogates.ts'
 import { undo } from './undo/stage.ts'
-import { claimOrPark, windowsOf } from './windows.ts'
+import { claimOrPark } from './windows.ts'
 
 /**
  * The load stage: waits for its window, resolves the surrogate ids, and publishes the clean rows in one fenced

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { nextDay } from '@aduana/contracts/dates'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
@@ -14,23 +13,6 @@ import {
 } from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
 import type { ImportFacts, PipelineContext, StageJob } from '../stage.ts'
-import type { ValidateOutput } from '../stage-outputs.ts'
-
-/**
- * Returns the windows that a load needs: the declared one; otherwise, for each replace scope, the range from the first
- * to the last accepted day; the whole dataset if it has no days.
- */
-export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window[] {
-  const [declaredScope = ''] = facts.scopes
-  if (facts.window) return [{ scope: declaredScope, ...facts.window }]
-  if (validated.days.length === 0) return [{ scope: '', from: null, to: null }]
-  const scopes = [...new Set(validated.days.map(({ scope }) => scope))].sort()
-  return scopes.flatMap((scope) => {
-    const days = validated.days.filter((entry) => entry.scope === scope).map(({ day }) => day)
-    const [from, last] = [days.sort()[0], days.at(-1)]
-    return from === undefined || last === undefined ? [] : [{ scope, from, to: nextDay(last) }]
-  })
-}
 
 /** The parts of a stage job that a claim needs. */
 type ClaimingJob = Pick<StageJob, 'stageAttempt' | 'signal'> & {

@@ -23,7 +23,7 @@ import { assertForeignKeys } from './foreign-keys.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import { LedgerEntry } from './ledger.ts'
 import type { FoundRows } from './load-warnings.ts'
-import { selectionsOf } from './old-rows.ts'
+import { selectionsOf } from './plan.ts'
 import type { Publishing } from './publishing.ts'
 import { beforeAppend } from './repeated-rows.ts'
 

@@ -1,28 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Tx } from '@aduana/db/database'
-import type { Window } from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
 import type { StageJob } from '../../stage.ts'
-import type { ValidateOutput } from '../../stage-outputs.ts'
-import type { ScopeDays } from '../replaced-days.ts'
-
-/** What a load is about to do, as far as it is known without reading the existing rows. */
-export interface LoadPlan {
-  windows: readonly Window[]
-  validated: ValidateOutput
-  /** The days of each scope whose old rows are removed; empty unless the mode is replace-window. */
-  replaced: readonly ScopeDays[]
-}
-
-/** Returns the days of each scope that a load writes to. */
-export function plannedDays({ validated, replaced }: LoadPlan): ScopeDays[] {
-  if (replaced.length > 0) return [...replaced]
-  const scopes = [...new Set(validated.days.map(({ scope }) => scope))].sort()
-  return scopes.map((scope) => ({
-    scope,
-    days: validated.days.filter((entry) => entry.scope === scope).map(({ day }) => day),
-  }))
-}
+import { type LoadPlan, plannedDays } from '../plan.ts'
 
 /**
  * Returns the SHA-256 over everything that the outcome of a load depends on, as visible to `tx`: the clean file, the

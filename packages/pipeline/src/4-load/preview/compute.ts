@@ -15,7 +15,8 @@ import type pg from 'pg'
 import { z } from 'zod'
 import { engineFor, type StageJob } from '../../stage.ts'
 import { interruptible } from '../interruptible.ts'
-import { type LoadPlan, plannedDays, readBasis } from './basis.ts'
+import { type LoadPlan, plannedDays } from '../plan.ts'
+import { readBasis } from './basis.ts'
 import {
   type ComparedDay,
   type Comparison,

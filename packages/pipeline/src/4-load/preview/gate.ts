@@ -8,8 +8,9 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
 import { CancelledError } from '../../failure.ts'
 import type { StageJob } from '../../stage.ts'
+import type { LoadPlan } from '../plan.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
-import { changedSince, type LoadPlan, readBasis } from './basis.ts'
+import { changedSince, readBasis } from './basis.ts'
 import { computePreview } from './compute.ts'
 import {
   type Asked,

@@ -2,9 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ImportFacts, StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 import { bothPlaces } from './changed-places.ts'
-import { plannedDays } from './preview/basis.ts'
-import { replacedDays } from './replaced-days.ts'
-import { windowsOf } from './windows.ts'
+import { plannedDays, replacedDays, windowsOf } from './plan.ts'
 
 const validated = (...days: [scope: string, day: string][]) =>
   ({ days: days.map(([scope, day]) => ({ scope, day, rows: 1 })) }) as ValidateOutput
