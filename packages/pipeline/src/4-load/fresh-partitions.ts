@@ -25,10 +25,9 @@ import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
-import { copyRows, type RowMeter } from './copy-rows.ts'
+import { copyRows, type RowMeter, type RowSource } from './copy-rows.ts'
 import { interruptible } from './interruptible.ts'
 import type { ScopeDays } from './plan.ts'
-import type { RowSource } from './row-files.ts'
 
 /**
  * A month whose rows are written into a separate table without indexes. The indexes are then built in bulk, and the

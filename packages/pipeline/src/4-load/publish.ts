@@ -4,12 +4,11 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob } from '../stage.ts'
 import { registerArtifacts } from '../stage-artifacts.ts'
 import type { LoadOutput, ValidateOutput } from '../stage-outputs.ts'
+import { loadWarnings, resultWithWarnings } from './existing-rows.ts'
 import { inFencedTransaction, markLoaded } from './fenced.ts'
 import { interruptible } from './interruptible.ts'
-import { loadWarnings, resultWithWarnings } from './load-warnings.ts'
-import type { Publishing } from './publishing.ts'
 import { recordUpdate } from './record-update.ts'
-import { type Written, writeRows } from './write-rows.ts'
+import { type Publishing, type Written, writeRows } from './write-rows.ts'
 
 /**
  * Publishes the rows in one transaction. It begins by locking the job's lock rows, if this process still holds the

@@ -21,8 +21,8 @@ import { z } from 'zod'
 import { zonesOf } from '../../reference-data.ts'
 import { engineFor, type StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
-import { copyToFile } from '../copy-to-file.ts'
-import { assertForeignKeys } from '../foreign-keys.ts'
+import { copyToFile } from '../copy-rows.ts'
+import { assertForeignKeys } from '../existing-rows.ts'
 
 const Figure = z.coerce.number().int()
 

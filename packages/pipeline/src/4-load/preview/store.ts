@@ -8,7 +8,7 @@ import type { JobChange } from '@aduana/jobs/lifecycle/transitions'
 import { sql } from 'kysely'
 import type { StageJob } from '../../stage.ts'
 import { registerArtifacts, type StoredArtifact, storeArtifact } from '../../stage-artifacts.ts'
-import { loadWarnings, resultWithWarnings } from '../load-warnings.ts'
+import { loadWarnings, resultWithWarnings } from '../existing-rows.ts'
 import type { Computed } from './compute.ts'
 
 /** A preview with its file, stored but not yet registered. */

@@ -1,15 +1,96 @@
+import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { JobFailure } from '@aduana/contracts/failures'
-import { figure } from '@aduana/contracts/figures'
-import { asFields } from '@aduana/contracts/send-again'
+import { counted, figure } from '@aduana/contracts/figures'
+import { type ImportWarning, type ImportWarningCode, importWarning } from '@aduana/contracts/import-warnings'
+import type { LoadPreview } from '@aduana/contracts/load-preview'
+import { asFields, TAKE_BACK } from '@aduana/contracts/send-again'
 import { presentRows } from '@aduana/datasets/present-rows'
 import { anyRows, type Selection } from '@aduana/datasets/target'
+import { jsonb } from '@aduana/db/jsonb'
 import { importOfSameBytes, sameBytes } from '@aduana/jobs/accept/same-bytes'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type pg from 'pg'
 import { z } from 'zod'
+import { RefusedError } from '../failure.ts'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 import { type LoadPlan, plannedDays, selectionsOf } from './plan.ts'
+
+/** What a load found, or would find, among the existing rows. */
+export type FoundRows = Pick<LoadPreview, 'alreadyPresent' | 'sameVersion'>
+
+/** Up to this number, removed rows cause no warning, however few rows replace them. */
+const FEW_ROWS = 10
+
+/**
+ * Returns the warnings about the existing rows that a load affects. `rows` is the number of rows of the load, `removed`
+ * the number of rows that the replaced days had. The texts hold for a completed load, a waiting one and a dry run.
+ */
+export function loadWarnings(
+  definition: DatasetDefinition,
+  { rows, removed }: { rows: number; removed: number },
+  { alreadyPresent, sameVersion }: FoundRows,
+): ImportWarning[] {
+  const warnings: ImportWarning[] = []
+  if (removed > FEW_ROWS && rows * 2 < removed)
+    warnings.push(
+      importWarning(
+        'many_rows_removed',
+        `The import removes the ${figure(removed)} rows that its days had before, and inserts ${counted(rows, 'row')} in their place. If rows are missing from the file, ${TAKE_BACK}. Then send the whole file.`,
+        { count: removed },
+      ),
+    )
+  if (alreadyPresent > 0)
+    warnings.push(
+      importWarning(
+        'rows_already_present',
+        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} again. If that is not wanted, ${TAKE_BACK}.`,
+        { count: alreadyPresent },
+      ),
+    )
+  if (sameVersion.rows > 0)
+    warnings.push(
+      importWarning(
+        'same_version',
+        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the version (${definition.versionColumn}) of the stored row, but other values, for example ${sameVersion.example}. The newer file wins. If the stored values are right, ${TAKE_BACK}.`,
+        { column: definition.versionColumn ?? null, count: sameVersion.rows },
+      ),
+    )
+  return warnings
+}
+
+const CODES: readonly ImportWarningCode[] = [
+  'many_rows_removed',
+  'rows_already_present',
+  'same_version',
+  'already_imported',
+]
+
+/**
+ * Returns SQL that puts these warnings in place of those of an earlier preview in the result of a job. `first` are the
+ * warnings that come before all others.
+ */
+export function resultWithWarnings(
+  warnings: readonly ImportWarning[],
+  first: readonly ImportWarning[] = [],
+): RawBuilder<string> {
+  return sql<string>`jsonb_set(coalesce(result, '{}'), '{warnings}',
+    ${jsonb([...first])}::jsonb || (select coalesce(jsonb_agg(w order by place), '[]') from jsonb_array_elements(coalesce(result -> 'warnings', '[]'))
+        with ordinality as known(w, place) where w ->> 'code' <> all (${[...CODES]}::text[])) || ${jsonb([...warnings])}::jsonb)`
+}
+
+/**
+ * Rejects an upsert that would change rows of a company or warehouse that the uploader has no access to.
+ * @throws RefusedError if there are such rows
+ */
+export function assertForeignKeys(found: { rows: number; example: string | null }): void {
+  if (found.rows === 0) return
+  throw new RefusedError({
+    code: 'key_in_other_scope',
+    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove them from the file, or ask a user with access to import them.`,
+    rows: found.rows,
+  })
+}
 
 /** What an import repeats, in two sentences: what was found, and how to import it anyway. */
 export interface Repeated {
