@@ -66,10 +66,10 @@ export const OPENS_TRANSACTION: Readonly<
   'pipeline/src/4-load/fenced.ts inFencedTransaction': ['load'],
   'pipeline/src/4-load/fresh-partitions.ts fill': 'writes a table that no other transaction knows yet',
   'pipeline/src/4-load/preview/compute.ts computePreview': 'only reads',
-  'pipeline/src/4-load/preview/gate.ts checkApproval': 'only reads',
-  'pipeline/src/4-load/preview/gate.ts ask':
+  'pipeline/src/4-load/preview/approval.ts checkApproval': 'only reads',
+  'pipeline/src/4-load/preview/approval.ts ask':
     'needs a computed preview; faults/approval and worker/approval-kill run it',
-  'pipeline/src/4-load/preview/gate.ts remember': 'the same',
+  'pipeline/src/4-load/preview/approval.ts remember': 'the same',
   'pipeline/src/4-load/publish.ts publish': ['load'],
   'pipeline/src/4-load/undo/stage.ts undo': ['load'],
   'pipeline/src/4-load/undo/stage.ts dropNarrowerLocks': 'releases what its own job holds',

@@ -9,7 +9,7 @@ import { type Repeated, repeatedBytes, repeatedRows } from '../existing-rows.ts'
 import type { LoadPlan } from '../plan.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
 import { computePreview } from './compute.ts'
-import { savePreviewFile, storePreview, withSummary } from './store.ts'
+import { savePreviewFile, storePreview, withSummary } from './stored-preview.ts'
 
 /**
  * Performs the load stage of a dry run: computes and stores the preview, and changes nothing else. Claims no window, so

@@ -23,7 +23,7 @@ import { endAfterError, endAttempt } from '@aduana/pipeline/stage-attempt'
 import { createLogger } from '@aduana/runtime/logger'
 import type { Transaction } from '../meeting.ts'
 import type { Session } from '../session.ts'
-import { DAYS, LIMITS, WINDOW, type World, type WorldName, accept } from './worlds.ts'
+import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 /** A moment after every retention has ended. */
