@@ -10,7 +10,7 @@ import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { collect } from './1-parse/collect.ts'
 import { copyToFile } from './4-load/copy-rows.ts'
-import { copyImage, readHeader } from './4-load/undo/image.ts'
+import { copyImage, readHeader } from './4-load/undo/rows.ts'
 import { storeRejects } from './rejects.ts'
 import type { ImportFacts, StageJob } from './stage.ts'
 

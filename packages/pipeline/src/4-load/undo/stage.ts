@@ -10,8 +10,8 @@ import { holdLease } from '../hold-lease.ts'
 import { interruptible } from '../interruptible.ts'
 import { claimOrPark } from '../windows.ts'
 import { recordUndo } from './record.ts'
-import { readRequest } from './request.ts'
 import { reverse } from './reverse.ts'
+import { readRequest } from './undoing.ts'
 
 /**
  * Performs the load stage of an undo: waits for the windows that the import wrote, and undoes the import in one fenced
