@@ -146,7 +146,7 @@ export function linesAndTexts(lines: readonly { line: number; text: string }[]):
 }
 
 /** Returns the name of a delimiter, for use in a sentence. */
-export function delimiterName(delimiter: string): string {
+function delimiterName(delimiter: string): string {
   if (delimiter === '\t') return 'a tab'
   return delimiter === ' ' ? 'a space' : `"${delimiter}"`
 }

@@ -12,7 +12,7 @@ type FencedJob = Pick<StageJob, 'stageAttempt'> & { context: Pick<PipelineContex
 
 /**
  * Runs `work` in one transaction that begins by locking the job's lock rows, if this process still holds the lease. A
- * successor can terminate its connection. `work` must end with `passNoReturn` and `commitStage`: the row of the job is
+ * successor can terminate its connection. `work` must end with `markLoaded` and `commitStage`: the row of the job is
  * locked last, so that heartbeats continue until then.
  * @throws OvertakenError if the lease is lost
  */

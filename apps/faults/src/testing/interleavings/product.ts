@@ -70,7 +70,7 @@ export const OPENS_TRANSACTION: Readonly<
   'pipeline/src/4-load/preview/approval.ts ask':
     'needs a computed preview; faults/approval and worker/approval-kill run it',
   'pipeline/src/4-load/preview/approval.ts remember': 'the same',
-  'pipeline/src/4-load/publish.ts publish': ['load'],
+  'pipeline/src/4-load/stage.ts publish': ['load'],
   'pipeline/src/4-load/undo/stage.ts undo': ['load'],
   'pipeline/src/4-load/undo/stage.ts dropNarrowerLocks': 'releases what its own job holds',
   'pipeline/src/4-load/windows.ts claimOnce': ['claim'],
