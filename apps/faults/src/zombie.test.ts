@@ -51,8 +51,8 @@ async function state(system: TestSystem): Promise<unknown> {
 
 const GOES_ON = /"event":"(stage\.(fenced_out|error|ended)|dispatch\.round_failed)"/
 
-/** Wait until a process logs, after `from` lines, how the run that it was in the middle of has ended. */
-async function untilRunEnded(zombie: ProductProcess, from: number): Promise<void> {
+/** Wait until a process logs, after `from` lines, how the stage attempt that it was in the middle of has ended. */
+async function untilAttemptEnded(zombie: ProductProcess, from: number): Promise<void> {
   await until(() => zombie.lines.slice(from).some((line) => GOES_ON.test(line)), {
     what: 'the zombie has gone on',
     within: WITHIN,
@@ -89,7 +89,7 @@ describe.concurrent('workers that stand still longer than their locks live', { t
             const before = await state(system)
             const from = zombie.lines.length
             zombie.signal('SIGCONT')
-            await untilRunEnded(zombie, from)
+            await untilAttemptEnded(zombie, from)
             expect(await state(system)).toEqual(before)
             expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
             const [leaves, goesOn] = index + 1 < places.length ? [zombie, other] : [other, zombie]

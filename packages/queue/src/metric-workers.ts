@@ -37,7 +37,7 @@ export function startMetricWorkers(options: {
       return await handler(payload.data, signal ?? new AbortController().signal)
     } catch (error) {
       if (!stopping) throw error
-      logger.info({ event: 'queue.given_back', queueJob: job.id, err: error })
+      logger.info({ event: 'queue.released', queueJob: job.id, err: error })
       await job.moveToWait(token)
       throw new WaitingError()
     }

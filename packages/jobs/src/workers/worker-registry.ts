@@ -41,10 +41,10 @@ export async function countAliveAttempts(
   worker: string,
   jobIds: readonly string[],
 ): Promise<number> {
-  const found = await sql<{ runs: string }>`select count(*) as runs from stage_results
+  const found = await sql<{ attempts: string }>`select count(*) as attempts from stage_results
     where worker = ${worker} and state = 'running' and job_id::text = any(${[...jobIds]}::text[])
       and heartbeat_at > clock_timestamp() - make_interval(secs => ${ALIVE_SECONDS})`.execute(db)
-  return Number(found.rows[0]?.runs ?? 0)
+  return Number(found.rows[0]?.attempts ?? 0)
 }
 
 /** The queue depth of a stage, and its workers. */

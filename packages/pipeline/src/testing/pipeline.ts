@@ -9,8 +9,8 @@ import { readJob } from '@aduana/jobs/read/jobs'
 import { undoImport } from '@aduana/jobs/undo/undo-import'
 import type { StageOutcome } from '@aduana/queue/outcome'
 import { createInstallation, type Installation } from '@aduana/testkit/installation'
-import type { PipelineContext } from '../context.ts'
-import { runStage } from '../run-stage.ts'
+import type { PipelineContext } from '../stage.ts'
+import { executeStage } from '../stage-attempt.ts'
 import { PIPELINE } from '../stages.ts'
 import { openContext } from './context.ts'
 
@@ -59,7 +59,7 @@ export async function openPipeline(
     const due = PIPELINE.slice(STAGE_NAMES.indexOf(first), STAGE_NAMES.indexOf(last) + 1)
     let outcome: StageOutcome = { kind: 'done' }
     for (const stage of due) {
-      outcome = await runStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
+      outcome = await executeStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
       if (outcome.kind !== 'done') break
     }
     return outcome

@@ -10,8 +10,8 @@ import { holdLease } from '../hold-lease.ts'
 import { interruptible } from '../interruptible.ts'
 import { claimOrPark } from '../windows.ts'
 import { recordUndo } from './record.ts'
-import { readRequest } from './request.ts'
 import { reverse } from './reverse.ts'
+import { readRequest } from './undoing.ts'
 
 /**
  * Performs the load stage of an undo: waits for the windows that the import wrote, and undoes the import in one fenced
@@ -69,16 +69,20 @@ async function windowsOfUndo({ context }: StageJob, first: LoadedImport, unwind:
  * Releases the locks of this job that have become too narrow because another import came in between. The job then waits
  * again for everything that it needs.
  */
-async function dropNarrowerLocks({ context, run }: StageJob, windows: readonly Window[]): Promise<void> {
-  const held = await sql`select 1 from window_locks where job_id = ${run.jobId}`.execute(context.db)
+async function dropNarrowerLocks(
+  { context, stageAttempt }: StageJob,
+  windows: readonly Window[],
+): Promise<void> {
+  const held = await sql`select 1 from window_locks where job_id = ${stageAttempt.jobId}`.execute(context.db)
   if (held.rows.length === 0) return
   for (const { scope, from, to } of windows) {
-    const covered = await sql`select 1 from window_locks where job_id = ${run.jobId} and scope = ${scope}
+    const covered =
+      await sql`select 1 from window_locks where job_id = ${stageAttempt.jobId} and scope = ${scope}
       and days @> daterange(${from}::date, ${to}::date)`.execute(context.db)
     if (covered.rows.length > 0) continue
     await inTransaction(context.db, async (tx) => {
-      await lockJobOfAttempt(tx, run)
-      await releaseWindows(tx, run.jobId)
+      await lockJobOfAttempt(tx, stageAttempt)
+      await releaseWindows(tx, stageAttempt.jobId)
     })
     return
   }

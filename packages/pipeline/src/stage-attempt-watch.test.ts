@@ -3,12 +3,12 @@ import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type RunWatch, watchRun } from './watch-run.ts'
+import { type AttemptWatch, watchAttempt } from './stage-attempt.ts'
 
 let database: TestDatabase
 let jobId: string
-let run: StageAttempt
-let watch: RunWatch
+let stageAttempt: StageAttempt
+let watch: AttemptWatch
 let published: number[]
 let stopping: AbortController
 beforeAll(async () => {
@@ -24,8 +24,8 @@ beforeEach(async () => {
   )
   jobId = job.rows[0].id
   const started = await beginStage(db, { jobId, attempt: 1 }, 'parse', 'worker')
-  if (started.kind !== 'run') throw new Error(`the stage did not begin: ${started.kind}`)
-  run = started.run
+  if (started.kind !== 'begun') throw new Error(`the stage did not begin: ${started.kind}`)
+  stageAttempt = started.stageAttempt
   published = []
   stopping = new AbortController()
 })
@@ -37,8 +37,13 @@ const begin = () => {
     publish: ({ seq }: { seq: number }) => void published.push(seq),
     close: () => undefined,
   }
-  const reporter = createProgressReporter({ run, reached: 0, jobStartedAt: new Date(), title: 'Parse' })
-  watch = watchRun({ db: database.db, publisher, logger }, run, reporter, stopping.signal)
+  const reporter = createProgressReporter({
+    stageAttempt,
+    reached: 0,
+    jobStartedAt: new Date(),
+    title: 'Parse',
+  })
+  watch = watchAttempt({ db: database.db, publisher, logger }, stageAttempt, reporter, stopping.signal)
   return reporter
 }
 const change = (statement: string) => database.pool.query(statement, [jobId])
@@ -46,7 +51,7 @@ const change = (statement: string) => database.pool.query(statement, [jobId])
 test.each([
   ['a user asks to cancel', 'update jobs set cancel_requested_at = now() where id = $1', 'cancel'],
   ['another attempt begins', 'update jobs set attempt = 2 where id = $1', 'overtaken'],
-])('a run is stopped when %s', async (_, statement, reason) => {
+])('a stage attempt is stopped when %s', async (_, statement, reason) => {
   begin()
   await change(statement)
   await expect.poll(() => watch.signal.aborted, { timeout: 20_000 }).toBe(true)

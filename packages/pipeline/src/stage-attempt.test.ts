@@ -14,14 +14,14 @@ afterAll(() => pipeline.close())
 afterEach(() => disarmFailPoints())
 
 const accept = (...rows: string[]) => pipeline.accept(stockFile(...rows), { dataset: 'stock' })
-const runs = (id: string) =>
+const stageAttempts = (id: string) =>
   pipeline.rows('select stage, state from stage_results where job_id = $1 order by started_at, try', [id])
 
 test('each stage executes once, however often it is delivered', async () => {
   const id = await accept('2024-01-01,ACME,a,1')
   for (const last of ['parse', 'parse', 'validate', 'quarantine', 'load', 'load'] as const)
     expect(await pipeline.run(id, { last })).toEqual({ kind: 'done' })
-  expect(await runs(id)).toEqual(
+  expect(await stageAttempts(id)).toEqual(
     ['parse', 'validate', 'quarantine', 'load'].map((stage) => ({ stage, state: 'done' })),
   )
   expect(await pipeline.run(id)).toEqual({ kind: 'done' })

@@ -1,9 +1,12 @@
 import { showInvisible } from '@aduana/contracts/characters'
-import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { DatasetDefinition, LoadMode } from '@aduana/contracts/dataset-definition'
+import { DeclaredEncoding } from '@aduana/contracts/encodings'
+import { counted, figure } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
+import { asFields, sendAgain } from '@aduana/contracts/send-again'
 import { misspeltHeaders } from '@aduana/datasets/header'
 import type { ParseResult } from '@aduana/engine/protocol'
-import type { FileReading } from './layout.ts'
+import type { FileReading } from './read-records.ts'
 
 /** Returns warnings about columns that were probably lost, and about values that are probably in the wrong columns. */
 export function columnWarnings(
@@ -73,4 +76,58 @@ function unnamed(columns: ParseResult['unnamedColumns']): ImportWarning[] {
   const more = columns.length > each.length ? ` and ${columns.length - each.length} more` : ''
   const message = `${one ? '1 column' : `${columns.length} columns`} without a name ${one ? 'has' : 'have'} values, which were not loaded: ${each.join(', ')}${more}; the first is "${showInvisible(first.text)}" in line ${first.line}. If they are needed, undo the import, name the column in the header and send the file again.`
   return [importWarning('unnamed_column', message, { count: records })]
+}
+
+type Found = Pick<ParseResult, 'encoding' | 'encodingDoubt'>
+type Doubt = NonNullable<ParseResult['encodingDoubt']>
+
+/** Returns a warning if the file may be in another encoding than the one it was read in. */
+export function encodingWarnings(
+  { encoding, encodingDoubt: doubt }: Found,
+  declared: DeclaredEncoding | null,
+  mode: LoadMode,
+): ImportWarning[] {
+  if (!doubt) return []
+  const { odd, characters, rival } = doubt
+  const about = doubt.invalid ? notAllUtf8(doubt, doubt.invalid) : uncertain(encoding, declared, doubt)
+  const remedy = doubt.invalid
+    ? `Save the file as UTF-8, or, if all of it is in another encoding, ${again(mode, rival?.encoding)}.`
+    : declared
+      ? `If that is wrong, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
+      : `If ${encoding} is right, declare it for such files: ${asFields({ encoding })}. If not, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
+  return [
+    importWarning('encoding_unsure', `${about} ${remedy}${others([encoding, rival?.encoding])}`, {
+      count: odd || characters,
+    }),
+  ]
+}
+
+function uncertain(
+  encoding: string,
+  declared: DeclaredEncoding | null,
+  { odd, characters, sample, rival }: Doubt,
+): string {
+  const how = declared ? ', as declared' : ''
+  const example =
+    odd > 0
+      ? `${figure(odd)} of its ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, as in`
+      : 'it has'
+  const other = rival ? `, which in ${rival.encoding} is "${rival.sample}"` : ''
+  return `The encoding is uncertain: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}.`
+}
+
+/** Describes a file that is UTF-8 in most places, with its first invalid bytes. */
+function notAllUtf8({ odd, sample, rival }: Doubt, { line }: NonNullable<Doubt['invalid']>): string {
+  const other = rival ? `; as ${rival.encoding} "${rival.sample}"` : ''
+  return `The file is UTF-8 except for ${counted(odd, 'byte')}, first in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
+}
+
+function again(mode: LoadMode, encoding = 'windows-1252'): string {
+  return sendAgain(mode, { encoding })
+}
+
+/** Lists the encodings that can be declared, except those already named. */
+function others(named: readonly (string | undefined)[]): string {
+  const left = DeclaredEncoding.options.filter((name) => !named.includes(name) && name !== 'iso-8859-1')
+  return ` Other encodings: ${left.join(', ')}.`
 }

@@ -4,7 +4,7 @@ import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage
 import { createLogger } from '@aduana/runtime/logger'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { endAfterError, endRun } from './end-run.ts'
+import { endAfterError, endAttempt } from './stage-attempt.ts'
 
 let database: TestDatabase
 let userId: string
@@ -32,12 +32,12 @@ const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 const context = () => ({ db: database.db, pool: database.pool, logger })
 const delivery = { signal: new AbortController().signal, lastTry: true }
 const begin = () => beginStage(database.db, { jobId, attempt: 1 }, 'parse', 'worker')
-const run = async (): Promise<StageAttempt> => {
+const begun = async (): Promise<StageAttempt> => {
   const started = await begin()
-  if (started.kind !== 'run') throw new Error(`the stage did not begin: ${started.kind}`)
-  return started.run
+  if (started.kind !== 'begun') throw new Error(`the stage did not begin: ${started.kind}`)
+  return started.stageAttempt
 }
-const runs = async () =>
+const stageAttempts = async () =>
   (await database.pool.query('select try, state from stage_results where job_id = $1 order by try', [jobId]))
     .rows
 const job = async () =>
@@ -48,23 +48,23 @@ const overtake = async () => {
     `update stage_results set heartbeat_at = now() - interval '1 hour' where job_id = $1 and state = 'running'`,
     [jobId],
   )
-  return run()
+  return begun()
 }
 const FAILURE = { code: 'internal', detail: 'It failed.' } as const
 
 test('a stage attempt that is fenced out ends at once: the next begins without waiting, and no loss is counted', async () => {
-  const fenced = await run()
+  const fenced = await begun()
   const outcome = await endAfterError(context(), fenced, new OvertakenError('fenced'), delivery, undefined)
   expect(outcome).toEqual({ kind: 'stop', reason: 'overtaken' })
-  expect(await runs()).toEqual([{ try: 1, state: 'released' }])
-  expect(await begin()).toMatchObject({ kind: 'run', run: { try: 2 } })
+  expect(await stageAttempts()).toEqual([{ try: 1, state: 'released' }])
+  expect(await begin()).toMatchObject({ kind: 'begun', stageAttempt: { try: 2 } })
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })
 
 test('an overtaken stage attempt neither fails its job nor changes the attempt that took its place', async () => {
-  const first = await run()
+  const first = await begun()
   const second = await overtake()
-  expect(await endRun(context(), first, 1, { kind: 'fail', failure: FAILURE })).toEqual({
+  expect(await endAttempt(context(), first, 1, { kind: 'fail', failure: FAILURE })).toEqual({
     kind: 'stop',
     reason: 'overtaken',
   })
@@ -74,13 +74,13 @@ test('an overtaken stage attempt neither fails its job nor changes the attempt t
     reason: 'overtaken',
   })
   expect(await job()).toMatchObject({ status: 'PROCESSING' })
-  expect((await runs()).at(-1)).toEqual({ try: second.try, state: 'running' })
+  expect((await stageAttempts()).at(-1)).toEqual({ try: second.try, state: 'running' })
 })
 
 test('an overtaken stage attempt cannot commit: what its commit wrote rolls back', async () => {
-  const first = await run()
+  const first = await begun()
   await overtake()
-  const ending = endRun(context(), first, 1, {
+  const ending = endAttempt(context(), first, 1, {
     kind: 'done',
     commit: async (tx) => {
       await tx.updateTable('jobs').set({ message: 'written' }).where('id', '=', jobId).execute()
@@ -93,42 +93,42 @@ test('an overtaken stage attempt cannot commit: what its commit wrote rolls back
 })
 
 test('a stage that is postponed leaves no stage attempt, and its next delivery begins at once', async () => {
-  const first = await run()
-  const outcome = await endRun(context(), first, 1, { kind: 'snooze', milliseconds: 5, reason: 'later' })
+  const first = await begun()
+  const outcome = await endAttempt(context(), first, 1, { kind: 'snooze', milliseconds: 5, reason: 'later' })
   expect(outcome).toEqual({ kind: 'snooze', milliseconds: 5, reason: 'later' })
-  expect(await runs()).toEqual([])
-  expect(await begin()).toMatchObject({ kind: 'run', run: { try: 1 } })
+  expect(await stageAttempts()).toEqual([])
+  expect(await begin()).toMatchObject({ kind: 'begun', stageAttempt: { try: 1 } })
   expect(await job()).toMatchObject({ lost_count: 0 })
 })
 
 const transient = Object.assign(new Error('away'), { code: '57P01' })
 
 test('a stage attempt with a transient failure is retried until its last try', async () => {
-  const first = await run()
+  const first = await begun()
   const outcome = await endAfterError(context(), first, transient, { ...delivery, lastTry: false }, undefined)
   expect(outcome).toEqual({ kind: 'retry', error: transient })
-  expect(await runs()).toEqual([{ try: 1, state: 'failed' }])
+  expect(await stageAttempts()).toEqual([{ try: 1, state: 'failed' }])
   expect(await job()).toMatchObject({ status: 'PROCESSING' })
-  const last = await run()
+  const last = await begun()
   expect(await endAfterError(context(), last, transient, delivery, undefined)).toMatchObject({ kind: 'fail' })
   expect(await job()).toMatchObject({ status: 'FAILED' })
 })
 
 test('a stage attempt whose process stops is released, whatever its error, and no loss is counted', async () => {
-  const first = await run()
+  const first = await begun()
   const stopping = { signal: AbortSignal.abort(), lastTry: true }
   const error = new Error('a mistake')
   expect(await endAfterError(context(), first, error, stopping, 'process ends')).toEqual({
     kind: 'retry',
     error,
   })
-  expect(await runs()).toEqual([{ try: 1, state: 'released' }])
-  expect(await begin()).toMatchObject({ kind: 'run' })
+  expect(await stageAttempts()).toEqual([{ try: 1, state: 'released' }])
+  expect(await begin()).toMatchObject({ kind: 'begun' })
   expect(await job()).toMatchObject({ status: 'PROCESSING', lost_count: 0 })
 })
 
 test('a stage attempt that is stopped by a cancellation cancels its job, unless it was overtaken', async () => {
-  const first = await run()
+  const first = await begun()
   const second = await overtake()
   await inTransaction(database.db, (tx) =>
     tx

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { addDecimals, negated } from './decimals.ts'
+import { addDecimals, negated } from './compute.ts'
 
 test('decimals are added without losing a digit', () => {
   expect(addDecimals(['99999999999999999999.001', '0.999'])).toBe('100000000000000000000.000')

@@ -1,11 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { ImportFacts } from '../import-facts.ts'
-import type { StageJob } from '../stage.ts'
+import type { ImportFacts, StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
-import { bothPlaces } from './changed-places.ts'
-import { plannedDays } from './preview/basis.ts'
-import { replacedDays } from './replaced-days.ts'
-import { windowsOf } from './windows.ts'
+import { plannedDays, replacedDays, windowsOf } from './plan.ts'
 
 const validated = (...days: [scope: string, day: string][]) =>
   ({ days: days.map(([scope, day]) => ({ scope, day, rows: 1 })) }) as ValidateOutput
@@ -66,16 +62,4 @@ test('the planned days are those that are replaced, or those of the file if none
     { scope: 'A', days: ['2024-01-03', '2024-01-01'] },
     { scope: 'B', days: ['2024-01-05'] },
   ])
-})
-
-test('the union of two sets of places is unknown where either is unknown', () => {
-  const one = { days: ['2024-01-02'], companies: ['B', 'A'], warehouses: null }
-  const other = { days: ['2024-01-01', '2024-01-02'], companies: null, warehouses: ['W'] }
-  expect(bothPlaces(one, other)).toEqual({
-    days: ['2024-01-01', '2024-01-02'],
-    companies: null,
-    warehouses: null,
-  })
-  expect(bothPlaces(other, one)).toEqual(bothPlaces(one, other))
-  expect(bothPlaces(one, { ...other, companies: ['C'] })).toMatchObject({ companies: ['A', 'B', 'C'] })
 })

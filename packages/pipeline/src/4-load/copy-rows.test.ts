@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { copyToFile } from './copy-to-file.ts'
+import { copyToFile } from './copy-rows.ts'
 
 let database: TestDatabase
 let folder: string
