@@ -1,11 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Column } from '@aduana/contracts/dataset-definition'
 import { createMembers, type DimensionTable, selectMembers } from '@aduana/datasets/dimensions'
-import type { MemberFile } from '@aduana/datasets/members'
+import { distinctMembers, type MemberFile } from '@aduana/datasets/members'
 import { readZone, type ZoneRules, type Zones, zoneRanges } from '@aduana/datasets/zones'
 import type pg from 'pg'
 import { z } from 'zod'
-import type { StageJob } from './stage.ts'
+import { engineFor, type StageJob } from './stage.ts'
 
 const MemberRow = z.object({ code: z.string(), id: z.string() })
 
@@ -20,6 +21,34 @@ export async function knownMembers(job: StageJob, onMissing: 'create' | 'quarant
     files.push(await memberFile(job, job.context.pool, column.name, column.dimension))
   }
   return files
+}
+
+/** A column with a dimension, and its distinct codes in a clean file. */
+export interface ColumnCodes {
+  column: string
+  dimension: TextDimension
+  codes: string[]
+}
+
+type TextDimension = NonNullable<Extract<Column, { type: 'text' }>['dimension']>
+
+const Codes = z.array(z.object({ code: z.string() }))
+
+/** Returns the distinct codes of the clean file of a job, by column with a dimension. */
+export async function codesOf(job: StageJob, clean: string): Promise<ColumnCodes[]> {
+  const { context, facts, folder, signal } = job
+  const wanted = distinctMembers(facts.definition, clean)
+  if (wanted.length === 0) return []
+  const found = await engineFor(context, facts).query(
+    { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
+    { signal },
+  )
+  return wanted.flatMap(({ column: name, statement }) => {
+    const column = facts.definition.columns.find((candidate) => candidate.name === name)
+    if (column?.type !== 'text' || !column.dimension) return []
+    const codes = Codes.parse(found[statement.name]?.rows ?? []).map(({ code }) => code)
+    return [{ column: name, dimension: column.dimension, codes }]
+  })
 }
 
 /** Creates the missing members and writes all members that the codes name to a file in the folder of the stage attempt. */

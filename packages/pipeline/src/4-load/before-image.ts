@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { anyRows, copyOut, listColumns } from '@aduana/datasets/target'
 import { copyBefore, createBeforeTable } from '@aduana/datasets/upsert'
+import { interruptible } from '@aduana/db/interruptible'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
 import { copyToFile } from './copy-rows.ts'
-import { interruptible } from './interruptible.ts'
 import { type ScopeDays, selectionsOf } from './plan.ts'
 
 /** Name of the artifact with the rows that a load replaced or changed, in their former state. */
@@ -68,7 +68,7 @@ async function copyOldRows(
 ): Promise<number> {
   const { definition } = job.facts
   const selections = selectionsOf(job, replaced)
-  return interruptible(job, client, async () => {
+  return interruptible(client, { ...job.context, signal: job.signal }, async () => {
     const [{ found }] = Found.parse((await client.query(anyRows(definition, selections))).rows)
     if (!found) return 0
     const columns = Names.parse((await client.query(listColumns(definition))).rows).map(({ name }) => name)

@@ -6,13 +6,12 @@ import { type Readable, Transform, Writable } from 'node:stream'
 import { finished, pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { compileLoadFile, type Slice } from '@aduana/datasets/load-file'
-import { distinctMembers, type MemberFile } from '@aduana/datasets/members'
+import type { MemberFile } from '@aduana/datasets/members'
 import { copyIn } from '@aduana/datasets/target'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { z } from 'zod'
-import { ensureMembers } from '../reference-data.ts'
+import { codesOf, ensureMembers } from '../reference-data.ts'
 import { engineFor, type StageJob } from '../stage.ts'
 
 /** Rows to load into a table, as files that COPY reads. */
@@ -135,27 +134,14 @@ async function writeFile(job: StageJob, source: RowSource, slice: Slice, index: 
   return output
 }
 
-const Codes = z.array(z.object({ code: z.string() }))
-
 /**
  * Writes the surrogate ids of every code in the clean file to files in the folder of the stage attempt. Creates missing
  * members.
  */
 export async function surrogates(job: StageJob, clean: string): Promise<MemberFile[]> {
-  const { context, facts, folder, signal } = job
-  const wanted = distinctMembers(facts.definition, clean)
-  if (wanted.length === 0) return []
-  const found = await engineFor(context, facts).query(
-    { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
-    { signal },
-  )
   const files: MemberFile[] = []
-  for (const { column: name, statement } of wanted) {
-    const column = facts.definition.columns.find((candidate) => candidate.name === name)
-    if (column?.type !== 'text' || !column.dimension) continue
-    const codes = Codes.parse(found[statement.name]?.rows ?? []).map(({ code }) => code)
-    files.push(await ensureMembers(job, name, column.dimension, codes))
-  }
+  for (const { column, dimension, codes } of await codesOf(job, clean))
+    files.push(await ensureMembers(job, column, dimension, codes))
   return files
 }
 

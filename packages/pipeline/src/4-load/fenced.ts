@@ -1,5 +1,5 @@
 import type { Tx } from '@aduana/db/database'
-import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { backendPid, inTransactionOnConnection } from '@aduana/db/single-connection'
 import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
 import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/windows/leases'
 import { sql } from 'kysely'
@@ -25,7 +25,7 @@ export async function inFencedTransaction(
   try {
     await inTransactionOnConnection(context.pool, async (tx, client) => {
       await boundWaits(tx)
-      await recordBackend(context.db, lease, await backendPid(tx))
+      await recordBackend(context.db, lease, await backendPid(client))
       if (!(await holdFence(tx, lease)))
         throw new OvertakenError(`the lease of job ${stageAttempt.jobId} is lost`)
       await work(tx, client)
@@ -43,13 +43,6 @@ async function boundWaits(tx: Tx): Promise<void> {
   await sql`select set_config('lock_timeout', '15s', true), set_config('statement_timeout', '2h', true),
     set_config('transaction_timeout', '3h', true), set_config('idle_in_transaction_session_timeout', '10min', true),
     set_config('maintenance_work_mem', '256MB', true)`.execute(tx)
-}
-
-async function backendPid(tx: Tx): Promise<number> {
-  const row = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
-  const pid = row.rows[0]?.pid
-  if (pid === undefined) throw new Error('the connection has no backend')
-  return pid
 }
 
 /**

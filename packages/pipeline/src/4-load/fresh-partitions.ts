@@ -19,6 +19,7 @@ import {
   partitionsOver,
 } from '@aduana/datasets/partitions'
 import { deleteRows, listColumns, targetTable } from '@aduana/datasets/target'
+import { interruptible } from '@aduana/db/interruptible'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
@@ -26,7 +27,6 @@ import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
 import { copyRows, type RowMeter, type RowSource } from './copy-rows.ts'
-import { interruptible } from './interruptible.ts'
 import type { ScopeDays } from './plan.ts'
 
 /**
@@ -141,7 +141,7 @@ async function fill(
 ): Promise<void> {
   const { definition } = job.facts
   await inTransactionOnConnection(job.context.pool, (_tx, client) =>
-    interruptible(job, client, async () => {
+    interruptible(client, { ...job.context, signal: job.signal }, async () => {
       const began = performance.now()
       // Two tables are filled at a time: more workers for each would compete with one another.
       await client.query(`set local maintenance_work_mem = '128MB'`)

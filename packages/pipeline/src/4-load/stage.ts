@@ -1,4 +1,5 @@
 import type { Tx } from '@aduana/db/database'
+import { interruptible } from '@aduana/db/interruptible'
 import { commitStage } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
@@ -10,7 +11,6 @@ import { alreadyImported, loadWarnings, repeatedRows, resultWithWarnings } from 
 import { inFencedTransaction, markLoaded } from './fenced.ts'
 import { planFreshPartitions, withFreshPartitions } from './fresh-partitions.ts'
 import { holdLease } from './hold-lease.ts'
-import { interruptible } from './interruptible.ts'
 import { replacedDays, windowsOf } from './plan.ts'
 import { ApprovalLapsedError, checkApproval } from './preview/approval.ts'
 import { dryRun } from './preview/dry-run.ts'
@@ -85,7 +85,9 @@ async function work(job: StageJob): Promise<StageResult> {
 async function publish(job: StageJob, publishing: Publishing): Promise<void> {
   await failPoint('load.before-transaction', String(job.facts.importNo))
   await inFencedTransaction(job, publishing.lease, async (tx, client) => {
-    const written = await interruptible(job, client, () => writeRows(job, client, publishing))
+    const written = await interruptible(client, { ...job.context, signal: job.signal }, () =>
+      writeRows(job, client, publishing),
+    )
     await publishing.confirm?.(tx)
     const updateId = await recordUpdate(tx, job, publishing, written)
     await registerArtifacts(tx, job, written.image.file ? [written.image.file] : [])

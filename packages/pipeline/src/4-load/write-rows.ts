@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { addDays, Day } from '@aduana/contracts/dates'
 import { counted, figure } from '@aduana/contracts/figures'
-import { coversAll } from '@aduana/datasets/coverage'
+import { coversAll, unionOfLists } from '@aduana/datasets/coverage'
 import { deleteRows, deleteRowsByDay } from '@aduana/datasets/target'
 import {
   createStageTable,
@@ -174,12 +174,10 @@ async function upsert(
 
 /** Returns the union of two sets of places. */
 export function bothPlaces(one: Places, other: Places): Places {
-  const both = (a: readonly string[] | null, b: readonly string[] | null) =>
-    a === null || b === null ? null : [...new Set([...a, ...b])].sort()
   return {
-    days: both(one.days, other.days),
-    companies: both(one.companies, other.companies),
-    warehouses: both(one.warehouses, other.warehouses),
+    days: unionOfLists([one.days, other.days]),
+    companies: unionOfLists([one.companies, other.companies]),
+    warehouses: unionOfLists([one.warehouses, other.warehouses]),
   }
 }
 

@@ -5,7 +5,7 @@ import { startEngine } from '@aduana/engine/engine'
 import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { createLogger } from '@aduana/runtime/logger'
 import type { Installation } from '@aduana/testkit/installation'
-import type { PipelineContext } from '../context.ts'
+import type { PipelineContext } from '../stage.ts'
 
 /** Opens what the stages of an installation need, with two engines as a worker has them. `close` releases it. */
 export async function openContext(

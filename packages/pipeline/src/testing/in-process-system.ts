@@ -3,8 +3,8 @@ import { readJob } from '@aduana/jobs/read/jobs'
 import { type Runner, startRunner } from '@aduana/metrics/runner/runner'
 import type { FlowRequest } from '@aduana/queue/flow'
 import { createInstallation, type ImportingSystem } from '@aduana/testkit/installation'
-import type { PipelineContext } from '../context.ts'
-import { runStage } from '../run-stage.ts'
+import type { PipelineContext } from '../stage.ts'
+import { executeStage } from '../stage-attempt.ts'
 import { PIPELINE } from '../stages.ts'
 import { openContext } from './context.ts'
 
@@ -77,7 +77,7 @@ function requestedRuns({ db }: PipelineContext): Promise<{ runId: string; attemp
 async function deliver(context: PipelineContext, { jobId, attempt, stages }: FlowRequest): Promise<void> {
   const delivery = { signal: new AbortController().signal, lastTry: true }
   for (const stage of PIPELINE.filter(({ name }) => stages.includes(name))) {
-    const outcome = await runStage(context, stage, { jobId, attempt }, delivery)
+    const outcome = await executeStage(context, stage, { jobId, attempt }, delivery)
     if (outcome.kind === 'snooze') throw new Error(`stage ${stage.name} of ${jobId}: ${outcome.reason}`)
     if (outcome.kind === 'retry') throw outcome.error
     if (outcome.kind !== 'done') return

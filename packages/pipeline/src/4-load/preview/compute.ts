@@ -6,15 +6,15 @@ import {
 } from '@aduana/contracts/load-preview'
 import { matchedBy } from '@aduana/datasets/comparison'
 import { selectMembers } from '@aduana/datasets/dimensions'
-import { distinctMembers } from '@aduana/datasets/members'
 import { storedFigures, summedColumns, type TouchedDays } from '@aduana/datasets/stored-rows'
 import type { Tx } from '@aduana/db/database'
+import { interruptible } from '@aduana/db/interruptible'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { z } from 'zod'
-import { engineFor, type StageJob } from '../../stage.ts'
-import { interruptible } from '../interruptible.ts'
+import { codesOf } from '../../reference-data.ts'
+import type { StageJob } from '../../stage.ts'
 import { type LoadPlan, plannedDays } from '../plan.ts'
 import {
   type ComparedDay,
@@ -46,7 +46,7 @@ export async function computePreview(job: StageJob, clean: string, plan: LoadPla
   const newMembers = await findNewMembers(job, clean)
   return inTransactionOnConnection(job.context.pool, async (tx, client) => {
     await holdSnapshot(tx)
-    return interruptible(job, client, async () => {
+    return interruptible(client, { ...job.context, signal: job.signal }, async () => {
       const comparison = await compare(job, client, clean, plan)
       const touched = touchedDays(job, plan, comparison)
       const stored = Stored.parse(
@@ -167,17 +167,9 @@ const SHOWN_CODES = 20
 
 /** Returns the codes of the clean file that no dimension has. */
 async function findNewMembers(job: StageJob, clean: string): Promise<LoadPreview['newMembers']> {
-  const { context, facts, folder, signal } = job
-  const wanted = distinctMembers(facts.definition, clean)
-  if (wanted.length === 0) return []
-  const found = await engineFor(context, facts).query(
-    { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
-    { signal },
-  )
   const members: LoadPreview['newMembers'] = []
-  for (const { column, table, key, statement } of wanted) {
-    const codes = Codes.parse(found[statement.name]?.rows ?? []).map(({ code }) => code)
-    const known = await context.pool.query(selectMembers({ table, key }, codes))
+  for (const { column, dimension, codes } of await codesOf(job, clean)) {
+    const known = await job.context.pool.query(selectMembers(dimension, codes))
     const there = new Set(Codes.parse(known.rows).map(({ code }) => code))
     const missing = codes.filter((code) => !there.has(code))
     if (missing.length > 0)

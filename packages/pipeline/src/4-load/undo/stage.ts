@@ -1,4 +1,5 @@
 import { inTransaction } from '@aduana/db/database'
+import { interruptible } from '@aduana/db/interruptible'
 import { lockJobOfAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { type LoadedImport, loadedImports, unwindingOf, writtenWindows } from '@aduana/jobs/undo/plan'
 import { releaseWindows, type Window } from '@aduana/jobs/windows/windows'
@@ -7,7 +8,6 @@ import { sql } from 'kysely'
 import type { StageJob, StageResult } from '../../stage.ts'
 import { inFencedTransaction } from '../fenced.ts'
 import { holdLease } from '../hold-lease.ts'
-import { interruptible } from '../interruptible.ts'
 import { claimOrPark } from '../windows.ts'
 import { recordUndo } from './record.ts'
 import { reverse } from './reverse.ts'
@@ -40,7 +40,7 @@ export async function undo(job: StageJob): Promise<StageResult> {
     await failPoint('undo.before-transaction', String(facts.importNo))
     await inFencedTransaction(leased, held.lease, async (tx, client) => {
       const undoing = { job: leased, tx, client, request, reversals: [] }
-      await interruptible(leased, client, () => reverse(undoing, first))
+      await interruptible(client, { ...leased.context, signal: leased.signal }, () => reverse(undoing, first))
       await recordUndo(undoing)
     })
     await failPoint('undo.after-commit', String(facts.importNo))
