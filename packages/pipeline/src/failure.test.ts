@@ -83,10 +83,10 @@ test('a refusal is reported unchanged', () => {
 })
 
 test.each([
-  ['nobody', 'gone'],
+  [undefined, 'gone'],
   ['sender', 'gone Upload the file again.'],
   ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
-] as const)('a lost file that %s made is told with what to do', (madeBy, detail) => {
+] as const)('a lost file that %s can create again is reported with what to do', (madeBy, detail) => {
   expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
     transient: false,
     failure: { code: 'artifact_missing', detail },
