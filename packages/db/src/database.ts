@@ -24,6 +24,17 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
+/**
+ * Runs `work` in a transaction that waits at most 20 seconds for each lock.
+ * @throws the error of PostgreSQL for a lock that is not granted in that time; the transaction rolls back
+ */
+export function inTransactionWithLockTimeout<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = '20s'`.execute(tx)
+    return work(tx)
+  })
+}
+
 /** Returns the current time of the database. */
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)

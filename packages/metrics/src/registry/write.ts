@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
-import { ProblemError } from '@aduana/contracts/problems'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { Needs, RegisteredMetric } from './graph.ts'
@@ -95,23 +94,4 @@ export async function writeDependencies(
   await sql`update metrics m set level = l.level
     from jsonb_to_recordset(${JSON.stringify(levels)}::jsonb) as l(id uuid, level integer)
     where m.id = l.id and m.level <> l.level`.execute(tx)
-}
-
-/**
- * Checks that an object is at the version that a client has read, so that it does not overwrite a later change. No
- * check without `expected`; `current` is undefined when the object does not exist.
- * @throws ProblemError `version_changed` with the current `version`
- */
-export function requireVersion(
-  what: string,
-  expected: number | undefined,
-  current: number | undefined,
-): void {
-  if (expected === undefined || expected === current) return
-  const now = current === undefined ? 'does not exist' : `is at version ${current}`
-  throw new ProblemError(
-    'version_changed',
-    `The ${what} ${now}, but you changed version ${expected}. Nothing was saved. Read the current version and apply your change to it.`,
-    { version: current ?? null },
-  )
 }
