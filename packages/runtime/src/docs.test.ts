@@ -5,6 +5,7 @@ import { FAILURES } from '@aduana/contracts/failures'
 import { PROBLEMS } from '@aduana/contracts/problems'
 import { RULE_CODES, STRUCTURAL_CODES } from '@aduana/contracts/rejects'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { ApiSettings, CommonSettings, WorkerSettings } from './config.ts'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -26,6 +27,34 @@ function firstCells(page: string): string[] {
 
 function read(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8')
+}
+
+/** The rows of a page's tables, each as its cells. */
+function rows(page: string): string[][] {
+  return [...read(page).matchAll(/^\| (.*) \|$/gm)].map(([, row = '']) =>
+    row.split(' | ').map((cell) => cell.trim()),
+  )
+}
+
+/** The folders in a folder of the tree, without those that only tests use. */
+function folders(path: string): string[] {
+  return readdirSync(join(ROOT, path), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== 'testing')
+    .map(({ name }) => name)
+}
+
+const PackageJson = z.object({ dependencies: z.record(z.string(), z.string()).default({}) })
+
+/** Our packages and apps that a package or app declares as dependencies. */
+function dependencies(path: string): string[] {
+  const { dependencies } = PackageJson.parse(JSON.parse(read(`${path}/package.json`)))
+  return Object.keys(dependencies).flatMap((name) => /^@aduana\/(.*)/.exec(name)?.[1] ?? [])
+}
+
+/** Everything that can be reached along arrows, sorted, for each of their starts. */
+function reached(arrows: ReadonlyMap<string, readonly string[]>): Record<string, string[]> {
+  const from = (name: string): string[] => (arrows.get(name) ?? []).flatMap((next) => [next, ...from(next)])
+  return Object.fromEntries([...arrows.keys()].map((name) => [name, [...new Set(from(name))].sort()]))
 }
 
 /** The links of a page to files of the tree. */
@@ -67,4 +96,47 @@ describe('the pages of docs', () => {
       expect(missing).toEqual([])
     },
   )
+})
+
+describe('the guide of the architecture', () => {
+  const PAGE = 'docs/guides/architecture.md'
+  const packages = folders('packages')
+  const apps = folders('apps')
+  const table = rows(PAGE).flatMap(([first = '', , imports = '']) => {
+    const name = /^`(?:apps\/)?([a-z-]+)`$/.exec(first)?.[1]
+    return name !== undefined && [...packages, ...apps].includes(name)
+      ? [{ name, imports: [...imports.matchAll(/`([^`]+)`/g)].map(([, other = '']) => other) }]
+      : []
+  })
+
+  test('names every package and app once, the packages in the order of their imports', () => {
+    const order = /const ORDER = \[([^\]]+)\]/.exec(read('.dependency-cruiser.mjs'))?.[1] ?? ''
+    const ordered = [...order.matchAll(/'([^']+)'/g)].map(([, name = '']) => name)
+    expect([...ordered].sort()).toEqual([...packages].sort())
+    const named = table.map(({ name }) => name)
+    expect(named.slice(0, ordered.length)).toEqual(ordered)
+    expect(named.slice(ordered.length).sort()).toEqual([...apps].sort())
+  })
+
+  test('draws and lists the imports that the packages declare', () => {
+    const declared = new Map([
+      ...packages.map((name) => [name, dependencies(`packages/${name}`)] as const),
+      ...apps.map((name) => [name, dependencies(`apps/${name}`)] as const),
+    ])
+    expect(reached(new Map(table.map(({ name, imports }) => [name, imports])))).toEqual(reached(declared))
+    const diagram = /```mermaid\nflowchart TB\n([^`]*)```/.exec(read(PAGE))?.[1] ?? ''
+    const drawn = new Map<string, readonly string[]>([...declared.keys()].map((name) => [name, []]))
+    for (const [, from = '', to = ''] of diagram.matchAll(/^ *([a-z-]+) --> (.+)$/gm))
+      drawn.set(from, to.split(' & '))
+    expect(reached(drawn)).toEqual(reached(declared))
+  })
+
+  test.each(['datasets', 'jobs', 'metrics', 'pipeline'])('names every folder of %s', (name) => {
+    const listed = firstCells(PAGE).flatMap((cell) => (cell.startsWith(`${name}/`) ? [cell] : []))
+    expect(listed.sort()).toEqual(
+      folders(`packages/${name}/src`)
+        .map((folder) => `${name}/${folder}`)
+        .sort(),
+    )
+  })
 })
