@@ -1,5 +1,4 @@
 import type { Database } from '@aduana/db/database'
-import { sql } from 'kysely'
 import type pg from 'pg'
 
 /** Returns SQL of the key of the advisory lock that a worker holds while its session is open. */
@@ -56,8 +55,12 @@ export async function registerSession(
 
 /** Records that a worker has no session, unless it has opened another one meanwhile. */
 export async function withdrawSession(db: Database, { worker, session }: RegisteredSession): Promise<void> {
-  await sql`update workers set session = null, ended_at = null
-    where id = ${worker} and session = ${session}`.execute(db)
+  await db
+    .updateTable('workers')
+    .set({ session: null, ended_at: null })
+    .where('id', '=', worker)
+    .where('session', '=', session)
+    .execute()
 }
 
 /**

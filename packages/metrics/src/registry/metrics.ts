@@ -1,4 +1,5 @@
 import type { MetricDefinition, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { requireVersion } from '@aduana/contracts/versions'
 import { audit } from '@aduana/db/audit'
@@ -174,11 +175,15 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
     .where('id', '=', metric.id)
     .execute()
   await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
-  const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
-    where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')`.execute(tx)
+  const open = await tx
+    .selectFrom('metric_runs')
+    .select(['id', 'attempt'])
+    .where('metric_id', '=', metric.id)
+    .where('status', 'in', [...OPEN_RUNS])
+    .execute()
   await endRuns(
     tx,
-    open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),
+    open.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),
     locked,
   )
   await logEvents(tx, [

@@ -58,8 +58,12 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
   } as const
   const { assigned } = await scheduleRuns(tx, [{ change, metricIds: [run.metric_id] }], locked)
   const successor = assigned[0]?.run_id ?? runId
-  await sql`update metric_runs set taken_over_by = ${successor}, version = version + 1 where id = ${runId}
-    and id <> ${successor}`.execute(tx)
+  await tx
+    .updateTable('metric_runs')
+    .set({ taken_over_by: successor, version: sql<string>`version + 1` })
+    .where('id', '=', runId)
+    .where('id', '<>', successor)
+    .execute()
   return successor
 }
 
@@ -116,9 +120,12 @@ function illegalTransition(run: { id: string; status: RunStatus }, what: string)
 }
 
 async function hasOpenRun(tx: Tx, metricId: string): Promise<boolean> {
-  const row = await sql<{
-    open: boolean
-  }>`select exists (select from metric_runs where metric_id = ${metricId}
-    and status = any (${[...OPEN_RUNS]}::text[])) as open`.execute(tx)
-  return row.rows[0]?.open === true
+  const open = await tx
+    .selectFrom('metric_runs')
+    .select('id')
+    .where('metric_id', '=', metricId)
+    .where('status', 'in', [...OPEN_RUNS])
+    .limit(1)
+    .executeTakeFirst()
+  return open !== undefined
 }
