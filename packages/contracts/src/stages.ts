@@ -27,7 +27,7 @@ export const STAGES = [
 
 export type StageName = (typeof STAGES)[number]['name']
 export const STAGE_NAMES = STAGES.map((stage) => stage.name)
-export const StageName = z.enum(['parse', 'validate', 'quarantine', 'load', 'fan-out'])
+export const StageName = z.enum(STAGE_NAMES)
 
 /** Returns the stages of a job of this type, in order. An undo reads no file. */
 export function stagesOf(type: JobType): readonly StageName[] {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Column, DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { FAILURES } from '@aduana/contracts/failures'
 import { PROBLEMS } from '@aduana/contracts/problems'
 import { RULE_CODES, STRUCTURAL_CODES } from '@aduana/contracts/rejects'
@@ -78,6 +79,12 @@ describe('the pages of docs', () => {
   test('name every code of a reject', () => {
     const codes = [...STRUCTURAL_CODES, ...RULE_CODES]
     expect(firstCells('docs/guides/rejects.md')).toEqual(expect.arrayContaining(codes))
+  })
+
+  test('name every field of a definition and of its columns', () => {
+    const shapes = [DatasetDefinition, ...Column.options].flatMap(({ shape }) => Object.keys(shape))
+    const named = [...read('docs/guides/datasets.md').matchAll(/`([a-zA-Z]+)`/g)].map(([, text = '']) => text)
+    expect(named).toEqual(expect.arrayContaining(shapes))
   })
 
   test.each(PAGES)('lead from %s to files that exist', (page) => {
