@@ -12,6 +12,7 @@ import { ApiSettings, CommonSettings, WorkerSettings } from './config.ts'
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const PAGES = [
   'README.md',
+  'CONTRIBUTING.md',
   'docs/guarantees.md',
   ...['docs/guides', 'docs/decisions'].flatMap((folder) =>
     readdirSync(join(ROOT, folder))
