@@ -38,11 +38,22 @@ function rows(page: string): string[][] {
   )
 }
 
-/** The folders in a folder of the tree, without those that only tests use. */
+/** The folders in a folder of the tree. */
 function folders(path: string): string[] {
   return readdirSync(join(ROOT, path), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== 'testing')
+    .filter((entry) => entry.isDirectory())
     .map(({ name }) => name)
+}
+
+/** The folders in the sources of a package, without those that only tests use. */
+function sourceFolders(name: string): string[] {
+  const path = `packages/${name}/src`
+  const isSource = (file: string) => file.endsWith('.ts') && !file.endsWith('.test.ts')
+  return folders(path).filter(
+    (folder) =>
+      folder !== 'testing' &&
+      readdirSync(join(ROOT, path, folder), { recursive: true, encoding: 'utf8' }).some(isSource),
+  )
 }
 
 const PackageJson = z.object({ dependencies: z.record(z.string(), z.string()).default({}) })
@@ -142,7 +153,7 @@ describe('the guide of the architecture', () => {
   test.each(['datasets', 'jobs', 'metrics', 'pipeline'])('names every folder of %s', (name) => {
     const listed = firstCells(PAGE).flatMap((cell) => (cell.startsWith(`${name}/`) ? [cell] : []))
     expect(listed.sort()).toEqual(
-      folders(`packages/${name}/src`)
+      sourceFolders(name)
         .map((folder) => `${name}/${folder}`)
         .sort(),
     )

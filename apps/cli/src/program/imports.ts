@@ -79,7 +79,7 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
     .addOption(
       new Option(
         '--waiting-for <what>',
-        'window: a window that another job holds; approval: a person; dependency: another job (not used yet)',
+        'window: a window that another job holds; approval: a person',
       ).choices(WaitingFor.options),
     )
     .option('-d, --dataset <dataset>')

@@ -17,7 +17,7 @@ export async function takeOverWork(
   { db, flows, logger }: { db: Database; flows: Pick<Flows, 'heldBy'>; logger: Logger },
   worker: string,
 ): Promise<void> {
-  for (const jobId of await jobsOfOpenRuns(db, worker)) {
+  for (const jobId of await jobsOfOpenAttempts(db, worker)) {
     // PostgreSQL notices a dead client only between two statements. Until then its transaction would keep its locks.
     await terminateStaleBackends(db, jobId, worker)
     await takeOver(jobId)
@@ -47,7 +47,7 @@ export async function takeOverWork(
   }
 }
 
-async function jobsOfOpenRuns(db: Database, worker: string): Promise<string[]> {
+async function jobsOfOpenAttempts(db: Database, worker: string): Promise<string[]> {
   const rows = await db
     .selectFrom('jobs as j')
     .innerJoin('stage_results as s', 's.job_id', 'j.id')
@@ -64,7 +64,7 @@ interface Holding {
   attempt: number
   lost_count: number
   stage: string | null
-  runs: { worker: string; attempt: number; stage: string }[]
+  stageAttempts: { worker: string; attempt: number; stage: string }[]
 }
 
 /** Returns the lost attempt, or undefined when the worker does not hold the job (any more) or the job is a suspect. */
@@ -76,10 +76,10 @@ async function readmit(
 ): Promise<{ attempt: number; stage: string | null } | undefined> {
   const job = await holdingOf(tx, jobId)
   if (!job || job.lost_count >= SUSPECT_AFTER_LOSSES) return undefined
-  const [run] = job.runs
-  if (run ? run.worker !== worker || run.attempt !== job.attempt : delivery?.attempt !== job.attempt)
+  const [open] = job.stageAttempts
+  if (open ? open.worker !== worker || open.attempt !== job.attempt : delivery?.attempt !== job.attempt)
     return undefined
-  if (run) await closeRuns(tx, worker, jobId)
+  if (open) await closeAttemptsOf(tx, worker, jobId)
   const version = await tryChangeJob(
     tx,
     { jobId, attempt: job.attempt, from: ['PROCESSING'] },
@@ -91,7 +91,7 @@ async function readmit(
   )
   if (version === undefined) return undefined
   await wakeDispatchers(tx)
-  return { attempt: job.attempt, stage: run?.stage ?? job.stage }
+  return { attempt: job.attempt, stage: open?.stage ?? job.stage }
 }
 
 /** Locks an admitted job, and returns it with its open stage attempts. */
@@ -106,17 +106,17 @@ async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
     .forNoKeyUpdate()
     .executeTakeFirst()
   if (!job) return undefined
-  const runs = await tx
+  const stageAttempts = await tx
     .selectFrom('stage_results')
     .select(['worker', 'attempt', 'stage'])
     .where('job_id', '=', jobId)
     .where('state', '=', 'running')
     .execute()
-  return { ...job, runs }
+  return { ...job, stageAttempts }
 }
 
 /** Closes the open stage attempts of a worker as lost, and expires its lease of the windows. */
-async function closeRuns(tx: Tx, worker: string, jobId: string): Promise<void> {
+async function closeAttemptsOf(tx: Tx, worker: string, jobId: string): Promise<void> {
   await tx
     .updateTable('stage_results')
     .set({ state: 'lost', lost_because: 'session ended', finished_at: sql<Date>`clock_timestamp()` })

@@ -4,6 +4,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { requireVersion } from '@aduana/contracts/versions'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 import { endRuns } from '../runs/end.ts'
 import { logEvents } from '../runs/event-log.ts'
@@ -175,15 +176,11 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
     .where('id', '=', metric.id)
     .execute()
   await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
-  const open = await tx
-    .selectFrom('metric_runs')
-    .select(['id', 'attempt'])
-    .where('metric_id', '=', metric.id)
-    .where('status', 'in', [...OPEN_RUNS])
-    .execute()
+  const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
+    where metric_id = ${metric.id} and status in (${literals(OPEN_RUNS)})`.execute(tx)
   await endRuns(
     tx,
-    open.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),
+    open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),
     locked,
   )
   await logEvents(tx, [
