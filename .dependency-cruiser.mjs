@@ -46,8 +46,8 @@ export default {
     {
       name: 'stages-do-not-know-each-other',
       severity: 'error',
-      from: { path: '^packages/pipeline/src/([1-5]-[a-z-]+)/' },
-      to: { path: '^packages/pipeline/src/[1-5]-[a-z-]+/', pathNot: '^packages/pipeline/src/$1/' },
+      from: { path: '^packages/pipeline/src/(\\d-[a-z-]+)/' },
+      to: { path: '^packages/pipeline/src/\\d-[a-z-]+/', pathNot: '^packages/pipeline/src/$1/' },
     },
     {
       name: 'only-queue-knows-bullmq',

@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { STAGE_NAMES } from '@aduana/contracts/stages'
 import { ApiSettings, WorkerSettings } from '@aduana/runtime/config'
 import { expect, test } from 'vitest'
 import { checkSettings, RULES, STAGE_RULES, unknownSettings } from './check-settings.mjs'
@@ -78,6 +79,7 @@ test('stages and their numbers are right for the launcher as they are for a work
   const right = (/** @type {keyof typeof STAGE_RULES} */ name) =>
     TEXTS.filter((text) => STAGE_RULES[name].of(text))
   expect(right('ADUANA_STAGES')).toEqual([',', 'parse', 'parse,load', 'parse, fan-out'])
+  expect(STAGE_NAMES.filter((name) => !STAGE_RULES.ADUANA_STAGES.of(name))).toEqual([])
   expect(right('ADUANA_STAGE_CONCURRENCY')).toEqual([',', 'parse=4,load=1', 'parse=100'])
 })
 

@@ -1,7 +1,8 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDataset } from '@aduana/datasets/registry'
+import { saveDatasetAs } from '@aduana/datasets/save/save-dataset'
 import { retryJob } from '@aduana/jobs/lifecycle/retry'
-import { saveDatasetAs } from '@aduana/metrics/commands'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { requestUndo, undone } from '@aduana/testkit/undo'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -27,7 +28,10 @@ async function change(
   with_: (now: DatasetDefinition) => Partial<DatasetDefinition>,
 ): Promise<number> {
   const { definition } = await readDataset(database.db, code)
-  const saved = await saveDatasetAs(database.db, admin, code, { ...definition, ...with_(definition) })
+  const saved = await saveDatasetAs(database.db, DATASET_DEPENDENTS, admin, code, {
+    ...definition,
+    ...with_(definition),
+  })
   return saved.version
 }
 

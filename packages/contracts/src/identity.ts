@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ProblemError } from './problems.ts'
 
 /** What a user may do: a viewer reads, an operator also imports, a steward also corrects data, an admin may do everything. */
 export const Role = z.enum(['viewer', 'operator', 'steward', 'admin'])
@@ -24,6 +25,11 @@ export const Principal = z.strictObject({
   warehouses: ScopeList,
 })
 export type Principal = z.infer<typeof Principal>
+
+/** Checks that a user has a role, where `what` begins the message. @throws ProblemError `forbidden` */
+export function requireRole({ role }: Pick<Principal, 'role'>, needed: Role, what: string): void {
+  if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
+}
 
 /** The user who imports the results of metric runs. Login as this user is impossible. */
 export const RUNS_USER_ID = '00000000-0000-4000-8000-00000000a0da'

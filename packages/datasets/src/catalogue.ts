@@ -1,4 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import type { Database, Tx } from '@aduana/db/database'
+import { CompiledQuery } from 'kysely'
 import { z } from 'zod'
 
 /** A column of a table as PostgreSQL's catalogue describes it; `type` is written like `character varying(20)`. */
@@ -50,6 +52,11 @@ export type CatalogueTable = z.infer<typeof CatalogueTable>
 /** Runs a query: a pg client or pool. */
 export interface Queryable {
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
+}
+
+/** Adapts a database or a transaction to `readCatalogue`. */
+export function queryable(db: Database | Tx): Queryable {
+  return { query: (text, values) => db.executeQuery(CompiledQuery.raw(text, values)) }
 }
 
 const QUERY = `

@@ -148,7 +148,7 @@ export async function readDataset(db: Database | Tx, code: string): Promise<Regi
  * job is accepted under the version that is current when it is committed. @throws ProblemError `unknown_dataset`
  */
 export async function holdDataset(tx: Tx, code: string): Promise<RegisteredDataset> {
-  await sql`select from datasets where code = ${code} for share`.execute(tx)
+  await tx.selectFrom('datasets').select('id').where('code', '=', code).forShare().execute()
   return readDataset(tx, code)
 }
 

@@ -1,6 +1,5 @@
-import type { SavedDataset } from '@aduana/contracts/datasets'
 import { addDays } from '@aduana/contracts/dates'
-import { hasRole, type Principal, type Role } from '@aduana/contracts/identity'
+import { type Principal, requireRole } from '@aduana/contracts/identity'
 import type { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import type { ProjectionUpdate } from '@aduana/contracts/metrics/events'
 import type { RecomputeRequest } from '@aduana/contracts/metrics/http'
@@ -11,10 +10,6 @@ import {
 } from '@aduana/contracts/metrics/http-runs'
 import { RunStatus } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
-import { readCatalogue } from '@aduana/datasets/catalogue'
-import { readDefinitionOf } from '@aduana/datasets/definition-input'
-import { engineProblems } from '@aduana/datasets/engine-problems'
-import { currentDataset } from '@aduana/datasets/registry'
 import { type Database, inTransactionWithLockTimeout, readAs } from '@aduana/db/database'
 import {
   createIdempotently,
@@ -24,7 +19,6 @@ import {
 import { failPoint } from '@aduana/runtime/fail-points'
 import { findMetric } from './read/metrics.ts'
 import { readRun, requireVisibleRun } from './read/runs.ts'
-import { queryable, saveDataset } from './registry/datasets.ts'
 import { retireMetric, type SavedMetric, saveMetric } from './registry/metrics.ts'
 import { type SavedSeries, saveSeries } from './registry/series.ts'
 import { cancelRun, requestRecompute, retryRun } from './runs/manual.ts'
@@ -133,28 +127,6 @@ export function retireMetricAs(db: Database, principal: Principal, code: string)
 }
 
 /**
- * Saves the definition of a dataset. With `expectedVersion`, only if that is its current version.
- * @throws ProblemError `forbidden`; `invalid_dataset` and `dataset_in_use` with their `problems`; `dataset_busy`;
- * `version_changed`
- */
-export async function saveDatasetAs(
-  db: Database,
-  principal: Principal,
-  code: string,
-  input: unknown,
-  expectedVersion?: number,
-): Promise<SavedDataset> {
-  requireRole(principal, 'admin', 'Changing a dataset')
-  const definition = readDefinitionOf(code, input)
-  const present = await currentDataset(db, code)
-  const catalogue = await readCatalogue(queryable(db), definition)
-  const moreProblems = await engineProblems(definition, present?.definition, catalogue)
-  return inTransactionWithLockTimeout(db, (tx) =>
-    saveDataset(tx, definition, principal.userId, { moreProblems, expectedVersion }),
-  )
-}
-
-/**
  * Saves a series. With `expectedVersion`, only if that is its current version.
  * @throws ProblemError `forbidden`, `unknown_dataset`, `bad_request`, `metric_in_use`, `version_changed`
  */
@@ -183,10 +155,6 @@ function withCode(code: string, definition: unknown): unknown {
       },
     )
   return { ...definition, code }
-}
-
-function requireRole({ role }: Principal, needed: Role, what: string): void {
-  if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
 }
 
 function assertWithinScope(

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Job } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
-import { saveDatasetAs, saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
+import { saveDatasetAs } from '@aduana/datasets/save/save-dataset'
+import { saveMetricAs, saveSeriesAs } from '@aduana/metrics/commands'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { sample } from '@aduana/testkit/long'
 import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -174,7 +176,7 @@ test.each([
 /** Returns the error of PUT; undefined when it accepts. */
 async function save(definition: GeneratedCase['definition']): Promise<string[] | undefined> {
   try {
-    await saveDatasetAs(system.database.db, system.admin, definition.code, definition)
+    await saveDatasetAs(system.database.db, DATASET_DEPENDENTS, system.admin, definition.code, definition)
     return undefined
   } catch (error) {
     if (!(error instanceof ProblemError) || error.code !== 'invalid_dataset') throw error

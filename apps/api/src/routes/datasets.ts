@@ -10,10 +10,11 @@ import {
   readDataset,
   shaOfDefinition,
 } from '@aduana/datasets/registry'
+import { saveDatasetAs } from '@aduana/datasets/save/save-dataset'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { readVersions } from '@aduana/jobs/read/version-pages'
 import { readLedger } from '@aduana/jobs/windows/ledger'
-import { saveDatasetAs } from '@aduana/metrics/commands'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -147,7 +148,14 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const { params, body } = request
-      const saved = await saveDatasetAs(db, principalOf(request), params.code, body, seenVersion(request))
+      const saved = await saveDatasetAs(
+        db,
+        DATASET_DEPENDENTS,
+        principalOf(request),
+        params.code,
+        body,
+        seenVersion(request),
+      )
       tagVersion(reply, saved)
       return reply.status(saved.version === 1 && saved.changed ? 201 : 200).send(saved)
     },

@@ -172,19 +172,21 @@ export const Expression: z.ZodType<Expression> = z.lazy(() =>
 )
 
 export type ExpressionType = Expression['type']
-export const EXPRESSION_TYPES = [
-  'aggregate',
-  'metric',
-  'constant',
-  'arithmetic',
-  'ratio',
-  'rolling',
-  'cumulative',
-  'growth',
-  'conditional',
-  'filter',
-  'fallback',
-] as const satisfies readonly ExpressionType[]
+const EVERY_TYPE: Record<ExpressionType, true> = {
+  aggregate: true,
+  metric: true,
+  constant: true,
+  arithmetic: true,
+  ratio: true,
+  rolling: true,
+  cumulative: true,
+  growth: true,
+  conditional: true,
+  filter: true,
+  fallback: true,
+}
+/** The type of every node. */
+export const EXPRESSION_TYPES: readonly string[] = Object.keys(EVERY_TYPE)
 
 export const EXPRESSION_PROBLEMS = [
   'invalid',

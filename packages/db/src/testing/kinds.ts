@@ -1,3 +1,5 @@
+import { EXPRESSION_TYPES } from '@aduana/contracts/metrics/expression'
+import { STAGE_NAMES } from '@aduana/contracts/stages'
 import { AT, id, type Row, sha } from './sample-rows.ts'
 
 const over = { waiting_for: null, completed_at: AT }
@@ -16,7 +18,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   dataset_versions: [{ version: 2147483647 }],
   jobs: [
     ...each('type', ['import', 'sync', 'replay', 'undo', 'export', 'integrity-check']),
-    ...each('stage', ['parse', 'validate', 'quarantine', 'load', 'fan-out']),
+    ...each('stage', STAGE_NAMES),
     ...each('waiting_for', ['window', 'approval', 'dependency']),
     ...each('status', ['QUEUED', 'PROCESSING']),
     ...each('status', ['COMPLETED', 'FAILED', 'CANCELLED'], over),
@@ -40,7 +42,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
     { bytes: '0', found_window: '(,)' },
   ],
   stage_results: [
-    ...each('stage', ['parse', 'validate', 'quarantine', 'load', 'fan-out']),
+    ...each('stage', STAGE_NAMES),
     ...each('state', ['failed', 'parked', 'released', 'discarded'], { finished_at: AT }),
     { state: 'lost', lost_because: 'session ended', finished_at: AT },
     { state: 'done', stage: 'validate', finished_at: AT },
@@ -64,10 +66,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
   load_previews: [{ approved_by: id('user', 1), approved_at: AT }],
   idempotency_keys: [{ status: 200 }, { status: 299 }, { key: 'k'.repeat(255) }],
   series: [{ code: 'a' }, { code: 'a.b.c_1' }, { code: 'a'.repeat(100) }],
-  metric_versions: each('expression_type', [
-    ...['aggregate', 'metric', 'constant', 'arithmetic', 'ratio', 'rolling', 'cumulative'],
-    ...['growth', 'conditional', 'filter', 'fallback'],
-  ]),
+  metric_versions: each('expression_type', EXPRESSION_TYPES),
   metric_dependencies: [
     { series_id: null, dataset_id: id('dataset', 1), required_days: 1 },
     { series_id: null, needs_metric_id: id('metric', 1) },
@@ -87,7 +86,7 @@ export const KINDS: Readonly<Record<string, readonly Row[]>> = {
     { warehouse: 'north', date: '2024-01-01' },
     { metric_name: 'other', date: '2024-01-01' },
   ],
-  workers: [{ stages: [] }, { stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'] }],
+  workers: [{ stages: [] }, { stages: STAGE_NAMES }],
   dataset_updates: [{ days: '{}', rows: '0' }, { cause: 'load' }],
   fact_production: [...[1, 2, 3].map((turno) => ({ turno })), { peso_neto: '0.000', cantidad: 2147483647 }],
   resumen_tarjeta: [1, 2, 3].map((turno) => ({ turno })),

@@ -119,8 +119,13 @@ export async function failLostJob(
 }
 
 async function isOpen(tx: Tx, { id }: Suspect): Promise<boolean> {
-  const open = await sql`select from stage_results where job_id = ${id} and state = 'running'`.execute(tx)
-  return open.rows.length > 0
+  const open = await tx
+    .selectFrom('stage_results')
+    .select('stage')
+    .where('job_id', '=', id)
+    .where('state', '=', 'running')
+    .executeTakeFirst()
+  return open !== undefined
 }
 
 function readmit(db: Database, job: Suspect, death: Death | undefined): Promise<void> {

@@ -22,17 +22,25 @@ export async function pruneExpired(
   logger: Logger,
   now?: Date,
 ): Promise<{ tickets: number; files: number; tables: number; windows: number }> {
-  const tickets = await sql`delete from ws_tickets where expires_at < clock_timestamp()`.execute(db)
-  await sql`delete from ended_sessions where expires_at < clock_timestamp()`.execute(db)
+  const tickets = await deleteExpired(db, 'ws_tickets')
+  await deleteExpired(db, 'ended_sessions')
   await pruneIdempotencyKeys(db)
   await pruneWorkers(db)
   await foldKeptBytes(db)
   const files = await removeStrays(db, store, now ?? (await databaseTime(db)))
   const tables = await dropAbandonedTables(db)
   const windows = await releaseWindowsOfFinalJobs(db, logger)
-  const result = { tickets: Number(tickets.numAffectedRows ?? 0n), files, tables, windows }
+  const result = { tickets, files, tables, windows }
   logger.info({ event: 'housekeeping.done', ...result })
   return result
+}
+
+async function deleteExpired(db: Database, table: 'ws_tickets' | 'ended_sessions'): Promise<number> {
+  const gone = await db
+    .deleteFrom(table)
+    .where('expires_at', '<', sql<Date>`clock_timestamp()`)
+    .executeTakeFirst()
+  return Number(gone.numDeletedRows)
 }
 
 /**

@@ -63,6 +63,15 @@ async function lockJobs(tx: Tx, condition: RawBuilder<unknown>, limit: number): 
 
 const ofDataset = ({ datasetId }: Keeping) => sql`j.dataset_id is not distinct from ${datasetId}::uuid`
 
+async function deleteOf(
+  tx: Tx,
+  table: 'window_ledger_before' | 'quarantined_records' | 'load_previews',
+  jobIds: readonly string[],
+): Promise<number> {
+  const gone = await tx.deleteFrom(table).where('job_id', 'in', jobIds).executeTakeFirst()
+  return Number(gone.numDeletedRows)
+}
+
 /**
  * Removes the ledger rows that an undo needs, and from the stage result the number of rows that the load replaced. If
  * `undoDays` is raised later, an undo of such an import is then refused as expired.
@@ -72,10 +81,14 @@ async function pruneUndo(tx: Tx, keeping: Keeping): Promise<Batch> {
     and exists (select from window_ledger_before b where b.job_id = j.id)`
   const ids = await lockJobs(tx, over, JOBS_AT_ONCE)
   if (ids.length === 0) return NOTHING
-  await sql`update stage_results set output = output - 'beforeRows'
-    where job_id = any (${ids}::uuid[]) and stage = 'load' and state = 'done'`.execute(tx)
-  const gone = await sql`delete from window_ledger_before where job_id = any (${ids}::uuid[])`.execute(tx)
-  return { jobs: ids.length, rows: Number(gone.numAffectedRows ?? 0n) }
+  await tx
+    .updateTable('stage_results')
+    .set({ output: sql`output - 'beforeRows'` })
+    .where('job_id', 'in', ids)
+    .where('stage', '=', 'load')
+    .where('state', '=', 'done')
+    .execute()
+  return { jobs: ids.length, rows: await deleteOf(tx, 'window_ledger_before', ids) }
 }
 
 async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
@@ -85,8 +98,7 @@ async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
     and not ${hasOpenRejects(keeping)}`
   const ids = await lockJobs(tx, over, REJECTING_JOBS_AT_ONCE)
   if (ids.length === 0) return NOTHING
-  const gone = await sql`delete from quarantined_records where job_id = any (${ids}::uuid[])`.execute(tx)
-  return { jobs: ids.length, rows: Number(gone.numAffectedRows ?? 0n) }
+  return { jobs: ids.length, rows: await deleteOf(tx, 'quarantined_records', ids) }
 }
 
 /**
@@ -111,6 +123,5 @@ async function prunePreviews(tx: Tx, cutoff: Cutoff): Promise<Batch> {
     and exists (select from load_previews p where p.job_id = j.id)`
   const ids = await lockJobs(tx, over, JOBS_AT_ONCE)
   if (ids.length === 0) return NOTHING
-  const gone = await sql`delete from load_previews where job_id = any (${ids}::uuid[])`.execute(tx)
-  return { jobs: ids.length, rows: Number(gone.numAffectedRows ?? 0n) }
+  return { jobs: ids.length, rows: await deleteOf(tx, 'load_previews', ids) }
 }

@@ -97,11 +97,13 @@ interface LogRow {
   alive: boolean
 }
 
-async function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
-  const rows = await sql<LogRow>`select stage, attempt, try, state,
-      heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS}) as alive
-    from stage_results where job_id = ${jobId}`.execute(tx)
-  return rows.rows
+function readLog(tx: Tx, jobId: string): Promise<LogRow[]> {
+  const alive = sql<boolean>`heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS})`
+  return tx
+    .selectFrom('stage_results')
+    .select(['stage', 'attempt', 'try', 'state', alive.as('alive')])
+    .where('job_id', '=', jobId)
+    .execute()
 }
 
 /** Returns whether the previous attempt at this stage is open and its heartbeat has timed out. */
@@ -152,8 +154,12 @@ async function openAttempt(
  */
 export async function lockJobOfAttempt(tx: Tx, stageAttempt: StageAttempt): Promise<OpenJob> {
   const job = await lockOpenJob(tx, stageAttempt.jobId)
-  const open = await sql`select from stage_results where ${isOpen(stageAttempt)}`.execute(tx)
-  if (!job || open.rows.length !== 1) throw overtaken(stageAttempt)
+  const open = await tx
+    .selectFrom('stage_results')
+    .select('state')
+    .where(isOpen(stageAttempt))
+    .executeTakeFirst()
+  if (!job || !open) throw overtaken(stageAttempt)
   return job
 }
 
@@ -198,7 +204,7 @@ export async function tryCloseAttempt(
   failure: JobFailure | null,
 ): Promise<boolean> {
   // A process that ends the job locks the job before its stage attempts.
-  await sql`select from jobs where id = ${stageAttempt.jobId} for no key update`.execute(tx)
+  await tx.selectFrom('jobs').select('id').where('id', '=', stageAttempt.jobId).forNoKeyUpdate().execute()
   const closed = await tx
     .updateTable('stage_results')
     .set({

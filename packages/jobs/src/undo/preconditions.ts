@@ -83,11 +83,14 @@ export async function assertWithinUndoDays(
   first: LoadedImport,
   { code, retention }: DatasetDefinition,
 ): Promise<void> {
-  const found = await sql<{ expired: boolean }>`select loaded_at
-    < clock_timestamp() - make_interval(days => ${retention.undoDays}) as expired from jobs where id = ${first.id}`.execute(
-    tx,
-  )
-  if (found.rows[0]?.expired === false) return
+  const oldest = sql<Date>`clock_timestamp() - make_interval(days => ${retention.undoDays})`
+  const young = await tx
+    .selectFrom('jobs')
+    .select('id')
+    .where('id', '=', first.id)
+    .where('loaded_at', '>=', oldest)
+    .executeTakeFirst()
+  if (young) return
   throw new ProblemError(
     'undo_expired',
     `Imports of ${code} can be undone for ${retention.undoDays} days; this one was loaded at ${first.loadedAt.toISOString()}. To replace its rows, import a file for the same days.`,

@@ -47,8 +47,15 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
     if (found !== undefined) return { kind: 'taken', ...found }
   }
   for (const window of wanted) {
-    await sql`insert into window_locks (job_id, dataset_id, scope, days)
-      values (${claim.job.id}, ${claim.datasetId}, ${window.scope}, ${range(window)})`.execute(tx)
+    await tx
+      .insertInto('window_locks')
+      .values({
+        job_id: claim.job.id,
+        dataset_id: claim.datasetId,
+        scope: window.scope,
+        days: range(window),
+      })
+      .execute()
   }
   await tx.deleteFrom('window_waiters').where('job_id', '=', claim.job.id).execute()
   return { kind: 'held' }
@@ -58,9 +65,17 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
 export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacle): Promise<void> {
   await takeLock(tx, LOCKS.windows(claim.datasetId))
   for (const window of claim.windows) {
-    await sql`insert into window_waiters (job_id, dataset_id, scope, days, blocked_by)
-      values (${claim.job.id}, ${claim.datasetId}, ${window.scope}, ${range(window)}, ${by})
-      on conflict (job_id, scope) do update set blocked_by = excluded.blocked_by`.execute(tx)
+    await tx
+      .insertInto('window_waiters')
+      .values({
+        job_id: claim.job.id,
+        dataset_id: claim.datasetId,
+        scope: window.scope,
+        days: range(window),
+        blocked_by: by,
+      })
+      .onConflict((waiter) => waiter.columns(['job_id', 'scope']).doUpdateSet({ blocked_by: by }))
+      .execute()
   }
 }
 

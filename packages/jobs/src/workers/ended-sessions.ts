@@ -1,6 +1,5 @@
 import { isHolder, LOCK_TEXTS } from '@aduana/db/advisory-locks'
 import type { Database } from '@aduana/db/database'
-import { sql } from 'kysely'
 import type pg from 'pg'
 
 /** A worker, and its session at the time of the look. */
@@ -51,8 +50,12 @@ export async function registerSession(
 
 /** Records that a worker has no session, unless it has opened another one meanwhile. */
 export async function withdrawSession(db: Database, { worker, session }: RegisteredSession): Promise<void> {
-  await sql`update workers set session = null, ended_at = null
-    where id = ${worker} and session = ${session}`.execute(db)
+  await db
+    .updateTable('workers')
+    .set({ session: null, ended_at: null })
+    .where('id', '=', worker)
+    .where('session', '=', session)
+    .execute()
 }
 
 /**

@@ -48,11 +48,16 @@ export async function takeOverWork(
 }
 
 async function jobsOfOpenAttempts(db: Database, worker: string): Promise<string[]> {
-  const rows = await sql<{
-    id: string
-  }>`select distinct j.id from jobs j join stage_results s on s.job_id = j.id
-    where j.status = 'PROCESSING' and s.state = 'running' and s.worker = ${worker}`.execute(db)
-  return rows.rows.map(({ id }) => id)
+  const rows = await db
+    .selectFrom('jobs as j')
+    .innerJoin('stage_results as s', 's.job_id', 'j.id')
+    .select('j.id')
+    .distinct()
+    .where('j.status', '=', 'PROCESSING')
+    .where('s.state', '=', 'running')
+    .where('s.worker', '=', worker)
+    .execute()
+  return rows.map(({ id }) => id)
 }
 
 interface Holding {
@@ -91,20 +96,38 @@ async function readmit(
 
 /** Locks an admitted job, and returns it with its open stage attempts. */
 async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
-  const jobs = await sql<Omit<Holding, 'stageAttempts'>>`select attempt, lost_count, stage from jobs
-    where id = ${jobId} and status = 'PROCESSING' and waiting_for is null and admitted_at is not null
-    for no key update`.execute(tx)
-  const [job] = jobs.rows
+  const job = await tx
+    .selectFrom('jobs')
+    .select(['attempt', 'lost_count', 'stage'])
+    .where('id', '=', jobId)
+    .where('status', '=', 'PROCESSING')
+    .where('waiting_for', 'is', null)
+    .where('admitted_at', 'is not', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
   if (!job) return undefined
-  const open = await sql<Holding['stageAttempts'][number]>`select worker, attempt, stage from stage_results
-    where job_id = ${jobId} and state = 'running'`.execute(tx)
-  return { ...job, stageAttempts: open.rows }
+  const stageAttempts = await tx
+    .selectFrom('stage_results')
+    .select(['worker', 'attempt', 'stage'])
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'running')
+    .execute()
+  return { ...job, stageAttempts }
 }
 
 /** Closes the open stage attempts of a worker as lost, and expires its lease of the windows. */
 async function closeAttemptsOf(tx: Tx, worker: string, jobId: string): Promise<void> {
-  await sql`update stage_results set state = 'lost', lost_because = 'session ended', finished_at = clock_timestamp()
-    where job_id = ${jobId} and state = 'running' and worker = ${worker}`.execute(tx)
-  await sql`update window_leases set expires_at = least(expires_at, clock_timestamp())
-    where job_id = ${jobId} and starts_with(holder, ${`${worker}/`})`.execute(tx)
+  await tx
+    .updateTable('stage_results')
+    .set({ state: 'lost', lost_because: 'session ended', finished_at: sql<Date>`clock_timestamp()` })
+    .where('job_id', '=', jobId)
+    .where('state', '=', 'running')
+    .where('worker', '=', worker)
+    .execute()
+  await tx
+    .updateTable('window_leases')
+    .set({ expires_at: sql<Date>`least(expires_at, clock_timestamp())` })
+    .where('job_id', '=', jobId)
+    .where(sql<boolean>`starts_with(holder, ${`${worker}/`})`)
+    .execute()
 }

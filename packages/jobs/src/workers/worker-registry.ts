@@ -30,9 +30,11 @@ export async function deregisterWorker(db: Database, id: string): Promise<void> 
 
 /** Removes workers that ended long ago without deregistering. Returns how many. */
 export async function pruneWorkers(db: Database): Promise<number> {
-  const gone = await sql`delete from workers
-    where seen_at < clock_timestamp() - make_interval(hours => ${FORGET_HOURS})`.execute(db)
-  return Number(gone.numAffectedRows ?? 0n)
+  const gone = await db
+    .deleteFrom('workers')
+    .where('seen_at', '<', sql<Date>`clock_timestamp() - make_interval(hours => ${FORGET_HOURS})`)
+    .executeTakeFirst()
+  return Number(gone.numDeletedRows)
 }
 
 /** Returns the number of open stage attempts of this worker at these jobs with a recent heartbeat. */

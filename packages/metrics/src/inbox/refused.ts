@@ -6,7 +6,6 @@ import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/read/curs
 import type { Page } from '@aduana/jobs/read/jobs'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
 import type { Logger } from '@aduana/runtime/logger'
-import { sql } from 'kysely'
 import { z } from 'zod'
 import { logEvents } from '../runs/event-log.ts'
 import type { Refusal } from './read-message.ts'
@@ -36,9 +35,12 @@ export async function storeRefusedMessage(
 
 /** Returns the number of stored refused messages. They are removed with the other events of the log. */
 export async function countRefusedMessages(db: Database): Promise<number> {
-  const rows = await sql<{ messages: number }>`select count(*)::integer as messages from event_log
-    where type = 'message.refused'`.execute(db)
-  return rows.rows[0]?.messages ?? 0
+  const { messages } = await db
+    .selectFrom('event_log')
+    .select((of) => of.fn.countAll<string>().as('messages'))
+    .where('type', '=', 'message.refused')
+    .executeTakeFirstOrThrow()
+  return Number(messages)
 }
 
 const Cursor = z.tuple([CursorColumn.bigint])
@@ -55,13 +57,17 @@ export async function listRefusedMessages(
       'Refused messages can concern any company. Only admins of all companies and warehouses can read them.',
     )
   const before = query.cursor === undefined ? null : decodeCursor(Cursor, query.cursor)[0]
-  const rows = await sql<{ id: string; body: unknown; occurred_at: Date }>`
-    select id, body, occurred_at from event_log where type = 'message.refused'
-      and (${before}::bigint is null or id < ${before}::bigint)
-    order by id desc limit ${query.limit + 1}`.execute(db)
-  const shown = rows.rows.slice(0, query.limit)
+  const rows = await db
+    .selectFrom('event_log')
+    .select(['id', 'body', 'occurred_at'])
+    .where('type', '=', 'message.refused')
+    .where((of) => (before === null ? of.lit(true) : of('id', '<', before)))
+    .orderBy('id', 'desc')
+    .limit(query.limit + 1)
+    .execute()
+  const shown = rows.slice(0, query.limit)
   const last = shown.at(-1)
-  const more = rows.rows.length > query.limit && last !== undefined
+  const more = rows.length > query.limit && last !== undefined
   return {
     items: shown.map(({ body, occurred_at }) => {
       const { type: _, ...message } = MessageRefused.parse(body)

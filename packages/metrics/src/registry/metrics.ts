@@ -1,6 +1,7 @@
 import type { MetricDefinition, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
+import { requireVersion } from '@aduana/contracts/versions'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { literals } from '@aduana/db/literals'
@@ -19,7 +20,7 @@ import {
   resolveNeeds,
 } from './graph.ts'
 import { recompute } from './recompute.ts'
-import { requireVersion, shaOf, writeDependencies, writeVersion } from './write.ts'
+import { shaOf, writeDependencies, writeVersion } from './write.ts'
 
 /** A saved metric. */
 export interface SavedMetric {

@@ -1,13 +1,14 @@
 import { SeriesDefinition } from '@aduana/contracts/metrics/definition'
 import type { Series } from '@aduana/contracts/metrics/http'
 import { ProblemError } from '@aduana/contracts/problems'
+import { requireVersion } from '@aduana/contracts/versions'
 import { readDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { logEvents } from '../runs/event-log.ts'
 import { lockGraphExclusive } from '../runs/locks.ts'
-import { requireVersion, shaOf } from './write.ts'
+import { shaOf } from './write.ts'
 
 /** A saved series. */
 export interface SavedSeries {

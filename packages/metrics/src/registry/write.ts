@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import type { MetricDefinition, SeriesDefinition } from '@aduana/contracts/metrics/definition'
-import { ProblemError } from '@aduana/contracts/problems'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type { Needs, RegisteredMetric } from './graph.ts'
@@ -58,6 +57,11 @@ interface DependencyRow {
   required_days?: number
 }
 
+interface MetricLevel {
+  id: string
+  level: number
+}
+
 /**
  * Replaces the stored dependencies of metrics (series, metrics, and datasets also through metrics) and their levels.
  */
@@ -68,7 +72,7 @@ export async function writeDependencies(
   idOf: (code: string) => string | undefined,
 ): Promise<void> {
   const rows: DependencyRow[] = []
-  const levels: { id: string; level: number }[] = []
+  const levels: MetricLevel[] = []
   for (const { id, code, definition } of metrics) {
     const own = needs.get(code)
     if (!own) continue
@@ -85,33 +89,28 @@ export async function writeDependencies(
         required_days: definition.requiredDaysOf[dataset] ?? definition.requiredDays,
       })
   }
-  const ids = metrics.map(({ id }) => id)
-  await sql`delete from metric_dependencies where metric_id = any (${ids}::uuid[])`.execute(tx)
+  await deleteDependencies(
+    tx,
+    metrics.map(({ id }) => id),
+  )
+  await insertDependencies(tx, rows)
+  await updateLevels(tx, levels)
+}
+
+async function deleteDependencies(tx: Tx, metricIds: readonly string[]): Promise<void> {
+  await sql`delete from metric_dependencies where metric_id = any (${metricIds}::uuid[])`.execute(tx)
+}
+
+async function insertDependencies(tx: Tx, rows: readonly DependencyRow[]): Promise<void> {
   await sql`insert into metric_dependencies (metric_id, dataset_id, series_id, needs_metric_id, required_days)
     select r.metric_id, r.dataset_id, s.id, r.needs_metric_id, r.required_days
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
       as r(metric_id uuid, dataset_id uuid, series text, needs_metric_id uuid, required_days integer)
       left join series s on s.code = r.series`.execute(tx)
+}
+
+async function updateLevels(tx: Tx, levels: readonly MetricLevel[]): Promise<void> {
   await sql`update metrics m set level = l.level
     from jsonb_to_recordset(${JSON.stringify(levels)}::jsonb) as l(id uuid, level integer)
     where m.id = l.id and m.level <> l.level`.execute(tx)
-}
-
-/**
- * Checks that an object is at the version that a client has read, so that it does not overwrite a later change. No
- * check without `expected`; `current` is undefined when the object does not exist.
- * @throws ProblemError `version_changed` with the current `version`
- */
-export function requireVersion(
-  what: string,
-  expected: number | undefined,
-  current: number | undefined,
-): void {
-  if (expected === undefined || expected === current) return
-  const now = current === undefined ? 'does not exist' : `is at version ${current}`
-  throw new ProblemError(
-    'version_changed',
-    `The ${what} ${now}, but you changed version ${expected}. Nothing was saved. Read the current version and apply your change to it.`,
-    { version: current ?? null },
-  )
 }

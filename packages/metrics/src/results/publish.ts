@@ -61,9 +61,13 @@ export async function publishResults(
 /** Returns the metrics that depend on the dataset of the import. The same transaction fans its update out to them. */
 async function metricsAggregatingResults(tx: Tx, { datasetId }: ImportedRun): Promise<string[]> {
   await lockGraphShared(tx)
-  const rows = await sql<{ metric_id: string }>`select distinct metric_id from metric_dependencies
-    where dataset_id = ${datasetId}`.execute(tx)
-  return rows.rows.map(({ metric_id }) => metric_id)
+  const rows = await tx
+    .selectFrom('metric_dependencies')
+    .select('metric_id')
+    .distinct()
+    .where('dataset_id', '=', datasetId)
+    .execute()
+  return rows.map(({ metric_id }) => metric_id)
 }
 
 async function findRun(tx: Tx, jobId: string): Promise<ImportedRun | undefined> {

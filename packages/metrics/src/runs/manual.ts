@@ -59,8 +59,12 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
   } as const
   const { assigned } = await scheduleRuns(tx, [{ change, metricIds: [run.metric_id] }], locked)
   const successor = assigned[0]?.run_id ?? runId
-  await sql`update metric_runs set taken_over_by = ${successor}, version = version + 1 where id = ${runId}
-    and id <> ${successor}`.execute(tx)
+  await tx
+    .updateTable('metric_runs')
+    .set({ taken_over_by: successor, version: sql<string>`version + 1` })
+    .where('id', '=', runId)
+    .where('id', '<>', successor)
+    .execute()
   return successor
 }
 

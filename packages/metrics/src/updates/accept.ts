@@ -4,7 +4,6 @@ import { ProblemError } from '@aduana/contracts/problems'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import type { Tx } from '@aduana/db/database'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
-import { sql } from 'kysely'
 import { type LogEntry, logEvents } from '../runs/event-log.ts'
 import type { ScheduledRuns } from '../runs/schedule.ts'
 import { fanOutUpdates } from './fan-out.ts'
@@ -98,12 +97,20 @@ function assertPlausibleTimestamp(occurredAt: string, now: Date): void {
 
 async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Promise<Written> {
   const { eventKey } = update
-  const inserted = await sql<{ id: string }>`insert into dataset_updates
-      (dataset_id, event_key, occurred_at, days, companies, warehouses, rows)
-    values (${datasetId}, ${eventKey}, ${update.occurredAt}::timestamptz, ${toMultirange(update.days)}::datemultirange,
-      ${update.companies ?? null}::text[], ${update.warehouses ?? null}::text[], ${update.rows})
-    on conflict (event_key) do nothing returning id`.execute(tx)
-  const [row] = inserted.rows
+  const row = await tx
+    .insertInto('dataset_updates')
+    .values({
+      dataset_id: datasetId,
+      event_key: eventKey,
+      occurred_at: update.occurredAt,
+      days: toMultirange(update.days),
+      companies: update.companies ?? null,
+      warehouses: update.warehouses ?? null,
+      rows: update.rows,
+    })
+    .onConflict((known) => known.column('event_key').doNothing())
+    .returning('id')
+    .executeTakeFirst()
   if (row) return { updateId: row.id, fresh: true }
   const known = await tx
     .selectFrom('dataset_updates')

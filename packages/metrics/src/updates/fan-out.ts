@@ -89,8 +89,12 @@ async function satisfyPendingDatasets(tx: Tx, update: Update): Promise<void> {
 
 /** Returns the metrics that aggregate rows of a dataset directly. */
 async function metricsAggregating(tx: Tx, datasetId: string): Promise<string[]> {
-  const rows = await sql<{ metric_id: string }>`select distinct d.metric_id
-    from dataset_series s join metric_dependencies d on d.series_id = s.series_id
-    where s.dataset_id = ${datasetId}`.execute(tx)
-  return rows.rows.map(({ metric_id }) => metric_id)
+  const rows = await tx
+    .selectFrom('dataset_series as s')
+    .innerJoin('metric_dependencies as d', 'd.series_id', 's.series_id')
+    .select('d.metric_id')
+    .distinct()
+    .where('s.dataset_id', '=', datasetId)
+    .execute()
+  return rows.map(({ metric_id }) => metric_id)
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { gzipSync } from 'node:zlib'
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { saveDataset } from '@aduana/datasets/save/save-dataset'
 import { inTransaction } from '@aduana/db/database'
-import { saveDataset } from '@aduana/metrics/registry/datasets'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ColumnInput, openRealFiles, type RealFiles } from '../testing/real-files.ts'
 
@@ -251,7 +252,7 @@ test('a table and a definition as the guide has them take a file', async () => {
   const { pool, db } = files.system.database
   await pool.query(sql)
   const definition = DatasetDefinition.parse(JSON.parse(json))
-  await inTransaction(db, (tx) => saveDataset(tx, definition, files.system.admin.userId))
+  await inTransaction(db, (tx) => saveDataset(tx, DATASET_DEPENDENTS, definition, files.system.admin.userId))
   const text = 'ticket;sold_at;branch;amount;paid\nT1;2024-05-01 10:00:00;B1;1,5;true\n'
   const { job } = await files.import('tickets', text)
   expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 }, warnings: [] })

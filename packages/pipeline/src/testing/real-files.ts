@@ -3,9 +3,10 @@ import type { DatasetDefinitionInput } from '@aduana/contracts/dataset-definitio
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Job } from '@aduana/contracts/jobs'
 import type { Reject } from '@aduana/contracts/rejects'
+import { saveDataset } from '@aduana/datasets/save/save-dataset'
 import { inTransaction } from '@aduana/db/database'
 import { listRejects } from '@aduana/jobs/read/rejects'
-import { saveDataset } from '@aduana/metrics/registry/datasets'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { createInProcessSystem, type InProcessSystem } from './in-process-system.ts'
 
 /** A column as an author declares it. */
@@ -63,7 +64,7 @@ export async function openRealFiles(): Promise<RealFiles> {
         ...{ columns: [...columns], loadMode: 'append', maxRejectRatio: 1, ...more },
       })
       await pool.query(createTable(code, columns, definition))
-      await inTransaction(db, (tx) => saveDataset(tx, definition, system.admin.userId))
+      await inTransaction(db, (tx) => saveDataset(tx, DATASET_DEPENDENTS, definition, system.admin.userId))
       return code
     },
     import: async (dataset, content, form = {}) => {

@@ -15,6 +15,7 @@ export const OPENS_TRANSACTION: Readonly<
 > = {
   'datasets/src/registry.ts registerDatasets':
     'changes what is shipped, behind the lock of those who save a dataset',
+  'datasets/src/save/save-dataset.ts saveDatasetAs': ['save the dataset', 'save the definition'],
   'jobs/src/accept/accept-import.ts acceptImport': ['accept', 'accept or refuse', 'accept the same bytes'],
   'jobs/src/accept/accept-import.ts wasAccepted': 'only reads, behind the lock of those who accept',
   'jobs/src/lifecycle/approve.ts approveJob': ['approve'],
@@ -46,7 +47,6 @@ export const OPENS_TRANSACTION: Readonly<
   'metrics/src/commands.ts recomputeMetricAs': ['recompute'],
   'metrics/src/commands.ts retireMetricAs': ['retire the metric above'],
   'metrics/src/commands.ts retryRunAs': ['retry'],
-  'metrics/src/commands.ts saveDatasetAs': ['save the dataset'],
   'metrics/src/commands.ts saveMetricAs': ['save the metric'],
   'metrics/src/commands.ts saveSeriesAs': ['save a series'],
   'metrics/src/commands.ts acceptProjectionUpdateAs': ['tell of an update'],

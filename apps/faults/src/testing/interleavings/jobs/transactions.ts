@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os'
 import { createDiskStore } from '@aduana/artifacts/disk-store'
 import type { ArtifactStore } from '@aduana/artifacts/store'
+import { saveDataset } from '@aduana/datasets/save/save-dataset'
 import { SHIPPED } from '@aduana/datasets/shipped'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { admit, wakeWaiters } from '@aduana/jobs/dispatch/dispatch'
@@ -16,7 +17,7 @@ import { beginStage, commitStage } from '@aduana/jobs/stage-attempts/stage-attem
 import { undoImport } from '@aduana/jobs/undo/undo-import'
 import { takeLease } from '@aduana/jobs/windows/leases'
 import { takeOverWork } from '@aduana/jobs/workers/take-over'
-import { saveDataset } from '@aduana/metrics/registry/datasets'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { inFencedTransaction, markLoaded } from '@aduana/pipeline/4-load/fenced'
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
 import { endAfterError, endAttempt } from '@aduana/pipeline/stage-attempt'
@@ -130,7 +131,9 @@ export const TRANSACTIONS = {
   'prune history': ({ db }) => pruneJobs(db, LONG_AFTER),
   'expire files': ({ db }) => applyRetention(db, NO_FILES, logger, LONG_AFTER.now),
   'save the definition': ({ db }, { admin }) =>
-    inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
+    inTransaction(db, async (tx) =>
+      saveDataset(tx, DATASET_DEPENDENTS, await otherPlacement(db), admin.userId),
+    ),
 } satisfies Record<string, Transaction<World>>
 
 export type TransactionName = keyof typeof TRANSACTIONS

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { addDays } from '@aduana/contracts/dates'
+import { saveDataset } from '@aduana/datasets/save/save-dataset'
 import { inTransaction } from '@aduana/db/database'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import {
@@ -12,7 +13,7 @@ import {
   saveSeriesAs,
 } from '@aduana/metrics/commands'
 import { consumeMessages } from '@aduana/metrics/inbox/consume'
-import { saveDataset } from '@aduana/metrics/registry/datasets'
+import { DATASET_DEPENDENTS } from '@aduana/metrics/registry/dataset-dependents'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { claimRuns } from '@aduana/metrics/runner/claim'
 import { computeRuns } from '@aduana/metrics/runner/compute-runs'
@@ -94,7 +95,9 @@ export const METRIC_TRANSACTIONS = {
       title: { en: 'Rows', es: 'Filas' },
     }),
   'save the dataset': ({ db }, { admin }) =>
-    inTransaction(db, async (tx) => saveDataset(tx, await otherPlacement(db), admin.userId)),
+    inTransaction(db, async (tx) =>
+      saveDataset(tx, DATASET_DEPENDENTS, await otherPlacement(db), admin.userId),
+    ),
   'retire the metric above': ({ db }, { admin }) => retireMetricAs(db, admin, 'high'),
   deliver: ({ db }, { sent }) =>
     deliver({
