@@ -11,7 +11,7 @@ import { QueueUnavailableError } from './redis.ts'
 import { type Delivery, type StageHandlers, type StageWorkers, startStageWorkers } from './stage-workers.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-const CONCURRENCY = { parse: 2, validate: 2, quarantine: 2, load: 2, 'fan-out': 2 }
+const CONCURRENCY = { parse: 1, validate: 1, quarantine: 1, load: 1, 'fan-out': 1 }
 
 let redis: TestRedis
 let flows: Flows
@@ -94,7 +94,7 @@ describe('a flow', () => {
       { jobId: rest.jobId, attempt: 1, stage: 'fan-out' },
     ])
     expect(workers.consumption()).toMatchObject(
-      STAGE_NAMES.map((stage) => ({ stage, slots: 2, inWork: [], looping: true })),
+      STAGE_NAMES.map((stage) => ({ stage, slots: 1, inWork: [], looping: true })),
     )
   })
 
