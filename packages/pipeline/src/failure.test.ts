@@ -86,9 +86,9 @@ test('a refusal is reported unchanged', () => {
 })
 
 test.each([
-  ['nobody', 'gone'],
-  ['sender', 'gone Upload the file again.'],
-  ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
+  ['none', 'gone Contact the operator.'],
+  ['uploader', 'gone Upload the file again.'],
+  ['validate', 'gone Retry the job. It starts again at the stage validate, which creates the file again.'],
 ] as const)('a lost file that %s made is told with what to do', (madeBy, detail) => {
   expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
     transient: false,

@@ -84,7 +84,7 @@ async function readManifest(
   rowCount: number | null,
 ): Promise<ResultManifest> {
   const read = readInput(ResultManifest, await readJson(path, announced.url))
-  if (read.problems) throw invalid(announced.url, problemText(read.problems, 'It'))
+  if (read.problems) throw invalid(announced.url, problemText(read.problems, 'The manifest'))
   const manifest = read.data
   const differs = (['runId', 'attempt', 'metric'] as const).filter(
     (name) => manifest[name] !== announced[name],
@@ -92,13 +92,13 @@ async function readManifest(
   if (differs.length > 0)
     throw invalid(
       announced.url,
-      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} was announced`).join('; '),
+      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} was announced.`).join(' '),
     )
   const rows = manifest.files.reduce((sum, file) => sum + file.rows, 0)
   if (rows !== manifest.rowCount || (rowCount !== null && rows !== rowCount))
     throw invalid(
       announced.url,
-      `its files have ${rows} rows, its rowCount is ${manifest.rowCount}, and ${rowCount} were announced`,
+      `The files have ${rows} rows, the rowCount of the manifest is ${manifest.rowCount}, and ${rowCount} rows were announced. The three numbers must be equal.`,
     )
   return manifest
 }
@@ -109,14 +109,14 @@ async function readJson(path: string, url: string): Promise<unknown> {
   try {
     return JSON.parse(Buffer.concat(parts).toString('utf8'))
   } catch (error) {
-    throw invalid(url, `it is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+    throw invalid(url, `It is not JSON: ${error instanceof Error ? error.message : String(error)}.`)
   }
 }
 
 function invalid(url: string, what: string): RefusedError {
   return new RefusedError({
     code: 'manifest_invalid',
-    detail: `The manifest ${url} is not usable: ${what}. Nothing was changed. Correct it and complete a new attempt of the run.`,
+    detail: `The manifest ${url} is not usable. ${what} Nothing was changed. Correct the manifest and complete a new attempt of the run.`,
   })
 }
 
@@ -144,12 +144,12 @@ async function append(part: string, original: string, appending: Appending): Pro
       if (bytes > most)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `${url} unpacks to more than ${MAX_UNPACK_RATIO} times its size. Nothing was changed. Write it without compression and complete a new attempt of the run.`,
+          detail: `${url} unpacks to more than ${MAX_UNPACK_RATIO} times its size. Nothing was changed. Write the file without compression and complete a new attempt of the run.`,
         })
       if (unpacked + bytes > limit)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `The results unpack to more than ${limit} bytes. Nothing was changed.`,
+          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_SIZE.`,
         })
       yield chunk
     }
@@ -168,7 +168,7 @@ function assertComplete(url: string): (error: unknown) => never {
     if (!(error instanceof EngineError && error.code === 'bad_input')) throw error
     throw new RefusedError({
       code: 'unreadable_file',
-      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it again and complete a new attempt of the run.`,
+      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
     })
   }
 }

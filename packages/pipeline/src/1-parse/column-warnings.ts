@@ -1,5 +1,6 @@
 import { showInvisible } from '@aduana/contracts/characters'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { counted } from '@aduana/contracts/figures'
 import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
 import { misspeltHeaders } from '@aduana/datasets/header'
 import type { ParseResult } from '@aduana/engine/protocol'
@@ -42,7 +43,7 @@ function splitNumbers(
       ? 'The only record has'
       : `All ${records} records have`
     : `${extra.records} of ${records} records ${extra.records === 1 ? 'has' : 'have'}`
-  const message = `${who} more cells than the header: ${extra.width} instead of ${expected} in line ${extra.line}, the last of them empty: "${showInvisible(extra.text)}". It was read as written, so "${first.name}" may contain only the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.`
+  const message = `${who} more cells than the header; the last cell is empty. Line ${extra.line} has ${extra.width} cells instead of ${expected}: "${showInvisible(extra.text)}". The column "${first.name}" may contain only the part of the number before the decimal comma. If so, undo the import, export the file with ";" between cells, and send it again.`
   return [importWarning('split_numbers', message, { column: first.name, count: extra.records })]
 }
 
@@ -53,8 +54,8 @@ function misspelt(
 ): ImportWarning[] {
   return misspeltHeaders(definition, { ignored, absent }).map(({ cell, column, known }) => {
     const where = `The header cell "${showInvisible(cell)}" in line ${line}`
-    const why = /[\r\n]/.test(cell) ? 'it has a line break, and' : 'it'
-    const message = `${where} names no column, so its values were not loaded; ${why} is close to "${known}", which the file lacks. If "${known}" is meant, undo the import, rename the cell and send the file again, or add the name to the aliases of the column.`
+    const broken = /[\r\n]/.test(cell) ? ' It contains a line break.' : ''
+    const message = `${where} is not the name of a column, so its values were not loaded. It is close to "${known}", which the file lacks.${broken} If "${known}" is meant, undo the import. Then rename the cell, or add it to the aliases of the column, and send the file again.`
     return importWarning('misspelt_header', message, { column, count: 1 })
   })
 }
@@ -62,15 +63,11 @@ function misspelt(
 function unnamed(columns: ParseResult['unnamedColumns']): ImportWarning[] {
   const [first] = columns
   if (!first) return []
-  const one = columns.length === 1
   const records = Math.max(...columns.map((column) => column.records))
   const each = columns
     .slice(0, 5)
-    .map(
-      ({ index, records: count }) =>
-        `column ${index + 1} in ${count === 1 ? '1 record' : `${count} records`}`,
-    )
+    .map(({ index, records: count }) => `column ${index + 1} in ${counted(count, 'record')}`)
   const more = columns.length > each.length ? ` and ${columns.length - each.length} more` : ''
-  const message = `${one ? '1 column' : `${columns.length} columns`} without a name ${one ? 'has' : 'have'} values, which were not loaded: ${each.join(', ')}${more}; the first is "${showInvisible(first.text)}" in line ${first.line}. If they are needed, undo the import, name the column in the header and send the file again.`
+  const message = `The file has values in ${counted(columns.length, 'column')} without a name: ${each.join(', ')}${more}. These values were not loaded. The first is "${showInvisible(first.text)}" in line ${first.line}. If the values are needed, undo the import, name the columns in the header, and send the file again.`
   return [importWarning('unnamed_column', message, { count: records })]
 }

@@ -18,7 +18,7 @@ export function encodingWarnings(
   const { odd, characters, rival } = doubt
   const about = doubt.invalid ? notAllUtf8(doubt, doubt.invalid) : uncertain(encoding, declared, doubt)
   const remedy = doubt.invalid
-    ? `Save the file as UTF-8, or, if all of it is in another encoding, ${again(mode, rival?.encoding)}.`
+    ? `Save the file as UTF-8. If the whole file is in another encoding, ${again(mode, rival?.encoding)}.`
     : declared
       ? `If that is wrong, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
       : `If ${encoding} is right, declare it for such files: ${asFields({ encoding })}. If not, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
@@ -34,19 +34,19 @@ function uncertain(
   declared: DeclaredEncoding | null,
   { odd, characters, sample, rival }: Doubt,
 ): string {
-  const how = declared ? ', as declared' : ''
+  const how = declared ? ' (declared)' : ''
   const example =
     odd > 0
-      ? `${figure(odd)} of its ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, as in`
-      : 'it has'
-  const other = rival ? `, which in ${rival.encoding} is "${rival.sample}"` : ''
-  return `The encoding is uncertain: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}.`
+      ? `In this encoding, ${figure(odd)} of ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, for example "${sample}"`
+      : `In this encoding, the file contains "${sample}"`
+  const other = rival ? `; in ${rival.encoding}, the same text is "${rival.sample}"` : ''
+  return `The encoding is uncertain. The file was read as ${encoding}${how}. ${example}${other}.`
 }
 
 /** Describes a file that is UTF-8 in most places, with its first invalid bytes. */
 function notAllUtf8({ odd, sample, rival }: Doubt, { line }: NonNullable<Doubt['invalid']>): string {
-  const other = rival ? `; as ${rival.encoding} "${rival.sample}"` : ''
-  return `The file is UTF-8 except for ${counted(odd, 'byte')}, first in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
+  const other = rival ? `; in ${rival.encoding} "${rival.sample}"` : ''
+  return `The file is UTF-8 except for ${counted(odd, 'byte')}. The first is in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
 }
 
 function again(mode: LoadMode, encoding = 'windows-1252'): string {

@@ -32,6 +32,6 @@ export async function* readVerified(
 function differs(url: string, what: string): RefusedError {
   return new RefusedError({
     code: 'checksum_mismatch',
-    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write it again and complete a new attempt of the run.`,
+    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
   })
 }

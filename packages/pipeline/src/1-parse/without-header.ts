@@ -39,7 +39,7 @@ function assertSameFile(found: string, header: string, url: string): void {
   if (plain(found) === plain(header)) return
   throw new RefusedError({
     code: 'manifest_invalid',
-    detail: `${url} has the header "${plain(found).slice(0, 200)}", but the first file has "${plain(header).slice(0, 200)}". Nothing was changed. All files of a manifest need the same header.`,
+    detail: `${url} has the header "${plain(found).slice(0, 200)}", but the first file has "${plain(header).slice(0, 200)}". Nothing was changed. Write all files of the manifest with the same header and complete a new attempt of the run.`,
   })
 }
 

@@ -212,6 +212,6 @@ async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): P
 
 function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
   const cells = `${counted(count, 'cell')} of`
-  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that nullWords does not declare, so it is read as text. If it means that there is no value, ${TAKE_BACK}. Then declare it in nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
+  const message = `${cells} "${column}" contain${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that is not in nullWords, so the word was read as text. If it means "no value", ${TAKE_BACK}. Then add the word to nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
   return importWarning('undeclared_null_word', message, { column, count })
 }

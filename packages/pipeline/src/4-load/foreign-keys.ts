@@ -9,7 +9,7 @@ export function assertForeignKeys(found: { rows: number; example: string | null 
   if (found.rows === 0) return
   throw new RefusedError({
     code: 'key_in_other_scope',
-    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove them from the file, or ask a user with access to import them.`,
+    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove these records from the file, or ask a user with access to import them.`,
     rows: found.rows,
   })
 }

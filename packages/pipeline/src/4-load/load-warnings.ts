@@ -34,7 +34,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'rows_already_present',
-        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} again. If that is not wanted, ${TAKE_BACK}.`,
+        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, with the same values in all columns. An append adds such rows again. If that is not wanted, ${TAKE_BACK}.`,
         { count: alreadyPresent },
       ),
     )
@@ -42,7 +42,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'same_version',
-        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the version (${definition.versionColumn}) of the stored row, but other values, for example ${sameVersion.example}. The newer file wins. If the stored values are right, ${TAKE_BACK}.`,
+        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the same version (${definition.versionColumn}) as the stored row, but other values, for example ${sameVersion.example}. The values of the file take precedence. If the stored values are right, ${TAKE_BACK}.`,
         { column: definition.versionColumn ?? null, count: sameVersion.rows },
       ),
     )

@@ -1,5 +1,5 @@
 import type { JobFailure } from '@aduana/contracts/failures'
-import { figure } from '@aduana/contracts/figures'
+import { counted } from '@aduana/contracts/figures'
 import { asFields } from '@aduana/contracts/send-again'
 import { presentRows } from '@aduana/datasets/present-rows'
 import { anyRows, type Selection } from '@aduana/datasets/target'
@@ -57,12 +57,10 @@ export async function repeatedRows(
       and j.loaded_at is not null and not j.batch_deleted order by i.import_no limit 1`.execute(context.db)
   const [first] = found.rows
   if (!first) return undefined
-  const rows =
-    clean === 1 ? 'The only row of this file is that' : `The ${figure(clean)} rows of this file are those`
   return {
     jobId: first.job_id,
-    found: `${rows} of import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
-    remedy: `To add ${clean === 1 ? 'it' : 'them'} again, send the file with ${asFields({ force: 'true' })}.`,
+    found: `The file has the same ${counted(clean, 'row')} as import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
+    remedy: `To append ${clean === 1 ? 'the row' : 'the rows'} again, send the file with ${asFields({ force: 'true' })}.`,
   }
 }
 

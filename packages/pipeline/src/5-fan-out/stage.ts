@@ -46,13 +46,13 @@ async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
     commit: async (tx) => {
       const counts = await readCounts(tx, run.jobId)
       const begin = refused
-        ? `Dry run: the import would be refused (${refused}). Nothing`
-        : 'Dry run: nothing'
+        ? `Dry run: the import would be refused (${refused}). Nothing was changed.`
+        : 'Dry run: nothing was changed.'
       const parted = [
         counted(counts.quarantined ?? 0, 'reject'),
         counted(counts.duplicates ?? 0, 'duplicate'),
       ]
-      const message = `${begin} was changed. ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
+      const message = `${begin} ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
       await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
       return {}
     },

@@ -60,10 +60,10 @@ export async function checkApproval(job: StageJob, clean: string, plan: LoadPlan
   return reasons.length > 0 ? { kind: 'park', reason: 'waits for approval' } : { kind: 'pass' }
 }
 
-const REQUESTED: ApprovalReason = { code: 'requested', detail: 'requested by the uploader' }
+const REQUESTED: ApprovalReason = { code: 'requested', detail: 'the uploader requested an approval' }
 const LAPSED: ApprovalReason = {
   code: 'lapsed',
-  detail: 'the rows that it affects have changed since the earlier preview',
+  detail: 'the affected rows have changed since the earlier preview',
 }
 
 async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: string): Promise<void> {
@@ -83,7 +83,7 @@ function ask(
   return inTransaction(job.context.db, async (tx) => {
     const others =
       lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
-    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
+    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. The import would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
     const version = await tryChangeJob(
       tx,
       { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },

@@ -40,7 +40,7 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   await failPoint('undo.before-commit', String(facts.importNo))
   const { deleted, restored } = result.reversed
   const output: UndoOutput = { updateId, deleted, restored }
-  await markLoaded(tx, job, { result: jsonb(result), message: 'Taken back' })
+  await markLoaded(tx, job, { result: jsonb(result), message: 'Rows restored' })
   await commitStage(tx, run, output)
 }
 
