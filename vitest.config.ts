@@ -2,15 +2,15 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin, type TestProjectConfiguration } from 'vitest/config'
-import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { BaseSequencer, type CoverageV8Options, type TestSpecification } from 'vitest/node'
 import { LONG } from './packages/testkit/src/long.ts'
 import { hasLongVariants, TIERS, type Tier, testFiles, tierOf } from './packages/testkit/src/tiers.ts'
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url))
 
 /**
- * The tests import what is built, as the processes do that they start: each module is there once, and what runs of it is
- * counted in one place, whoever runs it. What only tests need is not built and is read from its source.
+ * Tests that start processes import what is built, as those processes do. What only tests need is not built and is read
+ * from its source.
  */
 const builtModules: Plugin = {
   name: 'built-modules',
@@ -23,7 +23,7 @@ const builtModules: Plugin = {
   },
 }
 
-/** The packages are read from their sources: nothing needs to be built, and a change of a module is seen at once. */
+/** All other tests read the packages from their sources: nothing needs to be built, and a change is seen at once. */
 const sourceModules: Plugin = {
   name: 'source-modules',
   enforce: 'pre',
@@ -37,26 +37,70 @@ const sourceModules: Plugin = {
 /** In a group of its own, a tier runs after the one before it. Tests that mostly wait share the processors with more others. */
 const WORKERS: Record<Tier, number> = { unit: 2, integration: 3, system: 3, faults: 4 }
 
-/** One project of Vitest for each tier, with its files; in the long tests, those that have more variants. */
-const projects = (mode: string, setupFiles: string[]): TestProjectConfiguration[] => {
+/** Tiers whose tests start programs of ours, which must be built. */
+const STARTS_PROGRAMS: readonly Tier[] = ['system', 'faults']
+
+/** Returns one project of Vitest for each tier, with its files; in the long tests, those that have more variants. */
+function projects(): TestProjectConfiguration[] {
   const files = testFiles(ROOT)
     .filter((path) => !LONG || hasLongVariants(ROOT, path))
     .map((path) => ({ path, tier: tierOf(ROOT, path) }))
   return TIERS.map((tier, order) => ({
     extends: true,
-    // Vitest reads this file once more for each project.
-    mode,
+    ...(STARTS_PROGRAMS.includes(tier)
+      ? // The testkit may be used by every package. As a dependency of the packages below it, it would be a circle.
+        { plugins: [builtModules], resolve: { alias: BUILT_TESTKIT } }
+      : { plugins: [sourceModules] }),
     test: {
       name: tier,
       include: files.filter((file) => file.tier === tier).map(({ path }) => path),
-      setupFiles:
-        tier === 'unit' ? [...setupFiles, 'packages/testkit/src/unit-setup.testing.ts'] : setupFiles,
+      setupFiles: tier === 'unit' ? ['packages/testkit/src/unit-setup.testing.ts'] : [],
       env: tier === 'unit' ? { TEST_DATABASE_URL: '', TEST_REDIS_URL: '' } : {},
       maxWorkers: WORKERS[tier],
       sequence: { groupOrder: order },
     },
   }))
 }
+
+const BUILT_TESTKIT = [
+  { find: /^@aduana\/testkit\/(.*)$/, replacement: `${ROOT}packages/testkit/dist/$1.js` },
+]
+
+/**
+ * What the tests run of the modules in the process of a test. Left out are modules that only tests use, and the modules
+ * of processes: their tests start them.
+ */
+const COVERAGE: CoverageV8Options = {
+  provider: 'v8',
+  include: ['apps/{api,cli}/src/**/*.ts', 'packages/!(testkit)/src/**/*.ts'],
+  exclude: [
+    '**/*.{test,testing,conformance}.ts',
+    '**/testing/**',
+    '**/main.ts',
+    '**/write-*.ts',
+    'packages/engine/src/child/**',
+  ],
+  reporter: ['html', 'lcovonly', 'json-summary', 'text-summary'],
+}
+
+/** What must be covered of each package, in per cent. Many branches are there for faults that end the process. */
+const REQUIRED = { statements: 80, functions: 80, lines: 80 }
+const MEASURED = [
+  ...['api', 'cli'].map((name) => `apps/${name}`),
+  ...[
+    'contracts',
+    'runtime',
+    'db',
+    'artifacts',
+    'messaging',
+    'outbox',
+    'engine',
+    'datasets',
+    'metric-compute',
+  ],
+  ...['queue', 'jobs', 'metrics', 'pipeline'],
+].map((name) => (name.startsWith('apps/') ? name : `packages/${name}`))
+const THRESHOLDS = Object.fromEntries(MEASURED.map((path) => [`${path}/src/**/*.ts`, REQUIRED]))
 
 /**
  * Files that take a minute or more, whatever their size: last, each would run alone at the end. Those that keep the
@@ -93,28 +137,19 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-/** `npm test` has built everything and runs with `--mode built`; all others run from the sources. */
-export default defineConfig(({ mode }) => {
-  const built = mode === 'built'
-  return {
-    plugins: [built ? builtModules : sourceModules],
-    resolve: {
-      // The tests of every package may use the testkit. As a dependency of the packages below it, it would be a circle.
-      alias: built
-        ? [{ find: /^@aduana\/testkit\/(.*)$/, replacement: `${ROOT}packages/testkit/dist/$1.js` }]
-        : [],
-    },
-    test: {
-      projects: projects(mode, built ? ['packages/testkit/src/coverage/vitest-setup.testing.ts'] : []),
-      server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
-      pool: 'forks',
-      // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
-      isolate: false,
-      sequence: { sequencer: LongestFirst },
-      testTimeout: LONG ? 1_200_000 : 60_000,
-      hookTimeout: 60_000,
-      teardownTimeout: 20_000,
-      retry: 0,
-    },
-  }
-})
+/** `npm test` runs everything in the mode `complete`: only then coverage must reach its thresholds. */
+export default defineConfig(({ mode }) => ({
+  test: {
+    projects: projects(),
+    server: { deps: { external: [/\/(apps|packages)\/[^/]+\/dist\//] } },
+    pool: 'forks',
+    // What a file needs is loaded once in a process, not once for each file: that was a sixth of the time of most files.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
+    testTimeout: LONG ? 1_200_000 : 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    retry: 0,
+    coverage: mode === 'complete' ? { ...COVERAGE, thresholds: THRESHOLDS } : COVERAGE,
+  },
+}))

@@ -1,8 +1,8 @@
 import { StoreError } from '@aduana/artifacts/store'
 import { MigrationError } from '@aduana/db/migrations'
-import { ApiSettings, readSettings, SettingsError } from '@aduana/runtime/config'
+import { ApiSettings, readSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
-import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
+import { createResources, type Resources, runProgram, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
 import { buildApp } from './app.ts'
 import { acquireContext } from './resources.ts'
@@ -28,7 +28,7 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
   return app.listen({ host: settings.HOST, port: settings.PORT })
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const settings = readSettings(ApiSettings, process.env)
   // Only the user of this process may read its files.
   process.umask(0o077)
@@ -42,15 +42,7 @@ async function main(): Promise<void> {
   } finally {
     await resources.release()
   }
+  return 0
 }
 
-main().then(
-  () => process.exit(0),
-  (error: unknown) => {
-    const known =
-      error instanceof SettingsError || error instanceof StoreError || error instanceof MigrationError
-    const text = known ? error.message : error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`${text}\n`)
-    process.exit(1)
-  },
-)
+runProgram(main, [StoreError, MigrationError])

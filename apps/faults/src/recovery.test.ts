@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sampleHalf } from '@aduana/testkit/long'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
@@ -47,7 +48,7 @@ async function hold(place: string, work: (scene: Scene) => Promise<void>): Promi
   }
 }
 
-async function lostRuns({ system, id }: Scene) {
+async function lostAttempts({ system, id }: Scene) {
   const { rows } = await system.database.pool.query<{ stage: string; lost_because: string | null }>(
     `select stage, lost_because from stage_results where job_id = $1 and state = 'lost' order by started_at`,
     [id],
@@ -66,7 +67,7 @@ const terminateSession = async ({ system, holder }: Scene) => {
 }
 
 describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
-  test.for(PLACES)(
+  test.for(sampleHalf(PLACES))(
     'that is killed at %s is taken over because its session has ended, before BullMQ finds it stalled',
     (place, { expect }) =>
       hold(place, async (scene) => {
@@ -81,7 +82,9 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
         const [point, stage = ''] = place.split(/[:/]/)
         const lost =
           point === 'stage.after-commit' ? [] : [{ stage: point === 'load.before-commit' ? 'load' : stage }]
-        expect(await lostRuns(scene)).toEqual(lost.map((run) => ({ ...run, lost_because: 'session ended' })))
+        expect(await lostAttempts(scene)).toEqual(
+          lost.map((one) => ({ ...one, lost_because: 'session ended' })),
+        )
         expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
       }),
   )
@@ -92,7 +95,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       holder.signal('SIGSTOP')
       await release()
       expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
-      expect(await lostRuns(scene)).toEqual([{ stage: 'validate', lost_because: 'heartbeat timed out' }])
+      expect(await lostAttempts(scene)).toEqual([{ stage: 'validate', lost_because: 'heartbeat timed out' }])
       expect(indexOf(other, '"event":"worker.ended"')).toBe(-1)
       holder.signal('SIGCONT')
       await holder.untilLogged('stage.fenced_out', WITHIN)
@@ -116,7 +119,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       await until(() => deaths().length > 0, { what: 'the death is noticed', within: WITHIN })
       await release()
       expect(await system.finished(id, WITHIN)).toMatchObject({ status: 'COMPLETED' })
-      expect(await lostRuns(scene)).toEqual([])
+      expect(await lostAttempts(scene)).toEqual([])
       expect(deaths()).toHaveLength(1)
       expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
     }))
@@ -135,7 +138,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       holder.signal('SIGCONT')
       await holder.untilLogged('stage.fenced_out', WITHIN)
       await until(() => sessions(holder) === 2, { what: 'it has a session again', within: WITHIN })
-      expect(await lostRuns(scene)).toEqual([{ stage: 'validate', lost_because: 'session ended' }])
+      expect(await lostAttempts(scene)).toEqual([{ stage: 'validate', lost_because: 'session ended' }])
       expect((await system.import(sample('later'), PRODUCTION)).status).toBe('COMPLETED')
       expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
     }))

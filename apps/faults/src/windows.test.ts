@@ -9,7 +9,7 @@ import { expect, test } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { HEADER } from './production-file.ts'
 
-const IMPORTS = LONG ? 100 : 40
+const IMPORTS = LONG ? 100 : 20
 const DAYS = 30
 
 /** Rows of a few days that overlap with those of others; the lots name the import. */

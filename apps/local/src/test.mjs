@@ -12,18 +12,15 @@ import { makeDataDir, toolEnvironment } from './settings.mjs'
 import { readTally } from './tally.mjs'
 import { makeTestFolders } from './test-folder.mjs'
 
-/** @typedef {{ title: string, command: string[], env?: NodeJS.ProcessEnv }} Check */
+/** @typedef {{ title: string, command: string[] }} Check */
 /** @typedef {{ url: string, stop: () => Promise<void> }} TestService */
 
 /** Checks that write into the checkout: two of them must not do so at once. */
 const WRITING = new Set(['build', 'bundle'])
 
-/** How much of each service the tests must run, in per cent of its statements, functions and lines, when all are run. */
-const REQUIRED_COVERAGE = 80
-
 /**
- * `npm test`: every check and every test, on a PostgreSQL and a Redis of its own; arguments go to vitest. What the tests
- * run of the services is measured when all are run, or when `--coverage` asks for it.
+ * `npm test`: every check and every test, on a PostgreSQL and a Redis of its own; arguments go to vitest. When all tests
+ * run, coverage is measured, and each package must reach the thresholds of `vitest.config.ts`.
  * All checks run even if one fails; the exit code is that of the first failure.
  * @type {import('./commands.mjs').Command}
  */
@@ -34,18 +31,11 @@ export async function test({ settings, life, args }) {
   const env = await startTestServices(settings, scratch, life)
 
   const report = join(dir, 'vitest.json')
-  const forVitest = args.filter((arg) => arg !== '--coverage')
-  const ran = join(dir, 'coverage')
-  const measured = args.length === 0 || args.includes('--coverage')
-  const checks = [
-    ...checksOf(settings.root, forVitest, report, measured ? { ADUANA_COVERAGE_DIR: ran } : {}),
-    ...(measured ? [coverageCheck(ran, forVitest.length === 0 ? REQUIRED_COVERAGE : undefined)] : []),
-  ]
+  const forVitest = args.length === 0 ? ['--mode', 'complete', '--coverage'] : args
   const failures = []
-  for (const check of checks) {
+  for (const check of checksOf(settings.root, forVitest, report)) {
     info(`${check.title}: ${check.command.join(' ').replaceAll(dir, '…')}`)
-    const run = () =>
-      runProgram({ command: check.command, env: { ...env, ...check.env }, cwd: settings.root, signal })
+    const run = () => runProgram({ command: check.command, env, cwd: settings.root, signal })
     const ending = await (WRITING.has(check.title) ? withCheckout(settings, signal, run) : run())
     if (ending.code === 0) continue
     failures.push({ title: check.title, code: ending.code || 1 })
@@ -99,7 +89,7 @@ export async function testLong({ settings, life, args }) {
   await withCheckout(settings, signal, () => build(settings, signal))
   const { scratch } = makeTestFolders(settings.dataDir, life)
   const env = { ...(await startTestServices(settings, scratch, life)), ADUANA_TESTS_LONG: '1' }
-  const variants = await runVitest(['run', '--mode', 'built'], env, settings, life)
+  const variants = await runVitest(['run'], env, settings, life)
   const soak = [process.execPath, 'apps/faults/dist/soak/main.js', ...args]
   const { code } = await runProgram({ command: soak, env, cwd, signal })
   return variants || (code ?? 1)
@@ -147,10 +137,9 @@ async function prepare(settings, signal) {
  * @param {string} root
  * @param {string[]} args for vitest
  * @param {string} report
- * @param {NodeJS.ProcessEnv} env for vitest
  * @returns {Check[]} in order
  */
-function checksOf(root, args, report, env) {
+function checksOf(root, args, report) {
   const reporters = [
     '--reporter=default',
     '--reporter=json',
@@ -166,21 +155,8 @@ function checksOf(root, args, report, env) {
       command: ['depcruise', '--config', '.dependency-cruiser.mjs', ...sourceFolders(root)],
     },
     { title: 'unused exports and dependencies', command: ['knip', '--no-progress'] },
-    { title: 'tests', command: ['vitest', 'run', '--mode', 'built', ...reporters, ...args], env },
+    { title: 'tests', command: ['vitest', 'run', ...reporters, ...args] },
   ]
-}
-
-/**
- * @param {string} ran the folder to which the tests have written
- * @param {number} [required] per cent
- * @returns {Check}
- */
-function coverageCheck(ran, required) {
-  const report = [process.execPath, 'packages/testkit/dist/coverage/main.js', '--from', ran]
-  return {
-    title: 'coverage',
-    command: required === undefined ? report : [...report, '--require', String(required)],
-  }
 }
 
 /**

@@ -1,15 +1,18 @@
 import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { startApi } from '@aduana/testkit/api'
+import { sampleHalf } from '@aduana/testkit/long'
 import { describe, test } from 'vitest'
 import { approve, cantidades, day, events, held, openSystem, preview, waiting } from './testing/approvals.ts'
 
 describe.concurrent('when processes die', { timeout: 300_000 }, () => {
-  test.for([
-    'preview.before-commit',
-    'preview.after-commit',
-    'stage.before-work:load',
-    'artifact.after-rename:preview.json',
-  ])('after a worker is killed at %s, the job waits and can be approved', async (point, { expect }) => {
+  test.for(
+    sampleHalf([
+      'preview.before-commit',
+      'preview.after-commit',
+      'stage.before-work:load',
+      'artifact.after-rename:preview.json',
+    ]),
+  )('after a worker is killed at %s, the job waits and can be approved', async (point, { expect }) => {
     const system = await openSystem()
     try {
       const doomed = await system.startWorker({ ADUANA_FAIL_POINTS: `${point}=kill` })
@@ -30,7 +33,7 @@ describe.concurrent('when processes die', { timeout: 300_000 }, () => {
     }
   })
 
-  test.for(['load.before-commit', 'load.after-commit'])(
+  test.for(sampleHalf(['load.before-commit', 'load.after-commit']))(
     'after a worker is killed at %s, what was approved is published once, without a new approval',
     async (point, { expect }) => {
       const system = await openSystem()

@@ -3,9 +3,9 @@ import { readDataset } from '@aduana/datasets/registry'
 import { retryJob } from '@aduana/jobs/lifecycle/retry'
 import { saveDatasetAs } from '@aduana/metrics/commands'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { requestUndo, undone } from '@aduana/testkit/undo'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { metricsOf } from './testing/metrics.ts'
-import { askUndo, undone } from './testing/undo.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -96,12 +96,12 @@ describe('a dataset whose time zone is changed', () => {
     const failed = await installation.import(ordersFile(['9', 'never']), { dataset: 'orders' })
     expect([before.status, failed.status]).toEqual(['COMPLETED', 'FAILED'])
     await change(installation, 'orders', inZone('UTC'))
-    await expect(askUndo(installation, before.id)).rejects.toMatchObject({ code: 'undo_expired' })
+    await expect(requestUndo(installation, before.id)).rejects.toMatchObject({ code: 'undo_expired' })
     await expect(retryJob(database.db, admin, failed.id)).rejects.toMatchObject({
       code: 'illegal_transition',
     })
     await change(installation, 'orders', inZone('America/Bogota'))
-    await expect(askUndo(installation, before.id)).rejects.toMatchObject({ code: 'undo_expired' })
+    await expect(requestUndo(installation, before.id)).rejects.toMatchObject({ code: 'undo_expired' })
     const after = await installation.import(ordersFile(['1', '2026-02-27T08:00:00Z']), { dataset: 'orders' })
     await undone(installation, after.id)
     expect(await ledger(installation, 'orders')).toEqual(await ledgerByHand(installation, 'America/Bogota'))

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { requestUndo } from '@aduana/testkit/undo'
 import { until } from '@aduana/testkit/until'
 import { holdingRow, untilWaiting } from '@aduana/testkit/waiting'
 import { afterEach, expect, test } from 'vitest'
-import { askUndo } from './testing/undo.ts'
 
 let system: TestSystem
 // Tests fail when transactions have deadlocked.
@@ -50,7 +50,7 @@ test('a load commits behind its own heartbeat without a deadlock', async () => {
 test('an undo commits behind its own heartbeat without a deadlock', async () => {
   const held = await heldAt('undo.before-commit')
   const job = await system.import(FILE, { dataset: 'production' })
-  const id = await askUndo(system, job.id)
+  const id = await requestUndo(system, job.id)
   await held.reached()
   await endBehindHeartbeat(id, held.goOn)
 })

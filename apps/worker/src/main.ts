@@ -25,9 +25,9 @@ import { createProgressPublisher } from '@aduana/queue/progress-channel'
 import { checkRedis, createRedis } from '@aduana/queue/redis'
 import { startSchedules } from '@aduana/queue/schedules'
 import { startStageWorkers } from '@aduana/queue/stage-workers'
-import { readSettings, SettingsError, WorkerSettings } from '@aduana/runtime/config'
+import { readSettings, WorkerSettings } from '@aduana/runtime/config'
 import { armFailPointsFrom } from '@aduana/runtime/fail-points'
-import { createResources, type Resources, untilStopped } from '@aduana/runtime/lifecycle'
+import { createResources, type Resources, runProgram, untilStopped } from '@aduana/runtime/lifecycle'
 import { createLogger, type Logger } from '@aduana/runtime/logger'
 import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
@@ -220,13 +220,4 @@ async function main(): Promise<number> {
   return stuck ? STUCK_EXIT : 0
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    const known =
-      error instanceof SettingsError || error instanceof StoreError || error instanceof MigrationError
-    const text = known ? error.message : error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`${text}\n`)
-    process.exit(1)
-  },
-)
+runProgram(main, [StoreError, MigrationError])

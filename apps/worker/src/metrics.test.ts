@@ -1,9 +1,9 @@
 import { inTransaction } from '@aduana/db/database'
 import { saveMetrics } from '@aduana/metrics/registry/metrics'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { undone } from '@aduana/testkit/undo'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { metricsOf, productionFile } from './testing/metrics.ts'
-import { undone } from './testing/undo.ts'
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 })
 

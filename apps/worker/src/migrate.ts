@@ -1,12 +1,10 @@
 import { MigrationError, migrate, readMigrations } from '@aduana/db/migrations'
-import { readSettings, SettingsError } from '@aduana/runtime/config'
+import { CommonSettings, readSettings, SettingsError } from '@aduana/runtime/config'
 import { createLogger } from '@aduana/runtime/logger'
 import { z } from 'zod'
 
-const Settings = z.object({
+const Settings = CommonSettings.pick({ LOG_LEVEL: true, LOG_PRETTY: true }).extend({
   DATABASE_URL: z.string().min(1),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  LOG_PRETTY: z.stringbool().default(false),
 })
 
 /** Applies the pending migrations. */

@@ -239,7 +239,7 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'part-0.csv cannot be unpacked',
   ],
   [
-    'a compressed file that continues after its last member',
+    'a compressed file that has other bytes after its compressed data',
     { pack: (text) => Buffer.concat([gzipSync(text), Buffer.alloc(64), gzipSync(text)]) },
     'unreadable_file',
     'part-0.csv cannot be unpacked: the gzip file has other bytes after its compressed data',

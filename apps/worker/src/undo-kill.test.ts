@@ -1,8 +1,9 @@
 import { readJob } from '@aduana/jobs/read/jobs'
-import type { TestSystem } from '@aduana/testkit/system'
+import { sampleHalf } from '@aduana/testkit/long'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { addUndoDatasets, requestUndo, stateOf } from '@aduana/testkit/undo'
 import { until } from '@aduana/testkit/until'
 import { describe, expect, test, vi } from 'vitest'
-import { askUndo, createUndoSystem, stateOf } from './testing/undo.ts'
 
 // Most of the time is spent waiting until the work of the dead process is taken over.
 vi.setConfig({ maxConcurrency: 4 })
@@ -48,19 +49,22 @@ async function mustBeOnce(system: TestSystem, undo: string, second: string): Pro
 }
 
 describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () => {
-  test.for([
-    ['replaced', 'undo.before-transaction'],
-    ['replaced', 'undo.after-delete'],
-    ['merged', 'undo.after-delete'],
-    ['replaced', 'undo.before-commit'],
-    ['merged', 'undo.before-commit'],
-    ['replaced', 'undo.after-commit'],
-  ] as const)('(%s, at %s) happens exactly once', async ([kind, point], { expect: its }) => {
-    const system = await createUndoSystem({ workers: 0 })
+  test.for(
+    sampleHalf([
+      ['replaced', 'undo.before-transaction'],
+      ['replaced', 'undo.after-delete'],
+      ['merged', 'undo.after-delete'],
+      ['replaced', 'undo.before-commit'],
+      ['merged', 'undo.before-commit'],
+      ['replaced', 'undo.after-commit'],
+    ] as const),
+  )('(%s, at %s) happens exactly once', async ([kind, point], { expect: its }) => {
+    const system = await createTestSystem()
+    await addUndoDatasets(system)
     try {
       const { worker, before, second, state } = await prepare(system, kind, `${point}=kill`)
       its(await system.finished(second, 60_000)).toMatchObject({ status: 'COMPLETED' })
-      const undo = await askUndo(system, second)
+      const undo = await requestUndo(system, second)
       its(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' })
       await system.startWorker()
       its(await system.finished(undo, 120_000)).toMatchObject({ status: 'COMPLETED' })
@@ -71,20 +75,23 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
     }
   })
 
-  test.for([
-    ['replaced', 'load.before-image'],
-    ['replaced', 'load.after-image'],
-    ['merged', 'load.after-image'],
-  ] as const)(
+  test.for(
+    sampleHalf([
+      ['replaced', 'load.before-image'],
+      ['replaced', 'load.after-image'],
+      ['merged', 'load.after-image'],
+    ] as const),
+  )(
     'while its import (%s) keeps what it replaces, at %s, can be undone later',
     async ([kind, point], { expect: its }) => {
-      const system = await createUndoSystem({ workers: 0 })
+      const system = await createTestSystem()
+      await addUndoDatasets(system)
       try {
         const { worker, before, second, state } = await prepare(system, kind, `${point}:2=kill`)
         its(await worker.exited).toEqual({ code: null, signal: 'SIGKILL' })
         await system.startWorker()
         its(await system.finished(second, 120_000)).toMatchObject({ status: 'COMPLETED' })
-        const undo = await askUndo(system, second)
+        const undo = await requestUndo(system, second)
         its(await system.finished(undo, 120_000)).toMatchObject({ status: 'COMPLETED' })
         its(await state()).toBe(before)
         await mustBeOnce(system, undo, second)
@@ -97,11 +104,12 @@ describe.concurrent('an undo whose worker is killed', { timeout: 240_000 }, () =
   test('happens exactly once when the worker was only frozen, and resumes after another worker has done its work', async ({
     expect: its,
   }) => {
-    const system = await createUndoSystem({ workers: 0 })
+    const system = await createTestSystem()
+    await addUndoDatasets(system)
     try {
       const { worker, before, second, state } = await prepare(system, 'replaced', 'undo.before-commit=stop')
       its(await system.finished(second, 60_000)).toMatchObject({ status: 'COMPLETED' })
-      const undo = await askUndo(system, second)
+      const undo = await requestUndo(system, second)
       await worker.untilFrozen(60_000)
       await system.startWorker()
       its(await system.finished(undo, 120_000)).toMatchObject({ status: 'COMPLETED' })

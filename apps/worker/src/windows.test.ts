@@ -2,10 +2,10 @@ import { readDataset } from '@aduana/datasets/registry'
 import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { readJob } from '@aduana/jobs/read/jobs'
 import { readLedger } from '@aduana/jobs/windows/ledger'
-import type { TestSystem } from '@aduana/testkit/system'
+import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
+import { addUndoDatasets, undone } from '@aduana/testkit/undo'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createUndoSystem, undone } from './testing/undo.ts'
 
 const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
@@ -15,7 +15,8 @@ const LATER = new Date(Date.now() + 86_400_000).toISOString()
 
 let system: TestSystem
 beforeAll(async () => {
-  system = await createUndoSystem({ workers: 0 })
+  system = await createTestSystem()
+  await addUndoDatasets(system)
   // One slot for each stage: a job that held it while waiting would block all others.
   await system.startWorker({
     ADUANA_STAGE_CONCURRENCY: 'parse=1,validate=1,quarantine=1,load=1,fan-out=1',

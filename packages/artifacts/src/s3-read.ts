@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { backoff } from '@aduana/runtime/backoff'
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { toStoreError, withStoreErrors } from './s3-errors.ts'
 import { StoreError } from './store.ts'
 
 /** Maximum number of consecutive broken connections without a byte in between. */
 const MAX_BREAKS = 5
-const BASE_BACKOFF_MS = 100
+const BACKOFF_MS = { first: 100, longest: 1600 }
 
 /**
  * Reads an object from its beginning. When a connection breaks, a new one continues at the same byte of the same object.
@@ -54,7 +55,7 @@ async function* readToEnd(
     if (offset === length) throw new StoreError('damaged', `${what}: ${String(error)}`, { cause: error })
     breaks += 1
     if (breaks > MAX_BREAKS) throw toStoreError(error, what)
-    await delay(BASE_BACKOFF_MS * 2 ** (breaks - 1), undefined, { signal: left })
+    await delay(backoff(breaks, BACKOFF_MS), undefined, { signal: left })
     chunks = chunksOf(await from(offset))
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Counts } from './counts.ts'
+import { LoadMode } from './dataset-definition.ts'
 import { Day, Moment } from './dates.ts'
 import { DeclaredEncoding } from './encodings.ts'
 import { JobFailure } from './failures.ts'
@@ -84,7 +85,7 @@ export const ImportForm = z.strictObject({
   from: Day.optional(),
   to: Day.optional(),
   scope: StorableText.max(200).optional(),
-  mode: z.enum(['replace-window', 'upsert', 'append']).optional(),
+  mode: LoadMode.optional(),
   force: Flag.default(false),
   onConflict: z.enum(['reject', 'wait']).default('reject'),
   /** Show what the import would change, and change nothing. */
@@ -121,7 +122,7 @@ export type ImportAccepted = z.infer<typeof ImportAccepted>
 
 export const JobQuery = z.strictObject({
   status: JobStatus.optional(),
-  /** Only jobs that wait: for a window, for approval, or for another job. */
+  /** Only jobs that wait: for a window or for approval. */
   waitingFor: WaitingFor.optional(),
   type: JobType.optional(),
   dataset: StorableText.max(63).optional(),

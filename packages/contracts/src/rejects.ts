@@ -32,7 +32,6 @@ export const RULE_CODES = [
   'too_small',
   'too_large',
   'too_precise',
-  'cross_rule',
   'unknown_member',
   'outside_window',
   'outside_scope',
@@ -48,7 +47,7 @@ export const RejectReason = z.strictObject({
 })
 export type RejectReason = z.infer<typeof RejectReason>
 
-const RejectState = z.enum(['open', 'fixed', 'replayed', 'discarded', 'superseded'])
+const RejectState = z.enum(['open', 'superseded'])
 export type RejectState = z.infer<typeof RejectState>
 
 /**

@@ -21,7 +21,7 @@ export const SCHEDULES = [
 ] as const
 
 export type ScheduleName = (typeof SCHEDULES)[number]['name']
-export const ScheduleName = z.enum(['housekeeping', 'retention'])
+export const ScheduleName = z.enum(SCHEDULES.map((schedule) => schedule.name))
 
 /** Name of the BullMQ queue that all schedules share; it sorts after the stages. */
 export const SCHEDULE_QUEUE = '6-schedules'

@@ -27,11 +27,17 @@ export const STAGES = [
 
 export type StageName = (typeof STAGES)[number]['name']
 export const STAGE_NAMES = STAGES.map((stage) => stage.name)
-export const StageName = z.enum(['parse', 'validate', 'quarantine', 'load', 'fan-out'])
+export const StageName = z.enum(STAGE_NAMES)
 
-/** Returns the stages of a job of this type, in order. An undo reads no file. */
+/** The stages of each type of job. An undo reads no file. */
+const STAGES_OF_TYPE: Readonly<Record<JobType, readonly StageName[]>> = {
+  import: STAGE_NAMES,
+  undo: ['load', 'fan-out'],
+}
+
+/** Returns the stages of a job of this type, in order. */
 export function stagesOf(type: JobType): readonly StageName[] {
-  return type === 'undo' ? ['load', 'fan-out'] : STAGE_NAMES
+  return STAGES_OF_TYPE[type]
 }
 
 /** Returns the position of a stage in the flow, 0 for `parse`. */

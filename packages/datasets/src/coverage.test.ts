@@ -1,6 +1,6 @@
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Coverage, coveredRows, coversAll } from './coverage.ts'
+import { type Coverage, coveredRows, coversAll, unionOfLists } from './coverage.ts'
 import { uncoveredDays } from './stored-rows.ts'
 import { deleteRowsByDay } from './target.ts'
 import { openTestPostgres, type TestPostgres } from './testing/postgres.ts'
@@ -86,4 +86,10 @@ describe('a coverage', () => {
     ])
     await postgres.client.query('rollback')
   })
+})
+
+test('the union of lists has each member once, sorted, and is all of them if one list is', () => {
+  expect(unionOfLists([['B', 'A'], [], ['C', 'B']])).toEqual(['A', 'B', 'C'])
+  expect(unionOfLists([])).toEqual([])
+  expect(unionOfLists([['A'], null])).toBeNull()
 })

@@ -7,6 +7,11 @@ export interface Coverage {
   warehouses: readonly string[] | null
 }
 
+/** Returns the union of lists of companies, or of warehouses, sorted. Null means all of them. */
+export function unionOfLists(lists: readonly (readonly string[] | null)[]): string[] | null {
+  return lists.some((list) => list === null) ? null : [...new Set(lists.flatMap((list) => list ?? []))].sort()
+}
+
 /** Returns the part of a coverage that applies to a dataset: null where its rows have no company or no warehouse. */
 export function coverageIn({ scope }: DatasetDefinition, { companies, warehouses }: Coverage): Coverage {
   return {

@@ -1,5 +1,6 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
+import { LOCK_TEXTS } from '@aduana/db/advisory-locks'
 import { lit, quoteIdentifier } from './literals.ts'
 import { quotedList, targetTable } from './target.ts'
 
@@ -34,7 +35,7 @@ export function listFresh(definition: DatasetDefinition, importNo: number): stri
 
 /** Returns a statement that locks the partitions of the target against changes by other transactions, which wait. */
 export function lockPartitions(definition: DatasetDefinition): string {
-  return `select pg_advisory_xact_lock(hashtextextended(${lit(`partitions of ${targetTable(definition)}`)}, 0))`
+  return `select pg_advisory_xact_lock(${LOCK_TEXTS.partitions(targetTable(definition))})`
 }
 
 /** A partition of the target, created by this program or not. A missing bound is null. */

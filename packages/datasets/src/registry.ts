@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { ProblemError } from '@aduana/contracts/problems'
+import { LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
@@ -35,7 +36,7 @@ export function registerDatasets(db: Database, definitions: readonly DatasetDefi
 
 /** Locks all datasets against changes by other transactions until the transaction ends. */
 export async function ownDatasets(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended('register datasets', 0))`.execute(tx)
+  await takeLock(tx, LOCKS.datasets)
 }
 
 /** Returns the SHA-256 that identifies the content of a definition. */

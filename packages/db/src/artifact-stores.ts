@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { LOCKS } from './advisory-locks.ts'
 import type { Database } from './database.ts'
 
 /** A store that is recorded in the database. `proposed`: its marker may not have been written yet. */
@@ -22,11 +23,11 @@ const PROPOSED = ':proposed'
 export function withStoreRecords<T>(db: Database, work: (records: StoreRecords) => Promise<T>): Promise<T> {
   return db.connection().execute(async (connection) => {
     // A session lock, not a transaction: a proposed marker must survive a crash.
-    await sql`select pg_advisory_lock(hashtextextended('artifact stores', 0))`.execute(connection)
+    await sql`select pg_advisory_lock(${LOCKS.artifactStores})`.execute(connection)
     try {
       return await work(recordsOn(connection))
     } finally {
-      await sql`select pg_advisory_unlock(hashtextextended('artifact stores', 0))`.execute(connection)
+      await sql`select pg_advisory_unlock(${LOCKS.artifactStores})`.execute(connection)
     }
   })
 }

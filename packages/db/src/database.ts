@@ -1,6 +1,7 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
+import { arrayText } from './literals.ts'
 import type { DB } from './schema.generated.ts'
 
 /** The database, for everything outside a transaction. */
@@ -24,6 +25,22 @@ export function inTransaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Pr
   return db.transaction().execute((transaction) => work(transaction as Tx))
 }
 
+/**
+ * Runs `work` like `inTransaction`, in a transaction that waits at most `seconds` for each lock: one that holds a lock may
+ * hang.
+ * @throws the error of PostgreSQL for a lock that is not granted in that time; the transaction rolls back
+ */
+export function inTransactionWithLockTimeout<T>(
+  db: Database,
+  work: (tx: Tx) => Promise<T>,
+  seconds = 20,
+): Promise<T> {
+  return inTransaction(db, async (tx) => {
+    await sql`set local lock_timeout = ${sql.lit(`${seconds}s`)}`.execute(tx)
+    return work(tx)
+  })
+}
+
 /** Returns the current time of the database. */
 export async function databaseTime(db: Database): Promise<Date> {
   const rows = await sql<{ now: Date }>`select clock_timestamp() as now`.execute(db)
@@ -34,8 +51,7 @@ export async function databaseTime(db: Database): Promise<Date> {
 
 /** Returns the value of a scope setting that the row-level policies read. Null means all (`*`), an empty list none. */
 function scopeSetting(list: readonly string[] | null): string {
-  if (list === null) return '*'
-  return `{${list.map((item) => `"${item.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+  return list === null ? '*' : arrayText(list)
 }
 
 /**

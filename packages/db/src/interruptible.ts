@@ -1,37 +1,46 @@
+import type { Logger } from '@aduana/runtime/logger'
+import { type PollLoop, startPollLoop } from '@aduana/runtime/poll-loop'
 import type pg from 'pg'
+import { backendPid } from './single-connection.ts'
 
-/** A connection whose statements are cancelled when a signal is aborted. */
-export interface Interruptible {
-  /** The connection that executes the statements. */
-  client: pg.PoolClient
-  /** The pool of the connection that sends the cancel request. */
+/** What cancels the statements of a connection. */
+export interface Interruption {
+  /** The pool of the connection that sends the cancel requests. */
   pool: pg.Pool
   signal: AbortSignal
-  /** Called when the cancel request fails; the work then continues. */
-  onCancelFailed(error: unknown): void
+  /** Logs cancel requests that fail. The work then continues. */
+  logger: Pick<Logger, 'warn'>
 }
 
+const REPEAT_MS = 500
+
 /**
- * Runs `work`. An abort of the signal cancels the current statement of its connection, which then throws `query_canceled`
- * (57014). Waits for a pending cancel request before it returns, so that it cannot hit a later statement.
+ * Runs `work` on a connection. After an abort of the signal, cancels the current statement of the connection, which then
+ * throws `query_canceled` (57014), repeatedly until the work ends. No statement that follows the work is cancelled.
  */
 export async function interruptible<T>(
-  { client, pool, signal, onCancelFailed }: Interruptible,
+  client: pg.PoolClient,
+  { pool, signal, logger }: Interruption,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-  let cancelling: Promise<void> = Promise.resolve()
+  const pid = await backendPid(client)
+  let cancelling: PollLoop | undefined
   const cancel = () => {
-    cancelling = pool
-      .query('select pg_cancel_backend($1)', [rows[0]?.pid])
-      .then(() => undefined, onCancelFailed)
+    // A cancel request between two statements has no effect, so it is repeated.
+    cancelling = startPollLoop({
+      intervalMs: REPEAT_MS,
+      poll: async () => {
+        await pool.query('select pg_cancel_backend($1)', [pid])
+      },
+      onError: (error) => logger.warn({ event: 'db.cancel_failed', err: error }),
+    })
   }
   if (signal.aborted) cancel()
-  signal.addEventListener('abort', cancel, { once: true })
+  else signal.addEventListener('abort', cancel, { once: true })
   try {
     return await work()
   } finally {
     signal.removeEventListener('abort', cancel)
-    await cancelling
+    await cancelling?.stop()
   }
 }

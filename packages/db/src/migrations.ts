@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
+import { NUMBERED_LOCKS } from './advisory-locks.ts'
 
 /** A migration file, `0001_name.sql`. `-- breaking` on its first line marks one that older programs cannot work with. */
 export interface Migration {
@@ -39,9 +40,6 @@ export async function readMigrations(folder: URL = MIGRATIONS_FOLDER): Promise<M
   )
 }
 
-// An arbitrary constant: the key of the advisory lock.
-const MIGRATION_LOCK = 7_461_001
-
 /**
  * Applies all pending migrations, each in a transaction, under a lock, so that several processes may call it at once.
  * Returns the number of applied migrations.
@@ -51,7 +49,7 @@ export async function migrate(url: string, migrations: Migration[], logger: Logg
   const client = new pg.Client({ connectionString: url, application_name: 'aduana migrate' })
   await client.connect()
   try {
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await client.query('select pg_advisory_lock($1)', [NUMBERED_LOCKS.migrations])
     await client.query(`create table if not exists schema_migrations (
       number integer primary key, name text not null, sha256 text not null, breaking boolean not null,
       applied_at timestamptz not null default now())`)

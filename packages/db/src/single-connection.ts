@@ -27,6 +27,14 @@ export async function inTransactionOnConnection<T>(
   }
 }
 
+/** Returns the process id of the backend that serves a connection. Through a pooler, it is valid until the transaction ends. */
+export async function backendPid(client: pg.PoolClient): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const [row] = rows
+  if (!row) throw new Error('the connection has no backend')
+  return row.pid
+}
+
 /** Returns the connection without `release`, which only this module may call. */
 function borrowed(client: pg.PoolClient): pg.PoolClient {
   return new Proxy(client, {

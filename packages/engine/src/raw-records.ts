@@ -142,15 +142,18 @@ function outOfOrder(offset: number, from: number): EngineError {
   return new EngineError('internal', `records must be cut in order; ${offset} lies before ${from}`)
 }
 
+/** Returns the bytes at an offset of the stream if `bytes`, which begin at `from`, contain them all. */
+function partOf(bytes: Buffer, from: number, offset: number, length: number): Buffer | null {
+  const isInside = offset >= from && offset + length <= from + bytes.length
+  return isInside ? bytes.subarray(offset - from, offset - from + length) : null
+}
+
 function fileWindow(path: string): Window {
   let file: FileHandle | null = null
   let bytes: Buffer = Buffer.alloc(0)
   let from = 0
   const buffer = Buffer.allocUnsafeSlow(WINDOW)
-  const atHand = (offset: number, length: number) =>
-    offset >= from && offset + length <= from + bytes.length
-      ? bytes.subarray(offset - from, offset - from + length)
-      : null
+  const atHand = (offset: number, length: number) => partOf(bytes, from, offset, length)
   return {
     atHand,
     async reach(offset, length) {
@@ -175,10 +178,7 @@ function streamWindow(source: Source): Window {
   const stream = readSource(source, sourceProgress())
   let bytes: Buffer = Buffer.alloc(0)
   let from = 0
-  const atHand = (offset: number, length: number) =>
-    offset >= from && offset + length <= from + bytes.length
-      ? bytes.subarray(offset - from, offset - from + length)
-      : null
+  const atHand = (offset: number, length: number) => partOf(bytes, from, offset, length)
   return {
     atHand,
     async reach(offset, length) {

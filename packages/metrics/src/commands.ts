@@ -15,14 +15,13 @@ import { readCatalogue } from '@aduana/datasets/catalogue'
 import { readDefinitionOf } from '@aduana/datasets/definition-input'
 import { engineProblems } from '@aduana/datasets/engine-problems'
 import { currentDataset } from '@aduana/datasets/registry'
-import { type Database, readAs } from '@aduana/db/database'
+import { type Database, inTransactionWithLockTimeout, readAs } from '@aduana/db/database'
 import {
   createIdempotently,
   type IdempotentResult,
   type RepeatableRequest,
 } from '@aduana/jobs/accept/idempotency'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { inTransactionWithLockTimeout } from './lock-timeout.ts'
 import { findMetric } from './read/metrics.ts'
 import { readRun, requireVisibleRun } from './read/runs.ts'
 import { queryable, saveDataset } from './registry/datasets.ts'

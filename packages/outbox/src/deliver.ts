@@ -1,5 +1,6 @@
 import { CloudEvent } from '@aduana/contracts/metrics/events'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { backoff } from '@aduana/runtime/backoff'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { sql } from 'kysely'
@@ -28,9 +29,8 @@ const BATCH = 500
  * PostgreSQL ends an idle transaction.
  */
 const TIMEOUT_MS = 8000
-/** Seconds until the next attempt. They double from the minimum to the maximum, plus up to a quarter at random. */
-const MIN_BACKOFF_SECONDS = 1
-const MAX_BACKOFF_SECONDS = 60
+/** Bounds of the time until the next attempt, to which up to a quarter is added at random. */
+const BACKOFF_SECONDS = { first: 1, longest: 60 }
 
 /**
  * Delivers one batch of due events, oldest first. Returns how many were sent and how many failed. Any number of
@@ -54,7 +54,7 @@ export function deliver(options: DeliverOptions): Promise<Delivered> {
     await failPoint('outbox.after-send')
     const sent = events.filter(({ id }) => !errors.has(id)).map(({ id }) => id)
     await markSent(tx, sent)
-    await markFailed(tx, errors)
+    await markFailed(tx, rows, errors)
     logger.info({ event: 'outbox.delivered', sent: sent.length, failed: errors.size })
     return { sent: sent.length, failed: errors.size }
   })
@@ -65,10 +65,12 @@ interface Row {
   event_key: string
   type: string
   body: unknown
+  /** Attempts so far, all of which have failed. */
+  send_attempts: number
 }
 
 async function lockDueEvents(tx: Tx, limit: number): Promise<Row[]> {
-  const rows = await sql<Row>`select id, event_key, type, body from event_log
+  const rows = await sql<Row>`select id, event_key, type, body, send_attempts from event_log
     where outbound and sent_at is null and (send_after is null or send_after <= clock_timestamp())
     order by id limit ${limit} for no key update skip locked`.execute(tx)
   return rows.rows
@@ -181,13 +183,15 @@ async function markSent(tx: Tx, ids: readonly string[]): Promise<void> {
     send_error = null where id = any (${ids}::bigint[])`.execute(tx)
 }
 
-async function markFailed(tx: Tx, errors: ReadonlyMap<string, string>): Promise<void> {
+async function markFailed(tx: Tx, rows: readonly Row[], errors: ReadonlyMap<string, string>): Promise<void> {
   if (errors.size === 0) return
-  const rows = [...errors].map(([id, error]) => ({ id, error }))
+  const failed = rows.flatMap(({ id, send_attempts: before }) => {
+    const error = errors.get(id)
+    const seconds = backoff(before + 1, BACKOFF_SECONDS) * (1 + Math.random() / 4)
+    return error === undefined ? [] : [{ id, error, seconds }]
+  })
   await sql`update event_log e set send_attempts = e.send_attempts + 1, send_error = f.error,
-      send_after = clock_timestamp() + interval '1 second' * (1 + random() / 4)
-        * least(${MAX_BACKOFF_SECONDS}::float, ${MIN_BACKOFF_SECONDS}::float * 2 ^ least(e.send_attempts, 10))
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as f(id bigint, error text) where e.id = f.id`.execute(
-    tx,
-  )
+      send_after = clock_timestamp() + f.seconds * interval '1 second'
+    from jsonb_to_recordset(${JSON.stringify(failed)}::jsonb) as f(id bigint, error text, seconds float)
+    where e.id = f.id`.execute(tx)
 }

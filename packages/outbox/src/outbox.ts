@@ -1,7 +1,6 @@
 import type { Database } from '@aduana/db/database'
-import { listen } from '@aduana/db/listen'
+import { startNotifiedPollLoop } from '@aduana/db/notified-poll-loop'
 import type { Logger } from '@aduana/runtime/logger'
-import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { OUTBOX_CHANNEL } from './channel.ts'
 import { deliver } from './deliver.ts'
 import type { Destination } from './destination.ts'
@@ -24,24 +23,15 @@ export function startOutbox(options: {
   destinations: readonly Destination[]
   logger: Logger
 }): Outbox {
-  const { logger } = options
-  const pollLoop = startPollLoop({
+  const { databaseUrl: url, logger } = options
+  return startNotifiedPollLoop({
+    url,
+    channel: OUTBOX_CHANNEL,
+    logger,
     intervalMs: POLL_MS,
     poll: async (stopping) => {
       while (!stopping()) if ((await deliver(options)).sent === 0) return
     },
     onError: (error) => logger.warn({ event: 'outbox.poll_failed', err: error }),
   })
-  const listener = listen({
-    url: options.databaseUrl,
-    channel: OUTBOX_CHANNEL,
-    logger,
-    onMessage: pollLoop.wake,
-  })
-  return {
-    stop: async () => {
-      await pollLoop.stop()
-      await listener.close()
-    },
-  }
 }

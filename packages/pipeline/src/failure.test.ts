@@ -1,10 +1,7 @@
 import { StoreError } from '@aduana/artifacts/store'
 import { EngineError } from '@aduana/engine/errors'
 import { describe, expect, test } from 'vitest'
-import { readFailure } from './failure.ts'
-import { LostFileError } from './lost-file.ts'
-import { RefusedError } from './refused.ts'
-import { TryAgainError } from './try-again.ts'
+import { LostFileError, RefusedError, readFailure, TryAgainError } from './failure.ts'
 
 /** Returns an error as PostgreSQL reports it. */
 const sqlError = (code: string, more: object = {}) => Object.assign(new Error('refused'), { code, ...more })

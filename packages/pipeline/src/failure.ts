@@ -3,9 +3,40 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import type { StageName } from '@aduana/contracts/stages'
 import { errorCode, isTransient, violatedConstraint } from '@aduana/db/sql-errors'
 import { EngineError } from '@aduana/engine/errors'
-import { LostFileError } from './lost-file.ts'
-import { RefusedError } from './refused.ts'
-import { TryAgainError } from './try-again.ts'
+
+/** A user requested cancellation of the job just before its load could commit. The transaction rolls back. */
+export class CancelledError extends Error {
+  override readonly name = 'CancelledError'
+  constructor() {
+    super('the job was cancelled')
+  }
+}
+
+/** A condition found inside a transaction fails the import for good. The transaction rolls back. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+  readonly failure: JobFailure
+  constructor(failure: JobFailure) {
+    super(failure.detail)
+    this.failure = failure
+  }
+}
+
+/** The table changed after it was examined. The transaction rolls back, and the stage is retried. */
+export class TryAgainError extends Error {
+  override readonly name = 'TryAgainError'
+}
+
+/** A file that a stage needs is missing or differs from what was stored. */
+export class LostFileError extends Error {
+  override readonly name = 'LostFileError'
+  /** What can create it again: the stage that made it, or for the original its sender. `nobody` for files of another job. */
+  readonly madeBy: StageName | 'uploader' | 'none'
+  constructor(message: string, madeBy: StageName | 'uploader' | 'none', options?: ErrorOptions) {
+    super(message, options)
+    this.madeBy = madeBy
+  }
+}
 
 /** An error as reported to users, and whether a retry of the same work may succeed. */
 export interface ReadFailure {

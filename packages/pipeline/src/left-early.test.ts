@@ -9,11 +9,10 @@ import { openFiles } from '@aduana/testkit/open-files'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { collect } from './1-parse/collect.ts'
-import { copyToFile } from './4-load/copy-to-file.ts'
-import { copyImage, readHeader } from './4-load/undo/image.ts'
-import type { ImportFacts } from './import-facts.ts'
-import type { StageJob } from './stage.ts'
-import { storeRejects } from './store-rejects.ts'
+import { copyToFile } from './4-load/copy-rows.ts'
+import { copyImage, readHeader } from './4-load/undo/rows.ts'
+import { storeRejects } from './rejects.ts'
+import type { ImportFacts, StageJob } from './stage.ts'
 
 let database: TestDatabase
 let folder: string

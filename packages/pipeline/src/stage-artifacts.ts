@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { artifactKey, type Stored, StoreError } from '@aduana/artifacts/store'
 import { StageName } from '@aduana/contracts/stages'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
-import { LostFileError, sha256Of } from './lost-file.ts'
+import { LostFileError } from './failure.ts'
 import type { StageJob } from './stage.ts'
 
 /** A file of a stage attempt that is stored but not yet registered as an artifact. */
@@ -25,8 +27,13 @@ export async function storeArtifact(
   job: StageJob,
   file: { path: string; name: string; mediaType: string; content?: Stored; downloadable?: boolean },
 ): Promise<StoredArtifact> {
-  const { run, context } = job
-  const key = artifactKey(run.jobId, run.stage, `${run.attempt}.${run.try}`, file.name)
+  const { stageAttempt, context } = job
+  const key = artifactKey(
+    stageAttempt.jobId,
+    stageAttempt.stage,
+    `${stageAttempt.attempt}.${stageAttempt.try}`,
+    file.name,
+  )
   const stored = await context.store.putFile(key, file.path)
   const { name, mediaType, content = null, downloadable = true } = file
   return { name, key, mediaType, stored, content, downloadable }
@@ -43,7 +50,7 @@ export async function registerArtifacts(
     .insertInto('artifacts')
     .values(
       files.map((file) => ({
-        job_id: job.run.jobId,
+        job_id: job.stageAttempt.jobId,
         name: file.name,
         key: file.key,
         media_type: file.mediaType,
@@ -51,8 +58,8 @@ export async function registerArtifacts(
         sha256: file.stored.sha256,
         content_bytes: file.content?.bytes ?? null,
         content_sha256: file.content?.sha256 ?? null,
-        stage: job.run.stage,
-        attempt: job.run.attempt,
+        stage: job.stageAttempt.stage,
+        attempt: job.stageAttempt.attempt,
         downloadable: file.downloadable,
       })),
     )
@@ -80,13 +87,13 @@ export async function registerArtifacts(
  * @throws LostFileError if the file is missing, was removed, or differs from what was stored
  */
 export function fetchArtifact(job: StageJob, name: string): Promise<string> {
-  return fetchArtifactOf(job, job.run.jobId, name, name)
+  return fetchArtifactOf(job, job.stageAttempt.jobId, name, name)
 }
 
 /**
  * Fetches an artifact of any job into the folder of the stage attempt, under the name `as`. Files of another job are
  * never created again.
- * @throws LostFileError as `fetchFile` does
+ * @throws LostFileError as `fetchArtifact` does
  */
 export async function fetchArtifactOf(
   job: StageJob,
@@ -102,7 +109,7 @@ export async function fetchArtifactOf(
     .executeTakeFirst()
   if (!row) throw new LostFileError(`The job has no file "${name}".`, 'none')
   const own = row.stage === null ? 'uploader' : StageName.parse(row.stage)
-  const madeBy = jobId === job.run.jobId ? own : 'none'
+  const madeBy = jobId === job.stageAttempt.jobId ? own : 'none'
   if (row.removed_at)
     throw new LostFileError(
       `The file "${name}" was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
@@ -121,4 +128,11 @@ export async function fetchArtifactOf(
       madeBy,
     )
   return path
+}
+
+/** Returns the SHA-256 of a file in lower-case hexadecimal. */
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) hash.update(chunk)
+  return hash.digest('hex')
 }

@@ -5,9 +5,8 @@ import { validate } from './2-validate/stage.ts'
 import { quarantine } from './3-quarantine/stage.ts'
 import { load } from './4-load/stage.ts'
 import { fanOut } from './5-fan-out/stage.ts'
-import type { PipelineContext } from './context.ts'
-import { runStage } from './run-stage.ts'
-import type { Stage } from './stage.ts'
+import type { PipelineContext, Stage } from './stage.ts'
+import { executeStage } from './stage-attempt.ts'
 
 /** The stages in pipeline order. */
 export const PIPELINE: readonly Stage[] = [parse, validate, quarantine, load, fanOut]
@@ -15,7 +14,7 @@ export const PIPELINE: readonly Stage[] = [parse, validate, quarantine, load, fa
 /** Returns the handlers of the five stage queues. */
 export function stageHandlers(context: PipelineContext): StageHandlers {
   const handler = (stage: Stage): StageHandlers[StageName] => {
-    return (payload, delivery) => runStage(context, stage, payload, delivery)
+    return (payload, delivery) => executeStage(context, stage, payload, delivery)
   }
   return {
     parse: handler(parse),

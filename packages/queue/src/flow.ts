@@ -2,7 +2,8 @@ import { STAGES, type StageName, StagePayload, stageQueueName } from '@aduana/co
 import type { Logger } from '@aduana/runtime/logger'
 import { type FlowJob, FlowProducer, type JobState, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { createRedis } from './redis.ts'
+import { createRedis, onReadyConnection } from './redis.ts'
+import { RETRY_BACKOFF } from './retry-backoff.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -49,7 +50,7 @@ export function buildFlow(request: FlowRequest): FlowJob {
     opts: {
       jobId: stageJobId(payload, stage.name),
       attempts: stage.attempts,
-      backoff: { type: 'exponential' as const, delay: 500, jitter: 0.5 },
+      backoff: RETRY_BACKOFF,
       sizeLimit: 4096,
       removeOnComplete: { age: DAY_SECONDS, count: 2000 },
       // Never `true`: a failed child that is removed releases its parent.
@@ -61,11 +62,6 @@ export function buildFlow(request: FlowRequest): FlowJob {
   return rest.reduce<FlowJob>((child, node) => ({ ...node, children: [child] }), first)
 }
 
-/** Redis is not available; try again later. */
-export class QueueUnavailableError extends Error {
-  override readonly name = 'QueueUnavailableError'
-}
-
 interface Producer {
   flows: FlowProducer
   queueOf(stage: StageName): Queue
@@ -75,19 +71,11 @@ interface Producer {
 /** Creates the producer of the queues. Calls fail at once with `QueueUnavailableError` when Redis is not available. */
 export function createFlows(options: { redisUrl: string; prefix: string; logger: Logger }): Flows {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
-  let producer: Producer | undefined
-  // BullMQ objects must be created on a ready connection; one whose start failed never recovers.
-  const open = async (): Promise<Producer> => {
-    if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
-    producer ??= createProducer(connection, options.prefix, options.logger)
-    try {
-      await producer.flows.waitUntilReady()
-      return producer
-    } catch (error) {
-      producer = undefined
-      throw new QueueUnavailableError('Redis cannot be reached', { cause: error })
-    }
-  }
+  const { open, close } = onReadyConnection(
+    connection,
+    () => createProducer(connection, options.prefix, options.logger),
+    ({ flows }) => flows.waitUntilReady(),
+  )
   return {
     add: async (request) => {
       const { flows } = await open()
@@ -128,10 +116,7 @@ export function createFlows(options: { redisUrl: string; prefix: string; logger:
         }),
       )
     },
-    close: async () => {
-      await producer?.close()
-      connection.disconnect()
-    },
+    close,
   }
 }
 

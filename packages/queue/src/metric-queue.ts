@@ -1,8 +1,9 @@
 import { METRIC_QUEUE, MetricJobPayload } from '@aduana/contracts/metrics/queue'
 import type { Logger } from '@aduana/runtime/logger'
 import { Queue } from 'bullmq'
-import { QueueUnavailableError } from './flow.ts'
-import { createRedis } from './redis.ts'
+import type { Redis } from 'ioredis'
+import { createRedis, onReadyConnection } from './redis.ts'
+import { RETRY_BACKOFF } from './retry-backoff.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -30,32 +31,24 @@ export function createMetricQueue(options: {
   logger: Logger
 }): MetricQueue {
   const connection = createRedis(options.redisUrl, 'producer', options.logger)
-  let queue: Queue | undefined
-  // BullMQ objects must be created on a ready connection; one whose start failed never recovers.
-  const open = async (): Promise<Queue> => {
-    if (connection.status !== 'ready') throw new QueueUnavailableError('Redis cannot be reached')
-    if (!queue) {
-      queue = new Queue(METRIC_QUEUE, { connection, prefix: options.prefix })
-      queue.on('error', (error) => options.logger.debug({ event: 'queue.error', err: error }))
-    }
-    try {
-      await queue.waitUntilReady()
-      return queue
-    } catch (error) {
-      queue = undefined
-      throw new QueueUnavailableError('Redis cannot be reached', { cause: error })
-    }
-  }
+  const { open, close } = onReadyConnection(
+    connection,
+    () => createQueue(connection, options.prefix, options.logger),
+    (queue) => queue.waitUntilReady(),
+  )
   return {
     add: async (jobs) => {
       const ready = await open()
       await ready.addBulk(jobs.map(bulkJob))
     },
-    close: async () => {
-      await queue?.close()
-      connection.disconnect()
-    },
+    close,
   }
+}
+
+function createQueue(connection: Redis, prefix: string, logger: Logger): Queue {
+  const queue = new Queue(METRIC_QUEUE, { connection, prefix })
+  queue.on('error', (error) => logger.debug({ event: 'queue.error', err: error }))
+  return queue
 }
 
 function bulkJob({ metric, runId, attempt }: MetricJob) {
@@ -65,7 +58,7 @@ function bulkJob({ metric, runId, attempt }: MetricJob) {
     opts: {
       jobId: metricJobId({ runId, attempt }),
       attempts: 8,
-      backoff: { type: 'exponential' as const, delay: 500, jitter: 0.5 },
+      backoff: RETRY_BACKOFF,
       sizeLimit: 4096,
       removeOnComplete: { age: DAY_SECONDS, count: 5000 },
       removeOnFail: { age: 7 * DAY_SECONDS, count: 5000 },

@@ -1,7 +1,8 @@
 import { METRIC_QUEUE, MetricJobPayload } from '@aduana/contracts/metrics/queue'
 import type { Logger } from '@aduana/runtime/logger'
-import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { type Job, UnrecoverableError, WaitingError } from 'bullmq'
 import { createRedis } from './redis.ts'
+import { startWorker } from './worker.ts'
 
 /** Handles a job, or finds that it is done. Returns the result for Bull Board. */
 export type MetricJobHandler = (payload: MetricJobPayload, signal: AbortSignal) => Promise<string>
@@ -10,11 +11,6 @@ export interface MetricWorkers {
   /** Stops taking jobs and returns active ones to the queue without spending a try. Resolves when they are returned. */
   close(): Promise<void>
 }
-
-// As for stages: a job of a dead worker is recovered after at most lockDuration + stalledInterval.
-const LOCK_MS = 10_000
-const STALLED_CHECK_MS = 3000
-const STALLS_ALLOWED = 3
 
 /**
  * Consumes the queue of the built-in runner, `concurrency` jobs at once. A job whose handler throws is retried. The signal of
@@ -41,22 +37,12 @@ export function startMetricWorkers(options: {
       return await handler(payload.data, signal ?? new AbortController().signal)
     } catch (error) {
       if (!stopping) throw error
-      logger.info({ event: 'queue.given_back', queueJob: job.id, err: error })
+      logger.info({ event: 'queue.released', queueJob: job.id, err: error })
       await job.moveToWait(token)
       throw new WaitingError()
     }
   }
-  const worker = new Worker(METRIC_QUEUE, process, {
-    connection,
-    prefix,
-    concurrency,
-    lockDuration: LOCK_MS,
-    stalledInterval: STALLED_CHECK_MS,
-    maxStalledCount: STALLS_ALLOWED,
-  })
-  worker.on('error', (error) => logger.warn({ event: 'queue.worker_error', err: error }))
-  worker.on('stalled', (id) => logger.warn({ event: 'queue.stalled', queueJob: id }))
-  worker.on('lockRenewalFailed', (ids) => logger.warn({ event: 'queue.lock_lost', queueJobs: ids }))
+  const worker = startWorker(METRIC_QUEUE, process, { connection, prefix, concurrency, logger })
   worker.on('failed', (job, error) =>
     logger.warn({ event: 'queue.metric_job_failed', queueJob: job?.id, err: error }),
   )

@@ -4,8 +4,7 @@ import { type StageName, stageQueueName } from '@aduana/contracts/stages'
 import type { Logger } from '@aduana/runtime/logger'
 import { QueueKeys } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { QueueUnavailableError } from './flow.ts'
-import { createRedis } from './redis.ts'
+import { createRedis, QueueUnavailableError } from './redis.ts'
 
 /** The state of the queue of a stage. */
 export interface QueueView {

@@ -1,9 +1,10 @@
 import { STAGES, type StageName, StagePayload, stageQueueName } from '@aduana/contracts/stages'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
-import { DelayedError, type Job, MetricsTime, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job, MetricsTime, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
 import type { StageOutcome } from './outcome.ts'
 import { createRedis } from './redis.ts'
+import { startWorker } from './worker.ts'
 
 /** What a handler knows about the delivery, besides the payload. */
 export interface Delivery {
@@ -64,11 +65,6 @@ interface Consumer {
   worker: Worker
 }
 
-// Without a session, a job of a dead worker is recovered after at most lockDuration + stalledInterval.
-const LOCK_MS = 10_000
-const STALLED_CHECK_MS = 3000
-const STALLS_ALLOWED = 3
-
 /** Starts to consume the stages in `concurrency`. */
 export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
   const connection = createRedis(options.redisUrl, 'worker', options.logger)
@@ -81,10 +77,10 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
 
   function startConsumer(stage: StageName, slots: number): Consumer {
     const tally = { taken: 0, inWork: new Map<symbol, string>() }
-    return { stage, slots, tally, worker: startWorker(stage, slots, tally) }
+    return { stage, slots, tally, worker: startStageWorker(stage, slots, tally) }
   }
 
-  function startWorker(stage: StageName, concurrency: number, tally: Tally): Worker {
+  function startStageWorker(stage: StageName, concurrency: number, tally: Tally): Worker {
     const logger = options.logger.child({ stage })
     // Exactly three parameters: BullMQ passes the signal only to a function that declares it.
     const process = async (job: Job, token: string | undefined, signal?: AbortSignal) => {
@@ -105,21 +101,14 @@ export function startStageWorkers(options: StageWorkersOptions): StageWorkers {
         tally.inWork.delete(slot)
       }
     }
-    const worker = new Worker(stageQueueName(stage), process, {
+    const worker = startWorker(stageQueueName(stage), process, {
       connection,
       prefix: options.prefix,
       name: options.worker,
       concurrency,
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_CHECK_MS,
-      maxStalledCount: STALLS_ALLOWED,
       metrics: { maxDataPoints: MetricsTime.ONE_WEEK },
+      logger,
     })
-    worker.on('error', (error) => logger.warn({ event: 'queue.worker_error', err: error }))
-    worker.on('stalled', (id) => logger.warn({ event: 'queue.stalled', queueJob: id }))
-    // The work continues without BullMQ's lock: the heartbeat in PostgreSQL keeps other workers from the stage, and its
-    // commit is fenced. Redis may just have lost its data.
-    worker.on('lockRenewalFailed', (ids) => logger.warn({ event: 'queue.lock_lost', queueJobs: ids }))
     worker.on('completed', () => void failPoint('queue.after-acknowledge', stage))
     worker.on('failed', (job, error) => {
       const payload = StagePayload.safeParse(job?.data)

@@ -1,3 +1,4 @@
+import { SettingsError } from './config.ts'
 import type { Logger } from './logger.ts'
 
 /** A stack of resources, released in reverse order. */
@@ -69,6 +70,26 @@ export function untilStopped(parentPid: number | undefined): Promise<string> {
     }, 500)
     timer.unref()
   })
+}
+
+/**
+ * Runs a program and exits the process with the code that it returns. After an error, prints the error and exits with 1. Of
+ * wrong settings, and of the classes `expected`, only the message is printed: it says what to do.
+ */
+export function runProgram(
+  main: () => Promise<number>,
+  expected: readonly (abstract new (...parameters: never[]) => Error)[],
+): void {
+  main().then(
+    (code) => process.exit(code),
+    (error: unknown) => {
+      const isKnown =
+        error instanceof Error && [SettingsError, ...expected].some((kind) => error instanceof kind)
+      const text = isKnown ? error.message : error instanceof Error ? error.stack : String(error)
+      process.stderr.write(`${text}\n`)
+      process.exit(1)
+    },
+  )
 }
 
 /** Returns true if a process with this id exists, also of another user. */

@@ -7,34 +7,37 @@ export interface PollLoop {
 }
 
 /**
- * Starts a loop that polls at once, on every `wake`, and `intervalMs` after the last poll. An error of a poll goes to
- * `onError` and does not end the loop.
+ * Starts a loop that polls at once, on every `wake`, and `intervalMs` after the last poll. With `atStart: false`, the first
+ * poll is not at once either. An error of a poll goes to `onError` and does not end the loop.
  */
 export function startPollLoop(options: {
   intervalMs: number
+  atStart?: boolean
   poll: (stopping: () => boolean) => Promise<void>
   onError: (error: unknown) => void
 }): PollLoop {
+  const { intervalMs, atStart = true, poll, onError } = options
   let stopped = false
-  let woken = true
+  let woken = atStart
   let endPause: () => void = () => undefined
   const pause = () =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, options.intervalMs)
+      const timer = setTimeout(resolve, intervalMs)
       endPause = () => {
         clearTimeout(timer)
         resolve()
       }
     })
   const running = (async () => {
-    while (!stopped) {
+    for (;;) {
+      if (!woken && !stopped) await pause()
+      if (stopped) return
       woken = false
       try {
-        await options.poll(() => stopped)
+        await poll(() => stopped)
       } catch (error) {
-        options.onError(error)
+        onError(error)
       }
-      if (!woken && !stopped) await pause()
     }
   })()
   return {

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { registerDatasets } from '@aduana/datasets/registry'
 import { SHIPPED } from '@aduana/datasets/shipped'
+import { NUMBERED_LOCKS } from '@aduana/db/advisory-locks'
 import { createDatabase, type Database } from '@aduana/db/database'
 import { migrate, readMigrations } from '@aduana/db/migrations'
 import { createPool } from '@aduana/db/pool'
@@ -111,11 +112,9 @@ async function asAdmin<T>(
   }
 }
 
-const TEMPLATE_LOCK = 7_461_002
-
 async function createFrom(admin: pg.Client, name: string, template: string): Promise<void> {
   // A template can be cloned by one session at a time.
-  await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+  await admin.query('select pg_advisory_lock($1)', [NUMBERED_LOCKS.testTemplates])
   // Copied as files: page by page through the log takes three times the processor, and ten times on a busy server.
   await admin.query(`create database ${name} template ${template} strategy file_copy`)
 }
@@ -128,7 +127,7 @@ async function ensureTemplate(server: string): Promise<string> {
     .slice(0, 16)
   const name = `aduana_template_${fingerprint}`
   await asAdmin(async (admin) => {
-    await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+    await admin.query('select pg_advisory_lock($1)', [NUMBERED_LOCKS.testTemplates])
     const there = await admin.query('select 1 from pg_database where datname = $1 and datistemplate', [name])
     if (there.rowCount === 1) return
     await admin.query(`drop database if exists ${name} with (force)`)

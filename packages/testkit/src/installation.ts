@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib'
 import { createDiskStore } from '@aduana/artifacts/disk-store'
 import { type ArtifactStore, artifactKey } from '@aduana/artifacts/store'
 import type { Principal } from '@aduana/contracts/identity'
-import { ImportForm } from '@aduana/contracts/jobs'
+import { ImportForm, type Job } from '@aduana/contracts/jobs'
 import { acceptImport, newJobId } from '@aduana/jobs/accept/accept-import'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { createTestRedis, type TestRedis } from './redis.ts'
@@ -27,6 +27,14 @@ export interface Installation {
   /** The text of an artifact of a job. */
   artifact(jobId: string, name: string): Promise<string>
   close(): Promise<void>
+}
+
+/** An installation that executes jobs, in whatever process. */
+export interface ImportingSystem extends Installation {
+  /** Waits until a job is final. */
+  finished(jobId: string, within?: number): Promise<Job>
+  /** Accepts a file and waits until its job is final. */
+  import(content: string | Buffer, form: { dataset: string } & Record<string, string>): Promise<Job>
 }
 
 /** What an installation may begin with: a database on another server, or a database and a data folder that are there. */

@@ -13,16 +13,21 @@ export function sample<T>(all: readonly T[], count: number): T[] {
   return all.filter((_, index) => chosen.has(index))
 }
 
+/** Returns half of the variants, rounded up, chosen by the seed; all of them in the long tests. */
+export function sampleHalf<T>(all: readonly T[]): T[] {
+  return sample(all, Math.ceil(all.length / 2))
+}
+
 /**
- * Returns pairs of the variants in which each meets two others, chosen by the seed; in the long tests all pairs, also of
- * each with itself.
+ * Returns pairs of the variants, chosen by the seed, in which each occurs; in the long tests all pairs, also of each with
+ * itself.
  */
 export function samplePairs<T>(all: readonly T[]): (readonly [T, T])[] {
   if (LONG) return all.flatMap((first, index) => all.slice(index).map((second) => [first, second] as const))
   const order = shuffled(all)
   return order.flatMap((first, index) => {
     const second = order[(index + 1) % order.length]
-    return second === undefined ? [] : [[first, second] as const]
+    return index % 2 === 1 || second === undefined ? [] : [[first, second] as const]
   })
 }
 

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { isMeasured } from './coverage/measure.ts'
 import { until } from './until.ts'
 
 /** A process of the product, as an operator would start it. */
@@ -22,13 +21,10 @@ export interface ProductProcess {
   stop(): Promise<void>
 }
 
-/**
- * Start the program of an app with nothing in its environment but what is given and what Node needs: what is shipped; of a
- * worker that measures what it runs, the modules of which that is made.
- */
+/** Start the program of an app as it is shipped, with nothing in its environment but what is given and what Node needs. */
 export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
   const { PATH, NODE_OPTIONS } = process.env
-  const built = app === 'api' || isMeasured(NODE_OPTIONS) ? 'dist' : 'bundle'
+  const built = app === 'api' ? 'dist' : 'bundle'
   const main = fileURLToPath(new URL(`../../../apps/${app}/${built}/main.js`, import.meta.url))
   const child = spawn(process.execPath, [main], {
     env: { PATH, NODE_OPTIONS, ADUANA_PARENT_PID: String(process.pid), ...environment },

@@ -1,21 +1,16 @@
-import type { Job } from '@aduana/contracts/jobs'
 import { readJob } from '@aduana/jobs/read/jobs'
-import { createInstallation, type Installation, type InstallationOptions } from './installation.ts'
+import { createInstallation, type ImportingSystem, type InstallationOptions } from './installation.ts'
 import { type ProductProcess, startProduct } from './processes.ts'
 import { until } from './until.ts'
 
 /** A whole installation of a test's own, without the API: a database, a part of Redis, a data folder, workers. */
-export interface TestSystem extends Installation {
+export interface TestSystem extends ImportingSystem {
   /** The settings that every process of this installation is started with. */
   environment: Record<string, string>
   /** Start a worker and wait until it is ready. */
   startWorker(settings?: Record<string, string>): Promise<ProductProcess>
   /** The processes that were started, in order. */
   processes(): readonly ProductProcess[]
-  /** Wait until a job is final. */
-  finished(jobId: string, within?: number): Promise<Job>
-  /** Accept a file and wait until its job is final. */
-  import(content: string | Buffer, form: { dataset: string } & Record<string, string>): Promise<Job>
 }
 
 /**

@@ -5,8 +5,8 @@ import { dirname, join, relative, resolve } from 'node:path'
 export const TIERS = ['unit', 'integration', 'system', 'faults'] as const
 export type Tier = (typeof TIERS)[number]
 
-/** Modules that start programs of ours, or read what is built of them. */
-const PROGRAMS = ['packages/testkit/src/processes.ts', 'packages/testkit/src/coverage/collect.ts']
+/** Modules that start programs of ours. */
+const PROGRAMS = ['packages/testkit/src/processes.ts']
 
 /** Modules of tests, of the engine and of others that reach what runs outside of the test's own JavaScript. */
 const SERVICES = [

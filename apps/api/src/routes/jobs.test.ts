@@ -249,21 +249,21 @@ describe('rejects', () => {
   test('of a job: the report counts the time at work, not the time that it waited', async () => {
     const job = await importFile()
     const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000)
-    const run = (stage: string, from: number, to: number, state: StageAttempt['state']) => ({
+    const stageAttempt = (stage: string, from: number, to: number, state: StageAttempt['state']) => ({
       ...{ job_id: job.id, stage, attempt: 1, try: from + 1, state, worker: 'w', started_at: at(from) },
       ...{ finished_at: at(to), lost_because: state === 'lost' ? 'session ended' : null },
     })
     await api.db
       .insertInto('stage_results')
       .values([
-        run('parse', 0, 2, 'done'),
-        run('validate', 3, 900, 'lost'),
-        run('validate', 901, 902, 'failed'),
-        run('validate', 903, 904, 'done'),
+        stageAttempt('parse', 0, 2, 'done'),
+        stageAttempt('validate', 3, 900, 'lost'),
+        stageAttempt('validate', 901, 902, 'failed'),
+        stageAttempt('validate', 903, 904, 'done'),
         // The approval took a day.
-        run('load', 500, 600, 'parked'),
-        run('load', 601, 700, 'released'),
-        run('load', 87_000, 87_004, 'done'),
+        stageAttempt('load', 500, 600, 'parked'),
+        stageAttempt('load', 601, 700, 'released'),
+        stageAttempt('load', 87_000, 87_004, 'done'),
       ])
       .execute()
     const report = async () => (await owner.ask(`/api/jobs/${job.id}/report`)).json()

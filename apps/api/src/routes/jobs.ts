@@ -38,7 +38,7 @@ const Report = z.strictObject({
   counts: Counts,
   /**
    * How long its stages worked. The time that it waited for a worker, a window or a person does not count. Null until
-   * the job has ended, and when its stage runs have been removed.
+   * the job has ended, and when its stage attempts have been removed.
    */
   seconds: z.number().nullable(),
   rowsPerSecond: z.number().nullable(),

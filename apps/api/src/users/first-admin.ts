@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { RUNS_USER_ID } from '@aduana/contracts/identity'
+import { NUMBERED_LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import { audit } from '@aduana/db/audit'
 import { type Database, inTransaction } from '@aduana/db/database'
-import { sql } from 'kysely'
 import { hashPassword } from './passwords.ts'
-
-// An arbitrary constant: the key of the advisory lock.
-const FIRST_ADMIN_LOCK = 7_461_002
 
 /** The created admin, with the password if it was generated. */
 export interface FirstAdmin {
@@ -21,7 +18,7 @@ export async function ensureFirstAdmin(
 ): Promise<FirstAdmin | undefined> {
   const password = wanted.password ?? randomBytes(15).toString('base64url')
   return inTransaction(db, async (tx) => {
-    await sql`select pg_advisory_xact_lock(${FIRST_ADMIN_LOCK})`.execute(tx)
+    await takeLock(tx, NUMBERED_LOCKS.firstAdmin)
     const existing = await tx
       .selectFrom('users')
       .select('id')

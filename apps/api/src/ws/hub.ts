@@ -5,6 +5,7 @@ import type { Database } from '@aduana/db/database'
 import { readActiveJobs } from '@aduana/jobs/read/active-jobs'
 import { listNumberedJobs, readNumberedJob, readVersions } from '@aduana/jobs/read/jobs'
 import type { Logger } from '@aduana/runtime/logger'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import type { ProgressSource } from '../context.ts'
 import { progressMessage, type Subscriber } from './subscriber.ts'
 
@@ -89,18 +90,6 @@ export function createHub(context: {
       return () => undefined
     }
   }
-  const poll = async () => {
-    try {
-      for (const subscriber of subscribers) subscriber.flush()
-      await trackActiveJobs()
-      await findStaleJobs()
-      if (stale.size > 0) refresh()
-    } catch (error) {
-      logger.warn({ event: 'ws.versions_not_read', err: error })
-    } finally {
-      if (!closed) timer = setTimeout(poll, POLL_INTERVAL_MS)
-    }
-  }
   /** Adds active jobs to the subscriptions to all jobs. */
   const trackActiveJobs = async () => {
     const all = [...subscribers].filter((subscriber) => subscriber.allJobs)
@@ -115,7 +104,16 @@ export function createHub(context: {
     for (const [jobId, version] of versions)
       if ([...subscribers].some((subscriber) => subscriber.needsState(jobId, version))) stale.add(jobId)
   }
-  let timer = setTimeout(poll, POLL_INTERVAL_MS)
+  const pollLoop = startPollLoop({
+    intervalMs: POLL_INTERVAL_MS,
+    poll: async () => {
+      for (const subscriber of subscribers) subscriber.flush()
+      await trackActiveJobs()
+      await findStaleJobs()
+      if (stale.size > 0) refresh()
+    },
+    onError: (error) => logger.warn({ event: 'ws.versions_not_read', err: error }),
+  })
   const source = context.followProgress(onProgress)
 
   return {
@@ -149,7 +147,7 @@ export function createHub(context: {
     },
     close: async () => {
       closed = true
-      clearTimeout(timer)
+      await pollLoop.stop()
       await source.close()
       await refreshing
     },

@@ -2,6 +2,7 @@ import type { Principal } from '@aduana/contracts/identity'
 import type { Database } from '@aduana/db/database'
 import type { Listener } from '@aduana/db/listen'
 import type { Logger } from '@aduana/runtime/logger'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { findPrincipals, type Session } from '../users/sessions.ts'
 
 const POLL_INTERVAL_MS = 1000
@@ -31,45 +32,29 @@ export function watchSessions(
 ): SessionWatch {
   const { db, logger } = context
   const watched = new Map<Session, SessionEvents>()
-  let polling: Promise<void> | undefined
-  let again = false
-  let closed = false
-
-  const poll = async () => {
-    do {
-      again = false
+  const pollLoop = startPollLoop({
+    intervalMs: pollMs,
+    poll: async () => {
       const sessions = [...watched.keys()]
       if (sessions.length === 0) return
-      try {
-        const principals = await findPrincipals(db, sessions)
-        for (const session of sessions) {
-          const principal = principals.get(session.sessionId)
-          if (principal) watched.get(session)?.refreshed(principal)
-          else watched.get(session)?.ended()
-        }
-      } catch (error) {
-        logger.warn({ event: 'ws.sessions_not_read', err: error })
+      const principals = await findPrincipals(db, sessions)
+      for (const session of sessions) {
+        const principal = principals.get(session.sessionId)
+        if (principal) watched.get(session)?.refreshed(principal)
+        else watched.get(session)?.ended()
       }
-    } while (again && !closed)
-  }
-  const pollNow = () => {
-    again = true
-    polling ??= poll().finally(() => {
-      polling = undefined
-    })
-  }
-  const timer = setInterval(pollNow, pollMs)
-  const listener = context.followSessions(pollNow)
+    },
+    onError: (error) => logger.warn({ event: 'ws.sessions_not_read', err: error }),
+  })
+  const listener = context.followSessions(pollLoop.wake)
   return {
     watch: (session, events) => {
       watched.set(session, events)
       return () => void watched.delete(session)
     },
     close: async () => {
-      closed = true
-      clearInterval(timer)
       await listener.close()
-      await polling
+      await pollLoop.stop()
     },
   }
 }

@@ -3,7 +3,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable } from '../show/table.ts'
-import { readDefinition, savedSentence } from './definition-file.ts'
+import { type SaveOptions, saveDefinition } from './definition-file.ts'
 
 /** `aduana datasets`: what can be imported. */
 export async function datasetsCommand(io: Io, options: { json?: boolean }): Promise<ExitCode> {
@@ -51,13 +51,6 @@ export async function showDatasetCommand(
 }
 
 /** `aduana dataset save <file>`: make the definition in a file the next version of its dataset. */
-export async function saveDatasetCommand(
-  io: Io,
-  file: string,
-  options: { json?: boolean; ifVersion?: number },
-): Promise<ExitCode> {
-  const { code, definition } = await readDefinition(file)
-  const saved = await saveDataset(await openApi(io), code, definition, options.ifVersion)
-  io.out(options.json ? JSON.stringify(saved) : savedSentence(saved))
-  return EXIT.loaded
+export function saveDatasetCommand(io: Io, file: string, options: SaveOptions): Promise<ExitCode> {
+  return saveDefinition(io, file, options, saveDataset)
 }

@@ -13,7 +13,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { metricTable, renderMetric, runTable } from '../show/metrics.ts'
-import { readDefinition, savedSentence } from './definition-file.ts'
+import { type SaveOptions, saveDefinition } from './definition-file.ts'
 
 /** Default number of days: the last ones with values. */
 const USUAL_DAYS = 14
@@ -65,15 +65,8 @@ export async function showMetricCommand(io: Io, code: string, options: MetricsOp
 }
 
 /** `aduana metric save <file>`: make the definition in a file the next version of its metric. */
-export async function saveMetricCommand(
-  io: Io,
-  file: string,
-  options: { json?: boolean; ifVersion?: number },
-): Promise<ExitCode> {
-  const { code, definition } = await readDefinition(file)
-  const saved = await saveMetric(await openApi(io), code, definition, options.ifVersion)
-  io.out(options.json ? JSON.stringify(saved) : savedSentence(saved))
-  return EXIT.loaded
+export function saveMetricCommand(io: Io, file: string, options: SaveOptions): Promise<ExitCode> {
+  return saveDefinition(io, file, options, saveMetric)
 }
 
 /** `aduana runs`: the newest runs. */

@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import type { Io } from '../io.ts'
 import { openApi } from '../session.ts'
 import { renderTable, shortened } from '../show/table.ts'
-import { readDefinition, savedSentence } from './definition-file.ts'
+import { type SaveOptions, saveDefinition } from './definition-file.ts'
 
 /** `aduana series`: what metrics are made of. */
 export async function listSeriesCommand(io: Io, options: { json?: boolean }): Promise<ExitCode> {
@@ -41,14 +41,8 @@ export async function showSeriesCommand(io: Io, code: string): Promise<ExitCode>
 }
 
 /** `aduana series save <file>`: make the definition in a file the next version of its series. */
-export async function saveSeriesCommand(
-  io: Io,
-  file: string,
-  options: { json?: boolean; ifVersion?: number },
-): Promise<ExitCode> {
-  const { code, definition } = await readDefinition(file)
-  const { code: _, ...rest } = definition
-  const saved = await saveSeries(await openApi(io), code, rest, options.ifVersion)
-  io.out(options.json ? JSON.stringify(saved) : savedSentence({ ...saved, changed: true }))
-  return EXIT.loaded
+export function saveSeriesCommand(io: Io, file: string, options: SaveOptions): Promise<ExitCode> {
+  return saveDefinition(io, file, options, (api, code, { code: _, ...definition }, seen) =>
+    saveSeries(api, code, definition, seen),
+  )
 }

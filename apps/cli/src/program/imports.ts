@@ -82,7 +82,7 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
     .addOption(
       new Option(
         '--waiting-for <what>',
-        'window: a window that another job has locked; approval: an approval; dependency: another job (not used yet)',
+        'window: a window that another job has locked; approval: an approval',
       ).choices(WaitingFor.options),
     )
     .option('-d, --dataset <dataset>')

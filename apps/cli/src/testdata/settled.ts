@@ -1,12 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { MetricRun } from '@aduana/contracts/metrics/http-runs'
-import type { RunStatus } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, type RunStatus } from '@aduana/contracts/metrics/runs'
 import type { Api } from '../api/api.ts'
 import { listRuns } from '../api/metric-calls.ts'
 import { ConnectionError } from '../errors.ts'
 
 const POLL_MS = 500
-const AT_WORK: readonly RunStatus[] = ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT']
 const MAX_RUNS = 10_000
 
 /** Time without any change after which no worker seems to compute runs. */
@@ -39,7 +38,7 @@ export async function untilSettled(api: Api): Promise<void> {
 }
 
 async function runsAtWork(api: Api): Promise<MetricRun[]> {
-  const lists = await Promise.all(AT_WORK.map((status) => listRuns(api, { status, limit: MAX_RUNS })))
+  const lists = await Promise.all(OPEN_RUNS.map((status) => listRuns(api, { status, limit: MAX_RUNS })))
   return lists.flat().filter(({ status, waitsFor }) => status !== 'PENDING' || waitsFor.length === 0)
 }
 

@@ -1,3 +1,4 @@
+import { sampleHalf } from '@aduana/testkit/long'
 import { createTestSystem } from '@aduana/testkit/system'
 import { describe, test, vi } from 'vitest'
 import { brokenGuarantees } from '../guarantees.ts'
@@ -30,7 +31,7 @@ const KILLS: readonly (readonly [place: string, story: MetricStoryName])[] = [
 ]
 
 describe.concurrent('every metric has the values of the tables or says why not', { timeout: 300_000 }, () => {
-  test.for(KILLS)(
+  test.for(sampleHalf(KILLS))(
     'after a kill at %s (%s), at once and until it has them',
     async ([place, name], { expect }) => {
       const system = await createTestSystem({ metrics: true })

@@ -1,4 +1,5 @@
 import type { FailPoint } from '@aduana/runtime/fail-points'
+import { sampleHalf } from '@aduana/testkit/long'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { afterAll, beforeAll, describe, test, vi } from 'vitest'
 import { openOutside, RESULTS, saveOutside, sendProduction, wrongOutside } from '../testing/outside.ts'
@@ -27,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => s3.stop())
 
 describe.concurrent('a worker killed with SIGKILL', { timeout: 240_000 }, () => {
-  test.for(PLACES.map((place) => place.join(':')))(
+  test.for(sampleHalf(PLACES).map((place) => place.join(':')))(
     'at %s loses no run that is computed outside, and none is there twice',
     async (place, { expect }) => {
       const outside = await openOutside(s3)

@@ -36,11 +36,11 @@ function expectReplaced(system: TestSystem, next: MonthFile): Promise<void> {
 const tried = (system: TestSystem, jobId: string, words: RegExp) =>
   until(
     async () => {
-      const runs = await system.database.pool.query<{ error: { detail: string } | null }>(
+      const attempts = await system.database.pool.query<{ error: { detail: string } | null }>(
         `select error from stage_results where job_id = $1 and stage = 'load' and state = 'failed'`,
         [jobId],
       )
-      return runs.rows.some((row) => words.test(row.error?.detail ?? ''))
+      return attempts.rows.some((row) => words.test(row.error?.detail ?? ''))
     },
     { within: 90_000, what: `a try of the load has failed with ${words}` },
   )

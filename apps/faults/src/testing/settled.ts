@@ -61,7 +61,7 @@ async function leftovers(system: TestSystem): Promise<string[]> {
 async function explain(system: TestSystem): Promise<string> {
   const jobs = await system.database.pool.query(
     `select j.id, j.status, j.attempt, j.stage, j.message, j.waiting_for, j.lost_count, j.admitted_at,
-       (select json_agg(concat_ws(' ', s.stage, s.attempt, s.try, s.state, s.heartbeat_at)) from stage_results s where s.job_id = j.id) as runs
+       (select json_agg(concat_ws(' ', s.stage, s.attempt, s.try, s.state, s.heartbeat_at)) from stage_results s where s.job_id = j.id) as attempts
      from jobs j where j.completed_at is null`,
   )
   const lines = system.processes().flatMap((process) => process.lines.slice(-30))

@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { startApi, type TestApi } from '@aduana/testkit/api'
 import type { ProductProcess } from '@aduana/testkit/processes'
@@ -184,23 +187,18 @@ function refusal(system: TestSystem): Story {
 }
 
 function cancellation(system: TestSystem): Story {
-  const { db, pool } = system.database
+  const gate = join(system.dataDir, 'gate')
   return {
-    start: system.startWorker,
+    start: (settings) => {
+      const { ADUANA_FAIL_POINTS: own = '' } = settings
+      return system.startWorker({ ADUANA_FAIL_POINTS: `stage.before-work:validate=hold-${gate},${own}` })
+    },
     begin: async (turn, fail) => {
       await fail()
-      const id = await system.accept(month(tagOf(turn), 1_200_000), SAMPLE)
-      await until(
-        async () => {
-          const busy = await pool.query(
-            `select from stage_results where stage = 'validate' and job_id = $1`,
-            [id],
-          )
-          return busy.rowCount === 1
-        },
-        { what: 'the validation has begun', within: WITHIN },
-      )
-      await cancelJob(db, system.admin, id)
+      const id = await system.accept(sample(tagOf(turn)), SAMPLE)
+      await until(() => existsSync(`${gate}.held`), { what: 'the validation has begun', within: WITHIN })
+      await cancelJob(system.database.db, system.admin, id)
+      await writeFile(gate, '')
     },
     end: async (turn) => {
       await allEnd(system, 'CANCELLED', turn)

@@ -3,6 +3,7 @@ import { countAliveAttempts, recordWorkerHeartbeat } from '@aduana/jobs/workers/
 import type { QueueObserver, QueueView } from '@aduana/queue/observer'
 import type { Consumption, StageWorkers } from '@aduana/queue/stage-workers'
 import type { Logger } from '@aduana/runtime/logger'
+import { startPollLoop } from '@aduana/runtime/poll-loop'
 import { createJudge, type StageSight, type Verdict } from './judge.ts'
 
 export interface ConsumingOptions {
@@ -49,14 +50,12 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
   const complain = sparingly(logger)
   let saidAt = Number.NEGATIVE_INFINITY
   let live = true
-  let stopped = false
-  let wake: () => void = () => undefined
   let found: (verdict: Verdict) => void = () => undefined
   const stuck = new Promise<Verdict>((resolve) => {
     found = resolve
   })
 
-  const round = async () => {
+  const look = async () => {
     const consumption = options.workers.consumption()
     const views = await options.observer.observe(consumption.map(({ stage }) => stage))
     const sights = await Promise.all(consumption.map((one) => sightOf(one, views, options)))
@@ -82,33 +81,20 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
       saidAt = performance.now()
     }
   }
-  const pause = () =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PACE_MS)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  const running = (async () => {
-    while (!stopped) {
-      try {
-        await round()
-      } catch (error) {
-        judge.blind()
-        complain('blind', { event: 'worker.cannot_watch', err: error })
-      }
-      if (!stopped) await pause()
-    }
-  })()
+  const pollLoop = startPollLoop({
+    intervalMs: PACE_MS,
+    poll: look,
+    onError: (error) => {
+      judge.blind()
+      complain('blind', { event: 'worker.cannot_watch', err: error })
+    },
+  })
 
   return {
     stuck,
     state: () => ({ live, ready: live && performance.now() - saidAt < READY_MS }),
     stop: async () => {
-      stopped = true
-      wake()
-      await running
+      await pollLoop.stop()
       await recordWorkerHeartbeat(db, worker, [])
     },
   }

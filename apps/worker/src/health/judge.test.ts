@@ -50,7 +50,7 @@ describe('a worker is not at fault', () => {
     ['when nothing waits', () => ({ waiting: 0 })],
     ['when the queue is paused', () => ({ held: 'paused' })],
     ['when a limit on the queue is reached', () => ({ held: 'limited' })],
-    ['when all slots are used by runs that live', () => ({ used: 2, living: 1 })],
+    ['when all slots are used by stage attempts that live', () => ({ used: 2, living: 1 })],
     ['when it takes jobs, however many wait', (n) => ({ taken: n })],
   ])('%s', (_, look) => {
     expect(watch(300, look)).toEqual([])

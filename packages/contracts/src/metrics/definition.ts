@@ -20,6 +20,9 @@ export type SeriesDefinition = z.infer<typeof SeriesDefinition>
 export const Grain = z.enum(['total', 'company', 'warehouse'])
 export type Grain = z.infer<typeof Grain>
 
+/** What computes a metric: the built-in runner, or an external one that consumes requests. */
+export const RunnerKind = z.enum(['builtin', 'external'])
+
 /** The definition of a metric. Its code never changes; any other change creates a version. */
 export const MetricDefinition = z.strictObject({
   code: MetricCode,
@@ -33,8 +36,7 @@ export const MetricDefinition = z.strictObject({
   requiredDays: z.int().positive().max(3660).default(7),
   /** Overrides `requiredDays` by dataset. */
   requiredDaysOf: z.record(Identifier, z.int().positive().max(3660)).default({}),
-  /** What computes it: the built-in runner, or an external one that consumes requests. */
-  runner: z.enum(['builtin', 'external']).default('builtin'),
+  runner: RunnerKind.default('builtin'),
   /** A requested run that has not started within this time is TIMED_OUT. */
   startSeconds: z.int().min(5).max(86_400).default(300),
   /** A running run without a heartbeat for this time is TIMED_OUT. */

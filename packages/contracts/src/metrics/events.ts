@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Day, DayRange, Moment } from '../dates.ts'
 import { StorableText } from '../text.ts'
-import { Grain } from './definition.ts'
+import { Grain, RunnerKind } from './definition.ts'
 import { Expression, MetricCode } from './expression.ts'
 import { ManifestPointer } from './manifest.ts'
 
@@ -30,7 +30,7 @@ export const MetricRunRequest = z.strictObject({
   attempt: z.int().positive(),
   metric: MetricCode,
   version: z.int().positive(),
-  runner: z.enum(['builtin', 'external']),
+  runner: RunnerKind,
   /** The day, in UTC, of the change that caused it. */
   asOf: Day,
   ...Change,

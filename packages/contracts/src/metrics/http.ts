@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Day, daysBetween, Moment, NearDay } from '../dates.ts'
 import { versionOf } from '../versions.ts'
-import { Grain, MetricDefinition, SeriesDefinition } from './definition.ts'
+import { Grain, MetricDefinition, RunnerKind, SeriesDefinition } from './definition.ts'
 import { MetricCode } from './expression.ts'
 import { AwaitedDataset, Completeness } from './http-runs.ts'
 import { RunStatus } from './runs.ts'
@@ -26,7 +26,7 @@ export const MetricItem = z.strictObject({
   grain: Grain,
   /** Length of the longest chain of metrics that it depends on. */
   level: z.int(),
-  runner: z.enum(['builtin', 'external']),
+  runner: RunnerKind,
   tabs: z.array(z.string()),
   freshness: z.strictObject({
     /** The last day with a value that you may see. */

@@ -9,10 +9,9 @@ import { ImportAccepted, type ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { isCode } from '@aduana/datasets/codes'
 import { holdDataset, type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
-import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { type Database, inTransactionWithLockTimeout, type Tx } from '@aduana/db/database'
 import { violatedConstraint } from '@aduana/db/sql-errors'
 import { failPoint } from '@aduana/runtime/fail-points'
-import { sql } from 'kysely'
 import { ensureQuota } from '../retention/stored-bytes.ts'
 import type { Window } from '../windows/windows.ts'
 import { createIdempotently, type IdempotentResult, type RepeatableRequest } from './idempotency.ts'
@@ -60,9 +59,7 @@ export async function acceptImport(
       'Importing requires the role operator, steward or admin. Ask an admin.',
     )
   try {
-    const accepted = await inTransaction(context.db, async (tx) => {
-      // The transaction that holds the lock may hang, so the wait for it is limited.
-      await sql`set local lock_timeout = '20s'`.execute(tx)
+    const accepted = await inTransactionWithLockTimeout(context.db, async (tx) => {
       const result = await createIdempotently(tx, repeatable, ImportAccepted, async () => {
         await create(tx, context, principal, upload, form)
         return { status: 202, body: { id: upload.jobId, status: 'QUEUED' as const } }
@@ -127,12 +124,12 @@ async function create(
  * @throws Error when the outcome cannot be determined now
  */
 export async function wasAccepted(db: Database, jobId: string): Promise<boolean> {
-  return inTransaction(db, async (tx) => {
-    await sql`set local lock_timeout = '5s'`.execute(tx)
+  const isThere = async (tx: Tx) => {
     await lockQueueCapacity(tx)
     const job = await tx.selectFrom('jobs').select('id').where('id', '=', jobId).executeTakeFirst()
     return job !== undefined
-  })
+  }
+  return inTransactionWithLockTimeout(db, isThere, 5)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { counted } from '@aduana/contracts/figures'
 import { ProblemError } from '@aduana/contracts/problems'
+import { LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
@@ -35,7 +36,7 @@ export async function ensureQueueCapacity(
  * transactions would count the same jobs and exceed the limit together.
  */
 export async function lockQueueCapacity(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended('room in the queue', 0))`.execute(tx)
+  await takeLock(tx, LOCKS.queueCapacity)
 }
 
 function full(what: string, limit: 'installation' | 'tenant'): ProblemError {

@@ -1,3 +1,4 @@
+import { UNSUCCESSFUL_JOBS } from '@aduana/contracts/job-states'
 import { asFields } from '@aduana/contracts/send-again'
 import type { Database } from '@aduana/db/database'
 
@@ -21,7 +22,7 @@ export function importOfSameBytes(
     .select(['id', 'status'])
     .where('dataset_id', '=', datasetId)
     .where('content_sha256', '=', sha256)
-    .where('status', 'not in', ['FAILED', 'CANCELLED'])
+    .where('status', 'not in', UNSUCCESSFUL_JOBS)
     .where('batch_deleted', '=', false)
     .where('forced', '=', false)
     .where('dry_run', '=', false)

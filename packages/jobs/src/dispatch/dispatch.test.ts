@@ -46,7 +46,12 @@ test('an admitted job is PROCESSING in its next attempt, with an event and all s
   const id = await add('it', { attempt: 4 })
   const flows = await admit(database.db, ROOMY)
   expect(flows).toEqual([
-    { jobId: id, attempt: 5, title: 'sync', stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'] },
+    {
+      jobId: id,
+      attempt: 5,
+      title: 'import',
+      stages: ['parse', 'validate', 'quarantine', 'load', 'fan-out'],
+    },
   ])
   const job = await database.job(id)
   expect(job).toMatchObject({ status: 'PROCESSING', attempt: 5, version: '1' })

@@ -1,5 +1,6 @@
-import { JobType } from '@aduana/contracts/job-states'
+import { JobType, OPEN_JOBS } from '@aduana/contracts/job-states'
 import { type StageName, stagesOf } from '@aduana/contracts/stages'
+import { LOCKS, tryLock } from '@aduana/db/advisory-locks'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import type { FlowRequest } from '@aduana/queue/flow'
@@ -59,10 +60,7 @@ async function wake(tx: Tx, jobId: string): Promise<boolean> {
  */
 export function admit(db: Database, limits: DispatchLimits): Promise<FlowRequest[]> {
   return inTransaction(db, async (tx) => {
-    const mine = await sql<{
-      yes: boolean
-    }>`select pg_try_advisory_xact_lock(hashtextextended('dispatch', 0)) as yes`.execute(tx)
-    if (mine.rows[0]?.yes !== true) return []
+    if (!(await tryLock(tx, LOCKS.dispatch))) return []
     const chosen = await choose(tx, limits)
     const flows: FlowRequest[] = []
     for (const job of chosen) flows.push(await admitOne(tx, job))
@@ -106,7 +104,7 @@ async function admitOne(tx: Tx, job: Candidate): Promise<FlowRequest> {
   const attempt = job.attempt + 1
   await changeJob(
     tx,
-    { jobId: job.id, from: ['QUEUED', 'PROCESSING'], attempt: job.attempt },
+    { jobId: job.id, from: OPEN_JOBS, attempt: job.attempt },
     {
       status: 'PROCESSING',
       attempt,

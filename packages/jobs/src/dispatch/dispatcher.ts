@@ -1,6 +1,7 @@
 import type { Database } from '@aduana/db/database'
-import { listen } from '@aduana/db/listen'
+import { startNotifiedPollLoop } from '@aduana/db/notified-poll-loop'
 import type { FlowRequest, Flows } from '@aduana/queue/flow'
+import { QueueUnavailableError } from '@aduana/queue/redis'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import { DISPATCH_CHANNEL } from '../lifecycle/transitions.ts'
@@ -30,25 +31,9 @@ const RECONCILE_MS = 2000
 export function startDispatcher(options: DispatcherOptions): Dispatcher {
   const { logger } = options
   const suspicions: Suspicions = new Map()
-  const unsent: FlowRequest[] = []
-  let stopped = false
-  let wanted = true
-  let wake: () => void = () => undefined
+  const unsent: UnsentFlows = new Map()
   let reconciledAt = 0
 
-  const call = () => {
-    wanted = true
-    wake()
-  }
-  const listener = listen({ url: options.databaseUrl, channel: DISPATCH_CHANNEL, logger, onMessage: call })
-
-  const round = async () => {
-    await attempt('wake', () => wakeWaiters(options.db))
-    await attempt('admit', () => dispatch(options, unsent))
-    if (Date.now() - reconciledAt < RECONCILE_MS) return
-    reconciledAt = Date.now()
-    await attempt('reconcile', () => reconcile(options.db, options.flows, suspicions, logger))
-  }
   const attempt = async (step: string, work: () => Promise<void>) => {
     try {
       await work()
@@ -56,44 +41,57 @@ export function startDispatcher(options: DispatcherOptions): Dispatcher {
       logger.warn({ event: 'dispatch.round_failed', step, err: error })
     }
   }
-  const pause = () =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, POLL_MS)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  const running = (async () => {
-    while (!stopped) {
-      wanted = false
-      await round()
-      if (!wanted && !stopped) await pause()
-    }
-  })()
-
-  return {
-    stop: async () => {
-      stopped = true
-      wake()
-      await running
-      await listener.close()
+  return startNotifiedPollLoop({
+    url: options.databaseUrl,
+    channel: DISPATCH_CHANNEL,
+    logger,
+    intervalMs: POLL_MS,
+    poll: async () => {
+      await attempt('wake', () => wakeWaiters(options.db))
+      await attempt('admit', () => dispatch(options, unsent))
+      if (Date.now() - reconciledAt < RECONCILE_MS) return
+      reconciledAt = Date.now()
+      await attempt('reconcile', () => reconcile(options.db, options.flows, suspicions, logger))
     },
-  }
+    onError: (error) => logger.warn({ event: 'dispatch.round_failed', err: error }),
+  })
 }
 
-/** Admits jobs and enqueues their flows. Flows that Redis does not accept stay in `unsent` for the next round. */
+/** The flows of admitted jobs that Redis has not accepted, by job, in the order of admission. */
+type UnsentFlows = Map<string, FlowRequest>
+
+/** Admits jobs and enqueues their flows, with those that earlier rounds could not send. */
 async function dispatch(
   { db, flows, limits, logger }: DispatcherOptions,
-  unsent: FlowRequest[],
+  unsent: UnsentFlows,
 ): Promise<void> {
   const admitted = await admit(db, limits)
-  unsent.push(...admitted)
-  if (admitted.length > 0) await failPoint('dispatch.after-commit')
-  for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
-    await flows.add(next)
-    unsent.shift()
-    logger.info({ event: 'dispatch.admitted', jobId: next.jobId, attempt: next.attempt })
+  for (const flow of admitted) {
+    // The flow of an earlier attempt is out of date.
+    unsent.delete(flow.jobId)
+    unsent.set(flow.jobId, flow)
   }
+  if (admitted.length > 0) await failPoint('dispatch.after-commit')
+  await sendFlows(flows, unsent, logger)
   if (admitted.length > 0) await failPoint('dispatch.after-enqueue')
+}
+
+/**
+ * Sends flows in order, and removes those that Redis has accepted from `unsent`. A flow that cannot be sent is kept for the
+ * next round and does not delay the others.
+ * @throws QueueUnavailableError when Redis is not available; the remaining flows are kept
+ */
+async function sendFlows(flows: Flows, unsent: UnsentFlows, logger: Logger): Promise<void> {
+  for (const flow of [...unsent.values()]) {
+    const { jobId, attempt } = flow
+    try {
+      await flows.add(flow)
+    } catch (error) {
+      if (error instanceof QueueUnavailableError) throw error
+      logger.warn({ event: 'dispatch.flow_not_sent', jobId, attempt, err: error })
+      continue
+    }
+    unsent.delete(jobId)
+    logger.info({ event: 'dispatch.admitted', jobId, attempt })
+  }
 }

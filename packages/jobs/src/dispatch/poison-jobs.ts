@@ -1,5 +1,6 @@
 import type { JobFailure } from '@aduana/contracts/failures'
 import type { StageName } from '@aduana/contracts/stages'
+import { LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { HEARTBEAT_TIMEOUT_SECONDS } from '../stage-attempts/stale-backends.ts'
@@ -15,7 +16,7 @@ export const SUSPECT_AFTER_LOSSES = 2
  * worker does not make other jobs fail with it. The result is valid until the transaction ends.
  */
 export async function isOtherSuspectRunning(tx: Tx, jobId: string): Promise<boolean> {
-  await sql`select pg_advisory_xact_lock(hashtextextended('suspects', 0))`.execute(tx)
+  await takeLock(tx, LOCKS.suspects)
   const found = await sql`select from jobs j join stage_results s on s.job_id = j.id
     where j.status = 'PROCESSING' and j.lost_count >= ${SUSPECT_AFTER_LOSSES} and j.id <> ${jobId} and s.state = 'running'
       and s.heartbeat_at > clock_timestamp() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS}) limit 1`.execute(

@@ -73,7 +73,7 @@ test('a job whose flow is gone from Redis is admitted again, once it has looked 
 test('a heartbeat counts for its own attempt, not for the next one', async () => {
   const id = await inWork()
   expect(await beginStage(database.db, { jobId: id, attempt: 1 }, 'parse', 'host:1')).toMatchObject({
-    kind: 'run',
+    kind: 'begun',
   })
   await redis.wipe()
   const suspicions: Suspicions = new Map()

@@ -1,6 +1,6 @@
 import type { Counts } from '@aduana/contracts/counts'
 import type { JobFailure } from '@aduana/contracts/failures'
-import type { JobStatus } from '@aduana/contracts/job-states'
+import { OPEN_JOBS } from '@aduana/contracts/job-states'
 import type { Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb, replaceUnstorable } from '@aduana/db/jsonb'
@@ -9,7 +9,6 @@ import { HEARTBEAT_TIMEOUT_SECONDS } from '../stage-attempts/stale-backends.ts'
 import { releaseWindows } from '../windows/windows.ts'
 import { changeJob, tryChangeJob, wakeDispatchers } from './transitions.ts'
 
-const ACTIVE: readonly JobStatus[] = ['QUEUED', 'PROCESSING']
 const NOW = sql<Date>`clock_timestamp()`
 
 export interface Ending {
@@ -44,7 +43,7 @@ export async function tryFailJob(tx: Tx, ending: Ending, failure: JobFailure): P
   if (await hasLoaded(tx, ending.jobId)) return false
   const version = await tryChangeJob(
     tx,
-    { ...ending, from: ACTIVE },
+    { ...ending, from: OPEN_JOBS },
     {
       status: 'FAILED',
       error: jsonb(failure),
@@ -70,7 +69,7 @@ export async function tryCancelJob(tx: Tx, ending: Ending): Promise<boolean> {
   if (await hasLoaded(tx, ending.jobId)) return false
   const version = await tryChangeJob(
     tx,
-    { ...ending, from: ACTIVE },
+    { ...ending, from: OPEN_JOBS },
     { status: 'CANCELLED', message: 'Cancelled', eta_seconds: null, completed_at: NOW, waiting_for: null },
   )
   if (version === undefined) return false

@@ -1,4 +1,4 @@
-import { JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
+import { isFinal, JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
 import { inTransaction } from '@aduana/db/database'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type JobsDatabase, openJobsDatabase } from '../testing/jobs.ts'
@@ -16,14 +16,14 @@ const END = new Date()
 /** The columns that a state requires. */
 const at = (status: JobStatus) => ({
   status,
-  completed_at: ['COMPLETED', 'FAILED', 'CANCELLED'].includes(status) ? END : null,
+  completed_at: isFinal(status) ? END : null,
   error: status === 'FAILED' ? '{}' : null,
 })
 
 const PAIRS = JobStatus.options.flatMap((from) => JobStatus.options.map((to) => [from, to] as const))
 
 test.each(PAIRS)('a job changes from %s to %s only if the transition is allowed', async (from, to) => {
-  const id = await database.addJob(at(from))
+  const id = await database.addJob({ ...at(from), dry_run: true })
   const changing = change({ jobId: id, from: [from] }, at(to))
   if (from === to || JOB_TRANSITIONS[from].includes(to)) {
     expect(await changing).toBe(1)
@@ -77,7 +77,7 @@ test('a job that does not exist is not changed', async () => {
 })
 
 test('of many concurrent endings of a job, one succeeds', async () => {
-  const id = await database.addJob({ status: 'PROCESSING', attempt: 1 })
+  const id = await database.addJob({ status: 'PROCESSING', attempt: 1, dry_run: true })
   const ends = (['COMPLETED', 'FAILED', 'CANCELLED'] as const).flatMap((status) =>
     Array.from({ length: 4 }, () => change({ jobId: id, from: ['PROCESSING'], attempt: 1 }, at(status))),
   )

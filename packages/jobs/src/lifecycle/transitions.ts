@@ -1,4 +1,5 @@
-import { canTransition, JobStatus } from '@aduana/contracts/job-states'
+import { JOB_TRANSITIONS, JobStatus } from '@aduana/contracts/job-states'
+import { assertTransitions } from '@aduana/contracts/transitions'
 import type { Tx } from '@aduana/db/database'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
@@ -38,14 +39,10 @@ export async function changeJob(tx: Tx, guard: Guard, change: JobChange): Promis
 /**
  * Changes the state of a job like `changeJob`, for callers that do not roll back: when the guard does not hold, changes
  * nothing and returns undefined.
- * @throws Error when the transition is not allowed, which is a programming error
+ * @throws IllegalTransitionError when the transition is not allowed, which is a programming error
  */
 export async function tryChangeJob(tx: Tx, guard: Guard, change: JobChange): Promise<number | undefined> {
-  const to = change.status
-  if (to !== undefined)
-    for (const from of guard.from)
-      if (from !== to && !canTransition(from, to))
-        throw new Error(`illegal transition of a job from ${from} to ${to}`)
+  if (change.status !== undefined) assertTransitions(JOB_TRANSITIONS, 'a job', guard.from, change.status)
   const row = await tx
     .updateTable('jobs')
     .set({ ...change, version: sql<string>`version + 1`, updated_at: sql<Date>`clock_timestamp()` })

@@ -97,10 +97,10 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     ])
   })
 
-  test('removes nothing of a job that is open, or has an open undo or replay', async () => {
+  test('removes nothing of a job that is open, or has an open undo', async () => {
     const working = await anImport(500, FILES, { status: 'PROCESSING', completed_at: null, loaded_at: null })
     const parent = await anImport(500, FILES)
-    await database.addJob({ type: 'replay', status: 'QUEUED', parent_id: parent })
+    await database.addJob({ type: 'undo', status: 'QUEUED', parent_id: parent })
     await apply()
     expect(await left(working)).toEqual([...FILES].sort())
     expect(await left(parent)).toEqual([...FILES].sort())
@@ -132,7 +132,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
   })
 
   test('keeps the original and the rejects while rejects are open, or would be open again after an undo', async () => {
-    const states = ['open', 'fixed', 'discarded', 'replayed', 'superseded']
+    const states = ['open', 'superseded']
     const ids = await Promise.all(states.map(() => anImport(500, FILES)))
     await Promise.all(states.map((state, index) => history.reject(ids[index] ?? '', state)))
     const by = [
@@ -144,7 +144,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     await Promise.all(superseded.map((id, index) => history.reject(id, 'superseded', by[index] ?? null)))
     await apply()
     const needed = ['original', 'rejects.ndjson']
-    expect(await Promise.all(ids.map(left))).toEqual([needed, needed, [], [], []])
+    expect(await Promise.all(ids.map(left))).toEqual([needed, []])
     expect(await Promise.all(superseded.map(left))).toEqual([needed, [], []])
   })
 

@@ -1,3 +1,4 @@
+import { LOCKS } from '@aduana/db/advisory-locks'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 
@@ -11,13 +12,13 @@ export async function whileClaimed(
 ): Promise<boolean> {
   return db.connection().execute(async (connection) => {
     const claim = await sql<{ ours: boolean }>`
-      select pg_try_advisory_lock(hashtextextended('retention', 0)) as ours`.execute(connection)
+      select pg_try_advisory_lock(${LOCKS.retention}) as ours`.execute(connection)
     if (claim.rows[0]?.ours !== true) return false
     try {
       await work(connection)
       return true
     } finally {
-      await sql`select pg_advisory_unlock(hashtextextended('retention', 0))`.execute(connection)
+      await sql`select pg_advisory_unlock(${LOCKS.retention})`.execute(connection)
     }
   })
 }

@@ -59,7 +59,7 @@ export function isBeyondUndo({ retention, now }: Keeping): RawBuilder<boolean> {
 /** Returns SQL that is true when the job `j` has rejects that are undecided, or that an undo would reopen. */
 export function hasOpenRejects({ retention, now }: Keeping): RawBuilder<boolean> {
   return sql<boolean>`exists (select from quarantined_records q left join jobs s on s.id = q.superseded_by
-    where q.job_id = j.id and (q.state in ('open', 'fixed')
+    where q.job_id = j.id and (q.state = 'open'
       or (q.state = 'superseded' and not s.batch_deleted
         and s.loaded_at >= ${cutoffOf({ days: retention.undoDays, now })})))`
 }

@@ -37,7 +37,7 @@ const anImport = (days: number, change: Record<string, unknown> = {}) => history
 const FAILED = { status: 'FAILED', loaded_at: null, error: '{"code":"internal","detail":"x"}' }
 
 /** Gives a job stage attempts: one done for each stage, and before it one that failed and one that was parked. */
-const addRuns = (id: string) =>
+const addStageAttempts = (id: string) =>
   database.pool.query(
     `insert into stage_results (job_id, stage, attempt, try, state, worker, finished_at, output)
      select $1, stage, 1, n, (array['failed', 'parked', 'done'])[n], 'w', now(),
@@ -76,7 +76,7 @@ describe('the rows that an undo needs', () => {
   test('are named as missing when an undo is requested later, also after `undoDays` was raised', async () => {
     // Loaded eighty days before today, so that `undoDays` is not over by the clock.
     const id = await anImport(Math.round((NOW.getTime() - Date.now()) / 86_400_000) + 80)
-    await addRuns(id)
+    await addStageAttempts(id)
     await history.replaced(id, null)
     const { rows } = await database.pool.query('select loaded_at from jobs where id = $1', [id])
     const later = new Date(rows[0].loaded_at.getTime() + 91 * 86_400_000)
@@ -99,22 +99,22 @@ describe('stage attempts', () => {
     const failed = await anImport(121, FAILED)
     const cancelled = await anImport(121, { status: 'CANCELLED', loaded_at: null })
     const ids = [young, loaded, dryRun, failed, cancelled]
-    for (const id of ids) await addRuns(id)
-    expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ stageRuns: 15 * 3 + 10 })
+    for (const id of ids) await addStageAttempts(id)
+    expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ stageAttempts: 15 * 3 + 10 })
     expect(await Promise.all(ids.map((id) => count('stage_results', id)))).toEqual([15, 0, 0, 5, 0])
     expect((await readJob(database.db, admin, loaded)).attempts).toEqual([])
   })
 
   test('that are done stay while the import can be undone', async () => {
     const id = await anImport(60)
-    await addRuns(id)
-    expect(await pruneJobs(database.db, { days: 30, now: NOW })).toMatchObject({ stageRuns: 10 })
+    await addStageAttempts(id)
+    expect(await pruneJobs(database.db, { days: 30, now: NOW })).toMatchObject({ stageAttempts: 10 })
     expect(await count('stage_results', id)).toBe(5)
   })
 
   test('that are done stay for a retry of a failed job, however old it is', async () => {
     const id = await anImport(200, FAILED)
-    await addRuns(id)
+    await addStageAttempts(id)
     await pruneJobs(database.db, HISTORY)
     expect(await retryJob(database.db, admin, id)).toMatchObject({ status: 'QUEUED' })
     await pruneJobs(database.db, HISTORY)
@@ -147,8 +147,8 @@ describe('rejects', () => {
       history.anImport(days, ['rejects.ndjson'], { quarantined: 1, records: 1 })
     const ids = await Promise.all([rejecting(401), rejecting(399), rejecting(401), rejecting(401)])
     const [gone = '', young = '', isOpen = '', undoable = ''] = ids
-    await history.reject(gone, 'discarded')
-    await history.reject(young, 'discarded')
+    await history.reject(gone, 'superseded')
+    await history.reject(young, 'superseded')
     await history.reject(isOpen, 'open')
     await history.reject(undoable, 'superseded', by)
     expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ rejects: 1 })
@@ -165,12 +165,12 @@ describe('rejects', () => {
 
 test('a job that is being retried loses nothing', async () => {
   const id = await anImport(200, FAILED)
-  await addRuns(id)
+  await addStageAttempts(id)
   const client = await database.pool.connect()
   try {
     await client.query('begin')
     await client.query('select from jobs where id = $1 for update', [id])
-    expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ stageRuns: 0 })
+    expect(await pruneJobs(database.db, HISTORY)).toMatchObject({ stageAttempts: 0 })
     await client.query('commit')
   } finally {
     client.release()

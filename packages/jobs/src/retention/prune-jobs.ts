@@ -10,7 +10,7 @@ const REJECTING_JOBS_AT_ONCE = 10
 /** Numbers of removed rows, by kind. */
 export interface PrunedOfJobs {
   ledgerBefore: number
-  stageRuns: number
+  stageAttempts: number
   previews: number
   rejects: number
 }
@@ -22,11 +22,11 @@ export interface PrunedOfJobs {
  * removed rows.
  */
 export async function pruneJobs(db: Database, cutoff: Cutoff): Promise<PrunedOfJobs> {
-  const pruned = { ledgerBefore: 0, stageRuns: 0, previews: 0, rejects: 0 }
+  const pruned = { ledgerBefore: 0, stageAttempts: 0, previews: 0, rejects: 0 }
   for (const keeping of await keepings(db, cutoff.now)) {
     pruned.ledgerBefore += await inBatches(db, (tx) => pruneUndo(tx, keeping))
     pruned.rejects += await inBatches(db, (tx) => pruneRejects(tx, keeping))
-    pruned.stageRuns += await inBatches(db, (tx) => pruneStageRuns(tx, keeping, cutoff))
+    pruned.stageAttempts += await inBatches(db, (tx) => pruneStageAttempts(tx, keeping, cutoff))
   }
   pruned.previews = await inBatches(db, (tx) => prunePreviews(tx, cutoff))
   return pruned
@@ -93,7 +93,7 @@ async function pruneRejects(tx: Tx, keeping: Keeping): Promise<Batch> {
  * Removes the stage attempts that did not complete, and all attempts of jobs that can be neither retried nor undone. A
  * failed job keeps its completed attempts, because a retry continues after them.
  */
-async function pruneStageRuns(tx: Tx, keeping: Keeping, cutoff: Cutoff): Promise<Batch> {
+async function pruneStageAttempts(tx: Tx, keeping: Keeping, cutoff: Cutoff): Promise<Batch> {
   const goes = sql`(s.state not in ('running', 'done') or j.status = 'CANCELLED'
     or (j.status = 'COMPLETED' and (j.loaded_at is null or j.batch_deleted or (${isBeyondUndo(keeping)}
       and not exists (select from window_ledger_before b where b.job_id = j.id)))))`

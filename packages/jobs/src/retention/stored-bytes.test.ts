@@ -56,7 +56,7 @@ describe('the bytes that a tenant keeps', () => {
       () => addFile(id, 'b', 700),
       () => query(`update artifacts set stage = 'parse' where name = 'a'`),
       () => addRejects(id, 20),
-      () => query(`update quarantined_records set state = 'discarded'`),
+      () => query(`update quarantined_records set state = 'superseded'`),
       () => query('delete from quarantined_records where job_id = $1 and record > 5', [id]),
     ]
     const others = await kept('default')

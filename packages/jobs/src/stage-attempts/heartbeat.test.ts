@@ -26,10 +26,10 @@ const figures = {
 const working = () => database.addJob({ status: 'PROCESSING', attempt: 1, admitted_at: new Date() })
 const begin = (jobId: string, stage: StageName = 'parse') =>
   beginStage(database.db, { jobId, attempt: 1 }, stage, 'host:1')
-async function run(jobId: string, stage: StageName = 'parse') {
+async function begun(jobId: string, stage: StageName = 'parse') {
   const start = await begin(jobId, stage)
-  if (start.kind !== 'run') throw new Error(`${stage} did not begin: ${start.kind}`)
-  return start.run
+  if (start.kind !== 'begun') throw new Error(`${stage} did not begin: ${start.kind}`)
+  return start.stageAttempt
 }
 const silence = (jobId: string) =>
   database.pool.query(
@@ -39,7 +39,7 @@ const silence = (jobId: string) =>
 
 test('a heartbeat keeps a stage attempt alive, stores its figures and never lowers the progress', async () => {
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   await silence(id)
   expect(await recordHeartbeat(database.db, mine, figures)).toMatchObject({ answer: 'go' })
   expect(await begin(id)).toEqual({ kind: 'busy' })
@@ -50,9 +50,9 @@ test('a heartbeat keeps a stage attempt alive, stores its figures and never lowe
 test.each([
   ['in a later attempt', 'attempt = 2'],
   ['final', `status = 'CANCELLED', completed_at = now()`],
-])('a heartbeat of a run whose job is %s stores nothing', async (_, change) => {
+])('a heartbeat of a stage attempt whose job is %s stores nothing', async (_, change) => {
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   await silence(id)
   await database.pool.query(`update jobs set ${change} where id = $1`, [id])
   expect(await recordHeartbeat(database.db, mine, figures)).toEqual({ answer: 'overtaken' })
@@ -64,12 +64,12 @@ test.each([
 test('the progress that a heartbeat returns to publish is that of the job, with an increasing number', async () => {
   const id = await working()
   const admin = await database.addUser('admin')
-  const first = await run(id)
+  const first = await begun(id)
   const told = []
   for (const progress of [10, 20])
     told.push((await recordHeartbeat(database.db, first, { ...figures, progress })).progress)
   await silence(id)
-  const second = await run(id)
+  const second = await begun(id)
   // The second attempt starts with the progress of its stage, but the job has more.
   told.push(
     (await recordHeartbeat(database.db, second, { ...figures, progress: 1, message: 'Again' })).progress,
@@ -86,7 +86,7 @@ test('the progress that a heartbeat returns to publish is that of the job, with 
 test('a job that is read after a message has at least its number, also when the version has increased', async () => {
   const id = await working()
   const admin = await database.addUser('admin')
-  const mine = await run(id)
+  const mine = await begun(id)
   const { progress } = await recordHeartbeat(database.db, mine, figures)
   expect((await readNumberedJob(database.db, admin, id)).seq).toBe(progress?.seq)
   await inTransaction(database.db, (tx) =>
@@ -100,7 +100,7 @@ test('a job that is read after a message has at least its number, also when the 
 
 test('a heartbeat that waits while its stage attempt ends changes nothing', async () => {
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   const client = await database.pool.connect()
   try {
     const late = await inTransaction(database.db, async (tx) => {

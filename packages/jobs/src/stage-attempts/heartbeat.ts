@@ -28,17 +28,17 @@ export type Heartbeat =
  */
 export async function recordHeartbeat(
   db: Database,
-  run: StageAttempt,
+  stageAttempt: StageAttempt,
   figures: LiveProgress,
 ): Promise<Heartbeat> {
   // The job is locked before its stage attempt, as in every transaction that ends the attempt or takes it over. The
   // attempt is read under the lock.
   const answer = await sql<{ cancel: boolean; progress: unknown }>`
     with locked as (
-      select from jobs where id = ${run.jobId} and attempt = ${run.attempt} and status = 'PROCESSING' for no key update
+      select from jobs where id = ${stageAttempt.jobId} and attempt = ${stageAttempt.attempt} and status = 'PROCESSING' for no key update
     ), mine as (
       update stage_results set heartbeat_at = clock_timestamp()
-      where job_id = ${run.jobId} and stage = ${run.stage} and attempt = ${run.attempt} and try = ${run.try}
+      where job_id = ${stageAttempt.jobId} and stage = ${stageAttempt.stage} and attempt = ${stageAttempt.attempt} and try = ${stageAttempt.try}
         and state = 'running' and exists (select from locked)
       returning 1
     )
@@ -47,7 +47,7 @@ export async function recordHeartbeat(
       processed_items = coalesce(${figures.processedItems}, processed_items),
       rows_per_second = ${figures.rowsPerSecond}, eta_seconds = ${figures.etaSeconds},
       updated_at = clock_timestamp()
-    where id = ${run.jobId} and exists (select from mine)
+    where id = ${stageAttempt.jobId} and exists (select from mine)
     returning cancel_requested_at is not null as cancel, ${storedProgress('jobs')} as progress
   `.execute(db)
   const row = answer.rows[0]

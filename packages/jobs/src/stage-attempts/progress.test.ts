@@ -6,7 +6,7 @@ import type { StageAttempt } from './stage-attempts.ts'
 function follow(stage: StageAttempt['stage'] = 'parse', { before = 0, reached = 0 } = {}) {
   const clock = { at: 1_000_000 }
   const reporter = createProgressReporter({
-    run: { type: 'import', stage },
+    stageAttempt: { type: 'import', stage },
     reached,
     jobStartedAt: new Date(clock.at - before),
     title: 'Parse',

@@ -19,7 +19,7 @@ export interface ProgressReporter {
 }
 
 export interface ReporterOptions {
-  run: Pick<StageAttempt, 'stage' | 'type'>
+  stageAttempt: Pick<StageAttempt, 'stage' | 'type'>
   /** Progress of the job in percent when the attempt began. An earlier attempt may have got further. */
   reached: number
   /** When the job started, to estimate the remaining time. */
@@ -31,7 +31,7 @@ export interface ReporterOptions {
 /** Creates a reporter for one stage attempt. Its progress is that of the whole job and never decreases. */
 export function createProgressReporter(options: ReporterOptions): ProgressReporter {
   const now = options.now ?? Date.now
-  const { stage, type } = options.run
+  const { stage, type } = options.stageAttempt
   const startedAt = now()
   let figures: LiveProgress = {
     progress: Math.max(options.reached, overallProgress(stage, 0, type)),

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { cancelJob } from '../lifecycle/cancel.ts'
 import { completeJob, tryCancelJob, tryFailJob } from '../lifecycle/finish.ts'
 import { reopenStages } from '../lifecycle/reopen.ts'
-import { type JobsDatabase, openJobsDatabase, runOf } from '../testing/jobs.ts'
+import { type JobsDatabase, openJobsDatabase, stageAttemptOf } from '../testing/jobs.ts'
 import { type Heartbeat, recordHeartbeat } from './heartbeat.ts'
 import { beginStage, commitStage, stageOutput, tryCloseAttempt } from './stage-attempts.ts'
 
@@ -20,10 +20,10 @@ const working = (change: Record<string, unknown> = {}) =>
   database.addJob({ status: 'PROCESSING', attempt: 1, admitted_at: new Date(), ...change })
 const begin = (jobId: string, stage: StageName = 'parse', attempt = 1) =>
   beginStage(database.db, { jobId, attempt }, stage, 'host:1')
-async function run(jobId: string, stage: StageName = 'parse') {
+async function begun(jobId: string, stage: StageName = 'parse') {
   const start = await begin(jobId, stage)
-  if (start.kind !== 'run') throw new Error(`${stage} did not begin: ${start.kind}`)
-  return start.run
+  if (start.kind !== 'begun') throw new Error(`${stage} did not begin: ${start.kind}`)
+  return start.stageAttempt
 }
 const commit = (of: Parameters<typeof commitStage>[1], output = {}) =>
   inTransaction(database.db, (tx) => commitStage(tx, of, output))
@@ -44,34 +44,34 @@ const figures = {
 test('stages begin in order, each once the one before is done', async () => {
   const id = await working()
   expect(await begin(id, 'validate')).toEqual({ kind: 'stop', reason: 'stage parse is not done' })
-  await commit(await run(id), { records: 10 })
+  await commit(await begun(id), { records: 10 })
   expect(await begin(id)).toEqual({ kind: 'already-done' })
   expect(await stageOutput(database.db, id, 'parse')).toEqual({ records: 10 })
   expect(await stageOutput(database.db, id, 'validate')).toBeUndefined()
-  expect((await run(id, 'validate')).try).toBe(1)
+  expect((await begun(id, 'validate')).try).toBe(1)
 })
 
 test('losses count for the stage in which they happen: the first attempt at a stage resets them', async () => {
   const id = await working({ lost_count: 3 })
-  const first = await run(id)
+  const first = await begun(id)
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
   await database.pool.query('update jobs set lost_count = 2 where id = $1', [id])
   await silence(id)
-  const again = await run(id)
+  const again = await begun(id)
   expect(again.try).toBe(first.try + 1)
   expect(await database.job(id)).toMatchObject({ lost_count: 3 })
   await commit(again)
-  await run(id, 'validate')
+  await begun(id, 'validate')
   expect(await database.job(id)).toMatchObject({ lost_count: 0 })
 })
 
 test('a job fails when its workers die for the fifth time in the same stage, unless it has loaded', async () => {
   const id = await working()
   for (let deaths = 1; deaths <= 4; deaths += 1) {
-    await run(id)
+    await begun(id)
     await silence(id)
   }
-  await run(id)
+  await begun(id)
   await silence(id)
   expect(await begin(id)).toEqual({ kind: 'stop', reason: 'its workers died too often' })
   expect(await database.job(id)).toMatchObject({
@@ -80,10 +80,10 @@ test('a job fails when its workers die for the fifth time in the same stage, unl
   })
   const loaded = await working({ lost_count: 4, loaded_at: new Date() })
   await database.pool.query(`update jobs set lost_count = 4 where id = $1`, [loaded])
-  await run(loaded)
+  await begun(loaded)
   await database.pool.query(`update jobs set lost_count = 4 where id = $1`, [loaded])
   await silence(loaded)
-  expect(await begin(loaded)).toMatchObject({ kind: 'run' })
+  expect(await begin(loaded)).toMatchObject({ kind: 'begun' })
   await silence(loaded)
 })
 
@@ -91,25 +91,25 @@ test('of the jobs whose workers died more than once only one is processed at a t
   const [one, other, innocent] = [await working(), await working(), await working()]
   const dieTwice = async (id: string) => {
     for (const _ of [1, 2]) {
-      await run(id)
+      await begun(id)
       await silence(id)
     }
   }
   await dieTwice(one)
   await dieTwice(other)
-  await run(one)
+  await begun(one)
   expect(await begin(other)).toEqual({ kind: 'busy' })
-  await run(innocent)
+  await begun(innocent)
   await silence(one)
-  expect(await begin(other)).toMatchObject({ kind: 'run' })
+  expect(await begin(other)).toMatchObject({ kind: 'begun' })
 })
 
 test('a stage with a live attempt is busy; one without recent heartbeats is taken over', async () => {
   const id = await working()
-  const first = await run(id)
+  const first = await begun(id)
   expect(await begin(id)).toEqual({ kind: 'busy' })
   await silence(id)
-  const second = await run(id)
+  const second = await begun(id)
   expect(second.try).toBe(2)
   expect(await recordHeartbeat(database.db, first, figures)).toEqual({ answer: 'overtaken' })
   await expect(commit(first)).rejects.toMatchObject({ name: 'OvertakenError' })
@@ -120,7 +120,7 @@ test('a stage with a live attempt is busy; one without recent heartbeats is take
 test('of many concurrent deliveries one begins', async () => {
   const id = await working()
   const starts = await Promise.all(Array.from({ length: 10 }, () => begin(id)))
-  expect(starts.map((start) => start.kind).sort()).toEqual([...Array(9).fill('busy'), 'run'])
+  expect(starts.map((start) => start.kind).sort()).toEqual(['begun', ...Array(9).fill('busy')])
 })
 
 test.each([
@@ -138,13 +138,13 @@ test('no stage begins for a job that does not exist', async () => {
 
 test('a stage attempt that never began cannot be committed or closed', async () => {
   const id = await working()
-  expect(await recordHeartbeat(database.db, runOf(id), figures)).toEqual({ answer: 'overtaken' })
-  await expect(commit(runOf(id))).rejects.toMatchObject({ name: 'OvertakenError' })
+  expect(await recordHeartbeat(database.db, stageAttemptOf(id), figures)).toEqual({ answer: 'overtaken' })
+  await expect(commit(stageAttemptOf(id))).rejects.toMatchObject({ name: 'OvertakenError' })
 })
 
 test('a job in progress is notified of a cancellation, and ends before its next stage', async () => {
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   const admin = await database.addUser('admin')
   expect(await cancelJob(database.db, admin, id)).toMatchObject({ status: 'PROCESSING' })
   expect(await recordHeartbeat(database.db, mine, figures)).toMatchObject({ answer: 'cancel' })
@@ -175,7 +175,7 @@ test('a job fails once, closes its stage attempts, and never fails after it has 
   const fail = (jobId: string) =>
     inTransaction(database.db, (tx) => tryFailJob(tx, { jobId, attempt: 1 }, failure))
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   expect(await fail(id)).toBe(true)
   expect(await fail(id)).toBe(false)
   expect(await database.job(id)).toMatchObject({ status: 'FAILED', error: failure, message: 'it broke' })
@@ -189,13 +189,13 @@ test('a job that has loaded is not cancelled, although that was requested before
   expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: loaded, attempt: 1 }))).toBe(
     false,
   )
-  expect(await begin(loaded)).toMatchObject({ kind: 'run' })
+  expect(await begin(loaded)).toMatchObject({ kind: 'begun' })
   expect(await database.job(loaded)).toMatchObject({ status: 'PROCESSING' })
 })
 
 test('a cancelled job closes its open stage attempts', async () => {
   const id = await working()
-  const mine = await run(id)
+  const mine = await begun(id)
   expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id, attempt: 2 }))).toBe(false)
   expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id, attempt: 1 }))).toBe(true)
   await expect(commit(mine)).rejects.toMatchObject({ name: 'OvertakenError' })
@@ -215,7 +215,7 @@ test('the open stage attempts of a job that ends are lost if their heartbeat tim
       )
     ).rows
   const [alive, dead] = [await working(), await working()]
-  for (const id of [alive, dead]) await run(id)
+  for (const id of [alive, dead]) await begun(id)
   await silence(dead)
   for (const id of [alive, dead])
     expect(await inTransaction(database.db, (tx) => tryCancelJob(tx, { jobId: id }))).toBe(true)
@@ -225,7 +225,7 @@ test('the open stage attempts of a job that ends are lost if their heartbeat tim
 
 test('a stage that is repeated marks its former result as discarded', async () => {
   const id = await working()
-  await commit(await run(id))
+  await commit(await begun(id))
   await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
   expect(await stageOutput(database.db, id, 'parse')).toBeUndefined()
   const { rows } = await database.pool.query('select state from stage_results where job_id = $1', [id])
@@ -239,7 +239,8 @@ test.each([
   ['fails', (tx: Tx, jobId: string) => tryFailJob(tx, { jobId }, { code: 'internal', detail: 'it broke' })],
   ['is cancelled', (tx: Tx, jobId: string) => tryCancelJob(tx, { jobId })],
 ])('the dispatchers hear of a job that %s, although it held no window', async (_, end) => {
-  const jobId = await working()
+  // A dry run completes without a load.
+  const jobId = await working({ dry_run: true })
   const client = await database.pool.connect()
   try {
     const heard: string[] = []
@@ -258,19 +259,19 @@ test.each([
 
 test('a stage does not begin beside a live attempt at another stage of its job', async () => {
   const id = await working()
-  await commit(await run(id))
-  await run(id, 'validate')
+  await commit(await begun(id))
+  await begun(id, 'validate')
   // As when a retry begins with an earlier stage while a frozen process still executes a later one.
   await inTransaction(database.db, (tx) => reopenStages(tx, id, 'parse'))
   await database.pool.query('update jobs set attempt = 2 where id = $1', [id])
   expect(await begin(id, 'parse', 2)).toEqual({ kind: 'busy' })
   await silence(id)
-  expect(await begin(id, 'parse', 2)).toMatchObject({ kind: 'run' })
+  expect(await begin(id, 'parse', 2)).toMatchObject({ kind: 'begun' })
 })
 
 test('a job completes during a heartbeat without a deadlock', async () => {
-  const jobId = await working()
-  const own = await run(jobId)
+  const jobId = await working({ dry_run: true })
+  const own = await begun(jobId)
   let completed: Promise<void> = Promise.resolve()
   let alive: Promise<Heartbeat> | undefined
   await holdingRow(database.pool, { table: 'jobs', id: jobId }, async () => {

@@ -33,7 +33,7 @@ export interface StageAttempt {
 }
 
 export type StageStart =
-  | { kind: 'run'; run: StageAttempt }
+  | { kind: 'begun'; stageAttempt: StageAttempt }
   | { kind: 'already-done' }
   | { kind: 'busy' }
   | { kind: 'stop'; reason: string }
@@ -85,7 +85,7 @@ export async function beginStage(
     }
     if (losses >= SUSPECT_AFTER_LOSSES && (await isOtherSuspectRunning(tx, payload.jobId)))
       return { kind: 'busy' }
-    return { kind: 'run', run: await openRun(tx, payload, { type, stage }, worker, log) }
+    return { kind: 'begun', stageAttempt: await openAttempt(tx, payload, { type, stage }, worker, log) }
   })
 }
 
@@ -109,7 +109,7 @@ function diedAt(stage: StageName, log: readonly LogRow[]): boolean {
   return log.some((row) => row.stage === stage && row.state === 'running' && !row.alive)
 }
 
-async function openRun(
+async function openAttempt(
   tx: Tx,
   payload: StagePayload,
   { type, stage }: Pick<StageAttempt, 'type' | 'stage'>,
@@ -150,10 +150,10 @@ async function openRun(
  * The attempt remains current until the transaction ends: a process that takes it over locks the job first.
  * @throws OvertakenError so that the transaction rolls back
  */
-export async function lockJobOfAttempt(tx: Tx, run: StageAttempt): Promise<OpenJob> {
-  const job = await lockOpenJob(tx, run.jobId)
-  const open = await sql`select from stage_results where ${isOpen(run)}`.execute(tx)
-  if (!job || open.rows.length !== 1) throw overtaken(run)
+export async function lockJobOfAttempt(tx: Tx, stageAttempt: StageAttempt): Promise<OpenJob> {
+  const job = await lockOpenJob(tx, stageAttempt.jobId)
+  const open = await sql`select from stage_results where ${isOpen(stageAttempt)}`.execute(tx)
+  if (!job || open.rows.length !== 1) throw overtaken(stageAttempt)
   return job
 }
 
@@ -171,13 +171,17 @@ function overtaken({ stage, jobId }: StageAttempt): OvertakenError {
  * attempt can do so.
  * @throws OvertakenError so that the transaction rolls back
  */
-export async function commitStage(tx: Tx, run: StageAttempt, output: Record<string, unknown>): Promise<void> {
+export async function commitStage(
+  tx: Tx,
+  stageAttempt: StageAttempt,
+  output: Record<string, unknown>,
+): Promise<void> {
   const done = await tx
     .updateTable('stage_results')
     .set({ state: 'done', finished_at: sql<Date>`clock_timestamp()`, output: jsonb(output) })
-    .where(isOpen(run))
+    .where(isOpen(stageAttempt))
     .executeTakeFirst()
-  if (done.numUpdatedRows !== 1n) throw overtaken(run)
+  if (done.numUpdatedRows !== 1n) throw overtaken(stageAttempt)
 }
 
 /**
@@ -189,12 +193,12 @@ export type UnfinishedState = 'failed' | 'parked' | 'released'
 /** Closes a stage attempt that did not succeed. Returns false when it is no longer open: overtaken, or done. */
 export async function tryCloseAttempt(
   tx: Tx,
-  run: StageAttempt,
+  stageAttempt: StageAttempt,
   state: UnfinishedState,
   failure: JobFailure | null,
 ): Promise<boolean> {
   // A process that ends the job locks the job before its stage attempts.
-  await sql`select from jobs where id = ${run.jobId} for no key update`.execute(tx)
+  await sql`select from jobs where id = ${stageAttempt.jobId} for no key update`.execute(tx)
   const closed = await tx
     .updateTable('stage_results')
     .set({
@@ -202,7 +206,7 @@ export async function tryCloseAttempt(
       finished_at: sql<Date>`clock_timestamp()`,
       error: failure === null ? null : jsonb(failure),
     })
-    .where(isOpen(run))
+    .where(isOpen(stageAttempt))
     .executeTakeFirst()
   return closed.numUpdatedRows === 1n
 }
@@ -213,20 +217,20 @@ export async function tryCloseAttempt(
  */
 export async function closeAttempt(
   tx: Tx,
-  run: StageAttempt,
+  stageAttempt: StageAttempt,
   state: UnfinishedState,
   failure: JobFailure | null,
 ): Promise<void> {
-  if (!(await tryCloseAttempt(tx, run, state, failure))) throw overtaken(run)
+  if (!(await tryCloseAttempt(tx, stageAttempt, state, failure))) throw overtaken(stageAttempt)
 }
 
 /**
  * Deletes a stage attempt that did nothing because its job has to wait.
  * @throws OvertakenError when the attempt is no longer open
  */
-export async function deleteAttempt(tx: Tx, run: StageAttempt): Promise<void> {
-  const gone = await tx.deleteFrom('stage_results').where(isOpen(run)).executeTakeFirst()
-  if (gone.numDeletedRows !== 1n) throw overtaken(run)
+export async function deleteAttempt(tx: Tx, stageAttempt: StageAttempt): Promise<void> {
+  const gone = await tx.deleteFrom('stage_results').where(isOpen(stageAttempt)).executeTakeFirst()
+  if (gone.numDeletedRows !== 1n) throw overtaken(stageAttempt)
 }
 
 /** Returns the output of a stage of a job for later stages; undefined when the stage is not done. */

@@ -62,7 +62,7 @@ export async function openJobsDatabase(): Promise<JobsDatabase> {
     },
     addJob: async (change = {}) => {
       const row: Record<string, unknown> = {
-        type: 'sync',
+        type: 'import',
         user_id: operator.userId,
         tenant: 'default',
         ...change,
@@ -129,7 +129,7 @@ export async function lockedJob(tx: Tx, id: string): Promise<OpenJob> {
 }
 
 /** Returns a stage attempt of a job. */
-export function runOf(jobId: string, change: Partial<StageAttempt> = {}): StageAttempt {
+export function stageAttemptOf(jobId: string, change: Partial<StageAttempt> = {}): StageAttempt {
   return { jobId, type: 'import', stage: 'parse', attempt: 1, try: 1, ...change }
 }
 

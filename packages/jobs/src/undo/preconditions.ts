@@ -1,6 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { counted } from '@aduana/contracts/figures'
 import type { Principal } from '@aduana/contracts/identity'
+import { OPEN_JOBS } from '@aduana/contracts/job-states'
 import { ProblemError } from '@aduana/contracts/problems'
 import { asFields } from '@aduana/contracts/send-again'
 import type { Tx } from '@aduana/db/database'
@@ -59,7 +60,7 @@ export async function assertNoOpenUndo(tx: Tx, id: string): Promise<void> {
     .select('id')
     .where('parent_id', '=', id)
     .where('type', '=', 'undo')
-    .where('status', 'in', ['QUEUED', 'PROCESSING', 'COMPLETED'])
+    .where('status', 'in', [...OPEN_JOBS, 'COMPLETED'])
     .executeTakeFirst()
   if (open) throw undoOpen(open.id)
 }

@@ -4,7 +4,7 @@ import { ProblemError } from '@aduana/contracts/problems'
 import type { UndoRequest } from '@aduana/contracts/undo'
 import { type RegisteredDataset, readDataset } from '@aduana/datasets/registry'
 import { audit } from '@aduana/db/audit'
-import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { type Database, inTransactionWithLockTimeout, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { jsonb } from '@aduana/db/jsonb'
 import { violatedConstraint } from '@aduana/db/sql-errors'
@@ -47,17 +47,16 @@ export async function undoImport(
     throw new ProblemError('forbidden', 'Undoing requires the role operator, steward or admin. Ask an admin.')
   await readJob(db, principal, id)
   try {
-    const accepted = await inTransaction(db, async (tx) => {
-      await sql`set local lock_timeout = '20s'`.execute(tx)
-      return createIdempotently(tx, repeatable, JobAccepted, async () => {
+    const accepted = await inTransactionWithLockTimeout(db, (tx) =>
+      createIdempotently(tx, repeatable, JobAccepted, async () => {
         const held = await lockDatasetOfJob(tx, id)
         await lockQueueCapacity(tx)
         await ensureQueueCapacity(tx, context, principal.tenant)
         const undo = newJobId()
         await create(tx, principal, { id, undo, request, moved: held?.moved === true })
         return { status: 202, body: { id: undo, status: 'QUEUED' as const } }
-      })
-    })
+      }),
+    )
     await failPoint('accept.after-commit')
     return accepted
   } catch (error) {

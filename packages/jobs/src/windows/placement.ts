@@ -1,3 +1,4 @@
+import { OPEN_JOBS } from '@aduana/contracts/job-states'
 import { ProblemError } from '@aduana/contracts/problems'
 import { placementOf } from '@aduana/datasets/placement'
 import { type RegisteredDataset, readDefinition } from '@aduana/datasets/registry'
@@ -21,7 +22,7 @@ export async function assertNoActiveJobs(
     .selectFrom('jobs')
     .select('id')
     .where('dataset_id', '=', id)
-    .where('status', 'in', ['QUEUED', 'PROCESSING'])
+    .where('status', 'in', OPEN_JOBS)
     .orderBy('created_at')
     .limit(SHOWN)
     .execute()

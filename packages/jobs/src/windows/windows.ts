@@ -1,4 +1,5 @@
 import type { Day } from '@aduana/contracts/dates'
+import { LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import type { Database, ReadTx, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 import { type OpenJob, wakeDispatchers } from '../lifecycle/transitions.ts'
@@ -38,7 +39,7 @@ const range = (window: Window) => sql<string>`daterange(${window.from}::date, ${
  * any overlap.
  */
 export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimResult> {
-  await serialise(tx, claim.datasetId)
+  await takeLock(tx, LOCKS.windows(claim.datasetId))
   const wanted: Window[] = []
   for (const window of claim.windows) if (!(await holds(tx, claim, window))) wanted.push(window)
   for (const window of wanted) {
@@ -55,7 +56,7 @@ export async function claimWindows(tx: Tx, claim: WindowClaim): Promise<ClaimRes
 
 /** Makes a job wait for windows behind the job that blocks them. A job that already waits keeps its place. */
 export async function waitForWindows(tx: Tx, claim: WindowClaim, { by }: Obstacle): Promise<void> {
-  await serialise(tx, claim.datasetId)
+  await takeLock(tx, LOCKS.windows(claim.datasetId))
   for (const window of claim.windows) {
     await sql`insert into window_waiters (job_id, dataset_id, scope, days, blocked_by)
       values (${claim.job.id}, ${claim.datasetId}, ${window.scope}, ${range(window)}, ${by})
@@ -120,11 +121,6 @@ export async function isWindowLocked(
     db,
   )
   return found.rows[0]?.yes === true
-}
-
-/** Serializes the changes of the locks and waiters of one dataset, so that no two claims can interleave. */
-async function serialise(tx: Tx, datasetId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`window ${datasetId}`}, 0))`.execute(tx)
 }
 
 async function holds(tx: Tx, claim: WindowClaim, window: Window): Promise<boolean> {

@@ -1,9 +1,7 @@
+import { isHolder, LOCK_TEXTS } from '@aduana/db/advisory-locks'
 import type { Database } from '@aduana/db/database'
 import { sql } from 'kysely'
 import type pg from 'pg'
-
-/** Returns SQL of the key of the advisory lock that a worker holds while its session is open. */
-const keyOf = (session: string) => `hashtextextended('worker session ' || ${session}, 0)`
 
 /** A worker, and its session at the time of the look. */
 export interface RegisteredSession {
@@ -24,7 +22,7 @@ export interface EndedSessions {
 /** Takes the lock of a new session on this connection. Returns false when another backend than `pid` serves it. */
 export async function lockSession(client: pg.Client, session: string, pid: number): Promise<boolean> {
   const { rows } = await client.query<{ locked: boolean }>(
-    `select case when pg_backend_pid() = $2 then pg_try_advisory_lock(${keyOf('$1::text')}) end as locked`,
+    `select case when pg_backend_pid() = $2 then pg_try_advisory_lock(${LOCK_TEXTS.workerSession('$1::text')}) end as locked`,
     [session, pid],
   )
   return rows[0]?.locked === true
@@ -33,10 +31,7 @@ export async function lockSession(client: pg.Client, session: string, pid: numbe
 /** Returns whether the backend `pid` serves this connection and holds the lock of the session. */
 export async function holdsSession(client: pg.Client, session: string, pid: number): Promise<boolean> {
   const { rows } = await client.query<{ held: boolean }>(
-    `select pg_backend_pid() = $2 and exists (select from pg_locks l
-       where l.locktype = 'advisory' and l.objsubid = 1 and l.pid = $2 and l.granted
-         and l.database = (select oid from pg_database where datname = current_database())
-         and (l.classid::bigint << 32 | l.objid::bigint) = ${keyOf('$1::text')}) as held`,
+    `select pg_backend_pid() = $2 and ${isHolder('$2', LOCK_TEXTS.workerSession('$1::text'))} as held`,
     [session, pid],
   )
   return rows[0]?.held === true
@@ -69,7 +64,7 @@ export async function findEndedSessions(client: pg.Client, worker: string): Prom
     `select pg_backend_pid() as pid, clock_timestamp()::text as at,
        (select coalesce(json_agg(json_build_object('worker', w.id, 'session', w.session)), '[]') from workers w
         where w.id <> $1 and w.session is not null
-          and pg_try_advisory_xact_lock_shared(${keyOf('w.session')})) as ended`,
+          and pg_try_advisory_xact_lock_shared(${LOCK_TEXTS.workerSession('w.session')})) as ended`,
     [worker],
   )
   const [look] = rows
@@ -86,7 +81,7 @@ export async function claimEndedSessions(client: pg.Client, { at, ended }: Ended
     `update workers w set session = null, ended_at = clock_timestamp()
      from jsonb_to_recordset($1::jsonb) as e(worker text, session uuid)
      where w.id = e.worker and w.session = e.session and w.seen_at < $2::timestamptz
-       and pg_try_advisory_xact_lock_shared(${keyOf('w.session')})
+       and pg_try_advisory_xact_lock_shared(${LOCK_TEXTS.workerSession('w.session')})
        and not exists (select from jobs j join stage_results s on s.job_id = j.id
          where j.status = 'PROCESSING' and s.state = 'running' and s.worker = w.id
            and s.heartbeat_at >= $2::timestamptz)

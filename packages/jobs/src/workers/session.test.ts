@@ -127,7 +127,7 @@ describe('the session of a worker', () => {
   })
 
   test.each([
-    ['one of its runs', (id: string) => beatRun(id)],
+    ['one of its stage attempts', (id: string) => recordAttemptHeartbeat(id)],
     ['the worker', (id: string) => recordWorkerHeartbeat(database.db, id, ['load'])],
   ])('that has ended is no death while %s has heartbeats', async (_, beat) => {
     const jobId = await database.addJob({ status: 'PROCESSING', attempt: 1, admitted_at: new Date() })
@@ -148,7 +148,7 @@ describe('the session of a worker', () => {
     await until(() => ended.includes('w2'), { what: 'the death is noticed' })
   })
 
-  const beatRun = (id: string) =>
+  const recordAttemptHeartbeat = (id: string) =>
     database.pool.query('update stage_results set heartbeat_at = clock_timestamp() where worker = $1', [id])
 })
 

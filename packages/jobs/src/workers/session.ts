@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '@aduana/db/database'
+import { backoff } from '@aduana/runtime/backoff'
 import type { Logger } from '@aduana/runtime/logger'
 import pg from 'pg'
 import {
@@ -41,9 +42,8 @@ const CONFIRM_MS = 500
  * take as long to reopen theirs.
  */
 const JUDGE_AFTER_MS = 3000
-const MIN_RECONNECT_MS = 250
-/** Well below `JUDGE_AFTER_MS`. */
-const MAX_RECONNECT_MS = 1000
+/** The longest pause is well below `JUDGE_AFTER_MS`. */
+const RECONNECT_MS = { first: 250, longest: 1000 }
 const ANSWER_MS = 5000
 
 /** The connection goes through a pooler, where neither locks nor backends belong to a client. */
@@ -77,9 +77,9 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
     onTried = resolve
   })
   const keeping = (async () => {
-    let wait = MIN_RECONNECT_MS
+    let failures = 0
     const onOpen = () => {
-      wait = MIN_RECONNECT_MS
+      failures = 0
       onTried()
     }
     while (!stopping.signal.aborted) {
@@ -94,8 +94,8 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
       } finally {
         onTried()
       }
-      await pause(wait, stopping.signal)
-      wait = Math.min(2 * wait, MAX_RECONNECT_MS)
+      failures += 1
+      await pause(backoff(failures, RECONNECT_MS), stopping.signal)
     }
   })()
   await tried

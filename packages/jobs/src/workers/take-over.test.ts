@@ -62,10 +62,10 @@ async function begin(
   attempt = 1,
 ): Promise<StageAttempt> {
   const start = await beginStage(database.db, payload(jobId, attempt), stage, worker)
-  if (start.kind !== 'run') throw new Error(`${stage} did not begin: ${start.kind}`)
-  return start.run
+  if (start.kind !== 'begun') throw new Error(`${stage} did not begin: ${start.kind}`)
+  return start.stageAttempt
 }
-async function runsOf(jobId: string) {
+async function stageAttemptsOf(jobId: string) {
   const { rows } = await database.pool.query(
     'select worker, state, lost_because from stage_results where job_id = $1 order by started_at, attempt',
     [jobId],
@@ -110,7 +110,9 @@ test('a stage of an ended worker begins again in another attempt, and the death 
   const former = await begin(id, 'dead')
   await takeOver()
   await takeOver()
-  expect(await runsOf(id)).toEqual([{ worker: 'dead', state: 'lost', lost_because: 'session ended' }])
+  expect(await stageAttemptsOf(id)).toEqual([
+    { worker: 'dead', state: 'lost', lost_because: 'session ended' },
+  ])
   expect(await database.job(id)).toMatchObject({ admitted_at: null, lost_count: 1, attempt: 1 })
   const [flow] = await admit(database.db, LIMITS)
   expect(flow).toMatchObject({ jobId: id, attempt: 2 })
@@ -136,7 +138,7 @@ test('a job that has killed two workers is left to the timeouts', async () => {
   await begin(id, 'dead')
   await database.pool.query('update jobs set lost_count = 2 where id = $1', [id])
   await takeOver()
-  expect(await runsOf(id)).toEqual([{ worker: 'dead', state: 'running', lost_because: null }])
+  expect(await stageAttemptsOf(id)).toEqual([{ worker: 'dead', state: 'running', lost_because: null }])
   expect(await database.job(id)).toMatchObject({ admitted_at: expect.any(Date), lost_count: 2 })
 })
 

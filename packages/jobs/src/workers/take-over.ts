@@ -17,7 +17,7 @@ export async function takeOverWork(
   { db, flows, logger }: { db: Database; flows: Pick<Flows, 'heldBy'>; logger: Logger },
   worker: string,
 ): Promise<void> {
-  for (const jobId of await jobsOfOpenRuns(db, worker)) {
+  for (const jobId of await jobsOfOpenAttempts(db, worker)) {
     // PostgreSQL notices a dead client only between two statements. Until then its transaction would keep its locks.
     await terminateStaleBackends(db, jobId, worker)
     await takeOver(jobId)
@@ -47,7 +47,7 @@ export async function takeOverWork(
   }
 }
 
-async function jobsOfOpenRuns(db: Database, worker: string): Promise<string[]> {
+async function jobsOfOpenAttempts(db: Database, worker: string): Promise<string[]> {
   const rows = await sql<{
     id: string
   }>`select distinct j.id from jobs j join stage_results s on s.job_id = j.id
@@ -59,7 +59,7 @@ interface Holding {
   attempt: number
   lost_count: number
   stage: string | null
-  runs: { worker: string; attempt: number; stage: string }[]
+  stageAttempts: { worker: string; attempt: number; stage: string }[]
 }
 
 /** Returns the lost attempt, or undefined when the worker does not hold the job (any more) or the job is a suspect. */
@@ -71,10 +71,10 @@ async function readmit(
 ): Promise<{ attempt: number; stage: string | null } | undefined> {
   const job = await holdingOf(tx, jobId)
   if (!job || job.lost_count >= SUSPECT_AFTER_LOSSES) return undefined
-  const [run] = job.runs
-  if (run ? run.worker !== worker || run.attempt !== job.attempt : delivery?.attempt !== job.attempt)
+  const [open] = job.stageAttempts
+  if (open ? open.worker !== worker || open.attempt !== job.attempt : delivery?.attempt !== job.attempt)
     return undefined
-  if (run) await closeRuns(tx, worker, jobId)
+  if (open) await closeAttemptsOf(tx, worker, jobId)
   const version = await tryChangeJob(
     tx,
     { jobId, attempt: job.attempt, from: ['PROCESSING'] },
@@ -86,23 +86,23 @@ async function readmit(
   )
   if (version === undefined) return undefined
   await wakeDispatchers(tx)
-  return { attempt: job.attempt, stage: run?.stage ?? job.stage }
+  return { attempt: job.attempt, stage: open?.stage ?? job.stage }
 }
 
 /** Locks an admitted job, and returns it with its open stage attempts. */
 async function holdingOf(tx: Tx, jobId: string): Promise<Holding | undefined> {
-  const jobs = await sql<Omit<Holding, 'runs'>>`select attempt, lost_count, stage from jobs
+  const jobs = await sql<Omit<Holding, 'stageAttempts'>>`select attempt, lost_count, stage from jobs
     where id = ${jobId} and status = 'PROCESSING' and waiting_for is null and admitted_at is not null
     for no key update`.execute(tx)
   const [job] = jobs.rows
   if (!job) return undefined
-  const runs = await sql<Holding['runs'][number]>`select worker, attempt, stage from stage_results
+  const open = await sql<Holding['stageAttempts'][number]>`select worker, attempt, stage from stage_results
     where job_id = ${jobId} and state = 'running'`.execute(tx)
-  return { ...job, runs: runs.rows }
+  return { ...job, stageAttempts: open.rows }
 }
 
 /** Closes the open stage attempts of a worker as lost, and expires its lease of the windows. */
-async function closeRuns(tx: Tx, worker: string, jobId: string): Promise<void> {
+async function closeAttemptsOf(tx: Tx, worker: string, jobId: string): Promise<void> {
   await sql`update stage_results set state = 'lost', lost_because = 'session ended', finished_at = clock_timestamp()
     where job_id = ${jobId} and state = 'running' and worker = ${worker}`.execute(tx)
   await sql`update window_leases set expires_at = least(expires_at, clock_timestamp())

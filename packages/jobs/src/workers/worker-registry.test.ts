@@ -20,7 +20,7 @@ beforeEach(async () => {
 
 const demandOf = async (stage: string) =>
   (await readQueueDepth(database.db)).find((demand) => demand.stage === stage)
-const run = (jobId: string, stage: string, state: 'running' | 'done', heartbeat = 'now()') =>
+const addStageAttempt = (jobId: string, stage: string, state: 'running' | 'done', heartbeat = 'now()') =>
   database.pool.query(
     `insert into stage_results (job_id, stage, attempt, try, state, worker, heartbeat_at, finished_at)
      values ($1, $2, 1, 1, $3, 'w1', ${heartbeat}, case $3 when 'done' then now() end)`,
@@ -53,7 +53,7 @@ test('a job waits for its first stage that is not done, from the time at which i
   await database.addJob({ created_at: created })
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date('2024-01-02T00:00:00Z') }
   const id = await database.addJob(inWork)
-  await run(id, 'parse', 'done')
+  await addStageAttempt(id, 'parse', 'done')
   expect(await demandOf('parse')).toMatchObject({ waiting: 1, since: created })
   const validate = await demandOf('validate')
   const { rows } = await database.pool.query('select finished_at from stage_results where job_id = $1', [id])
@@ -62,7 +62,7 @@ test('a job waits for its first stage that is not done, from the time at which i
 
 test('a job in progress, one that waits for something else and one that is not due yet wait for no worker', async () => {
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date() }
-  await run(await database.addJob(inWork), 'parse', 'running')
+  await addStageAttempt(await database.addJob(inWork), 'parse', 'running')
   await database.addJob({ waiting_for: 'window' })
   await database.addJob({ start_at: new Date(Date.now() + 3_600_000) })
   await database.addJob({ status: 'CANCELLED', completed_at: new Date() })
@@ -72,8 +72,8 @@ test('a job in progress, one that waits for something else and one that is not d
 test('a stage without recent heartbeats waits again, and does not count as a live attempt', async () => {
   const inWork = { status: 'PROCESSING', attempt: 1, admitted_at: new Date() }
   const [alive, dead] = [await database.addJob(inWork), await database.addJob(inWork)]
-  await run(alive, 'parse', 'running')
-  await run(dead, 'parse', 'running', `now() - interval '16 seconds'`)
+  await addStageAttempt(alive, 'parse', 'running')
+  await addStageAttempt(dead, 'parse', 'running', `now() - interval '16 seconds'`)
   expect(await demandOf('parse')).toMatchObject({ waiting: 1 })
   expect(await countAliveAttempts(database.db, 'w1', [alive, dead])).toBe(1)
   expect(await countAliveAttempts(database.db, 'w2', [alive, dead])).toBe(0)

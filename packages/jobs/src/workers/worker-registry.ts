@@ -1,6 +1,7 @@
-import { JobType } from '@aduana/contracts/job-states'
+import { JobType, OPEN_JOBS } from '@aduana/contracts/job-states'
 import { STAGE_NAMES, StageName, stagesOf } from '@aduana/contracts/stages'
 import type { Database } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 
 /** A worker without a heartbeat for longer than this is not counted. */
@@ -40,10 +41,10 @@ export async function countAliveAttempts(
   worker: string,
   jobIds: readonly string[],
 ): Promise<number> {
-  const found = await sql<{ runs: string }>`select count(*) as runs from stage_results
+  const found = await sql<{ attempts: string }>`select count(*) as attempts from stage_results
     where worker = ${worker} and state = 'running' and job_id::text = any(${[...jobIds]}::text[])
       and heartbeat_at > clock_timestamp() - make_interval(secs => ${ALIVE_SECONDS})`.execute(db)
-  return Number(found.rows[0]?.runs ?? 0)
+  return Number(found.rows[0]?.attempts ?? 0)
 }
 
 /** The queue depth of a stage, and its workers. */
@@ -94,7 +95,7 @@ async function readOpen(db: Database): Promise<OpenJobs[]> {
           coalesce(bool_or(s.state = 'running' and
             s.heartbeat_at > clock_timestamp() - make_interval(secs => ${ALIVE_SECONDS})), false) as alive
         from stage_results s where s.job_id = j.id) r
-      where j.status in ('QUEUED', 'PROCESSING') and j.waiting_for is null and not r.alive
+      where j.status in (${literals(OPEN_JOBS)}) and j.waiting_for is null and not r.alive
         and (j.status = 'PROCESSING' or j.start_at is null or j.start_at <= now())) as open
     group by type, done`.execute(db)
   return rows.rows

@@ -1,3 +1,4 @@
+import { unionOfLists } from '@aduana/datasets/coverage'
 import type pg from 'pg'
 import { unionOfDays } from '../expressions/days.ts'
 import { referencesOf } from '../expressions/references.ts'
@@ -92,11 +93,9 @@ async function computeLayer(
 
 /** Returns the cells that the runs may change; no run changes a cell outside of them. */
 function restrictionOf(runs: readonly PlannedRun[]): Restriction {
-  const all = (lists: readonly (readonly string[] | null)[]) =>
-    lists.some((list) => list === null) ? null : [...new Set(lists.flatMap((list) => list ?? []))]
   return {
-    companies: all(runs.map(({ companies }) => companies)),
-    warehouses: all(runs.map(({ warehouses }) => warehouses)),
+    companies: unionOfLists(runs.map(({ companies }) => companies)),
+    warehouses: unionOfLists(runs.map(({ warehouses }) => warehouses)),
   }
 }
 
@@ -126,18 +125,11 @@ function withInputChanges(run: RunToCompute, changed: ReadonlyMap<string, RunRes
   const inputs = referencesOf(run.definition.expression).metrics.flatMap(
     ({ code }) => changed.get(code) ?? [],
   )
-  const cells = (own: readonly string[] | null, its: readonly (readonly string[] | null)[]) =>
-    own === null || its.some((list) => list === null) ? null : [...own, ...its.flatMap((list) => list ?? [])]
+  const all = [run, ...inputs]
   return {
     ...run,
-    days: unionOfDays([...run.days, ...inputs.flatMap(({ days }) => days)]),
-    companies: cells(
-      run.companies,
-      inputs.map(({ companies }) => companies),
-    ),
-    warehouses: cells(
-      run.warehouses,
-      inputs.map(({ warehouses }) => warehouses),
-    ),
+    days: unionOfDays(all.flatMap(({ days }) => days)),
+    companies: unionOfLists(all.map(({ companies }) => companies)),
+    warehouses: unionOfLists(all.map(({ warehouses }) => warehouses)),
   }
 }

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
+import { METRIC_LOCK_CLASS } from '@aduana/db/advisory-locks'
 import type { Session } from './session.ts'
 
-/** The class of the advisory locks of metrics. */
-const METRIC_LOCKS = 7_461_010
 /** Metrics share this many locks. A lock for each of thousands would fill the lock table of the server. */
 const LOCKS = 1024
 
@@ -10,7 +9,7 @@ const LOCKS = 1024
 export async function lockMetrics(session: Session, codes: readonly string[]): Promise<void> {
   const locks = [...new Set(codes.map(lockOf))].sort((a, b) => a - b)
   await session.run('select pg_advisory_xact_lock($1, number) from unnest($2::integer[]) as number', [
-    METRIC_LOCKS,
+    METRIC_LOCK_CLASS,
     locks,
   ])
 }

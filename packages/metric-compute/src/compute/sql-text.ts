@@ -2,6 +2,7 @@ import type { DayRange } from '@aduana/contracts/dates'
 import type { Grain } from '@aduana/contracts/metrics/definition'
 import { dayInZone, instantsAround, instantsOfDays } from '@aduana/datasets/days-of-zone'
 import { lit, plainNumber } from '@aduana/datasets/literals'
+import { toMultirange } from '../expressions/multirange.ts'
 
 /** Decimals of products and quotients. Halves are rounded away from zero. */
 export const DECIMALS = 16
@@ -27,7 +28,7 @@ export function cellColumns(grain: Grain): ('company' | 'warehouse')[] {
 
 /** Returns days as a SQL literal of type datemultirange. */
 export function multirange(days: readonly DayRange[]): string {
-  return `${lit(`{${days.map(({ from, to }) => `[${from},${to})`).join(',')}}`)}::datemultirange`
+  return `${lit(toMultirange(days))}::datemultirange`
 }
 
 /**

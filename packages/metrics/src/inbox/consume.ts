@@ -1,11 +1,11 @@
 import type { IncomingEvent, MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { RunEventOutcome } from '@aduana/contracts/metrics/runs'
 import { PROBLEMS, ProblemError } from '@aduana/contracts/problems'
-import type { Database, Tx } from '@aduana/db/database'
+import { type Database, inTransactionWithLockTimeout, type Tx } from '@aduana/db/database'
 import type { QueueMessage, Verdict } from '@aduana/messaging/sqs-queue'
+import { groupBy } from '@aduana/metric-compute/group-by'
 import { failPoint } from '@aduana/runtime/fail-points'
 import { sql } from 'kysely'
-import { inTransactionWithLockTimeout } from '../lock-timeout.ts'
 import { completeRuns, RunEventError, recordHeartbeats, startRuns } from '../runs/runner-events.ts'
 import { acceptProjectionUpdates, assertPlausibleDays } from '../updates/accept.ts'
 import { type Refusal, readMessage } from './read-message.ts'
@@ -67,12 +67,7 @@ function ofType<Type extends IncomingEvent['type']>(read: readonly Read[], type:
 
 /** Groups updates by dataset. A transaction with several datasets would lock metrics out of order. */
 function byDataset(updates: readonly Read<OfUpdate>[]): Read<OfUpdate>[][] {
-  const groups = new Map<string, Read<OfUpdate>[]>()
-  for (const update of updates) {
-    const { dataset } = update.event.data
-    groups.set(dataset, [...(groups.get(dataset) ?? []), update])
-  }
-  return [...groups.values()]
+  return [...groupBy(updates, ({ event }) => event.data.dataset).values()]
 }
 
 type OfUpdate = OfType<'aduana.projection.updated'>

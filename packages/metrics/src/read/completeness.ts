@@ -1,7 +1,8 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { Completeness, OutstandingRun } from '@aduana/contracts/metrics/http-runs'
-import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, RETRIABLE_RUNS, RunStatus, UNSUCCESSFUL_RUNS } from '@aduana/contracts/metrics/runs'
 import type { Database, ReadTx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 import {
   daysOrNull,
@@ -21,7 +22,7 @@ import {
 /** The maximum number of runs, or updates, in one response. */
 const MAX_RUNS = 200
 
-const OUTSTANDING: readonly RunStatus[] = [...OPEN_RUNS, 'FAILED', 'EXPIRED', 'CANCELLED']
+const OUTSTANDING: readonly RunStatus[] = [...OPEN_RUNS, ...UNSUCCESSFUL_RUNS]
 
 interface Row {
   id: string
@@ -85,7 +86,7 @@ async function outstandingRuns(
       ${pendingDatasets} as waits_for, case when ${runWithinReader} then r.expires_at end as expires_at, ${visibleError} as error
     from inputs b join metrics m on m.id = b.id join metric_runs r on r.metric_id = m.id
       join metric_versions v on v.metric_id = m.id and v.version = m.current_version
-    where (r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isUnresolved})
+    where (r.status in (${literals(OPEN_RUNS)}) or ${isUnresolved})
       and (${runOverlapsReader} or ${nextOverlapsReader})
     order by shown desc, m.level, m.code, r.created_at, r.id limit ${MAX_RUNS}`.execute(tx)
   const outstanding = rows.rows.filter(({ shown }) => shown).map(outstandingRun)
@@ -108,7 +109,7 @@ function outstandingRun(row: Row): OutstandingRun {
 export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus, number>> {
   const { rows } = await sql<{ status: string; runs: string }>`
     select r.status, count(*) as runs from metric_runs r
-    where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') or ${isUnresolved}
+    where r.status in (${literals(OPEN_RUNS)}) or ${isUnresolved}
     group by r.status`.execute(db)
   const counts = new Map<RunStatus, number>(OUTSTANDING.map((status) => [status, 0]))
   for (const { status, runs } of rows) counts.set(RunStatus.parse(status), Number(runs))
@@ -120,7 +121,7 @@ export async function countOutstandingRuns(db: Database): Promise<Map<RunStatus,
  * resolved.
  */
 export const isUnresolved = sql<boolean>`(
-  (r.status in ('FAILED', 'EXPIRED') or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
+  (r.status in (${literals(RETRIABLE_RUNS)}) or (r.status = 'CANCELLED' and r.cause <> 'recompute'))
   and r.taken_over_by is null
   and not exists (select from metric_runs s
     where s.metric_id = r.metric_id and s.status = 'SUCCEEDED' and s.completed_at >= r.completed_at

@@ -1,8 +1,10 @@
 import type { Principal } from '@aduana/contracts/identity'
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { DatasetNeed, Metric, MetricItem, type MetricQuery } from '@aduana/contracts/metrics/http'
+import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { type Database, type ReadTx, readAs } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { CursorColumn, decodeCursor, encodeCursor } from '@aduana/jobs/read/cursor'
 import type { Page } from '@aduana/jobs/read/jobs'
 import { referencesOf } from '@aduana/metric-compute/expressions/references'
@@ -55,7 +57,7 @@ const SUMMARY = sql`,
   (select r.completed_at from metric_runs r where r.metric_id = m.id and r.status = 'SUCCEEDED' and ${runOverlapsReader}
     order by r.created_at desc limit 1) as computed_at,
   (select json_build_object('id', r.id, 'status', r.status, 'waitsFor', ${pendingDatasets}) from metric_runs r
-    where r.metric_id = m.id and r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT') and ${runOverlapsReader}
+    where r.metric_id = m.id and r.status in (${literals(OPEN_RUNS)}) and ${runOverlapsReader}
     order by r.created_at desc limit 1) as open_run`
 
 /** Returns the active metrics that `principal` may see, by code. */

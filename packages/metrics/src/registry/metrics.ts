@@ -1,7 +1,9 @@
 import type { MetricDefinition, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
+import { OPEN_RUNS } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import type { Database, Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 import { endRuns } from '../runs/end.ts'
 import { logEvents } from '../runs/event-log.ts'
@@ -178,7 +180,7 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
     .execute()
   await tx.deleteFrom('metric_dependencies').where('metric_id', '=', metric.id).execute()
   const open = await sql<{ id: string; attempt: number }>`select id, attempt from metric_runs
-    where metric_id = ${metric.id} and status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')`.execute(tx)
+    where metric_id = ${metric.id} and status in (${literals(OPEN_RUNS)})`.execute(tx)
   await endRuns(
     tx,
     open.rows.map(({ id, attempt }) => ({ id, attempt, to: 'CANCELLED', by })),

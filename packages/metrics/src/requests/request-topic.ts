@@ -1,3 +1,4 @@
+import { RunnerKind } from '@aduana/contracts/metrics/definition'
 import { MetricCode } from '@aduana/contracts/metrics/expression'
 import type { Topic, TopicMessage } from '@aduana/messaging/sns-topic'
 import type { Destination, OutboundEvent } from '@aduana/outbox/destination'
@@ -8,7 +9,7 @@ import { expandRequests } from './payload.ts'
 const Request = z.object({
   runId: z.uuid(),
   metric: MetricCode,
-  runner: z.enum(['builtin', 'external']),
+  runner: RunnerKind,
   grain: z.string(),
   inputs: z.array(z.object({ dataset: z.string() })),
   catalogue: z.array(z.object({ dataset: z.string() })),

@@ -1,3 +1,4 @@
+import { RunnerKind } from '@aduana/contracts/metrics/definition'
 import type { Destination } from '@aduana/outbox/destination'
 import type { MetricQueue } from '@aduana/queue/metric-queue'
 import { z } from 'zod'
@@ -6,7 +7,7 @@ const Request = z.object({
   runId: z.uuid(),
   attempt: z.int().positive(),
   metric: z.string(),
-  runner: z.enum(['builtin', 'external']),
+  runner: RunnerKind,
 })
 
 const NONE: ReadonlyMap<string, Error> = new Map()

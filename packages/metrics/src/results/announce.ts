@@ -1,6 +1,7 @@
 import { DayRange } from '@aduana/contracts/dates'
 import type { MetricRunCompleted } from '@aduana/contracts/metrics/events'
 import type { AnnouncedManifest } from '@aduana/contracts/metrics/manifest'
+import { REQUESTED_RUNS } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import { acceptResults } from '@aduana/jobs/accept/accept-results'
@@ -33,7 +34,7 @@ export async function importResults(tx: Tx, event: Announcement): Promise<void> 
   const bounds = boundsOf(days)
   const announced: AnnouncedResults = { ...event.manifest, rowCount, days }
   const job = await acceptResults(tx, { manifest, rowCount, days: bounds, companies, warehouses })
-  await changeRuns(tx, [{ id: runId, attempt }], ['REQUESTED', 'RUNNING', 'TIMED_OUT'], {
+  await changeRuns(tx, [{ id: runId, attempt }], REQUESTED_RUNS, {
     status: 'RUNNING',
     started_at: sql<Date>`coalesce(started_at, requested_at)`,
     retry_at: null,

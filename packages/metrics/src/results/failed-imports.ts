@@ -1,4 +1,6 @@
+import { UNSUCCESSFUL_JOBS } from '@aduana/contracts/job-states'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 import { endRuns, type RunEnding } from '../runs/end.ts'
 import { lockRuns, lockWithDependents } from '../runs/locks.ts'
@@ -31,7 +33,7 @@ async function find(tx: Tx): Promise<FailedImport[]> {
     await sql<FailedImport>`select r.id as "runId", r.metric_id as "metricId", r.attempt, j.id as job, j.status,
       j.error ->> 'detail' as detail
     from metric_runs r join jobs j on j.id = r.job_id
-    where r.status = 'RUNNING' and j.status in ('FAILED', 'CANCELLED')`.execute(tx)
+    where r.status = 'RUNNING' and j.status in (${literals(UNSUCCESSFUL_JOBS)})`.execute(tx)
   return rows.rows
 }
 

@@ -1,5 +1,6 @@
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { MAX_ATTEMPTS } from '@aduana/contracts/metrics/runs'
+import { LOCKS, takeLock } from '@aduana/db/advisory-locks'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
 import type { RunToCompute } from '@aduana/metric-compute/compute/plan'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
@@ -57,7 +58,7 @@ export async function findRequested(db: Database, seconds = 0): Promise<string |
 export function claimRuns(db: Database, runId: string, runner: string): Promise<Claim> {
   return inTransaction(db, async (tx) => {
     // One claim at a time, so that a later one sees which runs an earlier one has started.
-    await sql`select pg_advisory_xact_lock(hashtextextended('aduana metric claim', 0))`.execute(tx)
+    await takeLock(tx, LOCKS.metricClaim)
     const found = await findClaimable(tx, runId)
     const at = new Date().toISOString()
     const events = found.map(({ id, attempt }) => ({ runId: id, attempt, at, runner }))

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { isTransient } from '@aduana/db/sql-errors'
+import { backoff } from '@aduana/runtime/backoff'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
 import type pg from 'pg'
@@ -19,7 +20,7 @@ export interface RunnerContext {
 }
 
 const MAX_TRIES = 3
-const BACKOFF_MS = 500
+const BACKOFF_MS = { first: 1000, longest: 8000 }
 /** How often a computation restarts to let another transaction lock a table that it reads. */
 const MAX_YIELDS = 4
 
@@ -148,12 +149,12 @@ async function backOff(
   if (error === undefined) {
     retries.yields += 1
     logger.info({ event: 'metric_runner.yielded', times: retries.yields })
-    return delay(BACKOFF_MS * 2 ** retries.yields, undefined, { signal })
+    return delay(backoff(retries.yields, BACKOFF_MS), undefined, { signal })
   }
   retries.errors += 1
   if (retries.errors === MAX_TRIES) throw error
   logger.warn({ event: 'metric_runner.retrying', times: retries.errors, err: error })
-  return delay(BACKOFF_MS * 2 ** retries.errors, undefined, { signal })
+  return delay(backoff(retries.errors, BACKOFF_MS), undefined, { signal })
 }
 
 async function failRun(

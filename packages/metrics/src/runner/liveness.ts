@@ -1,15 +1,13 @@
-import { holdersOf } from '@aduana/db/advisory-locks'
+import { holdersOf, LOCKS, shareLock, tryLock } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /** Seconds after which a built-in runner, which sends a heartbeat every three seconds, may be dead. */
 const SILENT_SECONDS = 9
 
-const lockOf = (runner: string) => sql`hashtextextended('aduana metric runner ' || ${runner}::text, 0)`
-
 /** Holds the liveness lock of a runner until the transaction ends. The runner computes on this connection. */
 export async function holdLivenessLock(tx: Tx, runner: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock_shared(${lockOf(runner)})`.execute(tx)
+  await shareLock(tx, LOCKS.metricRunner(runner))
 }
 
 /** A built-in runner that is dead. */
@@ -38,10 +36,9 @@ export async function findDeadRunners(tx: Tx): Promise<DeadRunner[]> {
 }
 
 async function isGone(tx: Tx, { runner, ended }: DeadRunner): Promise<boolean> {
-  const found = await sql<{ free: boolean }>`
-    select pg_try_advisory_xact_lock(${lockOf(runner)}) as free`.execute(tx)
-  if (found.rows[0]?.free === true) return true
+  const lock = LOCKS.metricRunner(runner)
+  if (await tryLock(tx, lock)) return true
   // PostgreSQL notices a dead client only between two statements. The next check finds the lock free.
-  if (ended) await sql`select pg_terminate_backend(h.pid) from (${holdersOf(lockOf(runner))}) h`.execute(tx)
+  if (ended) await sql`select pg_terminate_backend(h.pid) from (${holdersOf(lock)}) h`.execute(tx)
   return false
 }

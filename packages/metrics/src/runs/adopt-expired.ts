@@ -1,5 +1,6 @@
 import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
+import { unionScopes } from './scopes.ts'
 
 /** A run to which a change was assigned. */
 interface AdoptingRun {
@@ -46,10 +47,7 @@ function unionOfGroup(name: 'companies' | 'warehouses') {
 }
 
 function unionWithRun(name: 'companies' | 'warehouses') {
-  const both = (
-    column: string,
-  ) => sql`case when ${sql.ref(`r.${column}`)} is not null and ${sql.ref(`s.${name}`)} is not null then
-    coalesce((select array_agg(distinct x order by x) from unnest(${sql.ref(`r.${column}`)} || ${sql.ref(`s.${name}`)}) x), '{}') end`
-  return sql`${sql.ref(name)} = case when s.for_next then ${sql.ref(`r.${name}`)} else ${both(name)} end,
-    ${sql.ref(`next_${name}`)} = case when s.for_next then ${both(`next_${name}`)} else ${sql.ref(`r.next_${name}`)} end`
+  const [own, next, adopted] = [sql.ref(`r.${name}`), sql.ref(`r.next_${name}`), sql.ref(`s.${name}`)]
+  return sql`${sql.ref(name)} = case when s.for_next then ${own} else ${unionScopes(own, adopted)} end,
+    ${sql.ref(`next_${name}`)} = case when s.for_next then ${unionScopes(next, adopted)} else ${next} end`
 }

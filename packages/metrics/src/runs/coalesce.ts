@@ -1,5 +1,6 @@
-import type { RunCause } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, type RunCause } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
 import { adoptExpiredRuns } from './adopt-expired.ts'
 import { addScopes, unionScopes } from './scopes.ts'
@@ -66,7 +67,7 @@ export async function coalesceChange(
  */
 async function lockOpenRuns(tx: Tx, metricIds: readonly string[]): Promise<boolean> {
   const rows = await sql<{ status: string }>`select status from metric_runs
-    where metric_id = any (${metricIds}::uuid[]) and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+    where metric_id = any (${metricIds}::uuid[]) and (status in (${literals(OPEN_RUNS)})
       or (status = 'EXPIRED' and taken_over_by is null))
     order by id for no key update`.execute(tx)
   return rows.rows.some(({ status }) => status === 'EXPIRED')
@@ -104,7 +105,7 @@ async function assignRuns(tx: Tx, change: Change, metricIds: readonly string[]):
         ${waitsForNoDataset} as complete
       from wanted w join metric_runs r on r.metric_id = w.id
         join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
-      where r.status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+      where r.status in (${literals(OPEN_RUNS)})
     ), target as (
       select distinct on (o.metric_id) o.* from open o
       where o.as_of = ${asOf} or (o.takes and o.complete and o.metric_id not in (select metric_id from missing))

@@ -1,5 +1,5 @@
 import type { DomainEvent } from '@aduana/contracts/events'
-import type { RunStatus } from '@aduana/contracts/metrics/runs'
+import { runStatesBefore } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
 import { fromMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { groupBy } from '@aduana/metric-compute/group-by'
@@ -22,13 +22,6 @@ export type RunEnding = { id: string; attempt: number } & (
   | { to: 'EXPIRED'; error: RunError; waitedFor: readonly string[] }
   | { to: 'CANCELLED'; by: string | null }
 )
-
-const FROM: Readonly<Record<RunEnding['to'], readonly RunStatus[]>> = {
-  SUCCEEDED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
-  FAILED: ['REQUESTED', 'RUNNING', 'TIMED_OUT'],
-  EXPIRED: ['PENDING'],
-  CANCELLED: ['PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT'],
-}
 
 /**
  * Ends runs and applies the consequences in the same transaction: the runs that follow them, the runs of dependent
@@ -69,7 +62,7 @@ async function applyEndings(tx: Tx, endings: readonly RunEnding[]): Promise<Chan
           }
         : {}),
     }
-    ended.push(...(await changeRuns(tx, group.map(valuesOf), FROM[to], change)))
+    ended.push(...(await changeRuns(tx, group.map(valuesOf), runStatesBefore(to), change)))
   }
   return ended
 }

@@ -1,5 +1,6 @@
-import { MAX_ATTEMPTS, RunStatus, retryAfterSeconds } from '@aduana/contracts/metrics/runs'
+import { MAX_ATTEMPTS, RunStatus, runStatesBefore } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { backoff } from '@aduana/runtime/backoff'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
 import type { DeadRunner } from '../runner/liveness.ts'
@@ -95,6 +96,11 @@ async function findSilent(tx: Tx, now: Date, gone: readonly DeadRunner[]): Promi
   }))
 }
 
+/** Returns the seconds until a run that timed out in this attempt is requested again: 10, 20, 40 … */
+function retryAfterSeconds(attempt: number): number {
+  return backoff(1 + ((attempt - 1) % MAX_ATTEMPTS), { first: 10, longest: 600 })
+}
+
 async function timeOut(
   tx: Tx,
   silent: readonly Silent[],
@@ -106,7 +112,7 @@ async function timeOut(
     attempt,
     retry_at: new Date(now.getTime() + (atOnce.has(runId) ? 0 : retryAfterSeconds(attempt) * 1000)),
   }))
-  const changed = await changeRuns(tx, own, ['REQUESTED', 'RUNNING'], {
+  const changed = await changeRuns(tx, own, runStatesBefore('TIMED_OUT'), {
     status: 'TIMED_OUT',
     retry_at: sql<Date>`own.retry_at`,
   })

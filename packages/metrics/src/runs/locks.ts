@@ -1,20 +1,20 @@
-import { RunStatus } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, RunStatus } from '@aduana/contracts/metrics/runs'
+import { LOCKS, shareLock, takeLock } from '@aduana/db/advisory-locks'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { sql } from 'kysely'
-
-const GRAPH = sql`hashtextextended('aduana metric graph', 0)`
 
 /**
  * Locks the graph of metrics in share mode until the transaction ends. Every transaction that schedules or ends runs
  * holds it.
  */
 export async function lockGraphShared(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock_shared(${GRAPH})`.execute(tx)
+  await shareLock(tx, LOCKS.metricGraph)
 }
 
 /** Locks the graph of metrics exclusively until the transaction ends, to change it. */
 export async function lockGraphExclusive(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${GRAPH})`.execute(tx)
+  await takeLock(tx, LOCKS.metricGraph)
 }
 
 /**
@@ -79,7 +79,7 @@ export async function lockRuns(
       select unnest(${ids}::uuid[])
       union
       select id from metric_runs where metric_id = any (${metricIds}::uuid[])
-        and (status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
+        and (status in (${literals(OPEN_RUNS)})
           or (status = 'EXPIRED' and taken_over_by is null)))
     order by id for no key update`.execute(tx)
   return new Map(rows.rows.map((row) => [row.id, { ...row, status: RunStatus.parse(row.status) }]))

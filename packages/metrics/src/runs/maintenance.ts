@@ -1,3 +1,4 @@
+import { LOCKS } from '@aduana/db/advisory-locks'
 import { type Database, inTransaction } from '@aduana/db/database'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type { Logger } from '@aduana/runtime/logger'
@@ -89,9 +90,7 @@ async function claimTurn(
   what: string,
 ): Promise<Date | undefined> {
   const rows = await sql<{ now: Date; mine: boolean }>`select clock_timestamp() as now,
-    pg_try_advisory_xact_lock(hashtextextended('aduana metric upkeep ' || ${what}::text, 0)) as mine`.execute(
-    tx,
-  )
+    pg_try_advisory_xact_lock(${LOCKS.metricUpkeep(what)}) as mine`.execute(tx)
   const [row] = rows.rows
   return row?.mine === true ? row.now : undefined
 }

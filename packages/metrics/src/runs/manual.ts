@@ -1,8 +1,9 @@
 import { nextDay } from '@aduana/contracts/dates'
-import { OPEN_RUNS, type RunStatus } from '@aduana/contracts/metrics/runs'
+import { OPEN_RUNS, RETRIABLE_RUNS, type RunStatus } from '@aduana/contracts/metrics/runs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { audit } from '@aduana/db/audit'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { toMultirange } from '@aduana/metric-compute/expressions/multirange'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
@@ -36,14 +37,14 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
     .select(sql<string>`days::text`.as('days'))
     .where('metric_runs.id', '=', runId)
     .executeTakeFirstOrThrow()
-  if (run.status !== 'FAILED' && run.status !== 'EXPIRED')
+  if (!RETRIABLE_RUNS.includes(run.status))
     throw illegalTransition(run, 'retried. Only FAILED and EXPIRED runs can be retried')
   if (row.taken_over_by !== null)
     throw illegalTransition(run, `retried, because run ${row.taken_over_by} has taken over its days`)
   if (row.retired_at !== null) throw illegalTransition(run, 'retried, because its metric is retired')
   await audit(tx, { actor: by, action: 'metric_run.retry', subjectType: 'metric_run', subjectId: runId })
   if (!(await hasOpenRun(tx, run.metric_id))) {
-    await requestRuns(tx, [runId], ['FAILED', 'EXPIRED'])
+    await requestRuns(tx, [runId], RETRIABLE_RUNS)
     return runId
   }
   const change = {
@@ -119,6 +120,6 @@ async function hasOpenRun(tx: Tx, metricId: string): Promise<boolean> {
   const row = await sql<{
     open: boolean
   }>`select exists (select from metric_runs where metric_id = ${metricId}
-    and status = any (${[...OPEN_RUNS]}::text[])) as open`.execute(tx)
+    and status in (${literals(OPEN_RUNS)})) as open`.execute(tx)
   return row.rows[0]?.open === true
 }

@@ -1,5 +1,6 @@
-import { ENDED_RUNS } from '@aduana/contracts/metrics/runs'
+import { ENDED_RUNS, UNSUCCESSFUL_RUNS } from '@aduana/contracts/metrics/runs'
 import { type Database, inTransaction, type Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { type Cutoff, cutoffOf } from '@aduana/jobs/retention/cutoff'
 import { sql } from 'kysely'
 import { z } from 'zod'
@@ -43,7 +44,7 @@ async function readPage(db: Database, cutoff: Cutoff, after: Place | undefined):
 /** Removes due runs. Locked runs, such as one that is being retried, are left for the next night. */
 async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promise<number> {
   const due = await sql<{ id: string }>`select r.id from metric_runs r join metrics m on m.id = r.metric_id
-    where r.id = any (${ids}::uuid[]) and r.status = any (${[...ENDED_RUNS]}::text[])
+    where r.id = any (${ids}::uuid[]) and r.status in (${literals(ENDED_RUNS)})
       and r.completed_at < ${cutoffOf(cutoff)}
       and not exists (select from daily_metrics d where d.run_id = r.id)
       and not exists (select from metric_runs e where e.taken_over_by = r.id)
@@ -61,5 +62,5 @@ async function removeRuns(tx: Tx, cutoff: Cutoff, ids: readonly string[]): Promi
 
 /** SQL: without the run `r`, an earlier run may become unresolved again. That one is removed first. */
 const supersedesFailure = sql<boolean>`(r.status = 'SUCCEEDED' and exists (select from metric_runs f
-  where f.metric_id = r.metric_id and f.status in ('FAILED', 'EXPIRED', 'CANCELLED') and f.taken_over_by is null
+  where f.metric_id = r.metric_id and f.status in (${literals(UNSUCCESSFUL_RUNS)}) and f.taken_over_by is null
     and f.completed_at <= r.completed_at and r.days @> f.days))`

@@ -189,7 +189,7 @@ test('a run whose results are being imported neither times out nor is completed 
   await started()
   const user = `insert into users (email, password_hash, role) values ('a@b.c', 'none', 'admin') returning id`
   await flow.pool.query(
-    `with u as (${user}), j as (insert into jobs (type, user_id, tenant) select 'sync', id, 'default' from u returning id)
+    `with u as (${user}), j as (insert into jobs (type, user_id, tenant) select 'import', id, 'default' from u returning id)
       update metric_runs set job_id = j.id from j where metric_runs.id = $1`,
     [runId],
   )

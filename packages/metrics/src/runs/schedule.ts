@@ -1,4 +1,6 @@
+import { REQUESTED_RUNS } from '@aduana/contracts/metrics/runs'
 import type { Tx } from '@aduana/db/database'
+import { literals } from '@aduana/db/literals'
 import { groupBy } from '@aduana/metric-compute/group-by'
 import { sql } from 'kysely'
 import { requestRuns } from '../requests/request.ts'
@@ -87,7 +89,7 @@ async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<s
   const rows = await sql<{ id: string }>`
     with recursive moving as (
       select distinct r.metric_id from metric_runs r
-      where r.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT') or (r.status = 'PENDING' and ${waitsForNoDataset})
+      where r.status in (${literals(REQUESTED_RUNS)}) or (r.status = 'PENDING' and ${waitsForNoDataset})
     ), above as (
       select d.metric_id from moving join metric_dependencies d on d.needs_metric_id = moving.metric_id
       union
@@ -97,7 +99,7 @@ async function requestReadyRuns(tx: Tx, metricIds: readonly string[]): Promise<s
     where r.metric_id = any (${metricIds}::uuid[]) and r.status = 'PENDING' and ${waitsForNoDataset}
       and r.metric_id not in (select metric_id from above)
       and not exists (select from metric_runs o
-        where o.metric_id = r.metric_id and o.status in ('REQUESTED', 'RUNNING', 'TIMED_OUT'))
+        where o.metric_id = r.metric_id and o.status in (${literals(REQUESTED_RUNS)}))
     order by r.metric_id, r.as_of`.execute(tx)
   return requestRuns(
     tx,

@@ -1,7 +1,8 @@
 import { ENDED_RUNS, RUN_TRANSITIONS, RunStatus } from '@aduana/contracts/metrics/runs'
+import { IllegalTransitionError } from '@aduana/contracts/transitions'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Flow, NOON, openFlow } from '../testing/flow.ts'
-import { changeRuns, IllegalRunTransitionError, OvertakenRunError, tryChangeRuns } from './transitions.ts'
+import { changeRuns, OvertakenRunError, tryChangeRuns } from './transitions.ts'
 
 let flow: Flow
 let metricId: string
@@ -48,7 +49,7 @@ test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (f
     expect(await changing).toMatchObject([{ id, attempt: 2 }])
     expect(await runOf(id)).toMatchObject({ status: to, version: '1' })
   } else {
-    await expect(changing).rejects.toThrow(IllegalRunTransitionError)
+    await expect(changing).rejects.toThrow(IllegalTransitionError)
     expect(await runOf(id)).toMatchObject({ status: from, version: '0' })
   }
 })

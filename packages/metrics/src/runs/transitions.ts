@@ -1,20 +1,9 @@
-import { canTransitionRun, type RunStatus } from '@aduana/contracts/metrics/runs'
+import { RUN_TRANSITIONS, type RunStatus } from '@aduana/contracts/metrics/runs'
+import { assertTransitions } from '@aduana/contracts/transitions'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
 import type { DB } from '@aduana/db/schema.generated'
 import { sql, type UpdateObject } from 'kysely'
-
-/** A bug: the program attempted a transition that does not exist. */
-export class IllegalRunTransitionError extends Error {
-  override readonly name = 'IllegalRunTransitionError'
-  readonly from: RunStatus
-  readonly to: RunStatus
-  constructor(from: RunStatus, to: RunStatus) {
-    super(`a run cannot go from ${from} to ${to}`)
-    this.from = from
-    this.to = to
-  }
-}
 
 /** The values of one run in a change of several; in SQL, the columns of `own`. */
 export interface RunValues {
@@ -63,7 +52,7 @@ export class OvertakenRunError extends Error {
  * `tryChangeRuns`: it checks the expected states and attempts, and raises the version. The caller has locked the runs
  * and checked their states.
  * @throws OvertakenRunError when the check fails for one of them, so that the transaction rolls back
- * @throws IllegalRunTransitionError when the transition is not allowed, which is a bug
+ * @throws IllegalTransitionError when the transition is not allowed, which is a bug
  */
 export async function changeRuns(
   tx: Tx,
@@ -81,7 +70,7 @@ export async function changeRuns(
 
 /**
  * Like `changeRuns`, for callers that do not roll back: returns only the runs for which the check succeeded.
- * @throws IllegalRunTransitionError when the transition is not allowed, which is a bug
+ * @throws IllegalTransitionError when the transition is not allowed, which is a bug
  */
 export async function tryChangeRuns(
   tx: Tx,
@@ -89,10 +78,7 @@ export async function tryChangeRuns(
   from: readonly RunStatus[],
   change: RunChange,
 ): Promise<ChangedRun[]> {
-  const to = change.status
-  if (to !== undefined)
-    for (const state of from)
-      if (state !== to && !canTransitionRun(state, to)) throw new IllegalRunTransitionError(state, to)
+  if (change.status !== undefined) assertTransitions(RUN_TRANSITIONS, 'a run', from, change.status)
   if (runs.length === 0) return []
   const own = sql`jsonb_to_recordset(${jsonb(runs)}::jsonb)`.as<'own'>(OWN)
   return tx

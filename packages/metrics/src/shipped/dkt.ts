@@ -1,20 +1,7 @@
 import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
-import type { Expression } from '@aduana/contracts/metrics/expression'
-import { aggregate, growth, metric, orZero, ratio, rolling, sumSince } from './expressions.ts'
+import { aggregate, declareIn, growth, metric, orZero, ratio, rolling, sumSince } from './expressions.ts'
 
-const declare = (
-  name: string,
-  expression: Expression,
-  en: string,
-  es: string,
-  unit?: string,
-): MetricDefinitionInput => ({
-  code: `dkt.${name}`,
-  title: { en, es },
-  expression,
-  tabs: ['dkt'],
-  ...(unit === undefined ? {} : { unit }),
-})
+const declare = declareIn('dkt')
 
 const KINDS = ['regular_hours', 'overtime_hours', 'night_hours', 'holiday_hours']
 

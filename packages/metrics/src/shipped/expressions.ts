@@ -1,7 +1,20 @@
+import type { Grain, MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import type { Expression } from '@aduana/contracts/metrics/expression'
 
 type Aggregate = Extract<Expression, { type: 'aggregate' }>
 type Rest = Partial<Pick<Aggregate, 'where' | 'percentile' | 'by'>>
+
+/** Returns a function that declares the metrics of a tab, which begins their codes. Without a grain they are by day. */
+export const declareIn =
+  (tab: string, grain?: Grain) =>
+  (name: string, expression: Expression, en: string, es: string, unit?: string): MetricDefinitionInput => ({
+    code: `${tab}.${name}`,
+    title: { en, es },
+    ...(grain === undefined ? {} : { grain }),
+    expression,
+    tabs: [tab],
+    ...(unit === undefined ? {} : { unit }),
+  })
 
 /** Returns an aggregate over a series. */
 export const aggregate = (op: Aggregate['op'], series: string, rest: Rest = {}): Expression => ({

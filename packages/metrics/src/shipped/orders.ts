@@ -1,20 +1,8 @@
 import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
-import type { Expression } from '@aduana/contracts/metrics/expression'
-import { aggregate, growth, ratio, rolling, sumSince } from './expressions.ts'
+import { aggregate, declareIn, growth, ratio, rolling, sumSince } from './expressions.ts'
 
-const declare =
-  (grain: 'company' | 'warehouse') =>
-  (name: string, expression: Expression, en: string, es: string, unit?: string): MetricDefinitionInput => ({
-    code: `orders.${name}`,
-    title: { en, es },
-    grain,
-    expression,
-    tabs: ['orders'],
-    ...(unit === undefined ? {} : { unit }),
-  })
-
-const byWarehouse = declare('warehouse')
-const byCompany = declare('company')
+const byWarehouse = declareIn('orders', 'warehouse')
+const byCompany = declareIn('orders', 'company')
 
 /** Orders by day, company and warehouse; the `company_` metrics by company. */
 export const ORDERS_METRICS: readonly MetricDefinitionInput[] = [

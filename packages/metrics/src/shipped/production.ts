@@ -1,20 +1,7 @@
 import type { MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
-import type { Expression } from '@aduana/contracts/metrics/expression'
-import { aggregate, growth, ratio, rolling, sumSince } from './expressions.ts'
+import { aggregate, declareIn, growth, ratio, rolling, sumSince } from './expressions.ts'
 
-const declare = (
-  name: string,
-  expression: Expression,
-  en: string,
-  es: string,
-  unit?: string,
-): MetricDefinitionInput => ({
-  code: `production.${name}`,
-  title: { en, es },
-  expression,
-  tabs: ['production'],
-  ...(unit === undefined ? {} : { unit }),
-})
+const declare = declareIn('production')
 
 const atNight = { op: '=', series: 'production.shift', value: 3 } as const
 

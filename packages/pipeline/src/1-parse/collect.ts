@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,10 +14,8 @@ import {
 import { EngineError } from '@aduana/engine/errors'
 import { unpackGzip } from '@aduana/engine/gzip'
 import { MAX_UNPACK_RATIO, mostUnpackedBytes } from '@aduana/engine/source'
-import { RefusedError } from '../refused.ts'
+import { RefusedError } from '../failure.ts'
 import type { StageJob } from '../stage.ts'
-import { type Expected, readVerified } from './verified.ts'
-import { withoutHeader } from './without-header.ts'
 
 /** The files collected for an import whose data lies in external storage. */
 export interface Collected {
@@ -76,6 +75,42 @@ async function download(
     if (!(error instanceof StoreError) || error.code === 'unavailable') throw error
     throw new RefusedError({ code: 'source_refused', detail: `${url} cannot be read. ${error.message}` })
   }
+}
+
+/** What was announced about a file. */
+interface Expected {
+  /** Lower-case hexadecimal. */
+  sha256: string
+  bytes?: number
+  /** Maximum number of bytes to read. */
+  mostBytes: number
+}
+
+/** Yields the bytes of a file. Throws at the end of the stream if they differ from what was announced. */
+async function* readVerified(
+  source: AsyncIterable<Buffer>,
+  url: string,
+  { sha256, bytes, mostBytes }: Expected,
+): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  let read = 0
+  for await (const chunk of source) {
+    read += chunk.length
+    if (read > mostBytes) throw notAsAnnounced(url, `it has more than ${mostBytes} bytes`)
+    hash.update(chunk)
+    yield chunk
+  }
+  if (bytes !== undefined && read !== bytes)
+    throw notAsAnnounced(url, `it has ${read} bytes instead of ${bytes}`)
+  const found = hash.digest('hex')
+  if (found !== sha256) throw notAsAnnounced(url, `its SHA-256 is ${found} instead of ${sha256}`)
+}
+
+function notAsAnnounced(url: string, what: string): RefusedError {
+  return new RefusedError({
+    code: 'checksum_mismatch',
+    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
+  })
 }
 
 async function readManifest(
@@ -149,7 +184,7 @@ async function append(part: string, original: string, appending: Appending): Pro
       if (unpacked + bytes > limit)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_SIZE.`,
+          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_BYTES.`,
         })
       yield chunk
     }
@@ -171,6 +206,53 @@ function assertComplete(url: string): (error: unknown) => never {
       detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
     })
   }
+}
+
+const NEWLINE = 0x0a
+
+/**
+ * Returns a stream transform that removes the first line of a file, which must equal `header`, so that the rest can be
+ * appended to another file. Without `header` it removes nothing. Its output always ends with a line break.
+ */
+function withoutHeader({
+  header,
+  url,
+}: {
+  header: string | undefined
+  url: string
+}): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
+  return async function* rows(source) {
+    let begun: Buffer | undefined = header === undefined ? undefined : Buffer.alloc(0)
+    let last = NEWLINE
+    for await (const chunk of source) {
+      const piece: Buffer = begun === undefined ? chunk : Buffer.concat([begun, chunk])
+      const end: number = begun === undefined ? -1 : piece.indexOf(NEWLINE)
+      if (begun !== undefined && end < 0) {
+        begun = piece
+        continue
+      }
+      if (begun !== undefined) assertSameFile(piece.subarray(0, end).toString('utf8'), header ?? '', url)
+      begun = undefined
+      const rest = piece.subarray(end + 1)
+      if (rest.length === 0) continue
+      last = rest.at(-1) ?? last
+      yield rest
+    }
+    if (begun !== undefined && begun.length > 0) assertSameFile(begun.toString('utf8'), header ?? '', url)
+    if (last !== NEWLINE) yield Buffer.from('\n')
+  }
+}
+
+function assertSameFile(found: string, header: string, url: string): void {
+  if (plain(found) === plain(header)) return
+  throw new RefusedError({
+    code: 'manifest_invalid',
+    detail: `${url} has the header "${plain(found).slice(0, 200)}", but the first file has "${plain(header).slice(0, 200)}". Nothing was changed. Write all files of the manifest with the same header and complete a new attempt of the run.`,
+  })
+}
+
+function plain(line: string): string {
+  return line.replace(/^\uFEFF/, '').replace(/\r$/, '')
 }
 
 async function headerOf(path: string): Promise<string> {

@@ -5,7 +5,6 @@ import { closestName, fileColumns, type HeaderMap } from '@aduana/datasets/heade
 import type { FoundRow } from '@aduana/engine/dialect'
 import { HEADER_WITHIN_LINES } from '@aduana/engine/head-view'
 import type { SkippedLine } from '@aduana/engine/header-choice'
-import { delimiterName, linesAndTexts } from './shown-lines.ts'
 
 type Row = Pick<FoundRow, 'line' | 'cells'>
 
@@ -135,4 +134,22 @@ function names(definition: DatasetDefinition): string {
 function list(cells: readonly string[]): string {
   const shown = cells.slice(0, 40).map((cell) => `"${showInvisible(cell.slice(0, 60))}"`)
   return `${shown.join(', ')}${cells.length > shown.length ? ` and ${cells.length - shown.length} more` : ''}`
+}
+
+const SHOWN_LINES = 5
+const SHOWN_CHARACTERS = 100
+
+/** Formats the first few lines of a file with their numbers: `"P1;Uno" (line 1) and 3 more`. */
+export function linesAndTexts(lines: readonly { line: number; text: string }[]): string {
+  const shown = lines
+    .slice(0, SHOWN_LINES)
+    .map(({ line, text }) => `"${showInvisible(text.slice(0, SHOWN_CHARACTERS))}" (line ${line})`)
+  const left = lines.length - shown.length
+  return `${shown.join(', ')}${left > 0 ? ` and ${left} more` : ''}`
+}
+
+/** Returns the name of a delimiter, for use in a sentence. */
+function delimiterName(delimiter: string): string {
+  if (delimiter === '\t') return 'a tab'
+  return delimiter === ' ' ? 'a space' : `"${delimiter}"`
 }

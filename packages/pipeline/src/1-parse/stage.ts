@@ -4,18 +4,18 @@ import { counted, figure } from '@aduana/contracts/figures'
 import type { FileLayout } from '@aduana/contracts/rejects'
 import type { Tx } from '@aduana/db/database'
 import { jsonb } from '@aduana/db/jsonb'
-import type { ParseResult } from '@aduana/engine/protocol'
+import type { EngineTasks } from '@aduana/engine/larger'
+import type { ParseResult, RejectsResult } from '@aduana/engine/protocol'
+import type { SourceFormat } from '@aduana/engine/source'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
-import { recognised } from '../recognised.ts'
-import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { maxRejectsOfFailed, percentage, storeRejects } from '../rejects.ts'
+import type { ImportFacts, Stage, StageJob, StageResult } from '../stage.ts'
 import { fetchArtifact, registerArtifacts, type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
-import type { ParseOutput } from '../stage-outputs.ts'
+import { type ParseOutput, recognised } from '../stage-outputs.ts'
 import { type Collected, collect } from './collect.ts'
-import { columnWarnings } from './column-warnings.ts'
-import { encodingWarnings } from './encoding-warning.ts'
 import { otherHeader } from './header-failures.ts'
 import { type ParsedFiles, readRecords } from './read-records.ts'
-import { stopped } from './stopped.ts'
+import { columnWarnings, encodingWarnings } from './warnings.ts'
 
 /** The parse stage: turns the original into a columnar file of text, in which each record has its position in the original. */
 export const parse: Stage = { name: 'parse', work }
@@ -60,7 +60,7 @@ async function work(job: StageJob): Promise<StageResult> {
     await noteFile(tx, job, parsed, { layout: read.file, collected })
     await changeJob(
       tx,
-      { jobId: job.run.jobId, attempt: job.run.attempt, from: ['PROCESSING'] },
+      { jobId: job.stageAttempt.jobId, attempt: job.stageAttempt.attempt, from: ['PROCESSING'] },
       {
         records: parsed.records,
         total_items: parsed.records,
@@ -89,6 +89,74 @@ async function work(job: StageJob): Promise<StageResult> {
       await note(tx)
       return output
     },
+  }
+}
+
+interface StoppedFiles {
+  layout: FileLayout
+  output: ParseOutput
+  original: string
+  format: SourceFormat
+  structural: string
+  collected: readonly StoredArtifact[]
+}
+
+/**
+ * Ends an import that failed before its file was read completely. Keeps its first rejects; the total number of records
+ * is unknown.
+ */
+async function stopped(
+  job: StageJob,
+  engine: EngineTasks,
+  parsed: ParseResult,
+  { layout, output: found, original, format, structural, collected }: StoppedFiles,
+): Promise<StageResult> {
+  const { facts, folder, stageAttempt, signal } = job
+  const output = join(folder, 'rejects.ndjson')
+  const most = maxRejectsOfFailed(parsed.bytes)
+  const { encoding } = parsed
+  const rejects = await engine.writeRejects(
+    { workDir: folder, original, format, encoding, sql: null, structural, output, most },
+    { signal },
+  )
+  const { content } = rejects
+  const mediaType = 'application/x-ndjson'
+  const file = await storeArtifact(job, { path: output, name: 'rejects.ndjson', mediaType, content })
+  return {
+    kind: 'fail',
+    failure: tooManySoFar(facts, parsed, rejects),
+    keep: async (tx, client) => {
+      await registerArtifacts(tx, job, [...collected, file])
+      // A dry run keeps its rejects only in the file.
+      if (!facts.dryRun) await storeRejects(client, facts, output, parsed.bytes, signal)
+      const guard = {
+        jobId: stageAttempt.jobId,
+        attempt: stageAttempt.attempt,
+        from: ['PROCESSING' as const],
+      }
+      await changeJob(tx, guard, { quarantined: rejects.total, result: jsonb(recognised(found)) })
+      await tx
+        .updateTable('imports')
+        .set({ layout: jsonb(layout) })
+        .where('job_id', '=', stageAttempt.jobId)
+        .execute()
+    },
+  }
+}
+
+function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsResult): JobFailure {
+  const { code, maxRejectRatio } = facts.definition
+  const { records, structuralRejects, bytes } = parsed
+  const [top] = Object.entries(parsed.rejectCounts).sort(([, a], [, b]) => b - a)
+  const why = top ? ` Most frequent reason: ${top[0]} (${figure(top[1])}).` : ''
+  return {
+    code: 'too_many_rejects',
+    detail: `The file was not read to the end: ${figure(structuralRejects)} of its first ${counted(records, 'record')} (${counted(bytes, 'byte')}, unpacked) were rejected. This exceeds the limit of ${code}, ${percentage(maxRejectRatio)} %, even if all other records are good.${why} Nothing was loaded; the first ${counted(rejects.total, 'reject')} ${rejects.total === 1 ? 'is' : 'are'} kept. Correct the file and send it again.`,
+    rejected: structuralRejects,
+    records,
+    readBytes: bytes,
+    kept: rejects.total,
+    readToEnd: false,
   }
 }
 
@@ -144,7 +212,7 @@ async function keepCollected(job: StageJob, collected: Collected | undefined): P
  */
 async function noteFile(
   tx: Tx,
-  { run }: StageJob,
+  { stageAttempt }: StageJob,
   parsed: ParseResult,
   { layout, collected }: { layout: FileLayout; collected: Collected | undefined },
 ): Promise<void> {
@@ -155,6 +223,6 @@ async function noteFile(
       unpacked_bytes: parsed.bytes,
       ...(collected ? { bytes: collected.bytes } : {}),
     })
-    .where('job_id', '=', run.jobId)
+    .where('job_id', '=', stageAttempt.jobId)
     .execute()
 }

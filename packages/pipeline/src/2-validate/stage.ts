@@ -1,8 +1,5 @@
 import type { Day } from '@aduana/contracts/dates'
-import { counted } from '@aduana/contracts/figures'
-import { type ImportWarning, importWarning } from '@aduana/contracts/import-warnings'
-import { TAKE_BACK } from '@aduana/contracts/send-again'
-import type { CatalogueTable } from '@aduana/datasets/catalogue'
+import { type CatalogueTable, readCatalogue } from '@aduana/datasets/catalogue'
 import {
   contradictionFailure,
   decisionWarnings,
@@ -10,26 +7,21 @@ import {
   readDecisions,
   storedDecisions,
 } from '@aduana/datasets/decisions/column-decisions'
+import { checkFit } from '@aduana/datasets/fit'
 import { lit, quoteIdentifier } from '@aduana/datasets/literals'
 import type { ValidationInput } from '@aduana/datasets/validation/plan'
-import type { CellCount } from '@aduana/datasets/validation/results'
 import { surveyFile } from '@aduana/datasets/validation/survey'
 import { type RejectLimit, validateRecords } from '@aduana/datasets/validation/validate-records'
 import type { EngineTasks } from '@aduana/engine/larger'
 import { z } from 'zod'
-import { engineFor } from '../context.ts'
-import { failsForRejects } from '../fails-for-rejects.ts'
-import { unpackedBytes } from '../import-facts.ts'
-import { knownMembers } from '../members.ts'
-import { MAX_REJECTS_OF_FAILED, maxRejectsOfFailed } from '../reject-limits.ts'
-import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { RefusedError } from '../failure.ts'
+import { knownMembers, zonesOf } from '../reference-data.ts'
+import { failsForRejects, MAX_REJECTS_OF_FAILED, maxRejectsOfFailed } from '../rejects.ts'
+import { engineFor, type Stage, type StageJob, type StageResult, unpackedBytes } from '../stage.ts'
 import { fetchArtifact, registerArtifacts, storeArtifact } from '../stage-artifacts.ts'
 import { ParseOutput, readOutput, type ValidateOutput } from '../stage-outputs.ts'
-import { zonesOf } from '../zones.ts'
-import { conflictWarnings } from './conflict-warning.ts'
 import { writeRejectFiles } from './reject-files.ts'
-import { requireFittingTables } from './table-fit.ts'
-import { timeWarnings } from './time-warnings.ts'
+import { conflictWarnings, timeWarnings, undeclaredNullWord } from './warnings.ts'
 import { tooWide, tooWideFailure } from './window-too-wide.ts'
 
 /** The validate stage: divides the records into clean ones, rejects with every reason, duplicates and conflicts. */
@@ -38,7 +30,7 @@ export const validate: Stage = { name: 'validate', work }
 async function work(job: StageJob): Promise<StageResult> {
   const { context, facts, folder } = job
   const catalogue = await requireFittingTables(job)
-  const parsed = await readOutput(context.db, job.run.jobId, 'parse', ParseOutput)
+  const parsed = await readOutput(context.db, job.stageAttempt.jobId, 'parse', ParseOutput)
   const engine = engineFor(context, facts)
   const input = await inputOf(job, parsed, catalogue)
   const found = await partRecords(job, engine, parsed, input)
@@ -116,7 +108,7 @@ async function work(job: StageJob): Promise<StageResult> {
       ...conflictWarnings(facts.definition, found.conflicting),
     ],
   }
-  job.context.logger.debug({ event: 'validate.parted', jobId: job.run.jobId, folder, ...totals })
+  job.context.logger.debug({ event: 'validate.parted', jobId: job.stageAttempt.jobId, folder, ...totals })
   return {
     kind: 'done',
     commit: async (tx) => {
@@ -124,6 +116,22 @@ async function work(job: StageJob): Promise<StageResult> {
       return output
     },
   }
+}
+
+/**
+ * Reads the tables of the dataset from the catalogue. Reads them for each import, because they can be altered or
+ * dropped.
+ * @throws RefusedError with every difference from the definition
+ */
+async function requireFittingTables({ context, facts }: StageJob): Promise<CatalogueTable[]> {
+  const { definition } = facts
+  const catalogue = await readCatalogue(context.pool, definition)
+  const differences = checkFit(definition, catalogue)
+  if (differences.length === 0) return catalogue
+  throw new RefusedError({
+    code: 'table_differs',
+    detail: `The table does not match the definition of the dataset: ${differences.join('; ')}. Nothing was changed. Correct the table and retry the job, or change the definition and send the file again.`,
+  })
 }
 
 async function inputOf(
@@ -208,10 +216,4 @@ async function cellOfWindow(job: StageJob, engine: EngineTasks, line: number): P
   )
   const [row] = z.array(z.object({ cell: z.string().nullable() })).parse(answers.cell?.rows ?? [])
   return row?.cell ?? undefined
-}
-
-function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
-  const cells = `${counted(count, 'cell')} of`
-  const message = `${cells} "${column}" contain${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that is not in nullWords, so the word was read as text. If it means "no value", ${TAKE_BACK}. Then add the word to nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
-  return importWarning('undeclared_null_word', message, { column, count })
 }

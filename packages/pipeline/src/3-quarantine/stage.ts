@@ -2,24 +2,19 @@ import type { JobFailure } from '@aduana/contracts/failures'
 import { figure } from '@aduana/contracts/figures'
 import { jsonb } from '@aduana/db/jsonb'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
-import { failsForRejects } from '../fails-for-rejects.ts'
-import { type ImportFacts, unpackedBytes } from '../import-facts.ts'
-import { recognised } from '../recognised.ts'
-import { shareAbove } from '../shares.ts'
-import type { Stage, StageJob, StageResult } from '../stage.ts'
+import { failsForRejects, shareAbove, storeRejects, windowEndHint } from '../rejects.ts'
+import { type ImportFacts, type Stage, type StageJob, type StageResult, unpackedBytes } from '../stage.ts'
 import { fetchArtifact } from '../stage-artifacts.ts'
-import { ParseOutput, readOutput, ValidateOutput } from '../stage-outputs.ts'
-import { storeRejects } from '../store-rejects.ts'
-import { windowEndHint } from '../window-end-hint.ts'
+import { ParseOutput, readOutput, recognised, ValidateOutput } from '../stage-outputs.ts'
 
 /** The quarantine stage: stores the rejects, up to the dataset's limit, where users can inspect and correct them. */
 export const quarantine: Stage = { name: 'quarantine', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   const [parsed, validated] = await Promise.all([
-    readOutput(context.db, run.jobId, 'parse', ParseOutput),
-    readOutput(context.db, run.jobId, 'validate', ValidateOutput),
+    readOutput(context.db, stageAttempt.jobId, 'parse', ParseOutput),
+    readOutput(context.db, stageAttempt.jobId, 'validate', ValidateOutput),
   ])
   const rejects = await fetchArtifact(job, 'rejects.ndjson')
   job.report({ fraction: 0.1, message: 'Storing the rejects', processedItems: parsed.records })
@@ -30,7 +25,7 @@ async function work(job: StageJob): Promise<StageResult> {
       : await storeRejects(client, facts, rejects, unpackedBytes(facts), job.signal)
     await changeJob(
       tx,
-      { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+      { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
       {
         records: parsed.records,
         quarantined: validated.rejected,

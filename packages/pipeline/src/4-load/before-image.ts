@@ -1,14 +1,14 @@
 import { join } from 'node:path'
-import { listColumns } from '@aduana/datasets/target'
+import { anyRows, copyOut, listColumns } from '@aduana/datasets/target'
 import { copyBefore, createBeforeTable } from '@aduana/datasets/upsert'
+import { interruptible } from '@aduana/db/interruptible'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import { type StoredArtifact, storeArtifact } from '../stage-artifacts.ts'
-import { copyToFile } from './copy-to-file.ts'
-import { copyOldRows } from './old-rows.ts'
-import type { ScopeDays } from './replaced-days.ts'
+import { copyToFile } from './copy-rows.ts'
+import { type ScopeDays, selectionsOf } from './plan.ts'
 
 /** Name of the artifact with the rows that a load replaced or changed, in their former state. */
 export const BEFORE_IMAGE = 'before-image.csv.gz'
@@ -46,14 +46,35 @@ async function imageOfReplaced(job: StageJob, replaced: readonly ScopeDays[]): P
   const client = await job.context.pool.connect()
   let rows = 0
   try {
-    if (replaced.length > 0) rows = await copyOldRows(job, client, replaced, path, { gzip: true })
+    if (replaced.length > 0) rows = await copyOldRows(job, client, replaced, path)
   } finally {
     client.release()
   }
   return keep(job, path, rows)
 }
 
+const Found = z.tuple([z.object({ found: z.boolean() })])
 const Names = z.array(z.object({ name: z.string() }))
+
+/**
+ * Copies the rows that a load replaces to one local CSV file, compressed, with a header (NULL is empty, the empty text is `""`).
+ * Returns the number of rows; without any, there is no file. The rows cannot change while the job holds its windows.
+ */
+async function copyOldRows(
+  job: StageJob,
+  client: pg.PoolClient,
+  replaced: readonly ScopeDays[],
+  path: string,
+): Promise<number> {
+  const { definition } = job.facts
+  const selections = selectionsOf(job, replaced)
+  return interruptible(client, { ...job.context, signal: job.signal }, async () => {
+    const [{ found }] = Found.parse((await client.query(anyRows(definition, selections))).rows)
+    if (!found) return 0
+    const columns = Names.parse((await client.query(listColumns(definition))).rows).map(({ name }) => name)
+    return copyToFile(client, copyOut(definition, columns, selections), path, { gzip: true })
+  })
+}
 
 /**
  * Takes the before-image of the stored rows that an upsert is about to change, in its transaction. The rows stay locked

@@ -50,7 +50,7 @@ describe('a load rolls back', () => {
       'update jobs set attempt = attempt + 1 where id = $1',
     ],
     [
-      'another run has taken its place',
+      'another stage attempt has taken its place',
       'load.before-commit',
       `update stage_results set state = 'released', finished_at = now() where job_id = $1 and state = 'running'`,
     ],

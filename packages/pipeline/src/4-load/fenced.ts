@@ -1,19 +1,18 @@
 import type { Tx } from '@aduana/db/database'
-import { inTransactionOnConnection } from '@aduana/db/single-connection'
+import { backendPid, inTransactionOnConnection } from '@aduana/db/single-connection'
 import { type JobChange, OvertakenError, tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
 import { forgetBackend, holdFence, type Lease, recordBackend } from '@aduana/jobs/windows/leases'
 import { sql } from 'kysely'
 import type pg from 'pg'
-import { CancelledError } from '../cancelled.ts'
-import type { PipelineContext } from '../context.ts'
-import type { StageJob } from '../stage.ts'
+import { CancelledError } from '../failure.ts'
+import type { PipelineContext, StageJob } from '../stage.ts'
 
 /** The stage attempt that a fenced transaction works for. */
-type FencedJob = Pick<StageJob, 'run'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }
+type FencedJob = Pick<StageJob, 'stageAttempt'> & { context: Pick<PipelineContext, 'db' | 'pool' | 'logger'> }
 
 /**
  * Runs `work` in one transaction that begins by locking the job's lock rows, if this process still holds the lease. A
- * successor can terminate its connection. `work` must end with `passNoReturn` and `commitStage`: the row of the job is
+ * successor can terminate its connection. `work` must end with `markLoaded` and `commitStage`: the row of the job is
  * locked last, so that heartbeats continue until then.
  * @throws OvertakenError if the lease is lost
  */
@@ -22,18 +21,19 @@ export async function inFencedTransaction(
   lease: Lease,
   work: (tx: Tx, client: pg.PoolClient) => Promise<void>,
 ): Promise<void> {
-  const { context, run } = job
+  const { context, stageAttempt } = job
   try {
     await inTransactionOnConnection(context.pool, async (tx, client) => {
       await boundWaits(tx)
-      await recordBackend(context.db, lease, await backendPid(tx))
-      if (!(await holdFence(tx, lease))) throw new OvertakenError(`the lease of job ${run.jobId} is lost`)
+      await recordBackend(context.db, lease, await backendPid(client))
+      if (!(await holdFence(tx, lease)))
+        throw new OvertakenError(`the lease of job ${stageAttempt.jobId} is lost`)
       await work(tx, client)
     })
   } finally {
     // The connection returns to the pool: a successor must not terminate what it does next.
     await forgetBackend(context.db, lease).catch((error: unknown) =>
-      context.logger.warn({ event: 'load.backend_not_forgotten', jobId: run.jobId, err: error }),
+      context.logger.warn({ event: 'load.backend_not_forgotten', jobId: stageAttempt.jobId, err: error }),
     )
   }
 }
@@ -45,33 +45,30 @@ async function boundWaits(tx: Tx): Promise<void> {
     set_config('maintenance_work_mem', '256MB', true)`.execute(tx)
 }
 
-async function backendPid(tx: Tx): Promise<number> {
-  const row = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
-  const pid = row.rows[0]?.pid
-  if (pid === undefined) throw new Error('the connection has no backend')
-  return pid
-}
-
 /**
  * Marks the job as past its point of no return. Only the end of the stage attempt follows.
  * @throws CancelledError, OvertakenError so that the transaction rolls back
  */
-export async function markLoaded(tx: Tx, job: Pick<StageJob, 'run'>, change: JobChange): Promise<void> {
-  const { run } = job
+export async function markLoaded(
+  tx: Tx,
+  job: Pick<StageJob, 'stageAttempt'>,
+  change: JobChange,
+): Promise<void> {
+  const { stageAttempt } = job
   // A deferred constraint would otherwise fail only at the commit. Checking it here reports what the table refuses.
   await sql`set constraints all immediate`.execute(tx)
   const version = await tryChangeJob(
     tx,
-    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'], unlessCancelled: true },
+    { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'], unlessCancelled: true },
     { ...change, loaded_at: sql<Date>`clock_timestamp()` },
   )
   if (version !== undefined) return
   const asked = await tx
     .selectFrom('jobs')
     .select('cancel_requested_at')
-    .where('id', '=', run.jobId)
-    .where('attempt', '=', run.attempt)
+    .where('id', '=', stageAttempt.jobId)
+    .where('attempt', '=', stageAttempt.attempt)
     .executeTakeFirst()
   if (asked?.cancel_requested_at != null) throw new CancelledError()
-  throw new OvertakenError(`job ${run.jobId} was overtaken before its load could commit`)
+  throw new OvertakenError(`job ${stageAttempt.jobId} was overtaken before its load could commit`)
 }

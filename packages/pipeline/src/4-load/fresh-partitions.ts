@@ -19,16 +19,15 @@ import {
   partitionsOver,
 } from '@aduana/datasets/partitions'
 import { deleteRows, listColumns, targetTable } from '@aduana/datasets/target'
+import { interruptible } from '@aduana/db/interruptible'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
 import type { StageJob } from '../stage.ts'
 import type { ValidateOutput } from '../stage-outputs.ts'
-import { copyRows, type RowMeter } from './copy-rows.ts'
-import { interruptible } from './interruptible.ts'
-import type { ScopeDays } from './replaced-days.ts'
-import type { RowSource } from './row-files.ts'
+import { copyRows, type RowMeter, type RowSource } from './copy-rows.ts'
+import type { ScopeDays } from './plan.ts'
 
 /**
  * A month whose rows are written into a separate table without indexes. The indexes are then built in bulk, and the
@@ -90,7 +89,7 @@ export async function planFreshPartitions(
       if (definition.replaceScope !== undefined || !coversAll(definition, job.facts)) continue
       if ((await survivors(pool, definition, partition, days)).survivors > 0) continue
     }
-    const name = `load_${importNo}_${job.run.attempt}_${job.run.try}_${partition.from.slice(0, 7).replace('-', '_')}`
+    const name = `load_${importNo}_${job.stageAttempt.attempt}_${job.stageAttempt.try}_${partition.from.slice(0, 7).replace('-', '_')}`
     fresh.push({ partition, name, rows, days, replaces })
   }
   return fresh
@@ -142,7 +141,7 @@ async function fill(
 ): Promise<void> {
   const { definition } = job.facts
   await inTransactionOnConnection(job.context.pool, (_tx, client) =>
-    interruptible(job, client, async () => {
+    interruptible(client, { ...job.context, signal: job.signal }, async () => {
       const began = performance.now()
       // Two tables are filled at a time: more workers for each would compete with one another.
       await client.query(`set local maintenance_work_mem = '128MB'`)
@@ -158,7 +157,7 @@ async function fill(
       for (const index of indexes) await client.query(buildIndex(definition, month.name, index))
       job.context.logger.debug({
         event: 'load.month_filled',
-        jobId: job.run.jobId,
+        jobId: job.stageAttempt.jobId,
         month: month.partition.name,
         rows: month.rows,
         copyMilliseconds: Math.round(copied - began),
@@ -172,8 +171,8 @@ async function fill(
  * Drops the tables of earlier stage attempts of the import, which may have lost their connection before they could drop
  * them.
  */
-async function dropEarlier({ context: { pool }, facts, run }: StageJob): Promise<void> {
-  if (run.attempt === 1 && run.try === 1) return
+async function dropEarlier({ context: { pool }, facts, stageAttempt }: StageJob): Promise<void> {
+  if (stageAttempt.attempt === 1 && stageAttempt.try === 1) return
   const { rows } = await pool.query(listFresh(facts.definition, facts.importNo))
   for (const { name } of Names.parse(rows))
     await pool.query(`drop table if exists ${besideTarget(facts.definition, name)}`)
@@ -203,7 +202,7 @@ export async function settleFreshPartition(
   const exists = partitionsOver(fresh.partition, await readPartitions(client, definition)).length > 0
   // Another load has created the month in the meantime, so the rows are added to its partition.
   if (exists) await pour(client, definition, fresh)
-  else await run(client, attachFresh(definition, fresh.name, fresh.partition))
+  else await execute(client, attachFresh(definition, fresh.name, fresh.partition))
   return 0
 }
 
@@ -226,8 +225,8 @@ async function exchange(
     if (others === 0) {
       // Readers are blocked now. If this process freezes, the server ends the transaction.
       await client.query(`set local idle_in_transaction_session_timeout = '10s'`)
-      await run(client, dropPartition(definition, fresh.partition))
-      await run(client, attachFresh(definition, fresh.name, fresh.partition))
+      await execute(client, dropPartition(definition, fresh.partition))
+      await execute(client, attachFresh(definition, fresh.name, fresh.partition))
       await client.query(`set local lock_timeout = '15s'`)
       return removed
     }
@@ -246,7 +245,7 @@ async function pour(
   { name }: FreshPartition,
 ): Promise<void> {
   const columns = Names.parse((await client.query(listColumns(definition))).rows)
-  await run(
+  await execute(
     client,
     insertFresh(
       definition,
@@ -279,7 +278,7 @@ async function readPartitions(
   return Partitions.parse((await client.query(listPartitions(definition))).rows)
 }
 
-async function run(client: pg.PoolClient, statements: readonly string[]): Promise<void> {
+async function execute(client: pg.PoolClient, statements: readonly string[]): Promise<void> {
   for (const statement of statements) await client.query(statement)
 }
 

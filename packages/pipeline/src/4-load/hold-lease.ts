@@ -16,9 +16,9 @@ const RENEW_MS = 2000
  * holds it.
  */
 export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
-  const { context, run } = job
-  const holder = `${context.worker}/${run.attempt}.${run.try}`
-  const lease = await takeLease(context.db, run.jobId, holder)
+  const { context, stageAttempt } = job
+  const holder = `${context.worker}/${stageAttempt.attempt}.${stageAttempt.try}`
+  const lease = await takeLease(context.db, stageAttempt.jobId, holder)
   if (!lease) return undefined
   const lost = new AbortController()
   const timer = setInterval(() => {
@@ -28,7 +28,7 @@ export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
       },
       // An unavailable database does not stop the load: the fence in the transaction decides.
       (error: unknown) =>
-        context.logger.warn({ event: 'load.lease_not_renewed', jobId: run.jobId, err: error }),
+        context.logger.warn({ event: 'load.lease_not_renewed', jobId: stageAttempt.jobId, err: error }),
     )
   }, RENEW_MS)
   return {
@@ -37,7 +37,7 @@ export async function holdLease(job: StageJob): Promise<HeldLease | undefined> {
     release: async () => {
       clearInterval(timer)
       await releaseLease(context.db, lease).catch((error: unknown) =>
-        context.logger.warn({ event: 'load.lease_not_released', jobId: run.jobId, err: error }),
+        context.logger.warn({ event: 'load.lease_not_released', jobId: stageAttempt.jobId, err: error }),
       )
     },
   }

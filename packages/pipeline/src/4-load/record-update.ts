@@ -1,12 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Day } from '@aduana/contracts/dates'
 import { coverageIn, coversAll } from '@aduana/datasets/coverage'
 import { beforeTable } from '@aduana/datasets/upsert'
 import type { Tx } from '@aduana/db/database'
+import { appendEvent } from '@aduana/db/event-log'
 import { sql } from 'kysely'
 import type { StageJob } from '../stage.ts'
-import { changedPlaces } from './changed-places.ts'
-import { writeUpdate } from './dataset-update.ts'
 import {
   countDays,
   daysOf,
@@ -16,8 +16,7 @@ import {
   recordset,
   recount,
 } from './ledger.ts'
-import type { Publishing } from './publishing.ts'
-import type { Written } from './write-rows.ts'
+import type { Places, Publishing, Written } from './write-rows.ts'
 
 /**
  * Records the consequences of the load, in its transaction: the new owner of its days, the dataset update, and the open
@@ -32,7 +31,7 @@ export async function recordUpdate(
 ): Promise<string> {
   const before = job.facts.mode === 'replace-window' ? await formerOwners(tx, job, publishing) : []
   await writeLedger(tx, job, publishing, written)
-  await supersede(tx, job.run.jobId, before)
+  await supersede(tx, job.stageAttempt.jobId, before)
   const places = written.places ?? (await changedPlaces(tx, job, publishing, written))
   return writeUpdate(tx, job, {
     cause: 'load',
@@ -53,7 +52,7 @@ async function formerOwners(tx: Tx, job: StageJob, { plan }: Publishing): Promis
       job_id: string
     }>`select distinct l.job_id from window_ledger l join jobs o on o.id = l.job_id
       where l.dataset_id = ${job.facts.datasetId} and l.scope = ${window.scope}
-        and l.day <@ daterange(${window.from}::date, ${window.to}::date) and l.job_id <> ${job.run.jobId}
+        and l.day <@ daterange(${window.from}::date, ${window.to}::date) and l.job_id <> ${job.stageAttempt.jobId}
         and (${companies}::text[] is null or o.companies <@ ${companies}::text[])
         and (${warehouses}::text[] is null or o.warehouses <@ ${warehouses}::text[])`.execute(tx)
     for (const row of rows.rows) owners.add(row.job_id)
@@ -62,15 +61,15 @@ async function formerOwners(tx: Tx, job: StageJob, { plan }: Publishing): Promis
 }
 
 async function writeLedger(tx: Tx, job: StageJob, publishing: Publishing, written: Written): Promise<void> {
-  const { facts, run } = job
+  const { facts, stageAttempt } = job
   const left = facts.mode === 'upsert' ? await daysLeft(tx, job, publishing) : []
   const entries = await ledgerEntries(tx, job, publishing, written)
   await sql`insert into window_ledger_before (job_id, dataset_id, scope, day, former_job_id, former_rows)
-    select ${run.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
+    select ${stageAttempt.jobId}::uuid, ${facts.datasetId}::uuid, c.scope, c.day, l.job_id, l.rows
     from ${recordset(entries)} left join window_ledger l
       on l.dataset_id = ${facts.datasetId} and l.scope = c.scope and l.day = c.day`.execute(tx)
   await sql`insert into window_ledger (dataset_id, scope, day, job_id, rows)
-    select ${facts.datasetId}::uuid, c.scope, c.day, ${run.jobId}::uuid, c.rows from ${recordset(entries)}
+    select ${facts.datasetId}::uuid, c.scope, c.day, ${stageAttempt.jobId}::uuid, c.rows from ${recordset(entries)}
     on conflict (dataset_id, scope, day) do update set job_id = excluded.job_id,
       rows = ${facts.mode === 'append' ? sql`window_ledger.rows + excluded.rows` : sql`excluded.rows`},
       version = window_ledger.version + 1, updated_at = now()`.execute(tx)
@@ -156,4 +155,85 @@ async function supersede(tx: Tx, jobId: string, formerOwners: readonly string[])
   await sql`update quarantined_records set state = 'superseded', superseded_by = ${jobId}, updated_at = now()
     where state = 'open' and job_id = any (${[...formerOwners]}::uuid[]) and job_id <> ${jobId}
       and not exists (select from window_ledger l where l.job_id = quarantined_records.job_id)`.execute(tx)
+}
+
+/**
+ * Returns where a replacing or appending load changed rows: the days of its rows, the days of a declared window that it
+ * emptied, and the companies or warehouses if they are the replace scope. Requires that the ledger entries of the load
+ * are written.
+ */
+async function changedPlaces(
+  tx: Tx,
+  job: StageJob,
+  { plan: { validated, windows } }: Publishing,
+  { removed, removedDays }: { removed: number; removedDays?: readonly LedgerDay[] },
+): Promise<Places> {
+  const { scope, replaceScope } = job.facts.definition
+  const scopes = windows.map((window) => window.scope)
+  const days = new Set(validated.days.map(({ day }) => day))
+  for (const { day } of removedDays ?? []) days.add(day)
+  if (job.facts.window && job.facts.mode === 'replace-window' && removedDays === undefined)
+    for (const day of await emptiedDays(tx, job, removed)) days.add(day)
+  return {
+    days: [...days].sort(),
+    companies: replaceScope !== undefined && replaceScope === scope?.company ? scopes : null,
+    warehouses: replaceScope !== undefined && replaceScope === scope?.warehouse ? scopes : null,
+  }
+}
+
+/**
+ * Returns the days of a declared window that held rows before, according to the ledger. If the load removed another
+ * number of rows than the ledger knew, other writers had changed rows outside of it, possibly on any day; then it
+ * returns all days of the window.
+ */
+async function emptiedDays(tx: Tx, { facts, stageAttempt }: StageJob, removed: number): Promise<Day[]> {
+  const rows = await sql<{ day: Day; rows: string }>`select day, former_rows as rows from window_ledger_before
+    where job_id = ${stageAttempt.jobId} and dataset_id = ${facts.datasetId}`.execute(tx)
+  const known = rows.rows.reduce((sum, { rows: former }) => sum + Number(former ?? 0), 0)
+  return rows.rows.filter((row) => known !== removed || Number(row.rows ?? 0) > 0).map(({ day }) => day)
+}
+
+/** How a dataset changed. */
+interface DatasetChange {
+  cause: 'load' | 'undo'
+  days: readonly Day[]
+  scopes: readonly string[]
+  /** Null means unknown, which stands for all. */
+  companies: readonly string[] | null
+  warehouses: readonly string[] | null
+  rows: number
+}
+
+/**
+ * Records that a job changed its dataset, in the same transaction, for everything that depends on the dataset. Records
+ * it once per job. Returns the id of the update.
+ */
+export async function writeUpdate(
+  tx: Tx,
+  { facts, stageAttempt }: StageJob,
+  change: DatasetChange,
+): Promise<string> {
+  const { cause, days, scopes, companies, warehouses, rows } = change
+  const updateId = randomUUID()
+  const eventKey = `${stageAttempt.jobId}:${cause === 'load' ? 'loaded' : 'undone'}`
+  await sql`insert into dataset_updates
+      (id, dataset_id, job_id, event_key, days, companies, warehouses, scopes, rows, cause)
+    values (${updateId}, ${facts.datasetId}, ${stageAttempt.jobId}, ${eventKey},
+      coalesce((select range_agg(daterange(d, d + 1)) from unnest(${days}::date[]) d), '{}'::datemultirange),
+      ${companies}::text[], ${warehouses}::text[], ${scopes}::text[], ${rows}, ${cause})`.execute(tx)
+  await appendEvent(tx, {
+    key: `${stageAttempt.jobId}:dataset-updated`,
+    jobId: stageAttempt.jobId,
+    datasetId: facts.datasetId,
+    event: {
+      type: 'dataset.updated',
+      dataset: facts.definition.code,
+      updateId,
+      days: [...days],
+      scopes: [...scopes],
+      rows,
+      cause,
+    },
+  })
+  return updateId
 }

@@ -43,8 +43,8 @@ test('a load that finds its window taken waits without a worker, and no loss is 
   expect(await pipeline.rows('select waiting_for, lost_count from jobs where id = $1', [second])).toEqual([
     { waiting_for: 'window', lost_count: 0 },
   ])
-  const runs = `select state from stage_results where job_id = $1 and stage = 'load'`
-  expect(await pipeline.rows(runs, [second])).toEqual([{ state: 'parked' }])
+  const states = `select state from stage_results where job_id = $1 and stage = 'load'`
+  expect(await pipeline.rows(states, [second])).toEqual([{ state: 'parked' }])
   expect(await pipeline.rows('select id from window_waiters where blocked_by = $1', [first])).toHaveLength(1)
   await pipeline.admit()
 })

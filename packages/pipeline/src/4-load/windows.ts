@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { nextDay } from '@aduana/contracts/dates'
 import { inTransaction, type Tx } from '@aduana/db/database'
 import { appendEvent } from '@aduana/db/event-log'
 import { changeJob } from '@aduana/jobs/lifecycle/transitions'
@@ -13,29 +12,10 @@ import {
   wakeThoseBehind,
 } from '@aduana/jobs/windows/windows'
 import { sql } from 'kysely'
-import type { PipelineContext } from '../context.ts'
-import type { ImportFacts } from '../import-facts.ts'
-import type { StageJob } from '../stage.ts'
-import type { ValidateOutput } from '../stage-outputs.ts'
-
-/**
- * Returns the windows that a load needs: the declared one; otherwise, for each replace scope, the range from the first
- * to the last accepted day; the whole dataset if it has no days.
- */
-export function windowsOf(facts: ImportFacts, validated: ValidateOutput): Window[] {
-  const [declaredScope = ''] = facts.scopes
-  if (facts.window) return [{ scope: declaredScope, ...facts.window }]
-  if (validated.days.length === 0) return [{ scope: '', from: null, to: null }]
-  const scopes = [...new Set(validated.days.map(({ scope }) => scope))].sort()
-  return scopes.flatMap((scope) => {
-    const days = validated.days.filter((entry) => entry.scope === scope).map(({ day }) => day)
-    const [from, last] = [days.sort()[0], days.at(-1)]
-    return from === undefined || last === undefined ? [] : [{ scope, from, to: nextDay(last) }]
-  })
-}
+import type { ImportFacts, PipelineContext, StageJob } from '../stage.ts'
 
 /** The parts of a stage job that a claim needs. */
-type ClaimingJob = Pick<StageJob, 'run' | 'signal'> & {
+type ClaimingJob = Pick<StageJob, 'stageAttempt' | 'signal'> & {
   context: Pick<PipelineContext, 'db'>
   facts: Pick<ImportFacts, 'datasetId'>
 }
@@ -62,33 +42,38 @@ function claimOnce(
   windows: readonly Window[],
   patient: boolean,
 ): Promise<'held' | 'parked' | 'look-again'> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   return inTransaction(context.db, async (tx) => {
-    const claim = { job: await lockJobOfAttempt(tx, run), datasetId: facts.datasetId, windows }
+    const claim = { job: await lockJobOfAttempt(tx, stageAttempt), datasetId: facts.datasetId, windows }
     const result = await claimWindows(tx, claim)
     if (patient && result.kind === 'taken' && result.because === 'not-known-yet') return 'look-again'
     await sql`update imports set scopes = ${windows.map(({ scope }) => scope)}::text[],
       found_window = (select range_merge(range_agg(w)) from unnest(${windows.map(rangeText)}::daterange[]) as w)
-      where job_id = ${run.jobId}`.execute(tx)
-    await wakeThoseBehind(tx, run.jobId)
+      where job_id = ${stageAttempt.jobId}`.execute(tx)
+    await wakeThoseBehind(tx, stageAttempt.jobId)
     if (result.kind === 'held') return 'held'
-    await park(tx, run, claim, result)
+    await park(tx, stageAttempt, claim, result)
     return 'parked'
   })
 }
 
-async function park(tx: Tx, run: StageAttempt, claim: WindowClaim, obstacle: Obstacle): Promise<void> {
+async function park(
+  tx: Tx,
+  stageAttempt: StageAttempt,
+  claim: WindowClaim,
+  obstacle: Obstacle,
+): Promise<void> {
   await waitForWindows(tx, claim, obstacle)
   const reason = `${WAITING[obstacle.because]} (job ${obstacle.by})`
   const version = await changeJob(
     tx,
-    { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+    { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
     { waiting_for: 'window', message: `Waiting: ${reason}`, eta_seconds: null },
   )
-  await closeAttempt(tx, run, 'parked', null)
+  await closeAttempt(tx, stageAttempt, 'parked', null)
   await appendEvent(tx, {
-    key: `${run.jobId}:waiting:${version}`,
-    jobId: run.jobId,
+    key: `${stageAttempt.jobId}:waiting:${version}`,
+    jobId: stageAttempt.jobId,
     event: { type: 'job.waiting', reason },
   })
 }

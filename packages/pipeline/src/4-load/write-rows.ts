@@ -1,7 +1,7 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
-import { addDays, type Day } from '@aduana/contracts/dates'
+import { addDays, Day } from '@aduana/contracts/dates'
 import { counted, figure } from '@aduana/contracts/figures'
-import { coversAll } from '@aduana/datasets/coverage'
+import { coversAll, unionOfLists } from '@aduana/datasets/coverage'
 import { deleteRows, deleteRowsByDay } from '@aduana/datasets/target'
 import {
   createStageTable,
@@ -11,22 +11,39 @@ import {
   sameVersion,
   stageTable,
 } from '@aduana/datasets/upsert'
+import type { Tx } from '@aduana/db/database'
+import type { Lease } from '@aduana/jobs/windows/leases'
 import { failPoint } from '@aduana/runtime/fail-points'
 import type pg from 'pg'
 import { z } from 'zod'
-import { RefusedError } from '../refused.ts'
+import { RefusedError, TryAgainError } from '../failure.ts'
 import type { StageJob } from '../stage.ts'
-import { TryAgainError } from '../try-again.ts'
 import { type BeforeImage, imageOfChanged } from './before-image.ts'
-import { bothPlaces, Places } from './changed-places.ts'
-import { copyRows } from './copy-rows.ts'
-import { assertForeignKeys } from './foreign-keys.ts'
+import { copyRows, type RowMeter, type RowSource } from './copy-rows.ts'
+import { assertForeignKeys, beforeAppend, type FoundRows } from './existing-rows.ts'
 import { type FreshPartition, settleFreshPartition } from './fresh-partitions.ts'
 import { LedgerEntry } from './ledger.ts'
-import type { FoundRows } from './load-warnings.ts'
-import { selectionsOf } from './old-rows.ts'
-import type { Publishing } from './publishing.ts'
-import { beforeAppend } from './repeated-rows.ts'
+import { type LoadPlan, selectionsOf } from './plan.ts'
+
+/** What is published, and under which lease. */
+export interface Publishing {
+  lease: Lease
+  plan: LoadPlan
+  source: RowSource
+  /** Months whose rows are already in separate tables. */
+  fresh: readonly FreshPartition[]
+  /** The before-image of the rows that a replacing load is about to delete. */
+  image: BeforeImage
+  meter: RowMeter
+  /** Throws if what was approved differs from what was written. */
+  confirm?: (tx: Tx) => Promise<void>
+}
+
+const List = z.array(z.string()).nullable()
+
+/** The days, companies and warehouses of some rows. Null means unknown, which stands for all. */
+export const Places = z.object({ days: z.array(Day).nullable(), companies: List, warehouses: List })
+export type Places = z.infer<typeof Places>
 
 /** The rows that a load changed in the target. */
 export interface Written {
@@ -153,6 +170,15 @@ async function upsert(
   const { inserted, updated, unchanged, ...now } = merged
   const [before] = z.tuple([Places]).parse((await client.query(placesBefore(definition))).rows)
   return { inserted, updated, unchanged, removed: 0, image, places: bothPlaces(now, before), met }
+}
+
+/** Returns the union of two sets of places. */
+export function bothPlaces(one: Places, other: Places): Places {
+  return {
+    days: unionOfLists([one.days, other.days]),
+    companies: unionOfLists([one.companies, other.companies]),
+    warehouses: unionOfLists([one.warehouses, other.warehouses]),
+  }
 }
 
 const NOTHING_MET: FoundRows = { alreadyPresent: 0, sameVersion: { rows: 0, example: null } }

@@ -1,11 +1,11 @@
-import type { Counts } from '@aduana/contracts/counts'
+import { Counts } from '@aduana/contracts/counts'
 import { counted, figure } from '@aduana/contracts/figures'
+import type { Tx } from '@aduana/db/database'
 import { completeJob } from '@aduana/jobs/lifecycle/finish'
 import { publishResults } from '@aduana/metrics/results/publish'
 import { fanOutUpdate as passOn } from '@aduana/metrics/updates/fan-out'
 import type { Stage, StageJob, StageResult } from '../stage.ts'
 import { DryRunOutput, LoadOutput, readOutput, UndoOutput } from '../stage-outputs.ts'
-import { readCounts } from './counts.ts'
 
 /**
  * The fan-out stage: passes the recorded dataset update on to the metrics, publishes loaded results as values of their
@@ -14,21 +14,21 @@ import { readCounts } from './counts.ts'
 export const fanOut: Stage = { name: 'fan-out', work }
 
 async function work(job: StageJob): Promise<StageResult> {
-  const { context, facts, run } = job
+  const { context, facts, stageAttempt } = job
   if (facts.dryRun) return endDryRun(job)
   const undone =
-    facts.type === 'undo' ? await readOutput(context.db, run.jobId, 'load', UndoOutput) : undefined
-  const loaded = undone ?? (await readOutput(context.db, run.jobId, 'load', LoadOutput))
+    facts.type === 'undo' ? await readOutput(context.db, stageAttempt.jobId, 'load', UndoOutput) : undefined
+  const loaded = undone ?? (await readOutput(context.db, stageAttempt.jobId, 'load', LoadOutput))
   return {
     kind: 'done',
     commit: async (tx, client) => {
-      const published = facts.manifest ? await publishResults(tx, client, run.jobId) : undefined
+      const published = facts.manifest ? await publishResults(tx, client, stageAttempt.jobId) : undefined
       await passOn(tx, loaded.updateId)
-      const counts = await readCounts(tx, run.jobId)
+      const counts = await readCounts(tx, stageAttempt.jobId)
       const message = undone
         ? `Undone: ${counted(undone.deleted, 'row')} deleted, ${figure(undone.restored)} restored`
         : `Loaded ${counted(counts.loaded ?? 0, 'row')}; ${figure(counts.quarantined ?? 0)} quarantined, ${counted(counts.duplicates ?? 0, 'duplicate')}${conflicting(counts)}${published === undefined ? '' : `. ${published}`}`
-      await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
+      await completeJob(tx, { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt }, counts, message)
       return {}
     },
   }
@@ -39,12 +39,12 @@ function conflicting({ conflicts }: Counts): string {
 }
 
 /** Completes a dry run. It changed nothing, so there is nothing to pass on. */
-async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
-  const { wouldDo, refused } = await readOutput(context.db, run.jobId, 'load', DryRunOutput)
+async function endDryRun({ context, stageAttempt }: StageJob): Promise<StageResult> {
+  const { wouldDo, refused } = await readOutput(context.db, stageAttempt.jobId, 'load', DryRunOutput)
   return {
     kind: 'done',
     commit: async (tx) => {
-      const counts = await readCounts(tx, run.jobId)
+      const counts = await readCounts(tx, stageAttempt.jobId)
       const begin = refused
         ? `Dry run: the import would be refused (${refused}). Nothing was changed.`
         : 'Dry run: nothing was changed.'
@@ -53,8 +53,32 @@ async function endDryRun({ context, run }: StageJob): Promise<StageResult> {
         counted(counts.duplicates ?? 0, 'duplicate'),
       ]
       const message = `${begin} ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
-      await completeJob(tx, { jobId: run.jobId, attempt: run.attempt }, counts, message)
+      await completeJob(tx, { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt }, counts, message)
       return {}
     },
   }
+}
+
+const NAMES = [
+  'records',
+  'loaded',
+  'inserted',
+  'updated',
+  'unchanged',
+  'removed',
+  'quarantined',
+  'duplicates',
+  'conflicts',
+] as const
+
+/** Returns the current counts of a job. */
+async function readCounts(tx: Tx, jobId: string): Promise<Counts> {
+  const row = await tx
+    .selectFrom('jobs')
+    .select([...NAMES])
+    .where('id', '=', jobId)
+    .executeTakeFirstOrThrow()
+  return Counts.parse(
+    Object.fromEntries(NAMES.map((name) => [name, row[name] === null ? null : Number(row[name])])),
+  )
 }

@@ -1,23 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import type { Principal } from '@aduana/contracts/identity'
 import type { Job } from '@aduana/contracts/jobs'
 import { STAGE_NAMES, type StageName } from '@aduana/contracts/stages'
 import { UndoRequest } from '@aduana/contracts/undo'
 import { registerDatasets } from '@aduana/datasets/registry'
-import { startEngine } from '@aduana/engine/engine'
 import { admit } from '@aduana/jobs/dispatch/dispatch'
 import { readJob } from '@aduana/jobs/read/jobs'
 import { undoImport } from '@aduana/jobs/undo/undo-import'
 import type { StageOutcome } from '@aduana/queue/outcome'
-import { createProgressPublisher } from '@aduana/queue/progress-channel'
-import { createLogger } from '@aduana/runtime/logger'
 import { createInstallation, type Installation } from '@aduana/testkit/installation'
-import type { PipelineContext } from '../context.ts'
-import { runStage } from '../run-stage.ts'
+import type { PipelineContext } from '../stage.ts'
+import { executeStage } from '../stage-attempt.ts'
 import { PIPELINE } from '../stages.ts'
+import { openContext } from './context.ts'
 
 type Form = { dataset: string } & Record<string, string>
 
@@ -53,19 +48,7 @@ export async function openPipeline(
   const { db, pool } = system.database
   await pool.query(tables)
   await registerDatasets(db, datasets)
-  const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
-  const workFolder = await mkdtemp(join(tmpdir(), 'aduana-pipeline-'))
-  const engine = { memoryLimitMb: 256, threads: 1, logger }
-  const [small, large] = await Promise.all([
-    startEngine({ ...engine, name: 'small' }),
-    startEngine({ ...engine, name: 'large', onDemand: true }),
-  ])
-  const { url: redisUrl, prefix } = system.redis
-  const publisher = createProgressPublisher({ redisUrl, prefix, logger })
-  const context: PipelineContext = {
-    ...{ db, pool, store: system.store, engines: { small, large }, publisher, outside: undefined, logger },
-    ...{ workFolder, worker: 'test.1', maxUnpackedBytes: 1_000_000_000 },
-  }
+  const { context, close: closeContext } = await openContext(system)
   const delivery = { signal: new AbortController().signal, lastTry: true }
   const admitAll = async () => {
     await admit(db, { maxActive: 100, maxActivePerTenant: 100 })
@@ -76,7 +59,7 @@ export async function openPipeline(
     const due = PIPELINE.slice(STAGE_NAMES.indexOf(first), STAGE_NAMES.indexOf(last) + 1)
     let outcome: StageOutcome = { kind: 'done' }
     for (const stage of due) {
-      outcome = await runStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
+      outcome = await executeStage(context, stage, { jobId, attempt: rows[0].attempt }, delivery)
       if (outcome.kind !== 'done') break
     }
     return outcome
@@ -111,9 +94,7 @@ export async function openPipeline(
     job,
     rows: async (query, values = []) => (await pool.query(query, values)).rows,
     close: async () => {
-      publisher.close()
-      await Promise.all([small.close(), large.close()])
-      await rm(workFolder, { recursive: true, force: true })
+      await closeContext()
       await system.close()
     },
   }

@@ -50,7 +50,6 @@ export const OPENS_TRANSACTION: Readonly<
   'metrics/src/commands.ts saveMetricAs': ['save the metric'],
   'metrics/src/commands.ts saveSeriesAs': ['save a series'],
   'metrics/src/commands.ts acceptProjectionUpdateAs': ['tell of an update'],
-  'metrics/src/lock-timeout.ts inTransactionWithLockTimeout': 'opens it for the others',
   'metrics/src/runner/claim.ts claimRuns': ['begin'],
   'metrics/src/runner/compute-runs.ts computeRuns': ['commit values'],
   'metrics/src/runner/monitor.ts sendHeartbeats': ['beat'],
@@ -66,17 +65,17 @@ export const OPENS_TRANSACTION: Readonly<
   'pipeline/src/4-load/fenced.ts inFencedTransaction': ['load'],
   'pipeline/src/4-load/fresh-partitions.ts fill': 'writes a table that no other transaction knows yet',
   'pipeline/src/4-load/preview/compute.ts computePreview': 'only reads',
-  'pipeline/src/4-load/preview/gate.ts checkApproval': 'only reads',
-  'pipeline/src/4-load/preview/gate.ts ask':
+  'pipeline/src/4-load/preview/approval.ts checkApproval': 'only reads',
+  'pipeline/src/4-load/preview/approval.ts ask':
     'needs a computed preview; faults/approval and worker/approval-kill run it',
-  'pipeline/src/4-load/preview/gate.ts remember': 'the same',
-  'pipeline/src/4-load/publish.ts publish': ['load'],
+  'pipeline/src/4-load/preview/approval.ts remember': 'the same',
+  'pipeline/src/4-load/stage.ts publish': ['load'],
   'pipeline/src/4-load/undo/stage.ts undo': ['load'],
-  'pipeline/src/4-load/undo/stage.ts dropNarrowerLocks': 'releases what its own run holds',
+  'pipeline/src/4-load/undo/stage.ts dropNarrowerLocks': 'releases what its own job holds',
   'pipeline/src/4-load/windows.ts claimOnce': ['claim'],
-  'pipeline/src/end-run.ts endRun': ['commit a stage', 'put off a stage'],
-  'pipeline/src/end-run.ts fail': ['fail a stage'],
-  'pipeline/src/end-run.ts endAfterError': ['end after an error', 'end after a cancellation'],
+  'pipeline/src/stage-attempt.ts endAttempt': ['commit a stage', 'put off a stage'],
+  'pipeline/src/stage-attempt.ts fail': ['fail a stage'],
+  'pipeline/src/stage-attempt.ts endAfterError': ['end after an error', 'end after a cancellation'],
 }
 
 const OPENERS =

@@ -18,12 +18,11 @@ import {
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { z } from 'zod'
-import { engineFor } from '../../context.ts'
-import type { StageJob } from '../../stage.ts'
+import { zonesOf } from '../../reference-data.ts'
+import { engineFor, type StageJob } from '../../stage.ts'
 import type { ValidateOutput } from '../../stage-outputs.ts'
-import { zonesOf } from '../../zones.ts'
-import { copyToFile } from '../copy-to-file.ts'
-import { assertForeignKeys } from '../foreign-keys.ts'
+import { copyToFile } from '../copy-rows.ts'
+import { assertForeignKeys } from '../existing-rows.ts'
 
 const Figure = z.coerce.number().int()
 

@@ -6,17 +6,16 @@ import {
 } from '@aduana/contracts/load-preview'
 import { matchedBy } from '@aduana/datasets/comparison'
 import { selectMembers } from '@aduana/datasets/dimensions'
-import { distinctMembers } from '@aduana/datasets/members'
 import { storedFigures, summedColumns, type TouchedDays } from '@aduana/datasets/stored-rows'
 import type { Tx } from '@aduana/db/database'
+import { interruptible } from '@aduana/db/interruptible'
 import { inTransactionOnConnection } from '@aduana/db/single-connection'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import { z } from 'zod'
-import { engineFor } from '../../context.ts'
+import { codesOf } from '../../reference-data.ts'
 import type { StageJob } from '../../stage.ts'
-import { interruptible } from '../interruptible.ts'
-import { type LoadPlan, plannedDays, readBasis } from './basis.ts'
+import { type LoadPlan, plannedDays } from '../plan.ts'
 import {
   type ComparedDay,
   type Comparison,
@@ -24,13 +23,7 @@ import {
   compareWithKeys,
   compareWithReplaced,
 } from './compare.ts'
-import { addDecimals, negated } from './decimals.ts'
-
-/** A preview, and the basis that it was computed against. */
-export interface Computed {
-  preview: LoadPreview
-  basis: string
-}
+import { type Computed, readBasis } from './stored-preview.ts'
 
 const Stored = z.array(
   z.object({
@@ -53,7 +46,7 @@ export async function computePreview(job: StageJob, clean: string, plan: LoadPla
   const newMembers = await findNewMembers(job, clean)
   return inTransactionOnConnection(job.context.pool, async (tx, client) => {
     await holdSnapshot(tx)
-    return interruptible(job, client, async () => {
+    return interruptible(client, { ...job.context, signal: job.signal }, async () => {
       const comparison = await compare(job, client, clean, plan)
       const touched = touchedDays(job, plan, comparison)
       const stored = Stored.parse(
@@ -174,21 +167,48 @@ const SHOWN_CODES = 20
 
 /** Returns the codes of the clean file that no dimension has. */
 async function findNewMembers(job: StageJob, clean: string): Promise<LoadPreview['newMembers']> {
-  const { context, facts, folder, signal } = job
-  const wanted = distinctMembers(facts.definition, clean)
-  if (wanted.length === 0) return []
-  const found = await engineFor(context, facts).query(
-    { workDir: folder, statements: wanted.map(({ statement }) => statement), maxRows: 5_000_000 },
-    { signal },
-  )
   const members: LoadPreview['newMembers'] = []
-  for (const { column, table, key, statement } of wanted) {
-    const codes = Codes.parse(found[statement.name]?.rows ?? []).map(({ code }) => code)
-    const known = await context.pool.query(selectMembers({ table, key }, codes))
+  for (const { column, dimension, codes } of await codesOf(job, clean)) {
+    const known = await job.context.pool.query(selectMembers(dimension, codes))
     const there = new Set(Codes.parse(known.rows).map(({ code }) => code))
     const missing = codes.filter((code) => !there.has(code))
     if (missing.length > 0)
       members.push({ column, codes: missing.length, examples: missing.slice(0, SHOWN_CODES) })
   }
   return members
+}
+
+/** An exact decimal: `digits / 10^scale`. */
+interface Decimal {
+  digits: bigint
+  scale: number
+}
+
+/** Returns the exact sum of decimal numbers given as texts (`-12.50`), with as many decimals as the longest of them. */
+export function addDecimals(numbers: readonly string[]): string {
+  const parsed = numbers.map(parse)
+  const scale = Math.max(0, ...parsed.map((number) => number.scale))
+  const sum = parsed.reduce(
+    (total, number) => total + number.digits * 10n ** BigInt(scale - number.scale),
+    0n,
+  )
+  return render({ digits: sum, scale })
+}
+
+/** Returns the negative of a decimal number given as text. */
+export function negated(number: string): string {
+  const { digits, scale } = parse(number)
+  return render({ digits: -digits, scale })
+}
+
+function parse(text: string): Decimal {
+  const [, sign = '', whole = '', fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? []
+  if (whole === '') throw new Error(`"${text}" is not a decimal number`)
+  return { digits: BigInt(`${sign}${whole}${fraction}`), scale: fraction.length }
+}
+
+function render({ digits, scale }: Decimal): string {
+  const sign = digits < 0n ? '-' : ''
+  const text = String(digits < 0n ? -digits : digits).padStart(scale + 1, '0')
+  return scale === 0 ? `${sign}${text}` : `${sign}${text.slice(0, -scale)}.${text.slice(-scale)}`
 }

@@ -5,11 +5,11 @@ import { failPoint } from '@aduana/runtime/fail-points'
 import type { StageJob, StageResult } from '../../stage.ts'
 import { fetchArtifact } from '../../stage-artifacts.ts'
 import type { DryRunOutput } from '../../stage-outputs.ts'
-import { type Repeated, repeatedBytes, repeatedRows } from '../repeated-rows.ts'
+import { type Repeated, repeatedBytes, repeatedRows } from '../existing-rows.ts'
+import type { LoadPlan } from '../plan.ts'
 import { approvalReasons, describeChanges } from './approval.ts'
-import type { LoadPlan } from './basis.ts'
 import { computePreview } from './compute.ts'
-import { savePreviewFile, storePreview, withSummary } from './store.ts'
+import { savePreviewFile, storePreview, withSummary } from './stored-preview.ts'
 
 /**
  * Performs the load stage of a dry run: computes and stores the preview, and changes nothing else. Claims no window, so
@@ -17,7 +17,7 @@ import { savePreviewFile, storePreview, withSummary } from './store.ts'
  * @throws RefusedError if the load would be refused
  */
 export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult> {
-  const { facts, run } = job
+  const { facts, stageAttempt } = job
   const clean = await fetchArtifact(job, 'clean.parquet')
   const computed = await computePreview(job, clean, plan)
   const reasons = approvalReasons(
@@ -45,7 +45,7 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
       await storePreview(tx, job, kept)
       await changeJob(
         tx,
-        { jobId: run.jobId, attempt: run.attempt, from: ['PROCESSING'] },
+        { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt, from: ['PROCESSING'] },
         {
           ...figures,
           loaded: figures.inserted + figures.updated,

@@ -1,17 +1,15 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { readDefinition } from '@aduana/datasets/registry'
 import { laterWriters } from '@aduana/datasets/undo'
+import type { Tx } from '@aduana/db/database'
 import { tryChangeJob } from '@aduana/jobs/lifecycle/transitions'
 import { type LoadedImport, laterOwners, loadedImports, newestFirst } from '@aduana/jobs/undo/plan'
 import { sql } from 'kysely'
 import { z } from 'zod'
-import { TryAgainError } from '../../try-again.ts'
-import { openImage } from './image.ts'
-import { restoreLedger } from './ledger.ts'
-import { restoreRejects } from './rejects.ts'
-import { assertNoLaterWriter } from './request.ts'
-import { restoreImportedRows } from './rows.ts'
-import type { Image, Reversal, Undoing } from './undoing.ts'
+import { TryAgainError } from '../../failure.ts'
+import { daysOf, type LedgerDay, lockDays } from '../ledger.ts'
+import { openImage, restoreImportedRows } from './rows.ts'
+import { assertNoLaterWriter, type Image, type Rejects, type Reversal, type Undoing } from './undoing.ts'
 
 // In a table that Aduana did not create, the column may be a bigint, which arrives as text.
 const Writers = z.array(z.object({ import_no: z.coerce.number().int() }))
@@ -64,11 +62,15 @@ async function takeBack(
   const { tx, job } = undoing
   const rows = await restoreImportedRows(undoing, one, definition, image)
   const days = await restoreLedger(tx, one, definition, image)
-  const rejects = await restoreRejects(tx, one.id, job.run.jobId)
+  const rejects = await restoreRejects(tx, one.id, job.stageAttempt.jobId)
   const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },
-    { batch_deleted: true, undone_by: job.run.jobId, message: 'Undone: the rows of the import were removed' },
+    {
+      batch_deleted: true,
+      undone_by: job.stageAttempt.jobId,
+      message: 'Undone: the rows of the import were removed',
+    },
   )
   if (version === undefined) throw new TryAgainError(`import #${one.importNo} has not ended yet`)
   return { one, definition, days, ...rows, ...rejects }
@@ -82,7 +84,56 @@ async function mustHold({ tx, job }: Undoing, one: LoadedImport): Promise<void> 
   const [still] = await loadedImports(tx, sql`j.id = ${one.id}`)
   if (!still) throw new TryAgainError(`import #${one.importNo} has been undone in the meantime`)
   const open = await sql`select 1 from window_ledger_before b where b.job_id = ${one.id} and not exists (
-    select from window_locks k where k.job_id = ${job.run.jobId} and k.dataset_id = b.dataset_id
+    select from window_locks k where k.job_id = ${job.stageAttempt.jobId} and k.dataset_id = b.dataset_id
       and k.scope = b.scope and k.days @> b.day) limit 1`.execute(tx)
   if (open.rows.length > 0) throw new TryAgainError(`the windows of import #${one.importNo} are not held`)
+}
+
+/**
+ * Returns the days of an import to their former owners. A day without a former owner stays with the import, which is
+ * marked as undone. Returns the days on which rows changed; for an upsert also those to which rows were moved back.
+ */
+async function restoreLedger(
+  tx: Tx,
+  one: LoadedImport,
+  definition: DatasetDefinition,
+  image: Image,
+): Promise<LedgerDay[]> {
+  const of = sql`b.job_id = ${one.id} and b.dataset_id = ${one.datasetId}`
+  const written = await sql<LedgerDay>`select b.scope, b.day::text as day from window_ledger_before b
+    where ${of} order by b.scope, b.day`.execute(tx)
+  const moved = image.table && image.file ? await daysOf(tx, definition, image.table) : []
+  const days = [...written.rows, ...moved]
+  await lockDays(tx, one.datasetId, days)
+  await sql`update window_ledger l set job_id = b.former_job_id from window_ledger_before b
+    where ${of} and l.dataset_id = b.dataset_id and l.scope = b.scope and l.day = b.day
+      and l.job_id = b.job_id and b.former_job_id is not null`.execute(tx)
+  // The successor of the import becomes the successor of its predecessor.
+  await sql`update window_ledger_before n set former_job_id = b.former_job_id, former_rows = b.former_rows
+    from window_ledger_before b
+    where ${of} and n.former_job_id = b.job_id and n.dataset_id = b.dataset_id and n.scope = b.scope
+      and n.day = b.day`.execute(tx)
+  return days
+}
+
+/**
+ * Supersedes the open rejects of an import that is undone, and reopens those of earlier imports that its load had
+ * superseded.
+ */
+async function restoreRejects(tx: Tx, importId: string, undo: string): Promise<Rejects> {
+  // `now()` is the start time of the transaction.
+  const again = await sql<{ rows: string }>`select count(*) as rows from quarantined_records
+    where job_id = ${importId} and state = 'open' and updated_at = now()`.execute(tx)
+  const superseded = await sql`update quarantined_records
+    set state = 'superseded', superseded_by = ${undo}, updated_at = now()
+    where job_id = ${importId} and state = 'open'`.execute(tx)
+  const reopened = await sql`update quarantined_records q
+    set state = 'open', superseded_by = null, updated_at = now()
+    from jobs j where j.id = q.job_id and not j.batch_deleted
+      and q.superseded_by = ${importId} and q.state = 'superseded'`.execute(tx)
+  return {
+    rejectsSupersededAgain: Number(again.rows[0]?.rows ?? 0),
+    rejectsSuperseded: Number(superseded.numAffectedRows ?? 0n),
+    rejectsReopened: Number(reopened.numAffectedRows ?? 0n),
+  }
 }

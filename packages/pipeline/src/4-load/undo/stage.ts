@@ -1,4 +1,5 @@
 import { inTransaction } from '@aduana/db/database'
+import { interruptible } from '@aduana/db/interruptible'
 import { lockJobOfAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { type LoadedImport, loadedImports, unwindingOf, writtenWindows } from '@aduana/jobs/undo/plan'
 import { releaseWindows, type Window } from '@aduana/jobs/windows/windows'
@@ -7,11 +8,10 @@ import { sql } from 'kysely'
 import type { StageJob, StageResult } from '../../stage.ts'
 import { inFencedTransaction } from '../fenced.ts'
 import { holdLease } from '../hold-lease.ts'
-import { interruptible } from '../interruptible.ts'
 import { claimOrPark } from '../windows.ts'
 import { recordUndo } from './record.ts'
-import { readRequest } from './request.ts'
 import { reverse } from './reverse.ts'
+import { readRequest } from './undoing.ts'
 
 /**
  * Performs the load stage of an undo: waits for the windows that the import wrote, and undoes the import in one fenced
@@ -40,7 +40,7 @@ export async function undo(job: StageJob): Promise<StageResult> {
     await failPoint('undo.before-transaction', String(facts.importNo))
     await inFencedTransaction(leased, held.lease, async (tx, client) => {
       const undoing = { job: leased, tx, client, request, reversals: [] }
-      await interruptible(leased, client, () => reverse(undoing, first))
+      await interruptible(client, { ...leased.context, signal: leased.signal }, () => reverse(undoing, first))
       await recordUndo(undoing)
     })
     await failPoint('undo.after-commit', String(facts.importNo))
@@ -69,16 +69,20 @@ async function windowsOfUndo({ context }: StageJob, first: LoadedImport, unwind:
  * Releases the locks of this job that have become too narrow because another import came in between. The job then waits
  * again for everything that it needs.
  */
-async function dropNarrowerLocks({ context, run }: StageJob, windows: readonly Window[]): Promise<void> {
-  const held = await sql`select 1 from window_locks where job_id = ${run.jobId}`.execute(context.db)
+async function dropNarrowerLocks(
+  { context, stageAttempt }: StageJob,
+  windows: readonly Window[],
+): Promise<void> {
+  const held = await sql`select 1 from window_locks where job_id = ${stageAttempt.jobId}`.execute(context.db)
   if (held.rows.length === 0) return
   for (const { scope, from, to } of windows) {
-    const covered = await sql`select 1 from window_locks where job_id = ${run.jobId} and scope = ${scope}
+    const covered =
+      await sql`select 1 from window_locks where job_id = ${stageAttempt.jobId} and scope = ${scope}
       and days @> daterange(${from}::date, ${to}::date)`.execute(context.db)
     if (covered.rows.length > 0) continue
     await inTransaction(context.db, async (tx) => {
-      await lockJobOfAttempt(tx, run)
-      await releaseWindows(tx, run.jobId)
+      await lockJobOfAttempt(tx, stageAttempt)
+      await releaseWindows(tx, stageAttempt.jobId)
     })
     return
   }

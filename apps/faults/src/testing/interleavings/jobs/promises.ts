@@ -15,7 +15,7 @@ const ALWAYS: readonly PromiseCheck[] = [
     sql: `select k.what || ' of ' || j.id || ' ' || j.status as what from jobs j join (
         select 'lock' as what, job_id from window_locks union all select 'waiter', job_id from window_waiters
         union all select 'lease', job_id from window_leases
-        union all select 'run', job_id from stage_results where state = 'running') k on k.job_id = j.id
+        union all select 'stage attempt', job_id from stage_results where state = 'running') k on k.job_id = j.id
       where j.completed_at is not null`,
   },
   {
@@ -35,7 +35,7 @@ const ALWAYS: readonly PromiseCheck[] = [
   },
   {
     promise: 'G2',
-    broken: 'two runs of one job at once',
+    broken: 'two open stage attempts of one job at once',
     sql: `select job_id::text as what from stage_results where state = 'running' group by job_id having count(*) > 1`,
   },
   {

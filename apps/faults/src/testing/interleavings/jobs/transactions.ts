@@ -19,7 +19,7 @@ import { takeOverWork } from '@aduana/jobs/workers/take-over'
 import { saveDataset } from '@aduana/metrics/registry/datasets'
 import { inFencedTransaction, markLoaded } from '@aduana/pipeline/4-load/fenced'
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
-import { endAfterError, endRun } from '@aduana/pipeline/end-run'
+import { endAfterError, endAttempt } from '@aduana/pipeline/stage-attempt'
 import { createLogger } from '@aduana/runtime/logger'
 import type { Transaction } from '../meeting.ts'
 import type { Session } from '../session.ts'
@@ -51,9 +51,9 @@ const figures = {
   etaSeconds: null,
 }
 const contextOf = ({ db, pool }: Session) => ({ db, pool, logger })
-const runOf = ({ run }: World) => {
-  if (!run) throw new Error('the world has no run under way')
-  return run
+const stageAttemptOf = ({ stageAttempt }: World) => {
+  if (!stageAttempt) throw new Error('the world has no open stage attempt')
+  return stageAttempt
 }
 
 /** Every transaction that changes a job, its windows or its dataset's definition, by name. */
@@ -67,58 +67,62 @@ export const TRANSACTIONS = {
   retry: ({ db }, { admin, job }) => retryJob(db, admin, job),
   approve: ({ db }, { admin, job }) => approveJob(db, admin, job, {}),
   undo: ({ db }, { admin, job }) => undoImport({ db, maxQueued: 1000 }, admin, job, { unwind: false }),
-  'begin a stage': ({ db }, { job, run }) =>
-    beginStage(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'worker 2'),
-  heartbeat: ({ db }, world) => recordHeartbeat(db, runOf(world), figures),
+  'begin a stage': ({ db }, { job, stageAttempt }) =>
+    beginStage(db, { jobId: job, attempt: 1 }, stageAttempt?.stage ?? 'parse', 'worker 2'),
+  heartbeat: ({ db }, world) => recordHeartbeat(db, stageAttemptOf(world), figures),
   claim: async (session, world) => {
     const datasetId = await datasetOf(session.db, world.job)
     const job = {
       context: contextOf(session),
       facts: { datasetId },
-      run: runOf(world),
+      stageAttempt: stageAttemptOf(world),
       signal: delivery.signal,
     }
     return claimOrPark(job, [WINDOW])
   },
   'take the lease': ({ db }, { job }) => takeLease(db, job, 'worker 2/1.2'),
   load: async (session, world) => {
-    const run = runOf(world)
+    const stageAttempt = stageAttemptOf(world)
     if (!world.lease) throw new Error('the world has no lease')
     const context = contextOf(session)
-    await inFencedTransaction({ context, run }, world.lease, async (tx) => {
-      await markLoaded(tx, { run }, { message: 'Loaded' })
-      await commitStage(tx, run, {})
+    await inFencedTransaction({ context, stageAttempt }, world.lease, async (tx) => {
+      await markLoaded(tx, { stageAttempt }, { message: 'Loaded' })
+      await commitStage(tx, stageAttempt, {})
     })
   },
   'commit a stage': async (session, world) => {
-    const run = runOf(world)
-    return endRun(contextOf(session), run, 1, {
+    const stageAttempt = stageAttemptOf(world)
+    return endAttempt(contextOf(session), stageAttempt, 1, {
       kind: 'done',
       commit: async (tx) => {
-        if (run.stage === 'fan-out') await completeJob(tx, run, counts, 'Completed')
+        if (stageAttempt.stage === 'fan-out') await completeJob(tx, stageAttempt, counts, 'Completed')
         return {}
       },
     })
   },
   'fail a stage': (session, world) =>
-    endRun(contextOf(session), runOf(world), 1, {
+    endAttempt(contextOf(session), stageAttemptOf(world), 1, {
       kind: 'fail',
       failure: { code: 'internal', detail: 'It failed.' },
     }),
   'put off a stage': (session, world) =>
-    endRun(contextOf(session), runOf(world), 1, { kind: 'snooze', milliseconds: 1, reason: 'later' }),
+    endAttempt(contextOf(session), stageAttemptOf(world), 1, {
+      kind: 'snooze',
+      milliseconds: 1,
+      reason: 'later',
+    }),
   'end after an error': (session, world) =>
     endAfterError(
       contextOf(session),
-      runOf(world),
+      stageAttemptOf(world),
       new Error('broken'),
       { ...delivery, lastTry: false },
       undefined,
     ),
   'end after a cancellation': (session, world) =>
-    endAfterError(contextOf(session), runOf(world), new Error('stopped'), delivery, 'cancel'),
-  'report lost work': ({ db }, { job, run }) =>
-    failLostJob(db, { jobId: job, attempt: 1 }, run?.stage ?? 'parse', 'stalled'),
+    endAfterError(contextOf(session), stageAttemptOf(world), new Error('stopped'), delivery, 'cancel'),
+  'report lost work': ({ db }, { job, stageAttempt }) =>
+    failLostJob(db, { jobId: job, attempt: 1 }, stageAttempt?.stage ?? 'parse', 'stalled'),
   'take over the work': ({ db }, { job }) => {
     const heldBy = async () => [{ jobId: job, attempt: 1 }]
     return takeOverWork({ db, flows: { heldBy }, logger }, 'worker 1')

@@ -21,8 +21,8 @@ export interface World {
   sha256: string
   /** Another job, where the world has one: it wants the same days, or holds them. */
   other?: string
-  /** The run of the load that is under way. */
-  run?: StageAttempt
+  /** The open stage attempt. */
+  stageAttempt?: StageAttempt
   lease?: Lease
 }
 
@@ -82,7 +82,7 @@ async function accepted(
   return { admin, sha256, job: await accept(database.db, admin, form, sha256) }
 }
 
-/** Marks the stages before `stage` as done, as their runs would have. */
+/** Marks the stages before `stage` as done, as their stage attempts would have. */
 async function finishStages(
   { pool }: TestDatabase,
   job: string,
@@ -96,7 +96,7 @@ async function finishStages(
     )
 }
 
-/** An admitted import whose run of `stage` is under way. */
+/** An admitted import with an open attempt at `stage`. */
 async function atStage(
   context: WorldContext,
   stage: StageName,
@@ -112,13 +112,13 @@ async function atStage(
     world.job,
     `[${DAYS.from},${DAYS.to})`,
   ])
-  return { ...world, run: await begun(database.db, world.job, stage) }
+  return { ...world, stageAttempt: await begun(database.db, world.job, stage) }
 }
 
 async function begun(db: Database, jobId: string, stage: StageName): Promise<StageAttempt> {
   const started = await beginStage(db, { jobId, attempt: 1 }, stage, 'worker 1')
-  if (started.kind !== 'run') throw new Error(`stage ${stage} did not begin: ${started.kind}`)
-  return started.run
+  if (started.kind !== 'begun') throw new Error(`stage ${stage} did not begin: ${started.kind}`)
+  return started.stageAttempt
 }
 
 async function loaded(context: WorldContext): Promise<World> {
@@ -202,7 +202,7 @@ const WORLDS = {
   'is passed on': async (context) => {
     const world = await loaded(context)
     await finishUpdate(context.database, world.job)
-    return { ...world, run: await begun(context.database.db, world.job, 'fan-out') }
+    return { ...world, stageAttempt: await begun(context.database.db, world.job, 'fan-out') }
   },
   'is completed': async (context) => {
     const world = await loaded(context)
