@@ -30,7 +30,7 @@ export class TryAgainError extends Error {
 /** A file that a stage needs is missing or differs from what was stored. */
 export class LostFileError extends Error {
   override readonly name = 'LostFileError'
-  /** What can create it again: the stage that made it, or for the original its sender. `nobody` for files of another job. */
+  /** What can create it again: the stage that made it, or the uploader of the original. `none` for files of another job. */
   readonly madeBy: StageName | 'uploader' | 'none'
   constructor(message: string, madeBy: StageName | 'uploader' | 'none', options?: ErrorOptions) {
     super(message, options)

@@ -133,7 +133,9 @@ async function readManifest(
   if (rows !== manifest.rowCount || (rowCount !== null && rows !== rowCount))
     throw invalid(
       announced.url,
-      `The files have ${rows} rows, the rowCount of the manifest is ${manifest.rowCount}, and ${rowCount} rows were announced. The three numbers must be equal.`,
+      rowCount === null
+        ? `The files have ${rows} rows, but the rowCount of the manifest is ${manifest.rowCount}. Both must be equal.`
+        : `The files have ${rows} rows, the rowCount of the manifest is ${manifest.rowCount}, and ${rowCount} rows were announced. The three numbers must be equal.`,
     )
   return manifest
 }
@@ -184,7 +186,7 @@ async function append(part: string, original: string, appending: Appending): Pro
       if (unpacked + bytes > limit)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_BYTES.`,
+          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_SIZE.`,
         })
       yield chunk
     }

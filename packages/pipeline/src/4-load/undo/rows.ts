@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { StoreError } from '@aduana/artifacts/store'
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
 import { Day } from '@aduana/contracts/dates'
 import {
@@ -23,7 +22,7 @@ import { sql } from 'kysely'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { z } from 'zod'
-import { RefusedError, TryAgainError } from '../../failure.ts'
+import { LostFileError, RefusedError, TryAgainError } from '../../failure.ts'
 import { fetchArtifactOf } from '../../stage-artifacts.ts'
 import { LoadOutput } from '../../stage-outputs.ts'
 import { BEFORE_IMAGE } from '../before-image.ts'
@@ -56,9 +55,7 @@ async function fetchImage({ job }: Undoing, one: LoadedImport): Promise<NonNulla
     const path = await fetchArtifactOf(job, one.id, BEFORE_IMAGE, `${one.importNo}-${BEFORE_IMAGE}`)
     return { path, columns: await readHeader(path) }
   } catch (error) {
-    if (error instanceof StoreError && (error.code === 'missing' || error.code === 'damaged'))
-      throw gone(one, error.message)
-    throw error
+    throw error instanceof LostFileError ? gone(one, error.message) : error
   }
 }
 

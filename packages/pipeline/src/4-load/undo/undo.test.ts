@@ -179,7 +179,13 @@ test('an import whose old rows are lost is not undone', async () => {
     [second],
   )
   await pipeline.system.store.remove(String(image?.key))
-  expect(await pipeline.run(undoId)).toMatchObject({ kind: 'fail', failure: { code: 'artifact_missing' } })
+  expect(await pipeline.run(undoId)).toMatchObject({
+    kind: 'fail',
+    failure: {
+      code: 'artifact_missing',
+      detail: expect.stringMatching(/cannot be restored\. .* import a file for the same days\.$/),
+    },
+  })
   expect(await pipeline.rows(`select item from stock_count where day = '2024-09-01'`)).toEqual([
     { item: 'b' },
   ])
