@@ -61,7 +61,7 @@ describe.each(['\0', '\ud800', 'x\udfff'])('text that cannot be stored: %j', (te
     const problem = await refusal(send(method, path, body))
     expect(problem).toMatchObject({ status: 400, code: 'bad_request' })
     expect(problem.errors).toEqual([
-      { field: expect.any(String), message: 'must contain neither NUL nor half of a surrogate pair' },
+      { field: expect.any(String), message: 'must not contain NUL characters or unpaired surrogates' },
     ])
   })
 })

@@ -21,7 +21,7 @@ async function start(settings: ApiSettings, logger: Logger, resources: Resources
   if (admin?.generatedPassword)
     logger.warn(
       { event: 'users.first_admin' },
-      `The first admin is ${admin.email} with the password ${admin.generatedPassword}, which is not shown again`,
+      `The first admin is ${admin.email} with the password ${admin.generatedPassword}. The password is not shown again`,
     )
   const app = await buildApp(context)
   resources.add('http', () => app.close())

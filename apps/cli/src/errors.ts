@@ -10,7 +10,7 @@ export class UsageError extends Error {
 const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'the file does not exist',
   EACCES: 'permission denied',
-  EISDIR: 'it is a folder',
+  EISDIR: 'the path is a folder',
 }
 
 /** Returns the error for a file that cannot be read; `error` is the cause. */

@@ -18,14 +18,14 @@ export type ExitCode = (typeof EXIT)[ExitName]
 
 /** The meaning of each exit code, as `--help` shows it. */
 const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
-  loaded: 'loaded, every record accounted for (or: the command succeeded)',
+  loaded: 'loaded, without rejects and warnings; or the command succeeded',
   error: 'wrong usage, not logged in, or any error not listed below',
-  quarantined: 'loaded, but some records are in quarantine (of a dry run: would be), or there are warnings',
+  quarantined: 'loaded, but with rejects or warnings; or a dry run found some',
   failed:
     'the file cannot be imported (empty, unsupported type), or the import failed or was cancelled; nothing was loaded',
-  locked: 'another job holds the window',
+  locked: 'another job has locked the window',
   alreadyImported:
-    'the same bytes, or the same rows of an append, have been imported before (--force imports them again); of a dry run: the import would be refused',
+    'the same bytes, or the same rows of an append, have already been imported (--force imports them again); or a dry run found that the import would be refused for this reason',
   unavailable: 'the queue is full, too many logins have failed, or the service cannot be reached',
   waitingForApproval: 'the import waits for approval; nothing is loaded yet',
   interrupted: 'interrupted with Ctrl-C; an accepted job continues',

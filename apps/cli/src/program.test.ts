@@ -124,7 +124,7 @@ describe('aduana import', () => {
     const asked = ['--start-at', '2100-12-01T05:00:00Z', '--encoding', 'windows-1252', '--delimiter', 'tab']
     const { code, err } = await aduana(['import', await fileWith('a'), '-d', 'production', ...asked])
     expect(code).toBe(0)
-    expect(err).toContain('It starts at 2100-12-01 05:00:00 UTC, in ')
+    expect(err).toContain('The import starts at 2100-12-01 05:00:00 UTC, in ')
     for (const part of [
       'name="startAt"\r\n\r\n2100-12-01T05:00:00Z\r\n',
       'name="encoding"\r\n\r\nwindows-1252\r\n',
@@ -314,7 +314,7 @@ describe('aduana', () => {
   test('explains its exit codes in the help', async () => {
     const result = await aduana(['import', '--help'])
     expect(result.code).toBe(0)
-    expect(result.out).toContain('4  another job holds the window')
+    expect(result.out).toContain('4  another job has locked the window')
   })
 
   test('says that nobody is logged in, and that a service is away', async () => {

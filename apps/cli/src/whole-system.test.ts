@@ -153,7 +153,7 @@ describe('the whole system, from the command line', () => {
     expect(again).toMatchObject({ code: 1, output: expect.stringContaining('mayo.csv already exists') })
     expect(await aduana('download', id, 'nothing')).toMatchObject({
       code: 1,
-      output: expect.stringContaining('It has: original'),
+      output: expect.stringContaining('Its files are original'),
     })
     expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([])
   })
@@ -164,7 +164,7 @@ describe('the whole system, from the command line', () => {
     const asked = ['-d', 'production', '--start-at', '2100-12-01T05:00:00+01:00', '--no-wait', '--json']
     const { id } = JSON.parse((await aduana('import', file, ...asked)).output).job
     const { output } = await aduana('jobs', id)
-    expect(output).toContain('Waiting until 2100-12-01 04:00:00 UTC to be processed')
+    expect(output).toContain('Scheduled to start at 2100-12-01 04:00:00 UTC')
     expect((await aduana('cancel', id)).code).toBe(0)
   })
 
@@ -229,7 +229,7 @@ describe('the whole system, from the command line', () => {
 
   test('runs the demo to an end at which every figure agrees', async () => {
     const { code, output } = await aduana('demo')
-    expect(output).toContain('nothing lost, nothing twice')
+    expect(output).toContain('no record was lost or loaded twice')
     expect(code).toBe(0)
   })
 })

@@ -67,7 +67,7 @@ export function openLifetime() {
   }
 }
 
-const PARENT_GONE = 'the process that started this one is gone'
+const PARENT_GONE = 'the process that started the launcher has ended'
 
 /**
  * npm does not forward SIGTERM to its script, so the launcher checks whether npm is still running. Without npm, it may

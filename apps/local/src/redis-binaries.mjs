@@ -88,7 +88,7 @@ function inspect(file, env = {}) {
   })
   if (error || status !== 0) return `${file} does not run: ${error?.message ?? stderr.trim().split('\n')[0]}`
   const match = /(\w+) server v=((\d+)\.(\d+)[.\d]*)/i.exec(stdout)
-  if (match === null) return `${file} does not look like a Redis: ${stdout.trim().split('\n')[0]}`
+  if (match === null) return `${file} is not a Redis server: ${stdout.trim().split('\n')[0]}`
   const [, brand, version, major, minor] = match
   if (Number(major) * 100 + Number(minor) < 602) return `${file} is ${version}; 6.2 or newer is needed`
   return { file, env, version: `${brand} ${version}` }

@@ -17,7 +17,7 @@ export async function start({ settings, life, args }) {
     throw new LaunchError(`unknown option "${unknown}". The only option of start is --once.`, 2)
 
   const { env, databaseUrl, redisUrl, adminPassword, serviceDied } = await prepare(settings, life)
-  life.own('the goodbye', () => info('stopping PostgreSQL and Redis …'))
+  life.own('the closing message', () => info('stopping PostgreSQL and Redis …'))
   const workers = startWorkers(settings, env)
   life.own('the workers', () => Promise.all(workers.map((worker) => worker.stop())))
   const api = await during('starting the API and the workers', () => startApi(settings, env, life.signal))

@@ -25,7 +25,7 @@ export async function testdata({ settings, life, args }) {
   if (login !== undefined) return runCli(settings, login, ['testdata', ...args], life)
   if (!databaseUrl) {
     throw new LaunchError(
-      `nothing runs on ${settings.dataDir}. Start it with: npm start\n` +
+      `Aduana is not running on ${settings.dataDir}. Start it with: npm start\n` +
         'Or name a database with DATABASE_URL (and REDIS_URL), such as postgres://…/aduana_test.',
     )
   }
@@ -57,7 +57,7 @@ export async function cleanTestdata({ settings, life, args }) {
   const databaseUrl = process.env.DATABASE_URL
   if (!databaseUrl) {
     throw new LaunchError(
-      'DATABASE_URL names no database to clean. What `npm start` keeps on this machine is removed with: npm run reset',
+      'DATABASE_URL is not set, so there is no database to clean. To remove the data of `npm start`: npm run reset',
       2,
     )
   }
@@ -77,7 +77,7 @@ export async function cleanTestdata({ settings, life, args }) {
  */
 function settingsOf(settings, databaseUrl) {
   if (process.env.ADUANA_DATA_DIR) return settings
-  if (!URL.canParse(databaseUrl)) throw new LaunchError('DATABASE_URL is not an address', 2)
+  if (!URL.canParse(databaseUrl)) throw new LaunchError('DATABASE_URL is not a URL', 2)
   const { hostname, port, pathname } = new URL(databaseUrl)
   const name = `${hostname}-${port || 5432}-${pathname.slice(1)}`.replace(/[^a-z0-9_.-]/gi, '_')
   const dataDir = join(settings.dataDir, 'testdata', name)

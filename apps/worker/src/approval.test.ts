@@ -33,7 +33,7 @@ describe('an import that requires approval', () => {
     )
     const job = await waiting(system, id)
     expect(job).toMatchObject({ status: 'PROCESSING', dryRun: false, error: null })
-    expect(job.message).toContain('insert 0, change 1, leave 1 unchanged and remove 1 row')
+    expect(job.message).toContain('insert 0 rows, change 1, leave 1 unchanged and remove 1')
     expect(await held(system, id)).toBe(0)
     expect(await cantidades(system, '2024-01-01')).toEqual([1, 2, 3])
     const seen = await preview(system, id, owner)
@@ -172,7 +172,7 @@ describe('a dataset with a threshold', () => {
     const id = await system.accept(day('2024-01-01', [9, 9, 3, 5, 6]), { dataset: 'guarded' }, operator)
     const job = await waiting(system, id)
     expect(job.message).toContain(
-      'it changes or removes 2 of 5 rows (40.0 %), and guarded requires an approval above 25.0 %',
+      'the import changes or removes 2 of 5 rows (40.0 %), and guarded requires an approval above 25.0 %',
     )
     await expect(approve(system, id, operator)).rejects.toMatchObject({ code: 'forbidden' })
     const steward = await system.addUser('steward')

@@ -15,7 +15,7 @@ export async function checkTables(db: Database, pool: pg.Pool, logger: Logger): 
     if (differences.length > 0)
       logger.error(
         { event: 'datasets.do_not_fit', dataset: code, differences },
-        'The dataset does not fit its table. Its imports will be refused',
+        'The table does not match the definition of the dataset. Imports into the dataset will fail',
       )
   }
 }

@@ -211,7 +211,7 @@ async function main(): Promise<number> {
       stuck = end
       logger.fatal(
         { event: 'worker.stuck', ...end },
-        'Jobs are waiting but this worker takes none. It exits to be restarted',
+        'Jobs are waiting, but this worker takes none. The worker exits to be restarted',
       )
     }
   } finally {

@@ -202,7 +202,7 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'attempt is 7',
   ],
   ['a manifest of another form', { manifest: () => ({ files: 'none' }) }, 'manifest_invalid', 'files'],
-  ['fewer rows than the event says', { rowCount: 3 }, 'manifest_invalid', 'its files have 2 rows'],
+  ['fewer rows than the event says', { rowCount: 3 }, 'manifest_invalid', 'The files have 2 rows'],
   [
     'fewer rows than the manifest says',
     {
@@ -239,10 +239,10 @@ const WRONG: [what: string, announcing: Partial<Announcing>, code: string, part:
     'part-0.csv cannot be unpacked',
   ],
   [
-    'a compressed file that continues after its last member',
+    'a compressed file that has other bytes after its compressed data',
     { pack: (text) => Buffer.concat([gzipSync(text), Buffer.alloc(64), gzipSync(text)]) },
     'unreadable_file',
-    'part-0.csv cannot be unpacked: the gzip file continues after its last member',
+    'part-0.csv cannot be unpacked: the gzip file has other bytes after its compressed data',
   ],
   [
     'a value that is no number',

@@ -44,7 +44,7 @@ describe('cleaning a database', () => {
     await worker.stop()
     expect(await run(system.environment, 'clean')).toMatchObject({
       code: 1,
-      said: expect.stringContaining('1 imports that are no test data'),
+      said: expect.stringContaining('1 imports that are not test data'),
     })
     expect(await tables()).toBeGreaterThan(20)
   })

@@ -269,14 +269,14 @@ export const ApprovalRule = z
         share: z.number().min(0).max(1).optional(),
       })
       .refine(({ rows, share }) => rows !== undefined || share !== undefined, {
-        error: 'give rows, share, or both',
+        error: 'must have rows, share, or both',
       })
       .optional(),
     /** Require approval when no cell of the file decides its decimal mark, or whether day or month comes first. */
     ambiguous: z.boolean().optional(),
   })
   .refine(({ above, ambiguous }) => above !== undefined || ambiguous !== undefined, {
-    error: 'give above, ambiguous, or both',
+    error: 'must have above, ambiguous, or both',
   })
 export type ApprovalRule = z.infer<typeof ApprovalRule>
 
@@ -403,9 +403,12 @@ function inconsistencies(definition: Unchecked): { message: string; path: Path }
   if (window && !window.required)
     found.push({ message: 'the window column must be required', path: ['windowColumn'] })
   if (definition.loadMode === 'upsert' && !definition.key)
-    found.push({ message: 'an upsert needs a key', path: ['key'] })
+    found.push({ message: 'the load mode "upsert" requires a key', path: ['key'] })
   if (definition.partitioned && window?.type !== 'date')
-    found.push({ message: 'a partitioned table needs a date as window column', path: ['partitioned'] })
+    found.push({
+      message: 'a partitioned table requires a window column of type date',
+      path: ['partitioned'],
+    })
   return found
 }
 

@@ -15,14 +15,14 @@ const KINDS: Readonly<Record<string, string>> = {
   date: 'a date',
   file: 'a file',
   null: 'null',
-  undefined: 'nothing',
-  never: 'nothing',
+  undefined: 'no value',
+  never: 'no value',
   nan: 'NaN',
 }
 
 const FORMATS: Readonly<Record<string, string>> = {
   email: 'an e-mail address, such as ana@example.com',
-  url: 'an address, such as https://example.com',
+  url: 'a URL, such as https://example.com',
   uuid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
   guid: 'an id, such as 01890a5d-ac96-774b-bcce-b302099a8057',
   date: 'a day that exists, such as 2026-01-31',
@@ -33,7 +33,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   base64: 'text in Base64',
   base64url: 'text in Base64url',
   json_string: 'JSON',
-  regex: 'text in another format',
+  regex: 'text in the documented format',
 }
 
 const MAX_NAMED = 30
@@ -64,11 +64,11 @@ export function expectationOf(issue: Issue): string {
     case 'unrecognized_keys':
       return knownFields(issue.inst)
     case 'invalid_union':
-      return Array.isArray(issue.options) ? oneOf(issue.options) : 'another format'
+      return Array.isArray(issue.options) ? oneOf(issue.options) : 'a documented format'
     case 'invalid_key':
-      return `another name: ${nameOf(issue.issues)}`
+      return `a valid name: ${nameOf(issue.issues)}`
     default:
-      return 'another value'
+      return 'a documented value'
   }
 }
 
@@ -113,7 +113,7 @@ function formatOf({ format, prefix, suffix, includes }: Issue): string {
   if (format === 'ends_with') return `text that ends with "${String(suffix)}"`
   if (format === 'includes') return `text that contains "${String(includes)}"`
   if (/int|float/.test(String(format))) return 'a smaller whole number'
-  return FORMATS[String(format)] ?? 'text in another format'
+  return FORMATS[String(format)] ?? 'text in the documented format'
 }
 
 function bound({ origin, exact }: Issue, limit: unknown, comparison: string): string {
@@ -137,10 +137,10 @@ function bound({ origin, exact }: Issue, limit: unknown, comparison: string): st
 }
 
 function knownFields(schema: unknown): string {
-  if (!(schema instanceof z.ZodObject)) return 'leave it out'
+  if (!(schema instanceof z.ZodObject)) return 'remove the field'
   const names = Object.keys(schema.shape)
   const shown = names.slice(0, MAX_NAMED).join(', ')
-  if (names.length === 0) return 'there are no fields'
+  if (names.length === 0) return 'no fields are allowed'
   return `known fields are ${shown}${names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : ''}`
 }
 

@@ -8,7 +8,7 @@ export const FAILURES = {
   unreadable_file: 'The file cannot be read',
   empty_file: 'The file is empty',
   header_not_found: 'No header row with the columns of the dataset was found',
-  header_ambiguous: 'Rows near the header may be another header or records',
+  header_ambiguous: 'Lines near the header may be records or another header',
   missing_columns: 'Required columns are missing from the file',
   duplicate_columns: 'Two columns of the file match the same column of the dataset',
   no_records: 'The file has a header but no records',
@@ -27,7 +27,7 @@ export const FAILURES = {
   checksum_mismatch: 'The checksum of a file differs from the announced one',
   record_count_differs: 'The number of records differs from the announced one',
   source_refused: 'The source of the file denied access',
-  worker_lost: 'The workers of the job died too many times',
+  worker_lost: 'Workers died too many times while they processed the job',
   artifact_missing: 'A file of an earlier stage is missing or damaged',
   internal: 'An internal error occurred',
 } as const satisfies Record<string, string>

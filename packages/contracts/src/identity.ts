@@ -28,7 +28,8 @@ export type Principal = z.infer<typeof Principal>
 
 /** Checks that a user has a role, where `what` begins the message. @throws ProblemError `forbidden` */
 export function requireRole({ role }: Pick<Principal, 'role'>, needed: Role, what: string): void {
-  if (!hasRole(role, needed)) throw new ProblemError('forbidden', `${what} needs the role ${needed}.`)
+  if (!hasRole(role, needed))
+    throw new ProblemError('forbidden', `${what} requires the role ${needed}. Ask an admin.`)
 }
 
 /** The user who imports the results of metric runs. Login as this user is impossible. */

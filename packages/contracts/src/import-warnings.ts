@@ -1,26 +1,25 @@
 import { z } from 'zod'
 
 /**
- * What a person should look at although the import went on: stable codes with the sentence that tells what they mean.
- * The message of a warning itself says what was found, how it was understood, and what to do if that is wrong.
+ * What a user should check although the import continued: stable codes, each with a sentence that says what happened.
+ * The message of a warning says what was found, how it was read, and what to do if that is wrong.
  */
 const IMPORT_WARNINGS = {
-  ambiguous_decimal_mark: 'The file does not say whether a mark stands before decimals or between thousands',
-  ambiguous_day_month: 'The file does not say whether the day or the month stands first',
-  lines_before_header: 'Lines before the header that may be records or a header were skipped',
-  split_numbers: 'Numbers with a decimal comma may stand in two cells, because commas delimit cells too',
-  misspelt_header: 'A header cell that names no column is close to the name of a column that the file lacks',
-  unnamed_column: 'Columns without a name hold values, which were not loaded',
+  ambiguous_decimal_mark: 'Nothing in the file shows whether a mark separates decimals or thousands',
+  ambiguous_day_month: 'Nothing in the file shows whether the day or the month comes first',
+  lines_before_header: 'Skipped lines before the header may be records or another header',
+  split_numbers: 'Numbers with a decimal comma may be split into two cells at the comma',
+  misspelt_header: 'An unknown header cell resembles the name of a column that the file lacks',
+  unnamed_column: 'Columns without a name have values, which were not loaded',
   encoding_unsure: 'The encoding of the file is uncertain',
-  repeated_hour: 'Times are of an hour that exists twice, because clocks go back',
-  window_end_excluded:
-    'Records are of the day that was declared as the end of the window, which is exclusive',
-  undeclared_null_word: 'Words that may stand for no value are taken as texts',
-  many_rows_removed: 'The import removes many more rows than it brings',
-  conflicting_records: 'Records agree in the columns that must be unique, but differ elsewhere',
-  same_version: 'Stored rows are replaced by others of the same version',
-  already_imported: 'The import would be refused, because its file or its rows have been imported before',
-  rows_already_present: 'Rows are in the table already, and are added once more',
+  repeated_hour: 'Times fall in an hour that occurs twice, because the clocks go back',
+  window_end_excluded: 'Records have the day that was declared as the exclusive end of the window',
+  undeclared_null_word: 'Words that may mean "no value" were read as text',
+  many_rows_removed: 'The import removes many more rows than it inserts',
+  conflicting_records: 'Records have the same values in the unique columns, but differ in other columns',
+  same_version: 'Records replace stored rows of the same version',
+  already_imported: 'The import would be refused, because its file or its rows have already been imported',
+  rows_already_present: 'Rows that are already in the table are added again',
 } as const satisfies Record<string, string>
 
 export type ImportWarningCode = keyof typeof IMPORT_WARNINGS

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { expectationOf, MARK } from './expectations.ts'
+import { counted } from './figures.ts'
 import { shownValue } from './shown-value.ts'
 import { pathOf } from './structure.ts'
 
@@ -47,11 +48,30 @@ export function problemText(
 ): string {
   const sentences = problems.slice(0, max).map(({ field, message }) => {
     const place = field === '' ? whole : `"${field}"`
-    const text = `${place}${/^(is|must) /.test(message) ? '' : ':'} ${message}`
-    return /[.!?]$/.test(text) ? text : `${text}.`
+    return sentence(`${place}${/^(is|must) /.test(message) ? '' : ':'} ${message}`)
   })
   const left = problems.length - sentences.length
-  return [...sentences, ...(left > 0 ? [`And ${left} more.`] : [])].join(' ')
+  return [...sentences, ...(left > 0 ? [`And ${counted(left, 'more problem')}.`] : [])].join(' ')
+}
+
+/**
+ * Returns the first of several problems as text, with the number of the others: `columns[0]: has no name. And 2 more
+ * problems.` `whole` names the input itself.
+ */
+export function firstProblemText(
+  problems: readonly { place: string; message: string }[],
+  whole: string,
+): string {
+  const [first] = problems
+  if (!first) return `${whole} is invalid.`
+  const { place, message } = first
+  const subject = place !== '' ? `${place}: ` : /^(is|must) /.test(message) ? `${whole} ` : ''
+  const left = problems.length - 1
+  return `${sentence(`${subject}${message}`)}${left > 0 ? ` And ${counted(left, 'more problem')}.` : ''}`
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
 /** An issue with the whole path of its part. */

@@ -7,7 +7,7 @@ export function nearestNames(name: string, known: Iterable<string>): string {
     .sort((a, b) => a.steps - b.steps || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, 3)
     .map(({ candidate }) => `"${candidate}"`)
-  return near.length === 0 ? '' : ` Known and similar: ${near.join(', ')}.`
+  return near.length === 0 ? '' : ` Similar names: ${near.join(', ')}.`
 }
 
 /** Returns how many letters must be added, dropped, replaced or exchanged with the next one to turn one name into the other. */

@@ -10,7 +10,7 @@ export function shownValue(value: unknown, name?: PropertyKey): string {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value)
   if (Array.isArray(value)) return `a list of ${counted(value.length, 'entry', 'entries')}`
   if (value === undefined) return 'missing'
-  return typeof value === 'object' ? 'an object' : 'something else'
+  return typeof value === 'object' ? 'an object' : 'a value of another type'
 }
 
 function quoted(text: string): string {

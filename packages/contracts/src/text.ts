@@ -1,9 +1,12 @@
 import { z } from 'zod'
 import { pathOf } from './structure.ts'
 
+/** What text that PostgreSQL cannot store breaks, as a message. */
+export const STORABLE_TEXT_RULE = 'must not contain NUL characters or unpaired surrogates'
+
 /** Text that PostgreSQL can store: without NUL and unpaired surrogates. */
 export const StorableText = z.string().refine((text) => !/[\0\p{Surrogate}]/u.test(text), {
-  error: 'must contain neither NUL nor half of a surrogate pair',
+  error: STORABLE_TEXT_RULE,
 })
 
 /** Maximum number of reported parts, and of levels in the path of each. */

@@ -43,8 +43,8 @@ function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition)
       (definition.loadMode === 'upsert') !== upsert,
       'loadMode',
       upsert
-        ? 'Rows with a key stay rows with a key: the load mode remains "upsert".'
-        : 'Rows that were loaded without a key cannot be upserted: choose "replace-window" or "append".',
+        ? 'The load mode "upsert" of a dataset cannot be changed.'
+        : 'The load mode of a dataset cannot become "upsert". Use "replace-window" or "append".',
     ),
     ...fixed(
       definition.origin !== before.origin,
@@ -54,7 +54,7 @@ function fixedProblems(definition: DatasetDefinition, before: DatasetDefinition)
     ...fixed(
       before.origin === 'runs' && differsBeyondKeeping(definition, before),
       '',
-      'The program itself relies on this dataset: only its title and its retention can be changed.',
+      'Aduana itself uses this dataset. Only its title and its retention can be changed.',
     ),
   ]
 }
@@ -84,7 +84,7 @@ function additionProblems(
     problems.push({
       path: 'table',
       code: 'program_table',
-      message: `"${table.schema}.${table.name}" is a partition of another table. Use that table.`,
+      message: `"${table.schema}.${table.name}" is a partition of another table. Use the partitioned table.`,
     })
   if (tableOf !== undefined)
     problems.push({
@@ -96,9 +96,9 @@ function additionProblems(
     problems.push({
       path: 'table',
       code: 'not_writable',
-      message: `The database role of Aduana needs the rights to read and write "${table.schema}.${table.name}". Grant them.`,
+      message: `The database role of Aduana lacks rights on "${table.schema}.${table.name}". Grant it USAGE on the schema, and SELECT, INSERT, UPDATE and DELETE on the table.`,
     })
-  return [...problems, ...fixed(origin !== 'files', 'origin', 'The rows of a new dataset come from files.')]
+  return [...problems, ...fixed(origin !== 'files', 'origin', 'The origin of a new dataset must be "files".')]
 }
 
 /** Codes are looked up in, and added to, dimension tables only. */

@@ -38,17 +38,17 @@ test('a definition that contradicts itself is told every contradiction', () => {
     },
   )
   expect(checkDefinition(definition)).toEqual([
-    'column "a" has a minLength above its maxLength, 5',
-    'column "a" allows a value that is empty or has outer white space, which no cell can equal',
-    'column "b" has a bound that does not fit into 16 bits',
+    'column "a" has a minLength above its maxLength of 5',
+    'column "a" has an enum value that is empty or has outer white space, which no cell can equal',
+    'column "b" has a min or max that does not fit into 16 bits',
     'column "c" has a min above its max',
-    'column "d" has a bound that decimal(5,2) cannot hold',
-    'column "e" has more digits after the mark (scale) than in all (precision)',
+    'column "d" has a min or max that does not fit into decimal(5,2)',
+    'column "e" has a scale (digits after the decimal mark) above its precision (all digits)',
     'column "f" has a min after its max',
     'column "f" has a time zone that does not exist',
-    'column "g" has a word that means both yes and no',
+    'column "g" has a word that is in both trueWords and falseWords',
     'the header "a" names several columns: a, b',
-    'column "flag" is managed and cannot be part of sortBy',
+    'column "flag" is managed, so it cannot be used in sortBy',
     'column "b" identifies rows and must be required',
     'column "b" must be a text column without a dimension to be a replace scope',
     'the load fills the column "id" of the table twice',
@@ -101,10 +101,10 @@ test('marks and formats that exclude each other are refused', () => {
     },
   ])
   expect(checkDefinition(definition)).toEqual([
-    'column "a" has the comma before decimals and between thousands',
-    'column "b" has the point before decimals and between thousands',
-    'column "c" has a format with years of two digits, but no twoDigitYearPivot, from which on they are 19YY',
-    'column "d" has a twoDigitYearPivot, but no format with years of two digits',
+    'column "a" has the comma both as decimal mark and as thousands separator',
+    'column "b" has the point both as decimal mark and as thousands separator',
+    'column "c" has a format with two-digit years, but no twoDigitYearPivot, the first year that is read as 19YY',
+    'column "d" has a twoDigitYearPivot, but no format with two-digit years',
     'column "e" declares the order of day and month, but has formats of both orders',
   ])
 })

@@ -60,11 +60,11 @@ function columnProblems(column: Column): string[] {
       return [
         ...tell(
           (column.minLength ?? 0) > maxLengthOf(column),
-          `has a minLength above its maxLength, ${maxLengthOf(column)}`,
+          `has a minLength above its maxLength of ${maxLengthOf(column)}`,
         ),
         ...tell(
           (column.enum ?? []).some((word) => word !== word.trim() || cleanCode(word) === ''),
-          'allows a value that is empty or has outer white space, which no cell can equal',
+          'has an enum value that is empty or has outer white space, which no cell can equal',
         ),
       ]
     case 'integer':
@@ -72,7 +72,7 @@ function columnProblems(column: Column): string[] {
         ...tell((column.min ?? -Infinity) > (column.max ?? Infinity), 'has a min above its max'),
         ...tell(
           [column.min, column.max].some((bound) => bound !== undefined && !fitsBits(bound, column.bits)),
-          `has a bound that does not fit into ${column.bits} bits`,
+          `has a min or max that does not fit into ${column.bits} bits`,
         ),
         ...markProblems(column.thousandsMarks, column.zeroFraction),
       ]
@@ -80,12 +80,12 @@ function columnProblems(column: Column): string[] {
       return [
         ...tell(
           column.scale > column.precision,
-          'has more digits after the mark (scale) than in all (precision)',
+          'has a scale (digits after the decimal mark) above its precision (all digits)',
         ),
         ...tell((column.min ?? -Infinity) > (column.max ?? Infinity), 'has a min above its max'),
         ...tell(
           [column.min, column.max].some((bound) => bound !== undefined && !fitsDecimal(bound, column)),
-          `has a bound that decimal(${column.precision},${column.scale}) cannot hold`,
+          `has a min or max that does not fit into decimal(${column.precision},${column.scale})`,
         ),
         ...markProblems(column.thousandsMarks, column.decimalMark),
       ]
@@ -102,7 +102,7 @@ function columnProblems(column: Column): string[] {
     case 'boolean':
       return tell(
         column.trueWords.some((word) => column.falseWords.map(fold).includes(fold(word))),
-        'has a word that means both yes and no',
+        'has a word that is in both trueWords and falseWords',
       )
   }
 }
@@ -113,7 +113,7 @@ function markProblems(
 ): string[] {
   return tell(
     (thousandsMarks ?? []).some((mark) => mark === decimalMark),
-    `has the ${decimalMark} before decimals and between thousands`,
+    `has the ${decimalMark} both as decimal mark and as thousands separator`,
   )
 }
 
@@ -127,11 +127,11 @@ function formatProblems({
   return [
     ...tell(
       short && twoDigitYearPivot === undefined,
-      'has a format with years of two digits, but no twoDigitYearPivot, from which on they are 19YY',
+      'has a format with two-digit years, but no twoDigitYearPivot, the first year that is read as 19YY',
     ),
     ...tell(
       !short && twoDigitYearPivot !== undefined,
-      'has a twoDigitYearPivot, but no format with years of two digits',
+      'has a twoDigitYearPivot, but no format with two-digit years',
     ),
     ...tell(
       pinned === 'declared' && orders.size > 1,
@@ -151,7 +151,7 @@ function wordProblems(column: Column, definition: DatasetDefinition): string[] {
         : []
   return values
     .filter((value) => words.includes(fold(value)))
-    .map((value) => `allows "${value}", which nullWords declares to be no value`)
+    .map((value) => `allows the value "${value}", which is also in nullWords`)
 }
 
 /** Bounds must lie within the days that every stage can write, count and compare. */

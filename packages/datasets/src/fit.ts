@@ -68,7 +68,7 @@ function columnProblems(column: TargetColumn, table: CatalogueTable): string[] {
 function typeProblems(column: TargetColumn, found: CatalogueColumn): string[] {
   if (column.role === 'value') return valueProblems(column.source, found.type)
   const types = column.role === 'dimension' ? ['bigint'] : ROLE_TYPES[column.role]
-  return types.includes(found.type) ? [] : [`is ${found.type}, but takes ${types.join(' or ')}`]
+  return types.includes(found.type) ? [] : [`has the type ${found.type}, but must be ${types.join(' or ')}`]
 }
 
 const BITS = new Map([
@@ -79,7 +79,7 @@ const BITS = new Map([
 
 /** Returns why the type in the table cannot hold every good value of a column; empty if it can. */
 function valueProblems(column: Column, type: string): string[] {
-  const wrong = (needed: string) => [`is ${type}, but the definition's values need ${needed}`]
+  const wrong = (needed: string) => [`has the type ${type}, but the definition requires ${needed}`]
   switch (column.type) {
     case 'text': {
       const length = /^character varying\((\d+)\)$/.exec(type)?.[1]
@@ -128,7 +128,7 @@ function unfilledProblems(
   const wrong =
     loadedAt && (loadedAt.generated || !TIMES.test(loadedAt.type))
       ? [
-          `column "${loadedAt.name}" of table "${table.name}" cannot hold a timestamp: it is ${typeOf(loadedAt)}`,
+          `column "${loadedAt.name}" of table "${table.name}" cannot hold a timestamp, because its type is ${typeOf(loadedAt)}`,
         ]
       : []
   return [...empty, ...missing, ...wrong]
@@ -145,7 +145,7 @@ function behaviourProblems({ name, rewritten, rowSecurity, inherited }: Catalogu
   return [
     ...(rewritten ? [`table "${name}" has rules, which rewrite the statements of a load`] : []),
     ...(rowSecurity ? [`row security of table "${name}" hides rows from the database role of Aduana`] : []),
-    ...(inherited ? [`other tables inherit from table "${name}"`] : []),
+    ...(inherited ? [`other tables inherit from table "${name}", which loads do not support`] : []),
   ]
 }
 
@@ -173,7 +173,9 @@ function keyProblems(definition: DatasetDefinition, table: CatalogueTable): stri
 function partitionProblems(definition: DatasetDefinition, table: CatalogueTable): string[] {
   const { partitioned, windowColumn } = definition
   if (!partitioned)
-    return table.partitionKey === null ? [] : [`table "${table.name}" is partitioned, the definition is not`]
+    return table.partitionKey === null
+      ? []
+      : [`table "${table.name}" is partitioned, but the definition is not`]
   const fits = table.partitionKey?.length === 1 && table.partitionKey[0] === windowColumn
   if (!fits) return [`table "${table.name}" is not partitioned by range of "${windowColumn}"`]
   // Months are filled as separate tables, which have neither, before they are attached as partitions.
@@ -186,10 +188,10 @@ function partitionProblems(definition: DatasetDefinition, table: CatalogueTable)
         ]),
     ...(identity.length === 0
       ? []
-      : [`table "${table.name}" is partitioned and has identity columns: ${identity.join(', ')}`]),
+      : [`partitioned table "${table.name}" must not have identity columns: ${identity.join(', ')}`]),
     ...(table.rowTriggers.length === 0
       ? []
-      : [`table "${table.name}" is partitioned and has row triggers: ${table.rowTriggers.join(', ')}`]),
+      : [`partitioned table "${table.name}" must not have row triggers: ${table.rowTriggers.join(', ')}`]),
   ]
 }
 
@@ -210,7 +212,9 @@ function dimensionProblems(
     .map(([name, type]) => `dimension table "${table.name}" has no column "${name}" of type ${type}`)
   const key = table.columns.find(({ name }) => name === dimension.key)
   if (key && !/^(text|character varying.*)$/.test(key.type))
-    wrong.push(`the key "${key.name}" of dimension table "${table.name}" is ${key.type}, not text`)
+    wrong.push(
+      `the key "${key.name}" of dimension table "${table.name}" has the type ${key.type}, but must be text`,
+    )
   if (key?.looselyCompared)
     wrong.push(
       `the key of dimension table "${table.name}" has a collation that treats different codes as equal`,
@@ -239,15 +243,18 @@ function memberProblems(maxLength: number, dimension: Dimension, table: Catalogu
       ),
     ...table.columns
       .filter(({ name, generated }) => generated && given.includes(name))
-      .map(({ name }) => `column "${name}" of dimension table "${table.name}" is generated always`),
+      .map(
+        ({ name }) =>
+          `column "${name}" of dimension table "${table.name}" is generated always, so no load can fill it`,
+      ),
     ...(length !== undefined && Number(length) < maxLength
       ? [
-          `the key of dimension table "${table.name}" takes ${length} characters, but codes may have ${maxLength}`,
+          `the key of dimension table "${table.name}" holds ${length} characters, but codes may have ${maxLength}`,
         ]
       : []),
     ...(table.insertable
       ? []
-      : [`the database role of Aduana lacks the right to add to dimension table "${table.name}"`]),
+      : [`the database role of Aduana lacks the right to insert into dimension table "${table.name}"`]),
   ]
 }
 

@@ -34,7 +34,7 @@ describe('a definition is refused whose written lengths', () => {
       {
         path: 'columns[1].maxLength',
         message:
-          '"k" (4000 characters of up to 4 bytes) may have 16000 bytes; an entry of the index "keyed_k_key" has room for 2680. Write a maxLength of at most 670 or none: then only the records that are too long are rejected.',
+          '"k" (4000 characters of up to 4 bytes) may have 16000 bytes, but an entry of the index "keyed_k_key" can have at most 2680. Set a maxLength of at most 670 or none; without one, only the records that are too long are rejected.',
       },
     ])
     expect(await paths([text('k', { maxLength: 671 })])).toEqual(['columns[0].maxLength'])
@@ -47,12 +47,12 @@ describe('a definition is refused whose written lengths', () => {
       {
         path: 'columns[1].maxLength',
         message:
-          '"a" (300 characters of up to 4 bytes), "b" (400 characters of up to 4 bytes) may have 2800 bytes together; an entry of the index "pair" has room for 2672. Write smaller maxLengths, 668 characters together, or none: then only the records that are too long are rejected.',
+          '"a" (300 characters of up to 4 bytes), "b" (400 characters of up to 4 bytes) may have 2800 bytes together, but an entry of the index "pair" can have at most 2672. Set smaller maxLengths, 668 characters together, or none; without one, only the records that are too long are rejected.',
       },
     ])
     const mixed = [text('a', { maxLength: 600 }), text('b', { maxLength: 500, pattern: '[A-Z]+' })]
     expect((await problems(keyed(mixed)))[0]?.message).toMatch(
-      /"b" \(500 characters of 1 byte\) may have 2900 bytes together.*Write smaller maxLengths, 2672 bytes together, or/,
+      /"b" \(500 characters of 1 byte\) may have 2900 bytes together.*Set smaller maxLengths, 2672 bytes together, or/,
     )
   })
 
@@ -73,13 +73,13 @@ describe('a definition is refused whose written lengths', () => {
       {
         path: 'columns[0].maxLength',
         message:
-          '"a" may have 101 characters; the name of a company or warehouse has room for 100. Write a maxLength of at most 100 or none: then only the records that are too long are rejected.',
+          '"a" may have 101 characters, but the name of a company or warehouse can have at most 100. Set a maxLength of at most 100 or none; without one, only the records that are too long are rejected.',
       },
       { path: 'columns[1].maxLength' },
     ])
     expect(await paths(columns(255), { replaceScope: 'free' })).toEqual([])
     expect(await problems(keyed(columns(256), { replaceScope: 'free' }))).toMatchObject([
-      { message: expect.stringMatching(/^"free" .* replaceScope has room for 1020\. .* at most 255 or/) },
+      { message: expect.stringMatching(/^"free" .* replaceScope can have at most 1020\. .* at most 255 or/) },
     ])
     expect(await paths([text('a', { enum: ['a'.repeat(101)] })], { scope: { company: 'a' } })).toEqual([
       'columns[0].enum',
@@ -92,7 +92,7 @@ describe('a definition is refused whose written lengths', () => {
       {
         path: 'columns[0].enum',
         message:
-          '"k" (the words of enum) may have 2682 bytes; an entry of the index "keyed_k_key" has room for 2680. Shorten the words of enum.',
+          '"k" (the words of enum) may have 2682 bytes, but an entry of the index "keyed_k_key" can have at most 2680. Shorten the words of enum.',
       },
     ])
     const both = [text('a', { enum: [long] }), text('b', { maxLength: 300 })]

@@ -74,7 +74,7 @@ function problemOf(
   const subject = lengths.map((length) => shown(length, unit)).join(', ')
   return {
     path: `${columnPath(definition, place?.column.name)}.${part}`,
-    message: `${subject} may have ${sumOf(lengths)} ${unit}${together}; ${what} has room for ${most}. ${advice(most, lengths)}`,
+    message: `${subject} may have ${sumOf(lengths)} ${unit}${together}, but ${what} can have at most ${most}. ${advice(most, lengths)}`,
   }
 }
 
@@ -96,7 +96,7 @@ function advice(most: number, lengths: readonly WrittenLength[]): string {
     others.length === 0
       ? `a maxLength of at most ${characters}`
       : `smaller maxLengths, ${alike ? `${characters} characters` : `${left} bytes`} together,`
-  return `Write ${smaller} or none: then only the records that are too long are rejected.`
+  return `Set ${smaller} or none; without one, only the records that are too long are rejected.`
 }
 
 function sumOf(lengths: readonly WrittenLength[]): number {

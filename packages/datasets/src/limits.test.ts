@@ -56,15 +56,15 @@ describe('a definition is refused', () => {
       },
     )
     expect(checkDefinition(definition)).toEqual([
-      'column "a" is managed and cannot be part of window, version or scope',
+      'column "a" is managed, so it cannot be used in scope',
       'column "c" is managed, so its codes cannot be looked up',
       'column "b" must be a text column without a dimension to be a scope',
       'column "a" must be a text column without a dimension to be a scope',
-      'column "b" stores ids in place of codes, which cannot be compared as versions',
-      'replacing days requires a window column',
+      'column "b" has a dimension, so it cannot be the version column',
+      'the load mode "replace-window" requires a window column',
       'must be at most 36525 days',
-      'the load fills the column "a" of the table, which is managed',
-      'the column "b" of the table cannot hold the time of the load: the load writes another value into it',
+      'the load fills the managed column "a" of the table',
+      'the column "b" of the table cannot hold the time of the load, because it holds another value',
     ])
   })
 
@@ -103,14 +103,16 @@ test('whose table answers other than with its rows, or cannot be filled, is told
     return checkFit(definition, await readCatalogue(postgres.client, definition))
   }
   expect(await fit('ruled')).toEqual(['table "ruled" has rules, which rewrite the statements of a load'])
-  expect(await fit('parent')).toEqual(['other tables inherit from table "parent"'])
+  expect(await fit('parent')).toEqual([
+    'other tables inherit from table "parent", which loads do not support',
+  ])
   expect(await fit('loose', { loadMode: 'upsert', key: ['a'], loadedAtColumn: 'at' })).toEqual([
-    'column "at" of table "loose" cannot hold a timestamp: it is integer',
+    'column "at" of table "loose" cannot hold a timestamp, because its type is integer',
     'column "a" of table "loose" has a collation that treats different texts as equal',
   ])
   expect(await fit('months', { windowColumn: 'a', partitioned: true }, { type: 'date' })).toEqual([
-    'table "months" is partitioned and has identity columns: "n"',
-    'table "months" is partitioned and has row triggers: each',
+    'partitioned table "months" must not have identity columns: "n"',
+    'partitioned table "months" must not have row triggers: each',
   ])
   const dimension: Dimension = {
     table: 'dim_narrow',
@@ -121,7 +123,7 @@ test('whose table answers other than with its rows, or cannot be filled, is told
   expect(await fit('parent', {}, { type: 'text', maxLength: 4, dimension })).toEqual(
     expect.arrayContaining([
       'column "name" of dimension table "dim_narrow" must not be null, but no load fills it',
-      'the key of dimension table "dim_narrow" takes 3 characters, but codes may have 4',
+      'the key of dimension table "dim_narrow" holds 3 characters, but codes may have 4',
     ]),
   )
 })

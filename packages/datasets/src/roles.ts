@@ -18,10 +18,10 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
     ...named(key, 'key'),
     ...named(unique?.columns ?? [], 'unique'),
     ...named(sortBy, 'sortBy'),
-    ...named(
-      [windowColumn, versionColumn, replaceScope, scope?.company, scope?.warehouse],
-      'window, version or scope',
-    ),
+    ...named([windowColumn], 'windowColumn'),
+    ...named([versionColumn], 'versionColumn'),
+    ...named([replaceScope], 'replaceScope'),
+    ...named([scope?.company, scope?.warehouse], 'scope'),
   ]
   const optional = named([...key, replaceScope], '').filter(([column]) => !column.required)
   const scopes = named([replaceScope], 'replace scope').concat(
@@ -34,7 +34,7 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
   return [
     ...needed
       .filter(([column]) => column.managed)
-      .map(([column, role]) => problem(column, `is managed and cannot be part of ${role}`)),
+      .map(([column, role]) => problem(column, `is managed, so it cannot be used in ${role}`)),
     ...definition.columns
       .filter((column) => column.managed && column.type === 'text' && column.dimension)
       .map((column) => problem(column, 'is managed, so its codes cannot be looked up')),
@@ -44,10 +44,11 @@ export function roleProblems(definition: DatasetDefinition): PlacedProblem[] {
       .map(([column, role]) => problem(column, `must be a text column without a dimension to be a ${role}`)),
     ...named([versionColumn], '')
       .filter(([column]) => column.type === 'text' && column.dimension)
-      .map(([column]) =>
-        problem(column, 'stores ids in place of codes, which cannot be compared as versions'),
-      ),
-    ...at('columns', fileColumns(definition).length === 0 ? ['no column is read from files'] : []),
+      .map(([column]) => problem(column, 'has a dimension, so it cannot be the version column')),
+    ...at(
+      'columns',
+      fileColumns(definition).length === 0 ? ['all columns are managed, so none is read from files'] : [],
+    ),
     ...windowProblems(definition),
   ]
 }
@@ -61,7 +62,7 @@ function windowProblems({ loadMode, windowColumn, maxWindowDays }: DatasetDefini
     ...at(
       'windowColumn',
       loadMode === 'replace-window' && windowColumn === undefined
-        ? ['replacing days requires a window column']
+        ? ['the load mode "replace-window" requires a window column']
         : [],
     ),
     ...at(
@@ -86,13 +87,13 @@ export function targetProblems(definition: DatasetDefinition): PlacedProblem[] {
       'columns',
       others
         .filter((name) => names.includes(name))
-        .map((name) => `the load fills the column "${name}" of the table, which is managed`),
+        .map((name) => `the load fills the managed column "${name}" of the table`),
     ),
     ...at(
       'loadedAtColumn',
       loadedAtColumn !== undefined && [...names, ...others].includes(loadedAtColumn)
         ? [
-            `the column "${loadedAtColumn}" of the table cannot hold the time of the load: the load writes another value into it`,
+            `the column "${loadedAtColumn}" of the table cannot hold the time of the load, because it holds another value`,
           ]
         : [],
     ),

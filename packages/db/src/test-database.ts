@@ -83,12 +83,12 @@ export function whyKept(
   if (connected.length > 0)
     return `Programs are connected to "${name}": ${connected.join(', ')}. Stop them first.`
   if (strangers.length > 0)
-    return `"${name}" has tables that Aduana has not made: ${strangers.slice(0, 10).join(', ')}. It is not emptied.`
+    return `The database "${name}" has tables that Aduana did not create: ${strangers.slice(0, 10).join(', ')}. It was not emptied.`
   if (confirmed) return undefined
   if (realImports > 0)
-    return `"${name}" holds ${realImports} imports that are no test data. To remove them all the same: --yes`
+    return `The database "${name}" contains ${realImports} imports that are not test data. To remove them anyway, use --yes`
   if (!/(?:^|[^a-z])test(?:s|data|ing)?(?:[^a-z]|$)/i.test(name))
-    return `The name "${name}" does not say that it is a test database. If it is one: --yes`
+    return `The name "${name}" is not that of a test database. If it is a test database, use --yes`
   return undefined
 }
 

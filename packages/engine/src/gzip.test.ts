@@ -42,7 +42,7 @@ describe.each(SIZES)('a gzip file whose first member packs %d random bytes', (si
   test.each([1, 512, 300_000])('is rejected when %d zeros precede another member', async (count) => {
     const bytes = Buffer.concat([member, zeros(count), second])
     await expect(unpack(bytes)).rejects.toMatchObject(
-      refused(`ends at byte ${member.length}, and other bytes follow from byte ${member.length + count}`),
+      refused(`ends at byte ${member.length}; the first is byte ${member.length + count}`),
     )
   })
 

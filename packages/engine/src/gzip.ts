@@ -51,7 +51,7 @@ async function assertEnd(path: string, consumed: number): Promise<void> {
     if (first >= 0)
       throw new EngineError(
         'bad_input',
-        `the gzip file continues after its last member: its packed data ends at byte ${consumed}, and other bytes follow from byte ${at + first} on. Compress the text again`,
+        `the gzip file has other bytes after its compressed data, which ends at byte ${consumed}; the first is byte ${at + first}. Compress the text again`,
       )
     at += chunk.length
   }
@@ -61,7 +61,7 @@ function asBadInput(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (!/^(Z_|ERR_ZLIB)/.test(code)) return error
   const message = error instanceof Error ? error.message : code
-  const what = code === 'Z_BUF_ERROR' ? 'is cut short' : 'is damaged'
+  const what = code === 'Z_BUF_ERROR' ? 'is truncated' : 'is damaged'
   return new EngineError('bad_input', `the gzip file ${what} (${message}). Send the file again`, {
     cause: error,
   })

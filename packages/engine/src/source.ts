@@ -117,6 +117,6 @@ function assertNoBomb(out: number, size: number, maxBytes?: number): void {
   const limit =
     maxBytes !== undefined && out > maxBytes
       ? `the allowed ${maxBytes} bytes`
-      : `${MAX_UNPACK_RATIO} times its size; send it uncompressed`
+      : `${MAX_UNPACK_RATIO} times its size. Send the file uncompressed`
   throw new EngineError('bad_input', `the compressed file unpacks to more than ${limit}`)
 }

@@ -149,7 +149,7 @@ function withCode(code: string, definition: unknown): unknown {
   if ('code' in definition && definition.code !== code)
     throw new ProblemError(
       'invalid_metric',
-      `The code of the metric must be that of its address, "${code}".`,
+      `The code in the definition must be "${code}", as in the URL, or absent.`,
       {
         problems: [{ metric: code, path: 'code', code: 'invalid', message: `must be "${code}" or absent` }],
       },
@@ -164,7 +164,7 @@ function assertWithinScope(
 ): void {
   if (own === null || named?.every((one) => own.includes(one))) return
   const detail = named
-    ? `You may announce updates of your own ${what} only.`
-    : `You may announce updates of your own ${what} only. List them in "${what}".`
+    ? `You may announce updates only of your own ${what}.`
+    : `You may announce updates only of your own ${what}. List them in "${what}".`
   throw new ProblemError('forbidden', detail)
 }

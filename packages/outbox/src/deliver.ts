@@ -120,7 +120,7 @@ async function expand(tx: Tx, part: Part, errors: Map<string, string>): Promise<
   const events = await destination.expand(tx, part.events)
   const kept = new Set(events.map(({ id }) => id))
   for (const { id } of part.events)
-    if (!kept.has(id)) fail(errors, id, `${destination.name}: what the event is about no longer exists`)
+    if (!kept.has(id)) fail(errors, id, `${destination.name}: the subject of the event no longer exists`)
   return { ...part, events }
 }
 
@@ -133,7 +133,7 @@ function failUnwanted(
   const wanted = new Set(parts.flatMap((part) => part.events.map(({ id }) => id)))
   for (const { id } of events)
     if (!wanted.has(id) && !errors.has(id))
-      fail(errors, id, 'no destination accepts it: set ADUANA_SNS_TOPIC_ARN for every worker')
+      fail(errors, id, 'no destination accepts the event: set ADUANA_SNS_TOPIC_ARN for every worker')
 }
 
 async function sendTo(

@@ -83,9 +83,9 @@ test('a refusal is reported unchanged', () => {
 })
 
 test.each([
-  [undefined, 'gone'],
-  ['sender', 'gone Upload the file again.'],
-  ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
+  ['none', 'gone Contact the operator.'],
+  ['uploader', 'gone Upload the file again.'],
+  ['validate', 'gone Retry the job. It starts again at the stage validate, which creates the file again.'],
 ] as const)('a lost file that %s can create again is reported with what to do', (madeBy, detail) => {
   expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
     transient: false,

@@ -30,9 +30,9 @@ export class TryAgainError extends Error {
 /** A file that a stage needs is missing or differs from what was stored. */
 export class LostFileError extends Error {
   override readonly name = 'LostFileError'
-  /** What can create it again: the stage that made it, or for the original its sender; undefined for a file of another job. */
-  readonly madeBy: StageName | 'sender' | undefined
-  constructor(message: string, madeBy: StageName | 'sender' | undefined, options?: ErrorOptions) {
+  /** What can create it again: the stage that made it, or the uploader of the original. `none` for files of another job. */
+  readonly madeBy: StageName | 'uploader' | 'none'
+  constructor(message: string, madeBy: StageName | 'uploader' | 'none', options?: ErrorOptions) {
     super(message, options)
     this.madeBy = madeBy
   }
@@ -60,7 +60,7 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
   if (error instanceof LostFileError)
     return {
       transient: false,
-      failure: { code: 'artifact_missing', detail: `${message} ${remedy(error)}`.trim() },
+      failure: { code: 'artifact_missing', detail: `${message} ${remedy(error)}` },
     }
   if (error instanceof StoreError) return { transient: true, failure: { code: 'internal', detail: message } }
   const constraint = violatedConstraint(error)
@@ -70,22 +70,25 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
       transient: false,
       failure: {
         code: 'constraint_violated',
-        detail: `The table refused the rows: ${message}. Nothing was changed. The dataset definition allows values that the table does not.`,
+        detail: `The table refused the rows: ${message}. Nothing was changed. The definition of the dataset allows values that the table does not. Change the table and retry the job, or change the definition and send the file again.`,
         ...(constraint === undefined ? {} : { constraint }),
       },
     }
   if (isTransient(error) || isAbort(error))
     return {
       transient: true,
-      failure: { code: 'internal', detail: `A service was not available: ${message}` },
+      failure: {
+        code: 'internal',
+        detail: `A service was not available: ${message}. Retry the job when the service is available.`,
+      },
     }
   return { transient: false, failure: { code: 'internal', detail: message } }
 }
 
 function remedy({ madeBy }: LostFileError): string {
-  if (madeBy === undefined) return ''
-  if (madeBy === 'sender') return 'Upload the file again.'
-  return `Retry the job: it begins again at ${madeBy}, which creates the file again.`
+  if (madeBy === 'none') return 'Contact the operator.'
+  if (madeBy === 'uploader') return 'Upload the file again.'
+  return `Retry the job. It starts again at the stage ${madeBy}, which creates the file again.`
 }
 
 function readEngineError(error: EngineError): ReadFailure {

@@ -61,7 +61,7 @@ export function windowEndHint(
 ): string {
   const fields = { from, to: nextDay(to) }
   const again = failed ? `send the file again with ${asFields(fields)}` : sendAgain(mode, fields)
-  return `to is exclusive, so ${counted(records, 'record')} of ${to} did not belong to the window. If ${to} belongs to it too, ${again}.`
+  return `The end of the window (to) is exclusive, so ${counted(records, 'record')} of ${to} ${records === 1 ? 'is' : 'are'} outside the window. If the window includes ${to}, ${again}.`
 }
 
 /**

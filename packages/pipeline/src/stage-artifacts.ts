@@ -107,12 +107,12 @@ export async function fetchArtifactOf(
     .where('job_id', '=', jobId)
     .where('name', '=', name)
     .executeTakeFirst()
-  if (!row) throw new LostFileError(`The job has no file "${name}".`, undefined)
-  const own = row.stage === null ? 'sender' : StageName.parse(row.stage)
-  const madeBy = jobId === job.stageAttempt.jobId ? own : undefined
+  if (!row) throw new LostFileError(`The job has no file "${name}".`, 'none')
+  const own = row.stage === null ? 'uploader' : StageName.parse(row.stage)
+  const madeBy = jobId === job.stageAttempt.jobId ? own : 'none'
   if (row.removed_at)
     throw new LostFileError(
-      `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
+      `The file "${name}" was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,
       madeBy,
     )
   const path = join(job.folder, as)
@@ -123,7 +123,10 @@ export async function fetchArtifactOf(
     throw new LostFileError(error.message, madeBy, { cause: error })
   }
   if (row.stage !== null && (await sha256Of(path)) !== row.sha256)
-    throw new LostFileError(`The file "${name}" differs from what ${row.stage} stored.`, madeBy)
+    throw new LostFileError(
+      `The file "${name}" is damaged: it differs from the file that the stage ${row.stage} stored.`,
+      madeBy,
+    )
   return path
 }
 

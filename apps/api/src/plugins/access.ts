@@ -94,7 +94,7 @@ async function authorize(request: FastifyRequest, { authenticate, origins }: Acc
   if (!hasRole(role, needed))
     throw new ProblemError(
       'forbidden',
-      `This requires the role ${needed}; your role is ${role}. Ask an admin.`,
+      `This request requires the role ${needed}, but your role is ${role}. Ask an admin.`,
     )
   request.session = session
 }

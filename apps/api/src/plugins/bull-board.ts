@@ -42,7 +42,7 @@ export async function registerBullBoard(
       )
       if (ready) return
       const detail =
-        'Redis is not available. Imports are still accepted and continue when it is back. Try again later.'
+        'Redis is not available. Imports are still accepted, and continue when Redis is available again. Try again later.'
       return sendProblem(request, reply, new ProblemError('unavailable', detail, { retryAfterSeconds: 5 }))
     })
     scope.addHook('onSend', withoutForeignFonts)

@@ -73,7 +73,7 @@ const TAGS = [
   { name: 'metrics', description: 'Metrics, their values and series' },
   { name: 'runs', description: 'Runs of metrics' },
   { name: 'messages', description: 'Refused queue messages' },
-  { name: 'etl', description: 'Aliases for the addresses in the source documents' },
+  { name: 'etl', description: 'Aliases for the paths in the source documents' },
   { name: 'operation', description: 'Health and telemetry' },
 ]
 

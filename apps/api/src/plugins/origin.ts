@@ -16,12 +16,15 @@ export function assertOwnOrigin(request: FastifyRequest, origins: readonly strin
       return
     throw new ProblemError(
       'cross_site',
-      `Requests from ${origin} are refused: this API was called as ${own ?? 'an invalid address'}. If there is a proxy in front of it, name the proxy in ADUANA_TRUSTED_PROXIES and have it send X-Forwarded-Proto and X-Forwarded-Host; or add the origin to ADUANA_ORIGINS.`,
+      `Requests from ${origin} are refused, because the API was called as ${own ?? 'an invalid address'}. If a proxy is in front of the API, add the proxy to ADUANA_TRUSTED_PROXIES and have it send X-Forwarded-Proto and X-Forwarded-Host. Otherwise add the origin to ADUANA_ORIGINS.`,
     )
   }
   const site = request.headers['sec-fetch-site']
   if (site === 'cross-site' || site === 'same-site')
-    throw new ProblemError('cross_site', 'Requests from other sites are refused.')
+    throw new ProblemError(
+      'cross_site',
+      'Requests from other sites are refused. Add the origin of the site to ADUANA_ORIGINS to allow them.',
+    )
 }
 
 /**

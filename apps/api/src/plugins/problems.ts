@@ -65,7 +65,7 @@ export function toProblem(error: unknown): ProblemError {
     return new ProblemError('bad_request', sentence(error.message))
   return new ProblemError(
     'internal',
-    'An internal error occurred. Report the id of this request to the operator: the log of the API has the details.',
+    'An internal error occurred. Contact the operator with the id of this request; the log of the API has the details.',
   )
 }
 
@@ -83,22 +83,22 @@ function storeProblem(error: StoreError): ProblemError {
     case 'too_large':
       return new ProblemError('file_too_large', error.message)
     case 'full':
-      return new ProblemError('storage_full', 'The artifact store is full. Tell the operator.')
+      return new ProblemError('storage_full', 'The artifact store is full. Contact the operator.')
     case 'missing':
       return new ProblemError(
         'not_found',
-        'The file is no longer in the artifact store. Send it again if you need it.',
+        'The file is no longer in the artifact store. Upload it again if you need it.',
       )
     case 'unavailable':
       return new ProblemError('unavailable', 'The artifact store is not available. Try again in a moment.', {
         retryAfterSeconds: 2,
       })
     case 'damaged':
-      return new ProblemError('internal', 'The file in the artifact store is damaged. Tell the operator.')
+      return new ProblemError('internal', 'The file in the artifact store is damaged. Contact the operator.')
     case 'refused':
     case 'read_only':
     case 'foreign':
-      return new ProblemError('unavailable', 'The artifact store is not writable. Tell the operator.')
+      return new ProblemError('unavailable', 'The artifact store is not writable. Contact the operator.')
   }
 }
 

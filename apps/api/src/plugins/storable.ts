@@ -1,5 +1,5 @@
 import { ProblemError } from '@aduana/contracts/problems'
-import { unstorableParts } from '@aduana/contracts/text'
+import { STORABLE_TEXT_RULE, unstorableParts } from '@aduana/contracts/text'
 import type { FastifyInstance } from 'fastify'
 import { sendProblem } from './problems.ts'
 
@@ -12,15 +12,15 @@ export function registerStorableText(app: FastifyInstance): void {
     const { params, query, body } = request
     const errors = [params, query, body]
       .flatMap(unstorableParts)
-      .map((field) => ({ field, message: 'must contain neither NUL nor half of a surrogate pair' }))
+      .map((field) => ({ field, message: STORABLE_TEXT_RULE }))
     const [first] = errors
     if (!first) return
-    const place = first.field === '' ? 'the body' : `"${first.field}"`
+    const place = first.field === '' ? 'The body' : `"${first.field}"`
     // Not thrown: a plugin with its own error handler would send another body.
     return sendProblem(
       request,
       reply,
-      new ProblemError('bad_request', `${place}: ${first.message}.`, { errors }),
+      new ProblemError('bad_request', `${place} ${first.message}.`, { errors }),
     )
   })
 }

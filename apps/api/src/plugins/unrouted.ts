@@ -87,7 +87,10 @@ export function registerUnrouted(
       headers.push(`x-request-id: ${ids.get(request) ?? randomUUID()}`)
     })
     sockets.on('wsClientError', (error, socket, request) => {
-      const problem = new ProblemError('bad_request', `The upgrade request is malformed: ${error.message}.`)
+      const problem = new ProblemError(
+        'bad_request',
+        `The WebSocket upgrade request is malformed: ${error.message}.`,
+      )
       const headers = { 'sec-websocket-version': '13' }
       replyOnSocket(socket, problem, { logger, headers, id: ids.get(request) })
     })
@@ -107,9 +110,15 @@ function problemOfParser(error: Error & { code?: string }): ProblemError {
         'The address and the headers together exceed 16 KiB. Send fewer or shorter headers.',
       )
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new ProblemError('body_too_large', 'The chunk extensions exceed 16 KiB.')
+      return new ProblemError(
+        'body_too_large',
+        'The chunk extensions exceed 16 KiB. Send the request without them.',
+      )
     default:
-      return new ProblemError('bad_request', 'This is not a valid HTTP/1.1 request.')
+      return new ProblemError(
+        'bad_request',
+        'The request is not valid HTTP/1.1. Correct it and send it again.',
+      )
   }
 }
 

@@ -69,7 +69,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
       priority: 'is "high"; it must be a whole number from -100 to 100',
     })
     expect(problem.detail).toMatch(
-      /^The field "dataset" is missing from the form\. "priority" is "high"; .*"encoding" is "utf8"/,
+      /^The field "dataset" is missing from the form\. Send the code of a dataset in this field\. "priority" is "high"; .*"encoding" is "utf8"/,
     )
   })
 

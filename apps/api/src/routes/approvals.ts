@@ -20,7 +20,7 @@ export function approvalRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readPreview',
-        summary: 'What a load would change: rows of each day, and sums before and after',
+        summary: 'Get the preview of a load: rows of each day, and sums before and after',
         tags: ['jobs'],
         params: JobParameters,
         response: { 200: JobPreview, ...COMMON },
@@ -35,7 +35,7 @@ export function approvalRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'operator' },
       schema: {
         operationId: 'approveJob',
-        summary: 'Approve what the preview of a waiting import shows',
+        summary: 'Approve an import that waits for approval',
         description:
           'With `basis`, only the preview with that basis is approved. Approvals that the dataset requires are given by a steward or an admin; those requested by the uploader, also by the uploader. To reject an import, cancel it.',
         tags: ['jobs'],

@@ -76,7 +76,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'logout',
-        summary: 'Log out: end the session, so that its token is refused, and clear the cookie',
+        summary: 'Log out: end the session and clear the cookie. Its token is refused from then on',
         tags: ['auth'],
         response: { 204: z.null(), ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },
@@ -93,7 +93,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMe',
-        summary: 'The logged-in user',
+        summary: 'Get the logged-in user',
         tags: ['auth'],
         response: { 200: Principal, ...problems('unauthenticated', 'token_expired') },
       },
@@ -107,7 +107,7 @@ export function authRoutes(app: FastifyInstance, logins: Logins): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'createTicket',
-        summary: 'A ticket that opens one WebSocket at /ws?ticket=… within 30 seconds',
+        summary: 'Get a ticket that opens one WebSocket at /ws?ticket=… within 30 seconds',
         tags: ['auth'],
         response: { 200: TicketResponse, ...problems('unauthenticated', 'token_expired', 'cross_site') },
       },

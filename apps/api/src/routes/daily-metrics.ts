@@ -16,14 +16,14 @@ export function dailyMetricsRoute(app: FastifyInstance, { db }: ApiContext): voi
       config: { access: 'viewer' },
       schema: {
         operationId: 'readDailyMetrics',
-        summary: 'Values of a metric for charts, by day, week or month',
+        summary: 'Get the values of a metric for charts, by day, week or month',
         description:
           "`date_range` is `today`, `yesterday`, `last_7_days`, `this_week`, `last_week`, `this_month`, `last_month`, `this_year`, `last_year`, or `2026-01-01..2026-02-01`, where the second is the first day after the range. Weeks begin on Monday. Without `aggregate`, the days of a longer period are aggregated by the metric's `rollUp`; if it has none, the request is refused. The response may be cached, and must be revalidated with its `ETag` before each use.",
         tags: ['metrics'],
         querystring: DailyMetricsQuery,
         response: {
           200: DailyMetrics,
-          304: z.null().describe('The response is the one of If-None-Match'),
+          304: z.null().describe('The response has not changed since the version in If-None-Match'),
           ...problems('bad_request', 'unauthenticated', 'token_expired', 'unknown_metric', 'value_too_large'),
         },
       },

@@ -90,7 +90,7 @@ describe('a dataset over HTTP', () => {
     const malformed = await problem(await put('datasets/orders', { columns: 'none', code: 'sales' }))
     expect(malformed).toMatchObject({
       code: 'invalid_dataset',
-      detail: expect.stringMatching(/and \d+ more/),
+      detail: expect.stringMatching(/And \d+ more problems\./),
     })
     expect(malformed.problems).toContainEqual(expect.objectContaining({ path: 'columns', code: 'invalid' }))
     expect(malformed.problems).toContainEqual(expect.objectContaining({ path: 'code', code: 'invalid' }))

@@ -43,7 +43,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listDatasets',
-        summary: 'The datasets',
+        summary: 'List the datasets',
         tags: ['datasets'],
         response: { 200: DatasetList, ...problems('unauthenticated', 'token_expired') },
       },
@@ -57,7 +57,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readDataset',
-        summary: 'A dataset with its definition, by its code or its id',
+        summary: 'Get a dataset with its definition, by its code or id',
         tags: ['datasets'],
         params: z.strictObject({ code: z.string().min(1).max(63) }),
         response: {
@@ -79,7 +79,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readWindows',
-        summary: 'The window ledger: the state of each day, and the job that owns it',
+        summary: 'Get the window ledger: the state of each day, and the job that owns it',
         description:
           'The states are the same for every user. `jobId` is null unless you may see the job, `rows` unless you may see all rows of the day.',
         tags: ['datasets'],
@@ -107,7 +107,7 @@ function versionRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readDatasetVersions',
-        summary: 'The versions of a definition, newest first, with their time and author',
+        summary: 'List the versions of a definition, newest first, with their time and author',
         tags: ['datasets'],
         params: DatasetParameters,
         querystring: VersionQuery,

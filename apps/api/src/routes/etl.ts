@@ -81,7 +81,7 @@ export function etlRoutes(app: FastifyInstance, context: ApiContext, handleUploa
       config: { access: 'viewer' },
       schema: {
         operationId: 'readProcessStatus',
-        summary: 'The status of a job, with the status names of the source documents',
+        summary: 'Get the status of a job, with the status names of the source documents',
         tags: ['etl'],
         params: JobParameters,
         response: {

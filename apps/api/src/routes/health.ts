@@ -37,8 +37,8 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: Q
   const examine = cached(() => checkAll(context, watch))
 
   for (const [url, operationId, summary] of [
-    ['/health', 'readHealth', 'The health of each service, in detail'],
-    ['/health/ready', 'readReadiness', 'Whether imports can be accepted'],
+    ['/health', 'readHealth', 'Get the health of each service, in detail'],
+    ['/health/ready', 'readReadiness', 'Check whether imports can be accepted'],
   ] as const)
     typed.get(
       url,
@@ -66,7 +66,7 @@ export function healthRoutes(app: FastifyInstance, context: ApiContext, watch: Q
       logLevel: 'warn',
       schema: {
         operationId: 'readLiveness',
-        summary: 'Whether the process answers',
+        summary: 'Check whether the process responds',
         tags: ['operation'],
         security: [],
         response: { 200: z.strictObject({ status: z.literal('ok') }) },

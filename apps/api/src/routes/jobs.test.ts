@@ -234,7 +234,13 @@ describe('rejects', () => {
       status: 'QUEUED',
       rejects: [
         { column: 'turno', code: 'too_large', rejects: 5, example: 'must be at most 3', line: 2 },
-        { column: 'lote', code: 'required', rejects: 1, example: 'the cell is empty', line: 2 },
+        {
+          column: 'lote',
+          code: 'required',
+          rejects: 1,
+          example: 'the cell is empty; a value is required',
+          line: 2,
+        },
       ],
       artifacts: [{ name: 'original' }],
     })
@@ -277,7 +283,12 @@ describe('rejects', () => {
       .where('id', '=', jobId)
       .executeTakeFirstOrThrow()
     const tooLarge = { column: 'turno', code: 'too_large', message: 'must be at most 3', value: '7' }
-    const required = { column: 'lote', code: 'required', message: 'the cell is empty', value: '' }
+    const required = {
+      column: 'lote',
+      code: 'required',
+      message: 'the cell is empty; a value is required',
+      value: '',
+    }
     for (let record = 1; record <= count; record++)
       await api.db
         .insertInto('quarantined_records')

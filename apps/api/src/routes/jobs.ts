@@ -70,7 +70,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listJobs',
-        summary: 'Your jobs, newest first; for an admin, those of all users',
+        summary: 'List your jobs, newest first; for an admin, those of all users',
         tags: ['jobs'],
         querystring: JobQuery,
         response: { 200: page(Job), ...problems('bad_request', 'unauthenticated', 'token_expired') },
@@ -85,7 +85,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readJob',
-        summary: 'A job',
+        summary: 'Get a job',
         tags: ['jobs'],
         params: JobParameters,
         response: { 200: Job, ...COMMON },
@@ -139,7 +139,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listRejects',
-        summary: 'The rejects of a job in file order, also those of a dry run',
+        summary: 'List the rejects of a job, also of a dry run, in the order of the file',
         tags: ['jobs'],
         params: JobParameters,
         querystring: RejectQuery,
@@ -155,7 +155,7 @@ export function jobRoutes(app: FastifyInstance, context: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readReport',
-        summary: 'The report of a job: counts, the most frequent reject reasons, files',
+        summary: 'Get the report of a job: counts, the most frequent reject reasons, files',
         tags: ['jobs'],
         params: JobParameters,
         response: { 200: Report, ...COMMON },
@@ -190,7 +190,7 @@ function artifactRoute(app: FastifyInstance, { db, store }: ApiContext): void {
             description: 'The file',
             content: { 'application/octet-stream': { schema: FileContent } },
           },
-          304: z.null().describe('The file is the one of If-None-Match'),
+          304: z.null().describe('The file has not changed since the version in If-None-Match'),
           ...COMMON,
           ...problems('artifact_expired'),
         },

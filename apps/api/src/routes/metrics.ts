@@ -49,7 +49,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listMetrics',
-        summary: 'The metrics by code, with their freshness and open runs',
+        summary: 'List the metrics by code, with their freshness and open runs',
         tags: ['metrics'],
         querystring: MetricQuery,
         response: { 200: page(MetricItem), ...problems('bad_request', 'unauthenticated', 'token_expired') },
@@ -64,7 +64,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetric',
-        summary: 'A metric: its definition, dependencies, freshness and outstanding runs',
+        summary: 'Get a metric: its definition, dependencies, freshness and outstanding runs',
         tags: ['metrics'],
         params: MetricParameters,
         response: { 200: Metric, ...COMMON },
@@ -83,7 +83,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetricValues',
-        summary: 'The exact values of a metric, each with the run that computed it',
+        summary: 'List the exact values of a metric, each with the run that computed it',
         description:
           'Ordered by day, company and warehouse. `to` is the first day after the range. `completeness` says what is outstanding.',
         tags: ['metrics'],
@@ -101,7 +101,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readMetricLineage',
-        summary: 'What a metric depends on, down to datasets, and what depends on it',
+        summary: 'Get the dependencies of a metric, down to datasets, and its dependents',
         tags: ['metrics'],
         params: MetricParameters,
         response: { 200: Lineage, ...COMMON },
@@ -116,7 +116,7 @@ function readingRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readMetricVersions',
-        summary: 'The versions of a metric, newest first, with their time and author',
+        summary: 'List the versions of a metric, newest first, with their time and author',
         tags: ['metrics'],
         params: MetricParameters,
         querystring: VersionQuery,

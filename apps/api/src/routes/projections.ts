@@ -18,7 +18,7 @@ export function projectionRoutes(app: FastifyInstance, { db }: ApiContext): void
         operationId: 'tellProjection',
         summary: 'Report that a dataset has changed outside Aduana, so that dependent metrics are recomputed',
         description:
-          'An `eventKey` counts once: sending it again returns the first response, with `Idempotency-Replayed: true`. `occurredAt` must not be before 2000, nor more than five minutes in the future. Users who are limited to companies or warehouses must name them.',
+          'An `eventKey` counts once: sending it again returns the first response, with `Idempotency-Replayed: true`. `occurredAt` must not be before 2000, nor more than five minutes in the future. Users who are limited to companies or warehouses must list them.',
         tags: ['runs'],
         body: ProjectionUpdate,
         response: {

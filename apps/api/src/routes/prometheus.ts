@@ -8,7 +8,11 @@ export function prometheusRoute(app: FastifyInstance, registry: Registry): void 
     {
       config: { access: 'admin-or-loopback' },
       logLevel: 'warn',
-      schema: { operationId: 'readMetrics', summary: 'Telemetry for Prometheus', tags: ['operation'] },
+      schema: {
+        operationId: 'readMetrics',
+        summary: 'Get the telemetry for Prometheus',
+        tags: ['operation'],
+      },
     },
     async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
   )

@@ -15,9 +15,9 @@ export function refusedMessageRoutes(app: FastifyInstance, { db }: ApiContext): 
       config: { access: 'admin' },
       schema: {
         operationId: 'listRefusedMessages',
-        summary: 'Queue messages that were refused permanently, newest first',
+        summary: 'List the queue messages that were refused permanently, newest first',
         description:
-          'Each message is unchanged and has the reason of its refusal. Its queue has moved it to the dead-letter queue.',
+          'Each message is unchanged, with the reason why it was refused. The queue has moved it to its dead-letter queue.',
         tags: ['messages'],
         querystring: RefusedMessageQuery,
         response: {

@@ -224,6 +224,8 @@ describe('the request of a run', () => {
       .set({ status: 'PENDING', attempt: 0, requested_at: null })
       .where('id', '=', ofB.id)
       .execute()
-    expect((await problem(await request(ofB.id))).detail).toBe(`Run ${ofB.id} has not been requested.`)
+    expect((await problem(await request(ofB.id))).detail).toBe(
+      `The run ${ofB.id} has not been requested yet, so it has no request.`,
+    )
   })
 })

@@ -23,7 +23,7 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listRuns',
-        summary: 'The runs of metrics, newest first',
+        summary: 'List the runs of metrics, newest first',
         tags: ['runs'],
         querystring: RunQuery,
         response: { 200: page(MetricRun), ...problems('bad_request', 'unauthenticated', 'token_expired') },
@@ -38,7 +38,7 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readRun',
-        summary: 'A run, with its inputs and the datasets that it waits for',
+        summary: 'Get a run, with its inputs and the datasets that it waits for',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunDetail, ...COMMON },
@@ -53,8 +53,9 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'readRunRequest',
-        summary: 'The request to the runner of a run',
-        description: 'The data of a request that was too large for a message. Its `dataref` points here.',
+        summary: 'Get the request that the runner of a run receives',
+        description:
+          'For requests that are too large for a message: the `dataref` of the message points here.',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunRequest, ...COMMON, ...problems('forbidden') },
@@ -71,7 +72,7 @@ export function runRoutes(app: FastifyInstance, { db }: ApiContext): void {
         operationId: 'retryRun',
         summary: 'Retry a run that failed or expired, with the inputs that exist',
         description:
-          'The response is the run that does the work: another one if that is already open for the same metric.',
+          'The response is the run that computes the days: another run if one is already open for the same metric.',
         tags: ['runs'],
         params: RunParameters,
         response: { 200: MetricRunDetail, ...COMMON, ...problems('forbidden', 'illegal_run_transition') },

@@ -24,7 +24,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'viewer' },
       schema: {
         operationId: 'listSeries',
-        summary: 'The series: dataset columns that metrics aggregate',
+        summary: 'List the series, the dataset columns that metrics aggregate',
         tags: ['metrics'],
         response: {
           200: z.strictObject({ items: z.array(Series) }),
@@ -41,7 +41,7 @@ export function seriesRoutes(app: FastifyInstance, { db }: ApiContext): void {
       config: { access: 'steward' },
       schema: {
         operationId: 'readSeriesVersions',
-        summary: 'The versions of a series, newest first, with their time and author',
+        summary: 'List the versions of a series, newest first, with their time and author',
         tags: ['metrics'],
         params: z.strictObject({ code: MetricCode }),
         querystring: VersionQuery,

@@ -20,7 +20,7 @@ export function undoRoutes(app: FastifyInstance, { db, settings }: ApiContext): 
         operationId: 'undoImport',
         summary: 'Undo an import',
         description:
-          'A new job of type `undo` deletes the rows of the import and restores what they replaced, all or nothing. Its `result` lists what was reversed, kept, and impossible to restore. Refused while later imports own days of the import or have changed its rows, unless `unwind` is true: then these are undone too, newest first.',
+          'A new job of type `undo` deletes the rows of the import and restores what they replaced, all or nothing. Its `result` lists what was reversed, what was kept, and what could not be restored. The request is refused if later imports own days of the import or have changed its rows. With `unwind`, these imports are undone as well, newest first.',
         tags: ['jobs'],
         params: JobParameters,
         headers: IdempotencyHeaders,

@@ -29,14 +29,17 @@ export function wsRoute(
       schema: { querystring: z.strictObject({ ticket: z.string().max(200).optional() }) },
       preHandler: async (request) => {
         if (!request.ws)
-          throw new ProblemError('bad_request', 'This endpoint accepts WebSocket connections only.')
+          throw new ProblemError(
+            'bad_request',
+            'This endpoint only accepts WebSocket connections. Open it as a WebSocket.',
+          )
         assertOwnOrigin(request, context.settings.ADUANA_ORIGINS)
         const session = await authenticate(request)
         const open = openSockets(session.userId)
         if (open >= MAX_SOCKETS_PER_USER)
           throw new ProblemError(
             'too_many_sockets',
-            `You already have ${open} WebSockets open, which is the limit. Close some and try again.`,
+            `You have ${open} open WebSockets, which is the limit. Close some and try again.`,
           )
         request.session = session
       },

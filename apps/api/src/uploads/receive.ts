@@ -1,9 +1,10 @@
 import type { ArtifactStore, Stored } from '@aduana/artifacts/store'
 import { StoreError } from '@aduana/artifacts/store'
+import { counted } from '@aduana/contracts/figures'
 import { problemText, readInput } from '@aduana/contracts/input-problems'
 import { ImportForm } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
-import { unstorableParts } from '@aduana/contracts/text'
+import { STORABLE_TEXT_RULE, unstorableParts } from '@aduana/contracts/text'
 import { replaceUnstorable } from '@aduana/db/jsonb'
 import { recogniseBytes } from '@aduana/engine/recognise'
 import type { Multipart, MultipartFile } from '@fastify/multipart'
@@ -203,14 +204,20 @@ function parseForm(fields: Fields, dataset: string | undefined): ImportForm {
 
 function missing(field: 'file' | 'dataset', { values }: Fields): ProblemError {
   const hint =
-    field === 'file' && values.has('file') ? ' The field "file" is text. Send it with a file name.' : ''
-  return new ProblemError('missing_field', `The field "${field}" is missing from the form.${hint}`, { field })
+    field === 'dataset'
+      ? 'Send the code of a dataset in this field.'
+      : values.has('file')
+        ? 'The field "file" is text. Send it with a file name.'
+        : 'Send the file in this field.'
+  return new ProblemError('missing_field', `The field "${field}" is missing from the form. ${hint}`, {
+    field,
+  })
 }
 
 function tooLarge(maxBytes: number): ProblemError {
   return new ProblemError(
     'file_too_large',
-    `The file is larger than the limit of ${maxBytes} bytes. Split it, or compress it with gzip.`,
+    `The file is larger than the limit of ${counted(maxBytes, 'byte')}. Split it, or compress it with gzip.`,
     {
       maxBytes,
     },
@@ -244,9 +251,10 @@ export function serviceStopping(): ProblemError {
 }
 
 function unstorable(field: string): ProblemError {
-  const message = 'must contain neither NUL nor half of a surrogate pair'
   const shown = replaceUnstorable(field)
-  return new ProblemError('bad_request', `"${shown}": ${message}.`, { errors: [{ field: shown, message }] })
+  return new ProblemError('bad_request', `"${shown}" ${STORABLE_TEXT_RULE}.`, {
+    errors: [{ field: shown, message: STORABLE_TEXT_RULE }],
+  })
 }
 
 /** Returns the problem for a parser error: every such error means that the form is malformed. */

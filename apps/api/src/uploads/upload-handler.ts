@@ -1,4 +1,5 @@
 import { artifactKey } from '@aduana/artifacts/store'
+import { counted } from '@aduana/contracts/figures'
 import type { ImportAccepted } from '@aduana/contracts/jobs'
 import { ProblemError } from '@aduana/contracts/problems'
 import { readDataset } from '@aduana/datasets/registry'
@@ -95,7 +96,7 @@ function idleSignal(request: FastifyRequest, seconds: number): AbortSignal {
   const idle = new AbortController()
   // With a listener, Node does not close the connection itself.
   request.raw.once('timeout', () => {
-    const detail = `No data arrived for ${seconds} seconds. Nothing was stored. Send the file again.`
+    const detail = `No data arrived for ${counted(seconds, 'second')}. Nothing was stored. Send the file again.`
     idle.abort(new ProblemError('upload_idle', detail, { seconds }))
   })
   return idle.signal
@@ -121,7 +122,7 @@ function assertAcceptable(request: FastifyRequest, maxBytes: number): void {
   if (minimumFileBytes(request) > maxBytes)
     throw new ProblemError(
       'file_too_large',
-      `The file is larger than the limit of ${maxBytes} bytes. Split it, or compress it with gzip.`,
+      `The file is larger than the limit of ${counted(maxBytes, 'byte')}. Split it, or compress it with gzip.`,
       {
         maxBytes,
       },

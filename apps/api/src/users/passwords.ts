@@ -14,7 +14,7 @@ export async function hashPassword(password: string): Promise<string> {
 /** Returns true if the password matches the hash. Takes the same time for every wrong password. */
 export async function passwordMatches(password: string, hash: string): Promise<boolean> {
   const [scheme, N, r, p, salt, key] = hash.split('$')
-  if (scheme !== 'scrypt' || !salt || !key) throw new Error('not a password hash of ours')
+  if (scheme !== 'scrypt' || !salt || !key) throw new Error('the password hash is malformed')
   const expected = Buffer.from(key, 'base64url')
   const found = await derive(password, Buffer.from(salt, 'base64url'), {
     N: Number(N),

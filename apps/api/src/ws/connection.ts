@@ -71,7 +71,7 @@ export function serveConnection(
         subscriber.send({
           type: 'error',
           code: 'internal',
-          detail: 'An internal error occurred. The log of the API has the details.',
+          detail: 'An internal error occurred. Contact the operator; the log of the API has the details.',
         })
       })
   })
@@ -105,7 +105,7 @@ async function subscribe(hub: Hub, subscriber: Subscriber, id: string, after: nu
     return subscriber.send({
       type: 'error',
       code: 'too_many_subscriptions',
-      detail: `You are subscribed to ${MAX_SUBSCRIPTIONS} jobs, which is the limit. Subscribe to "jobs" instead.`,
+      detail: `You have subscribed to ${MAX_SUBSCRIPTIONS} jobs, which is the limit. Subscribe to "jobs" instead.`,
       id,
     })
   try {

@@ -84,7 +84,7 @@ export function parseResponse<T extends z.ZodType>(
       type: 'about:blank',
       title: 'Unexpected response',
       status,
-      detail: `${api.url} is not Aduana, or another version of it: ${problemText(read.problems, 'The response', 3)} Check the URL and the versions.`,
+      detail: `${api.url} is not Aduana, or is another version of Aduana. ${problemText(read.problems, 'The response', 3)} Check the URL and the versions.`,
       code: 'unexpected_answer',
     },
     undefined,

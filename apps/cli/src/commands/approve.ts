@@ -18,7 +18,7 @@ export async function approveCommand(io: Io, id: string, options: ApproveOptions
   io.out(
     options.json
       ? JSON.stringify(job)
-      : `job ${id}: approved; it is being loaded\nTo follow it: ${io.program} jobs ${id} --follow`,
+      : `job ${id}: approved; its rows are being loaded\nTo follow it: ${io.program} jobs ${id} --follow`,
   )
   return EXIT.loaded
 }

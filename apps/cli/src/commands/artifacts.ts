@@ -58,7 +58,9 @@ function artifactTable(artifacts: readonly Artifact[]): string {
 }
 
 function namesOf(artifacts: readonly Artifact[]): string {
-  return artifacts.length === 0 ? 'It has none.' : `It has: ${artifacts.map(({ name }) => name).join(', ')}.`
+  return artifacts.length === 0
+    ? 'The job has no files.'
+    : `Its files are ${artifacts.map(({ name }) => name).join(', ')}.`
 }
 
 /** Undefined when there is no such file. */

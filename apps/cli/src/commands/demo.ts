@@ -39,7 +39,7 @@ export async function demoCommand(io: Io, options: { rows: number }): Promise<Ex
     )
     io.err(
       `A sample of ${figure(made.records)} production records (${formatBytes(made.bytes)}), ` +
-        `${period.from} to ${period.to}, with dirt of ${Object.keys(made.kinds).length} kinds:\n`,
+        `${period.from} to ${period.to}, with ${Object.keys(made.kinds).length} kinds of errors:\n`,
     )
     return await importSample(io, api, file, made)
   } finally {
@@ -108,8 +108,8 @@ function reasonName(column: string | null, code: string): string {
 function renderChecks(checks: readonly Check[]): string {
   const wrong = checks.filter(({ expected, found }) => expected !== found)
   if (wrong.length === 0)
-    return `All ${checks.length} figures are what was put into the sample: nothing lost, nothing twice, every reason named.`
-  return `${wrong.length} of ${checks.length} figures are not what was put into the sample:\n${renderTable(
+    return `All ${checks.length} figures match the sample: no record was lost or loaded twice, and every reject has its reason.`
+  return `${wrong.length} of ${checks.length} figures do not match the sample:\n${renderTable(
     [{ title: 'figure' }, { title: 'expected', right: true }, { title: 'found', right: true }],
     wrong.map(({ figure: what, expected, found }) => [
       what,
@@ -128,9 +128,7 @@ function lookNext(io: Io, url: string): string {
     [`${io.program} import FILE -d ${DATASET}`, 'import your own file'],
   ]
   const width = Math.max(...places.map(([place]) => place.length))
-  return ['Where to look next:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join(
-    '\n',
-  )
+  return ['Next steps:', ...places.map(([place, what]) => `  ${place.padEnd(width)}  ${what}`)].join('\n')
 }
 
 /**

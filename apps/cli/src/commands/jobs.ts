@@ -40,7 +40,7 @@ export async function showJobCommand(io: Io, id: string, options: JobsOptions): 
 /** `aduana cancel <id>`. */
 export async function cancelCommand(io: Io, id: string, options: { json?: boolean }): Promise<ExitCode> {
   const job = await cancelJob(await openApi(io), id)
-  const text = job.status === 'CANCELLED' ? 'cancelled' : 'stopping; it is cancelled within a few seconds'
+  const text = job.status === 'CANCELLED' ? 'cancelled' : 'being cancelled; this takes a few seconds'
   io.out(options.json ? JSON.stringify(job) : `job ${id}: ${text}`)
   return EXIT.loaded
 }
@@ -51,7 +51,7 @@ export async function retryCommand(io: Io, id: string, options: { json?: boolean
   io.out(
     options.json
       ? JSON.stringify(job)
-      : `job ${id}: is being retried\nTo follow it: ${io.program} jobs ${id} --follow`,
+      : `job ${id}: being retried\nTo follow it: ${io.program} jobs ${id} --follow`,
   )
   return EXIT.loaded
 }

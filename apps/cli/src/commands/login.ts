@@ -26,7 +26,7 @@ export async function loginCommand(
 ): Promise<ExitCode> {
   const url = await loginUrl(io, options.url)
   const otherwise =
-    'E-mail and password are required, and there is no terminal to ask for them. Use aduana login EMAIL --password-stdin, or set ADUANA_EMAIL and ADUANA_PASSWORD.'
+    'E-mail and password are required, but there is no terminal to prompt for them. Use aduana login EMAIL --password-stdin, or set ADUANA_EMAIL and ADUANA_PASSWORD.'
   const email = argument ?? options.email ?? io.env.ADUANA_EMAIL ?? (await ask(io, 'E-mail: ', { otherwise }))
   const password = options.passwordStdin
     ? await pipedPassword(io)
@@ -53,6 +53,7 @@ async function pipedPassword(io: Io): Promise<string> {
     throw error
   })
   const password = piped.replace(/\r?\n$/, '')
-  if (password === '') throw new UsageError('Standard input has no password. Pipe one into --password-stdin.')
+  if (password === '')
+    throw new UsageError('Standard input is empty. Pipe the password into --password-stdin.')
   return password
 }

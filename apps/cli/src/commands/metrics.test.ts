@@ -97,7 +97,7 @@ test('aduana metrics lists them with how fresh they are and what they wait for',
   expect(code).toBe(0)
   expect(out).toBe(
     [
-      'metric        title  unit   by       level  last day    computed          under way',
+      'metric        title  unit   by       level  last day    computed          in progress',
       'orders.items  Items  items  company      0  2026-03-09  2026-03-10 08:15  PENDING waits for production until 2026-03-17 08:15\n',
     ].join('\n'),
   )

@@ -53,7 +53,7 @@ export async function showMetricCommand(io: Io, code: string, options: MetricsOp
   if (options.definition) {
     if (!metric.definition)
       throw new UsageError(
-        `You cannot see the definition of ${code}: it uses metrics that require another role.`,
+        `The definition of ${code} is not shown, because it uses metrics that you have no access to. Ask an admin.`,
       )
     io.out(JSON.stringify(metric.definition, null, 2))
     return EXIT.loaded

@@ -6,7 +6,7 @@ import type { Io } from '../io.ts'
 import { openApi, storeSession } from '../session.ts'
 
 const OTHERWISE =
-  'The passwords are required, and there is no terminal to ask for them. Set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
+  'The passwords are required, but there is no terminal to prompt for them. Set ADUANA_PASSWORD and ADUANA_NEW_PASSWORD.'
 
 /**
  * `aduana password`: change the password of the logged-in user. It ends all sessions of the user. The new login replaces

@@ -34,7 +34,7 @@ export async function listSeriesCommand(io: Io, options: { json?: boolean }): Pr
 /** `aduana series <code>`: the definition of one series as JSON, as `aduana series save` takes it. */
 export async function showSeriesCommand(io: Io, code: string): Promise<ExitCode> {
   const found = (await listSeries(await openApi(io))).find((one) => one.code === code)
-  if (!found) throw new UsageError(`There is no series "${code}". To list them: ${io.program} series`)
+  if (!found) throw new UsageError(`There is no series "${code}". To list the series: ${io.program} series`)
   const { version: _, ...definition } = found
   io.out(JSON.stringify(definition, null, 2))
   return EXIT.loaded

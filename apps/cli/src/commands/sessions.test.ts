@@ -63,7 +63,7 @@ test('a password that is piped in logs in, without the line end that echo adds',
   expect(code).toBe(0)
   expect(asked).toEqual(['POST /api/auth/login {"email":"ana@example.com","password":" p w "}'])
   const none = await aduana(['login', 'ana@example.com', '--password-stdin'], '\n')
-  expect(none).toMatchObject({ code: 1, err: expect.stringContaining('Standard input has no password') })
+  expect(none).toMatchObject({ code: 1, err: expect.stringContaining('Standard input is empty') })
   const terminal = await runCaptured(['login', 'ana@example.com', '--password-stdin'], {
     env: { ADUANA_URL: url },
     input: () => Object.assign(Readable.from([]), { isTTY: true }),

@@ -17,7 +17,7 @@ export async function waitForJob(io: Io, api: Api, id: string, display: Display)
     return job
   } catch (error) {
     display.end()
-    const reason = error instanceof Interrupted ? 'Stopped waiting' : 'Lost contact'
+    const reason = error instanceof Interrupted ? 'Stopped waiting' : 'The connection was lost'
     io.err(`${reason}; the job continues. To follow it: ${io.program} jobs ${id} --follow\n`)
     throw error
   }

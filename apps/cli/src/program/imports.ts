@@ -39,7 +39,10 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
       wholeNumber(0, 1_000_000_000),
     )
     .addOption(
-      new Option('--on-conflict <what>', 'when another job holds the window').choices(['wait', 'reject']),
+      new Option('--on-conflict <what>', 'when another job has locked the window').choices([
+        'wait',
+        'reject',
+      ]),
     )
     .addOption(
       new Option('--encoding <encoding>', 'encoding of the file, if it is not detected correctly').choices(
@@ -79,7 +82,7 @@ export function addImportCommands(program: Command, io: Io, exitWith: ExitWith):
     .addOption(
       new Option(
         '--waiting-for <what>',
-        'window: a window that another job holds; approval: a person',
+        'window: a window that another job has locked; approval: an approval',
       ).choices(WaitingFor.options),
     )
     .option('-d, --dataset <dataset>')

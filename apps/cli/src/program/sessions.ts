@@ -10,10 +10,10 @@ export function addSessionCommands(program: Command, io: Io, exitWith: ExitWith)
   program
     .command('login')
     .description('log in and store the token')
-    .argument('[email]', 'asked for if missing')
+    .argument('[email]', 'prompted for if missing')
     .option('--url <url>', 'URL of the API')
     .option('--email <email>', 'the same as the argument')
-    .option('--password <password>', 'asked for if missing; visible to other users of this machine')
+    .option('--password <password>', 'prompted for if missing; visible to other users of this machine')
     .option('--password-stdin', 'read the password from standard input')
     .action(async (email: string | undefined, options: LoginOptions) =>
       exitWith(await loginCommand(io, email, options)),

@@ -1,5 +1,5 @@
 import type { DayRange } from '@aduana/contracts/dates'
-import { figure } from '@aduana/contracts/figures'
+import { counted, figure } from '@aduana/contracts/figures'
 import type { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics/http'
 import type { AwaitedDataset, MetricRun } from '@aduana/contracts/metrics/http-runs'
 import { renderTable, shortened } from './table.ts'
@@ -15,7 +15,7 @@ export function metricTable(metrics: readonly MetricItem[]): string {
       { title: 'level', right: true },
       { title: 'last day' },
       { title: 'computed' },
-      { title: 'under way' },
+      { title: 'in progress' },
     ],
     metrics.map(({ code, title, unit, grain, level, freshness, openRun }) => [
       code,
@@ -36,8 +36,8 @@ export function renderMetric(metric: Metric, values: MetricValues): string {
   const head = `${code}: ${title.en}${unit === null ? '' : ` (${unit})`}`
   const state =
     freshness.lastDay === null
-      ? 'No values, or none that you may see.'
-      : `${figure(freshness.days)} days with values, ${freshness.firstDay} to ${freshness.lastDay}, last written ${minute(freshness.lastUpdated)}`
+      ? 'No values, or none that you have access to.'
+      : `${counted(freshness.days, 'day')} with values, ${freshness.firstDay} to ${freshness.lastDay}, last written ${minute(freshness.lastUpdated)}`
   const outstanding = completeness.outstanding.map((run) =>
     [`outstanding: ${run.metric} ${run.status}`, ...waits(run.waitsFor), run.error?.detail ?? '']
       .filter((part) => part !== '')

@@ -48,7 +48,7 @@ test('a preview shows the rows of each day, the sums, what is new, and why it wa
       '',
       'new in maquina_codigo: 7 codes (M1, M2, M3, M4, M5, …)',
       '',
-      'needs approval because:',
+      'requires an approval because:',
       '  requested by the uploader',
     ].join('\n'),
   )
@@ -88,7 +88,7 @@ test('sums have separators, and keep all their digits', () => {
 test('a preview says which rows are there already, and which versions are in doubt', () => {
   const text = renderPreview(preview({ alreadyPresent: 1200, sameVersion: { rows: 2, example: 'O-17' } }))
   expect(text).toContain(
-    '\n\nin the table already: 1,200 of the rows to insert\nof the same version: 2 of the rows to change (for example O-17)\n\n',
+    '\n\nalready in the table: 1,200 of the rows to insert\nof the same version: 2 of the rows to change (for example O-17)\n\n',
   )
 })
 

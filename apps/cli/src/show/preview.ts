@@ -58,7 +58,7 @@ function included(days: number, what: string): string {
 /** What the load meets among the rows that are there. */
 function metLines({ preview: { alreadyPresent, sameVersion } }: JobPreview): string {
   const lines = [
-    ...(alreadyPresent > 0 ? [`in the table already: ${figure(alreadyPresent)} of the rows to insert`] : []),
+    ...(alreadyPresent > 0 ? [`already in the table: ${figure(alreadyPresent)} of the rows to insert`] : []),
     ...(sameVersion.rows > 0
       ? [
           `of the same version: ${figure(sameVersion.rows)} of the rows to change (for example ${shortened(sameVersion.example ?? '', 40)})`,
@@ -89,5 +89,5 @@ function approvalLines({ needsApproval, approvedBy, approvedAt, dryRun }: JobPre
   if (approvedBy !== null) return `approved by ${approvedBy.email} at ${approvedAt ?? ''}`
   if (needsApproval.length === 0) return ''
   const why = needsApproval.map(({ detail }) => `  ${detail}`).join('\n')
-  return `${dryRun ? 'would need' : 'needs'} approval because:\n${why}`
+  return `${dryRun ? 'would require' : 'requires'} an approval because:\n${why}`
 }

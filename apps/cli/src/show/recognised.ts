@@ -66,7 +66,7 @@ export function cleanedLine({ result }: Job): string | undefined {
     .slice(0, SHOWN_COLUMNS)
     .map(({ column, count }) => `${counted(count, 'cell')} of ${shortened(printable(column), NAME_LENGTH)}`)
   const left = cleaned.length - shown.length
-  return `${shown.join(', ')}${left > 0 ? ` and those of ${counted(left, 'more column')}` : ''}`
+  return `${shown.join(', ')}${left > 0 ? ` and cells of ${counted(left, 'more column')}` : ''}`
 }
 
 function delimiterName(delimiter: string): string {

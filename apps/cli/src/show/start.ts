@@ -7,8 +7,8 @@ export function startSentence(startAt: string, now: Date): string {
   const utc = `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
   const shown = startAt.endsWith('Z') ? utc : `${spaced(startAt)} (${utc})`
   return seconds > 0
-    ? `It starts at ${shown}, in ${formatSeconds(seconds)}.`
-    : `The start time ${shown} has passed: it starts now.`
+    ? `The import starts at ${shown}, in ${formatSeconds(seconds)}.`
+    : `The start time ${shown} has passed, so the import starts now.`
 }
 
 function spaced(moment: string): string {

@@ -127,13 +127,23 @@ describe('the summary of an import', () => {
 
   test('counts all rejects of a reason, also those beyond the ones that are kept', () => {
     const rejectReasons = [{ column: 'turno', code: 'required', count: 2500 }]
-    const kept = [{ column: 'turno', code: 'required', rejects: 1000, example: 'the cell is empty', line: 3 }]
+    const kept = [
+      {
+        column: 'turno',
+        code: 'required',
+        rejects: 1000,
+        example: 'the cell is empty; a value is required',
+        line: 3,
+      },
+    ]
     const text = renderSummary(
       ended({ result: { ...RESULT, rejectReasons }, counts: { quarantined: 2500 } }),
       { report: { seconds: 1, rowsPerSecond: 1, rejects: kept } },
       'aduana',
     )
-    expect(text).toContain('  2,500 records  turno  required (line 3): the cell is empty\n')
+    expect(text).toContain(
+      '  2,500 records  turno  required (line 3): the cell is empty; a value is required\n',
+    )
   })
 
   test('of an upsert tells new rows from changed ones', () => {
@@ -149,7 +159,7 @@ describe('the summary of an import', () => {
       expect.stringMatching(/^ {2}read as {6}windows-1252;/),
       '  records      11',
       '  loaded        0',
-      '  not loaded    7   good records, held back because the import failed',
+      '  not loaded    7   good records; the import failed',
       '  quarantined   3',
       '  duplicates    0',
       '  conflicts     1',
@@ -158,7 +168,7 @@ describe('the summary of an import', () => {
     expect(lines(early, {}, 'aduana').slice(3, 6)).toEqual([
       '  records      12',
       '  loaded        0',
-      '  not loaded   12   because the import failed',
+      '  not loaded   12   the import failed',
     ])
     const none = job({ status: 'CANCELLED', counts: { records: 2, quarantined: 2, duplicates: 0 } })
     expect(renderSummary(none, {}, 'aduana')).not.toContain('not loaded ')
@@ -167,7 +177,7 @@ describe('the summary of an import', () => {
   test('says what was removed, where the preview does not', () => {
     const counts = { records: 1, loaded: 1, removed: 3 }
     expect(renderSummary(ended({ counts }), {}, 'aduana')).toContain(
-      '\n  removed      3   rows that these days had before\n',
+      '\n  removed      3   rows that these days had before the import\n',
     )
   })
 
@@ -177,7 +187,7 @@ describe('the summary of an import', () => {
     ]
     const dry = ended({ dryRun: true, warnings })
     expect(lines(dry, {}, 'aduana')[0]).toBe(
-      'mayo.csv → production: dry run: the import would be refused (already_imported); nothing was changed. With --force it would do this',
+      'mayo.csv → production: dry run: the import would be refused (already_imported); nothing was changed. With --force, the import would do this',
     )
     expect(outcomeOfJob(dry)).toBe('alreadyImported')
     expect(outcomeOfJob({ ...dry, dryRun: false })).toBe('quarantined')

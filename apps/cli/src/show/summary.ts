@@ -37,7 +37,7 @@ function headline(job: Job): string {
   switch (job.status) {
     case 'COMPLETED':
       if (job.dryRun) return `${what}: ${dryRunHeadline(job)}`
-      if (job.batchDeleted) return `${what}: undone; its rows are gone`
+      if (job.batchDeleted) return `${what}: undone; its rows were deleted`
       return `${what}: loaded${remarks(job)}`
     case 'FAILED':
       return `${what}: ${failure(job)}`
@@ -51,7 +51,7 @@ function headline(job: Job): string {
 
 function dryRunHeadline(job: Job): string {
   if (wouldBeRefused(job))
-    return 'dry run: the import would be refused (already_imported); nothing was changed. With --force it would do this'
+    return 'dry run: the import would be refused (already_imported); nothing was changed. With --force, the import would do this'
   return 'dry run, nothing was changed; this is what the import would do'
 }
 
@@ -111,18 +111,18 @@ function countsOf({ status, counts }: Job, preview: JobPreview | undefined): Fig
   const ended = status === 'FAILED' || status === 'CANCELLED'
   const held = ended && records !== null
   const left = (records ?? 0) - (quarantined ?? 0) - (duplicates ?? 0) - (conflicts ?? 0)
-  const why = `because the import ${status === 'FAILED' ? 'failed' : 'was cancelled'}`
+  const why = status === 'FAILED' ? 'the import failed' : 'the import was cancelled'
   return [
     ['records', records],
     ['loaded', held ? 0 : loaded],
-    ['not loaded', held ? left || null : null, quarantined === null ? why : `good records, held back ${why}`],
+    ['not loaded', held ? left || null : null, quarantined === null ? why : `good records; ${why}`],
     ['of them new', updated ? inserted : null],
     ['of them changed', updated || null],
     ['unchanged', unchanged || null],
     ['quarantined', quarantined],
     ['duplicates', duplicates],
     ['conflicts', conflicts || null],
-    ['removed', preview ? null : removed || null, 'rows that these days had before'],
+    ['removed', preview ? null : removed || null, 'rows that these days had before the import'],
   ]
 }
 

@@ -82,7 +82,7 @@ async function importFile(
     `${dataset}, ${period.from} to ${period.to}: ${job.status}, ${figure(loaded ?? 0)} loaded, ` +
       `${figure(quarantined ?? 0)} quarantined, ${figure(duplicates ?? 0)} duplicates, ${figure(conflicts ?? 0)} conflicts` +
       wrong
-        .map(({ figure, expected, found }) => `\n  ${figure}: ${expected} put in, ${found} found`)
+        .map(({ figure, expected, found }) => `\n  ${figure}: ${expected} expected, ${found} found`)
         .join(''),
   )
   return job.status === 'COMPLETED' && wrong.length === 0

@@ -53,7 +53,7 @@ describe.concurrent('a stored file', { timeout: 300_000 }, () => {
           status: 'FAILED',
           error: { code: 'artifact_missing', stage: missedBy },
         })
-        expect(failed.error?.detail).toContain(`begins again at ${madeBy}`)
+        expect(failed.error?.detail).toContain(`starts again at the stage ${madeBy}`)
         await retryJob(system.database.db, system.admin, id)
         await expectAllLoaded(system, [file])
       } finally {

@@ -95,7 +95,7 @@ export const MetricRunCompleted = z.discriminatedUnion('status', [
       manifest: ManifestPointer.optional(),
     })
     .refine(({ manifest, days }) => manifest === undefined || days.length > 0, {
-      error: 'results need the days that they cover',
+      error: 'results require the days that they cover',
       path: ['days'],
     }),
   z.strictObject({

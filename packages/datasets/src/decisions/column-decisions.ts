@@ -136,8 +136,8 @@ export function decidedSentences(decisions: readonly Decided[]): ReadonlyMap<str
 const READINGS = {
   point: 'decimals have a point in this file',
   comma: 'decimals have a comma in this file',
-  day_first: 'the day stands before the month in this file',
-  month_first: 'the month stands before the day in this file',
+  day_first: 'the day comes before the month in this file',
+  month_first: 'the month comes before the day in this file',
 }
 
 function decidedSentence({
@@ -149,7 +149,7 @@ function decidedSentence({
   contradicting,
 }: Decided): string | undefined {
   if (by === 'assumed' && about === 'decimal_mark' && ambiguous === 0)
-    return 'nothing in this file settles whether its marks separate thousands'
+    return 'no cell of this file shows whether the mark separates decimals or thousands'
   if (by === 'declared' || !examples.agreeing || (about === 'day_month' && contradicting === 0))
     return undefined
   return `${READINGS[reading]}, as in ${shownCell(examples.agreeing)}`
@@ -177,7 +177,7 @@ export function contradictionFailure(decisions: readonly Decided[]): JobFailure 
   if (found.length === 0) return undefined
   return {
     code: 'file_contradicts_itself',
-    detail: `${found.join(' ')} Nothing was changed. Write each column in one way, or change what the dataset declares, and send the file again.`,
+    detail: `${found.join(' ')} Nothing was changed. Use one format in each column, or change the definition of the dataset. Then send the file again.`,
   }
 }
 

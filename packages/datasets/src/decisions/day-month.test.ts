@@ -71,7 +71,7 @@ describe('dates of a dataset that has the day first', () => {
     const cells = ['03/01/2017', '03/02/2017', '03/03/2017', '03/04/2017', '03/13/2017']
     const { refused } = await read(dayFirst, cells)
     expect(refused).toMatch(
-      /^Column "d" is declared to have the day before the month, but "03\/13\/2017" \(line 6\) has the month before the day, so 3 other dates such as "03\/01\/2017" \(line 2\) would be read as the wrong day\. Nothing was changed\./,
+      /^Column "d" is declared with the day before the month, but "03\/13\/2017" \(line 6\) has the month before the day, so 3 other dates such as "03\/01\/2017" \(line 2\) would be read as the wrong day\. Nothing was changed\./,
     )
     expect((await read({ ...dayFirst, dayMonthOrder: 'declared' }, cells)).refused).toBe(refused)
     expect((await read({ ...dayFirst, formats: ['DD/MM/YYYY'] }, cells)).refused).toBe(refused)

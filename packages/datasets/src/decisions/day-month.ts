@@ -186,7 +186,7 @@ function contradiction(
     }
   if (ambiguous === 0) return {}
   return {
-    contradiction: `is declared to have the ${NAMES[order]}, but ${shownCell(examples.contradicting)} has the ${NAMES[opposite(order)]}${agreeing > 0 ? ` (${figure(agreeing)} agree with the dataset, ${figure(contradicting)} do not)` : ''}, so ${counted(ambiguous, 'other date')} such as ${shownCell(examples.ambiguous)} would be read as the wrong day`,
+    contradiction: `is declared with the ${NAMES[order]}, but ${shownCell(examples.contradicting)} has the ${NAMES[opposite(order)]}${agreeing > 0 ? ` (${figure(agreeing)} agree with the dataset, ${figure(contradicting)} do not)` : ''}, so ${counted(ambiguous, 'other date')} such as ${shownCell(examples.ambiguous)} would be read as the wrong day`,
   }
 }
 
@@ -198,23 +198,23 @@ function warning(
 ): { warning?: string } {
   const order = reading === 'month_first' ? 'month_first' : 'day_first'
   const what = `${counted(ambiguous, 'date')} of "${column}" such as ${shownCell(example)} ${ambiguous === 1 ? 'was' : 'were'} read with the ${NAMES[order]}`
-  const remedy = `If that is wrong, ${TAKE_BACK}. Then write the dates as YYYY-MM-DD, or let the dataset declare their order, and send the file again.`
+  const remedy = `If that is wrong, ${TAKE_BACK}. Then write the dates as YYYY-MM-DD, or declare their order in the dataset, and send the file again.`
   if (ambiguous === 0 || question.pinned) return {}
   if (by === 'assumed')
     return {
-      warning: `${what}${monthsOf(evidence, order)}, and no day is above 12 to settle it. ${remedy}`,
+      warning: `${what}. No day is above 12, so nothing shows the order. ${monthsOf(evidence, order)} ${remedy}`,
     }
   // A spreadsheet that reads the month as the day rewrites the dates that are valid in that order, and leaves the others.
   if (evidence.padded > 0 && evidence.unpadded > 0)
     return {
-      warning: `${what}, but they lack the leading zeros of the dates that cannot be read otherwise: a program may have exchanged day and month. ${remedy}`,
+      warning: `${what}. They lack the leading zeros of the dates that can be read in one order only, so a program may have exchanged day and month. ${remedy}`,
     }
   return {}
 }
 
-/** Returns the part of a message on how many months the dates fall in, for each order. */
+/** Returns the sentence on how many months the dates fall in, for each order. */
 function monthsOf(evidence: DayMonthEvidence, order: DayMonthOrder): string {
   const [here, there] = [evidence[`months_${order}`], evidence[`months_${opposite(order)}`]]
-  if (here === there) return `; either order puts them in ${counted(here, 'month')}`
-  return `, which puts them in ${counted(here, 'month')}; the other order puts them in ${figure(there)}`
+  if (here === there) return `In either order, the dates are in ${counted(here, 'month')}.`
+  return `In this order, the dates are in ${counted(here, 'month')}; in the other order, in ${figure(there)}.`
 }

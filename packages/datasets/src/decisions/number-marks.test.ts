@@ -52,7 +52,7 @@ describe('the decimal mark of a file', () => {
     ])
     expect(values).toEqual(['not_a_decimal', 'not_a_decimal', '900.500', '7.000', 'not_a_decimal'])
     expect(messages[0]).toBe(
-      '"1,234" is not a decimal number with a point as its only mark; decimals have a point in this file, as in "900.5" (line 4); if the comma separates thousands, declare thousandsMarks: ["comma"]',
+      '"1,234" is not a decimal number with a point before decimals and no other mark; decimals have a point in this file, as in "900.5" (line 4); if the comma separates thousands, declare thousandsMarks: ["comma"]',
     )
     expect({ warnings, refused }).toEqual({ warnings: [], refused: undefined })
   })
@@ -64,7 +64,7 @@ describe('the decimal mark of a file', () => {
       expect(values).not.toContain('not_a_decimal')
       expect(warnings).toMatchObject([{ code: 'ambiguous_decimal_mark', column: 'n' }])
       expect(warnings[0]?.message).toMatch(
-        /was read as a decimal mark; it could also be a thousands separator, and no other cell settles it\. If that is wrong, undo the import if it is loaded, or cancel it if it is waiting\./,
+        /was read as a decimal mark\. It could also be a thousands separator; no other cell shows which\. If the reading is wrong, undo the import if it is loaded, or cancel it if it is waiting\./,
       )
       expect(refused).toBeUndefined()
     },
@@ -76,13 +76,13 @@ describe('the decimal mark of a file', () => {
       ['3,5', '4.5'],
       /has 1 cell with a comma .*"3,5" \(line 2\), and 1 with a point.*"4.5" \(line 3\)/,
     ],
-    [weight, ['1,234', '1.234'], /one of the two marks must stand between thousands/],
+    [weight, ['1,234', '1.234'], /one of the two marks must separate thousands/],
     [
       { ...weight, decimalMark: 'comma' as const },
       ['1,234', '1,234,567'],
-      /is declared to have a comma before decimals, but "1,234,567" \(line 3\)/,
+      /is declared with a comma before decimals, but "1,234,567" \(line 3\)/,
     ],
-    [{ ...weight, decimalMark: 'point' as const }, ['1.234', '1.234,5'], /is declared to have a point/],
+    [{ ...weight, decimalMark: 'point' as const }, ['1.234', '1.234,5'], /is declared with a point/],
   ])('is not guessed when cells contradict each other or the dataset: %j %j', async (column, cells, why) => {
     expect((await read(column, cells)).refused).toMatch(why)
   })
@@ -213,7 +213,7 @@ describe('whole numbers', () => {
   test('say why a mark before three zeros is not read', async () => {
     const { messages } = await read(count, ['1.000'])
     expect(messages).toEqual([
-      '"1.000" is not a whole number, with only zeros behind a comma if any; nothing in this file settles whether its marks separate thousands; if the point separates thousands, declare thousandsMarks: ["point"]',
+      '"1.000" is not a whole number (allowed: zeros after a comma); no cell of this file shows whether the mark separates decimals or thousands; if the point separates thousands, declare thousandsMarks: ["point"]',
     ])
   })
 
@@ -240,6 +240,6 @@ describe('whole numbers', () => {
       '1.234',
       '12.5',
     ])
-    expect(refused).toMatch(/may mean a thousand times as much/)
+    expect(refused).toMatch(/may be wrong by a factor of 1,000/)
   })
 })

@@ -174,7 +174,7 @@ function undecided(
   if (seen('point') > 0 && seen('comma') > 0) {
     const its = decided('point', 'assumed')
     const [a, b] = (['point', 'comma'] as const).map((mark) => first(`either_${mark}`, `grouped_${mark}`))
-    const why = `has cells such as ${shownCell(a)} and ${shownCell(b)}: one of the two marks must stand between thousands, and no cell settles which`
+    const why = `has cells such as ${shownCell(a)} and ${shownCell(b)}: one of the two marks must separate thousands, but no cell shows which`
     return { ...its, contradiction: why }
   }
   const mark: Mark = seen('point') > 0 ? 'point' : 'comma'
@@ -207,7 +207,7 @@ function contradiction(
     }
   if (ambiguous === 0) return {}
   return {
-    contradiction: `is declared to have a ${reading} before decimals, but ${shownCell(examples.contradicting)} can only be read otherwise, so ${counted(ambiguous, 'cell')} such as ${shownCell(examples.ambiguous)} may mean a thousand times as much, or as little`,
+    contradiction: `is declared with a ${reading} before decimals, but ${shownCell(examples.contradicting)} can only be read with a ${other(asMark(reading))} before decimals, so ${counted(ambiguous, 'cell')} such as ${shownCell(examples.ambiguous)} may be wrong by a factor of 1,000`,
   }
 }
 
@@ -225,5 +225,5 @@ export function markWarning(decision: Decided): string | undefined {
     written === reading
       ? ['a decimal mark', 'a thousands separator']
       : ['a thousands separator', 'a decimal mark']
-  return `In "${column}" the ${written} of ${counted(ambiguous, 'cell')} such as ${shownCell(examples.ambiguous)} was read as ${read}; it could also be ${not}, and no other cell settles it. If that is wrong, ${TAKE_BACK}. Then write the numbers without thousands separators, or let the dataset declare the marks, and send the file again.`
+  return `The ${written} in ${counted(ambiguous, 'cell')} of "${column}", such as ${shownCell(examples.ambiguous)}, was read as ${read}. It could also be ${not}; no other cell shows which. If the reading is wrong, ${TAKE_BACK}. Then write the numbers without thousands separators, or declare the marks in the dataset, and send the file again.`
 }

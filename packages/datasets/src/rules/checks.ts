@@ -69,7 +69,7 @@ export function columnRules(cell: Cell, zones: Zones, members?: string): ColumnR
   const { column, text } = cell
   const { condition, checks } = typeRules(cell, zones, members)
   const all = cell.careful === undefined ? checks : [...faultChecks(cell), ...unlessFault(text, checks)]
-  const missing = `case when ${isNullWord(cell)} then ${says(cell, 'stands for no value; a value is required')} when trim(coalesce(${cell.original}, '')) <> '' then ${says(cell, 'holds no value; a value is required')} else 'the cell is empty' end`
+  const missing = `case when ${isNullWord(cell)} then ${says(cell, 'is a word for "no value"; a value is required')} when trim(coalesce(${cell.original}, '')) <> '' then ${says(cell, 'is empty after cleaning; a value is required')} else 'the cell is empty; a value is required' end`
   const required = check(cell, 'required', `${text} is null`, missing)
   if (column.required) return { good: condition ?? `${text} is not null`, checks: [required, ...all] }
   return { good: condition === null ? null : `(${text} is null or ${condition})`, checks: all }
@@ -82,16 +82,16 @@ function unlessFault(text: string, checks: readonly Check[]): Check[] {
 
 const FAULTS: Record<SpecialText, string> = {
   spreadsheet_error:
-    'is the error of a formula in a spreadsheet, not a value. Correct the formula, or leave the cell empty',
+    'is an error of a spreadsheet formula, not a value. Correct the formula, or leave the cell empty',
   null_word:
-    'is what databases export for no value. Leave the cell empty, or declare the word in nullWords of the dataset',
+    'is how databases export "no value". Leave the cell empty, or add the word to nullWords of the dataset',
   scientific_code:
-    'is a number that a spreadsheet has rounded, and no longer the code. Format the column as text before the codes are entered, and export it again',
+    'is a code that a spreadsheet has rounded to a number. Format the column as text before you enter the codes, and export the file again',
 }
 
 /** Programs export this in place of values that are too wide for their column. */
 const TOO_NARROW =
-  'is what a spreadsheet shows when a column is too narrow. Widen the column, and export it again'
+  'is what a spreadsheet shows when a column is too narrow. Widen the column, and export the file again'
 
 function faultChecks(cell: Cell): Check[] {
   return cell.reading.special.faults.map(({ code }) => {
@@ -160,7 +160,7 @@ function textRules(cell: Cell, column: TextColumn, members: string | undefined) 
     {
       holds: `length(${value}) <= ${most}`,
       code: 'too_long',
-      message: `'has ' || format('{:,}', length(${value})) || ${lit(` characters; at most ${figure(most)} are allowed`)}`,
+      message: `'the value has ' || format('{:,}', length(${value})) || ${lit(` characters; at most ${figure(most)} are allowed`)}`,
     },
   ]
   if (column.minLength !== undefined)
@@ -231,7 +231,9 @@ function decimalRules(cell: Cell, column: DecimalColumn) {
   const mark = MARK_NAMES[column.decimalMark]
   const thousands = decimalThousands(column)
   const marks =
-    thousands.length === 0 ? `${mark} as its only mark` : `${mark} before decimals and ${between(thousands)}`
+    thousands.length === 0
+      ? `${mark} before decimals and no other mark`
+      : `${mark} before decimals and ${between(thousands)}`
   const rules = numberRules(cell, {
     min: column.min === undefined ? `-${limit}` : plainNumber(column.min),
     max: column.max === undefined ? limit : plainNumber(column.max),
@@ -314,9 +316,9 @@ function wholeNumberMarks(column: IntegerColumn): string {
   const thousands = integerThousands(column)
   const allowed = [
     ...(thousands.length === 0 ? [] : [between(thousands)]),
-    ...(column.zeroFraction ? [`only zeros behind ${MARK_NAMES[column.zeroFraction]}`] : []),
+    ...(column.zeroFraction ? [`zeros after ${MARK_NAMES[column.zeroFraction]}`] : []),
   ]
-  return allowed.length === 0 ? '' : `, with ${allowed.join(' and ')} if any`
+  return allowed.length === 0 ? '' : ` (allowed: ${allowed.join('; ')})`
 }
 
 /** Returns SQL of the message about a text that has none of the formats of its column. */

@@ -92,23 +92,23 @@ describe('the message of a date that cannot be read', () => {
 test('a cell of # is told as a column that was too narrow, an error of a formula as such', async () => {
   const found = await messages({ name: 'x', type: 'text' }, ['####', ' ######## ', '#REF!', 'Err:502'])
   expect(found).toEqual([
-    '"####" is what a spreadsheet shows when a column is too narrow. Widen the column, and export it again',
-    '" ######## " is what a spreadsheet shows when a column is too narrow. Widen the column, and export it again',
-    '"#REF!" is the error of a formula in a spreadsheet, not a value. Correct the formula, or leave the cell empty',
-    '"Err:502" is the error of a formula in a spreadsheet, not a value. Correct the formula, or leave the cell empty',
+    '"####" is what a spreadsheet shows when a column is too narrow. Widen the column, and export the file again',
+    '" ######## " is what a spreadsheet shows when a column is too narrow. Widen the column, and export the file again',
+    '"#REF!" is an error of a spreadsheet formula, not a value. Correct the formula, or leave the cell empty',
+    '"Err:502" is an error of a spreadsheet formula, not a value. Correct the formula, or leave the cell empty',
   ])
 })
 
 test('a cell without a value is told as empty, and one that loses all its characters as such', async () => {
   const column = { name: 'x', type: 'text', required: true, normalise: ['digits-only'] } satisfies ColumnInput
   expect(await messages(column, ['', '  ', 'abc'])).toEqual([
-    'the cell is empty',
-    'the cell is empty',
-    '"abc" holds no value; a value is required',
+    'the cell is empty; a value is required',
+    'the cell is empty; a value is required',
+    '"abc" is empty after cleaning; a value is required',
   ])
 })
 
 test('what is told of lengths has separators between thousands', async () => {
   const [message] = await messages({ name: 'x', type: 'text' }, ['x'.repeat(5000)])
-  expect(message).toBe('has 5,000 characters; at most 4,000 are allowed')
+  expect(message).toBe('the value has 5,000 characters; at most 4,000 are allowed')
 })

@@ -168,8 +168,8 @@ function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: 
   const { from, to } = rules.window
   const day = dayOf(cell, rules.zones)
   const broken = `${day} < date ${lit(from)} or ${day} >= date ${lit(to)}`
-  const outside = says(cell, `is outside the declared window [${from}, ${to})`)
-  const onEnd = lit(`${END_IS_EXCLUSIVE}: to replace ${to} too, declare ${asFields({ to: nextDay(to) })}. `)
+  const outside = says(cell, `is outside the declared window, ${from} to ${to} (exclusive)`)
+  const onEnd = lit(`${END_IS_EXCLUSIVE}. To include ${to}, declare ${asFields({ to: nextDay(to) })}. `)
   return [
     check(
       cell,
@@ -181,7 +181,7 @@ function windowChecks(definition: DatasetDefinition, rules: ImportRules, cells: 
 }
 
 /** How the message continues if a record has the day that was declared as `to`. */
-export const END_IS_EXCLUSIVE = 'to is exclusive'
+export const END_IS_EXCLUSIVE = 'The end of the window (to) is exclusive'
 
 function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: Map<string, Cell>): Check[] {
   const lists: [string | undefined, readonly string[] | undefined, string][] = [
@@ -194,7 +194,7 @@ function scopeChecks(definition: DatasetDefinition, rules: ImportRules, cells: M
     const known = cell.reading.kind === 'code' ? allowed.map(cleanCode) : allowed
     const inside = known.length === 0 ? 'false' : isOneOf(cell.value, known)
     const broken = `${cell.value} is not null and not (${inside})`
-    return [check(cell, 'outside_scope', broken, says(cell, `is not a ${what} that this import may touch`))]
+    return [check(cell, 'outside_scope', broken, says(cell, `is not a ${what} that this import may change`))]
   })
 }
 
@@ -205,8 +205,8 @@ function lengthChecks({ textLimits }: ImportRules, cells: Map<string, Cell>): Ch
     if (!first) return []
     const length = unit === 'bytes' ? 'strlen' : 'length'
     const taken = `(${its.map(({ value }) => `coalesce(${length}(${value}), 0)`).join(' + ')})`
-    const subject = its.length === 1 ? 'has ' : `${columns.join(', ')} have together `
-    const message = `${lit(subject)} || ${taken} || ${lit(` ${unit}; ${what} has room for ${most}`)}`
+    const subject = its.length === 1 ? 'the value has ' : `together, ${columns.join(', ')} have `
+    const message = `${lit(subject)} || ${taken} || ${lit(` ${unit}; ${what} can have at most ${most}`)}`
     return [check(first, 'too_long', `${taken} > ${most}`, message)]
   })
 }
@@ -223,7 +223,7 @@ function rowChecks({ rowSize }: ImportRules, cells: Map<string, Cell>): Check[] 
     return [`case when ${value} is null then 0 else ${size} end`]
   })
   const taken = `(${rowSize.always} + list_sum([${sizes.join(', ')}]))`
-  const message = `'takes ' || ${taken} || ${lit(` bytes of a row, which has room for ${rowSize.most}: leave some of its values empty`)}`
+  const message = `'the record takes ' || ${taken} || ${lit(` bytes of a row; a row can have at most ${rowSize.most}. Leave some values empty`)}`
   return [
     { column: null, code: 'too_long', broken: `${taken} > ${rowSize.most}`, message, value: 'NULL::VARCHAR' },
   ]

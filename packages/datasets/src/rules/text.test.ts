@@ -218,8 +218,8 @@ describe('words for no value', () => {
       { x: '' },
     ])
     expect(bad.map(({ reasons }) => reasons.map(({ code, message }) => [code, message]))).toEqual([
-      [['required', '"NULL" stands for no value; a value is required']],
-      [['required', 'the cell is empty']],
+      [['required', '"NULL" is a word for "no value"; a value is required']],
+      [['required', 'the cell is empty; a value is required']],
     ])
   })
 

@@ -98,7 +98,7 @@ describe('a dataset', () => {
           problems: expect.arrayContaining([
             expect.objectContaining({
               path: 'columns[2].timeZone',
-              message: `PostgreSQL reads "${zone}" as a fixed offset. Use the name of a place in the zone, such as Europe/Madrid.`,
+              message: `PostgreSQL reads the time zone "${zone}" as a fixed offset. Use a name such as Europe/Madrid.`,
             }),
           ]),
         },

@@ -20,9 +20,9 @@ export async function zoneNameProblems(tx: Tx, definition: DatasetDefinition): P
     const fixed = zones.get(timeZone)
     const wrong =
       fixed === undefined
-        ? `PostgreSQL does not know the time zone "${timeZone}". Use a name like America/Bogota.`
+        ? `PostgreSQL does not know the time zone "${timeZone}". Use a name such as America/Bogota.`
         : fixed && changesClocks(timeZone)
-          ? `PostgreSQL reads "${timeZone}" as a fixed offset. Use the name of a place in the zone, such as Europe/Madrid.`
+          ? `PostgreSQL reads the time zone "${timeZone}" as a fixed offset. Use a name such as Europe/Madrid.`
           : undefined
     return wrong === undefined ? [] : [{ path, code: 'contradiction', message: wrong }]
   })

@@ -67,7 +67,7 @@ describe('validating production', () => {
       [3, 'fecha_contabilizacion: outside_window'],
     ])
     expect(result.bad[0]?.reasons[0]?.message).toBe(
-      '"2026-01-30" is outside the declared window [2026-01-31, 2026-02-01)',
+      '"2026-01-30" is outside the declared window, 2026-01-31 to 2026-02-01 (exclusive)',
     )
   })
 

@@ -151,8 +151,8 @@ async function mergeInto(
 function inOriginal(reasons: Reject['reasons'], invalid: InvalidUnit | null): Reject['reasons'] {
   if (!invalid) return reasons
   const what = {
-    lone_surrogate: 'half of a surrogate pair',
-    half_unit: 'the last byte, which is half of a character,',
+    lone_surrogate: 'the unpaired surrogate',
+    half_unit: 'the incomplete last character',
   }[invalid.kind]
   const message = `${what} at offset ${invalid.offset} of the file is not valid UTF-16`
   return reasons.map((reason) =>

@@ -163,7 +163,7 @@ export function read(state: ScanState): Reading {
       if (closed) {
         if (r.spans && opensField(work, r.closing - base, dialect))
           return ended(fail(state, r, p, false, whyUnclosed()))
-        const what = `text after the closing quote of column ${r.columns + 1}; ${DOUBLED}`
+        const what = `column ${r.columns + 1} has text after its closing quote; ${DOUBLED}`
         r.textAfterQuote ??= reason('text_after_quote', what, snippet(state, p))
       }
       if (blank === 0) r.state = IN_TEXT

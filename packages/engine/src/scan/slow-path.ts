@@ -135,7 +135,7 @@ function reasonsOf(
     )
   if (r.forbidden) {
     const point = `U+${r.forbidden.byte.toString(16).toUpperCase().padStart(4, '0')}`
-    const what = `the control character ${point} in column ${r.forbidden.column}`
+    const what = `column ${r.forbidden.column} contains the control character ${point}`
     reasons.push(reason('control_character', what, point))
   }
   if (dialect.encoding === 'utf-8' && !isUtf8(bytes)) {
@@ -178,7 +178,10 @@ function repeated(state: ScanState, { kind, cells, aliases }: HeaderRow): Struct
   if (kind === 'same')
     return reason('repeated_header', `the line ${what} the header in line ${state.dialect.header?.line}`)
   state.otherHeader ??= { line: state.line, cells }
-  return reason('repeated_header', 'the line names columns, but not those of the header in its order')
+  return reason(
+    'repeated_header',
+    'the line names other columns than the header, or the same columns in another order',
+  )
 }
 
 function isWholeLineQuoted(r: Reading, bytes: Uint8Array, delimiter: number): boolean {

@@ -60,18 +60,18 @@ test('accepting an import stores its job, import, file, event and audit entry', 
 
 test('the message of an import that is to start later names the start time, also once its window is free', async () => {
   const startAt = '2100-12-01T05:00:00+01:00'
-  const until = 'aiting until 2100-12-01 04:00:00 UTC to be processed'
+  const scheduled = 'Scheduled to start at 2100-12-01 04:00:00 UTC'
   expect(await database.job(await database.accept())).toMatchObject({ message: 'Waiting to be processed' })
   const past = await database.accept({ startAt: '2020-01-01T00:00:00Z' })
   expect(await database.job(past)).toMatchObject({ message: 'Waiting to be processed' })
   const window = { from: '2026-01-01', to: '2026-02-01' }
   const first = await database.accept({ ...window, startAt })
-  expect(await database.job(first)).toMatchObject({ message: `W${until}` })
+  expect(await database.job(first)).toMatchObject({ message: scheduled })
   const second = await database.accept({ ...window, startAt, onConflict: 'wait' })
   expect(await database.job(second)).toMatchObject({ message: 'Waiting for the window' })
   await cancelJob(database.db, await database.addUser('admin'), first)
   await wakeWaiters(database.db)
-  expect(await database.job(second)).toMatchObject({ message: `The window is free. W${until}` })
+  expect(await database.job(second)).toMatchObject({ message: `The window is free. ${scheduled}` })
 })
 
 test('an accepted import notifies the dispatchers', async () => {
@@ -222,13 +222,17 @@ describe('a declared window', () => {
   })
 
   test.each([
-    ['only a beginning', { from: '2024-01-01' }, 'needs both ends'],
-    ['only an end', { to: '2024-01-01' }, 'needs both ends'],
+    ['only a beginning', { from: '2024-01-01' }, 'requires both from'],
+    ['only an end', { to: '2024-01-01' }, 'requires both from'],
     ['no days', { from: '2024-01-01', to: '2024-01-01' }, 'must be before'],
     ['a year that was meant to be another', { from: '2004-01-01', to: '2024-01-31' }, 'at most 400'],
     ['days that no record can have', { from: '2200-01-01', to: '2200-02-01' }, 'is outside the range of'],
-    ['a scope where there is none', { from: '2024-01-01', to: '2024-02-01', scope: 'x' }, 'have no scope'],
-    ['a scope where there is none, without days', { scope: 'x' }, 'have no scope'],
+    [
+      'a scope where there is none',
+      { from: '2024-01-01', to: '2024-02-01', scope: 'x' },
+      'has no replace scope',
+    ],
+    ['a scope where there is none, without days', { scope: 'x' }, 'has no replace scope'],
     ['its ends the wrong way round', { from: '2024-02-01', to: '2024-01-01' }, 'must be before'],
   ])('with %s is refused', async (_, form, message) => {
     const error = await refusal(database.accept(form))
@@ -241,7 +245,7 @@ describe('a declared window', () => {
     const error = await refusal(database.accept({ dataset: 'by_lot', scope: 'L1' }))
     expect(error).toMatchObject({
       code: 'bad_window',
-      message: expect.stringContaining('A scope belongs to a window'),
+      message: expect.stringContaining('requires a window'),
     })
     await database.accept({ dataset: 'by_lot', scope: 'L1', from: '2024-01-01', to: '2024-02-01' })
   })

@@ -54,7 +54,10 @@ export async function acceptImport(
   repeatable?: RepeatableRequest,
 ): Promise<IdempotentResult<ImportAccepted>> {
   if (!hasRole(principal.role, 'operator'))
-    throw new ProblemError('forbidden', 'Importing needs the role operator, steward or admin.')
+    throw new ProblemError(
+      'forbidden',
+      'Importing requires the role operator, steward or admin. Ask an admin.',
+    )
   try {
     const accepted = await inTransactionWithLockTimeout(context.db, async (tx) => {
       const result = await createIdempotently(tx, repeatable, ImportAccepted, async () => {
@@ -88,7 +91,7 @@ async function create(
   if (dataset.definition.origin === 'runs')
     throw new ProblemError(
       'belongs_to_run',
-      `The dataset ${dataset.code} contains results of metric runs, so files cannot be imported into it.`,
+      `The dataset ${dataset.code} contains results of metric runs, so files cannot be imported into it. Choose another dataset.`,
     )
   if (form.dryRun && form.requireApproval)
     throw new ProblemError(
@@ -138,17 +141,17 @@ function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
   if (mode === 'upsert' && !definition.key)
     throw new ProblemError(
       'bad_request',
-      `The dataset ${definition.code} has no key, so it cannot be upserted.`,
+      `The dataset ${definition.code} has no key, which the mode upsert requires. Omit mode, or send another one.`,
     )
   if (mode !== 'upsert' && definition.loadMode === 'upsert')
     throw new ProblemError(
       'bad_request',
-      `The rows of ${definition.code} have a key; it can only be loaded with the mode upsert.`,
+      `The dataset ${definition.code} has a key, so it can only be loaded with the mode upsert. Omit mode, or send upsert.`,
     )
   if (mode === 'replace-window' && !definition.windowColumn)
     throw new ProblemError(
       'bad_request',
-      `The dataset ${definition.code} has no window column to replace by.`,
+      `The dataset ${definition.code} has no window column, which the mode replace-window requires. Omit mode, or send another one.`,
     )
   return mode
 }
@@ -160,28 +163,34 @@ function chooseMode(definition: DatasetDefinition, form: ImportForm): LoadMode {
 function declaredWindow(definition: DatasetDefinition, form: ImportForm): Window | undefined {
   const { from, to } = form
   if (form.scope !== undefined && !definition.replaceScope)
-    throw new ProblemError('bad_window', `The windows of ${definition.code} have no scope; leave it out.`)
+    throw new ProblemError('bad_window', `The dataset ${definition.code} has no replace scope. Omit scope.`)
   if (from === undefined && to === undefined) {
     if (form.scope === undefined) return undefined
     throw new ProblemError(
       'bad_window',
-      `A scope belongs to a window: send from and to with "${form.scope}", or leave it out. Without a window an import of ${definition.code} finds its days and scopes in the file.`,
+      `The scope "${form.scope}" requires a window. Send from and to as well, or omit the scope. Without a window, an import of ${definition.code} takes its days and scopes from the file.`,
     )
   }
   if (from === undefined || to === undefined)
-    throw new ProblemError('bad_window', 'A window needs both ends: from, and to (the first day after it).')
+    throw new ProblemError(
+      'bad_window',
+      'A window requires both from, its first day, and to, the first day after it. Send both, or none.',
+    )
   if (from >= to)
     throw new ProblemError(
       'bad_window',
       `from (${from}) must be before to (${to}); to is the first day after the window.`,
     )
   if (!definition.windowColumn)
-    throw new ProblemError('bad_window', `The dataset ${definition.code} has no window column.`)
+    throw new ProblemError(
+      'bad_window',
+      `The dataset ${definition.code} has no window column, so it has no windows. Omit from and to.`,
+    )
   assertPlausibleWindow(definition, from, to)
   if (definition.replaceScope && form.scope === undefined)
     throw new ProblemError(
       'bad_window',
-      `A window of ${definition.code} needs its scope (${definition.replaceScope}).`,
+      `A window of ${definition.code} requires a scope, which is a value of ${definition.replaceScope}. Send scope.`,
     )
   return { scope: definition.replaceScope ? scopeOf(definition, form.scope ?? '') : '', from, to }
 }
@@ -228,7 +237,7 @@ export function assertPlausibleWindow(definition: DatasetDefinition, from: Day, 
   if (from < column.min || addDays(to, -1) > column.max)
     throw new ProblemError(
       'bad_window',
-      `The window ${from} to ${to} is outside the range of ${column.name}, which is ${column.min} to ${column.max}.`,
+      `The window ${from} to ${to} is outside the range of ${column.name}, which is ${column.min} to ${column.max}. Correct from and to.`,
     )
 }
 

@@ -77,7 +77,7 @@ async function insertJob(tx: Tx, entry: NewImport): Promise<void> {
 /** Returns the message of a job that has just been accepted. */
 function waitingMessage(startAt: string | undefined): string {
   if (startAt === undefined || Date.parse(startAt) <= Date.now()) return 'Waiting to be processed'
-  return `Waiting until ${new Date(startAt).toISOString().slice(0, 19).replace('T', ' ')} UTC to be processed`
+  return `Scheduled to start at ${new Date(startAt).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
 async function insertImportRow(tx: Tx, entry: NewImport): Promise<void> {

@@ -36,6 +36,6 @@ export function sameBytes(dataset: string, first: SameBytes | undefined): { foun
   const which = first ? `by job ${first.id} (${first.status})` : 'a moment ago'
   return {
     found: `The same bytes were imported into ${dataset} ${which}.`,
-    remedy: `To import them again on purpose, send ${asFields({ force: 'true' })}.`,
+    remedy: `To import them again, send ${asFields({ force: 'true' })}.`,
   }
 }

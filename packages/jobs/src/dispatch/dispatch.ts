@@ -11,7 +11,7 @@ import { claimWindows, unblockedWaiters, waitForWindows, waitingClaim } from '..
 
 /** The message of a job that gets its windows. The job may still have to wait for its start time. */
 const WINDOW_IS_FREE = sql<string>`case when status = 'QUEUED' and start_at > clock_timestamp()
-  then 'The window is free. Waiting until ' || to_char(start_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC to be processed'
+  then 'The window is free. Scheduled to start at ' || to_char(start_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC'
   else 'The window is free' end`
 
 export interface DispatchLimits {

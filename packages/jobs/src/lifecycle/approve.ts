@@ -62,7 +62,10 @@ export async function approveJob(
   await readJob(db, principal, id)
   // Checked before the preview is read, so that users who may not approve do not learn whether there is one.
   if (!hasRole(principal.role, 'operator'))
-    throw new ProblemError('forbidden', 'Approving needs the role operator, steward or admin.')
+    throw new ProblemError(
+      'forbidden',
+      'Approving requires the role operator, steward or admin. Ask an admin.',
+    )
   await mustWait(db, id)
   const seen = await readPreview(db, principal, id)
   await inTransaction(db, async (tx) => {

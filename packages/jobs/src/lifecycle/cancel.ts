@@ -20,7 +20,10 @@ const CANCEL_CHANNEL = 'aduana_cancel'
 export async function cancelJob(db: Database, principal: Principal, id: string): Promise<Job> {
   await readJob(db, principal, id)
   if (!hasRole(principal.role, 'operator'))
-    throw new ProblemError('forbidden', 'Cancelling needs the role operator, steward or admin.')
+    throw new ProblemError(
+      'forbidden',
+      'Cancelling requires the role operator, steward or admin. Ask an admin.',
+    )
   await inTransaction(db, async (tx) => {
     const job = await tx
       .selectFrom('jobs')
@@ -29,7 +32,8 @@ export async function cancelJob(db: Database, principal: Principal, id: string):
       .forNoKeyUpdate()
       .executeTakeFirstOrThrow()
     const status = JobStatus.parse(job.status)
-    if (isFinal(status)) throw new ProblemError('illegal_transition', `The job is already ${status}.`)
+    if (isFinal(status))
+      throw new ProblemError('illegal_transition', `The job is already ${status}, so it cannot be cancelled.`)
     if (job.loaded_at !== null)
       throw new ProblemError(
         'illegal_transition',

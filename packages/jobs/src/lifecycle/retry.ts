@@ -23,11 +23,14 @@ import { changeJob, lockOpenJob, tryChangeJob, wakeDispatchers } from './transit
 export async function retryJob(db: Database, principal: Principal, id: string): Promise<Job> {
   const job = await readJob(db, principal, id)
   if (!hasRole(principal.role, 'operator'))
-    throw new ProblemError('forbidden', 'Retrying needs the role operator, steward or admin.')
+    throw new ProblemError(
+      'forbidden',
+      'Retrying requires the role operator, steward or admin. Ask an admin.',
+    )
   if (job.status !== 'FAILED')
     throw new ProblemError(
       'illegal_transition',
-      `The job is ${job.status}; only a FAILED job can be retried.`,
+      `The job is ${job.status}. Only a FAILED job can be retried.`,
     )
   try {
     await inTransaction(db, (tx) => queueAgain(tx, principal, id))

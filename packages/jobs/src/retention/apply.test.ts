@@ -123,7 +123,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     await expect(retryJob(database.db, admin, stale)).rejects.toMatchObject({
       code: 'artifact_expired',
       message: expect.stringMatching(
-        /"clean.parquet", which the stage load reads, was removed at 2031-06-01T12.*Upload/,
+        /the stage load reads the file "clean.parquet", which was removed at 2031-06-01T12.*Upload/,
       ),
     })
     expect(await database.job(stale)).toMatchObject({ status: 'FAILED' })

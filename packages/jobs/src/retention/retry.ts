@@ -29,7 +29,7 @@ export async function assertFilesRetained(tx: Tx, jobId: string): Promise<void> 
   if (!needed) return
   throw new ProblemError(
     'artifact_expired',
-    `The job cannot be retried: its file "${needed.name}", which the stage ${needed.stage} reads, was removed at ${needed.removed_at.toISOString()}, at the end of its retention. Upload the file again.`,
+    `The job cannot be retried, because the stage ${needed.stage} reads the file "${needed.name}", which was removed at ${needed.removed_at.toISOString()}, at the end of its retention. Upload the original file again.`,
     { removedAt: needed.removed_at.toISOString(), artifact: needed.name },
   )
 }

@@ -1,4 +1,4 @@
-import { counted, figure } from '@aduana/contracts/figures'
+import { counted } from '@aduana/contracts/figures'
 import { ProblemError } from '@aduana/contracts/problems'
 import type { Database, Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
@@ -24,7 +24,7 @@ export async function ensureQuota(
   if (kept + bytes <= maxBytes) return
   throw new ProblemError(
     'quota_exceeded',
-    `"${tenant}" keeps ${figure(kept)} bytes of files and rejects. With the ${counted(bytes, 'byte')} of this file it would exceed its limit of ${figure(maxBytes)}. The file was not stored. Files are removed at the end of the retention of their dataset. An administrator can shorten it, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
+    `The tenant "${tenant}" stores ${counted(kept, 'byte')} of files and rejects. With the ${counted(bytes, 'byte')} of this file, it would exceed its limit of ${counted(maxBytes, 'byte')}. The file was not stored. Files are removed at the end of the retention of their dataset. An administrator can shorten the retention, or raise ADUANA_MAX_KEPT_BYTES_PER_TENANT.`,
     { keptBytes: kept, maxBytes },
   )
 }

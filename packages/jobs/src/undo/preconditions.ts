@@ -1,4 +1,5 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { counted } from '@aduana/contracts/figures'
 import type { Principal } from '@aduana/contracts/identity'
 import { OPEN_JOBS } from '@aduana/contracts/job-states'
 import { ProblemError } from '@aduana/contracts/problems'
@@ -29,7 +30,7 @@ export function assertUndoable(job: JobToUndo): void {
   if (job.type !== 'import')
     throw new ProblemError(
       'illegal_transition',
-      `Only an import can be undone; this job is of type ${job.type}.`,
+      `Only an import can be undone, but the type of this job is ${job.type}.`,
     )
   if (job.batch_deleted)
     throw new ProblemError(
@@ -48,7 +49,7 @@ export function assertUndoable(job: JobToUndo): void {
     'illegal_transition',
     ended
       ? `The job is ${job.status}. It loaded nothing, so there is nothing to undo.`
-      : `The job is ${job.status}. Cancel it, or wait until it has completed.`,
+      : `The job is ${job.status}. Cancel the job, or wait until it has completed.`,
   )
 }
 
@@ -93,7 +94,7 @@ export async function assertWithinUndoDays(
   if (young) return
   throw new ProblemError(
     'undo_expired',
-    `Imports of ${code} can be undone for ${retention.undoDays} days; this one was loaded at ${first.loadedAt.toISOString()}. To replace its rows, import a file for the same days.`,
+    `Imports of ${code} can be undone for ${counted(retention.undoDays, 'day')}. This import was loaded at ${first.loadedAt.toISOString()}. To replace its rows, import a file for the same days.`,
   )
 }
 
@@ -116,8 +117,8 @@ export async function assertBeforeImages(tx: Tx, first: LoadedImport): Promise<v
   throw new ProblemError(
     'undo_expired',
     image?.rows == null
-      ? 'The data needed to undo the import was removed at the end of its retention, or was not stored by the version of Aduana that loaded it. To replace its rows, import a file for the same days.'
-      : 'The rows that the import replaced were removed at the end of their retention. To replace its rows, import a file for the same days.',
+      ? 'The data needed to undo the import was removed at the end of its retention, or was not stored by the version of Aduana that loaded it. To replace the rows of the import, import a file for the same days.'
+      : 'The rows that the import replaced were removed at the end of their retention. To replace the rows of the import, import a file for the same days.',
   )
 }
 
@@ -161,7 +162,7 @@ export function overlapProblem(later: readonly LoadedImport[]): ProblemError {
 
 /** Returns the text that names the later imports that block an undo, newest first, and what to do. */
 export function overlapDetail(later: readonly LoadedImport[]): string {
-  return `Later imports have replaced or changed rows of this one: ${list(later)}. Undo them first, in this order, or send ${asFields({ unwind: 'true' })} to undo all of them at once.`
+  return `Later imports have replaced or changed rows of this import: ${list(later)}. Undo them first, in this order, or send ${asFields({ unwind: 'true' })} to undo all of them at once.`
 }
 
 const SHOWN = 20

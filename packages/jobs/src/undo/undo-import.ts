@@ -44,7 +44,7 @@ export async function undoImport(
 ): Promise<IdempotentResult<JobAccepted>> {
   const { db } = context
   if (!hasRole(principal.role, 'operator'))
-    throw new ProblemError('forbidden', 'Undoing needs the role operator, steward or admin.')
+    throw new ProblemError('forbidden', 'Undoing requires the role operator, steward or admin. Ask an admin.')
   await readJob(db, principal, id)
   try {
     const accepted = await inTransactionWithLockTimeout(db, (tx) =>

@@ -143,6 +143,6 @@ function assertRange(from: Day, to: Day): void {
   if (daysBetween(from, to) > MAX_DAYS)
     throw new ProblemError(
       'bad_window',
-      `The range ${from} to ${to} is too long. A query may span at most ${MAX_DAYS} days; send several.`,
+      `The range ${from} to ${to} is too long. A query may span at most ${MAX_DAYS} days. Send several queries.`,
     )
 }

@@ -109,7 +109,7 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
 }
 
 const POOLED =
-  'The death of this worker will be noticed after about 13 seconds instead of one or two. To change that, set DATABASE_URL to PostgreSQL itself'
+  'If this worker dies, other workers notice it after about 13 seconds instead of one or two. To change that, set DATABASE_URL to PostgreSQL itself, not to a connection pooler'
 
 /**
  * Opens one session and watches the others until it is lost or the worker stops.

@@ -467,7 +467,7 @@ test('a value beyond what numbers of JSON can be is refused with its day and met
     of: [of('sum', 'units'), { type: 'constant', value }, { type: 'constant', value: 1e200 }],
   })
   await expect(valuesOf(huge(1e200), 'company')).rejects.toThrow(
-    'The value of m on 2026-01-01 for A has 401 digits before the point; values reach up to 1e300.',
+    'The value of m on 2026-01-01 for A has 401 digits before the point; values may be at most 1e300.',
   )
   const { rows } = await db.database.pool.query('select from daily_metrics')
   expect(rows).toEqual([])

@@ -120,11 +120,11 @@ export async function writeValues(
 
 async function overflowMessage(session: Session, fresh: string): Promise<string> {
   const { rows } = await session.run<{ text: string }>(
-    `select format('The value of %s on %s%s has %s digits before the point; values reach up to ${MAX_VALUE}. Divide it, or count in a larger unit.',
+    `select format('The value of %s on %s%s has %s digits before the point; values may be at most ${MAX_VALUE}. Divide the value, or use a larger unit.',
         metric, day, concat(' for ' || company, ' / ' || warehouse), length(trunc(abs(value))::text)) as text
       from ${fresh} where abs(value) > ${MAX_VALUE} order by metric, day, company, warehouse limit 1`,
   )
-  return rows[0]?.text ?? `A value is beyond ${MAX_VALUE}.`
+  return rows[0]?.text ?? `A value is above ${MAX_VALUE}. Divide the value, or use a larger unit.`
 }
 
 async function resultsOf(

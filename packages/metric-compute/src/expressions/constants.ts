@@ -14,19 +14,21 @@ export function comparisonClash(
   switch (column.type) {
     case 'integer':
     case 'decimal':
-      return typeof value === 'number' ? undefined : `holds numbers and is compared with ${given}`
+      return typeof value === 'number' ? undefined : `has numbers, but is compared with ${given}`
     case 'text':
-      return typeof value === 'string' ? undefined : `holds texts and is compared with ${given}`
+      return typeof value === 'string' ? undefined : `has texts, but is compared with ${given}`
     case 'date':
       return Day.safeParse(value).success
         ? undefined
-        : `holds days and is compared with ${given}; write "2026-12-31"`
+        : `has days, but is compared with ${given}. Write a day such as "2026-12-31"`
     case 'timestamp':
       return Day.safeParse(value).success || Moment.safeParse(value).success
         ? undefined
-        : `holds times and is compared with ${given}; write "2026-12-31T23:59:59" or with an offset`
+        : `has times, but is compared with ${given}. Write a time such as "2026-12-31T23:59:59" or "2026-12-31T23:59:59-05:00"`
     case 'boolean':
-      if (typeof value !== 'boolean') return `holds true or false and is compared with ${given}`
-      return op === '=' || op === '!=' || op === 'in' ? undefined : 'holds true or false, which have no order'
+      if (typeof value !== 'boolean') return `has true and false, but is compared with ${given}`
+      return op === '=' || op === '!=' || op === 'in'
+        ? undefined
+        : 'has true and false, which have no order. Use "=", "!=" or "in"'
   }
 }

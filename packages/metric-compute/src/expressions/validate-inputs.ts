@@ -49,7 +49,7 @@ function filterOfMetric(path: string, outer: readonly Outer[]): ExpressionProble
   return {
     path,
     code: 'filter_of_metric',
-    message: `The filter at ${where} restricts rows; the values of a metric have none. Put the filter into that metric.`,
+    message: `The filter at ${where} applies to rows, but a metric has values, not rows. Move the filter into the definition of the metric.`,
   }
 }
 
@@ -89,7 +89,7 @@ function aggregateProblems(
         (other): ExpressionProblem => ({
           path: other.path,
           code: 'other_dataset',
-          message: `A series of dataset "${other.dataset}" cannot restrict or order rows of "${dataset}" (${path}).`,
+          message: `A series of dataset "${other.dataset}" cannot filter or order rows of dataset "${dataset}" (${path}).`,
         }),
       ),
     ...(place.definition.windowColumn === undefined
@@ -111,7 +111,7 @@ function kindProblems(node: Aggregate, path: string, kind: SeriesKind): Expressi
       {
         path: `${path}.op`,
         code: 'row_series',
-        message: `"${node.series}" is the row itself, which can only be counted, not "${node.op}".`,
+        message: `"${node.series}" is the row itself, so "${node.op}" is not possible. Use "count", or a series of a column.`,
       },
     ]
   if (node.op === 'distinct' || kind === 'number') return []
@@ -119,7 +119,7 @@ function kindProblems(node: Aggregate, path: string, kind: SeriesKind): Expressi
     {
       path: `${path}.op`,
       code: 'type_clash',
-      message: `"${node.op}" needs numbers; "${node.series}" holds ${plural(kind)}. It can be counted (count, distinct).`,
+      message: `"${node.op}" requires numbers, but "${node.series}" has ${plural(kind)}. Use "count" or "distinct".`,
     },
   ]
 }
@@ -136,13 +136,13 @@ function optionProblems(node: Aggregate, path: string): ExpressionProblem[] {
     problems.push({
       path: `${path}.percentile`,
       code: 'option_not_used',
-      message: `"${node.op}" has no percentile.`,
+      message: `"${node.op}" has no percentile. Remove "percentile".`,
     })
   if (node.op !== 'first' && node.op !== 'last' && node.by !== undefined)
     problems.push({
       path: `${path}.by`,
       code: 'option_not_used',
-      message: `"${node.op}" does not depend on the order of rows; only first and last have "by".`,
+      message: `"${node.op}" does not depend on the order of rows. Remove "by"; only "first" and "last" use it.`,
     })
   return problems
 }
@@ -156,7 +156,7 @@ function byProblems(code: string, path: string, places: SeriesPlaces): Expressio
     {
       path,
       code: kind === 'row' ? 'row_series' : 'type_clash',
-      message: `Rows are ordered by numbers, days or times; "${code}" holds ${plural(kind)}.`,
+      message: `Rows are ordered by numbers, days or times, but "${code}" has ${plural(kind)}.`,
     },
   ]
 }
@@ -171,7 +171,7 @@ function conditionProblems({ node, path }: Placed<RowCondition>, places: SeriesP
       {
         path: `${path}.series`,
         code: 'row_series',
-        message: `"${node.series}" is the row itself; a condition needs a column.`,
+        message: `"${node.series}" is the row itself, but a condition requires a series of a column.`,
       },
     ]
   if (node.op === 'present') return []
@@ -191,7 +191,7 @@ function plural(kind: SeriesKind): string {
     text: 'texts',
     date: 'days',
     timestamp: 'times',
-    boolean: 'true or false',
+    boolean: 'true and false',
     row: 'rows',
   }
   return names[kind]

@@ -193,7 +193,7 @@ describe('validation names the node that is wrong', () => {
 
   test('the circle and the names that are like the unknown one', () => {
     expect(problemsOf({ type: 'metric', metric: 'needs_new' })[0]?.message).toBe(
-      'The metric needs itself: new → needs_new → through → new.',
+      'The metric depends on itself: new → needs_new → through → new.',
     )
     expect(problemsOf({ type: 'metric', metric: 'order_total' })[0]?.message).toContain('"orders_total"')
     expect(problemsOf(aggregate({ series: 'sales.amuont' }))[0]?.message).toContain('"sales.amount"')

@@ -1,3 +1,4 @@
+import { counted } from '@aduana/contracts/figures'
 import { readInput, structureProblems } from '@aduana/contracts/input-problems'
 import { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import {
@@ -49,7 +50,7 @@ function tooDeep(path: string, message: string): ExpressionProblem {
   return {
     path,
     code: 'too_deep',
-    message: `${message}; at most ${MAX_DEPTH} levels. Make a metric of a part.`,
+    message: `${message}; at most ${MAX_DEPTH} levels are possible. Move a part into another metric.`,
   }
 }
 
@@ -64,11 +65,13 @@ function boundProblems(expression: Expression): ExpressionProblem[] {
           {
             path: 'expression',
             code: 'too_large' as const,
-            message: `It has ${count} nodes; at most ${MAX_NODES}. Make a metric of a part.`,
+            message: `The expression has ${count} nodes; at most ${MAX_NODES} are possible. Move a part into another metric.`,
           },
         ]
       : []),
-    ...(deepest.depth > MAX_DEPTH ? [tooDeep(deepest.path, `It is ${deepest.depth} levels deep`)] : []),
+    ...(deepest.depth > MAX_DEPTH
+      ? [tooDeep(deepest.path, `The expression is ${deepest.depth} levels deep`)]
+      : []),
   ]
 }
 
@@ -100,7 +103,7 @@ function windowProblems(expression: Expression): ExpressionProblem[] {
         ({ path }): ExpressionProblem => ({
           path,
           code: 'no_input',
-          message: 'It contains only constants. Name a series or a metric.',
+          message: 'The expression contains only constants. Use a series or a metric.',
         }),
       ),
     ...windows.flatMap(({ node, path }): ExpressionProblem[] =>
@@ -109,7 +112,7 @@ function windowProblems(expression: Expression): ExpressionProblem[] {
             {
               path: `${path}.minDays`,
               code: 'more_days_than_window',
-              message: `A window of ${node.days} days never has ${node.minDays} values.`,
+              message: `minDays is ${node.minDays}, but the window has only ${counted(node.days, 'day')}.`,
             },
           ]
         : [],
@@ -141,7 +144,7 @@ function metricProblems(
       {
         path,
         code: 'cycle',
-        message: `The metric needs itself: ${[definition.code, ...cycle].join(' → ')}.`,
+        message: `The metric depends on itself: ${[definition.code, ...cycle].join(' → ')}.`,
       },
     ]
   if (other.grain === definition.grain) return []
@@ -149,7 +152,7 @@ function metricProblems(
     {
       path,
       code: 'grain_differs',
-      message: `"${code}" has values by ${other.grain}, this metric by ${definition.grain}.`,
+      message: `The grain of "${code}" is ${other.grain}, but the grain of this metric is ${definition.grain}. Both must be equal.`,
     },
   ]
 }
@@ -194,7 +197,7 @@ function grainProblems(
       {
         path,
         code: 'grain_impossible',
-        message: `Dataset "${definition.code}" has no ${grain} column, so it has no values by ${grain}.`,
+        message: `Dataset "${definition.code}" has no ${grain} column, so the grain of the metric cannot be ${grain}.`,
       },
     ]
   })

@@ -184,6 +184,6 @@ async function rejectBuiltinRuns(tx: Tx, events: readonly { runId: string }[]): 
     throw new RunEventError(
       'not_external',
       own.id,
-      `run ${own.id} of ${own.metric} is computed by Aduana: answer only requests whose runner is "external"`,
+      `run ${own.id} of ${own.metric} is computed by the built-in runner. Send results only for requests whose runner is "external"`,
     )
 }

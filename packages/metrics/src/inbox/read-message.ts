@@ -17,7 +17,7 @@ export function readMessage(text: string): { event: IncomingEvent } | { refusal:
   if (envelope.problems)
     return refusal(
       'not_a_cloud_event',
-      `${problemText(envelope.problems, 'The message')} See CloudEvents 1.0.`,
+      `${problemText(envelope.problems, 'The message')} Send a CloudEvent 1.0.`,
     )
   const { type, data } = envelope.data
   if (!INCOMING_TYPES.includes(type))

@@ -50,13 +50,13 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'not_a_cloud_event',
     'of another version of CloudEvents',
     () => JSON.stringify({ specversion: '0.3', id: '1', source: '/x', type: 'x', data: {} }),
-    () => '"specversion" is "0.3"; expected "1.0". See CloudEvents 1.0.',
+    () => '"specversion" is "0.3"; expected "1.0". Send a CloudEvent 1.0.',
   ],
   [
     'not_a_cloud_event',
     'that is a list',
     () => '[1]',
-    () => 'The message is a list of 1 entry; expected an object. See CloudEvents 1.0.',
+    () => 'The message is a list of 1 entry; expected an object. Send a CloudEvent 1.0.',
   ],
   [
     'unknown_event_type',
@@ -88,7 +88,8 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'not_external',
     'of a run that Aduana computes itself',
     () => completed({ ...ofRun(own), status: 'succeeded', rowCount: 1, days: day('2026-03-09') }).text,
-    () => `run ${own.id} of inside is computed by Aduana: answer only requests whose runner is "external"`,
+    () =>
+      `run ${own.id} of inside is computed by the built-in runner. Send results only for requests whose runner is "external"`,
   ],
   [
     'unknown_dataset',
@@ -106,7 +107,7 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
     'event_key_reused',
     'with the event key of another dataset',
     () => updated(update({ eventKey: 'taken', dataset: 'orders' })).text,
-    () => 'The event key "taken" was used for an update of another dataset.',
+    () => 'The event key "taken" was already used for an update of another dataset. Send a new key.',
   ],
   [
     'bad_request',

@@ -106,7 +106,7 @@ function chooseAggregate(
   if (used === null)
     throw badRequest(
       'aggregate',
-      `The daily values of "${metric}" do not determine its value for a longer period or several companies. Choose aggregate=avg, sum, min, max, first or last.`,
+      `The metric "${metric}" has no roll-up, so its daily values are not combined by default. Send aggregate=avg, sum, min, max, first or last.`,
     )
   if (joinsCells && used !== 'sum' && used !== 'min' && used !== 'max')
     throw badRequest(

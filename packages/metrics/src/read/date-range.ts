@@ -9,7 +9,10 @@ export function todayIn(timeZone: string, now = new Date()): Day {
     return Day.parse(format.format(now))
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw badRequest('time_zone', `There is no time zone "${timeZone}". Use a name like America/Bogota.`)
+    throw badRequest(
+      'time_zone',
+      `The time zone "${timeZone}" does not exist. Use a name such as America/Bogota.`,
+    )
   }
 }
 
@@ -24,7 +27,7 @@ export function resolveDateRange(text: string, today: Day): DayRange {
   if (!range)
     throw badRequest(
       'date_range',
-      `"${text}" is not a range of days. Use today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second day is the first after the range).`,
+      `"${text}" is not a range of days. Use today, yesterday, last_7_days, this_week, last_week, this_month, last_month, this_year, last_year, or 2026-01-01..2026-02-01 (the second day is the first day after the range).`,
     )
   if (range.from >= range.to) throw badRequest('date_range', `${range.from} must be before ${range.to}.`)
   if (daysBetween(range.from, range.to) > MAX_DAYS_PER_REQUEST)

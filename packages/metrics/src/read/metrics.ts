@@ -90,7 +90,10 @@ export async function findMetric(tx: ReadTx, principal: Principal, code: string)
   const { rows } = await select(principal, sql``, sql`and m.code = ${code}`).execute(tx)
   const [row] = rows
   if (row) return foundOf(row)
-  throw new ProblemError('unknown_metric', `There is no metric "${code}" that you may see.`)
+  throw new ProblemError(
+    'unknown_metric',
+    `The metric "${code}" does not exist, or you have no access to it.`,
+  )
 }
 
 /**

@@ -128,7 +128,7 @@ async function readRow(tx: ReadTx, principal: Principal, id: string): Promise<Ro
 function runNotFound(id: string): ProblemError {
   return new ProblemError(
     'not_found',
-    `There is no run ${id}, or you may not see it. Old runs are removed once no value depends on them.`,
+    `The run ${id} does not exist, or you have no access to it. Old runs are removed once no value depends on them.`,
   )
 }
 
@@ -140,11 +140,12 @@ function runNotFound(id: string): ProblemError {
 export async function readRequest(db: Database, principal: Principal, id: string): Promise<MetricRunRequest> {
   const { attempt } = await readOwnRow(db, principal, id)
   const [request] = await readRunRequests(db, [id])
-  if (!request || attempt === 0) throw new ProblemError('not_found', `Run ${id} has not been requested.`)
+  if (!request || attempt === 0)
+    throw new ProblemError('not_found', `The run ${id} has not been requested yet, so it has no request.`)
   if (!(await mayReadRequest(db, principal, request)))
     throw new ProblemError(
       'forbidden',
-      'The request contains companies, warehouses or metrics that you may not see. Read it as a user who may see them.',
+      'The request contains companies, warehouses or metrics that you have no access to. Read it as a user who has access.',
     )
   return request
 }

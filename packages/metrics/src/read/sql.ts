@@ -72,7 +72,7 @@ export const updateWithinReader = withinReader(UPDATE, updateHasNo)
 
 /** Replaces the text of an error that may mention other companies. */
 const HIDDEN_ERROR_DETAIL =
-  'The error is hidden because the run also concerns companies or warehouses that you may not see.'
+  'The error is not shown, because the run includes companies or warehouses that you have no access to.'
 
 /**
  * SQL: the error of run `r` as the reader may see it: only its code unless the reader may see the whole run, and only

@@ -1,3 +1,4 @@
+import { firstProblemText } from '@aduana/contracts/input-problems'
 import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { ExpressionProblem } from '@aduana/contracts/metrics/expression'
 import { ProblemError } from '@aduana/contracts/problems'
@@ -69,10 +70,6 @@ function unknownDatasetDays(
 }
 
 function invalid(problems: readonly MetricProblem[]): ProblemError {
-  const [first] = problems
-  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
-  const detail = first
-    ? `${first.metric}, ${first.path}: ${first.message}${more}`
-    : 'the definition is invalid'
-  return new ProblemError('invalid_metric', detail, { problems })
+  const placed = problems.map(({ metric, path, message }) => ({ place: `${metric}, ${path}`, message }))
+  return new ProblemError('invalid_metric', firstProblemText(placed, 'The definition'), { problems })
 }

@@ -1,4 +1,5 @@
 import type { DatasetDefinition } from '@aduana/contracts/dataset-definition'
+import { firstProblemText } from '@aduana/contracts/input-problems'
 import type { MetricDefinition } from '@aduana/contracts/metrics/definition'
 import { ProblemError } from '@aduana/contracts/problems'
 import { placementOf } from '@aduana/datasets/placement'
@@ -54,18 +55,16 @@ export function assertMetricsRemainValid(
   const problems = [
     ...[...lost.values()].map(({ code, column }) => ({
       ...{ metric: null, series: code, path: 'column', code: 'no_column' },
-      message: `The series "${code}" uses the column "${column}", which files would no longer contain.`,
+      message: `The series "${code}" uses the column "${column}", which the change would remove. Keep the column, or change the series first.`,
     })),
     ...[...active.values()].flatMap((metric) => brokenIn(metric, { active, places, lost, dataset })),
   ]
-  const [first] = problems
-  if (!first) return
-  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
-  throw new ProblemError(
-    'dataset_in_use',
-    `${first.metric ?? first.series}, ${first.path}: ${first.message}${more}`,
-    { problems },
-  )
+  if (problems.length === 0) return
+  const placed = problems.map(({ metric, series, path, message }) => ({
+    place: `${metric ?? series}, ${path}`,
+    message,
+  }))
+  throw new ProblemError('dataset_in_use', firstProblemText(placed, 'The definition'), { problems })
 }
 
 interface Changed {
@@ -83,7 +82,7 @@ function brokenIn(metric: MetricDefinition, { active, places, lost, dataset }: C
   if (gone.length > 0)
     return gone.map(({ code, path }) => ({
       ...{ ...of, path, code: 'no_column' },
-      message: `The series "${code}" would have no column.`,
+      message: `The change would remove the column of the series "${code}", which the metric uses. Keep the column, or change the metric first.`,
     }))
   if (!concerned) return []
   return validateExpression(metric, { series: places, metrics: active }).map((problem) => ({

@@ -165,9 +165,13 @@ export async function retireMetric(tx: Tx, code: string, by: string | null): Pro
   const needs = resolveNeeds(activeDefinitions(graph), graph.places)
   const dependents = [...needs].filter(([, { metrics }]) => metrics.has(code)).map(([name]) => name)
   if (dependents.length > 0)
-    throw new ProblemError('metric_in_use', `"${code}" is used by ${dependents.join(', ')}.`, {
-      metrics: dependents,
-    })
+    throw new ProblemError(
+      'metric_in_use',
+      `The metric "${code}" is used by ${dependents.join(', ')}. Change or retire these metrics first.`,
+      {
+        metrics: dependents,
+      },
+    )
   const locked = await lockWithDependents(tx, [metric.id])
   await lockRuns(tx, [], locked)
   await tx

@@ -79,7 +79,10 @@ async function saveOne(
   const dataset = await readDataset(tx, series.dataset)
   const isLoaded = dataset.definition.columns.some(({ name, managed }) => name === column && !managed)
   if (column !== null && !isLoaded)
-    throw new ProblemError('bad_request', `Files of dataset "${series.dataset}" have no column "${column}".`)
+    throw new ProblemError(
+      'bad_request',
+      `The dataset "${series.dataset}" has no column "${column}" that is read from files.`,
+    )
   await assertNotMoved(tx, series, dataset.id)
   const version = (known?.version ?? 0) + 1
   const id = await writeSeries(tx, series, version)
@@ -140,7 +143,7 @@ async function assertNotMoved(tx: Tx, { code, column }: SeriesDefinition, datase
     order by 1`.execute(tx)
   const metrics = rows.rows.map((row) => row.code)
   if (metrics.length === 0) return
-  const detail = `The series "${code}" cannot move while ${metrics.join(', ')} use it. Create another series.`
+  const detail = `The dataset and column of the series "${code}" cannot change while metrics use it: ${metrics.join(', ')}. Create another series.`
   throw new ProblemError('metric_in_use', detail, { metrics })
 }
 

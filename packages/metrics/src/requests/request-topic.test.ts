@@ -211,7 +211,7 @@ describe('a request', () => {
       event_key: `${outside.id}:1:requested`,
       sent: false,
       send_attempts: 1,
-      send_error: 'no destination accepts it: set ADUANA_SNS_TOPIC_ARN for every worker',
+      send_error: 'no destination accepts the event: set ADUANA_SNS_TOPIC_ARN for every worker',
     })
     await dueAgain()
     const standard = await messaging.subscribe(messaging.topicArn)

@@ -38,6 +38,6 @@ async function find(tx: Tx): Promise<FailedImport[]> {
 }
 
 function endingOf({ runId: id, attempt, job, status, detail }: FailedImport): RunEnding {
-  const why = detail ?? `the import of its results, job ${job}, is ${status}`
+  const why = detail ?? `The job ${job}, which imports the results of the run, is ${status}.`
   return { id, attempt, to: 'FAILED', error: { code: 'results_not_loaded', detail: why, job } }
 }

@@ -34,10 +34,10 @@ export async function findMismatch(client: pg.PoolClient, loaded: Loaded): Promi
   if (!found) throw new Error('an aggregate without a row')
   if (found.other_day !== null) return `${found.other_day} is on a day that the run did not announce.`
   if (found.other_cell !== null)
-    return `${found.other_cell}: values of ${plan.metric} are ${form} (its grain is ${plan.grain}).`
+    return `${found.other_cell} does not have the grain ${plan.grain} of ${plan.metric}: its values are ${form}.`
   if (found.twice !== null) return `${found.twice} has more than one value.`
   if (found.rows !== announced.rowCount)
-    return `${found.rows} of ${announced.rowCount} values remain: some occur more than once.`
+    return `Only ${found.rows} of ${announced.rowCount} values were loaded, because some occur more than once.`
   return undefined
 }
 

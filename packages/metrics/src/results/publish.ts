@@ -44,18 +44,18 @@ export async function publishResults(
   const locked = await lockWithDependents(tx, [run.metric_id, ...(await metricsAggregatingResults(tx, run))])
   const now = (await lockRuns(tx, [{ runId: run.id }], locked)).get(run.id)
   if (!now || now.job_id !== jobId || now.attempt !== run.attempt || !OPEN_RUNS.includes(now.status))
-    return 'Its run has already ended, so the values of the metric are unchanged.'
+    return 'The run has already ended, so the values of the metric are unchanged.'
   const plan = await readResultPlan(tx, run.id, run.announced.days)
   const mismatch = await findMismatch(client, { ...run, plan })
   const { id, attempt } = run
   if (mismatch !== undefined) {
     const error = { code: 'results_do_not_fit', detail: mismatch, job: jobId }
     await endRuns(tx, [{ id, attempt, to: 'FAILED', error }], locked)
-    return `They do not match the metric, so its values are unchanged: ${mismatch}`
+    return `The rows do not match the metric, so its values are unchanged: ${mismatch}`
   }
   const ending = await writeResults(tx, openSession(client, undefined), run, plan)
   await endRuns(tx, [ending], locked)
-  return `They are now the values of ${run.metric}.`
+  return `The rows are now the values of ${run.metric}.`
 }
 
 /** Returns the metrics that depend on the dataset of the import. The same transaction fans its update out to them. */

@@ -61,7 +61,7 @@ export async function timeOutRuns(
 }
 
 function failure({ id, attempt }: ChangedRun) {
-  const detail = `Its runner sent no heartbeat in any of the last ${MAX_ATTEMPTS} attempts.`
+  const detail = `The heartbeats of the runner stopped in each of the last ${MAX_ATTEMPTS} attempts.`
   return { id, attempt, to: 'FAILED', error: { code: 'no_sign_of_life', detail } } as const
 }
 

@@ -18,7 +18,7 @@ import { scheduleRuns } from './schedule.ts'
  */
 export async function cancelRun(tx: Tx, runId: string, by: string | null): Promise<void> {
   const { run, locked } = await lockRun(tx, runId)
-  if (!OPEN_RUNS.includes(run.status)) throw illegalTransition(run, 'cancelled: it has ended')
+  if (!OPEN_RUNS.includes(run.status)) throw illegalTransition(run, 'cancelled, because it has ended')
   await endRuns(tx, [{ id: run.id, attempt: run.attempt, to: 'CANCELLED', by }], locked)
   await audit(tx, { actor: by, action: 'metric_run.cancel', subjectType: 'metric_run', subjectId: runId })
 }
@@ -38,10 +38,10 @@ export async function retryRun(tx: Tx, runId: string, by: string | null): Promis
     .where('metric_runs.id', '=', runId)
     .executeTakeFirstOrThrow()
   if (!RETRIABLE_RUNS.includes(run.status))
-    throw illegalTransition(run, 'retried: only failed or expired runs are')
+    throw illegalTransition(run, 'retried. Only FAILED and EXPIRED runs can be retried')
   if (row.taken_over_by !== null)
-    throw illegalTransition(run, `retried: run ${row.taken_over_by} has taken it over`)
-  if (row.retired_at !== null) throw illegalTransition(run, 'retried: its metric is retired')
+    throw illegalTransition(run, `retried, because run ${row.taken_over_by} has taken over its days`)
+  if (row.retired_at !== null) throw illegalTransition(run, 'retried, because its metric is retired')
   await audit(tx, { actor: by, action: 'metric_run.retry', subjectType: 'metric_run', subjectId: runId })
   if (!(await hasOpenRun(tx, run.metric_id))) {
     await requestRuns(tx, [runId], RETRIABLE_RUNS)
@@ -110,7 +110,7 @@ export async function requestRecompute(
 async function lockRun(tx: Tx, runId: string) {
   const locked = await lockWithDependents(tx, await metricIdsOf(tx, [{ runId }]))
   const run = (await lockRuns(tx, [{ runId }], locked)).get(runId)
-  if (!run) throw new ProblemError('not_found', `There is no run ${runId}.`)
+  if (!run) throw new ProblemError('not_found', `The run ${runId} does not exist.`)
   return { run, locked }
 }
 

@@ -91,7 +91,7 @@ function assertPlausibleTimestamp(occurredAt: string, now: Date): void {
   if (moment >= EARLIEST && moment <= now.getTime() + MAX_CLOCK_SKEW_MS) return
   throw new ProblemError(
     'impossible_timestamp',
-    `occurredAt is ${occurredAt}, and the time is ${now.toISOString()}. It must be between 2000 and five minutes from now.`,
+    `occurredAt is ${occurredAt}. It must be between the year 2000 and five minutes from now; the time is ${now.toISOString()}.`,
   )
 }
 
@@ -120,7 +120,7 @@ async function insert(tx: Tx, datasetId: string, update: ProjectionUpdate): Prom
   if (known.dataset_id === datasetId) return { updateId: known.id, fresh: false }
   throw new ProblemError(
     'event_key_reused',
-    `The event key "${update.eventKey}" was used for an update of another dataset.`,
+    `The event key "${update.eventKey}" was already used for an update of another dataset. Send a new key.`,
   )
 }
 

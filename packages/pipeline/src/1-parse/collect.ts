@@ -109,7 +109,7 @@ async function* readVerified(
 function notAsAnnounced(url: string, what: string): RefusedError {
   return new RefusedError({
     code: 'checksum_mismatch',
-    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write it again and complete a new attempt of the run.`,
+    detail: `${url} differs from what was announced: ${what}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
   })
 }
 
@@ -119,7 +119,7 @@ async function readManifest(
   rowCount: number | null,
 ): Promise<ResultManifest> {
   const read = readInput(ResultManifest, await readJson(path, announced.url))
-  if (read.problems) throw invalid(announced.url, problemText(read.problems, 'It'))
+  if (read.problems) throw invalid(announced.url, problemText(read.problems, 'The manifest'))
   const manifest = read.data
   const differs = (['runId', 'attempt', 'metric'] as const).filter(
     (name) => manifest[name] !== announced[name],
@@ -127,13 +127,15 @@ async function readManifest(
   if (differs.length > 0)
     throw invalid(
       announced.url,
-      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} was announced`).join('; '),
+      differs.map((name) => `${name} is ${manifest[name]}, but ${announced[name]} was announced.`).join(' '),
     )
   const rows = manifest.files.reduce((sum, file) => sum + file.rows, 0)
   if (rows !== manifest.rowCount || (rowCount !== null && rows !== rowCount))
     throw invalid(
       announced.url,
-      `its files have ${rows} rows, its rowCount is ${manifest.rowCount}, and ${rowCount} were announced`,
+      rowCount === null
+        ? `The files have ${rows} rows, but the rowCount of the manifest is ${manifest.rowCount}. Both must be equal.`
+        : `The files have ${rows} rows, the rowCount of the manifest is ${manifest.rowCount}, and ${rowCount} rows were announced. The three numbers must be equal.`,
     )
   return manifest
 }
@@ -144,14 +146,14 @@ async function readJson(path: string, url: string): Promise<unknown> {
   try {
     return JSON.parse(Buffer.concat(parts).toString('utf8'))
   } catch (error) {
-    throw invalid(url, `it is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+    throw invalid(url, `It is not JSON: ${error instanceof Error ? error.message : String(error)}.`)
   }
 }
 
 function invalid(url: string, what: string): RefusedError {
   return new RefusedError({
     code: 'manifest_invalid',
-    detail: `The manifest ${url} is not usable: ${what}. Nothing was changed. Correct it and complete a new attempt of the run.`,
+    detail: `The manifest ${url} is not usable. ${what} Nothing was changed. Correct the manifest and complete a new attempt of the run.`,
   })
 }
 
@@ -179,12 +181,12 @@ async function append(part: string, original: string, appending: Appending): Pro
       if (bytes > most)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `${url} unpacks to more than ${MAX_UNPACK_RATIO} times its size. Nothing was changed. Write it without compression and complete a new attempt of the run.`,
+          detail: `${url} unpacks to more than ${MAX_UNPACK_RATIO} times its size. Nothing was changed. Write the file without compression and complete a new attempt of the run.`,
         })
       if (unpacked + bytes > limit)
         throw new RefusedError({
           code: 'unreadable_file',
-          detail: `The results unpack to more than ${limit} bytes. Nothing was changed.`,
+          detail: `The results unpack to more than ${limit} bytes. Nothing was changed. Write fewer values, or ask an administrator to raise ADUANA_MAX_UNPACKED_SIZE.`,
         })
       yield chunk
     }
@@ -203,7 +205,7 @@ function assertComplete(url: string): (error: unknown) => never {
     if (!(error instanceof EngineError && error.code === 'bad_input')) throw error
     throw new RefusedError({
       code: 'unreadable_file',
-      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write it again and complete a new attempt of the run.`,
+      detail: `${url} cannot be unpacked: ${error.message}. Nothing was changed. Write the file again and complete a new attempt of the run.`,
     })
   }
 }
@@ -247,7 +249,7 @@ function assertSameFile(found: string, header: string, url: string): void {
   if (plain(found) === plain(header)) return
   throw new RefusedError({
     code: 'manifest_invalid',
-    detail: `${url} has the header "${plain(found).slice(0, 200)}", but the first file has "${plain(header).slice(0, 200)}". Nothing was changed. All files of a manifest need the same header.`,
+    detail: `${url} has the header "${plain(found).slice(0, 200)}", but the first file has "${plain(header).slice(0, 200)}". Nothing was changed. Write all files of the manifest with the same header and complete a new attempt of the run.`,
   })
 }
 

@@ -22,7 +22,9 @@ export function recordsFirst(header: Row, lines: readonly SkippedLine[]): JobFai
   const one = lines.length === 1
   return {
     code: 'header_ambiguous',
-    detail: `${one ? `Line ${first?.line} is` : `${lines.length} lines are`} before the header in line ${header.line} (${list(header.cells)}) and ${one ? 'looks like a record' : 'look like records'}: ${linesAndTexts(lines)}. Nothing was changed. If ${one ? 'it is a record' : 'they are records'}, put their header before ${one ? 'it' : 'them'}; if not, remove ${one ? 'the line' : 'the lines'}. Then send the file again.`,
+    detail: one
+      ? `Line ${first?.line} is before the header in line ${header.line} (${list(header.cells)}) and looks like a record: ${linesAndTexts(lines)}. Nothing was changed. If it is a record, add a header before it. If not, remove the line. Then send the file again.`
+      : `${lines.length} lines are before the header in line ${header.line} (${list(header.cells)}) and look like records: ${linesAndTexts(lines)}. Nothing was changed. If they are records, add a header before them. If not, remove the lines. Then send the file again.`,
   }
 }
 
@@ -33,7 +35,7 @@ export function recordsFirst(header: Row, lines: readonly SkippedLine[]): JobFai
 export function otherHeader(header: Row, other: Row): JobFailure {
   return {
     code: 'header_ambiguous',
-    detail: `The header in line ${header.line} is ${list(header.cells)}, but line ${other.line} names different columns, or the same in another order: ${list(other.cells)}. The records after it may belong to other columns. Nothing was changed. If files were joined there, split the file before line ${other.line} and send both parts.`,
+    detail: `The header in line ${header.line} is ${list(header.cells)}, but line ${other.line} names other columns, or the same columns in another order: ${list(other.cells)}. The records after it may belong to other columns. Nothing was changed. If files were joined there, split the file before line ${other.line} and send both parts.`,
   }
 }
 
@@ -53,10 +55,10 @@ export function headerNotFound(
   const [row] = [...candidates].sort((a, b) => b.cells.length - a.cells.length)
   const found = row
     ? `Found in line ${row.line}: ${list(row.cells)}.${alike(definition, row.cells)}`
-    : 'Found no text.'
+    : 'No text was found.'
   return {
     code: 'header_not_found',
-    detail: `No line among the first ${HEADER_WITHIN_LINES} names a column of ${definition.code}. ${found} ${expected} Nothing was changed. ${remedy(candidates, elsewhere)}`,
+    detail: `None of the first ${HEADER_WITHIN_LINES} lines names a column of ${definition.code}. ${found} ${expected} Nothing was changed. ${remedy(candidates, elsewhere)}`,
   }
 }
 
@@ -66,10 +68,10 @@ function remedy(candidates: readonly FoundRow[], elsewhere: FoundRow | null): st
   const isDeclared = candidates.some((candidate) => candidate.delimiter === delimiter)
   const what = isDeclared
     ? `Line ${line} names ${list(cells)}.`
-    : `With ${delimiterName(delimiter)} between cells line ${line} would name ${list(cells)}.`
+    : `With ${delimiterName(delimiter)} between cells, line ${line} would name ${list(cells)}.`
   return line > HEADER_WITHIN_LINES
     ? `${what} Remove the lines before the header and send the file again.`
-    : `${what} Declare that delimiter, or none, and send the file again.`
+    : `${what} Declare this delimiter, or omit the delimiter, and send the file again.`
 }
 
 /** Returns why a header cannot be used, or undefined if it can. */
@@ -80,7 +82,8 @@ export function headerMismatch(
 ): JobFailure | undefined {
   if (header.missing.length > 0) {
     const unknown = header.unknown.filter((cell) => cell.trim() !== '')
-    const notKnown = unknown.length > 0 ? ` Not known: ${list(unknown)}.${alike(definition, unknown)}` : ''
+    const notKnown =
+      unknown.length > 0 ? ` Unknown header cells: ${list(unknown)}.${alike(definition, unknown)}` : ''
     return {
       code: 'missing_columns',
       detail: `The header in line ${line} lacks ${list(header.missing)}.${notKnown} Nothing was changed. Add the columns, or rename the existing ones to names that ${definition.code} accepts: ${accepted(definition, header.missing)}. The header is ${list(cells)}.`,
@@ -90,12 +93,12 @@ export function headerMismatch(
   if (twice)
     return {
       code: 'duplicate_columns',
-      detail: `${COUNTS[twice.headers.length] ?? twice.headers.length} header cells in line ${line} mean the column ${twice.column}: ${and(twice.headers)}. Nothing was changed. Leave only one of them. The header is ${list(cells)}.`,
+      detail: `${COUNTS[twice.headers.length] ?? twice.headers.length} header cells in line ${line} name the column "${twice.column}": ${and(twice.headers)}. Nothing was changed. Keep only one of them. The header is ${list(cells)}.`,
     }
   if (definition.unknownColumns === 'fail' && header.unknown.length > 0)
     return {
       code: 'missing_columns',
-      detail: `The header in line ${line} has columns that ${definition.code} does not know: ${list(header.unknown)}.${alike(definition, header.unknown)} Nothing was changed. Remove or rename them. Known: ${names(definition)}.`,
+      detail: `The header in line ${line} has columns that ${definition.code} does not know: ${list(header.unknown)}.${alike(definition, header.unknown)} Nothing was changed. Remove or rename them. Known columns: ${names(definition)}.`,
     }
   return undefined
 }

@@ -129,7 +129,7 @@ function readLayout(
   if (inspection.kind === 'unsupported')
     return failure(
       'unreadable_file',
-      `The file is ${inspection.found}. Nothing was changed. Send delimited text (CSV, TSV), also compressed by gzip.`,
+      `The file is ${inspection.found}. Nothing was changed. Send delimited text (CSV, TSV), which may be compressed with gzip.`,
     )
   if (!result?.found) return { failure: headerFailure(definition, result) }
   const { dialect } = result
@@ -137,7 +137,7 @@ function readLayout(
   if (cells.length > MAX_COLUMNS)
     return failure(
       'file_too_wide',
-      `The header in line ${line} has ${cells.length} columns; at most ${MAX_COLUMNS} can be handled. Nothing was changed.`,
+      `The header in line ${line} has ${cells.length} columns; at most ${MAX_COLUMNS} are possible. Nothing was changed. Remove columns that are not needed, and send the file again.`,
     )
   const header = mapHeader(definition, cells)
   const mismatch = headerMismatch(definition, dialect.header, header)

@@ -148,10 +148,10 @@ function tooManySoFar(facts: ImportFacts, parsed: ParseResult, rejects: RejectsR
   const { code, maxRejectRatio } = facts.definition
   const { records, structuralRejects, bytes } = parsed
   const [top] = Object.entries(parsed.rejectCounts).sort(([, a], [, b]) => b - a)
-  const why = top ? ` Most often: ${top[0]} (${figure(top[1])}).` : ''
+  const why = top ? ` Most frequent reason: ${top[0]} (${figure(top[1])}).` : ''
   return {
     code: 'too_many_rejects',
-    detail: `The file was not read to the end: ${figure(structuralRejects)} of its first ${figure(records)} records (${figure(bytes)} bytes, unpacked) were rejected, so more than the ${percentage(maxRejectRatio)} % that ${code} allows are rejects, even if all other records are good.${why} Nothing was loaded; the first ${figure(rejects.total)} rejects are kept. Correct the file and send it again.`,
+    detail: `The file was not read to the end: ${figure(structuralRejects)} of its first ${counted(records, 'record')} (${counted(bytes, 'byte')}, unpacked) were rejected. This exceeds the limit of ${code}, ${percentage(maxRejectRatio)} %, even if all other records are good.${why} Nothing was loaded; the first ${counted(rejects.total, 'reject')} ${rejects.total === 1 ? 'is' : 'are'} kept. Correct the file and send it again.`,
     rejected: structuralRejects,
     records,
     readBytes: bytes,

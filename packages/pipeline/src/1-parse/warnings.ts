@@ -45,7 +45,7 @@ function splitNumbers(
       ? 'The only record has'
       : `All ${records} records have`
     : `${extra.records} of ${records} records ${extra.records === 1 ? 'has' : 'have'}`
-  const message = `${who} more cells than the header: ${extra.width} instead of ${expected} in line ${extra.line}, the last of them empty: "${showInvisible(extra.text)}". It was read as written, so "${first.name}" may contain only the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.`
+  const message = `${who} more cells than the header; the last cell is empty. Line ${extra.line} has ${extra.width} cells instead of ${expected}: "${showInvisible(extra.text)}". The column "${first.name}" may contain only the part of the number before the decimal comma. If so, undo the import, export the file with ";" between cells, and send it again.`
   return [importWarning('split_numbers', message, { column: first.name, count: extra.records })]
 }
 
@@ -56,8 +56,8 @@ function misspelt(
 ): ImportWarning[] {
   return misspeltHeaders(definition, { ignored, absent }).map(({ cell, column, known }) => {
     const where = `The header cell "${showInvisible(cell)}" in line ${line}`
-    const why = /[\r\n]/.test(cell) ? 'it has a line break, and' : 'it'
-    const message = `${where} names no column, so its values were not loaded; ${why} is close to "${known}", which the file lacks. If "${known}" is meant, undo the import, rename the cell and send the file again, or add the name to the aliases of the column.`
+    const broken = /[\r\n]/.test(cell) ? ' It contains a line break.' : ''
+    const message = `${where} is not the name of a column, so its values were not loaded. It is close to "${known}", which the file lacks.${broken} If "${known}" is meant, undo the import. Then rename the cell, or add it to the aliases of the column, and send the file again.`
     return importWarning('misspelt_header', message, { column, count: 1 })
   })
 }
@@ -65,16 +65,12 @@ function misspelt(
 function unnamed(columns: ParseResult['unnamedColumns']): ImportWarning[] {
   const [first] = columns
   if (!first) return []
-  const one = columns.length === 1
   const records = Math.max(...columns.map((column) => column.records))
   const each = columns
     .slice(0, 5)
-    .map(
-      ({ index, records: count }) =>
-        `column ${index + 1} in ${count === 1 ? '1 record' : `${count} records`}`,
-    )
+    .map(({ index, records: count }) => `column ${index + 1} in ${counted(count, 'record')}`)
   const more = columns.length > each.length ? ` and ${columns.length - each.length} more` : ''
-  const message = `${one ? '1 column' : `${columns.length} columns`} without a name ${one ? 'has' : 'have'} values, which were not loaded: ${each.join(', ')}${more}; the first is "${showInvisible(first.text)}" in line ${first.line}. If they are needed, undo the import, name the column in the header and send the file again.`
+  const message = `The file has values in ${counted(columns.length, 'column')} without a name: ${each.join(', ')}${more}. These values were not loaded. The first is "${showInvisible(first.text)}" in line ${first.line}. If the values are needed, undo the import, name the columns in the header, and send the file again.`
   return [importWarning('unnamed_column', message, { count: records })]
 }
 
@@ -91,7 +87,7 @@ export function encodingWarnings(
   const { odd, characters, rival } = doubt
   const about = doubt.invalid ? notAllUtf8(doubt, doubt.invalid) : uncertain(encoding, declared, doubt)
   const remedy = doubt.invalid
-    ? `Save the file as UTF-8, or, if all of it is in another encoding, ${again(mode, rival?.encoding)}.`
+    ? `Save the file as UTF-8. If the whole file is in another encoding, ${again(mode, rival?.encoding)}.`
     : declared
       ? `If that is wrong, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
       : `If ${encoding} is right, declare it for such files: ${asFields({ encoding })}. If not, ${again(mode, rival?.encoding)}, or save it as UTF-8.`
@@ -107,19 +103,19 @@ function uncertain(
   declared: DeclaredEncoding | null,
   { odd, characters, sample, rival }: Doubt,
 ): string {
-  const how = declared ? ', as declared' : ''
+  const how = declared ? ' (declared)' : ''
   const example =
     odd > 0
-      ? `${figure(odd)} of its ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, as in`
-      : 'it has'
-  const other = rival ? `, which in ${rival.encoding} is "${rival.sample}"` : ''
-  return `The encoding is uncertain: the file was read as ${encoding}${how}, where ${example} "${sample}"${other}.`
+      ? `In this encoding, ${figure(odd)} of ${counted(characters, 'byte')} beyond ASCII ${odd === 1 ? 'looks' : 'look'} wrong, for example "${sample}"`
+      : `In this encoding, the file contains "${sample}"`
+  const other = rival ? `; in ${rival.encoding}, the same text is "${rival.sample}"` : ''
+  return `The encoding is uncertain. The file was read as ${encoding}${how}. ${example}${other}.`
 }
 
 /** Describes a file that is UTF-8 in most places, with its first invalid bytes. */
 function notAllUtf8({ odd, sample, rival }: Doubt, { line }: NonNullable<Doubt['invalid']>): string {
-  const other = rival ? `; as ${rival.encoding} "${rival.sample}"` : ''
-  return `The file is UTF-8 except for ${counted(odd, 'byte')}, first in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
+  const other = rival ? `; in ${rival.encoding} "${rival.sample}"` : ''
+  return `The file is UTF-8 except for ${counted(odd, 'byte')}. The first is in line ${line} ("${sample}"${other}). Records with such bytes are rejects (invalid_utf8).`
 }
 
 function again(mode: LoadMode, encoding = 'windows-1252'): string {

@@ -127,7 +127,7 @@ function duplicateReasons(path: string, { definition, version }: Places): string
   const versions = `(select _rec, g.v, p.written from (select _rec, ${cell} as v from read_parquet(${lit(version.good)})) g join (select _rec, ${cell} as written from read_parquet(${lit(version.parsed)})) p using (_rec))`
   const known = `(select d.*, l.v is distinct from w.v as older, l.written as here, w.written as there from ${whole} d join ${versions} l on l._rec = d._rec join ${versions} w on w._rec = d.winner)`
   const shown = (text: string) => `coalesce(nullif(trim(${text}), ''), 'empty')`
-  const older = `'an older version of record ' || winner || ${lit(` (${version.column} `)} || ${shown('here')} || ', there ' || ${shown('there')} || ')'`
+  const older = `'an older version of record ' || winner || ${lit(` (${version.column}: `)} || ${shown('here')} || ' here, ' || ${shown('there')} || ' there)'`
   return reasonsOf(`case when older then ${older} else ${same} || winner end || ${PRECEDENCE}`, known)
 }
 

@@ -130,7 +130,7 @@ async function requireFittingTables({ context, facts }: StageJob): Promise<Catal
   if (differences.length === 0) return catalogue
   throw new RefusedError({
     code: 'table_differs',
-    detail: `The definition of the dataset does not fit its table: ${differences.join('; ')}. Nothing was changed. Correct the table and retry the job, or change the definition and send the file again.`,
+    detail: `The table does not match the definition of the dataset: ${differences.join('; ')}. Nothing was changed. Correct the table and retry the job, or change the definition and send the file again.`,
   })
 }
 

@@ -49,14 +49,14 @@ export function conflictWarnings(
   const rounds = uniqueRounds(definition)
   const columns = [...new Set(rounds.flatMap((round) => round.columns))].join(', ')
   const kept = [...new Set(rounds.map(({ keeps }) => keeps))].filter((keeps) => keeps !== 'none')
-  const which = kept.length === 1 ? `the ${kept[0]} one` : 'one'
+  const which = kept.length === 1 ? `the ${kept[0]} record` : 'one record'
   const sentences = [
-    `${counted(count, 'record')} ${count === 1 ? 'agrees' : 'agree'} with another record in ${columns}, but not in all other columns.`,
+    `${counted(count, 'record')} ${count === 1 ? 'has' : 'have'} the same ${columns} as another record, but differ${count === 1 ? 's' : ''} in other columns.`,
     `The first is in line ${line}: ${column} is ${message}.`,
-    ...(rejected > 0 ? ['Such records are rejects (conflict). Leave one of them in the file.'] : []),
+    ...(rejected > 0 ? ['Such records are rejects (conflict). Keep only one of them in the file.'] : []),
     ...(lost > 0
       ? [
-          `Of such records ${which} counts; the others are in conflicts.ndjson. If another one is right, ${TAKE_BACK}. Then correct the file and send it again.`,
+          `Of such records, ${which} takes precedence; the others are in conflicts.ndjson. If another record is right, ${TAKE_BACK}. Then correct the file and send it again.`,
         ]
       : []),
   ]
@@ -66,6 +66,6 @@ export function conflictWarnings(
 /** Returns the warning about cells that hold a word for a missing value that the dataset does not declare. */
 export function undeclaredNullWord({ column, count }: CellCount): ImportWarning {
   const cells = `${counted(count, 'cell')} of`
-  const message = `${cells} "${column}" hold${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that nullWords does not declare, so it is read as text. If it means that there is no value, ${TAKE_BACK}. Then declare it in nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
+  const message = `${cells} "${column}" contain${count === 1 ? 's' : ''} a word such as NULL, NaN or N/A that is not in nullWords, so the word was read as text. If it means "no value", ${TAKE_BACK}. Then add the word to nullWords of the dataset and send the file again. If it is text, declare nullWords: [] for the column.`
   return importWarning('undeclared_null_word', message, { column, count })
 }

@@ -53,7 +53,7 @@ export function tooWideFailure(
   const others = odd.rows > 1 ? ` It is the first of ${figure(odd.rows)} such records.` : ''
   return {
     code: 'window_too_wide',
-    detail: `Line ${odd.line} has the date ${odd.day}${written}, ${counted(far, 'day')} from the nearest other day, ${nearest}.${others} The accepted records span ${counted(span, 'day')}, from ${first} to ${last}; without a declared window at most ${counted(maxWindowDays, 'day')} may be replaced. Nothing was changed. Correct the dates. Or declare the days that the file is for with from and to (--from, --to), at most ${figure(maxWindowDays)} of them: records of other days then become rejects.`,
+    detail: `Line ${odd.line} has the date ${odd.day}${written}, ${counted(far, 'day')} from the nearest other day, ${nearest}.${others} The accepted records span ${counted(span, 'day')}, from ${first} to ${last}. Without a declared window, one import may replace at most ${counted(maxWindowDays, 'day')}. Nothing was changed. Correct the dates, or declare the window of the file with from and to (--from, --to). Records outside the window then become rejects.`,
     line: odd.line,
   }
 }

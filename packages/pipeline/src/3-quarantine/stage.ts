@@ -67,7 +67,7 @@ function tooManyRejects(
   if (!failsForRejects(facts.definition, { records, rejected, clean })) return undefined
   const [top] = validated.reasons
   const why = top
-    ? ` Most often${kept < rejected ? ` among the first ${figure(kept)}` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${figure(top.count)}).`
+    ? ` Most frequent reason${kept < rejected ? ` among the first ${figure(kept)} rejects` : ''}: ${top.code}${top.column === null ? '' : ` in ${top.column}`} (${figure(top.count)}).`
     : ''
   const counted = rejectedShare(facts.definition, { records, rejected, clean })
   const which =

@@ -44,7 +44,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'rows_already_present',
-        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'equals a row' : 'equal rows'} that ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, in all columns; an append adds ${alreadyPresent === 1 ? 'it' : 'them'} again. If that is not wanted, ${TAKE_BACK}.`,
+        `${figure(alreadyPresent)} of ${counted(rows, 'row')} ${alreadyPresent === 1 ? 'is' : 'are'} already in the table, with the same values in all columns. An append adds such rows again. If that is not wanted, ${TAKE_BACK}.`,
         { count: alreadyPresent },
       ),
     )
@@ -52,7 +52,7 @@ export function loadWarnings(
     warnings.push(
       importWarning(
         'same_version',
-        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the version (${definition.versionColumn}) of the stored row, but other values, for example ${sameVersion.example}. The newer file wins. If the stored values are right, ${TAKE_BACK}.`,
+        `${counted(sameVersion.rows, 'record')} ${sameVersion.rows === 1 ? 'has' : 'have'} the same version (${definition.versionColumn}) as the stored row, but other values, for example ${sameVersion.example}. The values of the file take precedence. If the stored values are right, ${TAKE_BACK}.`,
         { column: definition.versionColumn ?? null, count: sameVersion.rows },
       ),
     )
@@ -87,7 +87,7 @@ export function assertForeignKeys(found: { rows: number; example: string | null 
   if (found.rows === 0) return
   throw new RefusedError({
     code: 'key_in_other_scope',
-    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove them from the file, or ask a user with access to import them.`,
+    detail: `${counted(found.rows, 'row')} ${found.rows === 1 ? 'has' : 'have'} a key that belongs to a row of another company or warehouse, such as "${found.example}". Nothing was changed. Remove these records from the file, or ask a user with access to import them.`,
     rows: found.rows,
   })
 }
@@ -141,12 +141,10 @@ export async function repeatedRows(
       and j.loaded_at is not null and not j.batch_deleted order by i.import_no limit 1`.execute(context.db)
   const [first] = found.rows
   if (!first) return undefined
-  const rows =
-    clean === 1 ? 'The only row of this file is that' : `The ${figure(clean)} rows of this file are those`
   return {
     jobId: first.job_id,
-    found: `${rows} of import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
-    remedy: `To add ${clean === 1 ? 'it' : 'them'} again, send the file with ${asFields({ force: 'true' })}.`,
+    found: `The file has the same ${counted(clean, 'row')} as import #${first.import_no} ("${first.file_name}", job ${first.job_id}).`,
+    remedy: `To append ${clean === 1 ? 'the row' : 'the rows'} again, send the file with ${asFields({ force: 'true' })}.`,
   }
 }
 

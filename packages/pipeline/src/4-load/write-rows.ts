@@ -83,7 +83,7 @@ export async function writeRows(
   if (meter.copied !== meter.total)
     throw new RefusedError({
       code: 'constraint_violated',
-      detail: `${counted(meter.total, 'row')} ${meter.total === 1 ? 'was' : 'were'} accepted, but ${figure(meter.copied)} arrived in the table. Nothing was changed. If the table has triggers that skip rows, no file with such rows can be loaded into it.`,
+      detail: `${counted(meter.total, 'row')} ${meter.total === 1 ? 'was' : 'were'} accepted, but ${figure(meter.copied)} arrived in the table. Nothing was changed. A trigger of the table may skip rows. Remove the trigger and retry the job.`,
     })
   const gone = written.removed + written.updated
   if (gone !== written.image.rows)

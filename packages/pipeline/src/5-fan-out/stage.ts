@@ -46,13 +46,13 @@ async function endDryRun({ context, stageAttempt }: StageJob): Promise<StageResu
     commit: async (tx) => {
       const counts = await readCounts(tx, stageAttempt.jobId)
       const begin = refused
-        ? `Dry run: the import would be refused (${refused}). Nothing`
-        : 'Dry run: nothing'
+        ? `Dry run: the import would be refused (${refused}). Nothing was changed.`
+        : 'Dry run: nothing was changed.'
       const parted = [
         counted(counts.quarantined ?? 0, 'reject'),
         counted(counts.duplicates ?? 0, 'duplicate'),
       ]
-      const message = `${begin} was changed. ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
+      const message = `${begin} ${wouldDo} The file has ${parted.join(', ')}${conflicting(counts)}.`
       await completeJob(tx, { jobId: stageAttempt.jobId, attempt: stageAttempt.attempt }, counts, message)
       return {}
     },

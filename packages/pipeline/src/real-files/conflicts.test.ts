@@ -38,7 +38,7 @@ describe('records that agree in what must be unique', () => {
     })
     expect(codes(job)).toEqual([['conflicting_records', 2]])
     expect(job.warnings[0]?.message).toBe(
-      '2 records agree with another record in lot, but not in all other columns. The first is in line 4: machine is "M2" here, but "M1" in line 2, which takes precedence. Of such records the first one counts; the others are in conflicts.ndjson. If another one is right, undo the import if it is loaded, or cancel it if it is waiting. Then correct the file and send it again.',
+      '2 records have the same lot as another record, but differ in other columns. The first is in line 4: machine is "M2" here, but "M1" in line 2, which takes precedence. Of such records, the first record takes precedence; the others are in conflicts.ndjson. If another record is right, undo the import if it is loaded, or cancel it if it is waiting. Then correct the file and send it again.',
     )
     expect(rejects).toEqual([])
     expect(await files.rows(dataset)).toEqual([
@@ -148,7 +148,7 @@ describe('an upsert', () => {
       count: 2,
       column: 'changed',
       message:
-        '2 records have the version (changed) of the stored row, but other values, for example A. The newer file wins. If the stored values are right, undo the import if it is loaded, or cancel it if it is waiting.',
+        '2 records have the same version (changed) as the stored row, but other values, for example A. The values of the file take precedence. If the stored values are right, undo the import if it is loaded, or cancel it if it is waiting.',
     }
     const counts = { records: 5, inserted: 1, updated: 3, unchanged: 1, conflicts: 0 }
     const dry = await files.import(dataset, next, { dryRun: 'true' })
@@ -203,7 +203,7 @@ describe('an append', () => {
     const dataset = await files.dataset(CARDS, byDay)
     const first = await files.import(dataset, FILE)
     expect(first.job).toMatchObject({ status: 'COMPLETED', warnings: [] })
-    const detail = expect.stringContaining('The 3 rows of this file are those of import #')
+    const detail = expect.stringContaining('The file has the same 3 rows as import #')
     const again = await files.import(dataset, content)
     expect(again.job).toMatchObject({
       status: 'FAILED',
@@ -264,7 +264,7 @@ describe('an append', () => {
         count: 3,
         column: null,
         message:
-          '3 of 6 rows equal rows that are already in the table, in all columns; an append adds them again. If that is not wanted, undo the import if it is loaded, or cancel it if it is waiting.',
+          '3 of 6 rows are already in the table, with the same values in all columns. An append adds such rows again. If that is not wanted, undo the import if it is loaded, or cancel it if it is waiting.',
       }
       const { system } = files
       const dry = await files.import(dataset, next, { dryRun: 'true' })
@@ -272,7 +272,7 @@ describe('an append', () => {
       const id = await system.accept(next, { dataset, requireApproval: 'true' })
       const asked = await waiting(system, id)
       expect(asked.warnings).toEqual([warning])
-      expect(asked.message).toContain('insert 6 (3 of them are already in the table)')
+      expect(asked.message).toContain('insert 6 rows (3 of them are already in the table)')
       const { preview } = await readPreview(system.database.db, system.admin, id)
       expect(preview).toMatchObject({ alreadyPresent: 3, totals: { inserted: 6, unchanged: 0 } })
       await approve(system, id)

@@ -72,7 +72,7 @@ describe('a key that is too long for its index', () => {
     expect(imported.job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 2, quarantined: 1 } })
     expect(reasonsOf(imported)).toEqual([[3, 'k: too_long']])
     expect(imported.rejects[0]?.reasons[0]?.message).toMatch(
-      /^k, l have together 2673 bytes; .* room for 2672$/,
+      /^together, k, l have 2673 bytes; .* at most 2672$/,
     )
   })
 
@@ -82,7 +82,7 @@ describe('a key that is too long for its index', () => {
         {
           path: 'columns[0].maxLength',
           code: 'key_too_long',
-          message: expect.stringMatching(/^"k" .* room for 2680\. Write a maxLength of at most 670 or none/),
+          message: expect.stringMatching(/^"k" .* at most 2680\. Set a maxLength of at most 670 or none/),
         },
       ])
     expect(
@@ -180,7 +180,7 @@ test('a company whose name is longer than metrics have room for is a reject; the
       {
         column: 'company',
         code: 'too_long',
-        message: 'has 101 characters; the name of a company or warehouse has room for 100',
+        message: 'the value has 101 characters; the name of a company or warehouse can have at most 100',
       },
     ],
   ])

@@ -74,7 +74,7 @@ describe('records before the header', () => {
     const { job } = await files.import(dataset, 'P1;Uno\nP2;Dos\ncode;name;zip\nP3;Tres;08001\n')
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_ambiguous' } })
     expect(job.error?.detail).toBe(
-      '2 lines are before the header in line 3 ("code", "name", "zip") and look like records: "P1;Uno" (line 1), "P2;Dos" (line 2). Nothing was changed. If they are records, put their header before them; if not, remove the lines. Then send the file again.',
+      '2 lines are before the header in line 3 ("code", "name", "zip") and look like records: "P1;Uno" (line 1), "P2;Dos" (line 2). Nothing was changed. If they are records, add a header before them. If not, remove the lines. Then send the file again.',
     )
     expect(await files.rows(dataset)).toEqual([])
   })
@@ -117,7 +117,7 @@ describe('decimal commas between commas', () => {
       {
         ...{ code: 'split_numbers', column: 'importe', count: 3 },
         message:
-          'All 3 records have more cells than the header: 5 instead of 4 in line 2, the last of them empty: "2024-07-01,a,1,50,". It was read as written, so "importe" may contain only the part of its number before a decimal comma. If so, undo the import and export the file with ";" between cells.',
+          'All 3 records have more cells than the header; the last cell is empty. Line 2 has 5 cells instead of 4: "2024-07-01,a,1,50,". The column "importe" may contain only the part of the number before the decimal comma. If so, undo the import, export the file with ";" between cells, and send it again.',
       },
     ])
   })
@@ -162,11 +162,11 @@ describe('a header cell', () => {
   test.each([
     [
       'code;nmae;zip\nN1;Uno;08001\n',
-      'The header cell "nmae" in line 1 names no column, so its values were not loaded; it is close to "name", which the file lacks.',
+      'The header cell "nmae" in line 1 is not the name of a column, so its values were not loaded. It is close to "name", which the file lacks.',
     ],
     [
       '"code";"name";"zip\n(CP)"\nE8;a;08001\n',
-      'The header cell "zip\n(CP)" in line 1 names no column, so its values were not loaded; it has a line break, and is close to "zip", which the file lacks.',
+      'The header cell "zip\n(CP)" in line 1 is not the name of a column, so its values were not loaded. It is close to "zip", which the file lacks. It contains a line break.',
     ],
   ])('that is close to a column that is lacking is told: %j', async (text, message) => {
     const { job } = await files.import(await customers(), text)
@@ -186,7 +186,7 @@ describe('a header cell', () => {
       {
         ...{ code: 'unnamed_column', count: 1 },
         message: expect.stringContaining(
-          '1 column without a name has values, which were not loaded: column 2 in 1 record; the first is "x" in line 3.',
+          'The file has values in 1 column without a name: column 2 in 1 record. These values were not loaded. The first is "x" in line 3.',
         ),
       },
     ])
@@ -210,19 +210,19 @@ describe('the answer to a file that cannot be read', () => {
       'packed and cut short',
       gzipSync('code;name\nA;b\n').subarray(0, 25),
       'unreadable_file',
-      'is cut short (unexpected end of file). Send the file again. Nothing was changed.',
+      'is truncated (unexpected end of file). Send the file again. Nothing was changed.',
     ],
     [
       'with two cells for one column',
       'code;name;name\nA;b;c\n',
       'duplicate_columns',
-      'Two header cells in line 1 mean the column name: "name" and "name".',
+      'Two header cells in line 1 name the column "name": "name" and "name".',
     ],
     [
       'with another header within it',
       'code;name;zip\nA;b;c\nname;code;zip\nB;c;d\n',
       'header_ambiguous',
-      'line 3 names different columns, or the same in another order: "name", "code", "zip".',
+      'line 3 names other columns, or the same columns in another order: "name", "code", "zip".',
     ],
     [
       'with its header too far below',
@@ -240,7 +240,7 @@ describe('the answer to a file that cannot be read', () => {
     const { job } = await files.import(await customers(), 'code\tname\nJ1\tUno\n', { delimiter: ';' })
     expect(job.error).toMatchObject({ code: 'header_not_found' })
     expect(job.error?.detail).toContain(
-      'With a tab between cells line 1 would name "code", "name". Declare that delimiter, or none,',
+      'With a tab between cells, line 1 would name "code", "name". Declare this delimiter, or omit the delimiter,',
     )
   })
 })
@@ -279,7 +279,7 @@ describe('a reject', () => {
           {
             code: 'text_after_quote',
             message:
-              'text after the closing quote of column 2; a quote inside a cell must be doubled ("" instead of \\")',
+              'column 2 has text after its closing quote; a quote inside a cell must be doubled ("" instead of \\")',
           },
         ],
       },

@@ -30,7 +30,7 @@ describe('words for no value', () => {
       expect.objectContaining({
         column: 'lote',
         code: 'required',
-        message: '"nan" stands for no value; a value is required',
+        message: '"nan" is a word for "no value"; a value is required',
       }),
     ])
     expect(job).toMatchObject({ warnings: [], result: { nullWords: [{ column: 'observacion', count: 3 }] } })
@@ -63,7 +63,7 @@ describe('a dry run of an import that would be refused', () => {
       expect(job.warnings).toEqual([
         {
           code: 'already_imported',
-          message: `The import would be refused (already_imported). The same bytes were imported into ${dataset} by job ${loaded.job.id} (COMPLETED). To import them again on purpose, send force=true (--force).`,
+          message: `The import would be refused (already_imported). The same bytes were imported into ${dataset} by job ${loaded.job.id} (COMPLETED). To import them again, send force=true (--force).`,
           column: null,
           count: 2,
         },
@@ -141,7 +141,9 @@ describe('advice to send a file again', () => {
     const { job } = await files.import(dataset, content)
     const [warning] = job.warnings
     expect(warning).toMatchObject({ code: 'encoding_unsure' })
-    expect(warning?.message).toMatch(/^The encoding is uncertain: the file was read as macintosh, where/)
+    expect(warning?.message).toMatch(
+      /^The encoding is uncertain. The file was read as macintosh. In this encoding,/,
+    )
     expect(fields(warning?.message)).toEqual({ encoding: 'windows-1252', force: 'true' })
     const again = await files.import(dataset, content, { encoding: 'macintosh', force: 'true' })
     expect(again.job).toMatchObject({ status: 'COMPLETED', warnings: [], counts: { loaded: 1, removed: 1 } })
@@ -160,7 +162,7 @@ test('a file that is UTF-8 but for one row is told where that is', async () => {
   ])
   const { job } = await files.import(dataset, content)
   const message =
-    /^The file is UTF-8 except for 2 bytes, first in line 4 \("Ib��ez"; as windows-1252 "Ibáñez"\)\. Records with such bytes are rejects \(invalid_utf8\)\./
+    /^The file is UTF-8 except for 2 bytes\. The first is in line 4 \("Ib��ez"; in windows-1252 "Ibáñez"\)\. Records with such bytes are rejects \(invalid_utf8\)\./
   const invalid = job.warnings.filter(({ code }) => code === 'encoding_unsure')
   expect(invalid.map((warning) => warning.message)).toEqual([expect.stringMatching(message)])
   expect(job.counts).toMatchObject({ loaded: 3, quarantined: 1 })
@@ -235,9 +237,9 @@ describe('records that are not loaded because another one is', () => {
     const content =
       'item,pieces,changed\nA,1,2024-01-01 11:00\nA,2,2024-01-01 12:00\nA,2,2024-01-01T12:00:00\nA,9,\n'
     expect(await duplicates(dataset, content)).toEqual([
-      'an older version of record 3 (changed 2024-01-01 11:00, there 2024-01-01T12:00:00), which takes precedence',
+      'an older version of record 3 (changed: 2024-01-01 11:00 here, 2024-01-01T12:00:00 there), which takes precedence',
       'the same key as record 3, which takes precedence',
-      'an older version of record 3 (changed empty, there 2024-01-01T12:00:00), which takes precedence',
+      'an older version of record 3 (changed: empty here, 2024-01-01T12:00:00 there), which takes precedence',
     ])
   })
 
@@ -255,7 +257,7 @@ describe('records that are not loaded because another one is', () => {
     const dataset = await files.dataset(STOCK, { unique: { columns: ['item'], keep: 'none' } })
     const { job } = await files.import(dataset, 'item,pieces\nA,5\nA,7\nB,1\n')
     expect(job.warnings[0]?.message).toBe(
-      '2 records agree with another record in item, but not in all other columns. The first is in line 2: pieces is "5" here, but "7" in line 3; none of them is loaded. Such records are rejects (conflict). Leave one of them in the file.',
+      '2 records have the same item as another record, but differ in other columns. The first is in line 2: pieces is "5" here, but "7" in line 3; none of them is loaded. Such records are rejects (conflict). Keep only one of them in the file.',
     )
   })
 })
@@ -268,7 +270,7 @@ describe('an import that fails', () => {
     const { job } = await files.import(dataset, 'day,n\n2024-05-01,1\n1900-01-01,1\n')
     expect(job).toMatchObject({ error: { code: 'window_too_wide' }, counts: { records: 2 }, result: READ })
     expect(job.error?.detail).toMatch(
-      /^Line 3 has the date 1900-01-01, 45,411 days from the nearest other day, 2024-05-01\. The accepted records span 45,412 days, .* may be replaced\./,
+      /^Line 3 has the date 1900-01-01, 45,411 days from the nearest other day, 2024-05-01\. The accepted records span 45,412 days, .* may replace at most 400 days\./,
     )
   })
 
@@ -361,7 +363,13 @@ test('the report of an import names the line of the first record with each reaso
     const groups = await groupRejects({ db: database.db, store }, admin, job.id)
     expect(groups).toEqual([
       { column: 'n', code: 'not_an_integer', rejects: 2, example: '"x" is not a whole number', line: 3 },
-      { column: 'day', code: 'required', rejects: 1, example: 'the cell is empty', line: 4 },
+      {
+        column: 'day',
+        code: 'required',
+        rejects: 1,
+        example: 'the cell is empty; a value is required',
+        line: 4,
+      },
     ])
   }
 })

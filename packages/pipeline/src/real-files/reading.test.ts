@@ -30,7 +30,7 @@ describe('a compressed file', () => {
         status: 'FAILED',
         error: {
           code: 'unreadable_file',
-          detail: expect.stringContaining('continues after its last member'),
+          detail: expect.stringContaining('has other bytes after its compressed data'),
         },
       })
     }
@@ -125,7 +125,7 @@ describe('the encoding', () => {
     const { job } = await files.import('production', realFile('08-macroman.csv'))
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encoding: 'macintosh', encodingSure: false } })
     expect(job.warnings.map(({ message }) => message)).toEqual([
-      expect.stringContaining('"Revisión año", which in windows-1252 is "Revisi—n a–o"'),
+      expect.stringContaining('"Revisión año"; in windows-1252, the same text is "Revisi—n a–o"'),
     ])
   })
 
@@ -145,7 +145,10 @@ describe('the encoding', () => {
     const { job } = await files.import(dataset, content)
     expect(job).toMatchObject({ counts: { loaded: 6, quarantined: 0 }, result: { encoding: 'windows-1252' } })
     expect(job.warnings).toMatchObject([
-      { code: 'encoding_unsure', message: expect.stringContaining('"MuÃ±oz", which in utf-8 is "Muñoz"') },
+      {
+        code: 'encoding_unsure',
+        message: expect.stringContaining('"MuÃ±oz"; in utf-8, the same text is "Muñoz"'),
+      },
     ])
   })
 
@@ -179,7 +182,10 @@ describe('the encoding', () => {
       result: { encoding: 'windows-1252', encodingSure: false },
     })
     expect(job.warnings).toMatchObject([
-      { code: 'encoding_unsure', message: expect.stringMatching(/as declared.*which in utf-8 is "Muñoz"/) },
+      {
+        code: 'encoding_unsure',
+        message: expect.stringMatching(/\(declared\).*in utf-8, the same text is "Muñoz"/),
+      },
     ])
   })
 

@@ -121,8 +121,8 @@ describe('the bytes of a reject are found by its offset and length', () => {
     const bytes = Buffer.concat([whole.subarray(0, -2), Buffer.from('x')])
     const { rejects } = await files.import(dataset, bytes)
     expect(rejects.map(({ reasons }) => reasons[0]?.message)).toEqual([
-      'half of a surrogate pair at offset 12 of the file is not valid UTF-16',
-      `the last byte, which is half of a character, at offset ${bytes.length - 1} of the file is not valid UTF-16`,
+      'the unpaired surrogate at offset 12 of the file is not valid UTF-16',
+      `the incomplete last character at offset ${bytes.length - 1} of the file is not valid UTF-16`,
     ])
     expect(await bytesOf(bytes, rejects)).toEqual([
       Buffer.from('ñ\uD800;1', 'utf16le'),

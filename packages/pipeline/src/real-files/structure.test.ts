@@ -82,7 +82,7 @@ describe('the header', () => {
     const { job } = await files.import(dataset, 'codgo;Descripcion;otra cosa\nA;b;c\n')
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'missing_columns' } })
     expect(job.error?.detail).toMatch(
-      /lacks "codigo"\. Not known: "codgo", "otra cosa"\. "codgo" is close to "codigo"\..*"codigo" or "cod"/,
+      /lacks "codigo"\. Unknown header cells: "codgo", "otra cosa"\. "codgo" is close to "codigo"\..*"codigo" or "cod"/,
     )
     const nothing = await files.import(dataset, 'codgo;descripción larga\nA;b\n')
     expect(nothing.job).toMatchObject({ error: { code: 'header_not_found' } })

@@ -322,14 +322,16 @@ describe('what is told of days', () => {
     })
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { quarantined: 1, loaded: 5 } })
     expect(rejects[0]?.reasons[0]?.message).toMatch(
-      /^to is exclusive: to replace 2020-06-06 too, declare to=2020-06-07 \(--to 2020-06-07\)\. /,
+      /^The end of the window \(to\) is exclusive. To include 2020-06-06, declare to=2020-06-07 \(--to 2020-06-07\)\. /,
     )
     expect(job.warnings).toMatchObject([{ code: 'window_end_excluded', count: 1 }])
     const header = 'fecha;maquina;maquinista;turno;lote;cantidad;peso\n'
     const rest = '2020-06-05;M101;W1001;1;Z;1;1\n2020-06-06;M101;W1001;1;Y;1;1\n'
     const failed = await files.import('production', header + rest, { from: '2020-06-05', to: '2020-06-06' })
     expect(failed.job).toMatchObject({ status: 'FAILED', error: { code: 'too_many_rejects' } })
-    expect(failed.job.error?.detail).toMatch(/^to is exclusive, so 1 record of 2020-06-06 /)
+    expect(failed.job.error?.detail).toMatch(
+      /^The end of the window \(to\) is exclusive, so 1 record of 2020-06-06 /,
+    )
     const other = `${rest}2020-06-08;M101;W1001;1;X;1;1\n`
     const mixed = await files.import('production', header + other, { from: '2020-06-05', to: '2020-06-06' })
     expect(mixed.job.error?.detail).toMatch(

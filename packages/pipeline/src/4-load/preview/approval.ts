@@ -64,10 +64,10 @@ export async function checkApproval(job: StageJob, clean: string, plan: LoadPlan
   return reasons.length > 0 ? { kind: 'park', reason: 'waits for approval' } : { kind: 'pass' }
 }
 
-const REQUESTED: ApprovalReason = { code: 'requested', detail: 'requested by the uploader' }
+const REQUESTED: ApprovalReason = { code: 'requested', detail: 'the uploader requested an approval' }
 const LAPSED: ApprovalReason = {
   code: 'lapsed',
-  detail: 'the rows that it affects have changed since the earlier preview',
+  detail: 'the affected rows have changed since the earlier preview',
 }
 
 async function mustStillBe(tx: Tx, job: StageJob, plan: LoadPlan, approved: string): Promise<void> {
@@ -87,7 +87,7 @@ function ask(
   return inTransaction(job.context.db, async (tx) => {
     const others =
       lapsed && earlier.preview ? await changedSince(tx, job, plan, earlier.preview.createdAt) : []
-    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. It would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
+    const message = `${lapsed ? `The approval has lapsed, because ${changedBy(others)}. ` : ''}Waiting for approval: ${kept.needsApproval.map(({ detail }) => detail).join('; ')}. The import would ${describeChanges(kept.preview)}. Review the preview, then approve or cancel the job.`
     const version = await tryChangeJob(
       tx,
       {
@@ -202,18 +202,18 @@ export function approvalReasons(
   if (rows !== undefined && touched > rows)
     reasons.push({
       code: 'too_many_rows',
-      detail: `it changes or removes ${counted(touched, 'row')}, and ${dataset} requires an approval above ${figure(rows)}`,
+      detail: `the import changes or removes ${counted(touched, 'row')}, and ${dataset} requires an approval above ${counted(rows, 'row')}`,
     })
   if (share !== undefined && before > 0 && touched / before > share)
     reasons.push({
       code: 'too_large_share',
-      detail: `it changes or removes ${figure(touched)} of ${counted(before, 'row')} (${percent(touched / before)}), and ${dataset} requires an approval above ${percent(share)}`,
+      detail: `the import changes or removes ${figure(touched)} of ${counted(before, 'row')} (${percent(touched / before)}), and ${dataset} requires an approval above ${percent(share)}`,
     })
   const open = rule?.ambiguous ? warnings.filter(({ code }) => AMBIGUOUS.includes(code)) : []
   if (open.length > 0)
     reasons.push({
       code: 'ambiguous',
-      detail: `the file leaves open how to read ${open.map(({ column }) => column).join(', ')} (see its warnings), and ${dataset} then requires an approval`,
+      detail: `nothing in the file shows how to read ${open.map(({ column }) => column).join(', ')} (see the warnings), and ${dataset} requires an approval of such files`,
     })
   return reasons
 }
@@ -225,7 +225,7 @@ export function describeChanges({ totals, alreadyPresent, sameVersion }: LoadPre
       ? ` (${figure(alreadyPresent)} of them ${alreadyPresent === 1 ? 'is' : 'are'} already in the table)`
       : ''
   const inDoubt = sameVersion.rows > 0 ? ` (${figure(sameVersion.rows)} of them of the same version)` : ''
-  return `insert ${figure(totals.inserted)}${twice}, change ${figure(totals.changed)}${inDoubt}, leave ${figure(totals.unchanged)} unchanged and remove ${counted(totals.removed, 'row')}`
+  return `insert ${counted(totals.inserted, 'row')}${twice}, change ${figure(totals.changed)}${inDoubt}, leave ${figure(totals.unchanged)} unchanged and remove ${figure(totals.removed)}`
 }
 
 function percent(share: number): string {

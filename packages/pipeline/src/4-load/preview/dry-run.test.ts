@@ -71,7 +71,7 @@ describe('a dry run', () => {
       counts: { records: 7, loaded: 5, inserted: 5, unchanged: 0, removed: 3, quarantined: 1, duplicates: 1 },
     })
     expect(job.message).toContain(
-      'insert 3, change 1, leave 1 unchanged and remove 1 row. The file has 1 reject, ',
+      'insert 3 rows, change 1, leave 1 unchanged and remove 1. The file has 1 reject, ',
     )
     expect(await traces()).toBe(before)
     const { preview: shown, needsApproval, dryRun } = await preview(job.id)

@@ -53,8 +53,8 @@ export async function dryRun(job: StageJob, plan: LoadPlan): Promise<StageResult
         },
       )
       await failPoint('preview.before-commit', String(facts.importNo))
-      const asks = reasons.length > 0 ? ' It would require an approval.' : ''
-      const forced = repeated ? `With ${asFields({ force: 'true' })} it` : 'It'
+      const asks = reasons.length > 0 ? ' The import would require an approval.' : ''
+      const forced = repeated ? `With ${asFields({ force: 'true' })}, the import` : 'The import'
       return {
         wouldDo: `${forced} would ${describeChanges(kept.preview)}.${asks}`,
         ...(repeated ? { refused: 'already_imported' } : {}),

@@ -273,8 +273,8 @@ describe('whether their load needs an approval', () => {
     const sent = salesFile('2024-02-01,Andina,W1,a,M1,1,1')
     const dry = await importAs(system, operator, sent, { dataset: 'guarded_sales', dryRun: 'true' })
     expect(reasons(await readPreview(system.database.db, operator, dry.id))).toEqual([
-      'it changes or removes 3 rows, and guarded_sales requires an approval above 2',
-      'it changes or removes 3 of 4 rows (75.0 %), and guarded_sales requires an approval above 50.0 %',
+      'the import changes or removes 3 rows, and guarded_sales requires an approval above 2 rows',
+      'the import changes or removes 3 of 4 rows (75.0 %), and guarded_sales requires an approval above 50.0 %',
     ])
   }, 120_000)
 
@@ -289,7 +289,7 @@ describe('whether their load needs an approval', () => {
     const sent = file(line('share-a', 'Andina', 2), line('share-b', 'Andina', 2))
     const dry = await importAs(system, operator, sent, { dataset: 'guarded_orders', dryRun: 'true' })
     expect(reasons(await readPreview(system.database.db, operator, dry.id))).toEqual([
-      'it changes or removes 2 of 3 rows (66.7 %), and guarded_orders requires an approval above 50.0 %',
+      'the import changes or removes 2 of 3 rows (66.7 %), and guarded_orders requires an approval above 50.0 %',
     ])
   }, 120_000)
 })

@@ -42,7 +42,7 @@ export async function recordUndo(undoing: Undoing): Promise<void> {
   await failPoint('undo.before-commit', String(facts.importNo))
   const { deleted, restored } = result.reversed
   const output: UndoOutput = { updateId, deleted, restored }
-  await markLoaded(tx, job, { result: jsonb(result), message: 'Taken back' })
+  await markLoaded(tx, job, { result: jsonb(result), message: 'Rows restored' })
   await commitStage(tx, stageAttempt, output)
 }
 
@@ -114,9 +114,7 @@ async function membersKept({ client, reversals }: Undoing): Promise<LeftByUndo[]
 
 function absentRows(count: number): LeftByUndo[] {
   if (count === 0) return []
-  return [
-    { what: 'changed rows', count, why: 'they are no longer in the table: another program deleted them' },
-  ]
+  return [{ what: 'changed rows', count, why: 'another program has deleted them from the table' }]
 }
 
 /** Counts the rows that later upserts sent unchanged. These wrote nothing, so the undo leaves nothing of them either. */
@@ -133,9 +131,9 @@ async function confirmedRows({ tx, reversals }: Undoing): Promise<LeftByUndo[]> 
   const numbers = found.imports.map((number) => `#${number}`).join(', ')
   return [
     {
-      what: 'rows that later imports sent unchanged, at most',
+      what: 'rows that later imports sent unchanged (maximum)',
       count: Number(found.unchanged),
-      why: `the imports ${numbers} found them stored as they sent them and wrote nothing; if they were rows of the import that was undone, import those files again`,
+      why: `the rows were already stored, so imports ${numbers} did not write them; rows that the undo deleted must be imported again from these files`,
     },
   ]
 }

@@ -66,7 +66,11 @@ async function takeBack(
   const version = await tryChangeJob(
     tx,
     { jobId: one.id, from: ['COMPLETED'] },
-    { batch_deleted: true, undone_by: job.stageAttempt.jobId, message: 'Undone: its rows were removed' },
+    {
+      batch_deleted: true,
+      undone_by: job.stageAttempt.jobId,
+      message: 'Undone: the rows of the import were removed',
+    },
   )
   if (version === undefined) throw new TryAgainError(`import #${one.importNo} has not ended yet`)
   return { one, definition, days, ...rows, ...rejects }

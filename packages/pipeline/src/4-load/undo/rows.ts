@@ -36,7 +36,7 @@ export async function openImage(
 ): Promise<Image> {
   const { client } = undoing
   const { beforeRows: rows } = LoadOutput.parse(await stageOutput(undoing.tx, one.id, 'load'))
-  if (rows === undefined) throw gone(one, 'their before-image was removed or never kept.')
+  if (rows === undefined) throw gone(one, 'The before-image was removed, or was never stored.')
   const file = rows === 0 ? undefined : await fetchImage(undoing, one)
   if (one.mode !== 'upsert') return { rows, file, table: undefined }
   const table = imageTable(one.importNo)
@@ -62,7 +62,7 @@ async function fetchImage({ job }: Undoing, one: LoadedImport): Promise<NonNulla
 function gone(one: LoadedImport, why: string): RefusedError {
   return new RefusedError({
     code: 'artifact_missing',
-    detail: `The rows that import #${one.importNo} replaced cannot be restored: ${why} Nothing was changed. To replace its rows, import a file for the same days.`,
+    detail: `The rows that import #${one.importNo} replaced cannot be restored. ${why} Nothing was changed. To replace the rows of the import, import a file for the same days.`,
   })
 }
 
