@@ -112,7 +112,7 @@ export function startWorkers(settings, env) {
  * @param {string[]} [nodeArgs]
  * @returns {import('./processes.mjs').Service} its log is `<logs>/<name>.log`
  */
-export function startProgram(name, program, { root, logsDir }, env, nodeArgs = []) {
+function startProgram(name, program, { root, logsDir }, env, nodeArgs = []) {
   const command = endWithLauncher('TERM', [process.execPath, ...nodeArgs, join(root, program)])
   return startService({ name, command, env, cwd: root, logFile: join(logsDir, `${name}.log`) })
 }

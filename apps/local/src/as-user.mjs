@@ -14,13 +14,13 @@ const NOBODY = 65_534
 const AS_NOBODY = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
 
 /** @type {Runner} */
-export const AS_CURRENT_USER = { name: 'this user', uid: -1, wrap: [] }
+const AS_CURRENT_USER = { name: 'this user', uid: -1, wrap: [] }
 
 // The first works if other users may enter the folders. The second works in a 0700 home, but neither in a chroot nor under
 // Docker's seccomp profile. The third works there too, if root may pass on CAP_DAC_OVERRIDE. Without the securebit,
 // access(2) would drop that capability.
 /** @type {Runner[]} */
-export const AS_OTHER_USER = [
+const AS_OTHER_USER = [
   { name: 'the user nobody', uid: NOBODY, wrap: ['setpriv', ...AS_NOBODY, '--'] },
   {
     name: 'a user namespace',

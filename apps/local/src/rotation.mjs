@@ -4,7 +4,7 @@ import { systemCode } from './errors.mjs'
 /** A log is put aside when it is larger, in bytes; only whole lines go to the next file. */
 export const LOG_BYTES = 20 * 1024 * 1024
 /** Number of rotated files besides the current one; `.1` is the newest. */
-export const ROTATED_LOGS = 4
+const ROTATED_LOGS = 4
 
 /**
  * Renames a log to `.1`, an existing `.1` to `.2`, and so on. The oldest is deleted.

@@ -58,7 +58,9 @@ async function hear({ db }: Session, type: string, data: object): Promise<void> 
 
 /** Every transaction that changes a run, an update or the definition of a metric, by name. */
 export const METRIC_TRANSACTIONS = {
-  'pass the update on': ({ db }, { update }) => inTransaction(db, (tx) => fanOutUpdate(tx, update)),
+  'pass the update on': async ({ db }, { update }) => {
+    await inTransaction(db, (tx) => fanOutUpdate(tx, update))
+  },
   'tell of an update': ({ db }, { admin }) =>
     acceptProjectionUpdateAs(db, admin, updateOf('production', TOLD_DAY)),
   recompute: ({ db }, { admin }) =>
