@@ -79,6 +79,7 @@ const COVERAGE: CoverageV8Options = {
     '**/main.ts',
     '**/write-*.ts',
     'packages/engine/src/child/**',
+    'packages/runtime/src/{fail-points,lifecycle}.ts',
   ],
   reporter: ['html', 'lcovonly', 'json-summary', 'text-summary'],
 }
