@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type DatasetDefinition, maxLengthOf } from '@aduana/contracts/dataset-definition'
+import { LONG } from '@aduana/testkit/long'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { quoteIdentifier } from './literals.ts'
@@ -83,6 +84,6 @@ test('whatever the definition and the values, each record is clean, bad, a dupli
         await duck.close()
       }
     }),
-    { numRuns: 60 },
+    { numRuns: LONG ? 200 : 25 },
   )
 })

@@ -1,5 +1,5 @@
 import type { TimestampColumn } from '@aduana/contracts/dataset-definition'
-import { sample } from '@aduana/testkit/long'
+import { sample, sampleHalf } from '@aduana/testkit/long'
 import { serviceUrl } from '@aduana/testkit/settings'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -75,7 +75,7 @@ test('the engine has the days and instants of PostgreSQL in every time zone', {
     `select name from pg_timezone_names where name ~ '^[A-Z][A-Za-z_]+/' order by 1`,
   )
   expect(rows.length).toBeGreaterThan(300)
-  for (const { name } of sample(rows, 80)) {
+  for (const { name } of sample(rows, 40)) {
     const { definition, column } = timestamp({ timeZone: name, min: '2018-01-01', max: '2030-12-31' })
     const zones = await readZones(client, definition)
     const found = await differences(column, zones)
@@ -103,7 +103,7 @@ const NOTABLE = [
   'UTC',
 ]
 
-test.each(sample(NOTABLE, 6))(
+test.each(sample(NOTABLE, 3))(
   'the engine has the days and instants of PostgreSQL in %s, from 1900 to 9999',
   {
     timeout: 60_000,
@@ -119,28 +119,31 @@ test.each(sample(NOTABLE, 6))(
   },
 )
 
-test.each(NOTABLE)('the moments of a range of days are those whose day is in it, in %s', async (timeZone) => {
-  const { definition } = timestamp({ timeZone })
-  const zones = await readZones(client, definition)
-  const rules = zones.get(timeZone)?.changes ?? []
-  for (const { at } of rules.slice(-60)) {
-    const day = (count: number) => new Date((at + count * 86_400) * 1000).toISOString().slice(0, 10)
-    for (const range of [
-      { from: day(0), to: day(1) },
-      { from: day(-1), to: day(0) },
-      { from: day(1), to: day(3) },
-      { from: day(-20), to: day(1) },
-    ]) {
-      const { rows } = await client.query(
-        `select count(*) filter (where (${instantsOfDays('m', timeZone, range).join(' and ')})
+test.each(sampleHalf(NOTABLE))(
+  'the moments of a range of days are those whose day is in it, in %s',
+  async (timeZone) => {
+    const { definition } = timestamp({ timeZone })
+    const zones = await readZones(client, definition)
+    const rules = zones.get(timeZone)?.changes ?? []
+    for (const { at } of rules.slice(-60)) {
+      const day = (count: number) => new Date((at + count * 86_400) * 1000).toISOString().slice(0, 10)
+      for (const range of [
+        { from: day(0), to: day(1) },
+        { from: day(-1), to: day(0) },
+        { from: day(1), to: day(3) },
+        { from: day(-20), to: day(1) },
+      ]) {
+        const { rows } = await client.query(
+          `select count(*) filter (where (${instantsOfDays('m', timeZone, range).join(' and ')})
             <> ((m at time zone $2)::date >= $3::date and (m at time zone $2)::date < $4::date))::int as wrong
          from generate_series(to_timestamp($1) - interval '72 hours', to_timestamp($1) + interval '120 hours', interval '10 minutes') m`,
-        [at, timeZone, range.from, range.to],
-      )
-      expect({ range, ...rows[0] }).toEqual({ range, wrong: 0 })
+          [at, timeZone, range.from, range.to],
+        )
+        expect({ range, ...rows[0] }).toEqual({ range, wrong: 0 })
+      }
     }
-  }
-})
+  },
+)
 
 test('a day begins with its first moment, whatever happens at its midnight', async () => {
   const cases: [string, string, string][] = [

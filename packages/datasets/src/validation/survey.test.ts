@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { LONG } from '@aduana/testkit/long'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fileColumns } from '../header.ts'
@@ -88,6 +89,6 @@ test('what a survey leaves out changes nothing of what a validation finds', asyn
       const surveyed = withoutDeclared(await validateIn(duck, its, records))
       expect(surveyed).toEqual(withoutDeclared(await validateIn(duck, its, records, everything)))
     }),
-    { numRuns: 25 },
+    { numRuns: LONG ? 200 : 15 },
   )
 })

@@ -1,3 +1,4 @@
+import { LONG } from '@aduana/testkit/long'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { definitionWith } from '../testing/definitions.ts'
@@ -107,7 +108,7 @@ test('each record is loaded, a duplicate, a conflict or a reject, as the rules s
         await duck.close()
       }
     }),
-    { numRuns: 40 },
+    { numRuns: LONG ? 200 : 20 },
   )
   expect([...seen].sort()).toEqual(['conflict', 'duplicate', 'loaded', 'rejected'])
 })

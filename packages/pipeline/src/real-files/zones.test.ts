@@ -191,7 +191,7 @@ async function previewed(dataset: string, content: string, form: Record<string, 
 const nextDay = (day: string) =>
   new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10)
 
-describe.each(sample(DAYS, 3))('in %s on %s, a day of %d hours', (zone, day, hours) => {
+describe.each(sample(DAYS, 2))('in %s on %s, a day of %d hours', (zone, day, hours) => {
   test('is replaced whole, with a declared window and without, and undone exactly', async () => {
     const all = await moments(zone, day)
     const its = all.filter((moment) => moment.day === day)

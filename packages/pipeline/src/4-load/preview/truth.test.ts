@@ -8,7 +8,7 @@ import { createRandom, type Random } from '@aduana/testkit/random'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createInProcessSystem, type InProcessSystem } from '../../testing/in-process-system.ts'
 
-const ROUNDS = LONG ? 5 : 3
+const ROUNDS = LONG ? 5 : 2
 
 // The same table without unique columns: rows are matched by all of their values.
 const { unique: _, ...bagged } = production
