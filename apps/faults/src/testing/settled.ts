@@ -36,7 +36,7 @@ export async function allFinal(system: TestSystem, within = 180_000): Promise<vo
 }
 
 /** How each job ended: its state, with the failure if it failed. */
-export async function endings(system: TestSystem): Promise<string[]> {
+async function endings(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ ending: string }>(
     `select concat_ws(' ', status, error->>'code', error->>'detail') as ending from jobs order by created_at`,
   )
