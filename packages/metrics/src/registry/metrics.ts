@@ -67,17 +67,40 @@ export async function saveMetric(
 }
 
 /** Registers shipped metrics. A metric that a user has changed or retired is not touched. */
-export async function registerMetrics(
-  tx: Tx,
-  shipped: readonly MetricDefinitionInput[],
-): Promise<SavedMetric[]> {
+export async function registerMetrics(tx: Tx, shipped: readonly MetricDefinitionInput[]): Promise<void> {
   await lockGraphExclusive(tx)
-  const graph = await readGraph(tx)
-  const ours = shipped.map(readDefinition).filter(({ code }) => {
-    const known = graph.metrics.get(code)
-    return known === undefined || (known.createdBy === null && !known.retired)
+  const due = await dueForRegistration(tx, shipped.map(readDefinition))
+  // Each worker registers them when it starts. Nearly always nothing is due, and the graph need not be read.
+  if (due.length > 0) await saveDefinitions(tx, await readGraph(tx), due, null)
+}
+
+/** Returns the shipped metrics that are new, or that differ from their shipped version in the database. */
+async function dueForRegistration(
+  tx: Tx,
+  definitions: readonly MetricDefinition[],
+): Promise<MetricDefinition[]> {
+  const rows = await tx
+    .selectFrom('metrics')
+    .innerJoin('metric_versions', (join) =>
+      join
+        .onRef('metric_versions.metric_id', '=', 'metrics.id')
+        .onRef('metric_versions.version', '=', 'metrics.current_version'),
+    )
+    .select(['metrics.code', 'metrics.retired_at', 'metric_versions.definition_sha256 as sha256'])
+    .select('metric_versions.created_by as createdBy')
+    .where(
+      'metrics.code',
+      'in',
+      definitions.map(({ code }) => code),
+    )
+    .execute()
+  const known = new Map(rows.map((row) => [row.code, row]))
+  return definitions.filter((definition) => {
+    const current = known.get(definition.code)
+    if (current === undefined) return true
+    const isShipped = current.createdBy === null && current.retired_at === null
+    return isShipped && current.sha256 !== shaOf(definition)
   })
-  return saveDefinitions(tx, graph, ours, null)
 }
 
 async function saveDefinitions(
