@@ -7,38 +7,38 @@ import { describe, test } from 'vitest'
 import { monthFile } from '../testing/month-files.ts'
 import { endings, expectAllLoaded } from '../testing/settled.ts'
 
-/** Files that one stage leaves to another: after which stages they are lost, who makes them and who misses them. */
+/** Files that one stage writes for another: after which stages they are lost, and which stages write and read them. */
 const LOSSES = [
-  { name: 'parsed.parquet', how: 'gone', after: 'parse', madeBy: 'parse', missedBy: 'validate' },
-  { name: 'parsed.parquet', how: 'damaged', after: 'parse', madeBy: 'parse', missedBy: 'validate' },
-  { name: 'structural.ndjson', how: 'gone', after: 'parse', madeBy: 'parse', missedBy: 'validate' },
+  { name: 'parsed.parquet', how: 'missing', after: 'parse', writtenBy: 'parse', readBy: 'validate' },
+  { name: 'parsed.parquet', how: 'damaged', after: 'parse', writtenBy: 'parse', readBy: 'validate' },
+  { name: 'structural.ndjson', how: 'missing', after: 'parse', writtenBy: 'parse', readBy: 'validate' },
   {
     name: 'rejects.ndjson',
     how: 'damaged',
     after: 'parse,validate',
-    madeBy: 'validate',
-    missedBy: 'quarantine',
+    writtenBy: 'validate',
+    readBy: 'quarantine',
   },
   {
     name: 'clean.parquet',
-    how: 'gone',
+    how: 'missing',
     after: 'parse,validate,quarantine',
-    madeBy: 'validate',
-    missedBy: 'load',
+    writtenBy: 'validate',
+    readBy: 'load',
   },
   {
     name: 'clean.parquet',
     how: 'damaged',
     after: 'parse,validate,quarantine',
-    madeBy: 'validate',
-    missedBy: 'load',
+    writtenBy: 'validate',
+    readBy: 'load',
   },
 ] as const
 
 describe.concurrent('a stored file', { timeout: 300_000 }, () => {
   test.for(LOSSES)(
-    '$name that is $how between stages fails the job, and a retry makes it again',
-    async ({ name, how, after, madeBy, missedBy }, { expect }) => {
+    '$name that is $how between stages fails the job, and a retry writes it again',
+    async ({ name, how, after, writtenBy, readBy }, { expect }) => {
       const system = await createTestSystem()
       try {
         const first = await system.startWorker({ ADUANA_STAGES: after })
@@ -51,9 +51,9 @@ describe.concurrent('a stored file', { timeout: 300_000 }, () => {
         const failed = await system.finished(id, 90_000)
         expect(failed).toMatchObject({
           status: 'FAILED',
-          error: { code: 'artifact_missing', stage: missedBy },
+          error: { code: 'artifact_missing', stage: readBy },
         })
-        expect(failed.error?.detail).toContain(`begins again at ${madeBy}`)
+        expect(failed.error?.detail).toContain(`begins again at ${writtenBy}`)
         await retryJob(system.database.db, system.admin, id)
         await expectAllLoaded(system, [file])
       } finally {
@@ -62,12 +62,14 @@ describe.concurrent('a stored file', { timeout: 300_000 }, () => {
     },
   )
 
-  test('that is the original and gone is asked for again, and can be sent again', async ({ expect }) => {
+  test('that is a missing original fails the job with advice to upload it again, which works', async ({
+    expect,
+  }) => {
     const system = await createTestSystem()
     try {
       const file = monthFile(0, 'l')
       const id = await system.accept(file.content, { dataset: 'production' })
-      await lose(system, id, 'original', 'gone')
+      await lose(system, id, 'original', 'missing')
       await system.startWorker()
       await system.finished(id, 90_000)
       expect(await endings(system)).toEqual([
@@ -91,15 +93,20 @@ async function stagesDone(system: TestSystem, count: number): Promise<void> {
   )
 }
 
-/** Remove a file from the store, or turn over one bit in the middle of it. */
-async function lose(system: TestSystem, jobId: string, name: string, how: 'gone' | 'damaged'): Promise<void> {
+/** Removes a file from the store, or flips one bit in the middle of it. */
+async function lose(
+  system: TestSystem,
+  jobId: string,
+  name: string,
+  how: 'missing' | 'damaged',
+): Promise<void> {
   const row = await system.database.pool.query<{ key: string; bytes: string }>(
     'select key, bytes from artifacts where job_id = $1 and name = $2',
     [jobId, name],
   )
   const { key, bytes } = row.rows[0] ?? { key: '', bytes: '0' }
   const path = join(system.dataDir, 'artifacts', key)
-  if (how === 'gone') return rm(path)
+  if (how === 'missing') return rm(path)
   const file = await open(path, 'r+')
   try {
     const middle = Math.floor(Number(bytes) / 2)
