@@ -86,7 +86,7 @@ test.each([
   ['nobody', 'gone'],
   ['sender', 'gone Upload the file again.'],
   ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
-] as const)('a lost file that %s made is told with what to do', (madeBy, detail) => {
+] as const)('a lost file of %s is reported with advice', (madeBy, detail) => {
   expect(readFailure(new LostFileError('gone', madeBy), 'load')).toEqual({
     transient: false,
     failure: { code: 'artifact_missing', detail },

@@ -63,7 +63,7 @@ const addItems = () =>
   )
 
 describe('a dataset', () => {
-  test('is saved as the next version when it differs, with its event and who did it; as none when it does not', async () => {
+  test('is saved as a new version, with its event and user, only if it differs', async () => {
     const title = { en: 'Sales orders', es: 'Pedidos' }
     expect(await change('orders', () => ({ title }))).toEqual({ code: 'orders', version: 2, changed: true })
     expect(await change('orders', () => ({ title }))).toEqual({ code: 'orders', version: 2, changed: false })
@@ -78,7 +78,7 @@ describe('a dataset', () => {
     expect(audits.rows).toEqual([{ actor: admin, details: { version: 2 } }])
   })
 
-  test('is refused with everything that is wrong, and nothing of it stays', async () => {
+  test('is refused with all of its errors, and nothing is saved', async () => {
     const wrong = change('orders', (now) => ({
       ...without('company')({ ...now, columns: [...now.columns] }),
       scope: undefined,
@@ -117,7 +117,7 @@ describe('a dataset', () => {
       })
   })
 
-  test('that two change at once is changed by one after the other, and each has a version', async () => {
+  test('that two users change concurrently is changed by one after the other, and each change has a version', async () => {
     const now = await definitionOf('orders')
     const titles = ['one', 'two', 'three'].map((en) => ({ en, es: en }))
     const saved = await Promise.all(titles.map((title) => save({ ...now, title })))
@@ -126,7 +126,7 @@ describe('a dataset', () => {
     expect(await definitionOf('orders')).toMatchObject({ title: last })
   })
 
-  test('is added over a table of another schema, once for each table', async () => {
+  test('can be added for a table of another schema, once for each table', async () => {
     await flow.pool.query(
       `create schema plant; create table plant.scrap (id bigint primary key, day date not null)`,
     )
@@ -151,8 +151,8 @@ describe('a dataset', () => {
   })
 })
 
-describe('what stands on a dataset', () => {
-  test('keeps it from losing columns of series, and names the metrics over them', async () => {
+describe('a dataset that metrics depend on', () => {
+  test('keeps the columns of its series, and the error names the metrics that need them', async () => {
     await addItems()
     await flow.inTx((tx) => saveMetric(tx, countItems('items'), null))
     await expect(change('orders', without('items_count'))).rejects.toMatchObject({
@@ -173,7 +173,7 @@ describe('what stands on a dataset', () => {
     await change('orders', without('customer_id'))
   })
 
-  test('keeps it from losing what metrics need of it', async () => {
+  test('keeps everything else that metrics need of it', async () => {
     await addItems()
     await flow.inTx((tx) => saveMetric(tx, countItems('by_warehouse', { grain: 'warehouse' }), null))
     await expect(change('orders', () => ({ scope: { company: 'company' } }))).rejects.toMatchObject({
@@ -193,7 +193,7 @@ describe('what stands on a dataset', () => {
     })
   })
 
-  test('is computed anew for all days of before and after when rows get other days, and not otherwise', async () => {
+  test('has its metrics recomputed for all old and new days only if its rows change days', async () => {
     await addItems()
     await addOrder(1, '2026-03-05T02:00:00Z') // the 4th in Bogotá, the 5th in Tokyo
     await addOrder(2, '2026-03-06T20:00:00Z') // the 6th in Bogotá, the 7th in Tokyo
@@ -207,7 +207,7 @@ describe('what stands on a dataset', () => {
     expect(await flow.work()).toEqual(['items', 'twice'])
   })
 
-  test('is read as its table is: a column that has become required may hold empty cells', async () => {
+  test('is read with null where a column that is now required has empty cells', async () => {
     await addItems()
     await flow.inTx((tx) => saveMetric(tx, countItems('items'), null))
     await change('orders', (now) => ({
@@ -227,12 +227,12 @@ describe('a shipped dataset', () => {
     SHIPPED.map((other) => (other.code === definition.code ? definition : other))
   const newer = async () => ({ ...(await definitionOf('dkt')), maxRejectRatio: 0.5 })
 
-  test('follows the program as long as nobody has changed it', async () => {
+  test('follows the program until a user changes it', async () => {
     expect(await registerDatasets(flow.db, shippedAgain(await newer()))).toEqual([])
     expect(await readDataset(flow.db, 'dkt')).toMatchObject({ version: 2, createdBy: null })
   })
 
-  test('stays as somebody has changed it, until the shipped one is put back', async () => {
+  test("keeps a user's change until the shipped definition is restored", async () => {
     const shipped = await definitionOf('dkt')
     const update = { ...shipped, maxRejectRatio: 0.5 }
     await change('dkt', () => ({ maxRejectRatio: 0.1 }))
@@ -250,7 +250,7 @@ describe('a shipped dataset', () => {
     })
   })
 
-  test('is registered and changed at once without harm', async () => {
+  test('can be registered and changed concurrently', async () => {
     const shipped = await definitionOf('orders')
     await Promise.all([
       ...Array.from({ length: 3 }, () =>
@@ -283,7 +283,7 @@ describe('a series', () => {
       )
     ).rows
 
-  test('is saved as the next version when it differs, and as none when it does not', async () => {
+  test('is saved as a new version only if it differs', async () => {
     expect(await saveOne()).toEqual({ code: 'orders.items', version: 1, changed: true })
     expect(await saveOne()).toEqual({ code: 'orders.items', version: 1, changed: false })
     expect(await saveOne({ unit: 'pieces' })).toEqual({ code: 'orders.items', version: 2, changed: true })
@@ -297,7 +297,7 @@ describe('a series', () => {
     expect(await versions()).toHaveLength(5)
   })
 
-  test('that comes with the program stays as somebody has changed it', async () => {
+  test("that is shipped keeps a user's change", async () => {
     await registerShippedMetrics(flow.db)
     const rows = {
       code: 'orders.rows',
