@@ -21,7 +21,7 @@ const byDay = { loadMode: 'replace-window' as const, windowColumn: 'day' }
 const days = (count: number, day = '2024-05-01') =>
   `day,n\n${Array.from({ length: count }, (_, n) => `${day},${n}\n`).join('')}`
 
-describe('words for no value', () => {
+describe('words for null', () => {
   test('of pandas are null in lots, materials and remarks of the shipped datasets', async () => {
     const good = Array.from({ length: 9 }, (_, n) => row('2024-01-05', `L${n}`, ['None', 'NaT', '<NA>'][n]))
     const { job, rejects } = await files.import('production', production(row('2024-01-05', 'nan'), ...good))

@@ -109,7 +109,7 @@ describe('a code that a spreadsheet changed', () => {
   })
 })
 
-describe('words for no value', () => {
+describe('words for null', () => {
   test('of a database are null in the shipped datasets', async () => {
     const imported = await files.import('production', realFile('17-mysql.csv'))
     // One of the five records has quotes escaped with backslashes.
