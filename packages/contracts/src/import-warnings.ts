@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /**
- * What a person should look at although the import went on: stable codes with the sentence that tells what they mean.
+ * What a user should check although the import continued: stable codes with their meanings.
  * The message of a warning itself says what was found, how it was understood, and what to do if that is wrong.
  */
 const IMPORT_WARNINGS = {
