@@ -17,14 +17,14 @@ beforeAll(async () => {
 afterAll(() => api.close())
 
 describe('access', () => {
-  test('is decided for every route, or the API does not start', async () => {
+  test('is declared for every route, or the API does not start', async () => {
     const app = await buildApp(api.context)
     app.get('/forgotten', async () => 'open to all')
     await expect(app.ready()).rejects.toThrow(/without config.access: \/forgotten/)
     await app.close()
   })
 
-  test('is open to everybody only where it must be', () => {
+  test('is public only for the routes that need it', () => {
     const open = api.app.decisions
       .filter(({ config }) => config?.access === 'public' || config?.access === 'probe')
       .filter((route) => !route.url.startsWith('/docs'))
@@ -62,7 +62,7 @@ describe('Bull Board', () => {
   const asAdmin = () => ({ authorization: `Bearer ${admin.token}` })
 
   test.each(['/admin/queues', '/admin/queues/api/queues', '/admin/queues/static/favicon-32x32.png'])(
-    'keeps %s from everybody but admins',
+    'hides %s from everyone except admins',
     async (path) => {
       expect((await get(path)).status).toBe(401)
       expect((await get(path, { authorization: `Bearer ${viewer.token}` })).status).toBe(403)
@@ -78,7 +78,7 @@ describe('Bull Board', () => {
     )
   })
 
-  test('shows the five stages in the order of the flow, then the schedules and the metrics, and asks no other host for anything', async () => {
+  test('shows the five stages in the order of the flow, then the schedules and the metrics, and loads nothing from other hosts', async () => {
     const page = await (await get('/admin/queues', asAdmin())).text()
     expect(page).toContain('Aduana')
     expect(page).not.toMatch(/https?:\/\//)
@@ -94,7 +94,7 @@ describe('Bull Board', () => {
     ])
   })
 
-  test('writes down who changes something, and takes no changes from other sites', async () => {
+  test('logs the user of every change, and refuses changes from other sites', async () => {
     const pause = (headers: Record<string, string>) =>
       fetch(`${api.url}/admin/queues/api/queues/1-parse/pause`, { method: 'PUT', headers })
     const cookie = `aduana_session=${admin.token}`
@@ -115,13 +115,13 @@ describe('the login page', () => {
   const post = (fields: Record<string, string>) =>
     fetch(`${api.url}/login`, { method: 'POST', body: new URLSearchParams(fields), redirect: 'manual' })
 
-  test('speaks English and Spanish', async () => {
+  test('is available in English and Spanish', async () => {
     expect(await (await page('en-GB,en;q=0.9,es;q=0.8')).text()).toContain('Password')
     expect(await (await page('es-CO,es;q=0.9,en;q=0.8')).text()).toContain('Contraseña')
     expect(await (await page('fr')).text()).toContain('lang="en"')
   })
 
-  test('sets the cookie and leads on', async () => {
+  test('sets the cookie and redirects', async () => {
     const response = await post({ email: admin.email, password: PASSWORD, next: '/admin/queues' })
     expect(response.status).toBe(303)
     expect(response.headers.get('location')).toBe('/admin/queues')
@@ -134,12 +134,12 @@ describe('the login page', () => {
     '/\\evil.example',
     'javascript:alert(1)',
     '/\t/evil.example',
-  ])('never leads to another site: %s', async (next) => {
+  ])('never redirects to another site: %s', async (next) => {
     const response = await post({ email: admin.email, password: PASSWORD, next })
     expect(response.headers.get('location')).toBe('/')
   })
 
-  test('says so when the password is wrong, and shows no markup of the address', async () => {
+  test('reports a wrong password, and escapes the address', async () => {
     const response = await post({ email: viewer.email, password: 'wrong', next: '/"><script>' })
     expect(response.status).toBe(401)
     const text = await response.text()
@@ -148,8 +148,8 @@ describe('the login page', () => {
   })
 })
 
-describe('every answer', () => {
-  test('carries the headers that protect a browser and the id of the request', async () => {
+describe('every response', () => {
+  test('has security headers and the id of the request', async () => {
     for (const path of ['/', '/docs', '/health', '/api/jobs', '/nowhere']) {
       const { headers } = await fetch(`${api.url}${path}`, { headers: { 'x-request-id': 'abc-1' } })
       expect(headers.get('content-security-policy'), path).toMatch(
@@ -164,7 +164,7 @@ describe('every answer', () => {
     }
   })
 
-  test('of /api is kept by nobody, whether it is good or a problem', async () => {
+  test('of /api cannot be cached, whether it is a success or a problem', async () => {
     const paths = ['/api/jobs', '/api/datasets/orders', '/api/metrics?limit=0', '/api/nowhere', '/api/jobs/1']
     for (const ask of [admin.ask, (path: string) => fetch(`${api.url}${path}`)])
       for (const path of paths)
@@ -186,7 +186,7 @@ describe('every answer', () => {
     expect(JSON.stringify(problem)).not.toContain('secret')
   })
 
-  test('hides what failed inside', async () => {
+  test('hides internal errors', async () => {
     const app = await buildApp(api.context)
     app.get('/broken', { config: { access: 'public' } }, async () => {
       throw new Error('password of the database: hunter2')
@@ -200,7 +200,7 @@ describe('every answer', () => {
 })
 
 describe('health', () => {
-  test('says that everything works', async () => {
+  test('reports that everything works', async () => {
     const response = await fetch(`${api.url}/health`)
     expect(response.status).toBe(200)
     expect(await response.json()).toMatchObject({
@@ -215,7 +215,7 @@ describe('health', () => {
     expect(await (await fetch(`${api.url}/health/live`)).json()).toEqual({ status: 'ok' })
   })
 
-  test('stays ready without Redis, which accepting does not need', async () => {
+  test('stays ready without Redis', async () => {
     const app = await buildApp({ ...api.context, checkRedis: () => Promise.reject(new Error('gone')) })
     const response = await app.inject('/health/ready')
     expect(response.statusCode).toBe(200)
@@ -226,7 +226,7 @@ describe('health', () => {
     await app.close()
   })
 
-  test('is not ready when the schema is another one', async () => {
+  test('is not ready with another schema', async () => {
     const app = await buildApp({ ...api.context, checkSchema: () => Promise.reject(new Error('older')) })
     const response = await app.inject('/health/ready')
     expect(response.statusCode).toBe(503)
@@ -237,7 +237,7 @@ describe('health', () => {
 })
 
 describe('the figures', () => {
-  test('are for admins and for programs on this machine', async () => {
+  test('are for admins and programs on the same machine', async () => {
     const local = await fetch(`${api.url}/metrics`)
     expect(local.status).toBe(200)
     const text = await local.text()
@@ -264,11 +264,11 @@ describe('datasets', () => {
 })
 
 describe('the OpenAPI document', () => {
-  test('in the tree is that of the program (the script openapi of apps/api writes it)', async () => {
+  test('in the repository is that of the program (written by the script openapi of apps/api)', async () => {
     expect(await readFile(OPENAPI_FILE, 'utf8')).toBe(await openApiDocument())
   })
 
-  test('is served, with a page to try it', async () => {
+  test('is served with a page to try it', async () => {
     const document = Object(await (await fetch(`${api.url}/docs/json`)).json())
     expect(document.openapi).toBe('3.1.0')
     const page = await fetch(`${api.url}/docs/`)

@@ -122,7 +122,7 @@ describe('a cursor of the right form with wrong values is a bad request', () => 
   )
 })
 
-describe('a form that the parser does not take is a bad request', () => {
+describe('a form that cannot be parsed is a bad request', () => {
   const file = '2026'
   test.each<[string, string, string]>([
     [
@@ -163,7 +163,7 @@ test('the name of a file is cut between characters, not within one', async () =>
 })
 
 test.each(['0000-01-01T00:00:00Z', '2026-01-01T00:00:00+23:00', '9999-12-31T00:00:00Z'])(
-  'a moment that PostgreSQL does not know is a bad request: %s',
+  'a timestamp outside the range of PostgreSQL is a bad request: %s',
   async (startAt) => {
     const form = importForm(productionFile(), { dataset: 'production', startAt })
     const answer = admin.ask('/api/imports', { method: 'POST', body: form })
@@ -174,14 +174,14 @@ test.each(['0000-01-01T00:00:00Z', '2026-01-01T00:00:00+23:00', '9999-12-31T00:0
 )
 
 test.each(['from=0000-01-01', 'from=9999-12-31', 'to=9999-12-31', 'from=0000-02-29&to=0000-03-01'])(
-  'days that no data can be of are a bad request of the window ledger: %s',
+  'days outside the range of data are a bad request of the window ledger: %s',
   async (query) => {
     const answer = admin.ask(`/api/datasets/orders/windows?${query}`)
     expect(await refusal(answer)).toMatchObject({ status: 400, code: 'bad_request' })
   },
 )
 
-test('a value that no number of JSON can be is told as such, and read as text', async () => {
+test('a value that is not a valid JSON number is reported as text', async () => {
   await api.db
     .insertInto('daily_metrics')
     .values({ metric_name: 'orders.orders', date: '2026-03-02', company: 'A', value: '1e400' })
@@ -192,7 +192,7 @@ test('a value that no number of JSON can be is told as such, and read as text', 
   expect(items).toMatchObject([{ value: `1${'0'.repeat(400)}` }])
 })
 
-test('a login page that is asked in two ways where to go next goes nowhere special', async () => {
+test('a login page with two targets redirects to the default page', async () => {
   expect((await fetch(`${api.url}/login?next=/a&next=/b`)).status).toBe(200)
   const answer = await fetch(`${api.url}/login`, { method: 'POST', headers: JSON_BODY, body: '[]' })
   expect(answer.status).toBe(401)
@@ -209,7 +209,7 @@ function rawFields(fields: Record<string, string>, boundary = 'limit') {
   }
 }
 
-describe('what is sent twice is a bad request that names it', () => {
+describe('a bad request names what was sent twice:', () => {
   const twice = (name: string) => ({
     status: 400,
     code: 'bad_request',

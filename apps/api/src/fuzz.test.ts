@@ -41,11 +41,11 @@ afterAll(async () => {
   await api.close()
 })
 
-test('the document describes operations to ask', () => {
+test('the document describes operations', () => {
   expect(operations.length).toBeGreaterThan(40)
 })
 
-describe('no request makes fail', () => {
+describe('no request causes a server error in', () => {
   test.each(operations.map((operation) => [`${operation.method} ${operation.path}`, operation] as const))(
     '%s',
     { timeout: 60_000 + REQUESTS * 500 },

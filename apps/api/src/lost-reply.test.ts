@@ -38,7 +38,7 @@ const originals = async () =>
 test.each([
   ['whose COMMIT is done but not answered', 'reply lost', 202],
   ['whose COMMIT never arrived', 'cut before', 503],
-] as const)('an import %s is there once, however often it is sent', async (_, fault, status) => {
+] as const)('an import %s is accepted once, however often it is sent', async (_, fault, status) => {
   const before = (await originals()).length
   const [file, key] = [productionFile(), randomUUID()]
   const trap = proxy.atCommit([key], fault)
@@ -61,7 +61,7 @@ test.each([
   expect((await originals()).length).toBe(before + 1)
 })
 
-test('an import whose COMMIT is done long after its client was told of a failure still has its file', async () => {
+test('an import that commits long after its client received an error still has its file', async () => {
   const [file, key] = [productionFile(), randomUUID()]
   const trap = proxy.atCommit([key], 'late')
   const first = send(file, key)
@@ -76,5 +76,5 @@ test('an import whose COMMIT is done long after its client was told of a failure
   expect(await artifact.text()).toBe(file)
 })
 
-test('the API warns in its log while jobs wait and no worker takes them', () =>
+test('the API logs a warning while jobs wait without a worker', () =>
   api.process.untilLogged('queue.no_consumer', 60_000))

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-test('without Redis imports are accepted, and Bull Board says what is missing', async () => {
+test('without Redis imports are accepted, and Bull Board reports what is missing', async () => {
   const authorization = `Bearer ${api.token}`
   const accepted = await fetch(`${api.url}/api/imports`, {
     method: 'POST',
@@ -31,7 +31,7 @@ test('without Redis imports are accepted, and Bull Board says what is missing', 
   expect(await board.json()).toMatchObject({ code: 'unavailable' })
 })
 
-test('the end of a job that waits and is cancelled is in the log', async () => {
+test('the end of a waiting job that is cancelled is logged', async () => {
   const headers = { authorization: `Bearer ${api.token}` }
   const body = importForm(productionFile(), {
     dataset: 'production',
@@ -49,7 +49,7 @@ test.each([
   ['without a ticket', '/ws'],
   ['at an address that does not exist', '/nowhere'],
   ['at an address that is too long to be one', `/api/jobs/${'a'.repeat(300)}`],
-])('an upgrade that is refused %s leaves no connection', async (_, path) => {
+])('an upgrade that is refused %s leaves no open connection', async (_, path) => {
   const refused = connect(Number(new URL(api.url).port), '127.0.0.1')
   const closed = once(refused, 'close')
   let heard = ''
@@ -72,7 +72,7 @@ test('every line of the log names the process once', async () => {
       expect(line.split(`"${field}":`), line).toHaveLength(2)
 })
 
-test('asked to stop, it ends in time, whoever is still connected, and leaves no half of an upload', async () => {
+test('an API that is stopped exits in time despite open connections, and leaves no partial upload', async () => {
   const socket = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, {
     headers: { authorization: `Bearer ${api.token}` },
   })

@@ -13,7 +13,7 @@ const logger = createLogger({ name: 'api-test', level: 'silent', pretty: false }
 const resources = createResources(logger)
 afterEach(() => resources.release())
 
-test('the API starts although what comes with the program does not fit a dataset that somebody has changed', async () => {
+test('the API starts even if shipped metrics do not fit a dataset that a user has changed', async () => {
   const database = await createTestDatabase()
   resources.add('test database', () => database.drop())
   const redis = createTestRedis()

@@ -53,8 +53,8 @@ async function beginUpload(): Promise<Talk> {
   return upload
 }
 
-describe('asked to stop', () => {
-  test('the API closes what only keeps a connection at once, and finishes what is under way', async () => {
+describe('while it stops,', () => {
+  test('the API closes idle connections at once, and finishes requests in progress', async () => {
     const upload = await beginUpload()
     const idle = await Promise.all([
       talk(''),
@@ -72,7 +72,7 @@ describe('asked to stop', () => {
     expect(api.process.lines.join('\n')).not.toContain('lifecycle.release_failed')
   })
 
-  test('the API tells an upload that does not end to come again, and keeps nothing of it', async () => {
+  test('the API refuses an upload that does not end with advice to retry, and keeps nothing of it', async () => {
     const upload = await beginUpload()
     api.process.signal('SIGTERM')
     await upload.closed
@@ -85,7 +85,7 @@ describe('asked to stop', () => {
     expect(api.process.lines.join('\n')).not.toContain('lifecycle.release_failed')
   })
 
-  test('the API waits for no request that PostgreSQL keeps', async () => {
+  test('the API does not wait for a request that PostgreSQL blocks', async () => {
     const blocker = await api.database.pool.connect()
     await blocker.query('begin; lock table jobs in access exclusive mode')
     const kept = await talk(

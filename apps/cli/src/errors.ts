@@ -27,7 +27,7 @@ export function unwritable(path: string, error: NodeJS.ErrnoException): UsageErr
 /** The API refused with a problem document. */
 export class ApiProblem extends Error {
   readonly problem: Problem
-  /** Seconds to wait before a retry, if the API says. */
+  /** Seconds to wait before a retry, if the API returns them. */
   readonly retryAfter: number | undefined
   constructor(problem: Problem, retryAfter: number | undefined) {
     super(problem.detail)

@@ -26,23 +26,23 @@ describe('exit codes', () => {
     ['failed', { status: 'CANCELLED', quarantined: null }],
     [null, { status: 'PROCESSING', quarantined: 3 }],
     [null, { status: 'QUEUED', quarantined: null }],
-  ] as const)('tell %s for %o', (outcome, { status, quarantined }) => {
+  ] as const)('are %s for %o', (outcome, { status, quarantined }) => {
     expect(outcomeOfJob(job({ status, counts: { quarantined } }))).toBe(outcome)
   })
 
-  test('tell rows that are known from other failures', () => {
+  test('distinguish known rows from other failures', () => {
     const failed = (code: string) => outcomeOfJob(job({ status: 'FAILED', error: { code, detail: '' } }))
     expect(failed('already_imported')).toBe('alreadyImported')
     expect(failed('constraint_violated')).toBe('failed')
   })
 
-  test('tell a job that waits for a person from one that goes on by itself', () => {
+  test('distinguish a job that waits for a user from one that continues by itself', () => {
     const waiting = { status: 'PROCESSING', waitingFor: 'approval' } as const
     expect(outcomeOfJob(job(waiting))).toBe('waitingForApproval')
     expect(outcomeOfJob(job({ ...waiting, waitingFor: 'window' }))).toBeNull()
   })
 
-  test('tell a held window, bytes that are known, a bad file, and a full queue from other refusals', () => {
+  test('distinguish a held window, known bytes, an invalid file, and a full queue from other refusals', () => {
     const special: Partial<Record<ProblemCode, string>> = {
       window_locked: 'locked',
       already_imported: 'alreadyImported',
@@ -59,7 +59,7 @@ describe('exit codes', () => {
       expect([code, outcomeOfProblem(code, PROBLEMS[code].status)]).toEqual([code, special[code] ?? 'error'])
   })
 
-  test('tell a service that is away from wrong usage', () => {
+  test('distinguish an unavailable service from wrong usage', () => {
     const gateway = { type: 'about:blank', title: '', detail: '', code: 'http_502', status: 502 }
     expect(outcomeOfError(new ConnectionError('refused'))).toBe('unavailable')
     expect(outcomeOfError(new ApiProblem(gateway, undefined))).toBe('unavailable')

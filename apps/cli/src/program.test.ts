@@ -93,7 +93,7 @@ function importing(ended: ReturnType<typeof job>, onForm: (form: string) => void
 }
 
 describe('aduana import', () => {
-  test('sends the file with its fields and tells loaded from loaded with quarantine', async () => {
+  test('sends the file with its fields, and distinguishes loaded from loaded with quarantine', async () => {
     let form = ''
     const ended = job({ status: 'COMPLETED', counts: { records: 3, loaded: 2, quarantined: 1 } })
     handle = importing(ended, (sent) => {
@@ -116,7 +116,7 @@ describe('aduana import', () => {
     expect((await aduana(['import', file, '-d', 'production'])).code).toBe(0)
   })
 
-  test('sends when to start and how to read the file, and shows the time', async () => {
+  test('sends the start time and how to read the file, and shows the time', async () => {
     let form = ''
     handle = importing(job({ status: 'COMPLETED', counts: { records: 3, loaded: 3 } }), (sent) => {
       form = sent
@@ -133,7 +133,7 @@ describe('aduana import', () => {
       expect(form).toContain(part)
   })
 
-  test('sends what is piped in, with its size, under the name that it is given, and again if need be', async () => {
+  test('sends piped data with its size under the given name, and retries', async () => {
     const forms: string[] = []
     const answered = importing(job({ status: 'COMPLETED', counts: { records: 1, loaded: 1 } }), (form) => {
       forms.push(form)
@@ -161,7 +161,7 @@ describe('aduana import', () => {
     expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('reads a file from a pipe') })
   })
 
-  test('that is broken off while it reads standard input imports nothing, and leaves nothing', async () => {
+  test('that is aborted while it reads standard input imports nothing and leaves nothing', async () => {
     let asked = 0
     handle = () => {
       asked += 1
@@ -182,7 +182,7 @@ describe('aduana import', () => {
     expect([left, asked]).toEqual([[], 0])
   })
 
-  test('exits with 3 when the job fails, and says why', async () => {
+  test('exits with 3 if the job fails, and reports the reason', async () => {
     handle = importing(
       job({ status: 'FAILED', error: { code: 'no_records', detail: 'There are no records.' } }),
     )
@@ -201,7 +201,7 @@ describe('aduana import', () => {
     ['queue_full', 6],
     ['unauthenticated', 1],
     ['unknown_dataset', 1],
-  ] as const)('exits as agreed when the API says %s', async (code, exitCode) => {
+  ] as const)('exits as documented when the API returns %s', async (code, exitCode) => {
     handle = (request, response) => {
       request.resume()
       refuse(response, code)
@@ -213,7 +213,7 @@ describe('aduana import', () => {
     expect(JSON.parse(result.out)).toMatchObject({ exitCode, problem: { code } })
   })
 
-  test('asks again after the time that the API names, as often as it was told', async () => {
+  test('retries after the time that the API names, as often as configured', async () => {
     let asked = 0
     handle = (request, response) => {
       asked += 1
@@ -225,7 +225,7 @@ describe('aduana import', () => {
     expect(asked).toBe(3)
   })
 
-  test('sends the file again with the same key when the answer is lost or the API fails', async () => {
+  test('sends the file again with the same key if the response is lost or the API fails', async () => {
     const keys: (string | string[] | undefined)[] = []
     const answered = importing(job({ status: 'COMPLETED', counts: { records: 1, loaded: 1 } }))
     handle = async (request, response) => {
@@ -256,14 +256,14 @@ describe('aduana import', () => {
     expect(asked).toBe(4)
   })
 
-  test('hears a refusal that comes before a large file has been sent', async () => {
+  test('receives a refusal before a large file is sent', async () => {
     handle = (_, response) => refuse(response, 'unsupported_type')
     const result = await aduana(['import', await fileWith('x'.repeat(20_000_000)), '-d', 'production'])
     expect(result).toMatchObject({ code: 3 })
     expect(result.err).toContain('(unsupported_type)')
   })
 
-  test('leaves the job alone when somebody stops waiting', async () => {
+  test('does not cancel the job when it is interrupted', async () => {
     const controller = new AbortController()
     handle = (request, response) => {
       if (request.method === 'POST') return importing(job())(request, response)
@@ -277,14 +277,14 @@ describe('aduana import', () => {
     expect(result.err).toContain(`the job continues. To follow it: aduana jobs ${JOB_ID} --follow`)
   })
 
-  test('only hands the file over with --no-wait', async () => {
+  test('only sends the file with --no-wait', async () => {
     handle = importing(job())
     const result = await aduana(['import', await fileWith('a'), '-d', 'production', '--no-wait'])
     expect(result).toMatchObject({ code: 0 })
     expect(result.out).toContain(`accepted as job ${JOB_ID}`)
   })
 
-  test('says that a file does not exist before it asks anybody', async () => {
+  test('reports a missing file before it sends a request', async () => {
     const result = await aduana(['import', join(folder, 'nothing.csv'), '-d', 'production'])
     expect(result.code).toBe(1)
     expect(result.err).toContain('nothing.csv cannot be read: the file does not exist')
@@ -305,7 +305,7 @@ describe('aduana', () => {
     [['jobs', '--status', 'DONE'], 'Allowed choices'],
     [['sample', '--out', 'x', '--dataset', 'nothing'], 'Allowed choices'],
     [['nothing'], "unknown command 'nothing'"],
-  ])('refuses %j and says what is wrong', async (args, message) => {
+  ])('refuses %j with the reason', async (args, message) => {
     const result = await aduana(args)
     expect(result.code).toBe(1)
     expect(result.err).toContain(message)
@@ -317,7 +317,7 @@ describe('aduana', () => {
     expect(result.out).toContain('4  another job has locked the window')
   })
 
-  test('says that nobody is logged in, and that a service is away', async () => {
+  test('reports a missing login and an unavailable service', async () => {
     const nobody = await aduana(['jobs'], { env: { XDG_CONFIG_HOME: join(folder, 'empty') } })
     expect(nobody).toMatchObject({ code: 1 })
     expect(nobody.err).toContain('aduana login')
@@ -366,7 +366,7 @@ describe('aduana', () => {
     expect(elsewhere.err).toContain('You are logged in at')
   })
 
-  test('names itself as it was called', () => {
+  test('uses the name under which it was called', () => {
     expect(programName('/usr/local/bin/aduana', '/home/ana')).toBe('aduana')
     expect(programName('/srv/aduana/apps/cli/dist/main.js', '/srv/aduana')).toBe('node apps/cli/dist/main.js')
     expect(programName('/srv/aduana/apps/cli/dist/main.js', '/tmp')).toBe(

@@ -112,13 +112,13 @@ describe('the whole system, from the command line', () => {
     },
   )
 
-  test('tells by its exit code that the same bytes are there already', async () => {
+  test('shows by its exit code that the same bytes are already imported', async () => {
     const { code, output } = await aduana('import', join(folder, 'production.csv'), '-d', 'production')
     expect(code).toBe(5)
     expect(output).toContain('already_imported')
   })
 
-  test('takes a file from standard input, as it is told to read it', async () => {
+  test('reads a file from standard input with the given options', async () => {
     const header = 'fecha,maquina,maquinista,turno,lote,cantidad,peso,observacion'
     const content = `${header.replaceAll(',', '|')}\n2021-05-01|M001|W0001|1|L1|5|1.5|A\xf1o\n`
     const options = ['-d', 'production', '--encoding', 'windows-1252', '--delimiter', '|']
@@ -158,7 +158,7 @@ describe('the whole system, from the command line', () => {
     expect((await readdir(folder)).filter((name) => name.endsWith('.part'))).toEqual([])
   })
 
-  test('says until when an import waits that is to start later', async () => {
+  test('shows until when an import with a later start waits', async () => {
     const file = join(folder, 'later.csv')
     await writeFile(file, 'fecha\n')
     const asked = ['-d', 'production', '--start-at', '2100-12-01T05:00:00+01:00', '--no-wait', '--json']
@@ -168,7 +168,7 @@ describe('the whole system, from the command line', () => {
     expect((await aduana('cancel', id)).code).toBe(0)
   })
 
-  test('lists an undo as one, and tells what unwinding comes to', async () => {
+  test('lists an undo as such, and shows the result of unwinding', async () => {
     const file = (quantity: number) =>
       `fecha,maquina,maquinista,turno,lote,cantidad,peso\n2021-06-01,M001,W0001,1,L1,${quantity},1.5\n`
     const ids: string[] = []
@@ -227,7 +227,7 @@ describe('the whole system, from the command line', () => {
     expect(ended).toMatchObject({ code: 1, output: expect.stringContaining('unauthenticated') })
   })
 
-  test('runs the demo to an end at which every figure agrees', async () => {
+  test('runs the demo, and every figure is as expected', async () => {
     const { code, output } = await aduana('demo')
     expect(output).toContain('no record was lost or loaded twice')
     expect(code).toBe(0)

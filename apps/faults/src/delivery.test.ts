@@ -5,7 +5,7 @@ import { until } from '@aduana/testkit/until'
 import { expect, test } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
-import { tags } from './testing/stories.ts'
+import { tags } from './testing/fault-scenarios.ts'
 
 test('stages that are delivered twice, too early, too late and out of order load nothing twice', {
   timeout: 400_000,
@@ -30,7 +30,7 @@ test('stages that are delivered twice, too early, too late and out of order load
         const pending = await Promise.all(STAGE_NAMES.map((stage) => deliveries.pending(stage)))
         return pending.every((count) => count === 0)
       },
-      { what: 'every delivery is done with', within: 120_000 },
+      { what: 'every delivery is processed', within: 120_000 },
     )
     expect(['old 300', 'new 300']).toContain(await tags(system))
     expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])

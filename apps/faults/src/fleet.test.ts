@@ -11,7 +11,7 @@ import { brokenGuarantees } from './guarantees.ts'
 import { month, sample } from './production-file.ts'
 import { watchChannel } from './progress/channel.ts'
 import { type SocketWatch, watchSocket } from './progress/socket.ts'
-import { tags } from './testing/stories.ts'
+import { tags } from './testing/fault-scenarios.ts'
 
 const WITHIN = 120_000
 const PRODUCTION = { dataset: 'production' }
@@ -45,7 +45,7 @@ async function found(system: TestSystem, sql: string, what: string): Promise<voi
   await until(async () => (await system.database.pool.query(sql)).rowCount !== 0, { what, within: WITHIN })
 }
 
-/** A file of its own month, so that no import waits for another. */
+/** Returns a file with a month of its own, so that no import waits for another. */
 const ownMonth = (index: number, rows: number) =>
   month(`m${index}_`, rows).replaceAll('2024-01', `2024-${String(index + 1).padStart(2, '0')}`)
 
@@ -58,7 +58,7 @@ const hourOff = (hours: number) => ({
 })
 
 describe('a fleet', { timeout: 300_000 }, () => {
-  test('told to stop in the middle of loading gives everything back, and spends no try', () =>
+  test('that is stopped during a load releases all work, and no try is counted', () =>
     withSystem(async (system) => {
       const fleet = await Promise.all([1, 2].map(() => system.startWorker()))
       const ids = await Promise.all(
@@ -75,7 +75,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
       await allComplete(system, ids)
     }))
 
-  test('whose dispatchers race for the same imports admits each of them once', () =>
+  test('with concurrent dispatchers admits each import once', () =>
     withSystem(async (system) => {
       const cards = (index: number) =>
         `fecha;trabajador_codigo;centro_costo;horas_ordinarias\n2024-01-${10 + (index % 20)};T${index};CC1;8\n`
@@ -95,7 +95,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
       expect(new Set(admitted).size).toBe(admitted.length)
     }))
 
-  test.for([1, -1])('in which one clock is %i hour off keeps its windows and leases', (hours) =>
+  test.for([1, -1])('with one clock that is %i hour off keeps its windows and leases', (hours) =>
     withSystem(async (system) => {
       const off = await system.startWorker({
         ...hourOff(hours),
@@ -111,7 +111,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
     }),
   )
 
-  test('goes on with what a worker whose clock is an hour ahead has put off before it died', () =>
+  test('resumes a load that a worker with a clock an hour ahead postponed before it died', () =>
     withSystem(async (system) => {
       const ahead = await system.startWorker({ ...hourOff(1), ADUANA_FAIL_POINTS: 'load.during-copy=hang' })
       const id = await system.accept(sample('t'), PRODUCTION)
@@ -122,7 +122,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
       await ahead.untilLogged('stage.error', WITHIN)
       const { redis, prefix } = system.redis
       await until(async () => (await redis.zcard(`${prefix}:${stageQueueName('load')}:delayed`)) === 1, {
-        what: 'the try is put off',
+        what: 'the try is postponed',
         within: WITHIN,
       })
       ahead.signal('SIGKILL')
@@ -144,7 +144,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
       expect(await tags(system)).toMatch(/^r\d+_ 300$/)
     }))
 
-  test('gives a window to one import at a time', () =>
+  test('loads one import at a time into a window', () =>
     withSystem(async (system) => {
       await Promise.all([1, 2].map(() => system.startWorker()))
       const ids = await Promise.all(
@@ -161,7 +161,7 @@ describe('a fleet', { timeout: 300_000 }, () => {
       expect(await tags(system)).toMatch(/^w\d_ 300$/)
     }))
 
-  test('leaves nothing of an import that is cancelled while it loads', () =>
+  test('leaves no rows of an import that is cancelled during its load', () =>
     withSystem(async (system) => {
       const gate = join(system.dataDir, 'gate')
       await system.startWorker({ ADUANA_FAIL_POINTS: `load.during-copy=hold-${gate}` })

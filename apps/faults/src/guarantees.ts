@@ -15,24 +15,24 @@ const Files = z.array(
 const PLACES_SHOWN = 5
 
 /**
- * Every promise that an installation has broken, with its number and the places; empty when all hold. To be asked when
- * all work has ended: a job that is still at work counts as one without a final state. With the store the files that
- * jobs point at are read as well.
+ * Returns every broken promise of an installation, with its number and where it is broken; empty when all hold. Call it
+ * when all work has ended: a job in progress counts as one without a final state. With the store, the files that jobs
+ * reference are read as well.
  */
 export async function brokenGuarantees(pool: pg.Pool, store?: ArtifactStore): Promise<string[]> {
   const broken: string[] = []
-  for (const check of PROMISES) broken.push(...(await look(pool, check, [])))
+  for (const check of PROMISES) broken.push(...(await violations(pool, check, [])))
   const datasets = await pool.query(
     `select d.id, v.definition from datasets d
        join dataset_versions v on v.dataset_id = d.id and v.version = d.current_version order by d.code`,
   )
   for (const { id, definition } of Datasets.parse(datasets.rows))
-    for (const check of promisesOfTarget(definition)) broken.push(...(await look(pool, check, [id])))
+    for (const check of promisesOfTarget(definition)) broken.push(...(await violations(pool, check, [id])))
   if (store) broken.push(...(await badFiles(pool, store)))
   return broken
 }
 
-async function look(pool: pg.Pool, check: PromiseCheck, parameters: string[]): Promise<string[]> {
+async function violations(pool: pg.Pool, check: PromiseCheck, parameters: string[]): Promise<string[]> {
   const found = await pool.query(check.sql, parameters)
   const places = Places.parse(found.rows).map(({ what }) => what)
   if (places.length === 0) return []
@@ -40,7 +40,7 @@ async function look(pool: pg.Pool, check: PromiseCheck, parameters: string[]): P
   return [`${check.promise}: ${check.broken}: ${places.slice(0, PLACES_SHOWN).join('; ')}${more}`]
 }
 
-/** Files that jobs point at and that are not in the store, or not with the bytes that were promised. */
+/** Returns referenced files that are missing from the store or have other bytes than recorded. */
 async function badFiles(pool: pg.Pool, store: ArtifactStore): Promise<string[]> {
   const files = await pool.query(
     'select job_id, name, key, bytes::text, sha256 from artifacts where removed_at is null',

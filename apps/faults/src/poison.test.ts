@@ -14,10 +14,10 @@ async function ending(system: TestSystem, id: string) {
 
 const COMPLETED = { status: 'COMPLETED', code: null, stage: null }
 
-describe.concurrent('a file that kills whoever works on it', { timeout: 300_000 }, () => {
-  test('fails by itself after five workers, and the fleet goes on with all others', async ({ expect }) => {
+describe.concurrent('a file that kills every worker that processes it', { timeout: 300_000 }, () => {
+  test('fails after five workers, and the fleet completes all other imports', async ({ expect }) => {
     const system = await createTestSystem()
-    // The second import takes a worker all its memory, each time it is validated.
+    // The second import uses up the memory of a worker each time it is validated.
     const fleet = await startFleet(system, 2, {
       ADUANA_FAIL_POINTS: 'stage.before-work:validate/2=exhaust',
       NODE_OPTIONS: '--max-old-space-size=96',
@@ -39,12 +39,12 @@ describe.concurrent('a file that kills whoever works on it', { timeout: 300_000 
       for (const process of dead) expect((await process.exited).signal).toBe('SIGABRT')
       expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
     } finally {
-      await fleet.dismiss()
+      await fleet.stop()
       await system.close()
     }
   })
 
-  test('because it needs more memory than one import may use, fails with that reason, once', async ({
+  test('fails with that reason after one attempt if it needs more memory than one import may use', async ({
     expect,
   }) => {
     const system = await createTestSystem()

@@ -2,14 +2,14 @@
 export const HEADER =
   'fecha_contabilizacion;maquina_codigo;maquinista_codigo;turno;material;lote;cantidad;peso_neto;observacion'
 
-/** A file of `production`: 300 good rows over three days, three bad ones and a duplicate; `tag` begins the lot of each row. */
+/** Returns a file of `production`: 300 valid rows over three days, three invalid ones and a duplicate. The lot of each row begins with `tag`. */
 export function sample(tag: string): string {
   const rows = production(tag, 300, 3)
   const bad = ['2024-02-31', '2024-13-01', 'x'].map((day) => `${day};M001;W0001;1;PVC;${tag}bad;1;1;`)
   return `${[HEADER, ...rows, ...bad, rows[0]].join('\n')}\n`
 }
 
-/** A file of `production` with that many good rows over all days of January 2024. */
+/** Returns a file of `production` with `rows` valid rows over all days of January 2024. */
 export function month(tag: string, rows: number): string {
   return `${[HEADER, ...production(tag, rows, 31)].join('\n')}\n`
 }
@@ -21,7 +21,7 @@ function production(tag: string, rows: number, days: number): string[] {
   })
 }
 
-/** A file of `orders`: 300 orders, of which each call changes the version that `minute` stands for. */
+/** Returns a file of the same 300 orders in the version `minute`. */
 export function orders(minute: number): string {
   const at = String(minute).padStart(2, '0')
   const rows = Array.from(
@@ -32,8 +32,8 @@ export function orders(minute: number): string {
   return `${['order_id;order_type;timestamp;customer_id;items_count;company;warehouse;source_modified_timestamp', ...rows].join('\n')}\n`
 }
 
-/** A file of `production` of which half the records are bad: more than the dataset allows. */
-export function hopeless(tag: string): string {
+/** Returns a file of `production` with more rejects than the dataset allows: half of its records. */
+export function tooManyRejects(tag: string): string {
   const bad = Array.from({ length: 10 }, (_, index) => `2024-13-01;M001;W0001;1;PVC;${tag}bad${index};1;1;`)
   return `${[HEADER, ...production(tag, 10, 3), ...bad].join('\n')}\n`
 }

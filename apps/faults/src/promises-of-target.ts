@@ -3,7 +3,7 @@ import { quoteIdentifier } from '@aduana/datasets/literals'
 import { targetColumns, targetTable } from '@aduana/datasets/target'
 import { LOADS, type PromiseCheck } from './promises.ts'
 
-/** What holds for the target of a dataset; `$1` of each query is the dataset's id. */
+/** Returns what must hold for the target of a dataset. `$1` of each query is the dataset's id. */
 export function promisesOfTarget(definition: DatasetDefinition): PromiseCheck[] {
   const day = dayOf(definition)
   return [
@@ -22,14 +22,14 @@ function dayOf({ columns, windowColumn }: DatasetDefinition): string | undefined
 }
 
 /**
- * Each accepted row is in the table once, until a later load replaces its day: what a killed, doubled or frozen worker
- * did is neither missing nor there twice. The import is read from the row's id.
+ * Each accepted row is in the table once, until a later load replaces its day: rows of killed, repeated or frozen stage
+ * attempts are neither missing nor duplicated. The id of a row contains the number of its import.
  */
 function rowsOfLoads(definition: DatasetDefinition, day: string): PromiseCheck {
   const sameScope = definition.replaceScope === undefined ? '' : ' and later.scopes && l.scopes'
   return {
     promise: 'G2 and G6',
-    broken: `rows of ${definition.code} that are not those that were accepted and not replaced since`,
+    broken: `rows of ${definition.code} other than those that were accepted and not replaced since`,
     sql: `with loads as (${LOADS} and j.dataset_id = $1),
       expected as (
         select l.import_no, d.day, sum(d.rows)::bigint as rows
@@ -39,11 +39,11 @@ function rowsOfLoads(definition: DatasetDefinition, day: string): PromiseCheck {
           and later.loaded_at > l.loaded_at and later.days @> d.day${sameScope})
         group by 1, 2),
       found as (
-        select (id >> 32)::int as import_no, ${day} as day, count(distinct id) as rows, count(*) as with_doubles
+        select (id >> 32)::int as import_no, ${day} as day, count(distinct id) as rows, count(*) as with_duplicates
         from ${targetTable(definition)} group by 1, 2)
-      select 'import ' || import_no || ' on ' || day || ': ' || coalesce(f.with_doubles, 0) || ' instead of ' || coalesce(e.rows, 0) as what
+      select 'import ' || import_no || ' on ' || day || ': ' || coalesce(f.with_duplicates, 0) || ' instead of ' || coalesce(e.rows, 0) as what
       from expected e full join found f using (import_no, day)
-      where coalesce(e.rows, 0) <> coalesce(f.rows, 0) or f.rows <> f.with_doubles`,
+      where coalesce(e.rows, 0) <> coalesce(f.rows, 0) or f.rows <> f.with_duplicates`,
   }
 }
 
@@ -79,7 +79,7 @@ function scoped(definition: DatasetDefinition): PromiseCheck[] {
   return [
     {
       promise: 'G8',
-      broken: `rows of ${definition.code} outside of the scope of who sent them`,
+      broken: `rows of ${definition.code} outside the scope of the user who sent them`,
       sql: `select 'import ' || t.import_no || ' record ' || t.record as what from ${targetTable(definition)} t
         join imports i on i.import_no = t.import_no join jobs j on j.id = i.job_id
         where i.dataset_id = $1 and (${conditions.join(' or ')})`,
@@ -91,11 +91,11 @@ function ledger(definition: DatasetDefinition, day: string): PromiseCheck[] {
   return [
     {
       promise: 'G3',
-      broken: `days of ${definition.code} whose rows the ledger counts otherwise`,
+      broken: `days of ${definition.code} with another number of rows than in the ledger`,
       sql: `with found as (select ${day} as day, count(*) as rows from ${targetTable(definition)} group by 1),
-        told as (select day, sum(rows)::bigint as rows from window_ledger where dataset_id = $1 group by day)
+        recorded as (select day, sum(rows)::bigint as rows from window_ledger where dataset_id = $1 group by day)
         select day || ': ' || coalesce(f.rows, 0) || ' rows, ' || coalesce(t.rows, 0) || ' in the ledger' as what
-        from found f full join told t using (day) where coalesce(f.rows, 0) <> coalesce(t.rows, 0)`,
+        from found f full join recorded t using (day) where coalesce(f.rows, 0) <> coalesce(t.rows, 0)`,
     },
     {
       promise: 'G3',
@@ -115,7 +115,7 @@ function members(definition: DatasetDefinition): PromiseCheck[] {
     return [
       {
         promise: 'G1',
-        broken: `rows of ${definition.code} that point at no member by ${name}`,
+        broken: `rows of ${definition.code} that reference a missing member by ${name}`,
         sql: `select 'row ' || t.id as what from ${targetTable(definition)} t
           left join ${quoteIdentifier(source.dimension.table)} d on d.id = t.${quoteIdentifier(name)}
           where d.id is null and t.${quoteIdentifier(name)} is not null and $1::uuid is not null`,

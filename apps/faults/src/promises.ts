@@ -1,13 +1,13 @@
-/** A promise of the product as a query that answers one row `{what}` for each place where it is broken. */
+/** A promise of the product as a query that returns one row `{what}` for each violation. */
 export interface PromiseCheck {
   /** G1 to G8, as docs/guides/faults.md lists them. */
   promise: string
-  /** What a row of the answer means. */
+  /** What a returned row means. */
   broken: string
   sql: string
 }
 
-/** The loads that count: imports whose rows are in the table and were not taken back. */
+/** The effective loads: imports that are loaded and not undone. */
 export const LOADS = `select j.id as job_id, j.dataset_id, j.loaded_at, j.inserted, i.import_no, i.mode, i.scopes, u.days
   from jobs j join imports i on i.job_id = j.id join dataset_updates u on u.job_id = j.id and u.cause = 'load'
   where j.type = 'import' and j.loaded_at is not null and not j.batch_deleted and not j.dry_run`
@@ -18,7 +18,7 @@ const STAGE_OUTPUTS = `select j.*, p.output as parsed, v.output as validated
     left join stage_results v on v.job_id = j.id and v.stage = 'validate' and v.state = 'done'
   where j.type = 'import' and j.status = 'COMPLETED' and not j.dry_run`
 
-/** What holds for every installation in which all work has ended. */
+/** What must hold for every installation once all work has ended. */
 export const PROMISES: readonly PromiseCheck[] = [
   {
     promise: 'G1',
@@ -29,7 +29,7 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G1',
-    broken: 'the job counts otherwise than its stages',
+    broken: 'a job with other counts than its stages',
     sql: `select id || ': ' || concat_ws(' ', parsed->>'records', validated->>'clean', validated->>'rejected') as what
       from (${STAGE_OUTPUTS}) j
       where ((parsed->>'records')::bigint = records and (validated->>'clean')::bigint = loaded + unchanged
@@ -45,7 +45,7 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G2',
-    broken: 'an event that is missing or told twice',
+    broken: 'a missing or duplicate event',
     sql: `select j.id || ': ' || e.type as what from jobs j
         cross join (values ('job.accepted'), ('job.completed'), ('job.cancelled'), ('dataset.updated')) as e(type)
         left join event_log l on l.job_id = j.id and l.type = e.type
@@ -62,7 +62,7 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G2',
-    broken: 'a completed import whose stages are not all done, or whose update was not passed on',
+    broken: 'a completed import whose stages are not all done, or whose update was not fanned out',
     sql: `select j.id::text as what from jobs j
       where j.type = 'import' and j.status = 'COMPLETED' and not j.dry_run
         and ((select count(*) from stage_results s where s.job_id = j.id and s.state = 'done') <> 5
@@ -70,13 +70,13 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G2',
-    broken: 'results of an attempt of a run that were imported twice',
+    broken: 'results of a run attempt that were imported twice',
     sql: `select concat_ws(' ', manifest ->> 'runId', manifest ->> 'attempt', count(*)) as what from imports
       where manifest is not null group by manifest ->> 'runId', manifest ->> 'attempt' having count(*) > 1`,
   },
   {
     promise: 'G4',
-    broken: 'a run that goes on although the import of its results has ended',
+    broken: 'a running run although the import of its results has ended',
     sql: `select r.id || ' of ' || j.id || ' ' || j.status as what from metric_runs r join jobs j on j.id = r.job_id
       where r.status = 'RUNNING' and j.completed_at is not null`,
   },
@@ -93,7 +93,7 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G4',
-    broken: 'something left over',
+    broken: 'a leftover lock, lease, waiter or running stage attempt',
     sql: `select 'lock of ' || job_id as what from window_locks
       union all select 'lease of ' || job_id from window_leases
       union all select 'waiter ' || job_id from window_waiters
@@ -119,7 +119,7 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G5',
-    broken: 'an import whose original, rejects, duplicates or conflicts nobody can fetch',
+    broken: 'an import without a file of its original, rejects, duplicates or conflicts',
     sql: `select j.id || ' ' || n.name as what from jobs j cross join (values ('original'), ('rejects.ndjson'), ('duplicates.ndjson'), ('conflicts.ndjson')) n(name)
       where j.type = 'import' and j.status = 'COMPLETED' and not j.dry_run
         and (n.name <> 'conflicts.ndjson' or j.conflicts > 0)
@@ -127,14 +127,14 @@ export const PROMISES: readonly PromiseCheck[] = [
   },
   {
     promise: 'G5',
-    broken: 'an import that succeeded with no rows, or failed without a word',
+    broken: 'an import that succeeded without rows, or failed without a reason',
     sql: `select id || ' ' || status as what from jobs
       where (type = 'import' and status = 'COMPLETED' and not dry_run and loaded + unchanged = 0)
         or (status = 'FAILED' and (coalesce(error->>'code', '') = '' or coalesce(error->>'detail', '') = ''))`,
   },
   {
     promise: 'G7',
-    broken: 'a completed job whose progress is not whole',
+    broken: 'a completed job with a progress below 100',
     sql: `select id || ' ' || progress as what from jobs where status = 'COMPLETED' and progress <> 100`,
   },
 ]

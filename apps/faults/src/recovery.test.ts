@@ -14,7 +14,7 @@ vi.setConfig({ maxConcurrency: 4 })
 const WITHIN = 120_000
 const PRODUCTION = { dataset: 'production' }
 const STAGES = ['parse', 'validate', 'quarantine', 'load', 'fan-out']
-const PLACES = [
+const HOLD_POINTS = [
   ...STAGES.map((stage) => `stage.before-work:${stage}/2`),
   'load.before-commit:2',
   ...['parse', 'validate', 'quarantine'].map((stage) => `stage.after-commit:${stage}/2`),
@@ -22,24 +22,24 @@ const PLACES = [
 
 interface Scene {
   system: TestSystem
-  /** Holds the import of `id` at the place. */
+  /** The worker that holds the import `id` at the fail point. */
   holder: ProductProcess
   other: ProductProcess
   id: string
-  /** Lets the holder go on. */
+  /** Resumes the holder. */
   release(): Promise<void>
 }
 
-/** An import that one worker holds at a place while another is idle. */
-async function hold(place: string, work: (scene: Scene) => Promise<void>): Promise<void> {
+/** Runs `work` while one worker holds an import at a fail point and another is idle. */
+async function hold(failPoint: string, work: (scene: Scene) => Promise<void>): Promise<void> {
   const system = await createTestSystem()
   try {
     const gate = join(system.dataDir, 'gate')
-    const holder = await system.startWorker({ ADUANA_FAIL_POINTS: `${place}=hold-${gate}` })
+    const holder = await system.startWorker({ ADUANA_FAIL_POINTS: `${failPoint}=hold-${gate}` })
     const first = await system.import(sample('old'), PRODUCTION)
     if (first.status !== 'COMPLETED') throw new Error(`the first import is ${first.status}`)
     const id = await system.accept(sample('new'), PRODUCTION)
-    await until(() => existsSync(`${gate}.held`), { what: 'the worker is at the place', within: WITHIN })
+    await until(() => existsSync(`${gate}.held`), { what: 'the worker is at the fail point', within: WITHIN })
     const other = await system.startWorker()
     await work({ system, holder, other, id, release: () => writeFile(gate, '') })
   } finally {
@@ -67,10 +67,10 @@ const terminateSession = async ({ system, holder }: Scene) => {
 }
 
 describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
-  test.for(sampleHalf(PLACES))(
-    'that is killed at %s is taken over because its session has ended, before BullMQ finds it stalled',
-    (place, { expect }) =>
-      hold(place, async (scene) => {
+  test.for(sampleHalf(HOLD_POINTS))(
+    'that is killed at %s is taken over as soon as its session ends, before BullMQ reports it as stalled',
+    (failPoint, { expect }) =>
+      hold(failPoint, async (scene) => {
         const { system, holder, other, id } = scene
         holder.signal('SIGKILL')
         expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
@@ -79,7 +79,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
         expect(indexOf(other, '"event":"queue.stalled"', id)).toSatisfy(
           (stalled: number) => stalled === -1 || stalled > taken,
         )
-        const [point, stage = ''] = place.split(/[:/]/)
+        const [point, stage = ''] = failPoint.split(/[:/]/)
         const lost =
           point === 'stage.after-commit' ? [] : [{ stage: point === 'load.before-commit' ? 'load' : stage }]
         expect(await lostAttempts(scene)).toEqual(
@@ -89,7 +89,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       }),
   )
 
-  test('that is frozen is taken over because its heartbeat has timed out, and not before', ({ expect }) =>
+  test('that is frozen is taken over when its heartbeat times out, and not before', ({ expect }) =>
     hold('stage.before-work:validate/2', async (scene) => {
       const { system, holder, other, id, release } = scene
       holder.signal('SIGSTOP')
@@ -102,14 +102,14 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
     }))
 
-  test('whose session is terminated again and again while it lives remains its own', ({ expect }) =>
+  test('whose session is terminated repeatedly is not taken over while the worker lives', ({ expect }) =>
     hold('stage.before-work:validate/2', async (scene) => {
       const { system, holder, other, id, release } = scene
       for (let times = 1; times <= 5; times += 1) {
         await terminateSession(scene)
         await until(() => sessions(holder) === times + 1, { what: 'it has a session again', within: WITHIN })
       }
-      // Another one dies, so that all sessions have been looked at, twice.
+      // Another worker dies, so that all sessions are checked twice.
       const canary = await system.startWorker()
       canary.signal('SIGKILL')
       const deaths = () =>
@@ -124,7 +124,7 @@ describe.concurrent('the work of a worker', { timeout: 300_000 }, () => {
       expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
     }))
 
-  test('that lost its session while it was frozen is taken over; it notices and changes nothing', ({
+  test('that loses its session while it is frozen is taken over, and the worker changes nothing when it resumes', ({
     expect,
   }) =>
     hold('stage.before-work:validate/2', async (scene) => {

@@ -30,12 +30,12 @@ async function storedFiles(): Promise<string[]> {
   return entries.filter((entry) => entry.isFile() && entry.name !== 'store-id').map(({ name }) => name)
 }
 
-test('the same file sent fifty times at once is imported once, and the others are told by which job', async () => {
-  const answers = await Promise.all(
+test('the same file sent fifty times at once is imported once, and the other responses name its job', async () => {
+  const responses = await Promise.all(
     Array.from({ length: 50 }, () => api.upload(sample('same'), { dataset: 'production' })),
   )
-  const accepted = answers.filter(({ status }) => status === 202)
-  const refused = answers.filter(({ status }) => status === 409)
+  const accepted = responses.filter(({ status }) => status === 202)
+  const refused = responses.filter(({ status }) => status === 409)
   expect([accepted.length, refused.length]).toEqual([1, 49])
   const { id } = Accepted.parse(await accepted[0]?.json())
   for (const answer of refused) expect(Refused.parse(await answer.json()).jobId).toBe(id)
@@ -44,7 +44,7 @@ test('the same file sent fifty times at once is imported once, and the others ar
   expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
 })
 
-test('of a client that vanishes in the middle of its upload nothing is left', async () => {
+test('a client that disconnects during an upload leaves nothing behind', async () => {
   const before = await storedFiles()
   const body = [
     '--b\r\nContent-Disposition: form-data; name="dataset"\r\n\r\nproduction\r\n',
@@ -55,7 +55,7 @@ test('of a client that vanishes in the middle of its upload nothing is left', as
   const sending = api.fetch('/api/imports', {
     method: 'POST',
     headers: { 'content-type': 'multipart/form-data; boundary=b' },
-    // It never ends: half of the file is all that arrives.
+    // The stream never ends: only half of the file arrives.
     body: new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from(body)) }),
     duplex: 'half',
     signal: client.signal,
@@ -64,7 +64,7 @@ test('of a client that vanishes in the middle of its upload nothing is left', as
   await until(incoming, { what: 'the upload has begun', within: 60_000 })
   client.abort()
   await expect(sending).rejects.toThrow('abort')
-  await until(async () => !(await incoming()), { what: 'the half file is gone', within: 60_000 })
+  await until(async () => !(await incoming()), { what: 'the partial file is removed', within: 60_000 })
   expect((await storedFiles()).sort()).toEqual(before.sort())
   expect((await system.database.pool.query('select from jobs')).rowCount).toBe(1)
 })

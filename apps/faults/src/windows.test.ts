@@ -12,7 +12,7 @@ import { HEADER } from './production-file.ts'
 const IMPORTS = LONG ? 100 : 20
 const DAYS = 30
 
-/** Rows of a few days that overlap with those of others; the lots name the import. */
+/** Returns a file of a few days, which overlap with those of others. The lots name the import. */
 function planned(index: number, random: ReturnType<typeof createRandom>) {
   const first = random.int(0, DAYS - 1)
   const days = Array.from({ length: random.int(1, 6) }, (_, offset) =>
@@ -28,7 +28,7 @@ function planned(index: number, random: ReturnType<typeof createRandom>) {
   }
 }
 
-test('many imports at once with windows that overlap leave what they leave one after the other', {
+test('concurrent imports with overlapping windows leave the same rows as one after the other', {
   timeout: 300_000,
 }, async () => {
   const system = await createTestSystem({ workers: 2 })
@@ -53,7 +53,7 @@ test('many imports at once with windows that overlap leave what they leave one a
   }
 })
 
-test('rejects of a file are superseded by the last of two that take its last days at once', async () => {
+test('rejects of a file are superseded by the last of two concurrent imports that replace its last days', async () => {
   const system = await createTestSystem()
   const { pool } = system.database
   const day = (date: string, lot: string, shift = '1') => `${date};M001;W0001;${shift};PVC;${lot};1;1;`

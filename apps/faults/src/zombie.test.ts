@@ -5,17 +5,17 @@ import { until } from '@aduana/testkit/until'
 import { describe, test, vi } from 'vitest'
 import { brokenGuarantees } from './guarantees.ts'
 import { sample } from './production-file.ts'
-import { atPlace, inLanes, openLane } from './testing/lane.ts'
-import { STORIES, type StoryName } from './testing/stories.ts'
+import { FAULT_SCENARIOS, type FaultScenarioName } from './testing/fault-scenarios.ts'
+import { atFailPoint, inGroups, openVictims } from './testing/victims.ts'
 
 vi.setConfig({ maxConcurrency: 5 })
 
-/** Longer than every lock, lease and heartbeat lives. */
+/** Longer than every lock, lease and heartbeat timeout. */
 const BLOCKED_MS = 15_000
 const WITHIN = 120_000
 
-/** As fail points want them; `%` stands for the number of the import that takes the place of another. */
-const FREEZES: readonly (readonly [place: string, story: StoryName])[] = [
+/** In the syntax of fail points. `%` stands for the number of the replacing import. */
+const FREEZES: readonly (readonly [failPoint: string, scenario: FaultScenarioName])[] = [
   ['stage.before-work:parse/%', 'replacement'],
   ['stage.before-commit:parse/%', 'replacement'],
   ['stage.before-work:validate/%', 'replacement'],
@@ -39,7 +39,7 @@ const BLOCKS: typeof FREEZES = [
   ['load.before-commit:%', 'replacement'],
 ]
 
-/** Everything that a zombie must not change. */
+/** Returns everything that a zombie must not change. */
 async function state(system: TestSystem): Promise<unknown> {
   const tables = await system.database.pool.query(
     `select (select json_agg(j order by id) from jobs j) as jobs, (select json_agg(f order by id) from fact_production f) as rows,
@@ -49,52 +49,52 @@ async function state(system: TestSystem): Promise<unknown> {
   return tables.rows[0]
 }
 
-const GOES_ON = /"event":"(stage\.(fenced_out|error|ended)|dispatch\.round_failed)"/
+const RESUMED = /"event":"(stage\.(fenced_out|error|ended)|dispatch\.round_failed)"/
 
-/** Wait until a process logs, after `from` lines, how the stage attempt that it was in the middle of has ended. */
+/** Waits until a process logs, after `from` lines, how its interrupted stage attempt ended. */
 async function untilAttemptEnded(zombie: ProductProcess, from: number): Promise<void> {
-  await until(() => zombie.lines.slice(from).some((line) => GOES_ON.test(line)), {
-    what: 'the zombie has gone on',
+  await until(() => zombie.lines.slice(from).some((line) => RESUMED.test(line)), {
+    what: 'the zombie has resumed',
     within: WITHIN,
   })
 }
 
-/** Each freezes after the one before has gone on: so many in one installation. */
-const MOST_FREEZES = 4
+/** Processes that freeze one after the other in one installation. */
+const MAX_FREEZES = 4
 
-const names = [...new Set(FREEZES.map(([, story]) => story))]
-const LANES = names.flatMap((name) =>
-  inLanes(
-    sampleHalf(FREEZES.filter(([, story]) => story === name).map(([place]) => place)),
-    MOST_FREEZES,
-  ).map((places) => [places, name] as const),
+const names = [...new Set(FREEZES.map(([, scenario]) => scenario))]
+const GROUPS = names.flatMap((name) =>
+  inGroups(
+    sampleHalf(FREEZES.filter(([, scenario]) => scenario === name).map(([failPoint]) => failPoint)),
+    MAX_FREEZES,
+  ).map((failPoints) => [failPoints, name] as const),
 )
 
-describe.concurrent('workers that stand still longer than their locks live', { timeout: 600_000 }, () => {
-  test.for(LANES)(
-    'stopped at %s (%s), change nothing when they go on',
-    async ([places, name], { expect }) => {
+describe.concurrent('workers that are frozen for longer than their locks last', { timeout: 600_000 }, () => {
+  test.for(GROUPS)(
+    'change nothing when they resume, stopped at %s (%s)',
+    async ([failPoints, name], { expect }) => {
       const system = await createTestSystem()
-      const story = STORIES[name](system)
-      const lane = openLane(system, 'stop', story.start)
+      const scenario = FAULT_SCENARIOS[name](system)
+      const victims = openVictims(system, 'stop', scenario.start)
       try {
-        let zombie = await lane.next(places[0])
-        for (const [index, place] of places.entries())
-          await atPlace(place, async () => {
-            await story.begin(index + 1, lane.fail)
+        let zombie = await victims.next(failPoints[0])
+        for (const [index, failPoint] of failPoints.entries())
+          await atFailPoint(failPoint, async () => {
+            await scenario.begin(index + 1, victims.arm)
             await zombie.untilFrozen(WITHIN)
-            const other = await lane.next(places[index + 1])
-            await story.meanwhile?.(index + 1)
-            await story.end(index + 1)
+            const other = await victims.next(failPoints[index + 1])
+            await scenario.checkDuringFault?.(index + 1)
+            await scenario.finish(index + 1)
             const before = await state(system)
             const from = zombie.lines.length
             zombie.signal('SIGCONT')
             await untilAttemptEnded(zombie, from)
             expect(await state(system)).toEqual(before)
             expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
-            const [leaves, goesOn] = index + 1 < places.length ? [zombie, other] : [other, zombie]
-            await leaves.stop()
-            zombie = goesOn
+            const [finished, next] = index + 1 < failPoints.length ? [zombie, other] : [other, zombie]
+            await finished.stop()
+            zombie = next
           })
         const id = await system.accept(sample('later'), { dataset: 'production' })
         expect((await system.finished(id, WITHIN)).status).toBe('COMPLETED')
@@ -107,16 +107,16 @@ describe.concurrent('workers that stand still longer than their locks live', { t
   )
 
   test.for(sampleHalf(BLOCKS))(
-    'their event loop blocked at %s (%s), load nothing twice',
-    async ([place, name], { expect }) => {
+    'load nothing twice when their event loop was blocked at %s (%s)',
+    async ([failPoint, name], { expect }) => {
       const system = await createTestSystem()
-      const story = STORIES[name](system)
-      const lane = openLane(system, `block-${BLOCKED_MS}`, story.start)
+      const scenario = FAULT_SCENARIOS[name](system)
+      const victims = openVictims(system, `block-${BLOCKED_MS}`, scenario.start)
       try {
-        await lane.next(place)
-        await story.begin(1, lane.fail)
-        await lane.next()
-        await story.end(1)
+        await victims.next(failPoint)
+        await scenario.begin(1, victims.arm)
+        await victims.next()
+        await scenario.finish(1)
         expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
       } finally {
         await system.close()

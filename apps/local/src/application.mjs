@@ -45,7 +45,7 @@ export function applicationEnvironment(settings, { databaseUrl, redisUrl, jwtSec
 }
 
 /**
- * Brings the database to the schema of this version.
+ * Migrates the database to the schema of this version.
  * @param {Settings} settings
  * @param {NodeJS.ProcessEnv} env
  * @param {AbortSignal} signal
@@ -95,7 +95,7 @@ export async function startApi(settings, env, signal) {
 /**
  * @param {Settings} settings
  * @param {NodeJS.ProcessEnv} env
- * @returns {import('./supervise.mjs').Supervised[]} as many workers as the settings ask for
+ * @returns {import('./supervise.mjs').Supervised[]} the number of workers in the settings
  */
 export function startWorkers(settings, env) {
   return Array.from({ length: settings.workers }, (_, index) => {

@@ -7,7 +7,7 @@ import { LaunchError } from './errors.mjs'
  * @typedef {object} Runner
  * @property {string} name
  * @property {number} uid owner that the program's files need; -1: leave them as they are
- * @property {string[]} wrap goes before the command
+ * @property {string[]} wrap precedes the command
  */
 
 const NOBODY = 65_534

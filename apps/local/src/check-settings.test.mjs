@@ -52,7 +52,7 @@ const TEXTS = [
   ],
 ]
 
-test.each(Object.keys(RULES))('%s is right for the launcher exactly when it is for the programs', (name) => {
+test.each(Object.keys(RULES))('%s is valid for the launcher exactly if it is for the programs', (name) => {
   const right = TEXTS.filter((text) => RULES[name]?.of(text))
   expect(right).toEqual(TEXTS.filter((text) => SHAPES[name]?.safeParse(text).success))
 })
@@ -64,7 +64,7 @@ test('every setting that is a number, a choice or a flag has a rule', () => {
   expect(Object.keys(SHAPES).filter((name) => !named.includes(name))).toEqual([])
 })
 
-test('all that is wrong is told at once, each by its name, and no secret is repeated', () => {
+test('all wrong settings are reported at once, by name, and no secret is repeated', () => {
   const wrong = { PORT: 'http', ADUANA_WORKERS: '65', LOG_LEVEL: 'loud', ADUANA_ADMIN_PASSWORD: 'hunter2' }
   const told = () => readSettings(wrong)
   expect(told).toThrow('PORT is "http"; it must be a whole number from 1 to 65535.')
@@ -75,7 +75,7 @@ test('all that is wrong is told at once, each by its name, and no secret is repe
   checkSettings({ PORT: '', LOG_LEVEL: 'debug' })
 })
 
-test('stages and their numbers are right for the launcher as they are for a worker', () => {
+test('stages and their numbers are valid for the launcher exactly if they are for a worker', () => {
   const right = (/** @type {keyof typeof STAGE_RULES} */ name) =>
     TEXTS.filter((text) => STAGE_RULES[name].of(text))
   expect(right('ADUANA_STAGES')).toEqual([',', 'parse', 'parse,load', 'parse, fan-out'])
@@ -83,12 +83,12 @@ test('stages and their numbers are right for the launcher as they are for a work
   expect(right('ADUANA_STAGE_CONCURRENCY')).toEqual([',', 'parse=4,load=1', 'parse=100'])
 })
 
-test('what AWS needs is told before anything is built', () => {
+test('missing settings of AWS are reported before anything is built', () => {
   expect(() => checkSettings({ ADUANA_ARTIFACTS_URL: 's3://files/aduana' })).toThrow('AWS_REGION is missing')
   checkSettings({ ADUANA_ARTIFACTS_URL: 's3://files/aduana', AWS_REGION: 'sa-east-1' })
 })
 
-test('addresses that are none are told, without the passwords in them', () => {
+test('invalid addresses are reported without the passwords in them', () => {
   const told = () =>
     checkSettings({ DATABASE_URL: 'user:hunter2@host/aduana', REDIS_URL: 'http://:hunter2@host' })
   expect(told).toThrow('DATABASE_URL must be an address, such as postgres://')
@@ -96,7 +96,7 @@ test('addresses that are none are told, without the passwords in them', () => {
   expect(told).not.toThrow('hunter2')
 })
 
-test('a misspelt name is told with the setting that is meant, and no documented name is', () => {
+test('a misspelt name is reported with the likely setting, and no documented name is', () => {
   expect(unknownSettings({ ADUANA_WORKER: '2', PATH: 'x', ADUANA_STAGES: 'parse' })).toEqual([
     'ADUANA_WORKER is not a setting and has no effect. Did you mean ADUANA_WORKERS?',
   ])
@@ -109,7 +109,7 @@ test('a misspelt name is told with the setting that is meant, and no documented 
 })
 
 test.each(['start', 'dev', 'demo', 'testdata'])(
-  '%s tells all that is wrong before anything is installed, built or made',
+  '%s reports all errors before anything is installed, built or created',
   (command) => {
     const folder = mkdtempSync(join(tmpdir(), 'aduana-checkout-'))
     try {

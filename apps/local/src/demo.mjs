@@ -69,7 +69,7 @@ export function runCli({ root }, { url, email, password }, args, life) {
     join(root, PROGRAMS.cli),
     ...args,
   ])
-  // In the launcher's own process group: it draws on the terminal and hears Ctrl-C itself.
+  // In the launcher's own process group: it draws on the terminal and receives Ctrl-C itself.
   const child = spawn(program, rest, { cwd: root, env, stdio: 'inherit' })
   life.own(`the command ${args[0]}`, () => child.kill('SIGKILL'))
   life.signal.addEventListener('abort', () => child.kill('SIGTERM'), { once: true })

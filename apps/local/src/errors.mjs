@@ -11,7 +11,7 @@ export class LaunchError extends Error {
   }
 }
 
-/** The work was ended because the launcher was told to stop (a signal, or its parent is gone). */
+/** The work was aborted because the launcher was stopped (by a signal, or its parent has ended). */
 export class Interrupted extends Error {
   constructor() {
     super('interrupted')

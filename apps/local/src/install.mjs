@@ -24,7 +24,7 @@ export async function install(settings, signal) {
   await during(`installing dependencies with ${pinned}${size}`, () =>
     mustRun({
       what: 'the installation of the dependencies',
-      // CI: pnpm asks nothing and changes neither lockfile nor settings.
+      // CI: pnpm does not prompt and changes neither lockfile nor settings.
       command: [...pnpmCommand(root, pinned), 'install', '--frozen-lockfile'],
       // An npx that runs the launcher leaves its arguments in the environment, where the next npx would read them.
       env: {

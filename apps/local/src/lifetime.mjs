@@ -5,10 +5,10 @@ import { killAll } from './processes.mjs'
 
 /**
  * @typedef {object} Lifetime
- * @property {AbortSignal} signal aborted when the launcher is told to stop
- * @property {() => string} reason why it was told to stop
- * @property {() => void} check throws Interrupted once it was told to stop
- * @property {Promise<void>} stopRequested resolves when it is told to stop
+ * @property {AbortSignal} signal aborted when the launcher is stopped
+ * @property {() => string} reason why it was stopped
+ * @property {() => void} check throws Interrupted once it was stopped
+ * @property {Promise<void>} stopRequested resolves when it is stopped
  * @property {(name: string, stop: () => unknown) => void} own registers how to release something
  * @property {() => Promise<boolean>} end releases everything, last acquired first; false if a release failed
  */

@@ -26,7 +26,7 @@ function isRefused(statement) {
   return (stdout + stderr).includes('returns whether it changed anything')
 }
 
-test('lint is told of the rule', () => {
+test('lint has the rule enabled', () => {
   const config = JSON.parse(readFileSync(join(ROOT, 'biome.json'), 'utf8'))
   expect(config.plugins).toContain('./lint/guarded-results.grit')
 })
@@ -45,6 +45,6 @@ test.each([
   'if (!(await tryCancelJob(tx, run))) throw new Error("late")',
   'const version = await inTransaction(db, (tx) => tryChangeJob(tx, run))\n  return version',
   'await changeJob(tx, run)',
-])('lint lets "%s" pass', (statement) => {
+])('lint accepts "%s"', (statement) => {
   expect(isRefused(statement)).toBe(false)
 })

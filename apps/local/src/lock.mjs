@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemCode } from './errors.mjs'
 
-/** @typedef {{ pid: number, born: string }} Holder the birth time tells a reused process id apart */
+/** @typedef {{ pid: number, born: string }} Holder the birth time distinguishes a reused process id */
 
 /**
  * Takes a lock file. A lock whose process has ended is taken over.
@@ -116,7 +116,7 @@ function isAlive({ pid, born }) {
 /**
  * @param {number} pid
  * @returns {string | undefined} when the process began (clock ticks since boot; empty where /proc is absent), or
- * undefined if it is gone or a zombie
+ * undefined if it has ended or is a zombie
  */
 function birthOf(pid) {
   try {

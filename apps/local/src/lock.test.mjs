@@ -14,7 +14,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true, force: true }))
 
-test('a second taker learns who holds the lock, and gets it after the release', () => {
+test('a second process sees the holder of the lock, and gets it after the release', () => {
   const first = takeLock(file)
   expect(first).toHaveProperty('release')
   expect(takeLock(file)).toMatchObject({ heldBy: { pid: process.pid } })
@@ -34,7 +34,7 @@ test('the lock of a killed process is taken over, and nothing else is left besid
   expect(readdirSync(dir)).toEqual(['launcher.json'])
 })
 
-test('a lock is not believed when its process id belongs to another process by now, or when it is damaged', () => {
+test('a lock is ignored if its process id belongs to another process by now, or if it is damaged', () => {
   writeFileSync(file, JSON.stringify({ pid: process.pid, born: '1' }))
   expect(takeLock(file)).toHaveProperty('release')
   writeFileSync(file, '{"pid":')

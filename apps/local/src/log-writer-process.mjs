@@ -13,7 +13,7 @@ const SMALL = ['--max-old-space-size=16', '--max-semi-space-size=1', '--v8-pool-
  * @param {string} file
  * @param {{ bytes: number, files: number }} [limits] those of `rotation.mjs` unless given
  * @returns {{ input: import('node:stream').Writable, written: Promise<void> }} what the service writes to (this process
- * destroys its copy once the service has it), and the end: all that the service has said is in the log
+ * destroys its copy once the service has it), and the end: all output of the service is in the log
  */
 export function startLogWriter(file, limits) {
   mkdirSync(dirname(file), { recursive: true })

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import { LaunchError, systemCode } from './errors.mjs'
 import { isExecutable } from './processes.mjs'
 
-/** The oldest PostgreSQL that Aduana supports: the builtin collations came with 17. */
+/** The oldest PostgreSQL that Aduana supports: the builtin collations are new in 17. */
 const OLDEST = 17
 
 /** @typedef {{ bin: string, major: number, origin: string }} PostgresBinaries */

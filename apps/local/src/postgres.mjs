@@ -19,7 +19,7 @@ import { describe, endWithLauncher, mustRun, runProgram, startService, stopServi
  * @property {string} [database] made together with the folder (default "postgres")
  * @property {string} [logFile] default `<dir>/postgres.log`
  * @property {Record<string, string>} [settings] more server settings
- * @property {AbortSignal} [signal] gives up starting
+ * @property {AbortSignal} [signal] aborts the start
  */
 
 /**
@@ -165,7 +165,7 @@ function environment() {
 }
 
 /**
- * Waits until the server answers queries.
+ * Waits until the server accepts queries.
  * @param {import('./processes.mjs').Service} service
  * @param {string} data
  * @param {AbortSignal} [signal]

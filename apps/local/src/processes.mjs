@@ -105,7 +105,7 @@ export async function mustRun({ what, ...options }) {
 }
 
 /**
- * Asks a service to end, and kills it and its descendants after the grace period.
+ * Stops a service, and kills it and its descendants after the grace period.
  * @param {Service} service
  * @param {{ signal?: NodeJS.Signals, graceMs?: number }} [how]
  */
@@ -128,7 +128,7 @@ export function killAll() {
 }
 
 /**
- * Lets the kernel send the signal to a program when the launcher itself is killed. Must be the innermost wrapper:
+ * Makes the kernel send the signal to a program when the launcher itself is killed. Must be the innermost wrapper:
  * changing the user clears it.
  * @param {string} signal without SIG
  * @param {string[]} command
@@ -164,7 +164,7 @@ export function isExecutable(file) {
 }
 
 /**
- * Resolves when the child has ended; whatever it started and left behind is killed with it.
+ * Resolves when the child has ended; its remaining descendants are killed.
  * @param {import('node:child_process').ChildProcess} child
  * @returns {Promise<Ending>}
  */

@@ -40,7 +40,7 @@ function stubborn(name, script = STUBBORN) {
   return { pids, options: { name, command, env: process.env, logFile: join(dir, `${name}.log`) } }
 }
 
-test('a service that does not stop in time is killed together with what it started', async () => {
+test('a service that does not stop in time is killed with its children', async () => {
   const { pids, options } = stubborn('stubborn')
   const service = startService(options)
   const both = await pidsIn(pids)
@@ -48,7 +48,7 @@ test('a service that does not stop in time is killed together with what it start
   await vi.waitFor(() => expect(both.some(processExists)).toBe(false), { timeout: 5000, interval: 20 })
 })
 
-test('a launcher killed outright leaves neither its services nor what they started', {
+test('a launcher killed with SIGKILL leaves neither its services nor their children', {
   timeout: 30_000,
 }, async () => {
   const { pids, options } = stubborn('orphan', ORDERLY)
@@ -70,7 +70,7 @@ test('a launcher killed outright leaves neither its services nor what they start
   await vi.waitFor(() => expect(both.some(processExists)).toBe(false), { timeout: 20_000, interval: 50 })
 })
 
-test('a program that fails is reported with the end of its log, one that is too slow is ended', async () => {
+test('a program that fails is reported with the end of its log, and one that is too slow is killed', async () => {
   const run = { env: process.env, logFile: join(dir, 'run.log') }
   const failing = mustRun({ ...run, what: 'the attempt', command: ['sh', '-c', 'echo because; exit 3'] })
   await expect(failing).rejects.toThrow(/the attempt failed \(exit code 3\)[\s\S]*because/)
@@ -83,7 +83,7 @@ test('a program that fails is reported with the end of its log, one that is too 
   })
 })
 
-test('an aborted program is ended with what it started, and says it was interrupted', async () => {
+test('an aborted program is killed with its children, and is reported as interrupted', async () => {
   const { pids, options } = stubborn('aborted')
   const controller = new AbortController()
   const run = runProgram({ ...options, signal: controller.signal })
@@ -93,7 +93,7 @@ test('an aborted program is ended with what it started, and says it was interrup
   await vi.waitFor(() => expect(both.some(processExists)).toBe(false), { timeout: 5000, interval: 20 })
 })
 
-test('a process that dies is started again, until it has died too often', async () => {
+test('a process that dies is restarted, until it has died too often', async () => {
   const log = join(dir, 'flaky.log')
   const again = () =>
     startService({

@@ -48,7 +48,7 @@ function settings() {
   return { ...readSettings({ ADUANA_DATA_DIR: dataDir }), root }
 }
 
-test('a checkout of somebody else is neither installed nor built, and says so', async () => {
+test('a read-only checkout is neither installed nor built, and the launcher reports that', async () => {
   const ours = settings()
   expect(canChange(root)).toBe(true)
   await asStranger(async () => {
@@ -64,7 +64,7 @@ test('a checkout of somebody else is neither installed nor built, and says so', 
   })
 })
 
-test('a checkout of somebody else that is built is started as it is', async () => {
+test('a read-only checkout that is built is started unchanged', async () => {
   for (const program of Object.values(PROGRAMS)) {
     mkdirSync(dirname(join(root, program)), { recursive: true })
     writeFileSync(join(root, program), '')
@@ -81,7 +81,7 @@ test('a checkout of somebody else that is built is started as it is', async () =
   }
 })
 
-test('a data folder that cannot be made says which setting names another', async () => {
+test('a data folder that cannot be created is reported with the setting that names another', async () => {
   const ours = readSettings({ ADUANA_DATA_DIR: join(root, '.data') })
   await asStranger(() =>
     expect(() => makeDataDir(ours)).toThrow(

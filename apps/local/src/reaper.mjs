@@ -35,7 +35,7 @@ export function startReaper() {
 }
 
 /**
- * Tells the reaper which process groups to end should this process be killed.
+ * Sends the reaper the process groups to kill if this process is killed.
  * @param {Iterable<number>} groups
  */
 export function updateReaper(groups) {

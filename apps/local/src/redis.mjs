@@ -17,7 +17,7 @@ import { readSettings } from './settings.mjs'
  * @property {number} [port] taken if it is free, else another
  * @property {string} [logFile] default `<dir>/redis.log`
  * @property {import('./redis-binaries.mjs').RedisBinary} [binary] default: the one that findRedis finds
- * @property {AbortSignal} [signal] gives up starting
+ * @property {AbortSignal} [signal] aborts the start
  */
 
 /**

@@ -36,7 +36,7 @@ const LINES = (/** @type {number} */ count) => `
     require('node:fs').writeSync(1 + (line % 2), 'line ' + line + ' ' + 'x'.repeat(line % 97) + '\\n')`
 
 describe('a log that rotates', () => {
-  test('keeps every line of a service, whole and in order, in files of a bounded size', async () => {
+  test('keeps every line of a service, whole and in order, in files of a limited size', async () => {
     const service = startService({
       name: 'service',
       command: [process.execPath, '-e', LINES(20_000)],
@@ -53,7 +53,7 @@ describe('a log that rotates', () => {
     for (const name of files()) expect(statSync(join(dir, name)).size).toBeLessThanOrEqual(LIMITS.bytes)
   })
 
-  test('keeps a bounded number of files, the youngest', () => {
+  test('keeps a limited number of the newest files', () => {
     const rotating = openRotatingLog(log, { bytes: 10, files: 3 })
     for (let line = 0; line < 50; line += 1) rotating.write(Buffer.from(`line ${line}\n`))
     rotating.close()
@@ -74,7 +74,7 @@ describe('a log that rotates', () => {
     ])
   })
 
-  test('goes on in the file that another writer of the same log has begun', () => {
+  test('continues in the file that another writer of the same log has begun', () => {
     const [one, other] = [
       openRotatingLog(log, { bytes: 10, files: 9 }),
       openRotatingLog(log, { bytes: 10, files: 9 }),
@@ -85,7 +85,7 @@ describe('a log that rotates', () => {
     expect(kept().split('\n').sort()).toEqual(['', ...Array.from({ length: 8 }, (_, line) => `line ${line}`)])
   })
 
-  test('says how much is missing when the disk took nothing for a while', () => {
+  test('records how much is missing after the disk was full', () => {
     symlinkSync('/dev/full', log)
     const rotating = openRotatingLog(log)
     for (const line of ['one\n', 'two\n']) rotating.write(Buffer.from(line))
@@ -108,7 +108,7 @@ describe('a log that rotates', () => {
     expect(tailOf(log, 1)).toMatch(/^line 3000 x*$/)
   })
 
-  test('keeps what a service says after its launcher was killed', { timeout: 30_000 }, async () => {
+  test('keeps the output of a service after its launcher was killed', { timeout: 30_000 }, async () => {
     const launcher = join(dir, 'launcher.mjs')
     const service = `
       process.stdout.write('begins ' + process.pid + '\\n')
@@ -136,7 +136,7 @@ describe('a log that rotates', () => {
     })
   })
 
-  test('of a service that is started again goes on in the same files', async () => {
+  test('of a restarted service continues in the same files', async () => {
     for (let start = 0; start < 3; start += 1) {
       const service = startService({
         name: 'service',
@@ -152,7 +152,7 @@ describe('a log that rotates', () => {
   })
 })
 
-test('putting a log aside that is not there does nothing', () => {
+test('rotating a missing log does nothing', () => {
   rotateLog(log)
   expect(files()).toEqual([])
 })

@@ -47,7 +47,7 @@ function ask(url, command) {
   })
 }
 
-test('a PostgreSQL killed outright is found again with its data, and takes another port if its own is taken', async () => {
+test('a PostgreSQL killed with SIGKILL restarts with its data, on another port if its own is in use', async () => {
   const options = { dir: join(dir, 'postgres'), database: 'aduana' }
   const first = await startPostgres(options)
   await query(first.url, "create table kept as select 'Ñandú' as word")
@@ -68,7 +68,7 @@ test('a PostgreSQL killed outright is found again with its data, and takes anoth
   expect(readdirSync(join(options.dir, 'data'))).not.toContain('postmaster.pid')
 })
 
-test('a PostgreSQL for tests is not durable, knows its settings, and lets nobody in without the password', async () => {
+test('a PostgreSQL for tests is not durable, has its settings, and refuses connections without the password', async () => {
   const server = await startPostgres({
     dir: join(dir, 'fast'),
     durable: false,
@@ -84,7 +84,7 @@ test('a PostgreSQL for tests is not durable, knows its settings, and lets nobody
   await server.stop()
 })
 
-test('a persistent Redis finds its data again, one for tests does not, and both want the password', async () => {
+test('a persistent Redis keeps its data, one for tests does not, and both require the password', async () => {
   for (const persistent of [true, false]) {
     const options = { dir: join(dir, `redis-${persistent}`), persistent }
     const first = await startRedis(options)
@@ -99,7 +99,7 @@ test('a persistent Redis finds its data again, one for tests does not, and both 
   }
 })
 
-test('two services that want one port at the same moment both come up', async () => {
+test('two services that need one port at the same time both start', async () => {
   const port = await freePort()
   const both = await Promise.all(
     ['one', 'two'].map((name) => startRedis({ dir: join(dir, name), persistent: false, port })),

@@ -7,7 +7,7 @@ import { forgetState, writeState } from './state.mjs'
 import { prepare } from './system.mjs'
 
 /**
- * `npm start`: everything on this machine, until it is told to stop. With `--once` it stops after the demo.
+ * `npm start`: everything on this machine, until it is stopped. With `--once` it stops after the demo.
  * @type {import('./commands.mjs').Command}
  */
 export async function start({ settings, life, args }) {

@@ -22,7 +22,7 @@ import { forgetState, lockFileOf } from './state.mjs'
  */
 
 /**
- * All that comes before the programs: lock, dependencies, services, build, migration, secrets.
+ * Everything before the programs: lock, dependencies, services, build, migration, secrets.
  * @param {import('./settings.mjs').Settings} settings
  * @param {import('./lifetime.mjs').Lifetime} life
  * @returns {Promise<Prepared>}

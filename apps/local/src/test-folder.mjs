@@ -8,7 +8,7 @@ const GIB = 1024 ** 3
 const ROOM_GIB = 4
 
 /**
- * Makes the folders of one run of the tests: one in the data folder, which says that they run, and one for their services
+ * Makes the folders of one run of the tests: one in the data folder, which marks them as running, and one for their services
  * and temporary files. Both are removed at its end; those of killed runs are removed now. The second lies in memory when
  * there is plenty: the tests make and drop hundreds of databases of hundreds of files each, and ext4 looks past every file
  * that was deleted in the last minute before it makes a new one.

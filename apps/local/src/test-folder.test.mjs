@@ -30,7 +30,7 @@ function openRun() {
   return life
 }
 
-test('the folders of a run are gone when it ends, and those of killed runs when the next begins', async () => {
+test('the folders of a run are removed when it ends, and those of killed runs when the next begins', async () => {
   const { pid } = spawnSync(process.execPath, ['--version'])
   const abandoned = join(dataDir, `test-${pid}`)
   const running = join(dataDir, `test-${process.ppid}`)

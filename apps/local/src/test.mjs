@@ -78,7 +78,7 @@ export function testWatch({ settings, life, args }) {
 }
 
 /**
- * `npm run test:long`: all variants of the tests of which `npm test` runs a sample, then mixed load and faults; arguments go
+ * `npm run test:long`: all variants of the tests that `npm test` samples, then mixed load and faults; arguments go
  * to the latter.
  * @type {import('./commands.mjs').Command}
  */

@@ -50,7 +50,7 @@ export async function testdata({ settings, life, args }) {
 
 /**
  * `npm run testdata:clean`: removes all that Aduana has made in the database of DATABASE_URL, the Redis of REDIS_URL
- * and the files that belong to them, if that is a test database or `--yes` says so.
+ * and the files that belong to them, if that is a test database or `--yes` is given.
  * @type {import('./commands.mjs').Command}
  */
 export async function cleanTestdata({ settings, life, args }) {

@@ -191,7 +191,7 @@ async function registerMetrics(db: Database, logger: Logger): Promise<void> {
   }
 }
 
-/** Works until the process is asked to stop or finds that it has stopped taking jobs. Returns the exit code. */
+/** Processes jobs until the process is stopped or finds that it no longer takes jobs. Returns the exit code. */
 async function main(): Promise<number> {
   const settings = readSettings(WorkerSettings, process.env)
   // Only the user of this process may read the files that it writes. The engine processes inherit this.

@@ -9,7 +9,7 @@ import { pruneUpdates } from '@aduana/metrics/updates/prune'
 import type { WorkerSettings } from '@aduana/runtime/config'
 import type { Logger } from '@aduana/runtime/logger'
 
-/** The settings that tell for how many days rows of history are kept. */
+/** The settings that determine for how many days rows of history are kept. */
 export type KeptDays = Pick<WorkerSettings, 'ADUANA_EVENT_DAYS' | 'ADUANA_HISTORY_DAYS'>
 
 /** Removes the files, and then the rows, that are past their retention. Safe at any time, in any number of processes. */

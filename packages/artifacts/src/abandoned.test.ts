@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { removeAbandoned } from './abandoned.ts'
 
-test('what killed processes left is removed, what arrives now and what is not ours stays', async () => {
+test('files of killed processes are removed; files in transit and other files stay', async () => {
   const root = await mkdtemp(join(tmpdir(), 'aduana-abandoned-'))
   expect(await removeAbandoned(root)).toBe(0)
   const incoming = join(root, 'incoming')

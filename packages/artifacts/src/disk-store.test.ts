@@ -117,7 +117,7 @@ test('a process that is killed after the last step leaves the whole key', async 
   expect(await filesIn(folder)).toEqual(['a/b'])
 })
 
-test('removing the last key of a folder removes the folder, never the root', async () => {
+test('removing the last key of a folder removes the folder, but never the root', async () => {
   const store = createDiskStore(folder)
   await store.put('jobs/1/parse/a', bytes('x'))
   await store.put('jobs/2/parse/a', bytes('x'))
@@ -127,7 +127,7 @@ test('removing the last key of a folder removes the folder, never the root', asy
   expect(await readdir(folder)).toEqual(['incoming'])
 })
 
-test('a disk without room is told as full, and nothing is left', async () => {
+test('a full disk is reported as full, and nothing is left', async () => {
   const { output } = await inChild(
     `try { await store.put('a/b', source(200_000)) } catch (error) { console.log(error.code) }`,
     'ulimit -f 100', // in blocks of 512 bytes
@@ -136,7 +136,7 @@ test('a disk without room is told as full, and nothing is left', async () => {
   expect(await filesIn(folder)).toEqual([])
 })
 
-test('a store that may not be written is told as read-only', async () => {
+test('a store without write permission is reported as read-only', async () => {
   // Root may write everywhere; nobody may not, but must be able to reach the folder.
   const root = process.geteuid?.() === 0
   const shut = await mkdtemp(join(root ? '/tmp' : tmpdir(), 'aduana-disk-'))

@@ -28,13 +28,13 @@ test('the folder that was claimed first stays the store', async () => {
   expect(await readdir(join(folder, 'store'))).toEqual(['store-id'])
 })
 
-test('processes that claim a folder at once agree on one marker', async () => {
+test('processes that claim a folder concurrently agree on one marker', async () => {
   await Promise.all(Array.from({ length: 20 }, () => claim(folder)))
   expect(await readdir(folder)).toEqual(['store-id'])
   expect((await database.pool.query('select from artifact_stores')).rowCount).toBe(1)
 })
 
-test('a folder that another installation does not know is refused, with what to do', async () => {
+test('a folder without a known marker is refused, with advice', async () => {
   await claim(join(folder, 'ours'))
   await expect(claim(join(folder, 'theirs'))).rejects.toMatchObject({
     name: 'StoreError',
@@ -44,7 +44,7 @@ test('a folder that another installation does not know is refused, with what to 
   await claim(join(folder, 'ours'))
 })
 
-test('a folder that another database has claimed is refused by a new one, and stays as it is', async () => {
+test('a folder that another database has claimed is refused, and does not change', async () => {
   await claim(folder)
   const marker = await readFile(join(folder, 'store-id'), 'utf8')
   await database.pool.query('delete from artifact_stores')
@@ -57,7 +57,7 @@ test('a folder that another database has claimed is refused by a new one, and st
   expect(await readFile(join(folder, 'store-id'), 'utf8')).toBe(marker)
 })
 
-test('a process that died while it claimed a folder is followed by one that claims it', async () => {
+test('a folder can be claimed after a process died during its claim', async () => {
   const place = folderLocation(folder)
   const dies = (step: 'before' | 'after') =>
     claimStore(database.db, {
@@ -76,7 +76,7 @@ test('a process that died while it claimed a folder is followed by one that clai
   ])
 })
 
-test('of hosts with a folder each, at once, one gets the database', async () => {
+test('of concurrent hosts with a folder each, one gets the database', async () => {
   const folders = Array.from({ length: 8 }, (_, n) => join(folder, `host-${n}`))
   const results = await Promise.allSettled(folders.map(claim))
   expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)

@@ -32,7 +32,7 @@ const content = async function* () {
   yield Buffer.from('a')
 }
 
-test('files of a store are for its user alone, whatever the umask, and however they came there', async () => {
+test('files of a store are accessible only to its user, whatever the umask and the way they were created', async () => {
   const root = join(folder, 'data', 'artifacts')
   await folderLocation(root).write('ours')
   const store = createDiskStore(root)
@@ -44,7 +44,7 @@ test('files of a store are for its user alone, whatever the umask, and however t
   expect(await modesBelow(folder)).toEqual(new Set(['folder 700', 'file 600']))
 })
 
-test('files that arrive in a folder of somebody else are closed as well, and its mode stays', async () => {
+test('files in a folder of another user are private too, and its mode does not change', async () => {
   const incoming = join(folder, 'incoming')
   await mkdir(incoming, { mode: 0o777 })
   const store = createDiskStore(join(folder, 'artifacts'), { incoming })
@@ -60,7 +60,7 @@ test('files that arrive in a folder of somebody else are closed as well, and its
   expect((await stat(incoming)).mode & 0o777).toBe(0o777)
 })
 
-test('a folder that is there, and those in it, are closed to others', async () => {
+test('an existing folder and its subfolders become private', async () => {
   const root = join(folder, 'artifacts')
   await mkdir(join(root, 'jobs', 'old'), { recursive: true })
   await chmod(root, 0o755)

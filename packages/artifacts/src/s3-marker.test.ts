@@ -43,12 +43,12 @@ test('a prefix that was claimed first stays the store of that database', async (
   expect(known.rows).toEqual([{ name: 's3' }])
 })
 
-test('processes that start at once agree on one marker', async () => {
+test('processes that start concurrently agree on one marker', async () => {
   await Promise.all(Array.from({ length: 12 }, () => start(ours, s3.environment(bucket))))
   expect(await s3.keys(bucket)).toEqual(['store-id'])
 })
 
-test('two installations cannot share a prefix, but a bucket', async () => {
+test('two installations can share a bucket, but not a prefix', async () => {
   await start(ours, s3.environment(bucket, 'a'))
   await expect(start(theirs, s3.environment(bucket, 'a'))).rejects.toMatchObject({
     ...FOREIGN,
@@ -60,12 +60,12 @@ test('two installations cannot share a prefix, but a bucket', async () => {
   await start(ours, s3.environment(bucket, 'a'))
 })
 
-test('a process whose bucket is another one is refused', async () => {
+test('a process with another bucket is refused', async () => {
   await start(ours, s3.environment(bucket))
   await expect(start(ours, s3.environment(await s3.addBucket()))).rejects.toMatchObject(FOREIGN)
 })
 
-test('a process that would keep files in a folder while the others use a bucket is refused, and the other way round', async () => {
+test('a process that stores files in a folder while others use a bucket is refused, and the other way round', async () => {
   await start(ours, s3.environment(bucket))
   await expect(start(ours, {})).rejects.toMatchObject({
     ...FOREIGN,
@@ -75,7 +75,7 @@ test('a process that would keep files in a folder while the others use a bucket 
   await expect(start(theirs, s3.environment(await s3.addBucket()))).rejects.toMatchObject(FOREIGN)
 })
 
-test('a bucket that is not there stops the start, with what to look at', async () => {
+test('a missing bucket stops the start, with advice', async () => {
   await expect(start(ours, s3.environment('there-is-no-such-bucket'))).rejects.toMatchObject({
     name: 'StoreError',
     code: 'refused',

@@ -8,7 +8,7 @@ const TIB = 1024 ** 4
 const capacity = () =>
   Array.from({ length: 10_000 }, (_, part) => partSize(part)).reduce((sum, size) => sum + size)
 
-test('10,000 parts hold 5 TiB and more, whether the length is known or not', () => {
+test('10,000 parts can hold at least 5 TiB, whether the length is known or not', () => {
   expect(capacity()).toBeGreaterThan(5 * TIB)
   for (const length of [0, 1, 8 * MIB, 5 * GIB, 80 * GIB, 5 * TIB])
     expect(10_000 * partSize(0, length)).toBeGreaterThanOrEqual(length)
@@ -19,7 +19,7 @@ test('files up to 8 GiB, and all of known length, have parts of one size', () =>
   expect(partSize(9_999, 80 * GIB)).toBe(partSize(0, 80 * GIB))
 })
 
-test('what is on its way stays within bounds however large the parts grow', () => {
+test('the memory for parts in transit is limited, however large the parts become', () => {
   for (let part = 0; part < 10_000; part += 500) {
     const size = partSize(part)
     expect(partsInFlight(size)).toBeGreaterThanOrEqual(1)

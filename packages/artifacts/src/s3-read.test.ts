@@ -64,7 +64,7 @@ describe('reading', () => {
       else response.write(rest.subarray(0, amount), () => response.socket?.destroy())
     }
 
-  test('goes on at the same byte of the same object after the connection broke', async () => {
+  test('continues at the same byte of the same object after a broken connection', async () => {
     server.script = { GET: [breaksAfter(1 * MIB)] }
     await store.fetch(KEY, join(folder, 'x'), { bytes: content.length, sha256: sha(content) })
     expect((await readFile(join(folder, 'x'))).equals(content)).toBe(true)
@@ -76,19 +76,19 @@ describe('reading', () => {
     }
   })
 
-  test('that never gets further is given up, and leaves no file', async () => {
+  test('that makes no progress is given up, and leaves no file', async () => {
     server.script = { GET: [breaksAfter(1 * MIB), breaksAfter(0)] }
     await expect(store.fetch(KEY, join(folder, 'x'))).rejects.toMatchObject({ code: 'unavailable' })
     expect(await readdir(folder)).toEqual([])
   }, 60_000)
 
-  test('an object that was replaced meanwhile is given up', async () => {
+  test('of an object that was replaced meanwhile is given up', async () => {
     server.script = { GET: [breaksAfter(1 * MIB), fails(412, 'PreconditionFailed')] }
     await expect(store.fetch(KEY, join(folder, 'x'))).rejects.toMatchObject({ code: 'unavailable' })
     expect(await readdir(folder)).toEqual([])
   })
 
-  test('bytes that were damaged on the way are read once more', async () => {
+  test('of damaged bytes is repeated', async () => {
     const damaged = Buffer.from(content)
     damaged[1000] = (damaged[1000] ?? 0) ^ 1
     server.script = { GET: [ok({ etag: '"x"' }, damaged), ok({ etag: '"x"' }, content)] }
@@ -101,7 +101,7 @@ describe('reading', () => {
     expect(await readdir(folder)).toEqual(['x'])
   })
 
-  test('a key that may not be read is refused, one that is not there is missing', async () => {
+  test('of a key without permission is refused, and a missing key is reported as missing', async () => {
     server.script = { GET: [fails(403, 'AccessDenied'), fails(404, 'NoSuchKey')] }
     await expect(store.open(KEY)).rejects.toMatchObject({ code: 'refused' })
     await expect(store.open(KEY)).rejects.toMatchObject({ code: 'missing' })
@@ -109,7 +109,7 @@ describe('reading', () => {
 })
 
 // Sooner than the client gives up a connection on which nothing moves.
-describe('a stream that is left', { timeout: 20_000 }, () => {
+describe('a stream that is abandoned', { timeout: 20_000 }, () => {
   /** Sends the beginning of an object and then nothing; resolves when the connection is closed. */
   function stalls(first: Buffer): { answer: Answer; closed: Promise<void> } {
     let close: () => void
@@ -147,7 +147,7 @@ describe('a stream that is left', { timeout: 20_000 }, () => {
     await closed
   })
 
-  test('by an error of who reads it closes its connection', async () => {
+  test('by an error of its reader closes its connection', async () => {
     const { answer, closed } = stalls(Buffer.alloc(1000))
     server.script = { GET: [answer] }
     const reading = async () => {
@@ -164,7 +164,7 @@ describe('a stream that is left', { timeout: 20_000 }, () => {
       response.write(Buffer.alloc(bytes), () => response.socket?.destroy())
     }
 
-  test('while it waits to go on after a break asks no more', async () => {
+  test('while it waits to reconnect sends no more requests', async () => {
     server.script = { GET: [hangsUpAfter(1000)] }
     const stream = await store.open(KEY)
     stream.resume()
@@ -178,7 +178,7 @@ describe('a stream that is left', { timeout: 20_000 }, () => {
     expect(server.count('GET')).toBe(asked + 1)
   })
 
-  test('so often that the client would run out of connections leaves room for the next', async () => {
+  test('as often as the client has connections does not block the next', async () => {
     server.script = { GET: [stalls(Buffer.alloc(1000)).answer] }
     for (let left = 0; left < MAX_CONNECTIONS; left += 1) (await store.open(KEY)).destroy()
     server.script = { GET: [ok({ etag: '"x"' }, 'rows')] }

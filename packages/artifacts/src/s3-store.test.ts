@@ -75,7 +75,7 @@ describe('an S3 store', () => {
     expect(await s3.keys(bucket)).toEqual([])
   })
 
-  test('lists more keys than one answer holds', async () => {
+  test('lists more keys than one response contains', async () => {
     const all = Array.from({ length: 1100 }, (_, n) => `jobs/a/parse/1/${n}`)
     for (let n = 0; n < all.length; n += 50)
       await Promise.all(all.slice(n, n + 50).map((key) => store.put(key, pieces(Buffer.from('x')))))
@@ -123,7 +123,7 @@ describe('an S3 store', () => {
     expect(uploads()).toEqual([])
   })
 
-  test('who stops reading halfway leaves nothing running, and the next reads all', async () => {
+  test('a reader that stops early leaves no connection, and the next one reads everything', async () => {
     const content = randomBytes(12 * MIB)
     await store.put('jobs/a/x', pieces(content))
     for await (const chunk of await store.open('jobs/a/x')) {
@@ -133,7 +133,7 @@ describe('an S3 store', () => {
     expect((await buffer(await store.open('jobs/a/x'))).equals(content)).toBe(true)
   })
 
-  test('bytes that are not those that were stored are not handed out as a file', async () => {
+  test('bytes that differ from the stored ones are not returned as a file', async () => {
     const stored = await store.put('jobs/a/x', pieces(Buffer.from('rows')))
     await store.put('jobs/a/x', pieces(Buffer.from('ROWS')))
     const fetching = store.fetch('jobs/a/x', join(folder, 'copy'), stored)
@@ -141,7 +141,7 @@ describe('an S3 store', () => {
     await expect(open(join(folder, 'copy'))).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
-  test('a bucket that does not exist is told with what to look at', async () => {
+  test('a missing bucket is reported with advice', async () => {
     const elsewhere = createS3Store(client, settingsOf('there-is-no-such-bucket'))
     const refused = { name: 'StoreError', code: 'refused', message: expect.stringContaining('NoSuchBucket') }
     await expect(elsewhere.put('jobs/a/x', pieces(Buffer.from('x')))).rejects.toMatchObject(refused)

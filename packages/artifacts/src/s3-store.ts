@@ -28,7 +28,7 @@ export function createS3Store(client: S3Client, settings: S3Settings): ArtifactS
     fetch: async (key, path, expected) => {
       const { Key } = place(key)
       const read = () => download({ client, Bucket, Key }, path, expected)
-      // Damage during the transfer is gone after another read.
+      // Another read corrects damage during the transfer.
       await read().catch((error: unknown) => {
         if (error instanceof StoreError && error.code === 'damaged') return read()
         throw error

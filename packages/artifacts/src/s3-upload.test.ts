@@ -47,7 +47,7 @@ const sha = (content: Buffer) => createHash('sha256').update(content).digest('he
 const sum = (content: Buffer) => createHash('sha256').update(content).digest('base64')
 
 describe('an upload', () => {
-  test('goes with the SHA-256 of its bytes', async () => {
+  test('is sent with the SHA-256 of its bytes', async () => {
     server.script = { PUT: [stores] }
     expect(await store.put(KEY, bytes(small))).toEqual({ bytes: 4, sha256: sha(small) })
     expect(server.asked[0]?.headers['x-amz-checksum-sha256']).toBe(sum(small))
@@ -57,7 +57,7 @@ describe('an upload', () => {
   test.each([
     ['AES256', 'AES256', undefined],
     ['alias/files', 'aws:kms', 'alias/files'],
-  ])('asks for the encryption %s', async (encryption, algorithm, key) => {
+  ])('requests the encryption %s', async (encryption, algorithm, key) => {
     use({ encryption })
     server.script = {
       PUT: [stores],
@@ -75,7 +75,7 @@ describe('an upload', () => {
     expect(server.asked.find(({ what }) => what === 'POST uploads')).toBeDefined()
   })
 
-  test('is tried again when S3 asks to slow down, fails inside, or hangs up', async () => {
+  test('is retried when S3 throttles, fails, or disconnects', async () => {
     server.script = { PUT: [fails(503, 'SlowDown'), fails(500, 'InternalError'), drops, stores] }
     expect(await store.put(KEY, bytes(small))).toEqual({ bytes: 4, sha256: sha(small) })
     expect(server.count('PUT')).toBe(4)
@@ -91,7 +91,7 @@ describe('an upload', () => {
     [404, 'NoSuchBucket', 'refused', 1],
     [507, 'XMinioStorageFull', 'full', undefined],
   ])(
-    'that S3 answers with %i %s is told as such',
+    'that fails with %i %s is reported as such',
     async (status, code, told, tries) => {
       server.script = { PUT: [fails(status, code)] }
       await expect(store.put(KEY, bytes(small))).rejects.toMatchObject({
@@ -104,12 +104,12 @@ describe('an upload', () => {
     60_000,
   )
 
-  test('to a place where nobody listens is told as unavailable', async () => {
+  test('to an address without a server is reported as unavailable', async () => {
     use({ endpoint: 'http://127.0.0.1:1' })
     await expect(store.put(KEY, bytes(small))).rejects.toMatchObject({ code: 'unavailable' })
   }, 60_000)
 
-  test('of which S3 has kept something else is removed and told', async () => {
+  test('whose stored bytes differ is removed and reported', async () => {
     server.script = { PUT: [ok({ 'x-amz-checksum-sha256': sum(Buffer.from('ROWS')) })], DELETE: [ok()] }
     await expect(store.put(KEY, bytes(small))).rejects.toMatchObject({ code: 'unavailable' })
     expect(server.count('DELETE')).toBe(1)
@@ -129,7 +129,7 @@ describe('an upload in parts', () => {
       `<CompleteMultipartUploadResult><ChecksumSHA256>${checksum}</ChecksumSHA256></CompleteMultipartUploadResult>`,
     )
 
-  test('sends every part with its SHA-256 and holds that of the whole against what S3 says', async () => {
+  test('sends every part with its SHA-256 and compares that of the whole with the one from S3', async () => {
     server.script = {
       'POST uploads': [begins],
       'PUT uploadId partNumber': [stores],
@@ -148,7 +148,7 @@ describe('an upload in parts', () => {
     expect(server.count('HEAD')).toBe(0)
   })
 
-  test('is removed when S3 has put something else together', async () => {
+  test('is removed when the stored object differs', async () => {
     server.script = {
       'POST uploads': [begins],
       'PUT uploadId partNumber': [stores],
@@ -159,7 +159,7 @@ describe('an upload in parts', () => {
     expect(server.count('DELETE')).toBe(1)
   })
 
-  test('is given up when a part cannot be stored, and the error is told', async () => {
+  test('is aborted when a part cannot be stored, with its error', async () => {
     server.script = {
       'POST uploads': [begins],
       'PUT uploadId partNumber': [stores, fails(403, 'AccessDenied')],
@@ -170,7 +170,7 @@ describe('an upload in parts', () => {
     expect(server.count('POST uploadId')).toBe(0)
   })
 
-  test('tells the first error, also when it cannot be given up', async () => {
+  test('reports the first error, also if it cannot be aborted', async () => {
     server.script = {
       'POST uploads': [begins],
       'PUT uploadId partNumber': [fails(403, 'AccessDenied')],
@@ -182,7 +182,7 @@ describe('an upload in parts', () => {
     })
   })
 
-  test('is complete when only the answer to its completion was lost', async () => {
+  test('is complete when only the response to its completion was lost', async () => {
     let mark = ''
     server.script = {
       'POST uploads': [
@@ -201,7 +201,7 @@ describe('an upload in parts', () => {
     expect(server.count('POST uploadId')).toBe(2)
   })
 
-  test('is not complete when its parts are gone and the key holds something else', async () => {
+  test('is not complete when its parts are missing and the key contains other bytes', async () => {
     server.script = {
       'POST uploads': [begins],
       'PUT uploadId partNumber': [stores],

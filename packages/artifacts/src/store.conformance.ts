@@ -43,7 +43,7 @@ function storedAs(content: string | Uint8Array): { bytes: number; sha256: string
   return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
 }
 
-/** What every artifact store promises, whatever it keeps its files in. */
+/** Declares the tests of every artifact store. */
 export function describeStore(name: string, create: () => Promise<StoreUnderTest>): void {
   describe(name, () => {
     let under: StoreUnderTest

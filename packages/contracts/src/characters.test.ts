@@ -8,7 +8,7 @@ const PREPENDED = /[\u0600-\u0605\u06DD\u070F\u0890\u0891\u08E2\u{110BD}\u{110CD
 const member = (name: keyof typeof CHARACTERS) => new RegExp(`[${CHARACTERS[name].js}]`, 'u')
 
 describe('the lists of characters', () => {
-  test('are those of Unicode: what is not seen, and every kind of space', () => {
+  test('are those of Unicode: invisible characters, and every kind of space', () => {
     const ignorable = member('ignorable')
     const blanks = member('blanks')
     for (const point of POINTS) {
@@ -24,7 +24,7 @@ describe('the lists of characters', () => {
     }
   })
 
-  test('hold everything that cleaning may change beyond U+00FF', () => {
+  test('contain everything that cleaning may change beyond U+00FF', () => {
     const unsettled = member('unsettled')
     const ignorable = member('ignorable')
     const blanks = member('blanks')
@@ -42,7 +42,7 @@ describe('the lists of characters', () => {
   })
 })
 
-test('a code loses what is not seen, and every space around it', () => {
+test('a code loses invisible characters and surrounding spaces', () => {
   expect(cleanCode('\uFEFFQ\u200B11\u00AD\u2060 ')).toBe('Q11')
   expect(cleanCode('\u3000A\u202FB\u00A0\n')).toBe('A B')
   expect(cleanCode('N\u0303andu\u0301')).toBe('Ñandú')

@@ -8,7 +8,7 @@ import { ImportForm, JobQuery } from './jobs.ts'
 const told = (schema: z.ZodType, input: unknown) =>
   Object.fromEntries((readInput(schema, input).problems ?? []).map(({ field, message }) => [field, message]))
 
-describe('an input that is wrong is answered with', () => {
+describe('the response to an invalid input contains', () => {
   test.each<[string, z.ZodType, unknown, Record<string, string>]>([
     ['what is missing', z.object({ a: z.string() }), {}, { a: 'is missing; expected text' }],
     ['the whole', z.object({}), undefined, { '': 'is missing; expected an object' }],
@@ -122,7 +122,7 @@ describe('an input that is wrong is answered with', () => {
     expect(told(schema, input)).toEqual(expected)
   })
 
-  test('each field, what was found and what is expected, and one text of it all', () => {
+  test('each field, what was found and what is expected, and one text for everything', () => {
     const { problems = [] } = readInput(JobQuery, { limit: 'x', status: 'DONE' })
     expect(problems).toContainEqual({
       ...{ field: 'limit', message: 'is "x"; expected a whole number from 1 to 500' },

@@ -23,8 +23,8 @@ export const Artifact = z.strictObject({
 export type Artifact = z.infer<typeof Artifact>
 
 /**
- * How an attempt at a stage stands. `lost`: its worker died. `parked`: the job waits for a window or an approval. `released`:
- * its worker gave it back unfinished. `discarded`: it was done, but what it left is gone, so it is done again.
+ * The state of a stage attempt. `lost`: its worker died. `parked`: the job waits for a window or an approval. `released`:
+ * its worker returned it unfinished. `discarded`: it was done, but its files are lost, so it is repeated.
  */
 const StageAttemptState = z.enum(['running', 'done', 'failed', 'lost', 'parked', 'released', 'discarded'])
 

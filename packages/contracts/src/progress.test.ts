@@ -7,7 +7,7 @@ describe('messages of the WebSocket', () => {
     { type: 'subscribe', topic: 'jobs' },
     { type: 'unsubscribe', topic: 'jobs' },
     { type: 'ping' },
-  ])('of a client are understood: %o', (message) => {
+  ])('of a client are parsed: %o', (message) => {
     expect(ClientMessage.parse(message)).toEqual(message)
   })
 
@@ -16,15 +16,15 @@ describe('messages of the WebSocket', () => {
     { type: 'error', code: 'not_found', detail: 'x', id: 'y' },
     { type: 'pong' },
     { type: 'heartbeat' },
-  ])('of the server are understood: %o', (message) => {
+  ])('of the server are parsed: %o', (message) => {
     expect(ServerMessage.parse(message)).toEqual(message)
   })
 
-  test('with a job by name need its id', () => {
+  test('for one job need its id', () => {
     expect(ClientMessage.safeParse({ type: 'subscribe', topic: 'job' }).success).toBe(false)
   })
 })
 
-test('every message of a version is newer than all of the version before', () => {
+test('every message of a version is newer than all messages of the version before', () => {
   expect(sequence(2, 0)).toBeGreaterThan(sequence(1, TICKS_PER_VERSION * 10))
 })

@@ -8,7 +8,7 @@ test.each([
   ['{"":1, "" :2}', ''],
   ['{"a\\"":1,"a\\\\":2,"a\\"":3}', 'a"'],
   ['{"__proto__":1,"__proto__":2}', '__proto__'],
-])('finds the member that is there twice: %s', (json, name) => {
+])('finds the repeated member: %s', (json, name) => {
   expect(repeatedMember(json)).toBe(name)
 })
 
@@ -19,11 +19,11 @@ test.each([
   '{"a":"\\"","b":"\\\\","c":":"}',
   '"a"',
   '1',
-])('finds none where names differ, or belong to different objects: %s', (json) => {
+])('finds none if names differ, or belong to different objects: %s', (json) => {
   expect(repeatedMember(json)).toBeUndefined()
 })
 
-test('a value may be nested as deeply as a body can be', () => {
+test('a value can be nested as deeply as a body', () => {
   const depth = 100_000
   expect(repeatedMember(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`)).toBeUndefined()
 })

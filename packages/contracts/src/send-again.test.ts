@@ -19,7 +19,7 @@ test.each(['replace-window', 'upsert'] as const)(
   },
 )
 
-test('an append is taken back before its file is sent again, because force would add its rows twice', () => {
+test('an append is undone before its file is sent again, because force would add its rows twice', () => {
   expect(sendAgain('append', { encoding: 'ibm850' })).toBe(
     'undo the import if it is loaded, or cancel it if it is waiting, and send the file again with encoding=ibm850 (--encoding ibm850)',
   )

@@ -31,7 +31,7 @@ describe('the lists of states', () => {
   })
 })
 
-test('each type of job has stages of its own, which end with the fan-out', () => {
+test('each type of job has its stages, which end with the fan-out', () => {
   expect(JobType.options.map((type) => stagesOf(type).at(-1))).toEqual(['fan-out', 'fan-out'])
   expect(stagesOf('import')).toHaveLength(5)
   expect(stagesOf('undo')).toEqual(['load', 'fan-out'])

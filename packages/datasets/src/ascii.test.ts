@@ -30,7 +30,7 @@ const PERHAPS_OTHERS = [
   '\\377',
 ]
 
-test('a pattern counts as one of ASCII only if no part of it matches another character', async () => {
+test('a pattern counts as ASCII only if it matches no other characters', async () => {
   const duck = await openTestDuck()
   try {
     await duck.rows(

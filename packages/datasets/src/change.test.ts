@@ -34,13 +34,13 @@ const scrap = (table: { schema?: string; name: string }, more: object = {}) =>
 
 describe('a changed definition', () => {
   test.each(SHIPPED.map((definition) => [definition.code, definition] as const))(
-    'may be the shipped one of %s',
+    'can be the shipped one of %s',
     async (_, definition) => {
       expect(await wrong(definition, definition)).toEqual([])
     },
   )
 
-  test('may have other rules, aliases, formats, limits and titles', async () => {
+  test('can have other rules, aliases, formats, limits and titles', async () => {
     const columns = orders.columns.map((column) => ({ ...column, aliases: [`${column.name} of old`] }))
     const changed = { ...orders, columns, maxRejectRatio: 1, quarantineCap: 5, title: { en: 'O', es: 'P' } }
     expect(await wrong(changed, orders)).toEqual([])
@@ -57,7 +57,7 @@ describe('a changed definition', () => {
     )
   })
 
-  test('is only named and kept otherwise where the program relies on it', async () => {
+  test('of a dataset that the program uses can only change its titles and retention', async () => {
     const renamed = { ...metricResults, title: { en: 'R', es: 'R' } }
     expect(
       await wrong({ ...renamed, retention: { ...renamed.retention, undoDays: 1 } }, metricResults),
@@ -65,7 +65,7 @@ describe('a changed definition', () => {
     expect(await wrong({ ...metricResults, maxRejectRatio: 1 }, metricResults)).toEqual([' fixed'])
   })
 
-  test('is told what contradicts itself and what does not fit, together, each with its path', async () => {
+  test('is refused with all contradictions and misfits at once, each with its path', async () => {
     const [first, ...others] = production.columns
     const columns = [
       ...others,
@@ -79,7 +79,7 @@ describe('a changed definition', () => {
     ])
   })
 
-  test('looks codes up in tables of dimensions only', async () => {
+  test('can look up codes only in tables of dimensions', async () => {
     const dimension = {
       table: 'event_log',
       key: 'event_key',
@@ -94,20 +94,20 @@ describe('a changed definition', () => {
 })
 
 describe('a new definition', () => {
-  test('has a table that is there, outside the schemas of the program and the server', async () => {
+  test('needs an existing table outside the schemas of the program and the server', async () => {
     expect(await wrong(scrap({ schema: 'plant', name: 'scrap' }))).toEqual([])
     expect(await wrong(scrap({ schema: 'plant', name: 'nothing' }))).toEqual(['table table_differs'])
     for (const schema of ['public', 'information_schema', 'pg_catalog', 'pg_toast'])
       expect(await wrong(scrap({ schema, name: 'users' }))).toContain('table.schema program_table')
   })
 
-  test('has its table for itself, and the whole of it', async () => {
+  test('needs its own table, as a whole', async () => {
     const taken = await wrong(scrap({ schema: 'plant', name: 'scrap' }), undefined, 'waste')
     expect(taken).toEqual(['table table_taken'])
     expect(await wrong(scrap({ schema: 'plant', name: 'months_2026_01' }))).toEqual(['table program_table'])
   })
 
-  test('needs a table that the program may write', async () => {
+  test('needs a table that the program can write', async () => {
     const role = `reader_${process.pid}`
     await postgres.client.query(`create role ${role}; grant usage on schema plant to ${role};
       grant select on plant.scrap to ${role}; set role ${role}`)
@@ -118,14 +118,14 @@ describe('a new definition', () => {
     }
   })
 
-  test('comes from files', async () => {
+  test('must load files', async () => {
     expect(await wrong(scrap({ schema: 'plant', name: 'scrap' }, { origin: 'runs' }))).toEqual([
       'origin fixed',
     ])
   })
 })
 
-describe('a definition as it comes', () => {
+describe('a submitted definition', () => {
   const refused = (code: string, input: unknown) => {
     try {
       readDefinitionOf(code, input)
@@ -137,14 +137,14 @@ describe('a definition as it comes', () => {
   }
   const { code: _, ...body } = orders
 
-  test('takes the code of its address, whatever the order of its parts', () => {
+  test('has the code of its address, whatever the order of its fields', () => {
     expect(readDefinitionOf('orders', body)).toEqual(orders)
     const reversed = Object.fromEntries(Object.entries(orders).reverse())
     expect(JSON.stringify(readDefinitionOf('orders', reversed))).toBe(JSON.stringify(orders))
     expect(refused('sales', orders)).toMatchObject([{ path: 'code', code: 'invalid' }])
   })
 
-  test('is told everything that is malformed, with the path', () => {
+  test('is refused with all malformed fields and their paths', () => {
     const columns = [
       { name: 'A', type: 'text' },
       { name: 'b', type: 'magic' },
@@ -164,7 +164,7 @@ describe('a definition as it comes', () => {
     for (const nothing of [undefined, null, [], 'x', 7]) expect(refused('x', nothing)).toHaveLength(1)
   })
 
-  test('names time zones, and no offsets, which PostgreSQL reads the other way round', async () => {
+  test('needs time zones, not offsets, which PostgreSQL reads with the opposite sign', async () => {
     const columns = orders.columns.map((column) =>
       column.type === 'timestamp' ? { ...column, timeZone: '+05:00' } : column,
     )
@@ -172,7 +172,7 @@ describe('a definition as it comes', () => {
   })
 })
 
-test('patterns are tried in the engine, unless they are in use already', async () => {
+test('patterns are tested in the engine, unless they are already in use', async () => {
   const definition = definitionWith([
     { name: 'fine', type: 'text', pattern: 'M\\d{3}' },
     { name: 'ahead', type: 'text', pattern: '(?=a)b' },
@@ -185,7 +185,7 @@ test('patterns are tried in the engine, unless they are in use already', async (
   expect(await engineProblems(definition, definition, [])).toEqual([])
 })
 
-test('rows belong elsewhere by another day column, time zone or scope, and by nothing else', () => {
+test('rows change their days or scopes only with another day column, time zone or scope', () => {
   const own = placementOf(orders)
   const zoned = orders.columns.map((column) =>
     column.type === 'timestamp' ? { ...column, timeZone: 'UTC' } : column,

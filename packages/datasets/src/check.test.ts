@@ -7,14 +7,14 @@ import { definitionWith } from './testing/definitions.ts'
 import { openTestDuck } from './testing/validate.ts'
 
 test.each(SHIPPED.map((definition) => [definition.code, definition] as const))(
-  'the shipped definition %s is consistent, and equal after a way through JSON',
+  'the shipped definition %s is consistent, and unchanged by conversion to JSON and back',
   (_, definition) => {
     expect(checkDefinition(definition)).toEqual([])
     expect(parseDefinition(JSON.parse(JSON.stringify(definition)))).toEqual(definition)
   },
 )
 
-test('a definition that contradicts itself is told every contradiction', () => {
+test('a contradictory definition is refused with every contradiction', () => {
   const definition = definitionWith(
     [
       { name: 'a', type: 'text', minLength: 9, maxLength: 5, enum: [' x'] },
@@ -59,7 +59,7 @@ test('a definition that contradicts itself is told every contradiction', () => {
   expect(() => parseDefinition(definition)).toThrow('contradicts itself')
 })
 
-test('no text can be read in two ways, except for the order of day and month', () => {
+test('no text is ambiguous, except for the order of day and month', () => {
   const sample = (format: string) => format.replace(/[YMDHS]/g, '1')
   for (const formats of [DATE_FORMATS, TIMESTAMP_FORMATS.filter((format) => format !== 'ISO8601')])
     for (const format of formats)
@@ -70,7 +70,7 @@ test('no text can be read in two ways, except for the order of day and month', (
           expect([dayMonthOrder(format), dayMonthOrder(other)].sort()).toEqual(['day_first', 'month_first'])
 })
 
-test('marks and formats that exclude each other are refused', () => {
+test('contradictory marks and formats are refused', () => {
   const definition = definitionWith([
     {
       name: 'a',
@@ -109,7 +109,7 @@ test('marks and formats that exclude each other are refused', () => {
   ])
 })
 
-test('patterns that RE2 does not know are found by their probes', async () => {
+test('patterns that RE2 does not support are refused', async () => {
   const duck = await openTestDuck()
   try {
     const definition = definitionWith([

@@ -48,7 +48,7 @@ function columnType(column: DatasetDefinition['columns'][number]): string {
 
 const isConflict = ({ code }: { code: string }) => code === 'conflict'
 
-test('whatever the definition and the values, each record is clean, bad, a duplicate or a conflict, and PostgreSQL takes the clean ones', async () => {
+test('for any definition and values, each record is clean, rejected, a duplicate or a conflict, and PostgreSQL accepts the clean ones', async () => {
   await fc.assert(
     fc.asyncProperty(filesOfAnyDefinition, async ([definition, records]) => {
       const duck = await openTestDuck()

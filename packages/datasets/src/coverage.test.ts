@@ -49,14 +49,14 @@ const CASES: [string, Coverage, string[]][] = [
 ]
 
 describe('a coverage', () => {
-  test.each(CASES)('of %s includes its rows, and rows that name none', async (_name, coverage, keys) => {
+  test.each(CASES)('of %s includes its rows, and rows without a company', async (_name, coverage, keys) => {
     const condition = coveredRows(things, coverage) ?? 'true'
     const found = await postgres.client.query(`select key from things where ${condition} order by key`)
     expect(found.rows.map(({ key }) => key)).toEqual(keys)
     expect(coversAll(things, coverage)).toBe(keys.length === 5)
   })
 
-  test('of a dataset without scope is of no account', () => {
+  test('of a dataset without scope has no effect', () => {
     const { scope: _, ...open } = things
     expect(coversAll(open, { companies: [], warehouses: [] })).toBe(true)
     expect(coversAll({ ...open, scope: { company: 'company' } }, { companies: null, warehouses: [] })).toBe(
@@ -64,14 +64,14 @@ describe('a coverage', () => {
     )
   })
 
-  test('names the days that hold other rows', async () => {
+  test('returns the days with other rows', async () => {
     const range = { from: '2024-01-01', to: '2024-01-04' }
     const coverage = { companies: ['Andina'], warehouses: ['7'] }
     const found = await postgres.client.query(`${uncoveredDays(things, range, coverage)} order by 2`)
     expect(found.rows.map(({ day }) => day)).toEqual(['2024-01-01', '2024-01-02'])
   })
 
-  test('limits what is deleted, and what a merge may take over', async () => {
+  test('limits which rows are deleted, and which an upsert may take over', async () => {
     const coverage = { companies: ['Andina'], warehouses: ['7'] }
     await postgres.client.query('begin')
     await postgres.client.query(createStageTable(things))
@@ -88,7 +88,7 @@ describe('a coverage', () => {
   })
 })
 
-test('the union of lists has each member once, sorted, and is all of them if one list is', () => {
+test('the union of lists is sorted, without repetitions, and unlimited if one of the lists is', () => {
   expect(unionOfLists([['B', 'A'], [], ['C', 'B']])).toEqual(['A', 'B', 'C'])
   expect(unionOfLists([])).toEqual([])
   expect(unionOfLists([['A'], null])).toBeNull()

@@ -24,13 +24,13 @@ describe('a definition and its table', () => {
     },
   )
 
-  test('that does not exist', async () => {
+  test('are refused if the table does not exist', async () => {
     expect(await problems(definitionWith([{ name: 'a', type: 'text' }]))).toEqual([
       'there is no table "public.things"',
     ])
   })
 
-  test('that differ in type, length, precision, null, key, partitions or dimensions say how', async () => {
+  test('that differ in type, length, precision, null, key, partitions or dimensions are refused with the difference', async () => {
     await postgres.client.query(`create table misfit (id integer, n smallint, d numeric(5,2), x varchar(10) not null,
       at timestamp, f date, other integer not null, made integer generated always as (1) stored, row_hash text, import_no int)
       partition by range (f)`)
@@ -82,7 +82,7 @@ describe('a definition and its table', () => {
     ])
   })
 
-  test('that should be partitioned by the window column and are not', async () => {
+  test('are refused if the table is not partitioned by the window column', async () => {
     await postgres.client.query('create table flat (id bigint, f date)')
     const definition = definitionWith([{ name: 'f', type: 'date', required: true }], {
       table: { name: 'flat' },

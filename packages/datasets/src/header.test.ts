@@ -4,7 +4,7 @@ import { production } from './shipped/production.ts'
 import { definitionWith } from './testing/definitions.ts'
 
 describe('a header', () => {
-  test('maps names and aliases of any order to columns, and says what is unknown, missing and twice', () => {
+  test('maps names and aliases in any order to columns, and reports unknown, missing and repeated ones', () => {
     const cells = [
       'Peso neto (kg)',
       'Código Máquina',
@@ -26,7 +26,7 @@ describe('a header', () => {
     })
   })
 
-  test('that is exact maps every column; optional ones may be absent', () => {
+  test('that is exact maps every column; optional ones can be missing', () => {
     const names = production.columns.map(({ name }) => name)
     expect(mapHeader(production, names)).toEqual({
       columns: names.map((name, index) => ({ index, name })),
@@ -38,7 +38,7 @@ describe('a header', () => {
     expect(knownHeaders(production)).toContain('fecha_contabilizacion')
   })
 
-  test('cannot bring a column that others write', () => {
+  test('cannot contain a column that other programs write', () => {
     const definition = definitionWith([
       { name: 'a', type: 'text' },
       { name: 'flag', type: 'boolean', managed: true, required: true },
@@ -46,7 +46,7 @@ describe('a header', () => {
     expect(mapHeader(definition, ['a', 'flag'])).toMatchObject({ unknown: ['flag'], missing: [] })
   })
 
-  test('of empty cells brings nothing', () => {
+  test('of empty cells maps no column', () => {
     expect(mapHeader(production, ['', '-']).unknown).toEqual(['', '-'])
   })
 })
@@ -86,18 +86,18 @@ describe('a header cell that is probably misspelt', () => {
     ['Fone', 'phone', undefined],
     ['Materail', 'material', 'material'],
     ['peso nteo', 'weight', 'peso_neto'],
-  ])('%j is told of the column %s', (cell, column, known) => {
+  ])('%j is reported with the column %s', (cell, column, known) => {
     expect(misspelt(cell)).toEqual(known === undefined ? [] : [[column, known]])
   })
 
   test.each(['address2', 'address', 'material desc', 'max', 'tip', 'id', '', 'note', 'lote\n(2)', 'game'])(
-    '%j is another one',
+    '%j is a different column',
     (cell) => {
       expect(misspelt(cell)).toEqual([])
     },
   )
 
-  test('is none when the file has the column', () => {
+  test('does not exist if the file has the column', () => {
     expect(misspelt('nmae', ['zip'])).toEqual([])
   })
 })

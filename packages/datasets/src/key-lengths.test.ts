@@ -29,7 +29,7 @@ const paths = async (columns: ColumnInput[], more: object = {}) =>
   (await problems(keyed(columns, more))).map(({ path }) => path)
 
 describe('a definition is refused whose written lengths', () => {
-  test('allow a text that an index has no room for', async () => {
+  test('allow a text too long for an index', async () => {
     expect(await problems(keyed([text('free'), text('k', { maxLength: 4000 })]))).toEqual([
       {
         path: 'columns[1].maxLength',
@@ -41,7 +41,7 @@ describe('a definition is refused whose written lengths', () => {
     expect(await paths([text('c', { maxLength: 1000 })])).toEqual(['columns[0].maxLength'])
   })
 
-  test('allow texts that an index has no room for together', async () => {
+  test('allow texts too long together for an index', async () => {
     const pair = [text('b', { maxLength: 400 }), text('a', { maxLength: 300 })]
     expect(await problems(keyed(pair))).toEqual([
       {
@@ -56,7 +56,7 @@ describe('a definition is refused whose written lengths', () => {
     )
   })
 
-  test('allow a code that cannot be added to its dimension', async () => {
+  test('allow a code too long for its dimension', async () => {
     const dimension: Dimension = { table: 'dim_n', key: 'code', idColumn: 'n_id', onMissing: 'create' }
     const code = text('n', { maxLength: 671, dimension })
     expect(await paths([code])).toEqual(['columns[0].maxLength'])
@@ -65,7 +65,7 @@ describe('a definition is refused whose written lengths', () => {
     expect(await paths([{ ...code, dimension: { ...dimension, onMissing: 'quarantine' } }])).toEqual([])
   })
 
-  test('allow a company, a warehouse or a replace scope that windows and metrics have no room for', async () => {
+  test('allow a company, a warehouse or a replace scope too long for windows and metrics', async () => {
     const columns = (maxLength: number) => [text('a', { maxLength }), text('free', { maxLength })]
     const scope = { scope: { company: 'a', warehouse: 'free' } }
     expect(await paths(columns(100), scope)).toEqual([])
@@ -86,7 +86,7 @@ describe('a definition is refused whose written lengths', () => {
     ])
   })
 
-  test('or words allow it', async () => {
+  test('or listed words allow it', async () => {
     const long = 'ñ'.repeat(1341)
     expect(await problems(keyed([text('k', { enum: ['a', long] })]))).toEqual([
       {
@@ -103,14 +103,14 @@ describe('a definition is refused whose written lengths', () => {
 })
 
 describe('a definition is accepted', () => {
-  test('whose texts fit, or stand in no index', async () => {
+  test('with texts that fit, or are in no index', async () => {
     const columns = [text('k', { maxLength: 670 }), text('free', { maxLength: 1_000_000 })]
     expect(await paths([...columns, text('a', { maxLength: 300 }), text('b', { maxLength: 368 })])).toEqual(
       [],
     )
   })
 
-  test('whose codes are longer, but can only be ASCII', async () => {
+  test('with longer codes that can only be ASCII', async () => {
     const code = text('k', { maxLength: 2680, pattern: '[A-Z0-9-]+' })
     expect(await paths([code])).toEqual([])
     expect(await paths([text('k', { maxLength: 2680, normalise: ['digits-only'] })])).toEqual([])
@@ -120,11 +120,11 @@ describe('a definition is accepted', () => {
     expect(await paths([{ ...code, pattern: '.+' }])).toEqual(['columns[0].maxLength'])
   })
 
-  test('that writes no length for a key: only its records are held to the limit', async () => {
+  test('without a length of a key: only its records have the limit', async () => {
     expect(await paths([text('k'), text('a', { maxLength: 600 }), text('b')])).toEqual([])
   })
 
-  test('with a length that it has already, but not with a longer one or in another place', async () => {
+  test('with a length that it already has, but not with a longer one or in another column', async () => {
     const stored = keyed([text('k', { maxLength: 4000 }), text('free', { maxLength: 4000 })])
     const edited = { ...stored, title: { en: 'Other', es: 'Otra' } }
     expect(await problems(edited, stored)).toEqual([])
@@ -153,7 +153,7 @@ const OTHERS = [
   ['text', 'f'.repeat(32)],
 ] as const
 
-describe('PostgreSQL takes the longest texts that are allowed', () => {
+describe('PostgreSQL accepts the longest allowed texts', () => {
   test.each([
     [1, 'no', 0, false, OTHERS],
     [1, 'other', 3, false, OTHERS],

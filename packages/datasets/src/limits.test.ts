@@ -22,7 +22,7 @@ afterAll(() => postgres.close())
 const query = async (sql: string, values: unknown[] = []) => (await postgres.client.query(sql, values)).rows
 
 describe('a definition is refused', () => {
-  test('whose days cannot be written or counted everywhere', () => {
+  test('with days that cannot be written or counted everywhere', () => {
     const days = (type: 'date' | 'timestamp', min: string, max: string, window = false) =>
       checkDefinition(
         definitionWith([{ name: 'd', type, min, max, required: true }], window ? { windowColumn: 'd' } : {}),
@@ -37,7 +37,7 @@ describe('a definition is refused', () => {
     ])
   })
 
-  test('whose columns play parts that they cannot play', () => {
+  test('with columns in roles that they cannot have', () => {
     const dimension = { table: 'dim_maquina', key: 'codigo', idColumn: 'x_id', onMissing: 'create' } as const
     const definition = definitionWith(
       [
@@ -68,7 +68,7 @@ describe('a definition is refused', () => {
     ])
   })
 
-  test('whose rules the engine cannot run', async () => {
+  test('with rules that the engine cannot run', async () => {
     const word = (index: number) =>
       ({ op: '=', left: { column: 'a' }, right: { value: `${index}` } }) as const
     const deep = Array.from({ length: 40 }).reduce<object>((of) => ({ op: 'not', of }), word(0))
@@ -85,7 +85,7 @@ describe('a definition is refused', () => {
 
 type Rest = { type: 'text'; maxLength?: number; dimension?: Dimension } | { type: 'date' }
 
-test('whose table answers other than with its rows, or cannot be filled, is told so', async () => {
+test('a definition is refused with the reason if its table has rules, child tables or unsuitable columns', async () => {
   await query(`create schema own;
     create collation own.loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
     create table own.ruled (id bigint, a text); create rule r as on insert to own.ruled do also nothing;
@@ -128,7 +128,7 @@ test('whose table answers other than with its rows, or cannot be filled, is told
   )
 })
 
-test('a dimension whose key is named as our own words makes its members', async () => {
+test('a dimension with a key named like a reserved column can add members', async () => {
   for (const key of ['code', 'wanted', 'd', 'id_of']) {
     await query(
       `create table dim_key (id bigint generated always as identity, "${key}" text unique, created_by_job uuid)`,
@@ -144,8 +144,8 @@ test('a dimension whose key is named as our own words makes its members', async 
   }
 })
 
-describe('a record for which the table has no room', () => {
-  test('in an index is a reject; one that just has is loaded', async () => {
+describe('a record that is too long for its table', () => {
+  test('in an index is rejected; one that just fits is loaded', async () => {
     await query(`create table keyed (id bigint, k text unique, other text, n numeric);
       create index on keyed (other, k, n)`)
     const definition = definitionWith(
@@ -180,7 +180,7 @@ describe('a record for which the table has no room', () => {
     )
   })
 
-  test('in a row of hundreds of columns is a reject; one that leaves some empty is loaded', async () => {
+  test('in a row of hundreds of columns is rejected; one with empty columns is loaded', async () => {
     const names = Array.from({ length: 500 }, (_, index) => `c${index}`)
     await query(`create table wide (id bigint, ${names.map((name) => `${name} text`).join(', ')})`)
     const definition = definitionWith(
@@ -201,12 +201,12 @@ describe('a record for which the table has no room', () => {
     await expect(insert(500)).rejects.toThrow('row is too big')
   })
 
-  test('needs no look at columns that cannot be so long', async () => {
+  test('is not searched for in columns that cannot be so long', async () => {
     expect(textLimits(production, await readCatalogue(postgres.client, production))).toEqual([])
   })
 })
 
-test('a control sum may add a thousand columns', async () => {
+test('a control sum can add a thousand columns', async () => {
   const names = Array.from({ length: 20 }, (_, index) => `n${index}`)
   const sum = Array.from({ length: 75 }, () => names).flat()
   const definition = definitionWith(

@@ -68,7 +68,7 @@ const TORTURE = [
 ]
 
 describe('a load file', () => {
-  test('brings every text to PostgreSQL byte for byte, and NULL as NULL', async () => {
+  test('transfers every text to PostgreSQL byte for byte, and NULL as NULL', async () => {
     await postgres.client.query('create table things (id bigint primary key, x text)')
     const definition = definitionWith([{ name: 'x', type: 'text' }])
     const { output, good } = await prepare(
@@ -84,7 +84,7 @@ describe('a load file', () => {
     )
   })
 
-  test('brings every type exactly', async () => {
+  test('transfers every type exactly', async () => {
     await postgres.client.query(
       `create table typed (id bigint, s smallint, i integer, b bigint, d numeric(38,10), day date, at timestamptz, flag boolean)`,
     )
@@ -118,7 +118,7 @@ describe('a load file', () => {
     expect(found).toEqual({ ...record, at: '1900-01-01 04:56:16.123456+00', flag: 'true' })
   })
 
-  test('is refused when a code has no member', async () => {
+  test('is refused if a code has no member', async () => {
     const { cleanFile } = await validateIn(duck, production, [productionRecord('2026-01-01', 'M001', 'L1')])
     const file = join(duck.folder, 'none.ndjson')
     await writeFile(file, '{"code":"M002","id":"1"}\n')
@@ -149,7 +149,7 @@ function productionRecord(day: string, machine: string, lot: string): TextRecord
 }
 
 describe('loading production', () => {
-  test('makes members and partitions once, writes in the order of the index, and replaces only chosen days', async () => {
+  test('creates members and partitions once, writes in the order of the index, and replaces only the selected days', async () => {
     const job = randomUUID()
     const first = await prepare(
       { duck, postgres },
@@ -221,7 +221,7 @@ describe('loading production', () => {
     expect(all.rowCount).toBe(1)
   })
 
-  test('selects nothing for no days, and refuses a scope that the definition has not', () => {
+  test('selects nothing without days, and refuses a scope that the definition does not have', () => {
     expect(selectionCondition(production, { days: [] })).toBe('false')
     expect(() => deleteRows(production, { days: 'all', scope: 'Acme' })).toThrow('replace scope')
   })

@@ -8,7 +8,7 @@ const month = (from: string | null, to: string | null, change: Partial<ExistingP
 })
 const FEBRUARY = { name: 'fact_production_2024_02', from: '2024-02-01', to: '2024-03-01' }
 
-test('days lie in the partitions of their months, each once and in order', () => {
+test('days are in the partitions of their months, each once and in order', () => {
   expect(partitionsFor(production, ['2024-12-31', '2024-02-29', '2025-01-01', '2024-02-01'])).toEqual([
     FEBRUARY,
     { name: 'fact_production_2024_12', from: '2024-12-01', to: '2025-01-01' },
@@ -25,7 +25,7 @@ describe('a month', () => {
     ['a partition of the whole year', month('2024-01-01', '2025-01-01')],
     ['a default partition', month(null, null)],
     ['a partition without an end', month('2024-01-01', null)],
-  ])('may have rows in %s', (_, existing) => {
+  ])('can have rows in %s', (_, existing) => {
     expect(partitionsOver(FEBRUARY, [existing])).toEqual([existing])
   })
 
@@ -36,7 +36,7 @@ describe('a month', () => {
     expect(partitionsOver(FEBRUARY, [existing])).toEqual([])
   })
 
-  test('is in a partition of its own when name and bounds are those that a load makes, and it is not parted further', () => {
+  test('has its own partition if name and bounds are those that a load creates, and it is not partitioned further', () => {
     const own = month('2024-02-01', '2024-03-01')
     expect(isMonth(own, FEBRUARY)).toBe(true)
     expect(isMonth({ ...own, name: 'other' }, FEBRUARY)).toBe(false)

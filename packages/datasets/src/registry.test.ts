@@ -39,7 +39,7 @@ const present = async (code: string) => {
   return [version, definition.title.en, createdBy]
 }
 
-test('a shipped dataset is registered once, and follows the program while nobody has changed it', async () => {
+test('a shipped dataset is registered once, and follows the program until a user changes it', async () => {
   expect(await ship(titled('followed', 'One'))).toEqual([])
   expect(await ship(titled('followed', 'One'))).toEqual([])
   expect(await present('followed')).toEqual([1, 'One', null])
@@ -47,7 +47,7 @@ test('a shipped dataset is registered once, and follows the program while nobody
   expect(await present('followed')).toEqual([2, 'Two', null])
 })
 
-test('a dataset that a person has changed stays so, until a shipped definition is put back', async () => {
+test('a dataset that a user has changed stays so until a shipped definition is restored', async () => {
   await ship(titled('changed', 'One'))
   await change(titled('changed', 'Own'))
   expect(await ship(titled('changed', 'Two'))).toEqual(['changed'])
@@ -57,7 +57,7 @@ test('a dataset that a person has changed stays so, until a shipped definition i
   expect(await present('changed')).toEqual([4, 'Two', null])
 })
 
-test('jobs under way keep the version that they were accepted with', async () => {
+test('open jobs keep the version that they were accepted with', async () => {
   await ship(titled('kept', 'One'))
   const { id } = await readDataset(database.db, 'kept')
   await ship(titled('kept', 'Two'))
@@ -65,7 +65,7 @@ test('jobs under way keep the version that they were accepted with', async () =>
   expect((await readDefinition(database.db, id, 2)).title.en).toBe('Two')
 })
 
-test('a dataset is found by its code or its id; an unknown one is told with those that are known', async () => {
+test('a dataset is found by its code or its id; the error for an unknown one lists the known ones', async () => {
   await ship(titled('found', 'One'))
   const { id } = await readDataset(database.db, 'found')
   expect(await findDataset(database.db, 'found')).toMatchObject({ id, code: 'found' })
@@ -80,7 +80,7 @@ test('a dataset is found by its code or its id; an unknown one is told with thos
   expect(codes).toEqual([...codes].sort())
 })
 
-test('a dataset that is held does not change before the end of the transaction', async () => {
+test('a locked dataset does not change before the end of the transaction', async () => {
   await ship(titled('held', 'One'))
   const changing = await inTransaction(database.db, async (tx) => {
     await holdDataset(tx, 'held')

@@ -15,13 +15,13 @@ function define(columns: ColumnInput[], more: Partial<DatasetDefinitionInput> = 
   })
 }
 
-test('sums are of what is measured: not of a shift, which is a code', () => {
+test('sums include amounts, but not a shift, which is a code', () => {
   expect(summed(production)).toEqual(['cantidad', 'peso_neto'])
   expect(summed(orders)).toEqual(['items_count'])
   expect(summed(dkt)).toEqual(['horas_ordinarias', 'horas_extra', 'horas_nocturnas', 'horas_festivas'])
 })
 
-test('a whole number is measured unless it may only lie between two bounds above 0', () => {
+test('a whole number is an amount unless it has two bounds above 0', () => {
   const columns: ColumnInput[] = [
     { name: 'free', type: 'integer' },
     { name: 'from_zero', type: 'integer', min: 0, max: 24 },
@@ -44,7 +44,7 @@ test.each([
   ['versionColumn', { versionColumn: 'number' }],
   ['replaceScope', { replaceScope: 'number' }],
   ['scope', { scope: { company: 'number' } }],
-])('a whole number by which %s tells rows apart is a code; an amount never is', (_, more) => {
+])('a whole number that identifies rows in %s is a code; an amount never is', (_, more) => {
   const columns: ColumnInput[] = [
     { name: 'number', type: 'integer' },
     { name: 'amount', type: 'decimal', precision: 10, scale: 2 },

@@ -65,7 +65,7 @@ const image = async (...keys: { key: string; by: number; record: number; n: numb
 const left = async () =>
   (await rows('select key, n, note, import_no from things order by key')).map(Object.values)
 
-describe('taking back an upsert', () => {
+describe('the undo of an upsert', () => {
   beforeEach(async () => {
     await stored('first', 2, 1)
     await stored('last', 2, 4_294_967_295)
@@ -74,12 +74,12 @@ describe('taking back an upsert', () => {
     await stored('changed since', 2, 2, 3)
   })
 
-  test('deletes the rows that it brought and that it wrote last, and no others', async () => {
+  test('deletes the rows that it inserted and that it wrote last, and no others', async () => {
     await postgres.client.query(deleteImported(things, 2))
     expect((await left()).map(([key]) => key)).toEqual(['after', 'before', 'changed since'])
   })
 
-  test('knows who has changed its rows since, those that it brought and those that it changed', async () => {
+  test('knows who has changed its rows since, inserted and changed ones', async () => {
     await image({ key: 'before', by: 1, record: 4_294_967_295, n: 0 })
     expect(await rows(laterWriters(things, 2))).toEqual(
       expect.arrayContaining([{ import_no: 3 }, { import_no: 1 }]),
@@ -91,7 +91,7 @@ describe('taking back an upsert', () => {
     expect(await rows(laterWriters(things, 2))).toEqual([{ import_no: 7 }])
   })
 
-  test('gives the rows that it wrote last their former values, but for what others write, and counts those that are gone', async () => {
+  test('restores the rows that it wrote last, except the columns of other programs, and counts the deleted ones', async () => {
     await stored('mine', 1, 5, 2, 20)
     await stored('theirs', 1, 6, 3, 30)
     await image(
@@ -109,7 +109,7 @@ describe('taking back an upsert', () => {
   })
 })
 
-test('taking back an append deletes its rows, only where they lie if that is known', async () => {
+test('the undo of an append deletes its rows, and reads only their days if these are known', async () => {
   await stored('a', 2, 1, 2, 1, '2024-01-01')
   await stored('b', 2, 2, 2, 1, '2024-01-02')
   await stored('c', 3, 1, 3, 1, '2024-01-01')
@@ -119,7 +119,7 @@ test('taking back an append deletes its rows, only where they lie if that is kno
   expect((await left()).map(([key]) => key)).toEqual(['c'])
 })
 
-test('rows that the transaction itself has written are told from those that were there', async () => {
+test('rows of the current transaction are distinguished from existing ones', async () => {
   await stored('a', 2, 1)
   await postgres.client.query('commit')
   await postgres.client.query('begin')
@@ -133,7 +133,7 @@ test('rows that the transaction itself has written are told from those that were
   await postgres.client.query('begin')
 })
 
-test('rows of an append that are there already count as often as they are there', async () => {
+test('existing rows of an append are counted with repetitions', async () => {
   await rows('alter table things drop constraint things_key_key')
   for (const record of [1, 2, 3]) await stored('same', 2, record)
   await stored('other', 2, 4)

@@ -50,7 +50,7 @@ describe('loading orders', () => {
   }
   let places: unknown
 
-  test('inserts, updates and leaves alone by hash and version, and keeps the id of the first writer', async () => {
+  test('inserts, updates or keeps rows by hash and version, and keeps the id of the first import', async () => {
     const a = order('A', '2026-02-01 10:00:00')
     const b = order('B', '2026-02-01 10:00:00')
     expect(await merge([a, b], 5)).toEqual({ inserted: '2', updated: '0', unchanged: '0' })
@@ -71,7 +71,7 @@ describe('loading orders', () => {
     ])
   })
 
-  test('tells where the rows lay and lie that it writes, and of no others', async () => {
+  test('returns the old and new days of the rows that it writes, and no others', async () => {
     const moved = { timestamp: '2026-03-02T00:30:00-05:00', warehouse: 'South' }
     await merge([order('A', '2026-02-03 10:00:00', moved), order('B', '2026-01-30 10:00:00', moved)], 8)
     const company = ["O'Hara & Söhne"]
@@ -87,7 +87,7 @@ describe('loading orders', () => {
     expect(places).toMatchObject({ now: before })
   })
 
-  test('lets another record of the same version in, keeps an older one out, and an unknown version holds nothing up', async () => {
+  test('loads another record of the same version, skips an older one, and an unknown version blocks nothing', async () => {
     const amount = async () =>
       (await rows(`select items_count as n from order_detail where order_id = 'V'`))[0]?.n
     const send = (n: string, modified: string, no: number) =>

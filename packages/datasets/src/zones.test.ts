@@ -68,7 +68,7 @@ async function differences(column: TimestampColumn, zones: Zones) {
   return { ...found, moments: known.length }
 }
 
-test('the engine has the days and instants of PostgreSQL in every time zone', {
+test('the engine computes the days and instants of PostgreSQL in every time zone', {
   timeout: 300_000,
 }, async () => {
   const { rows } = await client.query<{ name: string }>(
@@ -104,7 +104,7 @@ const NOTABLE = [
 ]
 
 test.each(sample(NOTABLE, 3))(
-  'the engine has the days and instants of PostgreSQL in %s, from 1900 to 9999',
+  'the engine computes the days and instants of PostgreSQL in %s, from 1900 to 9999',
   {
     timeout: 60_000,
   },
@@ -120,7 +120,7 @@ test.each(sample(NOTABLE, 3))(
 )
 
 test.each(sampleHalf(NOTABLE))(
-  'the moments of a range of days are those whose day is in it, in %s',
+  'the instants of a range of days are those with a day in it, in %s',
   async (timeZone) => {
     const { definition } = timestamp({ timeZone })
     const zones = await readZones(client, definition)
@@ -145,7 +145,7 @@ test.each(sampleHalf(NOTABLE))(
   },
 )
 
-test('a day begins with its first moment, whatever happens at its midnight', async () => {
+test('a day begins with its first instant, whatever happens at its midnight', async () => {
   const cases: [string, string, string][] = [
     ['Europe/Madrid', '2026-10-25', '2026-10-24T22:00:00.000Z'],
     ['Europe/Madrid', '2026-10-26', '2026-10-25T23:00:00.000Z'],
@@ -179,7 +179,7 @@ async function read(input: Input, cells: readonly string[]) {
   return { found, repeated }
 }
 
-test('an hour that no clock showed is not a timestamp, and the message says so', async () => {
+test('a local time that does not exist is rejected with that reason', async () => {
   const forward: [string, string[], string, string][] = [
     ['Europe/Madrid', ['2024-03-31 02:00', '2024-03-31T02:59:59'], '2024-03-31 02:00', '2024-03-31 03:00'],
     ['Australia/Lord_Howe', ['2024-10-06 02:00', '2024-10-06 02:29'], '2024-10-06 02:00', '2024-10-06 02:30'],
@@ -201,7 +201,7 @@ test('an hour that no clock showed is not a timestamp, and the message says so',
   }
 })
 
-test('the hours beside one that no clock showed are taken', async () => {
+test('the hours next to one that does not exist are loaded', async () => {
   const { found } = await read({ timeZone: 'Europe/Madrid' }, [
     '2024-03-31 01:59',
     '2024-03-31 03:00',
@@ -223,20 +223,23 @@ test.each([
   ['America/Santiago', '2024-04-06 23:30', '2024-04-07 02:30:00+00', '2024-04-07 03:30:00+00'],
   ['America/Sao_Paulo', '2018-02-17 23:00', '2018-02-18 01:00:00+00', '2018-02-18 02:00:00+00'],
   ['America/St_Johns', '2010-11-07 00:00', '2010-11-07 02:30:00+00', '2010-11-07 03:30:00+00'],
-])('an hour that exists twice in %s is what the column says', async (timeZone, cell, first, second) => {
-  const outcome = async (repeatedHour?: 'first' | 'second' | 'reject') =>
-    read({ timeZone, ...(repeatedHour ? { repeatedHour } : {}) }, ['2024-06-01 12:00', cell])
-  expect((await outcome('first')).found[1]).toBe(first)
-  expect((await outcome('second')).found[1]).toBe(second)
-  expect((await outcome('reject')).found[1]).toMatch(
-    `not_a_timestamp: "${cell}" exists twice in ${timeZone}: the clocks went back from `,
-  )
-  expect((await outcome('first')).repeated).toEqual([])
-  const unsaid = await outcome()
-  expect([unsaid.found[1], unsaid.repeated]).toEqual([second, [{ column: 't', rows: 1, line: 3 }]])
-})
+])(
+  'an hour that exists twice in %s is read as the column declares',
+  async (timeZone, cell, first, second) => {
+    const outcome = async (repeatedHour?: 'first' | 'second' | 'reject') =>
+      read({ timeZone, ...(repeatedHour ? { repeatedHour } : {}) }, ['2024-06-01 12:00', cell])
+    expect((await outcome('first')).found[1]).toBe(first)
+    expect((await outcome('second')).found[1]).toBe(second)
+    expect((await outcome('reject')).found[1]).toMatch(
+      `not_a_timestamp: "${cell}" exists twice in ${timeZone}: the clocks went back from `,
+    )
+    expect((await outcome('first')).repeated).toEqual([])
+    const unsaid = await outcome()
+    expect([unsaid.found[1], unsaid.repeated]).toEqual([second, [{ column: 't', rows: 1, line: 3 }]])
+  },
+)
 
-test('a time with an offset is exact in an hour that exists twice, and needs no rule', async () => {
+test('a time with an offset is unambiguous in an hour that exists twice', async () => {
   const cells = ['2024-10-27T02:30:00+02:00', '2024-10-27T02:30:00+01:00', '2024-10-27T00:30:00Z']
   for (const repeatedHour of ['first', 'second', 'reject'] as const) {
     const { found } = await read({ timeZone: 'Europe/Madrid', repeatedHour }, cells)

@@ -22,7 +22,7 @@ afterAll(() => database.drop())
 
 const keyOf = (subject: string) => LOCKS.workOnJob(subject)
 
-test('every lock has a key of its own', async () => {
+test('every lock has a unique key', async () => {
   const keys = Object.values(LOCKS).map((lock) => (typeof lock === 'function' ? lock('x') : lock))
   const texts = [LOCK_TEXTS.partitions('x'), LOCK_TEXTS.workerSession(`'x'`)]
   const all = [...keys, ...texts.map((text) => sql.raw(text)), ...Object.values(NUMBERED_LOCKS)]
@@ -77,7 +77,7 @@ test('taking a lock waits for the transaction that holds it', async () => {
   expect(order).toEqual(['first', 'second'])
 })
 
-test('a session that holds a lock is told apart from others', async () => {
+test('a session that holds a lock is recognized', async () => {
   const client = await database.pool.connect()
   try {
     const key = LOCK_TEXTS.workerSession('$1::text')

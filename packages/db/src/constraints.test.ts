@@ -41,7 +41,7 @@ test('every table has a sample row with all of its columns', async () => {
   expect(inSamples).toEqual(inDatabase)
 })
 
-test('every constraint and unique index in the database is proved here', () => {
+test('every constraint and unique index in the database is tested here', () => {
   const proved = [...Object.values(REFUSALS).flatMap(Object.keys), ...Object.keys(SPECIAL_REFUSALS)]
   expect(proved.sort()).toEqual([...known.keys()].sort())
 })
@@ -68,7 +68,7 @@ describe.each(TABLES.map((sample) => sample.table))('%s', (table) => {
     },
   )
 
-  test('lets exactly the optional columns be empty', async () => {
+  test('allows null exactly in the optional columns', async () => {
     const { optional } = sampleOf(table)
     const row = freshRow(table)
     const mayBeEmpty: string[] = []
@@ -81,7 +81,7 @@ describe.each(TABLES.map((sample) => sample.table))('%s', (table) => {
     expect(mayBeEmpty.sort()).toEqual([...optional].sort())
   })
 
-  test('numbers itself where it says so', async () => {
+  test('generates the numbers of identity columns', async () => {
     for (const column of sampleOf(table).numbered) {
       const error = await graph.refused(() => graph.insert(table, { ...freshRow(table), [column]: 1 }))
       expect(error?.code, column).toBe('428C9')
@@ -102,20 +102,20 @@ describe.each(TABLES.map((sample) => sample.table))('%s', (table) => {
 const special = Object.entries(SPECIAL_REFUSALS).flatMap(([name, all]) =>
   all.map((sql) => [name, sql] as const),
 )
-test.each(special)('%s refuses a number or state that is taken', async (constraint, sql) => {
+test.each(special)('%s refuses a duplicate number or state', async (constraint, sql) => {
   const error = await graph.refused(() => graph.client.query(sql))
   expect(error?.constraint).toBe(constraint)
   expect(error?.code).toBe(UNIQUE)
 })
 
-test('a fact has no place outside the months that have been made', async () => {
+test('a fact outside the existing months is refused', async () => {
   const row = { ...freshRow('fact_production'), fecha_contabilizacion: '2024-02-01' }
   const error = await graph.refused(() => graph.insert('fact_production', row))
   expect(error?.code).toBe(CHECK)
   expect(error?.message).toContain('no partition')
 })
 
-test('a fact lies in the partition of its month, and its key holds over its day', async () => {
+test('a fact is in the partition of its month, with a key that includes its day', async () => {
   await graph.undone(async () => {
     await graph.client.query(
       `create table fact_production_2024_02 partition of fact_production for values from ('2024-02-01') to ('2024-03-01')`,
@@ -132,7 +132,7 @@ test('a fact lies in the partition of its month, and its key holds over its day'
   })
 })
 
-test('a ticket goes with its user', async () => {
+test('a ticket is deleted with its user', async () => {
   await graph.undone(async () => {
     const user = { ...freshRow('users') }
     await graph.insert('users', user)

@@ -88,7 +88,7 @@ describe('jobs', () => {
     ['stage_results', 'job_id'],
     ['artifacts', 'job_id'],
     ['quarantined_records', 'job_id'],
-  ])('of %s a person sees what belongs to the own jobs, and an admin everything', async (table, column) => {
+  ])('of %s a user sees what belongs to the own jobs, and an admin everything', async (table, column) => {
     expect(await seen(person(1), table, column)).toEqual([id('job', 1), id('job', 3)])
     expect(await seen(person(2), table, column)).toEqual([id('job', 2)])
     expect(await seen(person(3), table, column)).toEqual([])
@@ -100,7 +100,7 @@ describe('jobs', () => {
   })
 
   test.each(['artifacts', 'quarantined_records'])(
-    'of %s a person sees only what the whole scope covers',
+    'of %s a user sees only what is entirely within the scope',
     async (table) => {
       const of = (companies: string[] | null, warehouses: string[] | null) =>
         seen(person(1, { companies, warehouses }), table, 'job_id')
@@ -113,7 +113,7 @@ describe('jobs', () => {
     },
   )
 
-  test('a steward also sees those that ask for approval, if the own scope covers them', async () => {
+  test('a steward also sees those that wait for approval within the own scope', async () => {
     const asked = (at: Date | null) =>
       database.pool.query('update jobs set approval_asked_at = $1 where id = any ($2)', [
         at,
@@ -130,7 +130,7 @@ describe('jobs', () => {
     expect(await steward()).toEqual([])
   })
 
-  test('a person sees the own user only, an admin all', async () => {
+  test('a user sees only the own user, an admin all', async () => {
     expect(await seen(person(1), 'users', 'id')).toEqual([id('user', 1)])
     const all = await seen(person(1, { role: 'admin' }), 'users', 'id')
     expect(all).toEqual([id('user', 1), id('user', 2), RUNS_USER_ID])
@@ -144,7 +144,7 @@ describe('orders', () => {
     role: Principal['role'] = 'operator',
   ) => seen(person(1, { companies, warehouses, role }), 'order_detail', 'order_id')
 
-  test('are seen by company and warehouse', async () => {
+  test('are visible by company and warehouse', async () => {
     expect(await of(['ACME'], null)).toEqual(['ACME/north', 'ACME/south'])
     expect(await of(['ACME'], ['north'])).toEqual(['ACME/north'])
     expect(await of(null, ['north'])).toEqual(['ACME/north', 'Other/north'])
@@ -154,12 +154,12 @@ describe('orders', () => {
     expect(await of(['acme'], null)).toEqual([])
   })
 
-  test('the scope of an admin holds for rows as that of anybody else', async () => {
+  test('of other companies are hidden from an admin with a scope, too', async () => {
     expect(await of(['ACME'], ['south'], 'admin')).toEqual(['ACME/south'])
   })
 
   test.each(TRICKY)(
-    'a company and a warehouse named <%s> are seen by whoever holds just that name',
+    'of a company and a warehouse named <%s> are visible to a user with that scope',
     async (name) => {
       expect(await of([name], [name])).toEqual([`${name}/${name}`])
       expect(await of([name, 'ACME'], null)).toHaveLength(3)
@@ -190,7 +190,7 @@ describe('the reader', () => {
     ['delete', 'delete from quarantined_records'],
     ['create', 'create table mine (n integer)'],
     ['truncate', 'truncate event_log'],
-  ])('has no right to %s, in a transaction that could write', async (_, statement) => {
+  ])('has no right to %s in a transaction that can write', async (_, statement) => {
     const error = await inTransaction(database.db, async (tx) => {
       await sql`set local role aduana_reader`.execute(tx)
       await sql.raw(statement).execute(tx)
@@ -213,11 +213,11 @@ describe('the reader', () => {
     'audit_log',
     'artifact_stores',
     'schema_migrations',
-  ])('may not look at %s', async (table) => {
+  ])('cannot read %s', async (table) => {
     expect(await attempt(`select * from ${table}`)).toBe('42501')
   })
 
-  test('sees no job and no order when nobody has been named', async () => {
+  test('sees no job and no order without a user', async () => {
     const found = await inTransaction(database.db, async (tx) => {
       await sql`set local role aduana_reader`.execute(tx)
       const rows = await sql<{ n: string }>`select (select count(*) from jobs)
@@ -229,7 +229,7 @@ describe('the reader', () => {
   })
 })
 
-describe('a connection that was read on', () => {
+describe('a connection after a read', () => {
   const one = async <T>(work: (db: ReturnType<typeof createDatabase>) => Promise<T>): Promise<T> => {
     const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
     const pool = createPool({ url: database.url, max: 1, applicationName: 'test', logger })
@@ -247,14 +247,14 @@ describe('a connection that was read on', () => {
       .execute(db)
       .then((result) => result.rows[0])
 
-  test('knows nothing of the reader afterwards', async () => {
+  test('has no user afterwards', async () => {
     await one(async (db) => {
       await readAs(db, person(1, { role: 'admin', companies: ['ACME'] }), async () => undefined)
       expect(await state(db)).toEqual({ owner: true, settings: '', read_only: 'off' })
     })
   })
 
-  test('knows nothing of the reader after the reading failed', async () => {
+  test('has no user after a failed read', async () => {
     await one(async (db) => {
       const failing = readAs(db, person(1, { role: 'admin' }), (tx) => sql`select 1 / 0`.execute(tx))
       await expect(failing).rejects.toThrow('division by zero')
@@ -262,7 +262,7 @@ describe('a connection that was read on', () => {
     })
   })
 
-  test('shows the next person nothing of the one before', async () => {
+  test('shows the next user no data of the one before', async () => {
     await one(async (db) => {
       const jobs = (who: Principal) =>
         readAs(db, who, (tx) => tx.selectFrom('jobs').select('id').orderBy('id').execute())

@@ -22,7 +22,7 @@ const backend = async (channel: string) => {
   return found.rows[0]?.pid as number | undefined
 }
 
-test('messages of the channel are heard, again after the connection was lost, and no more after closing', async () => {
+test('messages of the channel are received, also after a lost connection, and no longer after closing', async () => {
   const heard: string[] = []
   const listener = listen({
     url: database.url,

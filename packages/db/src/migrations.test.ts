@@ -56,14 +56,14 @@ test('an empty database is brought up to date by the migrations of the tree, onc
   expect((await applied()).map((row) => row.name)).toEqual(migrations.map(({ name }) => name))
 })
 
-test('several processes that migrate one empty database at once apply each migration once', async () => {
+test('several processes that migrate one empty database concurrently apply each migration once', async () => {
   const migrations = await program([...ONE], [...TWO])
   const counts = await Promise.all(Array.from({ length: 8 }, () => migrate(database.url, migrations, logger)))
   expect(counts.sort()).toEqual([0, 0, 0, 0, 0, 0, 0, 2])
   expect((await pool.query('select n from one')).rows).toEqual([{ n: 1 }])
 })
 
-test('only what is missing is applied', async () => {
+test('only missing migrations are applied', async () => {
   await migrate(database.url, await program([...ONE]), logger)
   expect(await migrate(database.url, await program([...ONE], [...TWO]), logger)).toBe(1)
   expect(await applied()).toEqual([
@@ -72,7 +72,7 @@ test('only what is missing is applied', async () => {
   ])
 })
 
-test('a migration that was changed after it had been applied is refused by name', async () => {
+test('a migration that was changed after it was applied is refused by name', async () => {
   await migrate(database.url, await program([...ONE]), logger)
   const changed = await program(['0001_one.sql', 'create table one (n bigint)'])
   const message = /0001_one\.sql was changed after it had been applied.*add a new migration/
@@ -110,7 +110,7 @@ test('a migration that fails leaves nothing of itself and keeps those before it'
   expect(await migrate(database.url, await program([...ONE], [...TWO]), logger)).toBe(1)
 })
 
-test('a program is told which migration the database lacks', async () => {
+test('a program reports which migration the database lacks', async () => {
   await expect(checkSchema(pool, await program([...ONE]))).rejects.toThrow(
     /migration 0001_one\.sql has not been applied\. Run the migrations/,
   )
@@ -129,11 +129,11 @@ test.each([
   await expect(program(...names.map((name) => [name, ''] as [string, string]))).rejects.toThrow(message)
 })
 
-test('files beside the migrations are left alone', async () => {
+test('other files in the folder are ignored', async () => {
   expect(await program([...ONE], ['README.md', 'text'])).toHaveLength(1)
 })
 
-test('a user who may not make the role of readers is told which lines an administrator runs', async () => {
+test('a user without the right to create the role of readers gets the statements for an administrator', async () => {
   const name = `limited_${randomUUID().replaceAll('-', '')}`
   const url = new URL(database.url)
   // Another database has it already, or has not: roles belong to the server.

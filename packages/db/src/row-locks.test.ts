@@ -26,7 +26,7 @@ function isOfProduct(path: string): boolean {
 const FOR_UPDATE = /\bfor\s+update\b(?!(\s+of\s+\w+)?\s+skip\s+locked)|\.forUpdate\(/i
 const SKIPPING = /\bfor\s+update\b/i
 
-test('no path locks rows FOR UPDATE, which every row that references them would wait for, but to delete them', async () => {
+test('rows are locked FOR UPDATE only to be deleted, because that lock blocks every row that references them', async () => {
   // The search finds what it looks for.
   expect(['select 1 FOR\n  UPDATE', '.forUpdate()', 'for update of j'].map(mistakeIn)).not.toContain(
     undefined,

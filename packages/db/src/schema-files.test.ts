@@ -10,10 +10,10 @@ beforeAll(async () => {
   fresh = await describeMigrations(serviceUrl('TEST_DATABASE_URL'))
 })
 
-test('the schema dump in the tree is the schema that the migrations make', async () => {
+test('the schema dump in the repository is the schema of the migrations', async () => {
   expect(await readFile(SCHEMA_DUMP, 'utf8'), `${SCHEMA_DUMP} ${STALE}`).toBe(fresh.dump)
 })
 
-test('the generated types are those of the schema that the migrations make', async () => {
+test('the generated types are those of the schema of the migrations', async () => {
   expect(await readFile(SCHEMA_TYPES, 'utf8'), `${SCHEMA_TYPES} ${STALE}`).toBe(fresh.types)
 })

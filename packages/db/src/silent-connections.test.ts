@@ -22,8 +22,8 @@ function watchedPool(url: string): pg.Pool {
   return pool
 }
 
-describe.concurrent('a connection on which nothing moves', () => {
-  test('is left alone while its statement takes long, waits for a lock, or its transaction rests', async () => {
+describe.concurrent('an idle connection', () => {
+  test('is not closed while its statement takes long or waits for a lock, or its transaction is idle', async () => {
     const pool = watchedPool(database.url)
     await pool.query('create table resting (id int)')
     const [resting, waiting] = [await pool.connect(), await pool.connect()]
@@ -37,7 +37,7 @@ describe.concurrent('a connection on which nothing moves', () => {
     await pool.end()
   })
 
-  test('is given up when the network has forgotten it, with its locks and those at rest', async () => {
+  test('is closed with its locks when the network has dropped it', async () => {
     const { hostname, port } = new URL(database.url)
     const proxy = await startProxy({ host: hostname, port: Number(port) })
     const pool = watchedPool(proxy.urlOf(database.url))

@@ -13,7 +13,7 @@ afterAll(() => database.drop())
 
 const count = async () => (await database.pool.query('select from seen')).rowCount
 
-test('the transaction and the connection are one', async () => {
+test('the transaction uses the given connection', async () => {
   const same = await inTransactionOnConnection(database.pool, async (tx, client) => {
     await sql`insert into seen values (1)`.execute(tx)
     const mine = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx)
@@ -25,7 +25,7 @@ test('the transaction and the connection are one', async () => {
   expect(await count()).toBe(1)
 })
 
-test('what throws is rolled back, and the connection serves the next', async () => {
+test('an error rolls back, and the connection can be used again', async () => {
   const failing = inTransactionOnConnection(database.pool, async (tx) => {
     await sql`insert into seen values (2)`.execute(tx)
     throw new Error('no')
@@ -35,7 +35,7 @@ test('what throws is rolled back, and the connection serves the next', async () 
   expect(database.pool.idleCount).toBe(database.pool.totalCount)
 })
 
-test('a connection that was terminated rolls back, fails as transient, and is not used again', async () => {
+test('a terminated connection rolls back, fails as transient, and is not used again', async () => {
   let pid = 0
   const error = await inTransactionOnConnection(database.pool, async (tx, client) => {
     await sql`insert into seen values (3)`.execute(tx)

@@ -19,7 +19,7 @@ test.each([
     'EIO',
     'ENFILE',
   ],
-])('%s may succeed when it is tried again', (code) => {
+])('%s may succeed when it is retried', (code) => {
   expect(isTransient(withCode(code))).toBe(true)
   expect(isTransient(new Error('outer', { cause: withCode(code) }))).toBe(true)
 })
@@ -31,7 +31,7 @@ test.each(['23505', '22P02', '42P01', '42501', '53400', '57P04', 'XX001', 'ENOEN
   },
 )
 
-test('a connection that broke under a query is transient though it has no code', () => {
+test('a connection that broke during a query is transient although it has no code', () => {
   expect(isTransient(new Error('Connection terminated unexpectedly'))).toBe(true)
   expect(isTransient(new Error('Client has encountered a connection error and is not queryable'))).toBe(true)
   expect(isTransient(new Error('timeout expired'))).toBe(true)
@@ -40,7 +40,7 @@ test('a connection that broke under a query is transient though it has no code',
   expect(isTransient('Connection terminated')).toBe(false)
 })
 
-test('the code and the constraint are found through the causes', () => {
+test('the code and the constraint are found in the causes', () => {
   const inner = Object.assign(withCode('23505'), { constraint: 'jobs_same_bytes_once' })
   const outer = new Error('outer', { cause: new Error('middle', { cause: inner }) })
   expect(errorCode(outer)).toBe('23505')

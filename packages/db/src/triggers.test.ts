@@ -121,7 +121,7 @@ const TRIGGERS: Readonly<Record<string, { refuses: readonly string[]; lets: read
   },
 }
 
-test('every trigger in the database is proved here', async () => {
+test('every trigger in the database is tested here', async () => {
   const found = await graph.client.query<{ name: string }>(
     `select distinct tgname as name from pg_trigger g join pg_class t on t.oid = g.tgrelid
      where not g.tgisinternal and t.relnamespace = 'public'::regnamespace`,
@@ -135,7 +135,7 @@ describe.each(Object.entries(TRIGGERS))('%s', (_, { refuses, lets }) => {
     expect(error?.code).toBe(RESTRICTED)
   })
 
-  test.each(lets)('lets "%s" pass', async (sql) => {
+  test.each(lets)('accepts "%s"', async (sql) => {
     const changed = await graph.undone(() => graph.client.query(sql))
     expect(changed.rowCount).toBe(1)
   })
@@ -151,12 +151,12 @@ describe('the version of a user’s sessions', () => {
       return rows[0]?.session_version
     })
 
-  test.each([`password_hash = 'another'`, 'disabled_at = now()'])('rises with %s', async (change) => {
+  test.each([`password_hash = 'another'`, 'disabled_at = now()'])('increases with %s', async (change) => {
     expect(await versionAfter(change)).toBe(6)
   })
 
   test.each([`role = 'admin'`, 'password_hash = password_hash', 'disabled_at = null', `tenant = 'other'`])(
-    'stays with %s',
+    'does not change with %s',
     async (change) => {
       expect(await versionAfter(change)).toBe(5)
     },

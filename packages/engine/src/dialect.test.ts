@@ -113,7 +113,7 @@ describe('the header decides', () => {
     ['turno\t\n1\t\n', '\t'],
     ['turno\n1,5\n2,\n', ';'],
     ['turno\nuno,\ndos\n', ';'],
-  ])('the delimiter of one column is the one at its end, if it stands everywhere: %j', (text, delimiter) => {
+  ])('the delimiter of one column is the one at its end, if every line has it: %j', (text, delimiter) => {
     expect(detect(text).delimiter).toBe(delimiter)
   })
 
@@ -167,7 +167,7 @@ describe('the first row that names columns', () => {
     ['Uno;5\ntipo;nota\nTres;8\n', [1]],
     ['Uno dos;5;x\ntipo;nota;unidad;codigo\nTres;8;kg;A\n', [1]],
     ['15;12\ncodigo;nota\n16;8\n', [1]],
-  ])('is asked for when lines before it look as records do: %j', (text, records) => {
+  ])('fails the file if lines before it look like records: %j', (text, records) => {
     expect(lines(text)).toEqual({ records })
   })
 
@@ -192,7 +192,7 @@ describe('the first row that names columns', () => {
     ['Nota;alta\nResponsable;Ana\n', []],
     ['Sucursal;5\n', []],
     ['Sucursal;5\nResponsable;Ana\n', []],
-  ])('is found below %j, and suspects labels that look as records do', (before, maybe) => {
+  ])('is found below %j, with a warning about labels that look like records', (before, maybe) => {
     const dialect = detect(`${before}tipo;nota;unidad\nLeo;7;kg\n`, names)
     expect(dialect.preamble.flatMap(({ line, kind }) => (kind === 'title' ? [] : [line]))).toEqual(maybe)
   })
@@ -204,7 +204,7 @@ describe('the first row that names columns', () => {
     ['Codigo;;Nota;;\n', [1]],
     ['1;2;3;4\n', [1]],
     ['Code;Type;Note;Unit\n', [1]],
-  ])('skips titles before it, and suspects %j of being more', (before, suspicious) => {
+  ])('skips titles before it, with a warning about %j', (before, suspicious) => {
     const dialect = detect(`${before}codigo;tipo;nota;unidad\n1;2;3;4\n`, names)
     expect(dialect.header.cells).toHaveLength(4)
     expect(dialect.preamble.map(({ text }) => text)).toEqual(before.split('\n').filter((line) => line !== ''))

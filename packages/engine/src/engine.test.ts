@@ -46,7 +46,7 @@ async function parseInput(text: string | Buffer, extra: Partial<ParseInput> = {}
 }
 
 describe('parse', () => {
-  test('writes each good record with its place, the chosen columns in the chosen order, line breaks restored', async () => {
+  test('writes each valid record with its position, the selected columns in order, line breaks restored', async () => {
     const result = await engine.parse(await parseInput('a;b;c\n1;x;"uno\r\ndos"\n2;y\n"";z;ñ\n'))
     expect(result).toMatchObject({
       records: 3,
@@ -84,7 +84,7 @@ describe('parse', () => {
     expect(await rows(`SELECT count(*) AS n FROM '${job}/parsed.parquet'`)).toEqual([{ n: 0 }])
   })
 
-  test('holds records up to the limit, also when windows-1252 triples them and they come last', async () => {
+  test('accepts records up to the limit, also if windows-1252 triples their size and they are last', async () => {
     const long = Buffer.alloc((1 << 20) - 10, 0x80)
     const bytes = Buffer.concat([Buffer.from('a;b;c\n1;2;3\n'), long, Buffer.from(';2;3')])
     expect(await engine.parse(await parseInput(bytes))).toMatchObject({
@@ -239,7 +239,7 @@ describe('query', () => {
     expect(await rows('SELECT 1 AS v')).toEqual([{ v: 1 }])
   })
 
-  test('refuses more rows than allowed, several statements in one, and bad SQL', async () => {
+  test('refuses more rows than allowed, several statements in one, and invalid SQL', async () => {
     await expect(rows('SELECT * FROM range(200000)')).rejects.toMatchObject({
       code: 'sql_error',
       message: expect.stringContaining('100000 rows'),

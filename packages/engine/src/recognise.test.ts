@@ -48,7 +48,7 @@ describe('recognition by content', () => {
     expect(recogniseBytes(swapped, true)).toMatchObject({ encoding: 'utf-16be', bom: false })
   })
 
-  test('a mostly good UTF-8 text with a broken sequence stays UTF-8', () => {
+  test('a mostly valid UTF-8 text with a broken sequence stays UTF-8', () => {
     const bytes = Buffer.concat([Buffer.from('año;día;ñ\n'), Buffer.from([0xc3, 0x0a])])
     expect(recogniseBytes(bytes, true)).toMatchObject({ encoding: 'utf-8' })
   })

@@ -66,7 +66,7 @@ describe('the limit of rejects', () => {
     expect(await read(body, 'plain', { share: 0.2, floor: 0 })).toMatchObject({ stopped: true })
   })
 
-  test('agrees with the whole file, however rejects and good records are mixed', async () => {
+  test('gives the result of the whole file, however rejects and valid records are mixed', async () => {
     let seed = 7
     const random = () => {
       seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648

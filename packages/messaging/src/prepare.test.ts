@@ -38,7 +38,7 @@ test('an installation has topics, a queue, and a dead-letter queue that keeps me
   expect([MessageRetentionPeriod, dead.MessageRetentionPeriod]).toEqual(['1209600', '1209600'])
 })
 
-test('preparing twice makes nothing twice', async () => {
+test('preparing twice creates everything once', async () => {
   const count = async () => {
     const { Topics = [] } = await messaging.sns.send(new ListTopicsCommand({}))
     const { QueueUrls = [] } = await messaging.sqs.send(new ListQueuesCommand({}))
@@ -50,7 +50,7 @@ test('preparing twice makes nothing twice', async () => {
   expect(await count()).toBe(before)
 })
 
-test('a queue that is there keeps its own attributes', async () => {
+test('an existing queue keeps its attributes', async () => {
   const QueueName = 'kept-events'
   await messaging.sqs.send(
     new CreateQueueCommand({ QueueName, Attributes: { MessageRetentionPeriod: '3600' } }),

@@ -85,7 +85,7 @@ test('a batch that is refused as a whole is published message by message', async
   expect(asked).toEqual([['a 1', 'a 2', 'a 3'], ['a 1'], ['a 2'], ['a 3']])
 })
 
-test('messages are put together as long as ten of them, with their attributes, fit into a request', () => {
+test('messages are batched up to ten, as long as they fit into a request with their attributes', () => {
   const half = message('a', 1, { body: 'x'.repeat(MAX_BATCH_BYTES / 2 - 10_000) })
   const attributes = { datasets: Array.from({ length: 2000 }, (_, at) => `dataset ${at}`) }
   expect(batchesOf([half, half, half]).map(({ length }) => length)).toEqual([2, 1])

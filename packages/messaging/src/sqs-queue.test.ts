@@ -83,7 +83,7 @@ const polling = () => until(() => polls > 0, { what: 'somebody asks for messages
 const events = (name: string) => logged.filter(({ event }) => event === name)
 
 describe('a queue', () => {
-  test('hands a message over as soon as it is there, and loses it when it is done', async () => {
+  test('delivers a message as soon as it arrives, and deletes it when it is processed', async () => {
     const { got } = consume(() => 'done')
     await polling()
     await messaging.send('hello')
@@ -93,7 +93,7 @@ describe('a queue', () => {
     await holds(messaging.queueUrl, 0)
   })
 
-  test('hands over up to ten messages at once, and all of many', async () => {
+  test('delivers up to ten messages at once, and eventually all', async () => {
     const sizes: number[] = []
     for (let number = 0; number < 35; number += 1) await messaging.send(`message ${number}`)
     const { got } = consume(() => 'done', {
@@ -110,7 +110,7 @@ describe('a queue', () => {
     expect(Math.max(...sizes)).toBe(10)
   })
 
-  test('hands over again what comes again, once it becomes visible, and nothing else', async () => {
+  test('delivers a message again only if it was not processed, once it becomes visible', async () => {
     const { got, texts } = consume(
       ({ text, receives }) => (text === 'again' && receives < 3 ? 'again' : 'done'),
       {
@@ -125,7 +125,7 @@ describe('a queue', () => {
     expect(got.filter(({ text }) => text === 'again').map(({ receives }) => receives)).toEqual([1, 2, 3])
   })
 
-  test('hands what is refused to its dead-letter queue within moments, and takes in what came with it', async () => {
+  test('moves a refused message to its dead-letter queue at once, and processes the others of the batch', async () => {
     for (const text of ['good', 'bad', 'good too']) await messaging.send(text)
     const { got } = consume(({ text }) => (text === 'bad' ? 'refused' : 'done'))
     const dead = await messaging.receive(messaging.deadLetterUrl, 1)
@@ -134,7 +134,7 @@ describe('a queue', () => {
     await holds(messaging.queueUrl, 0)
   })
 
-  test('without a dead-letter queue loses what is refused, and says so', async () => {
+  test('without a dead-letter queue deletes refused messages, and logs that', async () => {
     const { QueueUrl: url = '' } = await messaging.sqs.send(
       new CreateQueueCommand({ QueueName: `no-dead-${Date.now()}` }),
     )
@@ -145,7 +145,7 @@ describe('a queue', () => {
     expect(events('queue.no_dead_letter_queue')).toMatchObject([{ queue: url, messages: 1 }])
   })
 
-  test('gives the message of a notification of SNS, also of one that speaks of notifications', async () => {
+  test('unwraps a notification of SNS, also if the message looks like a notification itself', async () => {
     const topic = snsTopic(messaging.sns, messaging.topicArn)
     const bodies = ['{"a":"ñ"}', JSON.stringify({ Type: 'Notification', TopicArn: 'x', Message: 'inner' })]
     const envelope = await messaging.subscribe(messaging.topicArn, { raw: false })
@@ -166,7 +166,7 @@ describe('a queue', () => {
     expect(asTheyAre.texts().sort()).toEqual([bodies[0], 'inner'].sort())
   })
 
-  test('hands nothing out twice while a message takes longer than its visibility', async () => {
+  test('delivers a message once even if it takes longer than its visibility timeout', async () => {
     let worked = false
     const slow = async () => {
       await sleep(3000)
@@ -183,7 +183,7 @@ describe('a queue', () => {
     expect(first.got).toHaveLength(1)
   })
 
-  test('hands over all messages again when whoever takes them in breaks down', async () => {
+  test('delivers all messages again when their consumer fails', async () => {
     let broken = true
     const got: string[] = []
     await messaging.send('a')
@@ -206,7 +206,7 @@ describe('a queue', () => {
 })
 
 describe('a consumer that stops', () => {
-  test('waits for what is at hand, and takes nothing more', async () => {
+  test('waits for the messages in progress, and receives no more', async () => {
     let finish: () => void = () => undefined
     const held = new Promise<void>((resolve) => {
       finish = resolve
@@ -226,7 +226,7 @@ describe('a consumer that stops', () => {
     expect(got.map(({ text }) => text)).toEqual(['at hand'])
   })
 
-  test('does not wait for a poll in which nothing comes', async () => {
+  test('does not wait for an empty poll', async () => {
     const { consumer } = consume(() => 'done', { polls: 2 })
     await polling()
     const before = answered
@@ -235,7 +235,7 @@ describe('a consumer that stops', () => {
     expect(logged).toEqual([])
   })
 
-  test('tells whoever is at work that it wants to stop', async () => {
+  test('notifies the handlers of messages in progress', async () => {
     let waiting = false
     const { consumer } = consume(() => 'done', {
       handle: (messages, stopping) =>
@@ -264,7 +264,7 @@ describe('a queue that cannot be used', () => {
     await until(() => got.length === 1, { what: 'the message has come' })
   })
 
-  test('because nothing answers is polled at intervals, and used once it answers', async () => {
+  test('because nothing responds is polled at intervals, and used once it responds', async () => {
     const { hostname: host, port } = new URL(emulator.endpoint)
     const proxy = await startProxy({ host, port: Number(port) })
     const client = createSqsClient({ region: TEST_REGION, endpoint: `http://127.0.0.1:${proxy.port}` })
@@ -289,7 +289,7 @@ describe('a queue that cannot be used', () => {
     await proxy.close()
   })
 
-  test('because SQS answers nothing but errors is used once it answers', async () => {
+  test('because SQS returns only errors is used once it responds', async () => {
     emulator.setUnavailable(true)
     const { got } = consume(() => 'done')
     await until(() => events('queue.failed').length >= 1, { what: 'it has been looked for' })

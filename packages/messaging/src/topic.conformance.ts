@@ -10,7 +10,7 @@ import { snsTopic, type Topic, type TopicMessage } from './sns-topic.ts'
 
 const never = new AbortController().signal
 
-/** A message by its id, which also is its body unless said. */
+/** Returns a message with an id, which is also its default body. */
 function message(id: string, more: Partial<TopicMessage> = {}): TopicMessage {
   const group = id.split(' ')[0] ?? id
   return { id, body: id, attributes: { kind: 'plain' }, group, deduplicationId: id, ...more }
@@ -39,7 +39,7 @@ const requestsOf = (sns: TestMessaging['sns']) => {
   return requests
 }
 
-/** What every publisher of events promises, whatever its topic. */
+/** Declares the tests of every publisher of events. */
 export function describeTopic(name: string, arnOf: (messaging: TestMessaging) => string): void {
   describe(name, () => {
     let emulator: TestS3

@@ -56,7 +56,7 @@ const row = async (key: string) =>
   ).rows[0]
 const dueAgain = () => database.pool.query('update event_log set send_after = now() where sent_at is null')
 
-test('events are delivered once, in the order of the log, to who wants them', async () => {
+test('events are delivered once, in the order of the log, to the destinations that accept their type', async () => {
   const [all, some] = [destination('all'), destination('some', undefined, 'b')]
   await add('1', 'a')
   await add('2', 'b')
@@ -68,7 +68,7 @@ test('events are delivered once, in the order of the log, to who wants them', as
   expect(await row('1')).toMatchObject({ sent: true, send_attempts: 1, send_error: null })
 })
 
-test('an event that commits after a later one is delivered as well', async () => {
+test('an event that commits after a later one is delivered, too', async () => {
   const all = destination('all')
   const client = await database.pool.connect()
   await client.query('begin')
@@ -84,7 +84,7 @@ test('an event that commits after a later one is delivered as well', async () =>
   expect(all.got).toEqual(['late', 'early'])
 })
 
-test('what one destination does not take is sent to all again, after a pause that grows', async () => {
+test('an event that one destination refuses is sent to all again, after increasing pauses', async () => {
   let refused = true
   const good = destination('good')
   const bad = destination('bad', ({ key }) => (refused && key === '1' ? 'not today' : undefined))
@@ -112,7 +112,7 @@ test('what one destination does not take is sent to all again, after a pause tha
   expect(await row('1')).toMatchObject({ sent: true, send_attempts: 15, send_error: null, pause: null })
 })
 
-test('a destination that is away, and an event that nobody can read, hold up no other', async () => {
+test('an unavailable destination or an unreadable event does not delay other events', async () => {
   const away = destination('away', () => 'all', 'b')
   const good = destination('good')
   await add('broken', 'a', { specversion: '0' })
@@ -127,7 +127,7 @@ test('a destination that is away, and an event that nobody can read, hold up no 
   })
 })
 
-test('several processes deliver at once, each its own events', async () => {
+test('several processes deliver concurrently, each different events', async () => {
   for (let number = 0; number < 60; number += 1) await add(`event ${number}`)
   const destinations = Array.from({ length: 4 }, (_, at) => destination(`process ${at}`))
   while ((await database.pool.query('select from event_log where sent_at is null')).rowCount !== 0)
@@ -139,7 +139,7 @@ test('several processes deliver at once, each its own events', async () => {
   expect(new Set(got).size).toBe(60)
 })
 
-test('a process that hangs while it sends holds up its own events only', async () => {
+test('a process that hangs during delivery delays only its own events', async () => {
   await add('stuck')
   let release: () => void = () => undefined
   let stuck: Promise<unknown> = Promise.resolve()
@@ -164,7 +164,7 @@ test('a process that hangs while it sends holds up its own events only', async (
   expect(await stuck).toEqual({ sent: 1, failed: 0 })
 })
 
-test('what is rolled back is never delivered', async () => {
+test('an event that is rolled back is never delivered', async () => {
   const all = destination('all')
   const failing = inTransaction(database.db, async (tx) => {
     await tx
@@ -178,7 +178,7 @@ test('what is rolled back is never delivered', async () => {
   expect(all.got).toEqual([])
 })
 
-test('what a destination has taken when its time is over counts as taken', async () => {
+test('an event that a destination accepts just before its time-out counts as accepted', async () => {
   const slow: Destination = {
     name: 'slow',
     wants: () => true,
@@ -195,7 +195,7 @@ test('what a destination has taken when its time is over counts as taken', async
   expect(await row('2')).toMatchObject({ sent: false, send_error: 'slow: too late' })
 })
 
-test('a destination that answers nothing at all holds the events up for a bounded time', {
+test('a destination that never responds delays the events for a limited time', {
   timeout: 60_000,
 }, async () => {
   const silent: Destination = { name: 'silent', wants: () => true, send: () => new Promise(() => undefined) }

@@ -44,7 +44,7 @@ test('a stage does not begin before the earlier ones are done, nor while another
   expect(busy).toMatchObject({ kind: 'snooze', reason: 'another process executes the stage' })
 })
 
-test('a job that is cancelled during a stage goes no further', async () => {
+test('a job that is cancelled during a stage does not continue', async () => {
   const id = await accept('2024-01-01,ACME,a,1')
   const { database, admin } = pipeline.system
   armFailPoint('stage.before-work', async () => {

@@ -47,7 +47,7 @@ export const ValidateOutput = z.object({
   duplicates: Count,
   /** Absent from validations made before conflicts existed, which counted them as duplicates. */
   conflicts: Count.default(0),
-  /** Equal for equal clean rows, whatever their order and spelling in the file. Only for an append with rows. */
+  /** Equal for equal clean rows in any order and spelling. Only for an append with rows. */
   digest: z.string().optional(),
   /** Accepted rows of each day and replace scope; empty for a dataset without a window column. */
   days: z.array(z.object({ scope: z.string(), day: Day, rows: Count })),

@@ -29,7 +29,7 @@ export interface StageWorkersOptions {
   handlers: StageHandlers
   /** Concurrent jobs of each stage that this process serves. */
   concurrency: Partial<Record<StageName, number>>
-  /** Called when BullMQ gives up a job because its worker died too often. */
+  /** Called when BullMQ fails a job because its worker died too often. */
   onLost: (payload: StagePayload, stage: StageName, reason: string) => Promise<void>
 }
 

@@ -14,7 +14,7 @@ function problems(work: () => unknown): string[] {
   return []
 }
 
-test('what is not set has its default', () => {
+test('a setting that is not set has its default', () => {
   expect(readSettings(CommonSettings, NEEDED)).toEqual({
     ...NEEDED,
     ADUANA_DATA_DIR: '.data',
@@ -44,7 +44,7 @@ test('an empty variable counts as unset, and others are left alone', () => {
   expect(settings.ADUANA_PARENT_PID).toBeUndefined()
 })
 
-test('text becomes what it means', () => {
+test('text is converted to the type of its setting', () => {
   const settings = readSettings(ApiSettings, {
     ...NEEDED,
     ADUANA_JWT_SECRET: SECRET,
@@ -63,7 +63,7 @@ test('text becomes what it means', () => {
   })
 })
 
-test('all that is missing or wrong is told at once, each by its name', () => {
+test('all missing and wrong settings are reported at once, by name', () => {
   const found = problems(() =>
     readSettings(ApiSettings, {
       DATABASE_URL: '',
@@ -110,7 +110,7 @@ test('a message never repeats a value, which may be a secret', () => {
 const TOPIC = 'arn:aws:sns:us-east-1:123456789012:aduana-runs'
 const QUEUES = 'https://sqs.us-east-1.amazonaws.com/123456789012/events'
 
-test('a worker publishes nowhere and takes in from nobody unless told to', () => {
+test('a worker neither publishes nor receives messages unless it is configured to', () => {
   const settings = readSettings(WorkerSettings, NEEDED)
   expect(settings).toMatchObject({ ADUANA_SQS_QUEUE_URLS: [], ADUANA_SQS_VISIBILITY_SECONDS: 60 })
   expect(settings).not.toHaveProperty('ADUANA_SNS_TOPIC_ARN')

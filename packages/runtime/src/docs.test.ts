@@ -99,7 +99,7 @@ describe('the pages of docs', () => {
     expect(named).toEqual(expect.arrayContaining(shapes))
   })
 
-  test.each(PAGES)('lead from %s to files that exist', (page) => {
+  test.each(PAGES)('link from %s only to existing files', (page) => {
     const broken = links(page).filter(({ target }) => !existsSync(join(ROOT, dirname(page), target)))
     expect(broken).toEqual([])
   })

@@ -8,11 +8,11 @@ import { armFailPoint, armFailPointsFrom, disarmFailPoints, failPoint } from './
 
 afterEach(disarmFailPoints)
 
-test('a point that nobody has armed does nothing', async () => {
+test('a point that is not armed does nothing', async () => {
   await failPoint('load.before-commit')
 })
 
-test('an armed point acts each time with the detail of the place, until it is disarmed', async () => {
+test('an armed point acts each time with its detail, until it is disarmed', async () => {
   const details: string[] = []
   armFailPoint('stage.before-work', (detail) => void details.push(detail))
   await failPoint('stage.before-work', 'parse')
@@ -29,20 +29,20 @@ test('a point that is armed by text throws once', async () => {
   await failPoint('load.before-commit')
 })
 
-test('a point with a detail acts at that detail only', async () => {
+test('a point with a detail acts only at that detail', async () => {
   armFailPointsFrom('stage.before-commit:validate=throw')
   await failPoint('stage.before-commit', 'parse')
   await expect(failPoint('stage.before-commit', 'validate')).rejects.toThrow('fail point (validate)')
 })
 
-test('a detail stands for all that begin with it and a slash', async () => {
+test('a detail matches all that begin with it and a slash', async () => {
   armFailPointsFrom('stage.before-commit:load/1=throw,stage.before-work:load=throw')
   await failPoint('stage.before-commit', 'load/12')
   await expect(failPoint('stage.before-commit', 'load/1')).rejects.toThrow('(load/1)')
   await expect(failPoint('stage.before-work', 'load/12')).rejects.toThrow('(load/12)')
 })
 
-test('an action with a path waits until there is such a file', async () => {
+test('an action with a path waits until the file exists', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-fail-points-'))
   try {
     armFailPointsFrom(`load.after-copy=throw?${join(folder, 'now')}`)
@@ -54,7 +54,7 @@ test('an action with a path waits until there is such a file', async () => {
   }
 })
 
-test('a point that blocks lets nothing else run in the meantime', async () => {
+test('a point that blocks stops the event loop for that time', async () => {
   armFailPointsFrom('load.after-delete=block-50')
   const began = performance.now()
   const immediate = new Promise<number>((resolve) => setImmediate(() => resolve(performance.now() - began)))
@@ -69,14 +69,14 @@ test('one text can arm several points, and one point several times', async () =>
   await expect(failPoint('load.after-copy')).rejects.toThrow('fail point')
 })
 
-test('a point that hangs never goes on', async () => {
+test('a point that hangs never continues', async () => {
   armFailPointsFrom('load.after-delete=hang')
   const passed = failPoint('load.after-delete').then(() => 'went on')
   // Everything that could have happened has happened after a turn of the event loop.
   expect(await Promise.race([passed, new Promise((resolve) => setImmediate(resolve, 'hangs'))])).toBe('hangs')
 })
 
-test('a point that holds says so, and goes on when its file is there', async () => {
+test('a point that holds writes a file, and continues when its file exists', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-fail-points-'))
   try {
     const go = join(folder, 'go')

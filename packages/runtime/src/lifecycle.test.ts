@@ -24,7 +24,7 @@ describe('resources', () => {
     )
   })
 
-  test('are released although one of them fails', async () => {
+  test('are released even if one of them fails', async () => {
     const said: string[] = []
     const resources = createResources(logger)
     resources.add('first', () => void said.push('first'))
@@ -37,7 +37,7 @@ describe('resources', () => {
     expect(said).toEqual(['last', 'first'])
   })
 
-  test('are released although one of them takes for ever', async () => {
+  test('are released even if one of them never finishes', async () => {
     const said: string[] = []
     const resources = createResources(logger, 50)
     resources.add('first', () => void said.push('first'))
@@ -47,7 +47,7 @@ describe('resources', () => {
     expect(said).toEqual(['first'])
   })
 
-  test('are released once, and whoever asks again waits for the same end', async () => {
+  test('are released once, and a second call waits for the first', async () => {
     let times = 0
     let open: () => void = () => undefined
     const resources = createResources(logger)
@@ -64,7 +64,7 @@ describe('resources', () => {
     expect(times).toBe(1)
   })
 
-  test('that are added while others are released are released too', async () => {
+  test('that are added during the release are released too', async () => {
     const said: string[] = []
     const resources = createResources(logger)
     resources.add('outer', () => resources.add('inner', () => void said.push('inner')))
@@ -91,7 +91,7 @@ describe('a process', () => {
   }
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'that gets %s is told so and ends by itself',
+    'that gets %s is notified and exits',
     async (signal) => {
       const child = start(waiting('undefined'))
       await ready(child)
@@ -102,7 +102,7 @@ describe('a process', () => {
     },
   )
 
-  test('ends when its parent is gone', async () => {
+  test('exits when its parent has ended', async () => {
     const parent = start('setInterval(() => {}, 1000); console.log("up")')
     await ready(parent)
     const child = start(waiting(String(parent.pid)))
@@ -112,7 +112,7 @@ describe('a process', () => {
     expect(output).toBe('waiting\nparent gone\n')
   })
 
-  test('is known to exist while it runs, also when it is not ours', async () => {
+  test('is known to exist while it runs, even if it belongs to another user', async () => {
     const child = start('')
     const pid = child.pid ?? 0
     expect(processExists(pid)).toBe(true)

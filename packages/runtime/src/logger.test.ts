@@ -22,7 +22,7 @@ test('a line names its process and its event', async () => {
   expect(line).toMatchObject({ name: 'worker', event: 'worker.ready', stages: 5 })
 })
 
-test('secrets are masked wherever they stand in the first levels', async () => {
+test('secrets are masked in the first levels of a line', async () => {
   const secrets = ['password', 'token', 'authorization', 'cookie', 'ticket', 'secret']
   for (const name of secrets) {
     const lines = await logged(
@@ -43,7 +43,7 @@ test('an error is written with its stack and its cause, without the statement of
   expect(JSON.stringify(line)).not.toContain('hunter2')
 })
 
-test('what is below the level is not written', async () => {
+test('lines below the level are not written', async () => {
   const lines = await logged('warn', `logger.info({ event: 'a' }); logger.error({ event: 'b' })`)
   expect(lines.map((line) => line.event)).toEqual(['b'])
   expect(await logged('silent', `logger.fatal({ event: 'a' })`)).toEqual([])

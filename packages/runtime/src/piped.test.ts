@@ -55,7 +55,7 @@ describe('a file that is piped into a step is closed', () => {
   })
 })
 
-test('no module pipes streams in the way that leaves the source open', async () => {
+test('no module pipes streams in a way that leaves the source open', async () => {
   const root = fileURLToPath(new URL('../../../', import.meta.url))
   const found: string[] = []
   const sources = (await Promise.all(['packages', 'apps'].map((part) => readdir(join(root, part))))).flatMap(

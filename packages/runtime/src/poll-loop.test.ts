@@ -56,7 +56,7 @@ test('a loop that does not poll at its start polls when it is woken, and after t
   await fast.pollLoop.stop()
 })
 
-test('a loop that is woken during a poll polls once more as soon as it ends', async () => {
+test('a loop that is woken during a poll polls again as soon as it ends', async () => {
   const { pollLoop, started, pending } = startManual()
   const first = await started()
   pollLoop.wake()

@@ -5,21 +5,21 @@ import type { TestSystem } from './system.ts'
 const PASSWORD = 'a password for tests'
 const PASSWORD_HASH = 'scrypt$8192$8$10$DofDyk7jLEgvtTot7lYKRw$jw9WDyiBytPaB9Gef9RhnKo8SPKD7qnpvONj_mt_yLY'
 
-/** A running API, with somebody logged in as admin. */
+/** A running API with a logged-in admin. */
 export interface TestApi {
   process: ProductProcess
   url: string
-  /** Who holds it is the admin. */
+  /** The token of the admin. */
   token: string
-  /** Ask for a path as the admin. */
+  /** Sends a request as the admin. */
   fetch(path: string, init?: RequestInit): Promise<Response>
-  /** Upload a file as an import, and answer the response whatever it is. */
+  /** Uploads a file as an import and returns the response, also an error. */
   upload(content: string, fields: { dataset: string } & Record<string, string>): Promise<Response>
 }
 
 /**
- * Start the API of an installation and log in as its admin; the caller stops the process.
- * @throws Error when it does not start or the login fails; the process is stopped then
+ * Starts the API of an installation and logs in as its admin. The caller stops the process.
+ * @throws Error when the API does not start or the login fails; the process is stopped then
  */
 export async function startApi(system: TestSystem, settings: Record<string, string> = {}): Promise<TestApi> {
   await system.database.pool.query('update users set password_hash = $1 where id = $2', [
@@ -49,18 +49,18 @@ async function logIn(process: ProductProcess, email: string): Promise<TestApi> {
     body: JSON.stringify({ email, password: PASSWORD }),
   })
   const { token } = LoginResponse.parse(await login.json())
-  const ask = (path: string, init: RequestInit = {}) =>
+  const request = (path: string, init: RequestInit = {}) =>
     fetch(`${url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })
   return {
     process,
     url,
     token,
-    fetch: ask,
+    fetch: request,
     upload: (content, fields) => {
       const body = new FormData()
       for (const [name, value] of Object.entries(fields)) body.append(name, value)
       body.append('file', new Blob([content]), 'test.csv')
-      return ask('/api/imports', { method: 'POST', body })
+      return request('/api/imports', { method: 'POST', body })
     },
   }
 }

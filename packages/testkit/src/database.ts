@@ -12,22 +12,22 @@ import { until } from './until.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
-/** A database of a test's own: migrated, with the shipped datasets. */
+/** A migrated database of one test, with the shipped datasets. */
 export interface TestDatabase {
   url: string
   pool: pg.Pool
   db: Database
-  /** Declare that the test provokes deadlocks: `drop` then accepts any number of them. */
+  /** Declares that the test provokes deadlocks: `drop` then accepts any number of them. */
   expectDeadlocks(): void
   /**
-   * Close the pool and drop the database, also when others are still connected.
+   * Closes the pool and drops the database, even if other connections are open.
    * @throws Error when transactions in it have deadlocked, after it is dropped
    */
   drop(): Promise<void>
 }
 
 /**
- * Clone a fresh database from a template that is made once for each set of migrations and definitions; on the server
+ * Clones a database from a template, which is created once for each set of migrations and definitions. The server is that
  * of all tests unless another is given.
  */
 export async function createTestDatabase(server = serviceUrl('TEST_DATABASE_URL')): Promise<TestDatabase> {
@@ -37,7 +37,7 @@ export async function createTestDatabase(server = serviceUrl('TEST_DATABASE_URL'
   return openTestDatabase(databaseUrl(name, server), server)
 }
 
-/** A database that is there already, on the server of `server`, as a test's own: it is dropped in the end. */
+/** Opens an existing database on `server` as that of one test: `drop` drops it at the end. */
 export function openTestDatabase(url: string, server = serviceUrl('TEST_DATABASE_URL')): TestDatabase {
   const name = new URL(url).pathname.slice(1)
   const pool = createPool({ url, max: 8, applicationName: 'test', logger })
@@ -54,20 +54,20 @@ export function openTestDatabase(url: string, server = serviceUrl('TEST_DATABASE
       const deadlocks = await asAdmin((admin) => countAndDrop(admin, name), server)
       if (deadlocks > 0 && !provoked)
         throw new Error(
-          `${deadlocks} deadlocks in ${name}: a path takes locks in another order than docs/guides/locks.md says. The log of PostgreSQL has their statements.`,
+          `${deadlocks} deadlocks in ${name}: a path takes locks in another order than that of docs/guides/locks.md. The log of PostgreSQL has their statements.`,
         )
     },
   }
 }
 
-/** Drop a database; returns how often transactions in it have deadlocked. */
+/** Drops a database and returns the number of deadlocks in it. */
 async function countAndDrop(admin: pg.Client, name: string): Promise<number> {
   const deadlocks = await countDeadlocks(admin, name)
   await admin.query(`drop database if exists ${name} with (force)`)
   return deadlocks
 }
 
-/** Count the deadlocks of a database, after ending its connections: each reports its figures when it ends. */
+/** Terminates the connections of a database and counts its deadlocks. Connections report their counts when they end. */
 async function countDeadlocks(admin: pg.Client, name: string): Promise<number> {
   const others = 'from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()'
   await until(
@@ -81,7 +81,7 @@ async function countDeadlocks(admin: pg.Client, name: string): Promise<number> {
   return Number(found.rows[0]?.deadlocks ?? 0)
 }
 
-/** An empty database, for tests of the migrations themselves. */
+/** Creates an empty database, for tests of the migrations. */
 export async function createEmptyDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await asAdmin((admin) => admin.query(`create database ${name}`))
@@ -113,9 +113,9 @@ async function asAdmin<T>(
 }
 
 async function createFrom(admin: pg.Client, name: string, template: string): Promise<void> {
-  // A template can be cloned by one session at a time.
+  // Only one session at a time can clone a template.
   await admin.query('select pg_advisory_lock($1)', [NUMBERED_LOCKS.testTemplates])
-  // Copied as files: page by page through the log takes three times the processor, and ten times on a busy server.
+  // file_copy: the default writes every page to the WAL and takes three times the processor time, ten times on a busy server.
   await admin.query(`create database ${name} template ${template} strategy file_copy`)
 }
 
@@ -128,8 +128,10 @@ async function ensureTemplate(server: string): Promise<string> {
   const name = `aduana_template_${fingerprint}`
   await asAdmin(async (admin) => {
     await admin.query('select pg_advisory_lock($1)', [NUMBERED_LOCKS.testTemplates])
-    const there = await admin.query('select 1 from pg_database where datname = $1 and datistemplate', [name])
-    if (there.rowCount === 1) return
+    const existing = await admin.query('select 1 from pg_database where datname = $1 and datistemplate', [
+      name,
+    ])
+    if (existing.rowCount === 1) return
     await admin.query(`drop database if exists ${name} with (force)`)
     await admin.query(`create database ${name}`)
     const url = databaseUrl(name, server)

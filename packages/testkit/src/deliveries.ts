@@ -2,16 +2,16 @@ import { type StageName, StagePayload, stageQueueName } from '@aduana/contracts/
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 
-/** Deliveries that no dispatcher has asked for. */
+/** Deliveries that no dispatcher has enqueued. */
 export interface Deliveries {
-  /** Put a stage of an attempt of a job into its queue once more, beside whatever is there. */
+  /** Enqueues a stage of an attempt of a job, in addition to existing deliveries. */
   deliver(stage: StageName, payload: StagePayload): Promise<void>
-  /** How many deliveries of a stage are not done. */
+  /** Returns the number of unfinished deliveries of a stage. */
   pending(stage: StageName): Promise<number>
   close(): Promise<void>
 }
 
-/** The queues of an installation, to bring work twice, too early or too late. */
+/** Opens the queues of an installation, to deliver stages twice, too early or too late. */
 export function createDeliveries(redis: { url: string; prefix: string }): Deliveries {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: null })
   const queues = new Map<StageName, Queue>()

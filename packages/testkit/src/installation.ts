@@ -10,7 +10,7 @@ import { acceptImport, newJobId } from '@aduana/jobs/accept/accept-import'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { createTestRedis, type TestRedis } from './redis.ts'
 
-/** Where an installation of a test's own keeps everything: a database, a part of Redis, a data folder. No process runs. */
+/** The stores of an installation of one test: a database, a prefix in Redis, a data folder. No process runs. */
 export interface Installation {
   database: TestDatabase
   redis: TestRedis
@@ -18,18 +18,18 @@ export interface Installation {
   store: ArtifactStore
   admin: Principal
   addUser(role: Principal['role'], scope?: Partial<Principal>): Promise<Principal>
-  /** Accepts a file as the API would; returns the id of the job. */
+  /** Accepts a file as the API does and returns the id of the job. */
   accept(
     content: string | Buffer,
     form: { dataset: string } & Record<string, string>,
     as?: Principal,
   ): Promise<string>
-  /** The text of an artifact of a job. */
+  /** Returns the text of an artifact of a job. */
   artifact(jobId: string, name: string): Promise<string>
   close(): Promise<void>
 }
 
-/** An installation that executes jobs, in whatever process. */
+/** An installation with processes that execute jobs. */
 export interface ImportingSystem extends Installation {
   /** Waits until a job is final. */
   finished(jobId: string, within?: number): Promise<Job>
@@ -37,20 +37,20 @@ export interface ImportingSystem extends Installation {
   import(content: string | Buffer, form: { dataset: string } & Record<string, string>): Promise<Job>
 }
 
-/** What an installation may begin with: a database on another server, or a database and a data folder that are there. */
+/** The database server of an installation, or its existing database and data folder. */
 export interface InstallationOptions {
   databaseServer?: string
   restored?: { database: TestDatabase; dataDir: string }
 }
 
-/** Makes an installation. With `restored` it goes on with what is there already, and has an empty Redis. */
+/** Creates an installation. With `restored` it uses the existing database and data folder, and an empty Redis. */
 export async function createInstallation(options: InstallationOptions = {}): Promise<Installation> {
-  const { database, dataDir } = options.restored ?? (await createPlaces(options.databaseServer))
+  const { database, dataDir } = options.restored ?? (await createStores(options.databaseServer))
   const redis = createTestRedis()
   const store = createDiskStore(join(dataDir, 'artifacts'))
   const addUser = (role: Principal['role'], scope: Partial<Principal> = {}) =>
     insertUser(database, role, scope)
-  const admin = options.restored ? await theAdmin(database) : await addUser('admin')
+  const admin = options.restored ? await findAdmin(database) : await addUser('admin')
   return {
     database,
     redis,
@@ -86,7 +86,7 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
   }
 }
 
-async function createPlaces(databaseServer?: string): Promise<{ database: TestDatabase; dataDir: string }> {
+async function createStores(databaseServer?: string): Promise<{ database: TestDatabase; dataDir: string }> {
   const [database, dataDir] = await Promise.all([
     createTestDatabase(databaseServer),
     mkdtemp(join(tmpdir(), 'aduana-test-')),
@@ -100,7 +100,7 @@ async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
 
 let users = 0
 
-async function theAdmin({ db }: TestDatabase): Promise<Principal> {
+async function findAdmin({ db }: TestDatabase): Promise<Principal> {
   const row = await db
     .selectFrom('users')
     .select(['id', 'email', 'tenant'])

@@ -1,9 +1,9 @@
 import { createRandom } from './random.ts'
 
-/** True in the long tests: every variant runs, where `npm test` runs a sample. */
+/** True in the long tests, which run every variant. `npm test` runs a sample. */
 export const LONG = process.env.ADUANA_TESTS_LONG === '1'
 
-/** Chooses the samples. `ADUANA_TESTS_SEED` sets another than the usual one. */
+/** The seed of the samples: `ADUANA_TESTS_SEED`, or 1. */
 const SEED = Number(process.env.ADUANA_TESTS_SEED || 1)
 
 /** Returns `count` of the variants in their order, chosen by the seed; all of them in the long tests. */
@@ -19,8 +19,8 @@ export function sampleHalf<T>(all: readonly T[]): T[] {
 }
 
 /**
- * Returns pairs of the variants, chosen by the seed, in which each occurs; in the long tests all pairs, also of each with
- * itself.
+ * Returns pairs of variants, chosen by the seed, so that each variant occurs. In the long tests returns all pairs, also of
+ * each variant with itself.
  */
 export function samplePairs<T>(all: readonly T[]): (readonly [T, T])[] {
   if (LONG) return all.flatMap((first, index) => all.slice(index).map((second) => [first, second] as const))

@@ -13,30 +13,30 @@ import {
 import { TEST_REGION, type TestS3, useTestCredentials } from './s3.ts'
 import { until } from './until.ts'
 
-/** Topics and queues of a test's own, on the emulator, spoken to by the SDK's clients. */
+/** Topics and queues of one test on the emulator, with clients of the SDK. */
 export interface TestMessaging extends PreparedMessaging {
-  /** The settings with which the programs of the product use them. */
+  /** The settings with which the programs use them. */
   environment: Record<string, string>
   sns: ReturnType<typeof createSnsClient>
   sqs: ReturnType<typeof createSqsClient>
-  /** A new queue that gets what a topic is given; as it is, or with SNS's envelope. */
+  /** Creates a queue that subscribes to a topic, for raw messages or messages in the envelope of SNS. Returns its URL. */
   subscribe(topicArn: string, options?: { filter?: Record<string, unknown>; raw?: boolean }): Promise<string>
-  /** Send a body, as it is, to the queue of the product or another. */
+  /** Sends a body unchanged, by default to the queue of the product. */
   send(body: string, queueUrl?: string): Promise<void>
-  /** Send an event in a CloudEvent. */
-  tell(type: string, data: unknown, queueUrl?: string): Promise<void>
-  /** Take what a queue holds, until there are so many. */
+  /** Sends an event as a CloudEvent, by default to the queue of the product. */
+  sendEvent(type: string, data: unknown, queueUrl?: string): Promise<void>
+  /** Receives and deletes messages until there are `count`. */
   receive(queueUrl: string, count: number): Promise<Message[]>
-  /** How many messages a queue holds, those that are being worked on included. */
+  /** Returns the number of messages of a queue, including received ones that are not deleted. */
   size(queueUrl: string): Promise<number>
   close(): void
 }
 
-/** Make topics and queues on an emulator. */
+/** Creates topics and queues on an emulator. */
 export async function createTestMessaging({ endpoint }: Pick<TestS3, 'endpoint'>): Promise<TestMessaging> {
   useTestCredentials()
-  const place = { region: TEST_REGION, endpoint }
-  const [sns, sqs] = [createSnsClient(place), createSqsClient(place)]
+  const options = { region: TEST_REGION, endpoint }
+  const [sns, sqs] = [createSnsClient(options), createSqsClient(options)]
   const prepared = await prepareMessaging(sns, sqs, `test-${randomUUID()}`)
   const attributes = async (QueueUrl: string) =>
     (await sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }))).Attributes ?? {}
@@ -76,7 +76,7 @@ export async function createTestMessaging({ endpoint }: Pick<TestS3, 'endpoint'>
       return QueueUrl
     },
     send,
-    tell: (type, data, queueUrl) =>
+    sendEvent: (type, data, queueUrl) =>
       send(JSON.stringify({ specversion: '1.0', id: randomUUID(), source: '/test', type, data }), queueUrl),
     receive: async (QueueUrl, count) => {
       const found: Message[] = []

@@ -11,41 +11,41 @@ import { createTestSystem, type TestSystem } from './system.ts'
 /** A result of a metric: day, value, company, warehouse. */
 export type Result = readonly [date: string, value: string, company?: string, warehouse?: string]
 
-/** How a runner announces its results; what is left out is as it should be. */
+/** How a runner announces its results. Omitted fields have correct values. */
 export interface Announcing {
   /** The results, one file for each list. */
   files: readonly (readonly Result[])[]
-  /** What becomes of the text of each file before it is stored; nothing unless said. */
+  /** Encodes the text of each file before it is stored; identity by default. */
   pack?: (text: Buffer) => Buffer
   days?: { from: string; to: string }[]
   /** Changes the manifest before it is written. */
   manifest?: (manifest: ResultManifest) => unknown
-  /** Changes what is said of the manifest. */
+  /** Changes the reference to the manifest. */
   pointer?: (pointer: ManifestPointer) => ManifestPointer
-  /** Changes what the files hold after the manifest was written. */
+  /** Changes the stored files after their checksums were computed. */
   damage?: (content: Buffer) => Buffer
   rowCount?: number
   header?: (index: number) => string
 }
 
-/** A runner outside, as a customer would write one: it speaks only SNS, SQS and S3. */
+/** An external runner as a customer would write it: it uses only SNS, SQS and S3. */
 export interface OutsideRunner {
-  /** The next request of a metric. */
+  /** Returns the next request of a metric. */
   next(metric: string): Promise<MetricRunRequest>
   started(request: MetricRunRequest): Promise<void>
   heartbeat(request: MetricRunRequest, progress?: number): Promise<void>
-  /** It has written its values itself. */
+  /** Reports success with values that the runner has written to the database. */
   done(request: MetricRunRequest, rowCount: number): Promise<void>
   failed(request: MetricRunRequest, detail: string): Promise<void>
-  /** It has written its values into files. Answers what it has sent, to send it again. */
+  /** Writes values to files and announces them. Returns the message, which can be sent again. */
   announce(request: MetricRunRequest, announcing: Announcing): Promise<Record<string, unknown>>
-  /** Write what `announce` would, and answer what is to be sent of it. */
+  /** Writes values to files without announcing them. Returns the message to send. */
   write(request: MetricRunRequest, announcing: Announcing): Promise<Record<string, unknown>>
-  /** Send what was written, or was announced, again. */
+  /** Sends the message of `write` or `announce`. */
   again(completed: Record<string, unknown>): Promise<void>
 }
 
-/** An installation with topics and a queue, and a runner outside that hears the requests for runners outside. */
+/** An installation with topics and a queue, and an external runner that receives the requests to external runners. */
 export interface OutsideSystem {
   system: TestSystem
   messaging: TestMessaging
@@ -54,7 +54,7 @@ export interface OutsideSystem {
   close(): Promise<void>
 }
 
-/** A metric that is computed outside, from production. */
+/** Returns a metric of `production` that an external runner computes. */
 export const outsideMetric = (code: string): MetricDefinitionInput => ({
   code,
   title: { en: code, es: code },
@@ -62,7 +62,7 @@ export const outsideMetric = (code: string): MetricDefinitionInput => ({
   expression: { type: 'aggregate', op: 'sum', series: 'production.quantity' },
 })
 
-/** One that Aduana computes from another: twice its values. */
+/** Returns a metric that Aduana computes from another: twice its values. */
 export const twiceMetric = (metric: string): MetricDefinitionInput => ({
   code: `${metric}_twice`,
   title: { en: metric, es: metric },
@@ -76,7 +76,7 @@ export const twiceMetric = (metric: string): MetricDefinitionInput => ({
   },
 })
 
-/** Make one on an emulator. */
+/** Creates an installation with an external runner on an emulator. */
 export async function createOutsideSystem(
   s3: TestS3,
   settings: Record<string, string> = {},
@@ -103,9 +103,9 @@ export async function createOutsideSystem(
 async function createRunner(s3: TestS3, messaging: TestMessaging): Promise<OutsideRunner> {
   const bucket = await s3.addBucket()
   const requests = await messaging.subscribe(messaging.topicArn, { filter: { runner: ['external'] } })
-  const heard: MetricRunRequest[] = []
+  const received: MetricRunRequest[] = []
   const of = ({ runId, attempt }: MetricRunRequest) => ({ runId, attempt, at: new Date().toISOString() })
-  const completed = (data: unknown) => messaging.tell('aduana.metric_run.completed', data)
+  const completed = (data: unknown) => messaging.sendEvent('aduana.metric_run.completed', data)
   const write: OutsideRunner['write'] = async (request, announcing) => {
     const rows = announcing.files.flat().length
     return {
@@ -119,16 +119,17 @@ async function createRunner(s3: TestS3, messaging: TestMessaging): Promise<Outsi
   return {
     next: async (metric) => {
       for (;;) {
-        const at = heard.findIndex((request) => request.metric === metric)
-        const [found] = at < 0 ? [] : heard.splice(at, 1)
+        const at = received.findIndex((request) => request.metric === metric)
+        const [found] = at < 0 ? [] : received.splice(at, 1)
         if (found) return found
         for (const { Body = '' } of await messaging.receive(requests, 1))
-          heard.push(MetricRunRequest.parse(CloudEvent.parse(JSON.parse(Body)).data))
+          received.push(MetricRunRequest.parse(CloudEvent.parse(JSON.parse(Body)).data))
       }
     },
-    started: (request) => messaging.tell('aduana.metric_run.started', { ...of(request), runner: 'outside' }),
+    started: (request) =>
+      messaging.sendEvent('aduana.metric_run.started', { ...of(request), runner: 'outside' }),
     heartbeat: (request, progress) =>
-      messaging.tell('aduana.metric_run.heartbeat', {
+      messaging.sendEvent('aduana.metric_run.heartbeat', {
         ...of(request),
         ...(progress === undefined ? {} : { progress }),
       }),

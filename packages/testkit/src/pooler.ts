@@ -1,9 +1,9 @@
 import { createServer, Socket } from 'node:net'
 import pg from 'pg'
 
-/** A pooler before PostgreSQL that lends a client a connection for one transaction at a time, as PgBouncer can. */
+/** A pooler in front of PostgreSQL that assigns a client a connection for one transaction at a time, as PgBouncer can. */
 export interface Pooler {
-  /** The address of the database by way of the pooler. */
+  /** The address of the database through the pooler. */
   url: string
   close(): Promise<void>
 }
@@ -13,8 +13,8 @@ export interface PoolerOptions {
   url: string
   /** Connections to the server. */
   size: number
-  /** The process id that clients are told is that of a connection to the server, not a made-up one. */
-  tellsTrueId?: boolean
+  /** Sends clients the process id of a real connection to the server instead of a made-up one. */
+  sendsRealId?: boolean
 }
 
 interface Backend {
@@ -25,8 +25,8 @@ interface Backend {
 const STARTUP_REPLY = Buffer.from('R\0\0\0\x08\0\0\0\0')
 const READY = Buffer.from('Z\0\0\0\x05I')
 
-/** Starts a pooler on a free port of 127.0.0.1. The connection that was used last is lent first. */
-export async function startPooler({ url, size, tellsTrueId = false }: PoolerOptions): Promise<Pooler> {
+/** Starts a pooler on a free port of 127.0.0.1. The most recently used connection is assigned first. */
+export async function startPooler({ url, size, sendsRealId = false }: PoolerOptions): Promise<Pooler> {
   const idle = await Promise.all(Array.from({ length: size }, () => connectBackend(url)))
   const backends = [...idle]
   const clients = new Set<Socket>()
@@ -47,8 +47,8 @@ export async function startPooler({ url, size, tellsTrueId = false }: PoolerOpti
     client.on('error', () => client.destroy())
     client.on('close', () => clients.delete(client))
     client.once('data', () => {
-      const told = tellsTrueId ? (idle.at(-1)?.pid ?? 0) : 0x0bad_cafe
-      client.write(Buffer.concat([STARTUP_REPLY, keyData(told), READY]))
+      const pid = sendsRealId ? (idle.at(-1)?.pid ?? 0) : 0x0bad_cafe
+      client.write(Buffer.concat([STARTUP_REPLY, keyData(pid), READY]))
       serve(client, borrow, release)
     })
   })
@@ -67,14 +67,14 @@ export async function startPooler({ url, size, tellsTrueId = false }: PoolerOpti
   }
 }
 
-/** Forwards what a client sends to a borrowed backend, and returns that once the transaction is over. */
+/** Forwards the messages of a client to a borrowed backend, and releases it at the end of the transaction. */
 function serve(client: Socket, borrow: () => Promise<Backend>, release: (backend: Backend) => void): void {
   let backend: Promise<Backend> | undefined
   const begin = async () => {
     const borrowed = await borrow()
     borrowed.socket.on('data', (chunk: Buffer) => {
       client.write(chunk)
-      // Idle, outside of a transaction.
+      // Ready for query, outside a transaction.
       if (!chunk.subarray(-READY.length).equals(READY)) return
       backend = undefined
       release(borrowed)
@@ -95,7 +95,7 @@ function keyData(pid: number): Buffer {
   return message
 }
 
-/** A connection that is past its authentication, and that no client library listens to any more. */
+/** Opens an authenticated connection and detaches its client library. */
 async function connectBackend(url: string): Promise<Backend> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => undefined)

@@ -7,21 +7,21 @@ import { until } from './until.ts'
 /** A process of the product, as an operator would start it. */
 export interface ProductProcess {
   pid: number
-  /** Every line that it has written so far. */
+  /** All lines that it has written so far. */
   lines: readonly string[]
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   /** True while it has not ended. */
   alive(): boolean
   signal(name: NodeJS.Signals): void
-  /** Wait until it logs an event of this name. */
+  /** Waits until it has logged an event of this name. */
   untilLogged(event: string, within?: number): Promise<void>
-  /** Wait until a signal has frozen it: it runs on when SIGCONT comes. */
+  /** Waits until a signal has stopped it. SIGCONT resumes it. */
   untilFrozen(within?: number): Promise<void>
-  /** Ask it to stop and wait until it has; kill it when it does not within ten seconds. */
+  /** Sends SIGTERM and waits until it has ended; kills it after ten seconds. */
   stop(): Promise<void>
 }
 
-/** Start the program of an app as it is shipped, with nothing in its environment but what is given and what Node needs. */
+/** Starts the built program of an app. Its environment contains only `environment` and what Node needs. */
 export function startProduct(app: 'api' | 'worker', environment: Record<string, string>): ProductProcess {
   const { PATH, NODE_OPTIONS } = process.env
   const built = app === 'api' ? 'dist' : 'bundle'
@@ -60,7 +60,7 @@ export function startProduct(app: 'api' | 'worker', environment: Record<string, 
     untilFrozen: async (within) => {
       await until(async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8')), {
         ...(within === undefined ? {} : { within }),
-        what: `${app} stands still`,
+        what: `${app} is stopped`,
       })
     },
     stop: async () => {

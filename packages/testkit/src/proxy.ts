@@ -1,40 +1,40 @@
 import { createServer, connect as dial, type Socket } from 'node:net'
 
-/** What happens to a transaction at its COMMIT, seen from its client. */
+/** A fault at the COMMIT of a transaction. */
 export type CommitFault =
-  /** The server commits, its reply never arrives: the connection is cut instead. */
+  /** The server commits, and the connection is cut before its reply arrives. */
   | 'reply lost'
-  /** The connection is cut before the server hears of the COMMIT. */
+  /** The connection is cut before the server receives the COMMIT. */
   | 'cut before'
-  /** The client loses its connection at once; the server hears the COMMIT when it is let through. */
+  /** The client loses its connection at once. The server receives the COMMIT after `release`. */
   | 'late'
 
-/** One COMMIT that will meet a fault. */
+/** A fault that is set for one COMMIT. */
 export interface CommitTrap {
-  /** Resolves when it has happened. */
+  /** Resolves when the fault has been injected. */
   sprung: Promise<void>
-  /** Let a `late` COMMIT through to the server. */
+  /** Forwards a `late` COMMIT to the server. */
   release(): void
 }
 
-/** A TCP proxy before one server that can do to connections what networks do. */
+/** A TCP proxy in front of one server that injects network faults. */
 export interface TcpProxy {
   port: number
-  /** The address of the server by way of the proxy. */
+  /** Returns the address of the server through the proxy. */
   urlOf(url: string): string
-  /** Connections that are open now. */
+  /** Returns the number of open connections. */
   connections(): number
-  /** Carry nothing in either direction and say nothing of it; `existing` leaves connections made from now on alone. */
+  /** Stops forwarding in both directions without closing connections. `existing` does not affect new connections. */
   pause(which?: 'all' | 'existing'): void
-  /** Carry everything again, also what was held back. */
+  /** Resumes forwarding, also of withheld data. */
   resume(): void
-  /** Reset every connection. */
+  /** Resets every connection. */
   cut(): void
-  /** Refuse connections, after resetting those that are open, until `resume`. */
+  /** Resets open connections and refuses new ones until `resume`. */
   refuse(): void
-  /** Hold everything back for so long from now on; 0 is at once. */
+  /** Delays all data by `milliseconds` from now on; 0 forwards at once. */
   delay(milliseconds: number): void
-  /** Spring a fault, once, at the COMMIT of the next transaction whose statements and values contain all of `marks`. */
+  /** Injects a fault once, at the COMMIT of the next transaction whose statements and values contain all of `marks`. */
   atCommit(marks: readonly string[], fault: CommitFault): CommitTrap
   close(): Promise<void>
 }
@@ -52,7 +52,7 @@ interface Trap {
   released: Promise<void>
 }
 
-/** Listen on a free port of 127.0.0.1 and carry every connection to `target`. */
+/** Starts a proxy of `target` on a free port of 127.0.0.1. */
 export async function startProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const links = new Set<Link>()
   const traps: Trap[] = []
@@ -67,7 +67,7 @@ export async function startProxy(target: { host: string; port: number }): Promis
     }
     const link: Link = { client, server: dial(target.port, target.host), frozen: mode === 'paused' }
     links.add(link)
-    carry(link, traps, () => lag)
+    forward(link, traps, () => lag)
     for (const socket of [link.client, link.server]) {
       if (link.frozen) socket.pause()
       socket.on('close', () => links.delete(link))
@@ -109,14 +109,14 @@ export async function startProxy(target: { host: string; port: number }): Promis
       lag = milliseconds
     },
     atCommit: (marks, fault) => {
-      const letThrough = new AbortController()
+      const releasing = new AbortController()
       const released = new Promise<void>((resolve) => {
-        letThrough.signal.addEventListener('abort', () => resolve())
+        releasing.signal.addEventListener('abort', () => resolve())
       })
       const sprung = new Promise<void>((resolve) => {
         traps.push({ marks, fault, spring: resolve, released })
       })
-      return { sprung, release: () => letThrough.abort() }
+      return { sprung, release: () => releasing.abort() }
     },
     close: async () => {
       cut()
@@ -131,13 +131,13 @@ function freeze(link: Link, frozen: boolean): void {
 }
 
 const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0')
-/** As much of what a client has said as a mark may be long, so that none is missed between two chunks. */
+/** The maximum length of a mark: so many bytes are kept to find marks that span two chunks. */
 const OVERLAP = 200
 
-/** Carry bytes both ways, and watch what the client says to PostgreSQL for the transaction of a trap. */
-function carry(link: Link, traps: Trap[], lag: () => number): void {
+/** Forwards bytes in both directions, and searches the client's messages for the transaction of a trap. */
+function forward(link: Link, traps: Trap[], lag: () => number): void {
   const { client, server } = link
-  let said = new Set<string>()
+  let seen = new Set<string>()
   let tail = ''
   let caught: Trap | undefined
   const end = () => {
@@ -148,20 +148,20 @@ function carry(link: Link, traps: Trap[], lag: () => number): void {
     if (lag() === 0) to.write(chunk)
     else setTimeout(() => to.write(chunk), lag())
   }
-  const hear = (chunk: Buffer): Trap | undefined => {
+  const trapAt = (chunk: Buffer): Trap | undefined => {
     if (traps.length === 0) return undefined
     const text = tail + chunk.toString('latin1')
     tail = text.slice(-OVERLAP)
-    for (const mark of traps.flatMap(({ marks }) => marks)) if (text.includes(mark)) said.add(mark)
+    for (const mark of traps.flatMap(({ marks }) => marks)) if (text.includes(mark)) seen.add(mark)
     if (!chunk.includes(COMMIT)) return undefined
-    const index = traps.findIndex(({ marks }) => marks.every((mark) => said.has(mark)))
-    said = new Set()
+    const index = traps.findIndex(({ marks }) => marks.every((mark) => seen.has(mark)))
+    seen = new Set()
     tail = ''
     return index < 0 ? undefined : traps.splice(index, 1)[0]
   }
 
   client.on('data', (chunk: Buffer) => {
-    const trap = hear(chunk)
+    const trap = trapAt(chunk)
     if (trap === undefined) return send(server, chunk)
     if (trap.fault === 'cut before') {
       end()
@@ -170,18 +170,18 @@ function carry(link: Link, traps: Trap[], lag: () => number): void {
     }
     caught = trap
     if (trap.fault === 'reply lost') return send(server, chunk)
-    // The server keeps its side of the connection, and hears the COMMIT later.
+    // The server keeps its side of the connection, and receives the COMMIT later.
     client.resetAndDestroy()
     trap.spring()
     void trap.released.then(() => server.write(chunk))
   })
   server.on('data', (chunk: Buffer) => {
     if (caught === undefined) return send(client, chunk)
-    // Whatever the server says now is its answer to the COMMIT.
+    // The next data from the server is its reply to the COMMIT.
     end()
     caught.spring()
   })
-  // The other side sees a connection that ends as this one did.
+  // An error closes both sides of the connection.
   client.on('error', () => client.destroy())
   server.on('error', () => server.destroy())
   client.on('close', () => {

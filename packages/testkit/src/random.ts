@@ -1,17 +1,17 @@
-/** Numbers that look random and follow from a seed. */
+/** A seeded generator of pseudo-random numbers. */
 export interface Random {
-  /** 0 ≤ x < 1 */
+  /** Returns x with 0 ≤ x < 1. */
   next(): number
-  /** A whole number from 0 to `limit` − 1. */
+  /** Returns an integer from 0 to `limit` − 1. */
   below(limit: number): number
-  /** A whole number, both ends included. */
+  /** Returns an integer from `from` to `to`, inclusive. */
   int(from: number, to: number): number
   chance(probability: number): boolean
   /** @throws Error when the list is empty */
   pick<T>(list: readonly T[]): T
 }
 
-/** The generator mulberry32. */
+/** Returns the generator mulberry32 with a seed. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
   const next = () => {
@@ -28,7 +28,7 @@ export function createRandom(seed: number): Random {
     chance: (probability) => next() < probability,
     pick: (list) => {
       const item = list[below(list.length)]
-      if (item === undefined) throw new Error('an empty list has nothing to pick')
+      if (item === undefined) throw new Error('cannot pick from an empty list')
       return item
     },
   }

@@ -2,20 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { serviceUrl } from './settings.ts'
 
-/** A part of Redis of a test's own. */
+/** A prefix of keys in Redis for one test. */
 export interface TestRedis {
   url: string
-  /** Every key of the test begins with it. */
+  /** The prefix of every key of the test. */
   prefix: string
-  /** A connection to look at the keys. */
+  /** A connection that can read the keys. */
   redis: Redis
-  /** Remove every key of the test, as if Redis had lost its data. */
+  /** Removes every key of the test, as if Redis had lost its data. */
   wipe(): Promise<void>
-  /** Wipe and disconnect. */
+  /** Removes every key and disconnects. */
   close(): Promise<void>
 }
 
-/** A prefix that no other test has, and a connection. */
+/** Creates a unique prefix and opens a connection. */
 export function createTestRedis(): TestRedis {
   const url = serviceUrl('TEST_REDIS_URL')
   const prefix = `{test-${randomUUID()}}`

@@ -10,46 +10,46 @@ import {
 import { buildApp } from 'fauxqs'
 
 /**
- * An S3 of a test's own, in memory, in this process; SNS and SQS are at the same address. It holds what it is told, but validates no checksum, no signature
- * and no condition: what depends on those is tested against a server that answers on purpose.
+ * An in-memory S3 of one test in this process, with SNS and SQS at the same address. It does not validate checksums,
+ * signatures and conditions; those are tested against a server with scripted responses.
  */
 export interface TestS3 {
   endpoint: string
-  /** A new, empty bucket. */
+  /** Creates an empty bucket and returns its name. */
   addBucket(): Promise<string>
-  /** The settings with which the programs of the product reach it; with a bucket, their artifacts are kept there. */
+  /** Returns the settings with which the programs use it. With a bucket, artifacts are stored there. */
   environment(bucket?: string, prefix?: string): Record<string, string>
-  /** Put an object into a bucket, as somebody else does; its address. */
+  /** Writes an object to a bucket, like another program, and returns its address. */
   put(bucket: string, key: string, body: string | Buffer): Promise<string>
-  /** The keys of a bucket, in order. */
+  /** Returns the keys of a bucket, in order. */
   keys(bucket: string): Promise<string[]>
-  /** Answer every request, or those chosen by service and action, with 503; or all as usual again. */
-  setUnavailable(unavailable: boolean | ((request: AskedOfAws) => boolean)): void
+  /** Makes every request, or those that `unavailable` selects, fail with 503; `false` ends this. */
+  setUnavailable(unavailable: boolean | ((request: AwsRequest) => boolean)): void
   stop(): Promise<void>
 }
 
-/** What a request is: the service, and the action of SQS that it wants. */
-export interface AskedOfAws {
+/** The service of a request, and its action if the service is SQS. */
+export interface AwsRequest {
   service: 's3' | 'sns' | 'sqs'
   action: string
 }
 
-/** What the emulator takes for credentials. */
+/** Credentials that the emulator accepts. */
 export const TEST_CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test secret' }
 export const TEST_REGION = 'us-east-1'
 
-/** Start one on a free port. */
+/** Starts an S3 on a free port. */
 export async function createTestS3(): Promise<TestS3> {
   const server = buildApp({ logger: false })
-  // It does not know the list of parts with their checksums, and would make an empty object of it.
+  // The emulator cannot parse checksums in the list of parts, and would create an empty object.
   server.addHook('preHandler', async (request) => {
     const completes = request.method === 'POST' && request.url.includes('uploadId=')
     if (completes && Buffer.isBuffer(request.body))
       request.body = Buffer.from(request.body.toString().replace(/<(Checksum\w+)>[^<]*<\/\1>/g, ''))
   })
-  let unavailable: (request: AskedOfAws) => boolean = () => false
+  let unavailable: (request: AwsRequest) => boolean = () => false
   server.addHook('onRequest', async (request, reply) => {
-    if (unavailable(askedOf(request.headers)))
+    if (unavailable(awsRequestOf(request.headers)))
       await reply.status(503).type('application/xml').send('<Error><Code>SlowDown</Code></Error>')
   })
   const endpoint = await server.listen({ port: 0, host: '127.0.0.1' })
@@ -100,14 +100,14 @@ export async function createTestS3(): Promise<TestS3> {
   }
 }
 
-function askedOf(headers: Readonly<Record<string, unknown>>): AskedOfAws {
+function awsRequestOf(headers: Readonly<Record<string, unknown>>): AwsRequest {
   const [, action = ''] = String(headers['x-amz-target'] ?? '').split('.')
   if (action !== '') return { service: 'sqs', action }
   const form = String(headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded')
   return { service: form ? 'sns' : 's3', action: '' }
 }
 
-/** The uploads in parts that a client has begun and neither completed nor given up; the emulator lists none. */
+/** Returns a function that lists the multipart uploads that a client has begun and neither completed nor aborted. */
 export function watchUploads(client: S3Client): () => string[] {
   const open = new Map<string, string>()
   client.middlewareStack.add(
@@ -135,7 +135,7 @@ export function watchUploads(client: S3Client): () => string[] {
   return () => [...open.values()]
 }
 
-/** Give this process the emulator's credentials, as an operator gives them to the programs. */
+/** Sets the emulator's credentials in the environment of this process. */
 export function useTestCredentials(): void {
   process.env.AWS_ACCESS_KEY_ID = TEST_CREDENTIALS.accessKeyId
   process.env.AWS_SECRET_ACCESS_KEY = TEST_CREDENTIALS.secretAccessKey

@@ -1,6 +1,6 @@
 /**
  * Returns the address of a service that the test command has started.
- * @throws Error that says how to run the tests; a unit test always gets it
+ * @throws Error with instructions to run the tests; always in a unit test
  */
 export function serviceUrl(name: 'TEST_DATABASE_URL' | 'TEST_REDIS_URL'): string {
   const url = process.env[name]

@@ -3,21 +3,20 @@ import { createInstallation, type ImportingSystem, type InstallationOptions } fr
 import { type ProductProcess, startProduct } from './processes.ts'
 import { until } from './until.ts'
 
-/** A whole installation of a test's own, without the API: a database, a part of Redis, a data folder, workers. */
+/** An installation of one test without the API: a database, a prefix in Redis, a data folder, workers. */
 export interface TestSystem extends ImportingSystem {
   /** The settings that every process of this installation is started with. */
   environment: Record<string, string>
-  /** Start a worker and wait until it is ready. */
+  /** Starts a worker and waits until it is ready. */
   startWorker(settings?: Record<string, string>): Promise<ProductProcess>
-  /** The processes that were started, in order. */
+  /** Returns the processes that were started, in order. */
   processes(): readonly ProductProcess[]
 }
 
 /**
- * Make an installation; `workers` of it are started at once. Its database may lie on another server than that of all
- * tests; `settings` are added to what its processes are started with, say the address of another Redis. Metrics follow
- * the imports only where a test is about them: to compute them all costs more than most imports of tests. With
- * `restored` it goes on with a database and a data folder that are there already, and has an empty Redis.
+ * Creates an installation and starts `workers` workers. `settings` are added to the environment of its processes. Metrics are
+ * computed only with `metrics`, because that takes longer than most imports of tests. `databaseServer` sets another
+ * PostgreSQL. With `restored` it uses an existing database and data folder, and an empty Redis.
  */
 export async function createTestSystem(
   options: InstallationOptions & {

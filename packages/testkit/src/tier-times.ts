@@ -6,11 +6,11 @@ interface TierTime {
   ended: number
   files: number
   tests: number
-  /** Milliseconds that its files have taken, one after the other. */
+  /** The sum of the durations of its files in milliseconds. */
   sum: number
 }
 
-/** Prints, at the end of a run, how long each tier has taken. */
+/** Prints the duration of each tier at the end of a test run. */
 export default class TierTimes implements Reporter {
   readonly #tiers = new Map<string, TierTime>()
 
@@ -39,5 +39,5 @@ export default class TierTimes implements Reporter {
 
 function describeTier(name: string, { began, ended, files, tests, sum }: TierTime): string {
   const seconds = (ms: number) => `${(ms / 1000).toFixed(1).padStart(7)} s`
-  return `${name.padStart(12)} ${seconds(ended - began)}  tests: ${tests}, files: ${files}, sum of their times: ${seconds(sum).trim()}`
+  return `${name.padStart(12)} ${seconds(ended - began)}  tests: ${tests}, files: ${files}, sum of file times: ${seconds(sum).trim()}`
 }

@@ -17,7 +17,7 @@ function write(path: string, text: string): string {
   return path
 }
 
-describe('the tier of a test follows from what it imports', () => {
+describe('the tier of a test depends on its imports', () => {
   test.each([
     ['unit', `import { parse } from './parse.ts'`],
     ['unit', `import type pg from 'pg'`],
@@ -31,7 +31,7 @@ describe('the tier of a test follows from what it imports', () => {
     expect(tierOf(root, write('packages/jobs/src/a.test.ts', text))).toBe(tier)
   })
 
-  test('itself and through modules of tests, but not through the product', () => {
+  test('directly and through test support, but not through the product', () => {
     const file = write(
       'packages/jobs/src/b.test.ts',
       `import { a } from './testing/a.ts'\nimport './product.ts'`,
@@ -45,7 +45,7 @@ describe('the tier of a test follows from what it imports', () => {
     expect(tierOf(root, file)).toBe('integration')
   })
 
-  test('a program in an app is the system, and where it is made to fail, it is a fault', () => {
+  test('and is system for a test that starts a program of an app, or faults if it makes the program fail', () => {
     const starts = `import { spawn } from 'node:child_process'`
     expect(tierOf(root, write('apps/cli/src/a.test.ts', starts))).toBe('system')
     expect(tierOf(root, write('apps/worker/src/undo-kill.test.ts', starts))).toBe('faults')
@@ -54,17 +54,17 @@ describe('the tier of a test follows from what it imports', () => {
   })
 })
 
-test('every file of tests is found', () => {
+test('every test file is found', () => {
   expect(testFiles(fileURLToPath(new URL('../../..', import.meta.url)))).toContain(
     'packages/testkit/src/tiers.test.ts',
   )
 })
 
-test('a unit test is given no service', () => {
+test('a unit test has no address of a service', () => {
   expect([process.env.TEST_DATABASE_URL, process.env.TEST_REDIS_URL]).toEqual(['', ''])
 })
 
-test('a unit test that starts a process fails, also where a module of the product does it', async () => {
+test('a unit test that starts a process fails, also if a module of the product starts it', async () => {
   const { execFile } = await import('node:child' + '_process')
   expect(() => execFile(process.execPath, ['--version'])).toThrow(/A unit test has started a process/)
 })

@@ -5,10 +5,10 @@ import { dirname, join, relative, resolve } from 'node:path'
 export const TIERS = ['unit', 'integration', 'system', 'faults'] as const
 export type Tier = (typeof TIERS)[number]
 
-/** Modules that start programs of ours. */
+/** Modules that start programs of Aduana. */
 const PROGRAMS = ['packages/testkit/src/processes.ts']
 
-/** Modules of tests, of the engine and of others that reach what runs outside of the test's own JavaScript. */
+/** Modules that connect to a service or start a process. */
 const SERVICES = [
   'packages/testkit/src/settings.ts',
   'packages/testkit/src/s3.ts',
@@ -18,7 +18,7 @@ const SERVICES = [
   'pg',
 ]
 
-/** Only tests use them: what they import, the test imports. The launcher's own modules are followed, too. */
+/** Modules that only tests use, and those of the launcher. Their imports count as imports of the test. */
 const SUPPORT =
   /^packages\/testkit\/|\/testing\/|\.(testing|test|conformance)\.(ts|mjs)$|^apps\/(faults|local)\//
 
@@ -42,9 +42,9 @@ export function testFiles(root: string): string[] {
 }
 
 /**
- * Returns the tier of a test file, which follows from what the file imports: itself, and through modules that only tests
- * use. `system` starts programs of ours; `integration` reaches PostgreSQL, Redis, DuckDB, an emulator of AWS or another
- * process; `unit` reaches none of them. Where programs are made to fail (`apps/faults`, `…kill.test.ts`), it is `faults`.
+ * Returns the tier of a test file. It depends on its imports, also through modules that only tests use. `system` tests start
+ * programs of Aduana; `integration` tests use PostgreSQL, Redis, DuckDB, an emulator of AWS or another process; `unit`
+ * tests use none of them. Tests that make programs fail (`apps/faults`, `…kill.test.ts`) are `faults`.
  */
 export function tierOf(root: string, file: string): Tier {
   const reached = reachedBy(root, file)
@@ -61,7 +61,7 @@ export function hasLongVariants(root: string, file: string): boolean {
   return reachedBy(root, file).has('packages/testkit/src/long.ts')
 }
 
-/** Returns the modules that a file imports, itself and through test support: paths from the root, or names of packages. */
+/** Returns the modules that a file imports, directly and through test support: paths from the root, or package names. */
 function reachedBy(root: string, file: string, reached = new Set<string>()): Set<string> {
   for (const source of importsOf(resolve(root, file))) {
     const module = resolveModule(root, file, source)
@@ -79,6 +79,6 @@ function importsOf(path: string): string[] {
 
 function resolveModule(root: string, file: string, source: string): string {
   if (source.startsWith('.')) return relative(root, resolve(root, dirname(file), source))
-  const ours = /^@aduana\/([^/]+)\/(.+)$/.exec(source)
-  return ours === null ? source : `packages/${ours[1]}/src/${ours[2]}.ts`
+  const internal = /^@aduana\/([^/]+)\/(.+)$/.exec(source)
+  return internal === null ? source : `packages/${internal[1]}/src/${internal[2]}.ts`
 }

@@ -6,7 +6,7 @@ import { registerDatasets } from '@aduana/datasets/registry'
 import { undoImport } from '@aduana/jobs/undo/undo-import'
 import type { ImportingSystem, Installation } from './installation.ts'
 
-/** Counts of stock: every company replaces its own days; others write the note; the value follows from the rest. */
+/** Counts of stock. Every company replaces its own days; other programs write the note. */
 const stock = DatasetDefinition.parse({
   code: 'stock',
   title: { en: 'Stock', es: 'Existencias' },
@@ -26,7 +26,7 @@ const stock = DatasetDefinition.parse({
   maxRejectRatio: 1,
 })
 
-/** Contracts, merged by their number; others say whether they are processed. */
+/** Contracts, merged by number. Other programs set whether they are processed. */
 const contracts = DatasetDefinition.parse({
   code: 'contracts',
   title: { en: 'Contracts', es: 'Contratos' },
@@ -62,7 +62,7 @@ export async function addUndoDatasets({ database }: Installation): Promise<void>
   await registerDatasets(database.db, [stock, contracts])
 }
 
-/** Requests an undo as the API would, and returns the id of its job. */
+/** Requests an undo as the API does, and returns the id of its job. */
 export async function requestUndo(
   system: Installation,
   importId: string,

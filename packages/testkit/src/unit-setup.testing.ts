@@ -1,9 +1,9 @@
 import { ChildProcess } from 'node:child_process'
 
-/* Loaded before each file of the unit tier: a unit test that starts a process fails, whoever starts it. */
+/* Loaded before each file of the unit tier: any start of a process fails. */
 
 Reflect.set(ChildProcess.prototype, 'spawn', () => {
   throw new Error(
-    'A unit test has started a process. A test that needs one imports node:child_process, @aduana/testkit/processes or the engine itself, or through a module of tests; its tier follows from that.',
+    'A unit test has started a process. A test that needs one must import node:child_process, @aduana/testkit/processes or the engine, directly or through test support: its tier depends on that.',
   )
 })

@@ -1,12 +1,12 @@
-/** A condition did not come true in time. */
+/** A condition was not met in time. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
 }
 
 export interface UntilOptions {
-  /** Milliseconds; 30 s unless said. */
+  /** Milliseconds; 30 s by default. */
   within?: number
-  /** What is waited for, for the message. */
+  /** The condition, for the error message. */
   what: string
 }
 
@@ -14,8 +14,8 @@ const SHORTEST_PAUSE_MS = 20
 const MAX_PAUSE_MS = 250
 
 /**
- * Poll `look` until it answers something other than undefined or false, and answer that. What takes longer is looked at
- * less often: many tests wait at once, and none should slow down what it waits for.
+ * Polls `look` until it returns something other than undefined or false, and returns that. The interval grows with the
+ * waiting time, because many tests poll at once and must not slow down the services.
  * @throws DeadlineError
  */
 export async function until<T>(

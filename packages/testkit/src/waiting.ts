@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { until } from './until.ts'
 
-/** Wait until exactly this many connections to the database of a pool wait for a lock. */
+/** Waits until exactly this many connections to the database of a pool wait for a lock. */
 export async function untilWaiting(pool: pg.Pool, connections: number): Promise<void> {
   await until(
     async () => {
@@ -15,8 +15,8 @@ export async function untilWaiting(pool: pg.Pool, connections: number): Promise<
 }
 
 /**
- * Hold a row while `work` runs. `work` starts transactions in the order in which they are to queue for the row. They
- * continue when it ends.
+ * Locks a row while `work` runs. `work` starts transactions in the order in which they must queue for the row. They
+ * continue when `work` ends.
  */
 export async function holdingRow(
   pool: pg.Pool,

@@ -76,13 +76,13 @@ describe('a page', () => {
     expect(await ticket(headers)).toBe(403)
   })
 
-  test('is not believed what it says about a proxy', async () => {
+  test('cannot set proxy headers', async () => {
     const headers = { host: 'aduana.example', 'x-forwarded-proto': 'https', origin: 'https://aduana.example' }
     expect(await ticket(headers, '203.0.113.9')).toBe(403)
   })
 })
 
-describe('what needs no login', () => {
+describe('data without a login', () => {
   const read = async (url: string, host: string, headers: Record<string, string> = {}) =>
     (await api.app.inject({ url, headers: { host, ...headers } })).statusCode
 
@@ -94,7 +94,7 @@ describe('what needs no login', () => {
     'api:3000',
     'data.example',
     'probe.localhost',
-  ])('is told to who asks for %s, as probes do', async (host) => {
+  ])('is sent to requests for %s, as probes send them', async (host) => {
     const asked = ['/health', '/health/ready', '/health/live', '/metrics']
     expect(await Promise.all(asked.map((url) => read(url, host)))).toEqual([200, 200, 200, 200])
   })
@@ -106,13 +106,13 @@ describe('what needs no login', () => {
     'localhost.evil.example',
     'aduana.example',
     ' ',
-  ])('is not told to a page whose name leads here: %s', async (host) => {
+  ])('is not sent to pages of a host name that resolves to this address: %s', async (host) => {
     const asked = ['/health', '/health/ready', '/metrics']
     expect(await Promise.all(asked.map((url) => read(url, host)))).toEqual([403, 403, 401])
     expect(await read('/health/live', host)).toBe(200)
   })
 
-  test('is told by any name to an admin', async () => {
+  test('is sent to an admin under any host name', async () => {
     const authorization = `Bearer ${admin.token}`
     expect(await read('/metrics', 'aduana.example', { authorization })).toBe(200)
   })

@@ -62,7 +62,7 @@ const upgrade = (key: string, version = '13') =>
     `Authorization: Bearer ${viewer.token}\r\n\r\n`,
   ].join('\r\n')
 
-describe('a problem document with the id of the request is the answer to', () => {
+describe('the response is a problem document with the id of the request for', () => {
   test.each([
     ['what is no HTTP', 400, 'bad_request', () => 'hello\r\n\r\n'],
     [
@@ -151,7 +151,7 @@ describe('a problem document with the id of the request is the answer to', () =>
     expect([problem.status, problem.code]).toEqual([status, code])
   })
 
-  test('a request whose headers do not come in time', async () => {
+  test('a request whose headers arrive too late', async () => {
     const app = await buildApp(api.context)
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     // What Node does when the time of a request is over.
@@ -173,7 +173,7 @@ describe('a problem document with the id of the request is the answer to', () =>
     await app.close()
   })
 
-  test('a request that comes while the service stops', async () => {
+  test('a request that arrives while the service stops', async () => {
     const app = await buildApp(api.context)
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     const taken = once(app.server, 'request')
@@ -211,7 +211,7 @@ describe('a problem document with the id of the request is the answer to', () =>
 })
 
 describe('the id of the request', () => {
-  test('is on an upgrade, and is the one that was sent', async () => {
+  test('is on an upgrade, and equals the one that was sent', async () => {
     const socket = new WebSocket(`${api.url.replace('http', 'ws')}/ws`, {
       headers: { authorization: `Bearer ${viewer.token}`, 'x-request-id': 'mine-1' },
     })
@@ -237,13 +237,13 @@ describe('the id of the request', () => {
   })
 })
 
-test('an expectation that is not known is ignored', async () => {
+test('an unknown expectation is ignored', async () => {
   const answer = await send(`GET /health/live HTTP/1.1\r\n${close}Expect: miracles\r\n\r\n`)
   expect(answer.status).toBe(200)
   expect(answer.headers.get('x-request-id')).toMatch(/./)
 })
 
-test('an answer that has begun is not continued with another when the parser fails', async () => {
+test('a response in progress is not followed by another one when the parser fails', async () => {
   const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
   socket.write('GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n')
   // Larger than what the connection holds: it is under way for as long as this end does not read.
@@ -262,7 +262,7 @@ test('an answer that has begun is not continued with another when the parser fai
   expect(text).not.toContain('problem+json')
 })
 
-test('a client that resets the connection on which it is refused harms nobody else', async () => {
+test('a client that resets its refused connection does not affect others', async () => {
   for (const bytes of [`CONNECT a:1 HTTP/1.1\r\n${close}\r\n`, 'no HTTP\r\n\r\n', upgrade('short')]) {
     const refused = connect(Number(new URL(api.url).port), '127.0.0.1')
     refused.on('error', () => refused.destroy())

@@ -25,7 +25,7 @@ const messages = (entries: unknown) =>
     ),
   )
 
-describe('all that is wrong with a request is told at once, in words for a person', () => {
+describe('all errors of a request are reported at once and in plain language', () => {
   test('in its path and its query', async () => {
     const problem = await refusal('/api/jobs/42/rejects?limit=0&page=2')
     expect(problem).toMatchObject({ status: 400, code: 'bad_request' })
@@ -43,7 +43,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
     })
   })
 
-  test('in a body, or when there is none', async () => {
+  test('in a body, or if it is missing', async () => {
     const body = { eventKey: 'k', dataset: 'orders', days: [{ from: '2026-02-30' }], rows: '3' }
     const problem = await refusal('/api/projections', json('POST', body))
     expect(messages(problem.errors)).toMatchObject({
@@ -58,7 +58,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
     expect(messages(login.errors)).toMatchObject({ password: 'is 12; expected text' })
   })
 
-  test('in a form, also when a field is missing', async () => {
+  test('in a form, also missing fields', async () => {
     const form = importForm(productionFile(), { encoding: 'utf8', priority: 'high' }, 'a.csv')
     form.delete('dataset')
     const problem = await refusal('/api/imports', { method: 'POST', body: form })
@@ -105,7 +105,7 @@ describe('all that is wrong with a request is told at once, in words for a perso
   })
 })
 
-test('a message on a WebSocket that is wrong is answered with what was found and what is expected', async () => {
+test('an invalid WebSocket message is answered with what was found and what is expected', async () => {
   const client = await openSocket(api, admin)
   const told: string[] = []
   for (const message of [

@@ -65,14 +65,14 @@ async function problem(response: Response): Promise<[number, string]> {
 }
 
 describe('the preview of a job', () => {
-  test('is not there before there is one', async () => {
+  test('is not found before it is computed', async () => {
     const id = await accept()
     expect(await problem(await owner.ask(`/api/jobs/${id}/preview`))).toEqual([404, 'not_found'])
     expect(await problem(await approve(owner, id))).toEqual([409, 'illegal_transition'])
     expect(await problem(await steward.ask(`/api/jobs/${id}/preview`))).toEqual([404, 'not_found'])
   })
 
-  test('is shown to its owner and, when it asks for approval, to a steward', async () => {
+  test('is shown to its owner and, if the job waits for approval, to a steward', async () => {
     const id = await waiting('too_many_rows')
     for (const user of [owner, steward]) {
       const shown = JobPreview.parse(await (await user.ask(`/api/jobs/${id}/preview`)).json())
@@ -88,7 +88,7 @@ describe('the preview of a job', () => {
     expect(await problem(await stranger.ask(`/api/jobs/${id}/preview`))).toEqual([404, 'not_found'])
   })
 
-  test('that asks for approval is found among all that do, by a steward', async () => {
+  test('that waits for approval is listed for stewards', async () => {
     const id = await waiting('too_many_rows')
     const found = async (as: TestUser, what: string) => {
       const answer = await (await as.ask(`/api/jobs?waitingFor=${what}&limit=500`)).json()
@@ -104,7 +104,7 @@ describe('the preview of a job', () => {
 })
 
 describe('an approval', () => {
-  test('of what the dataset asks for is a matter of stewards', async () => {
+  test('that the dataset requires is given by stewards', async () => {
     const id = await waiting('too_many_rows')
     expect(await problem(await approve(owner, id))).toEqual([403, 'forbidden'])
     const viewer = await api.addUser('viewer')
@@ -116,12 +116,12 @@ describe('an approval', () => {
     expect(await problem(await approve(steward, id))).toEqual([409, 'illegal_transition'])
   })
 
-  test('of what only the uploader asked for may come from the uploader', async () => {
+  test('that only the uploader requested can be given by the uploader', async () => {
     const id = await waiting('requested')
     expect((await approve(owner, id)).status).toBe(200)
   })
 
-  test('of another preview than the one that stands is refused, and nothing is approved', async () => {
+  test('of an outdated preview is refused, and nothing is approved', async () => {
     const id = await waiting('requested')
     const response = await approve(owner, id, { basis: NEWER })
     expect(response.status).toBe(409)
@@ -136,7 +136,7 @@ describe('an approval', () => {
   })
 })
 
-test('a dry run that asks for approval is refused', async () => {
+test('a dry run that requests an approval is refused', async () => {
   const form = importForm(productionFile())
   form.append('dryRun', 'true')
   form.append('requireApproval', 'true')

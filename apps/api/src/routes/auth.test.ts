@@ -52,12 +52,12 @@ describe('logging in', () => {
     expect(await me.json()).toMatchObject({ email: operator.email })
   })
 
-  test('over a proxy that speaks https makes the cookie secure', async () => {
+  test('over an https proxy makes the cookie secure', async () => {
     const response = await logIn(operator.email, PASSWORD, { 'x-forwarded-proto': 'https' })
     expect(response.headers.get('set-cookie')).toMatch(/Secure/)
   })
 
-  test('answers an unknown account and a wrong password alike', async () => {
+  test('gives the same response for an unknown account and a wrong password', async () => {
     const user = await api.addUser('viewer')
     const wrong = await problemOf(await logIn(user.email, 'not this'))
     const unknown = await problemOf(await logIn('nobody@example.com', PASSWORD))
@@ -65,7 +65,7 @@ describe('logging in', () => {
     expect(wrong).toMatchObject({ status: 401, code: 'bad_credentials' })
   })
 
-  test('is audited, also when it fails', async () => {
+  test('is audited, also if it fails', async () => {
     const user = await api.addUser('viewer')
     await logIn(user.email, 'wrong')
     await logIn(user.email, PASSWORD)
@@ -105,7 +105,7 @@ describe('a token', () => {
   const ours = () => ({ ...claims(), iss: 'aduana', aud: 'aduana-api' })
   const others = (changed: object) => `Bearer ${api.app.jwt.sign({ ...claims(), ...changed })}`
 
-  test('that is signed with our key and says all it must is good', async () => {
+  test('that is signed with the key and complete is valid', async () => {
     expect((await me(`Bearer ${signed({ ...ours(), exp: 4e9 })}`)).status).toBe(200)
   })
 
@@ -133,7 +133,7 @@ describe('a token', () => {
     expect((await problemOf(response)).code).toBe('unauthenticated')
   })
 
-  test('that has expired says so', async () => {
+  test('that has expired is reported as expired', async () => {
     const response = await me(
       `Bearer ${api.app.jwt.sign({ ...claims(), iat: 1_700_000_000 }, { expiresIn: 60 })}`,
     )
@@ -142,7 +142,7 @@ describe('a token', () => {
 })
 
 describe('a role', () => {
-  test('that is too low is refused with 403 before anything is read', async () => {
+  test('that is insufficient is refused with 403 before anything is read', async () => {
     const viewer = await api.addUser('viewer')
     const response = await viewer.ask('/api/imports', { method: 'POST', body: 'whatever' })
     expect(await problemOf(response)).toMatchObject({ status: 403, code: 'forbidden' })
@@ -158,7 +158,7 @@ describe('a browser', () => {
       headers: { cookie: `aduana_session=${operator.token}`, ...headers },
     })
 
-  test('may write from our own pages', async () => {
+  test('can write from pages of the API', async () => {
     expect((await withCookie({ origin: api.url })).status).toBe(200)
   })
 
@@ -167,14 +167,14 @@ describe('a browser', () => {
     ['an opaque origin', { origin: 'null' }],
     ['the fetch metadata', { 'sec-fetch-site': 'cross-site' }],
     ['the fetch metadata, as a neighbour', { 'sec-fetch-site': 'same-site' }],
-  ])('may not write from another site, told by %s', async (_what, headers) => {
+  ])('cannot write from another site, detected by %s', async (_what, headers) => {
     expect(await problemOf(await withCookie({ ...headers }))).toMatchObject({
       status: 403,
       code: 'cross_site',
     })
   })
 
-  test('may not be logged in by another site', async () => {
+  test('cannot be logged in by another site', async () => {
     const response = await logIn(operator.email, PASSWORD, { origin: 'https://evil.example' })
     expect(response.status).toBe(403)
   })

@@ -48,7 +48,7 @@ const rows = async (query: string, as = viewer) =>
   ])
 const MARCH = 'metric=orders.orders&date_range=2026-03-01..2026-04-01'
 
-test('values are given by day and cell, for the range', async () => {
+test('values are returned by day and cell, for the range', async () => {
   const { aggregate, from, to, items } = await read(MARCH)
   expect({ aggregate, from, to }).toEqual({ aggregate: null, from: '2026-03-01', to: '2026-04-01' })
   expect(items).toHaveLength(5)
@@ -66,7 +66,7 @@ test('sums of weeks begin on Monday', async () => {
   expect((await read(`${MARCH}&granularity=week`)).aggregate).toBe('sum')
 })
 
-test('sums of companies and of all are of what the reader may see', async () => {
+test('sums over companies include only what the reader may see', async () => {
   expect(await rows(`${MARCH}&granularity=month&by=company`)).toEqual([
     ['2026-03-01', 'A', null, 23],
     ['2026-03-01', 'B', null, 8],
@@ -76,13 +76,13 @@ test('sums of companies and of all are of what the reader may see', async () => 
   expect(await rows(`${MARCH}&company=B`, limited)).toEqual([])
 })
 
-test('of what runs over days the last day of a period counts', async () => {
+test('of running values the last day of a period counts', async () => {
   const range = 'metric=production.pieces_7_days&date_range=2026-03-01..2026-04-01&granularity=week'
   expect(await read(range)).toMatchObject({ aggregate: 'last', items: [{ value: 77, days: 2 }] })
   expect(await read(`${range}&aggregate=first`)).toMatchObject({ aggregate: 'first', items: [{ value: 70 }] })
 })
 
-test('what does not follow from daily values is refused, unless the query says how', async () => {
+test('a period that cannot be computed from daily values is refused, unless the query sets the aggregation', async () => {
   const share = 'metric=production.third_shift_share&date_range=2026-03-01..2026-04-01&granularity=month'
   expect(Problem.parse(await (await ask(share)).json())).toMatchObject({
     status: 400,
@@ -109,7 +109,7 @@ test.each([
   '2026-03-02..2026-03-01',
   '1990-01-01..2026-01-01',
   'toString',
-])('a range that is none is refused: %s', async (range) => {
+])('an invalid range is refused: %s', async (range) => {
   const answer = await ask(`metric=orders.orders&date_range=${range}`)
   expect(Problem.parse(await answer.json())).toMatchObject({
     status: 400,
@@ -117,19 +117,19 @@ test.each([
   })
 })
 
-test('a time zone says whose today it is, and is refused when there is none', async () => {
+test('a time zone determines today, and an unknown one is refused', async () => {
   expect((await ask('metric=orders.orders&time_zone=America/Bogota&date_range=today')).status).toBe(200)
   expect((await ask('metric=orders.orders&time_zone=Mars/Olympus')).status).toBe(400)
 })
 
-test('pages follow each other', async () => {
+test('pages continue each other', async () => {
   const first = await read(`${MARCH}&granularity=week&limit=3`)
   const second = await read(`${MARCH}&granularity=week&limit=3&cursor=${first.next}`)
   expect([...first.items, ...second.items]).toEqual((await read(`${MARCH}&granularity=week`)).items)
   expect(second.next).toBeNull()
 })
 
-test('an answer that is kept is good until a value changes', async () => {
+test('a cached response is valid until a value changes', async () => {
   const query = 'metric=production.lots&date_range=2026-03-01..2026-04-01'
   await writeValues(api.db, 'production.lots', [['2026-03-02', null, null, 1]])
   const first = await ask(query)

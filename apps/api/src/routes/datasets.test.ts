@@ -46,7 +46,7 @@ const scrap = {
 }
 
 describe('a dataset over HTTP', () => {
-  test('is changed by an admin, who reads it, changes it and puts it back', async () => {
+  test('is read, changed and saved by an admin', async () => {
     const { definition, asShipped, changedBy } = await read('dkt')
     expect([asShipped, changedBy]).toEqual([true, null])
     expect(await saved(await put('datasets/dkt', definition))).toEqual({
@@ -65,7 +65,7 @@ describe('a dataset over HTTP', () => {
     expect(items).toContainEqual(await read('dkt'))
   })
 
-  test('is added over a table that is there', async () => {
+  test('is added for an existing table', async () => {
     expect(await saved(await put('datasets/scrap', scrap))).toEqual({
       ...{ status: 201, code: 'scrap', version: 1, changed: true },
     })
@@ -76,7 +76,7 @@ describe('a dataset over HTTP', () => {
   })
 
   test.each(['public', 'information_schema', 'pg_catalog'])(
-    'is never one over a table of the schema %s',
+    'is refused for a table of the schema %s',
     async (schema) => {
       const answer = await problem(await put('datasets/mine', { ...scrap, table: { schema, name: 'users' } }))
       expect(answer).toMatchObject({ code: 'invalid_dataset', status: 422 })
@@ -86,7 +86,7 @@ describe('a dataset over HTTP', () => {
     },
   )
 
-  test('is refused with all that is wrong, malformed or not fitting', async () => {
+  test('is refused with all of its errors', async () => {
     const malformed = await problem(await put('datasets/orders', { columns: 'none', code: 'sales' }))
     expect(malformed).toMatchObject({
       code: 'invalid_dataset',
@@ -107,7 +107,7 @@ describe('a dataset over HTTP', () => {
     expect((await read('orders')).version).toBe(1)
   })
 
-  test('is read as it was written, without a length where none was, and refused with one too long for its key', async () => {
+  test('is read as it was written, without lengths that were not written, and refused with a length too large for its key', async () => {
     await sql`create table plant.lots (id bigint primary key, lot text not null unique, import_no int, record bigint, row_hash text)`.execute(
       api.context.db,
     )
@@ -136,7 +136,7 @@ describe('a dataset over HTTP', () => {
     expect((await read('lots')).definition).toEqual(withLength(670))
   })
 
-  test('that has a length stored which is too long for its key can be put back and changed otherwise', async () => {
+  test('with a stored length too large for its key can be saved again and changed otherwise', async () => {
     await sql`update dataset_versions v set definition = jsonb_set(v.definition, '{columns,0,maxLength}', '4000')
       from datasets d where d.id = v.dataset_id and d.code = 'lots' and v.version = d.current_version`.execute(
       api.context.db,
@@ -151,7 +151,7 @@ describe('a dataset over HTTP', () => {
     expect((await put('datasets/lots', { ...renamed, columns: longer })).status).toBe(422)
   })
 
-  test('keeps the columns that metrics are made of', async () => {
+  test('keeps the columns that metrics use', async () => {
     const { definition } = await read('production')
     const columns = definition.columns.filter(({ name }) => name !== 'material')
     const answer = await problem(await put('datasets/production', { ...definition, columns }))
@@ -161,12 +161,12 @@ describe('a dataset over HTTP', () => {
     )
   })
 
-  test('is for admins to change, and has addresses that are codes', async () => {
+  test('can be changed only by admins, and has its code in its address', async () => {
     expect((await put('datasets/orders', {}, steward)).status).toBe(403)
     expect((await problem(await put('datasets/No-Code', scrap))).code).toBe('bad_request')
   })
 
-  test('that two admins change at once has a version of each', async () => {
+  test('that two admins change concurrently has a version of each', async () => {
     const { definition, version } = await read('orders')
     const answers = await Promise.all(
       [1, 2].map((quarantineCap) => put('datasets/orders', { ...definition, quarantineCap })),

@@ -42,7 +42,7 @@ describe('the API', () => {
     })
   })
 
-  test('is not ready without PostgreSQL, and says so instead of hanging', async () => {
+  test('is not ready without PostgreSQL, and responds without hanging', async () => {
     const away = await startApi()
     await away.context.db.destroy()
     const response = await fetch(`${away.url}/health/ready`)
@@ -55,7 +55,7 @@ describe('the API', () => {
     await away.close()
   })
 
-  test('is ready without Redis, and says that the work waits', async () => {
+  test('is ready without Redis, and reports that jobs wait', async () => {
     expect(await health({ checkRedis: gone, observeQueues: gone })).toMatchObject({
       code: 200,
       status: 'degraded',
@@ -63,7 +63,7 @@ describe('the API', () => {
     })
   })
 
-  test('names the stages that no worker serves', async () => {
+  test('names the stages without a worker', async () => {
     await recordWorkerHeartbeat(api.db, 'w1', ['parse', 'load'])
     const { status, warnings } = await health()
     expect(status).toBe('ok')
@@ -77,7 +77,7 @@ describe('the API', () => {
     )
   })
 
-  test('says how many jobs wait for nobody and since when, until a worker is there', async () => {
+  test('reports how many jobs wait without a worker and since when, until a worker starts', async () => {
     const sent = await operator.ask('/api/imports', { method: 'POST', body: importForm(productionFile()) })
     const { id } = Object(await sent.json())
     const job = await api.db.selectFrom('jobs').select('created_at').where('id', '=', id).executeTakeFirst()
@@ -97,7 +97,7 @@ describe('the API', () => {
     await api.db.updateTable('jobs').set({ status: 'CANCELLED', completed_at: new Date() }).execute()
   })
 
-  test('does not count a worker that has not said for half a minute that it takes jobs', async () => {
+  test('does not count a worker without a heartbeat for half a minute', async () => {
     await recordWorkerHeartbeat(api.db, 'w1', ALL)
     await api.db
       .updateTable('workers')
@@ -106,7 +106,7 @@ describe('the API', () => {
     expect((await health()).warnings).toHaveLength(5)
   })
 
-  test('says that somebody has paused a queue', async () => {
+  test('reports a paused queue', async () => {
     await recordWorkerHeartbeat(api.db, 'w1', ALL)
     const admin = await api.addUser('admin')
     const set = (what: string) => admin.ask(`/admin/queues/api/queues/4-load/${what}`, { method: 'PUT' })
@@ -118,7 +118,7 @@ describe('the API', () => {
     expect((await health()).warnings).toEqual([])
   })
 
-  test('shows what waits and who takes it to Prometheus', async () => {
+  test('exports waiting jobs and workers to Prometheus', async () => {
     await recordWorkerHeartbeat(api.db, 'w1', ['parse', 'load'])
     await recordWorkerHeartbeat(api.db, 'w2', ['load'])
     const text = await (await fetch(`${api.url}/metrics`)).text()

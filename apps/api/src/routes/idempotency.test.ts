@@ -33,7 +33,7 @@ const accepted = async (response: Response) => {
 const replayed = (response: Response) => response.headers.get('idempotency-replayed')
 
 describe('an import with an Idempotency-Key', () => {
-  test('sent again is answered as the first time and leaves no file', async () => {
+  test('sent again gets the first response and leaves no file', async () => {
     const file = productionFile()
     const first = await send(file)
     const { id } = await accepted(first)
@@ -56,7 +56,7 @@ describe('an import with an Idempotency-Key', () => {
     expect([(await api.storedFiles()).length, await jobs()]).toEqual([files + 1, count + 1])
   })
 
-  test('is the same with the fields in another order, and with defaults said', async () => {
+  test('is the same with the fields in another order, and with explicit defaults', async () => {
     const file = productionFile()
     const { id } = await accepted(await send(file))
     const said = { onConflict: 'reject', force: 'false', priority: '0', from: '', ...FIELDS }
@@ -77,14 +77,14 @@ describe('an import with an Idempotency-Key', () => {
     expect(await api.storedFiles()).toEqual(files)
   })
 
-  test('of another person is another import', async () => {
+  test('of another user is another import', async () => {
     const other = await api.addUser('operator')
     const first = await accepted(await send(productionFile()))
     const second = await accepted(await send(productionFile(), FIELDS, '/api/imports', other))
     expect(second.id).not.toBe(first.id)
   })
 
-  test('that was refused may be sent again with the same key', async () => {
+  test('that was refused can be sent again with the same key', async () => {
     const file = productionFile()
     const { id } = ImportAccepted.parse(
       await (await operator.ask('/api/imports', { method: 'POST', body: importForm(file) })).json(),
@@ -95,7 +95,7 @@ describe('an import with an Idempotency-Key', () => {
     expect((await send(file, { ...FIELDS, force: 'true' })).status).toBe(202)
   })
 
-  test('is answered again under the older names too', async () => {
+  test('gets the same response under the older names, too', async () => {
     const file = productionFile()
     const [first, second] = [
       await send(file, FIELDS, '/api/etl/start-process'),
@@ -107,7 +107,7 @@ describe('an import with an Idempotency-Key', () => {
     expect(replayed(second)).toBe('true')
   })
 
-  test.each(['', 'x'.repeat(256), 'two words', 'señal'])('must be a key: %j', async (bad) => {
+  test.each(['', 'x'.repeat(256), 'two words', 'señal'])('must be valid: %j', async (bad) => {
     const response = await operator.ask('/api/imports', {
       method: 'POST',
       body: importForm(productionFile()),
@@ -118,7 +118,7 @@ describe('an import with an Idempotency-Key', () => {
   })
 })
 
-test('a repeated import is answered although there is no room any more', async () => {
+test('a repeated import gets its response even if the queue is full', async () => {
   const small = await startApi({ ADUANA_MAX_QUEUED: '2', ADUANA_MAX_QUEUED_PER_TENANT: '1' })
   try {
     const somebody = await small.addUser('operator')

@@ -66,7 +66,7 @@ describe('an import', () => {
     expect(job.artifacts).toEqual([expect.objectContaining({ name: 'original' })])
   })
 
-  test('may say how many records its file has', async () => {
+  test('can state the number of records of its file', async () => {
     const { id } = ImportAccepted.parse(
       await (
         await send(importForm(productionFile(), { dataset: 'production', expectedRecords: '0' }))
@@ -76,19 +76,19 @@ describe('an import', () => {
     expect(await expected.executeTakeFirst()).toEqual({ expected_records: '0' })
   })
 
-  test('may carry its fields after the file', async () => {
+  test('can have its fields after the file', async () => {
     const form = new FormData()
     form.append('file', new Blob([productionFile()]), 'a.csv')
     form.append('dataset', 'production')
     expect((await send(form)).status).toBe(202)
   })
 
-  test('may be compressed, and fields that nobody filled in count as absent', async () => {
+  test('can be compressed, and empty fields count as absent', async () => {
     const file = new Uint8Array(gzipSync(productionFile()))
     expect((await send(importForm(file, { dataset: 'production', from: '', to: '' }))).status).toBe(202)
   })
 
-  test('keeps the name of its file, whatever stands in it, and never as a path', async () => {
+  test('keeps the name of its file, whatever it contains, and never uses it as a path', async () => {
     const response = await send(
       importForm(productionFile(), { dataset: 'production' }, '../../etc/mañana "x".csv'),
     )
@@ -102,7 +102,7 @@ describe('an import', () => {
     ])
   })
 
-  test('answers under the addresses of the source documents too', async () => {
+  test('is also available under the addresses of the source documents', async () => {
     const response = await send(importForm(productionFile()), '/api/etl/start-process')
     expect(response.status).toBe(202)
     const { jobId } = Alias.parse(await response.json())
@@ -116,7 +116,7 @@ describe('an import', () => {
 })
 
 describe('an upload leaves nothing behind when', () => {
-  test('the client hangs up in the middle', async () => {
+  test('the client disconnects during the upload', async () => {
     const boundary = 'cut'
     const body = rawForm(boundary, productionFile(2000), false)
     const socket = sendRaw(rawHead(boundary, body.length + 100_000), body)
@@ -131,7 +131,7 @@ describe('an upload leaves nothing behind when', () => {
     await expect.poll(() => openFiles(api.context.settings.ADUANA_DATA_DIR)).toEqual([])
   })
 
-  test('nothing of it arrives any more', async () => {
+  test('no more data arrives', async () => {
     const impatient = await startApi({ ADUANA_IDLE_SECONDS: '1' })
     try {
       const { token } = await impatient.addUser('operator')
@@ -176,7 +176,7 @@ describe('an upload leaves nothing behind when', () => {
     expect((await send(importForm(file.slice(0, LIMIT)))).status).toBe(202)
   })
 
-  test('the file is so large that its length says it', async () => {
+  test('the stated length is too large', async () => {
     const file = productionFile(1).padEnd(LIMIT + 3_000_000, 'x')
     expect(await refused(await send(importForm(file)))).toMatchObject({ code: 'file_too_large' })
   })
@@ -191,13 +191,13 @@ describe('an upload leaves nothing behind when', () => {
     expect(await refused(await send(form))).toMatchObject({ status: 400, code: 'missing_field', field })
   })
 
-  test('the file comes as text', async () => {
+  test('the file is sent as a text field', async () => {
     const form = importForm(undefined)
     form.append('file', productionFile())
     expect(await refused(await send(form))).toMatchObject({ code: 'missing_field', field: 'file' })
   })
 
-  test('there is no such dataset, named before or after the file', async () => {
+  test('the dataset does not exist, named before or after the file', async () => {
     const early = await refused(await send(importForm(productionFile(), { dataset: 'nothing' })))
     expect(early).toMatchObject({ status: 404, code: 'unknown_dataset' })
     expect(early.detail).toContain('production')
@@ -211,14 +211,14 @@ describe('an upload leaves nothing behind when', () => {
     ['a PDF', Buffer.from('%PDF-1.7 ...'), /PDF/],
     ['an HTML table', Buffer.from('\ufeff<!-- x -->\n<table><tr><td>1</td></tr></table>'), /an HTML table/],
     ['a program', Buffer.from('7f454c4602010100', 'hex'), /ELF/],
-  ])('the file is %s, whatever its name says', async (_what, bytes, found) => {
+  ])('the file is %s, whatever its name', async (_what, bytes, found) => {
     const problem = await refused(await send(importForm(new Uint8Array(bytes), undefined, 'data.csv')))
     expect(problem).toMatchObject({ status: 415, code: 'unsupported_type' })
     expect(problem.detail).toMatch(found)
     expect(problem.detail).toMatch(/CSV/)
   })
 
-  test('the request is not a form, or its form is broken', async () => {
+  test('the request is not a form, or its form is invalid', async () => {
     const json = await operator.ask('/api/imports', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -247,7 +247,7 @@ describe('an upload leaves nothing behind when', () => {
     })
   })
 
-  test('a field is longer than fields may be', async () => {
+  test('a field is too long', async () => {
     const form = importForm(productionFile(), { dataset: 'production', delimiter: ';'.repeat(8193) })
     expect(await refused(await send(form))).toMatchObject({
       status: 400,
@@ -256,12 +256,12 @@ describe('an upload leaves nothing behind when', () => {
     })
   })
 
-  test('a field is named like a part of every object', async () => {
+  test('a field has the name of an object property', async () => {
     const form = importForm(productionFile(), { constructor: 'x', dataset: 'production' })
     expect(await refused(await send(form))).toMatchObject({ status: 400, code: 'bad_request' })
   })
 
-  test('a second file comes along', async () => {
+  test('there is a second file', async () => {
     const form = importForm(productionFile())
     form.append('file', new Blob([productionFile()]), 'b.csv')
     expect(await refused(await send(form))).toMatchObject({ status: 400, code: 'bad_request' })
@@ -269,7 +269,7 @@ describe('an upload leaves nothing behind when', () => {
 })
 
 describe('an import is refused and leaves nothing behind', () => {
-  test('when the same bytes were imported; force runs them again', async () => {
+  test('when the same bytes were imported; force imports them again', async () => {
     const file = productionFile()
     const { id } = ImportAccepted.parse(await (await send(importForm(file))).json())
     before = await api.storedFiles()
@@ -295,7 +295,7 @@ describe('an import is refused and leaves nothing behind', () => {
     expect((await send(importForm(productionFile(), next))).status).toBe(202)
   })
 
-  test('when its tenant keeps as much as it may', async () => {
+  test('when its tenant has reached its quota', async () => {
     before = await api.storedFiles()
     await sql`insert into tenant_bytes (tenant, bytes) values ('default', ${2 ** 40})`.execute(api.db)
     try {
@@ -309,7 +309,7 @@ describe('an import is refused and leaves nothing behind', () => {
     }
   })
 
-  test('when too many jobs wait', async () => {
+  test('when the queue is full', async () => {
     const full = await until(
       async () => {
         const response = await send(importForm(`${HEADER}\n${randomUUID()}`))

@@ -48,7 +48,7 @@ describe('jobs', () => {
     expect(listed).toEqual(made)
   })
 
-  test('are filtered, and a filter that is not understood is named', async () => {
+  test('are filtered, and an invalid filter is named', async () => {
     const user = await api.addUser('operator')
     await importFile(productionFile(), user)
     const count = async (query: string) =>
@@ -90,14 +90,14 @@ describe('jobs', () => {
     expect(Problem.parse(await again.json())).toMatchObject({ status: 409, code: 'illegal_transition' })
   })
 
-  test('whose id is no id are refused, those that do not exist are not found', async () => {
+  test('with an invalid id are refused, those that do not exist are not found', async () => {
     expect((await owner.ask('/api/jobs/one')).status).toBe(400)
     expect((await owner.ask(`/api/jobs/${randomUUID()}`)).status).toBe(404)
   })
 })
 
 describe('a file of a job', () => {
-  test('comes as it was sent, as an attachment that nothing may keep', async () => {
+  test('is downloaded unchanged, as an attachment that cannot be cached', async () => {
     const file = productionFile(20_000)
     const job = await importFile(file)
     const response = await owner.ask(`/api/jobs/${job.id}/artifacts/original`)
@@ -116,7 +116,7 @@ describe('a file of a job', () => {
     expect((await owner.ask(`/api/jobs/${job.id}/artifacts/..%2F..%2Fstore-id`)).status).toBe(400)
   })
 
-  test('comes unpacked when it is kept packed, with the length and the checksum of its content', async () => {
+  test('is downloaded uncompressed if it is stored compressed, with the length and the checksum of its content', async () => {
     const job = await importFile()
     const content = '{"record":1}\n'.repeat(100_000)
     const contentSha256 = createHash('sha256').update(content).digest('hex')
@@ -147,7 +147,7 @@ describe('a file of a job', () => {
       { content_bytes: 32 * 1024 * 1024, content_sha256: 'a'.repeat(64) },
     ],
   ])(
-    'that is kept %s is closed when who downloads it goes away, or only asks for its head',
+    'that is stored %s is closed when the client disconnects, or requests only the headers',
     async (_how, pack, ofContent) => {
       const job = await importFile()
       const { key } = await api.db
@@ -176,7 +176,7 @@ describe('a file of a job', () => {
     },
   )
 
-  test('that the store has lost is not found', async () => {
+  test('that is missing from the store is not found', async () => {
     const job = await importFile()
     const { key } = await api.db
       .selectFrom('artifacts')
@@ -187,7 +187,7 @@ describe('a file of a job', () => {
     expect((await owner.ask(`/api/jobs/${job.id}/artifacts/original`)).status).toBe(404)
   })
 
-  test('that is not kept any longer is gone, and the job says since when', async () => {
+  test('that was removed is reported as removed, and the job has the time', async () => {
     const job = await importFile()
     const removedAt = '2031-01-02T03:04:05.678Z'
     await api.db
@@ -212,13 +212,13 @@ describe('a file of a job', () => {
     ['報告', 'file', '%E5%A0%B1%E5%91%8A'],
     ["it's (1)*.csv", "it's (1)*.csv", 'it%27s%20%281%29%2A.csv'],
     ['line\r\nbreak', 'linebreak', 'line%0D%0Abreak'],
-  ])('is offered under its name in a header that is safe: %s', (name, ascii, encoded) => {
+  ])('is offered under its name in a safe header: %s', (name, ascii, encoded) => {
     expect(attachment(name)).toBe(`attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`)
   })
 })
 
 describe('rejects', () => {
-  test('are listed in the order of the file, and the report says why', async () => {
+  test('are listed in the order of the file, and the report has the reasons', async () => {
     const job = await importFile()
     await storeRejects(job.id, 5)
     const first = Object(await (await owner.ask(`/api/jobs/${job.id}/rejects?limit=3`)).json())
@@ -246,7 +246,7 @@ describe('rejects', () => {
     })
   })
 
-  test('of a job: the report counts the time at work, not the time that it waited', async () => {
+  test('of a job have a report that counts processing time, not waiting time', async () => {
     const job = await importFile()
     const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000)
     const stageAttempt = (stage: string, from: number, to: number, state: StageAttempt['state']) => ({
@@ -307,7 +307,7 @@ describe('rejects', () => {
   }
 })
 
-test('the words of the source documents follow the state of the job', async () => {
+test('the terms of the source documents reflect the state of the job', async () => {
   const job = await importFile()
   const word = async () => Object(await (await owner.ask(`/api/etl/jobs/${job.id}/status`)).json()).status
   expect(await word()).toBe('INICIADO')

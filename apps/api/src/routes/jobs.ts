@@ -227,7 +227,7 @@ export function attachment(fileName: string): string {
   return `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`
 }
 
-/** The attempts that came to an end: how long a lost one worked is not known, and a parked one waited. */
+/** Returns the attempts that ended, without lost ones, whose working time is unknown, and parked ones, which waited. */
 function secondsAtWork({ completedAt, attempts }: Job): number | null {
   if (completedAt === null) return null
   const milliseconds = attempts.flatMap(({ state, startedAt, finishedAt }) =>

@@ -64,8 +64,8 @@ async function lockEverywhere(email: string): Promise<void> {
   for (let n = 0; n < 100; n++) await failures.add({ email, network: `198.51.100.${n % 15}` })
 }
 
-describe('right logins', () => {
-  test('twenty at once are let in, and so are sixty from one address', async () => {
+describe('successful logins', () => {
+  test('twenty concurrent ones succeed, and so do sixty from one address', async () => {
     const email = await newUser()
     expect(await statuses(20, () => logIn(email, PASSWORD))).toEqual(times(20, 200))
     const emails = await newUsers(60)
@@ -73,7 +73,7 @@ describe('right logins', () => {
     expect(await statusOf(logIn(email, PASSWORD))).toBe(200)
   })
 
-  test('forget the failures before them', async () => {
+  test('reset the earlier failures', async () => {
     const email = await newUser()
     for (let round = 0; round < 2; round++) {
       expect(await statuses(7, () => logIn(email, 'guess'))).toEqual(times(7, 401))
@@ -83,7 +83,7 @@ describe('right logins', () => {
 })
 
 describe('failed logins', () => {
-  test('of an account from one address lock it there, and say for how long', async () => {
+  test('of an account from one address lock it there, and report for how long', async () => {
     const email = await newUser()
     expect(await statuses(8, () => logIn(email, 'guess'))).toEqual(times(8, 401))
     const refused = await logIn(email.toUpperCase(), PASSWORD)
@@ -94,14 +94,14 @@ describe('failed logins', () => {
     expect(Problem.parse(await refused.json())).toMatchObject({ code: 'too_many_logins' })
   })
 
-  test('of an account from one address do not lock it out of another', async () => {
+  test('of an account from one address do not lock it for another', async () => {
     const email = await newUser()
     await statuses(20, () => logIn(email, 'guess', '192.0.2.1'))
     expect(await statusOf(logIn(email, PASSWORD, '192.0.2.1'))).toBe(429)
     expect(await statusOf(logIn(email, PASSWORD, '192.0.2.2'))).toBe(200)
   })
 
-  test('of sixty accounts from one address lock the address, and no other', async () => {
+  test('of sixty accounts from one address lock only that address', async () => {
     const email = await newUser()
     const others = await newUsers(60)
     expect(await statuses(60, (n) => logIn(others[n] ?? '', 'guess'))).toEqual(times(60, 401))
@@ -127,7 +127,7 @@ describe('failed logins', () => {
       expect(await statusOf(logIn(email, PASSWORD, undefined, url))).toBe(429)
   })
 
-  test('a hundred at once are refused after the eighth, but for those whose hash has begun', async () => {
+  test('in a hundred concurrent requests are refused after the eighth, except those being hashed', async () => {
     const email = await newUser()
     const tried = await statuses(100, () => logIn(email, 'guess'))
     const hashed = tried.filter((status) => status === 401).length
@@ -136,7 +136,7 @@ describe('failed logins', () => {
     expect(new Set(tried)).toEqual(new Set([401, 429]))
   })
 
-  test('of a known and of an unknown account are answered alike, locked or not', async () => {
+  test('of a known and of an unknown account get the same response, locked or not', async () => {
     const names = [await newUser(), unknown()]
     const answers = await Promise.all(
       names.map(async (email) => {
@@ -154,7 +154,7 @@ describe('failed logins', () => {
 })
 
 describe('an account that is attacked from many networks', () => {
-  test('still lets its user in from where the user has logged in before', async () => {
+  test('can still be used from addresses of earlier logins', async () => {
     const email = await newUser()
     expect(await statusOf(logIn(email, PASSWORD, '192.0.2.77'))).toBe(200)
     await lockEverywhere(email)
@@ -162,7 +162,7 @@ describe('an account that is attacked from many networks', () => {
     expect(await statusOf(logIn(email, PASSWORD, '192.0.2.78')), 'from elsewhere').toBe(429)
   })
 
-  test('is refused alike whether the password is right, wrong, or the account unknown', async () => {
+  test('gets the same refusal with a right or a wrong password, and for an unknown account', async () => {
     const [email, nobody] = [await newUser(), unknown()]
     await lockEverywhere(email)
     await lockEverywhere(nobody)
@@ -182,7 +182,7 @@ describe('an account that is attacked from many networks', () => {
   })
 })
 
-test('the places of a user that are remembered are sixteen at most', async () => {
+test('at most sixteen addresses of a user are remembered', async () => {
   const email = await newUser()
   const all = await statuses(20, (n) => logIn(email, PASSWORD, `192.0.2.${100 + n}`))
   expect(all).toEqual(times(20, 200))
@@ -197,7 +197,7 @@ test('the places of a user that are remembered are sixteen at most', async () =>
   expect(kept.map(({ network }) => network)).toContain('192.0.2.99')
 })
 
-test('the page for logging in says how long to wait', async () => {
+test('the login page shows how long to wait', async () => {
   const email = await newUser()
   await statuses(8, () => logIn(email, 'guess', '127.0.0.1'))
   const page = await fetch(`${api.url}/login`, {
@@ -209,7 +209,7 @@ test('the page for logging in says how long to wait', async () => {
   expect(await page.text()).toContain('Too many failed logins')
 })
 
-test('a login answers with what the user is now', async () => {
+test('a login returns the current role and scope of the user', async () => {
   const user = await api.addUser('steward')
   const answer = LoginResponse.parse(await (await logIn(user.email, PASSWORD)).json())
   expect(answer.user).toMatchObject({ userId: user.userId, role: 'steward' })

@@ -175,13 +175,13 @@ async function everything(as: TestUser): Promise<Map<string, string>> {
   return answers
 }
 
-test('all that a reader of company A must not find is there for a steward of all companies', async () => {
+test('everything hidden from a reader of company A is visible to a steward of all companies', async () => {
   const told = [...(await everything(steward)).values()].join()
   expect([...Object.values(SECRETS), ...updatesOfB].filter((secret) => !told.includes(secret))).toEqual([])
 })
 
 describe.each(['viewer', 'operator', 'in one warehouse'] as const)('a reader of company A, %s', (who) => {
-  test('finds in no answer what only others may know', async () => {
+  test('finds no data of other companies in any response', async () => {
     const secrets = [...Object.values(SECRETS), ...updatesOfB]
     const found: string[] = []
     for (const [path, answer] of await everything(readers[who]))
@@ -189,7 +189,7 @@ describe.each(['viewer', 'operator', 'in one warehouse'] as const)('a reader of 
     expect(found).toEqual([])
   })
 
-  test('sees the days and figures of the runs that are about company A only, and of no others', async () => {
+  test('sees the days and figures only of runs of company A', async () => {
     const scope = sql`r.companies <@ array['A'] and (${who !== 'in one warehouse'} or r.warehouses <@ array['W1'])`
     const { rows } = await sql<{ id: string; whole: boolean; row_count: number | null }>`
       select r.id, r.row_count::integer, coalesce(${scope}, false) as whole
@@ -232,7 +232,7 @@ describe.each(['viewer', 'operator', 'in one warehouse'] as const)('a reader of 
     expect(items.map(({ value }) => ({ value }))).toEqual(rows)
   })
 
-  test('is told that values lack something, whoever may see the metric that does', async () => {
+  test('sees that values are incomplete, even because of metrics hidden from the reader', async () => {
     const { completeness } = Metric.parse(await ask('/api/metrics/scoped_above', readers[who]))
     expect(completeness.complete).toBe(false)
     const cells = Metric.parse(await ask('/api/metrics/scoped_cells', readers[who]))
@@ -250,7 +250,7 @@ describe.each(['viewer', 'operator', 'in one warehouse'] as const)('a reader of 
   })
 })
 
-test('a run that is about company A only tells a reader of A all of it', async () => {
+test('a run of company A is fully visible to a reader of A', async () => {
   for (const metric of MINE) {
     await sql`update metric_runs set status = 'CANCELLED', completed_at = now(), next_days = null
       where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
@@ -265,7 +265,7 @@ test('a run that is about company A only tells a reader of A all of it', async (
   expect(run.inputs).toMatchObject([{ updateId, days: DAY_OF_A, rows: 12 }])
 })
 
-test('a run of a dataset without companies tells a reader of A all of it', async () => {
+test('a run of a dataset without companies is fully visible to a reader of A', async () => {
   await update('production', { days: DAY_OF_A, rows: 13 })
   const id = await openRun('production.lots')
   const run = MetricRunDetail.parse(await ask(`/api/runs/${id}`, readers.viewer))

@@ -45,7 +45,7 @@ const values = async (path: string, as = viewer) =>
 const problem = async (answer: Response) => Problem.parse(await answer.json())
 
 describe('the list of metrics', () => {
-  test('has those that come with the program, page by page, by tab', async () => {
+  test('contains the shipped metrics, page by page, by tab', async () => {
     const List = z.object({ items: z.array(MetricItem), next: z.string().nullable() })
     const codes: string[] = []
     let cursor = ''
@@ -60,7 +60,7 @@ describe('the list of metrics', () => {
     expect(codes.every((code) => code.startsWith('production.'))).toBe(true)
   })
 
-  test('says how fresh each is for who asks, and leaves out what is for another role', async () => {
+  test('shows freshness within the scope of the reader, and leaves out metrics of other roles', async () => {
     await put('for_stewards', total(rows, { role: 'steward' }))
     const list = async (as: TestUser) =>
       z.object({ items: z.array(MetricItem) }).parse(await (await as.ask('/api/metrics?limit=500')).json())
@@ -77,7 +77,7 @@ describe('the list of metrics', () => {
 })
 
 describe('a metric', () => {
-  test('is added, is the next version when it changes, and is none when it does not', async () => {
+  test('is added, and gets a new version only if it changes', async () => {
     const first = await put('twice_orders', total(rows))
     expect([first.status, SavedMetric.parse(await first.json())]).toEqual([
       201,
@@ -98,7 +98,7 @@ describe('a metric', () => {
     [{ type: 'arithmetic', op: 'add', of: [rows, { type: 'metric', metric: 'nobody' }] }, 'unknown_metric'],
     [{ type: 'arithmetic', op: 'add', of: [rows, { type: 'constant' }] }, 'invalid'],
     [{ type: 'arithmetic', op: 'add', of: [rows, { ...rows, series: 'no.series' }] }, 'unknown_series'],
-  ])('is refused with the path of the node that is wrong: %j', async (expression, code) => {
+  ])('is refused with the path of the wrong node: %j', async (expression, code) => {
     const answer = await put('wrong', total(expression))
     const refused = await problem(answer)
     expect(refused).toMatchObject({ status: 422, code: 'invalid_metric' })
@@ -113,7 +113,7 @@ describe('a metric', () => {
     expect((await problem(await put('Not%20a%20code', total(rows)))).status).toBe(400)
   })
 
-  test('that others need is not retired; when it is, it is gone and can come again', async () => {
+  test('that other metrics need is not retired; a retired metric is not found and can be saved again', async () => {
     await put('beneath', total(rows))
     await put('above', total({ type: 'metric', metric: 'beneath' }))
     const retire = (code: string, as = admin) => as.ask(`/api/metrics/${code}`, { method: 'DELETE' })
@@ -127,7 +127,7 @@ describe('a metric', () => {
     expect((await put('above', total({ type: 'metric', metric: 'beneath' }))).status).toBe(200)
   })
 
-  test('says what is outstanding and what that waits for', async () => {
+  test('shows outstanding runs and their missing datasets', async () => {
     await put('needs_both', {
       ...total({
         type: 'arithmetic',
@@ -177,7 +177,7 @@ describe('the values of a metric', () => {
     expect((await values(`orders.company_orders/values?updatedSince=${later}`)).items).toEqual([])
   })
 
-  test('of other companies, and sums over them, are nowhere to be seen', async () => {
+  test('of other companies, and sums over them, are not returned', async () => {
     await put('all_orders', total(rows))
     const own = await values('orders.company_orders/values', limited)
     expect(own.items.map(({ company }) => company)).toEqual(['A', 'A'])
@@ -188,7 +188,7 @@ describe('the values of a metric', () => {
     expect((await read('all_orders')).freshness).toMatchObject({ lastDay: '2026-03-02', days: 1 })
   })
 
-  test('lack a load that is not passed on yet, and the answer says so', async () => {
+  test('are reported as incomplete while a load is not fanned out', async () => {
     const { id } = Object(await (await viewer.ask('/api/datasets/dkt')).json())
     const series = { title: { en: 'Cards', es: 'Tarjetas' }, dataset: 'dkt', column: null }
     await admin.ask('/api/series/dkt.rows', {
@@ -206,7 +206,7 @@ describe('the values of a metric', () => {
     })
   })
 
-  test('of an unknown metric are none', async () => {
+  test('of an unknown metric are not found', async () => {
     expect(await problem(await viewer.ask('/api/metrics/nobody/values'))).toMatchObject({
       status: 404,
       code: 'unknown_metric',
@@ -217,7 +217,7 @@ describe('the values of a metric', () => {
 })
 
 describe('lineage', () => {
-  test('leads from datasets over series to the metric, and on to what is made of it', async () => {
+  test('shows the datasets, the series, the metric and its dependents', async () => {
     const answer = await viewer.ask('/api/metrics/orders.orders/lineage')
     const { nodes, edges } = Lineage.parse(await answer.json())
     const side = (id: string) => nodes.find((node) => node.id === id)?.side
@@ -243,7 +243,7 @@ describe('recomputing', () => {
       body: JSON.stringify(body),
     })
 
-  test('answers with the run, whose days end before "to"; with its key it is asked for once', async () => {
+  test('returns the run, whose days end before "to", and one run for repeated requests with a key', async () => {
     const key = randomUUID()
     const range = { from: '2026-01-01', to: '2026-02-01' }
     const [first, second] = [await recompute(range, key), await recompute(range, key)]
@@ -259,7 +259,7 @@ describe('recomputing', () => {
     )
   })
 
-  test('is for stewards, and for ranges that have days', async () => {
+  test('is for stewards, and for ranges with days', async () => {
     const range = { from: '2026-01-01', to: '2026-02-01' }
     expect((await recompute(range, undefined, viewer)).status).toBe(403)
     for (const wrong of [
@@ -272,7 +272,7 @@ describe('recomputing', () => {
 })
 
 describe('series', () => {
-  test('are listed, added, and do not move while a metric names them', async () => {
+  test('are listed and added, and keep dataset and column while a metric uses them', async () => {
     const save = (code: string, body: object, as = admin) =>
       as.ask(`/api/series/${code}`, { method: 'PUT', headers: JSON_BODY, body: JSON.stringify(body) })
     const place = { title: { en: 'Type', es: 'Tipo' }, dataset: 'orders', column: 'order_type' }

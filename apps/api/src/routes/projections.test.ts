@@ -20,7 +20,7 @@ const problem = async (answer: Response) => Problem.parse(await answer.json())
 describe('an update of a dataset', () => {
   const days = [{ from: '2026-03-02', to: '2026-03-03' }]
 
-  test('told again gets the same answer and changes nothing', async () => {
+  test('that is repeated gets the same response and changes nothing', async () => {
     const update = { eventKey: 'nightly 1', dataset: 'dkt', days }
     const [first, second] = [await tell(steward, update), await tell(steward, update)]
     expect([first.status, second.status]).toEqual([202, 202])
@@ -31,7 +31,7 @@ describe('an update of a dataset', () => {
     expect((await problem(reused)).code).toBe('event_key_reused')
   })
 
-  test('is refused when it cannot be', async () => {
+  test('is refused if it is impossible', async () => {
     const told = async (change: object) =>
       (await problem(await tell(steward, { eventKey: randomUUID(), dataset: 'orders', days, ...change })))
         .code
@@ -42,7 +42,7 @@ describe('an update of a dataset', () => {
     expect((await tell(viewer, { eventKey: 'x', dataset: 'orders', days })).status).toBe(403)
   })
 
-  test('is within the companies of who tells it', async () => {
+  test('is limited to the companies of its sender', async () => {
     const own = await api.addUser('steward')
     await limitTo(api, own, ['A'])
     const told = async (companies?: string[]) =>

@@ -26,7 +26,7 @@ const take = (...texts: string[]) =>
 const list = async (query = '') =>
   page(RefusedMessage).parse(await (await admin.ask(`/api/refused-messages?${query}`)).json())
 
-test('refused messages are listed newest first, as they came, page by page', async () => {
+test('refused messages are listed newest first, unchanged, page by page', async () => {
   expect(await list()).toEqual({ items: [], next: null })
   for (const number of [1, 2, 3, 4, 5]) await take(`message ${number}`)
   const [newest] = (await list('limit=1')).items
@@ -50,7 +50,7 @@ test('refused messages are listed newest first, as they came, page by page', asy
     expect((await admin.ask(`/api/refused-messages?${wrong}`)).status).toBe(400)
 })
 
-test('are shown to admins of all companies and warehouses, and to nobody else', async () => {
+test('refused messages are shown only to admins of all companies and warehouses', async () => {
   for (const role of ['viewer', 'operator', 'steward'] as const)
     expect((await (await api.addUser(role)).ask('/api/refused-messages')).status).toBe(403)
   const limited = await api.addUser('admin')
@@ -60,7 +60,7 @@ test('are shown to admins of all companies and warehouses, and to nobody else', 
   expect((await fetch(`${api.url}/api/refused-messages`)).status).toBe(401)
 })
 
-test('are counted for Prometheus, as is what is to leave', async () => {
+test('refused messages and the events of the outbox are counted for Prometheus', async () => {
   await api.db
     .insertInto('event_log')
     .values({

@@ -72,7 +72,7 @@ describe('the runs', () => {
       expect((await viewer.ask(`/api/runs?${wrong}`)).status).toBe(400)
   })
 
-  test('of companies that the reader may not see are not there', async () => {
+  test('of companies that the reader may not see are left out', async () => {
     const limited = await api.addUser('viewer')
     await limitTo(api, limited, ['A'])
     const ofB = await openRun('orders.items', { companies: ['B'] })
@@ -88,7 +88,7 @@ describe('the runs', () => {
 })
 
 describe('a run', () => {
-  test('names the updates that it is computed from, with their jobs for who may see them', async () => {
+  test('names the updates that it is computed from, with those jobs that the reader may see', async () => {
     const form = importForm(productionFile(), { dataset: 'production', force: 'true' })
     const { id: jobId } = Object(
       await (await steward.ask('/api/imports', { method: 'POST', body: form })).json(),
@@ -107,7 +107,7 @@ describe('a run', () => {
     expect((await read(id)).inputs.find((one) => one.eventKey === eventKey)?.job).toBeNull()
   })
 
-  test('that failed says why and is retried by a steward; what has not failed is not', async () => {
+  test('that failed shows the reason and can be retried by a steward; others cannot', async () => {
     const { id } = await openRun('production.records')
     expect(await problem(await act(id, 'retry'))).toMatchObject({
       status: 409,
@@ -133,7 +133,7 @@ describe('a run', () => {
     expect(whole.freshness.lastRun).toMatchObject({ id, status: 'SUCCEEDED' })
   })
 
-  test('that is with its runner says which days have changed since, to those whose companies they are of', async () => {
+  test('that is running shows the days that have changed since, to readers of their companies', async () => {
     const completeness = async (as: TestUser) =>
       Object(await (await as.ask('/api/metrics/orders.largest_order')).json()).completeness
     const ofB = await api.addUser('viewer')
@@ -169,14 +169,14 @@ describe('a run', () => {
     expect((await ofB.ask(`/api/runs/${id}`)).status).toBe(404)
   })
 
-  test('is cancelled by a steward while it has not ended', async () => {
+  test('can be cancelled by a steward until it ends', async () => {
     const { id } = await openRun('production.operators_active')
     expect((await act(id, 'cancel', viewer)).status).toBe(403)
     expect(await (await act(id, 'cancel')).json()).toMatchObject({ id, status: 'CANCELLED' })
     expect((await problem(await act(id, 'cancel'))).code).toBe('illegal_run_transition')
   })
 
-  test('that nobody knows is not found', async () => {
+  test('that does not exist is not found', async () => {
     for (const what of ['retry', 'cancel'] as const)
       expect((await problem(await act(randomUUID(), what))).code).toBe('not_found')
     expect((await viewer.ask(`/api/runs/${randomUUID()}`)).status).toBe(404)
@@ -193,7 +193,7 @@ describe('the request of a run', () => {
     return openRun(metric, { companies })
   }
 
-  test('is for whoever may see all of its companies', async () => {
+  test('is shown to users who may see all of its companies', async () => {
     const limited = await api.addUser('viewer')
     await limitTo(api, limited, ['A'])
     const { id } = await freshRun('orders.orders', ['A'])
@@ -211,7 +211,7 @@ describe('the request of a run', () => {
     expect((await request(id)).status).toBe(200)
   })
 
-  test('is not there for who may not see the run, and not before it was asked for', async () => {
+  test('is not found by users who may not see the run, and not before it is requested', async () => {
     const limited = await api.addUser('viewer')
     await limitTo(api, limited, ['A'])
     const ofB = await freshRun('orders.items', ['B'])

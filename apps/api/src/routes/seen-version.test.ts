@@ -51,7 +51,7 @@ const KINDS: [what: string, path: string, forms: () => Promise<unknown[]>][] = [
 ]
 
 describe.each(KINDS)('a %s', (what, path, forms) => {
-  test('is changed by whoever has seen its present version, and never over the change of another', async () => {
+  test('is changed only with its current version, and never overwrites another change', async () => {
     const [mine, theirs, later] = await forms()
     const first = await put(path, mine)
     const seen = first.headers.get('etag') ?? ''
@@ -71,7 +71,7 @@ describe.each(KINDS)('a %s', (what, path, forms) => {
     expect([again.status, again.headers.get('etag')]).toEqual([200, `"${version}"`])
   })
 
-  test('is not there at a version that nobody has seen, nor at one that is no tag', async () => {
+  test('is not found with an unknown version or an invalid tag', async () => {
     const [form] = await forms()
     const missing = await put(`${path}x`, { ...Object(form), code: undefined }, '"1"')
     expect(Problem.parse(await missing.json())).toMatchObject({ code: 'version_changed', version: null })

@@ -75,7 +75,7 @@ async function openElsewhere(token: string): Promise<{ closed: Promise<number> }
 }
 
 describe('a disabled account', () => {
-  test('is refused at its very next request by every process', async () => {
+  test('is refused at its next request by every process', async () => {
     const user = await api.addUser('viewer')
     expect(await everywhere(user.token)).toEqual([200, 200])
     await setUser(user, { disabled_at: new Date() })
@@ -130,7 +130,7 @@ describe('logging out', () => {
     expect((await logOut(token)).status).toBe(401)
   })
 
-  test('takes the cookie away, and the cookie is no good any more', async () => {
+  test('removes the cookie and makes it invalid', async () => {
     const user = await api.addUser('viewer')
     const cookie = `aduana_session=${user.token}`
     for (const path of ['/api/auth/logout', '/logout']) {
@@ -179,7 +179,7 @@ describe('logging out', () => {
 })
 
 describe('changing the password', () => {
-  test('ends all sessions but the one it begins', async () => {
+  test('ends all sessions except the new one', async () => {
     const user = await api.addUser('viewer')
     const { token } = await logIn(user.email)
     const client = await openSocket(api, user)
@@ -204,7 +204,7 @@ describe('changing the password', () => {
     expect((await user.ask('/api/auth/me')).status).toBe(200)
   })
 
-  test('refuses one that is too short', async () => {
+  test('refuses a password that is too short', async () => {
     const user = await api.addUser('viewer')
     const response = await changePassword(user.token, PASSWORD, 'seven77')
     expect(Problem.parse(await response.json())).toMatchObject({
@@ -214,7 +214,7 @@ describe('changing the password', () => {
     })
   })
 
-  test('twice at once is done once, and nothing is half done', async () => {
+  test('twice concurrently is done once and completely', async () => {
     const user = await api.addUser('viewer')
     const both = await Promise.all(
       ['first password', 'second password'].map((next) => changePassword(user.token, PASSWORD, next)),

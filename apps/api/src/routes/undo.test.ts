@@ -42,7 +42,7 @@ const ask = (id: string, init: Parameters<TestUser['ask']>[1] = {}, as = operato
 const unwind = { body: '{"unwind":true}', headers: { 'content-type': 'application/json' } }
 
 describe('POST /api/jobs/{id}/undo', () => {
-  test('is answered with the job that will do it, with or without a body', async () => {
+  test('returns the job of the undo, with or without a body', async () => {
     for (const init of [{}, unwind]) {
       const importId = await loadedImport()
       const answer = await ask(importId, init)
@@ -59,7 +59,7 @@ describe('POST /api/jobs/{id}/undo', () => {
     }
   })
 
-  test('repeated with its key is one undo; without it is refused while one is open', async () => {
+  test('requests one undo if repeated with its key, and is refused without the key while one is open', async () => {
     const importId = await loadedImport()
     const headers = { 'idempotency-key': randomUUID() }
     const [first, second] = [await ask(importId, { headers }), await ask(importId, { headers })]
@@ -70,14 +70,14 @@ describe('POST /api/jobs/{id}/undo', () => {
     expect(Problem.parse(await third.json())).toMatchObject({ code: 'undo_open', jobId: id })
   })
 
-  test('is for operators, on their own imports', async () => {
+  test('is for operators and their own imports', async () => {
     const importId = await loadedImport()
     expect((await ask(importId, {}, await api.addUser('viewer'))).status).toBe(403)
     expect((await ask(importId, {}, await api.addUser('operator'))).status).toBe(404)
     expect((await ask(importId, {}, await api.addUser('admin'))).status).toBe(202)
   })
 
-  test('does not take what it does not know', async () => {
+  test('refuses unknown fields', async () => {
     const headers = { 'content-type': 'application/json' }
     const answer = await ask(await loadedImport(), { body: '{"unwnd":true}', headers })
     expect(answer.status).toBe(400)

@@ -108,7 +108,7 @@ describe('the upgrade', () => {
     expect(await refusedUpgrade(`${ws}?ticket=${old}`)).toBe(401)
   })
 
-  test('is refused to pages of other sites, but not to origins that are listed', async () => {
+  test('is refused to pages of other sites, except listed origins', async () => {
     const authorization = `Bearer ${owner.token}`
     expect(await refusedUpgrade(ws, { authorization, origin: 'https://evil.example' })).toBe(403)
     const socket = new WebSocket(ws, { headers: { authorization, origin: 'https://friend.example' } })
@@ -124,7 +124,7 @@ describe('the upgrade', () => {
   })
 })
 
-test('of sockets that one user opens at the same time no more than twenty stay open', async () => {
+test('of the sockets that one user opens concurrently at most twenty stay open', async () => {
   const user = await api.addUser('viewer')
   const headers = { authorization: `Bearer ${user.token}` }
   let [asked, settled] = [0, 0]
@@ -153,7 +153,7 @@ test('of sockets that one user opens at the same time no more than twenty stay o
 })
 
 describe('a subscription', () => {
-  test('brings the snapshot, then progress and states with rising numbers', async () => {
+  test('sends the snapshot, then progress and states with increasing numbers', async () => {
     const id = await startJob()
     const client = await openSocket(api, owner)
     client.send({ type: 'subscribe', topic: 'job', id })
@@ -184,7 +184,7 @@ describe('a subscription', () => {
     client.socket.close()
   })
 
-  test('ignores what a worker says that has been overtaken', async () => {
+  test('ignores messages of an overtaken worker', async () => {
     const id = await startJob()
     const old = await change(id, { status: 'PROCESSING', started_at: new Date() })
     const version = await change(id, { message: 'Taken over' })
@@ -201,7 +201,7 @@ describe('a subscription', () => {
     client.socket.close()
   })
 
-  test('that begins again shows at least what was told before, under a number that is not lower', async () => {
+  test('that is repeated sends at least the former state, with no lower number', async () => {
     const id = await startJob()
     await change(id, { status: 'PROCESSING', started_at: new Date() })
     const client = await openSocket(api, owner)
@@ -226,7 +226,7 @@ describe('a subscription', () => {
     again.socket.close()
   })
 
-  test('to all jobs does not tell what the list has told already', async () => {
+  test('to all jobs does not repeat what the list contains', async () => {
     const id = await startJob()
     await change(id, { status: 'PROCESSING', started_at: new Date() })
     const early = await storeProgress(id, 10)
@@ -244,7 +244,7 @@ describe('a subscription', () => {
     client.socket.close()
   })
 
-  test('of a job of somebody else is refused, and its messages do not come', async () => {
+  test('to a job of another user is refused, and its messages are not sent', async () => {
     const id = await startJob()
     const client = await openSocket(api, other)
     client.send({ type: 'subscribe', topic: 'job', id })
@@ -259,7 +259,7 @@ describe('a subscription', () => {
     client.socket.close()
   })
 
-  test('to all jobs brings new ones, for an admin those of everybody', async () => {
+  test('to all jobs includes new ones, for an admin those of all users', async () => {
     const earlier = await startJob()
     const clients = [await openSocket(api, owner), await openSocket(api, admin)]
     for (const client of clients) {
@@ -277,7 +277,7 @@ describe('a subscription', () => {
     }
   })
 
-  test('ends when it is given back', async () => {
+  test('ends when it is cancelled', async () => {
     const [first, second] = [await startJob(), await startJob()]
     const client = await openSocket(api, owner)
     client.send({ type: 'subscribe', topic: 'job', id: first })
@@ -306,7 +306,7 @@ describe('a subscription', () => {
 })
 
 describe('a client', () => {
-  test('that sends nonsense is told so and may go on', async () => {
+  test('that sends an invalid message gets an error and can continue', async () => {
     const client = await openSocket(api, owner)
     client.send('{')
     client.send({ type: 'subscribe', topic: 'everything' })
@@ -317,7 +317,7 @@ describe('a client', () => {
     client.socket.close()
   })
 
-  test('that sends too much at once, or floods, is let go', async () => {
+  test('that sends too large or too many messages is disconnected', async () => {
     const big = await openSocket(api, owner)
     big.socket.on('error', () => big.socket.terminate())
     big.send('x'.repeat(64 * 1024 + 1))
@@ -333,7 +333,7 @@ describe('a client', () => {
     expect(await client.closed).toBe(4401)
   })
 
-  test('that does not read costs little memory, gets the newest when it reads again, and loses no state', async () => {
+  test('that does not read uses little memory, gets the newest progress when it reads again, and loses no state', async () => {
     const id = await startJob()
     const client = await openSocket(api, owner)
     client.send({ type: 'subscribe', topic: 'job', id })

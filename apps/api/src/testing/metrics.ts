@@ -8,7 +8,7 @@ export const JSON_BODY = { 'content-type': 'application/json' }
 /** A cell of a metric: the day, its company and its warehouse. */
 export type Cell = readonly [date: string, company: string | null, warehouse: string | null, value: number]
 
-/** Write values as a runner does. `sums` says that they are made of rows of several companies and warehouses. */
+/** Writes values as a runner does. `sums` marks them as combined from several companies and warehouses. */
 export async function writeValues(
   db: Database,
   metric: string,
@@ -31,7 +31,7 @@ export async function limitTo(api: TestApi, { userId }: TestUser, companies: str
   await api.db.updateTable('users').set({ companies }).where('id', '=', userId).execute()
 }
 
-/** Tell of an update of a dataset as a steward does. */
+/** Reports an update of a dataset as a steward does. */
 export function tell(steward: TestUser, update: Record<string, unknown>): Promise<Response> {
   return steward.ask('/api/projections', {
     method: 'POST',
@@ -40,7 +40,7 @@ export function tell(steward: TestUser, update: Record<string, unknown>): Promis
   })
 }
 
-/** Begin a run that has been asked for, as a runner does. */
+/** Starts a requested run as a runner does. */
 export async function beginRun(db: Database, runId: string): Promise<void> {
   const event = { runId, attempt: await attemptOf(db, runId), at: new Date().toISOString() }
   await inTransaction(db, (tx) => startRun(tx, { ...event, runner: 'test' }))

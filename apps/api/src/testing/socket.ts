@@ -44,7 +44,7 @@ export async function openSocket(api: TestApi, user: TestUser, path = '/ws'): Pr
   }
 }
 
-/** Try to open a WebSocket that is refused. Answers the HTTP status. */
+/** Tries to open a WebSocket that is refused. Returns the HTTP status. */
 export async function refusedUpgrade(url: string, headers: Record<string, string> = {}): Promise<number> {
   const socket = new WebSocket(url, { headers })
   const [, response] = await once(socket, 'unexpected-response')

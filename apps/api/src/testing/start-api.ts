@@ -22,12 +22,12 @@ import { hashPassword } from '../users/passwords.ts'
 import { issueToken } from '../users/tokens.ts'
 import type { Hub } from '../ws/hub.ts'
 
-/** Somebody who uses the API in a test. */
+/** A user of the API in a test. */
 export interface TestUser {
   userId: string
   email: string
   token: string
-  /** Ask the API as this user. */
+  /** Sends a request as this user. */
   ask(path: string, init?: RequestInit): Promise<Response>
 }
 
@@ -41,7 +41,7 @@ export interface TestApi {
   /** All files of the artifact store but its marker. */
   storedFiles(): Promise<string[]>
   addUser(role: Role): Promise<TestUser>
-  /** Publish progress as a worker does, once Redis is there. */
+  /** Publishes progress as a worker does, once Redis is connected. */
   publish(update: ProgressUpdate): void
   close(): Promise<void>
 }

@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-test('of several processes that start at once one makes the first admin, and none ever again', async () => {
+test('of several processes that start concurrently one creates the first admin, once', async () => {
   const start = () => ensureFirstAdmin(api.db, { email: 'Admin@Example.com', password: undefined })
   const made = (await Promise.all([start(), start(), start()])).filter((admin) => admin !== undefined)
   expect(made).toEqual([{ email: 'admin@example.com', generatedPassword: expect.stringMatching(/^\S{20}$/) }])

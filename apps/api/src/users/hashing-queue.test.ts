@@ -30,7 +30,7 @@ function staged(concurrency: number, waiting: number) {
   }
 }
 
-test('no more passwords are hashed at once than may be, and the rest in their order', async () => {
+test('passwords are hashed up to the limit at once, the others in order', async () => {
   const line = staged(2, 10)
   for (const name of ['a', 'b', 'c', 'd']) await line.add('one', name)
   expect(line.begun).toEqual(['a', 'b'])
@@ -41,13 +41,13 @@ test('no more passwords are hashed at once than may be, and the rest in their or
   expect(line.begun).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('work that fails gives its place back', async () => {
+test('work that fails frees its slot', async () => {
   const line = createHashingQueue({ concurrency: 1, waiting: 1 })
   await expect(line('one', () => Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(await line('one', async () => 'yes')).toBe('yes')
 })
 
-test('a network that floods does not keep another waiting', async () => {
+test('a network that floods does not delay another', async () => {
   const line = staged(1, 10)
   for (let n = 0; n < 8; n++) await line.add('flood', `flood ${n}`)
   await line.add('lone', 'lone')
@@ -58,7 +58,7 @@ test('a network that floods does not keep another waiting', async () => {
   await line.all()
 })
 
-test('when the line is full, the network that fills it is refused, and is told when to come again', async () => {
+test('when the queue is full, the network that fills it is refused with the time to retry', async () => {
   const line = staged(1, 3)
   for (let n = 0; n < 6; n++) await line.add('flood', `flood ${n}`)
   expect(line.refused).toEqual(['flood 4', 'flood 5'])

@@ -42,7 +42,7 @@ async function rowsRead(query: CompiledQuery): Promise<number> {
   return read
 }
 
-test('random names do not grow the store beyond its slots', async () => {
+test('random names do not grow the table beyond its slots', async () => {
   const slots = 64
   const failures = createLoginFailures(db, 'a secret', slots)
   await Promise.all(
@@ -54,7 +54,7 @@ test('random names do not grow the store beyond its slots', async () => {
   expect(rows.length, 'after two thousand names').toBe(3 * slots)
 })
 
-test('with every slot taken a login looks at the rows of its own keys only, in two statements', async () => {
+test('with every slot in use a login reads only the rows of its own keys, in two statements', async () => {
   await pool.query(`insert into login_failures
     select kind, slot, sha256(int4send(slot)), 1, now() + interval '1 hour'
     from unnest(array['account', 'network', 'account_network']) as kind, generate_series(0, ${SLOTS - 1}) as slot
@@ -71,7 +71,7 @@ test('with every slot taken a login looks at the rows of its own keys only, in t
   expect(await rowsRead(look)).toBeLessThanOrEqual(9)
 })
 
-test('a counter whose slot another key has taken over begins anew, and never counts for another', async () => {
+test('a counter whose slot another key has taken over is reset, and never counts for another key', async () => {
   await db.deleteFrom('login_failures').execute()
   const failures = createLoginFailures(db, 'a secret', 1)
   const [one, other] = [attempt(), attempt()]
@@ -82,7 +82,7 @@ test('a counter whose slot another key has taken over begins anew, and never cou
   expect((await failures.locks(one)).account_network).toBe(0)
 })
 
-test('a quarter of an hour after the first failure its counter begins anew', async () => {
+test('a quarter of an hour after the first failure its counter is reset', async () => {
   await db.deleteFrom('login_failures').execute()
   const failures = createLoginFailures(db, 'a secret')
   const one = attempt()
@@ -94,7 +94,7 @@ test('a quarter of an hour after the first failure its counter begins anew', asy
   expect((await failures.locks(one)).account_network).toBe(0)
 })
 
-test('failures that are counted at once are all counted', async () => {
+test('concurrent failures are all counted', async () => {
   await db.deleteFrom('login_failures').execute()
   const failures = createLoginFailures(db, 'a secret')
   const one = attempt()

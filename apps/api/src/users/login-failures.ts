@@ -11,7 +11,7 @@ const MAX_FAILURES = { account_network: 8, network: 60, account: 100 } as const
 
 type Kind = keyof typeof MAX_FAILURES
 
-/** Who tries to log in, and from where. */
+/** The account and the address of a login attempt. */
 export interface Attempt {
   /** In lower case. */
   email: string

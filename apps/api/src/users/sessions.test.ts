@@ -38,7 +38,7 @@ async function sessionOfNewUser(): Promise<SessionKey> {
   return { sessionId: randomUUID(), userId: id, version: 1, expiresAt: new Date(Date.now() + 60_000) }
 }
 
-test('of a hundred requests at once those that come while a query is under way share the next, and each is told of its own user', async () => {
+test('of a hundred concurrent requests those that arrive during a query share the next one, and each gets its own user', async () => {
   const keys = await Promise.all(Array.from({ length: 100 }, sessionOfNewUser))
   const find = createFindPrincipal(db)
   asked = 0
@@ -50,7 +50,7 @@ test('of a hundred requests at once those that come while a query is under way s
   expect(asked).toBe(2)
 })
 
-test('a query that fails is told to those who asked, and the next is asked', async () => {
+test('a query that fails fails its requests, and the next query runs', async () => {
   const key = await sessionOfNewUser()
   const find = createFindPrincipal(db)
   await expect(find({ ...key, userId: 'no id' })).rejects.toThrow(/uuid/)

@@ -54,7 +54,7 @@ const change = (jobId: string, fields: JobChange) =>
 const setUser = (user: TestUser, fields: { role?: string; companies?: string[] }) =>
   api.db.updateTable('users').set(fields).where('id', '=', user.userId).execute()
 
-test('a user who loses a company is shown none of its jobs from then on', async () => {
+test('a user who loses a company no longer sees its jobs', async () => {
   const steward = await api.addUser('steward')
   await setUser(steward, { companies: ['ACME'] })
   const id = await startJob()
@@ -77,7 +77,7 @@ test('a user who loses a company is shown none of its jobs from then on', async 
   expect(JSON.stringify(hidden.messages)).not.toContain('Secret')
 })
 
-test('a subscriber who may not see a job any longer does not hold up what others are told', async () => {
+test('a subscriber who may no longer see a job does not delay messages to others', async () => {
   const former = await api.addUser('admin')
   const ids = [await startJob(), await startJob()]
   const first = ids[0] ?? ''
@@ -95,7 +95,7 @@ test('a subscriber who may not see a job any longer does not hold up what others
   expect(demoted.told(first)).toBeGreaterThan(0)
 })
 
-test('an error of one reading leaves the others their states, and is tried again', async () => {
+test('an error of one read does not affect the others, and is retried', async () => {
   const [broken, whole] = [await startJob(), await startJob()]
   const client = await open(owner)
   await client.follow(broken)

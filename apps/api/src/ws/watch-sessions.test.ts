@@ -44,7 +44,7 @@ test('a session that ends is noticed although PostgreSQL’s message about it is
   await watch.close()
 })
 
-test('a change is seen when PostgreSQL tells of it, without waiting for the next look', async () => {
+test('a change is noticed when PostgreSQL notifies of it, without waiting for the next poll', async () => {
   const hour = 3_600_000
   const watch = watchSessions(api.context, hour)
   const user = await api.addUser('viewer')

@@ -55,7 +55,7 @@ describe('a file that is sent is closed', () => {
     await expect.poll(() => openFiles(folder)).toEqual([])
   })
 
-  test('when the sending is broken off', async () => {
+  test('when the upload is aborted', async () => {
     const leave = new AbortController()
     const sending = upload((request) => {
       request.once('data', () => leave.abort())
@@ -64,7 +64,7 @@ describe('a file that is sent is closed', () => {
     await expect.poll(() => openFiles(folder)).toEqual([])
   })
 
-  test('when it changes meanwhile, which is told', async () => {
+  test('when it changes meanwhile, which is reported', async () => {
     const sending = upload(async (request) => {
       await once(request, 'data')
       await writeFile(path, 'short')

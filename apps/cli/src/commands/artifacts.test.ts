@@ -53,7 +53,7 @@ const download = (args: string[], signal?: AbortSignal) =>
     ...(signal ? { signal } : {}),
   })
 
-test('a download takes the place of the file that it is asked to write', async () => {
+test('a download replaces the requested output file', async () => {
   const path = join(folder, 'my.csv')
   await writeFile(path, 'old')
   expect(await download(['-o', path])).toMatchObject({ code: 0, out: `${path}: ${CONTENT.length} B\n` })
@@ -74,14 +74,14 @@ test('a download that arrives damaged leaves nothing, and keeps what was there',
   expect([await readdir(folder), await readFile(path, 'utf8')]).toEqual([['my.csv'], 'old'])
 })
 
-test('a download that is broken off leaves nothing', async () => {
+test('a download that is aborted leaves nothing', async () => {
   const leave = new AbortController()
   onHalf = () => leave.abort(new Interrupted('SIGINT'))
   expect(await download(['-o', join(folder, 'my.csv')], leave.signal)).toMatchObject({ code: 130 })
   expect(await readdir(folder)).toEqual([])
 })
 
-test('a download to a folder that is not there says so', async () => {
+test('a download to a missing folder fails with that reason', async () => {
   const { code, err } = await download(['-o', join(folder, 'none', 'my.csv')])
   expect([code, err]).toEqual([
     1,
@@ -95,6 +95,6 @@ test.each([
   ["attachment; filename*=UTF-8''..", undefined],
   ['attachment', undefined],
   [null, undefined],
-])('a download offered as %s is called %s, which lies in this folder', (offered, name) => {
+])('a download offered as %s is saved as %s in the current folder', (offered, name) => {
   expect(offeredName(offered)).toBe(name)
 })

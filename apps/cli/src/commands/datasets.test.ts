@@ -55,7 +55,7 @@ test('aduana datasets <code> shows a dataset, and with --json the definition tha
   expect((await api.aduana('dataset', 'save', file)).out).toBe('scrap: unchanged, version 4\n')
 })
 
-test('aduana dataset save --if-version changes nothing when somebody else has changed it meanwhile', async () => {
+test('aduana dataset save --if-version changes nothing if another user has changed it meanwhile', async () => {
   const file = join(folder, 'seen.json')
   await writeFile(file, JSON.stringify(definition))
   const title = 'The definition has changed'
@@ -65,7 +65,7 @@ test('aduana dataset save --if-version changes nothing when somebody else has ch
   expect(api.asked()).toEqual([`PUT ${PATH} If-Match "3" ${JSON.stringify(definition)}`])
 })
 
-test('aduana dataset save tells every problem of a definition', async () => {
+test('aduana dataset save reports every problem of a definition', async () => {
   const file = join(folder, 'wrong.json')
   await writeFile(file, JSON.stringify({ code: 'scrap' }))
   const problems = [
@@ -85,7 +85,7 @@ test('aduana dataset save tells every problem of a definition', async () => {
   ])
 })
 
-test('aduana dataset save says what is wrong with a file', async () => {
+test('aduana dataset save reports what is wrong with a file', async () => {
   const file = join(folder, 'broken.json')
   expect((await api.aduana('dataset', 'save', join(folder, 'none.json'))).err).toContain('cannot be read')
   await writeFile(file, '{')

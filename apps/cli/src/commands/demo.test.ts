@@ -23,11 +23,11 @@ function differing(...given: Parameters<typeof compare>) {
   return compare(...given).filter(({ expected, found }) => expected !== found)
 }
 
-test('a demo that came out as it went in has no figure that differs', () => {
+test('a demo with the expected result has no difference', () => {
   expect(differing(made, job({ counts }), [reason])).toEqual([])
 })
 
-test('a demo notices a lost row, a reason that is missing and one that nobody put in', () => {
+test('a demo detects a lost row, a missing reason and an unexpected one', () => {
   expect(
     differing(made, job({ counts: { ...counts, loaded: 6 } }), [{ ...reason, code: 'too_small' }]),
   ).toEqual([

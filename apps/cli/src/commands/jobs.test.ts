@@ -8,7 +8,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-test('aduana jobs asks for those that wait, in a state, of a dataset', async () => {
+test('aduana jobs filters by waiting, state and dataset', async () => {
   api.answer('/api/jobs', { items: [], next: null })
   const asked = ['--status', 'processing', '--waiting-for', 'approval', '--dataset', 'orders']
   expect(await api.aduana('jobs', ...asked)).toMatchObject({ code: 0, out: 'No jobs found.\n' })
@@ -16,7 +16,7 @@ test('aduana jobs asks for those that wait, in a state, of a dataset', async () 
   expect((await api.aduana('jobs', '--waiting-for', 'rain')).code).toBe(1)
 })
 
-test('aduana jobs tells an undo from an import, and says what tells most about each', async () => {
+test('aduana jobs distinguishes undos from imports, and shows the main fact of each', async () => {
   const startAt = '2100-01-01T05:00:00Z'
   const warnings = [{ code: 'odd', message: 'It is odd.', column: null, count: 1 }]
   const items = [
@@ -41,7 +41,7 @@ test('aduana jobs tells an undo from an import, and says what tells most about e
     expect(out).toMatch(expected)
 })
 
-test('aduana retry has a failed job tried again, and says why one is not', async () => {
+test('aduana retry retries a failed job, and reports why another is not retried', async () => {
   const path = `/api/jobs/${JOB_ID}/retry`
   api.forget()
   api.answer(path, job({ status: 'QUEUED' }))

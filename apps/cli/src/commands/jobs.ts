@@ -29,7 +29,7 @@ export async function listJobsCommand(io: Io, options: JobsOptions): Promise<Exi
   return EXIT.loaded
 }
 
-/** `aduana jobs <id>`: one job, as it stands or until it has ended. */
+/** `aduana jobs <id>`: shows one job once, or follows it until it has ended. */
 export async function showJobCommand(io: Io, id: string, options: JobsOptions): Promise<ExitCode> {
   const api = await openApi(io)
   const json = options.json === true
@@ -56,7 +56,7 @@ export async function retryCommand(io: Io, id: string, options: { json?: boolean
   return EXIT.loaded
 }
 
-/** The status with what tells most about it: what the job waits for or works at, why it failed, what to look at. */
+/** Returns the status with its main fact: what the job waits for or does, why it failed, or its warnings. */
 function statusOf(job: Job): string {
   const { status, waitingFor, stage, error, dryRun, warnings } = job
   const more = [

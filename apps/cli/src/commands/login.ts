@@ -16,7 +16,7 @@ export interface LoginOptions {
 }
 
 /**
- * `aduana login`: store a token for the commands that follow. What is missing is asked for on a terminal;
+ * `aduana login`: stores a token for later commands. Prompts for missing input on a terminal;
  * `--password-stdin` reads the password from standard input.
  */
 export async function loginCommand(

@@ -91,7 +91,7 @@ const failed: MetricRun = {
   ...{ completedAt: AT, createdAt: AT, updatedAt: AT },
 }
 
-test('aduana metrics lists them with how fresh they are and what they wait for', async () => {
+test('aduana metrics lists them with their freshness and missing datasets', async () => {
   api.answer('/api/metrics', { items: [item], next: null })
   const { code, out } = await api.aduana('metrics')
   expect(code).toBe(0)
@@ -104,7 +104,7 @@ test('aduana metrics lists them with how fresh they are and what they wait for',
   expect(api.asked()).toEqual(['GET /api/metrics?limit=500'])
 })
 
-test('aduana metrics <code> shows the values of the last days that have some, and what is outstanding', async () => {
+test('aduana metrics <code> shows the values of the last days with values, and outstanding runs', async () => {
   api.answer('/api/metrics/orders.items', metric)
   api.answer('/api/metrics/orders.items/values', values)
   const { out } = await api.aduana('metrics', 'orders.items')
@@ -126,7 +126,7 @@ test('aduana metrics <code> shows the values of the last days that have some, an
   )
 })
 
-test('aduana runs lists them with why they failed, and what has changed since they began', async () => {
+test('aduana runs lists them with the reasons of failures, and changes since they started', async () => {
   api.answer('/api/runs', { items: [failed], next: null })
   const { out } = await api.aduana('runs', '--status', 'failed', '--metric', 'orders.items')
   expect(out).toContain('FAILED  update  2026-03-08..2026-03-10          Its runner was silent.')
@@ -139,7 +139,7 @@ test('aduana runs lists them with why they failed, and what has changed since th
   expect((await api.aduana('runs', '--status', 'done')).code).toBe(1)
 })
 
-test('aduana recompute asks for the days and names the run', async () => {
+test('aduana recompute requests the days and names the run', async () => {
   api.answer('/api/metrics/orders.items/recompute', { id: RUN_ID, status: 'REQUESTED' })
   const { out } = await api.aduana('recompute', 'orders.items', '--from', '2026-03-01', '--to', '2026-03-08')
   expect(out).toBe(`run ${RUN_ID}: REQUESTED\n`)

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const stored = async () => JSON.parse(await readFile(join(folder, 'aduana', 'session.json'), 'utf8'))
 
-test('aduana password changes it, and stores the login that takes the place of the stored one', async () => {
+test('aduana password changes it, and replaces the stored login', async () => {
   const env = { XDG_CONFIG_HOME: folder }
   api.answer('/api/auth/login', login('first'))
   const asked = ['login', '--url', api.url, '--email', user.email, '--password', 'old password']
@@ -51,7 +51,7 @@ test('aduana password with a token of the environment stores nothing', async () 
   expect(await stored()).toMatchObject({ token: 'second' })
 })
 
-test('aduana password asks nothing of the API when the new one is missing', async () => {
+test('aduana password sends no request without a new password', async () => {
   const { code, err } = await api.aduana('password')
   expect([code, err]).toEqual([1, expect.stringContaining('ADUANA_NEW_PASSWORD')])
   expect(api.asked()).toEqual([])

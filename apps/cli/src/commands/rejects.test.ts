@@ -23,7 +23,7 @@ const REJECT: Reject = {
   ...{ raw: 'b;x', rawTruncated: false, state: 'open' },
 }
 
-test('aduana rejects --json gives the header and the delimiter first, and then each reject with its place', async () => {
+test('aduana rejects --json prints the header and the delimiter first, and then each reject with its position', async () => {
   api.answer(PATH, { items: [REJECT], next: null, file: FILE })
   const { code, out } = await api.aduana('rejects', JOB_ID, '--json')
   expect(code).toBe(0)
@@ -42,7 +42,7 @@ test('aduana rejects shows those of a dry run', async () => {
   expect(out).toMatch(/2 +3 +not stored +b;x +n +not_an_integer +"x" is no whole number/)
 })
 
-test('aduana rejects gives the code and the whole text of every reason', async () => {
+test('aduana rejects shows the code and the whole text of every reason', async () => {
   const advice = `"${'x'.repeat(90)}" is no date. Format the column as a date, and export it again`
   const reasons = [
     { column: null, code: 'too_many_columns', message: '4 columns, expected 3', value: null },
@@ -54,7 +54,7 @@ test('aduana rejects gives the code and the whole text of every reason', async (
   expect(out).toContain(`n         not_a_date        ${advice}\n`)
 })
 
-test('aduana rejects says when there are none', async () => {
+test('aduana rejects reports if there are none', async () => {
   api.answer(PATH, { items: [], next: null, file: null })
   expect(await api.aduana('rejects', JOB_ID)).toMatchObject({ code: 0, out: 'This job has no rejects.\n' })
   expect(await api.aduana('rejects', JOB_ID, '--json')).toMatchObject({ code: 0, out: '' })

@@ -31,7 +31,7 @@ export async function rejectsCommand(
       message,
     ]),
   )
-  // The reason stands last, and whole: what to do is at its end.
+  // The reason is the last column and is not truncated: the advice is at its end.
   const table = renderTable(
     [
       { title: 'record', right: true },

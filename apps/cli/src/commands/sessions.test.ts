@@ -57,7 +57,7 @@ const isStored = () =>
     () => false,
   )
 
-test('a password that is piped in logs in, without the line end that echo adds', async () => {
+test('a piped password logs in, without the line end that echo adds', async () => {
   answer = { status: 200, body: LOGIN }
   const { code } = await aduana(['login', 'ana@example.com', '--password-stdin'], ' p w \n')
   expect(code).toBe(0)
@@ -72,14 +72,14 @@ test('a password that is piped in logs in, without the line end that echo adds',
   expect(asked).toHaveLength(1)
 })
 
-test('a login without a terminal says how to give the password', async () => {
+test('a login without a terminal explains how to pass the password', async () => {
   const { code, err } = await aduana(['login', 'ana@example.com'])
   expect(code).toBe(1)
   expect(err).toContain('--password-stdin')
   expect(asked).toEqual([])
 })
 
-test('too many failed logins say after how many seconds to try again', async () => {
+test('too many failed logins report after how many seconds to retry', async () => {
   const problem = {
     type: 'x',
     title: 'Too many failed logins',
@@ -93,7 +93,7 @@ test('too many failed logins say after how many seconds to try again', async () 
   expect(err).toContain('Try again in 43 s.')
 })
 
-test('a logout ends the session at the API, and forgets it only then', async () => {
+test('a logout ends the session at the API, and deletes it only then', async () => {
   answer = { status: 200, body: LOGIN }
   await aduana(['login', 'ana@example.com', '--password', 'x'])
   const problem = { type: 'x', title: 'Away', status: 503, detail: 'Away.', code: 'unavailable' }
@@ -108,7 +108,7 @@ test('a logout ends the session at the API, and forgets it only then', async () 
   expect(await aduana(['logout'])).toMatchObject({ code: 0, out: 'You are not logged in.\n' })
 })
 
-test('a logout of a session that has ended already forgets it', async () => {
+test('a logout of an ended session deletes it', async () => {
   answer = { status: 200, body: LOGIN }
   await aduana(['login', 'ana@example.com', '--password', 'x'])
   const problem = { type: 'x', title: 'No', status: 401, detail: 'No.', code: 'token_expired' }

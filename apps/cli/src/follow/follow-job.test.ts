@@ -70,7 +70,7 @@ function moved(tick: number, progress: number): ServerMessage {
 const snapshot: ServerMessage = { type: 'snapshot', topic: 'job', seq: sequence(4, 0), job: WORKING }
 const ended: ServerMessage = { type: 'state', seq: sequence(5, 0), job: DONE }
 
-test('a job is followed over the WebSocket, without asking for it meanwhile', async () => {
+test('a job is followed over the WebSocket without polling', async () => {
   onSubscribe = (socket) => {
     for (const message of [snapshot, moved(1, 60), moved(2, 70), moved(1, 60), ended]) send(socket, message)
   }
@@ -82,7 +82,7 @@ test('a job is followed over the WebSocket, without asking for it meanwhile', as
   ])
 })
 
-test('a job is asked for when no WebSocket can be opened', async () => {
+test('a job is polled if no WebSocket can be opened', async () => {
   const times = { pollMs: 20, openPollMs: NEVER, unreachableTimeoutMs: NEVER }
   const job = await followJob(
     api,
@@ -111,7 +111,7 @@ test('a connection that breaks is opened again, from the last message on', async
   expect(after).toEqual([undefined, sequence(4, 9)])
 })
 
-test('a WebSocket that says nothing does not hide the end of a job', async () => {
+test('a silent WebSocket does not hide the end of a job', async () => {
   onSubscribe = (socket) => {
     send(socket, snapshot)
     polled = DONE
@@ -125,7 +125,7 @@ test('a WebSocket that says nothing does not hide the end of a job', async () =>
   ).toEqual(DONE)
 })
 
-test('an API that stays away is given up', async () => {
+test('an API that stays unavailable is given up', async () => {
   const times = { pollMs: 10, openPollMs: NEVER, unreachableTimeoutMs: 50 }
   const following = followJob(
     api,

@@ -128,7 +128,7 @@ function keepSubscribed(
   return { isOpen: () => open, done: keep() }
 }
 
-/** Wait, or until the signal is aborted, whichever comes first. */
+/** Waits for a time, or until the signal is aborted. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   await delay(milliseconds, undefined, { signal }).catch((error: unknown) => {
     if (!signal.aborted) throw error

@@ -21,7 +21,7 @@ function progress(seq: number, percent: number, id = JOB_ID): ServerMessage {
 }
 
 describe('the view of a job', () => {
-  test('follows messages whose number rises and ignores those that are older', () => {
+  test('follows messages with increasing numbers and ignores older ones', () => {
     let view = viewOf(working, sequence(3, 0))
     view = withMessage(view, progress(sequence(3, 2), 20))
     expect(view).toMatchObject({ progress: 20, processedItems: 10, seq: sequence(3, 2) })
@@ -29,14 +29,14 @@ describe('the view of a job', () => {
     expect(withMessage(view, progress(sequence(3, 2), 30))).toBe(view)
   })
 
-  test('never goes back, whatever a snapshot after a reconnect says', () => {
+  test('never decreases, whatever a snapshot after a reconnect contains', () => {
     const view = withMessage(viewOf(working, sequence(3, 0)), progress(sequence(3, 9), 20))
     const again: ServerMessage = { type: 'snapshot', topic: 'job', seq: sequence(3, 0), job: working }
     expect(withMessage(view, again)).toMatchObject({ progress: 20, seq: sequence(3, 9) })
     expect(withPolled(view, working)).toMatchObject({ progress: 20, seq: sequence(3, 9) })
   })
 
-  test('takes a newer state and ignores the zombie that speaks of an older one', () => {
+  test('accepts a newer state and ignores a zombie that reports an older one', () => {
     const view = viewOf(working, sequence(3, 7))
     const loading = job({ status: 'PROCESSING', stage: 'load', progress: 60 })
     const next = withMessage(view, { type: 'state', seq: sequence(4, 0), job: loading })
@@ -45,14 +45,14 @@ describe('the view of a job', () => {
     expect(withMessage(next, { type: 'state', seq: sequence(3, 0), job: working })).toBe(next)
   })
 
-  test('ends with a final state and stays there', () => {
+  test('ends with a final state and keeps it', () => {
     const done = job({ status: 'COMPLETED', stage: 'fan-out', progress: 100 })
     const view = withMessage(viewOf(working, 1), { type: 'state', seq: sequence(5, 0), job: done })
     expect(hasEnded(view)).toBe(true)
     expect(withMessage(view, progress(sequence(5, 1), 10))).toBe(view)
   })
 
-  test('does not listen to other jobs, heartbeats and lists', () => {
+  test('ignores other jobs, heartbeats and lists', () => {
     const view = viewOf(working, 1)
     expect(withMessage(view, progress(sequence(9, 0), 99, '0b0d4b55-3f8e-4c0e-8f60-6c2b7f1d2a22'))).toBe(view)
     expect(withMessage(view, { type: 'heartbeat' })).toBe(view)

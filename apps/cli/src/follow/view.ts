@@ -5,7 +5,7 @@ import type { ServerMessage } from '@aduana/contracts/progress'
 /** A followed job: its last state and newer progress. */
 export interface JobView {
   job: Job
-  /** The newest sequence number that was seen; -1 when the state was polled, which brings none. */
+  /** The newest sequence number; -1 when the state was polled, because a polled state has none. */
   seq: number
   stage: string | null
   message: string

@@ -10,7 +10,7 @@ afterAll(() => {
   else process.env.TZ = TZ
 })
 
-describe('a moment', () => {
+describe('a point in time', () => {
   test.each([
     ['2026-12-01T05:00', '2026-12-01T05:00:00+01:00'],
     ['2026-07-01 05:00:30', '2026-07-01T05:00:30+02:00'],

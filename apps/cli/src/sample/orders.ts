@@ -59,7 +59,7 @@ const defects: Defect[] = [
   ...raggedLines(DELIMITER, 1),
 ]
 
-/** Orders of warehouses: commas, ISO times; an order that comes again is a later version of it. */
+/** Orders of warehouses: commas, ISO times. A repeated order is a later version. */
 export const orders: Shape = {
   delimiter: DELIMITER,
   header: [

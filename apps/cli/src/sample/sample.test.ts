@@ -56,7 +56,7 @@ describe('a sample', () => {
     expect(rejected / records).toBeLessThan(0.02)
   })
 
-  test('holds every kind of dirt that its dataset has', () => {
+  test('contains every kind of error of its dataset', () => {
     const sample = createSample(options({ rows: 20_000 }))
     for (let i = 0; i < 20_000; i++) sample.next()
     expect(Object.keys(sample.report().kinds).sort()).toEqual(
@@ -64,7 +64,7 @@ describe('a sample', () => {
     )
   })
 
-  test('is written to disk as it is made', async () => {
+  test('is written to disk while it is generated', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'aduana-write-'))
     try {
       const path = join(folder, 'sample.csv')
@@ -77,13 +77,13 @@ describe('a sample', () => {
     }
   })
 
-  test('has a period of two whole months', () => {
+  test('covers two whole months', () => {
     expect(periodOfSeed(0)).toEqual({ from: '2023-01-01', to: '2023-03-01' })
     expect(twoMonths(2026, -1)).toEqual({ from: '2025-12-01', to: '2026-02-01' })
   })
 })
 
-describe('the real parser and rules find in a sample exactly what was put into it', () => {
+describe('the real parser and rules find exactly the generated errors of a sample', () => {
   let engine: Engine
   beforeAll(async () => {
     engine = await startEngine({ memoryLimitMb: 256, threads: 1 })

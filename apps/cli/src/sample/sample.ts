@@ -5,7 +5,7 @@ import { production } from './production.ts'
 import { createRandom } from './random.ts'
 import type { Defect, Draw, ExpectedReason, Shape, WrittenDay } from './shape.ts'
 
-/** The datasets of which samples can be made. */
+/** The datasets that have samples. */
 export const SAMPLES = { production, orders, dkt } as const satisfies Record<string, Shape>
 export type SampleName = keyof typeof SAMPLES
 
@@ -114,7 +114,7 @@ export function createSample(options: SampleOptions): Sample {
   }
 }
 
-/** Every kind as often as its weight says, in a mixed order that repeats. */
+/** Returns every kind as often as its weight, in a mixed order that repeats. */
 function defectCycle(defects: readonly Defect[], below: (limit: number) => number): Defect[] {
   const cycle = defects.flatMap((defect) => Array.from({ length: defect.weight }, () => defect))
   for (let i = cycle.length - 1; i > 0; i--) {

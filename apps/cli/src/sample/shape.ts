@@ -22,7 +22,7 @@ export interface ExpectedReason {
 /** One kind of bad record. */
 export interface Defect {
   kind: string
-  /** How often it comes, compared with the others. */
+  /** Its relative frequency. */
   weight: number
   reasons: readonly ExpectedReason[]
   /** The line, without its end, that spoils a good record. */

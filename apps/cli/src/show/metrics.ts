@@ -4,7 +4,7 @@ import type { Metric, MetricItem, MetricValues } from '@aduana/contracts/metrics
 import type { AwaitedDataset, MetricRun } from '@aduana/contracts/metrics/http-runs'
 import { renderTable, shortened } from './table.ts'
 
-/** Metrics with what tells whether they are up to date. */
+/** Shows metrics with their freshness. */
 export function metricTable(metrics: readonly MetricItem[]): string {
   return renderTable(
     [

@@ -35,7 +35,7 @@ function preview(change: Partial<JobPreview['preview']> = {}): JobPreview {
   }
 }
 
-test('a preview shows the rows of each day, the sums, what is new, and why it waits', () => {
+test('a preview shows the rows of each day, the sums, new members, and why it waits', () => {
   expect(renderPreview(preview())).toBe(
     [
       'day         before  inserted  changed  unchanged  removed  after',
@@ -57,7 +57,7 @@ test('a preview shows the rows of each day, the sums, what is new, and why it wa
 const dayOf = (index: number) =>
   `2024-0${1 + Math.floor(index / 28)}-${String(1 + (index % 28)).padStart(2, '0')}`
 
-test('a preview of many days that change shows the first ones and says how many there are', () => {
+test('a preview of many changed days shows the first ones and their number', () => {
   const days = Array.from({ length: 40 }, (_, index) => ({ ...DAY, day: dayOf(index), inserted: 1 }))
   const text = renderPreview(preview({ days, daysLeftOut: 10 }))
   expect(text).toContain('(19 more days are included in the total)')
@@ -65,7 +65,7 @@ test('a preview of many days that change shows the first ones and says how many 
   expect(text).not.toContain('unchanged days')
 })
 
-test('a preview counts the days that do not change, and lists the others wherever they lie', () => {
+test('a preview counts the unchanged days, and lists all others', () => {
   const days = Array.from({ length: 40 }, (_, index) => ({
     ...DAY,
     day: dayOf(index),
@@ -85,14 +85,14 @@ test('sums have separators, and keep all their digits', () => {
   expect(renderPreview(preview({ sums }))).toContain('-1,234,567.1200    999')
 })
 
-test('a preview says which rows are there already, and which versions are in doubt', () => {
+test('a preview shows existing rows and ambiguous versions', () => {
   const text = renderPreview(preview({ alreadyPresent: 1200, sameVersion: { rows: 2, example: 'O-17' } }))
   expect(text).toContain(
     '\n\nalready in the table: 1,200 of the rows to insert\nof the same version: 2 of the rows to change (for example O-17)\n\n',
   )
 })
 
-test('one day without change is told in the singular', () => {
+test('one unchanged day is shown in the singular', () => {
   const days = [{ ...DAY, day: '2024-01-01', unchanged: 4, before: 4, after: 4 }]
   expect(renderPreview(preview({ days }))).toContain('\n(1 unchanged day is included in the total)\n')
 })

@@ -55,7 +55,7 @@ function included(days: number, what: string): string {
   return `${counted(days, what)} ${days === 1 ? 'is' : 'are'} included in the total`
 }
 
-/** What the load meets among the rows that are there. */
+/** Describes existing rows that affect the load. */
 function metLines({ preview: { alreadyPresent, sameVersion } }: JobPreview): string {
   const lines = [
     ...(alreadyPresent > 0 ? [`already in the table: ${figure(alreadyPresent)} of the rows to insert`] : []),

@@ -29,7 +29,7 @@ const loading = viewOf(
 )
 
 describe('a progress line', () => {
-  test('names the stage, how far it is, the records, the speed and the time that remains', () => {
+  test('shows the stage, the progress, the records, the speed and the remaining time', () => {
     expect(jobFacts(loading)).toEqual({
       label: '4/5 Load',
       percent: 58.7,
@@ -37,7 +37,7 @@ describe('a progress line', () => {
     })
   })
 
-  test('is drawn to the width of the terminal', () => {
+  test('fits the width of the terminal', () => {
     expect(renderBar(jobFacts(loading), 110, BLOCKS)).toBe(
       '4/5 Load        ██████████████████░░░░░░░░░░░░  58 %  60,123/120,000 records  312,456 rows/s  3 s left',
     )
@@ -56,7 +56,7 @@ describe('a progress line', () => {
     )
   })
 
-  test('says what a job waits for', () => {
+  test('shows what a job waits for', () => {
     const waiting = job({
       status: 'PROCESSING',
       stage: 'load',
@@ -67,7 +67,7 @@ describe('a progress line', () => {
     expect(renderPlain(jobFacts(viewOf(job())))).toBe('Queued: Waiting to be processed')
   })
 
-  test('tells the end of a job', () => {
+  test('shows the end of a job', () => {
     const done = job({
       status: 'COMPLETED',
       stage: 'fan-out',
@@ -107,7 +107,7 @@ describe('a display', () => {
     return { written, display, at: (ms: number) => (clock = ms) }
   }
 
-  test('writes at most one line in two seconds where there is no terminal', () => {
+  test('writes at most one line in two seconds without a terminal', () => {
     const { written, display, at } = record(undefined)
     for (let ms = 0; ms < 6000; ms += 100) {
       at(ms)
@@ -117,7 +117,7 @@ describe('a display', () => {
     expect(written).toEqual(['Upload: 0 %\n', 'Upload: 20 %\n', 'Upload: 40 %\n'])
   })
 
-  test('draws one line again and again on a terminal, and ends with its last state', () => {
+  test('redraws one line on a terminal, and ends with its last state', () => {
     const { written, display, at } = record(60)
     display.show(facts(1))
     at(10)
@@ -143,7 +143,7 @@ describe('figures', () => {
     expect([1, 9, 75].map(formatLeft)).toEqual(['1 s left', '9 s left', '1 min 15 s left'])
   })
 
-  test('stand in columns, and text from a file cannot move the cursor', () => {
+  test('are aligned in columns, and text from a file cannot move the cursor', () => {
     const table = renderTable(
       [{ title: 'n', right: true }, { title: 'text' }],
       [

@@ -4,10 +4,10 @@ import type { UploadProgress } from '../api/upload.ts'
 import type { JobView } from '../follow/view.ts'
 import { formatBytes, formatLeft, formatRate } from './figures.ts'
 
-/** What a progress line says: what is being done, how far it is, and figures in the order of their importance. */
+/** The content of a progress line: the activity, its progress, and figures in descending order of importance. */
 export interface ProgressFacts {
   label: string
-  /** 0…100; null where it cannot be said. */
+  /** 0…100; null if unknown. */
   percent: number | null
   figures: string[]
 }

@@ -6,7 +6,7 @@ import { printable, shortened } from './table.ts'
 const SHOWN_COLUMNS = 5
 const NAME_LENGTH = 30
 
-/** What the result of an import says of its file. */
+/** The description of the file in the result of an import. */
 const Recognised = z.object({
   format: z.enum(['plain', 'gzip']).default('plain'),
   encoding: z.string(),
@@ -57,7 +57,7 @@ export function skippedLine({ result }: Job): string | undefined {
 
 const Cleaned = z.object({ cleaned: z.array(z.object({ column: z.string(), count: z.int() })).min(1) })
 
-/** In how many cells of which columns characters were dropped that cannot be seen; undefined when in none. */
+/** Returns the number of cells by column from which invisible characters were removed; undefined if there are none. */
 export function cleanedLine({ result }: Job): string | undefined {
   const { data: found } = Cleaned.safeParse(result)
   if (!found) return undefined

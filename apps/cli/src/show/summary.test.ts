@@ -28,7 +28,7 @@ const ended = (given: Parameters<typeof job>[0]) =>
 const lines = (...given: Parameters<typeof renderSummary>) => renderSummary(...given).split('\n')
 
 describe('the summary of an import', () => {
-  test('says in one line how the file was read, and shows only figures that say something', () => {
+  test('shows in one line how the file was read, and only relevant figures', () => {
     const report = { seconds: 1.4, rowsPerSecond: 1, rejects: [] }
     expect(lines(ended({}), { report }, 'aduana')).toEqual([
       'mayo.csv → production: loaded',
@@ -53,7 +53,7 @@ describe('the summary of an import', () => {
     [{ absentColumns: ['material'] }, '3 columns used, without: "material"'],
     [{ firstDay: '2026-01-01', lastDay: '2026-01-01', days: 1 }, '; day 2026-01-01'],
     [{ firstDay: null, lastDay: null, days: 0 }, 'columns used'],
-  ])('tells of a file that was read as %j', (change, expected) => {
+  ])('describes a file that was read as %j', (change, expected) => {
     const text = renderSummary(ended({ result: { ...RESULT, ...change } }), {}, 'aduana')
     expect(text).toContain(expected)
   })
@@ -68,7 +68,7 @@ describe('the summary of an import', () => {
     expect(text).toContain(`\n  skipped      ${expected}\n`)
   })
 
-  test('says nothing of skipped lines when there are none', () => {
+  test('does not mention skipped lines if there are none', () => {
     const none = { ...RESULT, preamble: [] }
     expect(renderSummary(ended({ result: none }), {}, 'aduana')).not.toContain('skipped')
   })
@@ -125,7 +125,7 @@ describe('the summary of an import', () => {
     )
   })
 
-  test('counts all rejects of a reason, also those beyond the ones that are kept', () => {
+  test('counts all rejects of a reason, also those that are not stored', () => {
     const rejectReasons = [{ column: 'turno', code: 'required', count: 2500 }]
     const kept = [
       {
@@ -146,12 +146,12 @@ describe('the summary of an import', () => {
     )
   })
 
-  test('of an upsert tells new rows from changed ones', () => {
+  test('of an upsert distinguishes new from changed rows', () => {
     const text = renderSummary(ended({ counts: { loaded: 3, inserted: 1, updated: 2 } }), {}, 'aduana')
     expect(text).toContain('  loaded          3\n  of them new     1\n  of them changed 2\n')
   })
 
-  test('of a job that failed adds up: what was good and is not loaded is told, and how the file was read', () => {
+  test('of a failed job has counts that add up, with the clean records that are not loaded, and how the file was read', () => {
     const error = { code: 'too_many_rejects', detail: '3 of 11 records were rejected.' }
     const counts = { records: 11, quarantined: 3, duplicates: 0, conflicts: 1 }
     const failed = job({ status: 'FAILED', error, result: RESULT, counts })
@@ -174,14 +174,14 @@ describe('the summary of an import', () => {
     expect(renderSummary(none, {}, 'aduana')).not.toContain('not loaded ')
   })
 
-  test('says what was removed, where the preview does not', () => {
+  test('shows removed rows if the preview does not', () => {
     const counts = { records: 1, loaded: 1, removed: 3 }
     expect(renderSummary(ended({ counts }), {}, 'aduana')).toContain(
       '\n  removed      3   rows that these days had before the import\n',
     )
   })
 
-  test('of a dry run whose import would be refused says so first, and asks for exit code 5', () => {
+  test('of a dry run whose import would be refused shows that first, and has exit code 5', () => {
     const warnings = [
       { code: 'already_imported', message: 'The import would be refused.', column: null, count: 2 },
     ]
@@ -193,7 +193,7 @@ describe('the summary of an import', () => {
     expect(outcomeOfJob({ ...dry, dryRun: false })).toBe('quarantined')
   })
 
-  test('of a job that failed gives the cause, and nothing that is not known', () => {
+  test('of a failed job shows the cause, and nothing unknown', () => {
     const error = { code: 'no_records', detail: 'There are no records.' }
     const failed = job({ status: 'FAILED', error })
     expect(lines(failed, { report: { seconds: null, rowsPerSecond: null, rejects: [] } }, 'aduana')).toEqual([
@@ -205,7 +205,7 @@ describe('the summary of an import', () => {
   })
 })
 
-test('the summary of an undo tells what it came to', () => {
+test('the summary of an undo shows its result', () => {
   const result = {
     imports: [JOB_ID, JOB_ID],
     reversed: { deleted: 3000, restored: 0, rejectsReopened: 0, rejectsSuperseded: 2 },

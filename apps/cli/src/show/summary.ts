@@ -130,7 +130,7 @@ function line(name: string, value: string | undefined): [string, string][] {
   return value === undefined ? [] : [[name, value]]
 }
 
-/** A speed says something of many records only. */
+/** A speed is only meaningful for many records. */
 function timeOf(report: JobReport | undefined): [string, string][] {
   if (!report?.seconds) return []
   const { seconds, rowsPerSecond } = report

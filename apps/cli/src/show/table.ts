@@ -1,6 +1,6 @@
 import { showInvisible } from '@aduana/contracts/characters'
 
-/** A column of a table: its heading, and whether its figures stand at the right. */
+/** A column of a table: its heading, and whether it is right-aligned. */
 export interface TableColumn {
   title: string
   right?: boolean
@@ -32,7 +32,7 @@ export function printable(text: string): string {
   return showInvisible(text).replace(/[\n\r\t]/g, (character) => ({ '\n': '⏎', '\t': ' ' })[character] ?? '')
 }
 
-/** At most so many characters, with a mark where something is missing. */
+/** Truncates a text to a number of characters and marks the truncation. */
 export function shortened(text: string, length: number): string {
   const characters = [...text]
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join('')}…`

@@ -25,7 +25,7 @@ async function aduana(...args: string[]): Promise<{ code: number; said: string }
 
 const count = async (sql: string) => Number((await system.database.pool.query(sql)).rows[0]?.count)
 
-test('test data are faulty files of two datasets, and the values of their metrics', {
+test('test data are files of two datasets with errors, and the values of their metrics', {
   timeout: 240_000,
 }, async () => {
   const { code, said } = await aduana('testdata', '--files', '1', '--rows', '2000')
@@ -40,7 +40,7 @@ test('test data are faulty files of two datasets, and the values of their metric
     )
 })
 
-test('many events are told of over HTTP, and none of them leaves a run open', {
+test('many updates are reported over HTTP, and none of them leaves a run open', {
   timeout: 240_000,
 }, async () => {
   const before = await count('select count(*) from dataset_updates')

@@ -2,7 +2,7 @@ import { Readable, Writable } from 'node:stream'
 import type { Io } from '../io.ts'
 import { run } from '../program.ts'
 
-/** How a run of the program has ended, and what it has said. */
+/** The exit code and output of the program. */
 export interface Captured {
   code: number
   out: string

@@ -2,12 +2,12 @@ import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { type Captured, runCaptured } from './run-captured.ts'
 
-/** A server that answers as it is told, and the command line that speaks to it. */
+/** A server with scripted responses, and the command line that uses it. */
 export interface ScriptedApi {
   url: string
-  /** What it was asked since `forget`: method, path, condition if it has one, and body. */
+  /** The requests since `forget`: method, path, condition if there is one, and body. */
   asked(): readonly string[]
-  /** What it answers for a path from now on; 404 for paths of which nothing is said. */
+  /** Sets the response for a path. Other paths get 404. */
   answer(path: string, body: unknown, status?: number): void
   forget(): void
   /** Run `aduana` with these arguments. */

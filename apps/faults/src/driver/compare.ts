@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { z } from 'zod'
 
-/** What imports leave behind, as text, without the numbers that depend on which import came when. */
+/** The result of imports as text, without numbers that depend on their order. */
 const CONTENTS: Record<string, string> = {
   production: `select concat_ws('|', fecha_contabilizacion, m.codigo, w.codigo, turno, material, lote, cantidad, peso_neto,
       observacion, f.id & 4294967295) as line
@@ -22,7 +22,7 @@ export type Contents = Record<string, readonly string[]>
 
 const Lines = z.array(z.object({ line: z.string() }))
 
-/** Everything that the imports of a database have left behind, sorted. */
+/** Returns the result of all imports of a database, sorted. */
 export async function readContents(pool: pg.Pool): Promise<Contents> {
   const contents: Record<string, string[]> = {}
   for (const [name, sql] of Object.entries(CONTENTS))
@@ -34,14 +34,14 @@ export async function readContents(pool: pg.Pool): Promise<Contents> {
 
 const LINES_SHOWN = 3
 
-/** How `found` differs from what was `expected`; empty when it does not. */
+/** Returns how `found` differs from `expected`; empty when they are equal. */
 export function compareContents(found: Contents, expected: Contents): string[] {
   return Object.keys(CONTENTS).flatMap((name) => {
     const [missing, extra] = [
       without(expected[name] ?? [], found[name] ?? []),
       without(found[name] ?? [], expected[name] ?? []),
     ]
-    return [...told(`${name}: missing`, missing), ...told(`${name}: too much`, extra)]
+    return [...describeLines(`${name}: missing`, missing), ...describeLines(`${name}: unexpected`, extra)]
   })
 }
 
@@ -55,7 +55,7 @@ function without(lines: readonly string[], others: readonly string[]): string[] 
   })
 }
 
-function told(what: string, lines: readonly string[]): string[] {
+function describeLines(what: string, lines: readonly string[]): string[] {
   if (lines.length === 0) return []
   return [`${what} ${lines.length}, such as ${lines.slice(0, LINES_SHOWN).join(' and ')}`]
 }

@@ -10,23 +10,24 @@ import type { PlannedImport } from './files.ts'
 import type { Fleet } from './fleet.ts'
 import type { FaultKind, PlannedFault } from './plan.ts'
 
-export interface Place {
+/** The installation in which faults are injected. */
+export interface FaultTarget {
   system: TestSystem
   fleet: Fleet
-  /** The imports so far, by their jobs. */
+  /** The accepted imports by job. */
   accepted: Map<string, PlannedImport>
 }
 
-type Apply = (place: Place, fault: PlannedFault) => Promise<void> | void
+type Inject = (target: FaultTarget, fault: PlannedFault) => Promise<void> | void
 
-const APPLY: Record<FaultKind, Apply> = {
-  kill: (place, fault) => worker(place, fault)?.signal('SIGKILL'),
-  stop: (place, fault) => {
-    const stopped = worker(place, fault)
+const INJECT: Record<FaultKind, Inject> = {
+  kill: (target, fault) => worker(target, fault)?.signal('SIGKILL'),
+  stop: (target, fault) => {
+    const stopped = worker(target, fault)
     stopped?.signal('SIGSTOP')
     setTimeout(() => stopped?.signal('SIGCONT'), fault.length)
   },
-  term: (place, fault) => worker(place, fault)?.signal('SIGTERM'),
+  term: (target, fault) => worker(target, fault)?.signal('SIGTERM'),
   'term-all': ({ fleet }) => {
     for (const each of fleet.workers()) each.signal('SIGTERM')
   },
@@ -47,26 +48,26 @@ const APPLY: Record<FaultKind, Apply> = {
   retry: ({ system }) => retryFailed(system).then(() => undefined),
 }
 
-/** Let something bad happen. */
-export async function applyFault(place: Place, fault: PlannedFault): Promise<void> {
-  await APPLY[fault.kind](place, fault)
+/** Injects a fault. */
+export async function injectFault(target: FaultTarget, fault: PlannedFault): Promise<void> {
+  await INJECT[fault.kind](target, fault)
 }
 
-/** The imports of a storm, and within how many milliseconds of its release the window's waiters are cancelled. */
+/** The number of waiters, and the milliseconds after the release of the window within which they are cancelled. */
 const STORM = { waiters: 4, withinMs: 50 }
 
 /**
- * Cancel the import that holds a window, and shortly after the imports that wait for it: one that is just getting the
- * window must not keep it. Their files always fail, so none of them loads.
+ * Cancels the import that holds a window, and shortly after that its waiters: an import that is cancelled while it gets
+ * the window must not keep it. Their files always fail, so that none of them loads.
  */
-async function stormOfCancels({ system, accepted }: Place, { where }: PlannedFault): Promise<void> {
+async function stormOfCancels({ system, accepted }: FaultTarget, { where }: PlannedFault): Promise<void> {
   const year = 2030 + Math.floor(where * 60)
   const window = { dataset: 'production', from: `${year}-01-01`, to: `${year}-02-01` }
   const accept = async (form: Record<string, string>) => {
     const planned = {
       content: `${HEADER}\nbad ${randomUUID()}\n`,
       form: { ...window, ...form },
-      hopeless: true,
+      alwaysFails: true,
     }
     const id = await system.accept(planned.content, planned.form)
     accepted.set(id, planned)
@@ -85,7 +86,7 @@ async function stormOfCancels({ system, accepted }: Place, { where }: PlannedFau
   )
 }
 
-/** Try every failed import again but those whose files are to blame. Answers how many. */
+/** Retries every failed import except those with invalid files. Returns their number. */
 export async function retryFailed(system: TestSystem): Promise<number> {
   const failed = await ids(
     system,
@@ -95,7 +96,7 @@ export async function retryFailed(system: TestSystem): Promise<number> {
   return failed.length
 }
 
-function worker({ fleet }: Place, { where }: PlannedFault) {
+function worker({ fleet }: FaultTarget, { where }: PlannedFault) {
   const alive = fleet.workers()
   return alive[Math.floor(where * alive.length)]
 }
@@ -106,10 +107,10 @@ async function ids(system: TestSystem, sql: string): Promise<string[]> {
   return Ids.parse((await system.database.pool.query(sql)).rows).map(({ id }) => id)
 }
 
-/** The job may have ended in the meantime; then there is nothing to ask for. */
-async function unlessRefused(asking: Promise<unknown>): Promise<void> {
+/** Ignores a refusal, because the job may have ended in the meantime. */
+async function unlessRefused(request: Promise<unknown>): Promise<void> {
   try {
-    await asking
+    await request
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error
   }

@@ -1,19 +1,19 @@
 import type { Random } from '@aduana/testkit/random'
 import { HEADER } from '../production-file.ts'
 
-/** An import as it is sent: the file, and the fields of its form. */
+/** An import request: the file, and the fields of its form. */
 export interface PlannedImport {
   content: string
   form: { dataset: string } & Record<string, string>
-  /** More records are bad than the dataset allows: it has to fail. */
-  hopeless: boolean
+  /** It has more rejects than the dataset allows, so that it must fail. */
+  alwaysFails: boolean
 }
 
 const DAYS = 40
 const ORDERS = 300
 const WORKERS = 60
 
-/** A file for one of the datasets; `index` tells it from all others. */
+/** Returns a file for one of the datasets. `index` makes it unique. */
 export function planImport(random: Random, index: number): PlannedImport {
   const dataset = random.pick(['production', 'production', 'production', 'orders', 'dkt'])
   if (dataset === 'orders') return orders(random, index)
@@ -24,7 +24,7 @@ function dayAt(offset: number): string {
   return new Date(Date.UTC(2024, 0, 10 + offset)).toISOString().slice(0, 10)
 }
 
-/** Days that overlap with those of other files; sometimes as a declared window, sometimes added to what is there. */
+/** Days that overlap with those of other files, sometimes with a declared window, sometimes appended. */
 function production(random: Random, index: number): PlannedImport {
   const first = random.int(0, DAYS - 1)
   const span = random.int(1, 5)
@@ -34,9 +34,9 @@ function production(random: Random, index: number): PlannedImport {
     const weight = `${random.int(0, 999)},${random.int(0, 9)}`
     return `${day};${machine};W000${random.int(0, 9)};${random.int(1, 3)};PVC;L${index}-${row};${random.int(0, 500)};${weight};`
   })
-  const hopeless = random.chance(0.04)
+  const alwaysFails = random.chance(0.04)
   const bad = Array.from(
-    { length: hopeless ? rows.length : random.int(0, Math.floor(rows.length / 10)) },
+    { length: alwaysFails ? rows.length : random.int(0, Math.floor(rows.length / 10)) },
     (_, row) =>
       random.pick([
         `2024-02-31;M001;W0001;1;PVC;B${index}-${row};1;1;`,
@@ -54,7 +54,7 @@ function production(random: Random, index: number): PlannedImport {
       ...(kind < 0.25 ? window : {}),
       ...(kind > 0.85 ? { mode: 'append' } : {}),
     },
-    hopeless,
+    alwaysFails,
   }
 }
 
@@ -69,10 +69,10 @@ function orders(random: Random, index: number): PlannedImport {
   )
   const header =
     'order_id;order_type;timestamp;customer_id;items_count;company;warehouse;source_modified_timestamp'
-  return { content: `${[header, ...rows].join('\n')}\n`, form: { dataset: 'orders' }, hopeless: false }
+  return { content: `${[header, ...rows].join('\n')}\n`, form: { dataset: 'orders' }, alwaysFails: false }
 }
 
-/** Time cards, which are added to those that are there. */
+/** Time cards, which are appended. */
 function timeCards(random: Random, index: number): PlannedImport {
   const rows = Array.from(
     { length: random.int(5, WORKERS) },
@@ -81,5 +81,9 @@ function timeCards(random: Random, index: number): PlannedImport {
   )
   const bad = random.chance(0.3) ? [`${dayAt(1)};T${index}-bad;CC1;1;30`] : []
   const header = 'fecha;trabajador_codigo;centro_costo;turno;horas_ordinarias'
-  return { content: `${[header, ...rows, ...bad].join('\n')}\n`, form: { dataset: 'dkt' }, hopeless: false }
+  return {
+    content: `${[header, ...rows, ...bad].join('\n')}\n`,
+    form: { dataset: 'dkt' },
+    alwaysFails: false,
+  }
 }

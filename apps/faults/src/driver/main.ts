@@ -16,25 +16,25 @@ const Arguments = z.object({
   workers: Whole.optional(),
 })
 
-const say = (text: string) => void process.stdout.write(`${text}\n`)
+const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 async function runSeeds({ seeds, seed, imports, workers }: z.infer<typeof Arguments>): Promise<boolean> {
   const first = seed ?? randomInt(2 ** 31)
   const bad: number[] = []
   for (let index = 0; index < seeds; index += 1) {
     const plan = makePlan(first + index, { imports, ...(workers === undefined ? {} : { workers }) })
-    say(`seed ${plan.seed}: ${imports} imports, ${plan.workers} workers`)
+    print(`seed ${plan.seed}: ${imports} imports, ${plan.workers} workers`)
     const report = await runPlan(plan)
     const summary = [report.endings, report.faults].map((counts) =>
       Object.entries(counts)
         .map(([name, times]) => `${name} ${times}`)
         .join(', '),
     )
-    say(`  ${summary.join(' | faults: ')} | ${report.seconds.toFixed(0)} s`)
-    for (const broken of report.broken) say(`  BROKEN ${broken}`)
+    print(`  ${summary.join(' | faults: ')} | ${report.seconds.toFixed(0)} s`)
+    for (const broken of report.broken) print(`  BROKEN ${broken}`)
     if (report.broken.length > 0) bad.push(plan.seed)
   }
-  say(bad.length === 0 ? `nothing broken in ${seeds} runs` : `broken with seed ${bad.join(', ')}`)
+  print(bad.length === 0 ? `nothing broken in ${seeds} runs` : `broken with seed ${bad.join(', ')}`)
   return bad.length === 0
 }
 

@@ -2,32 +2,32 @@ import { inTransaction } from '@aduana/db/database'
 import { retryRun } from '@aduana/metrics/runs/manual'
 import type { TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
-import { openFreshness } from '../metrics/freshness.ts'
+import { openMetricOracle } from '../metrics/oracle.ts'
 import { isSettled } from '../metrics/settled.ts'
 
 const SHOWN = 5
 
 /**
- * Wait until the metrics have followed the data, and answer what is wrong with them: those that have other values than
- * plain SQL. What the faults made fail says so, and is tried again.
+ * Waits until the metrics have settled, and returns those with other values than plain SQL. Runs that failed because of
+ * faults must be reported as failed, and are retried.
  */
 export async function wrongMetrics(system: TestSystem, within: number): Promise<string[]> {
-  const freshness = await openFreshness(system, ['shipped'])
+  const oracle = await openMetricOracle(system, ['shipped'])
   try {
     await until(() => isSettled(system.database.pool), { within, what: 'the metrics have settled' })
-    const silent = await freshness.unexplained()
-    if (silent.length > 0) return told('not the value of the tables, without saying why', silent)
+    const unreported = await oracle.unreported()
+    if (unreported.length > 0) return describeMetrics('wrong and not reported as incomplete', unreported)
     if ((await retryFailed(system)) > 0)
       await until(() => isSettled(system.database.pool), { within, what: 'the metrics have settled again' })
-    const different = (await freshness.differences()).map(
-      ({ metric, date, wanted, stored }) => `${metric} ${date} is ${stored}, not ${wanted}`,
+    const different = (await oracle.differences()).map(
+      ({ metric, date, expected, stored }) => `${metric} ${date} is ${stored}, not ${expected}`,
     )
-    return told('not the value of the tables', different)
+    return describeMetrics('wrong', different)
   } catch (error) {
     if (error instanceof DeadlineError) return [`metrics: ${error.message}`]
     throw error
   } finally {
-    await freshness.close()
+    await oracle.close()
   }
 }
 
@@ -37,8 +37,8 @@ async function retryFailed({ database: { db, pool } }: TestSystem): Promise<numb
   return rows.length
 }
 
-function told(what: string, places: readonly string[]): string[] {
-  return places.length === 0
+function describeMetrics(what: string, metrics: readonly string[]): string[] {
+  return metrics.length === 0
     ? []
-    : [`metrics: ${what} ${places.length}: ${places.slice(0, SHOWN).join('; ')}`]
+    : [`metrics: ${metrics.length} ${what}: ${metrics.slice(0, SHOWN).join('; ')}`]
 }

@@ -4,13 +4,13 @@ import { type PlannedImport, planImport } from './files.ts'
 const FAULTS = ['kill', 'stop', 'term', 'term-all', 'wipe', 'terminate', 'cancel', 'storm', 'retry'] as const
 export type FaultKind = (typeof FAULTS)[number]
 
-/** Something bad, and when: milliseconds after the fault before it. */
+/** A fault and its time, in milliseconds after the fault before it. */
 export interface PlannedFault {
   kind: FaultKind
   after: number
-  /** Which worker, job or share of connections it hits, from 0 to 1. */
+  /** Which worker, job or share of connections it affects, from 0 to 1. */
   where: number
-  /** For how long, in milliseconds, where it has a length. */
+  /** Its duration in milliseconds, if it has one. */
   length: number
 }
 
@@ -20,11 +20,11 @@ export interface Plan {
   /** Milliseconds between two imports. */
   pace: number
   imports: readonly PlannedImport[]
-  /** Begun again from the front as long as imports arrive. */
+  /** Repeated from the start as long as imports arrive. */
   faults: readonly PlannedFault[]
 }
 
-/** What a seed stands for: files, and what goes wrong while they are imported. Equal seeds make equal plans. */
+/** Returns the plan of a seed: files, and the faults during their imports. Equal seeds give equal plans. */
 export function makePlan(seed: number, size: { imports: number; workers?: number; pace?: number }): Plan {
   const random = createRandom(seed)
   return {

@@ -7,7 +7,7 @@ import { brokenGuarantees } from '../guarantees.ts'
 import { watchChannel } from '../progress/channel.ts'
 import { type SocketWatch, watchSocket } from '../progress/socket.ts'
 import { compareContents, readContents } from './compare.ts'
-import { applyFault, retryFailed } from './faults.ts'
+import { injectFault, retryFailed } from './faults.ts'
 import type { PlannedImport } from './files.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { wrongMetrics } from './metrics.ts'
@@ -17,19 +17,19 @@ export interface RunReport {
   seed: number
   /** What is broken; empty when everything holds. */
   broken: string[]
-  /** How many jobs ended how, and how many faults of which kind there were. */
+  /** The number of jobs by final state, and of faults by kind. */
   endings: Record<string, number>
   faults: Record<string, number>
   seconds: number
 }
 
-/** How long everything may take to settle once nothing goes wrong any more. */
+/** How long everything may take to settle after the last fault. */
 const SETTLE_MS = 240_000
 
 /**
- * Import the files of a plan while its faults happen, let everything settle, and see what is broken: the guarantees,
- * also in what a client was told meanwhile, files that workers hold open, metrics that are not what plain SQL says, and whatever differs from what the same imports leave without faults, in the
- * order in which they loaded.
+ * Imports the files of a plan while its faults are injected, waits until everything has settled, and returns what is broken:
+ * guarantees, also in the messages to a client; files that workers hold open; metrics with other values than plain SQL; and
+ * each difference from the result of the same imports without faults, in the order in which they loaded.
  */
 export async function runPlan(plan: Plan): Promise<RunReport> {
   const began = performance.now()
@@ -45,7 +45,7 @@ export async function runPlan(plan: Plan): Promise<RunReport> {
     const broken = await settle(system)
     if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
     broken.push(...channel.broken(), ...(await client.broken()), ...(await filesLeftOpen(system, fleet)))
-    await fleet.dismiss()
+    await fleet.stop()
     broken.push(...(await brokenGuarantees(system.database.pool, system.store)))
     const jobs = await readJobs(system)
     broken.push(...wrongEndings(jobs, accepted))
@@ -55,23 +55,23 @@ export async function runPlan(plan: Plan): Promise<RunReport> {
   } finally {
     channel.close()
     await client?.close()
-    await fleet?.dismiss()
+    await fleet?.stop()
     await system.close()
   }
 }
 
-/** Files of the installation that workers hold open although all of their work has ended. */
+/** Returns files of the installation that workers hold open although all work has ended. */
 async function filesLeftOpen(system: TestSystem, fleet: Fleet): Promise<string[]> {
-  const left = async () => {
+  const openNow = async () => {
     const open = await Promise.all(fleet.workers().map(({ pid }) => openFiles(system.dataDir, pid)))
     return open.flat()
   }
   try {
-    await until(async () => (await left()).length === 0, { what: 'all files are closed' })
+    await until(async () => (await openNow()).length === 0, { what: 'all files are closed' })
     return []
   } catch (error) {
     if (!(error instanceof DeadlineError)) throw error
-    return (await left()).map((file) => `a worker holds ${file} open`)
+    return (await openNow()).map((file) => `a worker holds ${file} open`)
   }
 }
 
@@ -90,20 +90,20 @@ async function underFaults(
   })().finally(() => {
     arriving = false
   })
-  const happened: string[] = []
+  const injected: string[] = []
   for (let index = 0; arriving; index += 1) {
     const fault = plan.faults[index % plan.faults.length]
     if (!fault) break
     await Promise.race([delay(fault.after), accepting])
     if (!arriving) break
-    await applyFault({ system, fleet, accepted }, fault)
-    happened.push(fault.kind)
+    await injectFault({ system, fleet, accepted }, fault)
+    injected.push(fault.kind)
   }
   await accepting
-  return count(happened)
+  return count(injected)
 }
 
-/** Wait until every job is final; what failed by the faults is tried again. Answers what did not settle. */
+/** Waits until every job is final, and retries jobs that failed because of faults. Returns an error if jobs stay open. */
 async function settle(system: TestSystem): Promise<string[]> {
   const open = `select from jobs where completed_at is null`
   try {
@@ -124,7 +124,7 @@ const Jobs = z.array(
 )
 type JobEnding = z.infer<typeof Jobs>[number]
 
-/** The jobs in the order in which they loaded; those that did not come last. */
+/** Returns the jobs in the order in which they loaded. Jobs that did not load are last. */
 async function readJobs(system: TestSystem): Promise<JobEnding[]> {
   const rows = await system.database.pool.query(
     `select id, status, error->>'code' as code, loaded_at is not null as loaded from jobs order by loaded_at, created_at`,
@@ -134,9 +134,9 @@ async function readJobs(system: TestSystem): Promise<JobEnding[]> {
 
 function wrongEndings(jobs: readonly JobEnding[], accepted: ReadonlyMap<string, PlannedImport>): string[] {
   return jobs.flatMap(({ id, status, code }) => {
-    const hopeless = accepted.get(id)?.hopeless === true
-    const right = hopeless ? status === 'FAILED' && code === 'too_many_rejects' : status === 'COMPLETED'
-    return right || status === 'CANCELLED' ? [] : [`job ${id} ended as ${status} ${code ?? ''}`]
+    const alwaysFails = accepted.get(id)?.alwaysFails === true
+    const expected = alwaysFails ? status === 'FAILED' && code === 'too_many_rejects' : status === 'COMPLETED'
+    return expected || status === 'CANCELLED' ? [] : [`job ${id} ended as ${status} ${code ?? ''}`]
   })
 }
 
@@ -145,15 +145,15 @@ async function differences(
   jobs: readonly JobEnding[],
   accepted: ReadonlyMap<string, PlannedImport>,
 ): Promise<string[]> {
-  const loaded = jobs.flatMap(({ id, loaded: yes }) => {
+  const loaded = jobs.flatMap(({ id, loaded: isLoaded }) => {
     const planned = accepted.get(id)
-    return yes && planned ? [planned] : []
+    return isLoaded && planned ? [planned] : []
   })
   const expected = await withoutFaults(loaded)
   return compareContents(await readContents(system.database.pool), expected)
 }
 
-/** What the same imports leave in a clean installation, one after the other; datasets do not wait for each other. */
+/** Returns the result of the same imports in a new installation, one after the other in each dataset. */
 async function withoutFaults(imports: readonly PlannedImport[]) {
   const system = await createTestSystem({ workers: 1 })
   try {

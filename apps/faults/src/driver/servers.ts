@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { startPostgres } from '@aduana/local/postgres'
 import { startRedis } from '@aduana/local/redis'
 
-/** Run `work` with a PostgreSQL and a Redis of its own, named as the testkit looks for them. */
+/** Runs `work` with a new PostgreSQL and Redis, whose addresses are in the variables that the testkit reads. */
 export async function withServers<T>(work: (servers: { postgresLog: string }) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-faults-'))
   const stops: (() => Promise<void>)[] = []

@@ -1,11 +1,11 @@
-import { testMetricMeetings } from '../testing/interleavings/metrics/meetings.ts'
+import { testMetricInterleavings } from '../testing/interleavings/metrics/declare-tests.ts'
 
-testMetricMeetings('keeps every promise in every order of "%s" and "%s"', [
+testMetricInterleavings('keeps every promise in every interleaving of "%s" and "%s"', [
   'waits for a dataset',
   'is requested',
-  'is with a silent runner',
+  'has a silent runner',
   'has timed out',
   'has failed',
   'has expired',
-  'follows another',
+  'depends on another run',
 ])

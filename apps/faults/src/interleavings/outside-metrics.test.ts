@@ -1,8 +1,8 @@
-import { testMetricMeetings } from '../testing/interleavings/metrics/meetings.ts'
+import { testMetricInterleavings } from '../testing/interleavings/metrics/declare-tests.ts'
 
-testMetricMeetings('keeps every promise in every order of "%s" and "%s"', [
-  'is requested outside',
-  'is with a silent runner outside',
+testMetricInterleavings('keeps every promise in every interleaving of "%s" and "%s"', [
+  'is requested from an external runner',
+  'has a silent external runner',
   'waits for the import of its results',
   'has lost the import of its results',
 ])

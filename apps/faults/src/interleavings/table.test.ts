@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { MEETINGS, TRANSACTIONS } from '../testing/interleavings/jobs/transactions.ts'
-import { METRIC_MEETINGS, METRIC_TRANSACTIONS } from '../testing/interleavings/metrics/transactions.ts'
+import { COMBINATIONS, TRANSACTIONS } from '../testing/interleavings/jobs/transactions.ts'
+import { METRIC_COMBINATIONS, METRIC_TRANSACTIONS } from '../testing/interleavings/metrics/transactions.ts'
 import { functionsThatOpenTransactions, OPENS_TRANSACTION } from '../testing/interleavings/product.ts'
 
 test('every function of the product that opens a transaction is in the table', () => {
@@ -9,9 +9,9 @@ test('every function of the product that opens a transaction is in the table', (
 })
 
 test.each([
-  ['jobs', MEETINGS, TRANSACTIONS],
-  ['runs', METRIC_MEETINGS, METRIC_TRANSACTIONS],
-])('every transaction of the table of %s meets others in some world', (_, meetings, transactions) => {
-  const met = new Set(Object.values<readonly string[]>(meetings).flat())
-  expect([...met].sort()).toEqual(Object.keys(transactions).sort())
+  ['jobs', COMBINATIONS, TRANSACTIONS],
+  ['runs', METRIC_COMBINATIONS, METRIC_TRANSACTIONS],
+])('every transaction of %s is combined with others in a world', (_, combinations, transactions) => {
+  const combined = new Set(Object.values<readonly string[]>(combinations).flat())
+  expect([...combined].sort()).toEqual(Object.keys(transactions).sort())
 })

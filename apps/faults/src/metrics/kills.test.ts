@@ -2,15 +2,15 @@ import { sampleHalf } from '@aduana/testkit/long'
 import { createTestSystem } from '@aduana/testkit/system'
 import { describe, test, vi } from 'vitest'
 import { brokenGuarantees } from '../guarantees.ts'
-import { lostOrDoubledRuns } from '../testing/metrics/accounts.ts'
-import { followUntilSettled } from '../testing/metrics/follow.ts'
-import { METRIC_STORIES, type MetricStoryName } from '../testing/metrics/stories.ts'
-import { openFreshness } from './freshness.ts'
+import { checkUntilSettled } from '../testing/metrics/check-until-settled.ts'
+import { KILL_SCENARIOS, type KillScenarioName } from '../testing/metrics/kill-scenarios.ts'
+import { lostOrDuplicateRuns } from '../testing/metrics/run-checks.ts'
+import { openMetricOracle } from './oracle.ts'
 
-// Nearly all of the time is spent waiting until the work of the dead is taken over.
+// Most of the time is spent waiting until the work of dead processes is taken over.
 vi.setConfig({ maxConcurrency: 4 })
 
-const KILLS: readonly (readonly [place: string, story: MetricStoryName])[] = [
+const KILLS: readonly (readonly [failPoint: string, scenario: KillScenarioName])[] = [
   ['load.before-commit', 'import'],
   ['load.after-commit', 'import'],
   ['stage.before-work:fan-out', 'import'],
@@ -30,27 +30,27 @@ const KILLS: readonly (readonly [place: string, story: MetricStoryName])[] = [
   ['metrics.after-expire', 'expiry'],
 ]
 
-describe.concurrent('every metric has the values of the tables or says why not', { timeout: 300_000 }, () => {
+describe.concurrent('every metric is correct or reported as incomplete', { timeout: 300_000 }, () => {
   test.for(sampleHalf(KILLS))(
-    'after a kill at %s (%s), at once and until it has them',
-    async ([place, name], { expect }) => {
+    'after a kill at %s (%s), and is correct once all work has ended',
+    async ([failPoint, name], { expect }) => {
       const system = await createTestSystem({ metrics: true })
-      const freshness = await openFreshness(system, name === 'expiry' ? ['shipped', 'scenario'] : ['shipped'])
+      const oracle = await openMetricOracle(system, name === 'expiry' ? ['shipped', 'scenario'] : ['shipped'])
       try {
-        const story = METRIC_STORIES[name]
-        const doomed = await story.begin(system, { ADUANA_FAIL_POINTS: `${place}=kill` })
-        expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
-        await story.meanwhile?.(system)
-        expect(await freshness.unexplained()).toEqual([])
+        const scenario = KILL_SCENARIOS[name]
+        const victim = await scenario.begin(system, { ADUANA_FAIL_POINTS: `${failPoint}=kill` })
+        expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' })
+        await scenario.duringFault?.(system)
+        expect(await oracle.unreported()).toEqual([])
         await system.startWorker()
-        await followUntilSettled(system, freshness)
-        await story.end?.(system)
-        await followUntilSettled(system, freshness)
-        expect(await freshness.differences()).toEqual([])
-        expect(await lostOrDoubledRuns(system.database.pool)).toEqual([])
+        await checkUntilSettled(system, oracle)
+        await scenario.afterwards?.(system)
+        await checkUntilSettled(system, oracle)
+        expect(await oracle.differences()).toEqual([])
+        expect(await lostOrDuplicateRuns(system.database.pool)).toEqual([])
         expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
       } finally {
-        await freshness.close()
+        await oracle.close()
         await system.close()
       }
     },

@@ -1,4 +1,4 @@
--- What the metrics of the scenario should be, from the tables alone: metric, date, company, warehouse, value.
+-- The expected values of the metrics of the scenario, computed from the tables alone: metric, date, company, warehouse, value.
 with
 plant_days as (
   select fecha_contabilizacion as date,
@@ -60,7 +60,7 @@ sales as (
 company_days as (
   select date, company, count(*)::numeric as orders, sum(items_count)::numeric as items from ordered group by 1, 2
 ),
--- Every company on every day on which some company has orders: what is summed over days goes on where it rests.
+-- Every company on every day on which some company has orders: sums over days continue on days without orders.
 company_windows as (
   select date, company, o.orders, o.items,
     avg(o.orders) over five as orders_5_days,

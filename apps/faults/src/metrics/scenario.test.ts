@@ -4,19 +4,19 @@ import type { ProductProcess } from '@aduana/testkit/processes'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { expect, test } from 'vitest'
-import { lostOrDoubledRuns, wrongAboutWhatIsLacking } from '../testing/metrics/accounts.ts'
-import { openScenario, type Scenario } from '../testing/metrics/scenario.ts'
-import { SCENARIO_METRICS } from '../testing/metrics/scenario-metrics.ts'
 import {
+  changesReportedLate,
   DATASETS,
   type Dataset,
-  lateChanges,
-  outsideChange,
+  externalChange,
   scenarioFiles,
-} from '../testing/metrics/world.ts'
-import { type Freshness, openFreshness } from './freshness.ts'
+} from '../testing/metrics/changes.ts'
+import { lostOrDuplicateRuns, wrongMissingInputs } from '../testing/metrics/run-checks.ts'
+import { createScenarioClient, type ScenarioClient } from '../testing/metrics/scenario-client.ts'
+import { SCENARIO_METRICS } from '../testing/metrics/scenario-metrics.ts'
+import { type MetricOracle, openMetricOracle } from './oracle.ts'
 
-/** Other seeds are tried when the tests are asked for them. */
+/** `ADUANA_SCENARIO_SEEDS` sets other seeds. */
 const SEEDS = (process.env.ADUANA_SCENARIO_SEEDS ?? '1').split(',').map(Number)
 const WITHIN = 120_000
 const HOUR_MS = 3_600_000
@@ -25,39 +25,39 @@ const WEEKS_AGO_MS = 62 * 24 * HOUR_MS
 const IN_A_COMPUTATION = ['metrics.after-claim', 'metrics.before-commit', 'metrics.after-commit']
 
 test.each(SEEDS)(
-  'three datasets and forty metrics, told in any order, twice, late and with a dead and a frozen runner, are what plain SQL says (seed %i)',
+  'forty metrics over three datasets equal plain SQL after updates in any order, twice and late, with a killed and a frozen runner (seed %i)',
   async (seed) => {
     const random = createRandom(seed)
     const system = await createTestSystem({ metrics: true })
     const [api, worker] = await Promise.all([startApi(system), system.startWorker()])
-    const freshness = await openFreshness(system, ['shipped', 'scenario'])
+    const oracle = await openMetricOracle(system, ['shipped', 'scenario'])
     try {
       expect(SCENARIO_METRICS).toHaveLength(40)
       const world: World = {
         random,
         system,
         api,
-        freshness,
-        scenario: openScenario(system, api, freshness, random),
+        oracle,
+        client: createScenarioClient(system, api, oracle, random),
       }
-      await world.scenario.declareMetrics()
+      await world.client.declareMetrics()
       const files = scenarioFiles(random)
-      const late = random.pick(DATASETS)
-      await oneDatasetDoesNotCome(
+      const missing = random.pick(DATASETS)
+      await runWithOneDatasetMissing(
         world,
-        late,
-        files.filter(({ dataset }) => dataset !== late),
+        missing,
+        files.filter(({ dataset }) => dataset !== missing),
       )
-      await runnersDieAndFreeze(
+      await runWithKilledAndFrozenRunners(
         world,
         worker,
-        files.filter(({ dataset }) => dataset === late),
+        files.filter(({ dataset }) => dataset === missing),
       )
-      await oneChangeStandsAlone(world)
-      await retryWhatExpired(world)
-      expect(await freshness.differences()).toEqual([])
-      expect([...world.scenario.takenIn().values()].filter((times) => times !== 1)).toEqual([])
-      expect(await lostOrDoubledRuns(system.database.pool)).toEqual([])
+      await expireUnmatchedChange(world)
+      await retryExpiredRuns(world)
+      expect(await oracle.differences()).toEqual([])
+      expect([...world.client.acceptedCounts().values()].filter((times) => times !== 1)).toEqual([])
+      expect(await lostOrDuplicateRuns(system.database.pool)).toEqual([])
       for (const { definition } of SCENARIO_METRICS)
         expect((await readMetric(api, definition.code)).completeness).toEqual({
           complete: true,
@@ -65,7 +65,7 @@ test.each(SEEDS)(
           notPassedOn: [],
         })
     } finally {
-      await freshness.close()
+      await oracle.close()
       await api.process.stop()
       await system.close()
     }
@@ -77,81 +77,81 @@ interface World {
   random: Random
   system: TestSystem
   api: TestApi
-  freshness: Freshness
-  scenario: Scenario
+  oracle: MetricOracle
+  client: ScenarioClient
 }
 
-/** What needs a metric that can be computed and another that cannot, by the dataset that is lacking. */
-const MEETING: Record<Dataset, string[]> = {
+/** The pending metrics by missing dataset: those with a dependency that can be computed and another that cannot. */
+const PENDING: Record<Dataset, string[]> = {
   production: ['works.pieces_per_hour', 'works.pieces_per_item'],
   orders: ['works.alarm', 'works.index', 'works.pieces_per_item'],
   dkt: ['works.index', 'works.pieces_per_hour'],
 }
 
-/** What needs a dataset that has not come waits, and says for which; all else is computed. */
-async function oneDatasetDoesNotCome(
-  { random, system, api, freshness, scenario }: World,
-  late: Dataset,
+/** Metrics that need the missing dataset are pending and name it. All others are computed. */
+async function runWithOneDatasetMissing(
+  { random, system, api, oracle, client }: World,
+  missing: Dataset,
   files: ReturnType<typeof scenarioFiles>,
 ): Promise<void> {
   const now = new Date()
-  const others = DATASETS.filter((dataset) => dataset !== late)
-  const told = others.map((dataset) => outsideChange(random, dataset, `today-${dataset}`, now))
-  await scenario.send([...files, ...told])
-  await scenario.settled()
-  expect(await wrongAboutWhatIsLacking(system.database.pool)).toEqual([])
+  const others = DATASETS.filter((dataset) => dataset !== missing)
+  const reports = others.map((dataset) => externalChange(random, dataset, `today-${dataset}`, now))
+  await client.send([...files, ...reports])
+  await client.settled()
+  expect(await wrongMissingInputs(system.database.pool)).toEqual([])
   const waiting = await system.database.pool.query(
     `select distinct m.code from metric_runs r join metrics m on m.id = r.metric_id where r.status = 'PENDING' order by 1`,
   )
-  expect(waiting.rows.map(({ code }) => code)).toEqual(MEETING[late])
-  for (const code of MEETING[late]) {
+  expect(waiting.rows.map(({ code }) => code)).toEqual(PENDING[missing])
+  for (const code of PENDING[missing]) {
     const { complete, outstanding } = (await readMetric(api, code)).completeness
     expect(complete).toBe(false)
     expect(
       outstanding.map(({ status, waitsFor }) => [status, waitsFor.map(({ dataset }) => dataset)]),
-    ).toEqual(outstanding.map(() => ['PENDING', [late]]))
+    ).toEqual(outstanding.map(() => ['PENDING', [missing]]))
   }
-  const stale = (await freshness.differences()).map(({ metric }) => metric)
-  const needing = SCENARIO_METRICS.filter(({ over }) => over.includes(late)).map(
+  const stale = (await oracle.differences()).map(({ metric }) => metric)
+  const needing = SCENARIO_METRICS.filter(({ over }) => over.includes(missing)).map(
     ({ definition }) => definition.code,
   )
   expect(stale.filter((metric) => !needing.includes(metric))).toEqual([])
 }
 
-/** The rest comes, with changes that are told late, while one runner is killed and one stands still in a computation. */
-async function runnersDieAndFreeze(
-  { random, system, freshness, scenario }: World,
+/** Sends the other files and late reports while one runner is killed and one is frozen in a computation. */
+async function runWithKilledAndFrozenRunners(
+  { random, system, oracle, client }: World,
   worker: ProductProcess,
   files: ReturnType<typeof scenarioFiles>,
 ): Promise<void> {
   const failing = (action: string) => ({ ADUANA_FAIL_POINTS: `${random.pick(IN_A_COMPUTATION)}=${action}` })
-  const [doomed, frozen] = await Promise.all([
+  const [victim, frozen] = await Promise.all([
     system.startWorker(failing('kill')),
     system.startWorker(failing('stop')),
   ])
   await worker.stop()
-  const changes = [...files, ...lateChanges(random, 'late')].sort(() => random.next() - 0.5)
+  const changes = [...files, ...changesReportedLate(random, 'late')].sort(() => random.next() - 0.5)
   const half = Math.ceil(changes.length / 2)
-  await scenario.send(changes.slice(0, half))
-  expect(await doomed.exited).toMatchObject({ signal: 'SIGKILL' })
+  await client.send(changes.slice(0, half))
+  expect(await victim.exited).toMatchObject({ signal: 'SIGKILL' })
   await frozen.untilFrozen(WITHIN)
-  expect(await freshness.unexplained()).toEqual([])
+  expect(await oracle.unreported()).toEqual([])
   if (random.chance(0.5)) await system.redis.wipe()
   await Promise.all([system.startWorker(), system.startWorker()])
-  await scenario.send(changes.slice(half))
+  await client.send(changes.slice(half))
   frozen.signal('SIGCONT')
-  await scenario.settled()
-  expect(await freshness.unexplained()).toEqual([])
-  expect(await wrongAboutWhatIsLacking(system.database.pool)).toEqual([])
+  await client.settled()
+  expect(await oracle.unreported()).toEqual([])
+  expect(await wrongMissingInputs(system.database.pool)).toEqual([])
 }
 
-/** A change of weeks ago that no other dataset has one beside: what needs both expires, and goes on when one comes after all. */
-async function oneChangeStandsAlone({ random, system, api, freshness, scenario }: World): Promise<void> {
+/** Sends a change of weeks ago without changes of other datasets: runs that need both expire, until the other one is reported. */
+async function expireUnmatchedChange({ random, system, api, oracle, client }: World): Promise<void> {
   const { pool } = system.database
   const happened = Date.now() - WEEKS_AGO_MS
-  await scenario.send([outsideChange(random, 'production', 'alone', new Date(happened))])
-  await scenario.settled()
-  expect(await leftUndone(pool)).toMatchObject({
+  await client.send([externalChange(random, 'production', 'unmatched', new Date(happened))])
+  await client.settled()
+  expect(await missingInputsOfExpiredRuns(pool)).toMatchObject({
     'works.pieces_per_hour': ['dkt'],
     'works.pieces_per_item': ['orders'],
   })
@@ -163,42 +163,45 @@ async function oneChangeStandsAlone({ random, system, api, freshness, scenario }
       error: { code: 'expired', waitedFor: ['orders'] },
     },
   ])
-  expect(await freshness.unexplained()).toEqual([])
-  await scenario.send([outsideChange(random, 'dkt', 'after-all', new Date(happened + 12 * HOUR_MS))])
-  await scenario.settled()
-  const left = await leftUndone(pool)
+  expect(await oracle.unreported()).toEqual([])
+  await client.send([externalChange(random, 'dkt', 'matching', new Date(happened + 12 * HOUR_MS))])
+  await client.settled()
+  const left = await missingInputsOfExpiredRuns(pool)
   expect(left).not.toHaveProperty('works.pieces_per_hour')
   expect(left).toMatchObject({ 'works.pieces_per_item': ['orders'] })
-  expect(await wrongAboutWhatIsLacking(pool)).toEqual([])
-  expect(await freshness.unexplained()).toEqual([])
+  expect(await wrongMissingInputs(pool)).toEqual([])
+  expect(await oracle.unreported()).toEqual([])
 }
 
-/** Somebody has everything computed that waited in vain, with what there is. */
-async function retryWhatExpired({ system, freshness, scenario }: World): Promise<void> {
+/** Retries all expired runs with the existing data. */
+async function retryExpiredRuns({ system, oracle, client }: World): Promise<void> {
   for (;;) {
     const { rows } = await system.database.pool.query<{ id: string }>(
       `select id from metric_runs where status = 'EXPIRED' and taken_over_by is null order by created_at`,
     )
     if (rows.length === 0) return
     for (const { id } of rows) {
-      const answer = await scenario.post(`/api/runs/${id}/retry`)
-      // The run that follows from the retry of another may have taken it over by now.
-      if (answer.status === 409) expect(await answer.json()).toMatchObject({ code: 'illegal_run_transition' })
-      else expect(answer.status).toBe(200)
+      const response = await client.post(`/api/runs/${id}/retry`)
+      // A run that follows from another retry may have taken it over meanwhile.
+      if (response.status === 409)
+        expect(await response.json()).toMatchObject({ code: 'illegal_run_transition' })
+      else expect(response.status).toBe(200)
     }
-    await scenario.settled()
-    expect(await freshness.unexplained()).toEqual([])
+    await client.settled()
+    expect(await oracle.unreported()).toEqual([])
   }
 }
 
-/** What the expired runs lack that nobody has taken over, by metric. */
-async function leftUndone(pool: TestSystem['database']['pool']): Promise<Record<string, string[]>> {
-  const { rows } = await pool.query<{ code: string; lacks: string[] }>(
-    `select m.code, array(select distinct jsonb_array_elements_text(r.error -> 'waitedFor') order by 1) as lacks
+/** Returns the missing datasets of expired runs that no other run has taken over, by metric. */
+async function missingInputsOfExpiredRuns(
+  pool: TestSystem['database']['pool'],
+): Promise<Record<string, string[]>> {
+  const { rows } = await pool.query<{ code: string; missing: string[] }>(
+    `select m.code, array(select distinct jsonb_array_elements_text(r.error -> 'waitedFor') order by 1) as missing
      from metric_runs r join metrics m on m.id = r.metric_id
      where r.status = 'EXPIRED' and r.taken_over_by is null`,
   )
-  return Object.fromEntries(rows.map(({ code, lacks }) => [code, lacks]))
+  return Object.fromEntries(rows.map(({ code, missing }) => [code, missing]))
 }
 
 async function readMetric(api: TestApi, code: string): Promise<Metric> {

@@ -3,66 +3,66 @@ import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { describe, expect, test } from 'vitest'
 import { brokenGuarantees } from '../guarantees.ts'
-import { lostOrDoubledRuns } from '../testing/metrics/accounts.ts'
-import { followUntilSettled } from '../testing/metrics/follow.ts'
-import { acceptFiles, declareMetrics } from '../testing/metrics/stories.ts'
-import { DATASETS } from '../testing/metrics/world.ts'
+import { DATASETS } from '../testing/metrics/changes.ts'
+import { checkUntilSettled } from '../testing/metrics/check-until-settled.ts'
+import { acceptFiles, declareMetrics } from '../testing/metrics/kill-scenarios.ts'
+import { lostOrDuplicateRuns } from '../testing/metrics/run-checks.ts'
 import { type OwnServer, ownPostgres, ownRedis } from '../testing/own-servers.ts'
-import { type Freshness, openFreshness } from './freshness.ts'
+import { type MetricOracle, openMetricOracle } from './oracle.ts'
 
 const WITHIN = 120_000
 
-/** Three imports, whose metrics follow through a fault. */
+/** Imports three files during a fault and checks their metrics. */
 async function throughFault(
   system: TestSystem,
   settings: Record<string, string>,
-  fault: (freshness: Freshness) => Promise<void>,
+  fault: (oracle: MetricOracle) => Promise<void>,
 ): Promise<void> {
-  const freshness = await openFreshness(system, ['shipped', 'scenario'])
+  const oracle = await openMetricOracle(system, ['shipped', 'scenario'])
   try {
     await declareMetrics(system)
     await system.startWorker(settings)
     await acceptFiles(system, DATASETS)
-    await fault(freshness)
-    await followUntilSettled(system, freshness)
-    expect(await freshness.differences()).toEqual([])
-    expect(await lostOrDoubledRuns(system.database.pool)).toEqual([])
+    await fault(oracle)
+    await checkUntilSettled(system, oracle)
+    expect(await oracle.differences()).toEqual([])
+    expect(await lostOrDuplicateRuns(system.database.pool)).toEqual([])
     expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
   } finally {
-    await freshness.close()
+    await oracle.close()
     await system.close()
   }
 }
 
-/** A computation has written its values, and stands still before it commits. */
+/** Finds a computation that has written its values and is blocked before its commit. */
 const IN_A_COMPUTATION = `select from pg_stat_activity where datname = current_database()
   and application_name = 'aduana worker' and state = 'idle in transaction' and state_change < now() - interval '1 second'`
 
-describe.concurrent('every metric has the values of the tables or says why not', { timeout: 300_000 }, () => {
-  test('while Redis loses all its data again and again', async () => {
+describe.concurrent('every metric is correct or reported as incomplete', { timeout: 300_000 }, () => {
+  test('while Redis repeatedly loses all its data', async () => {
     const system = await createTestSystem({ metrics: true })
-    await throughFault(system, {}, async (freshness) => {
+    await throughFault(system, {}, async (oracle) => {
       for (let round = 0; round < 20; round += 1) {
         await system.redis.wipe()
         await delay(300)
-        expect(await freshness.unexplained()).toEqual([])
+        expect(await oracle.unreported()).toEqual([])
       }
     })
   })
 
-  test('while Redis is away, and when it comes back empty', async () => {
+  test('while Redis is down, and when it restarts empty', async () => {
     const redis = await ownRedis({ keepsData: false })
     try {
       const system = await createTestSystem({ metrics: true, settings: { REDIS_URL: redis.url } })
-      await throughFault(system, {}, async (freshness) => {
-        const asked = 'select from metric_runs limit 1'
-        await until(async () => (await system.database.pool.query(asked)).rowCount === 1, {
-          what: 'runs are asked for',
+      await throughFault(system, {}, async (oracle) => {
+        const requested = 'select from metric_runs limit 1'
+        await until(async () => (await system.database.pool.query(requested)).rowCount === 1, {
+          what: 'runs are requested',
           within: WITHIN,
         })
         await redis.stop('SIGKILL')
         await delay(5000)
-        expect(await freshness.unexplained()).toEqual([])
+        expect(await oracle.unreported()).toEqual([])
         await redis.start()
       })
     } finally {
@@ -73,27 +73,27 @@ describe.concurrent('every metric has the values of the tables or says why not',
   test.for([
     ['restarted', 'SIGINT'],
     ['killed and started again', 'SIGQUIT'],
-  ] as const)('when PostgreSQL is %s in the middle of a computation', async ([, signal]) => {
+  ] as const)('when PostgreSQL is %s during a computation', async ([, signal]) => {
     const server = await ownPostgres()
     try {
       const system = await createTestSystem({ databaseServer: server.url, metrics: true })
-      const stands = { ADUANA_FAIL_POINTS: 'metrics.before-commit=block-6000' }
-      await throughFault(system, stands, (freshness) => restart(server, signal, system, freshness))
+      const blocked = { ADUANA_FAIL_POINTS: 'metrics.before-commit=block-6000' }
+      await throughFault(system, blocked, (oracle) => restart(server, signal, system, oracle))
     } finally {
       await server.close()
     }
   })
 
-  test('while every connection to PostgreSQL is cut again and again', async () => {
+  test('while all connections to PostgreSQL are repeatedly terminated', async () => {
     const system = await createTestSystem({ metrics: true })
-    await throughFault(system, {}, async (freshness) => {
+    await throughFault(system, {}, async (oracle) => {
       for (let round = 0; round < 8; round += 1) {
         await delay(1000)
         await system.database.pool.query(
           `select pg_terminate_backend(pid) from pg_stat_activity
            where datname = current_database() and application_name like 'aduana%'`,
         )
-        expect(await freshness.unexplained()).toEqual([])
+        expect(await oracle.unreported()).toEqual([])
       }
     })
   })
@@ -103,13 +103,13 @@ async function restart(
   server: OwnServer,
   signal: NodeJS.Signals,
   system: TestSystem,
-  freshness: Freshness,
+  oracle: MetricOracle,
 ): Promise<void> {
   await until(async () => (await system.database.pool.query(IN_A_COMPUTATION)).rowCount !== 0, {
-    what: 'a computation stands still',
+    what: 'a computation is blocked',
     within: WITHIN,
   })
   await server.stop(signal)
   await server.start()
-  expect(await freshness.unexplained()).toEqual([])
+  expect(await oracle.unreported()).toEqual([])
 }

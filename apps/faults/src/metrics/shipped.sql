@@ -1,4 +1,4 @@
--- What the shipped metrics should be, from the tables alone: metric, date, company, warehouse, value.
+-- The expected values of the shipped metrics, computed from the tables alone: metric, date, company, warehouse, value.
 with
 production_days as (
   select fecha_contabilizacion as date,
@@ -68,7 +68,7 @@ card_windows as (
   from card_days
   window week as (order by date range between interval '6 days' preceding and current row)
 ),
--- Without overtime on a day there is no sum since the first of the month either.
+-- A day without overtime has no sum since the first of the month either.
 overtime_month as (
   select date, sum(overtime) over (partition by date_trunc('month', date) order by date) as value
   from card_days where overtime is not null
@@ -95,7 +95,7 @@ cards as (
 ordered as (
   select *, (timestamp at time zone 'America/Bogota')::date as date from order_detail
 ),
--- Every warehouse on every day on which some warehouse has orders: what is summed over days goes on where it rests.
+-- Every warehouse on every day on which some warehouse has orders: sums over days continue on days without orders.
 cells as (
   select date, company, warehouse
   from (select distinct date from ordered) d, (select distinct company, warehouse from ordered) c

@@ -2,13 +2,13 @@ import type { FailPoint } from '@aduana/runtime/fail-points'
 import { sampleHalf } from '@aduana/testkit/long'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { afterAll, beforeAll, describe, test, vi } from 'vitest'
-import { openOutside, RESULTS, saveOutside, sendProduction, wrongOutside } from '../testing/outside.ts'
+import { acceptProduction, openOutside, RESULTS, saveOutside, wrongOutside } from '../testing/outside.ts'
 
-// Nearly all of the time is spent waiting until the work of the dead is taken over.
+// Most of the time is spent waiting until the work of dead processes is taken over.
 vi.setConfig({ maxConcurrency: 5 })
 
-/** Where a worker is killed; the second import is that of the results. */
-const PLACES: [point: FailPoint, detail?: string][] = [
+/** The fail points at which a worker is killed. The second import is that of the results. */
+const KILL_POINTS: [point: FailPoint, detail?: string][] = [
   ['outbox.after-send'],
   ['inbox.before-commit'],
   ['inbox.after-commit'],
@@ -28,19 +28,19 @@ beforeAll(async () => {
 afterAll(() => s3.stop())
 
 describe.concurrent('a worker killed with SIGKILL', { timeout: 240_000 }, () => {
-  test.for(sampleHalf(PLACES).map((place) => place.join(':')))(
-    'at %s loses no run that is computed outside, and none is there twice',
-    async (place, { expect }) => {
+  test.for(sampleHalf(KILL_POINTS).map((failPoint) => failPoint.join(':')))(
+    'at %s loses and duplicates no run of an external runner',
+    async (failPoint, { expect }) => {
       const outside = await openOutside(s3)
       const { system, runner } = outside
       try {
-        const doomed = await system.startWorker({ ADUANA_FAIL_POINTS: `${place}=kill` })
+        const victim = await system.startWorker({ ADUANA_FAIL_POINTS: `${failPoint}=kill` })
         await saveOutside(outside, ['outside.one'])
-        await sendProduction(outside, 'new')
+        await acceptProduction(outside, 'new')
         const request = await runner.next('outside.one')
         const completed = await runner.write(request, { files: [RESULTS] })
         await runner.again(completed)
-        expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
+        expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' })
         await system.startWorker()
         await runner.again(completed)
         expect(await wrongOutside(outside, [request])).toEqual([])

@@ -5,10 +5,10 @@ import { describe, test } from 'vitest'
 import { monthFile } from '../testing/month-files.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
-/** What every transaction that ends a stage says, beside the name of the stage. */
+/** The statement of every transaction that ends a stage. */
 const END_OF_STAGE = 'update "stage_results" set "state"'
 
-/** The transactions of an import that must survive a COMMIT of which nobody knows whether it happened. */
+/** The transactions of an import that must survive a COMMIT with an unknown result. */
 const TRANSACTIONS: readonly string[][] = [
   ["hashtextextended('dispatch', 0)", 'update "jobs"'],
   [END_OF_STAGE, 'parse', '"output"'],
@@ -18,7 +18,7 @@ const TRANSACTIONS: readonly string[][] = [
   [END_OF_STAGE, 'fan-out', '"output"'],
 ]
 
-/** An installation whose processes can reach PostgreSQL by way of a proxy, at `url`. */
+/** Runs `work` with an installation and a proxy of its PostgreSQL at `url`. */
 async function behindProxy(
   work: (system: TestSystem, proxy: TcpProxy, url: string) => Promise<void>,
 ): Promise<void> {
@@ -48,7 +48,7 @@ describe.concurrent('a connection that breaks at a COMMIT', { timeout: 300_000 }
   )
 
   test.for<CommitFault>(['reply lost', 'cut before', 'late'])(
-    'of an upload (%s) keeps the file if the job is there, and lets it be sent again if not',
+    'of an upload (%s) keeps the file if its job exists, and else allows it to be sent again',
     (fault, { expect }) =>
       behindProxy(async (system, proxy, url) => {
         const api = await startApi(system, { DATABASE_URL: url })
@@ -59,7 +59,7 @@ describe.concurrent('a connection that breaks at a COMMIT', { timeout: 300_000 }
           await trap.sprung
           trap.release()
           expect(first.status).toBe(fault === 'reply lost' ? 202 : 503)
-          // Whoever was told of an error sends the file again, and is told if it had arrived.
+          // After an error the client sends the file again. The response shows whether it was accepted before.
           const again = await api.upload(file.content, { dataset: 'production' })
           expect(again.status).toBe(fault === 'cut before' ? 202 : 409)
           await system.startWorker()

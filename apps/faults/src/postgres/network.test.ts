@@ -11,9 +11,9 @@ import { expectAllLoaded } from '../testing/settled.ts'
 
 describe.concurrent('a network between the processes and PostgreSQL', { timeout: 300_000 }, () => {
   test.for([
-    ['that carries nothing for a while', 'all'],
-    ['that has forgotten the connections, but carries new ones', 'existing'],
-  ] as const)('%s costs no import', async ([what, which], { expect }) => {
+    ['that drops all packets for a while', 'all'],
+    ['that drops the existing connections but carries new ones', 'existing'],
+  ] as const)('%s loses no import', async ([what, which], { expect }) => {
     const system = await createTestSystem()
     const { hostname, port } = new URL(system.database.url)
     const proxy = await startProxy({ host: hostname, port: Number(port) })

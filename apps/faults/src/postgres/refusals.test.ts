@@ -7,7 +7,7 @@ import { noteSeconds } from '../testing/measure.ts'
 import { type MonthFile, monthFile } from '../testing/month-files.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
-/** An installation that has loaded a month, whose file is loaded again, changed, while `fault` lasts. */
+/** Loads a file, then loads a changed file of the same month during a fault. */
 async function secondLoad(
   what: string,
   fault: (system: TestSystem, other: pg.Client, load: () => Promise<string>) => Promise<void>,
@@ -28,7 +28,7 @@ async function secondLoad(
   }
 }
 
-/** Both jobs are complete, and the rows of the first have given way to those of the second. */
+/** Checks that both jobs are complete and that the rows of the second have replaced those of the first. */
 function expectReplaced(system: TestSystem, next: MonthFile): Promise<void> {
   return expectAllLoaded(system, [{ content: '', rows: [] }, next])
 }
@@ -45,15 +45,15 @@ const tried = (system: TestSystem, jobId: string, words: RegExp) =>
     { within: 90_000, what: `a try of the load has failed with ${words}` },
   )
 
-describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }, () => {
-  test('when somebody holds a lock on its table for longer than it waits', () =>
+describe.concurrent('a load is retried and loads once', { timeout: 300_000 }, () => {
+  test('when another session locks its table for longer than the lock timeout', () =>
     secondLoad('lock on the target', async (system, other, load) => {
       await other.query('begin; lock table fact_production in exclusive mode')
       await tried(system, await load(), /lock timeout/)
       await other.query('rollback')
     }))
 
-  test('when somebody holds a lock on a row that it replaces for longer than it waits', () =>
+  test('when another session locks a row that it replaces for longer than the lock timeout', () =>
     secondLoad('lock on a row', async (system, other, load) => {
       await other.query('begin; select from fact_production limit 1 for update')
       await tried(system, await load(), /lock timeout/)
@@ -64,7 +64,7 @@ describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }
     secondLoad('deadlock', async (system, other, load) => {
       system.database.expectDeadlocks()
       const { database } = new pg.Client({ connectionString: system.database.url })
-      // Only the load looks for deadlocks while this lasts, and late enough that the circle is closed by then.
+      // Only the load checks for deadlocks, and late enough that the cycle is complete by then.
       await other.query(`alter database ${pg.escapeIdentifier(database ?? '')} set deadlock_timeout = '3s'`)
       await other.query(`set deadlock_timeout = '10min'`)
       await system.database.pool.query(
@@ -88,12 +88,12 @@ describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }
       await tried(system, id, /deadlock detected/)
     }))
 
-  // The server itself has room; a trigger refuses the rows with the state that it would give without.
-  test('when PostgreSQL says that its disk is full', () =>
+  // The disk of the server is not full: a trigger raises the error of a full disk.
+  test('when the disk of PostgreSQL is full', () =>
     secondLoad('PostgreSQL: disk full', async (system, other, load) => {
       await other.query(`create function full_disk() returns trigger language plpgsql as
         $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`)
-      // On the months themselves: a partitioned table with a row trigger does not fit its definition.
+      // On the partitions: a row trigger on the partitioned table would not fit the definition of the dataset.
       const months = await other.query<{ name: string }>(
         `select inhrelid::regclass::text as name from pg_inherits where inhparent = 'fact_production'::regclass`,
       )
@@ -106,7 +106,7 @@ describe.concurrent('a load is tried again and loads once', { timeout: 300_000 }
       await other.query('drop function full_disk() cascade')
     }))
 
-  test('but not when its rows themselves are refused', async ({ expect }) => {
+  test('but is not retried when the table refuses its rows', async ({ expect }) => {
     const system = await createTestSystem({ workers: 1 })
     try {
       await system.database.pool.query(

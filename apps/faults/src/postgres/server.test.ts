@@ -65,25 +65,25 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
     }
   })
 
-  test('when all connection slots are taken for a while', async () => {
+  test('when all connection slots are in use for a while', async () => {
     const server = await ownPostgres({ max_connections: '30' })
     const system = await createTestSystem({ databaseServer: server.url })
     try {
       await system.startWorker()
       const files = await acceptMonths(system, 4)
       await until(() => stageDone(system), { within: 60_000, what: 'a stage is done' })
-      const hogs = await takeEverySlot(server)
-      // Those that the worker has are taken from it, and given to the hogs.
+      const holders = await takeEverySlot(server)
+      // The connections of the worker are terminated, and their slots are taken too.
       await system.database.pool.query(
         `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'aduana%'`,
       )
-      hogs.push(...(await takeEverySlot(server)))
+      holders.push(...(await takeEverySlot(server)))
       await until(() => system.processes()[0]?.lines.some((line) => line.includes('too many clients')), {
         within: 60_000,
         what: 'the worker is refused a connection',
       })
       await delay(5000)
-      await Promise.all(hogs.map((hog) => hog.end()))
+      await Promise.all(holders.map((holder) => holder.end()))
       const over = performance.now()
       await expectAllLoaded(system, files)
       await noteSeconds('connection slots taken: from their return until all imports are final', over)
@@ -94,17 +94,17 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
   })
 })
 
-/** Connect until PostgreSQL has no slot left. */
+/** Connects until PostgreSQL has no slot left. */
 async function takeEverySlot(server: OwnServer): Promise<pg.Client[]> {
-  const hogs: pg.Client[] = []
+  const holders: pg.Client[] = []
   for (;;) {
-    const hog = new pg.Client({ connectionString: server.url })
-    hog.on('error', () => undefined)
+    const holder = new pg.Client({ connectionString: server.url })
+    holder.on('error', () => undefined)
     try {
-      await hog.connect()
-      hogs.push(hog)
+      await holder.connect()
+      holders.push(holder)
     } catch (error) {
-      if (error instanceof pg.DatabaseError && error.code === '53300') return hogs
+      if (error instanceof pg.DatabaseError && error.code === '53300') return holders
       throw error
     }
   }

@@ -1,10 +1,10 @@
 import { ProgressUpdate } from '@aduana/contracts/progress'
 import type { TestSystem } from '@aduana/testkit/system'
-import { openAccount } from './account.ts'
+import { createProgressHistory } from './history.ts'
 
 /** Listens to the progress that the workers of an installation publish. */
 export interface ProgressWatch {
-  /** Returns every place where progress went backwards so far. */
+  /** Returns every decrease of progress so far. */
   broken(): string[]
   /** Number of messages received. */
   messages(): number
@@ -13,7 +13,7 @@ export interface ProgressWatch {
 
 /**
  * Listens to the channel in Redis. Messages of different workers may overtake each other there, which is why they are
- * numbered: in the order of their numbers the progress of a job never falls, and no number comes twice.
+ * numbered: in the order of their numbers the progress of a job never decreases, and no number is repeated.
  */
 export async function watchChannel(system: TestSystem): Promise<ProgressWatch> {
   const { redis, prefix } = system.redis
@@ -25,10 +25,10 @@ export async function watchChannel(system: TestSystem): Promise<ProgressWatch> {
   await subscriber.subscribe(`${prefix}:progress`)
   return {
     broken: () => {
-      const account = openAccount('Redis')
+      const history = createProgressHistory('Redis')
       for (const { jobId, seq, progress } of updates.toSorted((one, other) => one.seq - other.seq))
-        account.news(jobId, { seq, progress })
-      return [...account.broken]
+        history.message(jobId, { seq, progress })
+      return [...history.broken]
     },
     messages: () => updates.length,
     close: () => subscriber.disconnect(),

@@ -6,13 +6,13 @@ import type { TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
 import { WebSocket } from 'ws'
 import { z } from 'zod'
-import { type Account, openAccount } from './account.ts'
+import { createProgressHistory, type ProgressHistory } from './history.ts'
 
 /** A client of the product that follows all jobs of an installation over a WebSocket. */
 export interface SocketWatch {
   /**
    * Returns every broken promise about progress. Call it when every job is final: the last message of each job must be its
-   * end.
+   * final state.
    */
   broken(): Promise<string[]>
   /** Number of messages about jobs received, and how often the client has connected. */
@@ -25,14 +25,14 @@ const RECONNECT_AFTER = 20
 const SETTLE_MS = 30_000
 
 /**
- * Starts an API of the installation and follows all of its jobs as a browser does: by one socket, which is opened
- * again now and then. Numbers must rise and progress must never fall, also over a reconnect.
+ * Starts an API of the installation and follows all of its jobs as a browser does: over one socket, which reconnects
+ * repeatedly. Numbers must increase and progress must never decrease, also after a reconnect.
  */
 export async function watchSocket(system: TestSystem): Promise<SocketWatch> {
   const api = await startApi(system)
-  const account = openAccount('WebSocket')
+  const history = createProgressHistory('WebSocket')
   const states = new Map<string, JobStatus>()
-  const unfit: string[] = []
+  const violations: string[] = []
   let closed = false
   let connections = 0
   let socket: WebSocket | undefined
@@ -41,27 +41,27 @@ export async function watchSocket(system: TestSystem): Promise<SocketWatch> {
   const connect = async () => {
     connections += 1
     let untilReconnect = RECONNECT_AFTER
-    const own = openSocket(api)
-    socket = own
-    own.on('message', (data) => {
-      if (socket !== own) return
+    const opened = openSocket(api)
+    socket = opened
+    opened.on('message', (data) => {
+      if (socket !== opened) return
       const message = ServerMessage.parse(JSON.parse(String(data)))
-      take(message, account, states, unfit)
+      take(message, history, states, violations)
       if (message.type === 'progress') untilReconnect -= 1
-      if (untilReconnect === 0 && !closed) reconnect(own)
+      if (untilReconnect === 0 && !closed) reconnect(opened)
     })
-    await once(own, 'open')
-    own.send(JSON.stringify({ type: 'subscribe', topic: 'jobs' }))
-    // A job that is not in the list of the newest is subscribed to by id, as a page that shows one job does.
+    await once(opened, 'open')
+    opened.send(JSON.stringify({ type: 'subscribe', topic: 'jobs' }))
+    // A job that is not in the list of the newest jobs is subscribed to by id, as the page of a job does.
     for (const [id, status] of states)
       if (!isFinal(status))
-        own.send(JSON.stringify({ type: 'subscribe', topic: 'job', id, after: account.last(id)?.seq }))
+        opened.send(JSON.stringify({ type: 'subscribe', topic: 'job', id, after: history.last(id)?.seq }))
   }
-  const reconnect = (own: WebSocket) => {
-    own.close()
+  const reconnect = (current: WebSocket) => {
+    current.close()
     connecting = connect()
     connecting.catch(
-      (error: unknown) => void unfit.push(`the WebSocket cannot be opened again: ${String(error)}`),
+      (error: unknown) => void violations.push(`the WebSocket cannot be opened again: ${String(error)}`),
     )
   }
   await connect()
@@ -69,10 +69,10 @@ export async function watchSocket(system: TestSystem): Promise<SocketWatch> {
   return {
     broken: async () => {
       await connecting
-      const late = await untold(system, account, states)
-      return [...account.broken, ...unfit, ...late]
+      const late = await missingFinalStates(system, history, states)
+      return [...history.broken, ...violations, ...late]
     },
-    seen: () => ({ messages: account.count(), connections }),
+    seen: () => ({ messages: history.count(), connections }),
     close: async () => {
       closed = true
       socket?.terminate()
@@ -87,54 +87,58 @@ function openSocket(api: TestApi): WebSocket {
   })
 }
 
-/** Record a message in the account. */
+/** Records a message in the history. */
 function take(
   message: ServerMessage,
-  account: Account,
+  history: ProgressHistory,
   states: Map<string, JobStatus>,
-  unfit: string[],
+  violations: string[],
 ): void {
   if (message.type === 'progress') {
     const { jobId, seq, progress } = message
     const status = states.get(jobId)
     if (status === undefined || isFinal(status))
-      unfit.push(`G7: progress of job ${jobId} was told, which was ${status ?? 'not shown'} before`)
-    account.news(jobId, { seq, progress })
+      violations.push(`G7: progress of job ${jobId} was sent, which was ${status ?? 'not sent'} before`)
+    history.message(jobId, { seq, progress })
   } else if (message.type === 'state') {
     const { seq, job } = message
-    account.news(job.id, { seq, progress: job.progress })
+    history.message(job.id, { seq, progress: job.progress })
     states.set(job.id, job.status)
   } else if (message.type === 'snapshot') {
     for (const job of message.topic === 'jobs' ? message.jobs : [message.job]) {
-      account.asked(job.id, {
+      history.snapshot(job.id, {
         progress: job.progress,
         ...(message.topic === 'job' ? { seq: message.seq } : {}),
       })
       states.set(job.id, job.status)
     }
-  } else if (message.type === 'error') unfit.push(`G7: the API answers ${message.code}: ${message.detail}`)
+  } else if (message.type === 'error')
+    violations.push(`G7: the API sends the error ${message.code}: ${message.detail}`)
 }
 
 const Ends = z.array(z.object({ id: z.uuid(), status: JobStatus, progress: z.coerce.number() }))
 
-/** Wait until the end of every job has been received. Returns the jobs whose last message is another. */
-async function untold(
+/** Waits until the final state of every job is received. Returns the jobs with another last message. */
+async function missingFinalStates(
   system: TestSystem,
-  account: Account,
+  history: ProgressHistory,
   states: ReadonlyMap<string, JobStatus>,
 ): Promise<string[]> {
   const jobs = Ends.parse((await system.database.pool.query('select id, status, progress from jobs')).rows)
   const missing = () =>
     jobs.filter(
-      ({ id, status, progress }) => states.get(id) !== status || account.last(id)?.progress !== progress,
+      ({ id, status, progress }) => states.get(id) !== status || history.last(id)?.progress !== progress,
     )
   try {
-    await until(() => missing().length === 0, { what: 'the end of every job was told', within: SETTLE_MS })
+    await until(() => missing().length === 0, {
+      what: 'the final state of every job is received',
+      within: SETTLE_MS,
+    })
   } catch (error) {
     if (!(error instanceof DeadlineError)) throw error
   }
   return missing().map(
     ({ id, status, progress }) =>
-      `G7: job ${id} is ${status} at ${progress}, but ${states.get(id)} at ${account.last(id)?.progress} was told last`,
+      `G7: job ${id} is ${status} at ${progress}, but ${states.get(id)} at ${history.last(id)?.progress} was the last message`,
   )
 }

@@ -6,12 +6,12 @@ import { describe, test } from 'vitest'
 import { acceptMonths, stageDone } from '../testing/fill.ts'
 import { LONG, noteSeconds } from '../testing/measure.ts'
 import { type OwnServer, ownRedis } from '../testing/own-servers.ts'
+import { sendCommands } from '../testing/redis-commands.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
-import { tell } from '../testing/tell-redis.ts'
 
 const KILL_EVERY_MS = 300
 
-/** An installation with a Redis of its own, in which imports are in work; more are accepted while the fault lasts. */
+/** Runs a fault of Redis while imports are in progress and more are accepted. */
 async function throughFault(
   what: string,
   keepsData: boolean,
@@ -23,12 +23,12 @@ async function throughFault(
     await system.startWorker()
     const before = await acceptMonths(system, 4)
     await until(() => stageDone(system), { within: 60_000, what: 'a stage is done' })
-    const during = fault(redis, system)
-    const while_ = await acceptMonths(system, 2, { from: 4 })
-    await during
+    const faultEnd = fault(redis, system)
+    const during = await acceptMonths(system, 2, { from: 4 })
+    await faultEnd
     const over = performance.now()
     const after = await acceptMonths(system, 1, { from: 6 })
-    await expectAllLoaded(system, [...before, ...while_, ...after])
+    await expectAllLoaded(system, [...before, ...during, ...after])
     await noteSeconds(`${what}: from its end until all imports are final`, over)
   } finally {
     await system.close()
@@ -43,7 +43,11 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
     await throughFault('connections to Redis killed', true, async (redis) => {
       const rounds = LONG ? 100 : 27
       for (let round = 0; round < rounds; round += 1) {
-        await tell(redis.url, 'CLIENT KILL TYPE normal SKIPME yes', 'CLIENT KILL TYPE pubsub SKIPME yes')
+        await sendCommands(
+          redis.url,
+          'CLIENT KILL TYPE normal SKIPME yes',
+          'CLIENT KILL TYPE pubsub SKIPME yes',
+        )
         await delay(KILL_EVERY_MS)
       }
     })
@@ -57,14 +61,14 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
     })
   })
 
-  test('when Redis is killed and comes back empty', async () => {
+  test('when Redis is killed and restarts empty', async () => {
     await throughFault('Redis restarted empty', false, async (redis) => {
       await redis.stop('SIGKILL')
       await redis.start()
     })
   })
 
-  test('when Redis stops answering for longer than every lock and timeout', async () => {
+  test('when Redis is frozen for longer than every lock and timeout', async () => {
     await throughFault('Redis frozen', true, async (redis) => {
       redis.signal('SIGSTOP')
       await delay(LONG ? 45_000 : 14_000)
@@ -73,11 +77,11 @@ describe.concurrent('imports are loaded once, none is lost, and nothing is left 
   })
 })
 
-describe.concurrent('a worker that is told to stop while Redis is away', { timeout: 300_000 }, () => {
+describe.concurrent('a worker that is stopped while Redis is down', { timeout: 300_000 }, () => {
   test.for([
-    ['after it was ready', true],
+    ['once it is ready', true],
     ['while it starts', false],
-  ] as const)('%s ends by itself', async ([, ready], { expect }) => {
+  ] as const)('%s exits without being killed', async ([, ready], { expect }) => {
     const redis = await ownRedis({ keepsData: true })
     const system = await createTestSystem({ settings: { REDIS_URL: redis.url } })
     try {

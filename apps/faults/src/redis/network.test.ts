@@ -10,9 +10,9 @@ import { expectAllLoaded } from '../testing/settled.ts'
 
 describe.concurrent('a network between worker and Redis', { timeout: 300_000 }, () => {
   test.for([
-    ['that carries nothing for a while', 'all'],
-    ['that has forgotten the connections, but carries new ones', 'existing'],
-  ] as const)('%s costs no import', async ([, which]) => {
+    ['that drops all packets for a while', 'all'],
+    ['that drops the existing connections but carries new ones', 'existing'],
+  ] as const)('%s loses no import', async ([, which]) => {
     const redis = await ownRedis({ keepsData: true })
     const proxy = await startProxy({ host: '127.0.0.1', port: redis.port })
     const system = await createTestSystem({ settings: { REDIS_URL: proxy.urlOf(redis.url) } })
@@ -30,7 +30,7 @@ describe.concurrent('a network between worker and Redis', { timeout: 300_000 }, 
       const over = performance.now()
       await expectAllLoaded(system, [...before, ...during])
       if (which === 'all') await noteSeconds('network to Redis silent: from its end until all is final', over)
-      else await noteSeconds('connections to Redis dead without a word: until all is final', from)
+      else await noteSeconds('connections to Redis silently dead: until all is final', from)
     } finally {
       await proxy.close()
       await system.close()

@@ -5,11 +5,11 @@ import { describe, test } from 'vitest'
 import { noteSeconds } from '../testing/measure.ts'
 import { monthFile } from '../testing/month-files.ts'
 import { ownRedis } from '../testing/own-servers.ts'
+import { sendCommands } from '../testing/redis-commands.ts'
 import { allFinal, expectAllLoaded } from '../testing/settled.ts'
-import { tell } from '../testing/tell-redis.ts'
 
-describe.concurrent('a Redis that is not fit for jobs', { timeout: 300_000 }, () => {
-  test('that is full keeps nobody from sending files, and they are loaded when there is room again', async ({
+describe.concurrent('a Redis that is unfit for jobs', { timeout: 300_000 }, () => {
+  test('that is full does not prevent uploads, which are loaded when there is room again', async ({
     expect,
   }) => {
     const redis = await ownRedis({ keepsData: true })
@@ -20,18 +20,18 @@ describe.concurrent('a Redis that is not fit for jobs', { timeout: 300_000 }, ()
       await system.startWorker()
       await api.upload(files[0]?.content ?? '', { dataset: 'production' })
       await allFinal(system)
-      await tell(redis.url, 'CONFIG SET maxmemory 1mb')
+      await sendCommands(redis.url, 'CONFIG SET maxmemory 1mb')
       for (const file of files.slice(1)) {
         const response = await api.upload(file.content, { dataset: 'production' })
         expect(response.status).toBe(202)
       }
       await until(() => system.processes()[0]?.lines.some((line) => /OOM command not allowed/.test(line)), {
         within: 60_000,
-        what: 'the worker says that Redis is full',
+        what: 'the worker logs that Redis is full',
       })
       const health = await api.fetch('/health')
       expect(health.status).toBe(200)
-      await tell(redis.url, 'CONFIG SET maxmemory 0')
+      await sendCommands(redis.url, 'CONFIG SET maxmemory 0')
       const room = performance.now()
       await expectAllLoaded(system, files)
       await noteSeconds('Redis full: from the moment there is room until all imports are final', room)
@@ -42,11 +42,11 @@ describe.concurrent('a Redis that is not fit for jobs', { timeout: 300_000 }, ()
     }
   })
 
-  test('that would evict jobs is refused by the worker, and the health of the API names it', async ({
+  test('that could evict jobs is refused by the worker and reported by the health of the API', async ({
     expect,
   }) => {
     const redis = await ownRedis({ keepsData: false })
-    await tell(redis.url, 'CONFIG SET maxmemory-policy allkeys-lru')
+    await sendCommands(redis.url, 'CONFIG SET maxmemory-policy allkeys-lru')
     const system = await createTestSystem({ settings: { REDIS_URL: redis.url } })
     const api = await startApi(system)
     try {

@@ -15,24 +15,24 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { readContents } from '../driver/compare.ts'
 import { brokenGuarantees } from '../guarantees.ts'
-import { openFreshness, type Wanted } from '../metrics/freshness.ts'
+import { type Expectation, openMetricOracle } from '../metrics/oracle.ts'
 import { isSettled } from '../metrics/settled.ts'
 import { archivingPostgres, backUp, restoreArtifacts, restoredPostgres } from '../testing/base-backup.ts'
 import { everyRow, fillOlder } from '../testing/every-row.ts'
 import { blocksOf, runShell } from '../testing/guide-commands.ts'
-import { declareMetrics } from '../testing/metrics/stories.ts'
-import { type Dataset, scenarioFiles } from '../testing/metrics/world.ts'
+import { type Dataset, scenarioFiles } from '../testing/metrics/changes.ts'
+import { declareMetrics } from '../testing/metrics/kill-scenarios.ts'
 
 const WITHIN = 120_000
 const FILES = scenarioFiles(createRandom(7))
 
-/** The `index`-th file of a dataset. */
+/** Returns the `index`-th file of a dataset. */
 function file(dataset: Dataset, index: number): readonly [string, { dataset: string }] {
   const found = FILES.filter((each) => each.dataset === dataset)[index]
   return [found?.content ?? '', { dataset }]
 }
 
-/** Imports that are done, one that hangs in its second stage, and one that is queued behind it. Answers the second that is done. */
+/** Leaves completed imports, one that hangs in its second stage, and a queued one. Returns the second completed import. */
 async function busySystem(system: TestSystem, metrics: boolean): Promise<string> {
   const worker = await system.startWorker()
   await system.import(...file('production', 0))
@@ -51,7 +51,7 @@ async function busySystem(system: TestSystem, metrics: boolean): Promise<string>
           `select from stage_results where stage = 'validate' and state = 'running'`,
         )
       ).rowCount === 1,
-    { what: 'an import is in the middle of its stages', within: WITHIN },
+    { what: 'an import is being validated', within: WITHIN },
   )
   await system.accept(...file('dkt', 0))
   return id
@@ -79,29 +79,33 @@ const statesOf = async (system: TestSystem) =>
     ({ status, stage }) => `${status} ${stage}`,
   )
 
-/** The restored installation goes on as if nothing had happened: what was accepted is finished, and all else works. */
-async function goesOn(system: TestSystem, toUndo: string, wanted: readonly Wanted[]): Promise<void> {
-  const freshness = await openFreshness(system, wanted)
+/** Checks that a restored installation completes all accepted imports and works normally. */
+async function expectNormalOperation(
+  system: TestSystem,
+  toUndo: string,
+  expected: readonly Expectation[],
+): Promise<void> {
+  const oracle = await openMetricOracle(system, expected)
   try {
     await system.startWorker()
     const allCompleted = async () =>
       (await system.database.pool.query(`select from jobs where status <> 'COMPLETED'`)).rowCount === 0
-    await until(allCompleted, { what: 'what was accepted is finished', within: WITHIN })
+    await until(allCompleted, { what: 'all accepted imports are completed', within: WITHIN })
     expect((await system.import(...file('production', 2))).status).toBe('COMPLETED')
     const context = { db: system.database.db, maxQueued: 1000 }
     const undo = await undoImport(context, system.admin, toUndo, UndoRequest.parse({ unwind: true }))
     expect((await system.finished(undo.body.id, WITHIN)).status).toBe('COMPLETED')
     await until(() => isSettled(system.database.pool), { what: 'the metrics have settled', within: WITHIN })
-    expect(await freshness.differences()).toEqual([])
+    expect(await oracle.differences()).toEqual([])
     const { rows } = await system.database.pool.query(`select distinct status from metric_runs`)
     expect(rows).toEqual([{ status: 'SUCCEEDED' }])
     expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
   } finally {
-    await freshness.close()
+    await oracle.close()
   }
 }
 
-test('a backup that was taken in the middle of work is restored with every row and file, and the work goes on', async () => {
+test('a backup that was taken during imports is restored with every row and file, and the imports complete', async () => {
   const server = await archivingPostgres()
   const system = await createTestSystem({
     databaseServer: server.url,
@@ -116,8 +120,8 @@ test('a backup that was taken in the middle of work is restored with every row a
       await killAll(system)
     })
     const before = await everyRow(system.database.pool)
-    const metricsWait = /"status": "PENDING"/
-    expect(before.metric_runs?.join('\n')).toMatch(metricsWait)
+    const pendingRun = /"status": "PENDING"/
+    expect(before.metric_runs?.join('\n')).toMatch(pendingRun)
 
     const other = await restoredPostgres(server)
     const url = new URL(other.url)
@@ -135,7 +139,7 @@ test('a backup that was taken in the middle of work is restored with every row a
         'QUEUED null',
         'QUEUED null',
       ])
-      await goesOn(restored, second, ['shipped', 'scenario'])
+      await expectNormalOperation(restored, second, ['shipped', 'scenario'])
     } finally {
       await restored.close()
       await other.close()
@@ -146,7 +150,7 @@ test('a backup that was taken in the middle of work is restored with every row a
   }
 }, 300_000)
 
-test('a backup of an earlier version is brought forward by the migrations, with its rows, jobs and files', async () => {
+test('a backup of an earlier version is migrated with its rows, jobs and files', async () => {
   const system = await createTestSystem({ settings: { ADUANA_MAX_ACTIVE: '1' } })
   const older = await createEmptyDatabase()
   try {
@@ -157,17 +161,17 @@ test('a backup of an earlier version is brought forward by the migrations, with 
     await migrate(older.url, migrations.slice(0, 2), logger)
     await fillOlder(system.database.pool, older.url)
 
-    const [, , forward] = await blocksOf('Restore')
-    if (!forward) throw new Error('the guide does not say how to migrate')
+    const [, , migration] = await blocksOf('Restore')
+    if (!migration) throw new Error('the guide has no command that migrates')
     const dataDir = await mkdtemp(join(tmpdir(), 'aduana-test-'))
-    await runShell(forward, { backup: system.dataDir, data: dataDir, dataDir, databaseUrl: older.url })
+    await runShell(migration, { backup: system.dataDir, data: dataDir, dataDir, databaseUrl: older.url })
     expect(await schemaOf(older.url)).toBe(await readFile(SCHEMA_DUMP, 'utf8'))
     const database = openTestDatabase(older.url)
     const restored = await createTestSystem({ restored: { database, dataDir }, metrics: true })
     try {
       expect(await readContents(database.pool)).toEqual(await readContents(system.database.pool))
       expect(await statesOf(restored)).toEqual(await statesOf(system))
-      await goesOn(restored, second, ['shipped'])
+      await expectNormalOperation(restored, second, ['shipped'])
     } finally {
       await restored.close()
     }

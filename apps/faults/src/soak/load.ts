@@ -2,17 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createRandom, type Random } from '@aduana/testkit/random'
 import { z } from 'zod'
 import { type PlannedImport, planImport } from '../driver/files.ts'
-import type { Answers } from './answers.ts'
-import type { KeptApi } from './kept-api.ts'
+import type { Responses } from './responses.ts'
+import type { SupervisedApi } from './supervised-api.ts'
 
 /** The load of a soak test over HTTP, until `ended` returns true. */
 export interface Load {
-  api: KeptApi
-  answers: Answers
-  /** Files that fail whatever happens, by job. */
-  hopeless: Set<string>
+  api: SupervisedApi
+  responses: Responses
+  /** The jobs whose files always fail. */
+  alwaysFails: Set<string>
   ended(): boolean
-  /** Jobs that have not ended. */
+  /** Returns the number of open jobs. */
   open(): Promise<number>
 }
 
@@ -32,12 +32,12 @@ const JobList = z.object({
 type ListedJob = z.infer<typeof JobList>['items'][number]
 const JSON_BODY = { 'content-type': 'application/json' }
 
-/** Uploaders wait while this many jobs are open: overload would only show that the machine is slow. */
+/** Uploaders wait while this many jobs are open, so that the test does not depend on the speed of the machine. */
 const MAX_OPEN = 100
-/** More files than an uploader sends: no two uploaders send the same one. */
+/** More files than an uploader sends, so that no two uploaders send the same file. */
 const FILES_OF_UPLOADER = 100_000
 
-/** Upload files of all datasets, one after the other, `pace` milliseconds apart. `uploader` is a small whole number. */
+/** Uploads files of all datasets one after the other, `pace` milliseconds apart on average. `uploader` is a small integer. */
 export async function upload(load: Load, seed: number, uploader: number, pace: number): Promise<void> {
   const random = createRandom(seed + uploader)
   for (let index = 0; !load.ended(); index += 1) {
@@ -47,12 +47,12 @@ export async function upload(load: Load, seed: number, uploader: number, pace: n
     }
     const planned = planImport(random, uploader * FILES_OF_UPLOADER + index)
     const accepted = Accepted.safeParse(await send(load, planned, moreFields(random, planned)))
-    if (planned.hopeless && accepted.success) load.hopeless.add(accepted.data.id)
+    if (planned.alwaysFails && accepted.success) load.alwaysFails.add(accepted.data.id)
     await delay(random.int(0, 2 * pace))
   }
 }
 
-/** Some imports are only tried, some wait for an approval, some begin later, some do not wait for a window. */
+/** Returns form fields for dry runs, approvals, later start times and refused conflicts, at random. */
 function moreFields(random: Random, { form }: PlannedImport): Record<string, string> {
   const kind = random.next()
   if (kind < 0.06) return { dryRun: 'true' }
@@ -67,25 +67,25 @@ async function send(load: Load, { content, form }: PlannedImport, more: Record<s
   const body = new FormData()
   for (const [name, value] of Object.entries({ ...form, ...more })) body.append(name, value)
   body.append('file', new Blob([content]), 'soak.csv')
-  const response = await load.api.ask('/api/imports', { method: 'POST', body })
-  return load.answers.note('upload', response)
+  const response = await load.api.request('/api/imports', { method: 'POST', body })
+  return load.responses.record('upload', response)
 }
 
-type Deed = (load: Load, jobs: readonly ListedJob[], random: Random) => Promise<void>
+type Action = (load: Load, jobs: readonly ListedJob[], random: Random) => Promise<void>
 
-/** Actions on jobs. Each picks a job whose state seems to allow it. */
-const DEEDS: readonly Deed[] = [
-  (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
-  (load, jobs, random) => ask(load, random, jobs.filter(isOpen), 'cancel'),
+/** Actions on jobs. Each picks a job in a suitable state. */
+const ACTIONS: readonly Action[] = [
+  (load, jobs, random) => act(load, random, jobs.filter(isOpen), 'cancel'),
+  (load, jobs, random) => act(load, random, jobs.filter(isOpen), 'cancel'),
   (load, jobs, random) =>
-    ask(
+    act(
       load,
       random,
-      jobs.filter(({ id, status }) => status === 'FAILED' && !load.hopeless.has(id)),
+      jobs.filter(({ id, status }) => status === 'FAILED' && !load.alwaysFails.has(id)),
       'retry',
     ),
   (load, jobs, random) =>
-    ask(
+    act(
       load,
       random,
       jobs.filter(({ waitingFor }) => waitingFor === 'approval'),
@@ -93,38 +93,38 @@ const DEEDS: readonly Deed[] = [
       {},
     ),
   (load, jobs, random) => undo(load, random, jobs),
-  (load, _, random) => tell(load, random),
+  (load, _, random) => reportUpdate(load, random),
 ]
 
-/** Cancel, retry, approve, undo and report updates, at random. */
+/** Cancels, retries, approves, undoes and reports updates, at random. */
 export async function actOnJobs(load: Load, seed: number, pace: number): Promise<void> {
   const random = createRandom(seed)
   while (!load.ended()) {
     const jobs = await listJobs(load)
-    await random.pick(DEEDS)(load, jobs, random)
+    await random.pick(ACTIONS)(load, jobs, random)
     await delay(random.int(0, 2 * pace))
   }
 }
 
-/** The newest jobs; none while the API is away. */
-async function listJobs({ api, answers }: Load): Promise<ListedJob[]> {
-  const body = await answers.note('list jobs', await api.ask('/api/jobs?limit=100'))
+/** Returns the newest jobs; none while the API is down. */
+async function listJobs({ api, responses }: Load): Promise<ListedJob[]> {
+  const body = await responses.record('list jobs', await api.request('/api/jobs?limit=100'))
   return JobList.safeParse(body).data?.items ?? []
 }
 
 const isOpen = ({ status }: ListedJob) => status === 'QUEUED' || status === 'PROCESSING'
 
-async function ask(
-  { api, answers }: Load,
+async function act(
+  { api, responses }: Load,
   random: Random,
   jobs: readonly ListedJob[],
-  deed: 'cancel' | 'retry' | 'approve' | 'undo',
+  action: 'cancel' | 'retry' | 'approve' | 'undo',
   body?: object,
 ): Promise<void> {
   if (jobs.length === 0) return
   const given = body === undefined ? {} : { headers: JSON_BODY, body: JSON.stringify(body) }
   const { id } = random.pick(jobs)
-  await answers.note(deed, await api.ask(`/api/jobs/${id}/${deed}`, { method: 'POST', ...given }))
+  await responses.record(action, await api.request(`/api/jobs/${id}/${action}`, { method: 'POST', ...given }))
 }
 
 function undo(load: Load, random: Random, jobs: readonly ListedJob[]): Promise<void> {
@@ -132,10 +132,10 @@ function undo(load: Load, random: Random, jobs: readonly ListedJob[]): Promise<v
     ({ type, status, batchDeleted, dryRun }) =>
       type === 'import' && status === 'COMPLETED' && !batchDeleted && !dryRun,
   )
-  return ask(load, random, loaded, 'undo', { unwind: random.chance(0.5) })
+  return act(load, random, loaded, 'undo', { unwind: random.chance(0.5) })
 }
 
-async function tell({ api, answers }: Load, random: Random): Promise<void> {
+async function reportUpdate({ api, responses }: Load, random: Random): Promise<void> {
   const from = `2024-01-${random.int(10, 20)}`
   const update = {
     eventKey: `soak-${random.next()}`,
@@ -145,11 +145,11 @@ async function tell({ api, answers }: Load, random: Random): Promise<void> {
     rows: random.int(1, 100),
   }
   const init = { method: 'POST', headers: JSON_BODY, body: JSON.stringify(update) }
-  await answers.note('tell', await api.ask('/api/projections', init))
+  await responses.record('report update', await api.request('/api/projections', init))
 }
 
-/** Read what users read: metrics with their values, runs, a job with its report. */
-export async function watch(load: Load, seed: number, pace: number): Promise<void> {
+/** Reads what users read: metrics with their values, runs, a job with its report. */
+export async function readAtRandom(load: Load, seed: number, pace: number): Promise<void> {
   const random = createRandom(seed)
   while (!load.ended()) {
     const [job] = await listJobs(load)
@@ -160,8 +160,8 @@ export async function watch(load: Load, seed: number, pace: number): Promise<voi
       '/api/datasets/production/windows',
       ...(job ? [`/api/jobs/${job.id}`, `/api/jobs/${job.id}/report`] : []),
     ])
-    const what = `look at ${path.replace(/\?.*|[0-9a-f]{8}-[0-9a-f-]+/g, '')}`
-    await load.answers.note(what, await load.api.ask(path))
+    const request = `read ${path.replace(/\?.*|[0-9a-f]{8}-[0-9a-f-]+/g, '')}`
+    await load.responses.record(request, await load.api.request(path))
     await delay(random.int(0, 2 * pace))
   }
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { withServers } from '../driver/servers.ts'
-import { deadlocksOf } from './logged.ts'
+import { deadlocksOf } from './log-summary.ts'
 import { describeSoak } from './report.ts'
 import { runSoak } from './soak.ts'
 
@@ -18,7 +18,7 @@ const Arguments = z.object({
   pace: Whole.default(500),
 })
 
-const say = (text: string) => void process.stdout.write(`${text}\n`)
+const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 const began = performance.now()
 const clock = () => `[${((performance.now() - began) / 60_000).toFixed(1).padStart(5)} min]`
@@ -38,14 +38,15 @@ async function main(): Promise<number> {
     return 2
   }
   const { seed = randomInt(2 ** 31), ...rest } = parsed.data
-  say(`seed ${seed}: ${rest.minutes} minutes, ${rest.workers} workers`)
+  print(`seed ${seed}: ${rest.minutes} minutes, ${rest.workers} workers`)
   return withServers(async ({ postgresLog }) => {
-    const report = await runSoak({ seed, ...rest }, (line) => say(`${clock()} ${line}`))
-    for (const line of describeSoak(report)) say(line)
-    for (const deadlock of deadlocksOf(await readFile(postgresLog, 'utf8')).slice(0, 3)) say(`\n${deadlock}`)
-    say('')
-    for (const broken of report.broken) say(`BROKEN ${broken}`)
-    say(report.broken.length === 0 ? `nothing broken with seed ${seed}` : `broken with seed ${seed}`)
+    const report = await runSoak({ seed, ...rest }, (line) => print(`${clock()} ${line}`))
+    for (const line of describeSoak(report)) print(line)
+    for (const deadlock of deadlocksOf(await readFile(postgresLog, 'utf8')).slice(0, 3))
+      print(`\n${deadlock}`)
+    print('')
+    for (const broken of report.broken) print(`BROKEN ${broken}`)
+    print(report.broken.length === 0 ? `nothing broken with seed ${seed}` : `broken with seed ${seed}`)
     return report.broken.length === 0 ? 0 : 1
   })
 }

@@ -12,7 +12,7 @@ export interface ProcessUsage {
   deletedBytes: number
 }
 
-/** Measure processes that still run, each with its children. Linux only. */
+/** Measures the running processes of `pids`, each with its children. Linux only. */
 export async function measureProcesses(pids: readonly number[], folder: string): Promise<ProcessUsage[]> {
   const children = await childrenByParent()
   const usages = await Promise.all(pids.map((pid) => measureTree(pid, children, folder)))
@@ -43,7 +43,7 @@ async function childrenByParent(): Promise<Map<number, number[]>> {
   const children = new Map<number, number[]>()
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const text = await orNothing(readFile(`/proc/${name}/stat`, 'utf8'))
+    const text = await ifReadable(readFile(`/proc/${name}/stat`, 'utf8'))
     // The name of the program is in parentheses, and may hold any character.
     const parent = Number(text?.slice(text.lastIndexOf(')') + 2).split(' ')[1])
     if (parent > 0) children.set(parent, [...(children.get(parent) ?? []), Number(name)])
@@ -52,24 +52,24 @@ async function childrenByParent(): Promise<Map<number, number[]>> {
 }
 
 async function residentBytes(pid: number): Promise<number> {
-  const status = await orNothing(readFile(`/proc/${pid}/status`, 'utf8'))
+  const status = await ifReadable(readFile(`/proc/${pid}/status`, 'utf8'))
   return Number(/^VmRSS:\s+(\d+)/m.exec(status ?? '')?.[1] ?? 0) * 1024
 }
 
 async function openFiles(pid: number): Promise<[path: string, bytes: number][]> {
-  const names = (await orNothing(readdir(`/proc/${pid}/fd`))) ?? []
+  const names = (await ifReadable(readdir(`/proc/${pid}/fd`))) ?? []
   const files = names.map(async (name): Promise<[string, number][]> => {
     const file = `/proc/${pid}/fd/${name}`
-    const [path, stats] = await Promise.all([orNothing(readlink(file)), orNothing(stat(file))])
+    const [path, stats] = await Promise.all([ifReadable(readlink(file)), ifReadable(stat(file))])
     return path === undefined ? [] : [[path, (stats?.blocks ?? 0) * 512]]
   })
   return (await Promise.all(files)).flat()
 }
 
-/** A process may end, or a descriptor close, while it is being read. */
-async function orNothing<T>(looking: Promise<T>): Promise<T | undefined> {
+/** Returns undefined if the process ends, or the descriptor is closed, during the read. */
+async function ifReadable<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
-    return await looking
+    return await reading
   } catch {
     return undefined
   }

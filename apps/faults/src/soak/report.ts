@@ -4,28 +4,28 @@ import type { Amount, Amounts } from './stored.ts'
 
 const SHOWN = 5
 
-/** A report as lines of text. */
+/** Returns a report as lines of text. */
 export function describeSoak(report: SoakReport): string[] {
-  const { imports, endings, failures, answers, faults, deadlocks } = report
+  const { imports, endings, failures, responses, faults, deadlocks } = report
   return [
     '',
     `${imports} imports; jobs: ${describeCounts(endings)}`,
     ...(Object.keys(failures).length > 0 ? [`failed jobs: ${describeCounts(failures)}`] : []),
     `faults: ${describeCounts(faults)}`,
     '',
-    'answers of the API',
-    ...Object.entries(answers)
+    'responses of the API',
+    ...Object.entries(responses)
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .map(([name, count]) => `  ${String(count).padStart(7)}  ${name}`),
     ...report.failedStarts.map((why) => `  a start of the API failed: ${why}`),
     '',
-    'left when all jobs had ended',
-    ...describeLeft(report),
+    'leftovers after all jobs had ended',
+    ...describeLeftovers(report),
     '',
-    `grown: tables, by import${' '.repeat(24)}rows      bytes`,
+    `growth of tables, by import${' '.repeat(24)}rows      bytes`,
     ...describeTables(report),
     '',
-    `grown: keys in Redis: ${describeCounts(report.after.keys)}`,
+    `growth of keys in Redis: ${describeCounts(report.after.keys)}`,
     ...describeFiles(report.after.files),
     '',
     'processes, with their children: memory, descriptors, deleted files that are open',
@@ -43,22 +43,22 @@ export function describeSoak(report: SoakReport): string[] {
   ]
 }
 
-function describeLeft({ left, swept }: SoakReport): string[] {
+function describeLeftovers({ left, pruned }: SoakReport): string[] {
   const kinds = Object.entries(left).flatMap(([kind, places]) => [
     `  ${kind}: ${places.length}`,
     ...places.slice(0, SHOWN).map((place) => `    ${place}`),
   ])
   return [
     ...(kinds.length > 0 ? kinds : ['  nothing']),
-    `  the housekeeping then removed: ${describeCounts(swept)}`,
+    `  housekeeping then removed: ${describeCounts(pruned)}`,
   ]
 }
 
-/** Tables that have grown, those that grow most first. */
+/** Returns the tables that have grown, in descending order of growth. */
 function describeTables({ before, after, imports }: SoakReport): string[] {
   const by = (amount: number) => (imports === 0 ? 0 : amount / imports)
   return Object.entries(after.tables)
-    .map(([name, amount]) => ({ name, ...grown(amount, before.tables[name]) }))
+    .map(([name, amount]) => ({ name, ...growth(amount, before.tables[name]) }))
     .filter(({ count, bytes }) => count > 0 || bytes > 0)
     .sort((one, other) => other.bytes - one.bytes)
     .map(
@@ -67,13 +67,13 @@ function describeTables({ before, after, imports }: SoakReport): string[] {
     )
 }
 
-function grown(after: Amount, before: Amount | undefined): Amount {
+function growth(after: Amount, before: Amount | undefined): Amount {
   return { count: after.count - (before?.count ?? 0), bytes: after.bytes - (before?.bytes ?? 0) }
 }
 
 function describeFiles(files: Amounts): string[] {
   return Object.entries(files).map(
-    ([folder, { count, bytes }]) => `grown: files in ${folder}: ${count}, ${megabytes(bytes)}`,
+    ([folder, { count, bytes }]) => `growth of files in ${folder}: ${count}, ${megabytes(bytes)}`,
   )
 }
 

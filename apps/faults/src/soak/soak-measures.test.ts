@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createTestSystem } from '@aduana/testkit/system'
 import { expect, test } from 'vitest'
-import { createAnswers } from './answers.ts'
-import { findLeft } from './left.ts'
-import { countWarnings, deadlocksOf } from './logged.ts'
+import { findLeftovers } from './leftovers.ts'
+import { countWarnings, deadlocksOf } from './log-summary.ts'
 import { measureProcesses } from './process-usage.ts'
+import { createResponses } from './responses.ts'
 import { measureStored } from './stored.ts'
 
 /** Opens a file and deletes it; the other process is its child. */
@@ -24,7 +24,7 @@ const PARENT = `
   require('node:child_process').spawn(process.execPath, ['-e', process.argv[1], process.argv[2]], { stdio: 'inherit' })
   setInterval(() => undefined, 1000)`
 
-test('a deleted file that a child of a process holds open is found, with its bytes', async () => {
+test('a deleted file that a child process holds open is found, with its bytes', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'aduana-soak-'))
   const child = spawn(process.execPath, ['-e', PARENT, LEAKING, join(folder, 'image')], {
     detached: true,
@@ -65,7 +65,7 @@ test('log lines above info are counted by event, with an example', () => {
   ])
 })
 
-test('deadlocks are told with their statements', () => {
+test('deadlocks are found in the log with their statements', () => {
   const log = `2026-11-30 13:00:00 UTC [1] LOG:  ready
 2026-11-30 13:00:01 UTC [2] ERROR:  deadlock detected
 2026-11-30 13:00:01 UTC [2] DETAIL:  Process 2 waits for ShareLock
@@ -78,27 +78,29 @@ test('deadlocks are told with their statements', () => {
   expect(deadlock).toMatch(/insert into a[\s\S]*update b$/)
 })
 
-test('an answer that is a fault of the server is told apart from one that is not', async () => {
-  const answers = createAnswers()
-  expect(await answers.note('list', Response.json({ items: [] }))).toEqual({ items: [] })
-  expect(await answers.note('cancel', Response.json({ code: 'not_found' }, { status: 404 }))).toBeUndefined()
-  await answers.note('list', Response.json({ code: 'unavailable' }, { status: 503 }))
-  await answers.note('list', Response.json({ code: 'internal' }, { status: 500 }))
-  await answers.note('list', undefined)
-  expect(answers.counts()).toEqual({
+test('responses are counted, and server errors are listed', async () => {
+  const responses = createResponses()
+  expect(await responses.record('list', Response.json({ items: [] }))).toEqual({ items: [] })
+  expect(
+    await responses.record('cancel', Response.json({ code: 'not_found' }, { status: 404 })),
+  ).toBeUndefined()
+  await responses.record('list', Response.json({ code: 'unavailable' }, { status: 503 }))
+  await responses.record('list', Response.json({ code: 'internal' }, { status: 500 }))
+  await responses.record('list', undefined)
+  expect(responses.counts()).toEqual({
     'list 200': 1,
     'cancel 404 not_found': 1,
     'list 503 unavailable': 1,
     'list 500 internal': 1,
-    'list no answer': 1,
+    'list no response': 1,
   })
-  expect(answers.faults()).toEqual([expect.stringContaining('list 500 internal')])
+  expect(responses.faults()).toEqual([expect.stringContaining('list 500 internal')])
 })
 
-test('what is left over is found, and what has grown', async () => {
+test('leftovers and growth are measured', async () => {
   const system = await createTestSystem()
   try {
-    expect(await findLeft(system)).toEqual({})
+    expect(await findLeftovers(system)).toEqual({})
     const before = await measureStored(system)
     const header = 'fecha;trabajador_codigo;centro_costo;turno;horas_ordinarias'
     const id = await system.accept(`${header}\n2024-01-01;T1;CC1;1;8\n`, { dataset: 'dkt' })
@@ -109,9 +111,9 @@ test('what is left over is found, and what has grown', async () => {
     await system.store.put(stray, bytes())
     await system.database.pool.query('create table load_1_1_1_2024_01 (id bigint)')
     await system.redis.redis.set(`${system.redis.prefix}:1-parse:1`, '')
-    expect(await findLeft(system)).toEqual({
+    expect(await findLeftovers(system)).toEqual({
       'unfinished jobs': [expect.stringContaining(id)],
-      'files that no job points at': [stray],
+      'files without a job': [stray],
       'tables of loads': ['load_1_1_1_2024_01'],
     })
     const after = await measureStored(system)

@@ -4,19 +4,19 @@ import { createLogger } from '@aduana/runtime/logger'
 import { createRandom } from '@aduana/testkit/random'
 import { createTestSystem, type TestSystem } from '@aduana/testkit/system'
 import { DeadlineError, until } from '@aduana/testkit/until'
-import { applyFault } from '../driver/faults.ts'
+import { injectFault } from '../driver/faults.ts'
 import type { PlannedImport } from '../driver/files.ts'
 import { type Fleet, startFleet } from '../driver/fleet.ts'
 import { wrongMetrics } from '../driver/metrics.ts'
 import type { FaultKind } from '../driver/plan.ts'
 import { brokenGuarantees } from '../guarantees.ts'
-import { createAnswers } from './answers.ts'
-import { type KeptApi, keepApi } from './kept-api.ts'
-import { findLeft } from './left.ts'
-import { actOnJobs, type Load, upload, watch } from './load.ts'
-import { countWarnings } from './logged.ts'
+import { findLeftovers } from './leftovers.ts'
+import { actOnJobs, type Load, readAtRandom, upload } from './load.ts'
+import { countWarnings } from './log-summary.ts'
 import { measureProcesses, type ProcessUsage } from './process-usage.ts'
+import { createResponses } from './responses.ts'
 import { measureStored, type Stored } from './stored.ts'
+import { type SupervisedApi, startSupervisedApi } from './supervised-api.ts'
 
 export interface SoakPlan {
   seed: number
@@ -26,7 +26,7 @@ export interface SoakPlan {
   pace: number
 }
 
-/** The resources of the processes of one kind: at most, and at the end, when no work was left. */
+/** The resources of the processes of one kind: the maximum, and those at the end, when no work is left. */
 export interface Usage {
   most: ProcessUsage
   last: ProcessUsage[]
@@ -38,12 +38,12 @@ export interface SoakReport {
   imports: number
   endings: Record<string, number>
   failures: Record<string, number>
-  answers: Record<string, number>
+  responses: Record<string, number>
   failedStarts: readonly string[]
   faults: Record<string, number>
   left: Record<string, string[]>
-  /** What housekeeping removed in the end. */
-  swept: Record<string, number>
+  /** What housekeeping removed at the end. */
+  pruned: Record<string, number>
   before: Stored
   after: Stored
   usage: Record<string, Usage>
@@ -51,7 +51,7 @@ export interface SoakReport {
   deadlocks: number
 }
 
-/** Time in which everything must end after the last fault. */
+/** Time in which all work must end after the last fault. */
 const SETTLE_MS = 600_000
 const SAMPLE_MS = 10_000
 const FAULTS: readonly (FaultKind | 'kill-api')[] = [
@@ -60,37 +60,37 @@ const FAULTS: readonly (FaultKind | 'kill-api')[] = [
 ]
 
 /**
- * Put an installation under mixed load over HTTP while processes, connections and Redis fail at random. Then wait until
- * everything has ended, and report what is left, what has grown and what was logged.
+ * Puts an installation under mixed load over HTTP while processes, connections and Redis fail at random. Then waits until
+ * all work has ended, and reports leftovers, growth and logged warnings.
  */
-export async function runSoak(plan: SoakPlan, say: (line: string) => void): Promise<SoakReport> {
+export async function runSoak(plan: SoakPlan, print: (line: string) => void): Promise<SoakReport> {
   const system = await createTestSystem({ metrics: true })
   let fleet: Fleet | undefined
-  let api: KeptApi | undefined
+  let api: SupervisedApi | undefined
   try {
     const before = await measureStored(system)
-    ;[fleet, api] = await Promise.all([startFleet(system, plan.workers), keepApi(system)])
-    return await soak({ plan, say, system, fleet, api, before })
+    ;[fleet, api] = await Promise.all([startFleet(system, plan.workers), startSupervisedApi(system)])
+    return await soak({ plan, print, system, fleet, api, before })
   } finally {
-    await Promise.all([fleet?.dismiss(), api?.stop()])
+    await Promise.all([fleet?.stop(), api?.stop()])
     await system.close()
   }
 }
 
 interface Soak {
   plan: SoakPlan
-  say: (line: string) => void
+  print: (line: string) => void
   system: TestSystem
   fleet: Fleet
-  api: KeptApi
+  api: SupervisedApi
   before: Stored
 }
 
 async function soak(given: Soak): Promise<SoakReport> {
-  const { plan, say, system, fleet, api, before } = given
-  const answers = createAnswers()
+  const { plan, print, system, fleet, api, before } = given
+  const responses = createResponses()
   const load: Load = {
-    ...{ api, answers, hopeless: new Set(), ended: within(plan.minutes) },
+    ...{ api, responses, alwaysFails: new Set(), ended: within(plan.minutes) },
     open: () => readCount(system, 'completed_at is null'),
   }
   const meter = startMeter(given)
@@ -98,31 +98,35 @@ async function soak(given: Soak): Promise<SoakReport> {
     failAtRandom(given, load),
     ...[1, 2, 3].map((one) => upload(load, plan.seed, one, plan.pace)),
     ...[4, 5].map((one) => actOnJobs(load, plan.seed + one, 2 * plan.pace)),
-    watch(load, plan.seed + 6, plan.pace),
-    tellProgress(given, load),
+    readAtRandom(load, plan.seed + 6, plan.pace),
+    printProgress(given, load),
   ])
 
-  say('no more load and no more faults; everything has to end now')
+  print('no more load and no more faults; all work must end now')
   const broken = await settle(given, load)
   if (broken.length === 0) broken.push(...(await wrongMetrics(system, SETTLE_MS)))
-  // Idle for a while, so that late releases are done.
+  // Late releases complete during this pause.
   await delay(SAMPLE_MS)
   const usage = await meter.stop()
-  const left = await findLeft(system)
-  await fleet.dismiss()
+  const left = await findLeftovers(system)
+  await fleet.stop()
   await api.stop()
-  const swept = await sweep(system)
+  const pruned = await prune(system)
   broken.push(...(await brokenGuarantees(system.database.pool, system.store)))
-  broken.push(...brokenByLeft(left, await findLeft(system)), ...brokenByUsage(usage), ...answers.faults())
+  broken.push(
+    ...brokenByLeftovers(left, await findLeftovers(system)),
+    ...brokenByUsage(usage),
+    ...responses.faults(),
+  )
   const deadlocks = await readDeadlocks(system)
   if (deadlocks > 0) broken.push(`${deadlocks} deadlocks in PostgreSQL`)
   const failures = await countJobs(system, `error->>'code'`, `status = 'FAILED'`)
   if (failures.internal !== undefined) broken.push(`${failures.internal} jobs failed with "internal"`)
   return {
-    ...{ broken, left, swept, usage, faults, before, deadlocks, failures },
+    ...{ broken, left, pruned, usage, faults, before, deadlocks, failures },
     imports: await readCount(system, `type = 'import'`),
     endings: await countJobs(system, `type || ' ' || status`, 'true'),
-    answers: answers.counts(),
+    responses: responses.counts(),
     failedStarts: api.failedStarts(),
     after: await measureStored(system),
     warnings: countWarnings([...system.processes(), ...api.processes()].flatMap(({ lines }) => lines)),
@@ -137,29 +141,29 @@ function within(minutes: number): () => boolean {
 async function failAtRandom({ plan, system, fleet, api }: Soak, load: Load): Promise<Record<string, number>> {
   const random = createRandom(plan.seed)
   const accepted = new Map<string, PlannedImport>()
-  const happened: Record<string, number> = {}
+  const injected: Record<string, number> = {}
   for (;;) {
     await delay(random.int(3000, 15_000))
-    if (load.ended()) return happened
+    if (load.ended()) return injected
     const kind = random.pick(FAULTS)
     if (kind === 'kill-api') api.kill()
     else {
       const fault = { kind, after: 0, where: random.next(), length: random.int(200, 20_000) }
-      await applyFault({ system, fleet, accepted }, fault)
+      await injectFault({ system, fleet, accepted }, fault)
     }
-    happened[kind] = (happened[kind] ?? 0) + 1
+    injected[kind] = (injected[kind] ?? 0) + 1
   }
 }
 
-async function tellProgress({ system, say }: Soak, load: Load): Promise<void> {
+async function printProgress({ system, print }: Soak, load: Load): Promise<void> {
   while (!load.ended()) {
     await delay(SAMPLE_MS)
     const endings = await countJobs(system, 'status', 'true')
-    say(describeCounts(endings))
+    print(describeCounts(endings))
   }
 }
 
-/** `name count, name count`. */
+/** Returns counts as `name count, name count`. */
 export function describeCounts(counts: Record<string, number>): string {
   return Object.entries(counts)
     .map(([name, count]) => `${name} ${count}`)
@@ -167,8 +171,8 @@ export function describeCounts(counts: Record<string, number>): string {
 }
 
 /**
- * Cancel the jobs that wait for an approval or a later time, and wait until every job is final. Returns the jobs that did
- * not end, with their state in PostgreSQL.
+ * Cancels the jobs that wait for an approval or a later start time, and waits until every job is final. Returns an error if
+ * jobs stay open.
  */
 async function settle({ system }: Soak, load: Load): Promise<string[]> {
   for (const process of system.processes()) process.signal('SIGCONT')
@@ -191,10 +195,13 @@ async function cancelWaiting({ database }: TestSystem, load: Load): Promise<void
   const rows = await database.pool.query<{ id: string }>(`select id from jobs
     where completed_at is null and (waiting_for = 'approval' or start_at > now() + interval '1 minute')`)
   for (const { id } of rows.rows)
-    await load.answers.note('cancel', await load.api.ask(`/api/jobs/${id}/cancel`, { method: 'POST' }))
+    await load.responses.record(
+      'cancel',
+      await load.api.request(`/api/jobs/${id}/cancel`, { method: 'POST' }),
+    )
 }
 
-/** Measure the processes repeatedly until stopped. */
+/** Measures the processes repeatedly until stopped. */
 function startMeter({ system, fleet, api }: Soak): { stop(): Promise<Record<string, Usage>> } {
   const usage: Record<string, Usage> = {}
   const measure = async (kind: string, pids: readonly number[]) => {
@@ -240,20 +247,20 @@ function larger(one: ProcessUsage, other: ProcessUsage): ProcessUsage {
   }
 }
 
-/** Run the housekeeping that is due in two hours, when no file can still be in transit. */
-function sweep({ database, store }: TestSystem): Promise<Record<string, number>> {
+/** Runs housekeeping as of two hours later, when no file can still be in transit. */
+function prune({ database, store }: TestSystem): Promise<Record<string, number>> {
   const logger = createLogger({ name: 'soak', level: 'silent', pretty: false })
   return pruneExpired(database.db, store, logger, new Date(Date.now() + 2 * 3_600_000))
 }
 
-/** Leftovers of dead processes that housekeeping removes are not broken. All other leftovers are. */
-const LEFT_TO_HOUSEKEEPING = ['files that no job points at', 'tables of loads']
+/** Leftovers of dead processes that housekeeping removes break no promise. All others do. */
+const REMOVED_BY_HOUSEKEEPING = ['files without a job', 'tables of loads']
 
-function brokenByLeft(before: Record<string, string[]>, after: Record<string, string[]>): string[] {
-  const kinds = Object.entries(before).filter(([kind]) => !LEFT_TO_HOUSEKEEPING.includes(kind))
-  const stays = Object.entries(after).filter(([kind]) => LEFT_TO_HOUSEKEEPING.includes(kind))
-  return [...kinds, ...stays].map(
-    ([kind, places]) => `left over: ${places.length} ${kind}: ${places.slice(0, 5).join('; ')}`,
+function brokenByLeftovers(before: Record<string, string[]>, after: Record<string, string[]>): string[] {
+  const kinds = Object.entries(before).filter(([kind]) => !REMOVED_BY_HOUSEKEEPING.includes(kind))
+  const remaining = Object.entries(after).filter(([kind]) => REMOVED_BY_HOUSEKEEPING.includes(kind))
+  return [...kinds, ...remaining].map(
+    ([kind, places]) => `leftovers: ${places.length} ${kind}: ${places.slice(0, 5).join('; ')}`,
   )
 }
 

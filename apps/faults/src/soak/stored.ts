@@ -20,7 +20,7 @@ export interface Stored {
   files: Amounts
 }
 
-/** Measure it. */
+/** Measures everything that an installation has stored. */
 export async function measureStored(system: TestSystem): Promise<Stored> {
   const [tables, keys, files] = await Promise.all([
     measureTables(system),
@@ -33,7 +33,7 @@ export async function measureStored(system: TestSystem): Promise<Stored> {
 const Tables = z.array(z.object({ name: z.string(), bytes: z.coerce.number() }))
 const Count = z.tuple([z.object({ rows: z.coerce.number() })])
 
-/** Partitions count towards their table. */
+/** Measures the tables. Partitions count towards their table. */
 async function measureTables({ database: { pool } }: TestSystem): Promise<Amounts> {
   await pool.query('vacuum')
   const found = await pool.query(
@@ -76,7 +76,7 @@ async function measureFiles(dataDir: string): Promise<Amounts> {
   return amounts
 }
 
-/** 0 for a file that was removed while the folder was read. */
+/** Returns the size of a file, or 0 if it was removed during the read. */
 async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size

@@ -12,9 +12,8 @@ import { monthFile } from '../testing/month-files.ts'
 import { expectAllLoaded } from '../testing/settled.ts'
 
 /**
- * Let no file of a process, and of those that it started, grow beyond so many bytes; undefined lifts the limit. The
- * system then refuses to write as it does when a disk or a quota is full, for root as for anybody (EFBIG instead of
- * ENOSPC).
+ * Limits the size of files that a process and its children can write to `bytes`; undefined removes the limit. The system
+ * then refuses writes as it does when a disk or a quota is full, also for root (EFBIG instead of ENOSPC).
  */
 async function limitFiles(pid: number, bytes: number | undefined): Promise<void> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
@@ -22,7 +21,7 @@ async function limitFiles(pid: number, bytes: number | undefined): Promise<void>
     await promisify(execFile)('prlimit', ['--pid', one, `--fsize=${bytes ?? 'unlimited'}:unlimited`])
 }
 
-/** Everything that lies in the store and that no job points at. */
+/** Returns the files of the store that no job references. */
 async function strays(system: TestSystem): Promise<string[]> {
   const folder = join(system.dataDir, 'artifacts')
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
@@ -33,7 +32,7 @@ async function strays(system: TestSystem): Promise<string[]> {
 }
 
 describe.concurrent('a disk', { timeout: 300_000 }, () => {
-  test('that is full while a worker writes to it delays an import, which loads once there is room', async ({
+  test('that is full while a worker writes delays an import, which loads once there is room', async ({
     expect,
   }) => {
     const system = await createTestSystem()
@@ -66,7 +65,9 @@ describe.concurrent('a disk', { timeout: 300_000 }, () => {
     }
   })
 
-  test('that is full when a file is sent refuses it with 507 and keeps nothing of it', async ({ expect }) => {
+  test('that is full during an upload refuses the file with 507 and keeps nothing of it', async ({
+    expect,
+  }) => {
     const system = await createTestSystem()
     const api = await startApi(system)
     try {
@@ -87,9 +88,9 @@ describe.concurrent('a disk', { timeout: 300_000 }, () => {
     }
   })
 
-  // Root may write what nobody may: the refusal itself is thrown at the place where the store writes.
+  // Root ignores permissions: the error is thrown at the fail point where the store writes.
   test.for(['ENOSPC', 'EROFS', 'EIO', 'EDQUOT'])(
-    'that answers %s once delays an import by one try',
+    'that fails once with %s delays an import by one try',
     async (code, { expect }) => {
       const system = await createTestSystem()
       try {

@@ -7,23 +7,23 @@ import pg from 'pg'
 import { blocksOf, runShell, settingsOf, statementsOf } from './guide-commands.ts'
 import { type OwnServer, ownPostgres } from './own-servers.ts'
 
-/** A PostgreSQL that archives its WAL as the guide on production says; its backup goes to `backup` in its folder. */
+/** Starts a PostgreSQL that archives its WAL as the production guide describes. Its backup goes to `backup` in its folder. */
 export async function archivingPostgres(): Promise<OwnServer> {
   const [settings] = await blocksOf('Back up')
   if (!settings) throw new Error('the guide has no settings for a backup')
-  // What a server that is not meant to outlive the machine leaves out, and a backup needs.
+  // A backup needs full page writes, which test servers switch off.
   return ownPostgres({ full_page_writes: 'on' }, async (dir) => {
     const backup = join(dir, 'backup')
     await mkdir(join(backup, 'wal'), { recursive: true })
-    // The server is another user than the one who tests.
+    // The server runs as another user than the tests.
     await chmod(join(backup, 'wal'), 0o777)
     return settingsOf(settings, { backup })
   })
 }
 
 /**
- * Back up a running server and the artifacts of an installation with the commands of the guide. `afterCopy` happens
- * between the copy of the data and the last of the WAL.
+ * Backs up a running server and the artifacts of an installation with the commands of the guide. `afterCopy` runs
+ * between the copy of the data directory and the archiving of the last WAL.
  */
 export async function backUp(
   server: OwnServer,
@@ -51,7 +51,7 @@ export async function backUp(
   await runShell(artifacts, places)
 }
 
-/** Have the present WAL archived by `statement`, which answers its name, and wait until it is. */
+/** Archives the current WAL with `statement`, which returns its file name, and waits until that file is archived. */
 async function archived(session: pg.Client, statement: string): Promise<void> {
   const { rows } = await session.query<{ file: string }>(statement)
   const file = rows[0]?.file ?? ''
@@ -63,25 +63,25 @@ async function archived(session: pg.Client, statement: string): Promise<void> {
   )
 }
 
-/** Another server, from the backup of one, with the commands of the guide. It answers when it has recovered. */
+/** Starts another server from the backup of a server, with the commands of the guide. Returns once it has recovered. */
 export async function restoredPostgres(backedUp: OwnServer): Promise<OwnServer> {
   const [unpack, settings] = await blocksOf('Restore')
   if (!unpack || !settings) throw new Error('the guide lacks a step of a restore')
   return ownPostgres({}, async (dir) => {
     const backup = join(dir, 'backup')
-    // With its owner: the files of the archive are the server's.
+    // Keeps the owner: the server must be able to read the archive.
     await promisify(execFile)('cp', ['-a', join(backedUp.dir, 'backup'), backup])
     const data = join(dir, 'data')
     await runShell(unpack, { backup, data, dataDir: dir })
-    // The guide has this done by the user that the server runs as.
+    // In the guide, the user that the server runs as does this.
     await promisify(execFile)('chown', ['-R', `--reference=${join(backedUp.dir, 'data')}`, data])
-    // Not PostgreSQL's, but of the launcher, which starts it.
+    // Not a file of PostgreSQL: the launcher needs it to start the server.
     await copyFile(join(backedUp.dir, 'password'), join(dir, 'password'))
     return settingsOf(settings, { backup })
   })
 }
 
-/** Bring the artifacts back, and the database to the newest migration, with the commands of the guide. */
+/** Restores the artifacts and applies the missing migrations, with the commands of the guide. */
 export async function restoreArtifacts(
   server: OwnServer,
   dataDir: string,

@@ -1,4 +1,4 @@
-// Loaded into a worker before everything else: its clock is CLOCK_OFFSET_MS off, as that of a host without time service.
+// Preloaded into a worker: shifts its clock by CLOCK_OFFSET_MS, like that of a host without time synchronization.
 const offset = Number(process.env.CLOCK_OFFSET_MS ?? 0)
 const RealDate = Date
 globalThis.Date = class extends RealDate {

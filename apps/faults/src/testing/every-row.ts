@@ -9,7 +9,7 @@ async function tablesOf(pool: pg.Pool): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** Every row of every table as text, by table. */
+/** Returns every row of every table as text, by table. */
 export async function everyRow(pool: pg.Pool): Promise<Record<string, string[]>> {
   const all: Record<string, string[]> = {}
   for (const name of await tablesOf(pool)) {
@@ -22,14 +22,14 @@ export async function everyRow(pool: pg.Pool): Promise<Record<string, string[]>>
 }
 
 /**
- * Bring all rows of one database into another, which has an older schema: columns and tables that it does not have are
- * left out, and so are the events of metrics, of which it knows nothing.
+ * Copies all rows of a database into another with an older schema. Columns and tables that are missing there are left
+ * out, and so are the events of metrics, which that schema does not allow.
  */
 export async function fillOlder(from: pg.Pool, url: string): Promise<void> {
   const to = new pg.Client({ connectionString: url })
   await to.connect()
   try {
-    // Neither foreign keys nor triggers: the rows are whole as they are.
+    // Disables foreign keys and triggers: the rows are complete already.
     await to.query(`set session_replication_role = 'replica'`)
     const partitions = await from.query<{ statement: string }>(
       `select format('create table %I partition of %s %s', c.relname, i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid)) as statement

@@ -1,7 +1,7 @@
 import type { TestSystem } from '@aduana/testkit/system'
 import { type MonthFile, monthFile } from './month-files.ts'
 
-/** Accept `count` files of months of their own, and answer them. */
+/** Accepts `count` files, each with a month of its own, and returns them. */
 export async function acceptMonths(
   system: TestSystem,
   count: number,
@@ -13,7 +13,7 @@ export async function acceptMonths(
   return files
 }
 
-/** Resolves when a stage of any job is done, or of the stage that is named. */
+/** Returns whether a stage of any job is done; with `stage`, whether that one is. */
 export async function stageDone(system: TestSystem, stage?: string): Promise<boolean> {
   const rows = await system.database.pool.query(
     `select 1 from stage_results where state = 'done' and ($1::text is null or stage = $1) limit 1`,

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 const ROOT = new URL('../../../../', import.meta.url)
 const GUIDE = new URL('docs/guides/production.md', ROOT)
 
-/** The places that the commands of the guide name. */
+/** The paths and addresses that the commands of the guide use. */
 export interface Places {
   /** `/backup` */
   backup: string
@@ -18,13 +18,13 @@ export interface Places {
   databaseUrl?: string
 }
 
-/** A block of commands, in the language that it says. */
+/** A code block of the guide with its language. */
 interface Block {
   language: string
   text: string
 }
 
-/** The blocks below a heading of the guide on production, in their order. */
+/** Returns the code blocks below a heading of the production guide, in order. */
 export async function blocksOf(heading: string): Promise<Block[]> {
   const [, section = ''] = (await readFile(GUIDE, 'utf8')).split(`### ${heading}\n`)
   const [own = ''] = section.split(/^##/m)
@@ -36,13 +36,13 @@ export async function blocksOf(heading: string): Promise<Block[]> {
 
 const inPlace = (text: string, backup: string) => text.replace(/(?<!\w)\/backup(?!\w)/g, backup)
 
-/** Settings of PostgreSQL as the guide writes them. */
+/** Returns the PostgreSQL settings of a block. */
 export function settingsOf({ text }: Block, { backup }: Pick<Places, 'backup'>): Record<string, string> {
   const lines = text.matchAll(/^(\w+) = '?(.*?)'?$/gm)
   return Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, inPlace(value, backup)]))
 }
 
-/** The statements of a block of SQL. */
+/** Returns the statements of a block of SQL. */
 export function statementsOf({ text }: Block): string[] {
   return text
     .split('\n')
@@ -50,7 +50,7 @@ export function statementsOf({ text }: Block): string[] {
     .filter(Boolean)
 }
 
-/** Run a block of shell commands, the paths of the guide being those given. @throws when one of them fails */
+/** Runs a block of shell commands with the given paths in place of those of the guide. @throws when one of them fails */
 export async function runShell({ text }: Block, places: Places): Promise<void> {
   const { PATH = '' } = process.env
   await promisify(execFile)('sh', ['-ec', inPlace(text, places.backup)], {

@@ -1,22 +1,22 @@
 import type { FailPoint } from '@aduana/runtime/fail-points'
-import type { StoryName } from './stories.ts'
+import type { FaultScenarioName } from './fault-scenarios.ts'
 
-/** A place at which a process is killed, and what goes on there. */
+/** A fail point at which a process is killed, and the scenario that reaches it. */
 export interface Kill {
   point: FailPoint
-  /** Only at this detail of the point; `%` stands for the number of the import that takes the place of another. */
+  /** Only at this detail of the point. `%` stands for the number of the replacing import. */
   detail?: string
-  story: StoryName
+  scenario: FaultScenarioName
 }
 
 const STAGES = ['parse', 'validate', 'quarantine', 'fan-out']
 const ofImport = (stage: string) => `${stage}/%`
 
-const at = (story: StoryName, point: FailPoint, ...details: string[]): Kill[] =>
-  details.length === 0 ? [{ point, story }] : details.map((detail) => ({ point, detail, story }))
+const at = (scenario: FaultScenarioName, point: FailPoint, ...details: string[]): Kill[] =>
+  details.length === 0 ? [{ point, scenario }] : details.map((detail) => ({ point, detail, scenario }))
 
-/** Tests beside these that let processes fail at the points of what they are about. */
-export const MORE_KILLS = [
+/** Other tests that kill processes at fail points. */
+export const OTHER_KILL_TESTS = [
   'apps/faults/src/metrics/kills.test.ts',
   'apps/worker/src/undo-kill.test.ts',
   'apps/worker/src/approval-kill.test.ts',
@@ -24,7 +24,7 @@ export const MORE_KILLS = [
   'apps/faults/src/outside/kill.test.ts',
 ]
 
-/** The places at which processes are killed while they import. */
+/** The fail points at which processes are killed during imports. */
 export const KILLS: readonly Kill[] = [
   ...at('upload', 'accept.after-store'),
   ...at('upload', 'accept.before-commit'),
@@ -55,14 +55,14 @@ export const KILLS: readonly Kill[] = [
   ...at('exchange', 'load.before-commit', '%'),
   ...at('merge', 'load.during-copy', '%'),
   ...at('merge', 'load.before-commit', '%'),
-  ...at('line', 'load.after-park'),
-  ...at('line', 'dispatch.after-wake'),
+  ...at('waiting', 'load.after-park'),
+  ...at('waiting', 'dispatch.after-wake'),
   ...at('refusal', 'stage.before-fail'),
   ...at('refusal', 'stage.after-fail'),
   ...at('cancellation', 'stage.before-cancel'),
 ]
 
-/** As `ADUANA_FAIL_POINTS` wants it, without the action. */
-export function placeOf({ point, detail }: Kill): string {
+/** Returns a fail point in the syntax of `ADUANA_FAIL_POINTS`, without the action. */
+export function formatFailPoint({ point, detail }: Kill): string {
   return detail === undefined ? point : `${point}:${detail}`
 }

@@ -1,11 +1,11 @@
 import { appendFile } from 'node:fs/promises'
 
-/** Longer faults are tried when the tests are asked for them. */
+/** True in the long tests, whose faults last longer. */
 export const LONG = process.env.ADUANA_FAULTS_LONG === '1'
 
 /**
- * Note how long something took, in the file that ADUANA_FAULTS_FIGURES names, one JSON document a line; nothing without
- * it. Tests assert facts, never durations.
+ * Appends how long something took to the file that ADUANA_FAULTS_FIGURES names, one JSON document per line; without it
+ * does nothing. Tests assert facts, never durations.
  */
 export async function noteSeconds(what: string, since: number): Promise<void> {
   const path = process.env.ADUANA_FAULTS_FIGURES

@@ -1,7 +1,7 @@
 import type { TestSystem } from '@aduana/testkit/system'
 import { HEADER } from '../production-file.ts'
 
-/** A file of `production` whose days no other file of the same test has, and the rows that it leaves in the table. */
+/** A file of `production` with days that no other file of the same test contains, and the rows that it loads. */
 export interface MonthFile {
   content: string
   rows: readonly string[]
@@ -9,7 +9,7 @@ export interface MonthFile {
 
 const YEARS_FROM = 2001
 
-/** The file of the `index`-th month: good rows, two bad ones and a duplicate; `tag` begins the lot of each row. */
+/** Returns the file of the `index`-th month: valid rows, two invalid ones and a duplicate. The lot of each row begins with `tag`. */
 export function monthFile(index: number, tag: string, rows = 200): MonthFile {
   const month = `${YEARS_FROM + Math.floor(index / 12)}-${String((index % 12) + 1).padStart(2, '0')}`
   const records = Array.from({ length: rows }, (_, row) => {
@@ -26,7 +26,7 @@ export function monthFile(index: number, tag: string, rows = 200): MonthFile {
   }
 }
 
-/** Every row of the target, as `MonthFile.rows` writes it, sorted. */
+/** Returns every row of the target in the form of `MonthFile.rows`, sorted. */
 export async function loadedRows(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ text: string }>(
     `select concat_ws(' ', fecha_contabilizacion::text, m.codigo, lote, cantidad::bigint::text) as text
@@ -35,7 +35,7 @@ export async function loadedRows(system: TestSystem): Promise<string[]> {
   return rows.rows.map(({ text }) => text).sort()
 }
 
-/** The rows that these files leave in an empty table. */
+/** Returns the rows that these files load into an empty table. */
 export function rowsOf(files: readonly MonthFile[]): string[] {
   return files.flatMap(({ rows }) => rows).sort()
 }

@@ -13,10 +13,10 @@ import { brokenGuarantees } from '../guarantees.ts'
 import { sample } from '../production-file.ts'
 
 const WITHIN = 120_000
-/** The shortest that the settings allow: so long the messages of a dead worker are nobody's. */
+/** The shortest visibility that the settings allow: the messages of a dead worker are invisible for this long. */
 const VISIBILITY = { ADUANA_SQS_VISIBILITY_SECONDS: '3' }
 
-/** The results of a run outside. */
+/** The results of an external run. */
 export const RESULTS: readonly Result[] = [
   ['2024-01-01', '10.50'],
   ['2024-01-02', '-3'],
@@ -26,24 +26,24 @@ const VALUES = [
   { date: '2024-01-02', value: -3 },
 ]
 
-/** An installation whose metrics are computed outside. */
+/** Creates an installation with an external runner. */
 export async function openOutside(s3: TestS3): Promise<OutsideSystem> {
   return createOutsideSystem(s3, VISIBILITY)
 }
 
-/** Save metrics that are computed outside, each with one that Aduana computes from it. */
+/** Saves external metrics, each with one that Aduana computes from it. */
 export async function saveOutside({ save }: OutsideSystem, codes: readonly string[]): Promise<void> {
   await save(...codes.map(outsideMetric), ...codes.map(twiceMetric))
 }
 
-/** Accept a file of production: what depends on it has runs when it is loaded. */
-export function sendProduction({ system }: OutsideSystem, tag: string): Promise<string> {
+/** Accepts a file of production. Its load causes runs of the dependent metrics. */
+export function acceptProduction({ system }: OutsideSystem, tag: string): Promise<string> {
   return system.accept(sample(tag), { dataset: 'production' })
 }
 
 /**
- * Wait until a run has ended well and everything has settled; answers what is not as it would be if nothing had gone
- * wrong: values, imports, requests and ends that are missing or there twice.
+ * Waits until everything has settled. Returns each difference from an installation without faults: values, imports,
+ * requests and endings that are missing or duplicated.
  */
 export async function wrongOutside(
   { system, messaging }: OutsideSystem,
@@ -52,10 +52,10 @@ export async function wrongOutside(
   const { pool } = system.database
   await until(
     async () =>
-      (await pool.query(AT_WORK)).rowCount === 0 && (await messaging.size(messaging.queueUrl)) === 0,
+      (await pool.query(UNFINISHED)).rowCount === 0 && (await messaging.size(messaging.queueUrl)) === 0,
     { within: WITHIN, what: 'the runs have ended, and the queue is empty' },
   ).catch(async (error: unknown) => {
-    const rows = await pool.query(AT_WORK)
+    const rows = await pool.query(UNFINISHED)
     const lines = system.processes().flatMap((process) => process.lines.slice(-20))
     throw new Error([...rows.rows.map((row) => JSON.stringify(row)), ...lines].join('\n'), { cause: error })
   })
@@ -76,13 +76,13 @@ export async function wrongOutside(
       if (!isDeepStrictEqual(rows, wanted)) wrong.push(`values of ${code}: ${JSON.stringify(rows)}`)
     }
   }
-  const unwell = await pool.query(`select id, status from metric_runs where status <> 'SUCCEEDED'`)
-  wrong.push(...unwell.rows.map((row) => JSON.stringify(row)))
+  const unsuccessful = await pool.query(`select id, status from metric_runs where status <> 'SUCCEEDED'`)
+  wrong.push(...unsuccessful.rows.map((row) => JSON.stringify(row)))
   return [...wrong, ...(await brokenGuarantees(pool, system.store))]
 }
 
-/** What is still on its way. */
-const AT_WORK = `select 'run' as what, id::text, status, error::text from metric_runs
+/** Unfinished runs, events and jobs. */
+const UNFINISHED = `select 'run' as what, id::text, status, error::text from metric_runs
     where status in ('PENDING', 'REQUESTED', 'RUNNING', 'TIMED_OUT')
   union all select 'event', event_key, send_attempts::text, send_error from event_log where outbound and sent_at is null
   union all select 'job', id::text, status, message from jobs where completed_at is null`

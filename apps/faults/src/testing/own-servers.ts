@@ -7,15 +7,15 @@ import { startRedis } from '@aduana/local/redis'
 /** A server that a test may break. */
 export interface OwnServer {
   url: string
-  /** Its folder; that of its data is `data` in it. */
+  /** Its folder, which contains the data directory `data`. */
   dir: string
   port: number
   signal(name: NodeJS.Signals): void
-  /** End it and wait until it has: gently unless a signal is given. */
+  /** Stops it and waits until it has ended: with a clean shutdown unless a signal is given. */
   stop(signal?: NodeJS.Signals): Promise<void>
-  /** Start it again on the same port. */
+  /** Starts it again on the same port. */
   start(): Promise<void>
-  /** End it for good and remove its files. */
+  /** Stops it and removes its files. */
   close(): Promise<void>
 }
 
@@ -27,14 +27,14 @@ interface Running {
   stop(): Promise<void>
 }
 
-/** A Redis of a test's own; `keepsData` says whether a restart finds what it held. */
+/** Starts a Redis for one test. With `keepsData` its data survives a restart. */
 export function ownRedis(options: { keepsData: boolean }): Promise<OwnServer> {
   return ownServer('aduana-redis-', (dir, port) =>
     startRedis({ dir, persistent: options.keepsData, ...(port === undefined ? {} : { port }) }),
   )
 }
 
-/** A PostgreSQL of a test's own; `prepare` fills its folder before it starts for the first time, and may add settings. */
+/** Starts a PostgreSQL for one test. `prepare` fills its folder before the first start, and may add settings. */
 export function ownPostgres(
   settings: Record<string, string> = {},
   prepare: (dir: string) => Promise<Record<string, string>> = async () => ({}),
@@ -45,7 +45,7 @@ export function ownPostgres(
     return startPostgres({
       dir,
       durable: false,
-      // What has been committed outlives the server, if not the machine.
+      // Commits survive a crash of the server, though not of the machine.
       settings: { synchronous_commit: 'on', ...settings, ...more },
       ...(port === undefined ? {} : { port }),
     })

@@ -5,8 +5,8 @@ import { brokenGuarantees } from '../guarantees.ts'
 import { loadedRows, type MonthFile, rowsOf } from './month-files.ts'
 
 /**
- * Wait until every job of an installation is final, and check that all of them completed, that the target holds the
- * rows of `files` and nothing else, and that nothing is left over.
+ * Waits until every job of an installation is final. Checks that all of them completed, that the target contains the
+ * rows of `files` and no others, and that nothing is left over.
  */
 export async function expectAllLoaded(
   system: TestSystem,
@@ -20,7 +20,7 @@ export async function expectAllLoaded(
   expect(await brokenGuarantees(system.database.pool, system.store)).toEqual([])
 }
 
-/** Wait until every job is final. */
+/** Waits until every job is final. */
 export async function allFinal(system: TestSystem, within = 180_000): Promise<void> {
   await until(
     async () => {
@@ -35,7 +35,7 @@ export async function allFinal(system: TestSystem, within = 180_000): Promise<vo
   })
 }
 
-/** How each job ended: its state, with the failure if it failed. */
+/** Returns how each job ended: its state, with the failure if it failed. */
 async function endings(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ ending: string }>(
     `select concat_ws(' ', status, error->>'code', error->>'detail') as ending from jobs order by created_at`,
@@ -43,7 +43,7 @@ async function endings(system: TestSystem): Promise<string[]> {
   return rows.rows.map(({ ending }) => ending)
 }
 
-/** What should be gone when every job is final, and is not. */
+/** Returns what should not exist once every job is final. */
 async function leftovers(system: TestSystem): Promise<string[]> {
   const rows = await system.database.pool.query<{ left: string }>(
     `select 'lock of ' || job_id as left from window_locks

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 
-/** A request; `what` is its method with the names of the parameters that tell the actions of S3 apart. */
+/** A request; `what` is its method with the names of the parameters that distinguish the actions of S3. */
 export interface Asked {
   what: string
   url: URL
@@ -11,10 +11,10 @@ export interface Asked {
 }
 export type Answer = (asked: Asked, response: ServerResponse) => void
 
-/** Answers in the order of the requests of each kind; the last one repeats. */
+/** Responses in the order of the requests of each kind; the last one repeats. */
 export type Script = Partial<Record<string, Answer[]>>
 
-/** A server in the place of S3 that answers what a test wants, and remembers what it was asked. */
+/** A server in place of S3 with scripted responses, which records the requests. */
 export interface AnsweringServer {
   endpoint: string
   script: Script
@@ -44,7 +44,7 @@ export async function startAnsweringServer(): Promise<AnsweringServer> {
     const url = new URL(request.url ?? '', 'http://localhost')
     const action = ['uploads', 'uploadId', 'partNumber'].filter((name) => url.searchParams.has(name))
     const what = [request.method, ...action].join(' ')
-    // A request that is broken off is one that was asked all the same.
+    // An aborted request is recorded, too.
     const body = await buffer(request).catch(() => Buffer.alloc(0))
     const before = answering.count(what)
     const one = { what, url, headers: request.headers, body }
@@ -62,7 +62,7 @@ export function ok(headers: Record<string, string | number> = {}, body: string |
   return (_asked, response) => void response.writeHead(200, headers).end(body)
 }
 
-/** An error as S3 tells it. */
+/** Returns an error in the format of S3. */
 export function fails(status: number, code: string): Answer {
   return (_asked, response) =>
     void response
@@ -70,10 +70,10 @@ export function fails(status: number, code: string): Answer {
       .end(`<Error><Code>${code}</Code><Message>as the test wants it</Message></Error>`)
 }
 
-/** No answer: the connection ends. */
+/** Closes the connection without a response. */
 export const drops: Answer = (_asked, response) => void response.socket?.destroy()
 
-/** What arrives is stored, with the checksum that it came with. */
+/** Stores the body with the checksum of the request. */
 export const stores: Answer = ({ headers }, response) =>
   void response
     .writeHead(200, { etag: '"x"', 'x-amz-checksum-sha256': String(headers['x-amz-checksum-sha256']) })

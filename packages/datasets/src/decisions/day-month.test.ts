@@ -43,7 +43,7 @@ describe('dates of a dataset that has the day first', () => {
     ['dashes', ['13-07-2017', '01-02-2017']],
     ['dates before others in the same cell', ['13/07/2017 00:00', '01/02/2017']],
     ['no dates at all', ['', 'x']],
-  ])('are read without a word: %s', async (_, cells) => {
+  ])('are read without a warning: %s', async (_, cells) => {
     const { warnings, refused } = await read(dayFirst, cells)
     expect({ warnings, refused }).toEqual({ warnings: [], refused: undefined })
   })
@@ -56,18 +56,18 @@ describe('dates of a dataset that has the day first', () => {
     ['dashes', ['03-05-2024', '03-06-2024']],
     ['without leading zeros', ['3/5/2024', '3/6/2024']],
     ['beside dates that have the year first', ['2024-05-01', '3/5/2024', '3/6/2024']],
-  ])('are told when they are scattered over months and no day decides: %s', async (_, cells) => {
+  ])('are reported if they are in several months and no day decides: %s', async (_, cells) => {
     const { warnings, refused, by } = await read(dayFirst, cells)
     expect(warnings).toMatchObject([{ code: 'ambiguous_day_month', column: 'd' }])
     expect({ refused, by }).toEqual({ refused: undefined, by: 'day_first assumed' })
   })
 
-  test('are told when only those that can be mistaken lack their zeros', async () => {
+  test('are reported if only ambiguous ones have no leading zeros', async () => {
     const { warnings } = await read(dayFirst, ['13/01/2024', '15/01/2024', '1/2/2024'])
     expect(warnings[0]?.message).toMatch(/lack the leading zeros .* may have exchanged day and month/)
   })
 
-  test('refuse a file that proves that it has the month first', async () => {
+  test('fail a file that must have the month first', async () => {
     const cells = ['03/01/2017', '03/02/2017', '03/03/2017', '03/04/2017', '03/13/2017']
     const { refused } = await read(dayFirst, cells)
     expect(refused).toMatch(
@@ -77,14 +77,14 @@ describe('dates of a dataset that has the day first', () => {
     expect((await read({ ...dayFirst, formats: ['DD/MM/YYYY'] }, cells)).refused).toBe(refused)
   })
 
-  test('take one wrong month among many for a slip', async () => {
+  test('treat one wrong month among many as an error', async () => {
     const cells = [...days(13, 31, '/03/2017'), '03/13/2017', '04/05/2017']
     const { refused, values } = await read(dayFirst, cells)
     expect(refused).toBeUndefined()
     expect(values.slice(-2)).toEqual(['not_a_date', '2017-05-04'])
   })
 
-  test('leave nothing to tell when their order is pinned', async () => {
+  test('are not reported if their order is fixed', async () => {
     const cells = ['03/01/2017', '03/02/2017']
     for (const column of [
       { ...dayFirst, dayMonthOrder: 'declared' as const },
@@ -109,20 +109,20 @@ describe('dates of a dataset that takes both orders', () => {
     expect(await read(either, cells)).toEqual({ values, by, warnings: [], refused: undefined })
   })
 
-  test('are told when nothing decides, and read by the first format', async () => {
+  test('are reported if nothing decides, and read by the first format', async () => {
     const found = await read(either, ['05/03/2024'])
     expect(found).toMatchObject({ values: ['2024-03-05'], by: 'day_first assumed' })
     expect(found.warnings).toMatchObject([{ code: 'ambiguous_day_month', count: 1 }])
   })
 
-  test('refuse a file with both', async () => {
+  test('fail a file with both', async () => {
     expect((await read(either, ['13/03/2017', '03/13/2017'])).refused).toMatch(
       /has 1 date with the day before the month, such as "13\/03\/2017" \(line 2\), and 1 with the month before the day/,
     )
   })
 })
 
-test('years of two digits tell as well, also 00', async () => {
+test('two-digit years also decide, even 00', async () => {
   const column: DateInput = {
     name: 'd',
     type: 'date',
@@ -134,7 +134,7 @@ test('years of two digits tell as well, also 00', async () => {
   })
 })
 
-test('instants are read by one order as well', async () => {
+test('timestamps are also read by one order', async () => {
   const column: DateInput = {
     ...{ name: 'd', type: 'timestamp', timeZone: 'UTC', formats: ['ISO8601', 'D/M/YYYY H:MM'] },
   }

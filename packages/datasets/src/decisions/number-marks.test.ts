@@ -35,14 +35,14 @@ describe('the decimal mark of a file', () => {
     ['point', ['.5', '1.000'], ['0.500', '1.000']],
     ['comma', [' 12,345\u00a0', '\t3,5'], ['12.345', '3.500']],
     ['comma', ['-1,234', '+3,5'], ['-1.234', '3.500']],
-  ])('is the %s of the cells that can be read in one way only: %j', async (mark, cells, values) => {
+  ])('is the %s of the unambiguous cells: %j', async (mark, cells, values) => {
     expect(await read(weight, cells)).toEqual({
       ...{ values, messages: [], decision: `${mark} cells` },
       ...{ warnings: [], refused: undefined },
     })
   })
 
-  test('makes rejects of the cells that would be read by the other one, and says which cell decides', async () => {
+  test('rejects cells that need the other one, and the message names the deciding cell', async () => {
     const { values, messages, warnings, refused } = await read(weight, [
       '1,234',
       '2,345',
@@ -58,7 +58,7 @@ describe('the decimal mark of a file', () => {
   })
 
   test.each([[['1,234', '2,500']], [['1.234']], [['900', '1,234', '', '12']], [['-12,345', '1,000']]])(
-    'is told when no cell decides: %j',
+    'is reported if no cell decides: %j',
     async (cells) => {
       const { values, warnings, refused } = await read(weight, cells)
       expect(values).not.toContain('not_a_decimal')
@@ -83,18 +83,18 @@ describe('the decimal mark of a file', () => {
       /is declared with a comma before decimals, but "1,234,567" \(line 3\)/,
     ],
     [{ ...weight, decimalMark: 'point' as const }, ['1.234', '1.234,5'], /is declared with a point/],
-  ])('is not guessed when cells contradict each other or the dataset: %j %j', async (column, cells, why) => {
+  ])('is not guessed if cells contradict each other or the dataset: %j %j', async (column, cells, why) => {
     expect((await read(column, cells)).refused).toMatch(why)
   })
 
-  test('stays that of the others when one cell in twenty or fewer is a slip', async () => {
+  test('is that of the other cells if at most one cell in twenty is wrong', async () => {
     const cells = [...Array.from({ length: 19 }, () => '1,5'), '2.5', '1,234']
     const { values, refused } = await read(weight, cells)
     expect(refused).toBeUndefined()
     expect(values.slice(-2)).toEqual(['not_a_decimal', '1.234'])
   })
 
-  test('that is declared leaves nothing to tell, and what it does not allow is a reject', async () => {
+  test('that is declared causes no warning, and cells with another one are rejected', async () => {
     const declared = { ...weight, decimalMark: 'comma' as const }
     expect(await read(declared, ['1,234', '1.234', '2,5'])).toMatchObject({
       ...{ values: ['1.234', 'not_a_decimal', '2.500'], warnings: [], refused: undefined },
@@ -105,7 +105,7 @@ describe('the decimal mark of a file', () => {
   })
 })
 
-describe('marks between thousands', () => {
+describe('thousands separators', () => {
   test.each([
     [
       ['point'],
@@ -129,7 +129,7 @@ describe('marks between thousands', () => {
       ['-1234.500', 'not_a_decimal', 'not_a_decimal', 'not_a_decimal'],
     ],
   ] as const)(
-    'that are declared are left out: %j, decimals %s, %j',
+    'that are declared are removed: %j, decimals %s, %j',
     async (thousandsMarks, decimalMark, cells, values) => {
       const { values: found, warnings } = await read(
         { ...weight, decimalMark, thousandsMarks: [...thousandsMarks] },
@@ -140,7 +140,7 @@ describe('marks between thousands', () => {
     },
   )
 
-  test('do not change what is too large or has too many decimals', async () => {
+  test('do not change whether a number is too large or has too many decimals', async () => {
     const column: NumberInput = {
       ...{
         name: 'n',
@@ -155,7 +155,7 @@ describe('marks between thousands', () => {
     expect(values).toEqual(['9999.99', 'too_large', 'too_small', 'too_precise'])
   })
 
-  test('are assumed of numbers with more decimals than the column keeps', async () => {
+  test('are assumed in numbers with more decimals than the column stores', async () => {
     const column: NumberInput = {
       ...{
         name: 'n',
@@ -205,12 +205,12 @@ describe('whole numbers', () => {
       ['1.000', '1.234', '7'],
       ['not_an_integer', 'not_an_integer', '7'],
     ],
-  ])('may be written with zeros behind the mark where that is allowed: %j', async (cells, values) => {
+  ])('can have zeros after the decimal mark if that is allowed: %j', async (cells, values) => {
     const found = await read(count, cells)
     expect(found).toMatchObject({ values, warnings: [], refused: undefined })
   })
 
-  test('say why a mark before three zeros is not read', async () => {
+  test('have a reason for a rejected mark before three zeros', async () => {
     const { messages } = await read(count, ['1.000'])
     expect(messages).toEqual([
       '"1.000" is not a whole number (allowed: zeros after a comma); no cell of this file shows whether the mark separates decimals or thousands; if the point separates thousands, declare thousandsMarks: ["point"]',
@@ -227,7 +227,7 @@ describe('whole numbers', () => {
       ['too_large', 'not_an_integer'],
     ],
   ] satisfies [Partial<NumberInput>, string[], string[]][])(
-    'may have marks between thousands where they are declared: %j %j',
+    'can have thousands separators if those are declared: %j %j',
     async (more, cells, values) => {
       expect((await read({ name: 'n', type: 'integer', ...more } as NumberInput, cells)).values).toEqual(
         values,
@@ -235,7 +235,7 @@ describe('whole numbers', () => {
     },
   )
 
-  test('of files that write decimals otherwise than declared are not read by a factor of a thousand', async () => {
+  test('of files with another decimal mark than declared are not wrong by a factor of a thousand', async () => {
     const { refused } = await read({ name: 'n', type: 'integer', thousandsMarks: ['point'] }, [
       '1.234',
       '12.5',

@@ -56,7 +56,7 @@ describe('rules over several columns', () => {
     ).toBe(false)
   })
 
-  test('are not broken by an empty cell, except where presence is asked', async () => {
+  test('are not broken by an empty cell, except rules about presence', async () => {
     expect(await broken({ op: '>', left, right: { value: 0 } }, {})).toBe(false)
     expect(await broken({ op: 'not', of: { op: '>', left, right: { value: 0 } } }, {})).toBe(false)
     expect(await broken({ op: 'present', column: 'a' }, {})).toBe(true)
@@ -75,7 +75,7 @@ describe('rules over several columns', () => {
     )
   })
 
-  test('hold only where their condition does', async () => {
+  test('apply only where their condition is met', async () => {
     const when: Condition = { op: '=', left: { column: 'kind' }, right: { value: 'strict' } }
     const assert: Condition = { op: 'present', column: 'a' }
     expect(await broken(assert, { kind: 'strict' }, when)).toBe(true)

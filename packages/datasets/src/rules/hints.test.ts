@@ -26,7 +26,7 @@ describe('the message of a number that cannot be read', () => {
       'comma',
       '["comma"]',
     ],
-  ])('%j says of %s what to declare if its %s separates thousands', async (column, cell, mark, marks) => {
+  ])('%j with %s has advice if its %s separates thousands', async (column, cell, mark, marks) => {
     const [message] = await messages(column, [cell])
     expect(message).toMatch(
       new RegExp(
@@ -36,7 +36,7 @@ describe('the message of a number that cannot be read', () => {
   })
 
   test.each(['1,23', '12,3456', '0,123', 'abc', '1,234;5', '1,23,456'])(
-    'says nothing of thousands for %s',
+    'does not mention thousands for %s',
     async (cell) => {
       const [message] = await messages(DECIMAL, [cell])
       expect(message).toMatch(/^".*" is not a decimal number/)
@@ -48,7 +48,7 @@ describe('the message of a number that cannot be read', () => {
 describe('the message of a date that cannot be read', () => {
   const DATE = { name: 'x', type: 'date', formats: ['YYYY-MM-DD', 'D/M/YYYY'] } as const
 
-  test('names the day that a day number of a spreadsheet is', async () => {
+  test('names the day of a day number of a spreadsheet', async () => {
     const date = await messages({ ...DATE, formats: [...DATE.formats] }, [
       '45352',
       '25569',
@@ -65,7 +65,7 @@ describe('the message of a date that cannot be read', () => {
     )
   })
 
-  test('says that its year has two digits, where no format has', async () => {
+  test('names a two-digit year if no format has one', async () => {
     const found = await messages({ ...DATE, formats: [...DATE.formats] }, [
       '01/03/24',
       '1.3.24',
@@ -89,7 +89,7 @@ describe('the message of a date that cannot be read', () => {
   })
 })
 
-test('a cell of # is told as a column that was too narrow, an error of a formula as such', async () => {
+test('a cell of # is reported as a column that was too narrow, an error of a formula as such', async () => {
   const found = await messages({ name: 'x', type: 'text' }, ['####', ' ######## ', '#REF!', 'Err:502'])
   expect(found).toEqual([
     '"####" is what a spreadsheet shows when a column is too narrow. Widen the column, and export the file again',
@@ -99,7 +99,7 @@ test('a cell of # is told as a column that was too narrow, an error of a formula
   ])
 })
 
-test('a cell without a value is told as empty, and one that loses all its characters as such', async () => {
+test('a cell without a value is reported as empty, and one that loses all its characters as such', async () => {
   const column = { name: 'x', type: 'text', required: true, normalise: ['digits-only'] } satisfies ColumnInput
   expect(await messages(column, ['', '  ', 'abc'])).toEqual([
     'the cell is empty; a value is required',
@@ -108,7 +108,7 @@ test('a cell without a value is told as empty, and one that loses all its charac
   ])
 })
 
-test('what is told of lengths has separators between thousands', async () => {
+test('lengths in messages have thousands separators', async () => {
   const [message] = await messages({ name: 'x', type: 'text' }, ['x'.repeat(5000)])
   expect(message).toBe('the value has 5,000 characters; at most 4,000 are allowed')
 })

@@ -2,7 +2,7 @@ import { describe, test } from 'vitest'
 import { expectOutcomes } from '../testing/outcomes.ts'
 
 describe('dates', () => {
-  test('exist, stand in a declared form, and lie within the bounds', () =>
+  test('exist, are in a declared format, and are within the bounds', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['YYYY-MM-DD', 'DD/MM/YYYY', 'DD-MM-YYYY'] }, [
       ['2026-01-31', '2026-01-31'],
       ['31/01/2026', '2026-01-31'],
@@ -30,7 +30,7 @@ describe('dates', () => {
       ['9999-12-31', ['too_large']],
     ]))
 
-  test('of every other form', () =>
+  test('of every other format are rejected', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['YYYY/MM/DD', 'DD.MM.YYYY', 'YYYYMMDD'] }, [
       ['2026/01/31', '2026-01-31'],
       ['31.01.2026', '2026-01-31'],
@@ -40,8 +40,8 @@ describe('dates', () => {
     ]))
 })
 
-describe('dates that may be written in several ways', () => {
-  test('take one digit or two, where the format has one letter', () =>
+describe('dates with several formats', () => {
+  test('have one digit or two if the format has one letter', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['D/M/YYYY', 'D-M-YYYY', 'D.M.YYYY'] }, [
       ['5/3/2024', '2024-03-05'],
       ['05/3/2024', '2024-03-05'],
@@ -55,7 +55,7 @@ describe('dates that may be written in several ways', () => {
       ['3/13/2024', ['not_a_date']],
     ]))
 
-  test('take a time of midnight where that is allowed', () =>
+  test('can have a time of midnight if that is allowed', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['YYYY-MM-DD', 'D/M/YYYY'], midnight: true }, [
       ['2024-03-15', '2024-03-15'],
       ['2024-03-15 00:00:00', '2024-03-15'],
@@ -73,7 +73,7 @@ describe('dates that may be written in several ways', () => {
       ['2024-03-15 ', '2024-03-15'],
     ]))
 
-  test('complete years of two digits by the pivot', () =>
+  test('complete two-digit years by the pivot', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['DD/MM/YY', 'D-M-YY'], twoDigitYearPivot: 50 }, [
       ['13/03/24', '2024-03-13'],
       ['13/03/49', '2049-03-13'],
@@ -85,7 +85,7 @@ describe('dates that may be written in several ways', () => {
       ['13/03/2024', ['not_a_date']],
     ]))
 
-  test('have the month first only where a format says so', () =>
+  test('have the month first only with such a format', () =>
     expectOutcomes({ name: 'f', type: 'date', formats: ['MM/DD/YYYY', 'M-D-YYYY'] }, [
       ['03/13/2024', '2024-03-13'],
       ['3-13-2024', '2024-03-13'],
@@ -96,7 +96,7 @@ describe('dates that may be written in several ways', () => {
 describe('timestamps', () => {
   const UTC_MORNING = '2026-01-31 13:05:00+00'
 
-  test('are instants: local times by the declared zone, others by their offset', () =>
+  test('are instants: local times in the declared zone, others with their offset', () =>
     expectOutcomes({ name: 't', type: 'timestamp', formats: ['ISO8601', 'YYYY-MM-DD HH:MM'] }, [
       ['2026-01-31T08:05:00', UTC_MORNING],
       ['2026-01-31T08:05', UTC_MORNING],
@@ -133,7 +133,7 @@ describe('timestamps', () => {
       ['2101-01-01T00:00:00', ['too_large']],
     ]))
 
-  test('of every other form', () =>
+  test('of every other format are rejected', () =>
     expectOutcomes(
       {
         name: 't',

@@ -2,7 +2,7 @@ import { describe, test } from 'vitest'
 import { expectOutcomes } from '../testing/outcomes.ts'
 
 describe('whole numbers', () => {
-  test('are digits with an optional sign; what a cast would round or interpret is a reject', () =>
+  test('are digits with an optional sign; anything that a cast would round or interpret is rejected', () =>
     expectOutcomes({ name: 'n', type: 'integer' }, [
       ['12', '12'],
       ['  12\u00a0', '12'],
@@ -29,7 +29,7 @@ describe('whole numbers', () => {
       [`-${'9'.repeat(300)}`, ['too_small']],
     ]))
 
-  test('keep within their bounds and their size', async () => {
+  test('are within their bounds and their size', async () => {
     await expectOutcomes({ name: 'n', type: 'integer', bits: 16, min: 1, max: 3 }, [
       ['0', ['too_small']],
       ['1', '1'],
@@ -46,7 +46,7 @@ describe('whole numbers', () => {
 })
 
 describe('decimals', () => {
-  test('take the declared mark, and no thousands separators', async () => {
+  test('have the declared mark and no thousands separators', async () => {
     const either = { name: 'd', type: 'decimal', precision: 12, scale: 3, decimalMark: 'either' } as const
     const wrong: [string, string[]][] = ['1.234,5,1', '1.', '1e3', 'inf', '1_0', '12 kg'].map((cell) => [
       cell,
@@ -75,7 +75,7 @@ describe('decimals', () => {
     ])
   })
 
-  test('are never rounded: more digits than the column keeps are a reject, unless they are zeros', () =>
+  test('are never rounded: more digits than the column stores are rejected, unless they are zeros', () =>
     expectOutcomes({ name: 'd', type: 'decimal', precision: 5, scale: 2, min: -10.5, max: 500 }, [
       ['1.234', ['too_precise']],
       ['1.2300000000000000000000000000000000000000000', '1.23'],
@@ -92,7 +92,7 @@ describe('decimals', () => {
       ['-11.2345', ['too_small', 'too_precise']],
     ]))
 
-  test('of extreme declarations hold what PostgreSQL holds', async () => {
+  test('with extreme precisions have the range of PostgreSQL', async () => {
     await expectOutcomes({ name: 'd', type: 'decimal', precision: 38, scale: 10 }, [
       ['1234567890123456789012345678.0123456789', '1234567890123456789012345678.0123456789'],
       ['12345678901234567890123456789', ['too_large']],

@@ -17,7 +17,7 @@ describe('booleans', () => {
 })
 
 describe('texts', () => {
-  test('have lengths in characters, a pattern that matches in full, and a list of values', async () => {
+  test('have lengths in characters, a pattern for the whole text, and a list of values', async () => {
     await expectOutcomes({ name: 'x', type: 'text', minLength: 2, maxLength: 3 }, [
       ['ñññ', 'ñññ'],
       ['😀😀😀', '😀😀😀'],
@@ -38,7 +38,7 @@ describe('texts', () => {
     ])
   })
 
-  test('of a list of thousands of values are looked up', async () => {
+  test('can have a list of thousands of values', async () => {
     const values = Array.from({ length: 5000 }, (_, index) => `V${index}`)
     await expectOutcomes({ name: 'x', type: 'text', enum: values }, [
       ['V4999', 'V4999'],
@@ -47,12 +47,12 @@ describe('texts', () => {
     ])
   })
 
-  test('break several rules at once and say all of them', () =>
+  test('can break several rules, and all are reported', () =>
     expectOutcomes({ name: 'x', type: 'text', maxLength: 3, pattern: '[a-z]*', enum: ['abc'] }, [
       ['ABCD', ['too_long', 'pattern', 'not_allowed']],
     ]))
 
-  test('are normalised in a fixed order before any rule', async () => {
+  test('are normalized in a fixed order before all rules', async () => {
     await expectOutcomes(
       { name: 'x', type: 'text', normalise: ['strip-accents', 'collapse-spaces', 'upper'] },
       [[' José\u00a0 \t Pérez ', 'JOSE PEREZ']],
@@ -82,7 +82,7 @@ describe('a required cell', () => {
     expect(bad).toHaveLength(2)
   })
 
-  test('is missing when the file does not bring its column; an optional one is just empty', async () => {
+  test('is missing if the file does not have its column; an optional one is empty', async () => {
     const definition = definitionWith([
       { name: 'a', type: 'text' },
       { name: 'b', type: 'integer' },
@@ -110,7 +110,7 @@ describe('a reason', () => {
     ])
   })
 
-  test('keeps at most 200 characters of the value', async () => {
+  test('contains at most 200 characters of the value', async () => {
     const { bad } = await validate(definitionWith([{ name: 'n', type: 'integer' }]), [{ n: 'ñ'.repeat(500) }])
     expect(bad[0]?.reasons[0]?.value).toBe('ñ'.repeat(200))
   })

@@ -10,7 +10,7 @@ const code = { name: 'x', type: 'text', code: true } as const
 const free = { name: 'x', type: 'text' } as const
 
 describe('a code', () => {
-  test('loses what is not seen and every kind of outer space, and is composed', () =>
+  test('loses invisible characters and every kind of outer space, and is composed', () =>
     expectOutcomes(code, [
       ['Q11\u200B', 'Q11'],
       ['\uFEFFQ\u00AD11\u2060', 'Q11'],
@@ -25,7 +25,7 @@ describe('a code', () => {
       ['Ωmega \u2126', 'Ωmega Ω'],
     ]))
 
-  test('loses what keeps a spreadsheet from changing it', () =>
+  test('loses characters that protect it from a spreadsheet', () =>
     expectOutcomes(code, [
       ['="00123"', '00123'],
       ['= "00123"', '00123'],
@@ -46,7 +46,7 @@ describe('a code', () => {
       ["O'Neill", "O'Neill"],
     ]))
 
-  test('that a spreadsheet has rounded is a reject', () =>
+  test('that a spreadsheet has rounded is rejected', () =>
     expectOutcomes(code, [
       ['4.68769E+11', ['scientific_code']],
       ['4,68769e+11', ['scientific_code']],
@@ -64,7 +64,7 @@ describe('a code', () => {
       ['E+11', 'E+11'],
     ]))
 
-  test('is what identifies rows or has a dimension, a pattern or a list, unless the column says otherwise', async () => {
+  test('is a column that identifies rows or has a dimension, a pattern or a list, unless declared otherwise', async () => {
     const definition = definitionWith(
       [
         { name: 'in_unique', type: 'text' },
@@ -107,7 +107,7 @@ describe('free text', () => {
 })
 
 describe('cells of other types', () => {
-  test('may have every kind of space around them and what is not seen in them', async () => {
+  test('can contain invisible characters and have every kind of outer space', async () => {
     await expectOutcomes({ name: 'x', type: 'integer' }, [
       ['\u200E12\u3000', '12'],
       ['\uFEFF1\u200B2', '12'],
@@ -154,7 +154,7 @@ describe('errors of spreadsheets', () => {
     ...['#WERT!', '#NV', '#NOM?', '#NU\u0301M!', 'Err:502', '########', ' #N/A\u00A0'],
   ]
 
-  test('are rejects in every column, for that and no other reason', async () => {
+  test('are rejected in every column, for that and no other reason', async () => {
     const rejects = errors.map((text): [string, string[]] => [text, ['spreadsheet_error']])
     await expectOutcomes(code, rejects)
     await expectOutcomes({ ...free, maxLength: 2, normalise: ['upper'] }, rejects)
@@ -167,7 +167,7 @@ describe('errors of spreadsheets', () => {
     await expectOutcomes({ name: 'x', type: 'boolean' }, rejects)
   })
 
-  test('are values where the definition lists them, and no value where it declares them so', async () => {
+  test('are values if the definition lists them, and null if it declares that', async () => {
     await expectOutcomes({ ...free, enum: ['#N/A', 'a'] }, [['#N/A', '#N/A']])
     await expectOutcomes({ ...free, nullWords: ['#N/A'] }, [
       ['#N/A', null],
@@ -176,8 +176,8 @@ describe('errors of spreadsheets', () => {
   })
 })
 
-describe('words for no value', () => {
-  test('are those that are declared, in any case, for the dataset or for a column', async () => {
+describe('words for null', () => {
+  test('are declared for the dataset or for a column, and apply in upper and lower case', async () => {
     await expectOutcomes({ ...free, nullWords: ['NULL', '\\N', '-', 'Sin dato', '¿?', '#¡REF!'] }, [
       ['¿?', null],
       ['#¡ref!', null],
@@ -223,7 +223,7 @@ describe('words for no value', () => {
     ])
   })
 
-  test('that are not declared are told in texts, but \\N is a reject in every column', async () => {
+  test('that are not declared are reported in texts, but \\N is rejected in every column', async () => {
     await expectOutcomes(free, [['\\N', ['null_word']]])
     await expectOutcomes({ name: 'x', type: 'date' }, [['\\N', ['null_word']]])
     const { notes } = await validate(definitionWith([free, { name: 'y', type: 'text', nullWords: [] }]), [
@@ -232,7 +232,7 @@ describe('words for no value', () => {
     expect(notes.undeclared).toEqual([{ column: 'x', count: 5 }])
   })
 
-  test('that are not declared are told also where others are, but not those that a column lists as its values', async () => {
+  test('that are not declared are reported even if others are, except listed values of a column', async () => {
     const columns = [
       { name: 'a', type: 'text' as const },
       { name: 'b', type: 'text' as const, nullWords: ['nan'] },
@@ -257,7 +257,7 @@ describe('words for no value', () => {
   })
 })
 
-test('what is cleaned is counted by column, but not outer white space', async () => {
+test('cleaned cells are counted by column, except for outer white space', async () => {
   const definition = definitionWith(
     [
       { name: 'k', type: 'text' },

@@ -38,7 +38,7 @@ async function survey(record: Record<string, string>, brought = names) {
 }
 
 describe('a survey', () => {
-  test('finds nothing to do in plain texts', async () => {
+  test('finds nothing in plain texts', async () => {
     expect(await survey({})).toEqual({ careful: [], telling: [] })
   })
 
@@ -55,7 +55,7 @@ describe('a survey', () => {
     [{ pieces: '\\N' }, ['weight', 'pieces']],
     [{ day: 'Err:502' }, ['day']],
     [{ code: 'A-1 ', day: ' 2026-01-31' }, ['code', 'day']],
-  ])('finds that %j makes its columns, and those read alike, need care', async (record, careful) => {
+  ])('finds that %j affects its columns and those of the same kind', async (record, careful) => {
     expect((await survey(record)).careful).toEqual(careful)
   })
 
@@ -63,11 +63,11 @@ describe('a survey', () => {
     [{ weight: '1,5' }, ['weight']],
     [{ day: '31/01/2026' }, ['day']],
     [{ pieces: '1.0' }, []],
-  ])('finds the columns that %j may tell something about', async (record, telling) => {
+  ])('finds the columns in which %j may decide', async (record, telling) => {
     expect((await survey(record)).telling).toEqual(telling)
   })
 
-  test('looks at the columns that the file brings', async () => {
+  test('covers the columns of the file', async () => {
     expect(await survey({ note: ' x', day: ' x' }, ['code', 'day'])).toEqual({
       careful: ['day'],
       telling: ['day'],
@@ -81,7 +81,7 @@ const withoutDeclared = (its: Validated) => ({
   decisions: its.decisions.filter(({ by, contradicting }) => by !== 'declared' || contradicting > 0),
 })
 
-test('what a survey leaves out changes nothing of what a validation finds', async () => {
+test('the columns that a survey omits do not change the result of a validation', async () => {
   await fc.assert(
     fc.asyncProperty(filesOfAnyDefinition, async ([its, records]) => {
       const all = new Set(fileColumns(its).map(({ name }) => name))

@@ -72,7 +72,7 @@ function rulesOf({ keep, unique, upsert, versioned }: Choice): Rule[] {
   return [...byUnique, { by: (row: Row) => row.k, keep: 'last' as const, versioned }]
 }
 
-test('each record is loaded, a duplicate, a conflict or a reject, as the rules say of each record alone', async () => {
+test('each record is loaded, a duplicate, a conflict or a reject, as a naive implementation of the rules finds', async () => {
   const seen = new Set<Fate>()
   await fc.assert(
     fc.asyncProperty(files, async ({ rows, ...choice }) => {

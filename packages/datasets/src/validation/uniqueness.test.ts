@@ -9,7 +9,7 @@ describe('uniqueness', () => {
     { name: 'v', type: 'integer' },
   ]
 
-  test('keeps the first or the last, and never compares with a bad record', async () => {
+  test('keeps the first or the last, and ignores rejected records', async () => {
     const records = [
       { k: 'a', v: 'bad' },
       { k: 'a', v: '1' },
@@ -32,7 +32,7 @@ describe('uniqueness', () => {
     ])
   })
 
-  test('and the key of an upsert are two rounds: the second sees only the winners of the first', async () => {
+  test('and the key of an upsert are checked in order: the second check sees only the winners of the first', async () => {
     const definition = definitionWith([{ name: 'k', type: 'text', required: true }, ...columns.slice(1)], {
       unique: { columns: ['n'] },
       loadMode: 'upsert',
@@ -53,7 +53,7 @@ describe('uniqueness', () => {
     expect(result.clean.map(({ _rec }) => _rec)).toEqual(['3', '4'])
   })
 
-  test('by a version: the record with the greatest wins, and one without a version loses to any', async () => {
+  test('by a version: the record with the greatest wins, and one without a version loses', async () => {
     const versioned = definitionWith([{ name: 'k', type: 'text', required: true }, ...columns.slice(1)], {
       loadMode: 'upsert',
       key: ['k'],
@@ -127,7 +127,7 @@ describe('uniqueness', () => {
       })
     })
 
-    test('the last is kept where the definition says so', async () => {
+    test('the last is kept if the definition requires that', async () => {
       const { totals, clean, duplicates, conflicts } = await keeping('last')
       expect(totals).toEqual({ records: 6, good: 2, rejected: 0, duplicates: 2, conflicts: 2 })
       expect(clean.map(({ _rec }) => _rec)).toEqual(['5', '6'])
@@ -138,7 +138,7 @@ describe('uniqueness', () => {
       expect(conflicts.map(({ record }) => record)).toEqual([1, 4, 6])
     })
 
-    test('none is kept where the definition says so: all are rejects, and equal records elsewhere are duplicates', async () => {
+    test('none is kept if the definition requires that: all are rejected, and other equal records are duplicates', async () => {
       const { totals, clean, duplicates, bad, conflicting } = await keeping('none')
       expect(totals).toEqual({ records: 6, good: 1, rejected: 4, duplicates: 1, conflicts: 0 })
       expect(clean.map(({ _rec }) => _rec)).toEqual(['2'])
@@ -200,7 +200,7 @@ describe('uniqueness', () => {
       ])
     })
 
-    test('none is loaded of a key whose newest version is in doubt, where the key must be unique', async () => {
+    test('none is loaded of a key with an ambiguous newest version, if the key must be unique', async () => {
       const definition = definitionWith(keyed, { ...upsert, unique: { columns: ['k'], keep: 'none' } })
       const { clean, duplicates, bad } = await validate(definition, records)
       expect(clean.map(({ _rec }) => _rec)).toEqual(['7'])
@@ -232,7 +232,7 @@ describe('the digest of an append', () => {
       expect(await digestOf(others)).not.toBe(digest)
   })
 
-  test('is not computed without rows, nor for other modes', async () => {
+  test('is computed neither without rows nor for other modes', async () => {
     expect(await digestOf([])).toBeUndefined()
     expect(await digestOf([{ k: 'a' }], { loadMode: 'upsert', key: ['k'] })).toBeUndefined()
   })

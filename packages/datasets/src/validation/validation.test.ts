@@ -24,7 +24,7 @@ const good: TextRecord = {
 }
 
 describe('validating production', () => {
-  test('parts records into clean, bad, duplicate and conflicting ones, and counts them by day', async () => {
+  test('divides records into clean, rejected, duplicate and conflicting ones, and counts them by day', async () => {
     const result = await validate(production, [
       good,
       { ...good, lote: 'L2', fecha_contabilizacion: '31/01/2026' },
@@ -71,7 +71,7 @@ describe('validating production', () => {
     )
   })
 
-  test('of a file without records gives empty files', async () => {
+  test('of a file without records writes empty files', async () => {
     const result = await validate(production, [])
     expect(result).toEqual({
       totals: { records: 0, good: 0, rejected: 0, duplicates: 0, conflicts: 0 },
@@ -129,7 +129,7 @@ describe('validating orders', () => {
     ])
   })
 
-  test('refuses companies and warehouses that the import may not touch', async () => {
+  test('rejects companies and warehouses outside the scope of the import', async () => {
     const records = [
       order('A', '2026-02-01 10:00:00'),
       order('B', '2026-02-01 10:00:00', { company: "O'Hara" }),
@@ -150,7 +150,7 @@ describe('validating orders', () => {
 describe('validating time cards', () => {
   const card: TextRecord = { fecha: '2026-01-31', trabajador_codigo: 't1', centro_costo: 'C1' }
 
-  test('adds hours up over the columns, empty ones as 0, and only if none of them is wrong', async () => {
+  test('adds hours over the columns, empty ones as 0, and only if none of them is invalid', async () => {
     const result = await validate(dkt, [
       { ...card, horas_ordinarias: '8,5', horas_extra: '2.25' },
       { ...card, centro_costo: 'C2', horas_ordinarias: '20', horas_nocturnas: '4.01' },
@@ -168,8 +168,8 @@ describe('validating time cards', () => {
   })
 })
 
-describe('a dimension that takes no new members', () => {
-  test('refuses unknown codes, from a Parquet file or a file of JSON lines', async () => {
+describe('a dimension without new members', () => {
+  test('rejects unknown codes, from a Parquet file or a file of JSON lines', async () => {
     const definition = definitionWith([
       {
         name: 'code',
@@ -197,7 +197,7 @@ describe('a dimension that takes no new members', () => {
   })
 })
 
-describe('what an author or a file writes', () => {
+describe('text of a definition or a file', () => {
   const hostile = [
     `'; drop table marks; --`,
     `' || (select 1) || '`,
@@ -210,7 +210,7 @@ describe('what an author or a file writes', () => {
     'a\u2028b',
   ]
 
-  test.each(hostile)('stays text in messages, patterns, lists and rules: %s', async (text) => {
+  test.each(hostile)('remains text in messages, patterns, lists and rules: %s', async (text) => {
     const definition = definitionWith(
       [
         { name: 'x', type: 'text', enum: [text, 'fine'], patternMeaning: text },

@@ -17,7 +17,7 @@ export function sampleOf(table: string): SampleTable {
 /** What the base holds beside one row of every table: second ones, for others to point at. */
 const SECONDS = new Set(['jobs', 'datasets', 'series', 'metrics', 'metric_runs'])
 
-/** Tables of versions, and of what: whatever has versions has a first one. */
+/** Tables of versions with the tables that they belong to. Every versioned row has a first version. */
 export const VERSIONED: Readonly<Record<string, 'dataset' | 'metric' | 'series'>> = {
   dataset_versions: 'dataset',
   metric_versions: 'metric',
@@ -37,11 +37,11 @@ export function freshRow(table: string): Row {
 /** One connection inside one transaction, which holds a row of every table. Nothing is ever committed. */
 export interface Graph {
   client: pg.PoolClient
-  /** Insert a row and answer what the table then holds. Deferred constraints are checked at once. */
+  /** Inserts a row and returns it as stored. Deferred constraints are checked at once. */
   insert(table: string, row: Row): Promise<Row>
-  /** Run `work`, undo all it did, and answer its result. */
+  /** Runs `work`, rolls it back, and returns its result. */
   undone<T>(work: () => Promise<T>): Promise<T>
-  /** Run `work`, which must fail in PostgreSQL, undo it, and answer the error; undefined if it did not fail. */
+  /** Runs `work`, which must fail in PostgreSQL, rolls it back, and returns the error; undefined if it did not fail. */
   refused(work: () => Promise<unknown>): Promise<pg.DatabaseError | undefined>
   close(): Promise<void>
 }

@@ -34,7 +34,7 @@ export const ofDataset = { dataset_id: id('dataset', 1) }
 const counts = { records: '12', loaded: '6', inserted: '4', updated: '2', unchanged: '1' }
 const restOfCounts = { removed: '3', quarantined: '2', duplicates: '1', conflicts: '2' }
 
-/** The tables of who, what and how, in an order in which rows can be inserted. */
+/** The tables of users, datasets and jobs, in an order in which rows can be inserted. */
 export const SAMPLES: readonly SampleTable[] = [
   {
     table: 'users',

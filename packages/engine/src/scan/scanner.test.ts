@@ -199,7 +199,7 @@ describe('a record that a line end breaks in two', () => {
   test.each([
     ['1;2;3\r\na;b\nb;c\r\n4;5;6\r\n', 'a lone LF'],
     ['1;2;3\r\na;b\rb;c\r\n4;5;6\r\n', 'a lone CR'],
-  ])('is told at both halves: %j (%s)', (text) => {
+  ])('is reported at both halves: %j (%s)', (text) => {
     const half = 'missing_columns broken_line'
     expect(broken(text)).toEqual(['1 2 3', half, half, '4 5 6'])
   })
@@ -252,7 +252,7 @@ describe('a repeated header', () => {
   test.each([
     ['fecha;Maquina;nota', 'the line repeats the header in line 1'],
     ['Day;Maquina;Nota', 'the line names the same columns as the header in line 1'],
-  ])('says whether it repeats it or names the same columns otherwise: %j', (line, message) => {
+  ])('is reported as a repetition or as another order of the columns: %j', (line, message) => {
     expect(rejectsOf(`${line}\n`, { header })).toMatchObject([{ message }])
   })
 
@@ -323,7 +323,7 @@ describe('columns without a name', () => {
     return large?.unnamedColumns
   }
 
-  test('are reported when good records have values in them', () => {
+  test('are reported if valid records have values in them', () => {
     const text = 'a;;c\nb; \u00a0;c\nd;"x\ny";e\nf;2\ng;"";h\nh; z;i;;\nj;3;4\n'
     expect(unnamed(text)).toEqual([{ index: 1, records: 3, line: 4, text: 'x\ny' }])
     expect(unnamed('a;;c\nb;"";c\nx;" ";y\n;;\n')).toEqual([])
@@ -384,7 +384,7 @@ describe('a structural reject', () => {
     ['a,1.5,50,y', '4 cells, expected 3'],
     ['a,1,50,x,y', '5 cells, expected 3'],
     ['a', '1 cell, expected 3'],
-  ])('of %j says %j', (line, message) => {
+  ])('of %j has the message %j', (line, message) => {
     expect(rejectsOf(`${line}\n`, { delimiter: ',' })).toMatchObject([{ message }])
     expect(rejectsOf(`${line.replaceAll(',', ';')}\n`)).toMatchObject([{ message: message.split(';')[0] }])
   })

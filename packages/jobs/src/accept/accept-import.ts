@@ -119,7 +119,7 @@ async function create(
 }
 
 /**
- * Returns whether the acceptance of a job was committed. For use after an error that does not tell, such as a connection
+ * Returns whether the acceptance of a job was committed. For use after an error that leaves this unknown, such as a connection
  * that was lost at COMMIT. Waits until concurrent acceptances have ended.
  * @throws Error when the outcome cannot be determined now
  */

@@ -81,7 +81,7 @@ test('tenants take turns: the one with the fewest active jobs comes first', asyn
   expect(await admitted({ ...ROOMY, maxActive: 4 })).toEqual(['big 2'])
 })
 
-test('a high priority goes before the turn of another tenant', async () => {
+test('a high priority precedes the turn of another tenant', async () => {
   await add('big 1', { tenant: 'big', priority: 5 })
   await add('big 2', { tenant: 'big', priority: 5 })
   await add('small', { tenant: 'small' })

@@ -56,7 +56,7 @@ test('a job whose flow waits in BullMQ is not readmitted', async () => {
   expect(await lost(id)).toBe(false)
 })
 
-test('a job whose flow is gone from Redis is admitted again, once it has looked lost twice', async () => {
+test('a job whose flow is missing from Redis is admitted again, once it was found missing twice', async () => {
   const id = await inWork()
   await redis.wipe()
   const suspicions: Suspicions = new Map()

@@ -49,7 +49,7 @@ test.each([
   ['another attempt', { from: ['PROCESSING'] as const, attempt: 1 }],
   ['a later attempt', { from: ['PROCESSING'] as const, attempt: 3 }],
   ['a job without a cancellation', { from: ['PROCESSING'] as const, attempt: 2, unlessCancelled: true }],
-])('a change that expects %s changes nothing and says so', async (_, guard) => {
+])('a change that expects %s changes nothing and reports that', async (_, guard) => {
   const id = await database.addJob({ status: 'PROCESSING', attempt: 2, cancel_requested_at: END })
   expect(await change({ jobId: id, ...guard }, { message: 'late' })).toBeUndefined()
   expect(await database.job(id)).toMatchObject({ message: '', version: '0', status: 'PROCESSING' })

@@ -106,7 +106,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await left(parent)).toEqual([...FILES].sort())
   })
 
-  test('keeps what a retry of a failed job needs, and refuses the retry once it is gone', async () => {
+  test('keeps the files that a retry of a failed job needs, and the retry is refused once they are removed', async () => {
     const fresh = await failed(13)
     const stale = await failed(15)
     for (const id of [fresh, stale])
@@ -157,7 +157,7 @@ describe.each(Object.keys(STORES))('the retention of files in %s', (name) => {
     expect(await Promise.all([undoable, undone, over].map(left))).toEqual([image, [], []])
   })
 
-  test('removes before-images although the same days are sent again and again', async () => {
+  test('removes before-images even if the same days are sent repeatedly', async () => {
     const image = ['before-image.parquet']
     const days = [300, 200, 100, 80, 10]
     const chain: string[] = []

@@ -238,7 +238,7 @@ test.each([
   ['completes', (tx: Tx, jobId: string) => completeJob(tx, { jobId }, NO_COUNTS, 'Done')],
   ['fails', (tx: Tx, jobId: string) => tryFailJob(tx, { jobId }, { code: 'internal', detail: 'it broke' })],
   ['is cancelled', (tx: Tx, jobId: string) => tryCancelJob(tx, { jobId })],
-])('the dispatchers hear of a job that %s, although it held no window', async (_, end) => {
+])('the dispatchers are notified of a job that %s, even if it held no window', async (_, end) => {
   // A dry run completes without a load.
   const jobId = await working({ dry_run: true })
   const client = await database.pool.connect()

@@ -172,7 +172,7 @@ describe('through a pooler', () => {
   })
 
   test('that sends real process ids a session is abandoned once another backend responds', async () => {
-    const pooler = await startPooler({ url: database.url, size: 2, tellsTrueId: true })
+    const pooler = await startPooler({ url: database.url, size: 2, sendsRealId: true })
     open.push(pooler)
     await worker('w1', pooler.url)
     expect((await row('w1'))?.session).toEqual(expect.any(String))

@@ -61,7 +61,7 @@ const distinctInShift = (shift: number) =>
 /** Members of the dimension that the data have, and others. */
 const MANY = ['P1', 'P2', 'P3', 'P4', 'P5', 'P10', 'P11', 'P12', 'P13', 'P14', 'P15', 'P16']
 
-describe('values by hand', () => {
+describe('values in hand-computed examples', () => {
   test.each<[string, Expression, Record<string, string>]>([
     ['sum', amount, { '01': '10.75', '02': '4', '08': '1' }],
     ['count of rows', of('count', 'rows'), { '01': '2', '02': '2', '05': '1', '08': '1' }],
@@ -278,7 +278,7 @@ describe('values by hand', () => {
     })
   })
 
-  test('are marked with what they sum, so that they are shown to nobody who may see only a part', async () => {
+  test('are stored with the companies and warehouses that they sum, so that users with access to only some of them do not see them', async () => {
     const flags = async () =>
       (
         await db.database.pool.query(
@@ -302,7 +302,7 @@ describe('values by hand', () => {
     ).toEqual([{ sums_companies: true }])
   })
 
-  test('are marked anew when their dataset gains or loses its scope, although they stay the same', async () => {
+  test('are marked again when their dataset gains or loses its scope, even if they do not change', async () => {
     const { pool } = db.database
     const flags = async () =>
       (await pool.query('select distinct sums_companies as c, sums_warehouses as w from daily_metrics')).rows
@@ -320,7 +320,7 @@ describe('values by hand', () => {
 })
 
 describe('a computation', () => {
-  test('leaves equal values as they are, and says which days it changed', async () => {
+  test('leaves equal values unchanged, and returns the days that it changed', async () => {
     const sum = metric({ code: 'm', expression: amount })
     await db.compute([sum], RANGE)
     const before = await db.database.pool.query('select * from daily_metrics order by date')
@@ -340,13 +340,13 @@ describe('a computation', () => {
     })
   })
 
-  test('writes no day outside of the changed ones and their reach', async () => {
+  test('writes only the changed days and their reach', async () => {
     const sum = metric({ code: 'm', expression: amount })
     const results = await db.compute([sum], [{ from: '2026-01-02', to: '2026-01-03' }])
     expect(results.get('m')).toMatchObject({ rows: 1, days: [{ from: '2026-01-02', to: '2026-01-03' }] })
   })
 
-  test('of metrics in any order sees what it makes of those beneath', async () => {
+  test('of metrics in any order uses the new values of their input metrics', async () => {
     const metrics = [
       metric({
         code: 'top',
@@ -377,7 +377,7 @@ describe('a computation', () => {
     expect(rows).toEqual([{ date: '2026-01-02', value: '4' }])
   })
 
-  test('waits for another one of the same metric and then reads the newer rows', async () => {
+  test('waits for a concurrent one of the same metric and then reads the newer rows', async () => {
     const sum = metric({ code: 'm', expression: amount })
     const first = await db.database.pool.connect()
     await first.query('begin')
@@ -409,7 +409,7 @@ describe('a computation', () => {
     }
   })
 
-  test('that is cancelled stops within a statement and leaves everything as it was', async () => {
+  test('that is cancelled stops during a statement and changes nothing', async () => {
     await db.database.pool.query(
       `create or replace view slow_sales as select s.* from test_sales s, lateral (select pg_sleep(600) where s.id > 0) z`,
     )
@@ -460,7 +460,7 @@ describe('a computation', () => {
   })
 })
 
-test('a value beyond what numbers of JSON can be is refused with its day and metric, and none is written', async () => {
+test('a value that JSON numbers cannot represent is refused with its day and metric, and no value is written', async () => {
   const huge = (value: number): Expression => ({
     type: 'arithmetic',
     op: 'multiply',

@@ -48,7 +48,7 @@ const aggregate = (more: Partial<Extract<Expression, { type: 'aggregate' }>>): E
 })
 const add = (...of: Expression[]): Expression => ({ type: 'arithmetic', op: 'add', of })
 
-describe('validation names the node that is wrong', () => {
+describe('validation names the wrong node', () => {
   test.each<[string, Expression, string[]]>([
     [
       'a series that does not exist',
@@ -176,7 +176,7 @@ describe('validation names the node that is wrong', () => {
     expect(found(expression)).toEqual(wanted)
   })
 
-  test('a grain that the dataset does not tell', () => {
+  test('a grain that the dataset does not have', () => {
     expect(found(aggregate({ series: 'production.units' }), 'company')).toEqual([
       'grain_impossible at expression.series',
     ])
@@ -191,7 +191,7 @@ describe('validation names the node that is wrong', () => {
     expect(found(deep)).toEqual([`too_deep at expression${'.of'.repeat(31)}`])
   })
 
-  test('the circle and the names that are like the unknown one', () => {
+  test('a cycle, and names that are similar to an unknown one', () => {
     expect(problemsOf({ type: 'metric', metric: 'needs_new' })[0]?.message).toBe(
       'The metric depends on itself: new → needs_new → through → new.',
     )
@@ -207,7 +207,7 @@ describe('the structure of a definition', () => {
     return 'problems' in parsed ? parsed.problems.map(({ code, path }) => `${code} at ${path}`) : []
   }
 
-  test('is told with the path of each wrong part', () => {
+  test('is reported with the path of each wrong part', () => {
     expect(structure({ type: 'arithmetic', op: 'add', of: [amount, { type: 'sum' }] })).toEqual([
       'invalid at expression.of[1].type',
     ])
@@ -221,7 +221,7 @@ describe('the structure of a definition', () => {
     ])
   })
 
-  test('that is nested too deeply to be read is a problem, not a crash', () => {
+  test('that is nested too deeply is refused without a crash', () => {
     let deep: unknown = amount
     for (let level = 0; level < 5000; level += 1) deep = { type: 'fallback', of: deep, otherwise: amount }
     expect(structure(deep)).toEqual(['too_deep at expression'])

@@ -63,8 +63,8 @@ async function resultsOf(completed: MetricRunCompleted) {
   return { manifest, texts: await Promise.all(manifest.files.map(world.read)) }
 }
 
-describe('the example of a runner outside', () => {
-  test('begins a run, stores its values and a manifest of them, and announces both', async () => {
+describe('the example of an external runner', () => {
+  test('starts a run, stores its values and a manifest, and announces both', async () => {
     await start(
       '2026-03-09,Andina,Bogotá,0.1\n2026-03-09,Andina,Bogotá,0.2\n2026-03-10,Litoral,Cali,7\n2026-03-11,Andina,Cali,9\n',
     )
@@ -86,7 +86,7 @@ describe('the example of a runner outside', () => {
     await until(async () => (await world.waiting()) === 0, { what: 'the request is taken away' })
   })
 
-  test('gives signs of life while it computes', async () => {
+  test('sends heartbeats while it computes', async () => {
     // Reading a pipe blocks until something is written to it.
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
@@ -109,7 +109,7 @@ describe('the example of a runner outside', () => {
     expect(texts).toEqual([HEADER])
   })
 
-  test('tells why a computation failed, and takes the next request', async () => {
+  test('reports why a computation failed, and takes the next request', async () => {
     await start('2026-03-09,Andina,Cali,seven\n2026-03-10,Andina,Cali,8\n')
     const [bad, good] = [requestOf(), requestOf({ days: [{ from: '2026-03-10', to: '2026-03-11' }] })]
     await world.publish(bad)

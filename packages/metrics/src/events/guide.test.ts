@@ -48,7 +48,7 @@ describe('the guide to events', () => {
     expect(examplesOf(name).length).toBeGreaterThan(0)
   })
 
-  test.each(examples)('shows a $name that our schema takes as it is: $text', ({ schema, text }) => {
+  test.each(examples)('shows a $name that our schema accepts unchanged: $text', ({ schema, text }) => {
     expect(schema.parse(JSON.parse(text))).toEqual(JSON.parse(text))
   })
 
@@ -78,7 +78,7 @@ describe('the guide to events', () => {
     ])
   })
 
-  test('shows a manifest and a result file that are those which its events announce', () => {
+  test('shows the manifest and result file that its events announce', () => {
     const [csv = ''] = blocks(sectionOf('The result file'), 'csv')
     const [text = ''] = examplesOf('result-manifest')
     const manifest = ResultManifest.parse(JSON.parse(text))
@@ -94,12 +94,12 @@ describe('the guide to events', () => {
     })
   })
 
-  test('declares a metric that can be declared', () => {
+  test('declares a valid metric', () => {
     const [text = ''] = examplesOf('From the request to the value')
     expect(MetricDefinition.parse(JSON.parse(text))).toMatchObject({ runner: 'external' })
   })
 
-  test('has no block of JSON that is none', () => {
+  test('contains only valid JSON in its JSON blocks', () => {
     for (const text of blocks(GUIDE, 'json')) expect(() => JSON.parse(text), text).not.toThrow()
   })
 
@@ -118,7 +118,7 @@ describe('the guide to events', () => {
 })
 
 describe('the published JSON Schemas', () => {
-  test('are those of the program (the script event-schemas of packages/metrics writes them)', () => {
+  test('are those of the program (written by the script event-schemas of packages/metrics)', () => {
     const files = readdirSync(SCHEMAS_FOLDER).map((name): [string, string] => [
       name,
       readFileSync(new URL(name, SCHEMAS_FOLDER), 'utf8'),
@@ -126,7 +126,7 @@ describe('the published JSON Schemas', () => {
     expect(new Map(files)).toEqual(publishedSchemas())
   })
 
-  test('are of every type of event', () => {
+  test('cover every type of event', () => {
     const types = METRIC_MESSAGES.map(({ type }) => type)
     expect(types).toEqual(Object.keys(METRIC_EVENTS))
     expect(types).toEqual(expect.arrayContaining([...INCOMING_TYPES]))

@@ -27,8 +27,8 @@ const succeeded = (run: { id: string }) =>
   completed({ ...ofRun(run), status: 'succeeded', rowCount: 3, days: day('2026-03-09') })
 const updatesOf = async () => (await flow.pool.query('select event_key, companies from dataset_updates')).rows
 
-describe('messages that come together', () => {
-  test('are applied each on its own: a poison one holds up no other', async () => {
+describe('messages in one batch', () => {
+  test('are applied individually: a poison message does not delay the others', async () => {
     await saveExternal(flow, 'one', 'two', 'three')
     await flow.update('production')
     const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((code) => flow.open(code)))
@@ -53,7 +53,7 @@ describe('messages that come together', () => {
     expect(runner.rows).toEqual([{ runner: 'with \u2400 and \ufffd' }])
   })
 
-  test('of one run are applied as if they had come one after the other', async () => {
+  test('of one run are applied as if they had arrived one after the other', async () => {
     await saveExternal(flow, 'one')
     await flow.update('production')
     const run = await flow.open('one')
@@ -69,7 +69,7 @@ describe('messages that come together', () => {
 })
 
 describe('an update', () => {
-  test('that comes twice, together and later, counts once', async () => {
+  test('that arrives twice, in one batch and later, counts once', async () => {
     await saveExternal(flow, 'one')
     const one = updated(update({ eventKey: 'once' }))
     expect(await take(one, one)).toEqual(['done', 'done'])
@@ -78,7 +78,7 @@ describe('an update', () => {
     expect(await flow.runs('one')).toHaveLength(1)
   })
 
-  test('meets others of its dataset that come with it in one run, also with one that is refused', async () => {
+  test('shares one run with other updates of its dataset in the batch, even if one of them is refused', async () => {
     await saveExternal(flow, 'one')
     const of = (eventKey: string, from: string) => updated(update({ eventKey, days: day(from) }))
     const known = of('b', '2026-03-01')
@@ -94,7 +94,7 @@ describe('an update', () => {
     expect(await updatesOf()).toHaveLength(4)
   })
 
-  test('whose texts PostgreSQL cannot store is refused: with signs in their place two keys could be one', async () => {
+  test('with texts that PostgreSQL cannot store is refused, because replacing characters could make two keys equal', async () => {
     const odd = [
       update({ eventKey: 'a\0b' }),
       update({ eventKey: 'a\ud800' }),
@@ -107,8 +107,8 @@ describe('an update', () => {
   })
 })
 
-describe('what cannot be taken in now', () => {
-  test('comes again when a connection is cut, and is applied then', async () => {
+describe('a message that cannot be consumed now', () => {
+  test('is delivered again after a connection is cut, and is applied then', async () => {
     await saveExternal(flow, 'one', 'two')
     await flow.update('production')
     const [one, two] = [await flow.open('one'), await flow.open('two')]
@@ -134,7 +134,7 @@ describe('what cannot be taken in now', () => {
     expect((await flow.open('one')).status).toBe('RUNNING')
   })
 
-  test('is nothing that was refused: the log of refusals is empty', async () => {
+  test('is not logged as refused', async () => {
     const holder = await flow.pool.connect()
     await holder.query('begin')
     await holder.query('lock table dataset_updates in access exclusive mode')

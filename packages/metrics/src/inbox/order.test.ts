@@ -20,7 +20,7 @@ function ordersOf(letters: string): string[] {
 }
 
 test.each([1, 2])(
-  'events of a run that each come twice, in every order, leave the same (seed %i)',
+  'events of a run that arrive twice and in any order give the same result (seed %i)',
   async (seed) => {
     const flow = await openFlow()
     try {

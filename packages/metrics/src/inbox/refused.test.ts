@@ -143,7 +143,7 @@ CASES.push([
   () => 'The window 1950-01-01 to 2150-01-01',
 ])
 
-describe('a message that can never be taken in', () => {
+describe('a message that can never be consumed', () => {
   test.each(CASES)('is refused as %s: one %s', async (code, _what, text, detail) => {
     const one = message(text())
     expect(await consumeMessages(inboxOf(flow), [one])).toEqual(['refused'])
@@ -167,12 +167,12 @@ describe('a message that can never be taken in', () => {
     ])
   })
 
-  test('is of each code that there is', () => {
+  test('has a test for each code', () => {
     const codes = CASES.map(([code]) => code)
     expect(codes).toEqual(expect.arrayContaining(Object.keys(MESSAGE_REFUSALS)))
   })
 
-  test('is kept as it came, whatever it is', async () => {
+  test('is stored unchanged, whatever its content', async () => {
     const one = message('\0 half a pair \ud800, a whole one 😀, \u0007')
     expect(await consumeMessages(inboxOf(flow), [one])).toEqual(['refused'])
     const kept = await flow.pool.query(
@@ -190,13 +190,13 @@ describe('a message that can never be taken in', () => {
     expect(await countRefusedMessages(flow.db)).toBe(before + 1)
   })
 
-  test('leaves nothing but the refusal', async () => {
+  test('changes nothing except the log of refusals', async () => {
     const runs = await flow.pool.query('select status from metric_runs')
     expect(new Set(runs.rows.map(({ status }) => status))).toEqual(new Set(['REQUESTED']))
     expect((await flow.pool.query('select from dataset_updates')).rowCount).toBe(1)
   })
 
-  test('comes again when its refusal cannot be kept now', async () => {
+  test('is delivered again when its refusal cannot be stored now', async () => {
     const holder = await flow.pool.connect()
     const one = message('no')
     try {

@@ -42,13 +42,13 @@ test.each<[string, UpdateOf]>([
   expect(await outstanding()).toEqual({ FAILED: 1 })
 })
 
-test('a run that failed is not made good by one that succeeded before it', async () => {
+test('a failed run is not made up for by an earlier successful run', async () => {
   await succeeded()
   await failed()
   expect(await outstanding()).toEqual({ FAILED: 1 })
 })
 
-test('a run that was cancelled has left an update undone, but a recomputation that was cancelled lacks nothing', async () => {
+test('a cancelled run leaves its update uncomputed, but a cancelled recomputation leaves nothing uncomputed', async () => {
   await flow.update('production')
   const { id } = await flow.open('pieces')
   expect(await outstanding()).toEqual({ REQUESTED: 1 })

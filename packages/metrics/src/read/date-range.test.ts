@@ -41,7 +41,7 @@ test.each([
   expect(() => resolveDateRange(text, TODAY)).toThrow(ProblemError)
 })
 
-test('today is another day elsewhere', () => {
+test('today depends on the time zone', () => {
   const now = new Date('2026-03-01T03:00:00Z')
   expect([todayIn('UTC', now), todayIn('America/Bogota', now), todayIn('Pacific/Auckland', now)]).toEqual([
     '2026-03-01',

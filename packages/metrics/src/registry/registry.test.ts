@@ -42,7 +42,7 @@ const addRows = (...days: string[]) =>
   )
 
 describe('a metric', () => {
-  test('is saved as the next version when it differs, and as none when it does not', async () => {
+  test('is saved as a new version only if it differs', async () => {
     expect(await save('a', ['production'])).toEqual({ code: 'a', version: 1, changed: true })
     expect(await save('a', ['production'])).toEqual({ code: 'a', version: 1, changed: false })
     expect(await save('a', ['orders'])).toEqual({ code: 'a', version: 2, changed: true })
@@ -50,7 +50,7 @@ describe('a metric', () => {
     expect((await flow.pool.query('select from metric_versions')).rowCount).toBe(2)
   })
 
-  test('depends on the datasets beneath the metrics that it needs, also after these have changed', async () => {
+  test('depends on the datasets of its input metrics, also after these have changed', async () => {
     await save('a', ['production'])
     await save('b', ['a'])
     await save('c', ['b', 'dkt'], { requiredDaysOf: { production: 30 } })
@@ -62,7 +62,7 @@ describe('a metric', () => {
     expect(await levels()).toEqual({ a: 0, b: 0, c: 1 })
   })
 
-  test('is refused with the node that is wrong', async () => {
+  test('is refused with the wrong node', async () => {
     const wrong = save('a', ['production', 'nobody'])
     await expect(wrong).rejects.toMatchObject({
       code: 'invalid_metric',
@@ -75,7 +75,7 @@ describe('a metric', () => {
     expect(await listMetrics(flow.db)).toEqual([])
   })
 
-  test('that others need is checked together with them', async () => {
+  test('that other metrics need is checked together with them', async () => {
     await save('a', ['orders'])
     await save('b', ['a'])
     await expect(save('a', ['orders'], { grain: 'company' })).rejects.toMatchObject({
@@ -83,7 +83,7 @@ describe('a metric', () => {
     })
   })
 
-  test('never needs itself, also when two are changed at once', async () => {
+  test('never depends on itself, also when two metrics are changed concurrently', async () => {
     for (let round = 0; round < 5; round++) {
       await flow.save({ a: ['production'], b: ['production'] })
       const both = await Promise.allSettled([save('a', ['b']), save('b', ['a'])])
@@ -93,7 +93,7 @@ describe('a metric', () => {
     }
   })
 
-  test('that is computed in another way is computed anew for all days that its datasets have', async () => {
+  test('whose expression changes is recomputed for all days of its datasets', async () => {
     await addRows('2026-01-05', '2026-02-10')
     await save('a', ['dkt'])
     const first = await flow.open('a')
@@ -112,7 +112,7 @@ describe('a metric', () => {
     expect(await flow.work()).toEqual([])
   })
 
-  test('is retired only when nobody needs it; then it has no runs, and can come back', async () => {
+  test('is retired only if no metric needs it; it then has no runs and can be saved again', async () => {
     await flow.save({ a: ['production'], b: ['a'] })
     await flow.update('production')
     const retire = (code: string) => flow.inTx((tx) => retireMetric(tx, code, null))
@@ -129,7 +129,7 @@ describe('a metric', () => {
   })
 })
 
-test('a series stays where it is while a metric names it', async () => {
+test('a series keeps its dataset and column while a metric uses it', async () => {
   await save('a', ['production'])
   const move = (dataset: string, column: string | null) =>
     flow.inTx((tx) =>
@@ -141,8 +141,8 @@ test('a series stays where it is while a metric names it', async () => {
   await expect(move('nobody', null)).rejects.toSatisfy(problem('unknown_dataset'))
 })
 
-describe('the metrics that come with the program', () => {
-  test('are registered once, however many processes start at once', async () => {
+describe('the shipped metrics', () => {
+  test('are registered once by processes that start concurrently', async () => {
     await Promise.all(Array.from({ length: 3 }, () => registerShippedMetrics(flow.db)))
     const all = await listMetrics(flow.db)
     expect(all.length).toBe(SHIPPED_METRICS.length)
@@ -151,7 +151,7 @@ describe('the metrics that come with the program', () => {
     expect(Math.max(...Object.values(await levels()).map(Number))).toBe(2)
   })
 
-  test('stay as somebody has changed or retired them', async () => {
+  test('stay as a user has changed or retired them', async () => {
     await registerShippedMetrics(flow.db)
     const user = await flow.db
       .insertInto('users')

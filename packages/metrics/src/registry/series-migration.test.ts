@@ -28,7 +28,7 @@ afterAll(async () => {
 /** A title with whatever JSON writes in a way of its own. */
 const ODD = 'quote " backslash \\ slash / tab \t line\nbell \u0007 delete \u007f é 漢 😀 \u2028'
 
-test('series that are there become their first version, as the program itself would write it', async () => {
+test('existing series become their first version, in the form that the program writes', async () => {
   const db = createDatabase(pool)
   const migrations = await readMigrations()
   await migrate(database.url, migrations.slice(0, 4), logger)

@@ -46,7 +46,7 @@ const input = (dataset: string) => ({
 })
 
 describe('the message of a request', () => {
-  test('is its event as it stands in the log, with what subscribers filter by', () => {
+  test('is its logged event, with the attributes for subscription filters', () => {
     const event = eventOf()
     expect(topicMessage(event)).toEqual({
       id: '1',
@@ -63,11 +63,11 @@ describe('the message of a request', () => {
     })
   })
 
-  test('of a metric that needs no dataset names none', () => {
+  test('of a metric without datasets names none', () => {
     expect(topicMessage(eventOf({ inputs: [], catalogue: [] })).attributes).not.toHaveProperty('datasets')
   })
 
-  test('leaves its data behind when it is too large with its attributes, and says where it is', () => {
+  test('that is too large with its attributes contains the address of the data instead', () => {
     const ofBytes = (bytes: number) => {
       const event = eventOf({ inputs: [input('orders')] })
       const { attributes } = topicMessage(event)
@@ -134,7 +134,7 @@ describe('a request', () => {
     await flow.update('production')
   }
 
-  test('that one topic does not take comes again to all, until all have taken it', async () => {
+  test('that one topic refuses is sent again to all, until all have accepted it', async () => {
     await ask()
     const standard = await messaging.subscribe(messaging.topicArn)
     const fifo = await elsewhere.subscribe(elsewhere.fifoTopicArn)
@@ -165,7 +165,7 @@ describe('a request', () => {
     expect(await elsewhere.size(fifo)).toBe(0)
   })
 
-  test('stands whole in the log for a runner outside, and as a note for ours; topics get both whole', async () => {
+  test('is logged in full for an external runner, without its data for the built-in one; topics get both in full', async () => {
     await ask()
     const { id: inside } = await flow.open('inside')
     const { id: outside } = await flow.open('outside')
@@ -185,7 +185,7 @@ describe('a request', () => {
     expect(heard).toEqual(expect.arrayContaining(wholeOf))
   })
 
-  test('that was overtaken before a topic took it is published in its own attempt', async () => {
+  test('that is superseded before a topic accepts it is published with its own attempt', async () => {
     await flow.save({ inside: ['production'] })
     await flow.update('production')
     const { id } = await flow.open('inside')
@@ -203,7 +203,7 @@ describe('a request', () => {
     expect(attempts.sort()).toEqual([1, 2])
   })
 
-  test('for a runner outside that nobody takes here stays, and says what is missing', async () => {
+  test('for an external runner without a destination stays in the outbox with an error', async () => {
     await ask()
     expect(await run(runnerQueue(queue))).toEqual({ sent: 1, failed: 1 })
     const outside = await flow.open('outside')

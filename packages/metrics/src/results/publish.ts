@@ -102,7 +102,7 @@ async function writeResults(
   return { id, attempt, to: 'SUCCEEDED', rowCount, days: toMultirange(result.days), manifest: announced }
 }
 
-/** Returns whether the values combine companies or warehouses. The values of its input metrics tell it for them. */
+/** Returns whether the values combine companies or warehouses. For those of input metrics, it follows from their values. */
 async function sumsOfPlan(tx: Tx, plan: ResultPlan) {
   const inputs = referencesOf(plan.definition.expression).metrics.map(({ code }) => code)
   const rows = await sql<{ metric: string; companies: boolean; warehouses: boolean }>`

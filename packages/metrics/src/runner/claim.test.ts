@@ -18,19 +18,19 @@ afterEach(() => flow.drop())
 
 const claim = async (runId: string) => (await claimRuns(flow.db, runId, 'test')).runs.map((run) => run.runId)
 
-test('a run is begun with those of metrics that share a dataset with its own, and with no others', async () => {
+test('a run is claimed together with those of metrics that share a dataset, and with no others', async () => {
   expect((await claim(one)).sort()).toEqual([one, other].sort())
   expect(await claim(other)).toEqual([])
   expect(await flow.open('apart')).toMatchObject({ status: 'REQUESTED' })
 })
 
-test('a run that was tried before is not begun with those that were not', async () => {
+test('a run that was tried before is not claimed together with new runs', async () => {
   await flow.pool.query('update metric_runs set attempt = 2 where id = $1', [other])
   expect(await claim(one)).toEqual([one])
   expect(await claim(other)).toEqual([other])
 })
 
-test('a run that another process has locked is left to it, and is not waited for', async () => {
+test('a run that another process has locked is skipped without waiting', async () => {
   const claimed = await inTransaction(flow.db, async (tx) => {
     await tx.selectFrom('metric_runs').select('id').where('id', '=', other).forNoKeyUpdate().execute()
     return claim(one)
@@ -38,7 +38,7 @@ test('a run that another process has locked is left to it, and is not waited for
   expect(claimed).toEqual([one])
 })
 
-test('of many who claim the same runs at once one gets them', async () => {
+test('of many concurrent claims of the same runs one gets them', async () => {
   const claims = await Promise.all([one, other, one, other].map(claim))
   expect(claims.flat().sort()).toEqual([one, other].sort())
 })
@@ -58,7 +58,7 @@ test('a request counts as forgotten when it has waited for some seconds', async 
   expect(await findLostRequest(flow.db)).toBeUndefined()
 })
 
-test('a run whose definition cannot be read is told apart, and begun all the same', async () => {
+test('a run with an unreadable definition is returned separately, and is claimed all the same', async () => {
   await flow.pool.query(
     `update metric_versions set definition = '{"runner": "builtin"}' where metric_id = (select metric_id from metric_runs where id = $1)`,
     [other],

@@ -47,7 +47,7 @@ test('a run is requested again at once when the session of its worker has ended,
   expect(await flow.open('first')).toMatchObject({ status: 'REQUESTED', attempt: 4 })
 })
 
-test('a run of a worker that lives is left alone, also when another one with a similar name has ended', async () => {
+test('a run of a live worker is not requested again, even if another worker with a similar name has ended', async () => {
   await register(false)
   await flow.pool.query(`insert into workers (id, stages, ended_at) values ('host.1.c0ffe', '{}', now())`)
   const id = await begin()
@@ -55,7 +55,7 @@ test('a run of a worker that lives is left alone, also when another one with a s
   expect(await flow.open('first')).toMatchObject({ id, status: 'RUNNING' })
 })
 
-test('a computation of an ended worker that PostgreSQL has not noticed is ended first', async () => {
+test('a computation of an ended worker that PostgreSQL still executes is terminated first', async () => {
   await register(true)
   await begin()
   const computing = inTransaction(flow.db, async (tx) => {

@@ -17,14 +17,14 @@ const silentFor = (seconds: number) =>
     seconds,
   ])
 
-test('a runner that is silent and computes nowhere is dead', async () => {
+test('a runner without heartbeats and without a computation is dead', async () => {
   await silentFor(8)
   expect(await dead()).toEqual([])
   await silentFor(10)
   expect(await dead()).toEqual(['test'])
 })
 
-test('a runner that is silent but computes is alive, until its transaction ends', async () => {
+test('a runner without heartbeats is alive until the transaction of its computation ends', async () => {
   await silentFor(3600)
   await flow.inTx(async (tx) => {
     await holdLivenessLock(tx, 'test')
@@ -33,7 +33,7 @@ test('a runner that is silent but computes is alive, until its transaction ends'
   expect(await dead()).toEqual(['test'])
 })
 
-test('a runner outside is not known by its connections', async () => {
+test('an external runner is not recognized by its connections', async () => {
   await silentFor(3600)
   await flow.pool.query(`update metric_versions set definition = definition || '{"runner": "outside"}'`)
   expect(await dead()).toEqual([])

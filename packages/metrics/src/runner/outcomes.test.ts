@@ -3,7 +3,7 @@ import { createOutcomes } from './outcomes.ts'
 
 const runId = '00000000-0000-4000-8000-00000000000a'
 
-test('an outcome is told once, of the attempt that it is of', () => {
+test('an outcome is returned once, for its own attempt', () => {
   const outcomes = createOutcomes()
   outcomes.remember({ runId, attempt: 1 }, 'SUCCEEDED')
   expect(outcomes.take({ runId, attempt: 2 })).toBeUndefined()
@@ -11,7 +11,7 @@ test('an outcome is told once, of the attempt that it is of', () => {
   expect(outcomes.take({ runId, attempt: 1 })).toBeUndefined()
 })
 
-test('ten thousand outcomes are remembered; then the oldest is forgotten for each new one', () => {
+test('ten thousand outcomes are kept, and each new one then replaces the oldest', () => {
   const outcomes = createOutcomes()
   for (let attempt = 1; attempt <= 10_001; attempt += 1) outcomes.remember({ runId, attempt }, 'FAILED')
   expect(outcomes.take({ runId, attempt: 1 })).toBeUndefined()

@@ -12,7 +12,7 @@ afterAll(() => flow.drop())
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 const never = new AbortController().signal
 
-test('one job computes all runs and those that they make possible; the jobs of these find them done, asking nothing', async () => {
+test('one job computes all runs and those that they make possible; the jobs of these find them done, without queries', async () => {
   await flow.save({ first: ['production'], second: ['production'], above: ['first'], top: ['above'] })
   await flow.pool.query(`
     create table fact_production_2026_03 partition of fact_production for values from ('2026-03-01') to ('2026-04-01');

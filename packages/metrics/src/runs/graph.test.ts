@@ -8,7 +8,7 @@ beforeEach(async () => {
 })
 afterEach(() => flow.drop())
 
-test('a graph four deep settles with each metric computed once, after what it needs', async () => {
+test('a graph of four levels computes each metric once, after its inputs', async () => {
   await flow.save({
     a: ['production'],
     b: ['production'],
@@ -30,7 +30,7 @@ test('a graph four deep settles with each metric computed once, after what it ne
     for (const other of beneath) expect(place(code)).toBeGreaterThan(place(other))
 })
 
-test('a metric above carries the days that the one beneath has written, and its inputs', async () => {
+test('a run of a dependent metric has the days that its input metric has written, and the inputs', async () => {
   await flow.save({ a: ['production'], x: ['a'] })
   const { updateId } = await flow.update('production', { companies: ['ACME'] })
   const { id } = await flow.open('a')
@@ -41,14 +41,14 @@ test('a metric above carries the days that the one beneath has written, and its 
   expect((await flow.request(above.id)).inputs).toMatchObject([{ updateId }])
 })
 
-test('a metric that has written nothing causes nothing above it', async () => {
+test('a metric that has written nothing causes no runs of dependent metrics', async () => {
   await flow.save({ a: ['production'], x: ['a'] })
   await flow.update('production')
   await flow.finish((await flow.open('a')).id, { days: [] } as object)
   expect(await flow.runs('x')).toEqual([])
 })
 
-test('a metric that needs only metrics waits for the datasets beneath these', async () => {
+test('a metric of metrics waits for their datasets', async () => {
   await flow.save({ a: ['production'], b: ['orders'], x: ['a', 'b'] })
   await flow.update('production')
   expect(await flow.work()).toEqual(['a'])
@@ -62,7 +62,7 @@ test('a metric that needs only metrics waits for the datasets beneath these', as
   expect(await flow.runs('x')).toMatchObject([{ status: 'SUCCEEDED', days: '{[2026-03-08,2026-03-10)}' }])
 })
 
-test('a metric whose neighbour beneath fails is computed from what there is', async () => {
+test('a metric with a failed input metric is computed from existing values', async () => {
   await flow.save({ a: ['production'], b: ['production'], x: ['a', 'b'] })
   await flow.update('production')
   await flow.finish((await flow.open('a')).id)
@@ -71,7 +71,7 @@ test('a metric whose neighbour beneath fails is computed from what there is', as
   expect(await flow.open('x')).toMatchObject({ status: 'REQUESTED' })
 })
 
-test('what waits only for metrics beneath does not expire', async () => {
+test('a run that waits only for input metrics does not expire', async () => {
   await flow.save({ a: ['production'], x: ['a', 'production'] })
   await flow.update('production', { at: after(-24 * 365) })
   expect(await flow.open('x')).toMatchObject({ status: 'PENDING' })
@@ -79,7 +79,7 @@ test('what waits only for metrics beneath does not expire', async () => {
   expect(await flow.work()).toEqual(['a', 'x'])
 })
 
-test('a thousand metrics of one update are asked for in its transaction', async () => {
+test('the runs of a thousand metrics of one update are requested in its transaction', async () => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`m${n}`, ['production']]))
   await flow.save(many)
   const { scheduled } = await flow.update('production')

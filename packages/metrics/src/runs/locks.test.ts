@@ -30,7 +30,7 @@ async function loaded(dataset: string, day = '2026-03-09'): Promise<string> {
   return String(written.rows[0]?.id)
 }
 
-test('updates of two datasets of one metric are passed on at once without a deadlock', async () => {
+test('updates of two datasets of one metric are fanned out concurrently without a deadlock', async () => {
   await flow.save({ both: ['production', 'orders'] })
   const [first, second] = [await loaded('production'), await loaded('orders')]
   const orders = await datasetId('orders')
@@ -57,7 +57,7 @@ async function renamed(from: string, to: string): Promise<string> {
   return to
 }
 
-test('a run ends while its runner gives signs of life of it and of a run above it, without a deadlock', async () => {
+test('a run ends during heartbeats of it and of a dependent run without a deadlock', async () => {
   await flow.save({ base: ['production'], top: ['base'] })
   await flow.update('production')
   const before = await flow.open('base')
@@ -79,7 +79,7 @@ test('a run ends while its runner gives signs of life of it and of a run above i
   expect(await Promise.all(transactions)).toEqual([['applied', 'applied'], 'applied'])
 })
 
-test('updates of three datasets are passed on four at a time while runs end, without a deadlock', {
+test('updates of three datasets are fanned out four at a time while runs end, without a deadlock', {
   timeout: 120_000,
 }, async () => {
   const above = Object.fromEntries(DATASETS.map((dataset) => [`over.${dataset}`, [`of.${dataset}`, 'all']]))
@@ -109,7 +109,7 @@ test('updates of three datasets are passed on four at a time while runs end, wit
   expect(left.rowCount).toBe(0)
 })
 
-test('a run does not expire whose dataset comes while its expiry waits for the metric', async () => {
+test('a run does not expire if its dataset is updated while the expiry waits for the metric', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production')
   const { id } = await flow.open('both')
@@ -125,7 +125,7 @@ test('a run does not expire whose dataset comes while its expiry waits for the m
   expect(await flow.open('both')).toMatchObject({ id, status: 'REQUESTED', error: null })
 })
 
-test('a run does not time out whose runner is heard while its time-out waits for the metric', async () => {
+test('a run does not time out if its heartbeat arrives while the time-out waits for the metric', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production')
   const { id } = await flow.open('pieces')

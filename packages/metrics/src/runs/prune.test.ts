@@ -37,10 +37,10 @@ async function failed(hour: number, from = '2026-03-09'): Promise<string> {
   return run.id
 }
 
-describe('a run of long ago', () => {
+describe('an old run', () => {
   beforeEach(() => flow.save({ pieces: ['production'] }))
 
-  test('goes with what it was computed from, and its place says so; the last one of its metric stays', async () => {
+  test('is removed with its inputs, and reading it reports that; the last run of its metric stays', async () => {
     for (const hour of [0, 1, 2]) await computed(hour)
     const [first, , last] = await flow.runs('pieces')
     expect(await pruneRuns(flow.db, { days: 90, now: new Date() })).toBe(0)
@@ -56,7 +56,7 @@ describe('a run of long ago', () => {
     })
   })
 
-  test('stays while a value of its metric is the one that it has written', async () => {
+  test('stays while a value of its metric is from it', async () => {
     for (const hour of [0, 1]) await computed(hour)
     const [first] = await flow.runs('pieces')
     await flow.pool.query(
@@ -68,13 +68,13 @@ describe('a run of long ago', () => {
     expect(await removeRuns()).toBe(1)
   })
 
-  test('stays while its request has not been taken by all who want it', async () => {
+  test('stays while a destination has not accepted its request', async () => {
     for (const hour of [0, 1]) await computed(hour)
     expect(await pruneRuns(flow.db, LATER())).toBe(0)
     expect(await removeRuns()).toBe(1)
   })
 
-  test('stays while it is open, and while it has left something undone', async () => {
+  test('stays while it is open, and while it has left days uncomputed', async () => {
     await computed(0)
     await failed(1, '2026-03-01')
     await computed(2)
@@ -84,7 +84,7 @@ describe('a run of long ago', () => {
     expect((await countOutstandingRuns(flow.db)).get('FAILED')).toBe(1)
   })
 
-  test('that makes an earlier one good goes after it: what was made good never counts as undone again', async () => {
+  test('that makes up for an earlier one is removed after it, so that those days never count as uncomputed again', async () => {
     await failed(0)
     for (const hour of [1, 2]) await computed(hour)
     for (const left of [['SUCCEEDED', 'SUCCEEDED'], ['SUCCEEDED'], ['SUCCEEDED']]) {
@@ -94,7 +94,7 @@ describe('a run of long ago', () => {
     }
   })
 
-  test('that somebody retries at this moment is not waited for, and stays', async () => {
+  test('that is being retried stays, and pruning does not wait for it', async () => {
     await failed(0)
     for (const hour of [1, 2]) await computed(hour)
     const [first] = await flow.runs('pieces')
@@ -105,7 +105,7 @@ describe('a run of long ago', () => {
     expect(await statuses('pieces')).toEqual(['REQUESTED', 'SUCCEEDED', 'SUCCEEDED'])
   })
 
-  test('of a retired metric goes also when it has left something undone, but for the last', async () => {
+  test('of a retired metric is removed even if it has left days uncomputed, except the last one', async () => {
     await failed(0)
     await failed(1)
     expect(await removeRuns()).toBe(0)
@@ -114,7 +114,7 @@ describe('a run of long ago', () => {
   })
 })
 
-test('an expired run goes before the one that has taken it over', async () => {
+test('an expired run is removed before the run that has taken it over', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production')
   await flow.inTx((tx) => expirePendingRuns(tx, new Date(after(7 * 24))))
@@ -134,11 +134,11 @@ test('an expired run goes before the one that has taken it over', async () => {
   expect(before).toBeGreaterThan(2)
 })
 
-describe('an update of long ago', () => {
+describe('an old update', () => {
   beforeEach(() => flow.save({ pieces: ['production'] }))
   const prune = () => pruneUpdates(flow.db, LATER())
 
-  test('goes after the runs that were computed from it; the last one of its dataset stays', async () => {
+  test('is removed after the runs that were computed from it; the last update of its dataset stays', async () => {
     for (const hour of [0, 1, 2]) await computed(hour)
     expect(await prune()).toBe(0)
     await removeRuns()
@@ -148,7 +148,7 @@ describe('an update of long ago', () => {
     expect(await count('dataset_updates')).toBe(1)
   })
 
-  test('stays while it is not passed on, and while an import of its dataset waits for approval', async () => {
+  test('stays while it is not fanned out, and while an import of its dataset waits for approval', async () => {
     for (const hour of [0, 1, 2]) await computed(hour)
     await removeRuns()
     await flow.pool.query(`with one as (select id from dataset_updates order by occurred_at limit 1)

@@ -37,7 +37,7 @@ const later = (seconds: number) => new Date(Date.now() + seconds * 1000)
 const silence = (seconds: number) => flow.inTx((tx) => timeOutRuns(tx, later(seconds)))
 const problem = (code: string) => (error: unknown) => error instanceof ProblemError && error.code === code
 
-test('a run begins, lives and ends, and each step stands in the log', async () => {
+test('a run starts, sends heartbeats and ends, and each step is logged', async () => {
   expect(await started()).toBe('applied')
   expect(await run()).toMatchObject({ status: 'RUNNING', runner: 'one', started_at: expect.any(Date) })
   expect(await alive(1, 0.5)).toBe('applied')
@@ -51,7 +51,7 @@ test('a run begins, lives and ends, and each step stands in the log', async () =
   ])
 })
 
-test('events that come twice change nothing', async () => {
+test('repeated events change nothing', async () => {
   await started()
   expect(await started()).toBe('duplicate')
   await completed()
@@ -60,7 +60,7 @@ test('events that come twice change nothing', async () => {
   expect(await run()).toEqual(before)
 })
 
-test('events may come in any order', async () => {
+test('events may arrive in any order', async () => {
   expect(await alive(1, 0.7)).toBe('applied')
   expect(await alive(1, 0.2)).toBe('applied')
   expect(await run()).toMatchObject({ status: 'RUNNING', progress: '0.7000', started_at: expect.any(Date) })
@@ -70,13 +70,13 @@ test('events may come in any order', async () => {
   expect(await completed()).toBe('applied')
 })
 
-test('a run that nobody saw begin can be completed', async () => {
+test('a run without a started event can be completed', async () => {
   expect(await completed()).toBe('applied')
   expect(await started()).toBe('ended')
   expect(await run()).toMatchObject({ status: 'SUCCEEDED', started_at: expect.any(Date) })
 })
 
-test('completions that come at once count once', async () => {
+test('concurrent completions count once', async () => {
   const outcomes = await Promise.all(Array.from({ length: 6 }, () => completed()))
   expect(outcomes.sort()).toEqual(['applied', ...Array(5).fill('ended')])
 })
@@ -88,7 +88,7 @@ test.each([
   await expect(send()).rejects.toSatisfy((error) => error instanceof RunEventError && error.code === code)
 })
 
-test('a runner that says nothing times out, is asked again after a while, and its old attempt no longer counts', async () => {
+test('a run without heartbeats times out, is requested again after a while, and its old attempt no longer counts', async () => {
   await started()
   expect(await silence(59)).toMatchObject({ timedOut: [] })
   expect(await silence(61)).toMatchObject({ timedOut: [runId], failed: [], requestedAgain: [] })
@@ -101,19 +101,19 @@ test('a runner that says nothing times out, is asked again after a while, and it
   expect(await completed(2)).toBe('applied')
 })
 
-test('what a runner completes a moment after it was given up counts', async () => {
+test('a completion that arrives just after the time-out counts', async () => {
   await started()
   await silence(61)
   expect(await completed()).toBe('applied')
   expect(await silence(7200)).toEqual({ timedOut: [], failed: [], requestedAgain: [] })
 })
 
-test('a run that nobody begins times out later than one that falls silent', async () => {
+test('a run that is never started times out later than one without heartbeats', async () => {
   expect(await silence(299)).toMatchObject({ timedOut: [] })
   expect(await silence(301)).toMatchObject({ timedOut: [runId] })
 })
 
-test('a run is asked for a bounded number of times, then it has failed and can be retried', async () => {
+test('a run is requested a limited number of times, then fails and can be retried', async () => {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     await started(attempt)
     const last = attempt === MAX_ATTEMPTS
@@ -125,7 +125,7 @@ test('a run is asked for a bounded number of times, then it has failed and can b
   expect(await run()).toMatchObject({ status: 'REQUESTED', attempt: MAX_ATTEMPTS + 1, error: null })
 })
 
-test('a run asked again takes in what came in the meantime', async () => {
+test('a run that is requested again includes later updates', async () => {
   await started()
   await silence(61)
   await flow.update('production', { days: day('2026-03-01') })
@@ -136,7 +136,7 @@ test('a run asked again takes in what came in the meantime', async () => {
   expect(request.inputs).toHaveLength(2)
 })
 
-test('a failed run can be retried; with another one open, that one does it', async () => {
+test('a failed run can be retried; if another run is open, that run takes over its days', async () => {
   await failed()
   expect(await run()).toMatchObject({ status: 'FAILED', error: { code: 'broken' } })
   await flow.update('production', { days: day('2026-03-01') })
@@ -147,7 +147,7 @@ test('a failed run can be retried; with another one open, that one does it', asy
   await expect(again).rejects.toSatisfy(problem('illegal_run_transition'))
 })
 
-test('only what has failed or expired is retried, only what is open cancelled', async () => {
+test('only failed or expired runs are retried, and only open runs are cancelled', async () => {
   const retry = () => flow.inTx((tx) => retryRun(tx, runId, null))
   await expect(retry()).rejects.toSatisfy(problem('illegal_run_transition'))
   await completed()
@@ -158,14 +158,14 @@ test('only what has failed or expired is retried, only what is open cancelled', 
   await expect(nobody).rejects.toSatisfy(problem('not_found'))
 })
 
-test('the runner of a cancelled run hears so, and what it completes is refused', async () => {
+test('the runner of a cancelled run is notified, and its completion is refused', async () => {
   await started()
   await flow.inTx((tx) => cancelRun(tx, runId, null))
   expect([await alive(), await completed()]).toEqual(['ended', 'ended'])
   expect(await run()).toMatchObject({ status: 'CANCELLED', row_count: null })
 })
 
-test('a person may have any range computed, without waiting for datasets', async () => {
+test('a user can recompute any range without waiting for datasets', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production')
   const waiting = await flow.open('both')
@@ -185,7 +185,7 @@ test('a run that has timed out can be cancelled', async () => {
   expect(await silence(3600)).toMatchObject({ requestedAgain: [] })
 })
 
-test('a run whose results are being imported neither times out nor is completed once more', async () => {
+test('a run whose results are being imported neither times out nor is completed again', async () => {
   await started()
   const user = `insert into users (email, password_hash, role) values ('a@b.c', 'none', 'admin') returning id`
   await flow.pool.query(
@@ -198,7 +198,7 @@ test('a run whose results are being imported neither times out nor is completed 
   expect(await run()).toMatchObject({ status: 'RUNNING' })
 })
 
-test('only a run that has begun is given back, in the same attempt', async () => {
+test('only a started run is returned to the queue, in the same attempt', async () => {
   const back = (attempt = 1) => flow.inTx((tx) => requeueRuns(tx, [{ runId, attempt }]))
   expect(await back()).toEqual([])
   await started()
@@ -211,7 +211,7 @@ test('only a run that has begun is given back, in the same attempt', async () =>
   expect(await back()).toEqual([])
 })
 
-test('what came for a metric that was retired in the meantime makes no run', async () => {
+test('updates of a metric that was retired in the meantime cause no run', async () => {
   await started()
   await flow.update('production', { days: day('2026-03-01') })
   await flow.pool.query('update metrics set retired_at = now()')

@@ -42,7 +42,7 @@ async function runOf(id: string) {
 
 const PAIRS = RunStatus.options.flatMap((from) => RunStatus.options.map((to) => [from, to] as const))
 
-test.each(PAIRS)('from %s to %s goes only along an allowed transition', async (from, to) => {
+test.each(PAIRS)('a run changes from %s to %s only if the transition is allowed', async (from, to) => {
   const id = await addRun(from)
   const changing = flow.inTx((tx) => changeRuns(tx, [{ id }], [from], at(to)))
   if (from === to || RUN_TRANSITIONS[from].includes(to)) {
@@ -58,7 +58,7 @@ test.each([
   ['another state', { attempt: 2 }, ['PENDING'] as const],
   ['another attempt', { attempt: 1 }, ['RUNNING'] as const],
   ['a later attempt', { attempt: 3 }, ['RUNNING'] as const],
-])('a change that expects %s changes nothing and says so', async (_, own, from) => {
+])('a change that expects %s changes nothing and reports that', async (_, own, from) => {
   const id = await addRun('RUNNING')
   const runs = [{ id, ...own }]
   const change = { message: 'late' }
@@ -67,7 +67,7 @@ test.each([
   expect(await runOf(id)).toMatchObject({ message: '', version: '0', status: 'RUNNING' })
 })
 
-test('of many who end one run at once, one does', async () => {
+test('of many concurrent endings of a run, one succeeds', async () => {
   const id = await addRun('RUNNING')
   const ends = (['SUCCEEDED', 'FAILED', 'CANCELLED'] as const).flatMap((status) =>
     Array.from({ length: 3 }, () => flow.inTx((tx) => tryChangeRuns(tx, [{ id }], ['RUNNING'], at(status)))),
@@ -75,14 +75,14 @@ test('of many who end one run at once, one does', async () => {
   expect((await Promise.all(ends)).flat()).toHaveLength(1)
 })
 
-test('many runs are changed in one statement, those that are elsewhere not', async () => {
+test('many runs are changed in one statement, except those in another state', async () => {
   const ids = [await addRun('RUNNING'), await addRun('RUNNING'), await addRun('CANCELLED')]
   const runs = ids.map((id) => ({ id }))
   const changed = await flow.inTx((tx) => tryChangeRuns(tx, runs, ['RUNNING'], { message: 'on' }))
   expect(changed.map(({ id }) => id).sort()).toEqual(ids.slice(0, 2).sort())
 })
 
-test('a change of many of which one is elsewhere changes none', async () => {
+test('a change of many runs changes none if one is in another state', async () => {
   const ids = [await addRun('RUNNING'), await addRun('CANCELLED')]
   const runs = ids.map((id) => ({ id }))
   const changing = flow.inTx((tx) => changeRuns(tx, runs, ['RUNNING'], { message: 'on' }))

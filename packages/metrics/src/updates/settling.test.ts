@@ -73,7 +73,7 @@ function randomUpdates(random: ReturnType<typeof generator>, count: number): Sen
 const daysOf = (ranges: readonly DayRange[]) => ranges.flatMap(({ from }) => from)
 
 test.each(sample([1, 2, 3], 1))(
-  'updates in any order, twice and at once settle (seed %i)',
+  'updates in any order, repeated and concurrent, settle (seed %i)',
   async (seed) => {
     const random = generator(seed)
     await flow.save(randomGraph(random))

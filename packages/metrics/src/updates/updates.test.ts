@@ -15,7 +15,7 @@ afterEach(() => flow.drop())
 const MARCH_9 = '{[2026-03-09,2026-03-10)}'
 const BOTH_DAYS = '{[2026-03-08,2026-03-10)}'
 
-test('a metric of one dataset is asked for in the transaction of its update, with its inputs and catalogue', async () => {
+test('a run of a metric of one dataset is requested in the transaction of its update, with its inputs and catalogue', async () => {
   await flow.save({ pieces: ['production'] })
   const { updateId, scheduled } = await flow.update('production', { key: 'first', companies: ['ACME'] })
   const run = await flow.open('pieces')
@@ -50,7 +50,7 @@ test('a metric of one dataset is asked for in the transaction of its update, wit
   })
 })
 
-test('an update that is sent twice, also at once, counts once', async () => {
+test('an update that is sent twice, also concurrently, counts once', async () => {
   await flow.save({ pieces: ['production'] })
   const all = await Promise.all(Array.from({ length: 6 }, () => flow.update('production', { key: 'same' })))
   expect(all.filter(({ fresh }) => fresh)).toHaveLength(1)
@@ -58,7 +58,7 @@ test('an update that is sent twice, also at once, counts once', async () => {
   expect(await flow.runs('pieces')).toHaveLength(1)
 })
 
-test('an update that the pipeline passes on twice counts once', async () => {
+test('an update that the pipeline fans out twice counts once', async () => {
   await flow.save({ pieces: ['production'] })
   const { updateId } = await flow.update('production')
   await flow.finish((await flow.open('pieces')).id)
@@ -71,7 +71,7 @@ test.each([
   ['impossible_timestamp', { occurredAt: '1999-12-31T23:59:59Z' }],
   ['impossible_timestamp', { occurredAt: new Date(Date.now() + 6 * 60_000).toISOString() }],
   ['event_key_reused', { eventKey: 'taken', dataset: 'orders' }],
-])('an update is refused with %s of its own, and leaves nothing', async (code, change) => {
+])('an update is refused with %s, and nothing is stored', async (code, change) => {
   await flow.update('production', { key: 'taken', days: [] })
   const update = { eventKey: 'k', dataset: 'production', occurredAt: after(0), days: [], rows: 0, ...change }
   const refused = flow.inTx((tx) => acceptProjectionUpdate(tx, update))
@@ -79,13 +79,13 @@ test.each([
   expect((await flow.pool.query('select from dataset_updates')).rowCount).toBe(1)
 })
 
-test('an update without days makes no run', async () => {
+test('an update without days causes no run', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production', { days: [] })
   expect(await flow.runs('pieces')).toEqual([])
 })
 
-test('a metric of two datasets waits for the other, says so and until when, and goes when that comes', async () => {
+test('a metric of two datasets reports that it waits for the other one and until when, and is requested when that is updated', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production')
   const run = await flow.open('both')
@@ -110,7 +110,7 @@ async function load(dataset: string): Promise<string> {
   return written.rows[0]?.id ?? ''
 }
 
-test('a dataset has come when its update is passed on, not when it is loaded', async () => {
+test('a dataset counts as updated when its update is fanned out, not when it is loaded', async () => {
   await flow.save({ both: ['production', 'orders'] })
   const loaded = await load('orders')
   await flow.update('production')
@@ -120,7 +120,7 @@ test('a dataset has come when its update is passed on, not when it is loaded', a
   expect(await flow.open('both')).toMatchObject({ id: run.id, status: 'REQUESTED', days: BOTH_DAYS })
 })
 
-test('an update that is passed on while a run is computed is an input of the run that follows it', async () => {
+test('an update that is fanned out during a computation is an input of the next run', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('orders', { key: 'first' })
   await flow.update('production')
@@ -161,7 +161,7 @@ test('days required of one dataset hold for that one', async () => {
   expect(await flow.waitsFor((await flow.open('three')).id)).toEqual(['orders'])
 })
 
-test('what does not come in time expires visibly, and the next run of the metric makes it good', async () => {
+test('a run whose dataset is not updated in time expires, and the next run of the metric includes its days', async () => {
   await flow.save({ both: ['production', 'orders'] })
   await flow.update('production', { companies: ['ACME'] })
   const { id } = await flow.open('both')
@@ -178,7 +178,7 @@ test('what does not come in time expires visibly, and the next run of the metric
   expect(await flow.open('both')).toMatchObject({ id: next.id, status: 'REQUESTED' })
 })
 
-test('an expired run is taken over once: the run after that takes over only what has expired since', async () => {
+test('an expired run is taken over once: the next run takes over only runs that have expired since', async () => {
   await flow.save({ both: ['production', 'orders'] })
   const expire = async (hours: number, changed: string) => {
     await flow.update('production', { at: after(hours), days: day(changed) })
@@ -198,7 +198,7 @@ test('an expired run is taken over once: the run after that takes over only what
   ])
 })
 
-test('updates that come before the runner begins are one run', async () => {
+test('updates that arrive before the runner starts are in one run', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production', { companies: ['ACME'] })
   await flow.update('production', { days: day('2026-03-08'), companies: ['BETA'], at: after(30) })
@@ -210,7 +210,7 @@ test('updates that come before the runner begins are one run', async () => {
   expect((await flow.request((await flow.open('pieces')).id)).inputs).toHaveLength(2)
 })
 
-test('an update of all companies makes the run one of all companies', async () => {
+test('an update of all companies extends its run to all companies', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production', { companies: ['ACME'] })
   await flow.update('production')
@@ -218,7 +218,7 @@ test('an update of all companies makes the run one of all companies', async () =
 })
 
 test.each(['finish', 'fail', 'cancel'])(
-  'what comes while the runner works is for the run that follows, also when it must %s',
+  'updates during a computation are for the next run, also if the run must %s',
   async (how) => {
     await flow.save({ pieces: ['production'] })
     await flow.update('production')
@@ -245,7 +245,7 @@ test.each(['finish', 'fail', 'cancel'])(
   },
 )
 
-test('a metric is with one runner at a time, whatever the day of the update', async () => {
+test('a metric has one running run at a time, whatever the day of the update', async () => {
   await flow.save({ pieces: ['production'] })
   await flow.update('production')
   const { id } = await flow.open('pieces')
@@ -257,7 +257,7 @@ test('a metric is with one runner at a time, whatever the day of the update', as
   expect(await flow.open('pieces')).toMatchObject({ id: second?.id, status: 'REQUESTED' })
 })
 
-test('a request to a runner outside is not changed any more once it is sent', async () => {
+test('a request to an external runner is not changed once it is sent', async () => {
   await flow.save({
     pieces: { runner: 'external', expression: { type: 'aggregate', op: 'count', series: 'production.all' } },
   })
@@ -270,7 +270,7 @@ test('a request to a runner outside is not changed any more once it is sent', as
   })
 })
 
-test('two datasets that come at the same moment do not wait for each other', async () => {
+test('two datasets that are updated at the same time do not wait for each other', async () => {
   for (let round = 0; round < 10; round++) {
     const code = `both${round}`
     await flow.save({ [code]: ['production', 'orders'] })
@@ -286,7 +286,7 @@ test('two datasets that come at the same moment do not wait for each other', asy
   }
 })
 
-test('the clock of whoever sends an update may be ahead by five minutes', async () => {
+test('the clock of the sender of an update may be five minutes ahead', async () => {
   const now = new Date()
   const accept = (seconds: number) =>
     flow.inTx((tx) => {

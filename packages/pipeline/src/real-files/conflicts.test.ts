@@ -28,7 +28,7 @@ const LOTS = [
 describe('records that agree in what must be unique', () => {
   const FILE = 'lot,machine,pieces\nA,M1,5\nB,M1,1\nA,M2,7\nB,M1, 1\nA,M1,5\nA,M1,\n'
 
-  test('are duplicates when all is equal, else conflicts, which are counted apart, told, and kept with what differs', async () => {
+  test('are duplicates if all values are equal, else conflicts, which are counted, reported and stored with their differences', async () => {
     const dataset = await files.dataset(LOTS, { unique: { columns: ['lot'] } })
     const { job, rejects } = await files.import(dataset, FILE)
     expect(job).toMatchObject({
@@ -71,7 +71,7 @@ describe('records that agree in what must be unique', () => {
     expect(job.artifacts.map(({ name }) => name)).toContain('conflicts.ndjson')
   })
 
-  test('are all rejects where the definition lets none of them win', async () => {
+  test('are all rejects if the definition allows none of them', async () => {
     const dataset = await files.dataset(LOTS, { unique: { columns: ['lot'], keep: 'none' } })
     const { job, rejects } = await files.import(dataset, FILE)
     expect(job).toMatchObject({
@@ -89,21 +89,21 @@ describe('records that agree in what must be unique', () => {
     expect(job.artifacts.map(({ name }) => name)).not.toContain('conflicts.ndjson')
   })
 
-  test('a dry run tells the same', async () => {
+  test('are reported the same way in a dry run', async () => {
     const dataset = await files.dataset(LOTS, { unique: { columns: ['lot'], keep: 'last' } })
     const { job } = await files.import(dataset, FILE, { dryRun: 'true' })
     expect(job.counts).toMatchObject({ records: 6, loaded: 2, duplicates: 1, conflicts: 3 })
     expect(codes(job)).toEqual([['conflicting_records', 3]])
   })
 
-  test('a file without conflicts has no warning and no file of them', async () => {
+  test('have no warning and no file if there are no conflicts', async () => {
     const dataset = await files.dataset(LOTS, { unique: { columns: ['lot'] } })
     const { job } = await files.import(dataset, 'lot,pieces\nA,5\nB,6\nA, 5\n')
     expect(job).toMatchObject({ warnings: [], counts: { duplicates: 1, conflicts: 0 } })
     expect(job.artifacts.map(({ name }) => name)).not.toContain('conflicts.ndjson')
   })
 
-  test('lots that lost their digits do not vanish as duplicates', async () => {
+  test('with rounded lots are not duplicates', async () => {
     const { job } = await files.import('production', realFile('34-scientific.csv'))
     const { records, loaded, unchanged, quarantined, duplicates, conflicts } = job.counts
     if (job.status === 'COMPLETED')
@@ -124,7 +124,7 @@ describe('an upsert', () => {
   const upsert = { loadMode: 'upsert' as const, key: ['item'], versionColumn: 'changed' }
   const HEADER = 'item,pieces,changed\n'
 
-  test('takes the last of equal versions with other content, tells so, and takes older versions for outdated', async () => {
+  test('loads the last of equal versions with different values, with a warning, and treats older versions as outdated', async () => {
     const dataset = await files.dataset(STOCK, upsert)
     const { job } = await files.import(
       dataset,
@@ -139,7 +139,7 @@ describe('an upsert', () => {
     ])
   })
 
-  test('of a stored row with the same version but other content takes the newer file, and tells so in preview, dry run and result', async () => {
+  test('of a stored row with the same version but different values loads the newer file, with a warning in preview, dry run and result', async () => {
     const dataset = await files.dataset(STOCK, upsert)
     await files.import(dataset, `${HEADER}A,1,2024-01-01\nB,1,2024-01-02\nC,1,2024-01-01\nD,1,\n`)
     const next = `${HEADER}A,2,2024-01-01\nB,2,2024-01-01\nC,2,2024-01-02\nD,2,\nE,1,2024-01-01\n`
@@ -224,7 +224,7 @@ describe('an append', () => {
     expect(await files.rows(dataset)).toHaveLength(6)
   })
 
-  test('takes the rows of an import that was undone, and is not warned of them', async () => {
+  test('accepts the rows of an import that was undone, without a warning', async () => {
     const dataset = await files.dataset(CARDS, byDay)
     const first = await files.import(dataset, FILE)
     expect((await undone(files.system, first.job.id)).status).toBe('COMPLETED')
@@ -232,7 +232,7 @@ describe('an append', () => {
     expect(job).toMatchObject({ status: 'COMPLETED', warnings: [], counts: { loaded: 3 } })
   })
 
-  test('of the same rows in two files at once takes one and refuses the other, with days and without', async () => {
+  test('of the same rows in two concurrent files accepts one and refuses the other, with days and without', async () => {
     for (const more of [byDay, {}]) {
       const dataset = await files.dataset(CARDS, more)
       const ids = await Promise.all(
@@ -254,7 +254,7 @@ describe('an append', () => {
     ['with days', byDay],
     ['without days', {}],
   ])(
-    'tells how many rows are there already, each as often as it is there, in preview, approval and result, %s',
+    'reports the number of existing rows, with repetitions, in preview, approval and result, %s',
     async (_, more) => {
       const dataset = await files.dataset(CARDS, more)
       await files.import(dataset, FILE)
@@ -281,14 +281,14 @@ describe('an append', () => {
     },
   )
 
-  test('of single equal rows within a file tells nothing', async () => {
+  test('of single equal rows within a file has no warning', async () => {
     const dataset = await files.dataset(CARDS, byDay)
     const { job } = await files.import(dataset, `${FILE}2024-01-05,Ñora,8\n`)
     expect(job).toMatchObject({ status: 'COMPLETED', warnings: [], counts: { loaded: 4 } })
   })
 })
 
-test('a replace of the same rows in other bytes is done again, and has nothing to tell', async () => {
+test('a replace with the same rows in other bytes loads again without a warning', async () => {
   const dataset = await files.dataset(
     [
       { name: 'day', type: 'date', required: true },

@@ -50,7 +50,7 @@ describe('a key that is too long for its index', () => {
     ['as it is', (text: Buffer) => text],
     ['packed', (text: Buffer) => gzipSync(text)],
     ['of UTF-16', (text: Buffer) => Buffer.from(`\uFEFF${text}`, 'utf16le')],
-  ])('is a reject of its record only where no length is written (file %s)', async (_, made) => {
+  ])('rejects only its record if no length is written (file %s)', async (_, made) => {
     const dataset = await upsert([key()])
     const imported = await files.import(
       dataset,
@@ -60,7 +60,7 @@ describe('a key that is too long for its index', () => {
     expect(reasonsOf(imported)).toEqual([[6, 'k: too_long']])
   })
 
-  test('of several columns is a reject by what they have together', async () => {
+  test('of several columns is rejected for its total length', async () => {
     const dataset = await upsert([key({}, 'k'), key({ maxLength: 300 }, 'l')], ['k', 'l'])
     const most = 2672
     const lines = [
@@ -76,7 +76,7 @@ describe('a key that is too long for its index', () => {
     )
   })
 
-  test('is refused by PUT where its written length allows it', async () => {
+  test('is refused in a definition whose lengths allow it', async () => {
     for (const maxLength of [671, 4000, 1_000_000])
       expect(await problemsOf(upsert([key({ maxLength })]))).toMatchObject([
         {
@@ -117,7 +117,7 @@ describe('the longest key that a definition allows', () => {
     expect((await files.rows(dataset)).map(({ v }) => v).sort()).toEqual(['1', '3'])
   })
 
-  test('is added to a dimension; a longer code is a reject', async () => {
+  test('is added to a dimension; a longer code is rejected', async () => {
     await query(`create table dim_long (id bigint generated always as identity, code text not null unique, created_by_job uuid);
       create table own.coded (id bigint primary key, m_id bigint)`)
     const dimension = { table: 'dim_long', key: 'code', idColumn: 'm_id', onMissing: 'create' } as const
@@ -135,7 +135,7 @@ describe('the longest key that a definition allows', () => {
     )
   })
 
-  test('as a replace scope has its window, its owner and its rows', async () => {
+  test('works as a replace scope with its window, its owner and its rows', async () => {
     const columns = [{ name: 'day', type: 'date', required: true }, key({ maxLength: 255 }, 'plant')] as const
     const dataset = await files.dataset(columns, {
       ...{ loadMode: 'replace-window', windowColumn: 'day', replaceScope: 'plant' },
@@ -155,7 +155,7 @@ describe('the longest key that a definition allows', () => {
   })
 })
 
-test('a company whose name is longer than metrics have room for is a reject; the others are measured', async () => {
+test('a company with a name too long for metrics is rejected; the others have metrics', async () => {
   const columns = [
     { name: 'day', type: 'date', required: true },
     { name: 'company', type: 'text' },

@@ -24,7 +24,7 @@ const stored = async (from: string, to = from) => {
 }
 
 describe('decimal marks', () => {
-  test('of which no cell tells what they mean are told with the import', async () => {
+  test('that no cell decides are reported with the import', async () => {
     const { job } = await files.import('production', realFile('31-us-thousands.csv'))
     expect(job).toMatchObject({
       status: 'COMPLETED',
@@ -34,7 +34,7 @@ describe('decimal marks', () => {
     expect(job.warnings[0]?.message).toContain('"1,234" (line 2)')
   })
 
-  test('that the file proves to be between thousands are rejects, and the file is not loaded', async () => {
+  test('that must be thousands separators are rejected, and the file is not loaded', async () => {
     const { job, rejects } = await files.import('production', realFile('31-evidence-in-file.csv'))
     expect(job).toMatchObject({
       status: 'FAILED',
@@ -48,7 +48,7 @@ describe('decimal marks', () => {
     expect(await stored('2020-01-24')).toEqual([])
   })
 
-  test('are told apart in an ordinary file without a word', async () => {
+  test('are recognized in an ordinary file without a warning', async () => {
     const { job } = await files.import(
       'production',
       production([
@@ -95,7 +95,7 @@ describe('dates', () => {
     expect(await stored('2020-01-09')).toHaveLength(1)
   })
 
-  test('that prove that the month stands first replace nothing', async () => {
+  test('that must have the month first are not loaded', async () => {
     await files.import('production', production([['2017-01-03', '7', '1']]))
     const { job } = await files.import('production', realFile('37-evidence-in-file.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'file_contradicts_itself' } })
@@ -103,7 +103,7 @@ describe('dates', () => {
     expect(await stored('2017-01-01', '2017-12-31')).toEqual([['2017-01-03', 7, 1]])
   })
 
-  test('that are scattered over months without a day above 12 are told', async () => {
+  test('over several months without a day above 12 are reported', async () => {
     const { job } = await files.import(
       'production',
       production([
@@ -119,7 +119,7 @@ describe('dates', () => {
   })
 })
 
-test('a day is taken as spreadsheets, pandas and databases write it', async () => {
+test('days are accepted in the formats of spreadsheets, pandas and databases', async () => {
   // Excel in Spain and Colombia, pandas, SQL Server, PostgreSQL.
   const written = [
     ...['05/03/2024', '5/3/2024', '5/03/2024', '05-03-2024', '05/03/2024 0:00', '5/03/2024 0:00'],
@@ -134,7 +134,7 @@ test('a day is taken as spreadsheets, pandas and databases write it', async () =
   expect(await stored('2024-03-05')).toEqual(written.map(() => ['2024-03-05', 120, 1]))
 })
 
-test('a file that could be read in two ways waits for approval where its dataset says so', async () => {
+test('an ambiguous file waits for approval if its dataset requires that', async () => {
   const dataset = await files.dataset(
     [{ name: 'n', type: 'decimal', precision: 12, scale: 3, decimalMark: 'either' }],
     { approval: { ambiguous: true } },
@@ -161,7 +161,7 @@ describe('instants', () => {
     expect(await instants('Q39%')).toEqual(['2020-01-20 15:00:00.000000', '2020-01-20 10:00:00.000000'])
   })
 
-  test('are taken as spreadsheets, pandas and databases write them', async () => {
+  test('are accepted in the formats of spreadsheets, pandas and databases', async () => {
     const written = [
       ['2024-03-05 10:00', '15:00:00.000000'],
       ['2024-03-05 10:00:00', '15:00:00.000000'],
@@ -191,7 +191,7 @@ describe('instants', () => {
   })
 })
 
-test('numbers with declared marks between thousands enter as they are meant', async () => {
+test('numbers with declared thousands separators are loaded correctly', async () => {
   const dataset = await files.dataset([
     {
       name: 'a',

@@ -8,7 +8,7 @@ beforeAll(async () => {
 })
 afterAll(() => files.close())
 
-test('a preview leaves out days that do not change before others, and sums no codes', async () => {
+test('a preview omits unchanged days first, and sums no codes', async () => {
   const dataset = await files.dataset(
     [
       { name: 'k', type: 'text', required: true },

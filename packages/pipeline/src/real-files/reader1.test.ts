@@ -31,10 +31,10 @@ const PACKINGS: [string, (text: string) => string | Buffer][] = [
   ['in UTF-16', (text) => Buffer.from(`\ufeff${text}`, 'utf16le')],
 ]
 
-describe('a wider header within the first lines', () => {
+describe('a wider row within the first lines', () => {
   const JOINED = 'code;name\nP4;Uno\nP5;Dos\ncode;name;zip\nP6;Tres;08001\n'
 
-  test.each(PACKINGS)('is a question, and both headers are shown (%s)', async (_, pack) => {
+  test.each(PACKINGS)('fails the import with both possible headers (%s)', async (_, pack) => {
     const dataset = await customers()
     const { job } = await files.import(dataset, pack(JOINED))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_ambiguous' } })
@@ -52,13 +52,13 @@ describe('a wider header within the first lines', () => {
       'with a column that is not known',
       'code;name;color\nP4;Uno;rojo\ncode;name;zip;phone\nP6;Tres;08001;5\n',
     ],
-  ])('is a question %s, too', async (_, text) => {
+  ])('fails the import %s, too', async (_, text) => {
     const dataset = await customers()
     expect((await files.import(dataset, text)).job).toMatchObject({ error: { code: 'header_ambiguous' } })
     expect(await files.rows(dataset)).toEqual([])
   })
 
-  test('is one for production, whose days would vanish', async () => {
+  test('fails an import of production, whose days would be lost', async () => {
     const header = 'fecha;maquina;maquinista;turno;lote;cantidad;peso'
     const records = '2020-04-01;M101;W1001;1;A;1;1\n2020-04-01;M101;W1001;1;B;1;1\n'
     const text = `${header}\n${records}${header};observacion\n2020-04-02;M101;W1001;1;A;1;1;x\n`
@@ -69,7 +69,7 @@ describe('a wider header within the first lines', () => {
 })
 
 describe('records before the header', () => {
-  test('are a question: they are shown, and nothing is loaded', async () => {
+  test('fail the import, are shown, and are not loaded', async () => {
     const dataset = await customers()
     const { job } = await files.import(dataset, 'P1;Uno\nP2;Dos\ncode;name;zip\nP3;Tres;08001\n')
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_ambiguous' } })
@@ -79,7 +79,7 @@ describe('records before the header', () => {
     expect(await files.rows(dataset)).toEqual([])
   })
 
-  test('that may as well be labels are loaded around, and all skipped lines are counted and listed', async () => {
+  test('that may be labels are skipped, counted and listed', async () => {
     const dataset = await files.dataset(['name', 'zip', 'phone'].map((name) => ({ name, type: 'text' })))
     const { job } = await files.import(dataset, 'Informe\nAna;5\nEva;6\nname;zip;phone\nLeo;7;x\n')
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 } })
@@ -98,7 +98,7 @@ describe('records before the header', () => {
     '# exported 2024\n# rows: 2\n',
     'sep=;\n',
     'Kontoauszug;;;\nZeitraum: 01.03.2024 - 31.03.2024;;;\n;;;\n',
-  ])('are not titles, which give no warning: %j', async (before) => {
+  ])('are not reported for titles: %j', async (before) => {
     const dataset = await account()
     const text = `${before}Fecha;Concepto;Importe;Saldo\n2024-05-02;a;1,5;2,5\n2024-05-03;b;2,5;5\n`
     const { job } = await files.import(dataset, text)
@@ -109,7 +109,7 @@ describe('records before the header', () => {
 describe('decimal commas between commas', () => {
   const HEADER = 'fecha,concepto,importe,saldo\n'
 
-  test.each(PACKINGS)('that leave an empty cell at the end are told (%s)', async (_, pack) => {
+  test.each(PACKINGS)('that leave an empty cell at the end are reported (%s)', async (_, pack) => {
     const text = `${HEADER}2024-07-01,a,1,50,\n2024-07-02,b,2,75,\n2024-07-03,c,3,00,\n`
     const { job } = await files.import(await account(), pack(text))
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 3 } })
@@ -122,7 +122,7 @@ describe('decimal commas between commas', () => {
     ])
   })
 
-  test('are told of some records among many', async () => {
+  test('are reported in some of many records', async () => {
     const whole = '2024-07-01,a,1,\n'.repeat(3000)
     const { job } = await files.import(await account(), `${HEADER}${whole}2024-07-02,b,"2",75,\n${whole}`)
     expect(job.warnings).toMatchObject([{ code: 'split_numbers', count: 1 }])
@@ -143,7 +143,7 @@ describe('decimal commas between commas', () => {
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { quarantined: 0 }, warnings: [] })
   })
 
-  test('that make records too wide are hinted at', async () => {
+  test('that make records too wide are named as a likely cause', async () => {
     const { rejects } = await files.import(
       await account(),
       'fecha,concepto,importe\n2024-07-01,a,1,50\n2024-07-02,b,3\n',
@@ -168,19 +168,19 @@ describe('a header cell', () => {
       '"code";"name";"zip\n(CP)"\nE8;a;08001\n',
       'The header cell "zip\n(CP)" in line 1 is not the name of a column, so its values were not loaded. It is close to "zip", which the file lacks. It contains a line break.',
     ],
-  ])('that is close to a column that is lacking is told: %j', async (text, message) => {
+  ])('that is similar to a missing column is reported: %j', async (text, message) => {
     const { job } = await files.import(await customers(), text)
     expect(job.warnings).toMatchObject([
       { code: 'misspelt_header', message: expect.stringContaining(message) },
     ])
   })
 
-  test('that names another thing, or a column that is there, is no warning', async () => {
+  test('that is different, or similar to an existing column, causes no warning', async () => {
     const { job } = await files.import(await customers(), 'code;nmae;name;address\nN1;x;Uno;y\n')
     expect(job).toMatchObject({ warnings: [], result: { ignoredColumns: ['nmae', 'address'] } })
   })
 
-  test('without a name is told when records hold values under it', async () => {
+  test('without a name is reported if records have values in its column', async () => {
     const { job } = await files.import(await customers(), 'code;;name;;;zip\nA1;;Uno;;;1\nA2;x;Dos;;;2\n')
     expect(job.warnings).toMatchObject([
       {
@@ -195,7 +195,7 @@ describe('a header cell', () => {
   })
 
   test.each([',code,name\n0,A1,x\n1,A2,y\n5,A3,z\n', '"","code","name"\n"1","A1","x"\n"2","A2","y"\n'])(
-    'of the row numbers that pandas and R write is no warning: %j',
+    'of the row numbers that pandas and R write causes no warning: %j',
     async (text) => {
       const { job } = await files.import(await customers(), text)
       expect(job).toMatchObject({ status: 'COMPLETED', warnings: [] })
@@ -203,7 +203,7 @@ describe('a header cell', () => {
   )
 })
 
-describe('the answer to a file that cannot be read', () => {
+describe('the error for an unreadable file', () => {
   test.each([
     ['packed and empty', gzipSync(''), 'empty_file', 'The file has no content. Nothing was changed.'],
     [
@@ -230,13 +230,13 @@ describe('the answer to a file that cannot be read', () => {
       'header_not_found',
       'Line 25 names "code", "name". Remove the lines before the header and send the file again.',
     ],
-  ])('%s says what to do', async (_, content, code, detail) => {
+  ])('has advice for %s', async (_, content, code, detail) => {
     const { job } = await files.import(await customers(), content)
     expect(job).toMatchObject({ status: 'FAILED', error: { code } })
     expect(job.error?.detail).toContain(detail)
   })
 
-  test('with another delimiter than the declared one names it', async () => {
+  test('names another delimiter than the declared one', async () => {
     const { job } = await files.import(await customers(), 'code\tname\nJ1\tUno\n', { delimiter: ';' })
     expect(job.error).toMatchObject({ code: 'header_not_found' })
     expect(job.error?.detail).toContain(
@@ -245,7 +245,7 @@ describe('the answer to a file that cannot be read', () => {
   })
 })
 
-test('a table and a definition as the guide has them take a file', async () => {
+test('the table and definition of the guide can be loaded', async () => {
   const guide = await readFile(new URL('../../../../docs/guides/datasets.md', import.meta.url), 'utf8')
   const [, sql = '', json = ''] =
     /```sql\n(create schema sales;[\s\S]*?)```\n\n```json\n([\s\S]*?)```/.exec(guide) ?? []
@@ -263,7 +263,7 @@ test('a table and a definition as the guide has them take a file', async () => {
 })
 
 describe('a reject', () => {
-  test('says where the header is that a line repeats, or names otherwise', async () => {
+  test('for a repeated header names the line of the first one, and differences', async () => {
     const { rejects } = await files.import(await customers(), 'code;name\nA;b\ncode;name\nCodigo;Name\nB;c\n')
     expect(rejects.map(({ reasons: [reason] }) => reason?.message)).toEqual([
       'the line repeats the header in line 1',
@@ -271,7 +271,7 @@ describe('a reject', () => {
     ])
   })
 
-  test('for a quote that is not doubled says how it must be written', async () => {
+  test('for a quote that is not doubled shows the right form', async () => {
     const { rejects } = await files.import(await customers(), 'code,name\nA,"dijo \\"no\\" y salió"\nB,c\n')
     expect(rejects).toMatchObject([
       {

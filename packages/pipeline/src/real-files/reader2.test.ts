@@ -21,8 +21,8 @@ const byDay = { loadMode: 'replace-window' as const, windowColumn: 'day' }
 const days = (count: number, day = '2024-05-01') =>
   `day,n\n${Array.from({ length: count }, (_, n) => `${day},${n}\n`).join('')}`
 
-describe('words for no value', () => {
-  test('that pandas writes are no lot, material or remark of the shipped datasets', async () => {
+describe('words for null', () => {
+  test('of pandas are null in lots, materials and remarks of the shipped datasets', async () => {
     const good = Array.from({ length: 9 }, (_, n) => row('2024-01-05', `L${n}`, ['None', 'NaT', '<NA>'][n]))
     const { job, rejects } = await files.import('production', production(row('2024-01-05', 'nan'), ...good))
     expect(job.counts).toMatchObject({ records: 10, loaded: 9, quarantined: 1, duplicates: 0 })
@@ -36,7 +36,7 @@ describe('words for no value', () => {
     expect(job).toMatchObject({ warnings: [], result: { nullWords: [{ column: 'observacion', count: 3 }] } })
   })
 
-  test('that are not declared are told of also where others are declared', async () => {
+  test('that are not declared are reported even if others are declared', async () => {
     const dataset = await files.dataset([{ name: 'a', type: 'text' }], { nullWords: ['NULL'] })
     const { job } = await files.import(dataset, 'a\nnan\nNULL\nx\n')
     expect(job.warnings).toMatchObject([{ code: 'undeclared_null_word', column: 'a', count: 1 }])
@@ -46,7 +46,7 @@ describe('words for no value', () => {
 describe('a dry run of an import that would be refused', () => {
   const first = (text: string) => text.split('. ')[0]
 
-  test('says so first, in its message and its warnings, for the bytes of an import that is loaded', async () => {
+  test('reports that first, in its message and its warnings, for the bytes of a loaded import', async () => {
     for (const [loadMode, more] of [
       ['replace-window', byDay],
       ['append', { ...byDay, loadMode: 'append' as const }],
@@ -71,7 +71,7 @@ describe('a dry run of an import that would be refused', () => {
     }
   })
 
-  test('says nothing of it with force, after an undo, and of other bytes', async () => {
+  test('does not report it with force, after an undo, or for other bytes', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     const loaded = await files.import(dataset, days(2))
     const told = async (content: string, form = {}) =>
@@ -82,7 +82,7 @@ describe('a dry run of an import that would be refused', () => {
     expect(await told(days(2))).toEqual([])
   })
 
-  test('has the warnings of its file behind it', async () => {
+  test('has the warnings of its file after that', async () => {
     const dataset = await files.dataset([...DAYS, { name: 't', type: 'text' }], byDay)
     const content = 'day,t\n2024-05-01,nan\n'
     await files.import(dataset, content)
@@ -101,7 +101,7 @@ describe('advice to send a file again', () => {
         .map((field) => field.split('=')),
     )
 
-  test('for a window that ends too early loads what it promises, when it is followed to the letter', async () => {
+  test('for a window that ends too early works when it is followed exactly', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     const content = 'day,n\n2024-06-01,1\n2024-06-02,2\n'
     const { job } = await files.import(dataset, content, { from: '2024-06-01', to: '2024-06-02' })
@@ -113,7 +113,7 @@ describe('advice to send a file again', () => {
     expect(again.job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 2, quarantined: 0 } })
   })
 
-  test('for an append takes the import back first, so that no row comes twice', async () => {
+  test('for an append undoes the import first, so that no row is duplicated', async () => {
     const dataset = await files.dataset(DAYS, { ...byDay, loadMode: 'append' })
     const content = 'day,n\n2024-06-01,1\n2024-06-02,2\n'
     const { job } = await files.import(dataset, content, { from: '2024-06-01', to: '2024-06-02' })
@@ -135,7 +135,7 @@ describe('advice to send a file again', () => {
     expect(again.job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1 } })
   })
 
-  test('in another encoding is taken', async () => {
+  test('in another encoding works', async () => {
     const dataset = await files.dataset([...DAYS, { name: 't', type: 'text' }], byDay)
     const content = Buffer.from('day,t\n2024-06-05,Pe\x96arroya Mu\x96oz\n', 'latin1')
     const { job } = await files.import(dataset, content)
@@ -150,7 +150,7 @@ describe('advice to send a file again', () => {
   })
 })
 
-test('a file that is UTF-8 but for one row is told where that is', async () => {
+test('a file that is UTF-8 except for one row is reported with the position of that row', async () => {
   const dataset = await files.dataset([
     { name: 'k', type: 'text' },
     { name: 't', type: 'text' },
@@ -216,7 +216,7 @@ describe('warnings', () => {
   )
 })
 
-describe('records that are not loaded because another one is', () => {
+describe('records that are not loaded because of another one', () => {
   const STOCK = [
     { name: 'item', type: 'text' as const, required: true },
     { name: 'pieces', type: 'integer' as const },
@@ -243,7 +243,7 @@ describe('records that are not loaded because another one is', () => {
     ])
   })
 
-  test('have the same key in an upsert, and the same unique columns elsewhere', async () => {
+  test('have the same key in an upsert, or else the same unique columns', async () => {
     const content = 'item,pieces\nA,1\nA,1\n'
     const upsert = await files.dataset(STOCK, { loadMode: 'upsert', key: ['item'] })
     expect(await duplicates(upsert, content)).toEqual(['the same key as record 2, which takes precedence'])
@@ -253,7 +253,7 @@ describe('records that are not loaded because another one is', () => {
     ])
   })
 
-  test('none of which is loaded are told without saying it twice', async () => {
+  test('none of which is loaded are reported once', async () => {
     const dataset = await files.dataset(STOCK, { unique: { columns: ['item'], keep: 'none' } })
     const { job } = await files.import(dataset, 'item,pieces\nA,5\nA,7\nB,1\n')
     expect(job.warnings[0]?.message).toBe(
@@ -265,7 +265,7 @@ describe('records that are not loaded because another one is', () => {
 describe('an import that fails', () => {
   const READ = { encoding: 'utf-8', delimiter: ',', headerLine: 1, columns: ['day', 'n'] }
 
-  test('after its file was read says how that was read: days too far apart', async () => {
+  test('because days are too far apart reports how its file was read', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     const { job } = await files.import(dataset, 'day,n\n2024-05-01,1\n1900-01-01,1\n')
     expect(job).toMatchObject({ error: { code: 'window_too_wide' }, counts: { records: 2 }, result: READ })
@@ -274,7 +274,7 @@ describe('an import that fails', () => {
     )
   })
 
-  test('after its file was read says how that was read: a column that contradicts itself', async () => {
+  test('because a column contradicts itself reports how its file was read', async () => {
     const number = { name: 'n', type: 'decimal', precision: 9, scale: 2, decimalMark: 'either' } as const
     const dataset = await files.dataset([{ name: 'day', type: 'date', required: true }, number], byDay)
     const { job } = await files.import(dataset, 'day,n\n2024-05-01,"1,5"\n2024-05-01,1.5\n')
@@ -282,7 +282,7 @@ describe('an import that fails', () => {
     expect(job.result).toMatchObject({ ...READ, firstDay: null, days: 0 })
   })
 
-  test('after its file was read says how that was read: another number of records', async () => {
+  test('because of another number of records reports how its file was read', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     const { job } = await files.import(dataset, days(1), { expectedRecords: '5' })
     expect(job).toMatchObject({
@@ -299,13 +299,13 @@ describe('an import that fails', () => {
     [1, 'The only record was rejected, so there is nothing to load. '],
     [2, 'Both records were rejected, so there is nothing to load. '],
     [1200, 'All 1,200 records were rejected, so there is nothing to load. '],
-  ])('because all of its %d records are rejects counts them', async (count, begin) => {
+  ])('because all of its %d records are rejected reports their number', async (count, begin) => {
     const dataset = await files.dataset(DAYS, byDay)
     const { job } = await files.import(dataset, `day,n\n${'x,1\n'.repeat(count)}`)
     expect(job.error?.detail.startsWith(begin)).toBe(true)
   })
 
-  test('because one of three is a reject says that it was', async () => {
+  test('because one of three records is rejected reports that number', async () => {
     const dataset = await files.dataset(DAYS, { ...byDay, maxRejectRatio: 0.2 })
     const { job } = await files.import(dataset, `${days(2)}x,1\n`)
     expect(job.error?.detail).toMatch(/^1 of 3 records was rejected \(33\.3 %\); /)
@@ -313,7 +313,7 @@ describe('an import that fails', () => {
   })
 })
 
-describe('a replace that removes many more rows than it brings', () => {
+describe('a replace that removes many more rows than it loads', () => {
   const many = (removed: number, rows: string) => ({
     code: 'many_rows_removed',
     message: `The import removes the ${removed} rows that its days had before, and inserts ${rows} in their place. If rows are missing from the file, undo the import if it is loaded, or cancel it if it is waiting. Then send the whole file.`,
@@ -321,7 +321,7 @@ describe('a replace that removes many more rows than it brings', () => {
     count: removed,
   })
 
-  test('is told, in a dry run as well, and while it waits', async () => {
+  test('is reported, also in a dry run, and while it waits', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     await files.import(dataset, days(11))
     const warnings = [many(11, '1 row')]
@@ -337,7 +337,7 @@ describe('a replace that removes many more rows than it brings', () => {
     [11, 6],
     [12, 6],
     [40, 20],
-  ])('is not told when %d rows go and %d come', async (before, after) => {
+  ])('is not reported for %d removed and %d loaded rows', async (before, after) => {
     const dataset = await files.dataset(DAYS, byDay)
     await files.import(dataset, days(before))
     expect((await files.import(dataset, days(after))).job).toMatchObject({
@@ -346,7 +346,7 @@ describe('a replace that removes many more rows than it brings', () => {
     })
   })
 
-  test('counts the days of a declared window that the file leaves empty', async () => {
+  test('counts the days of a declared window without records', async () => {
     const dataset = await files.dataset(DAYS, byDay)
     await files.import(dataset, `${days(6, '2024-05-01')}${days(6, '2024-05-02').slice(6)}`)
     const { job } = await files.import(dataset, days(5), { from: '2024-05-01', to: '2024-05-03' })

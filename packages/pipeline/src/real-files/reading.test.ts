@@ -17,7 +17,7 @@ const bytes = (latin1: string) => Buffer.from(latin1, 'latin1')
 const codes = (warnings: readonly { code: string }[]) => warnings.map(({ code }) => code)
 
 describe('a compressed file', () => {
-  test('with another member behind zeros is refused, whatever its size', async () => {
+  test('with another member after zeros is refused, whatever its size', async () => {
     const dataset = await files.dataset([{ name: 'c1', type: 'text' }])
     const zeros = Buffer.alloc(64)
     const small = Buffer.concat([gzipSync('c1\na\n'), zeros, gzipSync('b\n')])
@@ -37,7 +37,7 @@ describe('a compressed file', () => {
     expect(await files.rows(dataset)).toEqual([])
   })
 
-  test('of several members, with zeros at its very end, is loaded whole', async () => {
+  test('of several members with zeros at the end is loaded completely', async () => {
     const dataset = await files.dataset(TEXTS)
     const members = ['k,n\na,1\n', 'b,2\n', 'c,3\n'].map((text) => gzipSync(text))
     const { job } = await files.import(dataset, Buffer.concat([...members, Buffer.alloc(1000)]))
@@ -45,8 +45,8 @@ describe('a compressed file', () => {
   })
 })
 
-describe('a file is known by more than its first letters', () => {
-  test('text that holds the letters of an archive is loaded', async () => {
+describe('a file is recognized by more than its first letters', () => {
+  test('text that begins like an archive is loaded', async () => {
     const dataset = await files.dataset([{ name: 'c1', type: 'text' }])
     const { job } = await files.import(dataset, realFile('h11-ustar-at-257.csv'))
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { quarantined: 0 } })
@@ -60,7 +60,7 @@ describe('a file is known by more than its first letters', () => {
     ['plain', (text: string) => Buffer.from(text)],
     ['packed by gzip', (text: string) => gzipSync(text)],
     ['in UTF-16', (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')],
-  ])('an HTML table, %s, is refused as one', async (_, pack) => {
+  ])('an HTML table, %s, is refused', async (_, pack) => {
     const dataset = await files.dataset([{ name: 'fecha', type: 'text' }])
     const html = '<!-- report -->\n<table><tr><th>fecha</th></tr><tr><td>2020-01-14</td></tr></table>'
     const { job } = await files.import(dataset, pack(html))
@@ -89,7 +89,7 @@ describe('the encoding', () => {
     'utf-16be': Buffer.from(SPANISH, 'utf16le').swap16(),
   }
 
-  test.each(ENCODINGS)('%s is read as it is when it is declared', async (encoding) => {
+  test.each(ENCODINGS)('%s is read correctly when it is declared', async (encoding) => {
     const dataset = await files.dataset(TEXTS)
     const { job } = await files.import(dataset, WRITTEN[encoding] ?? '', { encoding })
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encoding, encodingSure: true }, warnings: [] })
@@ -97,7 +97,7 @@ describe('the encoding', () => {
   })
 
   test.each(['utf-8', 'windows-1252', 'utf-16le', 'utf-16be'] as const)(
-    '%s is found, and no warning is given',
+    '%s is detected without a warning',
     async (encoding) => {
       const dataset = await files.dataset(TEXTS)
       const { job } = await files.import(dataset, WRITTEN[encoding] ?? '')
@@ -106,7 +106,7 @@ describe('the encoding', () => {
     },
   )
 
-  test.each(['macintosh', 'ibm850'] as const)('%s is guessed, and told to be a guess', async (encoding) => {
+  test.each(['macintosh', 'ibm850'] as const)('%s is guessed, with a warning', async (encoding) => {
     const dataset = await files.dataset(TEXTS)
     const { job } = await files.import(dataset, WRITTEN[encoding] ?? '')
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encoding, encodingSure: false } })
@@ -121,7 +121,7 @@ describe('the encoding', () => {
     expect(await files.rows(dataset)).toEqual(rows)
   })
 
-  test('of two accents of a Macintosh is told with the text in both encodings', async () => {
+  test('of two Macintosh accents is reported with the text in both encodings', async () => {
     const { job } = await files.import('production', realFile('08-macroman.csv'))
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encoding: 'macintosh', encodingSure: false } })
     expect(job.warnings.map(({ message }) => message)).toEqual([
@@ -129,7 +129,7 @@ describe('the encoding', () => {
     ])
   })
 
-  test('ASCII and ordinary signs of Windows never give a warning', async () => {
+  test('of ASCII and common Windows characters causes no warning', async () => {
     const dataset = await files.dataset(TEXTS)
     const signs =
       'N\xba 3,1\xaa\n20 \x80,25 \xb0C\n\x93a\x94,it\x92s\nm\xb2,10\xa0000\nx \x96 y,\xbd\nDON\x92T,\xa9\n'
@@ -139,7 +139,7 @@ describe('the encoding', () => {
     }
   })
 
-  test('is Windows-1252 although a few of its characters could be UTF-8, which is told', async () => {
+  test('is Windows-1252 although a few of its characters could be UTF-8, with a warning', async () => {
     const dataset = await files.dataset(TEXTS)
     const content = bytes(`k,n\n${'Mu\xf1oz,a\xf1o\n'.repeat(5)}Mu\xc3\xb1oz,x\n`)
     const { job } = await files.import(dataset, content)
@@ -152,7 +152,7 @@ describe('the encoding', () => {
     ])
   })
 
-  test('is UTF-8 although a few bytes are not: their records are rejects, and there is no other warning', async () => {
+  test('is UTF-8 although a few bytes are not: their records are rejected without another warning', async () => {
     const dataset = await files.dataset(TEXTS)
     const content = Buffer.concat([Buffer.from(`k,n\n${'Muñoz,año\n'.repeat(5)}`), bytes('Mu\xf1oz,x\n')])
     const { job, rejects } = await files.import(dataset, content)
@@ -167,14 +167,14 @@ describe('the encoding', () => {
   test.each([
     ['bytes that it does not define', bytes('k,n\nMu\xf1oz,a\x81b\nGarc\xeda,\xd1\n')],
     ['dashes within words', bytes(`k,n\nMu\xf1oz,Garc\xeda\nb\x97c,d\xa2e\n`)],
-  ])('is told to be unsure when Windows-1252 has %s', async (_, content) => {
+  ])('is reported as uncertain if Windows-1252 has %s', async (_, content) => {
     const dataset = await files.dataset(TEXTS)
     const { job } = await files.import(dataset, content)
     expect(job).toMatchObject({ status: 'COMPLETED', result: { encodingSure: false } })
     expect(codes(job.warnings)).toEqual(['encoding_unsure'])
   })
 
-  test('that was declared is used, and doubted when the text looks wrong in it', async () => {
+  test('that was declared is used, with a warning if the text looks wrong', async () => {
     const dataset = await files.dataset(TEXTS)
     const { job } = await files.import(dataset, SPANISH, { encoding: 'iso-8859-1' })
     expect(job).toMatchObject({
@@ -189,7 +189,7 @@ describe('the encoding', () => {
     ])
   })
 
-  test('of all bytes is that of the header, too, although its beginning looks like another', async () => {
+  test('of the whole file applies to the header, too, even if its beginning looks different', async () => {
     const dataset = await files.dataset([...TEXTS, { name: 'maquina', type: 'text' }])
     const ascii = 'abc,def,ghi\n'.repeat(40_000)
     const accents = 'A\x96o,Revisi\x97n,Garc\x92a\n'.repeat(100)
@@ -198,7 +198,7 @@ describe('the encoding', () => {
     expect((await files.rows(dataset)).at(-1)).toEqual({ k: 'Año', n: 'Revisión', maquina: 'García' })
   })
 
-  test('that is not known is a problem of the request', async () => {
+  test('that is unknown is refused in the request', async () => {
     const dataset = await files.dataset(TEXTS)
     await expect(files.import(dataset, 'k,n\n', { encoding: 'utf-7' })).rejects.toThrow(/encoding/)
   })

@@ -38,7 +38,7 @@ async function bytesOf(
   return rejects.map(({ offset, length }) => original.subarray(offset ?? -1, (offset ?? -1) + (length ?? -1)))
 }
 
-describe('the bytes of a reject are found by its offset and length', () => {
+describe('the bytes of a reject are at its offset and length', () => {
   test.each([
     ['UTF-8', text(RECORDS), (part: string) => Buffer.from(part), BAD, 'utf-8'],
     [
@@ -86,7 +86,7 @@ describe('the bytes of a reject are found by its offset and length', () => {
     }
   })
 
-  test('and duplicates have theirs', async () => {
+  test('and so are those of duplicates', async () => {
     const dataset = await files.dataset(COLUMNS, { unique: { columns: ['k'] } })
     const bytes = Buffer.from(text(['ñ;1', '☂;2', 'ñ;1']), 'utf16le')
     const { job } = await files.import(dataset, bytes)
@@ -130,7 +130,7 @@ describe('the bytes of a reject are found by its offset and length', () => {
     ])
   })
 
-  test('of a record whose text is cut, and it says that it is', async () => {
+  test('of a record with truncated text, which is marked as such', async () => {
     const dataset = await files.dataset(COLUMNS)
     const long = `${'☂'.repeat(50_000)};x`
     const bytes = Buffer.from(`\uFEFF${text([long, 'b;y'])}`, 'utf16le')
@@ -160,7 +160,7 @@ describe('the rejects of a job', () => {
     return items
   }
 
-  test('make a file again, with the header and the delimiter beside them', async () => {
+  test('can be written to a file with the header and the delimiter', async () => {
     const dataset = await files.dataset(COLUMNS)
     const content = `A title;;\r\n"k"; N \r\n${RECORDS.join('\r\n')}\r\n`
     const { job, rejects } = await files.import(dataset, Buffer.from(content, 'utf16le'))
@@ -187,7 +187,7 @@ describe('the rejects of a job', () => {
     expect((await list(dry.job.id, { limit: 1 })).file).toMatchObject({ header: 'k;n' })
   })
 
-  test('of a dry run that is not read to its end are listed too', async () => {
+  test('of a dry run that stopped reading early are listed too', async () => {
     const dataset = await files.dataset(COLUMNS, { maxRejectRatio: 0 })
     const { job, rejects } = await files.import(dataset, text(Array(12_000).fill('a;b;c')), {
       dryRun: 'true',
@@ -197,7 +197,7 @@ describe('the rejects of a job', () => {
     expect(await pages(job.id, 1000)).toHaveLength(Number(job.error?.kept))
   })
 
-  test('a cursor of another list, or into the middle of a record, is refused', async () => {
+  test('are refused with a cursor of another list, or within a record', async () => {
     const dataset = await files.dataset(COLUMNS)
     const dry = await files.import(dataset, text(RECORDS), { dryRun: 'true' })
     for (const position of [['2'], ['file', '7'], ['file', '-1']]) {

@@ -11,7 +11,7 @@ afterAll(() => files.close())
 const texts = (...names: string[]) => names.map((name) => ({ name, type: 'text' as const }))
 
 describe('the header', () => {
-  test('is a question when a record may be it: both rows are shown and nothing is lost', async () => {
+  test('is ambiguous if a record may be the header: both rows are shown and nothing is lost', async () => {
     const file = realFile('h02-data-row-taken-for-header.csv')
     const names = texts('codigo', 'tipo', 'descripcion', 'unidad')
     const { job } = await files.import(await files.dataset(names), file)
@@ -24,7 +24,7 @@ describe('the header', () => {
     expect(unknownFirst.job).toMatchObject({ status: 'FAILED', error: { code: 'header_ambiguous' } })
   })
 
-  test('is the first row where no other row names more', async () => {
+  test('is the first row if no other row names more columns', async () => {
     const dataset = await files.dataset(texts('campo', 'tipo', 'nota', 'longitud', 'codigo'))
     const { job } = await files.import(dataset, realFile('h02-data-row-taken-for-header.csv'))
     expect(job).toMatchObject({
@@ -34,7 +34,7 @@ describe('the header', () => {
     })
   })
 
-  test('below titles is found; the titles are listed in the result and are no warning', async () => {
+  test('below titles is found; the titles are listed in the result without a warning', async () => {
     const dataset = await files.dataset(texts('codigo', 'tipo'))
     const { job } = await files.import(
       dataset,
@@ -55,7 +55,7 @@ describe('the header', () => {
     expect(plain.job).toMatchObject({ status: 'COMPLETED', result: { warnings: [] } })
   })
 
-  test('that comes again is a reject; in another order it fails the file', async () => {
+  test('that is repeated is rejected; in another order it fails the file', async () => {
     const dataset = await files.dataset(texts('codigo', 'tipo'))
     const same = await files.import(dataset, 'codigo;tipo\nA;1\nCodigo;"Tipo"\nB;2\n')
     expect(same.rejects).toMatchObject([{ line: 3, reasons: [{ code: 'repeated_header' }] }])
@@ -68,13 +68,13 @@ describe('the header', () => {
     ])
   })
 
-  test('in quotes as a whole line is told as the cause', async () => {
+  test('that is quoted as a whole line is reported as the cause', async () => {
     const { job } = await files.import('production', realFile('16-line-in-quotes.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'header_not_found' } })
     expect(job.error?.detail).toMatch(/^Whole lines are in quotes: line 1 .*"fecha", "maquina"/)
   })
 
-  test('with a misspelt name says which cells are not known and which names are close', async () => {
+  test('with a misspelt name reports the unknown cells and similar names', async () => {
     const dataset = await files.dataset([
       { name: 'codigo', type: 'text', required: true, aliases: ['cod'] },
       { name: 'descripcion', type: 'text' },
@@ -100,7 +100,7 @@ describe('a record', () => {
     ])
   })
 
-  test('broken by a line end in a cell without quotes is told at both halves', async () => {
+  test('broken by a line end in an unquoted cell is reported at both halves', async () => {
     const dataset = await files.dataset(texts('codigo', 'tipo', 'nota'))
     const { rejects } = await files.import(
       dataset,
@@ -141,7 +141,7 @@ describe('a record', () => {
     expect(await files.rows(dataset)).toEqual([{ codigo: 'A1' }, { codigo: 'B2' }])
   })
 
-  test('after a byte order mark in the middle of a file has no mark and no quotes in its cells', async () => {
+  test('after a byte order mark within a file has no mark and no quotes in its cells', async () => {
     const dataset = await files.dataset(texts('c1', 'c2'))
     const { rejects } = await files.import(dataset, realFile('h14-bom-before-quote-mid-file.csv'))
     expect(rejects).toMatchObject([{ line: 3, reasons: [{ code: 'repeated_header' }] }])

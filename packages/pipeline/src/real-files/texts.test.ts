@@ -12,7 +12,7 @@ const reasonsOf = ({ rejects }: Awaited<ReturnType<RealFiles['import']>>) =>
   rejects.map(({ record, reasons }) => [record, ...reasons.map(({ column, code }) => `${column}: ${code}`)])
 
 describe('codes that look the same', () => {
-  test('are one order, one company: what is not seen is dropped and counted', async () => {
+  test('are one order or company: invisible characters are removed and counted', async () => {
     const { job } = await files.import('orders', realFile('11-key-zero-width.csv'))
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 1, duplicates: 1, quarantined: 0 } })
     expect(job.result?.cleaned).toEqual([
@@ -26,7 +26,7 @@ describe('codes that look the same', () => {
     expect(windows).toEqual([{ companies: ['Andina'] }])
   })
 
-  test('are one company, composed or not', async () => {
+  test('are one company, composed or decomposed', async () => {
     const { job } = await files.import('orders', realFile('12-nfd.csv'))
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 2 } })
     expect(job.result?.cleaned).toEqual([
@@ -40,7 +40,7 @@ describe('codes that look the same', () => {
     ).toEqual([{ company: 'Ñandú', customer_id: 'Peña', count: 2 }])
   })
 
-  test('are one member of a dimension and one replaced scope, in header cells too', async () => {
+  test('are one member of a dimension and one replace scope, also in header cells', async () => {
     const pool = files.system.database.pool
     await pool.query(
       'create table dim_seen (id bigint generated always as identity, code text not null unique, created_by_job uuid)',
@@ -68,7 +68,7 @@ describe('codes that look the same', () => {
     expect(await query('select s from own.seen')).toEqual([{ s: 'Norte' }])
   })
 
-  test('keep a row that was stored uncleaned beside the clean one, because only new input is cleaned', async () => {
+  test('do not merge with rows that were stored uncleaned, because only new input is cleaned', async () => {
     const columns = [
       { name: 'k', type: 'text', required: true },
       { name: 'v', type: 'text' },
@@ -85,8 +85,8 @@ describe('codes that look the same', () => {
   })
 })
 
-describe('what a spreadsheet does to codes', () => {
-  test('is undone where nothing is lost: a guarded lot is the lot', async () => {
+describe('a code that a spreadsheet changed', () => {
+  test('is restored if nothing is lost: a quoted lot is the lot', async () => {
     const { job } = await files.import('production', realFile('34-text-guards.csv'))
     expect(job.status).toBe('COMPLETED')
     expect(
@@ -95,7 +95,7 @@ describe('what a spreadsheet does to codes', () => {
     expect(job.result?.cleaned).toEqual([{ column: 'lote', count: 2 }])
   })
 
-  test('is a reject where digits are lost', async () => {
+  test('is rejected if digits are lost', async () => {
     const imported = await files.import('production', realFile('34-scientific.csv'))
     expect(imported.job).toMatchObject({ status: 'FAILED', error: { code: 'too_many_rejects' } })
     expect(reasonsOf(imported)).toEqual([
@@ -109,8 +109,8 @@ describe('what a spreadsheet does to codes', () => {
   })
 })
 
-describe('words for no value', () => {
-  test('of a database are no value in the shipped datasets', async () => {
+describe('words for null', () => {
+  test('of a database are null in the shipped datasets', async () => {
     const imported = await files.import('production', realFile('17-mysql.csv'))
     // One of the five records has quotes escaped with backslashes.
     expect(imported.job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 4, quarantined: 1 } })
@@ -126,7 +126,7 @@ describe('words for no value', () => {
     })
   })
 
-  test('are declared; an error of a spreadsheet is a reject', async () => {
+  test('are declared; an error of a spreadsheet is rejected', async () => {
     const imported = await files.import('production', realFile('18-null-words.csv'))
     expect(reasonsOf(imported)).toEqual([[2, 'material: spreadsheet_error']])
     expect(imported.job).toMatchObject({ status: 'FAILED', error: { code: 'too_many_rejects' } })
@@ -142,7 +142,7 @@ describe('words for no value', () => {
     ).toEqual([{ material: 'X' }, { material: null }])
   })
 
-  test('that are not declared are told once for each column, and silenced by declaring none', async () => {
+  test('that are not declared are reported once for each column, unless the definition declares none', async () => {
     const text = 'a,b\nNULL,x\nnan,N/A\n\\N,y\n#REF!,z\n'
     const columns = (nullWords?: string[]) =>
       ['a', 'b'].map((name) => ({ name, type: 'text' as const, ...(nullWords ? { nullWords } : {}) }))
@@ -160,7 +160,7 @@ describe('words for no value', () => {
   })
 })
 
-test('a message writes invisible characters out; the value beside it stays as it is', async () => {
+test('a message shows invisible characters escaped; its value is unchanged', async () => {
   const dataset = await files.dataset([{ name: 'n', type: 'text', code: false, pattern: '[A-Z0-9]+' }])
   const { rejects } = await files.import(dataset, 'n\nQ11\u200B\nQ12\n')
   expect(rejects[0]?.reasons).toMatchObject([
@@ -171,7 +171,7 @@ test('a message writes invisible characters out; the value beside it stays as it
   expect(job.error?.detail).toContain('"mo<U+200B>re"')
 })
 
-test('the key of a dimension may be named code', async () => {
+test('the key of a dimension can be named code', async () => {
   await query(
     'create table dim_named (id bigint generated always as identity, code text not null unique, created_by_job uuid)',
   )

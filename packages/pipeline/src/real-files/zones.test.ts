@@ -29,7 +29,7 @@ describe('a local time', () => {
   ]
   const FILE = realFile('h04-dst-gap.csv')
 
-  test('that no clock showed is a reject that says so; one that exists twice is the second, with a warning', async () => {
+  test('that does not exist is rejected with that reason; one that exists twice is the second, with a warning', async () => {
     const dataset = await files.dataset(columns())
     const { job, rejects } = await files.import(dataset, FILE)
     expect(job).toMatchObject({ status: 'COMPLETED', counts: { loaded: 4, quarantined: 2 } })
@@ -61,7 +61,7 @@ describe('a local time', () => {
     },
   )
 
-  test('of an ordinary day brings no warning', async () => {
+  test('of an ordinary day causes no warning', async () => {
     const dataset = await files.dataset(columns())
     const { job } = await files.import(
       dataset,
@@ -192,7 +192,7 @@ const nextDay = (day: string) =>
   new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString().slice(0, 10)
 
 describe.each(sample(DAYS, 2))('in %s on %s, a day of %d hours', (zone, day, hours) => {
-  test('is replaced whole, with a declared window and without, and undone exactly', async () => {
+  test('is replaced completely, with a declared window and without, and undone exactly', async () => {
     const all = await moments(zone, day)
     const its = all.filter((moment) => moment.day === day)
     expect(Math.round(its.length / 6)).toBe(Math.round(hours))
@@ -221,7 +221,7 @@ describe.each(sample(DAYS, 2))('in %s on %s, a day of %d hours', (zone, day, hou
     }
   })
 
-  test('is merged by key and appended to as its preview says, and undone exactly', async () => {
+  test('is upserted and appended to as previewed, and undone exactly', async () => {
     const all = await moments(zone, day)
     const its = all.filter((moment) => moment.day === day)
     for (const mode of ['upsert', 'append'] as const) {
@@ -252,70 +252,67 @@ describe.each(sample(DAYS, 2))('in %s on %s, a day of %d hours', (zone, day, hou
 test.each([
   ['Europe/Madrid', '2026-10-25'],
   ['America/St_Johns', '2010-11-06'],
-])(
-  'in %s on %s, only the rows of the companies of a limited user are replaced, and those all',
-  async (zone, day) => {
-    const dataset = await files.dataset(
-      [
-        { name: 'k', type: 'text', required: true },
-        { name: 't', type: 'timestamp', required: true, timeZone: zone, formats: ['ISO8601'] },
-        { name: 'n', type: 'integer' },
-        { name: 'company', type: 'text', required: true },
-      ],
-      { loadMode: 'replace-window', windowColumn: 't', scope: { company: 'company' } },
-    )
-    const all = await moments(zone, day)
-    const file = (those: readonly Moment[], n: number, companies: readonly string[]) =>
-      `k,t,n,company\n${companies.flatMap((company) => those.map(({ utc }) => `${utc},${utc},${n},${company}\n`)).join('')}`
-    const rows = () =>
-      query<{ company: string; day: string; n: number }>(
-        `select company, (t at time zone $1)::date::text as day, n, count(*)::int as rows, min(t)::text, max(t)::text
+])('in %s on %s, exactly the rows of the companies of a limited user are replaced', async (zone, day) => {
+  const dataset = await files.dataset(
+    [
+      { name: 'k', type: 'text', required: true },
+      { name: 't', type: 'timestamp', required: true, timeZone: zone, formats: ['ISO8601'] },
+      { name: 'n', type: 'integer' },
+      { name: 'company', type: 'text', required: true },
+    ],
+    { loadMode: 'replace-window', windowColumn: 't', scope: { company: 'company' } },
+  )
+  const all = await moments(zone, day)
+  const file = (those: readonly Moment[], n: number, companies: readonly string[]) =>
+    `k,t,n,company\n${companies.flatMap((company) => those.map(({ utc }) => `${utc},${utc},${n},${company}\n`)).join('')}`
+  const rows = () =>
+    query<{ company: string; day: string; n: number }>(
+      `select company, (t at time zone $1)::date::text as day, n, count(*)::int as rows, min(t)::text, max(t)::text
        from own.${dataset} group by 1, 2, 3 order by 1, 2, 3`,
-        [zone],
-      )
-    const ledger = () =>
-      query(
-        `select coalesce(l.day::text, r.day::text) as day, l.rows::int as ledger, r.rows as stored
+      [zone],
+    )
+  const ledger = () =>
+    query(
+      `select coalesce(l.day::text, r.day::text) as day, l.rows::int as ledger, r.rows as stored
        from (select day, rows from window_ledger l join datasets d on d.id = l.dataset_id where d.code = $2) l
        full join (select (t at time zone $1)::date as day, count(*)::int as rows from own.${dataset} group by 1) r using (day)
        where l.rows is distinct from r.rows`,
-        [zone, dataset],
-      )
-    await bring(dataset, file(all, 1, ['A', 'B']))
-    const before = await rows()
-    const its = all.filter((moment) => moment.day === day)
-    const user = await files.system.addUser('operator', { companies: ['A'] })
-    for (const form of [{ from: day, to: nextDay(day) }, {}]) {
-      const id = await files.system.accept(file(its, 2, ['A']), { dataset, force: 'true', ...form }, user)
-      expect(await files.system.finished(id)).toMatchObject({
-        status: 'COMPLETED',
-        counts: { removed: its.length, inserted: its.length },
-      })
-      expect(await rows()).toEqual(
-        before.map((row) => (row.company === 'A' && row.day === day ? { ...row, n: 2 } : row)),
-      )
-      expect(await ledger()).toEqual([])
-      expect(await undone(files.system, id)).toMatchObject({ status: 'COMPLETED' })
-      expect(await rows()).toEqual(before)
-      expect(await ledger()).toEqual([])
-    }
-  },
-)
+      [zone, dataset],
+    )
+  await bring(dataset, file(all, 1, ['A', 'B']))
+  const before = await rows()
+  const its = all.filter((moment) => moment.day === day)
+  const user = await files.system.addUser('operator', { companies: ['A'] })
+  for (const form of [{ from: day, to: nextDay(day) }, {}]) {
+    const id = await files.system.accept(file(its, 2, ['A']), { dataset, force: 'true', ...form }, user)
+    expect(await files.system.finished(id)).toMatchObject({
+      status: 'COMPLETED',
+      counts: { removed: its.length, inserted: its.length },
+    })
+    expect(await rows()).toEqual(
+      before.map((row) => (row.company === 'A' && row.day === day ? { ...row, n: 2 } : row)),
+    )
+    expect(await ledger()).toEqual([])
+    expect(await undone(files.system, id)).toMatchObject({ status: 'COMPLETED' })
+    expect(await rows()).toEqual(before)
+    expect(await ledger()).toEqual([])
+  }
+})
 
-describe('what is told of days', () => {
-  test('an hour that Colombia did not have is a reject, not a row of another day', async () => {
+describe('the messages about days', () => {
+  test('name an hour that Colombia did not have, which is rejected and not loaded on another day', async () => {
     const { job, rejects } = await files.import('orders', realFile('41-dst.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'too_many_rejects' } })
     expect(rejects.map(({ line, reasons }) => [line, reasons[0]?.code])).toEqual([[3, 'not_a_timestamp']])
   })
 
-  test('the line that makes the days span too much', async () => {
+  test('name the line that makes the window too wide', async () => {
     const { job } = await files.import('production', realFile('35-day-zero.csv'))
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'window_too_wide', line: 3 } })
     expect(job.error?.detail).toMatch(/^Line 3 has the date 1900-01-01 \(written "01\/01\/1900"\), /)
   })
 
-  test('to was taken for the last day: in the reject, as a warning, and where the import fails for it', async () => {
+  test('report that "to" was used as the last day: in the reject, as a warning, and if the import fails because of it', async () => {
     const { job, rejects } = await files.import('production', realFile('42-last-day.csv'), {
       from: '2020-06-01',
       to: '2020-06-06',
@@ -339,7 +336,7 @@ describe('what is told of days', () => {
     )
   })
 
-  test('every record was rejected, also where the dataset allows that', async () => {
+  test('report that every record was rejected, even if the dataset allows that', async () => {
     const dataset = await files.dataset([{ name: 'n', type: 'integer', required: true }])
     const { job } = await files.import(dataset, `n\n${'x\n'.repeat(20)}`)
     expect(job).toMatchObject({ status: 'FAILED', error: { code: 'too_many_rejects' } })

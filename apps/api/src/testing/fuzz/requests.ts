@@ -20,7 +20,7 @@ export interface Operation {
   bodies: Record<string, Schema>
 }
 
-/** Requests of an operation: parameters, headers and body as its document asks for them, and hostile ones. */
+/** Returns requests of an operation: with valid parameters, headers and bodies, and with hostile ones. */
 export function requestsOf(
   operation: Operation,
   world: World,
@@ -66,7 +66,7 @@ interface Body {
 
 const NO_BODY: fc.Arbitrary<Body> = fc.constant({ headers: {}, body: undefined })
 
-/** Bodies of every content type of an operation; now and then one that it does not ask for. */
+/** Returns bodies of every content type of an operation, and sometimes of another one. */
 function bodiesOf(bodies: Record<string, Schema>, world: World, good: readonly unknown[]) {
   const json = (values: fc.Arbitrary<unknown>): fc.Arbitrary<Body> =>
     fc.tuple(values, spoiling).map(([value, spoil]) => ({

@@ -94,7 +94,7 @@ export const HOSTILE: fc.Arbitrary<unknown> = fc.oneof(
   fc.integer({ min: 10, max: 3000 }).map(nested),
 )
 
-/** Values that a schema allows as far as it says, and here and there others in their place. */
+/** Returns values that a schema allows, with some invalid ones among them. */
 export function valuesOf(schema: Schema, world: World, field = '', depth = 0): fc.Arbitrary<unknown> {
   const known = world.known[field]
   return fc.oneof(

@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import type { FuzzRequest } from './requests.ts'
 
-/** What came back. */
+/** A response. */
 export interface Answer {
   status: number
   contentType: string

@@ -52,7 +52,7 @@ export async function fill(api: TestApi, admin: TestUser): Promise<void> {
       .execute()
 }
 
-/** What the API knows, by the names of the fields in which it is asked for. */
+/** Existing data of the API, by the names of the fields that refer to it. */
 export async function readWorld(admin: TestUser, schemas: Record<string, Schema>): Promise<World> {
   const read = async (path: string) => Object(await (await admin.ask(path)).json())
   const listed = async (path: string) => {

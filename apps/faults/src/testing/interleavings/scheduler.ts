@@ -9,7 +9,7 @@ export interface Actor {
   work: () => Promise<unknown>
 }
 
-/** One interleaving as it was run: which session continued at each choice, and how each ended. */
+/** An executed interleaving: which session continued at each choice, and how each session ended. */
 export interface Schedule {
   steps: string[]
   endings: Ending[]
@@ -25,41 +25,41 @@ interface Choice {
 
 /** With one preemption, all of another session runs before each step of a session. The long tests run every order. */
 const MAX_PREEMPTIONS = 1
-const LOCKS_APART = LONG ? Number.POSITIVE_INFINITY : 2
+const MAX_LOCK_STEPS = LONG ? Number.POSITIVE_INFINITY : 2
 
-/** Shared advisory locks are left out: they block only an exclusive lock, which is a step of its own. */
+/** Without shared advisory locks: they block only an exclusive lock, which begins a step itself. */
 const LOCK = /\bfor (no key )?update\b|\bfor (key )?share\b|\bpg_(try_)?advisory\w*lock(?!\w*_shared)\b/i
 const WRITE = /^\s*(insert|update|delete|merge|truncate)\b|\b(insert into|update \w+ set|delete from)\b/i
 const BEGIN = /^\s*(begin|start transaction)\b/i
 const END = /^\s*(commit|rollback)\b/i
 
 /**
- * Where a session may be overtaken: before a statement that takes a lock by name, unless its transaction has locked the
- * same table already; before the first write of a transaction; and before the commit of one that has locked or written.
- * What lies between is one step: it makes no difference whether others act between its statements. Of a transaction
- * that takes more than two locks, the later ones belong to the step of the second, except in the long tests.
+ * Returns whether a session can be preempted before a statement: before an explicit lock, unless its transaction has locked
+ * the same table already; before the first write of a transaction; and before the commit of one that has locked or
+ * written. The statements between two such points are one step, because other sessions cannot observe the difference. In
+ * a transaction with more than two locks, the later ones belong to the step of the second, except in the long tests.
  */
 function beginsStep(statement: string, earlier: readonly string[]): boolean {
   const transaction = earlier.slice(earlier.findLastIndex((one) => BEGIN.test(one)) + 1)
-  const locked = new Set(transaction.filter((one) => LOCK.test(one)).map(lockedThing))
+  const locked = new Set(transaction.filter((one) => LOCK.test(one)).map(lockTarget))
   const written = transaction.some((one) => WRITE.test(one))
   if (LOCK.test(statement)) {
-    return locked.size < LOCKS_APART && !locked.has(lockedThing(statement))
+    return locked.size < MAX_LOCK_STEPS && !locked.has(lockTarget(statement))
   }
   if (END.test(statement)) return written || locked.size > 0
   return WRITE.test(statement) && !written && (LONG || locked.size === 0)
 }
 
-/** The table that a locking statement reads, or the statement itself for advisory locks. */
-function lockedThing(statement: string): string {
+/** Returns the table that a locking statement reads, or the statement itself for advisory locks. */
+function lockTarget(statement: string): string {
   if (/\bpg_(try_)?advisory/i.test(statement)) return statement
   return /\bfrom\s+"?(\w+)"?/i.exec(statement)?.[1] ?? statement
 }
 
 /**
- * Runs the interleavings of the actors' steps in which at most once a session is overtaken that could have
- * gone on (all of them in the long tests), each in a world of its own, and returns how many there were. A session that waits
- * for a lock of another is passed over until it gets it. `check` is called after each and throws when something is wrong.
+ * Runs the interleavings of the actors' steps with at most one preemption (all interleavings in the long tests), each in a
+ * fresh world, and returns their number. A session that waits for a lock of another is skipped until it has the lock.
+ * `check` is called after each interleaving and throws when a promise is broken.
  */
 export async function everySchedule(
   monitor: pg.Pool,
@@ -77,7 +77,7 @@ export async function everySchedule(
   }
 }
 
-/** The choices that lead to the next interleaving, in the order of a depth-first search; undefined after the last. */
+/** Returns the choices of the next interleaving in a depth-first search; undefined after the last. */
 function nextChoices(choices: readonly Choice[], most: number): Choice[] | undefined {
   for (let at = choices.length - 1; at >= 0; at -= 1) {
     const [choice, before] = [choices[at], choices.slice(0, at)]
@@ -106,14 +106,14 @@ async function run(
       .filter((session) => session.waiting() !== undefined)
       .sort((a, b) => Number(b === last) - Number(a === last))
     if (able.length === 0) {
-      // All wait for locks: of each other, which PostgreSQL ends, or of one that is about to get its own.
+      // All wait for locks: either a deadlock, which PostgreSQL resolves, or one of them is about to get its lock.
       await Promise.race(open.map((session) => session.changed()))
       for (const session of open) await rest(monitor, session)
       continue
     }
     const taken = Math.min(prefix[choices.length]?.taken ?? 0, able.length - 1)
     const session = able[taken]
-    if (!session) throw new Error('no session to go on')
+    if (!session) throw new Error('no session can continue')
     choices.push({ taken, of: able.length, preempts: able[0] === last })
     last = session
     steps.push(`${session.name}: ${summary(session.waiting() ?? '')}`)
@@ -130,21 +130,20 @@ async function step(monitor: pg.Pool, session: Session): Promise<void> {
   do {
     session.permit()
     await rest(monitor, session)
-  } while (mayGoOn(session))
+  } while (mayContinue(session))
 }
 
-function mayGoOn(session: Session): boolean {
+function mayContinue(session: Session): boolean {
   const next = session.waiting()
   return next !== undefined && !session.running() && !beginsStep(next, session.log)
 }
 
-const LOOK_MS = 2
+const POLL_MS = 2
 
 /** Waits until a session has a statement ready, has ended, or waits for a lock. */
 async function rest(monitor: pg.Pool, session: Session): Promise<void> {
   while (!session.ending() && session.waiting() === undefined) {
-    const moved = session.changed()
-    await Promise.race([moved, delay(LOOK_MS)])
+    await Promise.race([session.changed(), delay(POLL_MS)])
     if (session.ending() || session.waiting() !== undefined) return
     if (session.running() && (await isBlocked(monitor, session))) return
   }

@@ -1,28 +1,28 @@
 import { createDatabase, type Database } from '@aduana/db/database'
 import pg from 'pg'
 
-/** A statement that waits for the scheduler's permission. */
+/** A statement that waits until the scheduler permits it. */
 interface Gate {
   statement: string
   open: () => void
 }
 
-/** Connections whose statements run only when the scheduler lets them. */
+/** Connections that execute a statement only when the scheduler permits it. */
 export interface Session {
   name: string
   db: Database
   pool: pg.Pool
-  /** The statements of the work under way, in order. */
+  /** The statements of the current work so far, in order. */
   readonly log: string[]
   /** Starts `work` and holds it before its first statement. */
   start(work: () => Promise<unknown>): void
   /** The statement that waits for permission; undefined while one runs, or when the work has ended. */
   waiting(): string | undefined
-  /** How the work ended; undefined while it goes on. */
+  /** How the work ended; undefined while it is in progress. */
   ending(): Ending | undefined
-  /** True while PostgreSQL works on a statement. */
+  /** True while PostgreSQL executes a statement. */
   running(): boolean
-  /** Lets the waiting statement run. */
+  /** Permits the waiting statement. */
   permit(): void
   /** Process ids of the session's connections. */
   pids(): number[]
@@ -37,7 +37,7 @@ export type Ending = { kind: 'returned'; value: unknown } | { kind: 'threw'; err
 /** Milliseconds after which PostgreSQL looks for a deadlock among sessions, instead of a second. */
 const DEADLOCK_TIMEOUT_MS = 50
 
-/** Opens a session on a database. Its work must use `db` and `pool` of it for everything. */
+/** Opens a session on a database. Its work must use only the `db` and `pool` of the session. */
 export function openSession(name: string, url: string): Session {
   const pool = new pg.Pool({
     connectionString: url,
@@ -54,7 +54,7 @@ export function openSession(name: string, url: string): Session {
   let change = new Promise<void>((resolve) => {
     wake = resolve
   })
-  const tell = () => {
+  const notify = () => {
     const resolve = wake
     change = new Promise<void>((next) => {
       wake = next
@@ -64,14 +64,14 @@ export function openSession(name: string, url: string): Session {
   const gated = async <T>(statement: string, run: () => Promise<T>): Promise<T> => {
     await new Promise<void>((open) => {
       gates.push({ statement, open })
-      tell()
+      notify()
     })
     inFlight += 1
     try {
       return await run()
     } finally {
       inFlight -= 1
-      tell()
+      notify()
     }
   }
   const gate = (client: pg.PoolClient): pg.PoolClient =>
@@ -84,7 +84,7 @@ export function openSession(name: string, url: string): Session {
         return (query: string, values?: unknown[]) => gated(query, () => target.query(query, values))
       },
     })
-  // A session may terminate the connection of another, as the product does; the statement under way says so.
+  // A session may terminate the connection of another, as the product does. The current statement then fails.
   pool.on('error', () => undefined)
   pool.on('connect', (client) => {
     const pid: unknown = Reflect.get(client, 'processID')
@@ -109,7 +109,7 @@ export function openSession(name: string, url: string): Session {
       ending = undefined
       const end = (value: Ending) => {
         ending = value
-        tell()
+        notify()
       }
       work().then(
         (value) => end({ kind: 'returned', value }),

@@ -10,10 +10,10 @@ import {
   sumSince,
 } from '@aduana/metrics/shipped/expressions'
 
-/** A metric of the scenario. What it should be stands in scenario.sql. */
+/** A metric of the scenario. scenario.sql computes its expected values. */
 export interface ScenarioMetric {
   definition: MetricDefinitionInput
-  /** The datasets that it depends on, through however many metrics. */
+  /** The datasets that it depends on, directly or through other metrics. */
   over: readonly string[]
 }
 
@@ -44,7 +44,7 @@ const BY_WAREHOUSE = { grain: 'warehouse' } as const
 const WITHIN_2 = { requiredDays: 2 }
 const WITHIN_3 = { requiredDays: 3 }
 
-/** Forty metrics over three datasets, in a graph of which the longest way leads through six of them. */
+/** Forty metrics over three datasets. The longest path of their graph has six metrics. */
 export const SCENARIO_METRICS: readonly ScenarioMetric[] = [
   plant('plant.pieces', aggregate('sum', 'production.quantity')),
   plant('plant.weight', aggregate('sum', 'production.net_weight')),

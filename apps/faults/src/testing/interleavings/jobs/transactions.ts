@@ -22,14 +22,14 @@ import { inFencedTransaction, markLoaded } from '@aduana/pipeline/4-load/fenced'
 import { claimOrPark } from '@aduana/pipeline/4-load/windows'
 import { endAfterError, endAttempt } from '@aduana/pipeline/stage-attempt'
 import { createLogger } from '@aduana/runtime/logger'
-import type { Transaction } from '../meeting.ts'
+import type { Transaction } from '../interleave.ts'
 import type { Session } from '../session.ts'
 import { accept, DAYS, LIMITS, WINDOW, type World, type WorldName } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 /** A moment after every retention has ended. */
 const LONG_AFTER = { now: new Date('2099-01-01'), days: 7 }
-/** The files of the worlds are not there; what is decided about them is in the database. */
+/** The files of the worlds do not exist. Only the database decides about them. */
 const NO_FILES: ArtifactStore = { ...createDiskStore(tmpdir()), remove: async () => undefined }
 const delivery = { signal: new AbortController().signal, lastTry: true }
 const counts = {
@@ -106,7 +106,7 @@ export const TRANSACTIONS = {
       kind: 'fail',
       failure: { code: 'internal', detail: 'It failed.' },
     }),
-  'put off a stage': (session, world) =>
+  'postpone a stage': (session, world) =>
     endAttempt(contextOf(session), stageAttemptOf(world), 1, {
       kind: 'snooze',
       milliseconds: 1,
@@ -147,7 +147,7 @@ async function datasetOf(db: Database, job: string): Promise<string> {
   return row.dataset_id
 }
 
-/** The definition of `orders` with the days of another zone than those of today. */
+/** Returns the definition of `orders` with another time zone than the current one. */
 export async function otherPlacement(db: Database) {
   const orders = SHIPPED.find(({ code }) => code === 'orders')
   if (!orders) throw new Error('orders is not shipped')
@@ -166,10 +166,10 @@ export async function otherPlacement(db: Database) {
   }
 }
 
-/** The transactions that can meet in each world. Every pair is run, also each transaction with itself. */
-export const MEETINGS = {
+/** The transactions that are combined in each world. Every pair is tested, also each transaction with itself. */
+export const COMBINATIONS = {
   'waits for a free window': ['wake', 'cancel', 'admit', 'accept', 'accept or refuse', 'save the definition'],
-  'is first in the line': ['wake', 'cancel', 'admit'],
+  'is the first waiter': ['wake', 'cancel', 'admit'],
   'is about to claim': [
     'claim',
     'cancel',
@@ -191,14 +191,14 @@ export const MEETINGS = {
     'begin a stage',
     'commit a stage',
     'fail a stage',
-    'put off a stage',
+    'postpone a stage',
     'end after an error',
     'end after a cancellation',
     'report lost work',
     'take over the work',
     'accept',
   ],
-  'is held by a silent worker': [
+  'has a silent worker': [
     'load',
     'begin a stage',
     'take the lease',
@@ -218,7 +218,7 @@ export const MEETINGS = {
     'prune history',
   ],
   'waits for approval': ['approve', 'cancel', 'admit', 'wake', 'begin a stage', 'accept'],
-  'is passed on': [
+  'is in its fan-out': [
     'commit a stage',
     'begin a stage',
     'cancel',
@@ -239,7 +239,7 @@ export const MEETINGS = {
   ],
 } satisfies Record<WorldName, readonly TransactionName[]>
 
-/** Of these two of a world only one can succeed, whatever the order. */
+/** Pairs of which only one transaction can succeed, in any order. */
 export const EXCLUSIVE: readonly (readonly [WorldName, TransactionName, TransactionName])[] = [
   ['holds its lease', 'load', 'fail a stage'],
   ['has failed', 'retry', 'retry'],
@@ -249,10 +249,10 @@ export const EXCLUSIVE: readonly (readonly [WorldName, TransactionName, Transact
   ['is completed', 'undo', 'accept the same bytes'],
 ]
 
-/** Where two are not enough: a third takes what the first two contend for. */
+/** Three transactions that contend for the same rows. */
 export const TRIPLES: readonly (readonly [WorldName, TransactionName, TransactionName, TransactionName])[] = [
   ['waits for a free window', 'wake', 'wake', 'cancel'],
-  ['is first in the line', 'wake', 'cancel', 'wake'],
+  ['is the first waiter', 'wake', 'cancel', 'wake'],
   ['is about to claim', 'claim', 'cancel', 'accept'],
   ['waits for approval', 'approve', 'cancel', 'approve'],
 ]

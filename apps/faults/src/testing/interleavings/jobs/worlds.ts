@@ -10,16 +10,16 @@ import { cancelJob } from '@aduana/jobs/lifecycle/cancel'
 import { beginStage, type StageAttempt } from '@aduana/jobs/stage-attempts/stage-attempts'
 import { type Lease, takeLease } from '@aduana/jobs/windows/leases'
 import type { TestDatabase } from '@aduana/testkit/database'
-import { buildIn, type Rebuilt } from '../kept.ts'
+import { buildIn, type WorldSnapshot } from '../snapshot.ts'
 
-/** The state in which the sessions of a schedule meet: the jobs by what they are in it. */
+/** The jobs of the state in which the sessions of a schedule begin. */
 export interface World {
   admin: Principal
   /** The job that the transactions are about. */
   job: string
   /** SHA-256 of its file. */
   sha256: string
-  /** Another job, where the world has one: it wants the same days, or holds them. */
+  /** Another job of the world that waits for the same days. */
   other?: string
   /** The open stage attempt. */
   stageAttempt?: StageAttempt
@@ -27,7 +27,7 @@ export interface World {
 }
 
 /** Builds a world in an empty database. */
-export async function buildWorld(context: WorldContext, name: WorldName): Promise<Rebuilt<World>> {
+export async function buildWorld(context: WorldContext, name: WorldName): Promise<WorldSnapshot<World>> {
   const tables = await tablesOfJobs(context.database)
   return buildIn(context.database, tables, () => WORLDS[name](context))
 }
@@ -49,7 +49,7 @@ export const WINDOW = { scope: '', ...DAYS }
 const FAR_AHEAD = '2099-01-01T00:00:00Z'
 const BEFORE_LOAD: readonly StageName[] = ['parse', 'validate', 'quarantine']
 
-/** Accepts an import of `orders` as the API would; its file is not there, because nothing reads it. */
+/** Accepts an import of `orders` as the API does. Its file does not exist, because nothing reads it. */
 export async function accept(
   db: Database,
   admin: Principal,
@@ -82,7 +82,7 @@ async function accepted(
   return { admin, sha256, job: await accept(database.db, admin, form, sha256) }
 }
 
-/** Marks the stages before `stage` as done, as their stage attempts would have. */
+/** Marks stages as done. */
 async function finishStages(
   { pool }: TestDatabase,
   job: string,
@@ -96,7 +96,7 @@ async function finishStages(
     )
 }
 
-/** An admitted import with an open attempt at `stage`. */
+/** Builds an admitted import with an open attempt at `stage`. */
 async function atStage(
   context: WorldContext,
   stage: StageName,
@@ -107,7 +107,7 @@ async function atStage(
   await admit(database.db, LIMITS)
   const stages: StageName[] = [...BEFORE_LOAD, 'load', 'fan-out']
   await finishStages(database, world.job, stages.slice(0, stages.indexOf(stage)))
-  // Its days are known: a load that finds them only now waits for others by the clock.
+  // Its days are known: a load that finds its days late waits for others for a fixed time.
   await database.pool.query('update imports set found_window = $2 where job_id = $1', [
     world.job,
     `[${DAYS.from},${DAYS.to})`,
@@ -148,27 +148,27 @@ async function leased(context: WorldContext): Promise<World> {
 
 /** The worlds by name. */
 const WORLDS = {
-  /** A queued import that waits for a window that has just become free. */
+  /** A queued import that waits for a window, which is now free. */
   'waits for a free window': async (context) => {
     const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
     const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
     await cancelJob(context.database.db, context.admin, holder.job)
     return world
   },
-  /** The same, with another import that waits behind it. */
-  'is first in the line': async (context) => {
+  /** The same, with a second waiter. */
+  'is the first waiter': async (context) => {
     const holder = await accepted(context, { ...DAYS, startAt: FAR_AHEAD })
     const world = await accepted(context, { ...DAYS, onConflict: 'wait' })
     const behind = await accepted(context, { ...DAYS, onConflict: 'wait' })
     await cancelJob(context.database.db, context.admin, holder.job)
     return { ...world, other: behind.job }
   },
-  /** Its load is under way and about to claim its window, which is free. */
+  /** Its load has begun and is about to claim its window, which is free. */
   'is about to claim': (context) => atStage(context, 'load'),
-  /** Its load holds its window and the lease of it. */
+  /** Its load holds its window and its lease. */
   'holds its lease': leased,
-  /** The same, but its worker has given no sign of life for long, and a later import waits for the window. */
-  'is held by a silent worker': async (context) => {
+  /** The same, but its heartbeat has timed out, and a later import waits for the window. */
+  'has a silent worker': async (context) => {
     const world = await leased(context)
     const behind = await accepted(context, { ...DAYS, onConflict: 'wait' })
     await context.database.pool.query(
@@ -198,8 +198,8 @@ const WORLDS = {
     ])
     return world
   },
-  /** Its rows are in the table, and the last stage is under way. */
-  'is passed on': async (context) => {
+  /** Its rows are in the table, and its last stage has begun. */
+  'is in its fan-out': async (context) => {
     const world = await loaded(context)
     await finishUpdate(context.database, world.job)
     return { ...world, stageAttempt: await begun(context.database.db, world.job, 'fan-out') }

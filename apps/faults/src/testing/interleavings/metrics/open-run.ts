@@ -6,7 +6,7 @@ interface OpenRun {
   job_id: string | null
 }
 
-/** The one open run of a metric. @throws Error when there is none, or more than one */
+/** Returns the only open run of a metric. @throws Error when there is none, or more than one */
 export async function openRun(pool: pg.Pool, metric: string): Promise<OpenRun> {
   const { rows } = await pool.query<OpenRun>(
     `select r.id, r.attempt, r.job_id from metric_runs r join metrics m on m.id = r.metric_id

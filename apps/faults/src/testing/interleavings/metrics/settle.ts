@@ -11,10 +11,10 @@ import type { MetricWorld } from './worlds.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 
-/** Rounds after which all possible work is done. */
+/** Rounds after which no work may be left. */
 const MAX_ROUNDS = 12
-/** A run that is retried computes values, for which one above it may wait in vain and be retried. */
-const MOST_RETRIES = 3
+/** A retried run computes values, and a dependent run may then expire and need a retry. */
+const MAX_RETRIES = 3
 
 interface OpenRun {
   id: string
@@ -24,14 +24,14 @@ interface OpenRun {
 }
 
 /**
- * Does all remaining work of the processes of Aduana, the runners and the users: passes on updates, computes requested
- * runs, requests silent runs again, expires runs that wait in vain, and retries failed and expired ones. Returns the runs
- * that stay open or never come to rest.
+ * Does all remaining work of the processes of Aduana, the runners and the users: fans out updates, computes requested
+ * runs, requests timed-out runs again, expires pending runs, and retries failed and expired ones. Returns the runs that
+ * stay open or failed.
  */
 export async function settleRuns(database: TestDatabase, world: MetricWorld): Promise<string[]> {
   await drain(database, world)
-  for (let retries = 0; retries <= MOST_RETRIES; retries += 1) {
-    await letExpire(database)
+  for (let retries = 0; retries <= MAX_RETRIES; retries += 1) {
+    await expireAll(database)
     await drain(database, world)
     const failed = await failedRuns(database)
     if (failed.length === 0) break
@@ -39,16 +39,16 @@ export async function settleRuns(database: TestDatabase, world: MetricWorld): Pr
     await drain(database, world)
   }
   const left = (await openRuns(database)).map(({ id, status }) => `${id} ${status}`)
-  return [...left, ...(await failedRuns(database))].map((run) => `a run that hangs: ${run}`)
+  return [...left, ...(await failedRuns(database))].map((run) => `an open or failed run: ${run}`)
 }
 
 async function drain(database: TestDatabase, world: MetricWorld): Promise<void> {
-  for (let round = 0; round < MAX_ROUNDS; round += 1) if (!(await goOn(database, world))) return
-  throw new Error(`runs are asked for without end: ${JSON.stringify(await openRuns(database))}`)
+  for (let round = 0; round < MAX_ROUNDS; round += 1) if (!(await runRound(database, world))) return
+  throw new Error(`runs are requested without end: ${JSON.stringify(await openRuns(database))}`)
 }
 
 /** Runs one round. Returns whether there was work. */
-async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean> {
+async function runRound(database: TestDatabase, world: MetricWorld): Promise<boolean> {
   const { db, pool } = database
   const updates = await pool.query<{ id: string }>(
     'select id from dataset_updates where fanned_out_at is null order by id',
@@ -62,30 +62,30 @@ async function goOn(database: TestDatabase, world: MetricWorld): Promise<boolean
     )
     await checkTimeouts(db, logger)
   }
-  if (open.some((run) => run.job_id !== null)) await giveImportsUp(database)
+  if (open.some((run) => run.job_id !== null)) await cancelImports(database)
   for (const run of open) {
     if (run.job_id !== null) continue
     if (run.status === 'RUNNING') await inTransaction(db, (tx) => complete(tx, world, run))
-    else if (run.status === 'REQUESTED') await answerRequest(database, world, run)
+    else if (run.status === 'REQUESTED') await serveRequest(database, world, run)
   }
   return updates.rows.length > 0 || open.some(({ status }) => status !== 'PENDING')
 }
 
-/** Imports of results do not continue; runs that wait for one fail. */
-async function giveImportsUp({ db, pool }: TestDatabase): Promise<void> {
+/** Cancels the imports of results, so that their runs fail. */
+async function cancelImports({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`begin; delete from window_locks; delete from window_waiters;
     update jobs set status = 'CANCELLED', completed_at = now() where completed_at is null; commit`)
   await checkFailedImports(db, logger)
 }
 
-/** The built-in runner begins a requested run; a runner outside computes it at once. */
-async function answerRequest({ db }: TestDatabase, world: MetricWorld, run: OpenRun): Promise<void> {
+/** Starts a requested run in the built-in runner, or completes it as an external runner. */
+async function serveRequest({ db }: TestDatabase, world: MetricWorld, run: OpenRun): Promise<void> {
   const [request] = await readRunRequests(db, [run.id])
   if (request?.runner === 'external') await inTransaction(db, (tx) => complete(tx, world, run))
   else world.begun.push(...(await claimRuns(db, run.id, 'runner')).runs)
 }
 
-/** A runner of ours has computed the days that it read when it began; what one outside was asked for is in the outbox. */
+/** Completes a run with the days of its claim in the built-in runner, or of its request to an external runner. */
 async function complete(tx: Tx, { begun }: MetricWorld, { id: runId, attempt }: OpenRun): Promise<void> {
   const claim = begun.findLast((one) => one.runId === runId && one.attempt === attempt)
   const [request] = await readRunRequests(tx, [runId])
@@ -94,8 +94,8 @@ async function complete(tx: Tx, { begun }: MetricWorld, { id: runId, attempt }: 
   await completeRuns(tx, [{ runId, attempt, at, status: 'succeeded', rowCount: 1, days }])
 }
 
-/** Datasets that runs wait for never arrive. */
-async function letExpire({ db, pool }: TestDatabase): Promise<void> {
+/** Expires all pending runs. */
+async function expireAll({ db, pool }: TestDatabase): Promise<void> {
   await pool.query(`update metric_runs set expires_at = now() - interval '1 second' where status = 'PENDING'`)
   await checkExpired(db, logger)
 }

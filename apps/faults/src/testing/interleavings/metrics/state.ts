@@ -1,7 +1,7 @@
 import type { TestDatabase } from '@aduana/testkit/database'
 import type { MetricWorld } from './worlds.ts'
 
-/** All state that determines how a world continues, without ids and times. `$1`: the run that the world is about. */
+/** All state that determines how a world settles, without ids and times. `$1`: the run of the world. */
 const STATE = `
   select jsonb_build_object(
     'runs', (select jsonb_agg(x order by x::text) from (
@@ -20,11 +20,11 @@ const STATE = `
     'values', (select jsonb_object_agg(metric_name || date, value) from daily_metrics)
   )::text as state`
 
-/** Returns a key of the state of a world. Worlds with equal keys continue in the same way. */
+/** Returns a key of the state of a world. Worlds with equal keys settle in the same way. */
 export async function stateOf(
   { pool }: TestDatabase,
   { run, begun }: MetricWorld,
-  asked: object,
+  requested: object,
 ): Promise<string> {
   const { rows } = await pool.query<{ state: string }>(STATE, [run])
   const claims = begun.map(({ runId, attempt, days, definition }) => [
@@ -34,5 +34,5 @@ export async function stateOf(
     attempt,
     days,
   ])
-  return JSON.stringify([rows[0]?.state, claims, asked])
+  return JSON.stringify([rows[0]?.state, claims, requested])
 }

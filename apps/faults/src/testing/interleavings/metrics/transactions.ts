@@ -24,18 +24,18 @@ import { fanOutUpdate } from '@aduana/metrics/updates/fan-out'
 import { pruneUpdates } from '@aduana/metrics/updates/prune'
 import { deliver } from '@aduana/outbox/deliver'
 import { createLogger } from '@aduana/runtime/logger'
+import type { Transaction } from '../interleave.ts'
 import { otherPlacement } from '../jobs/transactions.ts'
-import type { Transaction } from '../meeting.ts'
 import type { Session } from '../session.ts'
 import {
-  ASKED_DAY,
   dayRange,
   FIRST_DAY,
   lowMetric,
   type MetricWorld,
   type MetricWorldName,
+  REPORTED_DAY,
+  REQUESTED_DAY,
   RESULTS,
-  TOLD_DAY,
   updateOf,
 } from './worlds.ts'
 
@@ -44,32 +44,32 @@ const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 const LONG_AFTER = { now: new Date('2099-01-01'), days: 7 }
 const BROKEN = { code: 'broken', detail: 'It failed.' }
 
-/** The run of a world, as a runner names it in its messages. */
-const told = ({ run: runId, attempt }: MetricWorld) => ({ runId, attempt, at: new Date().toISOString() })
+/** Returns the fields that identify the run of a world in messages of a runner. */
+const runOf = ({ run: runId, attempt }: MetricWorld) => ({ runId, attempt, at: new Date().toISOString() })
 const SUCCEEDED = { status: 'succeeded', rowCount: 0, days: dayRange(FIRST_DAY) } as const
 
-/** Processes a message of a runner outside, as a queue delivers it. @throws Error when it would have to be delivered again */
-async function hear({ db }: Session, type: string, data: object): Promise<void> {
+/** Consumes a message of an external runner. @throws Error when it would have to be delivered again */
+async function receive({ db }: Session, type: string, data: object): Promise<void> {
   const event = { specversion: '1.0', id: randomUUID(), source: '/outside', type, data }
   const message = { id: randomUUID(), text: JSON.stringify(event), receives: 1 }
   const [verdict] = await consumeMessages({ db, logger, queue: 'queue' }, [message])
-  if (verdict !== 'done') throw new Error(`the message ${type} was not taken in: ${verdict}`)
+  if (verdict !== 'done') throw new Error(`the message ${type} was not consumed: ${verdict}`)
 }
 
 /** Every transaction that changes a run, an update or the definition of a metric, by name. */
 export const METRIC_TRANSACTIONS = {
-  'pass the update on': async ({ db }, { update }) => {
+  'fan out the update': async ({ db }, { update }) => {
     await inTransaction(db, (tx) => fanOutUpdate(tx, update))
   },
-  'tell of an update': ({ db }, { admin }) =>
-    acceptProjectionUpdateAs(db, admin, updateOf('production', TOLD_DAY)),
+  'report an update': ({ db }, { admin }) =>
+    acceptProjectionUpdateAs(db, admin, updateOf('production', REPORTED_DAY)),
   recompute: ({ db }, { admin }) =>
-    recomputeMetricAs(db, admin, 'low', { from: ASKED_DAY, to: addDays(ASKED_DAY, 1) }),
+    recomputeMetricAs(db, admin, 'low', { from: REQUESTED_DAY, to: addDays(REQUESTED_DAY, 1) }),
   begin: async ({ db, name }, { run, begun }) => {
     const { runs } = await claimRuns(db, run, `runner ${name}`)
     begun.push(...runs)
   },
-  beat: ({ db }, world) => inTransaction(db, (tx) => recordHeartbeats(tx, [told(world)])),
+  heartbeat: ({ db }, world) => inTransaction(db, (tx) => recordHeartbeats(tx, [runOf(world)])),
   'commit values': ({ pool }, { begun, run, attempt }) =>
     computeRuns(begun.filter((one) => one.runId === run && one.attempt === attempt).slice(0, 1), {
       pool,
@@ -80,12 +80,12 @@ export const METRIC_TRANSACTIONS = {
       onProgress,
     }),
   fail: ({ db }, world) =>
-    inTransaction(db, (tx) => completeRuns(tx, [{ ...told(world), status: 'failed', error: BROKEN }])),
-  'give back': ({ db }, { run: runId, attempt }) =>
+    inTransaction(db, (tx) => completeRuns(tx, [{ ...runOf(world), status: 'failed', error: BROKEN }])),
+  requeue: ({ db }, { run: runId, attempt }) =>
     inTransaction(db, (tx) => requeueRuns(tx, [{ runId, attempt }])),
-  'look after silent runs': ({ db }) => checkTimeouts(db, logger),
-  'look after pending runs': ({ db }) => checkExpired(db, logger),
-  'look after results': ({ db }) => checkFailedImports(db, logger),
+  'check timeouts': ({ db }) => checkTimeouts(db, logger),
+  'check expired runs': ({ db }) => checkExpired(db, logger),
+  'check failed imports': ({ db }) => checkFailedImports(db, logger),
   cancel: ({ db }, { admin, run }) => cancelRunAs(db, admin, run),
   retry: ({ db }, { admin, run }) => retryRunAs(db, admin, run),
   'save the metric': ({ db }, { admin, runner }) => saveMetricAs(db, admin, 'low', lowMetric(runner, true)),
@@ -100,7 +100,7 @@ export const METRIC_TRANSACTIONS = {
     inTransaction(db, async (tx) =>
       saveDataset(tx, DATASET_DEPENDENTS, await otherPlacement(db), admin.userId),
     ),
-  'retire the metric above': ({ db }, { admin }) => retireMetricAs(db, admin, 'high'),
+  'retire the dependent metric': ({ db }, { admin }) => retireMetricAs(db, admin, 'high'),
   deliver: ({ db }, { sent }) =>
     deliver({
       db,
@@ -116,15 +116,15 @@ export const METRIC_TRANSACTIONS = {
         },
       ],
     }),
-  'hear of the start': (session, world) =>
-    hear(session, 'aduana.metric_run.started', { ...told(world), runner: 'outside' }),
-  'hear a sign of life': (session, world) => hear(session, 'aduana.metric_run.heartbeat', told(world)),
-  'hear of the end': (session, world) =>
-    hear(session, 'aduana.metric_run.completed', { ...told(world), ...SUCCEEDED }),
-  'hear of a failure': (session, world) =>
-    hear(session, 'aduana.metric_run.completed', { ...told(world), status: 'failed', error: BROKEN }),
-  'hear of results': (session, world) =>
-    hear(session, 'aduana.metric_run.completed', { ...told(world), ...SUCCEEDED, manifest: RESULTS }),
+  'receive started': (session, world) =>
+    receive(session, 'aduana.metric_run.started', { ...runOf(world), runner: 'outside' }),
+  'receive heartbeat': (session, world) => receive(session, 'aduana.metric_run.heartbeat', runOf(world)),
+  'receive completed': (session, world) =>
+    receive(session, 'aduana.metric_run.completed', { ...runOf(world), ...SUCCEEDED }),
+  'receive failed': (session, world) =>
+    receive(session, 'aduana.metric_run.completed', { ...runOf(world), status: 'failed', error: BROKEN }),
+  'receive results': (session, world) =>
+    receive(session, 'aduana.metric_run.completed', { ...runOf(world), ...SUCCEEDED, manifest: RESULTS }),
   'publish the results': ({ pool }, { job }) =>
     inTransactionOnConnection(pool, (tx, client) => {
       if (job === undefined) throw new Error('the world has no results')
@@ -137,89 +137,76 @@ const onProgress = () => undefined
 
 export type MetricTransactionName = keyof typeof METRIC_TRANSACTIONS
 
-const CHANGES = ['pass the update on', 'tell of an update', 'recompute', 'cancel', 'save the metric'] as const
+const CHANGES = ['fan out the update', 'report an update', 'recompute', 'cancel', 'save the metric'] as const
 const OUTSIDE = [
-  'hear of the start',
-  'hear a sign of life',
-  'hear of the end',
-  'hear of a failure',
-  'hear of results',
+  'receive started',
+  'receive heartbeat',
+  'receive completed',
+  'receive failed',
+  'receive results',
 ] as const
 
-/** The transactions that can meet in each world. Every pair is run, also each transaction with itself. */
-export const METRIC_MEETINGS = {
+/** The transactions that are combined in each world. Every pair is tested, also each transaction with itself. */
+export const METRIC_COMBINATIONS = {
   'waits for a dataset': [
     ...CHANGES,
-    'look after pending runs',
+    'check expired runs',
     'save the dataset',
     'save a series',
-    'retire the metric above',
+    'retire the dependent metric',
   ],
-  'is requested': [...CHANGES, 'begin', 'look after silent runs', 'deliver', 'save the dataset'],
-  'is with a silent runner': [
+  'is requested': [...CHANGES, 'begin', 'check timeouts', 'deliver', 'save the dataset'],
+  'has a silent runner': [
     ...CHANGES,
     'commit values',
-    'beat',
+    'heartbeat',
     'fail',
-    'give back',
-    'look after silent runs',
-    'retire the metric above',
+    'requeue',
+    'check timeouts',
+    'retire the dependent metric',
   ],
-  'has timed out': [
-    'pass the update on',
-    'commit values',
-    'beat',
-    'fail',
-    'look after silent runs',
-    'cancel',
-  ],
-  'has failed': ['prune runs', 'retry', 'pass the update on', 'recompute', 'save the metric'],
+  'has timed out': ['fan out the update', 'commit values', 'heartbeat', 'fail', 'check timeouts', 'cancel'],
+  'has failed': ['prune runs', 'retry', 'fan out the update', 'recompute', 'save the metric'],
   'has expired': [
     'prune runs',
     'prune updates',
     'retry',
-    'pass the update on',
-    'tell of an update',
+    'fan out the update',
+    'report an update',
     'recompute',
   ],
-  'follows another': [
+  'depends on another run': [
     'prune runs',
-    'retire the metric above',
+    'retire the dependent metric',
     'begin',
     'cancel',
     'save the metric',
-    'pass the update on',
+    'fan out the update',
   ],
-  'is requested outside': [
+  'is requested from an external runner': [
     ...OUTSIDE,
     'deliver',
-    'look after silent runs',
+    'check timeouts',
     'cancel',
-    'pass the update on',
+    'fan out the update',
     'save the metric',
   ],
-  'is with a silent runner outside': [
-    ...OUTSIDE,
-    'look after silent runs',
-    'cancel',
-    'pass the update on',
-    'recompute',
-  ],
+  'has a silent external runner': [...OUTSIDE, 'check timeouts', 'cancel', 'fan out the update', 'recompute'],
   'waits for the import of its results': [
     'publish the results',
-    'hear of the end',
-    'hear of a failure',
-    'hear a sign of life',
+    'receive completed',
+    'receive failed',
+    'receive heartbeat',
     'cancel',
     'save the metric',
-    'retire the metric above',
-    'look after silent runs',
-    'tell of an update',
+    'retire the dependent metric',
+    'check timeouts',
+    'report an update',
   ],
   'has lost the import of its results': [
-    'look after results',
-    'hear of results',
+    'check failed imports',
+    'receive results',
     'cancel',
-    'pass the update on',
+    'fan out the update',
   ],
 } satisfies Record<MetricWorldName, readonly MetricTransactionName[]>

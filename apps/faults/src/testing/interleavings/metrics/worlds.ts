@@ -12,20 +12,20 @@ import { expirePendingRuns } from '@aduana/metrics/runs/expire'
 import { completeRuns, startRuns } from '@aduana/metrics/runs/runner-events'
 import { acceptProjectionUpdate } from '@aduana/metrics/updates/accept'
 import type { TestDatabase } from '@aduana/testkit/database'
-import { buildIn, type Rebuilt } from '../kept.ts'
+import { buildIn, type WorldSnapshot } from '../snapshot.ts'
 import { openRun } from './open-run.ts'
 
-/** The state in which the sessions of a schedule meet. */
+/** The state in which the sessions of a schedule begin. */
 export interface MetricWorld {
   admin: Principal
-  /** Who computes the metric `low`. */
+  /** The runner of the metric `low`. */
   runner: Runner
-  /** The run that the transactions are about, and its attempt. */
+  /** The run that the transactions change, and its attempt. */
   run: string
   attempt: number
-  /** An update of orders that is loaded and not passed on. */
+  /** An update of orders that is loaded and not fanned out. */
   update: string
-  /** Runs that the built-in runner has begun, in the world and since. It computes what it read then. */
+  /** Runs that the built-in runner has claimed, in the world and since. */
   begun: ClaimedRun[]
   /** The import of its results. */
   job?: string
@@ -40,26 +40,26 @@ export interface MetricWorldContext {
   admin: Principal
 }
 
-/** The day of the changes for which the run of each world was made. */
+/** The day of the changes that caused the run of each world. */
 export const FIRST_DAY = '2024-03-01'
-/** The days of changes while sessions meet. All differ, so that a lost change is noticed. */
+/** The days of later changes. All differ, so that a lost change is detected. */
 const LOADED_DAY = '2024-03-02'
-export const TOLD_DAY = '2024-03-03'
-export const ASKED_DAY = '2024-03-04'
-/** The results of a run: no value at all. */
+export const REPORTED_DAY = '2024-03-03'
+export const REQUESTED_DAY = '2024-03-04'
+/** The results of a run, without any value. */
 export const RESULTS = { url: 's3://results/manifest.json', sha256: 'a'.repeat(64) }
 
-/** A day as ranges. */
+/** Returns a day as a list of ranges. */
 export function dayRange(from: string): DayRange[] {
   return [{ from, to: addDays(from, 1) }]
 }
 
 const rowsOf = (dataset: string): Expression => ({ type: 'aggregate', op: 'count', series: `${dataset}.all` })
 
-/** The metric `low` of two datasets, in one of two forms that are computed in different ways. */
-export function lowMetric(runner: Runner, turned: boolean): MetricDefinitionInput {
+/** Returns the metric `low` of two datasets, in one of two equivalent forms. */
+export function lowMetric(runner: Runner, reversed: boolean): MetricDefinitionInput {
   const of = [rowsOf('orders'), rowsOf('production')]
-  const expression = { type: 'arithmetic', op: 'add', of: turned ? of.reverse() : of } as const
+  const expression = { type: 'arithmetic', op: 'add', of: reversed ? of.reverse() : of } as const
   return { code: 'low', title: { en: 'Low', es: 'Bajo' }, runner, expression }
 }
 
@@ -69,7 +69,7 @@ const HIGH: MetricDefinitionInput = {
   expression: { type: 'metric', metric: 'low' },
 }
 
-/** An update of a dataset that is reported from outside. */
+/** Returns an update of a dataset as an external program reports it. */
 export function updateOf(dataset: string, day: string, eventKey = `${dataset} ${day}`): ProjectionUpdate {
   return { eventKey, dataset, occurredAt: new Date().toISOString(), days: dayRange(day), rows: 1 }
 }
@@ -78,7 +78,7 @@ export function updateOf(dataset: string, day: string, eventKey = `${dataset} ${
 export async function buildMetricWorld(
   context: MetricWorldContext,
   name: MetricWorldName,
-): Promise<Rebuilt<MetricWorld>> {
+): Promise<WorldSnapshot<MetricWorld>> {
   const tables = await ordinaryTables(context.database)
   const { world, restore } = await buildIn(context.database, tables, () => WORLDS[name](context))
   const begunBefore = [...world.begun]
@@ -103,7 +103,7 @@ async function ordinaryTables({ pool }: TestDatabase): Promise<string[]> {
   return found.rows.map(({ name }) => name)
 }
 
-/** What the worlds of a runner of ours, or of one outside, have in common: two metrics, and no run. */
+/** Saves the two metrics of every world. There is no run yet. */
 async function withMetrics(
   { database: { db, pool }, admin }: MetricWorldContext,
   runner: Runner,
@@ -126,11 +126,11 @@ async function withMetrics(
   )
 }
 
-const tell = (db: Database, update: ProjectionUpdate) =>
+const report = (db: Database, update: ProjectionUpdate) =>
   inTransaction(db, (tx) => acceptProjectionUpdate(tx, update))
 
-/** The world of the open run of `low`, and an update that is loaded now. */
-async function around(
+/** Returns the world of the open run of `low`, with a new loaded update. */
+async function worldOf(
   { database: { pool }, admin }: MetricWorldContext,
   runner: Runner,
 ): Promise<MetricWorld> {
@@ -146,15 +146,15 @@ async function around(
 
 async function waiting(context: MetricWorldContext): Promise<MetricWorld> {
   await withMetrics(context, 'builtin')
-  await tell(context.database.db, updateOf('orders', FIRST_DAY))
-  return around(context, 'builtin')
+  await report(context.database.db, updateOf('orders', FIRST_DAY))
+  return worldOf(context, 'builtin')
 }
 
 async function requested(context: MetricWorldContext, runner: Runner = 'builtin'): Promise<MetricWorld> {
   await withMetrics(context, runner)
-  await tell(context.database.db, updateOf('production', FIRST_DAY))
-  await tell(context.database.db, updateOf('orders', FIRST_DAY))
-  return around(context, runner)
+  await report(context.database.db, updateOf('production', FIRST_DAY))
+  await report(context.database.db, updateOf('orders', FIRST_DAY))
+  return worldOf(context, runner)
 }
 
 async function running(context: MetricWorldContext): Promise<MetricWorld> {
@@ -163,14 +163,14 @@ async function running(context: MetricWorldContext): Promise<MetricWorld> {
   return { ...world, begun: runs }
 }
 
-/** Lets enough time pass that the worlds' runs are overdue. */
-async function later({ database: { pool } }: MetricWorldContext): Promise<void> {
+/** Makes the runs overdue. */
+async function makeOverdue({ database: { pool } }: MetricWorldContext): Promise<void> {
   await pool.query(`update metric_runs set requested_at = requested_at - interval '1 hour',
     started_at = started_at - interval '1 hour', last_heartbeat_at = last_heartbeat_at - interval '1 hour',
     expires_at = now() - interval '1 second'`)
 }
 
-async function startedOutside(context: MetricWorldContext): Promise<MetricWorld> {
+async function startedExternally(context: MetricWorldContext): Promise<MetricWorld> {
   const world = await requested(context, 'external')
   const { run: runId, attempt } = world
   const at = new Date().toISOString()
@@ -179,39 +179,39 @@ async function startedOutside(context: MetricWorldContext): Promise<MetricWorld>
 }
 
 async function announced(context: MetricWorldContext): Promise<MetricWorld> {
-  const world = await startedOutside(context)
+  const world = await startedExternally(context)
   const { run: runId, attempt } = world
   const of = { runId, attempt, at: new Date().toISOString() }
   const days = dayRange(FIRST_DAY)
   await inTransaction(context.database.db, (tx) =>
     completeRuns(tx, [{ ...of, status: 'succeeded', rowCount: 0, days, manifest: RESULTS }]),
   )
-  await later(context)
+  await makeOverdue(context)
   const { job_id: job } = await openRun(context.database.pool, 'low')
   return job === null ? world : { ...world, job }
 }
 
 /** The worlds by name. */
 const WORLDS = {
-  /** Its second dataset has not arrived, and the deadline has passed. */
+  /** Its second dataset has no update, and the deadline has passed. */
   'waits for a dataset': async (context) => {
     const world = await waiting(context)
-    await later(context)
+    await makeOverdue(context)
     return world
   },
-  /** It was requested from the built-in runner, which has not begun for long. */
+  /** It was requested from the built-in runner, which has not started it in time. */
   'is requested': async (context) => {
     const world = await requested(context)
-    await later(context)
+    await makeOverdue(context)
     return world
   },
-  /** The built-in runner has begun it, and has been silent for long. */
-  'is with a silent runner': async (context) => {
+  /** The built-in runner has started it, and its heartbeat has timed out. */
+  'has a silent runner': async (context) => {
     const world = await running(context)
-    await later(context)
+    await makeOverdue(context)
     return world
   },
-  /** It is due to be requested again, and its silent runner continues. */
+  /** It is due to be requested again, and its silent runner resumes. */
   'has timed out': async (context) => {
     const world = await running(context)
     await context.database.pool.query(
@@ -231,12 +231,12 @@ const WORLDS = {
   },
   'has expired': async (context) => {
     const world = await waiting(context)
-    await later(context)
+    await makeOverdue(context)
     await inTransaction(context.database.db, (tx) => expirePendingRuns(tx))
     return world
   },
-  /** Its metric needs another one, which has just been computed. */
-  'follows another': async (context) => {
+  /** Its metric depends on another one, which has just been computed. */
+  'depends on another run': async (context) => {
     const world = await running(context)
     const at = new Date().toISOString()
     await inTransaction(context.database.db, (tx) =>
@@ -255,17 +255,17 @@ const WORLDS = {
     const { id: run, attempt } = await openRun(context.database.pool, 'high')
     return { ...world, run, attempt }
   },
-  'is requested outside': async (context) => {
+  'is requested from an external runner': async (context) => {
     const world = await requested(context, 'external')
-    await later(context)
+    await makeOverdue(context)
     return world
   },
-  'is with a silent runner outside': async (context) => {
-    const world = await startedOutside(context)
-    await later(context)
+  'has a silent external runner': async (context) => {
+    const world = await startedExternally(context)
+    await makeOverdue(context)
     return world
   },
-  /** Its runner has left the values in files, which are loaded and not published. */
+  /** Its runner has written its values to files, which are loaded and not published. */
   'waits for the import of its results': announced,
   /** The import of its results was cancelled. */
   'has lost the import of its results': async (context) => {

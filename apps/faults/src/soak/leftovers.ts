@@ -1,8 +1,8 @@
 import type { TestSystem } from '@aduana/testkit/system'
 import { z } from 'zod'
 
-/** What must be gone once all jobs have ended, as queries that answer a row `{what}` for each. */
-const LEFT: Record<string, string> = {
+/** What must not exist once all jobs have ended, as queries that return a row `{what}` for each. */
+const LEFTOVERS: Record<string, string> = {
   'unfinished jobs': `select id || ' ' || type || ' ' || status || ' ' || coalesce(stage, '-') || ' '
       || coalesce('waits for ' || waiting_for, '') || ' attempt ' || attempt || ': ' || message as what
     from jobs where completed_at is null`,
@@ -14,7 +14,7 @@ const LEFT: Record<string, string> = {
     from stage_results s join jobs j on j.id = s.job_id where s.state = 'running'`,
   'tables of loads': `select c.oid::regclass::text as what from pg_class c
     where c.relkind = 'r' and not c.relispartition and c.relname ~ '^load_[0-9]'`,
-  'updates not passed on': `select id::text as what from dataset_updates where fanned_out_at is null`,
+  'updates not fanned out': `select id::text as what from dataset_updates where fanned_out_at is null`,
   'events not sent': `select event_key || ': ' || coalesce(send_error, '') as what from event_log
     where outbound and sent_at is null`,
   'open runs of metrics': `select r.id || ' ' || m.code || ' ' || r.status as what from metric_runs r
@@ -27,18 +27,18 @@ const LEFT: Record<string, string> = {
 const Places = z.array(z.object({ what: z.string() }))
 
 /** Returns what is left over, by kind; kinds without leftovers do not appear. */
-export async function findLeft(system: TestSystem): Promise<Record<string, string[]>> {
+export async function findLeftovers(system: TestSystem): Promise<Record<string, string[]>> {
   const left: Record<string, string[]> = {}
-  for (const [kind, query] of Object.entries(LEFT)) {
+  for (const [kind, query] of Object.entries(LEFTOVERS)) {
     const places = Places.parse((await system.database.pool.query(query)).rows).map(({ what }) => what)
     if (places.length > 0) left[kind] = places
   }
   const strays = await findStrays(system)
-  if (strays.length > 0) left['files that no job points at'] = strays
+  if (strays.length > 0) left['files without a job'] = strays
   return left
 }
 
-/** Files of the store that no job points at. The housekeeping removes them once they are an hour old. */
+/** Returns the files of the store that no job references. Housekeeping removes them once they are an hour old. */
 async function findStrays({ database, store }: TestSystem): Promise<string[]> {
   const rows = await database.pool.query<{ key: string }>(
     'select key from artifacts where removed_at is null',

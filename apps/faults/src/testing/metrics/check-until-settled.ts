@@ -2,19 +2,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect } from 'vitest'
-import type { Freshness } from '../../metrics/freshness.ts'
+import type { MetricOracle } from '../../metrics/oracle.ts'
 import { isSettled } from '../../metrics/settled.ts'
 
 const WITHIN = 180_000
 const PAUSE_MS = 1000
 
-/** Wait until everything has settled; until then, whenever one looks, each metric has the values of the tables or says why not. */
-export async function followUntilSettled(system: TestSystem, freshness: Freshness): Promise<void> {
+/** Waits until everything has settled. Until then checks repeatedly that every metric is correct or reported as incomplete. */
+export async function checkUntilSettled(system: TestSystem, oracle: MetricOracle): Promise<void> {
   await until(
     async () => {
-      // To look more often would take the processors from those who work.
+      // Checking more often would take processor time from the workers.
       await delay(PAUSE_MS)
-      expect(await freshness.unexplained()).toEqual([])
+      expect(await oracle.unreported()).toEqual([])
       return isSettled(system.database.pool)
     },
     { within: WITHIN, what: 'everything has settled' },

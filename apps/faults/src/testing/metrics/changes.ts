@@ -2,27 +2,27 @@ import { addDays } from '@aduana/contracts/dates'
 import type { Random } from '@aduana/testkit/random'
 import { HEADER } from '../../production-file.ts'
 
-// What happens to the three datasets in the scenario: files that are imported, and changes that somebody makes outside.
+// The changes of the three datasets in the scenario: imported files, and external changes of the tables.
 
 export const DATASETS = ['production', 'orders', 'dkt'] as const
 export type Dataset = (typeof DATASETS)[number]
 
-/** A file, as it is uploaded. */
+/** A file to upload. */
 export interface ScenarioFile {
   kind: 'file'
   dataset: Dataset
   content: string
 }
 
-/** A change that somebody makes in a table without Aduana, and then tells. */
-export interface OutsideChange {
-  kind: 'outside'
+/** A change that another program writes to a table and then reports. */
+export interface ExternalChange {
+  kind: 'external'
   dataset: Dataset
   write: string
   update: Record<string, unknown> & { eventKey: string; occurredAt: string }
 }
 
-export type Change = ScenarioFile | OutsideChange
+export type Change = ScenarioFile | ExternalChange
 
 const FIRST_DAY = '2026-02-16'
 const DAYS = 45
@@ -32,7 +32,7 @@ const dayAt = (offset: number) => addDays(FIRST_DAY, offset)
 const list = <T>(length: number, make: (index: number) => T): T[] =>
   Array.from({ length }, (_, at) => make(at))
 
-/** Three files for each dataset; the later ones overlap with the earlier ones. */
+/** Returns three files for each dataset. Later files overlap with earlier ones. */
 export function scenarioFiles(random: Random): ScenarioFile[] {
   return DATASETS.flatMap((dataset) =>
     list(3, (index): ScenarioFile => {
@@ -51,7 +51,7 @@ const FILES: Record<Dataset, (random: Random, index: number, day: () => string) 
     })
     return `${[HEADER, ...rows, rows[0], `2026-02-31;M001;W0001;1;PVC;L${index}-bad;1;1;`].join('\n')}\n`
   },
-  // A quarter of the orders of a file are those of the file before, with another day and place.
+  // A quarter of the orders of a file are also in the file before, with another day, company or warehouse.
   orders: (random, index, day) => {
     const header =
       'order_id;order_type;timestamp;customer_id;items_count;company;warehouse;source_modified_timestamp'
@@ -75,15 +75,15 @@ const FILES: Record<Dataset, (random: Random, index: number, day: () => string) 
 }
 
 /**
- * A change outside, told as one that happened at `occurredAt`. Nothing of it is in the numbers unless the update, which
- * names its days and, of orders, its companies and warehouses, is followed.
+ * Returns an external change that is reported with the time `occurredAt`. Metrics include it only if the runs of its update
+ * cover the reported days and, for orders, companies and warehouses.
  */
-export function outsideChange(
+export function externalChange(
   random: Random,
   dataset: Dataset,
   key: string,
   occurredAt: Date,
-): OutsideChange {
+): ExternalChange {
   const from = dayAt(random.int(0, DAYS - 4))
   const to = addDays(from, random.int(1, 3))
   const [company, warehouse] = [random.pick(['North', 'South']), `W${random.int(1, 2)}`]
@@ -103,7 +103,7 @@ export function outsideChange(
       select -${number} - n, gen_random_uuid(), '${from}', '${key}-' || n, 'CC1', n, 8, 2 from generate_series(1, 3) n`,
   }
   return {
-    kind: 'outside',
+    kind: 'external',
     dataset,
     write: write[dataset],
     update: {
@@ -118,15 +118,15 @@ export function outsideChange(
 }
 
 /**
- * Changes outside that are told late. Some happened today or yesterday, in the time of the files; the others weeks ago, a
- * few of them within days of each other, so that some come in time for each other and some in vain.
+ * Returns external changes that are reported late. Some occurred today or yesterday, like the files; the others weeks ago.
+ * A few of those are within the required days of each other, and the others are not.
  */
-export function lateChanges(random: Random, tag: string): OutsideChange[] {
+export function changesReportedLate(random: Random, tag: string): ExternalChange[] {
   const now = Date.now()
   const moments = [0, 0.3, 0.9, 1.2, 1.9, 40, 40.5, 41.2, 55, 58.5, 70, 70.1].map(
     (days) => new Date(now - days * DAY_MS - random.int(0, 3_600_000)),
   )
   return moments.map((moment, index) =>
-    outsideChange(random, random.pick(DATASETS), `${tag}${index}`, moment),
+    externalChange(random, random.pick(DATASETS), `${tag}${index}`, moment),
   )
 }

@@ -1,7 +1,7 @@
 import type { TestDatabase } from '@aduana/testkit/database'
 
-/** The initial state of a meeting, which can be restored before each schedule. */
-export interface Rebuilt<World> {
+/** The initial state of the schedules, which is restored before each of them. */
+export interface WorldSnapshot<World> {
   world: World
   /** Restores every table to its state when the world was built. */
   restore(): Promise<void>
@@ -10,12 +10,12 @@ export interface Rebuilt<World> {
 /** Disables triggers and the checks of foreign keys. */
 const AS_REPLICA = 'set local session_replication_role = replica'
 
-/** Builds a world in emptied tables, and keeps their rows in a schema of its own. */
+/** Builds a world in emptied tables, and copies their rows into a separate schema. */
 export async function buildIn<World>(
   { pool }: TestDatabase,
   tables: readonly string[],
   build: () => Promise<World>,
-): Promise<Rebuilt<World>> {
+): Promise<WorldSnapshot<World>> {
   const cleared = tables.map((table) => `delete from ${table}`).join('; ')
   await pool.query(
     `begin; ${AS_REPLICA}; ${cleared}; commit; drop schema if exists kept cascade; create schema kept`,

@@ -2,16 +2,16 @@ import type { Principal } from '@aduana/contracts/identity'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
 import { openSession, type Session } from './session.ts'
 
-/** A database in which sessions meet, and the admin on whose behalf they act. */
-export interface MeetingPlace {
+/** A database with concurrent sessions, and the admin on whose behalf they act. */
+export interface Environment {
   database: TestDatabase
   admin: Principal
   sessions: readonly Session[]
   close(): Promise<void>
 }
 
-/** Opens three sessions on a database of their own. */
-export async function openMeetingPlace(): Promise<MeetingPlace> {
+/** Opens three sessions on a new database. */
+export async function openEnvironment(): Promise<Environment> {
   const database = await createTestDatabase()
   const user = await database.db
     .insertInto('users')

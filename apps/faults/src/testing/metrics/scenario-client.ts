@@ -4,50 +4,51 @@ import type { Random } from '@aduana/testkit/random'
 import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect } from 'vitest'
-import type { Freshness } from '../../metrics/freshness.ts'
+import type { MetricOracle } from '../../metrics/oracle.ts'
 import { isSettled } from '../../metrics/settled.ts'
+import type { Change } from './changes.ts'
 import { SCENARIO_METRICS } from './scenario-metrics.ts'
-import type { Change } from './world.ts'
 
 const WITHIN = 120_000
 const JSON_BODY = { 'content-type': 'application/json' }
 
-/** What the test does with the installation, as its users would: over HTTP; only the tables are changed directly. */
-export interface Scenario {
+/** A client that uses the installation over HTTP. Only external changes are written directly to the tables. */
+export interface ScenarioClient {
   declareMetrics(): Promise<void>
   /**
-   * Send changes, each twice, in an order and in batches that chance decides; what was written outside is in its table
-   * when it is told first. After every batch each metric has the values of the tables or says why not.
+   * Sends changes, each twice, in random order and random batches. An external change is written before its first report.
+   * Checks after every batch that each metric is correct or reported as incomplete.
    */
   send(changes: readonly Change[]): Promise<void>
   settled(): Promise<void>
-  /** How often each change was taken in: once, if all is well. */
-  takenIn(): ReadonlyMap<Change, number>
+  /** How often each change was accepted: exactly once if nothing is broken. */
+  acceptedCounts(): ReadonlyMap<Change, number>
   post(path: string, body?: unknown): Promise<Response>
 }
 
-export function openScenario(
+/** Creates a client of an installation. */
+export function createScenarioClient(
   system: TestSystem,
   api: TestApi,
-  freshness: Freshness,
+  oracle: MetricOracle,
   random: Random,
-): Scenario {
+): ScenarioClient {
   const { pool } = system.database
   const written = new Map<Change, Promise<unknown>>()
-  const taken = new Map<Change, number>()
+  const accepted = new Map<Change, number>()
   const write = (change: Change) => {
     if (change.kind === 'file') return undefined
     const known = written.get(change) ?? pool.query(change.write)
     written.set(change, known)
     return known
   }
-  const post: Scenario['post'] = (path, body) =>
+  const post: ScenarioClient['post'] = (path, body) =>
     api.fetch(path, {
       method: 'POST',
       ...(body === undefined ? {} : { headers: JSON_BODY, body: JSON.stringify(body) }),
     })
 
-  /** Answers whether it was news. */
+  /** Returns whether the change was accepted for the first time. */
   async function deliver(change: Change): Promise<boolean> {
     await write(change)
     if (change.kind === 'file') {
@@ -63,7 +64,7 @@ export function openScenario(
 
   return {
     post,
-    takenIn: () => taken,
+    acceptedCounts: () => accepted,
     declareMetrics: async () => {
       for (const { definition } of SCENARIO_METRICS) {
         const { code, ...body } = definition
@@ -76,11 +77,11 @@ export function openScenario(
       while (deliveries.length > 0) {
         await Promise.all(
           deliveries.splice(0, random.int(1, 4)).map(async (change) => {
-            const news = await deliver(change)
-            taken.set(change, (taken.get(change) ?? 0) + (news ? 1 : 0))
+            const isNew = await deliver(change)
+            accepted.set(change, (accepted.get(change) ?? 0) + (isNew ? 1 : 0))
           }),
         )
-        expect(await freshness.unexplained()).toEqual([])
+        expect(await oracle.unreported()).toEqual([])
       }
     },
     settled: () =>

@@ -13,27 +13,27 @@ import type { TestSystem } from '@aduana/testkit/system'
 import { until } from '@aduana/testkit/until'
 import { expect } from 'vitest'
 import { isSettled } from '../../metrics/settled.ts'
+import { DATASETS, type Dataset, scenarioFiles } from './changes.ts'
 import { SCENARIO_METRICS } from './scenario-metrics.ts'
-import { DATASETS, type Dataset, scenarioFiles } from './world.ts'
 
-/** What goes on with metrics while a process is killed. */
-export interface MetricStory {
-  /** Start the process that will die, with these settings, and bring it to the place where it does. */
+/** A workload of metrics during which a process is killed. */
+export interface KillScenario {
+  /** Starts the victim with these settings and runs the workload until it reaches its fail point. */
   begin(system: TestSystem, settings: Record<string, string>): Promise<ProductProcess>
-  /** What its users do before a worker is there again. */
-  meanwhile?(system: TestSystem): Promise<void>
-  /** What they do once everything has settled. */
-  end?(system: TestSystem): Promise<void>
+  /** Runs what users do before another worker starts. */
+  duringFault?(system: TestSystem): Promise<void>
+  /** Runs what users do once everything has settled. */
+  afterwards?(system: TestSystem): Promise<void>
 }
 
-export type MetricStoryName = 'import' | 'undo' | 'projection' | 'stopping' | 'silence' | 'expiry'
+export type KillScenarioName = 'import' | 'undo' | 'projection' | 'stopping' | 'silence' | 'expiry'
 
 const WITHIN = 120_000
 const WEEKS_AGO_MS = 62 * 24 * 3_600_000
 
 const files = scenarioFiles(createRandom(11))
 
-/** Accept one file of each of these datasets; answers the ids of the jobs. */
+/** Accepts one file of each dataset and returns the ids of the jobs. */
 export function acceptFiles(
   system: TestSystem,
   datasets: readonly Dataset[] = ['production', 'orders'],
@@ -46,14 +46,14 @@ export function acceptFiles(
   )
 }
 
-/** Declare the shipped metrics and those of the scenario. */
+/** Declares the shipped metrics and those of the scenario. */
 export async function declareMetrics({ database: { db } }: TestSystem): Promise<void> {
   await registerShippedMetrics(db)
   const definitions = SCENARIO_METRICS.map(({ definition }) => definition)
   await inTransaction(db, (tx) => saveMetrics(tx, definitions, null))
 }
 
-/** Metrics that are computed, of one file of each of these datasets; nobody works any more. */
+/** Imports one file of each dataset, computes the metrics, and stops the worker. */
 async function computed(system: TestSystem, datasets?: readonly Dataset[]): Promise<string[]> {
   const worker = await system.startWorker()
   const ids = await acceptFiles(system, datasets)
@@ -71,61 +71,61 @@ async function begun(system: TestSystem, status: string): Promise<void> {
   )
 }
 
-/** Somebody outside makes more pieces of all that were made. */
+/** An external change of `production`. */
 const WRITE = 'update fact_production set cantidad = cantidad + 7'
 const updateOf = (occurredAt: Date) =>
   ProjectionUpdate.parse({
-    eventKey: 'outside',
+    eventKey: 'external',
     dataset: 'production',
     occurredAt: occurredAt.toISOString(),
     days: [{ from: '2026-01-01', to: '2026-07-01' }],
     rows: 90,
   })
 
-/** Two imports, whose metrics follow. */
-const imports: MetricStory = {
+/** Two imports and the runs that they cause. */
+const imports: KillScenario = {
   begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
+    const victim = await system.startWorker(settings)
     await acceptFiles(system)
-    return doomed
+    return victim
   },
 }
 
-const undo: MetricStory = {
+const undo: KillScenario = {
   begin: async (system, settings) => {
     const [first = ''] = await computed(system)
-    const doomed = await system.startWorker(settings)
+    const victim = await system.startWorker(settings)
     await undoImport({ db: system.database.db, maxQueued: 1000 }, system.admin, first, { unwind: false })
-    return doomed
+    return victim
   },
 }
 
-/** The API dies while it is told of a change. Its sender hears nothing, and tells it again. */
-const projection: MetricStory = {
+/** The API dies while it accepts an update. The client gets no response, and reports the update again. */
+const projection: KillScenario = {
   begin: async (system, settings) => {
     await computed(system)
     const api = await startApi(system, settings)
     await system.database.pool.query(WRITE)
-    const told = api.fetch('/api/projections', {
+    const report = api.fetch('/api/projections', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(updateOf(new Date())),
     })
-    await expect(told).rejects.toThrow('fetch failed')
+    await expect(report).rejects.toThrow('fetch failed')
     return api.process
   },
-  meanwhile: async (system) => {
-    await tell(system, new Date())
+  duringFault: async (system) => {
+    await reportUpdate(system, new Date())
   },
 }
 
-const tell = (system: TestSystem, occurredAt: Date) =>
+const reportUpdate = (system: TestSystem, occurredAt: Date) =>
   inTransaction(system.database.db, (tx) => acceptProjectionUpdate(tx, updateOf(occurredAt)))
 
-/** A worker that is told to stop in a computation dies before it has given its runs back. */
-const stopping: MetricStory = {
+/** A worker is stopped during a computation and dies before it has returned its runs to the queue. */
+const stopping: KillScenario = {
   begin: async (system, settings) => {
-    const doomed = await system.startWorker(settings)
+    const victim = await system.startWorker(settings)
     const client = await system.database.pool.connect()
     try {
       await client.query(
@@ -133,18 +133,18 @@ const stopping: MetricStory = {
       )
       await acceptFiles(system)
       await begun(system, 'RUNNING')
-      doomed.signal('SIGTERM')
-      await doomed.exited
+      victim.signal('SIGTERM')
+      await victim.exited
     } finally {
       await client.query('rollback')
       client.release()
     }
-    return doomed
+    return victim
   },
 }
 
-/** Who takes the dead for dead dies as well. */
-const silence: MetricStory = {
+/** The process that times out the runs of a dead worker dies as well. */
+const silence: KillScenario = {
   begin: async (system, settings) => {
     const first = await system.startWorker({ ADUANA_FAIL_POINTS: 'metrics.before-commit=kill' })
     await acceptFiles(system)
@@ -153,18 +153,18 @@ const silence: MetricStory = {
   },
 }
 
-/** A change of weeks ago, beside which no other dataset has one. */
-const expiry: MetricStory = {
+/** A change of weeks ago. No other dataset has a change within the required days. */
+const expiry: KillScenario = {
   begin: async (system, settings) => {
     await declareMetrics(system)
     await computed(system, DATASETS)
-    // It looks after runs as soon as it has begun to start: what makes it die must not be there before it is ready.
-    const doomed = await system.startWorker(settings)
+    // A worker checks runs while it starts. The expired run must not exist before the worker is ready.
+    const victim = await system.startWorker(settings)
     await system.database.pool.query(WRITE)
-    await tell(system, new Date(Date.now() - WEEKS_AGO_MS))
-    return doomed
+    await reportUpdate(system, new Date(Date.now() - WEEKS_AGO_MS))
+    return victim
   },
-  end: async ({ database: { db, pool } }) => {
+  afterwards: async ({ database: { db, pool } }) => {
     for (;;) {
       const { rows } = await pool.query<{ id: string }>(
         `select id from metric_runs where status = 'EXPIRED' and taken_over_by is null`,
@@ -176,7 +176,7 @@ const expiry: MetricStory = {
   },
 }
 
-/** Retry a run, unless one that follows from the retry of another has taken it over by now. */
+/** Retries a run, unless a run that follows from another retry has taken it over meanwhile. */
 async function retryUnlessTaken(db: Database, id: string): Promise<void> {
   try {
     await inTransaction(db, (tx) => retryRun(tx, id, null))
@@ -185,7 +185,7 @@ async function retryUnlessTaken(db: Database, id: string): Promise<void> {
   }
 }
 
-export const METRIC_STORIES: Record<MetricStoryName, MetricStory> = {
+export const KILL_SCENARIOS: Record<KillScenarioName, KillScenario> = {
   import: imports,
   undo,
   projection,

@@ -1,36 +1,36 @@
 import { ProblemError } from '@aduana/contracts/problems'
 import { isTransient } from '@aduana/db/sql-errors'
 import type pg from 'pg'
-import type { Rebuilt } from './kept.ts'
 import { everySchedule, type Schedule } from './scheduler.ts'
 import type { Ending, Session } from './session.ts'
+import type { WorldSnapshot } from './snapshot.ts'
 
 /** What one session does in a world, through its own connections. */
 export type Transaction<World> = (session: Session, world: World) => Promise<unknown>
 
-/** Sessions that meet in a world. */
-export interface Meeting<World> {
+/** Concurrent sessions in a world. */
+export interface Interleaving<World> {
   sessions: readonly Session[]
   /** Shows which sessions wait for others. */
   monitor: pg.Pool
-  rebuilt: Rebuilt<World>
-  /** What each session does, in their order. */
+  snapshot: WorldSnapshot<World>
+  /** The transaction of each session, in their order. */
   transactions: readonly Transaction<World>[]
-  /** The promises that are broken after a schedule. */
+  /** Returns the promises that are broken after a schedule. */
   broken: (schedule: Schedule, world: World) => Promise<string[]>
 }
 
 /**
- * Runs transactions at once in every order, and returns how many orders there were.
- * @throws Error with the steps of the order after which a promise was broken, or in which a transaction failed
+ * Runs concurrent transactions in every interleaving, and returns the number of interleavings.
+ * @throws Error with the steps of an interleaving that breaks a promise, or in which a transaction fails
  */
-export function meet<World>({
+export function interleave<World>({
   sessions,
   monitor,
-  rebuilt: { world, restore },
+  snapshot: { world, restore },
   transactions,
   broken,
-}: Meeting<World>): Promise<number> {
+}: Interleaving<World>): Promise<number> {
   const actors = transactions.map((transaction, index) => {
     const session = sessions[index]
     if (!session) throw new Error(`there are only ${sessions.length} sessions`)
@@ -56,7 +56,7 @@ export function succeeded(ending: Ending): boolean {
   return kind !== 'stop'
 }
 
-/** A process that takes work over terminates the connection that a silent one works on. */
+/** A process that takes over work terminates the connection of the silent process. */
 const wasTerminated = (error: unknown) =>
   isTransient(error) && /terminat|not queryable|ECONNRESET/.test(error instanceof Error ? error.message : '')
 

@@ -11,7 +11,7 @@ const Line = z.object({
 
 const LEVELS: Record<number, string> = { 40: 'warn', 50: 'error', 60: 'fatal' }
 
-/** Count the lines of a level above `info`: `<level> <event>` with an example of what went wrong, and how often. */
+/** Counts the log lines above `info` by `<level> <event>`, with an example of an error. */
 export function countWarnings(lines: Iterable<string>): Map<string, { times: number; example: string }> {
   const counts = new Map<string, { times: number; example: string }>()
   for (const line of lines) {

@@ -9,38 +9,41 @@ import type { TestSystem } from '@aduana/testkit/system'
 import { sql } from 'kysely'
 import pg from 'pg'
 
-/** A value that is not the one of the tables; null where there is none. */
+/** A metric value that differs from the one computed by SQL; null where there is none. */
 export interface Difference {
   metric: string
   date: string
   company: string
   warehouse: string
-  wanted: string | null
+  expected: string | null
   stored: string | null
 }
 
 type Compared = Difference & { id: string | null; level: number | null }
 
-/** Compares all that is stored with SQL that was written by hand. */
-export interface Freshness {
-  /** Every value that is missing, too much or another one. */
+/** Compares all stored values with hand-written SQL. */
+export interface MetricOracle {
+  /** Returns every missing, unexpected and wrong value. */
   differences(): Promise<Difference[]>
   /**
-   * Metrics that have such a value and do not say why, with the days; all of it seen at one moment. What is computed
-   * from the rows of a day alone has to name that day.
+   * Returns metrics with such a value that are not reported as incomplete, with the days, all in one snapshot. A metric that
+   * is computed from the rows of single days must report exactly those days.
    */
-  unexplained(): Promise<string[]>
+  unreported(): Promise<string[]>
   close(): Promise<void>
 }
 
-/** What the values of some metrics should be: the name of a file beside this one. */
-export type Wanted = 'shipped' | 'scenario'
+/** The name of an SQL file in this folder that computes expected values. */
+export type Expectation = 'shipped' | 'scenario'
 
-/** `wanted` says what should be there: together, all that is stored. */
-export async function openFreshness(system: TestSystem, wanted: readonly Wanted[]): Promise<Freshness> {
-  // Also when this file has been compiled: SQL has not.
+/** Opens an oracle. The files of `expected` together compute all stored values. */
+export async function openMetricOracle(
+  system: TestSystem,
+  expected: readonly Expectation[],
+): Promise<MetricOracle> {
+  // SQL is not copied when this file is compiled.
   const texts = await Promise.all(
-    wanted.map((name) => readFile(new URL(`../../src/metrics/${name}.sql`, import.meta.url), 'utf8')),
+    expected.map((name) => readFile(new URL(`../../src/metrics/${name}.sql`, import.meta.url), 'utf8')),
   )
   const query = sql<Compared>`${sql.raw(compared(texts))}`
   const pool = new pg.Pool({
@@ -55,14 +58,14 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
   const read = <T>(work: (tx: ReadTx) => Promise<T>) => readAs(db, system.admin, work)
   return {
     differences: () => read(async (tx) => (await query.execute(tx)).rows),
-    unexplained: async () => {
+    unreported: async () => {
       for (;;) {
-        const { complaints, partitions } = await read(async (tx) => ({
-          complaints: await complaintsOf(tx, (await query.execute(tx)).rows, system.admin),
+        const { unreported, partitions } = await read(async (tx) => ({
+          unreported: await unreportedOf(tx, (await query.execute(tx)).rows, system.admin),
           partitions: (await PARTITIONS.execute(tx)).rows,
         }))
         if (isDeepStrictEqual(partitions, (await PARTITIONS.execute(system.database.db)).rows))
-          return complaints
+          return unreported
       }
     },
     close: () => pool.end(),
@@ -70,23 +73,24 @@ export async function openFreshness(system: TestSystem, wanted: readonly Wanted[
 }
 
 /**
- * A partition that is attached after a snapshot was taken is read with it, but the update that tells of its rows is not:
- * then the moment has to be another one.
+ * A snapshot sees a partition that is attached later, but not the update of its rows. Then another snapshot is taken.
  */
 const PARTITIONS = sql<{ id: string }>`select inhrelid::text as id from pg_inherits order by inhrelid`
 
-async function complaintsOf(tx: ReadTx, found: readonly Compared[], reader: Principal): Promise<string[]> {
-  const complaints: string[] = []
+async function unreportedOf(tx: ReadTx, found: readonly Compared[], reader: Principal): Promise<string[]> {
+  const unreported: string[] = []
   for (const [metric, [first, ...rest]] of groupBy(found, ({ metric }) => metric)) {
     if (!first) continue
     const days = [first, ...rest].map(({ date }) => date)
-    const unsaid = first.id === null ? days : await unsaidDays(tx, reader, first.id, first.level ?? 0, days)
-    if (unsaid.length > 0) complaints.push(`${metric} on ${unsaid.length} days, first ${unsaid[0]}`)
+    const unreportedOfMetric =
+      first.id === null ? days : await unreportedDays(tx, reader, first.id, first.level ?? 0, days)
+    if (unreportedOfMetric.length > 0)
+      unreported.push(`${metric} on ${unreportedOfMetric.length} days, first ${unreportedOfMetric[0]}`)
   }
-  return complaints
+  return unreported
 }
 
-async function unsaidDays(
+async function unreportedDays(
   tx: ReadTx,
   reader: Principal,
   metricId: string,
@@ -96,16 +100,16 @@ async function unsaidDays(
   const { complete, outstanding, notPassedOn } = await completenessOf(tx, reader, metricId)
   if (complete) return days
   if (level > 0) return []
-  const said: DayRange[] = [...outstanding, ...notPassedOn].flatMap((reason) => reason.days ?? [])
-  return days.filter((day) => !said.some(({ from, to }) => from <= day && day < to))
+  const reported: DayRange[] = [...outstanding, ...notPassedOn].flatMap((reason) => reason.days ?? [])
+  return days.filter((day) => !reported.some(({ from, to }) => from <= day && day < to))
 }
 
 const compared = (texts: readonly string[]) => `
-  with wanted as (${texts.map((text) => `select * from (${text}) w`).join(' union all ')}),
+  with expected as (${texts.map((text) => `select * from (${text}) w`).join(' union all ')}),
   stored as (select metric_name::text as metric, date, company, warehouse, value from daily_metrics)
   select m.id, m.level, metric, date::text, coalesce(w.company, s.company, '') as company,
-    coalesce(w.warehouse, s.warehouse, '') as warehouse, w.value::text as wanted, s.value::text as stored
-  from (select *, concat_ws('|', company, warehouse) as cell from wanted) w
+    coalesce(w.warehouse, s.warehouse, '') as warehouse, w.value::text as expected, s.value::text as stored
+  from (select *, concat_ws('|', company, warehouse) as cell from expected) w
     full join (select *, concat_ws('|', company, warehouse) as cell from stored) s using (metric, date, cell)
     left join metrics m on m.code = metric
   where w.value is null or s.value is null or abs(w.value - s.value) > 1e-9 * greatest(1, abs(w.value))

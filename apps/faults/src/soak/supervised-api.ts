@@ -3,23 +3,23 @@ import { startApi, type TestApi } from '@aduana/testkit/api'
 import type { ProductProcess } from '@aduana/testkit/processes'
 import type { TestSystem } from '@aduana/testkit/system'
 
-/** An API under a supervisor: one that ends is replaced. */
-export interface KeptApi {
-  /** Send a request to the API that runs now. Undefined when none runs, or it ended before it answered. */
-  ask(path: string, init?: RequestInit): Promise<Response | undefined>
-  /** Kill the one that runs now. */
+/** A supervised API: a process that ends is replaced. */
+export interface SupervisedApi {
+  /** Sends a request to the current API. Undefined when none runs, or it ended before it responded. */
+  request(path: string, init?: RequestInit): Promise<Response | undefined>
+  /** Kills the current API. */
   kill(): void
-  /** All that were started, in order. */
+  /** All processes that were started, in order. */
   processes(): readonly ProductProcess[]
-  /** Why a start failed: its connections may be terminated before its login is done. */
+  /** The errors of failed starts: their connections may be terminated before the login. */
   failedStarts(): readonly string[]
   stop(): Promise<void>
 }
 
 const RESTART_MS = 500
 
-/** Keep an API of an installation running. Resolves when the first one is ready. */
-export async function keepApi(system: TestSystem): Promise<KeptApi> {
+/** Keeps an API of an installation running. Resolves when the first process is ready. */
+export async function startSupervisedApi(system: TestSystem): Promise<SupervisedApi> {
   const processes: ProductProcess[] = []
   const failedStarts: string[] = []
   let current: TestApi | undefined
@@ -30,7 +30,7 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
     current = api
     return api
   }
-  const keep = async (first: TestApi) => {
+  const supervise = async (first: TestApi) => {
     let api: TestApi | undefined = first
     while (!stopped) {
       await api?.process.exited
@@ -40,9 +40,9 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
       api = await start().catch((error: unknown) => void failedStarts.push(String(error)))
     }
   }
-  const keeping = keep(await start())
+  const supervising = supervise(await start())
   return {
-    ask: async (path, init) => {
+    request: async (path, init) => {
       try {
         return await current?.fetch(path, init)
       } catch {
@@ -55,7 +55,7 @@ export async function keepApi(system: TestSystem): Promise<KeptApi> {
     stop: async () => {
       stopped = true
       await Promise.all(processes.map((process) => process.stop()))
-      await keeping
+      await supervising
     },
   }
 }
