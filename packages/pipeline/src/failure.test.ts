@@ -83,7 +83,7 @@ test('a refusal is reported unchanged', () => {
 })
 
 test.each([
-  ['nobody', 'gone'],
+  ['none', 'gone'],
   ['sender', 'gone Upload the file again.'],
   ['validate', 'gone Retry the job: it begins again at validate, which creates the file again.'],
 ] as const)('a lost file of %s is reported with advice', (madeBy, detail) => {

@@ -30,9 +30,9 @@ export class TryAgainError extends Error {
 /** A file that a stage needs is missing or differs from what was stored. */
 export class LostFileError extends Error {
   override readonly name = 'LostFileError'
-  /** What can create it again: the stage that made it, or for the original its sender. `nobody` for files of another job. */
-  readonly madeBy: StageName | 'sender' | 'nobody'
-  constructor(message: string, madeBy: StageName | 'sender' | 'nobody', options?: ErrorOptions) {
+  /** What can create it again: the stage that made it, or for the original its sender. `none` for files of another job. */
+  readonly madeBy: StageName | 'sender' | 'none'
+  constructor(message: string, madeBy: StageName | 'sender' | 'none', options?: ErrorOptions) {
     super(message, options)
     this.madeBy = madeBy
   }
@@ -83,7 +83,7 @@ export function readFailure(error: unknown, stage: StageName): ReadFailure {
 }
 
 function remedy({ madeBy }: LostFileError): string {
-  if (madeBy === 'nobody') return ''
+  if (madeBy === 'none') return ''
   if (madeBy === 'sender') return 'Upload the file again.'
   return `Retry the job: it begins again at ${madeBy}, which creates the file again.`
 }

@@ -107,9 +107,9 @@ export async function fetchArtifactOf(
     .where('job_id', '=', jobId)
     .where('name', '=', name)
     .executeTakeFirst()
-  if (!row) throw new LostFileError(`The job has no file "${name}".`, 'nobody')
+  if (!row) throw new LostFileError(`The job has no file "${name}".`, 'none')
   const own = row.stage === null ? 'sender' : StageName.parse(row.stage)
-  const madeBy = jobId === job.stageAttempt.jobId ? own : 'nobody'
+  const madeBy = jobId === job.stageAttempt.jobId ? own : 'none'
   if (row.removed_at)
     throw new LostFileError(
       `The file "${name}" of the job was removed at ${row.removed_at.toISOString()}, at the end of its retention.`,

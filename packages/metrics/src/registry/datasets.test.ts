@@ -25,7 +25,7 @@ afterEach(() => flow.drop())
 
 const definitionOf = async (code: string) => (await readDataset(flow.db, code)).definition
 const save = (definition: DatasetDefinition) => flow.inTx((tx) => saveDataset(tx, definition, admin))
-/** Save a dataset with what a test changes of it. */
+/** Saves a dataset with the changes of a test. */
 const change = async (code: string, with_: (now: DatasetDefinition) => Partial<DatasetDefinition>) => {
   const now = await definitionOf(code)
   return save({ ...now, ...with_(now) })
