@@ -33,7 +33,7 @@ afterEach(() => {
   handle = () => undefined
 })
 
-/** Run the program against the answers of `handle`. */
+/** Runs the program with the responses of `handle`. */
 const aduana = (args: string[], given: Partial<Io> = {}) =>
   runCaptured(args, {
     env: { ADUANA_URL: url, ADUANA_TOKEN: 'a-token', XDG_CONFIG_HOME: folder },
@@ -65,7 +65,7 @@ async function fileWith(content: string): Promise<string> {
   return path
 }
 
-/** Run something whose temporary files are in a folder of the test's own; returns what it leaves there. */
+/** Runs `work` with a new folder for temporary files. Returns the remaining files. */
 async function leftBy(work: () => Promise<unknown>): Promise<string[]> {
   const { TMPDIR } = process.env
   const own = await mkdtemp(join(folder, 'temporary-'))

@@ -48,12 +48,12 @@ interface Ended {
   output: string
 }
 
-/** Run the program as a user would; returns its exit code and what it wrote. */
+/** Runs the program as a user does. Returns its exit code and output. */
 function aduana(...args: string[]): Promise<Ended> {
   return piped(Buffer.alloc(0), args)
 }
 
-/** Run the program with a content as its standard input. */
+/** Runs the program with `content` as its standard input. */
 function piped(
   input: Buffer,
   args: string[],

@@ -155,7 +155,7 @@ test('a store without write permission is reported as read-only', async () => {
   }
 })
 
-/** Run statements in a process of its own on the built store, after a shell command that limits it. */
+/** Runs statements in a process of its own on the built store, after a shell command that limits it. */
 async function inChild(statements: string, limit = 'true') {
   const program = `
     const { createDiskStore } = await import(${JSON.stringify(new URL('../dist/disk-store.js', import.meta.url).href)})

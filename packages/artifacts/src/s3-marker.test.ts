@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-/** Open the store as a process of an installation does that starts. */
+/** Opens the store as a process of an installation does that starts. */
 async function start({ db }: TestDatabase, environment: Record<string, string>): Promise<void> {
   const settings = readSettings(ArtifactSettings, { ADUANA_DATA_DIR: folder, ...environment })
   ;(await openArtifactStore(settings, { db, logger })).close()

@@ -31,7 +31,7 @@ export async function makeDatabase(url: string): Promise<boolean> {
   return true
 }
 
-/** Look at what a database holds. */
+/** Inspects the contents of a database. */
 export function inspectDatabase(url: string): Promise<Contents> {
   return withClient(url, async (client) => {
     const connected = await client.query<{ name: string }>(
@@ -92,7 +92,7 @@ export function whyKept(
   return undefined
 }
 
-/** Remove all that Aduana has made in a database. The database itself and the roles of the server stay. */
+/** Removes everything that Aduana has created in a database. The database itself and the roles of the server stay. */
 export function emptyDatabase(url: string): Promise<void> {
   return withClient(url, async (client) => {
     await client.query(

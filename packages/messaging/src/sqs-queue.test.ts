@@ -79,7 +79,7 @@ const holds = (queueUrl: string, count: number) =>
   until(async () => (await messaging.size(queueUrl)) === count, {
     what: `${count} messages are in ${queueUrl}`,
   })
-const polling = () => until(() => polls > 0, { what: 'somebody asks for messages' })
+const polling = () => until(() => polls > 0, { what: 'a poll has begun' })
 const events = (name: string) => logged.filter(({ event }) => event === name)
 
 describe('a queue', () => {
@@ -162,7 +162,7 @@ describe('a queue', () => {
     const asTheyAre = consume(() => 'done', { url: raw })
     await until(() => inEnvelopes.got.length === 2 && asTheyAre.got.length === 2, { what: 'all have come' })
     expect(inEnvelopes.texts().sort()).toEqual([...bodies].sort())
-    // Without envelopes nobody can tell: what looks like a notification is one.
+    // Without envelopes a message that looks like a notification is treated as one.
     expect(asTheyAre.texts().sort()).toEqual([bodies[0], 'inner'].sort())
   })
 
@@ -175,7 +175,7 @@ describe('a queue', () => {
     }
     const first = consume(slow, { visibilitySeconds: 1 })
     await messaging.send('slow')
-    await until(() => first.got.length === 1, { what: 'somebody works on it' })
+    await until(() => first.got.length === 1, { what: 'the message is in progress' })
     const meanwhile = consume(() => 'done', { visibilitySeconds: 1 })
     await until(() => worked, { what: 'the work is done' })
     await holds(messaging.queueUrl, 0)

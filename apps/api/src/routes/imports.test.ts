@@ -37,7 +37,7 @@ async function refused(response: Response): Promise<Problem> {
   return problem
 }
 
-/** Send the beginning of a request over a bare socket. */
+/** Sends the beginning of a request over a bare socket. */
 function sendRaw(head: string, body: string): Socket {
   const { port, hostname } = new URL(api.url)
   const socket = connect(Number(port), hostname)

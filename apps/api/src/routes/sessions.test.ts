@@ -166,7 +166,7 @@ describe('logging out', () => {
     staying.socket.close()
   })
 
-  test('is audited once, however often it comes', async () => {
+  test('is audited once, however often it is requested', async () => {
     const user = await api.addUser('viewer')
     await Promise.all([logOut(user.token), logOut(user.token), logOut(user.token)])
     const rows = await api.db

@@ -34,7 +34,7 @@ async function startJob(user: TestUser = owner): Promise<string> {
   return ImportAccepted.parse(await response.json()).id
 }
 
-/** Change a job as a worker does; answers the new version. */
+/** Changes a job as a worker does. Returns the new version. */
 async function change(jobId: string, fields: JobChange): Promise<number> {
   const version = await inTransaction(api.db, (tx) =>
     changeJob(tx, { jobId, from: ['QUEUED', 'PROCESSING'] }, fields),
@@ -43,7 +43,7 @@ async function change(jobId: string, fields: JobChange): Promise<number> {
   return version
 }
 
-/** Store progress of a job as a worker does; what it then publishes. */
+/** Stores progress of a job as a worker does. Returns what the worker publishes. */
 async function storeProgress(jobId: string, percent: number): Promise<ProgressUpdate> {
   const stored = await sql<{ progress: unknown }>`
     update jobs set progress = ${percent}, progress_tick = progress_tick + 1 where id = ${jobId}

@@ -46,7 +46,7 @@ export async function beginRun(db: Database, runId: string): Promise<void> {
   await inTransaction(db, (tx) => startRun(tx, { ...event, runner: 'test' }))
 }
 
-/** End a run as a runner does: it has written nothing, or failed. */
+/** Ends a run as a runner does: it has written nothing, or failed. */
 export async function endRun(db: Database, runId: string, status: 'succeeded' | 'failed'): Promise<void> {
   const rest =
     status === 'failed'

@@ -18,7 +18,7 @@ export interface TestSocket {
   closed: Promise<number>
 }
 
-/** Open /ws as a user, by the token in the header. */
+/** Opens /ws as a user, by the token in the header. */
 export async function openSocket(api: TestApi, user: TestUser, path = '/ws'): Promise<TestSocket> {
   const socket = new WebSocket(`${api.url.replace('http', 'ws')}${path}`, {
     headers: { authorization: `Bearer ${user.token}` },

@@ -49,7 +49,7 @@ export interface TestApi {
 /** The password of every test user. */
 export const PASSWORD = 'correct horse battery'
 
-/** Start the API as `main.ts` does. `environment` adds to its settings. */
+/** Starts the API as `main.ts` does. `environment` adds to its settings. */
 export async function startApi(environment: Record<string, string> = {}): Promise<TestApi> {
   const logger = createLogger({ name: 'api-test', level: process.env.LOG_LEVEL ?? 'silent', pretty: false })
   const resources = createResources(logger)

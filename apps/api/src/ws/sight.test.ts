@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-/** Open a socket as a user. */
+/** Opens a socket as a user. */
 async function open(user: TestUser) {
   const { messages, send } = await openSocket(api, user)
   return {
@@ -27,14 +27,14 @@ async function open(user: TestUser) {
         { what: 'the snapshot comes' },
       )
     },
-    /** Wait for the state in which a job says this. */
+    /** Waits for the state of a job with this message. */
     sees: (id: string, message: string) =>
       until(
         () =>
           messages.some((one) => one.type === 'state' && one.job.id === id && one.job.message === message),
         { what: `the state "${message}" comes` },
       ),
-    /** Wait until the client is told that there is no such job for it. */
+    /** Waits until the client receives that the job is not found. */
     losesSight: (id: string) =>
       until(() => messages.some((one) => one.type === 'error' && one.code === 'not_found' && one.id === id), {
         what: 'the job is hidden',

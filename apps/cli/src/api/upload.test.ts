@@ -22,7 +22,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Send the file to a server that behaves so. */
+/** Sends the file to a server with this behavior. */
 async function upload(behave: RequestListener, signal = new AbortController().signal) {
   server = createServer(behave).listen(0, '127.0.0.1')
   await once(server, 'listening')

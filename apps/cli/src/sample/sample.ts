@@ -64,7 +64,7 @@ export function twoMonths(year: number, month: number): { from: Day; to: Day } {
   return { from: first(0), to: first(2) }
 }
 
-/** Begin a sample. */
+/** Starts a sample. */
 export function createSample(options: SampleOptions): Sample {
   const shape: Shape = SAMPLES[options.dataset]
   const random = createRandom(options.seed)

@@ -26,7 +26,7 @@ export type Found = Pick<
   'records' | 'good' | 'rejected' | 'duplicates' | 'conflicts' | 'reasons'
 >
 
-/** Write a sample, take it through the engine and the shipped definition, and give both sides. */
+/** Writes a sample, reads it with the engine and the shipped definition, and returns both results. */
 export async function inspectSample(
   engine: Engine,
   options: SampleOptions,

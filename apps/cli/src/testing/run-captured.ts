@@ -9,7 +9,7 @@ export interface Captured {
   err: string
 }
 
-/** Run the program as a shell would, in this environment. */
+/** Runs the program as a shell does, in this environment. */
 export async function runCaptured(
   args: readonly string[],
   given: Partial<Io> & Pick<Io, 'env'>,

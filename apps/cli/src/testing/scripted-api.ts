@@ -10,12 +10,12 @@ export interface ScriptedApi {
   /** Sets the response for a path. Other paths get 404. */
   answer(path: string, body: unknown, status?: number): void
   forget(): void
-  /** Run `aduana` with these arguments. */
+  /** Runs `aduana` with these arguments. */
   aduana(...args: string[]): Promise<Captured>
   close(): Promise<void>
 }
 
-/** Start one on a free port. */
+/** Starts a server on a free port. */
 export async function openScriptedApi(): Promise<ScriptedApi> {
   let asked: string[] = []
   const answers = new Map<string, { status: number; body: unknown }>()

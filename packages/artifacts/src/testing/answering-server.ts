@@ -23,7 +23,7 @@ export interface AnsweringServer {
   close(): void
 }
 
-/** Start one on a free port. */
+/** Starts a server on a free port. */
 export async function startAnsweringServer(): Promise<AnsweringServer> {
   const server = createServer((request, response) => void respond(request, response))
   server.listen(0, '127.0.0.1')

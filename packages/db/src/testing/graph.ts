@@ -46,7 +46,7 @@ export interface Graph {
   close(): Promise<void>
 }
 
-/** Open a database with the base rows in a transaction that stays open. */
+/** Opens a database with the base rows in a transaction that stays open. */
 export async function openGraph(): Promise<Graph> {
   const database = await createTestDatabase()
   const client = await database.pool.connect()

@@ -72,7 +72,7 @@ test('the title of a flow names dataset and import, and a flow has only the stag
   expect(flow?.stages).toEqual(['validate', 'quarantine', 'load', 'fan-out'])
 })
 
-test('tenants take turns: the one with the fewest active jobs comes first', async () => {
+test('tenants take turns: the one with the fewest active jobs is first', async () => {
   for (const n of [1, 2, 3]) await add(`big ${n}`, { tenant: 'big' })
   await add('small', { tenant: 'small' })
   expect(await admitted({ ...ROOMY, maxActive: 2 })).toEqual(['big 1', 'small'])

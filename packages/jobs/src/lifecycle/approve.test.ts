@@ -56,7 +56,7 @@ describe('an approval that only the uploader requested', () => {
 })
 
 test.each([[['too_many_rows']], [['requested', 'too_many_rows']]])(
-  'what the dataset asks about (%j) is approved by a steward, not by its uploader',
+  'an approval that the dataset requires (%j) is given by a steward, not by the uploader',
   async (codes) => {
     const id = await waiting(codes)
     await expect(approve(id, owner)).rejects.toMatchObject({ code: 'forbidden' })

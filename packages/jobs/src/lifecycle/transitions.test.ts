@@ -72,8 +72,8 @@ test('a change whose guard holds is made', async () => {
 })
 
 test('a job that does not exist is not changed', async () => {
-  const nobody = '0000000f-0000-4000-8000-00000000dead'
-  expect(await change({ jobId: nobody, from: ['QUEUED'] }, { message: 'x' })).toBeUndefined()
+  const unknownJob = '0000000f-0000-4000-8000-00000000dead'
+  expect(await change({ jobId: unknownJob, from: ['QUEUED'] }, { message: 'x' })).toBeUndefined()
 })
 
 test('of many concurrent endings of a job, one succeeds', async () => {

@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const HEADER = 'metric,date,company,warehouse,value\n'
 
-/** Start the example over such readings. */
+/** Starts the example with these readings. */
 async function start(readings: string, environment: Record<string, string> = {}): Promise<void> {
   const path = join(folder, 'readings.csv')
   await writeFile(path, `date,company,warehouse,value\n${readings}`)

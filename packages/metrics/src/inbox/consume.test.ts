@@ -40,7 +40,7 @@ describe('messages in one batch', () => {
       started(ofRun(two)),
       succeeded(two),
       updated(update({ eventKey: 'good' })),
-      updated(update({ dataset: 'nobody' })),
+      updated(update({ dataset: 'unknown' })),
       started({ ...ofRun(three), runner: 'with \0 and \udc00' }),
     )
     expect(verdicts).toEqual(['done', 'refused', 'refused', 'done', 'done', 'done', 'refused', 'done'])

@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(() => flow.drop())
 
-const nobody = randomUUID()
+const unknownRun = randomUUID()
 const CASES: [code: string, what: string, text: () => string, detail: () => string][] = [
   [
     'not_json',
@@ -75,12 +75,12 @@ const CASES: [code: string, what: string, text: () => string, detail: () => stri
   [
     'unknown_run',
     'of a run that never was',
-    () => started(ofRun({ id: nobody })).text,
-    () => `there is no run ${nobody}`,
+    () => started(ofRun({ id: unknownRun })).text,
+    () => `there is no run ${unknownRun}`,
   ],
   [
     'unknown_attempt',
-    'of an attempt that nobody asked for',
+    'of an attempt that was not requested',
     () => started(ofRun({ id: external.id, attempt: 2 })).text,
     () => `run ${external.id} is in attempt 1, but this event is of attempt 2`,
   ],
@@ -203,7 +203,7 @@ describe('a message that can never be consumed', () => {
       await holder.query('begin')
       await holder.query('lock table event_log in access exclusive mode')
       const waiting = consumeMessages(inboxOf(flow), [one])
-      await until(() => terminateLockWaiters(flow), { what: 'somebody waits for the log' })
+      await until(() => terminateLockWaiters(flow), { what: 'a connection waits for the log' })
       expect(await waiting).toEqual(['again'])
     } finally {
       await holder.query('rollback')

@@ -7,7 +7,7 @@ const items = { type: 'aggregate', op: 'sum', series: 'orders.items_count' }
 const mean = { ...items, op: 'avg' }
 const constant = (value: number) => ({ type: 'constant', value })
 const arithmetic = (op: string, ...of: object[]) => ({ type: 'arithmetic', op, of })
-const BENEATH: Record<string, object> = { items, mean, again: { type: 'metric', metric: 'items' } }
+const EXPRESSIONS: Record<string, object> = { items, mean, again: { type: 'metric', metric: 'items' } }
 
 test.each([
   ['sum', rows],
@@ -19,7 +19,7 @@ test.each([
   [null, { ...items, op: 'percentile', percentile: 0.5 }],
   ['sum', { type: 'metric', metric: 'again' }],
   [null, { type: 'metric', metric: 'mean' }],
-  [null, { type: 'metric', metric: 'nobody' }],
+  [null, { type: 'metric', metric: 'unknown' }],
   ['sum', arithmetic('subtract', items, rows)],
   [null, arithmetic('add', items, mean)],
   // A constant is added once for each day.
@@ -38,8 +38,8 @@ test.each([
 ])('%s makes one value of the days of %j', (rollUp, expression) => {
   const parsed = Expression.parse(expression)
   const definitionOf = (code: string) => {
-    const beneath = BENEATH[code]
-    return beneath && { expression: Expression.parse(beneath) }
+    const expression = EXPRESSIONS[code]
+    return expression && { expression: Expression.parse(expression) }
   }
   expect(rollUpOf(parsed, definitionOf)).toBe(rollUp)
 })

@@ -63,7 +63,7 @@ describe('a metric', () => {
   })
 
   test('is refused with the wrong node', async () => {
-    const wrong = save('a', ['production', 'nobody'])
+    const wrong = save('a', ['production', 'unknown'])
     await expect(wrong).rejects.toMatchObject({
       code: 'invalid_metric',
       extra: { problems: [{ metric: 'a', path: 'expression.of[1].metric', code: 'unknown_metric' }] },
@@ -138,7 +138,7 @@ test('a series keeps its dataset and column while a metric uses it', async () =>
   await move('production', null)
   await expect(move('production', 'cantidad')).rejects.toSatisfy(problem('metric_in_use'))
   await expect(move('production', 'nothing')).rejects.toSatisfy(problem('bad_request'))
-  await expect(move('nobody', null)).rejects.toSatisfy(problem('unknown_dataset'))
+  await expect(move('unknown', null)).rejects.toSatisfy(problem('unknown_dataset'))
 })
 
 describe('the shipped metrics', () => {

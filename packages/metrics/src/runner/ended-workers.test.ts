@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => flow.drop())
 
 const check = () => checkTimeouts(flow.db, logger)
-/** Have the open run begun by a claim of the worker. */
+/** Claims the open run for the worker. */
 async function begin(): Promise<string> {
   const { id } = await flow.open('first')
   const claim = await claimRuns(flow.db, id, `${WORKER}.7`)

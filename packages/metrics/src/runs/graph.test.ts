@@ -21,13 +21,13 @@ test('a graph of four levels computes each metric once, after its inputs', async
   const order = await flow.work()
   expect([...order].sort()).toEqual(['a', 'b', 'top', 'x', 'y', 'z'])
   const place = (code: string) => order.indexOf(code)
-  for (const [code, beneath] of [
+  for (const [code, inputs] of [
     ['x', ['a', 'b']],
     ['y', ['x', 'b']],
     ['z', ['y', 'a']],
     ['top', ['z', 'x']],
   ] as const)
-    for (const other of beneath) expect(place(code)).toBeGreaterThan(place(other))
+    for (const other of inputs) expect(place(code)).toBeGreaterThan(place(other))
 })
 
 test('a run of a dependent metric has the days that its input metric has written, and the inputs', async () => {

@@ -154,8 +154,8 @@ test('only failed or expired runs are retried, and only open runs are cancelled'
   await expect(retry()).rejects.toSatisfy(problem('illegal_run_transition'))
   const cancel = flow.inTx((tx) => cancelRun(tx, runId, null))
   await expect(cancel).rejects.toSatisfy(problem('illegal_run_transition'))
-  const nobody = flow.inTx((tx) => cancelRun(tx, randomUUID(), null))
-  await expect(nobody).rejects.toSatisfy(problem('not_found'))
+  const cancelled = flow.inTx((tx) => cancelRun(tx, randomUUID(), null))
+  await expect(cancelled).rejects.toSatisfy(problem('not_found'))
 })
 
 test('the runner of a cancelled run is notified, and its completion is refused', async () => {
@@ -173,7 +173,7 @@ test('a user can recompute any range without waiting for datasets', async () => 
   const id = await flow.inTx((tx) => requestRecompute(tx, 'both', '2026-01-01', '2026-01-31', null))
   const mine = (await flow.runs('both')).find((row) => row.id === id)
   expect(mine).toMatchObject({ status: 'REQUESTED', cause: 'recompute', days: '{[2026-01-01,2026-02-01)}' })
-  const unknown = flow.inTx((tx) => requestRecompute(tx, 'nobody', '2026-01-01', '2026-01-31', null))
+  const unknown = flow.inTx((tx) => requestRecompute(tx, 'unknown', '2026-01-01', '2026-01-31', null))
   await expect(unknown).rejects.toSatisfy(problem('unknown_metric'))
 })
 

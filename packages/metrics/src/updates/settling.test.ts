@@ -37,15 +37,15 @@ const LEVELS = [10, 12, 10, 8]
 /** Returns forty metrics in four levels; each uses one to three of a lower level, or datasets. */
 function randomGraph(random: ReturnType<typeof generator>): Record<string, string[]> {
   const metrics: Record<string, string[]> = {}
-  const beneath: string[][] = [[...DATASETS]]
+  const levels: string[][] = [[...DATASETS]]
   for (const [level, size] of LEVELS.entries()) {
     const here = Array.from({ length: size }, (_, n) => `l${level}_m${n}`)
     for (const code of here) {
-      const parts = new Set([random.pick(beneath.at(-1) ?? [])])
-      while (random.next() < 0.5) parts.add(random.pick(beneath.flat()))
+      const parts = new Set([random.pick(levels.at(-1) ?? [])])
+      while (random.next() < 0.5) parts.add(random.pick(levels.flat()))
       metrics[code] = [...parts]
     }
-    beneath.push(here)
+    levels.push(here)
   }
   return metrics
 }
@@ -142,7 +142,7 @@ interface Row {
   taken_over_by: string | null
 }
 
-/** Every metric whose dataset, or metric beneath, changed on a day has a run for that day that succeeded, or one that says why not. */
+/** Every metric whose dataset, or input metric, changed on a day has a run for that day that succeeded, or one that says why not. */
 async function holds(updates: readonly Sent[]): Promise<void> {
   const rows = await flow.pool.query<Row>(`select m.code as metric, r.id, r.status, r.taken_over_by,
       array(select d::date::text from unnest(r.days) x, generate_series(lower(x), upper(x) - 1, interval '1 day') d) as days,
@@ -165,8 +165,8 @@ async function holds(updates: readonly Sent[]): Promise<void> {
     const datasets = references.series.flatMap((series) => places.get(series.code)?.definition.code ?? [])
     for (const update of updates.filter(({ dataset }) => datasets.includes(dataset)))
       for (const changed of daysOf(update.days)) if (!told(code, changed)) missing.push(`${code} ${changed}`)
-    for (const beneath of references.metrics)
-      for (const run of rows.rows.filter((row) => row.metric === beneath.code && row.status === 'SUCCEEDED'))
+    for (const input of references.metrics)
+      for (const run of rows.rows.filter((row) => row.metric === input.code && row.status === 'SUCCEEDED'))
         for (const changed of run.output ?? []) if (!told(code, changed)) missing.push(`${code} ${changed}`)
   }
   expect(missing).toEqual([])

@@ -67,7 +67,7 @@ test('an update that the pipeline fans out twice counts once', async () => {
 })
 
 test.each([
-  ['unknown_dataset', { dataset: 'nobody' }],
+  ['unknown_dataset', { dataset: 'unknown' }],
   ['impossible_timestamp', { occurredAt: '1999-12-31T23:59:59Z' }],
   ['impossible_timestamp', { occurredAt: new Date(Date.now() + 6 * 60_000).toISOString() }],
   ['event_key_reused', { eventKey: 'taken', dataset: 'orders' }],
@@ -302,7 +302,7 @@ test.each([
   ['at the end', 7 * 24, []],
   ['after the end', 7 * 24 + 0.001, ['orders']],
 ])(
-  'a dataset that comes %s of the required days of a waiting run: is it still waited for',
+  'an update of a dataset %s of the required days: is a pending run still waiting for it',
   async (_, hours, waits) => {
     await flow.save({ both: ['production', 'orders'] })
     await flow.update('production')

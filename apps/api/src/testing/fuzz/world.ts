@@ -23,7 +23,7 @@ export function readDocument(document: unknown): {
   return { operations, schemas: components.schemas }
 }
 
-/** Fill the API with jobs, runs, rejects and values, so that requests meet something. */
+/** Fills the API with jobs, runs, rejects and values, so that requests find data. */
 export async function fill(api: TestApi, admin: TestUser): Promise<void> {
   for (let file = 0; file < 3; file += 1) {
     const form = importForm(productionFile())
