@@ -40,7 +40,6 @@ export default {
   mutate: [
     ...scopes.map(filesOf),
     '!packages/**/*.test.ts',
-    '!packages/**/*.testing.ts',
     '!packages/**/testing/**',
     '!packages/**/shipped/**',
   ],

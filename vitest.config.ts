@@ -54,7 +54,7 @@ function projects(): TestProjectConfiguration[] {
     test: {
       name: tier,
       include: files.filter((file) => file.tier === tier).map(({ path }) => path),
-      setupFiles: tier === 'unit' ? ['packages/testkit/src/unit-setup.testing.ts'] : [],
+      setupFiles: tier === 'unit' ? ['packages/testkit/src/unit-setup.ts'] : [],
       env: tier === 'unit' ? { TEST_DATABASE_URL: '', TEST_REDIS_URL: '' } : {},
       maxWorkers: WORKERS[tier],
       sequence: { groupOrder: order },
@@ -74,7 +74,7 @@ const COVERAGE: CoverageV8Options = {
   provider: 'v8',
   include: ['apps/{api,cli}/src/**/*.ts', 'packages/!(testkit)/src/**/*.ts'],
   exclude: [
-    '**/*.{test,testing,conformance}.ts',
+    '**/*.test.ts',
     '**/testing/**',
     '**/main.ts',
     '**/write-*.ts',

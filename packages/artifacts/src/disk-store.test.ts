@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { armFailPoint, disarmFailPoints } from '@aduana/runtime/fail-points'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createDiskStore } from './disk-store.ts'
-import { describeStore } from './store.conformance.ts'
+import { describeStore } from './testing/store-conformance.ts'
 
 /** The files below a folder, by their path in it. */
 async function filesIn(folder: string): Promise<string[]> {

@@ -9,8 +9,8 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createS3Client, type S3Settings } from './s3-client.ts'
 import { createS3Store } from './s3-store.ts'
-import { describeStore } from './store.conformance.ts'
 import type { ArtifactStore } from './store.ts'
+import { describeStore } from './testing/store-conformance.ts'
 
 const MIB = 1024 * 1024
 

@@ -18,7 +18,7 @@ function isOfProduct(path: string): boolean {
   if (path.startsWith('migrations/')) return path.endsWith('.sql')
   return (
     /^(packages|apps)\/[^/]+\/src\/.*\.(ts|mjs)$/.test(path) &&
-    !/\.test\.|\.testing\.|\/testing\/|^packages\/testkit\/|^apps\/faults\//.test(path)
+    !/\.test\.|\/testing\/|^packages\/testkit\/|^apps\/faults\//.test(path)
   )
 }
 

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { openTestEngine, type TestEngine } from './engine.testing.ts'
 import { type Engine, startEngine } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
+import { openTestEngine, type TestEngine } from './testing/engine.ts'
 
 let own: TestEngine
 let engine: Engine

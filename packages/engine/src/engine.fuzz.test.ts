@@ -5,8 +5,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { LONG } from '@aduana/testkit/long'
 import { expect, test } from 'vitest'
 import { type Engine, startEngine } from './engine.ts'
-import { leftOver, readNaively } from './scan/naive.testing.ts'
-import { randomSource } from './scan/scan.testing.ts'
+import { leftOver, readNaively } from './testing/naive-scanner.ts'
+import { randomSource } from './testing/scan.ts'
 import { byteEncoding, decodeText, type Encoding } from './text.ts'
 
 type Random = (below: number) => number

@@ -2,10 +2,10 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { openTestEngine, type TestEngine } from './engine.testing.ts'
 import type { Engine, ParseInput } from './engine.ts'
 import type { TaskProgress } from './protocol.ts'
-import { randomSource } from './scan/scan.testing.ts'
+import { openTestEngine, type TestEngine } from './testing/engine.ts'
+import { randomSource } from './testing/scan.ts'
 
 let own: TestEngine
 let engine: Engine

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openTestEngine, type TestEngine } from './engine.testing.ts'
 import { type Engine, startEngine } from './engine.ts'
 import { orLarger } from './larger.ts'
+import { openTestEngine, type TestEngine } from './testing/engine.ts'
 
 let own: TestEngine
 let small: Engine

@@ -6,7 +6,7 @@ import { createTestS3, TEST_REGION, type TestS3, useTestCredentials } from '@adu
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSnsClient } from './clients.ts'
 import { batchesOf, MAX_BATCH_BYTES, snsTopic, type TopicMessage } from './sns-topic.ts'
-import { describeTopic } from './topic.conformance.ts'
+import { describeTopic } from './testing/topic-conformance.ts'
 
 describeTopic('a standard topic', ({ topicArn }) => topicArn)
 describeTopic('a FIFO topic', ({ fifoTopicArn }) => fifoTopicArn)

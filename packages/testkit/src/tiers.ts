@@ -19,8 +19,7 @@ const SERVICES = [
 ]
 
 /** Modules that only tests use, and those of the launcher. Their imports count as imports of the test. */
-const SUPPORT =
-  /^packages\/testkit\/|\/testing\/|\.(testing|test|conformance)\.(ts|mjs)$|^apps\/(faults|local)\//
+const SUPPORT = /^packages\/testkit\/|\/testing\/|\.test\.(ts|mjs)$|^apps\/(faults|local)\//
 
 const IMPORT =
   /^(?:import|export)\s+(?!type\s)(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm

@@ -1,9 +1,9 @@
 import { LONG } from '@aduana/testkit/long'
 import { describe, expect, test } from 'vitest'
+import { leftOver, readNaively } from '../testing/naive-scanner.ts'
+import { randomSource, scanAll } from '../testing/scan.ts'
 import { BYTE_ENCODINGS } from '../text.ts'
-import { leftOver, readNaively } from './naive.testing.ts'
 import type { ScanOptions } from './options.ts'
-import { randomSource, scanAll } from './scan.testing.ts'
 
 const SOUP = [
   ...Buffer.from('ab;;""\n\n\r ,\t'),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { scanAll, scanText } from '../testing/scan.ts'
 import type { ScanOptions } from './options.ts'
-import { scanAll, scanText } from './scan.testing.ts'
 
 const BASE: ScanOptions = {
   delimiter: ';',

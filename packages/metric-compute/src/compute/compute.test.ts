@@ -2,9 +2,9 @@ import type { Expression } from '@aduana/contracts/metrics/expression'
 import { interruptible } from '@aduana/db/interruptible'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { OracleRow } from '../testing/oracle.ts'
+import { metric, openSales, PLACES, type SalesDatabase } from '../testing/sales.ts'
 import { computeMetrics } from './compute.ts'
-import type { OracleRow } from './oracle.testing.ts'
-import { metric, openSales, PLACES, type SalesDatabase } from './sales.testing.ts'
 
 let db: SalesDatabase
 beforeAll(async () => {

@@ -2,9 +2,9 @@ import { addDays, type DayRange } from '@aduana/contracts/dates'
 import { LONG } from '@aduana/testkit/long'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { validateExpression } from '../expressions/validate.ts'
-import { type OracleData, oracleValues } from './oracle.testing.ts'
-import { type Random, randomDay, randomMetrics, randomOf, randomRow } from './random.testing.ts'
-import { openSales, PLACES, type SalesDatabase } from './sales.testing.ts'
+import { type OracleData, oracleValues } from '../testing/oracle.ts'
+import { type Random, randomDay, randomMetrics, randomOf, randomRow } from '../testing/random.ts'
+import { openSales, PLACES, type SalesDatabase } from '../testing/sales.ts'
 
 // Around a new year, a quarter and a week; what happens outside of these days has no rows.
 const FROM = '2025-12-20'

@@ -1,8 +1,8 @@
 import type { Expression } from '@aduana/contracts/metrics/expression'
 import { production } from '@aduana/datasets/shipped/production'
 import { describe, expect, test } from 'vitest'
-import { metric, PLACES } from '../compute/sales.testing.ts'
 import type { SeriesPlace } from '../series-place.ts'
+import { metric, PLACES } from '../testing/sales.ts'
 import { parseDefinition, validateExpression } from './validate.ts'
 
 const series = new Map<string, SeriesPlace>([

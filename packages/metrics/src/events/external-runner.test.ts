@@ -10,7 +10,7 @@ import { ResultManifest } from '@aduana/contracts/metrics/manifest'
 import { createTestS3, type TestS3 } from '@aduana/testkit/s3'
 import { until } from '@aduana/testkit/until'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { completionOf, type ExternalWorld, openExternalWorld } from './external-world.testing.ts'
+import { completionOf, type ExternalWorld, openExternalWorld } from '../testing/external-world.ts'
 
 let emulator: TestS3
 beforeAll(async () => {

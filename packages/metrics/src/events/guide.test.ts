@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import formats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { fieldsOf } from './fields.testing.ts'
+import { fieldsOf } from '../testing/fields.ts'
 import { jsonSchemaOf, METRIC_MESSAGES, PUBLISHED, publishedSchemas, SCHEMAS_FOLDER } from './json-schemas.ts'
 
 const GUIDE = readFileSync(new URL('../../../../docs/guides/metric-events.md', import.meta.url), 'utf8')

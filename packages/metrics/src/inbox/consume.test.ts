@@ -2,7 +2,6 @@ import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { until } from '@aduana/testkit/until'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { consumeMessages } from './consume.ts'
 import {
   completed,
   heartbeat,
@@ -14,7 +13,8 @@ import {
   terminateLockWaiters,
   update,
   updated,
-} from './messages.testing.ts'
+} from '../testing/messages.ts'
+import { consumeMessages } from './consume.ts'
 
 let flow: Flow
 beforeEach(async () => {

@@ -2,8 +2,8 @@ import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { createRandom } from '@aduana/testkit/random'
 import { expect, test } from 'vitest'
 import { day, openFlow } from '../testing/flow.ts'
+import { completed, heartbeat, inboxOf, ofRun, saveExternal, started } from '../testing/messages.ts'
 import { consumeMessages } from './consume.ts'
-import { completed, heartbeat, inboxOf, ofRun, saveExternal, started } from './messages.testing.ts'
 
 type Run = { id: string }
 const EVENTS: Readonly<Record<string, (run: Run) => QueueMessage>> = {

@@ -3,7 +3,6 @@ import { MESSAGE_REFUSALS } from '@aduana/contracts/messages'
 import { until } from '@aduana/testkit/until'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { day, type Flow, openFlow } from '../testing/flow.ts'
-import { consumeMessages } from './consume.ts'
 import {
   completed,
   event,
@@ -16,7 +15,8 @@ import {
   terminateLockWaiters,
   update,
   updated,
-} from './messages.testing.ts'
+} from '../testing/messages.ts'
+import { consumeMessages } from './consume.ts'
 import { countRefusedMessages } from './refused.ts'
 
 let flow: Flow

@@ -101,5 +101,5 @@ function sources(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !/\.(test|testing|conformance)\.ts$|\/testing\//.test(path))
+    .filter((path) => !/\.test\.ts$|\/testing\//.test(path))
 }

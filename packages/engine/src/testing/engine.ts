@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Engine, startEngine } from './engine.ts'
-import type { Row } from './protocol.ts'
+import { type Engine, startEngine } from '../engine.ts'
+import type { Row } from '../protocol.ts'
 
 /** An engine with little memory, and a folder for its input and output. */
 export interface TestEngine {

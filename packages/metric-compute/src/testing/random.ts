@@ -1,8 +1,8 @@
 import { addDays, type Day, daysBetween } from '@aduana/contracts/dates'
 import type { Grain, MetricDefinition } from '@aduana/contracts/metrics/definition'
 import type { Expression, OnZero, RowCondition } from '@aduana/contracts/metrics/expression'
-import type { OracleRow } from './oracle.testing.ts'
-import { metric } from './sales.testing.ts'
+import type { OracleRow } from './oracle.ts'
+import { metric } from './sales.ts'
 
 /** A random generator with a seed. */
 export interface Random {

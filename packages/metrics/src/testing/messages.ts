@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { QueueMessage } from '@aduana/messaging/sqs-queue'
 import { createLogger } from '@aduana/runtime/logger'
-import { type Flow, sumOf } from '../testing/flow.ts'
-import type { InboxContext } from './refused.ts'
+import type { InboxContext } from '../inbox/refused.ts'
+import { type Flow, sumOf } from './flow.ts'
 
 const logger = createLogger({ name: 'test', level: 'silent', pretty: false })
 

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { ArtifactStore } from './store.ts'
+import type { ArtifactStore } from '../store.ts'
 
 /** A store for one test, and what the suite must know of it beside its interface. */
 export interface StoreUnderTest {

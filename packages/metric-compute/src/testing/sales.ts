@@ -3,10 +3,10 @@ import { DatasetDefinition, type DatasetDefinitionInput } from '@aduana/contract
 import type { DayRange } from '@aduana/contracts/dates'
 import { MetricDefinition, type MetricDefinitionInput } from '@aduana/contracts/metrics/definition'
 import { createTestDatabase, type TestDatabase } from '@aduana/testkit/database'
+import { type ComputeOptions, computeMetrics } from '../compute/compute.ts'
+import type { RunResult } from '../compute/write-values.ts'
 import type { SeriesPlace } from '../series-place.ts'
-import { type ComputeOptions, computeMetrics } from './compute.ts'
-import { type OracleRow, scaled } from './oracle.testing.ts'
-import type { RunResult } from './write-values.ts'
+import { type OracleRow, scaled } from './oracle.ts'
 
 type ColumnInput = DatasetDefinitionInput['columns'][number]
 

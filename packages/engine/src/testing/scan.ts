@@ -1,6 +1,6 @@
-import type { NaiveRecord } from './naive.testing.ts'
-import type { ScanOptions } from './options.ts'
-import { createScanner, type ScanCounts } from './scanner.ts'
+import type { ScanOptions } from '../scan/options.ts'
+import { createScanner, type ScanCounts } from '../scan/scanner.ts'
+import type { NaiveRecord } from './naive-scanner.ts'
 
 /** Returns a seeded source of integers in `[0, below)`. */
 export function randomSource(seed: number): (below: number) => number {

@@ -5,8 +5,8 @@ import { createTestS3, TEST_REGION, type TestS3 } from '@aduana/testkit/s3'
 import type { PublishBatchCommand } from '@aws-sdk/client-sns'
 import type { Message } from '@aws-sdk/client-sqs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createSnsClient } from './clients.ts'
-import { snsTopic, type Topic, type TopicMessage } from './sns-topic.ts'
+import { createSnsClient } from '../clients.ts'
+import { snsTopic, type Topic, type TopicMessage } from '../sns-topic.ts'
 
 const never = new AbortController().signal
 

@@ -7,8 +7,8 @@ import { snsTopic } from '@aduana/messaging/sns-topic'
 import { createTestMessaging } from '@aduana/testkit/messaging'
 import { TEST_CREDENTIALS as credentials, TEST_REGION as region, type TestS3 } from '@aduana/testkit/s3'
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { METRIC_MESSAGES } from '../events/json-schemas.ts'
 import { requestTopic } from '../requests/request-topic.ts'
-import { METRIC_MESSAGES } from './json-schemas.ts'
 
 const PROGRAM = fileURLToPath(
   new URL('../../../../examples/outside-runner/outside-runner.mjs', import.meta.url),

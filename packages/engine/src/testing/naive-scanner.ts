@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { normaliseName } from '../header-name.ts'
 import { BOM } from '../marks.ts'
+import type { ScanOptions } from '../scan/options.ts'
 import { decodeText } from '../text.ts'
-import type { ScanOptions } from './options.ts'
 
 /** A record as read by the naive reader. */
 export interface NaiveRecord {
