@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type Plugin, type TestProjectConfiguration } from 'vitest/config'
-import { BaseSequencer, type CoverageV8Options, type TestSpecification } from 'vitest/node'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { LONG } from './packages/testkit/src/long.ts'
 import { hasLongVariants, TIERS, type Tier, testFiles, tierOf } from './packages/testkit/src/tiers.ts'
 
@@ -70,8 +70,9 @@ const BUILT_TESTKIT = [
  * What the tests run of the modules in the process of a test. Left out are modules that only tests use, and the modules
  * of processes: their tests start them.
  */
-const COVERAGE: CoverageV8Options = {
-  provider: 'v8',
+const COVERAGE = {
+  provider: 'custom',
+  customProviderModule: `${ROOT}vitest.coverage.ts`,
   include: ['apps/{api,cli}/src/**/*.ts', 'packages/!(testkit)/src/**/*.ts'],
   exclude: [
     '**/*.test.ts',

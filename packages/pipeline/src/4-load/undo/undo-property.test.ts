@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => system.close())
 
 const SEED = Number(process.env.UNDO_SEED ?? 20_240_117)
-const STEPS = Number(process.env.UNDO_STEPS ?? (LONG ? 12 : 2))
+const STEPS = Number(process.env.UNDO_STEPS ?? (LONG ? 12 : 3))
 
 /** A dataset, its table, and a function that returns files for it, some of them with a bad record. */
 interface Kind {
