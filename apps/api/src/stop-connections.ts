@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 /** Time for open requests to finish when the API stops. Then uploads are refused with Retry-After. */
 const GRACE_MS = 5000
 /** Time for these refusals to reach their clients. */
-const LINGER_MS = 1000
+const CLOSE_GRACE_MS = 1000
 
 /**
  * Closes connections when the application closes: idle ones at once, others when their response is complete, and finally all
@@ -43,7 +43,7 @@ export function stopConnections(app: FastifyInstance, onGraceOver: () => void): 
     const cut = () => {
       for (const socket of open) socket.destroy()
     }
-    timers.push(setTimeout(onGraceOver, GRACE_MS), setTimeout(cut, GRACE_MS + LINGER_MS))
+    timers.push(setTimeout(onGraceOver, GRACE_MS), setTimeout(cut, GRACE_MS + CLOSE_GRACE_MS))
   })
   app.addHook('onClose', async () => {
     for (const timer of timers) clearTimeout(timer)

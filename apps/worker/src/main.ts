@@ -32,8 +32,8 @@ import { createLogger, type Logger } from '@aduana/runtime/logger'
 import { checkTables } from './check-tables.ts'
 import { stageConcurrency } from './concurrency.ts'
 import { type ConsumingWatch, watchConsuming } from './health/consuming.ts'
-import type { Verdict } from './health/judge.ts'
 import { listenHealth } from './health/listener.ts'
+import type { StuckStage } from './health/stuck-detector.ts'
 import { startWatchdog } from './health/watchdog.ts'
 import { startMetrics } from './metrics.ts'
 import { removeExpired } from './retention.ts'
@@ -200,7 +200,7 @@ async function main(): Promise<number> {
   armFailPointsFrom(process.env.ADUANA_FAIL_POINTS ?? '')
   const stopped = untilStopped(settings.ADUANA_PARENT_PID)
   const resources = createResources(logger)
-  let stuck: Verdict | undefined
+  let stuck: StuckStage | undefined
   try {
     // A start that waits for Redis must not delay a stop.
     const watch = await Promise.race([start(settings, logger, resources), stopped])

@@ -12,7 +12,7 @@ export interface Interruption {
   logger: Pick<Logger, 'warn'>
 }
 
-const REPEAT_MS = 500
+const RETRY_MS = 500
 
 /**
  * Runs `work` on a connection. After an abort of the signal, cancels the current statement of the connection, which then
@@ -28,7 +28,7 @@ export async function interruptible<T>(
   const cancel = () => {
     // A cancel request between two statements has no effect, so it is repeated.
     cancelling = startPollLoop({
-      intervalMs: REPEAT_MS,
+      intervalMs: RETRY_MS,
       poll: async () => {
         await pool.query('select pg_cancel_backend($1)', [pid])
       },

@@ -33,7 +33,7 @@ export interface Topic {
 const MAX_BATCH_MESSAGES = 10
 export const MAX_BATCH_BYTES = 256 * 1024
 /** Allowance for the names and types of attributes. */
-const ALLOWANCE = 2048
+const ATTRIBUTE_BYTES = 2048
 /** Number of concurrent requests. */
 const LANES = 8
 
@@ -95,7 +95,7 @@ export function batchesOf(messages: readonly TopicMessage[]): TopicMessage[][] {
 }
 
 function sizeOf({ body, attributes }: TopicMessage): number {
-  return Buffer.byteLength(body) + Buffer.byteLength(JSON.stringify(attributes)) + ALLOWANCE
+  return Buffer.byteLength(body) + Buffer.byteLength(JSON.stringify(attributes)) + ATTRIBUTE_BYTES
 }
 
 /** Errors of a request that one of its messages may cause. */

@@ -48,7 +48,7 @@ const BATCH_SIZE = 10
 const VISIBILITY_SECONDS = 60
 const PAUSE_MS = 1000
 /** Above this, the dead-letter queue does not work, and a refused message is not made visible at once. */
-const MANY_RECEIVES = 100
+const WARN_AT_RECEIVES = 100
 
 /**
  * Consumes a queue by long polls. `handle` returns a verdict for each message, in order. If it throws, all of them are
@@ -151,7 +151,7 @@ function createRefuse({ client, url, logger }: QueueOptions): Refuse {
 }
 
 async function makeVisible(client: SQSClient, QueueUrl: string, messages: readonly Message[]): Promise<void> {
-  const few = messages.filter((message) => read(message).receives <= MANY_RECEIVES)
+  const few = messages.filter((message) => read(message).receives <= WARN_AT_RECEIVES)
   if (few.length === 0) return
   const Entries = few.map(({ ReceiptHandle }, at) => ({
     Id: String(at),

@@ -82,7 +82,7 @@ async function memberFile(
 }
 
 /** New zone rules arrive with an update of the server's packages, without a restart of this process. */
-const GOOD_FOR_MS = 60_000
+const CACHE_MS = 60_000
 
 const READ = new WeakMap<pg.Pool, Map<string, { rules: ZoneRules; until: number }>>()
 
@@ -102,7 +102,7 @@ export async function zonesOf({
     const kept = known.get(name)
     const fresh = kept && kept.until > performance.now()
     const rules = fresh ? kept.rules : await readZone(context.pool, zone, range)
-    if (!fresh) known.set(name, { rules, until: performance.now() + GOOD_FOR_MS })
+    if (!fresh) known.set(name, { rules, until: performance.now() + CACHE_MS })
     zones.set(zone, rules)
   }
   return zones

@@ -130,9 +130,9 @@ export interface AttemptWatch {
   stop(): void
 }
 
-const BEAT_MS = 1000
+const HEARTBEAT_MS = 1000
 /** Interval at which new progress is stored and published. */
-const NEWS_MS = 250
+const PROGRESS_MS = 250
 
 /**
  * Watches a stage attempt: at least once a second it writes a heartbeat, stores and publishes the progress, and stops
@@ -162,7 +162,7 @@ export function watchAttempt(
 
   let stored = reporter.figures()
   let beatAt = performance.now()
-  const isDue = () => reporter.figures() !== stored || performance.now() - beatAt >= BEAT_MS
+  const isDue = () => reporter.figures() !== stored || performance.now() - beatAt >= HEARTBEAT_MS
   const store = async () => {
     const figures = reporter.figures()
     const { answer, progress } = await recordHeartbeat(db, stageAttempt, figures)
@@ -173,7 +173,7 @@ export function watchAttempt(
     if (answer !== 'go') abort(answer)
   }
   const look = async () => {
-    let next = NEWS_MS
+    let next = PROGRESS_MS
     try {
       if (isDue()) await store()
     } catch (error) {
@@ -183,11 +183,11 @@ export function watchAttempt(
         stage: stageAttempt.stage,
         err: error,
       })
-      next = BEAT_MS
+      next = HEARTBEAT_MS
     }
     if (!stopped) timer = setTimeout(() => void look(), next)
   }
-  timer = setTimeout(() => void look(), NEWS_MS)
+  timer = setTimeout(() => void look(), PROGRESS_MS)
 
   return {
     signal: controller.signal,

@@ -4,7 +4,7 @@ import type { QueueObserver, QueueView } from '@aduana/queue/observer'
 import type { Consumption, StageWorkers } from '@aduana/queue/stage-workers'
 import type { Logger } from '@aduana/runtime/logger'
 import { startPollLoop } from '@aduana/runtime/poll-loop'
-import { createJudge, type StageSight, type Verdict } from './judge.ts'
+import { createStuckDetector, type StageObservation, type StuckStage } from './stuck-detector.ts'
 
 export interface ConsumingOptions {
   db: Database
@@ -28,17 +28,17 @@ export interface ConsumingState {
 export interface ConsumingWatch {
   state(): ConsumingState
   /** Resolves when this worker has stopped taking jobs while jobs wait. The process should exit to be restarted. */
-  stuck: Promise<Verdict>
+  stuck: Promise<StuckStage>
   /** Stops watching, and records that this worker takes no more jobs. */
   stop(): Promise<void>
 }
 
-const PACE_MS = 3000
-const SAY_MS = 5000
+const POLL_MS = 3000
+const HEARTBEAT_MS = 5000
 const READY_MS = 15_000
 /** A stage that has looked wrong for this long is left out of the heartbeat. */
-const DOUBT_SECONDS = 10
-const COMPLAIN_MS = 60_000
+const SUSPECT_SECONDS = 10
+const REPEATED_WARNING_MS = 60_000
 
 /**
  * Watches whether this worker takes jobs. It does not when jobs wait in Redis and slots are free here, but none is taken.
@@ -46,53 +46,53 @@ const COMPLAIN_MS = 60_000
  */
 export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
   const { db, worker, logger } = options
-  const judge = createJudge(PACE_MS, () => performance.now())
-  const complain = sparingly(logger)
-  let saidAt = Number.NEGATIVE_INFINITY
+  const detector = createStuckDetector(POLL_MS, () => performance.now())
+  const warn = limitWarnings(logger)
+  let heartbeatAt = Number.NEGATIVE_INFINITY
   let live = true
-  let found: (verdict: Verdict) => void = () => undefined
-  const stuck = new Promise<Verdict>((resolve) => {
+  let found: (stage: StuckStage) => void = () => undefined
+  const stuck = new Promise<StuckStage>((resolve) => {
     found = resolve
   })
 
-  const look = async () => {
+  const poll = async () => {
     const consumption = options.workers.consumption()
     const views = await options.observer.observe(consumption.map(({ stage }) => stage))
-    const sights = await Promise.all(consumption.map((one) => sightOf(one, views, options)))
-    for (const { stage, held, waiting } of sights)
+    const observations = await Promise.all(consumption.map((one) => observe(one, views, options)))
+    for (const { stage, held, waiting } of observations)
       if (held !== null && waiting > 0)
-        complain(`${held} ${stage}`, { event: 'worker.queue_held', stage, held, waiting })
-    const verdicts = judge.see(sights)
-    const worst = verdicts.find(
+        warn(`${held} ${stage}`, { event: 'worker.queue_held', stage, held, waiting })
+    const stuckStages = detector.observe(observations)
+    const worst = stuckStages.find(
       ({ fault, seconds }) => fault === 'loop_ended' || seconds >= options.patienceSeconds,
     )
     if (worst && live) {
       live = false
       found(worst)
     }
-    const doubtful = verdicts.filter(({ seconds }) => seconds >= DOUBT_SECONDS).map(({ stage }) => stage)
-    const serving = sights.filter(({ looping, stage }) => looping && !doubtful.includes(stage))
-    if (live && serving.length > 0 && performance.now() - saidAt >= SAY_MS) {
+    const suspect = stuckStages.filter(({ seconds }) => seconds >= SUSPECT_SECONDS).map(({ stage }) => stage)
+    const serving = observations.filter(({ looping, stage }) => looping && !suspect.includes(stage))
+    if (live && serving.length > 0 && performance.now() - heartbeatAt >= HEARTBEAT_MS) {
       await recordWorkerHeartbeat(
         db,
         worker,
         serving.map(({ stage }) => stage),
       )
-      saidAt = performance.now()
+      heartbeatAt = performance.now()
     }
   }
   const pollLoop = startPollLoop({
-    intervalMs: PACE_MS,
-    poll: look,
+    intervalMs: POLL_MS,
+    poll,
     onError: (error) => {
-      judge.blind()
-      complain('blind', { event: 'worker.cannot_watch', err: error })
+      detector.reset()
+      warn('cannot watch', { event: 'worker.cannot_watch', err: error })
     },
   })
 
   return {
     stuck,
-    state: () => ({ live, ready: live && performance.now() - saidAt < READY_MS }),
+    state: () => ({ live, ready: live && performance.now() - heartbeatAt < READY_MS }),
     stop: async () => {
       await pollLoop.stop()
       await recordWorkerHeartbeat(db, worker, [])
@@ -100,26 +100,26 @@ export function watchConsuming(options: ConsumingOptions): ConsumingWatch {
   }
 }
 
-async function sightOf(
+async function observe(
   { stage, slots, inWork, taken, looping }: Consumption,
   views: readonly QueueView[],
   { db, worker }: Pick<ConsumingOptions, 'db' | 'worker'>,
-): Promise<StageSight> {
+): Promise<StageObservation> {
   const view = views.find((one) => one.stage === stage)
   const waiting = view?.waiting ?? 0
   const used = inWork.length
   const matters = used >= slots && waiting > 0
-  const living = matters ? await countAliveAttempts(db, worker, inWork) : used
-  return { stage, looping, slots, used, living, taken, waiting, held: view?.held ?? null }
+  const alive = matters ? await countAliveAttempts(db, worker, inWork) : used
+  return { stage, looping, slots, used, alive, taken, waiting, held: view?.held ?? null }
 }
 
 /** Returns a function that logs the same warning at most once a minute. */
-function sparingly(logger: Logger): (what: string, entry: Record<string, unknown>) => void {
-  const saidAt = new Map<string, number>()
+function limitWarnings(logger: Logger): (what: string, entry: Record<string, unknown>) => void {
+  const lastAt = new Map<string, number>()
   return (what, entry) => {
-    const last = saidAt.get(what)
-    if (last !== undefined && performance.now() - last < COMPLAIN_MS) return
-    saidAt.set(what, performance.now())
+    const last = lastAt.get(what)
+    if (last !== undefined && performance.now() - last < REPEATED_WARNING_MS) return
+    lastAt.set(what, performance.now())
     logger.warn(entry)
   }
 }

@@ -8,7 +8,7 @@ import { pruneWorkers } from '../workers/worker-registry.ts'
 import { foldKeptBytes } from './stored-bytes.ts'
 
 /** A younger file may belong to an upload that has not been accepted yet. */
-const STRAY_AFTER_MS = 60 * 60_000
+const MIN_STRAY_AGE_MS = 60 * 60_000
 const KEYS_AT_ONCE = 500
 
 /**
@@ -58,7 +58,7 @@ async function removeStrays(db: Database, store: ArtifactStore, now: Date): Prom
     batch = []
   }
   for await (const { key, storedAt } of store.list('jobs')) {
-    if (now.getTime() - storedAt.getTime() < STRAY_AFTER_MS) continue
+    if (now.getTime() - storedAt.getTime() < MIN_STRAY_AGE_MS) continue
     batch.push(key)
     if (batch.length >= KEYS_AT_ONCE) await flush()
   }

@@ -34,17 +34,17 @@ export interface WorkerSessionOptions {
   judgeAfter?: number
 }
 
-const LOOK_MS = 1000
+const POLL_MS = 1000
 /** Milliseconds after which a session that looks ended is checked again. A live worker has reopened it by then. */
 const CONFIRM_MS = 500
 /**
  * A worker judges others only once its own session is this old: a restart of PostgreSQL ends all sessions, and the others
  * take as long to reopen theirs.
  */
-const JUDGE_AFTER_MS = 3000
-/** The longest pause is well below `JUDGE_AFTER_MS`. */
+const MIN_SESSION_AGE_MS = 3000
+/** The longest pause is well below `MIN_SESSION_AGE_MS`. */
 const RECONNECT_MS = { first: 250, longest: 1000 }
-const ANSWER_MS = 5000
+const RESPONSE_TIMEOUT_MS = 5000
 
 /** The connection goes through a pooler, where neither locks nor backends belong to a client. */
 class PooledConnectionError extends Error {
@@ -129,7 +129,7 @@ async function keepSession(
   try {
     while (!stopping.aborted) {
       await watchOthers(own, options)
-      await pause(LOOK_MS, ending)
+      await pause(POLL_MS, ending)
       own.lost.throwIfAborted()
     }
   } finally {
@@ -145,7 +145,7 @@ async function keepSession(
 /** Checks the sessions of the other workers once, and has the work of those that have ended taken over. */
 async function watchOthers(
   own: OpenSession,
-  { worker, logger, onEnded, judgeAfter = JUDGE_AFTER_MS }: WorkerSessionOptions,
+  { worker, logger, onEnded, judgeAfter = MIN_SESSION_AGE_MS }: WorkerSessionOptions,
 ): Promise<void> {
   const look = await lookOnce(own, worker)
   if (look.ended.length === 0 || performance.now() - own.openedAt < judgeAfter) return
@@ -172,8 +172,8 @@ async function openSession({ databaseUrl, worker }: WorkerSessionOptions): Promi
     connectionString: databaseUrl,
     application_name: 'aduana worker session',
     keepAlive: true,
-    connectionTimeoutMillis: ANSWER_MS,
-    query_timeout: ANSWER_MS,
+    connectionTimeoutMillis: RESPONSE_TIMEOUT_MS,
+    query_timeout: RESPONSE_TIMEOUT_MS,
     options:
       '-c idle_session_timeout=0 -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3',
   })

@@ -9,7 +9,7 @@ const WORKER_TIMEOUT_SECONDS = 30
 /** A stage attempt without a heartbeat for longer than this has no worker: several heartbeats were missed. */
 const ALIVE_SECONDS = 15
 /** How long the rows of workers that did not deregister are kept, for diagnosis. */
-const FORGET_HOURS = 24
+const RETENTION_HOURS = 24
 
 /** Records a heartbeat of a worker that takes jobs of these stages. */
 export async function recordWorkerHeartbeat(
@@ -32,7 +32,7 @@ export async function deregisterWorker(db: Database, id: string): Promise<void> 
 export async function pruneWorkers(db: Database): Promise<number> {
   const gone = await db
     .deleteFrom('workers')
-    .where('seen_at', '<', sql<Date>`clock_timestamp() - make_interval(hours => ${FORGET_HOURS})`)
+    .where('seen_at', '<', sql<Date>`clock_timestamp() - make_interval(hours => ${RETENTION_HOURS})`)
     .executeTakeFirst()
   return Number(gone.numDeletedRows)
 }

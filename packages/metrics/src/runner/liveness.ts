@@ -3,7 +3,7 @@ import type { Tx } from '@aduana/db/database'
 import { sql } from 'kysely'
 
 /** Seconds after which a built-in runner, which sends a heartbeat every three seconds, may be dead. */
-const SILENT_SECONDS = 9
+const TIMEOUT_SECONDS = 9
 
 /** Holds the liveness lock of a runner until the transaction ends. The runner computes on this connection. */
 export async function holdLivenessLock(tx: Tx, runner: string): Promise<void> {
@@ -29,7 +29,7 @@ export async function findDeadRunners(tx: Tx): Promise<DeadRunner[]> {
       from metric_runs r join metric_versions v on v.metric_id = r.metric_id and v.version = r.metric_version
       where r.status = 'RUNNING' and r.runner is not null and v.definition ->> 'runner' = 'builtin'
       group by r.runner) as runners
-    where ended or heard_at < clock_timestamp() - ${SILENT_SECONDS} * interval '1 second'`.execute(tx)
+    where ended or heard_at < clock_timestamp() - ${TIMEOUT_SECONDS} * interval '1 second'`.execute(tx)
   const dead: DeadRunner[] = []
   for (const suspect of suspects.rows) if (await isGone(tx, suspect)) dead.push(suspect)
   return dead

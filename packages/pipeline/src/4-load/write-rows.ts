@@ -105,7 +105,7 @@ async function insert(job: StageJob, client: pg.PoolClient, publishing: Publishi
   // Done last, because it may block readers of the target.
   for (const month of publishing.fresh) removed += await settleFreshPartition(job, client, month)
   const { image, meter } = publishing
-  const met = { ...NOTHING_MET, alreadyPresent: await countPresent() }
+  const met = { ...NONE_FOUND, alreadyPresent: await countPresent() }
   return { ...deleted, inserted: meter.copied, updated: 0, unchanged: 0, removed, image, met }
 }
 
@@ -165,7 +165,7 @@ async function upsert(
   await copyRows(job, client, source, { rows: validated.clean }, meter, stageTable(definition))
   await refuseForeignKeys(job, client)
   const image = await imageOfChanged(job, client)
-  const met = { ...NOTHING_MET, sameVersion: await countSameVersion(definition, client) }
+  const met = { ...NONE_FOUND, sameVersion: await countSameVersion(definition, client) }
   const [merged] = Merged.parse((await client.query(mergeStage(definition))).rows)
   const { inserted, updated, unchanged, ...now } = merged
   const [before] = z.tuple([Places]).parse((await client.query(placesBefore(definition))).rows)
@@ -181,14 +181,14 @@ export function bothPlaces(one: Places, other: Places): Places {
   }
 }
 
-const NOTHING_MET: FoundRows = { alreadyPresent: 0, sameVersion: { rows: 0, example: null } }
+const NONE_FOUND: FoundRows = { alreadyPresent: 0, sameVersion: { rows: 0, example: null } }
 
 async function countSameVersion(
   definition: DatasetDefinition,
   client: pg.PoolClient,
 ): Promise<FoundRows['sameVersion']> {
   const query = sameVersion(definition)
-  return query === undefined ? NOTHING_MET.sameVersion : Foreign.parse((await client.query(query)).rows)[0]
+  return query === undefined ? NONE_FOUND.sameVersion : Foreign.parse((await client.query(query)).rows)[0]
 }
 
 const Foreign = z.tuple([z.object({ rows: z.coerce.number(), example: z.string().nullable() })])

@@ -1,7 +1,7 @@
 import type { StageName } from '@aduana/contracts/stages'
 
 /** One observation of a stage that this worker serves. */
-export interface StageSight {
+export interface StageObservation {
   stage: StageName
   /** False once the loop that takes jobs has ended. */
   looping: boolean
@@ -9,7 +9,7 @@ export interface StageSight {
   /** Slots in use here. */
   used: number
   /** Of these, slots whose stage attempt has a recent heartbeat. */
-  living: number
+  alive: number
   /** Deliveries taken since the start. */
   taken: number
   /** Jobs that could be taken. */
@@ -26,7 +26,7 @@ export type Fault =
   /** Jobs wait, and all slots are used by stage attempts without a recent heartbeat. */
   | 'slots_stuck'
 
-export interface Verdict {
+export interface StuckStage {
   stage: StageName
   fault: Fault
   /** Seconds for which the fault has been observed without interruption. */
@@ -34,32 +34,32 @@ export interface Verdict {
   waiting: number
 }
 
-export interface Judge {
+export interface StuckDetector {
   /** Evaluates new observations. Returns the current faults; empty when there are none. */
-  see(sights: readonly StageSight[]): Verdict[]
+  observe(observations: readonly StageObservation[]): StuckStage[]
   /** Discards all earlier observations, after one that failed. */
-  blind(): void
+  reset(): void
 }
 
 /**
- * Creates a judge of whether a worker takes jobs. `paceMs` is the usual time between observations; `now` returns monotonic
- * milliseconds. The time between two observations counts as at most twice `paceMs`, because a process that was frozen has
- * observed nothing.
+ * Creates a detector of stages whose jobs a worker does not take. `intervalMs` is the usual time between observations; `now`
+ * returns monotonic milliseconds. The time between two observations counts as at most twice `intervalMs`, because a process
+ * that was frozen has observed nothing.
  */
-export function createJudge(paceMs: number, now: () => number): Judge {
+export function createStuckDetector(intervalMs: number, now: () => number): StuckDetector {
   const evidence = new Map<StageName, { fault: Fault; milliseconds: number }>()
   const taken = new Map<StageName, number>()
-  let lookedAt: number | undefined
+  let observedAt: number | undefined
   return {
-    see: (sights) => {
+    observe: (observations) => {
       const at = now()
-      const passed = lookedAt === undefined ? 0 : Math.min(at - lookedAt, 2 * paceMs)
-      lookedAt = at
-      return sights.flatMap((sight): Verdict[] => {
-        const { stage, waiting } = sight
-        const moved = taken.get(stage) !== sight.taken
-        taken.set(stage, sight.taken)
-        const fault = faultOf(sight, moved)
+      const passed = observedAt === undefined ? 0 : Math.min(at - observedAt, 2 * intervalMs)
+      observedAt = at
+      return observations.flatMap((observation): StuckStage[] => {
+        const { stage, waiting } = observation
+        const moved = taken.get(stage) !== observation.taken
+        taken.set(stage, observation.taken)
+        const fault = faultOf(observation, moved)
         const before = evidence.get(stage)
         if (fault === undefined) {
           evidence.delete(stage)
@@ -70,16 +70,16 @@ export function createJudge(paceMs: number, now: () => number): Judge {
         return [{ stage, fault, waiting, seconds: milliseconds / 1000 }]
       })
     },
-    blind: () => {
+    reset: () => {
       evidence.clear()
-      lookedAt = undefined
+      observedAt = undefined
     },
   }
 }
 
-function faultOf(sight: StageSight, moved: boolean): Fault | undefined {
-  if (!sight.looping) return 'loop_ended'
-  if (moved || sight.waiting === 0 || sight.held !== null) return undefined
-  if (sight.used < sight.slots) return 'not_taking'
-  return sight.living === 0 ? 'slots_stuck' : undefined
+function faultOf(observation: StageObservation, moved: boolean): Fault | undefined {
+  if (!observation.looping) return 'loop_ended'
+  if (moved || observation.waiting === 0 || observation.held !== null) return undefined
+  if (observation.used < observation.slots) return 'not_taking'
+  return observation.alive === 0 ? 'slots_stuck' : undefined
 }
