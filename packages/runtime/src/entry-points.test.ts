@@ -7,16 +7,26 @@ import { z } from 'zod'
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const PackageJson = z.object({ exports: z.record(z.string(), z.unknown()) })
 
+/** Returns the paths of all sources, tests and scripts, from the root. */
+function sourceFiles(): string[] {
+  const folders = ['apps', 'packages'].flatMap((group) =>
+    readdirSync(join(ROOT, group)).map((name) => join(group, name)),
+  )
+  const within = (folder: string, recursive: boolean) =>
+    readdirSync(join(ROOT, folder), { recursive, encoding: 'utf8' }).map((path) => join(folder, path))
+  return folders
+    .flatMap((folder) => [...within(folder, false), ...within(join(folder, 'src'), true)])
+    .concat(within('bench', true))
+    .filter((path) => /\.(ts|mjs)$/.test(path))
+}
+
 /** Returns the modules of each package that code outside of it imports, as in an `exports` map. */
 function importedModules(): Map<string, Set<string>> {
   const imported = new Map<string, Set<string>>()
-  for (const folder of ['apps', 'packages', 'bench']) {
-    for (const path of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
-      if (!/\.(ts|mjs)$/.test(path) || /(^|\/)(node_modules|dist|bundle)\//.test(path)) continue
-      const source = readFileSync(join(ROOT, folder, path), 'utf8')
-      for (const [, name = '', module] of source.matchAll(/'@aduana\/([\w-]+)\/([\w/.-]+)'/g))
-        imported.set(name, (imported.get(name) ?? new Set()).add(`./${module}`))
-    }
+  for (const path of sourceFiles()) {
+    const source = readFileSync(join(ROOT, path), 'utf8')
+    for (const [, name = '', module] of source.matchAll(/'@aduana\/([\w-]+)\/([\w/.-]+)'/g))
+      imported.set(name, (imported.get(name) ?? new Set()).add(`./${module}`))
   }
   return imported
 }
