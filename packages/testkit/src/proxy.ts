@@ -131,7 +131,7 @@ function freeze(link: Link, frozen: boolean): void {
 }
 
 const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0')
-/** The maximum length of a mark: so many bytes are kept to find marks that span two chunks. */
+/** Maximum length of a mark in bytes. That many bytes of a chunk are kept to find a mark that spans two chunks. */
 const OVERLAP = 200
 
 /** Forwards bytes in both directions, and searches the client's messages for the transaction of a trap. */

@@ -30,7 +30,9 @@ export async function createInProcessSystem(): Promise<InProcessSystem> {
   // One at a time: a second caller finds what the first has left.
   let working: Promise<void> = Promise.resolve()
   const work = () => {
-    working = working.then(() => workOff(context, runner))
+    const run = () => workOff(context, runner)
+    // An error is that of the caller in whose turn it happened.
+    working = working.then(run, run)
     return working
   }
   const finished = async (jobId: string) => {

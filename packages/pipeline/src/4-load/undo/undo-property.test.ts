@@ -178,7 +178,7 @@ async function story(
 
 describe.concurrent('imports and undos in a random order', { timeout: 240_000 }, () => {
   test.for(KINDS.map((kind, index) => [kind.dataset, kind, SEED + 7 * index] as const))(
-    'leave every row, owner and reject of %s as it was before what was undone',
+    'return the rows, owners and rejects of %s to their earlier state with each undo',
     async ([, kind, seed], { expect: its }) => {
       const told = await story(kind, seed)
       its(told.undos).toBeGreaterThan(0)
